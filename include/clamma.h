@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * libclamma: Llama models on any CPU, embedded by six calls.
+ *
+ * A transformer (struct txf) binds a model checkpoint to a token dictionary; it is constant and
+ * shared. A session (struct txf_session) is a conversation on it, with a context and a state of its
+ * own. Any number of sessions, of any transformers, generate at the same time: each call of
+ * clamma_sessions_step_next() serves one of them and hands its text to that session's callback.
+ *
+ *     clamma_txf_info_t info = {0};
+ *     info.clamma_api_version = CLAMMA_API_VERSION;
+ *     info.checkpoint_path = "stories260K.bin";
+ *     info.tokenizer_path = "tok512.bin";
+ *     struct txf *txf = clamma_txf_construct(&info);
+ *     struct txf_session *session = clamma_session_construct(txf);
+ *     info.prompt = "Once upon a time";
+ *     info.issue_cb = print_it;
+ *     if (!clamma_session_query(session, &info))
+ *       while (clamma_sessions_step_next())
+ *         ;
+ *     clamma_txf_destroy(txf);
+ *
+ * Conventions
+ *
+ * Ownership: strings and structs passed in are the caller's and are not kept beyond the call, but
+ * for model_base and tokenizer_base (until the transformer is destroyed) and null_on_destroy (until
+ * the session is). Text passed to a callback is the library's and valid during the callback.
+ *
+ * Errors: nothing aborts, whatever the files, the texts or the arguments hold. A call that fails
+ * says so by its value; the reason goes to `desc` of the info it was given, if there is one, and to
+ * log_cb. The library writes nothing else anywhere.
+ *
+ * Results: for one model, the same query on a session with the same history gives the same text,
+ * whatever the number of threads, the other sessions, model_access, or where the prompt is cut for
+ * processing.
+ *
+ * Threads: in a build with threads, every function may be called from any thread at any time, with
+ * these rules:
+ *   - a txf or session that is being destroyed may not be in use by another call, except that a step
+ *     may be under way: the destruction waits for it to end;
+ *   - one step runs at a time; a second thread in clamma_sessions_step_next() waits for its turn;
+ *   - callbacks run on the thread that steps. From inside one, every function may be called, the
+ *     destruction of the very session or transformer included, except that
+ *     clamma_sessions_step_next() returns 0 and clamma_score() fails;
+ *   - a callback must not wait for another thread that is destroying something, querying facts or
+ *     scoring: those wait for the step to end.
+ * In a build without threads (LIBCLAMMA_THREADING=OFF) one thread at a time may be in the library,
+ * and clamma_sessions_query_cancel() may also come from a signal or interrupt handler.
+ */
+#ifndef CLAMMA_H
+#define CLAMMA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__) && !defined(_WIN32)
+#define CLAMMA_EXPORT __attribute__((visibility("default")))
+#else
+#define CLAMMA_EXPORT
+#endif
+
+/* Goes into clamma_txf_info_t.clamma_api_version; tells the library which fields the caller knows. */
+#define CLAMMA_API_VERSION 1
+
+/* Tokens that every dictionary has: begin and end of a text. */
+#define TOK_BOS 1
+#define TOK_EOS 2
+
+#define CLAMMA_ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
+
+struct txf;
+struct txf_session;
+
+typedef int tok_id_t;
+
+/* Gets each piece of text as it is generated: NUL-terminated UTF-8, whole characters only, never
+ * empty. (Bytes of an unfinished character are held back until it is whole; bytes that are no UTF-8,
+ * and NUL, appear as U+FFFD.) Non-zero cancels the query. */
+typedef int (*issue_cb_t)(void *opaque_user_pointer, const char *token);
+
+/* Why a query ended. */
+typedef enum clamma_done {
+  CLAMMA_DONE_END_OF_TEXT = 0,  /* the model ended its text */
+  CLAMMA_DONE_LIMIT = 1,        /* `limit` tokens were generated */
+  CLAMMA_DONE_CONTEXT_FULL = 2, /* no position is left in the session's context */
+  CLAMMA_DONE_CANCELLED = 4,    /* by issue_cb or clamma_sessions_query_cancel() */
+  CLAMMA_DONE_ERROR = 5         /* out of memory, unreadable file, damaged weights: see log_cb */
+} clamma_done_t;
+
+/* Told once for each query that started, unless its session is destroyed before. The session is idle
+ * by then: it may be queried again, or destroyed, from inside. */
+typedef void (*clamma_done_cb_t)(void *opaque_user_pointer, clamma_done_t why);
+
+/* Gets the reason of each failure, one line without a newline. */
+typedef void (*clamma_log_cb_t)(void *opaque_user_pointer, const char *message);
+
+/* How the checkpoint is reached. */
+typedef enum clamma_model_access {
+  CLAMMA_MODEL_ACCESS_MMAP = 0,     /* mapped, and shared with other processes. The files must not be
+                                       cut short while in use: the system would raise SIGBUS */
+  CLAMMA_MODEL_ACCESS_MALLOC_CACHE, /* read block by block as needed, into at most cache_limit bytes */
+  CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS /* model_size bytes at model_base, read in place (flash);
+                                          bytes behind the model are ignored */
+} clamma_model_access_t;
+
+typedef enum clamma_model_type {
+  CLAMMA_MODEL_GEN = 0, /* continues the text it is given */
+  CLAMMA_MODEL_CHAT     /* answers, in Llama 2's chat format */
+} clamma_model_type_t;
+
+/* How a session keeps its keys and values. */
+typedef enum clamma_kv_type {
+  CLAMMA_KV_F32 = 0,
+  CLAMMA_KV_F16 /* half the memory, slightly different results */
+} clamma_kv_type_t;
+
+/* What a transformer is made of and what a query asks. Zero it first, then set what is wanted; new
+ * fields are added behind these, and 0 always means "as before". */
+typedef struct clamma_txf_info {
+  /* Read by clamma_txf_construct() */
+
+  unsigned int clamma_api_version; /* CLAMMA_API_VERSION; mandatory */
+  const char *checkpoint_path;     /* llama2.c checkpoint: legacy, version 1 or version 2 (int8). A
+                                      relative path is looked for in the working directory, then in
+                                      the model directory (LIBCLAMMA_MODEL_DIR of the build) */
+  const char *tokenizer_path;      /* its dictionary; looked for likewise. NULL: "tokenizer.bin" */
+  clamma_model_access_t model_access;
+  void *model_base;                /* ABSOLUTE_ADDRESS: where the checkpoint is, at any alignment */
+  size_t model_size;               /* ... and its size in bytes */
+  size_t cache_limit;              /* MALLOC_CACHE: most bytes of weights held at a time; 0: no limit.
+                                      At least the largest tensor of a layer must fit */
+  unsigned int threads;            /* compute threads, the caller's included; 0: all usable cores.
+                                      Cut down to what the build allows (`desc` tells) */
+  clamma_model_type_t model_type;
+  unsigned int max_sessions;       /* 0: as many as the build allows */
+  char name[32];                   /* for messages; "": the checkpoint's file name */
+  char *desc;                      /* if not NULL: gets the configuration, or the reason of a failure,
+                                      as text. Written by clamma_session_query(), too */
+  size_t desc_max;                 /* size of desc in bytes; longer text is cut, always terminated */
+
+  /* Read by clamma_session_query() */
+
+  issue_cb_t issue_cb;        /* NULL: the text is dropped */
+  void *opaque_user_pointer;  /* for the callbacks */
+  const char *system;         /* system prompt, or NULL */
+  const char *prompt;         /* see clamma_session_query() */
+  size_t limit;               /* most tokens to generate; 0: until the context is full */
+  float temperature;          /* 0: always the likeliest token */
+  float topp;                 /* nucleus sampling: the likeliest tokens that make up this much
+                                 probability; <= 0 or >= 1: off */
+  uint64_t rng_seed;          /* 0: from the clock; `desc` tells the seed used */
+  void **null_on_destroy;     /* if not NULL: *null_on_destroy becomes NULL with the session's end */
+
+  /* Added in the first version of this library */
+
+  clamma_log_cb_t log_cb;      /* construct: for the transformer and all of its sessions. NULL:
+                                  stderr. See clamma_log_silent() */
+  clamma_done_cb_t done_cb;    /* query */
+  const void *tokenizer_base;  /* construct: if not NULL, the dictionary is here, in place of a file */
+  size_t tokenizer_size;       /* ... and its exact size in bytes */
+  clamma_kv_type_t kv_type;    /* construct */
+  unsigned int top_k;          /* query: only the so many likeliest tokens; 0: off */
+  float min_p;                 /* query: only tokens at least min_p times as likely as the likeliest,
+                                  0 .. 1; 0: off */
+  float repetition_penalty;    /* query: divides the positive logits of tokens that the context holds
+                                  and multiplies the negative ones; 0 or 1: off */
+} clamma_txf_info_t;
+
+/* A log_cb that drops the messages. */
+CLAMMA_EXPORT void clamma_log_silent(void *opaque_user_pointer, const char *message);
+
+/* Binds a checkpoint to a dictionary. NULL on failure. Takes working memory for the model's width,
+ * and none for its weights if they are mapped or at an address. */
+CLAMMA_EXPORT struct txf *clamma_txf_construct(const clamma_txf_info_t *info);
+
+/* Destroys a transformer and the sessions left on it, whose queries end without a done_cb. NULL is
+ * allowed. */
+CLAMMA_EXPORT void clamma_txf_destroy(struct txf *txf);
+
+/* A new session with an empty context. NULL where there is no memory or max_sessions exist. Its
+ * memory grows with its context. */
+CLAMMA_EXPORT struct txf_session *clamma_session_construct(const struct txf *txf);
+
+/* Destroys a session; a query that runs ends without a done_cb. NULL is allowed. */
+CLAMMA_EXPORT void clamma_session_destroy(struct txf_session *session);
+
+/* Starts generation. Returns 0 if started; else a reason is given and the session is as it was:
+ * it still has a query running, the prompt is longer than what is left of the context, a value is
+ * out of range, or memory is short.
+ *
+ * A session outlives its query, and a further query continues the conversation: its context stays.
+ *
+ * GEN: in a new session, or when the text so far has ended (CLAMMA_DONE_END_OF_TEXT), the context gets
+ * BOS and the prompt as it is; `system`, if any, goes before it on a line of its own. prompt "" is BOS
+ * alone; prompt NULL with no system opens as the original library did, with "\n\n". Otherwise the
+ * prompt goes on where the text stopped, with nothing in between; NULL or "": the text just goes on.
+ * CHAT: the prompt is the user's next turn and must not be NULL; `system` counts in the first turn.
+ *
+ * The prompt is never echoed. A limit beyond the context ends by CLAMMA_DONE_CONTEXT_FULL. A query
+ * that is cancelled or fails before its first token leaves the context as it was. */
+CLAMMA_EXPORT int clamma_session_query(struct txf_session *session, const clamma_txf_info_t *info);
+
+/* Serves the next of all sessions with a query: processes part of its prompt, or generates one token
+ * and passes its text to issue_cb. Returns 1 if a session was served, 0 if none has a query. */
+CLAMMA_EXPORT int clamma_sessions_step_next(void);
+
+/* Ends the session's query, if one runs, by CLAMMA_DONE_CANCELLED at its next step: also during the
+ * prompt, from inside a callback and from any thread. Returns at once. NULL is allowed. */
+CLAMMA_EXPORT void clamma_sessions_query_cancel(struct txf_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CLAMMA_H */

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+// The six calls: arguments in, Status out as a value and a message.
+#include "clamma.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+#include "api/handles.h"
+#include "engine/scheduler.h"
+
+namespace clamma {
+namespace {
+
+static_assert(static_cast<int>(Done::kEndOfText) == CLAMMA_DONE_END_OF_TEXT);
+static_assert(static_cast<int>(Done::kLimit) == CLAMMA_DONE_LIMIT);
+static_assert(static_cast<int>(Done::kContextFull) == CLAMMA_DONE_CONTEXT_FULL);
+static_assert(static_cast<int>(Done::kCancelled) == CLAMMA_DONE_CANCELLED);
+static_assert(static_cast<int>(Done::kError) == CLAMMA_DONE_ERROR);
+
+Status Invalid(const char* message) {
+  return Status::Error(StatusCode::kInvalidArgument, "%s", message);
+}
+
+void Tell(const clamma_txf_info_t* info, const char* text) {
+  if (info == nullptr || info->desc == nullptr || info->desc_max == 0) return;
+  std::snprintf(info->desc, info->desc_max, "%s", text);
+}
+
+void Report(const Log& log, const clamma_txf_info_t* info, const Status& status) {
+  Tell(info, status.message());
+  log.Write(status.message());
+}
+
+Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
+  switch (info.model_access) {
+    case CLAMMA_MODEL_ACCESS_MMAP:
+      options->access = ModelAccess::kMmap;
+      break;
+    case CLAMMA_MODEL_ACCESS_MALLOC_CACHE:
+      options->access = ModelAccess::kMallocCache;
+      break;
+    case CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS:
+      options->access = ModelAccess::kAbsoluteAddress;
+      break;
+    default:
+      return Invalid("model_access is none of clamma_model_access_t");
+  }
+  if (info.model_type != CLAMMA_MODEL_GEN && info.model_type != CLAMMA_MODEL_CHAT) {
+    return Invalid("model_type is none of clamma_model_type_t");
+  }
+  if (info.kv_type != CLAMMA_KV_F32 && info.kv_type != CLAMMA_KV_F16) {
+    return Invalid("kv_type is none of clamma_kv_type_t");
+  }
+  if (info.max_sessions > LIBCLAMMA_MAX_SESSIONS_PER_MODEL) {
+    return Status::Error(StatusCode::kLimit, "max_sessions is %u, and this build allows %u",
+                         info.max_sessions, unsigned{LIBCLAMMA_MAX_SESSIONS_PER_MODEL});
+  }
+  options->checkpoint_path = info.checkpoint_path;
+  options->tokenizer_path = info.tokenizer_path;
+  options->model_dir = LIBCLAMMA_MODEL_DIR;
+  options->model_base = info.model_base;
+  options->model_size = info.model_size;
+  options->tokenizer_base = info.tokenizer_base;
+  options->tokenizer_size = info.tokenizer_size;
+  options->cache_limit = info.cache_limit;
+  options->threads = info.threads;
+  options->type = info.model_type == CLAMMA_MODEL_CHAT ? ModelType::kChat : ModelType::kGen;
+  options->kv_type = info.kv_type == CLAMMA_KV_F16 ? KvType::kF16 : KvType::kF32;
+  options->max_sessions =
+      info.max_sessions == 0 ? LIBCLAMMA_MAX_SESSIONS_PER_MODEL : info.max_sessions;
+  options->log = {info.log_cb, info.opaque_user_pointer};
+  return Status();
+}
+
+Status Construct(const clamma_txf_info_t& info, Transformer** transformer) {
+  TransformerOptions options;
+  CLAMMA_RETURN_IF_ERROR(ReadOptions(info, &options));
+  char name[sizeof(info.name) + 1] = {};  // the caller's need not be terminated
+  std::memcpy(name, info.name, sizeof(info.name));
+  options.name = name;
+  auto* opened = NewObject<Transformer>();
+  if (opened == nullptr) return Status::OutOfMemory(sizeof(Transformer));
+  const Status status = opened->Open(options);
+  if (!status.ok()) {
+    DeleteObject(opened);
+    return status;
+  }
+  *transformer = opened;
+  return Status();
+}
+
+// Finite and at least 0; NaN is neither.
+bool IsAmount(float value) { return value >= 0 && std::isfinite(value); }
+
+Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
+  if (!IsAmount(info.temperature)) return Invalid("temperature must be 0 or more");
+  if (std::isnan(info.topp)) return Invalid("topp is not a number");
+  if (!IsAmount(info.min_p) || info.min_p > 1) return Invalid("min_p must be in 0 .. 1");
+  if (!IsAmount(info.repetition_penalty)) return Invalid("repetition_penalty must be 0 or more");
+  query->texts = {info.system, info.prompt};
+  query->sampling = {info.temperature, info.topp, info.top_k, info.min_p, info.repetition_penalty};
+  query->limit = info.limit;
+  query->seed = info.rng_seed;
+  query->issue = info.issue_cb;
+  if (info.done_cb != nullptr) {
+    query->user_done = reinterpret_cast<void (*)()>(info.done_cb);
+    query->done = [](const Query& q, Done why) {
+      reinterpret_cast<clamma_done_cb_t>(q.user_done)(q.opaque, static_cast<clamma_done_t>(why));
+    };
+  }
+  query->opaque = info.opaque_user_pointer;
+  query->null_on_destroy = info.null_on_destroy;
+  return Status();
+}
+
+}  // namespace
+}  // namespace clamma
+
+using clamma::FromHandle;
+using clamma::Status;
+using clamma::TheScheduler;
+using clamma::ToHandle;
+
+void clamma_log_silent(void* /*opaque_user_pointer*/, const char* /*message*/) {}
+
+struct txf* clamma_txf_construct(const clamma_txf_info_t* info) {
+  if (info == nullptr) {
+    clamma::Report({}, info, clamma::Invalid("clamma_txf_construct() was given no info"));
+    return nullptr;
+  }
+  if (info->clamma_api_version == 0 || info->clamma_api_version > CLAMMA_API_VERSION) {
+    // Of an unknown version no other field may be read.
+    clamma::Report({}, nullptr,
+                   Status::Error(clamma::StatusCode::kInvalidArgument,
+                                 "clamma_api_version is %u, and this library knows 1 to %d: set it "
+                                 "to CLAMMA_API_VERSION",
+                                 info->clamma_api_version, CLAMMA_API_VERSION));
+    return nullptr;
+  }
+  clamma::Transformer* transformer = nullptr;
+  const Status status = clamma::Construct(*info, &transformer);
+  if (!status.ok()) {
+    clamma::Report({info->log_cb, info->opaque_user_pointer}, info, status);
+    return nullptr;
+  }
+  if (info->desc != nullptr && info->desc_max > 0) {
+    transformer->Describe(info->desc, info->desc_max);
+  }
+  return ToHandle(transformer);
+}
+
+void clamma_txf_destroy(struct txf* txf) {
+  if (txf != nullptr) TheScheduler().DestroyTransformer(FromHandle(txf));
+}
+
+struct txf_session* clamma_session_construct(const struct txf* txf) {
+  if (txf == nullptr) {
+    clamma::Report({}, nullptr, clamma::Invalid("clamma_session_construct() was given no txf"));
+    return nullptr;
+  }
+  clamma::Transformer* transformer = FromHandle(txf);
+  auto* session = clamma::NewObject<clamma::Session>(*transformer);
+  Status status =
+      session == nullptr ? Status::OutOfMemory(sizeof(clamma::Session)) : session->Init();
+  if (status.ok()) status = TheScheduler().AddSession(session);
+  if (!status.ok()) {
+    clamma::DeleteObject(session);
+    clamma::Report(transformer->log, nullptr, status);
+    return nullptr;
+  }
+  return ToHandle(session);
+}
+
+void clamma_session_destroy(struct txf_session* session) {
+  if (session != nullptr) TheScheduler().DestroySession(FromHandle(session));
+}
+
+int clamma_session_query(struct txf_session* session, const clamma_txf_info_t* info) {
+  if (session == nullptr || info == nullptr) {
+    clamma::Report({}, info, clamma::Invalid("clamma_session_query() needs a session and an info"));
+    return 1;
+  }
+  clamma::Query query;
+  Status status = clamma::ReadQuery(*info, &query);
+  if (status.ok()) status = TheScheduler().Query(FromHandle(session), &query);
+  if (!status.ok()) {
+    clamma::Report(FromHandle(session)->transformer().log, info, status);
+    return 1;
+  }
+  char text[32];
+  std::snprintf(text, sizeof(text), "seed %llu", static_cast<unsigned long long>(query.seed));
+  clamma::Tell(info, text);
+  return 0;
+}
+
+int clamma_sessions_step_next(void) { return TheScheduler().Step() ? 1 : 0; }
+
+void clamma_sessions_query_cancel(struct txf_session* session) {
+  if (session != nullptr) FromHandle(session)->Cancel();
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+#include "clamma-extra.h"
+
+#include <cstring>
+
+#include "api/handles.h"
+#include "engine/scheduler.h"
+#include "kernels/math.h"
+
+namespace clamma {
+namespace {
+
+// Turns a Status into the return value of the calls here.
+int Return(const Log& log, const Status& status) {
+  if (status.ok()) return 0;
+  log.Write(status.message());
+  return 1;
+}
+
+int ReturnMissing(const char* function) {
+  return Return({}, Status::Error(StatusCode::kInvalidArgument,
+                                  "%s() was given NULL where it needs something", function));
+}
+
+Status Encode(Transformer& transformer, std::string_view text, unsigned flags,
+              Array<TokenId>* tokens, size_t* count) {
+  Tokenizer::EncodeOptions options;
+  options.bos = (flags & CLAMMA_ENCODE_BOS) != 0;
+  options.dummy_prefix = (flags & CLAMMA_ENCODE_DUMMY_PREFIX) != 0;
+  options.eos = (flags & CLAMMA_ENCODE_EOS) != 0;
+  *count = 0;
+  return transformer.tokenizer.Encode(transformer.memory, text, options, tokens, count);
+}
+
+Status Score(Transformer& transformer, std::string_view text, clamma_score_t* score,
+             float* logprobs, size_t max) {
+  if (text.empty()) return Status::Error(StatusCode::kInvalidArgument, "there is no text to score");
+  Array<TokenId> tokens;
+  size_t count = 0;
+  CLAMMA_RETURN_IF_ERROR(Encode(transformer, text, CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX,
+                                &tokens, &count));
+  Array<float> scores;
+  CLAMMA_RETURN_IF_ERROR(scores.Resize(transformer.memory, count - 1));
+  Status status;
+  const bool ran = TheScheduler().WithTurn(
+      [&] { status = transformer.Score(tokens.data(), count, scores.data()); });
+  if (!ran) {
+    return Status::Error(StatusCode::kBusy, "clamma_score() cannot run inside a callback");
+  }
+  CLAMMA_RETURN_IF_ERROR(status);
+  score->tokens = scores.size();
+  score->log_likelihood = 0;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    score->log_likelihood += static_cast<double>(scores[i]);
+    if (logprobs != nullptr && i < max) logprobs[i] = scores[i];
+  }
+  // exp() overflows beyond 709; no text of this world gets near it.
+  const double surprise = -score->log_likelihood / static_cast<double>(scores.size());
+  score->perplexity = ExpDouble(surprise < 700 ? surprise : 700);
+  return Status();
+}
+
+}  // namespace
+}  // namespace clamma
+
+using clamma::FromHandle;
+using clamma::Status;
+
+int clamma_encode(const struct txf* txf, const char* text, size_t size, unsigned int flags,
+                  tok_id_t* tokens, size_t max, size_t* count) {
+  if (txf == nullptr || count == nullptr || (text == nullptr && size > 0) ||
+      (tokens == nullptr && max > 0)) {
+    return clamma::ReturnMissing("clamma_encode");
+  }
+  clamma::Transformer& transformer = *FromHandle(txf);
+  clamma::Array<clamma::TokenId> encoded;
+  const Status status = clamma::Encode(transformer, {text, size}, flags, &encoded, count);
+  if (status.ok() && *count > 0 && *count <= max) {
+    std::memcpy(tokens, encoded.data(), *count * sizeof(tok_id_t));
+  }
+  return clamma::Return(transformer.log, status);
+}
+
+int clamma_decode(const struct txf* txf, const tok_id_t* tokens, size_t count, char* text,
+                  size_t max, size_t* size) {
+  if (txf == nullptr || size == nullptr || (tokens == nullptr && count > 0) ||
+      (text == nullptr && max > 0)) {
+    return clamma::ReturnMissing("clamma_decode");
+  }
+  const clamma::Transformer& transformer = *FromHandle(txf);
+  const auto bytes_at = [&](size_t i) {
+    std::string_view bytes = transformer.tokenizer.Bytes(tokens[i]);
+    if (i == 1 && tokens[0] == TOK_BOS && !bytes.empty() && bytes[0] == ' ') bytes.remove_prefix(1);
+    return bytes;
+  };
+  size_t total = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (!transformer.tokenizer.IsValid(tokens[i])) {
+      return clamma::Return(
+          transformer.log,
+          Status::Error(clamma::StatusCode::kInvalidArgument, "token %d at %zu is not one of 0 .. %u",
+                        tokens[i], i, static_cast<unsigned>(transformer.config().vocab_size) - 1));
+    }
+    total += bytes_at(i).size();
+  }
+  *size = total;
+  if (total > max) return 0;
+  for (size_t i = 0; i < count; ++i) {
+    const std::string_view bytes = bytes_at(i);
+    if (!bytes.empty()) std::memcpy(text, bytes.data(), bytes.size());
+    text += bytes.size();
+  }
+  return 0;
+}
+
+int clamma_score(const struct txf* txf, const char* text, size_t size, clamma_score_t* score,
+                 float* logprobs, size_t max) {
+  if (txf == nullptr || text == nullptr || score == nullptr) {
+    return clamma::ReturnMissing("clamma_score");
+  }
+  clamma::Transformer& transformer = *FromHandle(txf);
+  return clamma::Return(transformer.log,
+                        clamma::Score(transformer, {text, size}, score, logprobs, max));
+}
+
+int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
+  if (txf == nullptr || facts == nullptr) return clamma::ReturnMissing("clamma_txf_facts");
+  const clamma::Transformer& transformer = *FromHandle(txf);
+  const clamma::Checkpoint& checkpoint = transformer.weights.checkpoint();
+  const clamma::ModelConfig& config = checkpoint.config;
+  *facts = {};
+  facts->dim = config.dim;
+  facts->hidden_dim = config.hidden_dim;
+  facts->layers = config.n_layers;
+  facts->heads = config.n_heads;
+  facts->kv_heads = config.n_kv_heads;
+  facts->head_size = config.head_size();
+  facts->vocab_size = config.vocab_size;
+  facts->context = config.seq_len;
+  facts->group_size = config.group_size;
+  facts->shared_classifier = config.shared_classifier ? 1 : 0;
+  facts->format = clamma::CheckpointFormatName(checkpoint.format);
+  facts->kernels = transformer.kernels->name;
+  facts->threads = transformer.pool.threads();
+  facts->sessions = clamma::TheScheduler().CountSessions(transformer);
+  facts->max_sessions = transformer.max_sessions;
+  facts->model_bytes = checkpoint.bytes;
+  facts->memory_bytes = sizeof(transformer) + transformer.memory.bytes_in_use();
+  if (transformer.weights.cached()) {
+    const clamma::BlockCacheStats stats = transformer.weights.cache_stats();
+    facts->cache_hits = stats.hits;
+    facts->cache_misses = stats.misses;
+    facts->cache_evictions = stats.evictions;
+    facts->cache_bytes = stats.bytes;
+    facts->cache_limit = stats.limit;
+  }
+  return 0;
+}
+
+int clamma_session_facts(const struct txf_session* session, clamma_session_facts_t* facts) {
+  if (session == nullptr || facts == nullptr) return clamma::ReturnMissing("clamma_session_facts");
+  const clamma::Session& s = *FromHandle(session);
+  clamma::TheScheduler().WhileStill([&] {
+    *facts = {};
+    facts->position = s.position();
+    facts->prompt_tokens = s.prompt_tokens();
+    facts->generated_tokens = static_cast<size_t>(s.generated());
+    facts->rng_seed = s.query().seed;
+    facts->memory_bytes = s.bytes_in_use();
+    facts->memory_bytes_at_full_context = s.BytesAtFullContext();
+  });
+  return 0;
+}
+
+const char* clamma_version(void) { return LIBCLAMMA_VERSION; }

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include "engine/prompt.h"
+
+#include <cstring>
+#include <string_view>
+
+namespace clamma {
+namespace {
+
+bool EndsText(TokenId token) { return token == kBosToken || token == kEosToken; }
+
+// The parts of a prompt in one piece of memory.
+Status Join(Memory& memory, const std::string_view* parts, size_t n_parts, Array<char>* text) {
+  uint64_t size = 0;
+  for (size_t i = 0; i < n_parts; ++i) size += parts[i].size();
+  CLAMMA_RETURN_IF_ERROR(text->Resize(memory, size));
+  char* out = text->data();
+  for (size_t i = 0; i < n_parts; ++i) {
+    if (!parts[i].empty()) std::memcpy(out, parts[i].data(), parts[i].size());
+    out += parts[i].size();
+  }
+  return Status();
+}
+
+// The parts, encoded as one text.
+Status EncodeParts(Memory& memory, const Tokenizer& tokenizer, const std::string_view* parts,
+                   size_t n_parts, const Tokenizer::EncodeOptions& options, Array<TokenId>* tokens,
+                   size_t* count) {
+  Array<char> text;
+  CLAMMA_RETURN_IF_ERROR(Join(memory, parts, n_parts, &text));
+  return tokenizer.Encode(memory, {text.data(), text.size()}, options, tokens, count);
+}
+
+Status AppendGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& texts,
+                 Array<TokenId>* tokens, size_t* count) {
+  const bool opens = *count == 0 || EndsText((*tokens)[*count - 1]);
+  std::string_view parts[3];
+  size_t n = 0;
+  if (texts.system != nullptr && texts.system[0] != '\0') {
+    parts[n++] = texts.system;
+    parts[n++] = "\n";
+  }
+  if (texts.prompt != nullptr) {
+    parts[n++] = texts.prompt;
+  } else if (opens && n == 0) {
+    parts[n++] = "\n\n";
+  }
+  Tokenizer::EncodeOptions options;
+  options.dummy_prefix = opens;
+  // A text that BOS itself ended has it already.
+  options.bos = opens && (*count == 0 || (*tokens)[*count - 1] != kBosToken);
+  return EncodeParts(memory, tokenizer, parts, n, options, tokens, count);
+}
+
+Status AppendChat(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& texts,
+                  Array<TokenId>* tokens, size_t* count) {
+  if (texts.prompt == nullptr) {
+    return Status::Error(StatusCode::kInvalidArgument, "a chat's query needs a prompt");
+  }
+  const bool first = *count == 0;
+  if (!first && (*tokens)[*count - 1] != kEosToken) {
+    // An answer that was cut off is closed like any other.
+    Tokenizer::EncodeOptions close;
+    close.eos = true;
+    CLAMMA_RETURN_IF_ERROR(tokenizer.Encode(memory, {}, close, tokens, count));
+  }
+  const bool with_system = first && texts.system != nullptr && texts.system[0] != '\0';
+  std::string_view parts[6];
+  size_t n = 0;
+  parts[n++] = "[INST] ";
+  if (with_system) {
+    parts[n++] = "<<SYS>>\n";
+    parts[n++] = texts.system;
+    parts[n++] = "\n<</SYS>>\n\n";
+  }
+  parts[n++] = texts.prompt;
+  parts[n++] = " [/INST]";
+  Tokenizer::EncodeOptions options;
+  options.bos = true;
+  options.dummy_prefix = true;
+  return EncodeParts(memory, tokenizer, parts, n, options, tokens, count);
+}
+
+}  // namespace
+
+Status AppendPrompt(Memory& memory, const Tokenizer& tokenizer, ModelType type,
+                    const PromptTexts& texts, Array<TokenId>* tokens, size_t* count) {
+  return type == ModelType::kChat ? AppendChat(memory, tokenizer, texts, tokens, count)
+                                  : AppendGen(memory, tokenizer, texts, tokens, count);
+}
+
+}  // namespace clamma

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// How a query's texts become the tokens that go in front of the answer.
+#ifndef CLAMMA_ENGINE_PROMPT_H_
+#define CLAMMA_ENGINE_PROMPT_H_
+
+#include <cstddef>
+
+#include "model/tokenizer.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+
+namespace clamma {
+
+enum class ModelType : uint8_t { kGen, kChat };
+
+struct PromptTexts {
+  const char* system = nullptr;  // nullptr: none
+  const char* prompt = nullptr;  // nullptr: none given
+};
+
+// Appends to *tokens, which holds the *count tokens of the conversation so far, what the query adds.
+//
+// kGen: in an empty conversation, or one whose last token ended a text, BOS and the texts: `system`
+// on a line of its own, then `prompt`; with neither, "\n\n", as the original system opened; an empty
+// prompt alone is BOS alone. Otherwise the texts go on where the conversation stopped, as they are.
+// kChat: Llama 2's format, "[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{prompt} [/INST]" behind BOS, the
+// system part in an empty conversation only, and EOS behind each answer.
+Status AppendPrompt(Memory& memory, const Tokenizer& tokenizer, ModelType type,
+                    const PromptTexts& texts, Array<TokenId>* tokens, size_t* count);
+
+}  // namespace clamma
+
+#endif  // CLAMMA_ENGINE_PROMPT_H_

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#include "engine/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace clamma {
+namespace {
+
+// The first of the largest; -1 where the largest is infinite or none is a number.
+TokenId ArgMax(const float* logits, size_t n) {
+  TokenId best = -1;
+  float largest = -__builtin_inff();
+  for (size_t i = 0; i < n; ++i) {
+    if (logits[i] > largest) {
+      largest = logits[i];
+      best = static_cast<TokenId>(i);
+    }
+  }
+  return std::isfinite(largest) ? best : -1;
+}
+
+}  // namespace
+
+float RandomGenerator::Uniform() {
+  state_ ^= state_ >> 12;
+  state_ ^= state_ << 25;
+  state_ ^= state_ >> 27;
+  const auto bits = static_cast<uint32_t>((state_ * 0x2545f4914f6cdd1du) >> 32);
+  return static_cast<float>(bits >> 8) / 16777216.0f;
+}
+
+Status Sampler::Init(Memory& memory, const Kernels& kernels, uint32_t vocab_size) {
+  kernels_ = &kernels;
+  CLAMMA_RETURN_IF_ERROR(probabilities_.Resize(memory, vocab_size));
+  CLAMMA_RETURN_IF_ERROR(candidates_.Resize(memory, vocab_size));
+  return seen_.Resize(memory, vocab_size);
+}
+
+Status Sampler::Sample(const float* logits, const SamplingOptions& options, const TokenId* context,
+                       size_t n_context, RandomGenerator* random, TokenId* token) {
+  const size_t n = probabilities_.size();
+  float* p = probabilities_.data();
+  std::memcpy(p, logits, n * sizeof(float));
+  const float penalty = options.repetition_penalty;
+  if (penalty > 0 && penalty != 1.0f) Penalize(penalty, context, n_context);
+  const TokenId likeliest = ArgMax(p, n);
+  if (likeliest < 0) {
+    return Status::Error(StatusCode::kCorrupt,
+                         "the model's output is not a number: its weights are damaged");
+  }
+  *token = likeliest;
+  if (options.temperature == 0) return Status();
+  for (size_t i = 0; i < n; ++i) p[i] /= options.temperature;
+  if (!std::isfinite(p[likeliest])) return Status();  // so cold that it is greedy
+  kernels_->softmax(p, n);
+  const float coin = random->Uniform();
+  const bool nucleus = options.topp > 0 && options.topp < 1;
+  const bool filtered = nucleus || options.top_k > 0 || options.min_p > 0;
+  const TokenId picked = filtered ? PickFiltered(options, coin) : PickInOrder(coin);
+  if (picked >= 0) *token = picked;
+  return Status();
+}
+
+// Divides positive logits of tokens in the context, multiplies negative ones.
+// (Keskar et al.: CTRL, 2019)
+void Sampler::Penalize(float penalty, const TokenId* context, size_t n_context) {
+  for (size_t i = 0; i < n_context; ++i) {
+    const auto id = static_cast<size_t>(context[i]);
+    if (seen_[id] != 0) continue;
+    seen_[id] = 1;
+    float& logit = probabilities_[id];
+    logit = logit > 0 ? logit / penalty : logit * penalty;
+  }
+  for (size_t i = 0; i < n_context; ++i) seen_[static_cast<size_t>(context[i])] = 0;
+}
+
+// The token at which the running sum of probabilities, in order of ids, exceeds the coin.
+TokenId Sampler::PickInOrder(float coin) const {
+  const size_t n = probabilities_.size();
+  float sum = 0;
+  for (size_t i = 0; i < n; ++i) {
+    sum += probabilities_[i];
+    if (coin < sum) return static_cast<TokenId>(i);
+  }
+  return static_cast<TokenId>(n - 1);  // rounding left the sum below 1
+}
+
+// Gathers the tokens with at least that probability, the likeliest first, ties by id.
+size_t Sampler::CollectCandidates(float at_least) {
+  size_t n = 0;
+  for (size_t i = 0; i < probabilities_.size(); ++i) {
+    if (probabilities_[i] >= at_least) {
+      candidates_[n++] = {probabilities_[i], static_cast<TokenId>(i)};
+    }
+  }
+  std::sort(candidates_.data(), candidates_.data() + n, [](const Candidate& a, const Candidate& b) {
+    return a.probability != b.probability ? a.probability > b.probability : a.token < b.token;
+  });
+  return n;
+}
+
+TokenId Sampler::PickFiltered(const SamplingOptions& options, float coin) {
+  const bool nucleus = options.topp > 0 && options.topp < 1;
+  const auto vocab_size = static_cast<float>(probabilities_.size());
+  // A token below this cannot be in the nucleus (llama2.c's cut-off, which is part of its results).
+  const float cutoff = nucleus ? (1.0f - options.topp) / (vocab_size - 1.0f) : 0.0f;
+  size_t n = CollectCandidates(cutoff);
+  float mass = 1.0f;
+  if (options.top_k > 0 || options.min_p > 0) {
+    if (options.top_k > 0) n = std::min<size_t>(n, options.top_k);
+    const float at_least = n > 0 ? options.min_p * candidates_[0].probability : 0.0f;
+    while (n > 1 && candidates_[n - 1].probability < at_least) --n;
+    mass = 0;
+    for (size_t i = 0; i < n; ++i) mass += candidates_[i].probability;
+  }
+  if (n == 0) return -1;
+  // The shortest front whose sum exceeds topp (of what is left) is the nucleus; without one, all.
+  const float wanted = nucleus ? options.topp * mass : __builtin_inff();
+  float sum = 0;
+  size_t last = n - 1;
+  for (size_t i = 0; i < n; ++i) {
+    sum += candidates_[i].probability;
+    if (sum > wanted) {
+      last = i;
+      break;
+    }
+  }
+  const float target = coin * sum;
+  float running = 0;
+  for (size_t i = 0; i <= last; ++i) {
+    running += candidates_[i].probability;
+    if (target < running) return candidates_[i].token;
+  }
+  return candidates_[last].token;  // rounding
+}
+
+}  // namespace clamma

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// From logits to a token.
+#ifndef CLAMMA_ENGINE_SAMPLER_H_
+#define CLAMMA_ENGINE_SAMPLER_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/kernels.h"
+#include "model/tokenizer.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+
+namespace clamma {
+
+struct SamplingOptions {
+  float temperature = 0;         // 0: greedy; else logits are divided by it
+  float topp = 0;                // nucleus; <= 0 or >= 1: off
+  uint32_t top_k = 0;            // keep that many of the likeliest; 0: off
+  float min_p = 0;               // keep those with p >= min_p * the likeliest's p; 0: off
+  float repetition_penalty = 0;  // weakens what the context holds already; 0 or 1: off
+};
+
+// The generator of llama2.c: xorshift64* (Vigna: An experimental exploration of Marsaglia's xorshift
+// generators, scrambled, 2016). The state is never 0.
+class RandomGenerator {
+ public:
+  explicit RandomGenerator(uint64_t seed = 1) : state_(seed) {}
+  float Uniform();  // in [0, 1), a multiple of 2^-24
+
+ private:
+  uint64_t state_;
+};
+
+// Scratch that the sessions of a transformer share. One thread at a time.
+class Sampler {
+ public:
+  Status Init(Memory& memory, const Kernels& kernels, uint32_t vocab_size);
+
+  // Picks a token of `logits` (vocab_size), in this order: repetition penalty over `context`,
+  // temperature, softmax, top-k, min-p, top-p. Ties go to the lower id, and the result depends on
+  // the arguments alone. Logits of which the largest is not finite are an error.
+  Status Sample(const float* logits, const SamplingOptions& options, const TokenId* context,
+                size_t n_context, RandomGenerator* random, TokenId* token);
+
+ private:
+  struct Candidate {
+    float probability;
+    TokenId token;
+  };
+
+  void Penalize(float penalty, const TokenId* context, size_t n_context);
+  TokenId PickInOrder(float coin) const;
+  TokenId PickFiltered(const SamplingOptions& options, float coin);
+  size_t CollectCandidates(float at_least);
+
+  const Kernels* kernels_ = nullptr;
+  Array<float> probabilities_;      // (vocab_size): logits first, then probabilities
+  Array<Candidate> candidates_;     // (vocab_size)
+  Array<uint8_t> seen_;             // (vocab_size): all 0 between calls
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_ENGINE_SAMPLER_H_

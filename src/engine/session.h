@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// One conversation on a transformer: its tokens, its KV cache and the query it is at.
+#ifndef CLAMMA_ENGINE_SESSION_H_
+#define CLAMMA_ENGINE_SESSION_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/prompt.h"
+#include "engine/sampler.h"
+#include "engine/utf8_assembler.h"
+#include "model/forward.h"
+#include "model/kv_cache.h"
+#include "model/tokenizer.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+
+namespace clamma {
+
+class Transformer;
+
+// Why a query ended; values as in clamma.h.
+enum class Done : int { kEndOfText = 0, kLimit = 1, kContextFull = 2, kCancelled = 4, kError = 5 };
+
+struct Query {
+  PromptTexts texts;
+  SamplingOptions sampling;
+  uint64_t limit = 0;  // most tokens to generate; 0: until the context is full
+  uint64_t seed = 0;
+  int (*issue)(void* opaque, const char* text) = nullptr;
+  void (*done)(const Query& query, Done why) = nullptr;
+  void (*user_done)() = nullptr;  // of whatever type: for `done` to call
+  void* opaque = nullptr;
+  void** null_on_destroy = nullptr;
+};
+
+class Session {
+ public:
+  explicit Session(Transformer& transformer) : transformer_(transformer) {}
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  Status Init();
+
+  // Takes on a query of an idle session: what it refuses changes nothing.
+  Status Begin(const Query& query);
+
+  enum class Progress { kGoesOn, kEnded, kDestroyed };
+
+  // One step of the query: part of the prompt, or one token, which goes to the callback. On kEnded
+  // *why tells the reason.
+  Progress Advance(Done* why);
+
+  // Any thread.
+  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+
+  // Destroyed from inside a callback: the caller is done with it now, the step in a moment.
+  void Doom() {
+    doomed = true;
+    TellDestroyed();
+  }
+
+  Transformer& transformer() const { return transformer_; }
+  const Query& query() const { return query_; }
+  size_t position() const { return position_; }  // positions in the KV cache
+  uint64_t generated() const { return generated_; }  // tokens, by the current or last query
+  size_t prompt_tokens() const { return prompt_tokens_; }
+  size_t bytes_in_use() const { return sizeof(Session) + memory_.bytes_in_use(); }
+  uint64_t BytesAtFullContext() const;
+
+  // The scheduler's, under its mutex.
+  enum class State { kIdle, kStarting, kQueued, kStepping };
+  State state = State::kIdle;
+  bool in_step = false;  // Advance() or the done callback is under way
+  bool doomed = false;   // see Doom()
+  Session* next_in_transformer = nullptr;
+  Session* next_in_queue = nullptr;
+
+ private:
+  Progress End(Done why, Done* out);
+  Progress Fail(const Status& status, Done* out);
+  Status FeedChunk(const float** logits);
+  Status ReserveTokens(size_t size);
+  Progress Emit(TokenId token, TokenId previous);
+  Progress CallIssue(const char* text);
+  void RollBack();
+  void TellDestroyed();
+
+  Transformer& transformer_;
+  Memory memory_;
+  KvCache kv_;
+  Array<ForwardRow> rows_;
+  Array<TokenId> tokens_;  // the conversation: [0, position_) are in the KV cache, the rest waits
+  size_t n_tokens_ = 0;
+  size_t position_ = 0;
+
+  Query query_;
+  RandomGenerator random_;
+  Utf8Assembler utf8_;
+  uint64_t generated_ = 0;
+  size_t prompt_tokens_ = 0;
+  size_t n_tokens_before_ = 0;  // as the query found them
+  size_t position_before_ = 0;
+  std::atomic<bool> cancelled_{false};
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_ENGINE_SESSION_H_

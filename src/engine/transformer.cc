@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+#include "engine/transformer.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+#include "kernels/math.h"
+
+namespace clamma {
+namespace {
+
+// Puts the file's name in front of what is wrong with it.
+Status Locate(const char* path, const Status& status) {
+  if (status.ok()) return status;
+  return Status::Error(status.code(), "%s: %s", path, status.message());
+}
+
+const char* AccessName(ModelAccess access) {
+  switch (access) {
+    case ModelAccess::kMmap:
+      return "mapped";
+    case ModelAccess::kMallocCache:
+      return "malloc cache";
+    case ModelAccess::kAbsoluteAddress:
+      return "absolute address";
+  }
+  return "";
+}
+
+// ln of the sum of exp(logits), in double.
+double LogSumExp(const float* logits, size_t n) {
+  float largest = -__builtin_inff();
+  for (size_t i = 0; i < n; ++i) largest = logits[i] > largest ? logits[i] : largest;
+  double sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += static_cast<double>(Exp(logits[i] - largest));
+  return static_cast<double>(largest) + LogDouble(sum);
+}
+
+}  // namespace
+
+Status Transformer::Open(const TransformerOptions& options) {
+  log = options.log;
+  access = options.access;
+  type = options.type;
+  kv_type = options.kv_type;
+  max_sessions = options.max_sessions;
+  threads_wanted = options.threads == 0 ? UsableCores() : options.threads;
+  SetName(options);
+  CLAMMA_RETURN_IF_ERROR(OpenWeights(options));
+  CLAMMA_RETURN_IF_ERROR(OpenTokenizer(options));
+  kernels = &SelectKernels();
+  CLAMMA_RETURN_IF_ERROR(pool.Start(memory, threads_wanted));
+  CLAMMA_RETURN_IF_ERROR(forward.Init(memory, weights, *kernels, pool));
+  return sampler.Init(memory, *kernels, config().vocab_size);
+}
+
+void Transformer::SetName(const TransformerOptions& options) {
+  const char* source = options.name;
+  if (source[0] == '\0' && options.checkpoint_path != nullptr) {
+    const char* slash = std::strrchr(options.checkpoint_path, '/');
+    source = slash == nullptr ? options.checkpoint_path : slash + 1;
+  }
+  std::snprintf(name, sizeof(name), "%s", source);
+}
+
+Status Transformer::OpenWeights(const TransformerOptions& options) {
+  ByteSource source;
+  Weights::Options how;
+  if (access == ModelAccess::kAbsoluteAddress) {
+    if (options.model_base == nullptr || options.model_size == 0) {
+      return Status::Error(StatusCode::kInvalidArgument,
+                           "absolute address: model_base and model_size must both be given");
+    }
+    source.base = static_cast<const uint8_t*>(options.model_base);
+    source.size = options.model_size;
+    how.allow_trailing = true;  // a flash partition is larger than what it holds
+    return Locate("the model", weights.Open(memory, source, how));
+  }
+  const char* path = options.checkpoint_path;
+  if (path == nullptr || path[0] == '\0') {
+    return Status::Error(StatusCode::kInvalidArgument, "no checkpoint_path given");
+  }
+  CLAMMA_RETURN_IF_ERROR(checkpoint_file.Open(path, options.model_dir));
+  source.file = &checkpoint_file;
+  source.size = checkpoint_file.size();
+  if (access == ModelAccess::kMmap) {
+    CLAMMA_RETURN_IF_ERROR(Locate(path, checkpoint_file.Map(&source.base)));
+  }
+  how.use_cache = access == ModelAccess::kMallocCache;
+  how.cache_limit = options.cache_limit;
+  return Locate(path, weights.Open(memory, source, how));
+}
+
+Status Transformer::OpenTokenizer(const TransformerOptions& options) {
+  const uint32_t vocab_size = config().vocab_size;
+  if (options.tokenizer_base != nullptr) {
+    const auto* base = static_cast<const uint8_t*>(options.tokenizer_base);
+    return Locate("the dictionary",
+                  tokenizer.Open(memory, base, options.tokenizer_size, vocab_size));
+  }
+  const char* path = options.tokenizer_path == nullptr ? "tokenizer.bin" : options.tokenizer_path;
+  CLAMMA_RETURN_IF_ERROR(tokenizer_file.Open(path, options.model_dir));
+  const uint64_t size = tokenizer_file.size();
+  const uint8_t* data = nullptr;
+  if (access == ModelAccess::kMallocCache) {
+    // Whoever wants no mapping of the checkpoint wants none of the dictionary.
+    CLAMMA_RETURN_IF_ERROR(tokenizer_bytes.Resize(memory, size));
+    data = tokenizer_bytes.data();
+    if (size > 0) {
+      CLAMMA_RETURN_IF_ERROR(
+          Locate(path, tokenizer_file.Read(0, tokenizer_bytes.data(), tokenizer_bytes.size())));
+    }
+  } else if (size > 0) {
+    CLAMMA_RETURN_IF_ERROR(Locate(path, tokenizer_file.Map(&data)));
+  }
+  return Locate(path, tokenizer.Open(memory, data, size, vocab_size));
+}
+
+void Transformer::Describe(char* text, size_t size) const {
+  const ModelConfig& c = config();
+  char weights_text[64];
+  if (c.weight_type == WeightType::kQ80) {
+    std::snprintf(weights_text, sizeof(weights_text), "int8 in groups of %u",
+                  static_cast<unsigned>(c.group_size));
+  } else {
+    std::snprintf(weights_text, sizeof(weights_text), "float");
+  }
+  char cut[64] = "";
+  if (threads_wanted != pool.threads()) {
+    std::snprintf(cut, sizeof(cut), " (%u asked for; this build has at most %u)", threads_wanted,
+                  kHasThreads ? kMaxThreads : 1U);
+  }
+  std::snprintf(text, size,
+                "%s: %s, %s weights (%s), %llu bytes\n"
+                "dim %u, hidden %u, layers %u, heads %u, kv heads %u, vocabulary %u, context %u\n"
+                "%s cache, %s kernels, %u thread%s%s, up to %u sessions",
+                name[0] == '\0' ? "model" : name,
+                CheckpointFormatName(weights.checkpoint().format), weights_text,
+                AccessName(access), static_cast<unsigned long long>(weights.checkpoint().bytes),
+                static_cast<unsigned>(c.dim), static_cast<unsigned>(c.hidden_dim),
+                static_cast<unsigned>(c.n_layers), static_cast<unsigned>(c.n_heads),
+                static_cast<unsigned>(c.n_kv_heads), static_cast<unsigned>(c.vocab_size),
+                static_cast<unsigned>(c.seq_len),
+                kv_type == KvType::kF16 ? "half-precision kv" : "float kv", kernels->name,
+                pool.threads(), pool.threads() == 1 ? "" : "s", cut,
+                static_cast<unsigned>(max_sessions));
+}
+
+Status Transformer::Score(const TokenId* tokens, size_t n, float* logprobs) {
+  const ModelConfig& c = config();
+  if (n > c.seq_len) {
+    return Status::Error(StatusCode::kLimit, "the text has %zu tokens, and the context %u", n,
+                         static_cast<unsigned>(c.seq_len));
+  }
+  KvCache kv;
+  kv.Init(memory, c, kv_type);
+  CLAMMA_RETURN_IF_ERROR(kv.Reserve(n));
+  Array<ForwardRow> rows;
+  CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, forward.max_logits()));
+  for (size_t done = 0; done + 1 < n;) {
+    const size_t left = n - 1 - done;
+    const size_t count = left < rows.size() ? left : rows.size();
+    for (size_t i = 0; i < count; ++i) rows[i] = {tokens[done + i], done + i, &kv, nullptr, true};
+    CLAMMA_RETURN_IF_ERROR(forward.Run(rows.data(), count));
+    for (size_t i = 0; i < count; ++i) {
+      const float* logits = rows[i].logits;
+      const double total = LogSumExp(logits, c.vocab_size);
+      const auto logit = static_cast<double>(logits[tokens[done + i + 1]]);
+      if (!std::isfinite(total) || !std::isfinite(logit)) {
+        return Status::Error(StatusCode::kCorrupt,
+                             "the model's output is not a number: its weights are damaged");
+      }
+      logprobs[done + i] = static_cast<float>(logit - total);
+    }
+    done += count;
+  }
+  return Status();
+}
+
+}  // namespace clamma

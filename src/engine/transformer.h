@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// A model bound to its dictionary: what all sessions on it share.
+#ifndef CLAMMA_ENGINE_TRANSFORMER_H_
+#define CLAMMA_ENGINE_TRANSFORMER_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/prompt.h"
+#include "engine/sampler.h"
+#include "model/forward.h"
+#include "model/kv_cache.h"
+#include "model/tokenizer.h"
+#include "model/weights.h"
+#include "platform/file.h"
+#include "platform/log.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+#include "platform/thread_pool.h"
+
+namespace clamma {
+
+class Session;
+
+enum class ModelAccess : uint8_t { kMmap, kMallocCache, kAbsoluteAddress };
+
+struct TransformerOptions {
+  const char* checkpoint_path = nullptr;
+  const char* tokenizer_path = nullptr;
+  const char* model_dir = "";
+  ModelAccess access = ModelAccess::kMmap;
+  const void* model_base = nullptr;  // kAbsoluteAddress
+  size_t model_size = 0;
+  const void* tokenizer_base = nullptr;  // if set, the dictionary is there and tokenizer_path unused
+  size_t tokenizer_size = 0;
+  size_t cache_limit = 0;  // kMallocCache: bytes; 0: none
+  unsigned threads = 0;    // 0: all usable cores
+  ModelType type = ModelType::kGen;
+  KvType kv_type = KvType::kF32;
+  uint32_t max_sessions = 1;
+  const char* name = "";  // kept in part, see kMaxName
+  Log log;
+};
+
+// Members are read by many and written by Open() and the scheduler alone: the forward pass, the
+// sampler and what they stand on belong to whoever has the scheduler's turn.
+class Transformer {
+ public:
+  static constexpr size_t kMaxName = 32;
+
+  Status Open(const TransformerOptions& options);
+
+  // The configuration in a few lines, for people.
+  void Describe(char* text, size_t size) const;
+
+  const ModelConfig& config() const { return weights.config(); }
+
+  // Scores tokens[1 .. n): writes ln p(tokens[i] | those before) to logprobs[i - 1]. Needs the turn.
+  Status Score(const TokenId* tokens, size_t n, float* logprobs);
+
+  Memory memory;
+  File checkpoint_file;
+  File tokenizer_file;
+  Array<uint8_t> tokenizer_bytes;  // the dictionary, where it is neither mapped nor given
+  Weights weights;
+  Tokenizer tokenizer;
+  ThreadPool pool;
+  const Kernels* kernels = nullptr;
+  Forward forward;
+  Sampler sampler;
+  char name[kMaxName] = {};
+  ModelAccess access = ModelAccess::kMmap;
+  ModelType type = ModelType::kGen;
+  KvType kv_type = KvType::kF32;
+  uint32_t max_sessions = 0;
+  unsigned threads_wanted = 0;
+  Log log;
+
+  // The scheduler's, under its mutex.
+  Session* first_session = nullptr;
+  uint32_t n_sessions = 0;
+  bool doomed = false;  // destroyed from inside a callback: goes when the step ends
+
+ private:
+  Status OpenWeights(const TransformerOptions& options);
+  Status OpenTokenizer(const TransformerOptions& options);
+  void SetName(const TransformerOptions& options);
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_ENGINE_TRANSFORMER_H_

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+#include "engine/utf8_assembler.h"
+
+#include <cstring>
+
+#include "model/utf8.h"
+
+namespace clamma {
+namespace {
+
+constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
+
+}  // namespace
+
+Status Utf8Assembler::Init(Memory& memory, size_t longest_piece) {
+  // Output: each byte of input can become a replacement of three. Input: held bytes and the piece.
+  return buffer_.Resize(memory, (sizeof(held_) + uint64_t{longest_piece}) * 4 + 1);
+}
+
+const char* Utf8Assembler::Append(std::string_view piece) {
+  const size_t input_size = n_held_ + piece.size();
+  char* input = buffer_.data() + buffer_.size() - input_size;
+  std::memcpy(input, held_, n_held_);
+  std::memcpy(input + n_held_, piece.data(), piece.size());
+  n_held_ = 0;
+
+  std::string_view rest(input, input_size);
+  char* out = buffer_.data();
+  while (!rest.empty()) {
+    const Utf8Scan scan = ScanUtf8(rest);
+    if (scan.prefix == Utf8Prefix::kIncomplete) {
+      n_held_ = scan.length;
+      std::memcpy(held_, rest.data(), n_held_);
+      break;
+    }
+    std::string_view shown = rest.substr(0, scan.length);
+    if (scan.prefix == Utf8Prefix::kInvalid || shown[0] == '\0') shown = kReplacement;
+    std::memcpy(out, shown.data(), shown.size());
+    out += shown.size();
+    rest.remove_prefix(scan.length);
+  }
+  *out = '\0';
+  return buffer_.data();
+}
+
+const char* Utf8Assembler::Flush() {
+  const bool any = n_held_ > 0;
+  n_held_ = 0;
+  return any ? kReplacement.data() : "";
+}
+
+}  // namespace clamma

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// The forward pass of a Llama model over a batch of positions, of one session or of several.
+#ifndef CLAMMA_MODEL_FORWARD_H_
+#define CLAMMA_MODEL_FORWARD_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/kernels.h"
+#include "model/kv_cache.h"
+#include "model/tokenizer.h"
+#include "model/weights.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+#include "platform/thread_pool.h"
+
+namespace clamma {
+
+// One position to compute. Positions of one session stand in ascending order, and all before them
+// are in `kv` already or stand further up in the same batch.
+struct ForwardRow {
+  TokenId token = 0;
+  size_t position = 0;
+  KvCache* kv = nullptr;        // reserved beyond `position`
+  const float* logits = nullptr;  // result, (vocab_size), valid until the next pass; see want_logits
+  bool want_logits = false;
+};
+
+// What a position's row holds never depends on the rest of the batch, nor on the threads.
+class Forward {
+ public:
+  Forward() = default;
+  Forward(const Forward&) = delete;
+  Forward& operator=(const Forward&) = delete;
+
+  // The arguments must outlive this. Takes its working memory here, and none later.
+  Status Init(Memory& memory, Weights& weights, const Kernels& kernels, ThreadPool& pool);
+
+  size_t max_rows() const { return max_rows_; }      // of a batch
+  size_t max_logits() const { return max_logits_; }  // rows of a batch that may want logits
+
+  // Runs 1 .. max_rows() rows. On failure (a read error behind the cache) the rows' positions hold
+  // nothing of use; everything before them is untouched.
+  Status Run(ForwardRow* rows, size_t n_rows);
+
+ private:
+
+  Status Embed(const ForwardRow* rows, size_t n_rows);
+  Status AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows);
+  Status FeedForwardLayer(uint32_t layer, size_t n_rows);
+  Status Classify(ForwardRow* rows, size_t n_rows);
+  void Normalize(const float* weight, size_t n_rows);
+  void TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows);
+  void Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows);
+  void Quantize(const float* x, size_t n_rows, size_t cols);
+  Status Apply(const TensorExtent& extent, const float* x, size_t n_rows, float* out);
+  void AddToStream(const float* y, size_t n_rows);
+
+  Weights* weights_ = nullptr;
+  const Kernels* kernels_ = nullptr;
+  ThreadPool* pool_ = nullptr;
+  ModelConfig config_;
+  size_t max_rows_ = 0;
+  size_t max_logits_ = 0;
+
+  Array<float> rope_frequency_;  // (head_size / 2)
+  Array<float> cosines_;         // (max_rows, head_size / 2)
+  Array<float> sines_;           // (max_rows, head_size / 2)
+  Array<float> x_;               // (max_rows, dim): the residual stream
+  Array<float> normed_;          // (max_rows, dim)
+  Array<float> q_;               // (max_rows, dim)
+  Array<float> k_;               // (max_rows, kv_dim)
+  Array<float> v_;               // (max_rows, kv_dim)
+  Array<float> attended_;        // (max_rows, dim)
+  Array<float> gate_;            // (max_rows, hidden_dim)
+  Array<float> up_;              // (max_rows, hidden_dim)
+  Array<float> logits_;          // (max_logits, vocab_size)
+  Array<int8_t> quantized_;      // (max_rows, max(dim, hidden_dim)); q80 only
+  Array<float> scales_;          // (max_rows, most groups of a row); q80 only
+  size_t quantized_group_ = 0;
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_MODEL_FORWARD_H_

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#include "model/kv_cache.h"
+
+#include <cstring>
+
+#include "kernels/half.h"
+
+namespace clamma {
+namespace {
+
+size_t ElementBytes(KvType type) { return type == KvType::kF16 ? 2 : 4; }
+
+uint64_t BlockBytes(const ModelConfig& config, KvType type) {
+  return uint64_t{config.n_layers} * 2 * config.kv_dim() * kKvBlock * ElementBytes(type);
+}
+
+size_t BlocksFor(size_t positions) { return (positions + kKvBlock - 1) / kKvBlock; }
+
+// The table doubles as the conversation grows.
+size_t TableSizeFor(size_t blocks) {
+  size_t size = 4;
+  while (size < blocks) size *= 2;
+  return size;
+}
+
+}  // namespace
+
+void KvCache::Init(Memory& memory, const ModelConfig& config, KvType type) {
+  memory_ = &memory;
+  n_layers_ = config.n_layers;
+  n_kv_heads_ = config.n_kv_heads;
+  head_size_ = config.head_size();
+  element_bytes_ = ElementBytes(type);
+  // Fits: a model whose weights fit in memory has dim * dim > kv_dim for each layer... and where it
+  // does not, the allocation of the first block fails.
+  const uint64_t bytes = BlockBytes(config, type);
+  block_bytes_ = bytes > SIZE_MAX ? SIZE_MAX : static_cast<size_t>(bytes);
+}
+
+void KvCache::Reset() {
+  for (size_t i = 0; i < n_blocks_; ++i) memory_->Free(blocks_[i], block_bytes_);
+  n_blocks_ = 0;
+  blocks_.Reset();
+}
+
+Status KvCache::Reserve(size_t positions) {
+  const size_t needed = BlocksFor(positions);
+  if (needed > blocks_.size()) {
+    CLAMMA_RETURN_IF_ERROR(blocks_.Resize(*memory_, TableSizeFor(needed)));
+  }
+  while (n_blocks_ < needed) {
+    void* block = nullptr;
+    CLAMMA_RETURN_IF_ERROR(memory_->Allocate(block_bytes_, &block));
+    blocks_[n_blocks_++] = static_cast<uint8_t*>(block);
+  }
+  return Status();
+}
+
+void KvCache::StoreVector(uint8_t* block, size_t offset, size_t slot, const float* vector) {
+  for (size_t head = 0; head < n_kv_heads_; ++head, vector += head_size_) {
+    uint8_t* out = block + offset + head * HeadBytes() + slot * head_size_ * element_bytes_;
+    if (element_bytes_ == 4) {
+      std::memcpy(out, vector, head_size_ * 4);
+      continue;
+    }
+    for (size_t d = 0; d < head_size_; ++d) {
+      const uint16_t half = FloatToHalf(vector[d]);
+      std::memcpy(out + 2 * d, &half, sizeof(half));
+    }
+  }
+}
+
+void KvCache::Store(uint32_t layer, size_t position, const float* key, const float* value) {
+  uint8_t* block = blocks_[position / kKvBlock];
+  const size_t of_layer = size_t{layer} * 2 * n_kv_heads_ * HeadBytes();
+  StoreVector(block, of_layer, position % kKvBlock, key);
+  StoreVector(block, of_layer + n_kv_heads_ * HeadBytes(), position % kKvBlock, value);
+}
+
+void KvCache::Attend(uint32_t layer, uint32_t kv_head, size_t n_positions,
+                     AttentionInput* input) const {
+  input->blocks = blocks_.data();
+  input->key_offset = (size_t{layer} * 2 * n_kv_heads_ + kv_head) * HeadBytes();
+  input->value_offset = input->key_offset + n_kv_heads_ * HeadBytes();
+  input->n_positions = n_positions;
+  input->head_size = head_size_;
+  input->half = element_bytes_ == 2;
+}
+
+uint64_t KvCache::BytesFor(const ModelConfig& config, KvType type, size_t positions) {
+  const size_t blocks = BlocksFor(positions);
+  if (blocks == 0) return 0;
+  return blocks * BlockBytes(config, type) + TableSizeFor(blocks) * sizeof(uint8_t*);
+}
+
+}  // namespace clamma

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// A session's keys and values. Grows by blocks of kKvBlock positions as the conversation does.
+#ifndef CLAMMA_MODEL_KV_CACHE_H_
+#define CLAMMA_MODEL_KV_CACHE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/kernels.h"
+#include "model/config.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+
+namespace clamma {
+
+enum class KvType : uint8_t { kF32, kF16 };
+
+// A block holds, for each layer, keys then values: (n_layers, 2, n_kv_heads, kKvBlock, head_size).
+class KvCache {
+ public:
+  KvCache() = default;
+  ~KvCache() { Reset(); }
+  KvCache(const KvCache&) = delete;
+  KvCache& operator=(const KvCache&) = delete;
+
+  void Init(Memory& memory, const ModelConfig& config, KvType type);
+  void Reset();
+
+  // Makes room for `positions` (at most seq_len). On failure what was there stays.
+  Status Reserve(size_t positions);
+
+  // Stores one position's key and value of a layer: each (kv_dim). The position must be reserved.
+  void Store(uint32_t layer, size_t position, const float* key, const float* value);
+
+  // Fills in all of *input but its query: positions 0 .. n_positions - 1 of one head.
+  void Attend(uint32_t layer, uint32_t kv_head, size_t n_positions, AttentionInput* input) const;
+
+  // Bytes held: blocks and their table.
+  size_t bytes_held() const { return n_blocks_ * block_bytes_ + blocks_.size() * sizeof(uint8_t*); }
+
+  // Bytes for `positions`, in whole blocks with their table.
+  static uint64_t BytesFor(const ModelConfig& config, KvType type, size_t positions);
+
+ private:
+  size_t HeadBytes() const { return kKvBlock * head_size_ * element_bytes_; }
+  void StoreVector(uint8_t* block, size_t offset, size_t slot, const float* vector);
+
+  Memory* memory_ = nullptr;
+  uint32_t n_layers_ = 0;
+  uint32_t n_kv_heads_ = 0;
+  size_t head_size_ = 0;
+  size_t element_bytes_ = 4;
+  size_t block_bytes_ = 0;
+  Array<uint8_t*> blocks_;  // filled up to n_blocks_
+  size_t n_blocks_ = 0;
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_MODEL_KV_CACHE_H_

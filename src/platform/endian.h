@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Reads from files: little-endian, fixed width, any alignment.
+#ifndef CLAMMA_PLATFORM_ENDIAN_H_
+#define CLAMMA_PLATFORM_ENDIAN_H_
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace clamma {
+
+inline constexpr bool kBigEndianHost = std::endian::native == std::endian::big;
+
+inline uint32_t ReadLe32(const uint8_t* p) {
+  return static_cast<uint32_t>(p[0]) | static_cast<uint32_t>(p[1]) << 8 |
+         static_cast<uint32_t>(p[2]) << 16 | static_cast<uint32_t>(p[3]) << 24;
+}
+inline int32_t ReadLe32Signed(const uint8_t* p) { return static_cast<int32_t>(ReadLe32(p)); }
+inline float ReadLeF32(const uint8_t* p) { return std::bit_cast<float>(ReadLe32(p)); }
+
+// Turns n 32-bit values from file order into this machine's order, in place.
+inline void Le32ToHost(uint8_t* p, size_t n) {
+  if constexpr (kBigEndianHost) {
+    for (size_t i = 0; i < n; ++i, p += 4) {
+      const uint32_t value = ReadLe32(p);
+      std::memcpy(p, &value, sizeof(value));
+    }
+  }
+}
+
+}  // namespace clamma
+
+#endif  // CLAMMA_PLATFORM_ENDIAN_H_

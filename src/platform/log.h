@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+#ifndef CLAMMA_PLATFORM_LOG_H_
+#define CLAMMA_PLATFORM_LOG_H_
+
+namespace clamma {
+
+// Where reasons of failures go: a function of the host's, or stderr where it gave none.
+struct Log {
+  void (*callback)(void* opaque, const char* message) = nullptr;
+  void* opaque = nullptr;
+
+  void Write(const char* message) const;
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_PLATFORM_LOG_H_

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// Checked allocation. Every byte the library takes comes from AllocateAligned(), every failure is
+// a Status, and a Memory counts what its owner (a transformer, a session) holds.
+#ifndef CLAMMA_PLATFORM_MEMORY_H_
+#define CLAMMA_PLATFORM_MEMORY_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "platform/status.h"
+
+namespace clamma {
+
+inline constexpr size_t kAlignment = 64;  // of every allocation: one cache line, one AVX-512 register
+
+// Returns zeroed memory aligned to kAlignment, or nullptr. The only place that asks the system.
+void* AllocateAligned(size_t bytes);
+void FreeAligned(void* pointer);
+
+// Counts the bytes that one owner holds. The count may be read from any thread.
+class Memory {
+ public:
+  Memory() = default;
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+
+  Status Allocate(uint64_t bytes, void** pointer);
+  void Free(void* pointer, size_t bytes);
+  size_t bytes_in_use() const { return bytes_in_use_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<size_t> bytes_in_use_{0};
+};
+
+// A zero-initialised array of trivial elements that never grows behind one's back.
+template <typename T>
+class Array {
+  static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
+
+ public:
+  Array() = default;
+  ~Array() { Reset(); }
+  Array(const Array&) = delete;
+  Array& operator=(const Array&) = delete;
+  Array(Array&& other) noexcept { Swap(other); }
+  Array& operator=(Array&& other) noexcept {
+    Swap(other);
+    return *this;
+  }
+
+  // Makes room for `size` elements, keeps the first min(old, new) and zeroes the rest. On failure
+  // the array is as it was.
+  Status Resize(Memory& memory, uint64_t size);
+  void Reset() {
+    if (data_ != nullptr) memory_->Free(data_, size_ * sizeof(T));
+    data_ = nullptr;
+    size_ = 0;
+  }
+  void Swap(Array& other) {
+    std::swap(memory_, other.memory_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+  }
+
+  size_t size() const { return size_; }
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  T& operator[](size_t i) { return data_[i]; }
+  const T& operator[](size_t i) const { return data_[i]; }
+
+ private:
+  Memory* memory_ = nullptr;
+  T* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+template <typename T>
+Status Array<T>::Resize(Memory& memory, uint64_t size) {
+  if (size > SIZE_MAX / sizeof(T)) return Status::OutOfMemory(size);
+  Array grown;
+  if (size > 0) {
+    void* pointer = nullptr;
+    CLAMMA_RETURN_IF_ERROR(memory.Allocate(size * sizeof(T), &pointer));
+    grown.memory_ = &memory;
+    grown.data_ = static_cast<T*>(pointer);
+    grown.size_ = static_cast<size_t>(size);
+    const size_t kept = size_ < grown.size_ ? size_ : grown.size_;
+    for (size_t i = 0; i < kept; ++i) grown.data_[i] = data_[i];
+  }
+  Swap(grown);
+  return Status();
+}
+
+// new and delete for the library's few objects: nullptr where there is no memory.
+template <typename T, typename... Args>
+T* NewObject(Args&&... args) {
+  static_assert(alignof(T) <= kAlignment);
+  void* place = AllocateAligned(sizeof(T));
+  return place == nullptr ? nullptr : new (place) T(std::forward<Args>(args)...);
+}
+
+template <typename T>
+void DeleteObject(T* object) {
+  if (object == nullptr) return;
+  object->~T();
+  FreeAligned(object);
+}
+
+// a * b and a + b of sizes read from files; false where the result does not fit in 64 bits.
+inline bool CheckedMultiply(uint64_t a, uint64_t b, uint64_t* product) {
+  return !__builtin_mul_overflow(a, b, product);
+}
+inline bool CheckedAdd(uint64_t a, uint64_t b, uint64_t* sum) {
+  return !__builtin_add_overflow(a, b, sum);
+}
+
+}  // namespace clamma
+
+#endif  // CLAMMA_PLATFORM_MEMORY_H_

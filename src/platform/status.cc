@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#include "platform/status.h"
+
+#include <cstdio>
+#include <cstring>
+
+namespace clamma {
+
+Status& Status::operator=(const Status& other) {
+  if (this == &other) return *this;
+  code_ = other.code_;
+  // Most are ok: copy the text only where there is one.
+  if (code_ == StatusCode::kOk) {
+    message_[0] = '\0';
+  } else {
+    std::memcpy(message_, other.message_, sizeof(message_));
+  }
+  return *this;
+}
+
+Status Status::Error(StatusCode code, const char* format, ...) {
+  Status status;
+  status.code_ = code;
+  va_list args;
+  va_start(args, format);
+  const int length = std::vsnprintf(status.message_, sizeof(status.message_), format, args);
+  va_end(args);
+  if (length >= kMaxMessage) {
+    std::memcpy(status.message_ + kMaxMessage - 4, "...", 4);
+  }
+  return status;
+}
+
+Status Status::OutOfMemory(uint64_t bytes) {
+  return Error(StatusCode::kOutOfMemory, "out of memory: %llu bytes could not be allocated",
+               static_cast<unsigned long long>(bytes));
+}
+
+}  // namespace clamma

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "platform/thread_pool.h"
+
+namespace clamma {
+namespace {
+
+static_assert(LIBCLAMMA_MAX_THREADS >= 1, "LIBCLAMMA_MAX_THREADS counts the caller");
+static_assert(kMaxPieces >= 1 && kMaxPieces <= 0xffff, "a piece's number has 16 bits");
+
+// About 50 microseconds of waiting before a worker sleeps: longer than the serial stretches within
+// a token, far shorter than anything a host would notice as load.
+constexpr unsigned kSpins = 1500;
+
+// A few pieces a thread even out cores of unequal speed and load.
+constexpr size_t kPiecesPerThread = 4;
+
+inline void Pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+constexpr uint64_t MakeTicket(uint64_t epoch, uint64_t next, uint64_t pieces) {
+  return epoch << 32 | next << 16 | pieces;
+}
+constexpr uint64_t EpochOf(uint64_t ticket) { return ticket >> 32; }
+constexpr uint64_t NextOf(uint64_t ticket) { return (ticket >> 16) & 0xffff; }
+constexpr uint64_t PiecesOf(uint64_t ticket) { return ticket & 0xffff; }
+
+}  // namespace
+
+Status ThreadPool::Start(Memory& memory, unsigned threads) {
+  if constexpr (!kHasThreads) return Status();
+  if (threads > kMaxThreads) threads = kMaxThreads;
+  if (threads <= 1) return Status();
+  // Spinning takes a core from somebody where there are fewer cores than threads.
+  spins_ = threads <= UsableCores() ? kSpins : 0;
+  Array<Worker> workers;
+  CLAMMA_RETURN_IF_ERROR(workers.Resize(memory, threads - 1));
+  workers_.Swap(workers);
+  for (running_ = 0; running_ < workers_.size(); ++running_) {
+    if (workers_[running_].thread.Start(&ThreadPool::WorkerMain, this)) continue;
+    const size_t started = running_ + 1;  // with the caller
+    Stop();
+    return Status::Error(StatusCode::kOutOfMemory,
+                         "only %zu of %u threads could be started: ask for fewer", started,
+                         threads);
+  }
+  return Status();
+}
+
+void ThreadPool::Stop() {
+  if (workers_.size() == 0) return;
+  {
+    MutexLock lock(mutex_);
+    stop_.store(true);
+  }
+  wake_.NotifyAll();
+  for (size_t i = 0; i < running_; ++i) workers_[i].thread.Join();
+  workers_.Reset();
+}
+
+size_t ThreadPool::PiecesFor(size_t count, size_t grain) const {
+  if (workers_.size() == 0) return 1;
+  size_t pieces = grain == 0 ? count : count / grain;
+  const size_t most = threads() * kPiecesPerThread;
+  if (pieces > most) pieces = most;
+  return pieces > kMaxPieces ? kMaxPieces : pieces;
+}
+
+bool ThreadPool::HasPieces() const {
+  const uint64_t ticket = ticket_.load();
+  return NextOf(ticket) < PiecesOf(ticket);
+}
+
+void ThreadPool::RunJob(const Job& job) {
+  if constexpr (kHasThreads) {
+    job_ = job;
+    done_.store(0, std::memory_order_relaxed);
+    ticket_.store(MakeTicket(EpochOf(ticket_.load()) + 1, 0, job.pieces));
+    if (sleepers_.load() > 0) {
+      MutexLock lock(mutex_);
+      wake_.NotifyAll();
+    }
+    RunPieces();
+    for (unsigned spin = 0; done_.load() < job.pieces && spin < spins_; ++spin) Pause();
+    if (done_.load() < job.pieces) {
+      MutexLock lock(mutex_);
+      caller_sleeps_.store(true);
+      while (done_.load() < job.pieces) finished_.Wait(mutex_);
+      caller_sleeps_.store(false);
+    }
+  }
+}
+
+bool ThreadPool::RunPieces() {
+  bool any = false;
+  if constexpr (kHasThreads) {
+    uint64_t ticket = ticket_.load();
+    while (NextOf(ticket) < PiecesOf(ticket)) {
+      const uint64_t next = MakeTicket(EpochOf(ticket), NextOf(ticket) + 1, PiecesOf(ticket));
+      if (!ticket_.compare_exchange_weak(ticket, next)) continue;
+      const Job& job = job_;
+      const size_t piece = NextOf(ticket);
+      const size_t pieces = job.pieces;
+      // count * piece may not overflow: pieces of floor(count / pieces), the rest spread in front.
+      const size_t base = job.count / pieces;
+      const size_t rest = job.count % pieces;
+      const size_t begin = piece * base + (piece < rest ? piece : rest);
+      job.run(job.context, begin, begin + base + (piece < rest ? 1 : 0));
+      any = true;
+      if (done_.fetch_add(1) + 1 == pieces && caller_sleeps_.load()) {
+        MutexLock lock(mutex_);
+        finished_.NotifyAll();
+      }
+      ticket = ticket_.load();
+    }
+  }
+  return any;
+}
+
+void ThreadPool::WorkerLoop() {
+  unsigned spin = 0;
+  while (!stop_.load()) {
+    if (RunPieces()) {
+      spin = 0;
+    } else if (spin < spins_) {
+      ++spin;
+      Pause();
+    } else {
+      MutexLock lock(mutex_);
+      sleepers_.fetch_add(1);
+      while (!HasPieces() && !stop_.load()) wake_.Wait(mutex_);
+      sleepers_.fetch_sub(1);
+      spin = 0;
+    }
+  }
+}
+
+void ThreadPool::WorkerMain(void* pool) { static_cast<ThreadPool*>(pool)->WorkerLoop(); }
+
+}  // namespace clamma

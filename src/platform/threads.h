@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// What the library needs of a thread library: one file implements it (threads_pthreads.cc), another
+// one does without (threads_none.cc). To port to a further one, write a third.
+#ifndef CLAMMA_PLATFORM_THREADS_H_
+#define CLAMMA_PLATFORM_THREADS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#if LIBCLAMMA_THREADING_PTHREADS
+#include <pthread.h>
+#endif
+
+namespace clamma {
+
+#if LIBCLAMMA_THREADING_PTHREADS
+inline constexpr bool kHasThreads = true;
+using NativeMutex = pthread_mutex_t;
+using NativeCondition = pthread_cond_t;
+using NativeThread = pthread_t;
+#define CLAMMA_NATIVE_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
+#define CLAMMA_NATIVE_CONDITION_INIT PTHREAD_COND_INITIALIZER
+#else
+inline constexpr bool kHasThreads = false;
+struct NativeMutex {};
+struct NativeCondition {};
+struct NativeThread {};
+#define CLAMMA_NATIVE_MUTEX_INIT \
+  {}
+#define CLAMMA_NATIVE_CONDITION_INIT \
+  {}
+#endif
+
+class Mutex {
+ public:
+  constexpr Mutex() = default;
+  Mutex(const Mutex&) = delete;
+  Mutex& operator=(const Mutex&) = delete;
+  void Lock();
+  void Unlock();
+
+ private:
+  friend class Condition;
+  NativeMutex native_ = CLAMMA_NATIVE_MUTEX_INIT;
+};
+
+class MutexLock {
+ public:
+  explicit MutexLock(Mutex& mutex) : mutex_(mutex) { mutex_.Lock(); }
+  ~MutexLock() { mutex_.Unlock(); }
+  MutexLock(const MutexLock&) = delete;
+  MutexLock& operator=(const MutexLock&) = delete;
+
+ private:
+  Mutex& mutex_;
+};
+
+class Condition {
+ public:
+  constexpr Condition() = default;
+  Condition(const Condition&) = delete;
+  Condition& operator=(const Condition&) = delete;
+  void Wait(Mutex& mutex);  // the caller holds `mutex`; may wake for no reason
+  void NotifyAll();
+
+ private:
+  NativeCondition native_ = CLAMMA_NATIVE_CONDITION_INIT;
+};
+
+class Thread {
+ public:
+  // Runs body(argument); false where no thread could be had.
+  bool Start(void (*body)(void*), void* argument);
+  void Join();
+
+ private:
+  static void* Run(void* self);
+  NativeThread native_ = {};
+  void (*body_)(void*) = nullptr;
+  void* argument_ = nullptr;
+};
+
+// An address that only the calling thread has; equal for two calls on one thread.
+const void* ThisThread();
+
+// How many cores this process may run on; at least 1.
+unsigned UsableCores();
+
+}  // namespace clamma
+
+#endif  // CLAMMA_PLATFORM_THREADS_H_

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// A build without threads: one thread owns the library, so every lock is free.
+#include "platform/threads.h"
+
+namespace clamma {
+
+void Mutex::Lock() {}
+void Mutex::Unlock() {}
+void Condition::Wait(Mutex& /*mutex*/) {}
+void Condition::NotifyAll() {}
+bool Thread::Start(void (*/*body*/)(void*), void* /*argument*/) { return false; }
+void Thread::Join() {}
+
+const void* ThisThread() {
+  static const char only = 0;
+  return &only;
+}
+
+unsigned UsableCores() { return 1; }
+
+}  // namespace clamma

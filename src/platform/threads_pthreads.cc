@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+#include "platform/threads.h"
+
+namespace clamma {
+
+void Mutex::Lock() { pthread_mutex_lock(&native_); }
+void Mutex::Unlock() { pthread_mutex_unlock(&native_); }
+void Condition::Wait(Mutex& mutex) { pthread_cond_wait(&native_, &mutex.native_); }
+void Condition::NotifyAll() { pthread_cond_broadcast(&native_); }
+
+void* Thread::Run(void* self) {
+  auto* thread = static_cast<Thread*>(self);
+  thread->body_(thread->argument_);
+  return nullptr;
+}
+
+bool Thread::Start(void (*body)(void*), void* argument) {
+  body_ = body;
+  argument_ = argument;
+  // The host's signals are for the host's threads.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  const bool masked = pthread_sigmask(SIG_SETMASK, &all, &before) == 0;
+  const bool started = pthread_create(&native_, nullptr, &Thread::Run, this) == 0;
+  if (masked) pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return started;
+}
+
+void Thread::Join() { pthread_join(native_, nullptr); }
+
+const void* ThisThread() {
+  static thread_local const char mine = 0;
+  return &mine;
+}
+
+unsigned UsableCores() {
+#ifdef __linux__
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) {
+    const int usable = CPU_COUNT(&set);
+    if (usable > 0) return static_cast<unsigned>(usable);
+  }
+#endif
+  const long online = sysconf(_SC_NPROCESSORS_ONLN);
+  return online > 0 ? static_cast<unsigned>(online) : 1;
+}
+
+}  // namespace clamma
