@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "clamma-extra.h"
-
 #include <cstring>
 
 #include "api/handles.h"
+#include "clamma-extra.h"
 #include "engine/scheduler.h"
 #include "kernels/math.h"
 
@@ -37,8 +36,8 @@ Status Score(Transformer& transformer, std::string_view text, clamma_score_t* sc
   if (text.empty()) return Status::Error(StatusCode::kInvalidArgument, "there is no text to score");
   Array<TokenId> tokens;
   size_t count = 0;
-  CLAMMA_RETURN_IF_ERROR(Encode(transformer, text, CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX,
-                                &tokens, &count));
+  CLAMMA_RETURN_IF_ERROR(
+      Encode(transformer, text, CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX, &tokens, &count));
   Array<float> scores;
   CLAMMA_RETURN_IF_ERROR(scores.Resize(transformer.memory, count - 1));
   Status status;
@@ -98,8 +97,9 @@ int clamma_decode(const struct txf* txf, const tok_id_t* tokens, size_t count, c
     if (!transformer.tokenizer.IsValid(tokens[i])) {
       return clamma::Return(
           transformer.log,
-          Status::Error(clamma::StatusCode::kInvalidArgument, "token %d at %zu is not one of 0 .. %u",
-                        tokens[i], i, static_cast<unsigned>(transformer.config().vocab_size) - 1));
+          Status::Error(clamma::StatusCode::kInvalidArgument,
+                        "token %d at %zu is not one of 0 .. %u", tokens[i], i,
+                        static_cast<unsigned>(transformer.config().vocab_size) - 1));
     }
     total += bytes_at(i).size();
   }

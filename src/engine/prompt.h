@@ -18,13 +18,14 @@ struct PromptTexts {
   const char* prompt = nullptr;  // nullptr: none given
 };
 
-// Appends to *tokens, which holds the *count tokens of the conversation so far, what the query adds.
+// Appends to *tokens, which holds the *count tokens of the conversation so far, what the query
+// adds.
 //
 // kGen: in an empty conversation, or one whose last token ended a text, BOS and the texts: `system`
-// on a line of its own, then `prompt`; with neither, "\n\n", as the original system opened; an empty
-// prompt alone is BOS alone. Otherwise the texts go on where the conversation stopped, as they are.
-// kChat: Llama 2's format, "[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{prompt} [/INST]" behind BOS, the
-// system part in an empty conversation only, and EOS behind each answer.
+// on a line of its own, then `prompt`; with neither, "\n\n", as the original system opened; an
+// empty prompt alone is BOS alone. Otherwise the texts go on where the conversation stopped, as
+// they are. kChat: Llama 2's format, "[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{prompt} [/INST]"
+// behind BOS, the system part in an empty conversation only, and EOS behind each answer.
 Status AppendPrompt(Memory& memory, const Tokenizer& tokenizer, ModelType type,
                     const PromptTexts& texts, Array<TokenId>* tokens, size_t* count);
 

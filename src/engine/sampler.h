@@ -21,8 +21,8 @@ struct SamplingOptions {
   float repetition_penalty = 0;  // weakens what the context holds already; 0 or 1: off
 };
 
-// The generator of llama2.c: xorshift64* (Vigna: An experimental exploration of Marsaglia's xorshift
-// generators, scrambled, 2016). The state is never 0.
+// The generator of llama2.c: xorshift64* (Vigna: An experimental exploration of Marsaglia's
+// xorshift generators, scrambled, 2016). The state is never 0.
 class RandomGenerator {
  public:
   explicit RandomGenerator(uint64_t seed = 1) : state_(seed) {}
@@ -55,9 +55,9 @@ class Sampler {
   size_t CollectCandidates(float at_least);
 
   const Kernels* kernels_ = nullptr;
-  Array<float> probabilities_;      // (vocab_size): logits first, then probabilities
-  Array<Candidate> candidates_;     // (vocab_size)
-  Array<uint8_t> seen_;             // (vocab_size): all 0 between calls
+  Array<float> probabilities_;   // (vocab_size): logits first, then probabilities
+  Array<Candidate> candidates_;  // (vocab_size)
+  Array<uint8_t> seen_;          // (vocab_size): all 0 between calls
 };
 
 }  // namespace clamma

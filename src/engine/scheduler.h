@@ -10,11 +10,12 @@
 
 namespace clamma {
 
-// Every call may come from any thread. Two things are guarded: the lists and states, by a mutex that
-// is held for moments only, and the insides of transformers and of sessions with a query, by "the
-// turn", which one thread has at a time. A step holds the turn through its callbacks, and whoever
-// waits for the turn gets it before the next step. From inside a callback (on the thread that has
-// the turn) everything works but Step() and Score(); what is destroyed there goes when the step ends.
+// Every call may come from any thread. Two things are guarded: the lists and states, by a mutex
+// that is held for moments only, and the insides of transformers and of sessions with a query, by
+// "the turn", which one thread has at a time. A step holds the turn through its callbacks, and
+// whoever waits for the turn gets it before the next step. From inside a callback (on the thread
+// that has the turn) everything works but Step() and Score(); what is destroyed there goes when the
+// step ends.
 class Scheduler {
  public:
   constexpr Scheduler() = default;

@@ -145,7 +145,8 @@ uint64_t Session::BytesAtFullContext() const {
   const ModelConfig& c = transformer_.config();
   const uint64_t full_kv = KvCache::BytesFor(c, transformer_.kv_type, c.seq_len);
   const uint64_t full_tokens = (uint64_t{c.seq_len} + 1) * sizeof(TokenId);
-  return bytes_in_use() - kv_.bytes_held() - tokens_.size() * sizeof(TokenId) + full_kv + full_tokens;
+  return bytes_in_use() - kv_.bytes_held() - tokens_.size() * sizeof(TokenId) + full_kv +
+         full_tokens;
 }
 
 }  // namespace clamma

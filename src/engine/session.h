@@ -64,7 +64,7 @@ class Session {
 
   Transformer& transformer() const { return transformer_; }
   const Query& query() const { return query_; }
-  size_t position() const { return position_; }  // positions in the KV cache
+  size_t position() const { return position_; }      // positions in the KV cache
   uint64_t generated() const { return generated_; }  // tokens, by the current or last query
   size_t prompt_tokens() const { return prompt_tokens_; }
   size_t bytes_in_use() const { return sizeof(Session) + memory_.bytes_in_use(); }

@@ -31,7 +31,8 @@ struct TransformerOptions {
   ModelAccess access = ModelAccess::kMmap;
   const void* model_base = nullptr;  // kAbsoluteAddress
   size_t model_size = 0;
-  const void* tokenizer_base = nullptr;  // if set, the dictionary is there and tokenizer_path unused
+  const void* tokenizer_base =
+      nullptr;  // if set, the dictionary is there and tokenizer_path unused
   size_t tokenizer_size = 0;
   size_t cache_limit = 0;  // kMallocCache: bytes; 0: none
   unsigned threads = 0;    // 0: all usable cores
@@ -55,7 +56,8 @@ class Transformer {
 
   const ModelConfig& config() const { return weights.config(); }
 
-  // Scores tokens[1 .. n): writes ln p(tokens[i] | those before) to logprobs[i - 1]. Needs the turn.
+  // Scores tokens[1 .. n): writes ln p(tokens[i] | those before) to logprobs[i - 1]. Needs the
+  // turn.
   Status Score(const TokenId* tokens, size_t n, float* logprobs);
 
   Memory memory;

@@ -3,6 +3,11 @@
 
 namespace clamma {
 
-const Kernels& SelectKernels() { return kScalarKernels; }
+const Kernels& SelectKernels() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return kAvx2Kernels;
+#endif
+  return kScalarKernels;
+}
 
 }  // namespace clamma

@@ -3,7 +3,6 @@
 #ifndef CLAMMA_KERNELS_HALF_H_
 #define CLAMMA_KERNELS_HALF_H_
 
-#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -13,17 +12,17 @@ static inline float HalfToFloat(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
   const uint32_t magnitude = half & 0x7fffu;
   if (magnitude >= 0x7c00u) {  // infinity, NaN
-    return std::bit_cast<float>(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
+    return __builtin_bit_cast(float, sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
   }
   // As a float with an exponent 112 too small, mended by an exact multiplication that also
   // normalises subnormals.
-  const float scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
-  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(scaled));
+  const float scaled = __builtin_bit_cast(float, magnitude << 13) * 0x1p112f;
+  return __builtin_bit_cast(float, sign | __builtin_bit_cast(uint32_t, scaled));
 }
 
 // Rounds to nearest, ties to even; too large becomes infinity.
 static inline uint16_t FloatToHalf(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
+  const auto bits = __builtin_bit_cast(uint32_t, value);
   const auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
   const uint32_t magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) {  // NaN: stays one, quiet
@@ -31,8 +30,8 @@ static inline uint16_t FloatToHalf(float value) {
   }
   if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // >= 65520
   if (magnitude < 0x38800000u) {  // below 2^-14: adding 0.5 rounds it to a multiple of 2^-24
-    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
-    return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(shifted) - 0x3f000000u));
+    const float shifted = __builtin_bit_cast(float, magnitude) + 0.5f;
+    return static_cast<uint16_t>(sign | (__builtin_bit_cast(uint32_t, shifted) - 0x3f000000u));
   }
   const uint32_t odd = (magnitude >> 13) & 1u;
   return static_cast<uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13));

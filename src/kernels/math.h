@@ -1,29 +1,40 @@
 // SPDX-License-Identifier: MIT
 // Elementary functions of our own, made of IEEE operations only, so that every machine computes the
-// same bits. Static, not merely inline: files compiled for other instruction sets must not share them.
+// same bits. Static, not merely inline: files compiled for other instruction sets must not share
+// them.
 #ifndef CLAMMA_KERNELS_MATH_H_
 #define CLAMMA_KERNELS_MATH_H_
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 namespace clamma {
 
-// True where Fma() rounds once: where the target this file is compiled for has the instruction.
-static constexpr bool FmaIsFused() {
-#if defined(__FMA__) || defined(__aarch64__) || defined(__ARM_FEATURE_FMA) || defined(__s390x__) || \
-    defined(__riscv_flen) || defined(__powerpc64__)
+// True where the target this file is compiled for has an fma instruction.
+static constexpr bool HasFma() {
+#if defined(__FMA__) || defined(__aarch64__) || defined(__ARM_FEATURE_FMA) || \
+    defined(__s390x__) || defined(__riscv_flen) || defined(__powerpc64__)
   return true;
 #else
   return false;
 #endif
 }
 
+// a * b + c rounded once. Without an instruction, by way of double, where the product is exact and
+// the sum is rounded to odd, which makes the second rounding harmless (Boldo, Melquiond: Emulation
+// of FMA and correctly rounded sums, 2008).
 static inline float Fma(float a, float b, float c) {
-  if constexpr (FmaIsFused()) return __builtin_fmaf(a, b, c);
-  return a * b + c;
+  if constexpr (HasFma()) return __builtin_fmaf(a, b, c);
+  const double product = static_cast<double>(a) * static_cast<double>(b);
+  const auto addend = static_cast<double>(c);
+  const double sum = product + addend;
+  const double of_addend = sum - product;
+  const double error = (product - (sum - of_addend)) + (addend - of_addend);
+  auto bits = __builtin_bit_cast(uint64_t, sum);
+  const bool inexact = error > 0 || error < 0;
+  if (inexact && (bits & 1) == 0) bits += (error > 0) == (sum > 0) ? 1 : UINT64_MAX;
+  return static_cast<float>(__builtin_bit_cast(double, bits));
 }
 
 // A float at any alignment, in this machine's byte order.
@@ -33,33 +44,39 @@ static inline float LoadF32(const uint8_t* p) {
   return value;
 }
 
-// Nearest integer, ties to even, of |x| < 2^22, by the rounding of the addition itself.
-static inline float RoundToEven(float x) {
-  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23
-  return (x + kMagic) - kMagic;
-}
+// 2^(i / 32), rounded to double.
+static constexpr double kExp2Table[32] = {
+    0x1.0000000000000p+0, 0x1.059b0d3158574p+0, 0x1.0b5586cf9890fp+0, 0x1.11301d0125b51p+0,
+    0x1.172b83c7d517bp+0, 0x1.1d4873168b9aap+0, 0x1.2387a6e756238p+0, 0x1.29e9df51fdee1p+0,
+    0x1.306fe0a31b715p+0, 0x1.371a7373aa9cbp+0, 0x1.3dea64c123422p+0, 0x1.44e086061892dp+0,
+    0x1.4bfdad5362a27p+0, 0x1.5342b569d4f82p+0, 0x1.5ab07dd485429p+0, 0x1.6247eb03a5585p+0,
+    0x1.6a09e667f3bcdp+0, 0x1.71f75e8ec5f74p+0, 0x1.7a11473eb0187p+0, 0x1.82589994cce13p+0,
+    0x1.8ace5422aa0dbp+0, 0x1.93737b0cdc5e5p+0, 0x1.9c49182a3f090p+0, 0x1.a5503b23e255dp+0,
+    0x1.ae89f995ad3adp+0, 0x1.b7f76f2fb5e47p+0, 0x1.c199bdd85529cp+0, 0x1.cb720dcef9069p+0,
+    0x1.d5818dcfba487p+0, 0x1.dfc97337b9b5fp+0, 0x1.ea4afa2a490dap+0, 0x1.f50765b6e4540p+0,
+};
 
-// exp(x) with a relative error below 2e-7 (two units in the last place) for x in [-87.33, 88.37];
-// 0 below (and for NaN), exp(88.37) above. Range reduction by ln 2 in two parts, then the Taylor
-// polynomial of degree 7 on [-ln2 / 2, ln2 / 2].
+// exp(x) with an error below 0.502 units in the last place; 0 below -104 and for NaN, infinity
+// above 88.73. With n = the nearest integer to 32 x / ln 2 and r the rest, exp(x) = 2^(n / 32) *
+// 2^(r / 32): a table and a power of two for the first factor, and for the second the cubic with
+// the least relative error on |r| <= 1/2, 1.7 * 2^-34 (Remez; the scheme is that of Gal and
+// Bachelis: An accurate elementary mathematical library for the IEEE floating point standard,
+// 1991).
 static inline float Exp(float x) {
-  constexpr float kLowest = -87.33f;
-  constexpr float kHighest = 88.37f;
-  const bool in_range = x > kLowest;
-  const float clamped = in_range ? (x < kHighest ? x : kHighest) : 0.0f;
-  const float n = RoundToEven(clamped * 1.44269504f);
-  // 0x1.62e4p-1 has few enough bits that n * it is exact; the rest of ln 2 follows.
-  const float r = Fma(n, -1.42860682e-06f, Fma(n, -0.693145751953125f, clamped));
-  float p = 1.0f / 5040.0f;
-  p = Fma(p, r, 1.0f / 720.0f);
-  p = Fma(p, r, 1.0f / 120.0f);
-  p = Fma(p, r, 1.0f / 24.0f);
-  p = Fma(p, r, 1.0f / 6.0f);
-  p = Fma(p, r, 0.5f);
-  p = Fma(p, r, 1.0f);
-  p = Fma(p, r, 1.0f);
-  const auto exponent = static_cast<uint32_t>(static_cast<int32_t>(n) + 127) << 23;
-  return in_range ? p * std::bit_cast<float>(exponent) : 0.0f;
+  // Beyond these the conversion to float gives 0 and infinity.
+  const float low = x > -104.0f ? x : -104.0f;
+  const auto wide = static_cast<double>(low < 89.0f ? low : 89.0f);
+  constexpr double kMagic = 6755399441055744.0;       // 1.5 * 2^52: adding it rounds to an integer
+  const double scaled = wide * 0x1.71547652b82fep+5;  // 32 / ln 2
+  const double shifted = scaled + kMagic;
+  const double r = scaled - (shifted - kMagic);
+  const double square = r * r;
+  const double high = 0x1.c6af84b9562e4p-20 * r + 0x1.ebfce51010eadp-13;
+  const double factor = high * square + (0x1.62e42ff0c52dfp-6 * r + 1.0);
+  // n stands in the low bits of `shifted`.
+  const auto n = __builtin_bit_cast(uint64_t, shifted);
+  const auto power = __builtin_bit_cast(uint64_t, kExp2Table[n % 32]) + (n / 32 << 52);
+  return static_cast<float>(factor * __builtin_bit_cast(double, power));
 }
 
 // The 16 partial sums of a float sum, and their join.
@@ -70,8 +87,8 @@ static inline float Reduce16(float* sums) {
   return sums[0] + sums[1];
 }
 
-// sin(x) and cos(x), error below 0.51 units in the last place of a float for |x| <= 2^24. Reduced
-// and evaluated in double, so that the result hardly ever depends on the last bit of the way there.
+// sin(x) and cos(x), error below 0.56 units in the last place for |x| <= 2^24. Reduced and
+// evaluated in double.
 void SinCos(float x, float* sine, float* cosine);
 
 // exp(x) in double, relative error below 1e-14, for |x| <= 700.

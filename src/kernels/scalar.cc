@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The kernels in plain C++: the reference of every other table, and all there is where no vector
-// unit is. The loops over 16 partial sums are written so that compilers vectorise them.
+// unit is. Compiled a second time for AVX2 and FMA (see CMakeLists.txt), as a table of its own:
+// loops are written so that compilers vectorise them.
 #include "kernels/half.h"
 #include "kernels/kernels.h"
 #include "kernels/math.h"
@@ -10,36 +11,13 @@ namespace {
 
 constexpr size_t kLanes = 16;
 
-// Sum of a(k) * b(k) over k < n by the 16-partial-sums rule.
-template <typename A, typename B>
-float Dot(size_t n, const A& a, const B& b) {
-  float sums[kLanes] = {};
-  size_t k = 0;
-  for (; k + kLanes <= n; k += kLanes) {
-    for (size_t i = 0; i < kLanes; ++i) sums[i] = Fma(a(k + i), b(k + i), sums[i]);
-  }
-  for (size_t i = 0; k + i < n; ++i) sums[i] = Fma(a(k + i), b(k + i), sums[i]);
-  return Reduce16(sums);
-}
-
 float DotWeights(const uint8_t* w, const float* x, size_t n) {
-  return Dot(
-      n, [w](size_t k) { return LoadF32(w + 4 * k); }, [x](size_t k) { return x[k]; });
-}
-
-float DotHalf(const uint8_t* w, const float* x, size_t n) {
-  return Dot(
-      n, [w](size_t k) { return LoadHalf(w + 2 * k); }, [x](size_t k) { return x[k]; });
-}
-
-// Sum of x(k) over k < n by the same rule.
-float Sum(const float* x, size_t n) {
   float sums[kLanes] = {};
   size_t k = 0;
   for (; k + kLanes <= n; k += kLanes) {
-    for (size_t i = 0; i < kLanes; ++i) sums[i] += x[k + i];
+    for (size_t i = 0; i < kLanes; ++i) sums[i] = Fma(LoadF32(w + 4 * (k + i)), x[k + i], sums[i]);
   }
-  for (size_t i = 0; k + i < n; ++i) sums[i] += x[k + i];
+  for (size_t i = 0; k + i < n; ++i) sums[i] = Fma(LoadF32(w + 4 * (k + i)), x[k + i], sums[i]);
   return Reduce16(sums);
 }
 
@@ -65,7 +43,8 @@ void MatmulQ80(float* out, size_t out_stride, const QuantizedRows& x, size_t n_t
   const size_t cols = w.cols;
   const size_t groups = cols / x.group;
   for (size_t row = row_begin; row < row_end; ++row) {
-    const uint64_t first = uint64_t{row} * cols;  // element of the tensor: its groups may straddle rows
+    const uint64_t first =
+        uint64_t{row} * cols;  // element of the tensor, whose groups may straddle
     const uint8_t* weights = w.data + first;
     for (size_t t = 0; t < n_tokens; ++t) {
       const int8_t* q = x.q + t * cols;
@@ -75,7 +54,7 @@ void MatmulQ80(float* out, size_t out_stride, const QuantizedRows& x, size_t n_t
       float acc = 0;
       for (size_t g = 0; g < groups; ++g) {
         const int32_t sum = DotInt8(weights + g * x.group, q + g * x.group, x.group);
-        acc = Fma(static_cast<float>(sum), LoadF32(weight_scale) * scales[g], acc);
+        acc += static_cast<float>(sum) * LoadF32(weight_scale) * scales[g];
         in_group += x.group;
         if (in_group == w.group_size) {
           in_group = 0;
@@ -102,15 +81,17 @@ void Quantize(int8_t* q, float* scales, const float* x, size_t n, size_t group) 
       // What is no number becomes -127: the conversion below must be defined for any input.
       value = value > -127.0f ? value : -127.0f;
       value = value < 127.0f ? value : 127.0f;
-      q[g * group + k] = static_cast<int8_t>(RoundToEven(value));
+      const auto whole = static_cast<int32_t>(value);
+      const float rest = value - static_cast<float>(whole);  // exact
+      q[g * group + k] = static_cast<int8_t>(whole + (rest >= 0.5f) - (rest <= -0.5f));
     }
   }
 }
 
 void RmsNorm(float* out, const float* x, const float* weight, size_t n, float epsilon) {
-  const auto at = [x](size_t k) { return x[k]; };
-  const float mean_square = Dot(n, at, at) / static_cast<float>(n);
-  const float scale = 1.0f / __builtin_sqrtf(mean_square + epsilon);
+  float sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += x[i] * x[i];
+  const float scale = 1.0f / __builtin_sqrtf(sum / static_cast<float>(n) + epsilon);
   for (size_t i = 0; i < n; ++i) out[i] = weight[i] * (scale * x[i]);
 }
 
@@ -125,73 +106,78 @@ void Rope(float* x, const float* cosines, const float* sines, size_t n_heads, si
   }
 }
 
-// One block of up to kKvBlock positions; `largest` and `total` run on from block to block.
-template <typename DotKey, typename LoadValue>
-void AttendBlock(float* out, size_t head_size, size_t n, const DotKey& dot_key,
-                 const LoadValue& load_value, float* largest, float* total) {
-  float weights[kKvBlock];
-  float top = *largest;
-  for (size_t i = 0; i < n; ++i) {
-    weights[i] = dot_key(i);
-    top = weights[i] > top ? weights[i] : top;
+void Softmax(float* x, size_t n) {
+  float largest = -__builtin_inff();
+  for (size_t i = 0; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
+  for (size_t i = 0; i < n; ++i) x[i] = Exp(x[i] - largest);
+  float sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += x[i];
+  for (size_t i = 0; i < n; ++i) x[i] /= sum;
+}
+
+template <bool kHalf>
+float LoadKv(const uint8_t* p, size_t i) {
+  return kHalf ? LoadHalf(p + 2 * i) : LoadF32(p + 4 * i);
+}
+
+// q . key for the positions of one block.
+template <bool kHalf>
+void ScoreBlock(float* scores, const float* q, const uint8_t* keys, size_t head_size) {
+  float sums[kKvBlock] = {};
+  for (size_t d = 0; d < head_size; ++d) {
+    for (size_t i = 0; i < kKvBlock; ++i) sums[i] += q[d] * LoadKv<kHalf>(keys, d * kKvBlock + i);
   }
-  const float shrink = Exp(*largest - top);
-  for (size_t i = 0; i < n; ++i) weights[i] = Exp(weights[i] - top);
-  *total = Fma(*total, shrink, Sum(weights, n));
-  *largest = top;
-  for (size_t d = 0; d < head_size; ++d) out[d] *= shrink;
+  const float root = __builtin_sqrtf(static_cast<float>(head_size));
+  for (size_t i = 0; i < kKvBlock; ++i) scores[i] = sums[i] / root;
+}
+
+// Adds the block's first n values, weighted.
+template <bool kHalf>
+void MixBlock(float* out, const float* weights, const uint8_t* values, size_t n, size_t head_size) {
   for (size_t i = 0; i < n; ++i) {
-    for (size_t d = 0; d < head_size; ++d) out[d] = Fma(weights[i], load_value(i, d), out[d]);
+    for (size_t d = 0; d < head_size; ++d) {
+      out[d] += weights[i] * LoadKv<kHalf>(values, i * head_size + d);
+    }
   }
 }
 
-void Attention(float* out, const AttentionInput& in) {
-  const size_t head_size = in.head_size;
-  float largest = -__builtin_inff();
-  float total = 0;
-  for (size_t d = 0; d < head_size; ++d) out[d] = 0;
+template <bool kHalf>
+void AttentionOf(float* out, float* scores, const AttentionInput& in) {
+  for (size_t first = 0; first < in.n_positions; first += kKvBlock) {
+    const uint8_t* keys = in.blocks[first / kKvBlock] + in.key_offset;
+    ScoreBlock<kHalf>(scores + first, in.q, keys, in.head_size);
+  }
+  Softmax(scores, in.n_positions);
+  for (size_t d = 0; d < in.head_size; ++d) out[d] = 0;
   for (size_t first = 0; first < in.n_positions; first += kKvBlock) {
     const size_t left = in.n_positions - first;
-    const size_t n = left < kKvBlock ? left : kKvBlock;
-    const uint8_t* keys = in.blocks[first / kKvBlock] + in.key_offset;
     const uint8_t* values = in.blocks[first / kKvBlock] + in.value_offset;
-    if (in.half) {
-      AttendBlock(
-          out, head_size, n,
-          [&](size_t i) { return DotHalf(keys + 2 * i * head_size, in.q, head_size) * in.scale; },
-          [&](size_t i, size_t d) { return LoadHalf(values + 2 * (i * head_size + d)); }, &largest,
-          &total);
-    } else {
-      AttendBlock(
-          out, head_size, n,
-          [&](size_t i) { return DotWeights(keys + 4 * i * head_size, in.q, head_size) * in.scale; },
-          [&](size_t i, size_t d) { return LoadF32(values + 4 * (i * head_size + d)); }, &largest,
-          &total);
-    }
+    MixBlock<kHalf>(out, scores + first, values, left < kKvBlock ? left : kKvBlock, in.head_size);
   }
-  for (size_t d = 0; d < head_size; ++d) out[d] /= total;
+}
+
+void Attention(float* out, float* scores, const AttentionInput& in) {
+  in.half ? AttentionOf<true>(out, scores, in) : AttentionOf<false>(out, scores, in);
 }
 
 void SwiGlu(float* gate, const float* up, size_t n) {
-  for (size_t i = 0; i < n; ++i) gate[i] = gate[i] / (1.0f + Exp(-gate[i])) * up[i];
+  for (size_t i = 0; i < n; ++i) gate[i] = gate[i] * (1.0f / (1.0f + Exp(-gate[i]))) * up[i];
 }
 
 void Add(float* x, const float* y, size_t n) {
   for (size_t i = 0; i < n; ++i) x[i] += y[i];
 }
 
-void Softmax(float* x, size_t n) {
-  float largest = -__builtin_inff();
-  for (size_t i = 0; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
-  for (size_t i = 0; i < n; ++i) x[i] = Exp(x[i] - largest);
-  const float total = Sum(x, n);
-  for (size_t i = 0; i < n; ++i) x[i] /= total;
-}
-
 }  // namespace
 
-const Kernels kScalarKernels = {
-    "scalar", MatmulF32, MatmulQ80, Quantize, RmsNorm, Rope, Attention, SwiGlu, Add, Softmax,
+#ifndef CLAMMA_SCALAR_TABLE
+#define CLAMMA_SCALAR_TABLE kScalarKernels
+#define CLAMMA_SCALAR_NAME "scalar"
+#endif
+
+const Kernels CLAMMA_SCALAR_TABLE = {
+    CLAMMA_SCALAR_NAME, MatmulF32, MatmulQ80, Quantize, RmsNorm, Rope,
+    Attention,          SwiGlu,    Add,       Softmax,
 };
 
 }  // namespace clamma

@@ -69,7 +69,8 @@ Status BlockCache::Load(const ByteSource& source, Block& block) {
     return status;
   }
   block.data = static_cast<uint8_t*>(data);
-  Le32ToHost(block.data + block.floats_from, static_cast<size_t>(block.bytes - block.floats_from) / 4);
+  Le32ToHost(block.data + block.floats_from,
+             static_cast<size_t>(block.bytes - block.floats_from) / 4);
   bytes_.fetch_add(bytes, std::memory_order_relaxed);
   return Status();
 }

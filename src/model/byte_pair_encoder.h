@@ -22,8 +22,8 @@ class BytePairEncoder {
   // `text` is not empty. A dummy prefix is a space in front of it.
   Status Run(Memory& memory, std::string_view text, bool dummy_prefix);
 
-  size_t count() const { return count_; }   // tokens of the result
-  size_t Take(TokenId* tokens) const;       // writes them; returns count()
+  size_t count() const { return count_; }  // tokens of the result
+  size_t Take(TokenId* tokens) const;      // writes them; returns count()
 
  private:
   // A stretch of the text that is a token (or a byte of one), in a doubly linked list.
@@ -37,8 +37,8 @@ class BytePairEncoder {
   };
   struct Merge {
     float score;
-    uint32_t left;     // index of the left symbol
-    uint32_t length;   // of the merged text: tells whether the candidate is still true
+    uint32_t left;    // index of the left symbol
+    uint32_t length;  // of the merged text: tells whether the candidate is still true
     TokenId token;
   };
 

@@ -91,10 +91,11 @@ Status ReadConfig(const Header& header, ModelConfig* config) {
   CLAMMA_RETURN_IF_ERROR(CheckRange("context length", p[6], kMaxSeqLen, &config->seq_len));
   config->shared_classifier = header.shared_classifier;
   if (config->dim % config->n_heads != 0 || config->head_size() % 2 != 0) {
-    return Status::Error(StatusCode::kCorrupt,
-                         "not a checkpoint, or damaged: dim %u does not split into %u heads of even "
-                         "size",
-                         config->dim, config->n_heads);
+    return Status::Error(
+        StatusCode::kCorrupt,
+        "not a checkpoint, or damaged: dim %u does not split into %u heads of even "
+        "size",
+        config->dim, config->n_heads);
   }
   if (config->n_heads % config->n_kv_heads != 0) {
     return Status::Error(StatusCode::kCorrupt,
@@ -214,11 +215,11 @@ Status ParseCheckpoint(const uint8_t* header_bytes, size_t size, uint64_t file_b
                          static_cast<unsigned long long>(file_bytes));
   }
   if (layout.end() < file_bytes && !allow_trailing) {
-    return Status::Error(StatusCode::kCorrupt,
-                         "not a checkpoint, or damaged: its header describes %llu bytes, and it has "
-                         "%llu",
-                         static_cast<unsigned long long>(layout.end()),
-                         static_cast<unsigned long long>(file_bytes));
+    return Status::Error(
+        StatusCode::kCorrupt,
+        "not a checkpoint, or damaged: its header describes %llu bytes, and it has "
+        "%llu",
+        static_cast<unsigned long long>(layout.end()), static_cast<unsigned long long>(file_bytes));
   }
   checkpoint->bytes = layout.end();
   return Status();

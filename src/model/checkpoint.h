@@ -46,7 +46,7 @@ struct TensorSeries {
 struct Checkpoint {
   CheckpointFormat format = CheckpointFormat::kLegacy;
   ModelConfig config;
-  uint64_t bytes = 0;          // of header and tensors: the file's length
+  uint64_t bytes = 0;           // of header and tensors: the file's length
   uint64_t attention_norm = 0;  // offset of float (n_layers, dim)
   uint64_t ffn_norm = 0;        // offset of float (n_layers, dim)
   uint64_t final_norm = 0;      // offset of float (dim)
@@ -61,11 +61,11 @@ struct Checkpoint {
   TensorSeries w3;              // each (hidden_dim, dim)
 };
 
-// Reads the header's `size` bytes at `header` (kCheckpointHeaderBytes, or all of a shorter file) and
-// lays out the tensors of a file of `file_bytes`. Any bytes are safe; what does not add up to
+// Reads the header's `size` bytes at `header` (kCheckpointHeaderBytes, or all of a shorter file)
+// and lays out the tensors of a file of `file_bytes`. Any bytes are safe; what does not add up to
 // `file_bytes` exactly (or to at most that many, if `allow_trailing`) is refused.
-Status ParseCheckpoint(const uint8_t* header, size_t size, uint64_t file_bytes,
-                       bool allow_trailing, Checkpoint* checkpoint);
+Status ParseCheckpoint(const uint8_t* header, size_t size, uint64_t file_bytes, bool allow_trailing,
+                       Checkpoint* checkpoint);
 
 const char* CheckpointFormatName(CheckpointFormat format);
 

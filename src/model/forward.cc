@@ -36,6 +36,7 @@ size_t ActivationGroup(const ModelConfig& config, size_t cols) {
 }  // namespace
 
 Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, ThreadPool& pool) {
+  memory_ = &memory;
   weights_ = &weights;
   kernels_ = &kernels;
   pool_ = &pool;
@@ -59,18 +60,12 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
     uint64_t size;
   };
   const Sized sized[] = {
-      {&rope_frequency_, half_head},
-      {&cosines_, max_rows_ * half_head},
-      {&sines_, max_rows_ * half_head},
-      {&x_, max_rows_ * dim},
-      {&normed_, max_rows_ * dim},
-      {&q_, max_rows_ * dim},
-      {&k_, max_rows_ * kv_dim},
-      {&v_, max_rows_ * kv_dim},
-      {&attended_, max_rows_ * dim},
-      {&gate_, max_rows_ * hidden_dim},
-      {&up_, max_rows_ * hidden_dim},
-      {&logits_, max_logits_ * uint64_t{config_.vocab_size}},
+      {&rope_frequency_, half_head},       {&cosines_, max_rows_ * half_head},
+      {&sines_, max_rows_ * half_head},    {&x_, max_rows_ * dim},
+      {&normed_, max_rows_ * dim},         {&q_, max_rows_ * dim},
+      {&k_, max_rows_ * kv_dim},           {&v_, max_rows_ * kv_dim},
+      {&attended_, max_rows_ * dim},       {&gate_, max_rows_ * hidden_dim},
+      {&up_, max_rows_ * hidden_dim},      {&logits_, max_logits_ * uint64_t{config_.vocab_size}},
       {&scales_, max_rows_ * most_groups},
   };
   for (const Sized& s : sized) CLAMMA_RETURN_IF_ERROR(s.array->Resize(memory, s.size));
@@ -87,6 +82,7 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
 }
 
 Status Forward::Run(ForwardRow* rows, size_t n_rows) {
+  CLAMMA_RETURN_IF_ERROR(ReserveScores(rows, n_rows));
   CLAMMA_RETURN_IF_ERROR(Embed(rows, n_rows));
   for (uint32_t layer = 0; layer < config_.n_layers; ++layer) {
     CLAMMA_RETURN_IF_ERROR(AttentionLayer(layer, rows, n_rows));
@@ -95,11 +91,22 @@ Status Forward::Run(ForwardRow* rows, size_t n_rows) {
   return Classify(rows, n_rows);
 }
 
+Status Forward::ReserveScores(const ForwardRow* rows, size_t n_rows) {
+  size_t positions = 0;
+  for (size_t r = 0; r < n_rows; ++r) positions = std::max(positions, rows[r].position + 1);
+  if (positions <= scores_stride_) return Status();
+  size_t stride = std::max<size_t>(scores_stride_, 8 * kKvBlock);
+  while (stride < positions) stride *= 2;
+  CLAMMA_RETURN_IF_ERROR(scores_.Resize(*memory_, uint64_t{stride} * pool_->threads()));
+  scores_stride_ = stride;
+  return Status();
+}
+
 Status Forward::Embed(const ForwardRow* rows, size_t n_rows) {
   const size_t half_head = rope_frequency_.size();
   for (size_t r = 0; r < n_rows; ++r) {
-    CLAMMA_RETURN_IF_ERROR(weights_->ReadEmbedding(static_cast<uint32_t>(rows[r].token),
-                                                   x_.data() + r * config_.dim));
+    CLAMMA_RETURN_IF_ERROR(
+        weights_->ReadEmbedding(static_cast<uint32_t>(rows[r].token), x_.data() + r * config_.dim));
     const auto position = static_cast<float>(rows[r].position);
     for (size_t i = 0; i < half_head; ++i) {
       SinCos(position * rope_frequency_[i], &sines_[r * half_head + i],
@@ -130,9 +137,10 @@ Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
   Quantize(normed_.data(), n_rows, config_.dim);
   CLAMMA_RETURN_IF_ERROR(Apply(c.w1.layer(layer), normed_.data(), n_rows, gate_.data()));
   CLAMMA_RETURN_IF_ERROR(Apply(c.w3.layer(layer), normed_.data(), n_rows, up_.data()));
-  pool_->ParallelFor(n_rows * config_.hidden_dim, GrainFor(16), [this](size_t begin, size_t end) {
-    kernels_->swiglu(gate_.data() + begin, up_.data() + begin, end - begin);
-  });
+  pool_->ParallelFor(n_rows * config_.hidden_dim, GrainFor(16),
+                     [this](size_t begin, size_t end, unsigned /*worker*/) {
+                       kernels_->swiglu(gate_.data() + begin, up_.data() + begin, end - begin);
+                     });
   Quantize(gate_.data(), n_rows, config_.hidden_dim);
   CLAMMA_RETURN_IF_ERROR(Apply(c.w2.layer(layer), gate_.data(), n_rows, normed_.data()));
   AddToStream(normed_.data(), n_rows);
@@ -179,20 +187,20 @@ void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const size_t head_size = config_.head_size();
   const size_t n_heads = config_.n_heads;
   const size_t heads_per_kv_head = n_heads / config_.n_kv_heads;
-  const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(head_size));
   const size_t work = 2 * head_size * (rows[n_rows - 1].position + 1);
-  pool_->ParallelFor(n_rows * n_heads, GrainFor(work), [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) {
-      const ForwardRow& row = rows[i / n_heads];
-      const size_t head = i % n_heads;
-      AttentionInput input;
-      row.kv->Attend(layer, static_cast<uint32_t>(head / heads_per_kv_head), row.position + 1,
-                     &input);
-      input.q = q_.data() + i * head_size;
-      input.scale = scale;
-      kernels_->attention(attended_.data() + i * head_size, input);
-    }
-  });
+  pool_->ParallelFor(n_rows * n_heads, GrainFor(work),
+                     [&](size_t begin, size_t end, unsigned worker) {
+                       for (size_t i = begin; i < end; ++i) {
+                         const ForwardRow& row = rows[i / n_heads];
+                         const size_t head = i % n_heads;
+                         AttentionInput input;
+                         row.kv->Attend(layer, static_cast<uint32_t>(head / heads_per_kv_head),
+                                        row.position + 1, &input);
+                         input.q = q_.data() + i * head_size;
+                         kernels_->attention(attended_.data() + i * head_size,
+                                             scores_.data() + worker * scores_stride_, input);
+                       }
+                     });
 }
 
 void Forward::Quantize(const float* x, size_t n_rows, size_t cols) {
@@ -210,14 +218,15 @@ Status Forward::Apply(const TensorExtent& extent, const float* x, size_t n_rows,
   AcquiredMatrix matrix;
   CLAMMA_RETURN_IF_ERROR(matrix.Acquire(*weights_, extent));
   const Matrix& w = *matrix;
-  pool_->ParallelFor(w.rows, GrainFor(n_rows * w.cols), [&](size_t begin, size_t end) {
-    if (config_.weight_type == WeightType::kF32) {
-      kernels_->matmul_f32(out, w.rows, x, n_rows, w, begin, end);
-    } else {
-      const QuantizedRows rows = {quantized_.data(), scales_.data(), quantized_group_};
-      kernels_->matmul_q80(out, w.rows, rows, n_rows, w, begin, end);
-    }
-  });
+  pool_->ParallelFor(
+      w.rows, GrainFor(n_rows * w.cols), [&](size_t begin, size_t end, unsigned /*worker*/) {
+        if (config_.weight_type == WeightType::kF32) {
+          kernels_->matmul_f32(out, w.rows, x, n_rows, w, begin, end);
+        } else {
+          const QuantizedRows rows = {quantized_.data(), scales_.data(), quantized_group_};
+          kernels_->matmul_q80(out, w.rows, rows, n_rows, w, begin, end);
+        }
+      });
   return Status();
 }
 

@@ -21,8 +21,9 @@ namespace clamma {
 struct ForwardRow {
   TokenId token = 0;
   size_t position = 0;
-  KvCache* kv = nullptr;        // reserved beyond `position`
-  const float* logits = nullptr;  // result, (vocab_size), valid until the next pass; see want_logits
+  KvCache* kv = nullptr;  // reserved beyond `position`
+  const float* logits =
+      nullptr;  // result, (vocab_size), valid until the next pass; see want_logits
   bool want_logits = false;
 };
 
@@ -33,7 +34,8 @@ class Forward {
   Forward(const Forward&) = delete;
   Forward& operator=(const Forward&) = delete;
 
-  // The arguments must outlive this. Takes its working memory here, and none later.
+  // The arguments must outlive this. Takes its working memory here; Run() adds what the scores of a
+  // longer context need.
   Status Init(Memory& memory, Weights& weights, const Kernels& kernels, ThreadPool& pool);
 
   size_t max_rows() const { return max_rows_; }      // of a batch
@@ -44,7 +46,7 @@ class Forward {
   Status Run(ForwardRow* rows, size_t n_rows);
 
  private:
-
+  Status ReserveScores(const ForwardRow* rows, size_t n_rows);
   Status Embed(const ForwardRow* rows, size_t n_rows);
   Status AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   Status FeedForwardLayer(uint32_t layer, size_t n_rows);
@@ -56,6 +58,7 @@ class Forward {
   Status Apply(const TensorExtent& extent, const float* x, size_t n_rows, float* out);
   void AddToStream(const float* y, size_t n_rows);
 
+  Memory* memory_ = nullptr;
   Weights* weights_ = nullptr;
   const Kernels* kernels_ = nullptr;
   ThreadPool* pool_ = nullptr;
@@ -72,6 +75,8 @@ class Forward {
   Array<float> k_;               // (max_rows, kv_dim)
   Array<float> v_;               // (max_rows, kv_dim)
   Array<float> attended_;        // (max_rows, dim)
+  Array<float> scores_;          // (threads, scores_stride_): of one head
+  size_t scores_stride_ = 0;     // positions, in whole blocks
   Array<float> gate_;            // (max_rows, hidden_dim)
   Array<float> up_;              // (max_rows, hidden_dim)
   Array<float> logits_;          // (max_logits, vocab_size)

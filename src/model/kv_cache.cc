@@ -56,25 +56,27 @@ Status KvCache::Reserve(size_t positions) {
   return Status();
 }
 
-void KvCache::StoreVector(uint8_t* block, size_t offset, size_t slot, const float* vector) {
-  for (size_t head = 0; head < n_kv_heads_; ++head, vector += head_size_) {
-    uint8_t* out = block + offset + head * HeadBytes() + slot * head_size_ * element_bytes_;
-    if (element_bytes_ == 4) {
-      std::memcpy(out, vector, head_size_ * 4);
-      continue;
-    }
-    for (size_t d = 0; d < head_size_; ++d) {
-      const uint16_t half = FloatToHalf(vector[d]);
-      std::memcpy(out + 2 * d, &half, sizeof(half));
-    }
+void KvCache::StoreElement(uint8_t* head, size_t index, float value) const {
+  if (element_bytes_ == 4) {
+    std::memcpy(head + 4 * index, &value, sizeof(value));
+  } else {
+    const uint16_t half = FloatToHalf(value);
+    std::memcpy(head + 2 * index, &half, sizeof(half));
   }
 }
 
 void KvCache::Store(uint32_t layer, size_t position, const float* key, const float* value) {
-  uint8_t* block = blocks_[position / kKvBlock];
-  const size_t of_layer = size_t{layer} * 2 * n_kv_heads_ * HeadBytes();
-  StoreVector(block, of_layer, position % kKvBlock, key);
-  StoreVector(block, of_layer + n_kv_heads_ * HeadBytes(), position % kKvBlock, value);
+  const size_t slot = position % kKvBlock;
+  uint8_t* keys = blocks_[position / kKvBlock] + size_t{layer} * 2 * n_kv_heads_ * HeadBytes();
+  uint8_t* values = keys + n_kv_heads_ * HeadBytes();
+  for (size_t head = 0; head < n_kv_heads_; ++head) {
+    for (size_t d = 0; d < head_size_; ++d) {
+      StoreElement(keys, d * kKvBlock + slot, key[head * head_size_ + d]);
+      StoreElement(values, slot * head_size_ + d, value[head * head_size_ + d]);
+    }
+    keys += HeadBytes();
+    values += HeadBytes();
+  }
 }
 
 void KvCache::Attend(uint32_t layer, uint32_t kv_head, size_t n_positions,

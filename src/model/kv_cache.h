@@ -15,7 +15,8 @@ namespace clamma {
 
 enum class KvType : uint8_t { kF32, kF16 };
 
-// A block holds, for each layer, keys then values: (n_layers, 2, n_kv_heads, kKvBlock, head_size).
+// A block holds, for each layer, keys (n_kv_heads, head_size, kKvBlock) and then values
+// (n_kv_heads, kKvBlock, head_size); see AttentionInput.
 class KvCache {
  public:
   KvCache() = default;
@@ -43,7 +44,7 @@ class KvCache {
 
  private:
   size_t HeadBytes() const { return kKvBlock * head_size_ * element_bytes_; }
-  void StoreVector(uint8_t* block, size_t offset, size_t slot, const float* vector);
+  void StoreElement(uint8_t* head, size_t index, float value) const;
 
   Memory* memory_ = nullptr;
   uint32_t n_layers_ = 0;

@@ -50,10 +50,11 @@ Status Tokenizer::Open(Memory& memory, const uint8_t* data, uint64_t size, uint3
   const auto tokens = static_cast<unsigned>(vocab_size);
   // Before anything is allocated for them: each token takes at least 8 bytes of the file.
   if (size < 4 || (size - 4) / 8 < vocab_size) {
-    return Status::Error(StatusCode::kCorrupt,
-                         "the dictionary is too small for this model's %u tokens: is it for another "
-                         "model, or cut short?",
-                         tokens);
+    return Status::Error(
+        StatusCode::kCorrupt,
+        "the dictionary is too small for this model's %u tokens: is it for another "
+        "model, or cut short?",
+        tokens);
   }
   data_ = data;
   CLAMMA_RETURN_IF_ERROR(tokens_.Resize(memory, vocab_size));

@@ -24,7 +24,8 @@ Status Weights::Open(Memory& memory, const ByteSource& source, const Options& op
   if (use_cache_) {
     CLAMMA_RETURN_IF_ERROR(DeclareBlocks(memory, options.use_cache ? options.cache_limit : 0));
   }
-  if (source.base == nullptr) CLAMMA_RETURN_IF_ERROR(row_.Resize(memory, uint64_t{config().dim} * 8));
+  if (source.base == nullptr)
+    CLAMMA_RETURN_IF_ERROR(row_.Resize(memory, uint64_t{config().dim} * 8));
   return LoadNorms(memory);
 }
 

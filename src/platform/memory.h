@@ -15,7 +15,8 @@
 
 namespace clamma {
 
-inline constexpr size_t kAlignment = 64;  // of every allocation: one cache line, one AVX-512 register
+inline constexpr size_t kAlignment =
+    64;  // of every allocation: one cache line, one AVX-512 register
 
 // Returns zeroed memory aligned to kAlignment, or nullptr. The only place that asks the system.
 void* AllocateAligned(size_t bytes);

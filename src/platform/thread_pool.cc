@@ -41,7 +41,10 @@ Status ThreadPool::Start(Memory& memory, unsigned threads) {
   CLAMMA_RETURN_IF_ERROR(workers.Resize(memory, threads - 1));
   workers_.Swap(workers);
   for (running_ = 0; running_ < workers_.size(); ++running_) {
-    if (workers_[running_].thread.Start(&ThreadPool::WorkerMain, this)) continue;
+    Worker& worker = workers_[running_];
+    worker.pool = this;
+    worker.index = static_cast<unsigned>(running_) + 1;
+    if (worker.thread.Start(&ThreadPool::WorkerMain, &worker)) continue;
     const size_t started = running_ + 1;  // with the caller
     Stop();
     return Status::Error(StatusCode::kOutOfMemory,
@@ -84,7 +87,7 @@ void ThreadPool::RunJob(const Job& job) {
       MutexLock lock(mutex_);
       wake_.NotifyAll();
     }
-    RunPieces();
+    RunPieces(0);
     for (unsigned spin = 0; done_.load() < job.pieces && spin < spins_; ++spin) Pause();
     if (done_.load() < job.pieces) {
       MutexLock lock(mutex_);
@@ -95,7 +98,7 @@ void ThreadPool::RunJob(const Job& job) {
   }
 }
 
-bool ThreadPool::RunPieces() {
+bool ThreadPool::RunPieces(unsigned worker) {
   bool any = false;
   if constexpr (kHasThreads) {
     uint64_t ticket = ticket_.load();
@@ -109,7 +112,7 @@ bool ThreadPool::RunPieces() {
       const size_t base = job.count / pieces;
       const size_t rest = job.count % pieces;
       const size_t begin = piece * base + (piece < rest ? piece : rest);
-      job.run(job.context, begin, begin + base + (piece < rest ? 1 : 0));
+      job.run(job.context, begin, begin + base + (piece < rest ? 1 : 0), worker);
       any = true;
       if (done_.fetch_add(1) + 1 == pieces && caller_sleeps_.load()) {
         MutexLock lock(mutex_);
@@ -121,10 +124,10 @@ bool ThreadPool::RunPieces() {
   return any;
 }
 
-void ThreadPool::WorkerLoop() {
+void ThreadPool::WorkerLoop(unsigned worker) {
   unsigned spin = 0;
   while (!stop_.load()) {
-    if (RunPieces()) {
+    if (RunPieces(worker)) {
       spin = 0;
     } else if (spin < spins_) {
       ++spin;
@@ -139,6 +142,9 @@ void ThreadPool::WorkerLoop() {
   }
 }
 
-void ThreadPool::WorkerMain(void* pool) { static_cast<ThreadPool*>(pool)->WorkerLoop(); }
+void ThreadPool::WorkerMain(void* worker) {
+  const auto* self = static_cast<const Worker*>(worker);
+  self->pool->WorkerLoop(self->index);
+}
 
 }  // namespace clamma

@@ -37,19 +37,20 @@ class ThreadPool {
   void Stop();
   unsigned threads() const { return static_cast<unsigned>(workers_.size()) + 1; }
 
-  // Calls body(begin, end) on disjoint ranges that cover [0, count), each of at least `grain`
-  // indices (but for the last), and returns when all are done. One caller at a time.
+  // Calls body(begin, end, worker) on disjoint ranges that cover [0, count), each of at least
+  // `grain` indices if count is, and returns when all are done. `worker` is below threads(), and no
+  // two calls with the same one run at the same time. One caller at a time.
   template <typename Body>
   void ParallelFor(size_t count, size_t grain, const Body& body) {
     if (count == 0) return;
     const size_t pieces = PiecesFor(count, grain);
     if (pieces <= 1) {
-      body(size_t{0}, count);
+      body(size_t{0}, count, 0U);
       return;
     }
     Job job = {};
-    job.run = [](const void* context, size_t begin, size_t end) {
-      (*static_cast<const Body*>(context))(begin, end);
+    job.run = [](const void* context, size_t begin, size_t end, unsigned worker) {
+      (*static_cast<const Body*>(context))(begin, end, worker);
     };
     job.context = &body;
     job.count = count;
@@ -59,21 +60,23 @@ class ThreadPool {
 
  private:
   struct Job {
-    void (*run)(const void* context, size_t begin, size_t end);
+    void (*run)(const void* context, size_t begin, size_t end, unsigned worker);
     const void* context;
     size_t count;
     size_t pieces;
   };
   struct Worker {
+    ThreadPool* pool;
+    unsigned index;  // from 1; the caller is 0
     Thread thread;
   };
 
   size_t PiecesFor(size_t count, size_t grain) const;
   void RunJob(const Job& job);
-  bool RunPieces();  // true if at least one was there to run
+  bool RunPieces(unsigned worker);  // true if at least one was there to run
   bool HasPieces() const;
-  void WorkerLoop();
-  static void WorkerMain(void* pool);
+  void WorkerLoop(unsigned worker);
+  static void WorkerMain(void* worker);
 
   Array<Worker> workers_;
   size_t running_ = 0;  // of workers_; fewer only while Start() fails

@@ -8,7 +8,7 @@ void Mutex::Lock() {}
 void Mutex::Unlock() {}
 void Condition::Wait(Mutex& /*mutex*/) {}
 void Condition::NotifyAll() {}
-bool Thread::Start(void (*/*body*/)(void*), void* /*argument*/) { return false; }
+bool Thread::Start(void (* /*body*/)(void*), void* /*argument*/) { return false; }
 void Thread::Join() {}
 
 const void* ThisThread() {
