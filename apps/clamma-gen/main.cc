@@ -74,7 +74,7 @@ void Declare(CLI::App& app, Options& o) {
   app.add_flag("-q,--quiet", o.quiet, "No banner and no figures on stderr");
 }
 
-// CLI11 takes the first bare word for the checkpoint; a help option on -h would take the threads'.
+// Returns -1 to go on, else the exit code. -h has always been the threads, so help is --help alone.
 int Parse(int argc, char** argv, Options& o) {
   CLI::App app("Continues a text with a Llama model.", "clamma-gen");
   app.set_help_flag("--help", "Print this help and exit");
@@ -99,7 +99,6 @@ int Parse(int argc, char** argv, Options& o) {
 struct Story {
   bool to_terminal = false;
   bool write_failed = false;
-  size_t pieces = 0;
   clamma_done_t why = CLAMMA_DONE_ERROR;
 };
 
@@ -122,9 +121,7 @@ bool Write(Story& story, const char* text) {
 }
 
 int OnText(void* opaque, const char* text) {
-  auto& story = *static_cast<Story*>(opaque);
-  ++story.pieces;
-  return Write(story, text) && interrupted == 0 ? 0 : 1;
+  return Write(*static_cast<Story*>(opaque), text) && interrupted == 0 ? 0 : 1;
 }
 
 void OnDone(void* opaque, clamma_done_t why) { static_cast<Story*>(opaque)->why = why; }
@@ -159,7 +156,7 @@ clamma_txf_info_t MakeInfo(const Options& o, Story& story, char* desc, size_t de
 }
 
 // Steps until the query ends. Returns the seconds between the first token and the last.
-double Generate(Story& story, txf_session* session) {
+double Generate(txf_session* session) {
   using Clock = std::chrono::steady_clock;
   Clock::time_point first;
   bool started = false;
@@ -172,7 +169,6 @@ double Generate(Story& story, txf_session* session) {
     started = true;
     first = Clock::now();
   }
-  (void)story;
   return started ? std::chrono::duration<double>(Clock::now() - first).count() : 0;
 }
 
@@ -220,7 +216,7 @@ int main(int argc, char** argv) {
   txf_session* session = clamma_session_construct(model.get());
   if (session == nullptr || clamma_session_query(session, &info) != 0) return kExitSetup;
   Write(story, options.prompt.c_str());
-  const double seconds = Generate(story, session);
+  const double seconds = Generate(session);
   clamma_session_facts_t facts = {};
   clamma_session_facts(session, &facts);
   return Finish(options, story, facts, seconds);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "engine/transformer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -45,7 +46,7 @@ Status Transformer::Open(const TransformerOptions& options) {
   type = options.type;
   kv_type = options.kv_type;
   max_sessions = options.max_sessions;
-  threads_wanted = options.threads == 0 ? UsableCores() : options.threads;
+  threads_wanted = options.threads == 0 ? std::min(UsableCores(), kMaxThreads) : options.threads;
   SetName(options);
   CLAMMA_RETURN_IF_ERROR(OpenWeights(options));
   CLAMMA_RETURN_IF_ERROR(OpenTokenizer(options));

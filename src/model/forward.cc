@@ -16,7 +16,7 @@ constexpr size_t kMaxLogits = 16;
 // Rows and logits stay below this each, whatever a file claims, but for a single row.
 constexpr uint64_t kWorkspaceBytes = uint64_t{16} << 20;
 // Multiplications that are worth waking another thread for.
-constexpr size_t kGrainWork = 16384;
+constexpr size_t kGrainWork = 65536;
 
 // Most rows of `bytes` each that the budget has room for.
 size_t RowsWithin(uint64_t budget, uint64_t bytes, size_t most) {
