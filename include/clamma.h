@@ -36,8 +36,8 @@
  *
  * Threads: in a build with threads, every function may be called from any thread at any time, with
  * these rules:
- *   - a txf or session that is being destroyed may not be in use by another call, except that a step
- *     may be under way: the destruction waits for it to end;
+ *   - a txf or session that is being destroyed may not be in use by another call, except that a
+ * step may be under way: the destruction waits for it to end;
  *   - one step runs at a time; a second thread in clamma_sessions_step_next() waits for its turn;
  *   - callbacks run on the thread that steps. From inside one, every function may be called, the
  *     destruction of the very session or transformer included, except that
@@ -63,7 +63,8 @@ extern "C" {
 #define CLAMMA_EXPORT
 #endif
 
-/* Goes into clamma_txf_info_t.clamma_api_version; tells the library which fields the caller knows. */
+/* Goes into clamma_txf_info_t.clamma_api_version; tells the library which fields the caller knows.
+ */
 #define CLAMMA_API_VERSION 1
 
 /* Tokens that every dictionary has: begin and end of a text. */
@@ -78,9 +79,9 @@ struct txf_session;
 typedef int tok_id_t;
 
 /* Gets each piece of text as it is generated: NUL-terminated UTF-8, whole characters only, never
- * empty. (Bytes of an unfinished character are held back until it is whole; bytes that are no UTF-8,
- * and NUL, appear as U+FFFD.) Non-zero cancels the query. */
-typedef int (*issue_cb_t)(void *opaque_user_pointer, const char *token);
+ * empty. (Bytes of an unfinished character are held back until it is whole; bytes that are no
+ * UTF-8, and NUL, appear as U+FFFD.) Non-zero cancels the query. */
+typedef int (*issue_cb_t)(void* opaque_user_pointer, const char* token);
 
 /* Why a query ended. */
 typedef enum clamma_done {
@@ -91,18 +92,19 @@ typedef enum clamma_done {
   CLAMMA_DONE_ERROR = 5         /* out of memory, unreadable file, damaged weights: see log_cb */
 } clamma_done_t;
 
-/* Told once for each query that started, unless its session is destroyed before. The session is idle
- * by then: it may be queried again, or destroyed, from inside. */
-typedef void (*clamma_done_cb_t)(void *opaque_user_pointer, clamma_done_t why);
+/* Told once for each query that started, unless its session is destroyed before. The session is
+ * idle by then: it may be queried again, or destroyed, from inside. */
+typedef void (*clamma_done_cb_t)(void* opaque_user_pointer, clamma_done_t why);
 
 /* Gets the reason of each failure, one line without a newline. */
-typedef void (*clamma_log_cb_t)(void *opaque_user_pointer, const char *message);
+typedef void (*clamma_log_cb_t)(void* opaque_user_pointer, const char* message);
 
 /* How the checkpoint is reached. */
 typedef enum clamma_model_access {
-  CLAMMA_MODEL_ACCESS_MMAP = 0,     /* mapped, and shared with other processes. The files must not be
-                                       cut short while in use: the system would raise SIGBUS */
-  CLAMMA_MODEL_ACCESS_MALLOC_CACHE, /* read block by block as needed, into at most cache_limit bytes */
+  CLAMMA_MODEL_ACCESS_MMAP = 0, /* mapped, and shared with other processes. The files must not be
+                                   cut short while in use: the system would raise SIGBUS */
+  CLAMMA_MODEL_ACCESS_MALLOC_CACHE, /* read block by block as needed, into at most cache_limit bytes
+                                     */
   CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS /* model_size bytes at model_base, read in place (flash);
                                           bytes behind the model are ignored */
 } clamma_model_access_t;
@@ -124,69 +126,70 @@ typedef struct clamma_txf_info {
   /* Read by clamma_txf_construct() */
 
   unsigned int clamma_api_version; /* CLAMMA_API_VERSION; mandatory */
-  const char *checkpoint_path;     /* llama2.c checkpoint: legacy, version 1 or version 2 (int8). A
+  const char* checkpoint_path;     /* llama2.c checkpoint: legacy, version 1 or version 2 (int8). A
                                       relative path is looked for in the working directory, then in
                                       the model directory (LIBCLAMMA_MODEL_DIR of the build) */
-  const char *tokenizer_path;      /* its dictionary; looked for likewise. NULL: "tokenizer.bin" */
+  const char* tokenizer_path;      /* its dictionary; looked for likewise. NULL: "tokenizer.bin" */
   clamma_model_access_t model_access;
-  void *model_base;                /* ABSOLUTE_ADDRESS: where the checkpoint is, at any alignment */
-  size_t model_size;               /* ... and its size in bytes */
-  size_t cache_limit;              /* MALLOC_CACHE: most bytes of weights held at a time; 0: no limit.
-                                      At least the largest tensor of a layer must fit */
-  unsigned int threads;            /* compute threads, the caller's included; 0: all usable cores.
-                                      Cut down to what the build allows (`desc` tells) */
+  void* model_base;     /* ABSOLUTE_ADDRESS: where the checkpoint is, at any alignment */
+  size_t model_size;    /* ... and its size in bytes */
+  size_t cache_limit;   /* MALLOC_CACHE: most bytes of weights held at a time; 0: no limit.
+                           At least the largest tensor of a layer must fit */
+  unsigned int threads; /* compute threads, the caller's included; 0: all usable cores.
+                           Cut down to what the build allows (`desc` tells) */
   clamma_model_type_t model_type;
-  unsigned int max_sessions;       /* 0: as many as the build allows */
-  char name[32];                   /* for messages; "": the checkpoint's file name */
-  char *desc;                      /* if not NULL: gets the configuration, or the reason of a failure,
-                                      as text. Written by clamma_session_query(), too */
-  size_t desc_max;                 /* size of desc in bytes; longer text is cut, always terminated */
+  unsigned int max_sessions; /* 0: as many as the build allows */
+  char name[32];             /* for messages; "": the checkpoint's file name */
+  char* desc;                /* if not NULL: gets the configuration, or the reason of a failure,
+                                as text. Written by clamma_session_query(), too */
+  size_t desc_max;           /* size of desc in bytes; longer text is cut, always terminated */
 
   /* Read by clamma_session_query() */
 
-  issue_cb_t issue_cb;        /* NULL: the text is dropped */
-  void *opaque_user_pointer;  /* for the callbacks */
-  const char *system;         /* system prompt, or NULL */
-  const char *prompt;         /* see clamma_session_query() */
-  size_t limit;               /* most tokens to generate; 0: until the context is full */
-  float temperature;          /* 0: always the likeliest token */
-  float topp;                 /* nucleus sampling: the likeliest tokens that make up this much
-                                 probability; <= 0 or >= 1: off */
-  uint64_t rng_seed;          /* 0: from the clock; `desc` tells the seed used */
-  void **null_on_destroy;     /* if not NULL: *null_on_destroy becomes NULL with the session's end */
+  issue_cb_t issue_cb;       /* NULL: the text is dropped */
+  void* opaque_user_pointer; /* for the callbacks */
+  const char* system;        /* system prompt, or NULL */
+  const char* prompt;        /* see clamma_session_query() */
+  size_t limit;              /* most tokens to generate; 0: until the context is full */
+  float temperature;         /* 0: always the likeliest token */
+  float topp;                /* nucleus sampling: the likeliest tokens that make up this much
+                                probability; <= 0 or >= 1: off */
+  uint64_t rng_seed;         /* 0: from the clock; `desc` tells the seed used */
+  void** null_on_destroy;    /* if not NULL: *null_on_destroy becomes NULL with the session's end */
 
   /* Added in the first version of this library */
 
-  clamma_log_cb_t log_cb;      /* construct: for the transformer and all of its sessions. NULL:
-                                  stderr. See clamma_log_silent() */
-  clamma_done_cb_t done_cb;    /* query */
-  const void *tokenizer_base;  /* construct: if not NULL, the dictionary is here, in place of a file */
-  size_t tokenizer_size;       /* ... and its exact size in bytes */
-  clamma_kv_type_t kv_type;    /* construct */
-  unsigned int top_k;          /* query: only the so many likeliest tokens; 0: off */
-  float min_p;                 /* query: only tokens at least min_p times as likely as the likeliest,
-                                  0 .. 1; 0: off */
-  float repetition_penalty;    /* query: divides the positive logits of tokens that the context holds
-                                  and multiplies the negative ones; 0 or 1: off */
+  clamma_log_cb_t log_cb;   /* construct: for the transformer and all of its sessions. NULL:
+                               stderr. See clamma_log_silent() */
+  clamma_done_cb_t done_cb; /* query */
+  const void*
+      tokenizer_base;       /* construct: if not NULL, the dictionary is here, in place of a file */
+  size_t tokenizer_size;    /* ... and its exact size in bytes */
+  clamma_kv_type_t kv_type; /* construct */
+  unsigned int top_k;       /* query: only the so many likeliest tokens; 0: off */
+  float min_p;              /* query: only tokens at least min_p times as likely as the likeliest,
+                               0 .. 1; 0: off */
+  float repetition_penalty; /* query: divides the positive logits of tokens that the context holds
+                               and multiplies the negative ones; 0 or 1: off */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */
-CLAMMA_EXPORT void clamma_log_silent(void *opaque_user_pointer, const char *message);
+CLAMMA_EXPORT void clamma_log_silent(void* opaque_user_pointer, const char* message);
 
 /* Binds a checkpoint to a dictionary. NULL on failure. Takes working memory for the model's width,
  * and none for its weights if they are mapped or at an address. */
-CLAMMA_EXPORT struct txf *clamma_txf_construct(const clamma_txf_info_t *info);
+CLAMMA_EXPORT struct txf* clamma_txf_construct(const clamma_txf_info_t* info);
 
 /* Destroys a transformer and the sessions left on it, whose queries end without a done_cb. NULL is
  * allowed. */
-CLAMMA_EXPORT void clamma_txf_destroy(struct txf *txf);
+CLAMMA_EXPORT void clamma_txf_destroy(struct txf* txf);
 
 /* A new session with an empty context. NULL where there is no memory or max_sessions exist. Its
  * memory grows with its context. */
-CLAMMA_EXPORT struct txf_session *clamma_session_construct(const struct txf *txf);
+CLAMMA_EXPORT struct txf_session* clamma_session_construct(const struct txf* txf);
 
 /* Destroys a session; a query that runs ends without a done_cb. NULL is allowed. */
-CLAMMA_EXPORT void clamma_session_destroy(struct txf_session *session);
+CLAMMA_EXPORT void clamma_session_destroy(struct txf_session* session);
 
 /* Starts generation. Returns 0 if started; else a reason is given and the session is as it was:
  * it still has a query running, the prompt is longer than what is left of the context, a value is
@@ -194,23 +197,25 @@ CLAMMA_EXPORT void clamma_session_destroy(struct txf_session *session);
  *
  * A session outlives its query, and a further query continues the conversation: its context stays.
  *
- * GEN: in a new session, or when the text so far has ended (CLAMMA_DONE_END_OF_TEXT), the context gets
- * BOS and the prompt as it is; `system`, if any, goes before it on a line of its own. prompt "" is BOS
- * alone; prompt NULL with no system opens as the original library did, with "\n\n". Otherwise the
- * prompt goes on where the text stopped, with nothing in between; NULL or "": the text just goes on.
- * CHAT: the prompt is the user's next turn and must not be NULL; `system` counts in the first turn.
+ * GEN: in a new session, or when the text so far has ended (CLAMMA_DONE_END_OF_TEXT), the context
+ * gets BOS and the prompt as it is; `system`, if any, goes before it on a line of its own. prompt
+ * "" is BOS alone; prompt NULL with no system opens as the original library did, with "\n\n".
+ * Otherwise the prompt goes on where the text stopped, with nothing in between; NULL or "": the
+ * text just goes on. CHAT: the prompt is the user's next turn and must not be NULL; `system` counts
+ * in the first turn.
  *
  * The prompt is never echoed. A limit beyond the context ends by CLAMMA_DONE_CONTEXT_FULL. A query
  * that is cancelled or fails before its first token leaves the context as it was. */
-CLAMMA_EXPORT int clamma_session_query(struct txf_session *session, const clamma_txf_info_t *info);
+CLAMMA_EXPORT int clamma_session_query(struct txf_session* session, const clamma_txf_info_t* info);
 
-/* Serves the next of all sessions with a query: processes part of its prompt, or generates one token
- * and passes its text to issue_cb. Returns 1 if a session was served, 0 if none has a query. */
+/* Serves the next of all sessions with a query: processes part of its prompt, or generates one
+ * token and passes its text to issue_cb. Returns 1 if a session was served, 0 if none has a query.
+ */
 CLAMMA_EXPORT int clamma_sessions_step_next(void);
 
 /* Ends the session's query, if one runs, by CLAMMA_DONE_CANCELLED at its next step: also during the
  * prompt, from inside a callback and from any thread. Returns at once. NULL is allowed. */
-CLAMMA_EXPORT void clamma_sessions_query_cancel(struct txf_session *session);
+CLAMMA_EXPORT void clamma_sessions_query_cancel(struct txf_session* session);
 
 #ifdef __cplusplus
 }

@@ -70,7 +70,8 @@ Session::Progress Session::End(Done why, Done* out) {
 Session::Progress Session::Fail(const Status& status, Done* out) {
   transformer_.log.Write(status.message());
   if (generated_ == 0) RollBack();
-  // Where the failure came after the pass, the last token waits again: a further query goes on there.
+  // Where the failure came after the pass, the last token waits again: a further query goes on
+  // there.
   if (n_tokens_ > 0 && position_ == n_tokens_) --position_;
   return End(Done::kError, out);
 }

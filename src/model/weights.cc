@@ -44,8 +44,8 @@ Status Weights::LoadNorms(Memory& memory) {
 Status Weights::DeclareBlocks(Memory& memory, size_t limit) {
   const Checkpoint& c = checkpoint_;
   CLAMMA_RETURN_IF_ERROR(cache_.Init(memory, limit, 7 * size_t{config().n_layers} + 2));
-  // In the order of all three formats. Of an embedding that is no classifier only rows are read, past
-  // the cache.
+  // In the order of all three formats. Of an embedding that is no classifier only rows are read,
+  // past the cache.
   if (config().shared_classifier) CLAMMA_RETURN_IF_ERROR(DeclareBlock(c.classifier));
   const TensorSeries* const series[] = {&c.wq, &c.wk, &c.wv, &c.wo, &c.w1, &c.w2, &c.w3};
   for (const TensorSeries* s : series) {

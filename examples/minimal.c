@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ * minimal CHECKPOINT DICTIONARY [PROMPT]: continues a text.
+ *   cc minimal.c $(pkg-config --cflags --libs clamma) -o minimal
+ */
+#include <clamma.h>
+#include <stdio.h>
+
+static int print_it(void* user, const char* text) {
+  (void)user;
+  return fputs(text, stdout) < 0 || fflush(stdout) != 0; /* not 0: stop */
+}
+
+int main(int argc, char** argv) {
+  if (argc < 3) return 2;
+  clamma_txf_info_t info = {0};                 /* 0 is a good choice for every field but one */
+  info.clamma_api_version = CLAMMA_API_VERSION; /* ... this */
+  info.checkpoint_path = argv[1];
+  info.tokenizer_path = argv[2];
+  struct txf* txf = clamma_txf_construct(&info); /* says on stderr what is wrong, if NULL */
+  if (!txf) return 1;
+  struct txf_session* session = clamma_session_construct(txf);
+  info.prompt = argc > 3 ? argv[3] : NULL; /* NULL: the model opens a story of its own */
+  info.issue_cb = print_it;
+  int failed = !session || clamma_session_query(session, &info);
+  while (clamma_sessions_step_next()) continue; /* each step, one token */
+  putchar('\n');
+  clamma_txf_destroy(txf); /* and its session */
+  return failed;
+}
