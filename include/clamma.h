@@ -159,18 +159,17 @@ typedef struct clamma_txf_info {
 
   /* Added in the first version of this library */
 
-  clamma_log_cb_t log_cb;   /* construct: for the transformer and all of its sessions. NULL:
-                               stderr. See clamma_log_silent() */
-  clamma_done_cb_t done_cb; /* query */
-  const void*
-      tokenizer_base;       /* construct: if not NULL, the dictionary is here, in place of a file */
-  size_t tokenizer_size;    /* ... and its exact size in bytes */
-  clamma_kv_type_t kv_type; /* construct */
-  unsigned int top_k;       /* query: only the so many likeliest tokens; 0: off */
-  float min_p;              /* query: only tokens at least min_p times as likely as the likeliest,
-                               0 .. 1; 0: off */
-  float repetition_penalty; /* query: divides the positive logits of tokens that the context holds
-                               and multiplies the negative ones; 0 or 1: off */
+  clamma_log_cb_t log_cb;     /* construct: for the transformer and all of its sessions. NULL:
+                                 stderr. See clamma_log_silent() */
+  clamma_done_cb_t done_cb;   /* query */
+  const void* tokenizer_base; /* construct: if not NULL, the dictionary is here, not in a file */
+  size_t tokenizer_size;      /* ... and its exact size in bytes */
+  clamma_kv_type_t kv_type;   /* construct */
+  unsigned int top_k;         /* query: only the so many likeliest tokens; 0: off */
+  float min_p;                /* query: only tokens at least min_p times as likely as the likeliest,
+                                 0 .. 1; 0: off */
+  float repetition_penalty;   /* query: divides the positive logits of tokens that the context holds
+                                 and multiplies the negative ones; 0 or 1: off */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */
