@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The arithmetic of the forward pass: pure functions over row ranges, in one table per instruction
-// set, chosen once. Kernels do no I/O, take no lock, allocate nothing and know no model.
+// The arithmetic of the forward pass: pure functions over ranges, in one table per instruction set,
+// chosen once. Kernels do no I/O, take no lock, allocate nothing and know no model.
 //
 // One order of operations for every table, thread count and batch, so that every one of them gives
 // the same bits:
-//   - a dot product of float weights keeps 16 partial sums, element k in sum k mod 16, each a chain
-//   of
+//   - a dot product of float weights keeps 16 partial sums, element k in sum k mod 16, each a chain of
 //     Fma() in order of k, and joins them by halves: s[i] += s[i + 8], then 4, 2, 1 (Reduce16);
 //   - an int8 dot product is exact within a group, and the groups' results are added in order, each
 //     as acc = acc + (float(sum) * weight_scale) * activation_scale;
-//   - everything else is done as llama2.c does it, operation by operation and in order of the
-//   index,
-//     each rounded for itself: an int8 model turns the last bit of an activation into a whole step
-//     of 1/127 now and then, so that texts equal to llama2.c's need sums equal to its.
+//   - everything else is done as llama2.c does it, operation by operation and in order of the index,
+//     each rounded for itself: an int8 model turns the last bit of an activation into a whole step of
+//     1/127 now and then, so that texts equal to llama2.c's need sums equal to its.
 #ifndef CLAMMA_KERNELS_KERNELS_H_
 #define CLAMMA_KERNELS_KERNELS_H_
 
@@ -30,25 +28,35 @@ struct Matrix {
   uint32_t group_size = 0;
 };
 
-// Activations quantised to int8 by the quantize kernel: x[t][k] ~ q[t][k] * scales[t][k / group].
+// Row ranges of a matrix are best cut at multiples of this.
+inline constexpr size_t kRowBlock = 16;
+
+// Activations quantised to int8, x[t][g * group + k] ~ q[g][t][k] * scales[g][t]: group by group, so
+// that all that meets a group of weights lies together.
 struct QuantizedRows {
-  const int8_t* q = nullptr;      // (n_tokens, cols), values in [-127, 127]
-  const float* scales = nullptr;  // (n_tokens, cols / group)
-  size_t group = 0;               // divides cols, and the matrix's group_size
+  int8_t* q = nullptr;         // (cols / group, n_tokens, group), values in [-127, 127]
+  float* scales = nullptr;     // (cols / group, n_tokens)
+  int32_t* offsets = nullptr;  // (cols / group, n_tokens): -128 * the sum of the group's q
+  size_t n_tokens = 0;
+  size_t cols = 0;
+  size_t group = 0;  // divides cols, and the matrix's group_size
 };
 
 inline constexpr size_t kKvBlock = 32;  // positions in a block of the KV cache
+inline constexpr size_t kHeadTile = 8;  // query heads whose scores are held at a time
 
-// One query head against the keys and values of one kv head. Keys lie with the positions of a block
-// side by side, (head_size, kKvBlock), so that a vector unit computes the scores of as many
+// One position's query heads against the keys and values of its session. Keys lie with the positions
+// of a block side by side, (head_size, kKvBlock), so that a vector unit computes the scores of as many
 // positions at a time, each in order of the head's elements; values lie position by position,
 // (kKvBlock, head_size).
 struct AttentionInput {
-  const float* q = nullptr;                // (head_size)
+  const float* q = nullptr;                // (n_kv_heads * heads_per_kv_head, head_size)
   const uint8_t* const* blocks = nullptr;  // (ceil(n_positions / kKvBlock)) blocks of the KV cache
-  size_t key_offset = 0;                   // bytes from a block's start to this head's keys
-  size_t value_offset = 0;                 // the same for its values
-  size_t n_positions = 0;                  // positions 0 .. n_positions - 1 are attended to
+  size_t key_offset = 0;    // bytes from a block's start to the keys of kv head 0
+  size_t value_offset = 0;  // the same for its values
+  size_t head_bytes = 0;    // from a kv head's keys to the next one's; the same for values
+  size_t heads_per_kv_head = 0;
+  size_t n_positions = 0;  // positions 0 .. n_positions - 1 are attended to
   size_t head_size = 0;
   bool half = false;  // keys and values are IEEE half precision, else float
 };
@@ -56,29 +64,31 @@ struct AttentionInput {
 struct Kernels {
   const char* name;
 
-  // out[t * out_stride + r] = sum over k of w[r][k] * x[t * cols + k], for r in [row_begin,
-  // row_end) and t < n_tokens.
+  // out[t * out_stride + r] = sum over k of w[r][k] * x[t * cols + k], for r in [row_begin, row_end)
+  // and t < n_tokens.
   void (*matmul_f32)(float* out, size_t out_stride, const float* x, size_t n_tokens,
                      const Matrix& w, size_t row_begin, size_t row_end);
-  void (*matmul_q80)(float* out, size_t out_stride, const QuantizedRows& x, size_t n_tokens,
-                     const Matrix& w, size_t row_begin, size_t row_end);
+  void (*matmul_q80)(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+                     size_t row_begin, size_t row_end);
 
-  // q[k] = x[k] / scale rounded to nearest, ties away from 0, scale = max |x| / 127, for each group
-  // of x (n).
-  void (*quantize)(int8_t* q, float* scales, const float* x, size_t n, size_t group);
+  // Quantises rows [t_begin, t_end) of x (n_tokens, cols): q = x / scale rounded to nearest, ties away
+  // from 0, scale = max |x| / 127, for each group.
+  void (*quantize)(const QuantizedRows& out, const float* x, size_t t_begin, size_t t_end);
 
   // out[i] = weight[i] * (x[i] / sqrt(mean(x^2) + epsilon)); out may be x. (n)
   // (Zhang, Sennrich: Root Mean Square Layer Normalization, 2019)
   void (*rmsnorm)(float* out, const float* x, const float* weight, size_t n, float epsilon);
 
-  // Turns each pair (x[2i], x[2i+1]) of every head by its angle. x (n_heads, head_size), cosines
-  // and sines (head_size / 2). (Su et al.: RoFormer, 2021)
+  // Turns each pair (x[2i], x[2i+1]) of every head by its angle. x (n_heads, head_size), cosines and
+  // sines (head_size / 2). (Su et al.: RoFormer, 2021)
   void (*rope)(float* x, const float* cosines, const float* sines, size_t n_heads,
                size_t head_size);
 
-  // out (head_size) = sum over positions of softmax(q . key / sqrt(head_size)) * value. `scores` is
-  // scratch: (n_positions, rounded up to whole blocks).
-  void (*attention)(float* out, float* scores, const AttentionInput& input);
+  // out (as q) = sum over positions of softmax(q . key / sqrt(head_size)) * value, for the query heads
+  // of kv heads [kv_begin, kv_end). `scores` is scratch: (kHeadTile, stride), with a stride of
+  // n_positions rounded up to whole blocks, or more.
+  void (*attention)(float* out, float* scores, size_t stride, const AttentionInput& input,
+                    size_t kv_begin, size_t kv_end);
 
   // gate[i] = gate[i] * sigmoid(gate[i]) * up[i]. (n) (Shazeer: GLU Variants Improve Transformer)
   void (*swiglu)(float* gate, const float* up, size_t n);
@@ -90,12 +100,19 @@ struct Kernels {
   void (*softmax)(float* x, size_t n);
 };
 
-// The best table for this CPU.
+// The tables that this CPU can run, the best first, ended by nullptr.
+const Kernels* const* UsableKernels();
+
+// The table that the environment variable CLAMMA_CPU names, if this CPU can run it; else the best.
 const Kernels& SelectKernels();
 
 extern const Kernels kScalarKernels;
 #if defined(__x86_64__)
 extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+#elif defined(__aarch64__)
+extern const Kernels kNeonKernels;
+extern const Kernels kNeonDotKernels;
 #endif
 
 }  // namespace clamma

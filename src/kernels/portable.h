@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// The kernels in plain C++, for the file of each table to include and be compiled with its own
+// instruction set: it uses them as they are, as compilers vectorise them, or has better ones.
+#ifndef CLAMMA_KERNELS_PORTABLE_H_
+#define CLAMMA_KERNELS_PORTABLE_H_
+
+#include "kernels/half.h"
+#include "kernels/kernels.h"
+#include "kernels/math.h"
+
+namespace clamma {
+namespace {
+namespace portable {
+
+constexpr size_t kLanes = 16;
+
+inline float DotWeights(const uint8_t* w, const float* x, size_t n) {
+  float sums[kLanes] = {};
+  size_t k = 0;
+  for (; k + kLanes <= n; k += kLanes) {
+    for (size_t i = 0; i < kLanes; ++i) sums[i] = Fma(LoadF32(w + 4 * (k + i)), x[k + i], sums[i]);
+  }
+  for (size_t i = 0; k + i < n; ++i) sums[i] = Fma(LoadF32(w + 4 * (k + i)), x[k + i], sums[i]);
+  return Reduce16(sums);
+}
+
+inline void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
+               size_t row_begin, size_t row_end) {
+  const size_t cols = w.cols;
+  for (size_t row = row_begin; row < row_end; ++row) {
+    const uint8_t* weights = w.data + row * cols * 4;
+    for (size_t t = 0; t < n_tokens; ++t) {
+      out[t * out_stride + row] = DotWeights(weights, x + t * cols, cols);
+    }
+  }
+}
+
+inline int32_t DotInt8(const uint8_t* w, const int8_t* q, size_t n) {
+  int32_t sum = 0;
+  for (size_t k = 0; k < n; ++k) sum += int32_t{static_cast<int8_t>(w[k])} * q[k];
+  return sum;
+}
+
+inline void MatmulQ80(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+               size_t row_begin, size_t row_end) {
+  const size_t cols = w.cols;
+  const size_t groups = cols / x.group;
+  for (size_t row = row_begin; row < row_end; ++row) {
+    const uint64_t first = uint64_t{row} * cols;  // element of the tensor, whose groups may straddle
+    const uint8_t* weights = w.data + first;
+    for (size_t t = 0; t < x.n_tokens; ++t) {
+      const uint8_t* weight_scale = w.scales + 4 * (first / w.group_size);
+      auto in_group = static_cast<size_t>(first % w.group_size);
+      float acc = 0;
+      for (size_t g = 0; g < groups; ++g) {
+        const size_t at = g * x.n_tokens + t;
+        const int32_t sum = DotInt8(weights + g * x.group, x.q + at * x.group, x.group);
+        acc += static_cast<float>(sum) * LoadF32(weight_scale) * x.scales[at];
+        in_group += x.group;
+        if (in_group == w.group_size) {
+          in_group = 0;
+          weight_scale += 4;
+        }
+      }
+      out[t * out_stride + row] = acc;
+    }
+  }
+}
+
+inline void QuantizeGroup(int8_t* q, float* scale_out, int32_t* offset, const float* in, size_t group) {
+  float largest = 0;
+  for (size_t k = 0; k < group; ++k) {
+    const float magnitude = in[k] < 0 ? -in[k] : in[k];
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  const float scale = largest / 127.0f;
+  int32_t sum = 0;
+  for (size_t k = 0; k < group; ++k) {
+    float value = scale > 0 ? in[k] / scale : 0.0f;
+    // What is no number becomes -127: the conversion below must be defined for any input.
+    value = value > -127.0f ? value : -127.0f;
+    value = value < 127.0f ? value : 127.0f;
+    const auto whole = static_cast<int32_t>(value);
+    const float rest = value - static_cast<float>(whole);  // exact
+    const int32_t rounded = whole + (rest >= 0.5f) - (rest <= -0.5f);
+    q[k] = static_cast<int8_t>(rounded);
+    sum += rounded;
+  }
+  *scale_out = scale;
+  *offset = -128 * sum;
+}
+
+inline void Quantize(const QuantizedRows& out, const float* x, size_t t_begin, size_t t_end) {
+  const size_t groups = out.cols / out.group;
+  for (size_t t = t_begin; t < t_end; ++t) {
+    for (size_t g = 0; g < groups; ++g) {
+      const size_t at = g * out.n_tokens + t;
+      QuantizeGroup(out.q + at * out.group, out.scales + at, out.offsets + at,
+                    x + t * out.cols + g * out.group, out.group);
+    }
+  }
+}
+
+inline void RmsNorm(float* out, const float* x, const float* weight, size_t n, float epsilon) {
+  float sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += x[i] * x[i];
+  const float scale = 1.0f / __builtin_sqrtf(sum / static_cast<float>(n) + epsilon);
+  for (size_t i = 0; i < n; ++i) out[i] = weight[i] * (scale * x[i]);
+}
+
+inline void Rope(float* x, const float* cosines, const float* sines, size_t n_heads, size_t head_size) {
+  for (size_t head = 0; head < n_heads; ++head, x += head_size) {
+    for (size_t i = 0; i < head_size / 2; ++i) {
+      const float a = x[2 * i];
+      const float b = x[2 * i + 1];
+      x[2 * i] = a * cosines[i] - b * sines[i];
+      x[2 * i + 1] = a * sines[i] + b * cosines[i];
+    }
+  }
+}
+
+inline void Softmax(float* x, size_t n) {
+  float largest = -__builtin_inff();
+  for (size_t i = 0; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
+  for (size_t i = 0; i < n; ++i) x[i] = Exp(x[i] - largest);
+  float sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += x[i];
+  for (size_t i = 0; i < n; ++i) x[i] /= sum;
+}
+
+template <bool kHalf>
+inline float LoadKv(const uint8_t* p, size_t i) {
+  return kHalf ? LoadHalf(p + 2 * i) : LoadF32(p + 4 * i);
+}
+
+// q . key for the positions of one block.
+template <bool kHalf>
+inline void ScoreBlock(float* scores, const float* q, const uint8_t* keys, size_t head_size) {
+  float sums[kKvBlock] = {};
+  for (size_t d = 0; d < head_size; ++d) {
+    for (size_t i = 0; i < kKvBlock; ++i) sums[i] += q[d] * LoadKv<kHalf>(keys, d * kKvBlock + i);
+  }
+  const float root = __builtin_sqrtf(static_cast<float>(head_size));
+  for (size_t i = 0; i < kKvBlock; ++i) scores[i] = sums[i] / root;
+}
+
+// Adds the block's first n values, weighted.
+template <bool kHalf>
+inline void MixBlock(float* out, const float* weights, const uint8_t* values, size_t n, size_t head_size) {
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t d = 0; d < head_size; ++d) {
+      out[d] += weights[i] * LoadKv<kHalf>(values, i * head_size + d);
+    }
+  }
+}
+
+template <bool kHalf>
+inline void AttentionOf(float* out, float* scores, const AttentionInput& in, size_t kv_begin,
+                 size_t kv_end) {
+  const size_t n_heads = in.heads_per_kv_head;
+  for (size_t head = kv_begin * n_heads; head < kv_end * n_heads; ++head) {
+    const size_t skip = head / n_heads * in.head_bytes;
+    for (size_t first = 0; first < in.n_positions; first += kKvBlock) {
+      const uint8_t* keys = in.blocks[first / kKvBlock] + in.key_offset + skip;
+      ScoreBlock<kHalf>(scores + first, in.q + head * in.head_size, keys, in.head_size);
+    }
+    Softmax(scores, in.n_positions);
+    float* mixed = out + head * in.head_size;
+    for (size_t d = 0; d < in.head_size; ++d) mixed[d] = 0;
+    for (size_t first = 0; first < in.n_positions; first += kKvBlock) {
+      const size_t left = in.n_positions - first;
+      const uint8_t* values = in.blocks[first / kKvBlock] + in.value_offset + skip;
+      MixBlock<kHalf>(mixed, scores + first, values, left < kKvBlock ? left : kKvBlock,
+                      in.head_size);
+    }
+  }
+}
+
+inline void Attention(float* out, float* scores, size_t /*stride*/, const AttentionInput& in,
+               size_t kv_begin, size_t kv_end) {
+  if (in.half) {
+    AttentionOf<true>(out, scores, in, kv_begin, kv_end);
+  } else {
+    AttentionOf<false>(out, scores, in, kv_begin, kv_end);
+  }
+}
+
+inline void SwiGlu(float* gate, const float* up, size_t n) {
+  for (size_t i = 0; i < n; ++i) gate[i] = gate[i] * (1.0f / (1.0f + Exp(-gate[i]))) * up[i];
+}
+
+inline void Add(float* x, const float* y, size_t n) {
+  for (size_t i = 0; i < n; ++i) x[i] += y[i];
+}
+
+}  // namespace portable
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_PORTABLE_H_
