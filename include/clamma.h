@@ -36,8 +36,8 @@
  *
  * Threads: in a build with threads, every function may be called from any thread at any time, with
  * these rules:
- *   - a txf or session that is being destroyed may not be in use by another call, except that a
- * step may be under way: the destruction waits for it to end;
+ *   - a txf or session that is being destroyed may not be in use by another call, but for a step,
+ *     whose end the destruction waits for;
  *   - one step runs at a time; a second thread in clamma_sessions_step_next() waits for its turn;
  *   - callbacks run on the thread that steps. From inside one, every function may be called, the
  *     destruction of the very session or transformer included, except that

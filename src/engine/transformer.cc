@@ -29,11 +29,12 @@ const char* AccessName(ModelAccess access) {
   return "";
 }
 
-// ln of the sum of exp(logits), in double.
+// ln of the sum of exp(logits), in double; infinite where the largest of them is.
 double LogSumExp(const float* logits, size_t n) {
   float largest = -__builtin_inff();
   for (size_t i = 0; i < n; ++i) largest = logits[i] > largest ? logits[i] : largest;
-  double sum = 0;
+  if (!std::isfinite(largest)) return static_cast<double>(largest);
+  double sum = 0;  // at least 1, from the largest
   for (size_t i = 0; i < n; ++i) sum += static_cast<double>(Exp(logits[i] - largest));
   return static_cast<double>(largest) + LogDouble(sum);
 }

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The scalar kernels once more, as compilers vectorise them for x86-64 with AVX2 and FMA.
-#define CLAMMA_SCALAR_TABLE kAvx2Kernels
-#define CLAMMA_SCALAR_NAME "avx2"
-#include "kernels/scalar.cc"
+// Kernels for x86-64 with AVX2 and FMA: the portable ones, as compilers vectorise them.
+#include "kernels/portable.h"
+
+namespace clamma {
+
+const Kernels kAvx2Kernels = {
+    "avx2",            portable::MatmulF32, portable::MatmulQ80, portable::Quantize,
+    portable::RmsNorm, portable::Rope,      portable::Attention, portable::SwiGlu,
+    portable::Add,     portable::Softmax,
+};
+
+}  // namespace clamma

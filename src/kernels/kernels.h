@@ -4,13 +4,15 @@
 //
 // One order of operations for every table, thread count and batch, so that every one of them gives
 // the same bits:
-//   - a dot product of float weights keeps 16 partial sums, element k in sum k mod 16, each a chain of
-//     Fma() in order of k, and joins them by halves: s[i] += s[i + 8], then 4, 2, 1 (Reduce16);
-//   - an int8 dot product is exact within a group, and the groups' results are added in order, each
-//     as acc = acc + (float(sum) * weight_scale) * activation_scale;
-//   - everything else is done as llama2.c does it, operation by operation and in order of the index,
-//     each rounded for itself: an int8 model turns the last bit of an activation into a whole step of
-//     1/127 now and then, so that texts equal to llama2.c's need sums equal to its.
+// * A dot product of float weights keeps 16 partial sums, element k in sum k mod 16, each a chain
+// of
+//   Fma() in order of k, and joins them by halves: s[i] += s[i + 8], then 4, 2, 1 (Reduce16).
+// * An int8 dot product is exact within a group, and the groups' results are added in order, each
+// as
+//   acc = acc + (float(sum) * weight_scale) * activation_scale.
+// * Everything else is done as llama2.c does it, operation by operation and in order of the index,
+//   each rounded for itself: an int8 model turns the last bit of an activation into a whole step of
+//   1/127 now and then, so that texts equal to llama2.c's need sums equal to its.
 #ifndef CLAMMA_KERNELS_KERNELS_H_
 #define CLAMMA_KERNELS_KERNELS_H_
 
@@ -96,12 +98,13 @@ struct Kernels {
   // x[i] += y[i]. (n)
   void (*add)(float* x, const float* y, size_t n);
 
-  // x[i] = exp(x[i] - max(x)) / sum. (n) Entries that are no number become 0.
+  // x[i] = exp(x[i] - max(x)) / sum. (n) Entries that are no number become 0, if one is.
   void (*softmax)(float* x, size_t n);
 };
 
-// The tables that this CPU can run, the best first, ended by nullptr.
-const Kernels* const* UsableKernels();
+// Writes the tables that this CPU can run, the best first, and nullptr behind them.
+inline constexpr size_t kMostTables = 4;
+void UsableKernels(const Kernels* (&tables)[kMostTables]);
 
 // The table that the environment variable CLAMMA_CPU names, if this CPU can run it; else the best.
 const Kernels& SelectKernels();

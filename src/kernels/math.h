@@ -87,7 +87,7 @@ static inline float Reduce16(float* sums) {
   return sums[0] + sums[1];
 }
 
-// sin(x) and cos(x), error below 0.56 units in the last place for |x| <= 2^24. Reduced and
+// sin(x) and cos(x), error below 0.561 units in the last place for |x| <= 2^24. Reduced and
 // evaluated in double.
 void SinCos(float x, float* sine, float* cosine);
 

@@ -2,6 +2,7 @@
 #include "model/block_cache.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include "platform/endian.h"
 
@@ -31,8 +32,10 @@ Status BlockCache::AddBlock(uint64_t offset, uint64_t bytes, uint64_t floats_fro
 }
 
 BlockCache::Block* BlockCache::Find(uint64_t offset) {
-  return std::lower_bound(blocks_.data(), blocks_.data() + n_blocks_, offset,
-                          [](const Block& block, uint64_t at) { return block.offset < at; });
+  Block* block = std::lower_bound(blocks_.data(), blocks_.data() + n_blocks_, offset,
+                                  [](const Block& b, uint64_t at) { return b.offset < at; });
+  assert(block != blocks_.data() + n_blocks_ && block->offset == offset);
+  return block;
 }
 
 bool BlockCache::EvictOne() {

@@ -14,6 +14,7 @@ constexpr size_t kParameters = 7;
 constexpr uint32_t kMaxSeqLen = 1u << 24;
 // A group's sum of int8 products stays far within 32 bits. In use are 32 to 256.
 constexpr uint32_t kMaxGroupSize = 1u << 16;
+constexpr int32_t kMinVocabSize = 3;  // unknown, BOS, EOS
 // The largest vocabularies in use have about 260,000 tokens.
 constexpr uint32_t kMaxVocabSize = 1u << 21;
 // Keeps every count of rows or columns far from the limits of 32-bit arithmetic.
@@ -70,11 +71,11 @@ Status ReadHeader(const uint8_t* p, size_t size, Header* header) {
   return Status();
 }
 
-Status CheckRange(const char* what, int32_t value, uint32_t most, uint32_t* out) {
-  if (value < 1 || static_cast<uint32_t>(value) > most) {
+Status CheckRange(const char* what, int32_t value, int32_t least, uint32_t most, uint32_t* out) {
+  if (value < least || static_cast<uint32_t>(value) > most) {
     return Status::Error(StatusCode::kCorrupt,
-                         "not a checkpoint, or damaged: its %s is %d (1 to %u expected)", what,
-                         value, most);
+                         "not a checkpoint, or damaged: its %s is %d (%d to %u expected)", what,
+                         value, least, most);
   }
   *out = static_cast<uint32_t>(value);
   return Status();
@@ -82,13 +83,14 @@ Status CheckRange(const char* what, int32_t value, uint32_t most, uint32_t* out)
 
 Status ReadConfig(const Header& header, ModelConfig* config) {
   const int32_t* p = header.parameters;
-  CLAMMA_RETURN_IF_ERROR(CheckRange("dim", p[0], kMaxDimension, &config->dim));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("hidden_dim", p[1], kMaxDimension, &config->hidden_dim));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("layer count", p[2], 1u << 16, &config->n_layers));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("head count", p[3], 1u << 16, &config->n_heads));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("kv head count", p[4], 1u << 16, &config->n_kv_heads));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("vocabulary size", p[5], kMaxVocabSize, &config->vocab_size));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("context length", p[6], kMaxSeqLen, &config->seq_len));
+  CLAMMA_RETURN_IF_ERROR(CheckRange("dim", p[0], 1, kMaxDimension, &config->dim));
+  CLAMMA_RETURN_IF_ERROR(CheckRange("hidden_dim", p[1], 1, kMaxDimension, &config->hidden_dim));
+  CLAMMA_RETURN_IF_ERROR(CheckRange("layer count", p[2], 1, 1u << 16, &config->n_layers));
+  CLAMMA_RETURN_IF_ERROR(CheckRange("head count", p[3], 1, 1u << 16, &config->n_heads));
+  CLAMMA_RETURN_IF_ERROR(CheckRange("kv head count", p[4], 1, 1u << 16, &config->n_kv_heads));
+  CLAMMA_RETURN_IF_ERROR(
+      CheckRange("vocabulary size", p[5], kMinVocabSize, kMaxVocabSize, &config->vocab_size));
+  CLAMMA_RETURN_IF_ERROR(CheckRange("context length", p[6], 1, kMaxSeqLen, &config->seq_len));
   config->shared_classifier = header.shared_classifier;
   if (config->dim % config->n_heads != 0 || config->head_size() % 2 != 0) {
     return Status::Error(
@@ -105,7 +107,7 @@ Status ReadConfig(const Header& header, ModelConfig* config) {
   if (header.format == CheckpointFormat::kVersion2) {
     config->weight_type = WeightType::kQ80;
     CLAMMA_RETURN_IF_ERROR(
-        CheckRange("group size", header.group_size, kMaxGroupSize, &config->group_size));
+        CheckRange("group size", header.group_size, 1, kMaxGroupSize, &config->group_size));
   }
   return Status();
 }

@@ -11,10 +11,10 @@ namespace clamma {
 namespace {
 
 // Batches as long as this read each weight once for that many positions.
-constexpr size_t kMaxRows = 32;
-constexpr size_t kMaxLogits = 16;
+constexpr size_t kMaxRows = 256;
+constexpr size_t kMaxLogits = 64;
 // Rows and logits stay below this each, whatever a file claims, but for a single row.
-constexpr uint64_t kWorkspaceBytes = uint64_t{16} << 20;
+constexpr uint64_t kWorkspaceBytes = uint64_t{24} << 20;
 // Multiplications that are worth waking another thread for.
 constexpr size_t kGrainWork = 65536;
 
@@ -50,7 +50,7 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
   const uint64_t most_groups = q80 ? std::max(dim / ActivationGroup(config_, config_.dim),
                                               hidden_dim / ActivationGroup(config_, hidden_dim))
                                    : 0;
-  const uint64_t floats = 4 * dim + 2 * kv_dim + 2 * hidden_dim + 2 * half_head + most_groups;
+  const uint64_t floats = 4 * dim + 2 * kv_dim + 2 * hidden_dim + 2 * half_head + 2 * most_groups;
   max_rows_ = RowsWithin(kWorkspaceBytes, floats * 4 + (q80 ? widest : 0), kMaxRows);
   max_logits_ = std::min(max_rows_,
                          RowsWithin(kWorkspaceBytes, uint64_t{config_.vocab_size} * 4, kMaxLogits));
@@ -70,6 +70,7 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
   };
   for (const Sized& s : sized) CLAMMA_RETURN_IF_ERROR(s.array->Resize(memory, s.size));
   CLAMMA_RETURN_IF_ERROR(quantized_.Resize(memory, q80 ? max_rows_ * widest : 0));
+  CLAMMA_RETURN_IF_ERROR(offsets_.Resize(memory, max_rows_ * most_groups));
 
   // theta^(-2i / head_size), by way of a float power as llama2.c has it: half a unit in the last
   // place of a frequency is an angle at the context's other end.
@@ -97,7 +98,7 @@ Status Forward::ReserveScores(const ForwardRow* rows, size_t n_rows) {
   if (positions <= scores_stride_) return Status();
   size_t stride = std::max<size_t>(scores_stride_, 8 * kKvBlock);
   while (stride < positions) stride *= 2;
-  CLAMMA_RETURN_IF_ERROR(scores_.Resize(*memory_, uint64_t{stride} * pool_->threads()));
+  CLAMMA_RETURN_IF_ERROR(scores_.Resize(*memory_, uint64_t{stride} * kHeadTile * pool_->threads()));
   scores_stride_ = stride;
   return Status();
 }
@@ -119,14 +120,14 @@ Status Forward::Embed(const ForwardRow* rows, size_t n_rows) {
 Status Forward::AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const Checkpoint& c = weights_->checkpoint();
   Normalize(weights_->attention_norm(layer), n_rows);
-  Quantize(normed_.data(), n_rows, config_.dim);
-  CLAMMA_RETURN_IF_ERROR(Apply(c.wq.layer(layer), normed_.data(), n_rows, q_.data()));
-  CLAMMA_RETURN_IF_ERROR(Apply(c.wk.layer(layer), normed_.data(), n_rows, k_.data()));
-  CLAMMA_RETURN_IF_ERROR(Apply(c.wv.layer(layer), normed_.data(), n_rows, v_.data()));
+  const Linear inputs[] = {{c.wq.layer(layer), q_.data()},
+                           {c.wk.layer(layer), k_.data()},
+                           {c.wv.layer(layer), v_.data()}};
+  CLAMMA_RETURN_IF_ERROR(Apply(inputs, normed_.data(), n_rows));
   TurnAndStore(layer, rows, n_rows);
   Attend(layer, rows, n_rows);
-  Quantize(attended_.data(), n_rows, config_.dim);
-  CLAMMA_RETURN_IF_ERROR(Apply(c.wo.layer(layer), attended_.data(), n_rows, normed_.data()));
+  const Linear output[] = {{c.wo.layer(layer), normed_.data()}};
+  CLAMMA_RETURN_IF_ERROR(Apply(output, attended_.data(), n_rows));
   AddToStream(normed_.data(), n_rows);
   return Status();
 }
@@ -134,15 +135,14 @@ Status Forward::AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_
 Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
   const Checkpoint& c = weights_->checkpoint();
   Normalize(weights_->ffn_norm(layer), n_rows);
-  Quantize(normed_.data(), n_rows, config_.dim);
-  CLAMMA_RETURN_IF_ERROR(Apply(c.w1.layer(layer), normed_.data(), n_rows, gate_.data()));
-  CLAMMA_RETURN_IF_ERROR(Apply(c.w3.layer(layer), normed_.data(), n_rows, up_.data()));
+  const Linear inputs[] = {{c.w1.layer(layer), gate_.data()}, {c.w3.layer(layer), up_.data()}};
+  CLAMMA_RETURN_IF_ERROR(Apply(inputs, normed_.data(), n_rows));
   pool_->ParallelFor(n_rows * config_.hidden_dim, GrainFor(16),
                      [this](size_t begin, size_t end, unsigned /*worker*/) {
                        kernels_->swiglu(gate_.data() + begin, up_.data() + begin, end - begin);
                      });
-  Quantize(gate_.data(), n_rows, config_.hidden_dim);
-  CLAMMA_RETURN_IF_ERROR(Apply(c.w2.layer(layer), gate_.data(), n_rows, normed_.data()));
+  const Linear output[] = {{c.w2.layer(layer), normed_.data()}};
+  CLAMMA_RETURN_IF_ERROR(Apply(output, gate_.data(), n_rows));
   AddToStream(normed_.data(), n_rows);
   return Status();
 }
@@ -158,76 +158,114 @@ Status Forward::Classify(ForwardRow* rows, size_t n_rows) {
     ++wanted;
   }
   if (wanted == 0) return Status();
-  Quantize(normed_.data(), wanted, config_.dim);
-  return Apply(weights_->checkpoint().classifier, normed_.data(), wanted, logits_.data());
+  const Linear classifier[] = {{weights_->checkpoint().classifier, logits_.data()}};
+  return Apply(classifier, normed_.data(), wanted);
 }
 
 void Forward::Normalize(const float* weight, size_t n_rows) {
-  for (size_t r = 0; r < n_rows; ++r) {
-    kernels_->rmsnorm(normed_.data() + r * config_.dim, x_.data() + r * config_.dim, weight,
-                      config_.dim, config_.norm_epsilon);
-  }
+  const size_t dim = config_.dim;
+  pool_->ParallelFor(n_rows, GrainFor(16 * dim),
+                     [&](size_t begin, size_t end, unsigned /*worker*/) {
+                       for (size_t r = begin; r < end; ++r) {
+                         kernels_->rmsnorm(normed_.data() + r * dim, x_.data() + r * dim, weight,
+                                           dim, config_.norm_epsilon);
+                       }
+                     });
 }
 
 void Forward::TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const size_t half_head = rope_frequency_.size();
   const size_t kv_dim = config_.kv_dim();
-  for (size_t r = 0; r < n_rows; ++r) {
-    const float* cosines = cosines_.data() + r * half_head;
-    const float* sines = sines_.data() + r * half_head;
-    float* key = k_.data() + r * kv_dim;
-    kernels_->rope(q_.data() + r * config_.dim, cosines, sines, config_.n_heads,
-                   config_.head_size());
-    kernels_->rope(key, cosines, sines, config_.n_kv_heads, config_.head_size());
-    rows[r].kv->Store(layer, rows[r].position, key, v_.data() + r * kv_dim);
-  }
+  pool_->ParallelFor(
+      n_rows, GrainFor(8 * config_.dim), [&](size_t begin, size_t end, unsigned /*worker*/) {
+        for (size_t r = begin; r < end; ++r) {
+          const float* cosines = cosines_.data() + r * half_head;
+          const float* sines = sines_.data() + r * half_head;
+          float* key = k_.data() + r * kv_dim;
+          kernels_->rope(q_.data() + r * config_.dim, cosines, sines, config_.n_heads,
+                         config_.head_size());
+          kernels_->rope(key, cosines, sines, config_.n_kv_heads, config_.head_size());
+          rows[r].kv->Store(layer, rows[r].position, key, v_.data() + r * kv_dim);
+        }
+      });
 }
 
 void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
-  const size_t head_size = config_.head_size();
-  const size_t n_heads = config_.n_heads;
-  const size_t heads_per_kv_head = n_heads / config_.n_kv_heads;
-  const size_t work = 2 * head_size * (rows[n_rows - 1].position + 1);
-  pool_->ParallelFor(n_rows * n_heads, GrainFor(work),
-                     [&](size_t begin, size_t end, unsigned worker) {
-                       for (size_t i = begin; i < end; ++i) {
-                         const ForwardRow& row = rows[i / n_heads];
-                         const size_t head = i % n_heads;
-                         AttentionInput input;
-                         row.kv->Attend(layer, static_cast<uint32_t>(head / heads_per_kv_head),
-                                        row.position + 1, &input);
-                         input.q = q_.data() + i * head_size;
-                         kernels_->attention(attended_.data() + i * head_size,
-                                             scores_.data() + worker * scores_stride_, input);
-                       }
-                     });
-}
-
-void Forward::Quantize(const float* x, size_t n_rows, size_t cols) {
-  if (config_.weight_type != WeightType::kQ80) return;
-  quantized_group_ = ActivationGroup(config_, cols);
-  for (size_t r = 0; r < n_rows; ++r) {
-    kernels_->quantize(quantized_.data() + r * cols, scales_.data() + r * (cols / quantized_group_),
-                       x + r * cols, cols, quantized_group_);
-  }
-}
-
-// out (n_rows, extent.rows) = x (n_rows, extent.cols) times the matrix; for q80 weights x is what
-// was quantised last.
-Status Forward::Apply(const TensorExtent& extent, const float* x, size_t n_rows, float* out) {
-  AcquiredMatrix matrix;
-  CLAMMA_RETURN_IF_ERROR(matrix.Acquire(*weights_, extent));
-  const Matrix& w = *matrix;
+  const size_t dim = config_.dim;
+  const size_t n_kv_heads = config_.n_kv_heads;
+  const size_t work = 2 * (dim / n_kv_heads) * (rows[n_rows - 1].position + 1);
   pool_->ParallelFor(
-      w.rows, GrainFor(n_rows * w.cols), [&](size_t begin, size_t end, unsigned /*worker*/) {
-        if (config_.weight_type == WeightType::kF32) {
-          kernels_->matmul_f32(out, w.rows, x, n_rows, w, begin, end);
-        } else {
-          const QuantizedRows rows = {quantized_.data(), scales_.data(), quantized_group_};
-          kernels_->matmul_q80(out, w.rows, rows, n_rows, w, begin, end);
+      n_rows * n_kv_heads, GrainFor(work), [&](size_t begin, size_t end, unsigned worker) {
+        float* scores = scores_.data() + worker * kHeadTile * scores_stride_;
+        for (size_t i = begin; i < end;) {
+          const size_t r = i / n_kv_heads;
+          const size_t row_end = std::min(end, (r + 1) * n_kv_heads);
+          AttentionInput input;
+          rows[r].kv->Attend(layer, rows[r].position + 1, &input);
+          input.q = q_.data() + r * dim;
+          input.heads_per_kv_head = config_.n_heads / n_kv_heads;
+          kernels_->attention(attended_.data() + r * dim, scores, scores_stride_, input,
+                              i - r * n_kv_heads, row_end - r * n_kv_heads);
+          i = row_end;
         }
       });
+}
+
+// Activations for an int8 model's matrices; nullptr for a float model's, which take x as it is.
+const QuantizedRows* Forward::Quantize(const float* x, size_t n_rows, size_t cols) {
+  if (config_.weight_type != WeightType::kQ80) return nullptr;
+  rows_q80_ = {quantized_.data(), scales_.data(), offsets_.data(),
+               n_rows,            cols,           ActivationGroup(config_, cols)};
+  pool_->ParallelFor(n_rows, GrainFor(8 * cols),
+                     [&](size_t begin, size_t end, unsigned /*worker*/) {
+                       kernels_->quantize(rows_q80_, x, begin, end);
+                     });
+  return &rows_q80_;
+}
+
+// Applies matrices of one width to x (n_rows, cols). Without a cache they are one job; with one each is
+// pinned for itself, so that the cache need not hold more than the largest.
+template <size_t kCount>
+Status Forward::Apply(const Linear (&linears)[kCount], const float* x, size_t n_rows) {
+  const QuantizedRows* quantized = Quantize(x, n_rows, linears[0].extent.cols);
+  const size_t at_a_time = weights_->cached() ? 1 : kCount;
+  for (size_t first = 0; first < kCount; first += at_a_time) {
+    AcquiredMatrix acquired[kCount];
+    Matrix matrices[kCount];
+    for (size_t i = 0; i < at_a_time; ++i) {
+      CLAMMA_RETURN_IF_ERROR(acquired[i].Acquire(*weights_, linears[first + i].extent));
+      matrices[i] = *acquired[i];
+    }
+    Multiply(linears + first, matrices, at_a_time, x, quantized, n_rows);
+  }
   return Status();
+}
+
+void Forward::Multiply(const Linear* linears, const Matrix* matrices, size_t count, const float* x,
+                       const QuantizedRows* quantized, size_t n_rows) {
+  const auto blocks_of = [](const Matrix& w) { return (w.rows + kRowBlock - 1) / kRowBlock; };
+  size_t blocks = 0;
+  for (size_t i = 0; i < count; ++i) blocks += blocks_of(matrices[i]);
+  const size_t work = n_rows * kRowBlock * matrices[0].cols;
+  pool_->ParallelFor(blocks, GrainFor(work), [&](size_t begin, size_t end, unsigned /*worker*/) {
+    size_t first = 0;  // block of the matrix at hand
+    for (size_t i = 0; i < count; ++i) {
+      const Matrix& w = matrices[i];
+      const size_t last = first + blocks_of(w);
+      const size_t from = std::max(begin, first);
+      const size_t to = std::min(end, last);
+      if (from < to) {
+        const size_t row_begin = (from - first) * kRowBlock;
+        const size_t row_end = std::min<size_t>((to - first) * kRowBlock, w.rows);
+        if (quantized == nullptr) {
+          kernels_->matmul_f32(linears[i].out, w.rows, x, n_rows, w, row_begin, row_end);
+        } else {
+          kernels_->matmul_q80(linears[i].out, w.rows, *quantized, w, row_begin, row_end);
+        }
+      }
+      first = last;
+    }
+  });
 }
 
 void Forward::AddToStream(const float* y, size_t n_rows) {

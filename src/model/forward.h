@@ -46,6 +46,12 @@ class Forward {
   Status Run(ForwardRow* rows, size_t n_rows);
 
  private:
+  // A matrix to apply, and where its results go: (n_rows, extent.rows).
+  struct Linear {
+    TensorExtent extent;
+    float* out;
+  };
+
   Status ReserveScores(const ForwardRow* rows, size_t n_rows);
   Status Embed(const ForwardRow* rows, size_t n_rows);
   Status AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows);
@@ -54,8 +60,11 @@ class Forward {
   void Normalize(const float* weight, size_t n_rows);
   void TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   void Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows);
-  void Quantize(const float* x, size_t n_rows, size_t cols);
-  Status Apply(const TensorExtent& extent, const float* x, size_t n_rows, float* out);
+  template <size_t kCount>
+  Status Apply(const Linear (&linears)[kCount], const float* x, size_t n_rows);
+  void Multiply(const Linear* linears, const Matrix* matrices, size_t count, const float* x,
+                const QuantizedRows* quantized, size_t n_rows);
+  const QuantizedRows* Quantize(const float* x, size_t n_rows, size_t cols);
   void AddToStream(const float* y, size_t n_rows);
 
   Memory* memory_ = nullptr;
@@ -75,14 +84,15 @@ class Forward {
   Array<float> k_;               // (max_rows, kv_dim)
   Array<float> v_;               // (max_rows, kv_dim)
   Array<float> attended_;        // (max_rows, dim)
-  Array<float> scores_;          // (threads, scores_stride_): of one head
+  Array<float> scores_;          // (threads, kHeadTile, scores_stride_)
   size_t scores_stride_ = 0;     // positions, in whole blocks
   Array<float> gate_;            // (max_rows, hidden_dim)
   Array<float> up_;              // (max_rows, hidden_dim)
   Array<float> logits_;          // (max_logits, vocab_size)
-  Array<int8_t> quantized_;      // (max_rows, max(dim, hidden_dim)); q80 only
-  Array<float> scales_;          // (max_rows, most groups of a row); q80 only
-  size_t quantized_group_ = 0;
+  Array<int8_t> quantized_;      // (max_rows * max(dim, hidden_dim)); q80 only
+  Array<float> scales_;          // (max_rows * most groups of a row); q80 only
+  Array<int32_t> offsets_;       // (max_rows * most groups of a row); q80 only
+  QuantizedRows rows_q80_;       // the activations that were quantised last
 };
 
 }  // namespace clamma

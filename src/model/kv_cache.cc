@@ -79,11 +79,11 @@ void KvCache::Store(uint32_t layer, size_t position, const float* key, const flo
   }
 }
 
-void KvCache::Attend(uint32_t layer, uint32_t kv_head, size_t n_positions,
-                     AttentionInput* input) const {
+void KvCache::Attend(uint32_t layer, size_t n_positions, AttentionInput* input) const {
   input->blocks = blocks_.data();
-  input->key_offset = (size_t{layer} * 2 * n_kv_heads_ + kv_head) * HeadBytes();
+  input->key_offset = size_t{layer} * 2 * n_kv_heads_ * HeadBytes();
   input->value_offset = input->key_offset + n_kv_heads_ * HeadBytes();
+  input->head_bytes = HeadBytes();
   input->n_positions = n_positions;
   input->head_size = head_size_;
   input->half = element_bytes_ == 2;

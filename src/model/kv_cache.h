@@ -33,8 +33,8 @@ class KvCache {
   // Stores one position's key and value of a layer: each (kv_dim). The position must be reserved.
   void Store(uint32_t layer, size_t position, const float* key, const float* value);
 
-  // Fills in all of *input but its query: positions 0 .. n_positions - 1 of one head.
-  void Attend(uint32_t layer, uint32_t kv_head, size_t n_positions, AttentionInput* input) const;
+  // Fills in where the keys and values of positions 0 .. n_positions - 1 of a layer are.
+  void Attend(uint32_t layer, size_t n_positions, AttentionInput* input) const;
 
   // Bytes held: blocks and their table.
   size_t bytes_held() const { return n_blocks_ * block_bytes_ + blocks_.size() * sizeof(uint8_t*); }

@@ -63,6 +63,7 @@ void ThreadPool::Stop() {
   wake_.NotifyAll();
   for (size_t i = 0; i < running_; ++i) workers_[i].thread.Join();
   workers_.Reset();
+  stop_.store(false);
 }
 
 size_t ThreadPool::PiecesFor(size_t count, size_t grain) const {

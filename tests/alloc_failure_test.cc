@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: MIT
+// Memory and threads that cannot be had: each allocation of the library fails in turn, and so does
+// each start of a thread. The linker sends the library's calls through the functions below
+// (--wrap, see CMakeLists.txt).
+#include <dirent.h>
+#include <gtest/gtest.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <mutex>
+#include <random>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "api_fixture.h"
+#include "platform/threads.h"
+
+namespace {
+
+// Counts what the library allocates, and fails what it is told to.
+class FaultyHeap {
+ public:
+  void* Allocate(size_t alignment, size_t size);
+  void Free(void* pointer);
+  bool StartsThread();
+
+  // The n-th allocation from now on fails, and with `for_good` all that follow; 0: none does.
+  void FailAllocation(size_t n, bool for_good = false) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    allocations_ = 0;
+    fail_at_ = n;
+    for_good_ = for_good;
+    failed_ = false;
+  }
+  void FailThread(size_t n) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    threads_ = 0;
+    fail_thread_at_ = n;
+    failed_ = false;
+  }
+  bool failed() {  // since it was told to
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return failed_;
+  }
+  size_t live_blocks() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return live_.size();
+  }
+  size_t live_bytes() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return live_bytes_;
+  }
+  size_t peak_bytes() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return peak_bytes_;
+  }
+  void ResetPeak() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    peak_bytes_ = live_bytes_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<void*, size_t> live_;
+  size_t live_bytes_ = 0;
+  size_t peak_bytes_ = 0;
+  size_t allocations_ = 0;
+  size_t fail_at_ = 0;
+  bool for_good_ = false;
+  size_t threads_ = 0;
+  size_t fail_thread_at_ = 0;
+  bool failed_ = false;
+};
+
+// Never destroyed: blocks are freed until the very end.
+FaultyHeap& Heap() {
+  static auto& heap = *new FaultyHeap;
+  return heap;
+}
+
+}  // namespace
+
+extern "C" {
+
+void* __real_aligned_alloc(size_t alignment, size_t size);
+void* __wrap_aligned_alloc(size_t alignment, size_t size) {
+  return Heap().Allocate(alignment, size);
+}
+
+void __real_free(void* pointer);
+void __wrap_free(void* pointer) { Heap().Free(pointer); }
+
+#if LIBCLAMMA_THREADING_PTHREADS
+int __real_pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*),
+                          void* argument);
+int __wrap_pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*),
+                          void* argument) {
+  if (!Heap().StartsThread()) return EAGAIN;
+  return __real_pthread_create(thread, attributes, run, argument);
+}
+#endif
+
+}  // extern "C"
+
+namespace {
+
+void* FaultyHeap::Allocate(size_t alignment, size_t size) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  ++allocations_;
+  if (fail_at_ != 0 && (for_good_ ? allocations_ >= fail_at_ : allocations_ == fail_at_)) {
+    failed_ = true;
+    return nullptr;
+  }
+  // More than any test needs is "too much", lest a damaged file takes the machine down.
+  if (size > size_t{1} << 32) return nullptr;
+  void* pointer = __real_aligned_alloc(alignment, size);
+  if (pointer == nullptr) return nullptr;
+  live_.emplace(pointer, size);
+  live_bytes_ += size;
+  peak_bytes_ = std::max(peak_bytes_, live_bytes_);
+  return pointer;
+}
+
+// Also gets what others allocated: it counts only its own.
+void FaultyHeap::Free(void* pointer) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (const auto found = live_.find(pointer); found != live_.end()) {
+      live_bytes_ -= found->second;
+      live_.erase(found);
+    }
+  }
+  __real_free(pointer);
+}
+
+bool FaultyHeap::StartsThread() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (++threads_ != fail_thread_at_) return true;
+  failed_ = true;
+  return false;
+}
+
+}  // namespace
+
+namespace clamma_test {
+namespace {
+
+size_t OpenFiles() {
+  DIR* folder = opendir("/proc/self/fd");
+  if (folder == nullptr) return 0;
+  size_t n = 0;
+  while (readdir(folder) != nullptr) ++n;
+  closedir(folder);
+  return n;
+}
+
+enum class Access { kMapped, kCached, kTightlyCached, kAtAddress };
+constexpr Access kEveryAccess[] = {Access::kMapped, Access::kCached, Access::kTightlyCached,
+                                   Access::kAtAddress};
+const char* Name(Access access) {
+  constexpr const char* kNames[] = {"Mapped", "Cached", "TightlyCached", "AtAddress"};
+  return kNames[static_cast<size_t>(access)];
+}
+
+// A model by one of the ways to it. Holds what the info points to.
+class Model {
+ public:
+  Model(const char* name, Access access)
+      : bytes_(ReadBytes(ModelPath(name))), dictionary_(ReadBytes(ModelPath(kDictionary))) {
+    info_ = ModelInfo(name);
+    if (access == Access::kCached || access == Access::kTightlyCached) {
+      info_.model_access = CLAMMA_MODEL_ACCESS_MALLOC_CACHE;
+    }
+    if (access == Access::kTightlyCached) info_.cache_limit = SmallestCacheLimit(name);
+    if (access == Access::kAtAddress) {
+      bytes_.BecomeModel(&info_);
+      dictionary_.BecomeDictionary(&info_);
+    }
+  }
+  const clamma_txf_info_t& info() const { return info_; }
+
+ private:
+  HeapCopy bytes_;
+  HeapCopy dictionary_;
+  clamma_txf_info_t info_;
+};
+
+enum class Stage { kConstruct, kSession, kQuery, kGenerate, kNone };
+
+// What became of a whole life of transformer, session and query.
+struct Life {
+  Stage failed = Stage::kNone;
+  std::string reason;
+  std::string text;
+  size_t reasons = 0;
+};
+
+Life Live(const clamma_txf_info_t& how, const Ask& ask) {
+  Life life;
+  LogCollector log;
+  char desc[512] = "";
+  clamma_txf_info_t info = how;
+  info.desc = desc;
+  info.desc_max = sizeof(desc);
+  info.log_cb = LogCollector::Log;
+  info.opaque_user_pointer = &log;
+  const TxfPtr model(clamma_txf_construct(&info));
+  Listener listener;
+  txf_session* session = nullptr;
+  if (model == nullptr) {
+    life.failed = Stage::kConstruct;
+    EXPECT_EQ(log.last(), desc);
+  } else if ((session = clamma_session_construct(model.get())) == nullptr) {
+    life.failed = Stage::kSession;
+  } else if (StartQuery(session, listener, ask) != 0) {
+    life.failed = Stage::kQuery;
+  } else {
+    StepAll();
+    EXPECT_EQ(listener.ends.size(), 1u);
+    if (listener.ends != std::vector<clamma_done_t>{CLAMMA_DONE_LIMIT}) {
+      life.failed = Stage::kGenerate;
+      EXPECT_EQ(listener.ends, std::vector<clamma_done_t>{CLAMMA_DONE_ERROR});
+    }
+  }
+  life.reason = log.last();
+  life.reasons = log.lines.size();
+  life.text = listener.text;
+  return life;
+}
+
+class AllocFailureTest : public ModelTest {
+ protected:
+  void TearDown() override {
+    Heap().FailAllocation(0);
+    Heap().FailThread(0);
+  }
+};
+
+void FailEveryAllocation(const char* name, Access access, unsigned threads, bool for_good) {
+  const Model model(name, access);
+  clamma_txf_info_t info = model.info();
+  info.threads = threads;
+  const Ask ask = {.prompt = "Once upon a time", .limit = 3};
+  const std::string expected = Live(info, ask).text;
+  ASSERT_NE(expected, "");
+  const size_t blocks = Heap().live_blocks();
+  const size_t bytes = Heap().live_bytes();
+  const size_t files = OpenFiles();
+  bool seen[5] = {};
+  for (size_t n = 1;; ++n) {
+    SCOPED_TRACE(testing::Message() << name << ", " << Name(access) << ", " << threads
+                                    << " threads, allocation " << n
+                                    << (for_good ? " and all that follow" : "") << " fails");
+    Heap().FailAllocation(n, for_good);
+    const Life life = Live(info, ask);
+    const bool happened = Heap().failed();
+    Heap().FailAllocation(0);
+    ASSERT_EQ(Heap().live_blocks(), blocks);
+    ASSERT_EQ(Heap().live_bytes(), bytes);
+    ASSERT_EQ(OpenFiles(), files);
+    seen[static_cast<size_t>(life.failed)] = true;
+    if (life.failed == Stage::kNone) {
+      EXPECT_EQ(life.text, expected);
+      EXPECT_EQ(life.reasons, 0u) << life.reason;
+    } else {
+      EXPECT_TRUE(happened) << life.reason;
+      EXPECT_EQ(life.reasons, 1u);
+      EXPECT_NE(life.reason.find("memory"), std::string::npos) << life.reason;
+      EXPECT_EQ(expected.substr(0, life.text.size()), life.text);
+    }
+    if (!happened) break;
+    ASSERT_LT(n, 5000u) << "this never ends";
+  }
+  EXPECT_TRUE(seen[static_cast<size_t>(Stage::kConstruct)]);
+  EXPECT_TRUE(seen[static_cast<size_t>(Stage::kSession)]);
+  EXPECT_TRUE(seen[static_cast<size_t>(Stage::kQuery)]);
+  EXPECT_TRUE(seen[static_cast<size_t>(Stage::kGenerate)]);
+}
+
+TEST_F(AllocFailureTest, EveryAllocationOfAFloatModelMayFail) {
+  for (const Access access : kEveryAccess) FailEveryAllocation(kFloatModel, access, 1, false);
+}
+
+TEST_F(AllocFailureTest, EveryAllocationOfAnInt8ModelMayFail) {
+  for (const Access access : kEveryAccess) FailEveryAllocation(kQ80Model, access, 1, false);
+}
+
+TEST_F(AllocFailureTest, MemoryMayRunOutForGoodAtAnyPoint) {
+  for (const Access access : kEveryAccess) {
+    FailEveryAllocation(kFloatModel, access, 1, true);
+    FailEveryAllocation(kQ80Model, access, 1, true);
+  }
+}
+
+TEST_F(AllocFailureTest, EveryAllocationMayFailWithThreads) {
+  FailEveryAllocation(kFloatModel, Access::kMapped, 3, false);
+}
+
+TEST_F(AllocFailureTest, EveryThreadMayFailToStart) {
+  if (!clamma::kHasThreads) GTEST_SKIP() << "a build without threads";
+  clamma_txf_info_t info = ModelInfo(kFloatModel);
+  info.threads = 5;
+  const size_t blocks = Heap().live_blocks();
+  const size_t files = OpenFiles();
+  for (size_t n = 1; n <= 4; ++n) {
+    Heap().FailThread(n);
+    EXPECT_NE(ReasonOfRefusal(info).find("threads"), std::string::npos) << "thread " << n;
+    EXPECT_TRUE(Heap().failed());
+    EXPECT_EQ(Heap().live_blocks(), blocks) << "thread " << n;
+    EXPECT_EQ(OpenFiles(), files) << "thread " << n;
+  }
+  Heap().FailThread(5);
+  EXPECT_NE(Open(info), nullptr) << "the caller is the fifth";
+  EXPECT_FALSE(Heap().failed());
+}
+
+TEST_F(AllocFailureTest, RefusedQueryLeavesTheSessionAsItWas) {
+  const TxfPtr model = Open(ModelInfo(kFloatModel));
+  const Outcome whole = RunFresh(model, {.limit = 40});
+  const Ask with_system = {.prompt = "Lily", .system = "A story.", .limit = 5};
+  for (size_t n = 1;; ++n) {
+    const SessionPtr session = NewSession(model);
+    const Outcome first = RunQuery(session.get(), {.limit = 20});
+    Listener listener;
+    Heap().FailAllocation(n);
+    const int refused = StartQuery(session.get(), listener, with_system);
+    const bool happened = Heap().failed();
+    Heap().FailAllocation(0);
+    ASSERT_EQ(refused != 0, happened) << "allocation " << n;
+    if (!happened) break;
+    ASSERT_EQ(clamma_sessions_step_next(), 0);
+    EXPECT_FALSE(listener.ended());
+    EXPECT_EQ(Facts(session.get()).position, first.facts.position);
+    const Outcome rest = RunQuery(session.get(), {.prompt = nullptr, .limit = 20});
+    EXPECT_EQ(first.text + rest.text, whole.text) << "allocation " << n;
+    ASSERT_LT(n, 100u) << "this never ends";
+  }
+  StepAll();
+}
+
+// Fails the n-th allocation of a query that runs to 100 tokens: blocks of 32 positions and the list
+// of tokens grow meanwhile. Returns false once there is no n-th.
+bool FailDuringGeneration(const TxfPtr& model, size_t n, const std::string& expected,
+                          const std::function<void(const SessionPtr&, Listener*)>& afterwards) {
+  SCOPED_TRACE(testing::Message() << "allocation " << n << " of the generation fails");
+  const SessionPtr session = NewSession(model);
+  Listener listener;
+  EXPECT_EQ(StartQuery(session.get(), listener, {.limit = 100}), 0);
+  Heap().FailAllocation(n);
+  StepAll();
+  const bool happened = Heap().failed();
+  Heap().FailAllocation(0);
+  EXPECT_EQ(listener.ends.size(), 1u);
+  EXPECT_EQ(expected.substr(0, listener.text.size()), listener.text);
+  if (!happened) {
+    EXPECT_EQ(listener.text, expected);
+    return false;
+  }
+  EXPECT_EQ(listener.ends, std::vector<clamma_done_t>{CLAMMA_DONE_ERROR});
+  afterwards(session, &listener);
+  return true;
+}
+
+void FailEveryAllocationOfTheGeneration(
+    const std::function<void(const SessionPtr&, Listener*)>& afterwards) {
+  const TxfPtr model = Open(ModelInfo(kFloatModel));
+  const std::string expected = RunFresh(model, {.limit = 100}).text;
+  const size_t blocks = Heap().live_blocks();
+  size_t n = 1;
+  while (FailDuringGeneration(model, n, expected, afterwards)) {
+    ++n;
+    ASSERT_EQ(Heap().live_blocks(), blocks);
+  }
+  EXPECT_GE(n, 5u) << "four blocks and a list of tokens";
+}
+
+TEST_F(AllocFailureTest, SessionWhoseGenerationFailedMayBeDestroyed) {
+  FailEveryAllocationOfTheGeneration([](const SessionPtr&, Listener*) {});
+}
+
+TEST_F(AllocFailureTest, SessionWhoseGenerationFailedAnswersAPrompt) {
+  FailEveryAllocationOfTheGeneration([](const SessionPtr& session, Listener*) {
+    EXPECT_EQ(RunQuery(session.get(), {.prompt = " and then", .limit = 10}).why, CLAMMA_DONE_LIMIT);
+  });
+}
+
+TEST_F(AllocFailureTest, SessionWhoseGenerationFailedGoesOnWhereItStopped) {
+  const TxfPtr model = Open(ModelInfo(kFloatModel));
+  const std::string expected = RunFresh(model, {.limit = 100}).text;
+  FailEveryAllocationOfTheGeneration([&](const SessionPtr& session, Listener* listener) {
+    const size_t left = 100 - Facts(session.get()).generated_tokens;
+    const Outcome rest = RunQuery(session.get(), {.prompt = "", .limit = left});
+    EXPECT_EQ(rest.why, CLAMMA_DONE_LIMIT);
+    EXPECT_EQ(listener->text + rest.text, expected);
+  });
+}
+
+TEST_F(AllocFailureTest, ScoringAndEncodingMayFail) {
+  LogCollector log;
+  clamma_txf_info_t info = ModelInfo(kFloatModel);
+  info.log_cb = LogCollector::Log;
+  info.opaque_user_pointer = &log;
+  const TxfPtr model = Open(info);
+  const std::string text = "Once upon a time, there was a little girl named Lily. She loved to play.";
+  clamma_score_t expected = {};
+  ASSERT_EQ(clamma_score(model.get(), text.data(), text.size(), &expected, nullptr, 0), 0);
+  const size_t blocks = Heap().live_blocks();
+  for (size_t n = 1;; ++n) {
+    clamma_score_t score = {};
+    Heap().FailAllocation(n);
+    const int failed = clamma_score(model.get(), text.data(), text.size(), &score, nullptr, 0);
+    const bool happened = Heap().failed();
+    Heap().FailAllocation(0);
+    EXPECT_EQ(failed != 0, happened) << "allocation " << n;
+    EXPECT_EQ(log.lines.size(), n - (happened ? 0 : 1));
+    EXPECT_EQ(Heap().live_blocks(), blocks) << "allocation " << n;
+    if (!happened) {
+      EXPECT_EQ(score.log_likelihood, expected.log_likelihood);
+      break;
+    }
+    ASSERT_LT(n, 100u) << "this never ends";
+  }
+  for (size_t n = 1;; ++n) {
+    size_t count = 0;
+    Heap().FailAllocation(n);
+    const int failed = clamma_encode(model.get(), text.data(), text.size(), 0, nullptr, 0, &count);
+    const bool happened = Heap().failed();
+    Heap().FailAllocation(0);
+    EXPECT_EQ(failed != 0, happened) << "allocation " << n;
+    EXPECT_EQ(Heap().live_blocks(), blocks) << "allocation " << n;
+    if (!happened) break;
+    ASSERT_LT(n, 100u) << "this never ends";
+  }
+}
+
+// ---- What a damaged file may make the library take ----
+
+class MemoryBoundTest : public AllocFailureTest {
+ protected:
+  static constexpr size_t kBound = size_t{64} << 20;
+  static constexpr int32_t kExtremes[] = {0,       1,       -1,        2,         3,        INT32_MIN,
+                                          INT32_MAX, 0x7ffffffe, 1 << 8, 1 << 16, 1 << 20,  1 << 21,
+                                          1 << 24, 1 << 28, -32000,    32000,     0x00010000};
+
+  // Constructs, and if the file is accepted generates; checks the most it took on the way.
+  static void Try(clamma_txf_info_t info, size_t file_bytes) {
+    Heap().ResetPeak();
+    const size_t before = Heap().live_bytes();
+    {
+      const TxfPtr model(clamma_txf_construct(&info));
+      if (model != nullptr) {
+        const SessionPtr session = NewSession(model);
+        Listener listener;
+        if (session != nullptr && StartQuery(session.get(), listener, {.limit = 3}) == 0) StepAll();
+      }
+    }
+    EXPECT_LE(Heap().peak_bytes() - before, file_bytes + kBound);
+    EXPECT_EQ(Heap().live_bytes(), before);
+  }
+};
+
+constexpr int32_t MemoryBoundTest::kExtremes[];
+
+TEST_F(MemoryBoundTest, DamagedHeadersTakeNoMoreThanTheFileAndAConstant) {
+  for (const char* name : {kFloatModel, kFloatV1Model, kQ80Model}) {
+    const std::vector<uint8_t> whole = ReadBytes(ModelPath(name));
+    const bool legacy = name == kFloatModel;
+    std::vector<size_t> fields;
+    for (size_t i = 0; i < 7; ++i) fields.push_back((legacy ? 0 : 8) + 4 * i);
+    if (name == kQ80Model) fields.push_back(37);
+    const std::string path = testing::TempDir() + "clamma_alloc_failure_test.bin";
+    for (const size_t field : fields) {
+      for (const int32_t value : kExtremes) {
+        SCOPED_TRACE(testing::Message() << name << ", byte " << field << " = " << value);
+        std::vector<uint8_t> bytes = whole;
+        PutInt32(&bytes, field, value);
+        HeapCopy copy(bytes);
+        clamma_txf_info_t info = ModelInfo(name);
+        copy.BecomeModel(&info);
+        Try(info, bytes.size());
+        {
+          std::ofstream file(path, std::ios::binary);
+          file.write(reinterpret_cast<const char*>(bytes.data()),
+                     static_cast<std::streamsize>(bytes.size()));
+        }
+        info = ModelInfo(path);
+        Try(info, bytes.size());
+        info.model_access = CLAMMA_MODEL_ACCESS_MALLOC_CACHE;
+        Try(info, bytes.size());
+      }
+    }
+    std::filesystem::remove(path);
+  }
+}
+
+// Two fields at a time: products of the two must not fool the check.
+TEST_F(MemoryBoundTest, PairsOfDamagedFieldsTakeNoMoreThanTheFileAndAConstant) {
+  const std::vector<uint8_t> whole = ReadBytes(ModelPath(kQ80Model));
+  HeapCopy copy(whole);
+  clamma_txf_info_t info = ModelInfo(kQ80Model);
+  copy.BecomeModel(&info);
+  std::mt19937 random(1);
+  constexpr size_t kFields[] = {8, 12, 16, 20, 24, 28, 32, 37};
+  for (const size_t a : kFields) {
+    for (const size_t b : kFields) {
+      if (a >= b) continue;
+      for (int i = 0; i < 20; ++i) {
+        const int32_t x = kExtremes[random() % std::size(kExtremes)];
+        const int32_t y = kExtremes[random() % std::size(kExtremes)];
+        SCOPED_TRACE(testing::Message()
+                     << "byte " << a << " = " << x << ", byte " << b << " = " << y);
+        std::vector<uint8_t> bytes = whole;
+        PutInt32(&bytes, a, x);
+        PutInt32(&bytes, b, y);
+        std::memcpy(copy.data(), bytes.data(), bytes.size());
+        Try(info, bytes.size());
+      }
+    }
+  }
+}
+
+// A dictionary of many long tokens, for a vocabulary that a tiny model claims.
+TEST_F(MemoryBoundTest, DictionaryTakesNoMoreThanItsSizeAllows) {
+  const std::vector<uint8_t> whole = ReadBytes(ModelPath(kDictionary));
+  for (const int32_t value : kExtremes) {
+    for (const size_t at : {size_t{0}, size_t{8}}) {
+      SCOPED_TRACE(testing::Message() << "byte " << at << " = " << value);
+      std::vector<uint8_t> bytes = whole;
+      PutInt32(&bytes, at, value);
+      HeapCopy copy(bytes);
+      clamma_txf_info_t info = ModelInfo(kFloatModel);
+      copy.BecomeDictionary(&info);
+      Try(info, bytes.size());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace clamma_test

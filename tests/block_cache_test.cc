@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+#include "model/block_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <list>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "temporary_folder.h"
+
+namespace clamma {
+namespace {
+
+// A source of some bytes, and a cache of blocks in it.
+class BlockCacheTest : public testing::Test {
+ protected:
+  BlockCacheTest() : bytes_(100000) {
+    std::mt19937 random(1);
+    for (uint8_t& byte : bytes_) byte = static_cast<uint8_t>(random());
+    source_.base = bytes_.data();
+    source_.size = bytes_.size();
+  }
+
+  // Blocks of these sizes, with a gap of 4 bytes between them.
+  void Open(size_t limit, const std::vector<uint64_t>& sizes) {
+    ASSERT_TRUE(cache_.Init(memory_, limit, sizes.size()).ok());
+    table_bytes_ = memory_.bytes_in_use();
+    uint64_t at = 8;
+    for (const uint64_t size : sizes) {
+      ASSERT_TRUE(cache_.AddBlock(at, size, 0).ok());
+      offsets_.push_back(at);
+      sizes_.push_back(size);
+      at += size + 4;
+    }
+  }
+
+  void Pin(size_t block) {
+    const uint8_t* data = nullptr;
+    const Status status = cache_.Pin(source_, offsets_[block], &data);
+    ASSERT_TRUE(status.ok()) << status.message();
+    ASSERT_EQ(std::memcmp(data, &bytes_[offsets_[block]], sizes_[block]), 0) << block;
+  }
+  void Unpin(size_t block) { cache_.Unpin(offsets_[block]); }
+  void Use(size_t block) {
+    Pin(block);
+    Unpin(block);
+  }
+
+  void ExpectStats(size_t hits, size_t misses, size_t evictions, size_t bytes) {
+    const BlockCacheStats stats = cache_.stats();
+    EXPECT_EQ(stats.hits, hits);
+    EXPECT_EQ(stats.misses, misses);
+    EXPECT_EQ(stats.evictions, evictions);
+    EXPECT_EQ(stats.bytes, bytes);
+    EXPECT_EQ(memory_.bytes_in_use(), table_bytes_ + bytes);
+  }
+
+  Memory memory_;
+  std::vector<uint8_t> bytes_;
+  ByteSource source_;
+  BlockCache cache_;
+  std::vector<uint64_t> offsets_;
+  std::vector<uint64_t> sizes_;
+  size_t table_bytes_ = 0;
+};
+
+TEST_F(BlockCacheTest, CountsHitsAndMisses) {
+  Open(0, {100, 200, 300});
+  ExpectStats(0, 0, 0, 0);
+  Use(0);
+  ExpectStats(0, 1, 0, 100);
+  Use(0);
+  ExpectStats(1, 1, 0, 100);
+  Use(2);
+  Use(1);
+  ExpectStats(1, 3, 0, 600);
+  Use(2);
+  Use(0);
+  ExpectStats(3, 3, 0, 600);
+  EXPECT_EQ(cache_.stats().limit, 0u);
+}
+
+TEST_F(BlockCacheTest, EvictsTheLeastRecentlyUsed) {
+  Open(300, {100, 100, 100, 100});
+  Use(0);
+  Use(1);
+  Use(2);
+  Use(0);  // now 1 is the oldest
+  ExpectStats(1, 3, 0, 300);
+  Use(3);
+  ExpectStats(1, 4, 1, 300);
+  Use(0);
+  Use(2);
+  ExpectStats(3, 4, 1, 300);  // both were still there
+  Use(1);                     // drops 3
+  ExpectStats(3, 5, 2, 300);
+  Use(0);
+  Use(2);
+  ExpectStats(5, 5, 2, 300);
+  EXPECT_EQ(cache_.stats().limit, 300u);
+}
+
+TEST_F(BlockCacheTest, EvictsAsManyAsALargeBlockNeeds) {
+  Open(300, {100, 100, 100, 250});
+  for (const size_t block : {0u, 1u, 2u}) Use(block);
+  Use(3);
+  ExpectStats(0, 4, 3, 250);
+}
+
+TEST_F(BlockCacheTest, NeverEvictsWhatIsPinned) {
+  Open(300, {100, 100, 100, 100, 100});
+  const uint8_t* first = nullptr;
+  ASSERT_TRUE(cache_.Pin(source_, offsets_[0], &first).ok());
+  for (int round = 0; round < 10; ++round) {
+    for (const size_t block : {1u, 2u, 3u, 4u}) Use(block);
+  }
+  EXPECT_EQ(std::memcmp(first, &bytes_[offsets_[0]], 100), 0);
+  const size_t misses = cache_.stats().misses;
+  const uint8_t* again = nullptr;
+  ASSERT_TRUE(cache_.Pin(source_, offsets_[0], &again).ok());
+  EXPECT_EQ(again, first);
+  EXPECT_EQ(cache_.stats().misses, misses);
+  // Pinned twice, unpinned once: it still stays.
+  Unpin(0);
+  for (const size_t block : {1u, 2u, 3u, 4u}) Use(block);
+  EXPECT_EQ(std::memcmp(first, &bytes_[offsets_[0]], 100), 0);
+  Unpin(0);
+  for (const size_t block : {1u, 2u, 3u, 4u}) Use(block);
+  const size_t before = cache_.stats().misses;
+  Use(0);
+  EXPECT_EQ(cache_.stats().misses, before + 1);
+}
+
+TEST_F(BlockCacheTest, AllPinnedIsAClearError) {
+  Open(250, {100, 100, 100});
+  Pin(0);
+  Pin(1);
+  const uint8_t* data = nullptr;
+  const Status status = cache_.Pin(source_, offsets_[2], &data);
+  EXPECT_EQ(status.code(), StatusCode::kLimit);
+  EXPECT_NE(std::strstr(status.message(), "250"), nullptr) << status.message();
+  EXPECT_NE(std::strstr(status.message(), "in use"), nullptr) << status.message();
+  EXPECT_EQ(cache_.stats().bytes, 200u);
+  // What is released makes room again.
+  Unpin(0);
+  Use(2);
+  ExpectStats(0, cache_.stats().misses, 1, 200);
+}
+
+TEST_F(BlockCacheTest, ABlockAsLargeAsTheLimitFits) {
+  Open(300, {300, 10});
+  Use(0);
+  ExpectStats(0, 1, 0, 300);
+  Use(1);
+  ExpectStats(0, 2, 1, 10);
+}
+
+TEST_F(BlockCacheTest, ABlockAboveTheLimitIsRefusedWithTheSizeItNeeds) {
+  ASSERT_TRUE(cache_.Init(memory_, 299, 2).ok());
+  ASSERT_TRUE(cache_.AddBlock(0, 299, 0).ok());
+  const Status status = cache_.AddBlock(299, 300, 0);
+  EXPECT_EQ(status.code(), StatusCode::kLimit);
+  EXPECT_NE(std::strstr(status.message(), "300"), nullptr) << status.message();
+  EXPECT_NE(std::strstr(status.message(), "299"), nullptr) << status.message();
+}
+
+// Against a straightforward list, under random pins of changing number.
+TEST_F(BlockCacheTest, BehavesAsALeastRecentlyUsedListDoes) {
+  std::mt19937 random(2);
+  std::vector<uint64_t> sizes;
+  for (int i = 0; i < 40; ++i) sizes.push_back(1 + random() % 1000);
+  constexpr size_t kLimit = 5000;
+  Open(kLimit, sizes);
+  std::list<size_t> held;  // the least recently used in front
+  std::map<size_t, int> pins;
+  size_t hits = 0;
+  size_t misses = 0;
+  size_t evictions = 0;
+  size_t bytes = 0;
+  for (int step = 0; step < 20000; ++step) {
+    if (pins.size() > 3 || (!pins.empty() && random() % 2 == 0)) {
+      const auto pinned = std::next(pins.begin(), static_cast<ptrdiff_t>(random() % pins.size()));
+      Unpin(pinned->first);
+      if (--pinned->second == 0) pins.erase(pinned);
+      continue;
+    }
+    const size_t block = random() % 40;
+    Pin(block);
+    const auto found = std::find(held.begin(), held.end(), block);
+    if (found != held.end()) {
+      ++hits;
+      held.erase(found);
+    } else {
+      ++misses;
+      while (bytes + sizes[block] > kLimit) {
+        const auto oldest = std::find_if(held.begin(), held.end(),
+                                         [&](size_t other) { return !pins.contains(other); });
+        ASSERT_NE(oldest, held.end());
+        bytes -= sizes[*oldest];
+        held.erase(oldest);
+        ++evictions;
+      }
+      bytes += sizes[block];
+    }
+    held.push_back(block);
+    ++pins[block];
+    ASSERT_LE(cache_.stats().bytes, kLimit) << "step " << step;
+    ASSERT_NO_FATAL_FAILURE(ExpectStats(hits, misses, evictions, bytes)) << "step " << step;
+    ASSERT_FALSE(HasFailure()) << "step " << step;
+  }
+  EXPECT_GT(evictions, 1000u);
+}
+
+TEST_F(BlockCacheTest, HoldsNothingAfterItsEnd) {
+  Memory memory;
+  {
+    BlockCache cache;
+    ASSERT_TRUE(cache.Init(memory, 0, 2).ok());
+    ASSERT_TRUE(cache.AddBlock(0, 50, 0).ok());
+    ASSERT_TRUE(cache.AddBlock(50, 60, 0).ok());
+    const uint8_t* data = nullptr;
+    ASSERT_TRUE(cache.Pin(source_, 0, &data).ok());
+    ASSERT_TRUE(cache.Pin(source_, 50, &data).ok());
+    cache.Unpin(50);
+  }
+  EXPECT_EQ(memory.bytes_in_use(), 0u);
+  { const BlockCache unused; }
+}
+
+// A file that is cut short behind our back: the error comes up, and the cache stays sound.
+TEST_F(BlockCacheTest, AReadErrorIsReportedAndMended) {
+  const clamma_test::TemporaryFolder folder;
+  const std::string path = folder.Write("blocks", bytes_);
+  File file;
+  ASSERT_TRUE(file.Open(path.c_str(), "").ok());
+  source_.base = nullptr;
+  source_.file = &file;
+  Open(2500, {1000, 1000, 1000, 1000});
+  Use(0);
+  Use(1);
+  std::filesystem::resize_file(path, offsets_[2] + 999);
+  for (int attempt = 1; attempt <= 3; ++attempt) {
+    const uint8_t* data = nullptr;
+    const Status status = cache_.Pin(source_, offsets_[2], &data);
+    EXPECT_EQ(status.code(), StatusCode::kIo);
+    EXPECT_STRNE(status.message(), "");
+    EXPECT_LE(cache_.stats().bytes, 2500u);
+    EXPECT_EQ(memory_.bytes_in_use(), table_bytes_ + cache_.stats().bytes);
+  }
+  Use(1);  // what can be read still can be
+  folder.Write("blocks", bytes_);
+  for (const size_t block : {2u, 3u, 0u, 1u}) Use(block);
+}
+
+TEST_F(BlockCacheTest, ReadsFromFilesToo) {
+  const clamma_test::TemporaryFolder folder;
+  File file;
+  ASSERT_TRUE(file.Open(folder.Write("blocks", bytes_).c_str(), "").ok());
+  source_.base = nullptr;
+  source_.file = &file;
+  Open(1500, {1000, 1, 999, 500, 64});
+  for (int round = 0; round < 3; ++round) {
+    for (size_t block = 0; block < 5; ++block) Use(block);
+  }
+}
+
+}  // namespace
+}  // namespace clamma

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The public headers as a C11 program meets them: every function, macro, type, field and value of
+ * them is used once. Exits with 77 ("skipped") where there is no model.
+ */
+#include <clamma-extra.h>
+#include <clamma.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int failures;
+
+#define CHECK(condition)                                                  \
+  do {                                                                    \
+    if (!(condition)) {                                                   \
+      fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
+      ++failures;                                                         \
+    }                                                                     \
+  } while (0)
+
+#if !defined(CLAMMA_H) || !defined(CLAMMA_EXTRA_H)
+#error "the headers have their include guards"
+#endif
+
+_Static_assert(CLAMMA_API_VERSION == 1, "the version of this interface");
+_Static_assert(TOK_BOS == 1 && TOK_EOS == 2, "tokens that every dictionary has");
+_Static_assert(CLAMMA_DONE_END_OF_TEXT == 0 && CLAMMA_DONE_LIMIT == 1 &&
+                   CLAMMA_DONE_CONTEXT_FULL == 2 && CLAMMA_DONE_CANCELLED == 4 &&
+                   CLAMMA_DONE_ERROR == 5,
+               "values are part of the interface");
+_Static_assert(CLAMMA_MODEL_ACCESS_MMAP == 0 && CLAMMA_MODEL_ACCESS_MALLOC_CACHE == 1 &&
+                   CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS == 2,
+               "values are part of the interface");
+_Static_assert(CLAMMA_MODEL_GEN == 0 && CLAMMA_MODEL_CHAT == 1, "values are part of the interface");
+_Static_assert(CLAMMA_KV_F32 == 0 && CLAMMA_KV_F16 == 1, "values are part of the interface");
+_Static_assert(CLAMMA_ENCODE_BOS == 1u && CLAMMA_ENCODE_DUMMY_PREFIX == 2u && CLAMMA_ENCODE_EOS == 4u,
+               "flags are part of the interface");
+_Static_assert(sizeof(tok_id_t) == sizeof(int), "tok_id_t is an int");
+
+/* A program may declare what it calls once more. */
+CLAMMA_EXPORT const char *clamma_version(void);
+
+struct story {
+  char text[4096];
+  size_t size;
+  size_t pieces;
+  int ends;
+  clamma_done_t why;
+  char reason[256];
+};
+
+static int take_text(void *opaque_user_pointer, const char *token) {
+  struct story *story = opaque_user_pointer;
+  const size_t size = strlen(token);
+  if (story->size + size >= sizeof(story->text)) return 1;
+  memcpy(story->text + story->size, token, size + 1);
+  story->size += size;
+  ++story->pieces;
+  return 0;
+}
+
+static void take_end(void *opaque_user_pointer, clamma_done_t why) {
+  struct story *story = opaque_user_pointer;
+  ++story->ends;
+  story->why = why;
+}
+
+static void take_reason(void *opaque_user_pointer, const char *message) {
+  struct story *story = opaque_user_pointer;
+  snprintf(story->reason, sizeof(story->reason), "%s", message);
+}
+
+static void find_model(char *path, size_t size, const char *name) {
+  const char *root = getenv("CLAMMA_TEST_DATA");
+  FILE *file;
+  if (root == NULL || root[0] == '\0') root = CLAMMA_SOURCE_DIR "/../shared";
+  snprintf(path, size, "%s/models/%s", root, name);
+  file = fopen(path, "rb");
+  if (file == NULL) snprintf(path, size, "%s/%s", root, name);
+  if (file != NULL) fclose(file);
+}
+
+static unsigned char *read_file(const char *path, size_t *size) {
+  FILE *file = fopen(path, "rb");
+  unsigned char *bytes = NULL;
+  long end;
+  if (file == NULL) return NULL;
+  if (fseek(file, 0, SEEK_END) == 0 && (end = ftell(file)) > 0 && fseek(file, 0, SEEK_SET) == 0) {
+    *size = (size_t)end;
+    bytes = malloc(*size);
+    if (bytes != NULL && fread(bytes, 1, *size, file) != *size) {
+      free(bytes);
+      bytes = NULL;
+    }
+  }
+  fclose(file);
+  return bytes;
+}
+
+/* The program of clamma.h's first lines. */
+static int print_it(void *opaque_user_pointer, const char *token) {
+  (void)opaque_user_pointer;
+  fputs(token, stdout);
+  return 0;
+}
+
+static void run_minimal_program(const char *checkpoint, const char *dictionary) {
+  clamma_txf_info_t info = {0};
+  struct txf *txf;
+  struct txf_session *session;
+  int steps = 0;
+
+  info.clamma_api_version = CLAMMA_API_VERSION;
+  info.checkpoint_path = checkpoint;
+  info.tokenizer_path = dictionary;
+  txf = clamma_txf_construct(&info);
+  CHECK(txf != NULL);
+  if (txf == NULL) return;
+  session = clamma_session_construct(txf);
+  CHECK(session != NULL);
+  info.prompt = "Once upon a time";
+  info.issue_cb = print_it;
+  if (session != NULL && !clamma_session_query(session, &info))
+    while (clamma_sessions_step_next()) ++steps;
+  fputc('\n', stdout);
+  CHECK(steps > 10);
+  clamma_txf_destroy(txf);
+}
+
+static void use_every_field(const char *checkpoint, const char *dictionary) {
+  struct clamma_txf_info info;
+  struct story story;
+  char desc[1024];
+  void *handle;
+  struct txf *txf;
+  struct txf_session *session;
+  clamma_session_facts_t facts;
+  issue_cb_t on_text = take_text;
+  clamma_done_cb_t on_end = take_end;
+  clamma_log_cb_t on_reason = take_reason;
+  clamma_model_access_t access = CLAMMA_MODEL_ACCESS_MMAP;
+  clamma_model_type_t type = CLAMMA_MODEL_GEN;
+  clamma_kv_type_t kv = CLAMMA_KV_F32;
+  enum clamma_model_access cached = CLAMMA_MODEL_ACCESS_MALLOC_CACHE;
+  enum clamma_model_type chat = CLAMMA_MODEL_CHAT;
+  enum clamma_kv_type half = CLAMMA_KV_F16;
+  enum clamma_done limit = CLAMMA_DONE_LIMIT;
+  int round;
+
+  for (round = 0; round < 2; ++round) {
+    memset(&info, 0, sizeof(info));
+    memset(&story, 0, sizeof(story));
+    info.clamma_api_version = CLAMMA_API_VERSION;
+    info.checkpoint_path = checkpoint;
+    info.tokenizer_path = dictionary;
+    info.model_access = round == 0 ? access : cached;
+    info.model_base = NULL;
+    info.model_size = 0;
+    info.cache_limit = round == 0 ? 0 : (size_t)1 << 20;
+    info.threads = 1;
+    info.model_type = round == 0 ? type : chat;
+    info.max_sessions = 2;
+    snprintf(info.name, sizeof(info.name), "%s", "stories");
+    info.desc = desc;
+    info.desc_max = CLAMMA_ARRAY_SIZE(desc);
+    info.log_cb = on_reason;
+    info.tokenizer_base = NULL;
+    info.tokenizer_size = 0;
+    info.kv_type = round == 0 ? kv : half;
+    info.opaque_user_pointer = &story;
+    desc[0] = '\0';
+    txf = clamma_txf_construct(&info);
+    CHECK(txf != NULL);
+    CHECK(strstr(desc, "stories") != NULL);
+    if (txf == NULL) return;
+    session = clamma_session_construct(txf);
+    CHECK(session != NULL);
+    if (session == NULL) return;
+
+    handle = session;
+    info.issue_cb = on_text;
+    info.done_cb = on_end;
+    info.system = "A story.";
+    info.prompt = "Lily went";
+    info.limit = 12;
+    info.temperature = 0.8f;
+    info.topp = 0.9f;
+    info.rng_seed = 42;
+    info.null_on_destroy = &handle;
+    info.top_k = 40;
+    info.min_p = 0.01f;
+    info.repetition_penalty = 1.1f;
+    CHECK(clamma_session_query(session, &info) == 0);
+    CHECK(strstr(desc, "42") != NULL);
+    while (clamma_sessions_step_next()) continue;
+    CHECK(story.ends == 1);
+    CHECK(story.why == limit);
+    CHECK(story.pieces > 0 && story.pieces <= 12);
+    CHECK(clamma_session_facts(session, &facts) == 0);
+    CHECK(facts.generated_tokens == 12);
+    CHECK(facts.prompt_tokens > 2);
+    CHECK(facts.position == facts.prompt_tokens + 11);
+    CHECK(facts.rng_seed == 42);
+    CHECK(facts.memory_bytes > 0);
+    CHECK(facts.memory_bytes_at_full_context > facts.memory_bytes);
+
+    info.limit = 0;
+    CHECK(clamma_session_query(session, &info) == 0);
+    clamma_sessions_query_cancel(session);
+    while (clamma_sessions_step_next()) continue;
+    CHECK(story.ends == 2);
+    CHECK(story.why == CLAMMA_DONE_CANCELLED);
+
+    info.temperature = -1;
+    CHECK(clamma_session_query(session, &info) != 0);
+    CHECK(strcmp(story.reason, desc) == 0 && desc[0] != '\0');
+
+    clamma_session_destroy(session);
+    CHECK(handle == NULL);
+    clamma_txf_destroy(txf);
+  }
+}
+
+static void use_absolute_address(const char *checkpoint, const char *dictionary) {
+  size_t model_size = 0;
+  size_t dictionary_size = 0;
+  unsigned char *model = read_file(checkpoint, &model_size);
+  unsigned char *tokens = read_file(dictionary, &dictionary_size);
+  clamma_txf_info_t info = {0};
+  struct txf *txf;
+
+  CHECK(model != NULL && tokens != NULL);
+  info.clamma_api_version = CLAMMA_API_VERSION;
+  info.model_access = CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS;
+  info.model_base = model;
+  info.model_size = model_size;
+  info.tokenizer_base = tokens;
+  info.tokenizer_size = dictionary_size;
+  txf = clamma_txf_construct(&info);
+  CHECK(txf != NULL);
+  clamma_txf_destroy(txf);
+  free(tokens);
+  free(model);
+}
+
+static void use_extras(const char *checkpoint, const char *dictionary) {
+  static const char text[] = "Once upon a time, there was a little girl named Lily.";
+  const size_t text_size = sizeof(text) - 1;
+  clamma_txf_info_t info = {0};
+  clamma_txf_facts_t facts;
+  clamma_score_t score;
+  struct txf *txf;
+  tok_id_t tokens[64];
+  float logprobs[64];
+  char decoded[128];
+  size_t count = 0;
+  size_t size = 0;
+  size_t i;
+  double sum = 0;
+
+  CHECK(clamma_version()[0] != '\0');
+  info.clamma_api_version = CLAMMA_API_VERSION;
+  info.checkpoint_path = checkpoint;
+  info.tokenizer_path = dictionary;
+  info.log_cb = clamma_log_silent;
+  info.threads = 1;
+  txf = clamma_txf_construct(&info);
+  CHECK(txf != NULL);
+  if (txf == NULL) return;
+
+  CHECK(clamma_encode(txf, text, text_size,
+                      CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX | CLAMMA_ENCODE_EOS, NULL, 0,
+                      &count) == 0);
+  CHECK(count > 3 && count <= CLAMMA_ARRAY_SIZE(tokens));
+  CHECK(clamma_encode(txf, text, text_size,
+                      CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX | CLAMMA_ENCODE_EOS, tokens,
+                      CLAMMA_ARRAY_SIZE(tokens), &count) == 0);
+  CHECK(tokens[0] == TOK_BOS && tokens[count - 1] == TOK_EOS);
+  CHECK(clamma_decode(txf, tokens, count, decoded, sizeof(decoded), &size) == 0);
+  CHECK(size == text_size && memcmp(decoded, text, size) == 0);
+  tokens[0] = -1;
+  CHECK(clamma_decode(txf, tokens, count, decoded, sizeof(decoded), &size) != 0);
+
+  CHECK(clamma_score(txf, text, text_size, &score, logprobs, CLAMMA_ARRAY_SIZE(logprobs)) == 0);
+  CHECK(score.tokens == count - 2);
+  for (i = 0; i < score.tokens; ++i) sum += (double)logprobs[i];
+  CHECK(score.log_likelihood == sum);
+  CHECK(score.log_likelihood < 0);
+  CHECK(score.perplexity > 1 && score.perplexity < 10);
+
+  CHECK(clamma_txf_facts(txf, &facts) == 0);
+  CHECK(facts.dim == 64 && facts.hidden_dim == 172 && facts.layers == 5 && facts.heads == 8);
+  CHECK(facts.kv_heads == 4 && facts.head_size == 8 && facts.vocab_size == 512);
+  CHECK(facts.context == 512 && facts.group_size == 0 && facts.shared_classifier == 1);
+  CHECK(facts.format[0] != '\0' && facts.kernels[0] != '\0');
+  CHECK(facts.threads == 1 && facts.sessions == 0 && facts.max_sessions > 0);
+  CHECK(facts.model_bytes > 1000000 && facts.memory_bytes > 0);
+  CHECK(facts.cache_hits == 0 && facts.cache_misses == 0 && facts.cache_evictions == 0);
+  CHECK(facts.cache_bytes == 0 && facts.cache_limit == 0);
+  clamma_txf_destroy(txf);
+}
+
+int main(void) {
+  char checkpoint[4096];
+  char dictionary[4096];
+  FILE *file;
+
+  find_model(checkpoint, sizeof(checkpoint), "stories260K.bin");
+  find_model(dictionary, sizeof(dictionary), "tok512.bin");
+  file = fopen(checkpoint, "rb");
+  if (file == NULL) {
+    fprintf(stderr, "skipped: %s is missing\n", checkpoint);
+    return 77;
+  }
+  fclose(file);
+  run_minimal_program(checkpoint, dictionary);
+  use_every_field(checkpoint, dictionary);
+  use_absolute_address(checkpoint, dictionary);
+  use_extras(checkpoint, dictionary);
+  clamma_session_destroy(NULL);
+  clamma_txf_destroy(NULL);
+  clamma_sessions_query_cancel(NULL);
+  if (failures == 0) return 0;
+  fprintf(stderr, "%d checks failed\n", failures);
+  return 1;
+}

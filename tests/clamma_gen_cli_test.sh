@@ -1,0 +1,338 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# clamma_gen_cli_test.sh CLAMMA_GEN SOURCE_DIR: clamma-gen as its users meet it, from the command line
+# to the exit code. Prints a line for each check. Exit code: 0 all hold, 1 one does not, 77 the models
+# are missing (for where they are looked for see test_data.h).
+set -euo pipefail
+
+(($# == 2)) || {
+  echo "usage: $0 CLAMMA_GEN SOURCE_DIR" >&2
+  exit 2
+}
+clamma_gen=$(realpath "$1")
+source_dir=$2
+
+data=${CLAMMA_TEST_DATA:-$source_dir/../shared}
+[[ -d $data/models ]] || data=$data/..
+for file in models/stories260K.bin models/tok512.bin golden; do
+  [[ -e $data/$file ]] || {
+    echo "skipped: $data/$file is missing"
+    exit 77
+  }
+done
+data=$(realpath "$data")
+float=$data/models/stories260K.bin
+dictionary=$data/models/tok512.bin
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+touch empty
+
+checks=0 failures=0 skipped=0
+command_line=() status=0
+
+# run ARGUMENT...: runs clamma-gen; leaves its output in out and err, its exit code in $status.
+run() {
+  command_line=("$clamma_gen" "$@")
+  status=0
+  timeout 60 "${command_line[@]}" >out 2>err </dev/null || status=$?
+}
+
+# verdict NAME RESULT: RESULT is empty if the check holds, else says what is wrong.
+verdict() {
+  checks=$((checks + 1))
+  if [[ -z $2 ]]; then
+    printf 'ok      %s\n' "$1"
+    return
+  fi
+  failures=$((failures + 1))
+  printf 'FAILED  %s: %s\n' "$1" "$2"
+  printf '        command:%.400s\n' "$(printf ' %q' "${command_line[@]}")"
+  printf '        exit code: %d\n' "$status"
+  head -c 500 out | cat -v | awk '{ print "        stdout: " $0 }'
+  head -c 1000 err | cat -v | awk '{ print "        stderr: " $0 }'
+}
+
+# tells NAME COMMAND...: the check NAME holds if COMMAND succeeds.
+tells() {
+  local name=$1
+  shift
+  if "$@"; then verdict "$name" ""; else verdict "$name" "not so: $*"; fi
+}
+
+# begins_with GOLDEN: out, which ends by a newline of clamma-gen's own, starts with the golden text.
+begins_with() {
+  local size
+  size=$(($(wc -c <"$1") - 1)) # the file's last newline is not of the text
+  cmp -s <(head -c "$size" "$1") <(head -c "$size" out) && [[ $(tail -c 1 out | od -An -c) == *'\n' ]]
+}
+
+# story NAME GOLDEN MODEL ARGUMENT...: exit code 0, and the golden text on stdout.
+story() {
+  local name=$1 golden=$data/golden/$2.txt model=$data/models/$3
+  shift 3
+  if [[ ! -e $golden || ! -e $model ]]; then
+    skipped=$((skipped + 1))
+    printf 'skipped %s: %s or %s is missing\n' "$name" "$golden" "$model"
+    return
+  fi
+  run "$model" -z "$dictionary" "$@"
+  if ((status != 0)); then
+    verdict "$name" "exit code $status"
+  elif ! begins_with "$golden"; then
+    verdict "$name" "$(cmp "$golden" out 2>&1 | head -n 1)"
+  else
+    verdict "$name" ""
+  fi
+}
+
+# refuses CODE PATTERN ARGUMENT...: ends with CODE and one line on stderr that matches PATTERN.
+refuses() {
+  local code=$1 pattern=$2 name
+  shift 2
+  name="refuses:$(printf ' %.40s' "${@##*/}")"
+  run "$@"
+  if ((status != code)); then
+    verdict "$name" "exit code $status, not $code"
+  elif [[ -s out ]]; then
+    verdict "$name" "something on stdout"
+  elif (($(wc -l <err) != 1)); then
+    verdict "$name" "$(wc -l <err) lines on stderr, not one"
+  elif ! grep -qE -- "$pattern" err; then
+    verdict "$name" "stderr does not match '$pattern'"
+  else
+    verdict "$name" ""
+  fi
+}
+
+# little_endian N: the 4 bytes of an int32.
+little_endian() {
+  local n=$1
+  printf '%b' "$(printf '\\x%02x' $((n & 255)) $((n >> 8 & 255)) $((n >> 16 & 255)) $((n >> 24 & 255)))"
+}
+
+# A model that says "a" for ever: make_babbler FILE CONTEXT. A version 1 checkpoint of one layer with
+# dim, hidden 8 and one head, whose weights are 0 but for three: BOS and "a" have an embedding, and
+# that of "a" (byte token 100) is the larger. It can wait for a signal, and costs hardly a page.
+make_babbler() {
+  local file=$1 context=$2 number
+  {
+    little_endian $((0x616b3432))
+    for number in 1 8 8 1 1 1 512 "$context"; do little_endian "$number"; done
+    printf '\001' # the classifier is the embedding table
+  } >"$file"
+  local norms=$((8 + 8 + 8)) embeddings=$((512 * 8)) matrices=$((7 * 8 * 8))
+  truncate -s $((256 + 4 * (norms + embeddings + matrices))) "$file"
+  local one='\x00\x00\x80\x3f' two='\x00\x00\x00\x40'
+  poke() { printf '%b' "$2" | dd of="$file" bs=1 seek=$((256 + 4 * $1)) conv=notrunc status=none; }
+  poke 16 "$one"                 # final norm
+  poke $((24 + 8 * 1)) "$one"    # BOS
+  poke $((24 + 8 * 100)) "$two"  # "a"
+}
+
+make_babbler babbler.bin 1000000
+make_babbler babbler64.bin 64
+
+# --- The texts that llama2.c gives ----------------------------------------------------------------
+
+story "float greedy" float-greedy-bos stories260K.bin -t 0 -i ""
+story "float seed 1024" float-s1024-bos stories260K.bin -s 1024 -i ""
+story "float prompt greedy" float-prompt-greedy stories260K.bin -t 0 -i "Once upon a time, Tom"
+story "float t 0.8 p 0.5 s 42" float-prompt-t08-p05-s42 stories260K.bin \
+  -t 0.8 -p 0.5 -s 42 -i "The little dog"
+story "float t 1 p 1 s 7" float-prompt-t1-p1-s7 stories260K.bin -t 1.0 -p 1.0 -s 7 -i "Lily"
+story "no prompt, as the original's README" seed-readme-transcript stories260K.bin -s 1024
+story "version 1 greedy" float-greedy-bos stories260K.v1.bin -t 0 -i ""
+story "version 1 seed 1024" float-s1024-bos stories260K.v1.bin -s 1024 -i ""
+story "int8 greedy" q80-greedy-bos stories260K.q80.bin -t 0 -i ""
+story "int8 seed 1024" q80-s1024-bos stories260K.q80.bin -s 1024 -i ""
+story "int8 prompt greedy" q80-prompt-greedy stories260K.q80.bin -t 0 -i "Once upon a time, Tom"
+
+for threads in 1 2 3; do
+  story "float, $threads threads" float-s1024-bos stories260K.bin -s 1024 -i "" -h "$threads"
+  story "int8, $threads threads" q80-s1024-bos stories260K.q80.bin -s 1024 -i "" -h "$threads"
+done
+story "float, malloc cache" float-s1024-bos stories260K.bin -s 1024 -i "" -m 1
+story "float, small malloc cache" float-s1024-bos stories260K.bin -s 1024 -i "" -m 1 \
+  --cache-limit 140000
+story "float, cache limit with a unit" float-s1024-bos stories260K.bin -s 1024 -i "" -m 1 \
+  --cache-limit 200K
+story "int8, malloc cache" q80-s1024-bos stories260K.q80.bin -s 1024 -i "" -m 1
+story "int8, small malloc cache" q80-s1024-bos stories260K.q80.bin -s 1024 -i "" -m 1 \
+  --cache-limit 140000
+
+# --- What goes where ------------------------------------------------------------------------------
+
+run "$float" -z "$dictionary" -s 1024
+cp out expected
+tells "the figures are on stderr" grep -qE '^achieved tok/s: [0-9]+' err
+tells "the banner is on stderr" grep -q '^stories260K.bin: .*float' err
+tells "the seed is on stderr" grep -q 'seed 1024' err
+run "$float" -z "$dictionary" -s 1024 -q
+tells "-q: the same text" cmp expected out
+tells "-q: nothing on stderr" cmp empty err
+
+run "$float" --tokenizer "$dictionary" --seed 1024 --temperature 1.0 --topp 0.9 --steps 256 \
+  --threads 2 --mode 0 --kv f32 --top-k 0 --min-p 0 --repetition-penalty 0 --quiet
+tells "long names: the same text" cmp expected out
+tells "long names: nothing on stderr" cmp empty err
+run "$float" -z "$dictionary" -t 0.7 -p 0.5 -s 3 -n 30 -i "One day" -y "A tale." -h 1 -m 1 -q
+cp out short
+run --quiet --mode 1 --threads 1 --system "A tale." --prompt "One day" --steps 30 --seed 3 \
+  --topp 0.5 --temperature 0.7 --tokenizer "$dictionary" "$float"
+tells "short and long names, in any order" cmp short out
+tells "the system text is not printed" grep -q '^One day' out
+
+prompt=$'Größe 猫 🐱 "x" \\n\ttab'
+run "$float" -z "$dictionary" -t 0 -n 3 -q -i "$prompt"
+printf '%s' "$prompt" >prompt
+tells "a UTF-8 prompt is echoed as it is" cmp -n "$(wc -c <prompt)" prompt out
+run "$float" -z "$dictionary" -t 0 -n 3 -q -i "$(printf 'bad \xff\xfe bytes')"
+tells "so is one that is no UTF-8" cmp -n 12 <(printf 'bad \xff\xfe bytes') out
+
+run babbler.bin -z "$dictionary" -t 0 -n 10 -i "" -q
+tells "-n 10: ten tokens" cmp <(printf 'aaaaaaaaaa\n') out
+run babbler64.bin -z "$dictionary" -t 0 -n 0 -i "" -q
+tells "-n 0: until the context is full" cmp <(printf '%064d\n' 0 | tr 0 a) out
+tells "a full context is no failure" test "$status" = 0
+run babbler64.bin -z "$dictionary" -t 0 -n 1000 -i "" -q
+tells "-n 1000: the context ends it, too" cmp <(printf '%064d\n' 0 | tr 0 a) out
+
+run --help
+tells "--help succeeds" test "$status" = 0
+tells "--help: nothing on stderr" cmp empty err
+for flag in --help --version -z --tokenizer -t --temperature -p --topp -s --seed -n --steps \
+  -i --prompt -y --system -h --threads -m --mode --cache-limit --kv --top-k --min-p \
+  --repetition-penalty -q --quiet; do
+  tells "--help mentions $flag" grep -qE -- "(^|[ ,])$flag([ ,=:]|\$)" out
+done
+run --version
+tells "--version" grep -qE '^clamma-gen [0-9]+\.[0-9]+\.[0-9]+$' out
+tells "--version succeeds" test "$status" = 0
+
+# --- What is refused, how and with which code ------------------------------------------------------
+
+head -c 500000 "$float" >truncated.bin
+head -c 3 "$float" >stump.bin
+head -c 100 "$dictionary" >truncated.tok
+head -c 100000 /dev/zero >zeros.bin
+with=(-z "$dictionary")
+
+refuses 2 'checkpoint'
+refuses 2 'nope' --nope "$float"
+refuses 2 'surplus' "$float" "${with[@]}" surplus
+refuses 2 'tokenizer' "$float" -z
+refuses 2 'temperature.*abc' "$float" "${with[@]}" -t abc
+refuses 2 'temperature' "$float" "${with[@]}" -t -1
+refuses 2 'temperature' "$float" "${with[@]}" -t nan
+refuses 2 'temperature' "$float" "${with[@]}" -t inf
+refuses 2 'topp' "$float" "${with[@]}" -p nan
+refuses 2 'topp' "$float" "${with[@]}" -p x
+refuses 2 'steps' "$float" "${with[@]}" -n -1
+refuses 2 'steps' "$float" "${with[@]}" -n 1.5
+refuses 2 'steps' "$float" "${with[@]}" -n 99999999999999999999
+refuses 2 'seed' "$float" "${with[@]}" -s -5
+refuses 2 'threads' "$float" "${with[@]}" -h -3
+refuses 2 'threads' "$float" "${with[@]}" -h
+refuses 2 'mode' "$float" "${with[@]}" -m 7
+refuses 2 'cache-limit' "$float" "${with[@]}" -m 1 --cache-limit 12qq
+refuses 2 'kv' "$float" "${with[@]}" --kv f64
+refuses 2 'top-k' "$float" "${with[@]}" --top-k -1
+refuses 2 'min-p' "$float" "${with[@]}" --min-p 2
+refuses 2 'repetition-penalty' "$float" "${with[@]}" --repetition-penalty nan
+
+refuses 1 'none\.bin.*No such file' none.bin "${with[@]}"
+refuses 1 'tokenizer\.bin.*No such file' "$float"
+refuses 1 'none\.tok.*No such file' "$float" -z none.tok
+refuses 1 'not a regular file' "$work" "${with[@]}"
+refuses 1 'not a regular file' "$float" -z "$work"
+refuses 1 'truncated\.bin.*cut short' truncated.bin "${with[@]}"
+refuses 1 'truncated\.bin.*cut short' truncated.bin "${with[@]}" -m 1
+refuses 1 'stump\.bin' stump.bin "${with[@]}"
+refuses 1 'zeros\.bin' zeros.bin "${with[@]}"
+refuses 1 'empty' empty "${with[@]}"
+refuses 1 'tok512\.bin' "$dictionary" "${with[@]}"
+refuses 1 'truncated\.tok' "$float" -z truncated.tok
+refuses 1 'empty' "$float" -z empty
+refuses 1 'cache limit of 10 bytes' "$float" "${with[@]}" -m 1 --cache-limit 10
+[[ ! -e $data/models/tokenizer.bin ]] ||
+  refuses 1 'tokenizer\.bin.*512' "$float" -z "$data/models/tokenizer.bin"
+refuses 1 'prompt.*1802' "$float" "${with[@]}" -i "$(printf 'hello %.0s' {1..600})"
+
+# --- Ends that come from outside --------------------------------------------------------------------
+
+command_line=("$clamma_gen" babbler.bin -z "$dictionary" -t 0 -n 0 -i "" -q)
+: >out
+set +o pipefail
+status=$(timeout 60 "${command_line[@]}" 2>err | head -c 10 >out; echo "${PIPESTATUS[0]}")
+set -o pipefail
+tells "closed pipe: exit code 3" test "$status" = 3
+tells "closed pipe: one message" grep -qxE 'clamma-gen: .*stdout.*' err
+tells "closed pipe: the reader got its part" test "$(wc -c <out)" = 10
+
+status=0
+timeout 60 "${command_line[@]}" >/dev/full 2>err || status=$?
+: >out
+tells "full device: exit code 3" test "$status" = 3
+tells "full device: one message" grep -qxE 'clamma-gen: .*stdout.*' err
+
+status=0
+timeout 60 "${command_line[@]}" >&- 2>err || status=$?
+tells "no stdout: exit code 3" test "$status" = 3
+tells "no stdout: one message" grep -qxE 'clamma-gen: .*stdout.*' err
+
+# wait_for_text FILE: until something has been written to it.
+wait_for_text() {
+  local tries
+  for ((tries = 0; tries < 1000; ++tries)); do
+    [[ ! -s $1 ]] || return 0
+    sleep 0.02
+  done
+  return 1
+}
+
+# A shell without job control starts background commands with SIGINT ignored; env restores it.
+: >out
+env --default-signal=INT "${command_line[@]}" >out 2>err &
+running=$!
+wait_for_text out || true
+kill -INT "$running"
+status=0
+wait "$running" || status=$?
+tells "Ctrl-C: exit code 130" test "$status" = 130
+tells "Ctrl-C: the line is ended" test "$(tail -c 1 out | od -An -c | tr -d ' ')" = '\n'
+tells "Ctrl-C: nothing on stderr" cmp empty err
+
+# The same while the reader of its output is not reading: its write is cut off by the signal.
+mkfifo pipe
+exec 9<>pipe
+timeout 0.5 yes >&9 || true # full
+env --default-signal=INT "${command_line[@]}" >pipe 2>err 9>&- &
+running=$!
+blocked=no
+for ((tries = 0; tries < 1000; ++tries)); do
+  if [[ $(cut -d ' ' -f 3 "/proc/$running/stat" 2>/dev/null) == S ]]; then
+    sleep 0.1 # twice asleep, and no time used in between: it waits for the pipe
+    before=$(cut -d ' ' -f 14,15 "/proc/$running/stat")
+    sleep 0.1
+    [[ $(cut -d ' ' -f 14,15 "/proc/$running/stat") != "$before" ]] || {
+      blocked=yes
+      break
+    }
+  fi
+  sleep 0.02
+done
+kill -INT "$running"
+sleep 0.2
+cat <&9 >out &
+reader=$!
+status=0
+wait "$running" || status=$?
+kill "$reader" 2>/dev/null || true
+wait "$reader" 2>/dev/null || true
+exec 9>&-
+tells "Ctrl-C while the reader sleeps (blocked: $blocked): exit code 130" test "$status" = 130
+
+printf '%d checks, %d failed, %d skipped\n' "$checks" "$failures" "$skipped"
+((failures == 0))

@@ -1,0 +1,600 @@
+// SPDX-License-Identifier: MIT
+// clamma-extra.h: tokens, scores and facts.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <climits>
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "api_fixture.h"
+#include "platform/threads.h"
+
+namespace clamma_test {
+namespace {
+
+constexpr unsigned kAsPrompt = CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX;
+
+class ExtraTest : public ModelTest {
+ protected:
+  void SetUp() override {
+    ModelTest::SetUp();
+    if (IsSkipped()) return;
+    clamma_txf_info_t info = ModelInfo(kFloatModel);
+    info.log_cb = LogCollector::Log;
+    info.opaque_user_pointer = &log_;
+    model_ = Open(info);
+    ASSERT_NE(model_, nullptr);
+  }
+
+  std::vector<tok_id_t> Encode(const std::string& text, unsigned flags) const {
+    size_t count = 0;
+    EXPECT_EQ(clamma_encode(model_.get(), text.data(), text.size(), flags, nullptr, 0, &count), 0);
+    std::vector<tok_id_t> tokens(count);
+    size_t again = 0;
+    EXPECT_EQ(clamma_encode(model_.get(), text.data(), text.size(), flags, tokens.data(), count,
+                            &again),
+              0);
+    EXPECT_EQ(again, count);
+    return tokens;
+  }
+
+  std::string Decode(const std::vector<tok_id_t>& tokens) const {
+    size_t size = 0;
+    EXPECT_EQ(clamma_decode(model_.get(), tokens.data(), tokens.size(), nullptr, 0, &size), 0);
+    std::string text(size, '\0');
+    size_t again = 0;
+    EXPECT_EQ(clamma_decode(model_.get(), tokens.data(), tokens.size(), text.data(), size, &again),
+              0);
+    EXPECT_EQ(again, size);
+    return text;
+  }
+
+  LogCollector log_;
+  TxfPtr model_;
+};
+
+struct Scored {
+  clamma_score_t score = {};
+  std::vector<float> logprobs;
+};
+
+Scored Score(const TxfPtr& model, const std::string& text) {
+  Scored scored;
+  scored.logprobs.assign(1024, 7.0f);
+  EXPECT_EQ(clamma_score(model.get(), text.data(), text.size(), &scored.score,
+                         scored.logprobs.data(), scored.logprobs.size()),
+            0);
+  for (size_t i = scored.score.tokens; i < scored.logprobs.size(); ++i) {
+    EXPECT_EQ(scored.logprobs[i], 7.0f) << "written beyond the text at " << i;
+  }
+  scored.logprobs.resize(scored.score.tokens);
+  return scored;
+}
+
+// ---- Tokens ----
+
+TEST_F(ExtraTest, EncodeTellsTheSizeFirst) {
+  const std::string text = "Once upon a time";
+  size_t count = 0;
+  ASSERT_EQ(clamma_encode(model_.get(), text.data(), text.size(), kAsPrompt, nullptr, 0, &count), 0);
+  ASSERT_GT(count, 2u);
+  std::vector<tok_id_t> tokens(count, -7);
+  size_t needed = 0;
+  ASSERT_EQ(clamma_encode(model_.get(), text.data(), text.size(), kAsPrompt, tokens.data(),
+                          count - 1, &needed),
+            0);
+  EXPECT_EQ(needed, count);
+  EXPECT_EQ(tokens, std::vector<tok_id_t>(count, -7)) << "without room nothing is written";
+  ASSERT_EQ(clamma_encode(model_.get(), text.data(), text.size(), kAsPrompt, tokens.data(), count,
+                          &needed),
+            0);
+  EXPECT_EQ(tokens[0], TOK_BOS);
+  EXPECT_EQ(Decode(tokens), text);
+}
+
+TEST_F(ExtraTest, FlagsPutBosPrefixAndEosAround) {
+  EXPECT_EQ(Encode("", 0), std::vector<tok_id_t>{});
+  EXPECT_EQ(Encode("", CLAMMA_ENCODE_BOS), std::vector<tok_id_t>{TOK_BOS});
+  EXPECT_EQ(Encode("", kAsPrompt), std::vector<tok_id_t>{TOK_BOS}) << "no prefix without a text";
+  EXPECT_EQ(Encode("", CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_EOS),
+            (std::vector<tok_id_t>{TOK_BOS, TOK_EOS}));
+  const std::vector<tok_id_t> bare = Encode(" Lily", 0);
+  EXPECT_EQ(Encode("Lily", CLAMMA_ENCODE_DUMMY_PREFIX), bare);
+  EXPECT_NE(Encode("Lily", 0), bare);
+  std::vector<tok_id_t> all = {TOK_BOS};
+  all.insert(all.end(), bare.begin(), bare.end());
+  all.push_back(TOK_EOS);
+  EXPECT_EQ(Encode("Lily", kAsPrompt | CLAMMA_ENCODE_EOS), all);
+}
+
+TEST_F(ExtraTest, EveryByteComesBack) {
+  std::string all;
+  for (int byte = 0; byte < 256; ++byte) {
+    const std::string text(1, static_cast<char>(byte));
+    EXPECT_EQ(Decode(Encode(text, 0)), text) << "byte " << byte;
+    EXPECT_EQ(Decode(Encode(text, kAsPrompt)), text) << "byte " << byte << " behind BOS";
+    all += text;
+  }
+  EXPECT_EQ(Decode(Encode(all, 0)), all);
+  EXPECT_EQ(Decode(Encode(all, kAsPrompt | CLAMMA_ENCODE_EOS)), all);
+  const std::string reversed(all.rbegin(), all.rend());
+  EXPECT_EQ(Decode(Encode(reversed, kAsPrompt)), reversed);
+}
+
+TEST_F(ExtraTest, RealTextsComeBack) {
+  for (const char* text : {"Once upon a time, there was a girl.", "  two  spaces ", "\n\n\ttabs",
+                           "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "<s></s><0x41><unk>",
+                           " ", "   "}) {
+    EXPECT_EQ(Decode(Encode(text, 0)), text);
+    EXPECT_EQ(Decode(Encode(text, kAsPrompt)), text);
+  }
+}
+
+TEST_F(ExtraTest, ControlTokensHaveNoBytes) {
+  EXPECT_EQ(Decode({}), "");
+  EXPECT_EQ(Decode({0}), "");
+  EXPECT_EQ(Decode({TOK_BOS}), "");
+  EXPECT_EQ(Decode({TOK_EOS}), "");
+  const tok_id_t lily = Encode(" Lily", 0)[0];
+  const std::string with_space = Decode({lily});
+  ASSERT_EQ(with_space[0], ' ');
+  EXPECT_EQ(Decode({TOK_BOS, lily}), with_space.substr(1)) << "the prefix is not the text's";
+  EXPECT_EQ(Decode({TOK_BOS, lily, lily}), with_space.substr(1) + with_space);
+  EXPECT_EQ(Decode({lily, TOK_BOS, lily}), with_space + with_space);
+}
+
+TEST_F(ExtraTest, DecodeTellsTheSizeFirst) {
+  const std::vector<tok_id_t> tokens = Encode("Once upon", kAsPrompt);
+  char text[16];
+  std::memset(text, 'x', sizeof(text));
+  size_t size = 0;
+  ASSERT_EQ(clamma_decode(model_.get(), tokens.data(), tokens.size(), text, 8, &size), 0);
+  EXPECT_EQ(size, 9u);
+  EXPECT_EQ(std::string(text, sizeof(text)), std::string(sizeof(text), 'x'));
+  ASSERT_EQ(clamma_decode(model_.get(), tokens.data(), tokens.size(), text, 9, &size), 0);
+  EXPECT_EQ(std::string(text, sizeof(text)), "Once uponxxxxxxx") << "no NUL behind";
+}
+
+TEST_F(ExtraTest, IdsOutOfRangeAreErrors) {
+  for (const tok_id_t bad : {-1, 512, 100000, INT_MAX, INT_MIN}) {
+    const tok_id_t tokens[] = {TOK_BOS, 300, bad};
+    char text[64] = "x";
+    size_t size = 0;
+    const size_t messages = log_.lines.size();
+    EXPECT_NE(clamma_decode(model_.get(), tokens, 3, text, sizeof(text), &size), 0) << bad;
+    ASSERT_EQ(log_.lines.size(), messages + 1);
+    EXPECT_NE(log_.last().find(std::to_string(bad)), std::string::npos) << log_.last();
+    EXPECT_STREQ(text, "x");
+  }
+  EXPECT_NE(Decode({511}), "") << "the last one is there";
+}
+
+TEST_F(ExtraTest, MissingArgumentsAreErrors) {
+  size_t n = 0;
+  tok_id_t token = 0;
+  char text[4];
+  clamma_score_t score;
+  clamma_txf_facts_t facts;
+  testing::internal::CaptureStderr();
+  EXPECT_NE(clamma_encode(nullptr, "a", 1, 0, &token, 1, &n), 0);
+  EXPECT_NE(clamma_encode(model_.get(), nullptr, 1, 0, &token, 1, &n), 0);
+  EXPECT_NE(clamma_encode(model_.get(), "a", 1, 0, nullptr, 1, &n), 0);
+  EXPECT_NE(clamma_encode(model_.get(), "a", 1, 0, &token, 1, nullptr), 0);
+  EXPECT_NE(clamma_decode(nullptr, &token, 1, text, 4, &n), 0);
+  EXPECT_NE(clamma_decode(model_.get(), nullptr, 1, text, 4, &n), 0);
+  EXPECT_NE(clamma_decode(model_.get(), &token, 1, nullptr, 4, &n), 0);
+  EXPECT_NE(clamma_decode(model_.get(), &token, 1, text, 4, nullptr), 0);
+  EXPECT_NE(clamma_score(nullptr, "a", 1, &score, nullptr, 0), 0);
+  EXPECT_NE(clamma_score(model_.get(), nullptr, 1, &score, nullptr, 0), 0);
+  EXPECT_NE(clamma_score(model_.get(), "a", 1, nullptr, nullptr, 0), 0);
+  EXPECT_NE(clamma_txf_facts(nullptr, &facts), 0);
+  EXPECT_NE(clamma_txf_facts(model_.get(), nullptr), 0);
+  EXPECT_NE(clamma_session_facts(nullptr, nullptr), 0);
+  testing::internal::GetCapturedStderr();
+  EXPECT_EQ(clamma_encode(model_.get(), nullptr, 0, CLAMMA_ENCODE_BOS, &token, 1, &n), 0)
+      << "no text needs no address";
+  EXPECT_EQ(n, 1u);
+}
+
+// ---- Scores ----
+
+// The forward pass of the legacy float checkpoint, written down once more: in double, one position
+// at a time, nothing shared with the library.
+class PlainModel {
+ public:
+  PlainModel() {
+    const std::vector<uint8_t> bytes = ReadBytes(ModelPath(kFloatModel));
+    std::vector<float> weights((bytes.size() - 28) / 4);
+    std::memcpy(weights.data(), bytes.data() + 28, weights.size() * 4);
+    size_t at = 0;
+    const auto take = [&](size_t n) {
+      std::vector<double> tensor(weights.begin() + static_cast<ptrdiff_t>(at),
+                                 weights.begin() + static_cast<ptrdiff_t>(at + n));
+      at += n;
+      return tensor;
+    };
+    embedding_ = take(kVocab * kDim);
+    attention_norm_ = take(kLayers * kDim);
+    wq_ = take(kLayers * kDim * kDim);
+    wk_ = take(kLayers * kKvDim * kDim);
+    wv_ = take(kLayers * kKvDim * kDim);
+    wo_ = take(kLayers * kDim * kDim);
+    ffn_norm_ = take(kLayers * kDim);
+    w1_ = take(kLayers * kHidden * kDim);
+    w2_ = take(kLayers * kDim * kHidden);
+    w3_ = take(kLayers * kHidden * kDim);
+    final_norm_ = take(kDim);
+  }
+
+  // ln p of tokens[1 ..].
+  std::vector<double> Score(const std::vector<tok_id_t>& tokens) {
+    std::vector<double> logprobs;
+    keys_.assign(kLayers, {});
+    values_.assign(kLayers, {});
+    for (size_t i = 0; i + 1 < tokens.size(); ++i) {
+      const std::vector<double> logits = Forward(static_cast<size_t>(tokens[i]), i);
+      double sum = 0;
+      for (const double logit : logits) sum += std::exp(logit);
+      logprobs.push_back(logits[static_cast<size_t>(tokens[i + 1])] - std::log(sum));
+    }
+    return logprobs;
+  }
+
+ private:
+  static constexpr size_t kDim = 64, kHidden = 172, kLayers = 5, kHeads = 8, kKvHeads = 4,
+                          kVocab = 512, kHead = kDim / kHeads, kKvDim = kHead * kKvHeads;
+  using Vector = std::vector<double>;
+
+  static Vector Norm(const Vector& x, const double* weight) {
+    double squares = 0;
+    for (const double v : x) squares += v * v;
+    const double scale = 1 / std::sqrt(squares / static_cast<double>(x.size()) + 1e-5);
+    Vector out(x.size());
+    for (size_t i = 0; i < x.size(); ++i) out[i] = weight[i] * x[i] * scale;
+    return out;
+  }
+  static Vector Times(const double* w, size_t rows, const Vector& x) {
+    Vector out(rows);
+    for (size_t r = 0; r < rows; ++r) {
+      for (size_t k = 0; k < x.size(); ++k) out[r] += w[r * x.size() + k] * x[k];
+    }
+    return out;
+  }
+  static void Turn(Vector* x, size_t position) {
+    for (size_t i = 0; i < x->size(); i += 2) {
+      const double power = static_cast<double>(i % kHead) / static_cast<double>(kHead);
+      const double angle = static_cast<double>(position) / std::pow(10000.0, power);
+      const double a = (*x)[i];
+      const double b = (*x)[i + 1];
+      (*x)[i] = a * std::cos(angle) - b * std::sin(angle);
+      (*x)[i + 1] = a * std::sin(angle) + b * std::cos(angle);
+    }
+  }
+
+  Vector Attend(const Vector& q, size_t layer) const {
+    Vector out(kDim);
+    for (size_t head = 0; head < kHeads; ++head) {
+      const size_t kv = head / (kHeads / kKvHeads) * kHead;
+      Vector weights;
+      double sum = 0;
+      for (const Vector& key : keys_[layer]) {
+        double dot = 0;
+        for (size_t d = 0; d < kHead; ++d) dot += q[head * kHead + d] * key[kv + d];
+        weights.push_back(std::exp(dot / std::sqrt(static_cast<double>(kHead))));
+        sum += weights.back();
+      }
+      for (size_t t = 0; t < weights.size(); ++t) {
+        for (size_t d = 0; d < kHead; ++d) {
+          out[head * kHead + d] += weights[t] / sum * values_[layer][t][kv + d];
+        }
+      }
+    }
+    return out;
+  }
+
+  Vector Forward(size_t token, size_t position) {
+    Vector x(embedding_.begin() + static_cast<ptrdiff_t>(token * kDim),
+             embedding_.begin() + static_cast<ptrdiff_t>((token + 1) * kDim));
+    for (size_t layer = 0; layer < kLayers; ++layer) {
+      Vector normed = Norm(x, &attention_norm_[layer * kDim]);
+      Vector q = Times(&wq_[layer * kDim * kDim], kDim, normed);
+      Vector k = Times(&wk_[layer * kKvDim * kDim], kKvDim, normed);
+      Turn(&q, position);
+      Turn(&k, position);
+      keys_[layer].push_back(k);
+      values_[layer].push_back(Times(&wv_[layer * kKvDim * kDim], kKvDim, normed));
+      const Vector out = Times(&wo_[layer * kDim * kDim], kDim, Attend(q, layer));
+      for (size_t i = 0; i < kDim; ++i) x[i] += out[i];
+      normed = Norm(x, &ffn_norm_[layer * kDim]);
+      Vector gate = Times(&w1_[layer * kHidden * kDim], kHidden, normed);
+      const Vector up = Times(&w3_[layer * kHidden * kDim], kHidden, normed);
+      for (size_t i = 0; i < kHidden; ++i) gate[i] = gate[i] / (1 + std::exp(-gate[i])) * up[i];
+      const Vector down = Times(&w2_[layer * kDim * kHidden], kDim, gate);
+      for (size_t i = 0; i < kDim; ++i) x[i] += down[i];
+    }
+    return Times(embedding_.data(), kVocab, Norm(x, final_norm_.data()));
+  }
+
+  Vector embedding_, attention_norm_, wq_, wk_, wv_, wo_, ffn_norm_, w1_, w2_, w3_, final_norm_;
+  std::vector<std::vector<Vector>> keys_, values_;
+};
+
+TEST_F(ExtraTest, ScoresAgreeWithAPlainForwardPass) {
+  PlainModel plain;
+  for (const char* text :
+       {"Once upon a time, there was a little girl named Lily. She loved to play outside.",
+        "zq\xff\x01 nonsense 12345", "a"}) {
+    const Scored scored = Score(model_, text);
+    const std::vector<double> expected = plain.Score(Encode(text, kAsPrompt));
+    ASSERT_EQ(scored.score.tokens, expected.size());
+    double sum = 0;
+    for (size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_NEAR(static_cast<double>(scored.logprobs[i]), expected[i], 1e-4) << "token " << i;
+      sum += expected[i];
+    }
+    EXPECT_NEAR(scored.score.log_likelihood, sum, 1e-3);
+  }
+}
+
+TEST_F(ExtraTest, ScoreIsTheSumOfItsTokens) {
+  const std::string text = "Lily and Tom went to the park. They saw a big dog.";
+  const Scored scored = Score(model_, text);
+  EXPECT_EQ(scored.score.tokens, Encode(text, kAsPrompt).size() - 1) << "all but BOS";
+  double sum = 0;
+  for (const float logprob : scored.logprobs) {
+    EXPECT_LT(logprob, 0.0f);
+    sum += static_cast<double>(logprob);
+  }
+  EXPECT_DOUBLE_EQ(scored.score.log_likelihood, sum);
+  EXPECT_NEAR(scored.score.perplexity, std::exp(-sum / static_cast<double>(scored.score.tokens)),
+              1e-9);
+}
+
+TEST_F(ExtraTest, ScoresOfAFrontAreThoseOfTheWhole) {
+  const std::string front = "Once upon a time, there was a little girl named Lily.";
+  const std::string whole = front + " She loved to play. " + std::string(60, 'x');
+  const std::vector<tok_id_t> front_tokens = Encode(front, kAsPrompt);
+  const std::vector<tok_id_t> whole_tokens = Encode(whole, kAsPrompt);
+  ASSERT_TRUE(std::equal(front_tokens.begin(), front_tokens.end(), whole_tokens.begin()));
+  const Scored a = Score(model_, front);
+  const Scored b = Score(model_, whole);
+  for (size_t i = 0; i < a.logprobs.size(); ++i) {
+    EXPECT_EQ(a.logprobs[i], b.logprobs[i]) << "to the bit, wherever it is cut: token " << i;
+  }
+}
+
+TEST_F(ExtraTest, LogprobsStopAtTheirMaximum) {
+  const std::string text = "Once upon a time";
+  float logprobs[3] = {7, 7, 7};
+  clamma_score_t score = {};
+  ASSERT_EQ(clamma_score(model_.get(), text.data(), text.size(), &score, logprobs, 2), 0);
+  ASSERT_GT(score.tokens, 2u);
+  const Scored all = Score(model_, text);
+  EXPECT_EQ(logprobs[0], all.logprobs[0]);
+  EXPECT_EQ(logprobs[1], all.logprobs[1]);
+  EXPECT_EQ(logprobs[2], 7.0f);
+  clamma_score_t none = {};
+  ASSERT_EQ(clamma_score(model_.get(), text.data(), text.size(), &none, nullptr, 0), 0);
+  EXPECT_EQ(none.log_likelihood, score.log_likelihood);
+}
+
+TEST_F(ExtraTest, ScoresDependOnNeitherAccessNorThreads) {
+  const std::string text = "Once upon a time, there was a little girl named Lily. She had a dog.";
+  for (const char* name : {kFloatModel, kQ80Model, kStraddlingModel}) {
+    const Scored expected = Score(Open(ModelInfo(name)), text);
+    clamma_txf_info_t info = ModelInfo(name);
+    info.threads = 3;
+    info.model_access = CLAMMA_MODEL_ACCESS_MALLOC_CACHE;
+    info.cache_limit = SmallestCacheLimit(name);
+    EXPECT_EQ(Score(Open(info), text).logprobs, expected.logprobs) << name;
+  }
+}
+
+TEST_F(ExtraTest, Int8ModelsScoreNearlyAsWellAsTheFloatModel) {
+  CLAMMA_NEED_FILE(GoldenPath("float-greedy-bos.txt"));
+  const std::string text = ReadGolden("float-greedy-bos");
+  const double expected = Score(model_, text).score.perplexity;
+  EXPECT_LT(expected, 2.0) << "its own greedy text is no surprise to it";
+  for (const char* name : {kQ80Model, kStraddlingModel}) {
+    EXPECT_NEAR(Score(Open(ModelInfo(name)), text).score.perplexity / expected, 1.0, 0.02) << name;
+  }
+}
+
+TEST_F(ExtraTest, TextBeyondTheContextIsRefused) {
+  std::string text;
+  while (Encode(text, kAsPrompt).size() < 512) text += 'z';
+  ASSERT_EQ(Encode(text, kAsPrompt).size(), 512u);
+  clamma_score_t score = {};
+  EXPECT_EQ(clamma_score(model_.get(), text.data(), text.size(), &score, nullptr, 0), 0);
+  EXPECT_EQ(score.tokens, 511u);
+  text += 'q';
+  ASSERT_EQ(Encode(text, kAsPrompt).size(), 513u);
+  EXPECT_NE(clamma_score(model_.get(), text.data(), text.size(), &score, nullptr, 0), 0);
+  EXPECT_NE(log_.last().find("513"), std::string::npos) << log_.last();
+}
+
+TEST_F(ExtraTest, EmptyTextIsRefused) {
+  clamma_score_t score = {};
+  EXPECT_NE(clamma_score(model_.get(), "", 0, &score, nullptr, 0), 0);
+  EXPECT_NE(log_.last(), "");
+}
+
+TEST_F(ExtraTest, ScoreInsideACallbackFails) {
+  const SessionPtr session = NewSession(model_);
+  Listener listener;
+  int refused = 0;
+  listener.on_text = [&] {
+    clamma_score_t score = {};
+    refused += clamma_score(model_.get(), "Lily", 4, &score, nullptr, 0) != 0 ? 1 : 0;
+    return 0;
+  };
+  listener.on_done = [&](clamma_done_t) { listener.on_text(); };
+  ASSERT_EQ(StartQuery(session.get(), listener, {.limit = 3}), 0);
+  StepAll();
+  EXPECT_EQ(refused, static_cast<int>(listener.pieces) + 1);
+  EXPECT_EQ(log_.lines.size(), listener.pieces + 1);
+  EXPECT_EQ(listener.text, RunFresh(model_, {.limit = 3}).text);
+}
+
+TEST_F(ExtraTest, ScoringBetweenStepsChangesNoText) {
+  const std::string alone = RunFresh(model_, {.limit = 40}).text;
+  const double expected = Score(model_, "Lily went home.").score.log_likelihood;
+  const SessionPtr session = NewSession(model_);
+  Listener listener;
+  ASSERT_EQ(StartQuery(session.get(), listener, {.limit = 40}), 0);
+  while (clamma_sessions_step_next() != 0) {
+    EXPECT_EQ(Score(model_, "Lily went home.").score.log_likelihood, expected);
+  }
+  EXPECT_EQ(listener.text, alone);
+}
+
+// ---- Facts ----
+
+TEST_F(ExtraTest, FactsOfEachModel) {
+  const struct {
+    const char* name;
+    const char* format;
+    unsigned group_size;
+  } cases[] = {{kFloatModel, "legacy", 0},
+               {kFloatV1Model, "version 1", 0},
+               {kQ80Model, "version 2", 4},
+               {kStraddlingModel, "version 2", 8}};
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.name);
+    const TxfPtr model = Open(ModelInfo(c.name));
+    const clamma_txf_facts_t facts = Facts(model);
+    EXPECT_EQ(facts.dim, 64u);
+    EXPECT_EQ(facts.hidden_dim, 172u);
+    EXPECT_EQ(facts.layers, 5u);
+    EXPECT_EQ(facts.heads, 8u);
+    EXPECT_EQ(facts.kv_heads, 4u);
+    EXPECT_EQ(facts.head_size, 8u);
+    EXPECT_EQ(facts.vocab_size, 512u);
+    EXPECT_EQ(facts.context, 512u);
+    EXPECT_EQ(facts.group_size, c.group_size);
+    EXPECT_EQ(facts.shared_classifier, 1);
+    EXPECT_NE(std::string(facts.format).find(c.format), std::string::npos) << facts.format;
+    EXPECT_STRNE(facts.kernels, "");
+    EXPECT_EQ(facts.threads, 1u);
+    EXPECT_EQ(facts.sessions, 0u);
+    EXPECT_GT(facts.max_sessions, 0u);
+    EXPECT_EQ(facts.model_bytes, std::filesystem::file_size(ModelPath(c.name)));
+    EXPECT_GT(facts.memory_bytes, 0u);
+    EXPECT_EQ(facts.cache_hits + facts.cache_misses + facts.cache_evictions + facts.cache_bytes +
+                  facts.cache_limit,
+              0u)
+        << "mapped weights have no cache";
+  }
+}
+
+TEST_F(ExtraTest, ModelBytesLeaveOutWhatFollowsInFlash) {
+  std::vector<uint8_t> bytes = ReadBytes(ModelPath(kFloatModel));
+  const size_t size = bytes.size();
+  bytes.resize(size + 1000, 0xff);
+  HeapCopy flash(bytes);
+  clamma_txf_info_t info = ModelInfo(kFloatModel);
+  flash.BecomeModel(&info);
+  const TxfPtr model = Open(info);
+  EXPECT_EQ(Facts(model).model_bytes, size);
+  EXPECT_EQ(RunFresh(model, {.limit = 20}).text, RunFresh(model_, {.limit = 20}).text);
+}
+
+TEST_F(ExtraTest, MappedWeightsTakeNoMemory) {
+  const clamma_txf_facts_t facts = Facts(model_);
+  clamma_txf_info_t info = ModelInfo(kFloatModel);
+  info.model_access = CLAMMA_MODEL_ACCESS_MALLOC_CACHE;
+  const TxfPtr cached = Open(info);
+  RunFresh(cached, {.limit = 3});
+  EXPECT_LT(facts.memory_bytes + 900000, Facts(cached).memory_bytes + Facts(cached).cache_limit);
+  EXPECT_LT(facts.memory_bytes, 500000u);
+}
+
+TEST_F(ExtraTest, ThreadsAreReported) {
+  for (const unsigned threads : {1u, 2u, 5u, 1000u}) {
+    clamma_txf_info_t info = ModelInfo(kFloatModel);
+    info.threads = threads;
+    const unsigned used = Facts(Open(info)).threads;
+    if (!clamma::kHasThreads) {
+      EXPECT_EQ(used, 1u);
+    } else {
+      EXPECT_EQ(used, std::min(threads, unsigned{LIBCLAMMA_MAX_THREADS}));
+    }
+  }
+  clamma_txf_info_t info = ModelInfo(kFloatModel);
+  info.threads = 0;
+  EXPECT_GE(Facts(Open(info)).threads, 1u);
+}
+
+TEST_F(ExtraTest, VersionHasThreeParts) {
+  const std::string version = clamma_version();
+  EXPECT_EQ(std::count(version.begin(), version.end(), '.'), 2) << version;
+}
+
+// ---- The cache's figures ----
+
+// A pass takes seven matrices a layer, and the classifier if it has logits to give.
+constexpr uint64_t kBlocks = 7 * 5 + 1;
+
+TEST_F(ExtraTest, UnlimitedCacheReadsEachBlockOnce) {
+  for (const char* name : {kFloatModel, kQ80Model}) {
+    clamma_txf_info_t info = ModelInfo(name);
+    info.model_access = CLAMMA_MODEL_ACCESS_MALLOC_CACHE;
+    const TxfPtr model = Open(info);
+    EXPECT_EQ(Facts(model).cache_misses, 0u);
+    RunFresh(model, {.limit = 10});
+    const clamma_txf_facts_t facts = Facts(model);
+    EXPECT_EQ(facts.cache_misses, kBlocks) << name;
+    EXPECT_EQ(facts.cache_hits, 9 * kBlocks) << name;
+    EXPECT_EQ(facts.cache_evictions, 0u);
+    EXPECT_EQ(facts.cache_limit, 0u);
+    EXPECT_GT(facts.cache_bytes, facts.model_bytes / 2);
+    EXPECT_LT(facts.cache_bytes, facts.model_bytes);
+  }
+}
+
+TEST_F(ExtraTest, LimitedCacheNeverHoldsMore) {
+  for (const char* name : {kFloatModel, kQ80Model, kStraddlingModel}) {
+    const size_t smallest = SmallestCacheLimit(name);
+    for (const size_t limit : {smallest, smallest + 1, 2 * smallest, 3 * smallest + 12345}) {
+      SCOPED_TRACE(testing::Message() << name << ", limit " << limit);
+      clamma_txf_info_t info = ModelInfo(name);
+      info.model_access = CLAMMA_MODEL_ACCESS_MALLOC_CACHE;
+      info.cache_limit = limit;
+      const TxfPtr model = Open(info);
+      const SessionPtr session = NewSession(model);
+      Listener listener;
+      ASSERT_EQ(StartQuery(session.get(), listener, {.limit = 10}), 0);
+      uint64_t steps = 0;
+      while (clamma_sessions_step_next() != 0) {
+        ++steps;
+        const clamma_txf_facts_t facts = Facts(model);
+        ASSERT_LE(facts.cache_bytes, limit);
+        ASSERT_EQ(facts.cache_limit, limit);
+        ASSERT_EQ(facts.cache_hits + facts.cache_misses, steps * kBlocks);
+        ASSERT_LE(facts.cache_evictions, facts.cache_misses);
+        ASSERT_LE(facts.cache_misses - facts.cache_evictions, kBlocks) << "blocks held now";
+      }
+      EXPECT_GT(Facts(model).cache_evictions, 0u);
+    }
+  }
+}
+
+TEST_F(ExtraTest, CacheLimitOneByteTooSmallIsRefusedByTheSizeNeeded) {
+  for (const char* name : {kFloatModel, kFloatV1Model, kQ80Model, kStraddlingModel}) {
+    clamma_txf_info_t info = ModelInfo(name);
+    info.model_access = CLAMMA_MODEL_ACCESS_MALLOC_CACHE;
+    const size_t smallest = SmallestCacheLimit(name);
+    EXPECT_GE(smallest, size_t{512} * 64) << "the classifier, at least a byte a weight";
+    info.cache_limit = smallest;
+    EXPECT_NE(Open(info), nullptr) << name;
+    info.cache_limit = smallest - 1;
+    EXPECT_EQ(LastNumber(ReasonOfRefusal(info)), smallest) << name;
+  }
+  EXPECT_EQ(SmallestCacheLimit(kFloatModel), size_t{512} * 64 * 4);
+}
+
+}  // namespace
+}  // namespace clamma_test

@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# install_test.sh BUILD_DIR_ROOT SOURCE_DIR: libclamma as other projects meet it. Builds it in a
+# folder of its own under BUILD_DIR_ROOT, installs it to temporary prefixes, static and shared, and
+# builds against each of them from outside: clamma-gen and a C project by find_package(), the C example
+# by pkg-config. Where the model is there (see test_data.h), all of them run. Prints a line for each
+# check; exit code 0 if all hold. Removes what it made.
+set -euo pipefail
+
+(($# == 2)) || {
+  echo "usage: $0 BUILD_DIR_ROOT SOURCE_DIR" >&2
+  exit 2
+}
+mkdir -p "$1"
+source_dir=$(realpath "$2")
+work=$(mktemp -d "$(realpath "$1")/install-test.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+data=${CLAMMA_TEST_DATA:-$source_dir/../shared}
+[[ -d $data/models ]] || data=$data/..
+checkpoint=$data/models/stories260K.bin
+dictionary=$data/models/tok512.bin
+runnable=yes
+for file in "$checkpoint" "$dictionary" "$data/golden"; do
+  [[ -e $file ]] || {
+    runnable=no
+    echo "skipped: running what was built, as $file is missing"
+  }
+done
+
+# must NAME COMMAND...: the check NAME holds if COMMAND succeeds; the first that fails ends the test.
+must() {
+  local name=$1
+  shift
+  if ! "$@" >"$work/log" 2>&1 </dev/null; then
+    printf 'FAILED  %s\n        command:%s\n' "$name" "$(printf ' %q' "$@")"
+    cat "$work/log"
+    exit 1
+  fi
+  printf 'ok      %s\n' "$name"
+}
+
+# begins_with GOLDEN COMMAND...: what COMMAND prints starts with the golden text.
+begins_with() {
+  local golden=$data/golden/$1.txt size
+  shift
+  size=$(($(wc -c <"$golden") - 1)) # the file's last newline is not of the text
+  "$@" >"$work/out" && cmp <(head -c "$size" "$golden") <(head -c "$size" "$work/out")
+}
+
+# prints PATTERN COMMAND...: succeeds, and a line of its output matches PATTERN.
+prints() {
+  local pattern=$1
+  shift
+  if "$@" >"$work/out" 2>&1 && grep -qE -- "$pattern" "$work/out"; then return; fi
+  cat "$work/out"
+  return 1
+}
+
+# fails COMMAND...
+fails() { ! "$@"; }
+
+# is_static PROGRAM, is_shared PROGRAM: how libclamma is in it. Neither needs the C++ library.
+is_shared() { readelf -d "$1" | grep 'NEEDED.*libclamma'; }
+is_static() { fails is_shared "$1"; }
+needs_no_cxx() { fails grep -E 'NEEDED.*(libstdc|libc)\+\+' <(readelf -d "$1"); }
+
+# A C project of another make, as small as it gets.
+outside=$work/outside
+mkdir -p "$outside"
+cp "$source_dir/examples/minimal.c" "$outside"
+cat >"$outside/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.20)
+project(outside LANGUAGES C)
+find_package(clamma 0.1 REQUIRED)
+add_executable(minimal minimal.c)
+target_compile_options(minimal PRIVATE -std=c11 -Wall -Wextra -Wpedantic -Werror)
+target_link_libraries(minimal PRIVATE clamma::clamma)
+END
+
+# check_prefix KIND PREFIX: builds against the library in PREFIX, and runs what it built.
+check_prefix() {
+  local kind=$1 prefix=$2
+  local out=$work/$kind link_flags=() cc=${CC:-cc}
+  mkdir -p "$out"
+  must "$kind: the headers are there" ls "$prefix/include/clamma.h" "$prefix/include/clamma-extra.h"
+
+  must "$kind: clamma-gen configures as a project of its own" \
+    cmake -G Ninja -S "$source_dir/apps/clamma-gen" -B "$out/gen" -DCMAKE_PREFIX_PATH="$prefix" \
+    -DCMAKE_BUILD_TYPE=Release
+  must "$kind: clamma-gen builds" cmake --build "$out/gen"
+  must "$kind: a C project configures" \
+    cmake -G Ninja -S "$outside" -B "$out/c" -DCMAKE_PREFIX_PATH="$prefix"
+  must "$kind: the C project builds" cmake --build "$out/c"
+
+  local pc libdir
+  pc=$(find "$prefix" -name clamma.pc)
+  must "$kind: clamma.pc is there" test -n "$pc"
+  export PKG_CONFIG_PATH=${pc%/*}
+  libdir=$(pkg-config --variable=libdir clamma)
+  [[ $kind == shared ]] || link_flags=(--static)
+  local flags
+  read -ra flags <<<"$(pkg-config --cflags --libs "${link_flags[@]}" clamma)"
+  must "$kind: the example builds with pkg-config" \
+    "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror "$outside/minimal.c" "${flags[@]}" -o "$out/minimal"
+
+  local gen=$out/gen/clamma-gen program
+  export LD_LIBRARY_PATH=$libdir
+  for program in "$gen" "$out/c/minimal" "$out/minimal"; do
+    must "$kind: ${program#"$out/"} is linked as it should be" "is_$kind" "$program"
+  done
+  must "$kind: a C program needs no C++ library" needs_no_cxx "$out/minimal"
+  must "$kind: clamma-gen --version" "$gen" --version
+  [[ $runnable == yes ]] || return 0
+  must "$kind: clamma-gen tells the known story" \
+    begins_with seed-readme-transcript "$gen" "$checkpoint" -z "$dictionary" -s 1024
+  for program in "$out/c/minimal" "$out/minimal"; do
+    must "$kind: ${program#"$out/"} tells the known story" \
+      begins_with float-greedy-bos "$program" "$checkpoint" "$dictionary" ""
+  done
+}
+
+# check_lookup GEN: files are looked for in the working directory, then in the model directory.
+check_lookup() {
+  local gen=$1 here=$work/here
+  mkdir -p "$work/models" "$here"
+  cp "$checkpoint" "$work/models/stories260K.bin"
+  cp "$dictionary" "$work/models/tok512.bin"
+  cp "$dictionary" "$work/models/tokenizer.bin"
+  cd "$here"
+  must "lookup: the model directory" \
+    begins_with seed-readme-transcript "$gen" stories260K.bin -z tok512.bin -s 1024
+  must "lookup: tokenizer.bin is the default dictionary" \
+    begins_with seed-readme-transcript "$gen" stories260K.bin -s 1024
+  must "lookup: a missing file is not found, and both places are named" \
+    prints "none.bin.*$work/models" fails "$gen" none.bin -z tok512.bin
+  must "lookup: an absolute path is not looked for elsewhere" fails "$gen" /stories260K.bin -z tok512.bin
+  echo "not a checkpoint" >stories260K.bin
+  must "lookup: the working directory comes first" \
+    prints "^clamma-gen: stories260K.bin: " fails "$gen" stories260K.bin -z tok512.bin
+  cd "$work"
+}
+
+# One build folder serves both: the objects are the same, and only what is linked differs.
+configure=(cmake -G Ninja -S "$source_dir" -B "$work/build" -DCMAKE_BUILD_TYPE=Release
+  -DLIBCLAMMA_THREADING=PTHREADS -DLIBCLAMMA_MODEL_DIR="$work/models")
+for kind in static shared; do
+  shared=OFF
+  [[ $kind == static ]] || shared=ON
+  must "$kind: libclamma configures" \
+    "${configure[@]}" -DBUILD_SHARED_LIBS=$shared -DCMAKE_INSTALL_PREFIX="$work/prefix-$kind"
+  must "$kind: libclamma builds" cmake --build "$work/build"
+  must "$kind: libclamma installs" cmake --install "$work/build"
+  check_prefix "$kind" "$work/prefix-$kind"
+done
+[[ $runnable == no ]] || check_lookup "$work/static/gen/clamma-gen"
+echo "all hold"

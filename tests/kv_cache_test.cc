@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+#include "model/kv_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "allow_failed_allocations.h"
+#include "kernels/half.h"
+
+namespace clamma {
+namespace {
+
+ModelConfig SmallConfig() {
+  ModelConfig config;
+  config.dim = 24;
+  config.n_heads = 4;  // of 6
+  config.n_kv_heads = 2;
+  config.n_layers = 3;
+  config.seq_len = 1000;
+  return config;
+}
+
+// Halves hold the integers up to 2048 exactly: enough for neighbours in any direction to differ.
+float ValueAt(size_t layer, size_t position, size_t element, bool of_value) {
+  const size_t id = ((position * 3 + layer) * 2 + (of_value ? 1 : 0)) * 12 + element;
+  return static_cast<float>(id % 4093) - 2046.0f;
+}
+
+class KvCacheOf : public testing::TestWithParam<KvType> {
+ protected:
+  static constexpr size_t kKvDim = 12;
+  static constexpr size_t kHeadSize = 6;
+
+  KvCacheOf() { cache_.Init(memory_, config_, GetParam()); }
+
+  void StoreAll(size_t first, size_t end) {
+    for (size_t position = first; position < end; ++position) {
+      for (uint32_t layer = 0; layer < config_.n_layers; ++layer) {
+        std::vector<float> key(kKvDim);
+        std::vector<float> value(kKvDim);
+        for (size_t i = 0; i < kKvDim; ++i) {
+          key[i] = ValueAt(layer, position, i, false);
+          value[i] = ValueAt(layer, position, i, true);
+        }
+        cache_.Store(layer, position, key.data(), value.data());
+      }
+    }
+  }
+
+  static float Load(const uint8_t* head, size_t index) {
+    if (GetParam() == KvType::kF16) return LoadHalf(head + 2 * index);
+    float value = 0;
+    std::memcpy(&value, head + 4 * index, sizeof(value));
+    return value;
+  }
+
+  // By the layout that AttentionInput documents.
+  void ExpectAll(size_t end) {
+    for (uint32_t layer = 0; layer < config_.n_layers; ++layer) {
+      for (uint32_t head = 0; head < config_.n_kv_heads; ++head) {
+        AttentionInput input;
+        cache_.Attend(layer, head, end, &input);
+        EXPECT_EQ(input.n_positions, end);
+        EXPECT_EQ(input.head_size, kHeadSize);
+        EXPECT_EQ(input.half, GetParam() == KvType::kF16);
+        for (size_t position = 0; position < end; ++position) {
+          const uint8_t* block = input.blocks[position / kKvBlock];
+          const size_t slot = position % kKvBlock;
+          for (size_t d = 0; d < kHeadSize; ++d) {
+            const size_t element = head * kHeadSize + d;
+            ASSERT_EQ(Load(block + input.key_offset, d * kKvBlock + slot),
+                      ValueAt(layer, position, element, false))
+                << "key " << layer << ", " << position << ", " << element;
+            ASSERT_EQ(Load(block + input.value_offset, slot * kHeadSize + d),
+                      ValueAt(layer, position, element, true))
+                << "value " << layer << ", " << position << ", " << element;
+          }
+        }
+      }
+    }
+  }
+
+  ModelConfig config_ = SmallConfig();
+  Memory memory_;
+  KvCache cache_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Types, KvCacheOf, testing::Values(KvType::kF32, KvType::kF16),
+                         [](const testing::TestParamInfo<KvType>& type) {
+                           return std::string(type.param == KvType::kF16 ? "f16" : "f32");
+                         });
+
+TEST_P(KvCacheOf, HoldsNothingUntilReserved) {
+  EXPECT_EQ(cache_.bytes_held(), 0u);
+  EXPECT_EQ(memory_.bytes_in_use(), 0u);
+  ASSERT_TRUE(cache_.Reserve(0).ok());
+  EXPECT_EQ(cache_.bytes_held(), 0u);
+  EXPECT_EQ(KvCache::BytesFor(config_, GetParam(), 0), 0u);
+}
+
+TEST_P(KvCacheOf, GrowsByWholeBlocksToTheBytesForeseen) {
+  uint64_t last = 0;
+  size_t steps = 0;
+  for (size_t positions = 1; positions <= 1000; ++positions) {
+    ASSERT_TRUE(cache_.Reserve(positions).ok());
+    const uint64_t foreseen = KvCache::BytesFor(config_, GetParam(), positions);
+    ASSERT_EQ(cache_.bytes_held(), foreseen) << positions;
+    ASSERT_EQ(memory_.bytes_in_use(), foreseen) << positions;
+    if (foreseen != last) {
+      ++steps;
+      ASSERT_EQ(positions % kKvBlock, 1u) << positions;
+    }
+    last = foreseen;
+  }
+  EXPECT_EQ(steps, (1000 + kKvBlock - 1) / kKvBlock);
+}
+
+TEST_P(KvCacheOf, ReservingAtOnceTakesAsMuchAsStepByStep) {
+  for (const size_t positions : {1u, 32u, 33u, 128u, 129u, 500u, 1000u}) {
+    KvCache cache;
+    cache.Init(memory_, config_, GetParam());
+    ASSERT_TRUE(cache.Reserve(positions).ok());
+    EXPECT_EQ(cache.bytes_held(), KvCache::BytesFor(config_, GetParam(), positions)) << positions;
+  }
+  EXPECT_EQ(memory_.bytes_in_use(), 0u);
+}
+
+TEST_P(KvCacheOf, ReservingLessChangesNothing) {
+  ASSERT_TRUE(cache_.Reserve(200).ok());
+  const size_t held = cache_.bytes_held();
+  ASSERT_TRUE(cache_.Reserve(1).ok());
+  ASSERT_TRUE(cache_.Reserve(0).ok());
+  EXPECT_EQ(cache_.bytes_held(), held);
+}
+
+TEST_P(KvCacheOf, BlocksHoldKeysAndValuesOfEachLayerAndNothingElse) {
+  const size_t element = GetParam() == KvType::kF16 ? 2 : 4;
+  const uint64_t two_blocks = KvCache::BytesFor(config_, GetParam(), 64);
+  const uint64_t one_block = KvCache::BytesFor(config_, GetParam(), 32);
+  EXPECT_EQ(two_blocks - one_block, 3 * 2 * kKvDim * kKvBlock * element);
+}
+
+TEST_P(KvCacheOf, GivesBackWhatWasStored) {
+  ASSERT_TRUE(cache_.Reserve(100).ok());
+  StoreAll(0, 100);
+  ExpectAll(100);
+  ExpectAll(1);
+}
+
+TEST_P(KvCacheOf, KeepsWhatWasStoredAsItGrows) {
+  size_t stored = 0;
+  for (const size_t positions : {1u, 31u, 32u, 33u, 129u, 300u, 513u}) {
+    ASSERT_TRUE(cache_.Reserve(positions).ok());
+    StoreAll(stored, positions);
+    stored = positions;
+    ExpectAll(stored);
+  }
+}
+
+TEST_P(KvCacheOf, StoringAgainReplaces) {
+  ASSERT_TRUE(cache_.Reserve(50).ok());
+  const std::vector<float> other(kKvDim, 77);
+  for (uint32_t layer = 0; layer < config_.n_layers; ++layer) {
+    for (size_t position = 0; position < 50; ++position) {
+      cache_.Store(layer, position, other.data(), other.data());
+    }
+  }
+  StoreAll(0, 50);
+  ExpectAll(50);
+}
+
+TEST_P(KvCacheOf, ResetGivesAllBackAndItMayBeUsedAgain) {
+  ASSERT_TRUE(cache_.Reserve(300).ok());
+  cache_.Reset();
+  EXPECT_EQ(cache_.bytes_held(), 0u);
+  EXPECT_EQ(memory_.bytes_in_use(), 0u);
+  cache_.Reset();
+  ASSERT_TRUE(cache_.Reserve(40).ok());
+  StoreAll(0, 40);
+  ExpectAll(40);
+}
+
+TEST_P(KvCacheOf, HoldsNothingAfterItsEnd) {
+  {
+    KvCache cache;
+    cache.Init(memory_, config_, GetParam());
+    ASSERT_TRUE(cache.Reserve(70).ok());
+    EXPECT_GT(memory_.bytes_in_use(), 0u);
+  }
+  EXPECT_EQ(memory_.bytes_in_use(), 0u);
+}
+
+TEST_P(KvCacheOf, ABlockThatCannotBeHadIsAnError) {
+  ModelConfig config;
+  config.dim = 1u << 28;
+  config.n_heads = 1;
+  config.n_kv_heads = 1;
+  config.n_layers = 1u << 16;
+  KvCache cache;
+  cache.Init(memory_, config, GetParam());
+  const Status status = cache.Reserve(1);
+  EXPECT_EQ(status.code(), StatusCode::kOutOfMemory);
+  EXPECT_STRNE(status.message(), "");
+}
+
+TEST(KvCache, HalfPrecisionTakesHalfTheMemory) {
+  const ModelConfig config = SmallConfig();
+  const uint64_t table = 4 * sizeof(uint8_t*);
+  for (const size_t positions : {1u, 32u, 100u, 128u}) {
+    const uint64_t full = KvCache::BytesFor(config, KvType::kF32, positions) - table;
+    const uint64_t half = KvCache::BytesFor(config, KvType::kF16, positions) - table;
+    EXPECT_EQ(full, 2 * half) << positions;
+  }
+}
+
+TEST(KvCache, BytesForLargeModelsGoBeyond32Bits) {
+  ModelConfig config;
+  config.dim = 8192;
+  config.n_heads = 64;
+  config.n_kv_heads = 64;
+  config.n_layers = 80;
+  // 80 layers of keys and values of 8192 floats each, and a table of 4096 pointers.
+  EXPECT_EQ(KvCache::BytesFor(config, KvType::kF32, 131072),
+            uint64_t{131072} * 80 * 2 * 8192 * 4 + 4096 * sizeof(uint8_t*));
+}
+
+TEST(KvCache, RoundsToHalves) {
+  ModelConfig config = SmallConfig();
+  Memory memory;
+  KvCache cache;
+  cache.Init(memory, config, KvType::kF16);
+  ASSERT_TRUE(cache.Reserve(1).ok());
+  std::vector<float> key(12, 1.0f / 3);
+  std::vector<float> value(12, 1e6f);
+  cache.Store(0, 0, key.data(), value.data());
+  AttentionInput input;
+  cache.Attend(0, 0, 1, &input);
+  EXPECT_EQ(LoadHalf(input.blocks[0] + input.key_offset), 0.333251953125f);
+  EXPECT_EQ(FloatToHalf(LoadHalf(input.blocks[0] + input.value_offset)), 0x7c00);
+}
+
+}  // namespace
+}  // namespace clamma

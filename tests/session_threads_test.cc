@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: MIT
+// The thread rules of clamma.h, under load. Worth most under ThreadSanitizer; the texts must be exact
+// in any case.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "api_fixture.h"
+#include "platform/threads.h"
+
+namespace clamma_test {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kRound = std::chrono::milliseconds(200);
+
+// Callbacks run on whichever thread steps, so what they collect is read only after `done`.
+struct SharedListener {
+  std::string text;
+  std::atomic<int> ends{0};
+  std::atomic<int> why{-1};
+  std::atomic<size_t> pieces{0};
+
+  static int Issue(void* opaque, const char* token) {
+    auto& self = *static_cast<SharedListener*>(opaque);
+    self.text += token;
+    ++self.pieces;
+    return 0;
+  }
+  static void Done(void* opaque, clamma_done_t why) {
+    auto& self = *static_cast<SharedListener*>(opaque);
+    self.why = why;
+    ++self.ends;
+  }
+};
+
+int Start(txf_session* session, SharedListener* listener, const Ask& ask) {
+  clamma_txf_info_t info = {};
+  info.clamma_api_version = CLAMMA_API_VERSION;
+  info.issue_cb = SharedListener::Issue;
+  info.done_cb = SharedListener::Done;
+  info.opaque_user_pointer = listener;
+  info.prompt = ask.prompt;
+  info.limit = ask.limit;
+  info.temperature = ask.temperature;
+  info.topp = ask.topp;
+  info.rng_seed = ask.seed;
+  return clamma_session_query(session, &info);
+}
+
+void AwaitEnd(const SharedListener& listener) {
+  while (listener.ends == 0) std::this_thread::yield();
+}
+
+// A thread that steps until it is told to stop, as a server's would.
+class Stepper {
+ public:
+  Stepper() : thread_([this] { Run(); }) {}
+  ~Stepper() {
+    stop_ = true;
+    thread_.join();
+  }
+
+ private:
+  void Run() {
+    while (!stop_) {
+      if (clamma_sessions_step_next() == 0) std::this_thread::yield();
+    }
+  }
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+class SessionThreadsTest : public ModelTest {
+ protected:
+  void SetUp() override {
+    if (!clamma::kHasThreads) GTEST_SKIP() << "a build without threads";
+    ModelTest::SetUp();
+    if (IsSkipped()) return;
+    clamma_txf_info_t info = ModelInfo(kFloatModel);
+    info.threads = 2;
+    model_ = Open(info);
+    ASSERT_NE(model_, nullptr);
+    for (size_t seed = 0; seed < kSeeds; ++seed) expected_[seed] = RunFresh(model_, Story(seed)).text;
+  }
+
+  static constexpr size_t kSeeds = 4;
+  static Ask Story(size_t seed) {
+    return {.prompt = "Lily", .limit = 12, .temperature = 1, .topp = 0.9f, .seed = seed + 1};
+  }
+
+  // Constructs, queries, waits and destroys until `until`.
+  void LiveLives(size_t seed, Clock::time_point until, std::atomic<size_t>* lives) {
+    while (Clock::now() < until) {
+      txf_session* session = clamma_session_construct(model_.get());
+      ASSERT_NE(session, nullptr);
+      SharedListener listener;
+      ASSERT_EQ(Start(session, &listener, Story(seed % kSeeds)), 0);
+      AwaitEnd(listener);
+      EXPECT_EQ(listener.why, CLAMMA_DONE_LIMIT);
+      EXPECT_EQ(listener.text, expected_[seed % kSeeds]);
+      clamma_session_destroy(session);
+      EXPECT_EQ(listener.ends, 1);
+      ++*lives;
+    }
+  }
+
+  TxfPtr model_;
+  std::array<std::string, kSeeds> expected_;
+};
+
+TEST_F(SessionThreadsTest, ThreadsLiveWholeSessionsWhileOneSteps) {
+  const Stepper stepper;
+  std::atomic<size_t> lives{0};
+  std::vector<std::thread> threads;
+  const auto until = Clock::now() + kRound;
+  for (size_t i = 0; i < 3; ++i) {
+    threads.emplace_back([&, i] { LiveLives(i, until, &lives); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GE(lives, 3u);
+  EXPECT_EQ(Facts(model_).sessions, 0u);
+}
+
+TEST_F(SessionThreadsTest, SeveralThreadsStep) {
+  const Stepper first;
+  const Stepper second;
+  std::atomic<size_t> lives{0};
+  std::vector<std::thread> threads;
+  const auto until = Clock::now() + kRound;
+  for (size_t i = 0; i < 3; ++i) {
+    threads.emplace_back([&, i] { LiveLives(i, until, &lives); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GE(lives, 3u);
+}
+
+TEST_F(SessionThreadsTest, SessionsAreDestroyedInTheMiddleOfTheirQueries) {
+  const Stepper stepper;
+  std::vector<std::thread> threads;
+  const auto until = Clock::now() + kRound;
+  for (size_t i = 0; i < 3; ++i) {
+    threads.emplace_back([&, i] {
+      for (size_t round = 0; Clock::now() < until; ++round) {
+        txf_session* session = clamma_session_construct(model_.get());
+        ASSERT_NE(session, nullptr);
+        SharedListener listener;
+        Ask ask = Story(i);
+        ask.limit = 0;
+        ASSERT_EQ(Start(session, &listener, ask), 0);
+        while (listener.ends == 0 && listener.pieces < round % 5) std::this_thread::yield();
+        clamma_session_destroy(session);
+        // From here on nothing may touch the listener: it goes out of scope.
+        EXPECT_LE(listener.ends, 1);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(Facts(model_).sessions, 0u);
+}
+
+TEST_F(SessionThreadsTest, CancelStorms) {
+  const Stepper stepper;
+  const SessionPtr session = NewSession(model_);
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> storm;
+  for (int i = 0; i < 2; ++i) {
+    storm.emplace_back([&] {
+      while (!stop) {
+        clamma_sessions_query_cancel(session.get());
+        std::this_thread::yield();
+      }
+    });
+  }
+  const auto until = Clock::now() + kRound;
+  size_t rounds = 0;
+  for (; Clock::now() < until; ++rounds) {
+    SharedListener listener;
+    if (Start(session.get(), &listener, {.limit = 20}) != 0) break;  // the context is full
+    AwaitEnd(listener);
+    EXPECT_EQ(listener.ends, 1);
+    EXPECT_TRUE(listener.why == CLAMMA_DONE_CANCELLED || listener.why == CLAMMA_DONE_LIMIT ||
+                listener.why == CLAMMA_DONE_END_OF_TEXT ||
+                listener.why == CLAMMA_DONE_CONTEXT_FULL)
+        << listener.why;
+  }
+  stop = true;
+  for (std::thread& thread : storm) thread.join();
+  EXPECT_GT(rounds, 0u);
+}
+
+TEST_F(SessionThreadsTest, CancelFromAnotherThreadLeavesTheOthersAlone) {
+  const Stepper stepper;
+  std::atomic<size_t> lives{0};
+  const auto until = Clock::now() + kRound;
+  std::thread lively([&] { LiveLives(1, until, &lives); });
+  while (Clock::now() < until) {
+    const SessionPtr session = NewSession(model_);
+    SharedListener listener;
+    Ask ask = Story(0);
+    ask.limit = 0;
+    ASSERT_EQ(Start(session.get(), &listener, ask), 0);
+    while (listener.pieces == 0) std::this_thread::yield();
+    clamma_sessions_query_cancel(session.get());
+    AwaitEnd(listener);
+    EXPECT_EQ(listener.why, CLAMMA_DONE_CANCELLED);
+  }
+  lively.join();
+}
+
+TEST_F(SessionThreadsTest, ScoringAndFactsFromOtherThreadsWhileStepping) {
+  const std::string text = "Once upon a time, there was a little girl.";
+  clamma_score_t expected = {};
+  ASSERT_EQ(clamma_score(model_.get(), text.data(), text.size(), &expected, nullptr, 0), 0);
+  const SessionPtr watched = NewSession(model_);
+  const Stepper stepper;
+  std::atomic<size_t> lives{0};
+  std::atomic<size_t> scores{0};
+  const auto until = Clock::now() + kRound;
+  std::vector<std::thread> threads;
+  threads.emplace_back([&] { LiveLives(2, until, &lives); });
+  threads.emplace_back([&] {
+    while (Clock::now() < until) {
+      clamma_score_t score = {};
+      ASSERT_EQ(clamma_score(model_.get(), text.data(), text.size(), &score, nullptr, 0), 0);
+      EXPECT_EQ(score.log_likelihood, expected.log_likelihood);
+      ++scores;
+    }
+  });
+  threads.emplace_back([&] {
+    while (Clock::now() < until) {
+      EXPECT_LE(Facts(watched.get()).position, 512u);
+      EXPECT_GE(Facts(model_).sessions, 1u);
+      size_t count = 0;
+      EXPECT_EQ(clamma_encode(model_.get(), text.data(), text.size(), 0, nullptr, 0, &count), 0);
+      EXPECT_GT(count, 0u);
+    }
+  });
+  SharedListener listener;
+  Ask ask = Story(3);
+  ask.limit = 0;
+  ASSERT_EQ(Start(watched.get(), &listener, ask), 0);
+  AwaitEnd(listener);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(scores, 0u);
+  EXPECT_GT(lives, 0u);
+  EXPECT_EQ(listener.text.substr(0, expected_[3].size()), expected_[3]);
+}
+
+// The query is cancelled before it does anything: what meets the facts is its start.
+TEST_F(SessionThreadsTest, FactsOfASessionWhileAnotherThreadQueriesIt) {
+  const SessionPtr session = NewSession(model_);
+  std::atomic<bool> stop{false};
+  std::thread watcher([&] {
+    while (!stop) {
+      EXPECT_EQ(Facts(session.get()).position, 0u);
+      EXPECT_GT(Facts(session.get()).memory_bytes_at_full_context, 0u);
+    }
+  });
+  const auto until = Clock::now() + kRound;
+  while (Clock::now() < until) {
+    SharedListener listener;
+    ASSERT_EQ(Start(session.get(), &listener, {.prompt = "Lily", .limit = 2}), 0);
+    clamma_sessions_query_cancel(session.get());
+    StepAll();
+    EXPECT_EQ(listener.ends, 1);
+    EXPECT_EQ(listener.why, CLAMMA_DONE_CANCELLED);
+  }
+  stop = true;
+  watcher.join();
+}
+
+TEST_F(SessionThreadsTest, TwoThreadsQueryOneSessionAndOneIsRefused) {
+  const Stepper stepper;
+  const SessionPtr session = NewSession(model_);
+  std::atomic<size_t> started{0};
+  std::atomic<size_t> ended{0};
+  std::vector<std::thread> threads;
+  const auto until = Clock::now() + kRound;
+  for (int i = 0; i < 2; ++i) {
+    threads.emplace_back([&] {
+      while (Clock::now() < until) {
+        SharedListener listener;
+        if (Start(session.get(), &listener, {.prompt = nullptr, .limit = 1}) != 0) {
+          std::this_thread::yield();
+          continue;
+        }
+        ++started;
+        AwaitEnd(listener);
+        ++ended;
+        EXPECT_LE(listener.pieces, 1u);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(started, 0u);
+  EXPECT_EQ(started, ended);
+}
+
+TEST_F(SessionThreadsTest, TransformersComeAndGoWhileOthersStep) {
+  const Stepper stepper;
+  std::atomic<size_t> lives{0};
+  const auto until = Clock::now() + kRound;
+  std::thread lively([&] { LiveLives(0, until, &lives); });
+  size_t rounds = 0;
+  while (Clock::now() < until) {
+    clamma_txf_info_t info = ModelInfo(kQ80Model);
+    info.threads = 1 + static_cast<unsigned>(rounds % 3);
+    txf* other = clamma_txf_construct(&info);
+    ASSERT_NE(other, nullptr);
+    SharedListener listeners[2];
+    for (SharedListener& listener : listeners) {
+      txf_session* session = clamma_session_construct(other);
+      ASSERT_NE(session, nullptr);
+      ASSERT_EQ(Start(session, &listener, {.limit = 0}), 0);
+    }
+    while (listeners[0].pieces < rounds % 4) std::this_thread::yield();
+    clamma_txf_destroy(other);
+    ++rounds;
+  }
+  lively.join();
+  EXPECT_GT(rounds, 0u);
+}
+
+// The callbacks' own calls from a thread that is not the one that constructed anything.
+TEST_F(SessionThreadsTest, CallbacksDestroyAndQueryOnTheSteppingThread) {
+  const Stepper stepper;
+  std::atomic<size_t> lives{0};
+  const auto until = Clock::now() + kRound;
+  std::thread lively([&] { LiveLives(2, until, &lives); });
+  while (Clock::now() < until) {
+    struct Relay {
+      txf_session* session = nullptr;
+      int queries = 0;
+      std::atomic<bool> finished{false};
+      clamma_txf_info_t info = {};
+      static void Done(void* opaque, clamma_done_t) {
+        auto& self = *static_cast<Relay*>(opaque);
+        if (++self.queries < 3 && clamma_session_query(self.session, &self.info) == 0) return;
+        clamma_session_destroy(self.session);
+        self.finished = true;
+      }
+    } relay;
+    relay.session = clamma_session_construct(model_.get());
+    ASSERT_NE(relay.session, nullptr);
+    relay.info.clamma_api_version = CLAMMA_API_VERSION;
+    relay.info.done_cb = Relay::Done;
+    relay.info.opaque_user_pointer = &relay;
+    relay.info.prompt = "";
+    relay.info.limit = 2;
+    ASSERT_EQ(clamma_session_query(relay.session, &relay.info), 0);
+    while (!relay.finished) std::this_thread::yield();
+    EXPECT_EQ(relay.queries, 3);
+  }
+  lively.join();
+  EXPECT_EQ(Facts(model_).sessions, 0u);
+}
+
+}  // namespace
+}  // namespace clamma_test
