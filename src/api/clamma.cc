@@ -52,7 +52,7 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   if (info.kv_type != CLAMMA_KV_F32 && info.kv_type != CLAMMA_KV_F16) {
     return Invalid("kv_type is none of clamma_kv_type_t");
   }
-  if (info.max_sessions > LIBCLAMMA_MAX_SESSIONS_PER_MODEL) {
+  if (info.max_sessions > kMaxSessions) {
     return Status::Error(StatusCode::kLimit, "max_sessions is %u, and this build allows %u",
                          info.max_sessions, unsigned{LIBCLAMMA_MAX_SESSIONS_PER_MODEL});
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "engine/scheduler.h"
 
+#include "engine/pass.h"
 #include "platform/clock.h"
 
 namespace clamma {
@@ -172,9 +173,25 @@ bool Scheduler::Step() {
   return true;
 }
 
+// The pass that a session needs is run for all sessions of its transformer that need one.
+void Scheduler::RunPassFor(Session* session) {
+  Transformer& transformer = session->transformer();
+  Session* batch[kMaxSessions];
+  size_t n = 0;
+  batch[n++] = session;
+  {
+    MutexLock lock(mutex_);
+    for (Session* s = queue_head_; s != nullptr; s = s->next_in_queue) {
+      if (&s->transformer() == &transformer && s->NeedsPass()) batch[n++] = s;
+    }
+  }
+  RunPass(transformer, batch, n);
+}
+
 void Scheduler::Serve(Session* session) {
+  if (session->NeedsPass()) RunPassFor(session);
   Done why = Done::kError;
-  const Session::Progress progress = session->Advance(&why);
+  const Session::Progress progress = session->Deliver(&why);
   if (progress == Session::Progress::kDestroyed) return;
   // Idle first, so that the callback may start the next query; as from then on any thread may, the
   // callback must be known by then.

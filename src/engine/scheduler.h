@@ -57,6 +57,7 @@ class Scheduler {
   void RemoveFromQueue(Session* session);
   void Unlink(Session* session);
   void Serve(Session* session);
+  void RunPassFor(Session* session);
   void Bury(Session* session);
 
   Mutex mutex_;

@@ -21,7 +21,6 @@ void Session::TellDestroyed() {
 
 Status Session::Init() {
   kv_.Init(memory_, transformer_.config(), transformer_.kv_type);
-  CLAMMA_RETURN_IF_ERROR(rows_.Resize(memory_, transformer_.forward.max_rows()));
   return utf8_.Init(memory_, transformer_.tokenizer.longest_token());
 }
 
@@ -51,6 +50,7 @@ Status Session::Begin(const Query& query) {
   query_ = query;
   query_.texts = PromptTexts();  // the caller's strings are his again
   random_ = RandomGenerator(query_.seed);
+  outcome_ = Outcome::kNone;
   cancelled_.store(false, std::memory_order_relaxed);
   return Status();
 }
@@ -62,18 +62,9 @@ Status Session::ReserveTokens(size_t size) {
   return tokens_.Resize(memory_, std::max(size, std::min(most, std::max<size_t>(64, 2 * size))));
 }
 
-Session::Progress Session::End(Done why, Done* out) {
-  *out = why;
-  return Progress::kEnded;
-}
-
-Session::Progress Session::Fail(const Status& status, Done* out) {
+void Session::Fail(const Status& status) {
   transformer_.log.Write(status.message());
-  if (generated_ == 0) RollBack();
-  // Where the failure came after the pass, the last token waits again: a further query goes on
-  // there.
-  if (n_tokens_ > 0 && position_ == n_tokens_) --position_;
-  return End(Done::kError, out);
+  outcome_ = Outcome::kFailed;
 }
 
 // A query that ends before its first token leaves the conversation as it was.
@@ -82,48 +73,70 @@ void Session::RollBack() {
   position_ = std::min(position_, position_before_);
 }
 
-Session::Progress Session::Advance(Done* why) {
-  if (cancelled_.load(std::memory_order_relaxed)) {
-    if (generated_ == 0) RollBack();
-    return End(Done::kCancelled, why);
+bool Session::AddRows(size_t count, ForwardRow* rows) {
+  Status status = kv_.Reserve(position_ + count);
+  if (status.ok()) status = ReserveTokens(n_tokens_ + 1);
+  if (!status.ok()) {
+    Fail(status);
+    return false;
   }
-  const float* logits = nullptr;
-  if (Status status = FeedChunk(&logits); !status.ok()) return Fail(status, why);
-  if (logits == nullptr) return Progress::kGoesOn;  // there is more of the prompt
+  for (size_t i = 0; i < count; ++i) {
+    const bool last = position_ + i + 1 == n_tokens_;
+    rows[i] = {tokens_[position_ + i], position_ + i, &kv_, nullptr, last};
+  }
+  return true;
+}
 
-  TokenId token = 0;
-  Status status = ReserveTokens(n_tokens_ + 1);
-  if (status.ok()) {
-    status = transformer_.sampler.Sample(logits, query_.sampling, tokens_.data(), n_tokens_,
-                                         &random_, &token);
+void Session::Fed(size_t count, const float* logits) {
+  position_ += count;
+  outcome_ = Outcome::kPartFed;
+  if (logits == nullptr) return;
+  const Status status = transformer_.sampler.Sample(logits, query_.sampling, tokens_.data(),
+                                                    n_tokens_, &random_, &token_);
+  outcome_ = Outcome::kToken;
+  if (!status.ok()) Fail(status);
+}
+
+void Session::NotFed(const Status& status) { Fail(status); }
+
+Session::Progress Session::End(Done why, Done* out) {
+  if (generated_ == 0 && (why == Done::kCancelled || why == Done::kError)) RollBack();
+  // A token that was not handed out is forgotten: its predecessor waits again, for a further query
+  // to go on there.
+  if (n_tokens_ > 0 && position_ == n_tokens_) --position_;
+  *out = why;
+  return Progress::kEnded;
+}
+
+Session::Progress Session::Deliver(Done* why) {
+  const Outcome outcome = outcome_;
+  outcome_ = Outcome::kNone;
+  if (IsCancelled()) return End(Done::kCancelled, why);
+  switch (outcome) {
+    case Outcome::kFailed:
+      return End(Done::kError, why);
+    case Outcome::kToken:
+      return DeliverToken(why);
+    case Outcome::kNone:
+    case Outcome::kPartFed:
+      break;
   }
-  if (!status.ok()) return Fail(status, why);
+  return Progress::kGoesOn;
+}
+
+Session::Progress Session::DeliverToken(Done* why) {
   const TokenId previous = tokens_[n_tokens_ - 1];
-  tokens_[n_tokens_++] = token;
-  if (EndsText(token)) {
+  tokens_[n_tokens_++] = token_;
+  if (EndsText(token_)) {
     const Progress progress = CallIssue(utf8_.Flush());
     return progress == Progress::kDestroyed ? progress : End(Done::kEndOfText, why);
   }
-  const Progress progress = Emit(token, previous);
+  const Progress progress = Emit(token_, previous);
   if (progress == Progress::kDestroyed) return progress;
   if (progress == Progress::kEnded) return End(Done::kCancelled, why);
   if (query_.limit != 0 && generated_ >= query_.limit) return End(Done::kLimit, why);
   if (position_ == transformer_.config().seq_len) return End(Done::kContextFull, why);
   return Progress::kGoesOn;
-}
-
-// Feeds as many of the waiting tokens as fit in a batch; *logits is set once none is left.
-Status Session::FeedChunk(const float** logits) {
-  const size_t count = std::min(n_tokens_ - position_, rows_.size());
-  CLAMMA_RETURN_IF_ERROR(kv_.Reserve(position_ + count));
-  for (size_t i = 0; i < count; ++i) {
-    const bool last = position_ + i + 1 == n_tokens_;
-    rows_[i] = {tokens_[position_ + i], position_ + i, &kv_, nullptr, last};
-  }
-  CLAMMA_RETURN_IF_ERROR(transformer_.forward.Run(rows_.data(), count));
-  position_ += count;
-  *logits = rows_[count - 1].logits;
-  return Status();
 }
 
 Session::Progress Session::Emit(TokenId token, TokenId previous) {
@@ -140,8 +153,7 @@ Session::Progress Session::CallIssue(const char* text) {
   if (text[0] == '\0' || query_.issue == nullptr) return Progress::kGoesOn;
   const int refused = query_.issue(query_.opaque, text);
   if (doomed) return Progress::kDestroyed;
-  return refused != 0 || cancelled_.load(std::memory_order_relaxed) ? Progress::kEnded
-                                                                    : Progress::kGoesOn;
+  return refused != 0 || IsCancelled() ? Progress::kEnded : Progress::kGoesOn;
 }
 
 uint64_t Session::BytesAtFullContext() const {

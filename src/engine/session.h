@@ -47,11 +47,28 @@ class Session {
   // Takes on a query of an idle session: what it refuses changes nothing.
   Status Begin(const Query& query);
 
+  // --- A pass over the model, with the turn: see RunPass() in pass.h ---
+
+  // Whether the next step needs a pass: nothing is left to hand out from the last one.
+  bool NeedsPass() const { return outcome_ == Outcome::kNone && !IsCancelled(); }
+  // Tokens that wait to be fed; more than one while there is a prompt.
+  size_t waiting() const { return n_tokens_ - position_; }
+  // Makes room for `count` of them and writes their rows; false (and a failure to hand out) where
+  // memory is short.
+  bool AddRows(size_t count, ForwardRow* rows);
+  // After the pass: the tokens are in the context. `logits` of the last one, if none is left
+  // waiting.
+  void Fed(size_t count, const float* logits);
+  // The pass failed.
+  void NotFed(const Status& status);
+
+  // --- Handing out ---
+
   enum class Progress { kGoesOn, kEnded, kDestroyed };
 
-  // One step of the query: part of the prompt, or one token, which goes to the callback. On kEnded
-  // *why tells the reason.
-  Progress Advance(Done* why);
+  // Hands out what the last pass brought: a token's text goes to the callback. On kEnded *why tells
+  // the reason.
+  Progress Deliver(Done* why);
 
   // Any thread.
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
@@ -79,10 +96,18 @@ class Session {
   Session* next_in_queue = nullptr;
 
  private:
+  enum class Outcome {
+    kNone,     // nothing: a pass is due
+    kPartFed,  // a part of the prompt was fed
+    kToken,    // token_ was sampled
+    kFailed,   // the reason was logged
+  };
+
+  bool IsCancelled() const { return cancelled_.load(std::memory_order_relaxed); }
   Progress End(Done why, Done* out);
-  Progress Fail(const Status& status, Done* out);
-  Status FeedChunk(const float** logits);
+  void Fail(const Status& status);
   Status ReserveTokens(size_t size);
+  Progress DeliverToken(Done* why);
   Progress Emit(TokenId token, TokenId previous);
   Progress CallIssue(const char* text);
   void RollBack();
@@ -91,13 +116,14 @@ class Session {
   Transformer& transformer_;
   Memory memory_;
   KvCache kv_;
-  Array<ForwardRow> rows_;
   Array<TokenId> tokens_;  // the conversation: [0, position_) are in the KV cache, the rest waits
   size_t n_tokens_ = 0;
   size_t position_ = 0;
 
   Query query_;
   RandomGenerator random_;
+  Outcome outcome_ = Outcome::kNone;
+  TokenId token_ = 0;
   Utf8Assembler utf8_;
   uint64_t generated_ = 0;
   size_t prompt_tokens_ = 0;

@@ -54,6 +54,7 @@ Status Transformer::Open(const TransformerOptions& options) {
   kernels = &SelectKernels();
   CLAMMA_RETURN_IF_ERROR(pool.Start(memory, threads_wanted));
   CLAMMA_RETURN_IF_ERROR(forward.Init(memory, weights, *kernels, pool));
+  CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, forward.max_rows()));
   return sampler.Init(memory, *kernels, config().vocab_size);
 }
 
@@ -157,11 +158,9 @@ Status Transformer::Score(const TokenId* tokens, size_t n, float* logprobs) {
   KvCache kv;
   kv.Init(memory, c, kv_type);
   CLAMMA_RETURN_IF_ERROR(kv.Reserve(n));
-  Array<ForwardRow> rows;
-  CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, forward.max_logits()));
   for (size_t done = 0; done + 1 < n;) {
     const size_t left = n - 1 - done;
-    const size_t count = left < rows.size() ? left : rows.size();
+    const size_t count = std::min(left, forward.max_logits());
     for (size_t i = 0; i < count; ++i) rows[i] = {tokens[done + i], done + i, &kv, nullptr, true};
     CLAMMA_RETURN_IF_ERROR(forward.Run(rows.data(), count));
     for (size_t i = 0; i < count; ++i) {

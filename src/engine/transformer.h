@@ -22,6 +22,8 @@ namespace clamma {
 
 class Session;
 
+inline constexpr size_t kMaxSessions = LIBCLAMMA_MAX_SESSIONS_PER_MODEL;  // on a transformer
+
 enum class ModelAccess : uint8_t { kMmap, kMallocCache, kAbsoluteAddress };
 
 struct TransformerOptions {
@@ -70,6 +72,7 @@ class Transformer {
   const Kernels* kernels = nullptr;
   Forward forward;
   Sampler sampler;
+  Array<ForwardRow> rows;  // of a pass
   char name[kMaxName] = {};
   ModelAccess access = ModelAccess::kMmap;
   ModelType type = ModelType::kGen;

@@ -5,9 +5,8 @@
 namespace clamma {
 
 const Kernels kAvx2Kernels = {
-    "avx2",            portable::MatmulF32, portable::MatmulQ80, portable::Quantize,
-    portable::RmsNorm, portable::Rope,      portable::Attention, portable::SwiGlu,
-    portable::Add,     portable::Softmax,
+    "avx2",         portable::MatmulF32, portable::MatmulQ80, portable::Quantize, portable::RmsNorm,
+    portable::Rope, portable::Attention, portable::SwiGlu,    portable::Add,      portable::Softmax,
 };
 
 }  // namespace clamma

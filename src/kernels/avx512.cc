@@ -16,8 +16,8 @@ inline __mmask16 FirstLanes(size_t n) {
 
 // --- Float matrices ---
 
-// Joins 16 vectors of partial sums, each by the tree of Reduce16(): lane r of the result is the sum of
-// v[r].
+// Joins 16 vectors of partial sums, each by the tree of Reduce16(): lane r of the result is the sum
+// of v[r].
 inline __m512 ReduceRows(const __m512* v) {
   __m512 eight[8];  // lanes 0-7: v[2i], 8-15: v[2i + 1], each with s[j] + s[j + 8]
   for (size_t i = 0; i < 8; ++i) {
@@ -37,12 +37,12 @@ inline __m512 ReduceRows(const __m512* v) {
   const __m512 one = _mm512_add_ps(_mm512_shuffle_ps(two[0], two[1], 0x88),
                                    _mm512_shuffle_ps(two[0], two[1], 0xdd));
   // Lane l of `one` holds, in 128-bit lane c = l / 4 and place p = l % 4, row 4 * p + c.
-  const __m512i order =
-      _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   return _mm512_permutexvar_ps(order, one);
 }
 
-// sums[r][t] += w rows times x rows, over all columns. kRows * kTokens accumulators stay in registers.
+// sums[r][t] += w rows times x rows, over all columns. kRows * kTokens accumulators stay in
+// registers.
 template <size_t kRows, size_t kTokens>
 inline void DotTile(__m512 (*sums)[kTokens], const uint8_t* w, const float* x, size_t cols) {
   for (size_t r = 0; r < kRows; ++r) {
@@ -120,10 +120,11 @@ void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, c
 
 // --- int8 matrices ---
 //
-// 16 rows times one group of columns make a tile of 16 registers (for groups of 64 columns; fewer for
-// smaller ones): register s holds columns 4s .. 4s + 3 of every row, a row a lane, with the sign bit
-// flipped, so that vpdpbusd multiplies it as unsigned numbers by a token's four signed ones, which
-// stand in every lane. All tokens meet the tile while it is in registers; nothing is packed in memory.
+// 16 rows times one group of columns make a tile of 16 registers (for groups of 64 columns; fewer
+// for smaller ones): register s holds columns 4s .. 4s + 3 of every row, a row a lane, with the
+// sign bit flipped, so that vpdpbusd multiplies it as unsigned numbers by a token's four signed
+// ones, which stand in every lane. All tokens meet the tile while it is in registers; nothing is
+// packed in memory.
 
 constexpr size_t kMostTokens = 64;  // of one pass: their sums stay in the first-level cache
 
@@ -145,8 +146,8 @@ inline void Transpose16(__m512i* v) {
   }
 #pragma GCC unroll 4
   for (size_t j = 0; j < 4; ++j) {
-    const __m512i lo01 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88);   // lanes 0, 2 of rows 0-7
-    const __m512i hi01 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd);   // lanes 1, 3
+    const __m512i lo01 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88);  // lanes 0, 2 of rows 0-7
+    const __m512i hi01 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd);  // lanes 1, 3
     const __m512i lo23 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0x88);
     const __m512i hi23 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0xdd);
     v[j] = _mm512_shuffle_i32x4(lo01, lo23, 0x88);
@@ -195,8 +196,8 @@ inline void MultiplyTile(__m512* acc, const __m512i* tile, __m512 weight_scales,
       }
     }
     const __m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(even, odd));
-    acc[t] = _mm512_add_ps(acc[t], _mm512_mul_ps(_mm512_mul_ps(sum, weight_scales),
-                                                 _mm512_set1_ps(scales[t])));
+    acc[t] = _mm512_add_ps(
+        acc[t], _mm512_mul_ps(_mm512_mul_ps(sum, weight_scales), _mm512_set1_ps(scales[t])));
   }
 }
 
@@ -207,9 +208,9 @@ void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, cons
   constexpr size_t kAhead = 512;  // bytes of each row to have on the way
   const size_t cols = w.cols;
   const size_t groups = cols / kGroup;
-  const __m512i scale_index = _mm512_mullo_epi32(
-      _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-      _mm512_set1_epi32(static_cast<int>(groups)));
+  const __m512i scale_index =
+      _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                         _mm512_set1_epi32(static_cast<int>(groups)));
   for (size_t row = row_begin; row < row_end; row += kRowBlock) {
     const size_t n_rows = row_end - row < kRowBlock ? row_end - row : kRowBlock;
     const __mmask16 present = FirstLanes(n_rows);
@@ -319,18 +320,18 @@ inline __m256 Exp8(__m256 x) {
   const __m512d square = _mm512_mul_pd(r, r);
   const __m512d high = _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(0x1.c6af84b9562e4p-20), r),
                                      _mm512_set1_pd(0x1.ebfce51010eadp-13));
-  const __m512d line = _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(0x1.62e42ff0c52dfp-6), r),
-                                     _mm512_set1_pd(1.0));
+  const __m512d line =
+      _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(0x1.62e42ff0c52dfp-6), r), _mm512_set1_pd(1.0));
   const __m512d factor = _mm512_add_pd(_mm512_mul_pd(high, square), line);
   const __m512i n = _mm512_castpd_si512(shifted);
   const __m512d* table = reinterpret_cast<const __m512d*>(kExp2Table);
-  const __m512d first = _mm512_permutex2var_pd(_mm512_loadu_pd(table), n, _mm512_loadu_pd(table + 1));
+  const __m512d first =
+      _mm512_permutex2var_pd(_mm512_loadu_pd(table), n, _mm512_loadu_pd(table + 1));
   const __m512d second =
       _mm512_permutex2var_pd(_mm512_loadu_pd(table + 2), n, _mm512_loadu_pd(table + 3));
   const __mmask8 in_second = _mm512_test_epi64_mask(n, _mm512_set1_epi64(16));
   const __m512i entry = _mm512_castpd_si512(_mm512_mask_blend_pd(in_second, first, second));
-  const __m512i power =
-      _mm512_add_epi64(entry, _mm512_slli_epi64(_mm512_srli_epi64(n, 5), 52));
+  const __m512i power = _mm512_add_epi64(entry, _mm512_slli_epi64(_mm512_srli_epi64(n, 5), 52));
   return _mm512_cvtpd_ps(_mm512_mul_pd(factor, _mm512_castsi512_pd(power)));
 }
 
@@ -346,8 +347,7 @@ void SwiGlu(float* gate, const float* up, size_t n) {
   for (size_t i = 0; i < n; i += kLanes) {
     const __mmask16 mask = FirstLanes(n - i);
     const __m512 g = _mm512_maskz_loadu_ps(mask, gate + i);
-    const __m512 sigmoid =
-        _mm512_div_ps(one, _mm512_add_ps(one, Exp16(_mm512_xor_ps(g, sign))));
+    const __m512 sigmoid = _mm512_div_ps(one, _mm512_add_ps(one, Exp16(_mm512_xor_ps(g, sign))));
     const __m512 value =
         _mm512_mul_ps(_mm512_mul_ps(g, sigmoid), _mm512_maskz_loadu_ps(mask, up + i));
     _mm512_mask_storeu_ps(gate + i, mask, value);
@@ -508,7 +508,8 @@ inline void MixRun(float* out, const float* scores, size_t stride, const Attenti
   }
 }
 
-// Calls body(first head, number of heads) for the runs of heads in [begin, end) that share a kv head.
+// Calls body(first head, number of heads) for the runs of heads in [begin, end) that share a kv
+// head.
 template <typename Body>
 inline void ForEachRun(size_t begin, size_t end, size_t heads_per_kv_head, const Body& body) {
   for (size_t head = begin; head < end;) {
@@ -527,13 +528,12 @@ void AttentionOf(float* out, float* scores, size_t stride, const AttentionInput&
     const size_t stop = head + kHeadTile < end ? head + kHeadTile : end;
     ForEachRun(head, stop, heads_per_kv_head, [&](size_t h, size_t n) {
       WithCount(n, [&]<size_t kHeads>() {
-        ScoreHeads<kHalf, kHeads>(scores + (h - head) * stride, stride, in.q + h * in.head_size,
-                                  in, in.key_offset + h / heads_per_kv_head * in.head_bytes);
+        ScoreHeads<kHalf, kHeads>(scores + (h - head) * stride, stride, in.q + h * in.head_size, in,
+                                  in.key_offset + h / heads_per_kv_head * in.head_bytes);
       });
     });
-    WithCount(stop - head, [&]<size_t kRows>() {
-      SoftmaxRows<kRows>(scores, stride, in.n_positions);
-    });
+    WithCount(stop - head,
+              [&]<size_t kRows>() { SoftmaxRows<kRows>(scores, stride, in.n_positions); });
     ForEachRun(head, stop, heads_per_kv_head, [&](size_t h, size_t n) {
       MixRun<kHalf>(out + h * in.head_size, scores + (h - head) * stride, stride, in,
                     in.value_offset + h / heads_per_kv_head * in.head_bytes, n);
@@ -555,9 +555,8 @@ void Attention(float* out, float* scores, size_t stride, const AttentionInput& i
 }  // namespace
 
 const Kernels kAvx512Kernels = {
-    "avx512",          MatmulF32,      MatmulQ80, Quantize,
-    portable::RmsNorm, portable::Rope, Attention, SwiGlu,
-    portable::Add,     Softmax,
+    "avx512",       MatmulF32, MatmulQ80, Quantize,      portable::RmsNorm,
+    portable::Rope, Attention, SwiGlu,    portable::Add, Softmax,
 };
 
 }  // namespace clamma

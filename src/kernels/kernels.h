@@ -33,8 +33,8 @@ struct Matrix {
 // Row ranges of a matrix are best cut at multiples of this.
 inline constexpr size_t kRowBlock = 16;
 
-// Activations quantised to int8, x[t][g * group + k] ~ q[g][t][k] * scales[g][t]: group by group, so
-// that all that meets a group of weights lies together.
+// Activations quantised to int8, x[t][g * group + k] ~ q[g][t][k] * scales[g][t]: group by group,
+// so that all that meets a group of weights lies together.
 struct QuantizedRows {
   int8_t* q = nullptr;         // (cols / group, n_tokens, group), values in [-127, 127]
   float* scales = nullptr;     // (cols / group, n_tokens)
@@ -47,16 +47,16 @@ struct QuantizedRows {
 inline constexpr size_t kKvBlock = 32;  // positions in a block of the KV cache
 inline constexpr size_t kHeadTile = 8;  // query heads whose scores are held at a time
 
-// One position's query heads against the keys and values of its session. Keys lie with the positions
-// of a block side by side, (head_size, kKvBlock), so that a vector unit computes the scores of as many
-// positions at a time, each in order of the head's elements; values lie position by position,
-// (kKvBlock, head_size).
+// One position's query heads against the keys and values of its session. Keys lie with the
+// positions of a block side by side, (head_size, kKvBlock), so that a vector unit computes the
+// scores of as many positions at a time, each in order of the head's elements; values lie position
+// by position, (kKvBlock, head_size).
 struct AttentionInput {
   const float* q = nullptr;                // (n_kv_heads * heads_per_kv_head, head_size)
   const uint8_t* const* blocks = nullptr;  // (ceil(n_positions / kKvBlock)) blocks of the KV cache
-  size_t key_offset = 0;    // bytes from a block's start to the keys of kv head 0
-  size_t value_offset = 0;  // the same for its values
-  size_t head_bytes = 0;    // from a kv head's keys to the next one's; the same for values
+  size_t key_offset = 0;                   // bytes from a block's start to the keys of kv head 0
+  size_t value_offset = 0;                 // the same for its values
+  size_t head_bytes = 0;  // from a kv head's keys to the next one's; the same for values
   size_t heads_per_kv_head = 0;
   size_t n_positions = 0;  // positions 0 .. n_positions - 1 are attended to
   size_t head_size = 0;
@@ -66,29 +66,29 @@ struct AttentionInput {
 struct Kernels {
   const char* name;
 
-  // out[t * out_stride + r] = sum over k of w[r][k] * x[t * cols + k], for r in [row_begin, row_end)
-  // and t < n_tokens.
+  // out[t * out_stride + r] = sum over k of w[r][k] * x[t * cols + k], for r in [row_begin,
+  // row_end) and t < n_tokens.
   void (*matmul_f32)(float* out, size_t out_stride, const float* x, size_t n_tokens,
                      const Matrix& w, size_t row_begin, size_t row_end);
   void (*matmul_q80)(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                      size_t row_begin, size_t row_end);
 
-  // Quantises rows [t_begin, t_end) of x (n_tokens, cols): q = x / scale rounded to nearest, ties away
-  // from 0, scale = max |x| / 127, for each group.
+  // Quantises rows [t_begin, t_end) of x (n_tokens, cols): q = x / scale rounded to nearest, ties
+  // away from 0, scale = max |x| / 127, for each group.
   void (*quantize)(const QuantizedRows& out, const float* x, size_t t_begin, size_t t_end);
 
   // out[i] = weight[i] * (x[i] / sqrt(mean(x^2) + epsilon)); out may be x. (n)
   // (Zhang, Sennrich: Root Mean Square Layer Normalization, 2019)
   void (*rmsnorm)(float* out, const float* x, const float* weight, size_t n, float epsilon);
 
-  // Turns each pair (x[2i], x[2i+1]) of every head by its angle. x (n_heads, head_size), cosines and
-  // sines (head_size / 2). (Su et al.: RoFormer, 2021)
+  // Turns each pair (x[2i], x[2i+1]) of every head by its angle. x (n_heads, head_size), cosines
+  // and sines (head_size / 2). (Su et al.: RoFormer, 2021)
   void (*rope)(float* x, const float* cosines, const float* sines, size_t n_heads,
                size_t head_size);
 
-  // out (as q) = sum over positions of softmax(q . key / sqrt(head_size)) * value, for the query heads
-  // of kv heads [kv_begin, kv_end). `scores` is scratch: (kHeadTile, stride), with a stride of
-  // n_positions rounded up to whole blocks, or more.
+  // out (as q) = sum over positions of softmax(q . key / sqrt(head_size)) * value, for the query
+  // heads of kv heads [kv_begin, kv_end). `scores` is scratch: (kHeadTile, stride), with a stride
+  // of n_positions rounded up to whole blocks, or more.
   void (*attention)(float* out, float* scores, size_t stride, const AttentionInput& input,
                     size_t kv_begin, size_t kv_end);
 

@@ -24,8 +24,8 @@ inline float DotWeights(const uint8_t* w, const float* x, size_t n) {
   return Reduce16(sums);
 }
 
-inline void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
-               size_t row_begin, size_t row_end) {
+inline void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens,
+                      const Matrix& w, size_t row_begin, size_t row_end) {
   const size_t cols = w.cols;
   for (size_t row = row_begin; row < row_end; ++row) {
     const uint8_t* weights = w.data + row * cols * 4;
@@ -42,11 +42,12 @@ inline int32_t DotInt8(const uint8_t* w, const int8_t* q, size_t n) {
 }
 
 inline void MatmulQ80(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-               size_t row_begin, size_t row_end) {
+                      size_t row_begin, size_t row_end) {
   const size_t cols = w.cols;
   const size_t groups = cols / x.group;
   for (size_t row = row_begin; row < row_end; ++row) {
-    const uint64_t first = uint64_t{row} * cols;  // element of the tensor, whose groups may straddle
+    const uint64_t first =
+        uint64_t{row} * cols;  // element of the tensor, whose groups may straddle
     const uint8_t* weights = w.data + first;
     for (size_t t = 0; t < x.n_tokens; ++t) {
       const uint8_t* weight_scale = w.scales + 4 * (first / w.group_size);
@@ -67,7 +68,8 @@ inline void MatmulQ80(float* out, size_t out_stride, const QuantizedRows& x, con
   }
 }
 
-inline void QuantizeGroup(int8_t* q, float* scale_out, int32_t* offset, const float* in, size_t group) {
+inline void QuantizeGroup(int8_t* q, float* scale_out, int32_t* offset, const float* in,
+                          size_t group) {
   float largest = 0;
   for (size_t k = 0; k < group; ++k) {
     const float magnitude = in[k] < 0 ? -in[k] : in[k];
@@ -108,7 +110,8 @@ inline void RmsNorm(float* out, const float* x, const float* weight, size_t n, f
   for (size_t i = 0; i < n; ++i) out[i] = weight[i] * (scale * x[i]);
 }
 
-inline void Rope(float* x, const float* cosines, const float* sines, size_t n_heads, size_t head_size) {
+inline void Rope(float* x, const float* cosines, const float* sines, size_t n_heads,
+                 size_t head_size) {
   for (size_t head = 0; head < n_heads; ++head, x += head_size) {
     for (size_t i = 0; i < head_size / 2; ++i) {
       const float a = x[2 * i];
@@ -146,7 +149,8 @@ inline void ScoreBlock(float* scores, const float* q, const uint8_t* keys, size_
 
 // Adds the block's first n values, weighted.
 template <bool kHalf>
-inline void MixBlock(float* out, const float* weights, const uint8_t* values, size_t n, size_t head_size) {
+inline void MixBlock(float* out, const float* weights, const uint8_t* values, size_t n,
+                     size_t head_size) {
   for (size_t i = 0; i < n; ++i) {
     for (size_t d = 0; d < head_size; ++d) {
       out[d] += weights[i] * LoadKv<kHalf>(values, i * head_size + d);
@@ -156,7 +160,7 @@ inline void MixBlock(float* out, const float* weights, const uint8_t* values, si
 
 template <bool kHalf>
 inline void AttentionOf(float* out, float* scores, const AttentionInput& in, size_t kv_begin,
-                 size_t kv_end) {
+                        size_t kv_end) {
   const size_t n_heads = in.heads_per_kv_head;
   for (size_t head = kv_begin * n_heads; head < kv_end * n_heads; ++head) {
     const size_t skip = head / n_heads * in.head_bytes;
@@ -177,7 +181,7 @@ inline void AttentionOf(float* out, float* scores, const AttentionInput& in, siz
 }
 
 inline void Attention(float* out, float* scores, size_t /*stride*/, const AttentionInput& in,
-               size_t kv_begin, size_t kv_end) {
+                      size_t kv_begin, size_t kv_end) {
   if (in.half) {
     AttentionOf<true>(out, scores, in, kv_begin, kv_end);
   } else {

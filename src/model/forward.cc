@@ -194,28 +194,32 @@ void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const size_t dim = config_.dim;
   const size_t n_kv_heads = config_.n_kv_heads;
   const size_t work = 2 * (dim / n_kv_heads) * (rows[n_rows - 1].position + 1);
-  pool_->ParallelFor(
-      n_rows * n_kv_heads, GrainFor(work), [&](size_t begin, size_t end, unsigned worker) {
-        float* scores = scores_.data() + worker * kHeadTile * scores_stride_;
-        for (size_t i = begin; i < end;) {
-          const size_t r = i / n_kv_heads;
-          const size_t row_end = std::min(end, (r + 1) * n_kv_heads);
-          AttentionInput input;
-          rows[r].kv->Attend(layer, rows[r].position + 1, &input);
-          input.q = q_.data() + r * dim;
-          input.heads_per_kv_head = config_.n_heads / n_kv_heads;
-          kernels_->attention(attended_.data() + r * dim, scores, scores_stride_, input,
-                              i - r * n_kv_heads, row_end - r * n_kv_heads);
-          i = row_end;
-        }
-      });
+  pool_->ParallelFor(n_rows * n_kv_heads, GrainFor(work),
+                     [&](size_t begin, size_t end, unsigned worker) {
+                       float* scores = scores_.data() + worker * kHeadTile * scores_stride_;
+                       for (size_t i = begin; i < end;) {
+                         const size_t r = i / n_kv_heads;
+                         const size_t row_end = std::min(end, (r + 1) * n_kv_heads);
+                         AttentionInput input;
+                         rows[r].kv->Attend(layer, rows[r].position + 1, &input);
+                         input.q = q_.data() + r * dim;
+                         input.heads_per_kv_head = config_.n_heads / n_kv_heads;
+                         kernels_->attention(attended_.data() + r * dim, scores, scores_stride_,
+                                             input, i - r * n_kv_heads, row_end - r * n_kv_heads);
+                         i = row_end;
+                       }
+                     });
 }
 
 // Activations for an int8 model's matrices; nullptr for a float model's, which take x as it is.
 const QuantizedRows* Forward::Quantize(const float* x, size_t n_rows, size_t cols) {
   if (config_.weight_type != WeightType::kQ80) return nullptr;
-  rows_q80_ = {quantized_.data(), scales_.data(), offsets_.data(),
-               n_rows,            cols,           ActivationGroup(config_, cols)};
+  rows_q80_ = {quantized_.data(),
+               scales_.data(),
+               offsets_.data(),
+               n_rows,
+               cols,
+               ActivationGroup(config_, cols)};
   pool_->ParallelFor(n_rows, GrainFor(8 * cols),
                      [&](size_t begin, size_t end, unsigned /*worker*/) {
                        kernels_->quantize(rows_q80_, x, begin, end);
@@ -223,8 +227,8 @@ const QuantizedRows* Forward::Quantize(const float* x, size_t n_rows, size_t col
   return &rows_q80_;
 }
 
-// Applies matrices of one width to x (n_rows, cols). Without a cache they are one job; with one each is
-// pinned for itself, so that the cache need not hold more than the largest.
+// Applies matrices of one width to x (n_rows, cols). Without a cache they are one job; with one
+// each is pinned for itself, so that the cache need not hold more than the largest.
 template <size_t kCount>
 Status Forward::Apply(const Linear (&linears)[kCount], const float* x, size_t n_rows) {
   const QuantizedRows* quantized = Quantize(x, n_rows, linears[0].extent.cols);

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#include "engine/pass.h"
+
+#include <algorithm>
+
+namespace clamma {
+namespace {
+
+// Positions of prompts that still make good use of a pass.
+constexpr size_t kLeastPromptRows = 32;
+
+// Most rows for prompts in a pass in which n_generating sessions wait for their next token.
+size_t PromptBudget(size_t max_rows, size_t n_generating) {
+  if (n_generating == 0) return max_rows;
+  const size_t share = std::max(kLeastPromptRows, max_rows / (1 + n_generating));
+  return std::min(share, max_rows - std::min(max_rows, n_generating));
+}
+
+}  // namespace
+
+void RunPass(Transformer& transformer, Session* const* sessions, size_t n_sessions) {
+  Forward& forward = transformer.forward;
+  const size_t max_rows = forward.max_rows();
+  size_t n_generating = 0;
+  for (size_t i = 0; i < n_sessions; ++i) n_generating += sessions[i]->waiting() == 1 ? 1 : 0;
+  size_t prompt_rows = PromptBudget(max_rows, n_generating);
+
+  size_t n_rows = 0;
+  size_t n_logits = 0;
+  size_t counts[kMaxSessions] = {};  // rows of each session; 0: it waits for the next pass
+  for (size_t i = 0; i < n_sessions; ++i) {
+    const size_t waiting = sessions[i]->waiting();
+    size_t count = std::min(waiting, max_rows - n_rows);
+    if (waiting > 1)
+      count = std::min(count, i == 0 ? std::max<size_t>(prompt_rows, 1) : prompt_rows);
+    const bool wants_logits = count == waiting;
+    if (count == 0 || (wants_logits && n_logits == forward.max_logits())) continue;
+    if (!sessions[i]->AddRows(count, transformer.rows.data() + n_rows)) continue;
+    counts[i] = count;
+    n_rows += count;
+    n_logits += wants_logits ? 1 : 0;
+    if (waiting > 1) prompt_rows -= std::min(prompt_rows, count);
+  }
+  if (n_rows == 0) return;
+
+  const Status status = forward.Run(transformer.rows.data(), n_rows);
+  const ForwardRow* rows = transformer.rows.data();
+  for (size_t i = 0; i < n_sessions; ++i) {
+    if (counts[i] == 0) continue;
+    rows += counts[i];
+    if (status.ok()) {
+      sessions[i]->Fed(counts[i], rows[-1].logits);
+    } else {
+      sessions[i]->NotFed(status);
+    }
+  }
+}
+
+}  // namespace clamma
