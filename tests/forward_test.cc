@@ -29,7 +29,8 @@ enum class Access { kMapped, kCached, kSmallestCache };
 
 // All that a forward pass needs, for one checkpoint in a file.
 struct Engine {
-  void Open(const std::string& path, Access access = Access::kMapped, unsigned threads = 1) {
+  void Open(const std::string& path, Access access = Access::kMapped, unsigned threads = 1,
+            const Kernels& kernels = SelectKernels()) {
     ASSERT_TRUE(file.Open(path.c_str(), "").ok());
     ByteSource source;
     source.file = &file;
@@ -44,7 +45,7 @@ struct Engine {
     const Status status = weights.Open(memory, source, options);
     ASSERT_TRUE(status.ok()) << status.message();
     ASSERT_TRUE(pool.Start(memory, threads).ok());
-    ASSERT_TRUE(forward.Init(memory, weights, SelectKernels(), pool).ok());
+    ASSERT_TRUE(forward.Init(memory, weights, kernels, pool).ok());
   }
 
   static size_t LargestMatrix(const ByteSource& source) {
@@ -301,20 +302,21 @@ TEST_P(ForwardOf, LogitsDoNotDependOnTheAccess) {
 }
 
 TEST_P(ForwardOf, LogitsDoNotDependOnTheTableOfKernels) {
-  Engine engine;
-  ASSERT_NO_FATAL_FAILURE(engine.Open(path_));
-  Forward scalar;
-  ASSERT_TRUE(scalar.Init(engine.memory, engine.weights, kScalarKernels, engine.pool).ok());
-  KvCache kv;
-  kv.Init(engine.memory, engine.weights.config(), KvType::kF32);
-  ASSERT_TRUE(kv.Reserve(tokens_.size()).ok());
-  Logits logits;
-  for (size_t position = 0; position < tokens_.size(); ++position) {
-    ForwardRow row = {tokens_[position], position, &kv, nullptr, true};
-    ASSERT_TRUE(scalar.Run(&row, 1).ok());
-    logits.emplace_back(row.logits, row.logits + engine.weights.config().vocab_size);
+  const Kernels* tables[kMostTables];
+  UsableKernels(tables);
+  for (const Kernels* table : tables) {
+    if (table == nullptr) continue;
+    for (const KvType type : {KvType::kF32, KvType::kF16}) {
+      const Logits expected =
+          type == KvType::kF32 ? expected_ : LogitsOf(engine_, tokens_, 1, type);
+      for (const size_t chunk : {1u, 7u}) {
+        SCOPED_TRACE(testing::Message() << table->name << ", chunks of " << chunk);
+        Engine engine;
+        ASSERT_NO_FATAL_FAILURE(engine.Open(path_, Access::kMapped, 1, *table));
+        ExpectSameBits(LogitsOf(engine, tokens_, chunk, type), expected);
+      }
+    }
   }
-  ExpectSameBits(logits, expected_);
 }
 
 TEST_P(ForwardOf, HalfPrecisionKeysAndValuesComeNear) {

@@ -61,14 +61,14 @@ class KvCacheOf : public testing::TestWithParam<KvType> {
   // By the layout that AttentionInput documents.
   void ExpectAll(size_t end) {
     for (uint32_t layer = 0; layer < config_.n_layers; ++layer) {
+      AttentionInput input;
+      cache_.Attend(layer, end, &input);
+      EXPECT_EQ(input.n_positions, end);
+      EXPECT_EQ(input.head_size, kHeadSize);
+      EXPECT_EQ(input.half, GetParam() == KvType::kF16);
       for (uint32_t head = 0; head < config_.n_kv_heads; ++head) {
-        AttentionInput input;
-        cache_.Attend(layer, head, end, &input);
-        EXPECT_EQ(input.n_positions, end);
-        EXPECT_EQ(input.head_size, kHeadSize);
-        EXPECT_EQ(input.half, GetParam() == KvType::kF16);
         for (size_t position = 0; position < end; ++position) {
-          const uint8_t* block = input.blocks[position / kKvBlock];
+          const uint8_t* block = input.blocks[position / kKvBlock] + head * input.head_bytes;
           const size_t slot = position % kKvBlock;
           for (size_t d = 0; d < kHeadSize; ++d) {
             const size_t element = head * kHeadSize + d;
@@ -238,7 +238,7 @@ TEST(KvCache, RoundsToHalves) {
   std::vector<float> value(12, 1e6f);
   cache.Store(0, 0, key.data(), value.data());
   AttentionInput input;
-  cache.Attend(0, 0, 1, &input);
+  cache.Attend(0, 1, &input);
   EXPECT_EQ(LoadHalf(input.blocks[0] + input.key_offset), 0.333251953125f);
   EXPECT_EQ(FloatToHalf(LoadHalf(input.blocks[0] + input.value_offset)), 0x7c00);
 }

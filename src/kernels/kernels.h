@@ -112,8 +112,9 @@ const Kernels& SelectKernels();
 extern const Kernels kScalarKernels;
 #if defined(__x86_64__)
 extern const Kernels kAvx2Kernels;
+extern const Kernels kAvxVnniKernels;
 extern const Kernels kAvx512Kernels;
-#elif defined(__aarch64__)
+#elif defined(__AARCH64EL__)
 extern const Kernels kNeonKernels;
 extern const Kernels kNeonDotKernels;
 #endif

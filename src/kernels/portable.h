@@ -14,6 +14,8 @@ namespace portable {
 
 constexpr size_t kLanes = 16;
 
+constexpr size_t Least(size_t a, size_t b) { return a < b ? a : b; }
+
 inline float DotWeights(const uint8_t* w, const float* x, size_t n) {
   float sums[kLanes] = {};
   size_t k = 0;
@@ -172,10 +174,9 @@ inline void AttentionOf(float* out, float* scores, const AttentionInput& in, siz
     float* mixed = out + head * in.head_size;
     for (size_t d = 0; d < in.head_size; ++d) mixed[d] = 0;
     for (size_t first = 0; first < in.n_positions; first += kKvBlock) {
-      const size_t left = in.n_positions - first;
+      const size_t n = Least(in.n_positions - first, kKvBlock);
       const uint8_t* values = in.blocks[first / kKvBlock] + in.value_offset + skip;
-      MixBlock<kHalf>(mixed, scores + first, values, left < kKvBlock ? left : kKvBlock,
-                      in.head_size);
+      MixBlock<kHalf>(mixed, scores + first, values, n, in.head_size);
     }
   }
 }

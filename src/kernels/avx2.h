@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+// The vector unit of x86-64 with AVX2, FMA and F16C, with or without AVX-VNNI: each table's file
+// includes this and is compiled with its own instruction set. See avx512.cc for what the members
+// mean.
+#ifndef CLAMMA_KERNELS_AVX2_H_
+#define CLAMMA_KERNELS_AVX2_H_
+
+#include <immintrin.h>
+
+#include "kernels/vector_activations.h"
+#include "kernels/vector_matmul.h"
+
+namespace clamma {
+namespace {
+
+// All bits of the first n of 8 lanes.
+inline __m256i FirstLanes(size_t n) {
+  const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lanes);
+}
+
+// Joins 8 pairs of vectors of partial sums, each by the tree of Reduce16(): lane r of the result is
+// the sum of v[r].
+inline __m256 JoinRows(const __m256 (*v)[2]) {
+  __m256 four[4];  // rows i and i + 4, one a 128-bit lane
+  for (size_t i = 0; i < 4; ++i) {
+    const __m256 low = _mm256_add_ps(v[i][0], v[i][1]);
+    const __m256 high = _mm256_add_ps(v[i + 4][0], v[i + 4][1]);
+    four[i] = _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20),
+                            _mm256_permute2f128_ps(low, high, 0x31));
+  }
+  __m256 two[2];  // in each 128-bit lane two rows' pairs
+  for (size_t i = 0; i < 2; ++i) {
+    two[i] = _mm256_add_ps(_mm256_shuffle_ps(four[2 * i], four[2 * i + 1], 0x44),
+                           _mm256_shuffle_ps(four[2 * i], four[2 * i + 1], 0xee));
+  }
+  return _mm256_add_ps(_mm256_shuffle_ps(two[0], two[1], 0x88),
+                       _mm256_shuffle_ps(two[0], two[1], 0xdd));
+}
+
+// Transposes 8 x 8 elements of 32 bits.
+inline void Transpose8(__m256i* v) {
+  __m256i a[8];
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 4; ++i) {
+    a[2 * i] = _mm256_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
+    a[2 * i + 1] = _mm256_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
+  }
+  __m256i b[8];  // b[4i + j]: in each 128-bit lane c, column 4c + j of rows 4i .. 4i + 3
+#pragma GCC unroll 2
+  for (size_t i = 0; i < 2; ++i) {
+    b[4 * i] = _mm256_unpacklo_epi64(a[4 * i], a[4 * i + 2]);
+    b[4 * i + 1] = _mm256_unpackhi_epi64(a[4 * i], a[4 * i + 2]);
+    b[4 * i + 2] = _mm256_unpacklo_epi64(a[4 * i + 1], a[4 * i + 3]);
+    b[4 * i + 3] = _mm256_unpackhi_epi64(a[4 * i + 1], a[4 * i + 3]);
+  }
+#pragma GCC unroll 4
+  for (size_t j = 0; j < 4; ++j) {
+    v[j] = _mm256_permute2x128_si256(b[j], b[4 + j], 0x20);
+    v[4 + j] = _mm256_permute2x128_si256(b[j], b[4 + j], 0x31);
+  }
+}
+
+// Exp() of 4 floats within its range, operation by operation.
+inline __m128 Exp4(__m128 x) {
+  const __m256d wide = _mm256_cvtps_pd(x);
+  const __m256d magic = _mm256_set1_pd(6755399441055744.0);
+  const __m256d scaled = _mm256_mul_pd(wide, _mm256_set1_pd(0x1.71547652b82fep+5));
+  const __m256d shifted = _mm256_add_pd(scaled, magic);
+  const __m256d r = _mm256_sub_pd(scaled, _mm256_sub_pd(shifted, magic));
+  const __m256d square = _mm256_mul_pd(r, r);
+  const __m256d high = _mm256_add_pd(_mm256_mul_pd(_mm256_set1_pd(0x1.c6af84b9562e4p-20), r),
+                                     _mm256_set1_pd(0x1.ebfce51010eadp-13));
+  const __m256d line =
+      _mm256_add_pd(_mm256_mul_pd(_mm256_set1_pd(0x1.62e42ff0c52dfp-6), r), _mm256_set1_pd(1.0));
+  const __m256d factor = _mm256_add_pd(_mm256_mul_pd(high, square), line);
+  const __m256i n = _mm256_castpd_si256(shifted);
+  const __m256d entry =
+      _mm256_i64gather_pd(kExp2Table, _mm256_and_si256(n, _mm256_set1_epi64x(31)), 8);
+  const __m256i power =
+      _mm256_add_epi64(_mm256_castpd_si256(entry), _mm256_slli_epi64(_mm256_srli_epi64(n, 5), 52));
+  return _mm256_cvtpd_ps(_mm256_mul_pd(factor, _mm256_castsi256_pd(power)));
+}
+
+struct Avx2 {
+  using Reg = __m256;
+  using Int = __m256i;
+  static constexpr size_t kLanes = 8;
+
+  // As many as the 16 registers hold.
+  static constexpr size_t kFloatRows = 2;
+  static constexpr size_t kFloatTokens = 3;
+  static constexpr size_t kFloatRowsOfOne = 4;
+  static constexpr size_t kTokensAtOnce = 2;
+  static constexpr size_t kScoreHeads = 4;
+  static constexpr size_t kScoreRegs = 2;
+  static constexpr size_t kMixHeads = 2;
+  static constexpr size_t kMixChunks = 4;
+
+  static Reg Set1(float x) { return _mm256_set1_ps(x); }
+  static Reg Load(const float* p) { return _mm256_loadu_ps(p); }
+  static Reg LoadBytes(const uint8_t* p) {
+    return _mm256_castsi256_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static void Store(float* p, Reg x) { _mm256_storeu_ps(p, x); }
+  static Reg LoadFirst(const float* p, size_t n) { return _mm256_maskload_ps(p, FirstLanes(n)); }
+  static void StoreFirst(float* p, Reg x, size_t n) { _mm256_maskstore_ps(p, FirstLanes(n), x); }
+  template <bool kHalf>
+  static Reg LoadKv(const uint8_t* p, size_t i) {
+    if constexpr (!kHalf) return LoadBytes(p + 4 * i);
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 2 * i)));
+  }
+  template <bool kHalf>
+  static Reg LoadKvFirst(const uint8_t* p, size_t i, size_t n) {
+    if constexpr (!kHalf) return LoadFirst(reinterpret_cast<const float*>(p + 4 * i), n);
+    alignas(16) uint16_t halves[kLanes] = {};
+    for (size_t k = 0; k < n; ++k) __builtin_memcpy(&halves[k], p + 2 * (i + k), 2);
+    return _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(halves)));
+  }
+  static Reg Gather(const uint8_t* base, const int32_t* index) {
+    const Int at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index));
+    return _mm256_i32gather_ps(reinterpret_cast<const float*>(base), at, 4);
+  }
+
+  static Reg Add(Reg a, Reg b) { return _mm256_add_ps(a, b); }
+  static Reg Sub(Reg a, Reg b) { return _mm256_sub_ps(a, b); }
+  static Reg Mul(Reg a, Reg b) { return _mm256_mul_ps(a, b); }
+  static Reg Div(Reg a, Reg b) { return _mm256_div_ps(a, b); }
+  static Reg Fma(Reg a, Reg b, Reg c) { return _mm256_fmadd_ps(a, b, c); }
+  static Reg FmaFirst(const uint8_t* a, const float* b, Reg c, size_t n) {
+    const Int mask = FirstLanes(n);
+    const Reg sum = _mm256_fmadd_ps(_mm256_maskload_ps(reinterpret_cast<const float*>(a), mask),
+                                    _mm256_maskload_ps(b, mask), c);
+    return _mm256_blendv_ps(c, sum, _mm256_castsi256_ps(mask));
+  }
+  static Reg Negate(Reg a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
+  static Reg Abs(Reg a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+  static Reg Max(Reg a, Reg b) { return _mm256_max_ps(a, b); }
+  static Reg Min(Reg a, Reg b) { return _mm256_min_ps(a, b); }
+  static float ReduceMax(Reg a) {
+    __m128 most = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    most = _mm_max_ps(most, _mm_movehl_ps(most, most));
+    return _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
+  }
+  static Reg Exp(Reg x) {
+    const Reg bounded = Min(Max(x, Set1(-104.0f)), Set1(89.0f));
+    const __m128 low = Exp4(_mm256_castps256_ps128(bounded));
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(low),
+                                Exp4(_mm256_extractf128_ps(bounded, 1)), 1);
+  }
+  static Reg Join(const Reg (&v)[kLanes][2]) { return JoinRows(v); }
+
+  static Int SetInt(int32_t x) { return _mm256_set1_epi32(x); }
+  static Int AddInt(Int a, Int b) { return _mm256_add_epi32(a, b); }
+  static int32_t ReduceAddInt(Int a) {
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
+  }
+  static Reg ToFloat(Int a) { return _mm256_cvtepi32_ps(a); }
+  static Int RoundAway(Reg x) {
+    const Int whole = _mm256_cvttps_epi32(x);
+    const Reg rest = _mm256_sub_ps(x, _mm256_cvtepi32_ps(whole));
+    // A comparison that holds is -1.
+    const Reg up = _mm256_cmp_ps(rest, _mm256_set1_ps(0.5f), _CMP_GE_OQ);
+    const Reg down = _mm256_cmp_ps(rest, _mm256_set1_ps(-0.5f), _CMP_LE_OQ);
+    return _mm256_add_epi32(_mm256_sub_epi32(whole, _mm256_castps_si256(up)),
+                            _mm256_castps_si256(down));
+  }
+  static void StoreInt8(int8_t* p, Int x) {
+    const __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+  }
+
+  template <size_t kSteps>
+  struct Tile {
+    void Load(const uint8_t* const* rows, size_t offset) {
+      constexpr size_t kWidth = portable::Least(kSteps, 8);
+      for (size_t s = 0; s < kSteps; s += 8) {
+        Int v[8];
+#pragma GCC unroll 8
+        for (size_t r = 0; r < 8; ++r) {
+          const uint8_t* p = rows[r] + offset + 4 * s;
+          v[r] = kSteps >= 8
+                     ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
+                     : _mm256_maskload_epi32(reinterpret_cast<const int*>(p), FirstLanes(kSteps));
+        }
+        Transpose8(v);
+#pragma GCC unroll 8
+        for (size_t i = 0; i < kWidth; ++i) Keep(s + i, v[i]);
+      }
+    }
+
+#if defined(__AVXVNNI__)
+    // As avx512.cc does it.
+    void Keep(size_t s, Int v) {
+      steps[s] = _mm256_xor_si256(v, _mm256_set1_epi8(static_cast<char>(0x80)));
+    }
+#else
+    void Keep(size_t s, Int v) {
+      steps[s] = v;
+      magnitudes[s] = _mm256_abs_epi8(v);
+    }
+    Int magnitudes[kSteps];
+#endif
+    Int steps[kSteps];
+  };
+
+#if defined(__AVXVNNI__)
+  static Int StartSum(int32_t offset) { return _mm256_set1_epi32(offset); }
+  template <size_t kSteps>
+  static Int DotStep(Int sum, const Tile<kSteps>& tile, size_t s, Int four) {
+    return _mm256_dpbusd_avx_epi32(sum, tile.steps[s], four);
+  }
+#else
+  static Int StartSum(int32_t /*offset*/) { return _mm256_setzero_si256(); }
+  // |w| * (x with w's sign): two products of at most 128 * 127 fit in 16 bits.
+  template <size_t kSteps>
+  static Int DotStep(Int sum, const Tile<kSteps>& tile, size_t s, Int four) {
+    const Int pairs =
+        _mm256_maddubs_epi16(tile.magnitudes[s], _mm256_sign_epi8(four, tile.steps[s]));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+#endif
+
+  template <size_t kSteps, size_t kTokens>
+  static void Dot(Int* sums, const Tile<kSteps>& tile, const int8_t* q, size_t stride) {
+#pragma GCC unroll 16
+    for (size_t s = 0; s < kSteps; ++s) {
+#pragma GCC unroll 2
+      for (size_t t = 0; t < kTokens; ++t) {
+        int32_t four;
+        __builtin_memcpy(&four, q + t * stride + 4 * s, sizeof(four));
+        sums[t] = DotStep(sums[t], tile, s, _mm256_set1_epi32(four));
+      }
+    }
+  }
+};
+
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_AVX2_H_

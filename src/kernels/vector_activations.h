@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+// What is done to activations, and attention, for any vector unit: V as in vector_matmul.h.
+#ifndef CLAMMA_KERNELS_VECTOR_ACTIVATIONS_H_
+#define CLAMMA_KERNELS_VECTOR_ACTIVATIONS_H_
+
+#include "kernels/portable.h"
+
+namespace clamma {
+namespace {
+namespace vector {
+
+using portable::Least;
+
+// --- Quantisation ---
+
+template <typename V>
+inline void QuantizeGroup(int8_t* q, float* scale_out, int32_t* offset, const float* in,
+                          size_t group) {
+  using Reg = typename V::Reg;
+  Reg largest = V::Set1(0);  // what is no number does not count
+  for (size_t k = 0; k < group; k += V::kLanes) {
+    largest = V::Max(V::Abs(V::Load(in + k)), largest);
+  }
+  const float scale = V::ReduceMax(largest) / 127.0f;
+  const Reg scales = V::Set1(scale);
+  typename V::Int sums = V::SetInt(0);
+  for (size_t k = 0; k < group; k += V::kLanes) {
+    Reg value = scale > 0 ? V::Div(V::Load(in + k), scales) : V::Set1(0);
+    value = V::Min(V::Max(value, V::Set1(-127.0f)), V::Set1(127.0f));
+    const typename V::Int rounded = V::RoundAway(value);
+    sums = V::AddInt(sums, rounded);
+    V::StoreInt8(q + k, rounded);
+  }
+  *scale_out = scale;
+  *offset = -128 * V::ReduceAddInt(sums);
+}
+
+template <typename V>
+void Quantize(const QuantizedRows& out, const float* x, size_t t_begin, size_t t_end) {
+  if (out.group % V::kLanes != 0) return portable::Quantize(out, x, t_begin, t_end);
+  for (size_t t = t_begin; t < t_end; ++t) {
+    for (size_t g = 0; g < out.cols / out.group; ++g) {
+      const size_t at = g * out.n_tokens + t;
+      QuantizeGroup<V>(out.q + at * out.group, out.scales + at, out.offsets + at,
+                       x + t * out.cols + g * out.group, out.group);
+    }
+  }
+}
+
+// --- Element by element ---
+
+template <typename V>
+inline typename V::Reg GateOf(typename V::Reg gate, typename V::Reg up) {
+  const typename V::Reg one = V::Set1(1.0f);
+  const typename V::Reg sigmoid = V::Div(one, V::Add(one, V::Exp(V::Negate(gate))));
+  return V::Mul(V::Mul(gate, sigmoid), up);
+}
+
+template <typename V>
+void SwiGlu(float* gate, const float* up, size_t n) {
+  size_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) {
+    V::Store(gate + i, GateOf<V>(V::Load(gate + i), V::Load(up + i)));
+  }
+  if (i == n) return;
+  const typename V::Reg last =
+      GateOf<V>(V::LoadFirst(gate + i, n - i), V::LoadFirst(up + i, n - i));
+  V::StoreFirst(gate + i, last, n - i);
+}
+
+// --- Softmax ---
+
+template <typename V>
+inline float LargestOf(const float* x, size_t n) {
+  typename V::Reg largest = V::Set1(-__builtin_inff());
+  size_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) largest = V::Max(V::Load(x + i), largest);
+  float top = V::ReduceMax(largest);
+  for (; i < n; ++i) top = x[i] > top ? x[i] : top;
+  return top;
+}
+
+template <typename V>
+inline void ExpBelow(float* x, size_t n, float top) {
+  const typename V::Reg tops = V::Set1(top);
+  size_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) {
+    V::Store(x + i, V::Exp(V::Sub(V::Load(x + i), tops)));
+  }
+  if (i < n) V::StoreFirst(x + i, V::Exp(V::Sub(V::LoadFirst(x + i, n - i), tops)), n - i);
+}
+
+template <typename V>
+inline void DivideBy(float* x, size_t n, float divisor) {
+  const typename V::Reg divisors = V::Set1(divisor);
+  size_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) V::Store(x + i, V::Div(V::Load(x + i), divisors));
+  if (i < n) V::StoreFirst(x + i, V::Div(V::LoadFirst(x + i, n - i), divisors), n - i);
+}
+
+// Softmax of kRows rows of n. The sums run in order of the index, several rows' side by side.
+template <typename V, size_t kRows>
+inline void SoftmaxRows(float* x, size_t stride, size_t n) {
+  for (size_t row = 0; row < kRows; ++row) {
+    ExpBelow<V>(x + row * stride, n, LargestOf<V>(x + row * stride, n));
+  }
+  float sums[kRows] = {};
+  for (size_t i = 0; i < n; ++i) {
+#pragma GCC unroll 8
+    for (size_t row = 0; row < kRows; ++row) sums[row] += x[row * stride + i];
+  }
+  for (size_t row = 0; row < kRows; ++row) DivideBy<V>(x + row * stride, n, sums[row]);
+}
+
+template <typename V>
+void Softmax(float* x, size_t n) {
+  SoftmaxRows<V, 1>(x, 0, n);
+}
+
+// --- Attention ---
+
+// Runs f<n>() for an n in 1 .. kMost known at run time.
+template <size_t kMost, typename F>
+inline void WithCount(size_t n, const F& f) {
+  if constexpr (kMost == 1) {
+    f.template operator()<1>();
+  } else if (n == kMost) {
+    f.template operator()<kMost>();
+  } else {
+    WithCount<kMost - 1>(n, f);
+  }
+}
+
+// scores[h][position] = q[h] . key / root, for kHeads query heads of one kv head.
+template <typename V, bool kHalf, size_t kHeads>
+void ScoreHeads(float* scores, size_t stride, const float* q, const AttentionInput& in,
+                size_t key_offset) {
+  using Reg = typename V::Reg;
+  constexpr size_t kRegs = V::kScoreRegs;  // of positions side by side
+  constexpr size_t kPositions = kRegs * V::kLanes;
+  static_assert(kKvBlock % kPositions == 0);
+  const size_t head_size = in.head_size;
+  const Reg root = V::Set1(__builtin_sqrtf(static_cast<float>(head_size)));
+  for (size_t first = 0; first < in.n_positions; first += kPositions) {
+    const uint8_t* keys = in.blocks[first / kKvBlock] + key_offset;
+    Reg sums[kHeads][kRegs];
+    for (size_t h = 0; h < kHeads; ++h) {
+      for (size_t i = 0; i < kRegs; ++i) sums[h][i] = V::Set1(0);
+    }
+    for (size_t d = 0; d < head_size; ++d) {
+      Reg key[kRegs];
+#pragma GCC unroll 4
+      for (size_t i = 0; i < kRegs; ++i) {
+        key[i] = V::template LoadKv<kHalf>(keys, d * kKvBlock + first % kKvBlock + i * V::kLanes);
+      }
+#pragma GCC unroll 8
+      for (size_t h = 0; h < kHeads; ++h) {
+        const Reg element = V::Set1(q[h * head_size + d]);
+#pragma GCC unroll 4
+        for (size_t i = 0; i < kRegs; ++i) {
+          sums[h][i] = V::Add(sums[h][i], V::Mul(element, key[i]));
+        }
+      }
+    }
+    for (size_t h = 0; h < kHeads; ++h) {
+      for (size_t i = 0; i < kRegs; ++i) {
+        V::Store(scores + h * stride + first + i * V::kLanes, V::Div(sums[h][i], root));
+      }
+    }
+  }
+}
+
+// out[h][d .. d + kChunks registers) = sum over positions of scores[h][position] * value; without
+// kWhole only n_last elements of the last register.
+template <typename V, bool kHalf, size_t kHeads, size_t kChunks, bool kWhole>
+void MixHeads(float* out, const float* scores, size_t stride, const AttentionInput& in,
+              size_t value_offset, size_t d, size_t n_last) {
+  using Reg = typename V::Reg;
+  const size_t head_size = in.head_size;
+  Reg sums[kHeads][kChunks];
+  for (size_t h = 0; h < kHeads; ++h) {
+    for (size_t c = 0; c < kChunks; ++c) sums[h][c] = V::Set1(0);
+  }
+  for (size_t first = 0; first < in.n_positions; first += kKvBlock) {
+    const uint8_t* values = in.blocks[first / kKvBlock] + value_offset;
+    const size_t n = Least(in.n_positions - first, kKvBlock);
+    for (size_t i = 0; i < n; ++i) {
+      Reg value[kChunks];
+#pragma GCC unroll 4
+      for (size_t c = 0; c < kChunks; ++c) {
+        const size_t at = i * head_size + d + c * V::kLanes;
+        value[c] = kWhole || c + 1 < kChunks ? V::template LoadKv<kHalf>(values, at)
+                                             : V::template LoadKvFirst<kHalf>(values, at, n_last);
+      }
+#pragma GCC unroll 4
+      for (size_t h = 0; h < kHeads; ++h) {
+        const Reg weight = V::Set1(scores[h * stride + first + i]);
+#pragma GCC unroll 4
+        for (size_t c = 0; c < kChunks; ++c) {
+          sums[h][c] = V::Add(sums[h][c], V::Mul(weight, value[c]));
+        }
+      }
+    }
+  }
+  for (size_t h = 0; h < kHeads; ++h) {
+    for (size_t c = 0; c < kChunks; ++c) {
+      float* to = out + h * head_size + d + c * V::kLanes;
+      if (kWhole || c + 1 < kChunks) {
+        V::Store(to, sums[h][c]);
+      } else {
+        V::StoreFirst(to, sums[h][c], n_last);
+      }
+    }
+  }
+}
+
+// The values of n_heads query heads of one kv head.
+template <typename V, bool kHalf>
+inline void MixRun(float* out, const float* scores, size_t stride, const AttentionInput& in,
+                   size_t value_offset, size_t n_heads) {
+  for (size_t h = 0; h < n_heads; h += V::kMixHeads) {
+    WithCount<V::kMixHeads>(Least(n_heads - h, V::kMixHeads), [&]<size_t kHeads>() {
+      float* to = out + h * in.head_size;
+      const float* weights = scores + h * stride;
+      size_t d = 0;
+      while (d + V::kLanes <= in.head_size) {
+        const size_t chunks = Least((in.head_size - d) / V::kLanes, V::kMixChunks);
+        WithCount<V::kMixChunks>(chunks, [&]<size_t kChunks>() {
+          MixHeads<V, kHalf, kHeads, kChunks, true>(to, weights, stride, in, value_offset, d, 0);
+        });
+        d += chunks * V::kLanes;
+      }
+      if (d == in.head_size) return;
+      MixHeads<V, kHalf, kHeads, 1, false>(to, weights, stride, in, value_offset, d,
+                                           in.head_size - d);
+    });
+  }
+}
+
+// Calls body(first head, number of heads) for the runs of heads in [begin, end) that share a kv
+// head.
+template <typename Body>
+inline void ForEachRun(size_t begin, size_t end, size_t heads_per_kv_head, const Body& body) {
+  for (size_t head = begin; head < end;) {
+    const size_t next = (head / heads_per_kv_head + 1) * heads_per_kv_head;
+    const size_t stop = Least(next, end);
+    body(head, stop - head);
+    head = stop;
+  }
+}
+
+template <typename V, bool kHalf>
+void AttentionOf(float* out, float* scores, size_t stride, const AttentionInput& in, size_t begin,
+                 size_t end) {
+  const size_t heads_per_kv_head = in.heads_per_kv_head;
+  for (size_t head = begin; head < end; head += kHeadTile) {
+    const size_t stop = Least(head + kHeadTile, end);
+    ForEachRun(head, stop, heads_per_kv_head, [&](size_t h, size_t n) {
+      const size_t keys = in.key_offset + h / heads_per_kv_head * in.head_bytes;
+      for (size_t i = 0; i < n; i += V::kScoreHeads) {
+        WithCount<V::kScoreHeads>(Least(n - i, V::kScoreHeads), [&]<size_t kHeads>() {
+          ScoreHeads<V, kHalf, kHeads>(scores + (h + i - head) * stride, stride,
+                                       in.q + (h + i) * in.head_size, in, keys);
+        });
+      }
+    });
+    WithCount<kHeadTile>(stop - head, [&]<size_t kRows>() {
+      SoftmaxRows<V, kRows>(scores, stride, in.n_positions);
+    });
+    ForEachRun(head, stop, heads_per_kv_head, [&](size_t h, size_t n) {
+      MixRun<V, kHalf>(out + h * in.head_size, scores + (h - head) * stride, stride, in,
+                       in.value_offset + h / heads_per_kv_head * in.head_bytes, n);
+    });
+  }
+}
+
+template <typename V>
+void Attention(float* out, float* scores, size_t stride, const AttentionInput& in, size_t kv_begin,
+               size_t kv_end) {
+  const size_t begin = kv_begin * in.heads_per_kv_head;
+  const size_t end = kv_end * in.heads_per_kv_head;
+  if (in.half) {
+    AttentionOf<V, true>(out, scores, stride, in, begin, end);
+  } else {
+    AttentionOf<V, false>(out, scores, stride, in, begin, end);
+  }
+}
+
+}  // namespace vector
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_VECTOR_ACTIVATIONS_H_

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+// Float matrices times activations: // against exact arithmetic, against the documented order of
+// operations, and against the scalar table, bit for bit, in every table that this machine can run.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernel_fixture.h"
+#include "kernels/math.h"
+
+namespace clamma {
+namespace {
+
+using clamma_test::Bytes;
+using clamma_test::BytesOf;
+using clamma_test::ExpectSameBits;
+using clamma_test::Floats;
+using clamma_test::KernelsTest;
+using clamma_test::kNaN;
+using clamma_test::kRounding;
+using clamma_test::Random;
+
+INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::Tables()),
+                         [](const auto& table) { return clamma_test::NameOf(table); });
+
+struct FloatProblem {
+  FloatProblem(size_t rows, size_t cols, size_t n_tokens, uint32_t seed, size_t misalignment = 0)
+      : tokens(n_tokens) {
+    Random random(seed);
+    weights = random.Normals(rows * cols);
+    x = random.Normals(n_tokens * cols);
+    bytes = BytesOf(weights, misalignment);
+    matrix.data = bytes.data() + misalignment;
+    matrix.rows = static_cast<uint32_t>(rows);
+    matrix.cols = static_cast<uint32_t>(cols);
+  }
+
+  Floats Solve(const Kernels& kernels) const {
+    Floats out(tokens * matrix.rows);
+    kernels.matmul_f32(out.data(), matrix.rows, x.data(), tokens, matrix, 0, matrix.rows);
+    return out;
+  }
+
+  size_t tokens;
+  Floats weights;
+  Floats x;  // (tokens, cols)
+  Bytes bytes;
+  Matrix matrix;
+};
+
+struct Shape {
+  size_t rows, cols, tokens;
+};
+constexpr Shape kShapes[] = {{1, 1, 1},     {3, 2, 2},    {5, 7, 1},    {4, 15, 3},
+                             {4, 16, 4},    {4, 17, 5},   {7, 31, 2},   {9, 33, 6},
+                             {64, 64, 1},   {65, 64, 9},  {172, 64, 7}, {64, 172, 17},
+                             {33, 288, 33}, {5, 4096, 2}, {3, 11008, 1}};
+
+std::string NameOf(const Shape& shape) {
+  return std::to_string(shape.rows) + " x " + std::to_string(shape.cols) + ", " +
+         std::to_string(shape.tokens) + " tokens";
+}
+
+TEST_P(KernelsTest, MatmulF32IsNearTheExactProduct) {
+  for (const Shape& shape : kShapes) {
+    SCOPED_TRACE(NameOf(shape));
+    const FloatProblem problem(shape.rows, shape.cols, shape.tokens, 1);
+    const Floats out = problem.Solve(kernels_);
+    for (size_t t = 0; t < shape.tokens; ++t) {
+      for (size_t row = 0; row < shape.rows; ++row) {
+        double sum = 0;
+        double size = 0;
+        for (size_t k = 0; k < shape.cols; ++k) {
+          const double term = static_cast<double>(problem.weights[row * shape.cols + k]) *
+                              static_cast<double>(problem.x[t * shape.cols + k]);
+          sum += term;
+          size += std::abs(term);
+        }
+        // One rounding for each link of the chains, and four for their join.
+        const double bound = kRounding * size * static_cast<double>(shape.cols / 16 + 5);
+        const auto value = static_cast<double>(out[t * shape.rows + row]);
+        ASSERT_NEAR(value, sum, bound) << "token " << t << ", row " << row;
+      }
+    }
+  }
+}
+
+TEST_P(KernelsTest, MatmulF32SumsInTheDocumentedOrder) {
+  for (const Shape& shape : kShapes) {
+    SCOPED_TRACE(NameOf(shape));
+    const FloatProblem problem(shape.rows, shape.cols, shape.tokens, 2);
+    std::vector<float> expected;
+    for (size_t t = 0; t < shape.tokens; ++t) {
+      for (size_t row = 0; row < shape.rows; ++row) {
+        float sums[16] = {};
+        for (size_t k = 0; k < shape.cols; ++k) {
+          sums[k % 16] = Fma(problem.weights[row * shape.cols + k], problem.x[t * shape.cols + k],
+                             sums[k % 16]);
+        }
+        expected.push_back(Reduce16(sums));
+      }
+    }
+    ExpectSameBits(problem.Solve(kernels_), Floats(expected.begin(), expected.end()));
+  }
+}
+
+TEST_P(KernelsTest, MatmulF32DoesNotDependOnTheSplitOfRowsOrTheBatch) {
+  const FloatProblem problem(37, 100, 11, 3);
+  const Floats whole = problem.Solve(kernels_);
+  const size_t rows = problem.matrix.rows;
+  const size_t cols = problem.matrix.cols;
+  for (const size_t rows_at_once : {1u, 2u, 3u, 4u, 5u, 8u, 16u, 36u}) {
+    for (const size_t tokens_at_once : {1u, 2u, 3u, 4u, 8u, 11u}) {
+      SCOPED_TRACE(testing::Message() << rows_at_once << " rows, " << tokens_at_once << " tokens");
+      Floats out(whole.size());
+      for (size_t t = 0; t < problem.tokens; t += tokens_at_once) {
+        const size_t tokens = std::min(tokens_at_once, problem.tokens - t);
+        for (size_t row = 0; row < rows; row += rows_at_once) {
+          kernels_.matmul_f32(&out[t * rows], rows, &problem.x[t * cols], tokens, problem.matrix,
+                              row, std::min(row + rows_at_once, rows));
+        }
+      }
+      ExpectSameBits(out, whole);
+    }
+  }
+}
+
+TEST_P(KernelsTest, MatmulF32ReadsWeightsAtAnyAlignment) {
+  const Floats aligned = FloatProblem(9, 50, 3, 4).Solve(kernels_);
+  for (size_t offset = 1; offset < 8; ++offset) {
+    ExpectSameBits(FloatProblem(9, 50, 3, 4, offset).Solve(kernels_), aligned);
+  }
+}
+
+TEST_P(KernelsTest, MatmulF32WritesItsRowsOnly) {
+  const FloatProblem problem(10, 20, 3, 5);
+  const Floats whole = problem.Solve(kernels_);
+  constexpr size_t kStride = 13;
+  Floats out(3 * kStride, -77);
+  kernels_.matmul_f32(out.data(), kStride, problem.x.data(), 3, problem.matrix, 4, 4);
+  kernels_.matmul_f32(out.data(), kStride, problem.x.data(), 0, problem.matrix, 0, 10);
+  EXPECT_EQ(out, Floats(3 * kStride, -77));
+  kernels_.matmul_f32(out.data(), kStride, problem.x.data(), 3, problem.matrix, 2, 9);
+  for (size_t t = 0; t < 3; ++t) {
+    for (size_t i = 0; i < kStride; ++i) {
+      const bool written = i >= 2 && i < 9;
+      EXPECT_EQ(out[t * kStride + i], written ? whole[t * 10 + i] : -77) << t << ", " << i;
+    }
+  }
+}
+
+TEST_P(KernelsTest, MatmulF32GivesTheBitsOfTheScalarTable) {
+  for (const Shape& shape : kShapes) {
+    SCOPED_TRACE(NameOf(shape));
+    const FloatProblem problem(shape.rows, shape.cols, shape.tokens, 6);
+    ExpectSameBits(problem.Solve(kernels_), problem.Solve(scalar_));
+  }
+}
+
+// Heights and batches around the sizes of every table's tiles, and ranges of rows that begin
+// anywhere.
+TEST_P(KernelsTest, MatmulF32GivesTheBitsOfTheScalarTableForAnyRange) {
+  for (const size_t rows : {1u, 15u, 16u, 17u, 37u}) {
+    for (const size_t tokens : {1u,  2u,  3u,  4u,  5u,  6u,  7u,  8u,  9u,  10u, 11u, 12u,
+                                13u, 14u, 15u, 16u, 17u, 18u, 19u, 20u, 63u, 64u, 65u, 130u}) {
+      for (const size_t cols : {7u, 48u, 77u, 92u}) {
+        SCOPED_TRACE(NameOf(Shape{rows, cols, tokens}));
+        const FloatProblem problem(rows, cols, tokens, static_cast<uint32_t>(rows + tokens), 1);
+        const Floats expected = problem.Solve(scalar_);
+        ExpectSameBits(problem.Solve(kernels_), expected);
+        for (const size_t begin : {1u, 5u, 13u}) {
+          if (begin >= rows) continue;
+          for (const size_t end : {begin + 1, rows}) {
+            Floats out = expected;
+            for (size_t t = 0; t < tokens; ++t) {
+              for (size_t row = begin; row < end; ++row) out[t * rows + row] = kNaN;
+            }
+            kernels_.matmul_f32(out.data(), rows, problem.x.data(), tokens, problem.matrix, begin,
+                                end);
+            ExpectSameBits(out, expected);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(KernelsTest, MatmulF32GivesTheBitsOfTheScalarTableWhateverItIsFed) {
+  for (const Shape& shape : kShapes) {
+    SCOPED_TRACE(NameOf(shape));
+    FloatProblem problem(shape.rows, shape.cols, shape.tokens, 7);
+    Random random(8);
+    problem.x = random.Hostile(problem.x.size(), 50);
+    problem.bytes = BytesOf(random.Hostile(problem.weights.size(), 50));
+    problem.matrix.data = problem.bytes.data();
+    ExpectSameBits(problem.Solve(kernels_), problem.Solve(scalar_));
+  }
+}
+
+// Products that vanish leave a zero with a sign.
+TEST_P(KernelsTest, MatmulF32KeepsTheSignOfZero) {
+  for (const size_t cols : {1u, 5u, 15u, 16u, 17u, 31u, 32u, 40u}) {
+    FloatProblem problem(20, cols, 7, 9);
+    problem.bytes = BytesOf(Floats(problem.weights.size(), -1e-30f));
+    problem.matrix.data = problem.bytes.data();
+    problem.x = Floats(problem.x.size(), 1e-30f);
+    SCOPED_TRACE(cols);
+    ExpectSameBits(problem.Solve(kernels_), problem.Solve(scalar_));
+  }
+}
+
+}  // namespace
+}  // namespace clamma

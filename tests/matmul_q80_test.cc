@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT
+// int8 matrices times activations: // against exact arithmetic, against the documented order of
+// operations, and against the scalar table, bit for bit, in every table that this machine can run.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "kernel_fixture.h"
+
+namespace clamma {
+namespace {
+
+using clamma_test::Bytes;
+using clamma_test::BytesOf;
+using clamma_test::ExpectSameBits;
+using clamma_test::Floats;
+using clamma_test::Guarded;
+using clamma_test::KernelsTest;
+using clamma_test::kNaN;
+using clamma_test::kRounding;
+using clamma_test::Random;
+
+INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::Tables()),
+                         [](const auto& table) { return clamma_test::NameOf(table); });
+
+struct Q80Shape {
+  size_t rows, cols, group, tokens;  // group divides rows * cols
+};
+constexpr Q80Shape kQ80Shapes[] = {
+    {1, 1, 1, 1},      {2, 4, 4, 1},     {3, 8, 4, 2},     {4, 12, 8, 3},   {2, 12, 24, 1},
+    {10, 6, 4, 5},     {64, 64, 4, 1},   {64, 64, 64, 4},  {172, 64, 8, 3}, {64, 172, 8, 9},
+    {64, 172, 4, 2},   {33, 96, 32, 33}, {16, 288, 96, 5}, {7, 64, 32, 17}, {5, 256, 256, 2},
+    {8, 160, 1280, 3}, {4, 4096, 64, 1}, {3, 100, 25, 4},  {6, 70, 60, 2},  {2, 11008, 128, 1}};
+
+struct Q80Problem {
+  // With `exact` every result is a float, in whatever order it is summed.
+  Q80Problem(const Q80Shape& s, uint32_t seed, bool exact, size_t misalignment = 0) : shape(s) {
+    Random random(seed);
+    group = std::gcd(s.group, s.cols);
+    weights = random.Int8s(s.rows * s.cols);
+    q = random.Int8s(s.tokens * s.cols, -127);
+    // The extremes, side by side.
+    weights[0] = -128;
+    q[0] = -127;
+    weights.back() = 127;
+    q.back() = 127;
+    const auto scale = [&]() {
+      return exact ? std::ldexp(1.0f, -static_cast<int>(random.Below(3)))
+                   : std::abs(random.Normal());
+    };
+    weight_scales.resize(s.rows * s.cols / s.group);
+    for (float& value : weight_scales) value = scale();
+    scales.resize(s.tokens * s.cols / group);
+    for (float& value : scales) value = scale();
+    weight_bytes = BytesOf(weights, misalignment);
+    scale_bytes = BytesOf(weight_scales, misalignment);
+    matrix.data = weight_bytes.data() + misalignment;
+    matrix.scales = scale_bytes.data() + misalignment;
+    matrix.rows = static_cast<uint32_t>(s.rows);
+    matrix.cols = static_cast<uint32_t>(s.cols);
+    matrix.group_size = static_cast<uint32_t>(s.group);
+  }
+
+  Floats Solve(const Kernels& kernels) const {
+    Floats out(shape.tokens * shape.rows);
+    const GroupMajor x(*this, 0, shape.tokens);
+    kernels.matmul_q80(out.data(), shape.rows, x.rows, matrix, 0, shape.rows);
+    return out;
+  }
+
+  // Tokens [begin, end) in the order that the kernels want, with the sums that they want.
+  struct GroupMajor {
+    GroupMajor(const Q80Problem& problem, size_t begin, size_t end)
+        : q((end - begin) * problem.shape.cols),
+          scales(q.size() / problem.group),
+          offsets(scales.size()) {
+      const size_t group = problem.group;
+      const size_t groups = problem.shape.cols / group;
+      for (size_t g = 0; g < groups; ++g) {
+        for (size_t t = begin; t < end; ++t) {
+          const size_t from = t * groups + g;
+          const size_t to = g * (end - begin) + (t - begin);
+          scales[to] = problem.scales[from];
+          for (size_t k = 0; k < group; ++k) {
+            q[to * group + k] = problem.q[from * group + k];
+            offsets[to] -= 128 * q[to * group + k];
+          }
+        }
+      }
+      rows = {q.data(), scales.data(), offsets.data(), end - begin, problem.shape.cols, group};
+    }
+    Guarded<int8_t> q;
+    Floats scales;
+    Guarded<int32_t> offsets;
+    QuantizedRows rows;
+  };
+
+  // weight * activation as the formats define them, element by element.
+  double Term(size_t row, size_t t, size_t k) const {
+    const size_t element = row * shape.cols + k;
+    const double weight =
+        double{weight_scales[element / shape.group]} * static_cast<double>(weights[element]);
+    const size_t at = t * shape.cols + k;
+    return weight * double{scales[at / group]} * static_cast<double>(q[at]);
+  }
+
+  Q80Shape shape;
+  size_t group;  // of the activations
+  Guarded<int8_t> weights;
+  Guarded<int8_t> q;  // (tokens, cols)
+  Floats weight_scales;
+  Floats scales;  // (tokens, cols / group)
+  Bytes weight_bytes;
+  Bytes scale_bytes;
+  Matrix matrix;
+};
+
+std::string NameOf(const Q80Shape& shape) {
+  return std::to_string(shape.rows) + " x " + std::to_string(shape.cols) + ", " +
+         std::to_string(shape.tokens) + " tokens, groups of " + std::to_string(shape.group);
+}
+
+TEST_P(KernelsTest, MatmulQ80IsExactWhereFloatsAre) {
+  for (const Q80Shape& shape : kQ80Shapes) {
+    // 11008 products of up to 127 * 128, in quarters of halves, need more than 24 bits.
+    if (shape.cols > 64) continue;
+    SCOPED_TRACE(NameOf(shape));
+    const Q80Problem problem(shape, 1, true);
+    const Floats out = problem.Solve(kernels_);
+    for (size_t t = 0; t < shape.tokens; ++t) {
+      for (size_t row = 0; row < shape.rows; ++row) {
+        double sum = 0;
+        for (size_t k = 0; k < shape.cols; ++k) sum += problem.Term(row, t, k);
+        ASSERT_EQ(static_cast<double>(out[t * shape.rows + row]), sum)
+            << "token " << t << ", row " << row;
+      }
+    }
+  }
+}
+
+TEST_P(KernelsTest, MatmulQ80IsNearTheExactProduct) {
+  for (const Q80Shape& shape : kQ80Shapes) {
+    SCOPED_TRACE(NameOf(shape));
+    const Q80Problem problem(shape, 2, false);
+    const Floats out = problem.Solve(kernels_);
+    const size_t group = problem.group;
+    for (size_t t = 0; t < shape.tokens; ++t) {
+      for (size_t row = 0; row < shape.rows; ++row) {
+        double sum = 0;
+        double size = 0;
+        for (size_t k = 0; k < shape.cols; k += group) {
+          double of_group = 0;
+          for (size_t i = k; i < k + group; ++i) of_group += problem.Term(row, t, i);
+          sum += of_group;
+          size += std::abs(of_group);
+        }
+        // Three roundings within a group, and one for each sum.
+        const double bound = kRounding * size * (4 + static_cast<double>(shape.cols / group));
+        ASSERT_NEAR(static_cast<double>(out[t * shape.rows + row]), sum, bound)
+            << "token " << t << ", row " << row;
+      }
+    }
+  }
+}
+
+TEST_P(KernelsTest, MatmulQ80SumsInTheDocumentedOrder) {
+  for (const Q80Shape& shape : kQ80Shapes) {
+    SCOPED_TRACE(NameOf(shape));
+    const Q80Problem problem(shape, 3, false);
+    const size_t group = problem.group;
+    std::vector<float> expected;
+    for (size_t t = 0; t < shape.tokens; ++t) {
+      for (size_t row = 0; row < shape.rows; ++row) {
+        float acc = 0;
+        for (size_t k = 0; k < shape.cols; k += group) {
+          const size_t element = row * shape.cols + k;
+          const size_t at = t * shape.cols + k;
+          int32_t sum = 0;
+          for (size_t i = 0; i < group; ++i) {
+            sum += int32_t{problem.weights[element + i]} * problem.q[at + i];
+          }
+          const float weight_scale = problem.weight_scales[element / shape.group];
+          acc = acc + (static_cast<float>(sum) * weight_scale) * problem.scales[at / group];
+        }
+        expected.push_back(acc);
+      }
+    }
+    ExpectSameBits(problem.Solve(kernels_), Floats(expected.begin(), expected.end()));
+  }
+}
+
+// All weights -128 and all activations -127: where an int16 or a saturating instruction breaks.
+TEST_P(KernelsTest, MatmulQ80KeepsTheLargestSums) {
+  for (const int weight : {-128, -127, 127}) {
+    for (const int activation : {-127, 127}) {
+      for (const size_t group : {4u, 32u, 64u, 256u, 1024u}) {
+        SCOPED_TRACE(testing::Message() << weight << " * " << activation << " * " << group);
+        Q80Problem problem({3, 1024, group, 2}, 4, true);
+        std::fill(problem.weights.begin(), problem.weights.end(), static_cast<int8_t>(weight));
+        std::fill(problem.q.begin(), problem.q.end(), static_cast<int8_t>(activation));
+        std::fill(problem.scale_bytes.begin(), problem.scale_bytes.end(), uint8_t{0});
+        const Floats ones(problem.weight_scales.size(), 1.0f);
+        std::memcpy(problem.scale_bytes.data(), ones.data(), ones.size() * 4);
+        std::fill(problem.scales.begin(), problem.scales.end(), 1.0f);
+        std::memcpy(problem.weight_bytes.data(), problem.weights.data(), problem.weights.size());
+        for (const float value : problem.Solve(kernels_)) {
+          ASSERT_EQ(value, static_cast<float>(weight * activation * 1024));
+        }
+      }
+    }
+  }
+}
+
+TEST_P(KernelsTest, MatmulQ80DoesNotDependOnTheSplitOfRowsOrTheBatch) {
+  for (const Q80Shape& shape : {Q80Shape{38, 100, 40, 11}, Q80Shape{37, 128, 32, 11}}) {
+    const Q80Problem problem(shape, 5, false);
+    const Floats whole = problem.Solve(kernels_);
+    for (const size_t rows_at_once : {1u, 2u, 3u, 4u, 5u, 8u, 16u, 36u}) {
+      for (const size_t tokens_at_once : {1u, 2u, 3u, 4u, 8u, 11u}) {
+        SCOPED_TRACE(testing::Message()
+                     << NameOf(shape) << ": " << rows_at_once << ", " << tokens_at_once);
+        Floats out(whole.size());
+        for (size_t t = 0; t < shape.tokens; t += tokens_at_once) {
+          const Q80Problem::GroupMajor x(problem, t, std::min(t + tokens_at_once, shape.tokens));
+          for (size_t row = 0; row < shape.rows; row += rows_at_once) {
+            kernels_.matmul_q80(&out[t * shape.rows], shape.rows, x.rows, problem.matrix, row,
+                                std::min(row + rows_at_once, shape.rows));
+          }
+        }
+        ExpectSameBits(out, whole);
+      }
+    }
+  }
+}
+
+TEST_P(KernelsTest, MatmulQ80ReadsWeightsAndScalesAtAnyAlignment) {
+  for (const Q80Shape& shape : {Q80Shape{10, 12, 8, 3}, Q80Shape{9, 128, 64, 2}}) {
+    const Floats aligned = Q80Problem(shape, 6, false).Solve(kernels_);
+    for (size_t offset = 1; offset < 8; ++offset) {
+      ExpectSameBits(Q80Problem(shape, 6, false, offset).Solve(kernels_), aligned);
+    }
+  }
+}
+
+TEST_P(KernelsTest, MatmulQ80WritesItsRowsOnly) {
+  const Q80Problem problem({10, 20, 4, 3}, 7, false);
+  const Floats whole = problem.Solve(kernels_);
+  constexpr size_t kStride = 13;
+  Floats out(3 * kStride, -77);
+  const Q80Problem::GroupMajor none(problem, 0, 0);
+  const Q80Problem::GroupMajor all(problem, 0, 3);
+  kernels_.matmul_q80(out.data(), kStride, all.rows, problem.matrix, 4, 4);
+  kernels_.matmul_q80(out.data(), kStride, none.rows, problem.matrix, 0, 10);
+  EXPECT_EQ(out, Floats(3 * kStride, -77));
+  kernels_.matmul_q80(out.data(), kStride, all.rows, problem.matrix, 2, 9);
+  for (size_t t = 0; t < 3; ++t) {
+    for (size_t i = 0; i < kStride; ++i) {
+      const bool written = i >= 2 && i < 9;
+      EXPECT_EQ(out[t * kStride + i], written ? whole[t * 10 + i] : -77) << t << ", " << i;
+    }
+  }
+}
+
+TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTable) {
+  for (const Q80Shape& shape : kQ80Shapes) {
+    SCOPED_TRACE(NameOf(shape));
+    const Q80Problem problem(shape, 8, false);
+    ExpectSameBits(problem.Solve(kernels_), problem.Solve(scalar_));
+  }
+}
+
+// Heights and batches around the sizes of every table's tiles, groups of every width, and ranges of
+// rows that begin anywhere.
+TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTableForAnyRange) {
+  struct Width {
+    size_t cols, group;
+  };
+  // The last ones straddle: groups of the activations are 4, 8, 16, 32, 64 and 96 wide.
+  constexpr Width kWidths[] = {{12, 4},    {40, 8},    {48, 16},   {96, 32},   {192, 64},
+                               {256, 128}, {512, 256}, {192, 192}, {288, 96},  {20, 8},
+                               {24, 16},   {80, 32},   {96, 64},   {192, 128}, {288, 192}};
+  for (const Width& width : kWidths) {
+    for (const size_t height : {1u, 15u, 16u, 17u, 37u}) {
+      // Groups that straddle rows end with the last one.
+      size_t rows = height;
+      while (rows * width.cols % width.group != 0) ++rows;
+      for (const size_t tokens : {1u,  2u,  3u,  4u,  5u,  6u,  7u,  8u,  9u,  10u, 11u, 12u,
+                                  13u, 14u, 15u, 16u, 17u, 18u, 19u, 20u, 63u, 64u, 65u, 130u}) {
+        const Q80Shape shape = {rows, width.cols, width.group, tokens};
+        SCOPED_TRACE(NameOf(shape));
+        const Q80Problem problem(shape, static_cast<uint32_t>(rows + tokens), false, 1);
+        const Floats expected = problem.Solve(scalar_);
+        ExpectSameBits(problem.Solve(kernels_), expected);
+        const Q80Problem::GroupMajor x(problem, 0, tokens);
+        for (const size_t begin : {1u, 5u, 13u}) {
+          if (begin >= rows) continue;
+          for (const size_t end : {begin + 1, rows}) {
+            Floats out = expected;
+            for (size_t t = 0; t < tokens; ++t) {
+              for (size_t row = begin; row < end; ++row) out[t * rows + row] = kNaN;
+            }
+            kernels_.matmul_q80(out.data(), rows, x.rows, problem.matrix, begin, end);
+            ExpectSameBits(out, expected);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTableWhateverTheScales) {
+  for (const Q80Shape& shape : kQ80Shapes) {
+    SCOPED_TRACE(NameOf(shape));
+    Q80Problem problem(shape, 9, false);
+    Random random(10);
+    problem.scales = random.Hostile(problem.scales.size(), 20);
+    problem.scale_bytes = BytesOf(random.Hostile(problem.weight_scales.size(), 20));
+    problem.matrix.scales = problem.scale_bytes.data();
+    ExpectSameBits(problem.Solve(kernels_), problem.Solve(scalar_));
+  }
+}
+
+}  // namespace
+}  // namespace clamma
