@@ -160,7 +160,7 @@ int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
 int clamma_session_facts(const struct txf_session* session, clamma_session_facts_t* facts) {
   if (session == nullptr || facts == nullptr) return clamma::ReturnMissing("clamma_session_facts");
   const clamma::Session& s = *FromHandle(session);
-  clamma::TheScheduler().WhileStill([&] {
+  clamma::TheScheduler().Inspect([&] {
     *facts = {};
     facts->position = s.position();
     facts->prompt_tokens = s.prompt_tokens();

@@ -44,8 +44,11 @@ class Session {
 
   Status Init();
 
-  // Takes on a query of an idle session: what it refuses changes nothing.
-  Status Begin(const Query& query);
+  // A query comes in two parts, of an idle session. What either refuses changes nothing.
+  // Encodes what the query adds to the conversation; takes its time.
+  Status EncodeQuery(const Query& query, Array<TokenId>* added, size_t* n_added);
+  // Takes the query on. Under the scheduler's mutex, as others may ask for facts.
+  Status Begin(const Query& query, const Array<TokenId>& added, size_t n_added);
 
   enum class Progress { kGoesOn, kEnded, kDestroyed };
 
