@@ -151,7 +151,7 @@ struct txf* clamma_txf_construct(const clamma_txf_info_t* info) {
   }
   clamma::Transformer* transformer = nullptr;
   const Status status = clamma::Construct(*info, &transformer);
-  if (!status.ok()) {
+  if (transformer == nullptr) {
     clamma::Report({info->log_cb, info->opaque_user_pointer}, info, status);
     return nullptr;
   }

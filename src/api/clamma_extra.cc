@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cstring>
 
 #include "api/handles.h"
@@ -107,8 +108,7 @@ int clamma_decode(const struct txf* txf, const tok_id_t* tokens, size_t count, c
   if (total > max) return 0;
   for (size_t i = 0; i < count; ++i) {
     const std::string_view bytes = bytes_at(i);
-    if (!bytes.empty()) std::memcpy(text, bytes.data(), bytes.size());
-    text += bytes.size();
+    text = std::copy(bytes.begin(), bytes.end(), text);
   }
   return 0;
 }

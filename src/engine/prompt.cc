@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "engine/prompt.h"
 
-#include <cstring>
+#include <algorithm>
 #include <string_view>
 
 namespace clamma {
@@ -13,10 +13,7 @@ Status Join(Memory& memory, const std::string_view* parts, size_t n_parts, Array
   for (size_t i = 0; i < n_parts; ++i) size += parts[i].size();
   CLAMMA_RETURN_IF_ERROR(text->Resize(memory, size));
   char* out = text->data();
-  for (size_t i = 0; i < n_parts; ++i) {
-    if (!parts[i].empty()) std::memcpy(out, parts[i].data(), parts[i].size());
-    out += parts[i].size();
-  }
+  for (size_t i = 0; i < n_parts; ++i) out = std::copy(parts[i].begin(), parts[i].end(), out);
   return Status();
 }
 

@@ -68,7 +68,7 @@ class Scheduler {
   void RemoveFromQueue(Session* session);
   void Unlink(Session* session);
   void Serve(Session* session);
-  void Bury(Session* session);
+  static void Bury(Session* session);
 
   Mutex mutex_;
   Condition changed_;

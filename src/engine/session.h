@@ -82,7 +82,7 @@ class Session {
   Session* next_in_queue = nullptr;
 
  private:
-  Progress End(Done why, Done* out);
+  static Progress End(Done why, Done* out);
   Progress Fail(const Status& status, Done* out);
   Status FeedChunk(const float** logits);
   Status ReserveTokens(size_t size);

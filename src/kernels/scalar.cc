@@ -83,7 +83,8 @@ void Quantize(int8_t* q, float* scales, const float* x, size_t n, size_t group) 
       value = value < 127.0f ? value : 127.0f;
       const auto whole = static_cast<int32_t>(value);
       const float rest = value - static_cast<float>(whole);  // exact
-      q[g * group + k] = static_cast<int8_t>(whole + (rest >= 0.5f) - (rest <= -0.5f));
+      q[g * group + k] =
+          static_cast<int8_t>(whole + (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0));
     }
   }
 }
