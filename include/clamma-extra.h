@@ -62,7 +62,8 @@ typedef struct clamma_txf_facts_t {
 CLAMMA_EXPORT int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts);
 
 typedef struct clamma_session_facts_t {
-  size_t position;         /* positions of the context in use */
+  size_t position; /* positions of the context in use; the last token generated takes one with the
+                      next query */
   size_t prompt_tokens;    /* that the last query added */
   size_t generated_tokens; /* by the last query */
   uint64_t rng_seed;       /* of the last query */

@@ -24,11 +24,13 @@
  *
  * Ownership: strings and structs passed in are the caller's and are not kept beyond the call, but
  * for model_base and tokenizer_base (until the transformer is destroyed) and null_on_destroy (until
- * the session is). Text passed to a callback is the library's and valid during the callback.
+ * the session is, or has its next query). Text passed to a callback is the library's and valid
+ * during the callback.
  *
  * Errors: nothing aborts, whatever the files, the texts or the arguments hold. A call that fails
  * says so by its value; the reason goes to `desc` of the info it was given, if there is one, and to
- * log_cb. The library writes nothing else anywhere.
+ * log_cb (a clamma_api_version that the library does not know: to stderr, as no other field may be
+ * read then). The library writes nothing else anywhere.
  *
  * Results: for one model, the same query on a session with the same history gives the same text,
  * whatever the number of threads, the other sessions, model_access, or where the prompt is cut for
@@ -199,9 +201,11 @@ CLAMMA_EXPORT void clamma_session_destroy(struct txf_session* session);
  * GEN: in a new session, or when the text so far has ended (CLAMMA_DONE_END_OF_TEXT), the context
  * gets BOS and the prompt as it is; `system`, if any, goes before it on a line of its own. prompt
  * "" is BOS alone; prompt NULL with no system opens as the original library did, with "\n\n".
- * Otherwise the prompt goes on where the text stopped, with nothing in between; NULL or "": the
- * text just goes on. CHAT: the prompt is the user's next turn and must not be NULL; `system` counts
- * in the first turn.
+ * Otherwise these texts go on where the context stopped, with nothing in between; without any,
+ * generation just goes on. Bytes of a character that the last query left unfinished are completed
+ * then, and dropped if a text is given.
+ *
+ * CHAT: the prompt is the user's next turn and must not be NULL; `system` counts in the first turn.
  *
  * The prompt is never echoed. A limit beyond the context ends by CLAMMA_DONE_CONTEXT_FULL. A query
  * that is cancelled or fails before its first token leaves the context as it was. */

@@ -7,10 +7,10 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
+#include <cstdint>
+#include <functional>
 #include <mutex>
 #include <random>
 #include <string>
@@ -19,6 +19,7 @@
 
 #include "api_fixture.h"
 #include "platform/threads.h"
+#include "temporary_folder.h"
 
 namespace {
 
@@ -27,7 +28,7 @@ class FaultyHeap {
  public:
   void* Allocate(size_t alignment, size_t size);
   void Free(void* pointer);
-  bool StartsThread();
+  [[maybe_unused]] bool StartsThread();  // unused in a build without threads
 
   // The n-th allocation from now on fails, and with `for_good` all that follow; 0: none does.
   void FailAllocation(size_t n, bool for_good = false) {
@@ -253,9 +254,9 @@ void FailEveryAllocation(const char* name, Access access, unsigned threads, bool
   const size_t files = OpenFiles();
   bool seen[5] = {};
   for (size_t n = 1;; ++n) {
-    SCOPED_TRACE(testing::Message() << name << ", " << Name(access) << ", " << threads
-                                    << " threads, allocation " << n
-                                    << (for_good ? " and all that follow" : "") << " fails");
+    SCOPED_TRACE(testing::Message()
+                 << name << ", " << Name(access) << ", " << threads << " threads, allocation " << n
+                 << (for_good ? " and all that follow" : "") << " fails");
     Heap().FailAllocation(n, for_good);
     const Life life = Live(info, ask);
     const bool happened = Heap().failed();
@@ -406,7 +407,8 @@ TEST_F(AllocFailureTest, ScoringAndEncodingMayFail) {
   info.log_cb = LogCollector::Log;
   info.opaque_user_pointer = &log;
   const TxfPtr model = Open(info);
-  const std::string text = "Once upon a time, there was a little girl named Lily. She loved to play.";
+  const std::string text =
+      "Once upon a time, there was a little girl named Lily. She loved to play.";
   clamma_score_t expected = {};
   ASSERT_EQ(clamma_score(model.get(), text.data(), text.size(), &expected, nullptr, 0), 0);
   const size_t blocks = Heap().live_blocks();
@@ -443,9 +445,9 @@ TEST_F(AllocFailureTest, ScoringAndEncodingMayFail) {
 class MemoryBoundTest : public AllocFailureTest {
  protected:
   static constexpr size_t kBound = size_t{64} << 20;
-  static constexpr int32_t kExtremes[] = {0,       1,       -1,        2,         3,        INT32_MIN,
-                                          INT32_MAX, 0x7ffffffe, 1 << 8, 1 << 16, 1 << 20,  1 << 21,
-                                          1 << 24, 1 << 28, -32000,    32000,     0x00010000};
+  static constexpr int32_t kExtremes[] = {
+      0,       1,       -1,      2,       3,       INT32_MIN, INT32_MAX, 0x7ffffffe, 1 << 8,
+      1 << 16, 1 << 20, 1 << 21, 1 << 24, 1 << 28, -32000,    32000,     0x00010000};
 
   // Constructs, and if the file is accepted generates; checks the most it took on the way.
   static void Try(clamma_txf_info_t info, size_t file_bytes) {
@@ -473,7 +475,7 @@ TEST_F(MemoryBoundTest, DamagedHeadersTakeNoMoreThanTheFileAndAConstant) {
     std::vector<size_t> fields;
     for (size_t i = 0; i < 7; ++i) fields.push_back((legacy ? 0 : 8) + 4 * i);
     if (name == kQ80Model) fields.push_back(37);
-    const std::string path = testing::TempDir() + "clamma_alloc_failure_test.bin";
+    const TemporaryFolder folder;
     for (const size_t field : fields) {
       for (const int32_t value : kExtremes) {
         SCOPED_TRACE(testing::Message() << name << ", byte " << field << " = " << value);
@@ -483,18 +485,12 @@ TEST_F(MemoryBoundTest, DamagedHeadersTakeNoMoreThanTheFileAndAConstant) {
         clamma_txf_info_t info = ModelInfo(name);
         copy.BecomeModel(&info);
         Try(info, bytes.size());
-        {
-          std::ofstream file(path, std::ios::binary);
-          file.write(reinterpret_cast<const char*>(bytes.data()),
-                     static_cast<std::streamsize>(bytes.size()));
-        }
-        info = ModelInfo(path);
+        info = ModelInfo(folder.Write("model.bin", bytes));
         Try(info, bytes.size());
         info.model_access = CLAMMA_MODEL_ACCESS_MALLOC_CACHE;
         Try(info, bytes.size());
       }
     }
-    std::filesystem::remove(path);
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The public API as tests like it: handles that clean up, callbacks that collect, infos ready to use.
+// The public API as tests like it: handles that clean up, callbacks that collect, infos ready to
+// use.
 #ifndef CLAMMA_TESTS_API_FIXTURE_H_
 #define CLAMMA_TESTS_API_FIXTURE_H_
 
@@ -158,8 +159,8 @@ inline Outcome RunFresh(const TxfPtr& model, const Ask& ask) {
   return RunQuery(NewSession(model).get(), ask);
 }
 
-// One thread, mapped, silent; `checkpoint` and `dictionary` name files of the test data, or any by an
-// absolute path.
+// One thread, mapped, silent; `checkpoint` and `dictionary` name files of the test data, or any by
+// an absolute path.
 inline clamma_txf_info_t ModelInfo(const std::string& checkpoint,
                                    const std::string& dictionary = kDictionary) {
   clamma_txf_info_t info = {};

@@ -11,12 +11,12 @@
 
 static int failures;
 
-#define CHECK(condition)                                                  \
-  do {                                                                    \
-    if (!(condition)) {                                                   \
+#define CHECK(condition)                                                        \
+  do {                                                                          \
+    if (!(condition)) {                                                         \
       fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-      ++failures;                                                         \
-    }                                                                     \
+      ++failures;                                                               \
+    }                                                                           \
   } while (0)
 
 #if !defined(CLAMMA_H) || !defined(CLAMMA_EXTRA_H)
@@ -34,12 +34,13 @@ _Static_assert(CLAMMA_MODEL_ACCESS_MMAP == 0 && CLAMMA_MODEL_ACCESS_MALLOC_CACHE
                "values are part of the interface");
 _Static_assert(CLAMMA_MODEL_GEN == 0 && CLAMMA_MODEL_CHAT == 1, "values are part of the interface");
 _Static_assert(CLAMMA_KV_F32 == 0 && CLAMMA_KV_F16 == 1, "values are part of the interface");
-_Static_assert(CLAMMA_ENCODE_BOS == 1u && CLAMMA_ENCODE_DUMMY_PREFIX == 2u && CLAMMA_ENCODE_EOS == 4u,
+_Static_assert(CLAMMA_ENCODE_BOS == 1u && CLAMMA_ENCODE_DUMMY_PREFIX == 2u &&
+                   CLAMMA_ENCODE_EOS == 4u,
                "flags are part of the interface");
 _Static_assert(sizeof(tok_id_t) == sizeof(int), "tok_id_t is an int");
 
 /* A program may declare what it calls once more. */
-CLAMMA_EXPORT const char *clamma_version(void);
+CLAMMA_EXPORT const char* clamma_version(void);
 
 struct story {
   char text[4096];
@@ -50,8 +51,8 @@ struct story {
   char reason[256];
 };
 
-static int take_text(void *opaque_user_pointer, const char *token) {
-  struct story *story = opaque_user_pointer;
+static int take_text(void* opaque_user_pointer, const char* token) {
+  struct story* story = opaque_user_pointer;
   const size_t size = strlen(token);
   if (story->size + size >= sizeof(story->text)) return 1;
   memcpy(story->text + story->size, token, size + 1);
@@ -60,20 +61,20 @@ static int take_text(void *opaque_user_pointer, const char *token) {
   return 0;
 }
 
-static void take_end(void *opaque_user_pointer, clamma_done_t why) {
-  struct story *story = opaque_user_pointer;
+static void take_end(void* opaque_user_pointer, clamma_done_t why) {
+  struct story* story = opaque_user_pointer;
   ++story->ends;
   story->why = why;
 }
 
-static void take_reason(void *opaque_user_pointer, const char *message) {
-  struct story *story = opaque_user_pointer;
+static void take_reason(void* opaque_user_pointer, const char* message) {
+  struct story* story = opaque_user_pointer;
   snprintf(story->reason, sizeof(story->reason), "%s", message);
 }
 
-static void find_model(char *path, size_t size, const char *name) {
-  const char *root = getenv("CLAMMA_TEST_DATA");
-  FILE *file;
+static void find_model(char* path, size_t size, const char* name) {
+  const char* root = getenv("CLAMMA_TEST_DATA");
+  FILE* file;
   if (root == NULL || root[0] == '\0') root = CLAMMA_SOURCE_DIR "/../shared";
   snprintf(path, size, "%s/models/%s", root, name);
   file = fopen(path, "rb");
@@ -81,9 +82,9 @@ static void find_model(char *path, size_t size, const char *name) {
   if (file != NULL) fclose(file);
 }
 
-static unsigned char *read_file(const char *path, size_t *size) {
-  FILE *file = fopen(path, "rb");
-  unsigned char *bytes = NULL;
+static unsigned char* read_file(const char* path, size_t* size) {
+  FILE* file = fopen(path, "rb");
+  unsigned char* bytes = NULL;
   long end;
   if (file == NULL) return NULL;
   if (fseek(file, 0, SEEK_END) == 0 && (end = ftell(file)) > 0 && fseek(file, 0, SEEK_SET) == 0) {
@@ -99,16 +100,16 @@ static unsigned char *read_file(const char *path, size_t *size) {
 }
 
 /* The program of clamma.h's first lines. */
-static int print_it(void *opaque_user_pointer, const char *token) {
+static int print_it(void* opaque_user_pointer, const char* token) {
   (void)opaque_user_pointer;
   fputs(token, stdout);
   return 0;
 }
 
-static void run_minimal_program(const char *checkpoint, const char *dictionary) {
+static void run_minimal_program(const char* checkpoint, const char* dictionary) {
   clamma_txf_info_t info = {0};
-  struct txf *txf;
-  struct txf_session *session;
+  struct txf* txf;
+  struct txf_session* session;
   int steps = 0;
 
   info.clamma_api_version = CLAMMA_API_VERSION;
@@ -128,13 +129,13 @@ static void run_minimal_program(const char *checkpoint, const char *dictionary) 
   clamma_txf_destroy(txf);
 }
 
-static void use_every_field(const char *checkpoint, const char *dictionary) {
+static void use_every_field(const char* checkpoint, const char* dictionary) {
   struct clamma_txf_info info;
   struct story story;
   char desc[1024];
-  void *handle;
-  struct txf *txf;
-  struct txf_session *session;
+  void* handle;
+  struct txf* txf;
+  struct txf_session* session;
   clamma_session_facts_t facts;
   issue_cb_t on_text = take_text;
   clamma_done_cb_t on_end = take_end;
@@ -222,13 +223,13 @@ static void use_every_field(const char *checkpoint, const char *dictionary) {
   }
 }
 
-static void use_absolute_address(const char *checkpoint, const char *dictionary) {
+static void use_absolute_address(const char* checkpoint, const char* dictionary) {
   size_t model_size = 0;
   size_t dictionary_size = 0;
-  unsigned char *model = read_file(checkpoint, &model_size);
-  unsigned char *tokens = read_file(dictionary, &dictionary_size);
+  unsigned char* model = read_file(checkpoint, &model_size);
+  unsigned char* tokens = read_file(dictionary, &dictionary_size);
   clamma_txf_info_t info = {0};
-  struct txf *txf;
+  struct txf* txf;
 
   CHECK(model != NULL && tokens != NULL);
   info.clamma_api_version = CLAMMA_API_VERSION;
@@ -244,13 +245,13 @@ static void use_absolute_address(const char *checkpoint, const char *dictionary)
   free(model);
 }
 
-static void use_extras(const char *checkpoint, const char *dictionary) {
+static void use_extras(const char* checkpoint, const char* dictionary) {
   static const char text[] = "Once upon a time, there was a little girl named Lily.";
   const size_t text_size = sizeof(text) - 1;
   clamma_txf_info_t info = {0};
   clamma_txf_facts_t facts;
   clamma_score_t score;
-  struct txf *txf;
+  struct txf* txf;
   tok_id_t tokens[64];
   float logprobs[64];
   char decoded[128];
@@ -304,7 +305,7 @@ static void use_extras(const char *checkpoint, const char *dictionary) {
 int main(void) {
   char checkpoint[4096];
   char dictionary[4096];
-  FILE *file;
+  FILE* file;
 
   find_model(checkpoint, sizeof(checkpoint), "stories260K.bin");
   find_model(dictionary, sizeof(dictionary), "tok512.bin");

@@ -124,6 +124,7 @@ TEST_F(CorruptFilesTest, UndamagedFilesAreAccepted) {
 }
 
 TEST_F(CorruptFilesTest, EachHeaderFieldSetToAnything) {
+  size_t round = 0;
   for (const Format& format : kFormats) {
     const Bytes whole = Whole(format.name);
     std::vector<size_t> fields;
@@ -131,25 +132,26 @@ TEST_F(CorruptFilesTest, EachHeaderFieldSetToAnything) {
     if (format.first_parameter == 8) {
       for (const size_t at : {0, 4, 36, 37}) fields.push_back(at);  // magic, version, flag, group
     }
-    std::vector<int32_t> values = {0,       1,       2,       3,       4,     8,       63,     128,
-                                   -1,      -2,      -512,    513,     65536, 1 << 24, 1 << 28, INT32_MIN,
-                                   INT32_MAX, 0x7ffffffe, 0x10000001};
+    std::vector<int32_t> values = {
+        0,    1,   2,     3,       4,       8,         63,        128,        -1,        -2,
+        -512, 513, 65536, 1 << 24, 1 << 28, INT32_MIN, INT32_MAX, 0x7ffffffe, 0x10000001};
     for (int i = 0; i < 5; ++i) values.push_back(static_cast<int32_t>(random_()));
     for (const size_t field : fields) {
       for (const int32_t value : values) {
         SCOPED_TRACE(testing::Message() << format.name << ", byte " << field << " = " << value);
         Bytes damaged = whole;
         PutInt32(&damaged, field, value);
-        TryCheckpoint(damaged);
+        TryCheckpoint(damaged, ++round % 3 == 0);
       }
     }
   }
-  EXPECT_GT(refused_, 500u);
+  EXPECT_GT(refused_, 300u);
   EXPECT_GT(accepted_, 10u) << "a context of another length is as good";
 }
 
 TEST_F(CorruptFilesTest, SeveralHeaderFieldsAtATime) {
-  constexpr int32_t kValues[] = {0, 1, 2, 4, 8, 16, 64, -1, 512, 65536, 1 << 28, INT32_MAX, INT32_MIN};
+  constexpr int32_t kValues[] = {0,  1,   2,     4,       8,         16,       64,
+                                 -1, 512, 65536, 1 << 28, INT32_MAX, INT32_MIN};
   for (const Format& format : kFormats) {
     const Bytes whole = Whole(format.name);
     for (int round = 0; round < 300; ++round) {
@@ -174,7 +176,8 @@ TEST_F(CorruptFilesTest, EveryTruncationOfTheHeader) {
     const Bytes whole = Whole(format.name);
     for (size_t size = 0; size <= format.header_bytes + 4; ++size) {
       SCOPED_TRACE(testing::Message() << format.name << " cut to " << size << " bytes");
-      TryCheckpoint(Bytes(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(size)));
+      TryCheckpoint(Bytes(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(size)),
+                    size < 50 || size % 16 == 0);
     }
   }
   EXPECT_EQ(accepted_, 0u);
@@ -183,8 +186,13 @@ TEST_F(CorruptFilesTest, EveryTruncationOfTheHeader) {
 TEST_F(CorruptFilesTest, TruncationsOfTheBody) {
   for (const Format& format : kFormats) {
     const Bytes whole = Whole(format.name);
-    std::vector<size_t> sizes = {whole.size() - 1, whole.size() - 2, whole.size() - 3,
-                                 whole.size() - 4, whole.size() / 2, 4096, 65536};
+    std::vector<size_t> sizes = {whole.size() - 1,
+                                 whole.size() - 2,
+                                 whole.size() - 3,
+                                 whole.size() - 4,
+                                 whole.size() / 2,
+                                 4096,
+                                 65536};
     for (int i = 0; i < 10; ++i) sizes.push_back(format.header_bytes + random_() % 390000);
     for (const size_t size : sizes) {
       SCOPED_TRACE(testing::Message() << format.name << " cut to " << size << " bytes");
@@ -226,7 +234,8 @@ TEST_F(CorruptFilesTest, FlippedBitsOfTheHeader) {
 }
 
 TEST_F(CorruptFilesTest, RandomFiles) {
-  for (const size_t size : {0u, 1u, 3u, 4u, 7u, 8u, 27u, 28u, 29u, 255u, 256u, 257u, 5000u, 300000u}) {
+  for (const size_t size :
+       {0u, 1u, 3u, 4u, 7u, 8u, 27u, 28u, 29u, 255u, 256u, 257u, 5000u, 300000u}) {
     for (int round = 0; round < 5; ++round) {
       Bytes random(size);
       for (uint8_t& byte : random) byte = static_cast<uint8_t>(random_());
@@ -324,8 +333,8 @@ TEST_F(CorruptFilesTest, FloatWeightsThatAreNoNumbers) {
 
 TEST_F(CorruptFilesTest, EveryTensorDamagedAlone) {
   // Version 1: norms, embedding, wq, wk, wv, wo, w1, w2, w3, in floats.
-  constexpr size_t kTensors[] = {5 * 64,      5 * 64,      64,          512 * 64,
-                                 5 * 64 * 64, 5 * 32 * 64, 5 * 32 * 64, 5 * 64 * 64,
+  constexpr size_t kTensors[] = {5 * 64,       5 * 64,       64,          512 * 64,
+                                 5 * 64 * 64,  5 * 32 * 64,  5 * 32 * 64, 5 * 64 * 64,
                                  5 * 172 * 64, 5 * 64 * 172, 5 * 172 * 64};
   const Bytes whole = Whole(kFloatV1Model);
   for (const float value : {std::numeric_limits<float>::quiet_NaN(),

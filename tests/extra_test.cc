@@ -34,9 +34,9 @@ class ExtraTest : public ModelTest {
     EXPECT_EQ(clamma_encode(model_.get(), text.data(), text.size(), flags, nullptr, 0, &count), 0);
     std::vector<tok_id_t> tokens(count);
     size_t again = 0;
-    EXPECT_EQ(clamma_encode(model_.get(), text.data(), text.size(), flags, tokens.data(), count,
-                            &again),
-              0);
+    EXPECT_EQ(
+        clamma_encode(model_.get(), text.data(), text.size(), flags, tokens.data(), count, &again),
+        0);
     EXPECT_EQ(again, count);
     return tokens;
   }
@@ -79,7 +79,8 @@ Scored Score(const TxfPtr& model, const std::string& text) {
 TEST_F(ExtraTest, EncodeTellsTheSizeFirst) {
   const std::string text = "Once upon a time";
   size_t count = 0;
-  ASSERT_EQ(clamma_encode(model_.get(), text.data(), text.size(), kAsPrompt, nullptr, 0, &count), 0);
+  ASSERT_EQ(clamma_encode(model_.get(), text.data(), text.size(), kAsPrompt, nullptr, 0, &count),
+            0);
   ASSERT_GT(count, 2u);
   std::vector<tok_id_t> tokens(count, -7);
   size_t needed = 0;
@@ -125,9 +126,9 @@ TEST_F(ExtraTest, EveryByteComesBack) {
 }
 
 TEST_F(ExtraTest, RealTextsComeBack) {
-  for (const char* text : {"Once upon a time, there was a girl.", "  two  spaces ", "\n\n\ttabs",
-                           "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "<s></s><0x41><unk>",
-                           " ", "   "}) {
+  for (const char* text :
+       {"Once upon a time, there was a girl.", "  two  spaces ", "\n\n\ttabs",
+        "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "<s></s><0x41><unk>", " ", "   "}) {
     EXPECT_EQ(Decode(Encode(text, 0)), text);
     EXPECT_EQ(Decode(Encode(text, kAsPrompt)), text);
   }
@@ -414,6 +415,19 @@ TEST_F(ExtraTest, TextBeyondTheContextIsRefused) {
   ASSERT_EQ(Encode(text, kAsPrompt).size(), 513u);
   EXPECT_NE(clamma_score(model_.get(), text.data(), text.size(), &score, nullptr, 0), 0);
   EXPECT_NE(log_.last().find("513"), std::string::npos) << log_.last();
+}
+
+TEST_F(ExtraTest, DamagedWeightsAreAnErrorNotAScore) {
+  std::vector<uint8_t> bytes = ReadBytes(ModelPath(kFloatV1Model));
+  for (const int32_t bits : {0x7fc00000, 0x7f800000}) {  // NaN, infinity
+    PutInt32(&bytes, 256 + 4 * (2 * 5 * 64), bits);      // in the final norm
+    HeapCopy damaged(bytes);
+    clamma_txf_info_t info = ModelInfo(kFloatV1Model);
+    damaged.BecomeModel(&info);
+    const TxfPtr model = Open(info);
+    clamma_score_t score = {};
+    EXPECT_NE(clamma_score(model.get(), "Once upon", 9, &score, nullptr, 0), 0);
+  }
 }
 
 TEST_F(ExtraTest, EmptyTextIsRefused) {

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <climits>
-#include <cmath>
+#include <cstring>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <set>
@@ -16,11 +16,12 @@
 
 #include "api_fixture.h"
 #include "platform/threads.h"
+#include "temporary_folder.h"
 
 namespace clamma_test {
 namespace {
 
-constexpr Ask kSampled = {.limit = 40, .temperature = 1, .topp = 0.9f};
+constexpr Ask kSampled = {.limit = 32, .temperature = 1, .topp = 0.9f};
 
 // About 13 tokens a sentence: longer than a few chunks, far from the context of 512.
 std::string LongPrompt(int sentences = 14) {
@@ -102,10 +103,10 @@ TEST_F(SessionTest, SessionsThatComeAndGoChangeNoOtherText) {
   ASSERT_EQ(StartQuery(kept.get(), listener, WithSeed(9)), 0);
   std::vector<SessionPtr> passing;
   std::vector<std::unique_ptr<Listener>> dropped;
-  const std::string prompt = LongPrompt();
+  const std::string prompt = LongPrompt(4);
   for (size_t step = 0; !listener.ended(); ++step) {
     ASSERT_EQ(clamma_sessions_step_next(), 1);
-    if (step % 3 == 0 && passing.size() < 10) {
+    if (step % 3 == 0 && passing.size() < 4) {
       passing.push_back(NewSession(model_));
       dropped.push_back(std::make_unique<Listener>());
       Ask ask = WithSeed(step + 100);
@@ -144,7 +145,7 @@ TEST_F(SessionTest, SessionsAreServedInTurn) {
 TEST_F(SessionTest, ContinuingWithNoPromptEqualsOneLongerQuery) {
   const Outcome whole = RunFresh(model_, {.limit = 90});
   ASSERT_EQ(whole.why, CLAMMA_DONE_LIMIT);
-  for (const size_t first : {size_t{1}, size_t{7}, size_t{31}, size_t{32}, size_t{33}, size_t{64}}) {
+  for (const size_t first : {size_t{1}, size_t{31}, size_t{32}, size_t{33}, size_t{64}}) {
     for (const char* go_on : {static_cast<const char*>(nullptr), ""}) {
       const SessionPtr session = NewSession(model_);
       const Outcome a = RunQuery(session.get(), {.limit = first});
@@ -171,8 +172,7 @@ TEST_F(SessionTest, ContinuingWithAPromptGoesOnInline) {
   const std::string go_on = " Then Tom said";
   const Outcome second = RunQuery(session.get(), {.prompt = go_on.c_str(), .limit = 20});
   EXPECT_EQ(second.facts.prompt_tokens, CountTokens(model_, go_on, 0));
-  EXPECT_EQ(second.facts.position,
-            first.facts.position + 1 + second.facts.prompt_tokens + 20 - 1);
+  EXPECT_EQ(second.facts.position, first.facts.position + 1 + second.facts.prompt_tokens + 20 - 1);
   // The same tokens as one prompt give the same text.
   const std::string all = "Once upon a time" + first.text + go_on;
   ASSERT_EQ(CountTokens(model_, all, CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX),
@@ -207,9 +207,9 @@ TEST_F(SessionTest, NoPromptOpensWithTwoNewlines) {
     EXPECT_EQ(a.text, b.text);
     EXPECT_EQ(a.facts.prompt_tokens, b.facts.prompt_tokens);
     EXPECT_EQ(a.facts.position, b.facts.position);
-    EXPECT_NE(a.text, RunFresh(model_, {.prompt = "", .limit = 60, .temperature = temperature,
-                                        .seed = 77})
-                          .text);
+    EXPECT_NE(
+        a.text,
+        RunFresh(model_, {.prompt = "", .limit = 60, .temperature = temperature, .seed = 77}).text);
   }
 }
 
@@ -230,7 +230,8 @@ TEST_F(SessionTest, PromptTakesTheTokensThatEncodeGives) {
 }
 
 TEST_F(SessionTest, SystemGoesBeforeThePromptOnItsOwnLine) {
-  const Outcome system = RunFresh(model_, {.prompt = "One day", .system = "Tom is sad.", .limit = 40});
+  const Outcome system =
+      RunFresh(model_, {.prompt = "One day", .system = "Tom is sad.", .limit = 40});
   const Outcome text = RunFresh(model_, {.prompt = "Tom is sad.\nOne day", .limit = 40});
   EXPECT_EQ(system.text, text.text);
   EXPECT_EQ(system.facts.prompt_tokens, text.facts.prompt_tokens);
@@ -1012,19 +1013,13 @@ TEST_F(SessionTest, DictionaryOfTheWrongSizeIsRefused) {
   wrong[3].pop_back();
   wrong[4].push_back(0);
   wrong[5].resize(whole.size() / 2);
+  const TemporaryFolder folder;
   for (const std::vector<uint8_t>& bytes : wrong) {
     for (const clamma_model_access_t access :
          {CLAMMA_MODEL_ACCESS_MMAP, CLAMMA_MODEL_ACCESS_MALLOC_CACHE}) {
-      const std::string path = testing::TempDir() + "clamma_session_test_dictionary.bin";
-      {
-        std::ofstream file(path, std::ios::binary);
-        file.write(reinterpret_cast<const char*>(bytes.data()),
-                   static_cast<std::streamsize>(bytes.size()));
-      }
-      clamma_txf_info_t info = ModelInfo(kFloatModel, path);
+      clamma_txf_info_t info = ModelInfo(kFloatModel, folder.Write("tokens.bin", bytes));
       info.model_access = access;
       EXPECT_NE(ReasonOfRefusal(info), "") << bytes.size() << " bytes";
-      std::filesystem::remove(path);
     }
     HeapCopy copy(bytes);
     clamma_txf_info_t info = ModelInfo(kFloatModel);
@@ -1161,10 +1156,10 @@ TEST_F(SessionTest, SeedZeroIsReportedAndReproduces) {
 
 TEST_F(SessionTest, SeedsFromTheClockDiffer) {
   std::set<uint64_t> seeds;
-  for (int i = 0; i < 50; ++i) {
+  for (int i = 0; i < 20; ++i) {
     seeds.insert(RunFresh(model_, {.limit = 1, .temperature = 1, .seed = 0}).facts.rng_seed);
   }
-  EXPECT_EQ(seeds.size(), 50u);
+  EXPECT_EQ(seeds.size(), 20u);
 }
 
 TEST_F(SessionTest, GivenSeedIsReported) {
@@ -1287,8 +1282,8 @@ TEST_F(ChatTest, SecondTurnCostsItsOwnTokensAndTheClosingEos) {
     EXPECT_EQ(second.facts.prompt_tokens, 1 + TurnTokens("[INST] And Tom? [/INST]"))
         << "the system prompt counts in the first turn only";
     // The first answer's last token is fed by the second turn.
-    EXPECT_EQ(second.facts.position,
-              first.facts.position + 1 + second.facts.prompt_tokens + second.facts.generated_tokens - 1);
+    EXPECT_EQ(second.facts.position, first.facts.position + 1 + second.facts.prompt_tokens +
+                                         second.facts.generated_tokens - 1);
   }
 }
 
@@ -1315,7 +1310,8 @@ TEST_F(ChatTest, CancelledFirstTurnLeavesTheSystemPromptToTheNext) {
   const std::string prompt = LongPrompt();
   const SessionPtr session = NewSession(chat_);
   Listener listener;
-  ASSERT_EQ(StartQuery(session.get(), listener, {.prompt = prompt.c_str(), .system = "Be kind."}), 0);
+  ASSERT_EQ(StartQuery(session.get(), listener, {.prompt = prompt.c_str(), .system = "Be kind."}),
+            0);
   ASSERT_EQ(clamma_sessions_step_next(), 1);
   clamma_sessions_query_cancel(session.get());
   StepAll();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The thread rules of clamma.h, under load. Worth most under ThreadSanitizer; the texts must be exact
-// in any case.
+// The thread rules of clamma.h, under load. Worth most under ThreadSanitizer; the texts must be
+// exact in any case.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -87,7 +87,8 @@ class SessionThreadsTest : public ModelTest {
     info.threads = 2;
     model_ = Open(info);
     ASSERT_NE(model_, nullptr);
-    for (size_t seed = 0; seed < kSeeds; ++seed) expected_[seed] = RunFresh(model_, Story(seed)).text;
+    for (size_t seed = 0; seed < kSeeds; ++seed)
+      expected_[seed] = RunFresh(model_, Story(seed)).text;
   }
 
   static constexpr size_t kSeeds = 4;
@@ -186,8 +187,7 @@ TEST_F(SessionThreadsTest, CancelStorms) {
     AwaitEnd(listener);
     EXPECT_EQ(listener.ends, 1);
     EXPECT_TRUE(listener.why == CLAMMA_DONE_CANCELLED || listener.why == CLAMMA_DONE_LIMIT ||
-                listener.why == CLAMMA_DONE_END_OF_TEXT ||
-                listener.why == CLAMMA_DONE_CONTEXT_FULL)
+                listener.why == CLAMMA_DONE_END_OF_TEXT || listener.why == CLAMMA_DONE_CONTEXT_FULL)
         << listener.why;
   }
   stop = true;

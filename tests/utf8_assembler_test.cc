@@ -53,9 +53,9 @@ TEST_F(Utf8AssemblerTest, CharactersSplitAtEveryBoundaryComeOutWhole) {
     const std::string text = "x" + character + "y";
     for (size_t cut = 0; cut <= text.size(); ++cut) {
       for (size_t second = cut; second <= text.size(); ++second) {
-        EXPECT_EQ(Assemble({text.substr(0, cut), text.substr(cut, second - cut),
-                            text.substr(second)}),
-                  text)
+        EXPECT_EQ(
+            Assemble({text.substr(0, cut), text.substr(cut, second - cut), text.substr(second)}),
+            text)
             << "cut at " << cut << " and " << second;
       }
     }
@@ -74,7 +74,10 @@ TEST_F(Utf8AssemblerTest, NothingComesOutBeforeACharacterIsWhole) {
 
 TEST_F(Utf8AssemblerTest, WhatPrecedesAnUnfinishedCharacterComesOut) {
   EXPECT_STREQ(assembler_.Append("abc\xe2\x82"), "abc");
-  EXPECT_STREQ(assembler_.Append("\xac" "d\xf0\x9f"), "\xe2\x82\xac" "d");
+  EXPECT_STREQ(assembler_.Append("\xac"
+                                 "d\xf0\x9f"),
+               "\xe2\x82\xac"
+               "d");
   EXPECT_STREQ(assembler_.Append("\x98\x80"), "\xf0\x9f\x98\x80");
 }
 
@@ -83,26 +86,35 @@ TEST_F(Utf8AssemblerTest, BytesThatAreNoUtf8BecomeReplacements) {
     std::string in;
     std::string out;
   } cases[] = {
-      {"\x80", "?"},              // a continuation alone
+      {"\x80", "?"},  // a continuation alone
       {"\xbf\xbf", "??"},
       {"\xff", "?"},
       {"\xfe", "?"},
-      {"\xc0\x80", "??"},         // overlong NUL
+      {"\xc0\x80", "??"},  // overlong NUL
       {"\xc1\xbf", "??"},
-      {"\xe0\x9f\xbf", "???"},    // overlong
-      {"\xed\xa0\x80", "???"},    // surrogate
+      {"\xe0\x9f\xbf", "???"},  // overlong
+      {"\xed\xa0\x80", "???"},  // surrogate
       {"\xf0\x8f\xbf\xbf", "????"},
       {"\xf4\x90\x80\x80", "????"},  // beyond U+10FFFF
       {"\xf5\x80", "??"},
-      {"a\xff" "b", "a?b"},
-      {"\xc3" "a", "?a"},         // cut short by a character
-      {"\xe2\x82" "a", "?a"},     // the well-formed front counts as one
-      {"\xf0\x9f\x98" "a", "?a"},
+      {"a\xff"
+       "b",
+       "a?b"},
+      {"\xc3"
+       "a",
+       "?a"},  // cut short by a character
+      {"\xe2\x82"
+       "a",
+       "?a"},  // the well-formed front counts as one
+      {"\xf0\x9f\x98"
+       "a",
+       "?a"},
       {"\xe2\x82\xe2\x82\xac", "?\xe2\x82\xac"},
   };
   for (const auto& c : cases) {
     std::string expected;
-    for (const char byte : c.out) expected += byte == '?' ? std::string(kReplacement) : std::string(1, byte);
+    for (const char byte : c.out)
+      expected += byte == '?' ? std::string(kReplacement) : std::string(1, byte);
     for (size_t cut = 0; cut <= c.in.size(); ++cut) {
       EXPECT_EQ(Assemble({c.in.substr(0, cut), c.in.substr(cut)}), expected)
           << testing::PrintToString(c.in) << " cut at " << cut;
@@ -153,7 +165,10 @@ TEST_F(Utf8AssemblerTest, LongestPieceOfInvalidBytesFits) {
 
 TEST_F(Utf8AssemblerTest, AnyCutOfAnyBytesGivesTheSameText) {
   std::mt19937 random(1);
-  const std::string bytes_of_interest("\x00" "a\x80\xbf\xc2\xe0\xa0\xed\xf0\x90\xf4\xff", 12);
+  const std::string bytes_of_interest(
+      "\x00"
+      "a\x80\xbf\xc2\xe0\xa0\xed\xf0\x90\xf4\xff",
+      12);
   for (int round = 0; round < 2000; ++round) {
     std::string text;
     for (size_t i = random() % kLongest; i > 0; --i) {

@@ -8,9 +8,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <memory>
 #include <string>
 
@@ -41,20 +45,47 @@ struct Options {
   bool quiet = false;
 };
 
+// Without these checks CLI11 takes -1 for a huge unsigned number, and nan for an amount.
+std::string CheckWhole(const std::string& text) {
+  uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc() && stop == end ? ""
+                                             : text + " is not a whole number from 0 to 2^64-1";
+}
+
+std::string CheckAmount(const std::string& text) {
+  char* stop = nullptr;
+  const float value = std::strtof(text.c_str(), &stop);
+  const bool good = !text.empty() && *stop == '\0' && std::isfinite(value) && value >= 0;
+  return good ? "" : text + " is not a number from 0";
+}
+
+std::string CheckShare(const std::string& text) {
+  const std::string wrong = CheckAmount(text);
+  return wrong.empty() && std::strtof(text.c_str(), nullptr) > 1 ? text + " is more than 1" : wrong;
+}
+
 void Declare(CLI::App& app, Options& o) {
   app.add_option("checkpoint", o.checkpoint, "Model checkpoint (llama2.c format, float or int8)")
       ->required();
   app.add_option("-z,--tokenizer", o.tokenizer, "Token dictionary")->capture_default_str();
   app.add_option("-t,--temperature", o.temperature, "0 = always the likeliest token")
+      ->check(CheckAmount)
       ->capture_default_str();
   app.add_option("-p,--topp", o.topp, "Nucleus sampling: share of probability kept, 0 or 1 = off")
+      ->check(CheckShare)
       ->capture_default_str();
-  app.add_option("-s,--seed", o.seed, "Random seed, 0 = from the clock")->capture_default_str();
+  app.add_option("-s,--seed", o.seed, "Random seed, 0 = from the clock")
+      ->check(CheckWhole)
+      ->capture_default_str();
   app.add_option("-n,--steps", o.steps, "Most tokens to generate, 0 = until the context is full")
+      ->check(CheckWhole)
       ->capture_default_str();
   app.add_option("-i,--prompt", o.prompt, "Text to continue; \"\" = begin a text with nothing");
   app.add_option("-y,--system", o.system, "Text that goes before the prompt on a line of its own");
   app.add_option("-h,--threads", o.threads, "Compute threads, 0 = all usable cores")
+      ->check(CheckWhole)
       ->capture_default_str();
   app.add_option("-m,--mode", o.mode, "Weights: 0 = mmap, 1 = malloc cache")
       ->check(CLI::Range(0, 1))
@@ -66,10 +97,13 @@ void Declare(CLI::App& app, Options& o) {
       ->check(CLI::IsMember({"f32", "f16"}))
       ->capture_default_str();
   app.add_option("--top-k", o.top_k, "Keep the so many likeliest tokens, 0 = off")
+      ->check(CheckWhole)
       ->capture_default_str();
   app.add_option("--min-p", o.min_p, "Keep tokens this likely relative to the likeliest, 0 = off")
+      ->check(CheckShare)
       ->capture_default_str();
   app.add_option("--repetition-penalty", o.repetition_penalty, "Weaken repeated tokens, 0 = off")
+      ->check(CheckAmount)
       ->capture_default_str();
   app.add_flag("-q,--quiet", o.quiet, "No banner and no figures on stderr");
 }
@@ -186,17 +220,15 @@ int Finish(const Options& o, const Story& story, const clamma_session_facts_t& f
                  static_cast<unsigned long long>(facts.rng_seed),
                  static_cast<double>(facts.memory_bytes) / 1e6);
   }
+  if (interrupted != 0) return kExitInterrupted;  // and a write that it cut short is no failure
   if (!flushed) {
     std::fprintf(stderr, "clamma-gen: cannot write to stdout\n");
     return kExitGeneration;
   }
-  if (interrupted != 0) return kExitInterrupted;
   return story.why == CLAMMA_DONE_ERROR ? kExitGeneration : 0;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int Run(int argc, char** argv) {
   Options options;
   if (const int code = Parse(argc, argv, options); code >= 0) return code;
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of writing, not the end of us
@@ -212,12 +244,24 @@ int main(int argc, char** argv) {
   const std::unique_ptr<txf, decltype(&clamma_txf_destroy)> model(clamma_txf_construct(&info),
                                                                   &clamma_txf_destroy);
   if (model == nullptr) return kExitSetup;  // OnLog told why
-  if (!options.quiet) std::fprintf(stderr, "%s\n", desc);
   txf_session* session = clamma_session_construct(model.get());
+  info.desc = nullptr;  // keep the model's
   if (session == nullptr || clamma_session_query(session, &info) != 0) return kExitSetup;
+  if (!options.quiet) std::fprintf(stderr, "%s\n", desc);
   Write(story, options.prompt.c_str());
   const double seconds = Generate(session);
   clamma_session_facts_t facts = {};
   clamma_session_facts(session, &facts);
   return Finish(options, story, facts, seconds);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "clamma-gen: %s\n", e.what());
+    return kExitSetup;
+  }
 }

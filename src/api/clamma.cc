@@ -32,8 +32,17 @@ void Report(const Log& log, const clamma_txf_info_t* info, const Status& status)
   log.Write(status.message());
 }
 
+// A C caller's enum may hold any number, which C++ must not load as one.
+template <typename Enum>
+int NumberOf(const Enum& value) {
+  static_assert(sizeof(Enum) == sizeof(int));
+  int number = 0;
+  std::memcpy(&number, &value, sizeof(number));
+  return number;
+}
+
 Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
-  switch (info.model_access) {
+  switch (NumberOf(info.model_access)) {
     case CLAMMA_MODEL_ACCESS_MMAP:
       options->access = ModelAccess::kMmap;
       break;
@@ -46,10 +55,12 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
     default:
       return Invalid("model_access is none of clamma_model_access_t");
   }
-  if (info.model_type != CLAMMA_MODEL_GEN && info.model_type != CLAMMA_MODEL_CHAT) {
+  const int type = NumberOf(info.model_type);
+  if (type != CLAMMA_MODEL_GEN && type != CLAMMA_MODEL_CHAT) {
     return Invalid("model_type is none of clamma_model_type_t");
   }
-  if (info.kv_type != CLAMMA_KV_F32 && info.kv_type != CLAMMA_KV_F16) {
+  const int kv_type = NumberOf(info.kv_type);
+  if (kv_type != CLAMMA_KV_F32 && kv_type != CLAMMA_KV_F16) {
     return Invalid("kv_type is none of clamma_kv_type_t");
   }
   if (info.max_sessions > kMaxSessions) {
@@ -65,8 +76,8 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   options->tokenizer_size = info.tokenizer_size;
   options->cache_limit = info.cache_limit;
   options->threads = info.threads;
-  options->type = info.model_type == CLAMMA_MODEL_CHAT ? ModelType::kChat : ModelType::kGen;
-  options->kv_type = info.kv_type == CLAMMA_KV_F16 ? KvType::kF16 : KvType::kF32;
+  options->type = type == CLAMMA_MODEL_CHAT ? ModelType::kChat : ModelType::kGen;
+  options->kv_type = kv_type == CLAMMA_KV_F16 ? KvType::kF16 : KvType::kF32;
   options->max_sessions =
       info.max_sessions == 0 ? LIBCLAMMA_MAX_SESSIONS_PER_MODEL : info.max_sessions;
   options->log = {info.log_cb, info.opaque_user_pointer};
@@ -140,7 +151,7 @@ struct txf* clamma_txf_construct(const clamma_txf_info_t* info) {
   }
   clamma::Transformer* transformer = nullptr;
   const Status status = clamma::Construct(*info, &transformer);
-  if (!status.ok()) {
+  if (transformer == nullptr) {
     clamma::Report({info->log_cb, info->opaque_user_pointer}, info, status);
     return nullptr;
   }

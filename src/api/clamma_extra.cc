@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cstring>
 
 #include "api/handles.h"
@@ -107,8 +108,7 @@ int clamma_decode(const struct txf* txf, const tok_id_t* tokens, size_t count, c
   if (total > max) return 0;
   for (size_t i = 0; i < count; ++i) {
     const std::string_view bytes = bytes_at(i);
-    if (!bytes.empty()) std::memcpy(text, bytes.data(), bytes.size());
-    text += bytes.size();
+    text = std::copy(bytes.begin(), bytes.end(), text);
   }
   return 0;
 }
@@ -160,7 +160,7 @@ int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
 int clamma_session_facts(const struct txf_session* session, clamma_session_facts_t* facts) {
   if (session == nullptr || facts == nullptr) return clamma::ReturnMissing("clamma_session_facts");
   const clamma::Session& s = *FromHandle(session);
-  clamma::TheScheduler().WhileStill([&] {
+  clamma::TheScheduler().Inspect([&] {
     *facts = {};
     facts->position = s.position();
     facts->prompt_tokens = s.prompt_tokens();

@@ -51,7 +51,7 @@ void RunPass(Transformer& transformer, Session* const* sessions, size_t n_sessio
     if (status.ok()) {
       sessions[i]->Fed(counts[i], rows[-1].logits);
     } else {
-      sessions[i]->NotFed(status);
+      sessions[i]->Fail(status);
     }
   }
 }

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "engine/prompt.h"
 
-#include <cstring>
+#include <algorithm>
 #include <string_view>
 
 namespace clamma {
 namespace {
-
-bool EndsText(TokenId token) { return token == kBosToken || token == kEosToken; }
 
 // The parts of a prompt in one piece of memory.
 Status Join(Memory& memory, const std::string_view* parts, size_t n_parts, Array<char>* text) {
@@ -15,10 +13,7 @@ Status Join(Memory& memory, const std::string_view* parts, size_t n_parts, Array
   for (size_t i = 0; i < n_parts; ++i) size += parts[i].size();
   CLAMMA_RETURN_IF_ERROR(text->Resize(memory, size));
   char* out = text->data();
-  for (size_t i = 0; i < n_parts; ++i) {
-    if (!parts[i].empty()) std::memcpy(out, parts[i].data(), parts[i].size());
-    out += parts[i].size();
-  }
+  for (size_t i = 0; i < n_parts; ++i) out = std::copy(parts[i].begin(), parts[i].end(), out);
   return Status();
 }
 
@@ -31,9 +26,9 @@ Status EncodeParts(Memory& memory, const Tokenizer& tokenizer, const std::string
   return tokenizer.Encode(memory, {text.data(), text.size()}, options, tokens, count);
 }
 
-Status AppendGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& texts,
+Status EncodeGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& texts, TokenId last,
                  Array<TokenId>* tokens, size_t* count) {
-  const bool opens = *count == 0 || EndsText((*tokens)[*count - 1]);
+  const bool opens = last == kNoToken || last == kBosToken || last == kEosToken;
   std::string_view parts[3];
   size_t n = 0;
   if (texts.system != nullptr && texts.system[0] != '\0') {
@@ -48,17 +43,17 @@ Status AppendGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& 
   Tokenizer::EncodeOptions options;
   options.dummy_prefix = opens;
   // A text that BOS itself ended has it already.
-  options.bos = opens && (*count == 0 || (*tokens)[*count - 1] != kBosToken);
+  options.bos = opens && last != kBosToken;
   return EncodeParts(memory, tokenizer, parts, n, options, tokens, count);
 }
 
-Status AppendChat(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& texts,
-                  Array<TokenId>* tokens, size_t* count) {
+Status EncodeChat(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& texts,
+                  TokenId last, Array<TokenId>* tokens, size_t* count) {
   if (texts.prompt == nullptr) {
     return Status::Error(StatusCode::kInvalidArgument, "a chat's query needs a prompt");
   }
-  const bool first = *count == 0;
-  if (!first && (*tokens)[*count - 1] != kEosToken) {
+  const bool first = last == kNoToken;
+  if (!first && last != kEosToken) {
     // An answer that was cut off is closed like any other.
     Tokenizer::EncodeOptions close;
     close.eos = true;
@@ -83,10 +78,11 @@ Status AppendChat(Memory& memory, const Tokenizer& tokenizer, const PromptTexts&
 
 }  // namespace
 
-Status AppendPrompt(Memory& memory, const Tokenizer& tokenizer, ModelType type,
-                    const PromptTexts& texts, Array<TokenId>* tokens, size_t* count) {
-  return type == ModelType::kChat ? AppendChat(memory, tokenizer, texts, tokens, count)
-                                  : AppendGen(memory, tokenizer, texts, tokens, count);
+Status EncodePrompt(Memory& memory, const Tokenizer& tokenizer, ModelType type,
+                    const PromptTexts& texts, TokenId last, Array<TokenId>* tokens, size_t* count) {
+  *count = 0;
+  return type == ModelType::kChat ? EncodeChat(memory, tokenizer, texts, last, tokens, count)
+                                  : EncodeGen(memory, tokenizer, texts, last, tokens, count);
 }
 
 }  // namespace clamma

@@ -18,16 +18,20 @@ struct PromptTexts {
   const char* prompt = nullptr;  // nullptr: none given
 };
 
-// Appends to *tokens, which holds the *count tokens of the conversation so far, what the query
-// adds.
+inline constexpr TokenId kNoToken = -1;
+
+// Writes the *count tokens that a query adds to a conversation that ends in `last` (kNoToken: to an
+// empty one).
 //
-// kGen: in an empty conversation, or one whose last token ended a text, BOS and the texts: `system`
+// GEN: in an empty conversation, or one whose last token ended a text, BOS and the texts: `system`
 // on a line of its own, then `prompt`; with neither, "\n\n", as the original system opened; an
 // empty prompt alone is BOS alone. Otherwise the texts go on where the conversation stopped, as
-// they are. kChat: Llama 2's format, "[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{prompt} [/INST]"
-// behind BOS, the system part in an empty conversation only, and EOS behind each answer.
-Status AppendPrompt(Memory& memory, const Tokenizer& tokenizer, ModelType type,
-                    const PromptTexts& texts, Array<TokenId>* tokens, size_t* count);
+// they are.
+//
+// CHAT: Llama 2's format, "[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{prompt} [/INST]" behind BOS, the
+// system part in an empty conversation only, and EOS behind each answer.
+Status EncodePrompt(Memory& memory, const Tokenizer& tokenizer, ModelType type,
+                    const PromptTexts& texts, TokenId last, Array<TokenId>* tokens, size_t* count);
 
 }  // namespace clamma
 

@@ -2,6 +2,7 @@
 #include "engine/sampler.h"
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <cstring>
 
@@ -72,6 +73,7 @@ void Sampler::Penalize(float penalty, const TokenId* context, size_t n_context) 
     seen_[id] = 1;
     float& logit = probabilities_[id];
     logit = logit > 0 ? logit / penalty : logit * penalty;
+    logit = std::clamp(logit, -FLT_MAX, FLT_MAX);  // an extreme penalty is no error
   }
   for (size_t i = 0; i < n_context; ++i) seen_[static_cast<size_t>(context[i])] = 0;
 }
@@ -103,15 +105,17 @@ size_t Sampler::CollectCandidates(float at_least) {
 
 TokenId Sampler::PickFiltered(const SamplingOptions& options, float coin) {
   const bool nucleus = options.topp > 0 && options.topp < 1;
+  const bool cut = options.top_k > 0 || options.min_p > 0;
   const auto vocab_size = static_cast<float>(probabilities_.size());
-  // A token below this cannot be in the nucleus (llama2.c's cut-off, which is part of its results).
-  const float cutoff = nucleus ? (1.0f - options.topp) / (vocab_size - 1.0f) : 0.0f;
+  // A token below this cannot be in the nucleus (llama2.c's cut-off).
+  const float cutoff = nucleus && !cut ? (1.0f - options.topp) / (vocab_size - 1.0f) : 0.0f;
   size_t n = CollectCandidates(cutoff);
+  const size_t all = n;
+  if (options.top_k > 0) n = std::min<size_t>(n, options.top_k);
+  const float at_least = n > 0 ? options.min_p * candidates_[0].probability : 0.0f;
+  while (n > 1 && candidates_[n - 1].probability < at_least) --n;
   float mass = 1.0f;
-  if (options.top_k > 0 || options.min_p > 0) {
-    if (options.top_k > 0) n = std::min<size_t>(n, options.top_k);
-    const float at_least = n > 0 ? options.min_p * candidates_[0].probability : 0.0f;
-    while (n > 1 && candidates_[n - 1].probability < at_least) --n;
+  if (n < all) {
     mass = 0;
     for (size_t i = 0; i < n; ++i) mass += candidates_[i].probability;
   }

@@ -13,22 +13,29 @@ constinit Scheduler the_scheduler;
 
 Scheduler& TheScheduler() { return the_scheduler; }
 
+// Waits until it is this thread's turn, first come, first served. The mutex is held.
+void Scheduler::WaitForTurn() {
+  const uint32_t ticket = next_ticket_++;
+  while (ticket != served_ticket_) changed_.Wait(mutex_);
+  owner_ = ThisThread();
+}
+
+void Scheduler::EndTurn() {
+  owner_ = nullptr;
+  ++served_ticket_;
+  changed_.NotifyAll();
+}
+
 bool Scheduler::TakeTurn() {
   MutexLock lock(mutex_);
-  if (taken_ && owner_ == ThisThread()) return false;
-  ++waiting_;
-  while (taken_) changed_.Wait(mutex_);
-  --waiting_;
-  taken_ = true;
-  owner_ = ThisThread();
+  if (owner_ == ThisThread()) return false;
+  WaitForTurn();
   return true;
 }
 
 void Scheduler::GiveTurn() {
   MutexLock lock(mutex_);
-  taken_ = false;
-  owner_ = nullptr;
-  changed_.NotifyAll();
+  EndTurn();
 }
 
 void Scheduler::PushQueue(Session* session) {
@@ -83,8 +90,11 @@ Status Scheduler::Query(Session* session, clamma::Query* query) {
   }
   if (query->seed == 0) query->seed = SeedFromClock();
   // Encoding a long prompt takes a while; the other sessions go on meanwhile.
-  const Status status = session->Begin(*query);
+  Array<TokenId> added;
+  size_t n_added = 0;
+  Status status = session->EncodeQuery(*query, &added, &n_added);
   MutexLock lock(mutex_);
+  if (status.ok()) status = session->Begin(*query, added, n_added);
   if (status.ok()) {
     PushQueue(session);
   } else {
@@ -148,11 +158,12 @@ bool Scheduler::Step() {
   Session* session = nullptr;
   {
     MutexLock lock(mutex_);
-    if (taken_ && owner_ == ThisThread()) return false;
-    while (taken_ || waiting_ > 0) changed_.Wait(mutex_);
-    if (queue_head_ == nullptr) return false;
-    taken_ = true;
-    owner_ = ThisThread();
+    if (owner_ == ThisThread()) return false;
+    WaitForTurn();
+    if (queue_head_ == nullptr) {
+      EndTurn();
+      return false;
+    }
     session = PopQueue();
     session->state = Session::State::kStepping;
     session->in_step = true;
@@ -192,7 +203,7 @@ void Scheduler::Serve(Session* session) {
   if (session->NeedsPass()) RunPassFor(session);
   Done why = Done::kError;
   const Session::Progress progress = session->Deliver(&why);
-  if (progress == Session::Progress::kDestroyed) return;
+  if (session->doomed) return;  // destroyed from inside a callback
   // Idle first, so that the callback may start the next query; as from then on any thread may, the
   // callback must be known by then.
   const clamma::Query query = session->query();

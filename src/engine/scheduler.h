@@ -41,6 +41,16 @@ class Scheduler {
     return true;
   }
 
+  // Runs body(), which only looks, while nothing changes.
+  template <typename Body>
+  void Inspect(const Body& body) {
+    WhileStill([&] {
+      MutexLock lock(mutex_);
+      body();
+    });
+  }
+
+ private:
   // Runs body() while no step is under way, or inside a callback of this thread's own step.
   template <typename Body>
   void WhileStill(const Body& body) {
@@ -49,7 +59,8 @@ class Scheduler {
     if (taken) GiveTurn();
   }
 
- private:
+  void WaitForTurn();
+  void EndTurn();
   bool TakeTurn();  // false if this thread has it already
   void GiveTurn();
   Session* PopQueue();
@@ -58,13 +69,13 @@ class Scheduler {
   void Unlink(Session* session);
   void Serve(Session* session);
   void RunPassFor(Session* session);
-  void Bury(Session* session);
+  static void Bury(Session* session);
 
   Mutex mutex_;
   Condition changed_;
-  bool taken_ = false;             // somebody has the turn
-  const void* owner_ = nullptr;    // who: see ThisThread()
-  unsigned waiting_ = 0;           // for the turn, other than to step
+  uint32_t next_ticket_ = 0;       // for the turn: each who wants it draws one
+  uint32_t served_ticket_ = 0;     // whose turn it is
+  const void* owner_ = nullptr;    // who has it: see ThisThread(); nullptr: nobody
   Session* queue_head_ = nullptr;  // sessions with a query, the next to serve first
   Session* queue_tail_ = nullptr;
   Transformer* stepping_ = nullptr;  // whose session is in a step

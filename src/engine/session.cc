@@ -24,26 +24,31 @@ Status Session::Init() {
   return utf8_.Init(memory_, transformer_.tokenizer.longest_token());
 }
 
-Status Session::Begin(const Query& query) {
+Status Session::EncodeQuery(const Query& query, Array<TokenId>* added, size_t* n_added) {
+  const TokenId last = n_tokens_ == 0 ? kNoToken : tokens_[n_tokens_ - 1];
+  return EncodePrompt(transformer_.memory, transformer_.tokenizer, transformer_.type, query.texts,
+                      last, added, n_added);
+}
+
+Status Session::Begin(const Query& query, const Array<TokenId>& added, size_t n_added) {
   const size_t seq_len = transformer_.config().seq_len;
   if (position_ >= seq_len) {
     return Status::Error(StatusCode::kLimit,
                          "the context of %zu positions is full: a new session starts afresh",
                          seq_len);
   }
-  size_t count = n_tokens_;
-  CLAMMA_RETURN_IF_ERROR(AppendPrompt(memory_, transformer_.tokenizer, transformer_.type,
-                                      query.texts, &tokens_, &count));
+  const size_t count = n_tokens_ + n_added;
   if (count > seq_len) {
     return Status::Error(StatusCode::kLimit,
                          "the prompt takes %zu positions, and %zu of the context's %zu are left",
                          count - position_, seq_len - position_, seq_len);
   }
   CLAMMA_RETURN_IF_ERROR(ReserveTokens(count + 1));
+  std::copy_n(added.data(), n_added, tokens_.data() + n_tokens_);
 
   n_tokens_before_ = n_tokens_;
   position_before_ = position_;
-  prompt_tokens_ = count - n_tokens_;
+  prompt_tokens_ = n_added;
   if (prompt_tokens_ > 0) utf8_.Drop();  // what was unfinished is not continued
   n_tokens_ = count;
   generated_ = 0;
@@ -63,7 +68,7 @@ Status Session::ReserveTokens(size_t size) {
 }
 
 void Session::Fail(const Status& status) {
-  transformer_.log.Write(status.message());
+  failure_ = status;
   outcome_ = Outcome::kFailed;
 }
 
@@ -97,8 +102,6 @@ void Session::Fed(size_t count, const float* logits) {
   if (!status.ok()) Fail(status);
 }
 
-void Session::NotFed(const Status& status) { Fail(status); }
-
 Session::Progress Session::End(Done why, Done* out) {
   if (generated_ == 0 && (why == Done::kCancelled || why == Done::kError)) RollBack();
   // A token that was not handed out is forgotten: its predecessor waits again, for a further query
@@ -114,6 +117,7 @@ Session::Progress Session::Deliver(Done* why) {
   if (IsCancelled()) return End(Done::kCancelled, why);
   switch (outcome) {
     case Outcome::kFailed:
+      transformer_.log.Write(failure_.message());
       return End(Done::kError, why);
     case Outcome::kToken:
       return DeliverToken(why);

@@ -44,8 +44,11 @@ class Session {
 
   Status Init();
 
-  // Takes on a query of an idle session: what it refuses changes nothing.
-  Status Begin(const Query& query);
+  // A query comes in two parts, of an idle session. What either refuses changes nothing.
+  // Encodes what the query adds to the conversation; takes its time.
+  Status EncodeQuery(const Query& query, Array<TokenId>* added, size_t* n_added);
+  // Takes the query on. Under the scheduler's mutex, as others may ask for facts.
+  Status Begin(const Query& query, const Array<TokenId>& added, size_t n_added);
 
   // --- A pass over the model, with the turn: see RunPass() in pass.h ---
 
@@ -59,8 +62,9 @@ class Session {
   // After the pass: the tokens are in the context. `logits` of the last one, if none is left
   // waiting.
   void Fed(size_t count, const float* logits);
-  // The pass failed.
-  void NotFed(const Status& status);
+  // The pass failed, or what it brought is of no use. (The reason is told when it is handed out, as
+  // whoever hears it may destroy the session.)
+  void Fail(const Status& status);
 
   // --- Handing out ---
 
@@ -100,12 +104,11 @@ class Session {
     kNone,     // nothing: a pass is due
     kPartFed,  // a part of the prompt was fed
     kToken,    // token_ was sampled
-    kFailed,   // the reason was logged
+    kFailed,   // for the reason in failure_
   };
 
   bool IsCancelled() const { return cancelled_.load(std::memory_order_relaxed); }
   Progress End(Done why, Done* out);
-  void Fail(const Status& status);
   Status ReserveTokens(size_t size);
   Progress DeliverToken(Done* why);
   Progress Emit(TokenId token, TokenId previous);
@@ -124,6 +127,7 @@ class Session {
   RandomGenerator random_;
   Outcome outcome_ = Outcome::kNone;
   TokenId token_ = 0;
+  Status failure_;
   Utf8Assembler utf8_;
   uint64_t generated_ = 0;
   size_t prompt_tokens_ = 0;

@@ -21,7 +21,7 @@ const char* Utf8Assembler::Append(std::string_view piece) {
   const size_t input_size = n_held_ + piece.size();
   char* input = buffer_.data() + buffer_.size() - input_size;
   std::memcpy(input, held_, n_held_);
-  std::memcpy(input + n_held_, piece.data(), piece.size());
+  if (!piece.empty()) std::memcpy(input + n_held_, piece.data(), piece.size());
   n_held_ = 0;
 
   std::string_view rest(input, input_size);

@@ -38,7 +38,7 @@ static inline uint16_t FloatToHalf(float value) {
 }
 
 static inline float LoadHalf(const uint8_t* p) {
-  uint16_t half;
+  uint16_t half = 0;
   std::memcpy(&half, p, sizeof(half));
   return HalfToFloat(half);
 }

@@ -75,10 +75,10 @@ double ExpDouble(double x) {
 }
 
 double LogDouble(double x) {
-  const auto bits = __builtin_bit_cast(uint64_t, x);
   // x = m * 2^e with m in [sqrt(1/2), sqrt(2)); subnormals are scaled up first.
-  if ((bits >> 52) == 0) return LogDouble(x * 0x1p54) - 54 * 0.69314718055994530942;
-  auto e = static_cast<int64_t>(bits >> 52) - 1023;
+  const bool is_subnormal = (__builtin_bit_cast(uint64_t, x) >> 52) == 0;
+  const auto bits = __builtin_bit_cast(uint64_t, is_subnormal ? x * 0x1p54 : x);
+  auto e = static_cast<int64_t>(bits >> 52) - (is_subnormal ? 1023 + 54 : 1023);
   double m = __builtin_bit_cast(double, (bits & 0xfffffffffffffu) | 0x3ff0000000000000u);
   if (m > 1.4142135623730951) {
     m *= 0.5;

@@ -39,7 +39,7 @@ static inline float Fma(float a, float b, float c) {
 
 // A float at any alignment, in this machine's byte order.
 static inline float LoadF32(const uint8_t* p) {
-  float value;
+  float value = 0;
   std::memcpy(&value, p, sizeof(value));
   return value;
 }

@@ -35,8 +35,8 @@ int RawByteOf(std::string_view text) {
 
 // Every byte once, for views of byte tokens.
 struct AllBytes {
-  char bytes[256];
-  constexpr AllBytes() : bytes() {
+  char bytes[256] = {};
+  constexpr AllBytes() {
     for (int i = 0; i < 256; ++i) bytes[i] = static_cast<char>(static_cast<uint8_t>(i));
   }
 };

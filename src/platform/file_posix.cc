@@ -71,7 +71,7 @@ Status File::Read(uint64_t offset, void* destination, size_t n) const {
     }
     if (got == 0) {
       return Status::Error(StatusCode::kIo, "the file ends before byte %llu: was it cut short?",
-                           static_cast<unsigned long long>(offset + n));
+                           static_cast<unsigned long long>(offset) + n);
     }
     out += got;
     offset += static_cast<uint64_t>(got);

@@ -42,10 +42,10 @@ class [[nodiscard]] Status {
   char message_[kMaxMessage];
 };
 
-#define CLAMMA_RETURN_IF_ERROR(expression)         \
-  do {                                             \
-    const ::clamma::Status status_ = (expression); \
-    if (!status_.ok()) return status_;             \
+#define CLAMMA_RETURN_IF_ERROR(expression)          \
+  do {                                              \
+    const ::clamma::Status& status_ = (expression); \
+    if (!status_.ok()) return status_;              \
   } while (false)
 
 }  // namespace clamma

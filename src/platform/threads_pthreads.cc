@@ -49,7 +49,7 @@ unsigned UsableCores() {
     if (usable > 0) return static_cast<unsigned>(usable);
   }
 #endif
-  const long online = sysconf(_SC_NPROCESSORS_ONLN);
+  const auto online = sysconf(_SC_NPROCESSORS_ONLN);
   return online > 0 ? static_cast<unsigned>(online) : 1;
 }
 

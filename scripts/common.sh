@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# What try.sh and test.sh share; source it, do not run it. Expects set -euo pipefail.
+
+say() { printf '== %s\n' "$*"; }
+
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+# quietly LOG COMMAND...: runs the command with its output in LOG, and shows it only on failure.
+quietly() {
+  local log=$1 status=0
+  shift
+  "$@" >"$log" 2>&1 </dev/null || status=$?
+  if ((status != 0)); then
+    cat "$log" >&2
+    printf '%s: this failed: %s\n' "$(basename "$0")" "$*" >&2
+  fi
+  return "$status"
+}
+
+# missing_packages PACKAGE...: prints those that are not installed, one a line.
+missing_packages() {
+  local installed
+  # dpkg-query fails where it does not know one of them, and still prints the others.
+  # shellcheck disable=SC2016 # the braces are dpkg-query's own
+  installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true)
+  local package
+  for package in "$@"; do
+    grep -qxF "installed $package" <<<"$installed" || printf '%s\n' "$package"
+  done
+}
+
+# has_what PACKAGE: true if what we want of a Debian package is here, wherever it came from.
+has_what() {
+  case $1 in
+    binutils) command -v nm && command -v readelf ;;
+    ca-certificates | libc6-dbg) true ;;
+    libcli11-dev) echo '#include <CLI/CLI.hpp>' | g++ -x c++ -E - ;;
+    libgtest-dev) echo '#include <gtest/gtest.h>' | g++ -x c++ -E - ;;
+    ninja-build) command -v ninja ;;
+    *) command -v "$1" ;;
+  esac >/dev/null 2>&1
+}
+
+# need_packages PACKAGE...: installs those that are missing. Quick, and silent, if none is.
+need_packages() {
+  local missing=() package
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    for package in "$@"; do
+      has_what "$package" || missing+=("$package")
+    done
+    ((${#missing[@]} == 0)) && return
+    die "there is no apt-get on this system, so please install what these packages of Debian" \
+      "hold, and start again: ${missing[*]}"
+  fi
+
+  mapfile -t missing < <(missing_packages "$@")
+  ((${#missing[@]} == 0)) && return
+  local as_root=()
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null ||
+      die "packages are missing, and this is neither root nor is there a sudo. As root, run:" \
+        "apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+    as_root=(sudo)
+  fi
+  say "Installing Debian packages: ${missing[*]}"
+  local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y
+    -o DPkg::Lock::Timeout=300)
+  local log
+  log=$(mktemp)
+  # sudo asks for a password on the terminal, not on the standard input that quietly() closes.
+  quietly "$log" "${apt[@]}" update || die "the lists of packages could not be brought up to date"
+  quietly "$log" "${apt[@]}" install --no-install-recommends "${missing[@]}" ||
+    die "these packages could not be installed: ${missing[*]}"
+  rm -f "$log"
+}

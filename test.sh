@@ -1,0 +1,286 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Builds libclamma in every way that we support and tests each; see usage(). A stage is a function
+# stage_NAME below: it runs in a subshell that stops at the first failure, with its output in a log.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=scripts/common.sh
+source "$root/scripts/common.sh"
+cd "$root"
+
+usage() {
+  cat <<'END'
+Usage: ./test.sh [STAGE...]      all stages, or only those that are named
+       ./test.sh --list          what the stages are
+       ./test.sh --help
+
+Installs what is missing, runs each stage, shows the log of one that fails, goes on with
+the others, and ends with one line: N passed, N failed, N skipped (tests that ctest ran,
+and one for each stage that is not made of such tests). The exit code is 0 if none failed.
+Logs are in build-logs/, builds in build-PRESET/.
+
+Tests of real checkpoints look for them in $CLAMMA_TEST_DATA, else in ../shared.
+END
+}
+
+# Name, then what it shows. Those that build on an earlier stage's build make it if need be.
+readonly stages=(
+  "release:the Release build and all tests: unit, golden texts, command line"
+  "asan:all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+  "tsan:the tests of sessions and threads under ThreadSanitizer"
+  "valgrind:generation in every access mode under memcheck"
+  "nothreads:the build without threads: all tests, and no thread symbol"
+  "shared:the shared library: its C test, its symbols, what it needs"
+  "install:installed, static and shared, and used from outside"
+  "bare:the library alone for size"
+  "format:clang-format over all sources"
+  "tidy:clang-tidy over src and apps"
+  "scripts:shellcheck over the scripts"
+)
+
+jobs=$(nproc)
+logs=$root/build-logs
+
+# --- What stages are made of ----------------------------------------------------------------------
+
+# build PRESET [TARGET...]
+build() {
+  local preset=$1
+  shift
+  cmake --preset "$preset"
+  cmake --build --preset "$preset" -j "$jobs" ${1+--target "$@"}
+}
+
+# run_ctest PRESET [ARGUMENT...]
+run_ctest() {
+  local preset=$1
+  shift
+  ctest --test-dir "build-$preset" -j "$jobs" --output-on-failure --no-tests=error "$@"
+}
+
+# The folder of the models and golden texts, or nothing.
+find_data() {
+  local data=${CLAMMA_TEST_DATA:-$root/../shared}
+  [[ -d $data/models ]] || data=$data/..
+  [[ ! -e $data/models/stories260K.bin || ! -e $data/models/tok512.bin ]] || printf '%s' "$data"
+}
+
+# no COMMAND...: fails, and shows what it printed, if COMMAND finds something.
+no() {
+  local found
+  if found=$("$@"); then
+    printf 'not expected, and found by: %s\n%s\n' "$*" "$found"
+    return 1
+  fi
+}
+
+# Every source in C or C++.
+sources() {
+  local dir
+  for dir in apps bench examples fuzz include ports src tests; do
+    [[ ! -d $dir ]] || find "$dir" -name '*.h' -o -name '*.cc' -o -name '*.c'
+  done
+}
+
+# --- The stages -----------------------------------------------------------------------------------
+
+stage_release() {
+  build dev
+  run_ctest dev
+}
+
+stage_asan() {
+  build asan
+  export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+  export UBSAN_OPTIONS=print_stacktrace=1
+  run_ctest asan
+}
+
+stage_tsan() {
+  # gcc's runtime knows the memory layout of up to 28 random bits; beyond, it may refuse to start.
+  local fixed=()
+  if (($(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28) > 28)); then
+    echo "this kernel places memory too much at random for gcc's ThreadSanitizer: using setarch -R"
+    fixed=(setarch "$(uname -m)" -R)
+    "${fixed[@]}" true || skip "this kernel's memory layout is too random, and setarch -R is refused"
+  fi
+  local programs
+  mapfile -t programs < <(basename -s .cc tests/*_test.cc | grep -E 'golden|session|thread')
+  cmake --preset tsan
+  # The build runs the programs, too: for the names of their tests.
+  "${fixed[@]}" cmake --build --preset tsan -j "$jobs" --target "${programs[@]}"
+  export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+  # All that these programs have (what else there is has no dot in its name), less golden texts: 15
+  # times as slow here, so that one text from 5 threads, by each access, must do.
+  "${fixed[@]}" ctest --test-dir build-tsan -j "$jobs" --output-on-failure --no-tests=error \
+    -R '[.]' -E 'SameWeights|Golden.*Threads[0-4]|Golden.*(Greedy|Prompt|Readme)'
+}
+
+stage_valgrind() {
+  local data
+  data=$(find_data)
+  [[ -n $data ]] || skip "the models are missing"
+  build dev clamma-gen c_api_test
+  local memcheck=(valgrind --error-exitcode=99 --leak-check=full --show-leak-kinds=all
+    --errors-for-leak-kinds=all --track-origins=yes)
+  local generate=("${memcheck[@]}" build-dev/bin/clamma-gen "$data/models/stories260K.bin"
+    -z "$data/models/tok512.bin" -h 2 -n 40 -s 1024)
+  "${generate[@]}" -m 0
+  "${generate[@]}" -m 1
+  "${generate[@]}" -m 1 --cache-limit 140000
+  "${memcheck[@]}" build-dev/bin/c_api_test # every call, and the absolute address
+}
+
+stage_nothreads() {
+  build nothreads
+  local symbols
+  symbols=$(nm --undefined-only build-nothreads/lib/libclamma.a)
+  no grep -E ' (pthread_|sem_|thrd_|mtx_|cnd_|__cxa_guard)' <<<"$symbols"
+  run_ctest nothreads
+}
+
+stage_shared() {
+  build shared clamma c_api_test
+  local symbols needed
+  symbols=$(nm -D --defined-only build-shared/lib/libclamma.so)
+  printf 'exported:\n%s\n' "$symbols"
+  no grep -v ' clamma_' <<<"$symbols"
+  needed=$(readelf -d build-shared/lib/libclamma.so | grep NEEDED)
+  printf 'needed:\n%s\n' "$needed"
+  no grep -E '(libstdc|libc)\+\+' <<<"$needed"
+  local status=0
+  build-shared/bin/c_api_test || status=$?
+  ((status != 77)) || skip "c_api_test: the models are missing"
+  return "$status"
+}
+
+stage_install() { tests/install_test.sh "$root/build-install" "$root"; }
+
+stage_bare() {
+  build bare
+  size --totals build-bare/lib/libclamma.a
+  say_more "$(size --totals build-bare/lib/libclamma.a | awk 'END { print $1 + $2 " bytes of code and data" }')"
+}
+
+stage_format() {
+  local file wrong=0
+  while read -r file; do
+    clang-format --dry-run -Werror "$file" 2>/dev/null && continue
+    wrong=$((wrong + 1))
+    echo "clang-format -i $file"
+    diff -u "$file" <(clang-format "$file") | head -n 20
+  done < <(sources)
+  ((wrong == 0))
+}
+
+stage_tidy() {
+  cmake --preset dev
+  # The sources of this build, so that each is read with its own options.
+  sed -n 's/^ *"file": "\(.*\)".*/\1/p' build-dev/compile_commands.json |
+    grep -E "^$root/(src|apps)/" | sort -u |
+    xargs -P "$jobs" -n 1 clang-tidy -p build-dev --quiet 2> >(grep -v 'warnings generated')
+}
+
+stage_scripts() {
+  shellcheck --external-sources try.sh test.sh .ci/run scripts/*.sh tests/*.sh
+  { sources && find . -name CMakeLists.txt -not -path './build*'; } |
+    xargs grep -L 'SPDX-License-Identifier: MIT' | no grep .
+}
+
+# --- Running them -----------------------------------------------------------------------------------
+
+# For use inside a stage: skip WHY ends it as skipped; say_more adds to its closing line.
+skip() {
+  printf '%s' "$*" >"$logs/$stage.skipped"
+  exit 0
+}
+say_more() { printf ', %s' "$*" >"$logs/$stage.more"; }
+
+passed=0 failed=0 skipped_names=()
+
+# Adds the tests that ctest ran in a stage to the counts: count_tests LOG; fails if there are none.
+count_tests() {
+  local lines good bad skips
+  lines=$(grep -E '^ *[0-9]+/[0-9]+ Test +#[0-9]+: ' "$1") || return 1
+  good=$(grep -cE ' Passed +[0-9.]+ sec$' <<<"$lines") || true
+  skips=$(grep -E '\*\*\*(Skipped|Not Run \(Disabled\))' <<<"$lines" |
+    sed -E 's/^.*#[0-9]+: ([^ ]+) .*/\1/') || true
+  [[ -z $skips ]] || while read -r name; do skipped_names+=("$stage: $name"); done <<<"$skips"
+  local n_skips=0
+  [[ -z $skips ]] || n_skips=$(wc -l <<<"$skips")
+  bad=$(($(wc -l <<<"$lines") - good - n_skips))
+  passed=$((passed + good))
+  failed=$((failed + bad))
+  counts=" ($good passed, $bad failed, $n_skips skipped)"
+  # A stage that failed although each of its tests passed has failed by something else.
+  ((bad > 0))
+}
+
+run_stage() {
+  local stage=$1 log=$logs/$1.log start=$SECONDS status=0 result counts=""
+  rm -f "$logs/$stage".*
+  say "$stage: $2"
+  # In the background, so that set -e holds inside: in an || list it would be ignored.
+  (
+    set -e
+    "stage_$stage"
+  ) >"$log" 2>&1 </dev/null &
+  wait $! || status=$?
+
+  local failing_test=no
+  count_tests "$log" && failing_test=yes
+  if [[ -e $logs/$stage.skipped ]]; then
+    result="skipped: $(cat "$logs/$stage.skipped")"
+    skipped_names+=("$stage: $(cat "$logs/$stage.skipped")")
+  elif ((status == 0)); then
+    result=passed
+    [[ -n $counts ]] || passed=$((passed + 1))
+  else
+    result=FAILED
+    [[ $failing_test == yes ]] || failed=$((failed + 1))
+    if (($(wc -l <"$log") > 500)); then
+      echo "... (the whole of it: $log)"
+    fi
+    tail -n 500 "$log"
+  fi
+  local more=""
+  [[ ! -e $logs/$stage.more ]] || more=$(cat "$logs/$stage.more")
+  say "$stage: $result in $((SECONDS - start)) s$counts$more"
+}
+
+chosen=()
+for argument in "$@"; do
+  case $argument in
+    --help | -h)
+      usage
+      exit
+      ;;
+    --list)
+      for entry in "${stages[@]}"; do printf '%-10s %s\n' "${entry%%:*}" "${entry#*:}"; done
+      exit
+      ;;
+    *)
+      printf '%s\n' "${stages[@]}" | grep -q "^$argument:" ||
+        die "there is no stage '$argument'; ./test.sh --list shows them"
+      chosen+=("$argument")
+      ;;
+  esac
+done
+
+need_packages g++ cmake ninja-build libcli11-dev libgtest-dev binutils pkg-config valgrind \
+  libc6-dbg clang-format clang-tidy shellcheck
+mkdir -p "$logs"
+for entry in "${stages[@]}"; do
+  name=${entry%%:*}
+  if ((${#chosen[@]} == 0)) || printf '%s\n' "${chosen[@]}" | grep -qxF "$name"; then
+    run_stage "$name" "${entry#*:}"
+  fi
+done
+
+if ((${#skipped_names[@]} > 0)); then
+  say "Skipped:"
+  printf '%s\n' "${skipped_names[@]}"
+fi
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "${#skipped_names[@]}"
+((failed == 0))
