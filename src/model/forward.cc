@@ -11,7 +11,7 @@ namespace clamma {
 namespace {
 
 // Batches as long as this read each weight once for that many positions.
-constexpr size_t kMaxRows = 256;
+constexpr size_t kMaxRows = 64;
 constexpr size_t kMaxLogits = 64;
 // Rows and logits stay below this each, whatever a file claims, but for a single row.
 constexpr uint64_t kWorkspaceBytes = uint64_t{24} << 20;
