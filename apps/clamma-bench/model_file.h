@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// Models of random weights, and dictionaries for them, in llama2.c's formats: see
+// src/model/checkpoint.h and tokenizer.h of the library.
+#ifndef CLAMMA_BENCH_MODEL_FILE_H_
+#define CLAMMA_BENCH_MODEL_FILE_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "shape.h"
+
+namespace bench {
+
+// Of the file that WriteModel() writes.
+uint64_t ModelFileBytes(const Shape& shape);
+
+// Writes a checkpoint of version 1 (float) or 2 (int8) to the file. Activations stay within a few
+// units and logits are about normal; byte and control tokens are unlikely, so that texts neither
+// end nor hold bytes that are no UTF-8. Calls `progress` with the share done now and then. Returns
+// 0, or an errno.
+int WriteModel(const Shape& shape, int fd, const std::function<void(double)>& progress);
+
+// A dictionary: the control tokens, a token for each byte, and random strings of letters.
+std::vector<char> MakeDictionary(uint32_t vocab_size);
+
+}  // namespace bench
+
+#endif  // CLAMMA_BENCH_MODEL_FILE_H_

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// One line on a terminal that tells what is going on; nothing where stderr is no terminal.
+#ifndef CLAMMA_BENCH_PROGRESS_H_
+#define CLAMMA_BENCH_PROGRESS_H_
+
+#include <string>
+
+namespace bench {
+
+class Progress {
+ public:
+  explicit Progress(bool quiet);
+  ~Progress() { Clear(); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void Show(double share, const std::string& what);  // share: 0 .. 1
+  void Clear();                                      // before anything else goes to the terminal
+
+ private:
+  const bool on_;
+  bool shown_ = false;
+};
+
+}  // namespace bench
+
+#endif  // CLAMMA_BENCH_PROGRESS_H_

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// Reading memory as fast as a core can.
+#ifndef CLAMMA_BENCH_READ_STREAM_H_
+#define CLAMMA_BENCH_READ_STREAM_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace bench {
+
+// Memory to read, in huge pages where the system has them, for the life of the process. nullptr if
+// there is none.
+const uint8_t* MakeReadBuffer(size_t bytes);
+
+// Reads [data, data + bytes) once, in order; both at multiples of kReadBlock.
+inline constexpr size_t kReadBlock = 4096;
+void ReadStream(const uint8_t* data, size_t bytes);
+
+}  // namespace bench
+
+#endif  // CLAMMA_BENCH_READ_STREAM_H_

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// What a model costs: its dimensions, and the weights and bytes that a token meets.
+#ifndef CLAMMA_BENCH_SHAPE_H_
+#define CLAMMA_BENCH_SHAPE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+struct Shape {
+  uint32_t dim = 0;
+  uint32_t hidden_dim = 0;
+  uint32_t layers = 0;
+  uint32_t heads = 0;
+  uint32_t kv_heads = 0;
+  uint32_t vocab_size = 0;
+  uint32_t context = 0;
+  bool shared_classifier = false;
+  uint32_t group_size = 0;  // int8 weights that share a scale; 0: float weights
+
+  uint32_t kv_dim() const { return dim / heads * kv_heads; }
+  bool int8() const { return group_size != 0; }
+  uint64_t layer_weights() const;       // in all matrices of all layers
+  uint64_t classifier_weights() const;  // in the last one
+  // Of `weights` weights with their scales.
+  uint64_t bytes_of(uint64_t weights) const;
+  // Read for a token: every matrix, the norms and a row of the embedding.
+  uint64_t bytes_per_token() const;
+};
+
+// The names that FindShape() knows, smallest first.
+const std::vector<std::string>& ShapeNames();
+
+// The named shape with float weights, or with int8 weights in groups of 64, halved until they
+// divide its rows.
+Shape FindShape(const std::string& name, bool int8);
+
+}  // namespace bench
+
+#endif  // CLAMMA_BENCH_SHAPE_H_

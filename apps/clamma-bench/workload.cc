@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+#include "workload.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+namespace bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kFewestRounds = 4;  // tokens of each session
+constexpr size_t kMostRounds = 64;
+constexpr size_t kWarmUpRounds = 2;
+constexpr double kLeastSeconds = 0.2;  // of a rate: small models are measured again until then
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-bench: %s\n", message); }
+
+// A session that generates for as long as it is asked to: where its text ends, it begins another.
+class Talk {
+ public:
+  explicit Talk(const txf* model)
+      : session_(clamma_session_construct(model), &clamma_session_destroy) {}
+  Talk(const Talk&) = delete;
+  Talk& operator=(const Talk&) = delete;
+
+  bool Ask(const std::string& prompt) { return session_ != nullptr && Query(prompt.c_str()); }
+
+  bool goes_on() const { return goes_on_; }
+  bool has_text() const { return has_text_; }
+  clamma_session_facts_t Facts() const {
+    clamma_session_facts_t facts = {};
+    clamma_session_facts(session_.get(), &facts);
+    return facts;
+  }
+  uint64_t generated() const { return generated_before_ + Facts().generated_tokens; }
+
+ private:
+  bool Query(const char* prompt) {
+    clamma_txf_info_t info = {};
+    info.clamma_api_version = CLAMMA_API_VERSION;
+    info.issue_cb = [](void* self, const char*) {
+      static_cast<Talk*>(self)->has_text_ = true;
+      return 0;
+    };
+    info.done_cb = [](void* self, clamma_done_t why) { static_cast<Talk*>(self)->Done(why); };
+    info.opaque_user_pointer = this;
+    info.prompt = prompt;
+    info.rng_seed = 1;
+    goes_on_ = clamma_session_query(session_.get(), &info) == 0;
+    return goes_on_;
+  }
+
+  void Done(clamma_done_t why) {
+    goes_on_ = false;
+    if (why != CLAMMA_DONE_END_OF_TEXT) return;
+    generated_before_ += Facts().generated_tokens;
+    Query("");
+  }
+
+  std::unique_ptr<txf_session, decltype(&clamma_session_destroy)> session_;
+  bool goes_on_ = false;
+  bool has_text_ = false;
+  uint64_t generated_before_ = 0;
+};
+
+using Talks = std::vector<std::unique_ptr<Talk>>;
+
+bool AllGoOn(const Talks& talks) {
+  return std::all_of(talks.begin(), talks.end(), [](const auto& talk) { return talk->goes_on(); });
+}
+
+bool AllGenerate(const Talks& talks) {
+  return std::all_of(talks.begin(), talks.end(),
+                     [](const auto& talk) { return talk->generated() > 0; });
+}
+
+uint64_t Generated(const Talks& talks) {
+  uint64_t sum = 0;
+  for (const auto& talk : talks) sum += talk->generated();
+  return sum;
+}
+
+// One step for each: the library serves them in turn. False if one of them ended.
+bool Round(const Talks& talks) {
+  for (size_t i = 0; i < talks.size(); ++i) {
+    if (!AllGoOn(talks) || clamma_sessions_step_next() == 0) return false;
+  }
+  return AllGoOn(talks);
+}
+
+// Steps until done() or, by some failure, the end.
+template <typename Condition>
+void StepUntil(const Condition& done) {
+  while (!done() && clamma_sessions_step_next() != 0) continue;
+}
+
+}  // namespace
+
+std::unique_ptr<Workload> Workload::Load(const Source& source, double* seconds) {
+  clamma_txf_info_t info = {};
+  info.clamma_api_version = CLAMMA_API_VERSION;
+  info.checkpoint_path = source.checkpoint.c_str();
+  info.tokenizer_path = source.tokenizer.c_str();
+  if (!source.dictionary.empty()) {
+    info.tokenizer_base = source.dictionary.data();
+    info.tokenizer_size = source.dictionary.size();
+  }
+  info.threads = source.threads;
+  info.kv_type = source.kv_type;
+  info.log_cb = OnLog;
+  const Clock::time_point start = Clock::now();
+  txf* model = clamma_txf_construct(&info);
+  *seconds = SecondsSince(start);
+  if (model == nullptr) return nullptr;
+  std::unique_ptr<Workload> workload(new Workload(model));
+  clamma_txf_facts(model, &workload->facts_);
+  return workload;
+}
+
+Shape Workload::shape() const {
+  Shape shape;
+  shape.dim = facts_.dim;
+  shape.hidden_dim = facts_.hidden_dim;
+  shape.layers = facts_.layers;
+  shape.heads = facts_.heads;
+  shape.kv_heads = facts_.kv_heads;
+  shape.vocab_size = facts_.vocab_size;
+  shape.context = facts_.context;
+  shape.shared_classifier = facts_.shared_classifier != 0;
+  shape.group_size = facts_.group_size;
+  return shape;
+}
+
+std::string Workload::MakePrompt(unsigned tokens, unsigned seed) const {
+  uint32_t state = seed * 2654435761u + 1;
+  std::string text;
+  const auto add_word = [&] {
+    for (int i = 0; i < 5; ++i) {
+      state = state * 1664525u + 1013904223u;  // Numerical Recipes
+      text += static_cast<char>('a' + (state >> 24) % 26);
+    }
+    text += ' ';
+  };
+  const auto count = [&] {
+    size_t n = 0;
+    const int failed =
+        clamma_encode(model_.get(), text.data(), text.size(),
+                      CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX, nullptr, 0, &n);
+    return failed == 0 ? n : size_t{tokens};
+  };
+  size_t n = 0;
+  for (size_t words = std::max(tokens / 4, 1u); (n = count()) < tokens; words *= 2) {
+    for (size_t i = 0; i < words; ++i) add_word();
+  }
+  // A token has at least one character, so this hardly takes too many.
+  for (; n > tokens; n = count()) text.resize(text.size() - std::min(text.size(), n - tokens));
+  return text;
+}
+
+double Workload::FirstText(const std::string& prompt) const {
+  const Clock::time_point start = Clock::now();
+  Talk talk(model_.get());
+  if (!talk.Ask(prompt)) return 0;
+  StepUntil([&] { return talk.has_text(); });
+  return talk.has_text() ? SecondsSince(start) : 0;
+}
+
+double Workload::PromptRate(const std::string& prompt, size_t* tokens) const {
+  double time = 0;
+  size_t sum = 0;
+  while (time < kLeastSeconds) {
+    Talk talk(model_.get());
+    const Clock::time_point start = Clock::now();
+    if (!talk.Ask(prompt)) return 0;
+    StepUntil([&] { return talk.generated() > 0; });
+    time += SecondsSince(start);
+    if (talk.generated() == 0) return 0;
+    *tokens = talk.Facts().prompt_tokens;
+    sum += *tokens;
+  }
+  return static_cast<double>(sum) / time;
+}
+
+double Workload::GenerationRate(unsigned sessions, double seconds) const {
+  double time = 0;
+  uint64_t sum = 0;
+  while (time < kLeastSeconds) {
+    Talks talks;
+    for (unsigned i = 0; i < sessions; ++i) {
+      talks.push_back(std::make_unique<Talk>(model_.get()));
+      if (!talks.back()->Ask(MakePrompt(kShortPrompt, i + 1))) return 0;
+    }
+    StepUntil([&] { return AllGenerate(talks) || !AllGoOn(talks); });
+    for (size_t i = 0; i < kWarmUpRounds; ++i) Round(talks);
+    const uint64_t before = Generated(talks);
+    const Clock::time_point start = Clock::now();
+    for (size_t i = 0; i < kMostRounds && Round(talks); ++i) {
+      if (i + 1 >= kFewestRounds && SecondsSince(start) >= seconds) break;
+    }
+    time += SecondsSince(start);
+    const uint64_t generated = Generated(talks) - before;
+    if (generated == 0) return 0;
+    sum += generated;
+  }
+  return static_cast<double>(sum) / time;
+}
+
+}  // namespace bench

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// A model at work, through libclamma's public API alone.
+#ifndef CLAMMA_BENCH_WORKLOAD_H_
+#define CLAMMA_BENCH_WORKLOAD_H_
+
+#include <clamma-extra.h>
+#include <clamma.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "options.h"
+#include "shape.h"
+
+namespace bench {
+
+// Where a model comes from, and how it is to run.
+struct Source {
+  std::string checkpoint;
+  std::string tokenizer;         // unless there is a
+  std::vector<char> dictionary;  // in memory
+  unsigned threads = 0;
+  clamma_kv_type_t kv_type = CLAMMA_KV_F32;
+};
+
+// Tokens of the prompt of everything but the long prompt, BOS included.
+inline constexpr unsigned kShortPrompt = 8;
+
+class Workload {
+ public:
+  // nullptr if the library refuses; it has told why on stderr. *seconds: how long it took.
+  static std::unique_ptr<Workload> Load(const Source& source, double* seconds);
+
+  const clamma_txf_facts_t& facts() const { return facts_; }
+  Shape shape() const;
+
+  // Text that makes `tokens` tokens, BOS included, or a few fewer; different for each seed.
+  std::string MakePrompt(unsigned tokens, unsigned seed) const;
+
+  // The times and rates below are 0 if the measurement failed; the library has told why on stderr.
+
+  // Seconds from a query to the first call of its callback.
+  double FirstText(const std::string& prompt) const;
+
+  // Tokens of the prompt a second, from the query to the first generated token.
+  double PromptRate(const std::string& prompt, size_t* tokens) const;
+
+  // Tokens a second of so many sessions together, from when all of them generate on: of the first
+  // 64 of each, or as many as take `seconds`.
+  double GenerationRate(unsigned sessions, double seconds) const;
+
+ private:
+  explicit Workload(txf* model) : model_(model, &clamma_txf_destroy) {}
+
+  std::unique_ptr<txf, decltype(&clamma_txf_destroy)> model_;
+  clamma_txf_facts_t facts_ = {};
+};
+
+}  // namespace bench
+
+#endif  // CLAMMA_BENCH_WORKLOAD_H_

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+// Every kernel of every table that this CPU can run, on one thread, at the sizes of a 1.1 B model:
+//   kernels_bench --benchmark_filter='avx512/matmul_q80'
+// Weights stay in the cache (a slice of 256 rows), so that what shows is arithmetic; clamma-bench
+// measures them coming from memory. Names: table/kernel/number of tokens or positions.
+#include <benchmark/benchmark.h>
+
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace clamma {
+namespace {
+
+constexpr uint32_t kRows = 256;
+constexpr uint32_t kCols = 2048;
+constexpr uint32_t kGroup = 64;
+constexpr uint32_t kHidden = 5632;
+constexpr size_t kHeadSize = 64;
+constexpr size_t kHeads = 32;
+constexpr size_t kKvHeads = 4;
+constexpr size_t kVocabulary = 32000;
+
+std::vector<float> RandomFloats(size_t n) {
+  std::mt19937 generator(1);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::vector<float> values(n);
+  for (float& value : values) value = uniform(generator);
+  return values;
+}
+
+std::vector<uint8_t> RandomInt8(size_t n) {
+  std::mt19937 generator(1);
+  std::uniform_int_distribution<int> uniform(-127, 127);
+  std::vector<uint8_t> values(n);
+  for (uint8_t& value : values) value = static_cast<uint8_t>(uniform(generator));
+  return values;
+}
+
+const uint8_t* Bytes(const std::vector<float>& values) {
+  return reinterpret_cast<const uint8_t*>(values.data());
+}
+
+// Work of one iteration: bytes of weights or values read, and items (named by the unit).
+void Count(benchmark::State& state, size_t bytes, size_t items) {
+  const auto iterations = static_cast<int64_t>(state.iterations());
+  if (bytes != 0) state.SetBytesProcessed(iterations * static_cast<int64_t>(bytes));
+  state.SetItemsProcessed(iterations * static_cast<int64_t>(items));
+}
+
+// Activations of n_tokens rows, quantised.
+class Quantized {
+ public:
+  explicit Quantized(size_t n_tokens, size_t cols = kCols)
+      : q_(n_tokens * cols), scales_(n_tokens * cols / kGroup), offsets_(scales_.size()) {
+    rows_.q = q_.data();
+    rows_.scales = scales_.data();
+    rows_.offsets = offsets_.data();
+    rows_.n_tokens = n_tokens;
+    rows_.cols = cols;
+    rows_.group = kGroup;
+  }
+  const QuantizedRows& rows() const { return rows_; }
+
+ private:
+  std::vector<int8_t> q_;
+  std::vector<float> scales_;
+  std::vector<int32_t> offsets_;
+  QuantizedRows rows_;
+};
+
+// Items: multiply-adds.
+void MatmulF32(benchmark::State& state, const Kernels& kernels) {
+  const auto n_tokens = static_cast<size_t>(state.range(0));
+  const std::vector<float> weights = RandomFloats(size_t{kRows} * kCols);
+  const std::vector<float> x = RandomFloats(n_tokens * kCols);
+  std::vector<float> out(n_tokens * kRows);
+  const Matrix matrix = {Bytes(weights), nullptr, kRows, kCols, 0};
+  for (auto _ : state) {
+    kernels.matmul_f32(out.data(), kRows, x.data(), n_tokens, matrix, 0, kRows);
+    benchmark::DoNotOptimize(out.data());
+  }
+  Count(state, weights.size() * sizeof(float), weights.size() * n_tokens);
+}
+
+void MatmulQ80(benchmark::State& state, const Kernels& kernels) {
+  const auto n_tokens = static_cast<size_t>(state.range(0));
+  const std::vector<uint8_t> weights = RandomInt8(size_t{kRows} * kCols);
+  const std::vector<float> scales = RandomFloats(weights.size() / kGroup);
+  const std::vector<float> x = RandomFloats(n_tokens * kCols);
+  const Quantized quantized(n_tokens);
+  kernels.quantize(quantized.rows(), x.data(), 0, n_tokens);
+  std::vector<float> out(n_tokens * kRows);
+  const Matrix matrix = {weights.data(), Bytes(scales), kRows, kCols, kGroup};
+  for (auto _ : state) {
+    kernels.matmul_q80(out.data(), kRows, quantized.rows(), matrix, 0, kRows);
+    benchmark::DoNotOptimize(out.data());
+  }
+  Count(state, weights.size() + scales.size() * sizeof(float), weights.size() * n_tokens);
+}
+
+// Items of the kernels from here on: elements, unless said otherwise.
+void Quantize(benchmark::State& state, const Kernels& kernels) {
+  const auto n_tokens = static_cast<size_t>(state.range(0));
+  const std::vector<float> x = RandomFloats(n_tokens * kCols);
+  const Quantized quantized(n_tokens);
+  for (auto _ : state) {
+    kernels.quantize(quantized.rows(), x.data(), 0, n_tokens);
+    benchmark::DoNotOptimize(quantized.rows().q);
+  }
+  Count(state, x.size() * sizeof(float), x.size());
+}
+
+void RmsNorm(benchmark::State& state, const Kernels& kernels) {
+  const std::vector<float> x = RandomFloats(kCols);
+  const std::vector<float> weight = RandomFloats(kCols);
+  std::vector<float> out(kCols);
+  for (auto _ : state) {
+    kernels.rmsnorm(out.data(), x.data(), weight.data(), kCols, 1e-5f);
+    benchmark::DoNotOptimize(out.data());
+  }
+  Count(state, (x.size() + weight.size()) * sizeof(float), x.size());
+}
+
+void Rope(benchmark::State& state, const Kernels& kernels) {
+  std::vector<float> x = RandomFloats(kHeads * kHeadSize);
+  const std::vector<float> cosines(kHeadSize / 2, 0.8f);  // 0.8^2 + 0.6^2 = 1
+  const std::vector<float> sines(kHeadSize / 2, 0.6f);
+  for (auto _ : state) {
+    kernels.rope(x.data(), cosines.data(), sines.data(), kHeads, kHeadSize);
+    benchmark::DoNotOptimize(x.data());
+  }
+  Count(state, x.size() * sizeof(float), x.size());
+}
+
+// One position's attention over a context; keys and values are zeros, whose arithmetic costs the
+// same. Items: multiply-adds.
+void Attention(benchmark::State& state, const Kernels& kernels, bool half) {
+  const auto n_positions = static_cast<size_t>(state.range(0));
+  const size_t n_blocks = (n_positions + kKvBlock - 1) / kKvBlock;
+  const size_t head_bytes = kKvBlock * kHeadSize * (half ? 2 : 4);
+  const size_t block_bytes = 2 * kKvHeads * head_bytes;
+  const std::vector<float> cache(n_blocks * block_bytes / sizeof(float));
+  std::vector<const uint8_t*> blocks(n_blocks);
+  for (size_t i = 0; i < n_blocks; ++i) blocks[i] = Bytes(cache) + i * block_bytes;
+  const std::vector<float> q = RandomFloats(kHeads * kHeadSize);
+  const size_t stride = n_blocks * kKvBlock;
+  std::vector<float> scores(kHeadTile * stride);
+  std::vector<float> out(q.size());
+  AttentionInput input;
+  input.q = q.data();
+  input.blocks = blocks.data();
+  input.key_offset = 0;
+  input.value_offset = kKvHeads * head_bytes;
+  input.head_bytes = head_bytes;
+  input.heads_per_kv_head = kHeads / kKvHeads;
+  input.n_positions = n_positions;
+  input.head_size = kHeadSize;
+  input.half = half;
+  for (auto _ : state) {
+    kernels.attention(out.data(), scores.data(), stride, input, 0, kKvHeads);
+    benchmark::DoNotOptimize(out.data());
+  }
+  Count(state, n_positions * kKvHeads * kHeadSize * (half ? 4 : 8),
+        2 * n_positions * kHeads * kHeadSize);
+}
+
+void SwiGlu(benchmark::State& state, const Kernels& kernels) {
+  const std::vector<float> start = RandomFloats(kHidden);
+  const std::vector<float> up(kHidden, 1.0f);
+  std::vector<float> gate(kHidden);
+  for (auto _ : state) {
+    std::memcpy(gate.data(), start.data(), kHidden * sizeof(float));  // else it goes to 0
+    kernels.swiglu(gate.data(), up.data(), kHidden);
+    benchmark::DoNotOptimize(gate.data());
+  }
+  Count(state, 2 * kHidden * sizeof(float), kHidden);
+}
+
+void Add(benchmark::State& state, const Kernels& kernels) {
+  std::vector<float> x = RandomFloats(kCols);
+  const std::vector<float> y = RandomFloats(kCols);
+  for (auto _ : state) {
+    kernels.add(x.data(), y.data(), kCols);
+    benchmark::DoNotOptimize(x.data());
+  }
+  Count(state, 2 * kCols * sizeof(float), kCols);
+}
+
+void Softmax(benchmark::State& state, const Kernels& kernels) {
+  std::vector<float> x = RandomFloats(kVocabulary);
+  for (auto _ : state) {
+    kernels.softmax(x.data(), kVocabulary);
+    benchmark::DoNotOptimize(x.data());
+  }
+  Count(state, kVocabulary * sizeof(float), kVocabulary);
+}
+
+void Register(const Kernels& kernels) {
+  const auto add = [&](const char* kernel, auto function) {
+    return benchmark::RegisterBenchmark(
+        (std::string(kernels.name) + "/" + kernel).c_str(),
+        [&kernels, function](benchmark::State& state) { function(state, kernels); });
+  };
+  for (auto* matmul : {add("matmul_f32", MatmulF32), add("matmul_q80", MatmulQ80)}) {
+    for (const int n_tokens : {1, 4, 8, 16, 64}) matmul->Arg(n_tokens);
+  }
+  add("quantize", Quantize)->Arg(1)->Arg(16);
+  add("rmsnorm", RmsNorm);
+  add("rope", Rope);
+  add("attention_f32",
+      [](benchmark::State& state, const Kernels& k) { Attention(state, k, false); })
+      ->Arg(128)
+      ->Arg(2048);
+  add("attention_f16", [](benchmark::State& state, const Kernels& k) { Attention(state, k, true); })
+      ->Arg(128)
+      ->Arg(2048);
+  add("swiglu", SwiGlu);
+  add("add", Add);
+  add("softmax", Softmax);
+}
+
+}  // namespace
+}  // namespace clamma
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  const clamma::Kernels* tables[clamma::kMostTables];
+  clamma::UsableKernels(tables);
+  for (const clamma::Kernels* table : tables) {
+    if (table != nullptr) clamma::Register(*table);
+  }
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}
