@@ -268,7 +268,7 @@ for argument in "$@"; do
   esac
 done
 
-need_packages g++ cmake ninja-build libcli11-dev libgtest-dev binutils pkg-config valgrind \
+need_packages g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libgtest-dev binutils pkg-config valgrind \
   libc6-dbg clang-format clang-tidy shellcheck
 mkdir -p "$logs"
 for entry in "${stages[@]}"; do

@@ -34,7 +34,13 @@
  *
  * Results: for one model, the same query on a session with the same history gives the same text,
  * whatever the number of threads, the other sessions, model_access, or where the prompt is cut for
- * processing.
+ * processing. (The floating-point environment, rounding above all, must be as the system starts a
+ * process, on every thread that constructs or steps.)
+ *
+ * Callbacks return: they must not throw, longjmp or end their thread. log_cb runs on the thread
+ * whose call failed; it must not make a call that may fail for the same reason.
+ *
+ * Fork: a child may destroy what was constructed before, and use it if `threads` was 1.
  *
  * Threads: in a build with threads, every function may be called from any thread at any time, with
  * these rules:
@@ -136,7 +142,7 @@ typedef struct clamma_txf_info {
   void* model_base;     /* ABSOLUTE_ADDRESS: where the checkpoint is, at any alignment */
   size_t model_size;    /* ... and its size in bytes */
   size_t cache_limit;   /* MALLOC_CACHE: most bytes of weights held at a time; 0: no limit.
-                           At least the largest tensor of a layer must fit */
+                           The largest tensor must fit */
   unsigned int threads; /* compute threads, the caller's included; 0: all usable cores.
                            Cut down to what the build allows (`desc` tells) */
   clamma_model_type_t model_type;

@@ -45,13 +45,21 @@ struct Options {
   bool quiet = false;
 };
 
-// Without these checks CLI11 takes -1 for a huge unsigned number, and nan for an amount.
-std::string CheckWhole(const std::string& text) {
+// Without these checks CLI11 takes -1 for a huge unsigned number, 010 for 8, and nan for an amount.
+std::string WholeNumber(const std::string& text) {
   uint64_t value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
-  return error == std::errc() && stop == end ? ""
-                                             : text + " is not a whole number from 0 to 2^64-1";
+  if (error == std::errc() && stop == end) return std::to_string(value);
+  throw CLI::ValidationError(text + " is not a whole number from 0 to 2^64-1");
+}
+
+// As above, with a unit such as kb or mb behind it if wanted.
+std::string CheckSize(const std::string& text) {
+  const size_t digits = text.find_first_not_of("0123456789");
+  if (digits == 0) return text + " is not a size";
+  WholeNumber(text.substr(0, digits));
+  return "";
 }
 
 std::string CheckAmount(const std::string& text) {
@@ -77,27 +85,28 @@ void Declare(CLI::App& app, Options& o) {
       ->check(CheckShare)
       ->capture_default_str();
   app.add_option("-s,--seed", o.seed, "Random seed, 0 = from the clock")
-      ->check(CheckWhole)
+      ->transform(WholeNumber)
       ->capture_default_str();
   app.add_option("-n,--steps", o.steps, "Most tokens to generate, 0 = until the context is full")
-      ->check(CheckWhole)
+      ->transform(WholeNumber)
       ->capture_default_str();
   app.add_option("-i,--prompt", o.prompt, "Text to continue; \"\" = begin a text with nothing");
   app.add_option("-y,--system", o.system, "Text that goes before the prompt on a line of its own");
   app.add_option("-h,--threads", o.threads, "Compute threads, 0 = all usable cores")
-      ->check(CheckWhole)
+      ->transform(WholeNumber)
       ->capture_default_str();
   app.add_option("-m,--mode", o.mode, "Weights: 0 = mmap, 1 = malloc cache")
       ->check(CLI::Range(0, 1))
       ->capture_default_str();
   app.add_option("--cache-limit", o.cache_limit, "With -m 1: most bytes of weights held, 0 = all")
+      ->check(CheckSize)
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
   app.add_option("--kv", o.kv, "Keys and values in f32 or f16")
       ->check(CLI::IsMember({"f32", "f16"}))
       ->capture_default_str();
   app.add_option("--top-k", o.top_k, "Keep the so many likeliest tokens, 0 = off")
-      ->check(CheckWhole)
+      ->transform(WholeNumber)
       ->capture_default_str();
   app.add_option("--min-p", o.min_p, "Keep tokens this likely relative to the likeliest, 0 = off")
       ->check(CheckShare)
@@ -115,7 +124,8 @@ int Parse(int argc, char** argv, Options& o) {
   app.set_version_flag("--version", std::string("clamma-gen ") + clamma_version());
   app.footer(
       "Files are looked for in the working directory, then in the model directory.\n"
-      "Exit codes: 0 done, 1 set-up failed, 2 wrong command line, 3 generation failed.");
+      "Exit codes: 0 done, 1 set-up failed, 2 wrong command line, 3 generation failed,\n"
+      "130 interrupted.");
   Declare(app, o);
   try {
     app.parse(argc, argv);
@@ -139,15 +149,22 @@ struct Story {
 volatile std::sig_atomic_t interrupted = 0;
 void OnInterrupt(int) { interrupted = 1; }
 
-bool IsTerminalControl(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return (byte < 0x20 && c != '\n' && c != '\t' && c != '\r') || byte == 0x7f;
+// Whether a character steers a terminal: C0 (but for newline and tab), DEL, and C1, which is C2 80
+// to C2 9F.
+bool IsControl(const char* c) {
+  const auto byte = static_cast<unsigned char>(c[0]);
+  const auto next = static_cast<unsigned char>(byte == 0 ? 0 : c[1]);
+  if (byte == 0xc2) return next >= 0x80 && next < 0xa0;
+  return (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f;
 }
 
 // A model's output must not steer a terminal; files and pipes get every byte.
 bool Write(Story& story, const char* text) {
   for (const char* c = text; *c != '\0'; ++c) {
-    if (story.to_terminal && IsTerminalControl(*c)) continue;
+    if (story.to_terminal && IsControl(c)) {
+      if (*c == '\xc2') ++c;
+      continue;
+    }
     if (std::fputc(*c, stdout) == EOF) story.write_failed = true;
   }
   if (std::fflush(stdout) != 0) story.write_failed = true;

@@ -189,7 +189,8 @@ void clamma_session_destroy(struct txf_session* session) {
 
 int clamma_session_query(struct txf_session* session, const clamma_txf_info_t* info) {
   if (session == nullptr || info == nullptr) {
-    clamma::Report({}, info, clamma::Invalid("clamma_session_query() needs a session and an info"));
+    clamma::Report(session == nullptr ? clamma::Log() : FromHandle(session)->transformer().log,
+                   info, clamma::Invalid("clamma_session_query() needs a session and an info"));
     return 1;
   }
   clamma::Query query;

@@ -17,13 +17,17 @@ int Return(const Log& log, const Status& status) {
   return 1;
 }
 
-int ReturnMissing(const char* function) {
-  return Return({}, Status::Error(StatusCode::kInvalidArgument,
-                                  "%s() was given NULL where it needs something", function));
+int ReturnMissing(const txf* handle, const char* function) {
+  const Log log = handle == nullptr ? Log() : FromHandle(handle)->log;
+  return Return(log, Status::Error(StatusCode::kInvalidArgument,
+                                   "%s() was given NULL where it needs something", function));
 }
 
 Status Encode(Transformer& transformer, std::string_view text, unsigned flags,
               Array<TokenId>* tokens, size_t* count) {
+  if ((flags & ~(CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX | CLAMMA_ENCODE_EOS)) != 0) {
+    return Status::Error(StatusCode::kInvalidArgument, "flags %#x: unknown ones are set", flags);
+  }
   Tokenizer::EncodeOptions options;
   options.bos = (flags & CLAMMA_ENCODE_BOS) != 0;
   options.dummy_prefix = (flags & CLAMMA_ENCODE_DUMMY_PREFIX) != 0;
@@ -35,6 +39,8 @@ Status Encode(Transformer& transformer, std::string_view text, unsigned flags,
 Status Score(Transformer& transformer, std::string_view text, clamma_score_t* score,
              float* logprobs, size_t max) {
   if (text.empty()) return Status::Error(StatusCode::kInvalidArgument, "there is no text to score");
+  CLAMMA_RETURN_IF_ERROR(
+      CheckFits(transformer.tokenizer, text.size(), transformer.config().seq_len));
   Array<TokenId> tokens;
   size_t count = 0;
   CLAMMA_RETURN_IF_ERROR(
@@ -70,7 +76,7 @@ int clamma_encode(const struct txf* txf, const char* text, size_t size, unsigned
                   tok_id_t* tokens, size_t max, size_t* count) {
   if (txf == nullptr || count == nullptr || (text == nullptr && size > 0) ||
       (tokens == nullptr && max > 0)) {
-    return clamma::ReturnMissing("clamma_encode");
+    return clamma::ReturnMissing(txf, "clamma_encode");
   }
   clamma::Transformer& transformer = *FromHandle(txf);
   clamma::Array<clamma::TokenId> encoded;
@@ -85,12 +91,15 @@ int clamma_decode(const struct txf* txf, const tok_id_t* tokens, size_t count, c
                   size_t max, size_t* size) {
   if (txf == nullptr || size == nullptr || (tokens == nullptr && count > 0) ||
       (text == nullptr && max > 0)) {
-    return clamma::ReturnMissing("clamma_decode");
+    return clamma::ReturnMissing(txf, "clamma_decode");
   }
   const clamma::Transformer& transformer = *FromHandle(txf);
+  // The first piece behind BOS loses the space that the tokenizer, not the text, put there.
+  size_t first = 0;
+  while (first < count && transformer.tokenizer.Bytes(tokens[first]).empty()) ++first;
   const auto bytes_at = [&](size_t i) {
     std::string_view bytes = transformer.tokenizer.Bytes(tokens[i]);
-    if (i == 1 && tokens[0] == TOK_BOS && !bytes.empty() && bytes[0] == ' ') bytes.remove_prefix(1);
+    if (i == first && i > 0 && tokens[0] == TOK_BOS && bytes[0] == ' ') bytes.remove_prefix(1);
     return bytes;
   };
   size_t total = 0;
@@ -116,7 +125,7 @@ int clamma_decode(const struct txf* txf, const tok_id_t* tokens, size_t count, c
 int clamma_score(const struct txf* txf, const char* text, size_t size, clamma_score_t* score,
                  float* logprobs, size_t max) {
   if (txf == nullptr || text == nullptr || score == nullptr) {
-    return clamma::ReturnMissing("clamma_score");
+    return clamma::ReturnMissing(txf, "clamma_score");
   }
   clamma::Transformer& transformer = *FromHandle(txf);
   return clamma::Return(transformer.log,
@@ -124,7 +133,7 @@ int clamma_score(const struct txf* txf, const char* text, size_t size, clamma_sc
 }
 
 int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
-  if (txf == nullptr || facts == nullptr) return clamma::ReturnMissing("clamma_txf_facts");
+  if (txf == nullptr || facts == nullptr) return clamma::ReturnMissing(txf, "clamma_txf_facts");
   const clamma::Transformer& transformer = *FromHandle(txf);
   const clamma::Checkpoint& checkpoint = transformer.weights.checkpoint();
   const clamma::ModelConfig& config = checkpoint.config;
@@ -158,7 +167,8 @@ int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
 }
 
 int clamma_session_facts(const struct txf_session* session, clamma_session_facts_t* facts) {
-  if (session == nullptr || facts == nullptr) return clamma::ReturnMissing("clamma_session_facts");
+  if (session == nullptr || facts == nullptr)
+    return clamma::ReturnMissing(nullptr, "clamma_session_facts");
   const clamma::Session& s = *FromHandle(session);
   clamma::TheScheduler().Inspect([&] {
     *facts = {};

@@ -2,6 +2,7 @@
 #include "engine/prompt.h"
 
 #include <algorithm>
+#include <cstring>
 #include <string_view>
 
 namespace clamma {
@@ -79,10 +80,23 @@ Status EncodeChat(Memory& memory, const Tokenizer& tokenizer, const PromptTexts&
 }  // namespace
 
 Status EncodePrompt(Memory& memory, const Tokenizer& tokenizer, ModelType type,
-                    const PromptTexts& texts, TokenId last, Array<TokenId>* tokens, size_t* count) {
+                    const PromptTexts& texts, TokenId last, size_t room, Array<TokenId>* tokens,
+                    size_t* count) {
   *count = 0;
+  size_t size = texts.prompt == nullptr ? 0 : std::strlen(texts.prompt);
+  if (texts.system != nullptr) size += std::strlen(texts.system);
+  CLAMMA_RETURN_IF_ERROR(CheckFits(tokenizer, size, room));
   return type == ModelType::kChat ? EncodeChat(memory, tokenizer, texts, last, tokens, count)
                                   : EncodeGen(memory, tokenizer, texts, last, tokens, count);
+}
+
+Status CheckFits(const Tokenizer& tokenizer, size_t size, size_t room) {
+  if (size / tokenizer.longest_token() <= room) return Status();
+  return Status::Error(
+      StatusCode::kLimit,
+      "a text of %zu bytes takes at least %zu positions, and %zu of the context's are "
+      "left",
+      size, size / tokenizer.longest_token(), room);
 }
 
 }  // namespace clamma

@@ -21,7 +21,8 @@ struct PromptTexts {
 inline constexpr TokenId kNoToken = -1;
 
 // Writes the *count tokens that a query adds to a conversation that ends in `last` (kNoToken: to an
-// empty one).
+// empty one). Texts that cannot fit in `room` positions, however they are encoded, are refused at
+// once.
 //
 // GEN: in an empty conversation, or one whose last token ended a text, BOS and the texts: `system`
 // on a line of its own, then `prompt`; with neither, "\n\n", as the original system opened; an
@@ -31,7 +32,12 @@ inline constexpr TokenId kNoToken = -1;
 // CHAT: Llama 2's format, "[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{prompt} [/INST]" behind BOS, the
 // system part in an empty conversation only, and EOS behind each answer.
 Status EncodePrompt(Memory& memory, const Tokenizer& tokenizer, ModelType type,
-                    const PromptTexts& texts, TokenId last, Array<TokenId>* tokens, size_t* count);
+                    const PromptTexts& texts, TokenId last, size_t room, Array<TokenId>* tokens,
+                    size_t* count);
+
+// Refuses `size` bytes of text that take more than `room` positions even in the longest tokens: it
+// would be a waste to encode them.
+Status CheckFits(const Tokenizer& tokenizer, size_t size, size_t room);
 
 }  // namespace clamma
 

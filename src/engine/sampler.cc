@@ -69,7 +69,7 @@ Status Sampler::Sample(const float* logits, const SamplingOptions& options, cons
 void Sampler::Penalize(float penalty, const TokenId* context, size_t n_context) {
   for (size_t i = 0; i < n_context; ++i) {
     const auto id = static_cast<size_t>(context[i]);
-    if (seen_[id] != 0) continue;
+    if (seen_[id] != 0 || context[i] <= kEosToken) continue;  // texts must be able to end
     seen_[id] = 1;
     float& logit = probabilities_[id];
     logit = logit > 0 ? logit / penalty : logit * penalty;

@@ -27,7 +27,7 @@ Status Session::Init() {
 Status Session::EncodeQuery(const Query& query, Array<TokenId>* added, size_t* n_added) {
   const TokenId last = n_tokens_ == 0 ? kNoToken : tokens_[n_tokens_ - 1];
   return EncodePrompt(transformer_.memory, transformer_.tokenizer, transformer_.type, query.texts,
-                      last, added, n_added);
+                      last, transformer_.config().seq_len - position_, added, n_added);
 }
 
 Status Session::Begin(const Query& query, const Array<TokenId>& added, size_t n_added) {
@@ -49,7 +49,6 @@ Status Session::Begin(const Query& query, const Array<TokenId>& added, size_t n_
   n_tokens_before_ = n_tokens_;
   position_before_ = position_;
   prompt_tokens_ = n_added;
-  if (prompt_tokens_ > 0) utf8_.Drop();  // what was unfinished is not continued
   n_tokens_ = count;
   generated_ = 0;
   query_ = query;
@@ -76,6 +75,7 @@ void Session::Fail(const Status& status) {
 void Session::RollBack() {
   n_tokens_ = n_tokens_before_;
   position_ = std::min(position_, position_before_);
+  prompt_tokens_ = 0;
 }
 
 bool Session::AddRows(size_t count, ForwardRow* rows) {
@@ -131,16 +131,21 @@ Session::Progress Session::Deliver(Done* why) {
 Session::Progress Session::DeliverToken(Done* why) {
   const TokenId previous = tokens_[n_tokens_ - 1];
   tokens_[n_tokens_++] = token_;
-  if (EndsText(token_)) {
-    const Progress progress = CallIssue(utf8_.Flush());
-    return progress == Progress::kDestroyed ? progress : End(Done::kEndOfText, why);
-  }
+  // What was unfinished before a prompt is not continued behind it.
+  if (generated_ == 0 && prompt_tokens_ > 0) utf8_.Drop();
+  if (EndsText(token_)) return EndWhole(Done::kEndOfText, why);
   const Progress progress = Emit(token_, previous);
   if (progress == Progress::kDestroyed) return progress;
   if (progress == Progress::kEnded) return End(Done::kCancelled, why);
   if (query_.limit != 0 && generated_ >= query_.limit) return End(Done::kLimit, why);
-  if (position_ == transformer_.config().seq_len) return End(Done::kContextFull, why);
+  if (position_ == transformer_.config().seq_len) return EndWhole(Done::kContextFull, why);
   return Progress::kGoesOn;
+}
+
+// Ends for a reason after which nothing can complete an unfinished character.
+Session::Progress Session::EndWhole(Done why, Done* out) {
+  const Progress progress = CallIssue(utf8_.Flush());
+  return progress == Progress::kDestroyed ? progress : End(why, out);
 }
 
 Session::Progress Session::Emit(TokenId token, TokenId previous) {

@@ -109,6 +109,7 @@ class Session {
 
   bool IsCancelled() const { return cancelled_.load(std::memory_order_relaxed); }
   Progress End(Done why, Done* out);
+  Progress EndWhole(Done why, Done* out);
   Status ReserveTokens(size_t size);
   Progress DeliverToken(Done* why);
   Progress Emit(TokenId token, TokenId previous);

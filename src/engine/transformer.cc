@@ -82,7 +82,11 @@ Status Transformer::OpenWeights(const TransformerOptions& options) {
   }
   const char* path = options.checkpoint_path;
   if (path == nullptr || path[0] == '\0') {
-    return Status::Error(StatusCode::kInvalidArgument, "no checkpoint_path given");
+    return Status::Error(StatusCode::kInvalidArgument, "no checkpoint_path given%s",
+                         options.model_base == nullptr
+                             ? ""
+                             : ", and model_base counts with "
+                               "CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS alone");
   }
   CLAMMA_RETURN_IF_ERROR(checkpoint_file.Open(path, options.model_dir));
   source.file = &checkpoint_file;
@@ -98,6 +102,10 @@ Status Transformer::OpenWeights(const TransformerOptions& options) {
 Status Transformer::OpenTokenizer(const TransformerOptions& options) {
   const uint32_t vocab_size = config().vocab_size;
   if (options.tokenizer_base != nullptr) {
+    if (options.tokenizer_size == 0) {
+      return Status::Error(StatusCode::kInvalidArgument,
+                           "tokenizer_base is given, and tokenizer_size is 0");
+    }
     const auto* base = static_cast<const uint8_t*>(options.tokenizer_base);
     return Locate("the dictionary",
                   tokenizer.Open(memory, base, options.tokenizer_size, vocab_size));

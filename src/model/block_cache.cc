@@ -20,15 +20,17 @@ Status BlockCache::Init(Memory& memory, size_t limit, size_t capacity) {
   return blocks_.Resize(memory, capacity);
 }
 
-Status BlockCache::AddBlock(uint64_t offset, uint64_t bytes, uint64_t floats_from) {
-  if (limit_ != 0 && bytes > limit_) {
-    return Status::Error(StatusCode::kLimit,
-                         "the cache limit of %zu bytes is too small: the largest block of this "
-                         "model needs %llu",
-                         limit_, static_cast<unsigned long long>(bytes));
-  }
+void BlockCache::AddBlock(uint64_t offset, uint64_t bytes, uint64_t floats_from) {
+  if (bytes > largest_) largest_ = bytes;
   blocks_[n_blocks_++] = {offset, bytes, floats_from, nullptr, 0, 0};
-  return Status();
+}
+
+Status BlockCache::CheckLimit() const {
+  if (limit_ == 0 || largest_ <= limit_) return Status();
+  return Status::Error(StatusCode::kLimit,
+                       "the cache limit of %zu bytes is too small: the largest block of this model "
+                       "needs %llu",
+                       limit_, static_cast<unsigned long long>(largest_));
 }
 
 BlockCache::Block* BlockCache::Find(uint64_t offset) {

@@ -29,7 +29,10 @@ class BlockCache {
   // Declares the blocks, at most `capacity` of them, by AddBlock() in order of their offsets. From
   // byte `floats_from` on a block holds floats, which are in this machine's order once loaded.
   Status Init(Memory& memory, size_t limit, size_t capacity);
-  Status AddBlock(uint64_t offset, uint64_t bytes, uint64_t floats_from);
+  void AddBlock(uint64_t offset, uint64_t bytes, uint64_t floats_from);
+
+  // Whether each block fits in the limit; if not, the reason names what would do.
+  Status CheckLimit() const;
 
   // Pins a declared block, read from `source` if it is not held; the least recently used unpinned
   // ones make room. The bytes stay where they are until as many calls of Unpin().
@@ -56,6 +59,7 @@ class BlockCache {
   Array<Block> blocks_;
   size_t n_blocks_ = 0;
   size_t limit_ = 0;
+  uint64_t largest_ = 0;
   uint64_t clock_ = 0;
   std::atomic<size_t> hits_{0};
   std::atomic<size_t> misses_{0};

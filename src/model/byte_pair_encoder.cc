@@ -24,11 +24,11 @@ bool ComesLater(const Merge& a, const Merge& b) {
 }  // namespace
 
 Status BytePairEncoder::Run(Memory& memory, std::string_view text, bool dummy_prefix) {
-  const uint64_t size = uint64_t{text.size()} + (dummy_prefix ? 1 : 0);
-  if (size >= kNone / 2) {
-    return Status::Error(StatusCode::kLimit, "a text of %llu bytes is too long to encode",
-                         static_cast<unsigned long long>(size));
+  if (text.size() >= kNone / 2 - 1) {
+    return Status::Error(StatusCode::kLimit, "a text of %zu bytes is too long to encode",
+                         text.size());
   }
+  const uint64_t size = uint64_t{text.size()} + (dummy_prefix ? 1 : 0);
   CLAMMA_RETURN_IF_ERROR(text_.Resize(memory, size));
   CLAMMA_RETURN_IF_ERROR(symbols_.Resize(memory, size));
   // Each boundary between symbols makes one candidate; each merge takes one and makes at most two.
@@ -70,6 +70,7 @@ void BytePairEncoder::Consider(uint32_t left) {
   const Symbol& a = symbols_[left];
   if (a.next == kNone || a.is_byte || symbols_[a.next].is_byte) return;
   const uint32_t length = a.length + symbols_[a.next].length;
+  if (length > tokenizer_.longest_token()) return;
   const TokenId token = tokenizer_.Lookup({text_.data() + a.begin, length});
   if (token < 0) return;
   const float score = tokenizer_.tokens_[static_cast<size_t>(token)].score;

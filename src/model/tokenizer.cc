@@ -2,6 +2,7 @@
 #include "model/tokenizer.h"
 
 #include "model/byte_pair_encoder.h"
+#include "platform/clock.h"
 #include "platform/endian.h"
 
 namespace clamma {
@@ -11,13 +12,6 @@ namespace {
 constexpr int32_t kMaxTokenBytes = 1 << 16;
 
 constexpr uint64_t kRawByte = uint64_t{1} << 63;
-
-// FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/).
-uint32_t Hash(std::string_view text) {
-  uint32_t hash = 2166136261u;
-  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619u;
-  return hash;
-}
 
 int HexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -88,6 +82,7 @@ Status Tokenizer::Open(Memory& memory, const uint8_t* data, uint64_t size, uint3
 }
 
 Status Tokenizer::BuildIndex(Memory& memory) {
+  hash_seed_ = SeedFromClock();
   uint64_t slots = 16;
   while (slots < 2 * uint64_t{vocab_size()}) slots *= 2;
   CLAMMA_RETURN_IF_ERROR(index_.Resize(memory, slots));
@@ -120,6 +115,15 @@ std::string_view Tokenizer::Text(TokenId token) const {
 
 std::string_view Tokenizer::Bytes(TokenId token) const {
   return !IsValid(token) || IsControl(token) ? std::string_view() : Text(token);
+}
+
+// FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/) from a start that no dictionary can know, so
+// that none can make its tokens collide.
+uint64_t Tokenizer::Hash(std::string_view text) const {
+  uint64_t hash = hash_seed_;
+  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
+  hash ^= hash >> 32;
+  return hash * 0x9e3779b97f4a7c15u >> 32;
 }
 
 TokenId Tokenizer::Lookup(std::string_view text) const {

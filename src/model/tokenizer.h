@@ -65,6 +65,7 @@ class Tokenizer {
 
   std::string_view Text(TokenId token) const;
   Status BuildIndex(Memory& memory);
+  uint64_t Hash(std::string_view text) const;
   TokenId Lookup(std::string_view text) const;  // -1: no such token
   TokenId ByteToken(uint8_t byte) const { return byte_tokens_[byte]; }
   friend class BytePairEncoder;
@@ -74,6 +75,7 @@ class Tokenizer {
   Array<TokenId> index_;  // open-addressing hash table of token ids, -1: free
   TokenId byte_tokens_[256] = {};
   size_t longest_token_ = 1;
+  uint64_t hash_seed_ = 0;
 };
 
 }  // namespace clamma

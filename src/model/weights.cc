@@ -46,20 +46,20 @@ Status Weights::DeclareBlocks(Memory& memory, size_t limit) {
   CLAMMA_RETURN_IF_ERROR(cache_.Init(memory, limit, 7 * size_t{config().n_layers} + 2));
   // In the order of all three formats. Of an embedding that is no classifier only rows are read,
   // past the cache.
-  if (config().shared_classifier) CLAMMA_RETURN_IF_ERROR(DeclareBlock(c.classifier));
+  if (config().shared_classifier) DeclareBlock(c.classifier);
   const TensorSeries* const series[] = {&c.wq, &c.wk, &c.wv, &c.wo, &c.w1, &c.w2, &c.w3};
   for (const TensorSeries* s : series) {
     for (uint32_t layer = 0; layer < config().n_layers; ++layer) {
-      CLAMMA_RETURN_IF_ERROR(DeclareBlock(s->layer(layer)));
+      DeclareBlock(s->layer(layer));
     }
   }
-  if (config().shared_classifier) return Status();
-  return DeclareBlock(c.classifier);
+  if (!config().shared_classifier) DeclareBlock(c.classifier);
+  return cache_.CheckLimit();
 }
 
-Status Weights::DeclareBlock(const TensorExtent& extent) {
+void Weights::DeclareBlock(const TensorExtent& extent) {
   const bool q80 = config().weight_type == WeightType::kQ80;
-  return cache_.AddBlock(extent.offset, extent.bytes, q80 ? Elements(extent) : 0);
+  cache_.AddBlock(extent.offset, extent.bytes, q80 ? Elements(extent) : 0);
 }
 
 Status Weights::Acquire(const TensorExtent& extent, Matrix* matrix) {

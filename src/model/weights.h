@@ -58,7 +58,7 @@ class Weights {
  private:
   Status LoadNorms(Memory& memory);
   Status DeclareBlocks(Memory& memory, size_t limit);
-  Status DeclareBlock(const TensorExtent& extent);
+  void DeclareBlock(const TensorExtent& extent);
 
   ByteSource source_;
   Checkpoint checkpoint_;

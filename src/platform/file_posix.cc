@@ -92,6 +92,8 @@ Status File::Map(const uint8_t** data) {
       return Status::Error(StatusCode::kIo, "cannot map the file: %s", std::strerror(errno));
     }
     mapping_ = mapping;
+    close(descriptor_);  // the mapping stands without it
+    descriptor_ = -1;
   }
   *data = static_cast<const uint8_t*>(mapping_);
   return Status();

@@ -28,6 +28,10 @@ Status Status::Error(StatusCode code, const char* format, ...) {
   if (length >= kMaxMessage) {
     std::memcpy(status.message_ + kMaxMessage - 4, "...", 4);
   }
+  // One line, whatever a path holds.
+  for (char* c = status.message_; *c != '\0'; ++c) {
+    if (static_cast<unsigned char>(*c) < 0x20 || *c == 0x7f) *c = '?';
+  }
   return status;
 }
 

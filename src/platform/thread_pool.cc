@@ -40,6 +40,7 @@ Status ThreadPool::Start(Memory& memory, unsigned threads) {
   Array<Worker> workers;
   CLAMMA_RETURN_IF_ERROR(workers.Resize(memory, threads - 1));
   workers_.Swap(workers);
+  process_ = ThisProcess();
   for (running_ = 0; running_ < workers_.size(); ++running_) {
     Worker& worker = workers_[running_];
     worker.pool = this;
@@ -56,12 +57,15 @@ Status ThreadPool::Start(Memory& memory, unsigned threads) {
 
 void ThreadPool::Stop() {
   if (workers_.size() == 0) return;
-  {
-    MutexLock lock(mutex_);
-    stop_.store(true);
+  // In a forked child there is nobody to wake, or to wait for.
+  if (process_ == ThisProcess()) {
+    {
+      MutexLock lock(mutex_);
+      stop_.store(true);
+    }
+    wake_.NotifyAll();
+    for (size_t i = 0; i < running_; ++i) workers_[i].thread.Join();
   }
-  wake_.NotifyAll();
-  for (size_t i = 0; i < running_; ++i) workers_[i].thread.Join();
   workers_.Reset();
   stop_.store(false);
 }

@@ -79,7 +79,8 @@ class ThreadPool {
   static void WorkerMain(void* worker);
 
   Array<Worker> workers_;
-  size_t running_ = 0;  // of workers_; fewer only while Start() fails
+  size_t running_ = 0;    // of workers_; fewer only while Start() fails
+  uint64_t process_ = 0;  // that the workers belong to
   unsigned spins_ = 0;
 
   // Epoch (32 bits), next piece (16), pieces (16). A piece is claimed by a compare-and-swap on the

@@ -83,6 +83,9 @@ class Thread {
 // An address that only the calling thread has; equal for two calls on one thread.
 const void* ThisThread();
 
+// A number of the running process, which a forked child does not share.
+uint64_t ThisProcess();
+
 // How many cores this process may run on; at least 1.
 unsigned UsableCores();
 

@@ -16,6 +16,8 @@ const void* ThisThread() {
   return &only;
 }
 
+uint64_t ThisProcess() { return 0; }
+
 unsigned UsableCores() { return 1; }
 
 }  // namespace clamma

@@ -41,6 +41,8 @@ const void* ThisThread() {
   return &mine;
 }
 
+uint64_t ThisProcess() { return static_cast<uint64_t>(getpid()); }
+
 unsigned UsableCores() {
 #ifdef __linux__
   cpu_set_t set;
