@@ -258,7 +258,7 @@ refuses 1 'empty' "$float" -z empty
 refuses 1 'cache limit of 10 bytes' "$float" "${with[@]}" -m 1 --cache-limit 10
 [[ ! -e $data/models/tokenizer.bin ]] ||
   refuses 1 'tokenizer\.bin.*512' "$float" -z "$data/models/tokenizer.bin"
-refuses 1 'prompt.*1802' "$float" "${with[@]}" -i "$(printf 'hello %.0s' {1..600})"
+refuses 1 'positions.*512' "$float" "${with[@]}" -i "$(printf 'hello %.0s' {1..600})"
 
 # --- Ends that come from outside --------------------------------------------------------------------
 

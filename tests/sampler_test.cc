@@ -353,30 +353,47 @@ TEST(SamplerTest, DrawsFollowTheProbabilities) {
 
 // ---- Repetition penalty ----
 
+// Logits of a vocabulary whose unknown, BOS and EOS tokens are out of the race.
+std::vector<float> BehindControls(const std::vector<float>& logits) {
+  std::vector<float> all(3, -50.0f);
+  all.insert(all.end(), logits.begin(), logits.end());
+  return all;
+}
+
 TEST(SamplerTest, RepetitionPenaltyWeakensWhatTheContextHolds) {
   SamplingOptions options;
   options.repetition_penalty = 1.2f;
-  EXPECT_EQ(SampleOnce({2.0f, 1.9f, 0}, options, 1, {}), 0);
-  EXPECT_EQ(SampleOnce({2.0f, 1.9f, 0}, options, 1, {0}), 1) << "a positive logit is divided";
-  EXPECT_EQ(SampleOnce({-1.0f, -1.1f, -9}, options, 1, {0}), 1) << "a negative one is multiplied";
-  EXPECT_EQ(SampleOnce({2.0f, 1.5f, 0}, options, 1, {0, 0, 0, 0}), 0) << "once for all repetitions";
-  EXPECT_EQ(SampleOnce({2.0f, 1.9f, 1.8f}, options, 1, {0, 1}), 2);
+  const auto sample = [&](const std::vector<float>& logits, const std::vector<TokenId>& context) {
+    return SampleOnce(BehindControls(logits), options, 1, context) - 3;
+  };
+  EXPECT_EQ(sample({2.0f, 1.9f, 0}, {}), 0);
+  EXPECT_EQ(sample({2.0f, 1.9f, 0}, {3}), 1) << "a positive logit is divided";
+  EXPECT_EQ(sample({-1.0f, -1.1f, -9}, {3}), 1) << "a negative one is multiplied";
+  EXPECT_EQ(sample({2.0f, 1.5f, 0}, {3, 3, 3, 3}), 0) << "once for all repetitions";
+  EXPECT_EQ(sample({2.0f, 1.9f, 1.8f}, {3, 4}), 2);
+}
+
+TEST(SamplerTest, RepetitionPenaltyLeavesTheTokensThatEndATextAlone) {
+  SamplingOptions options;
+  options.repetition_penalty = 10.0f;
+  EXPECT_EQ(SampleOnce({0, 0, 2.0f, 1.9f}, options, 1, {1, 2}), 2);
 }
 
 TEST(SamplerTest, RepetitionPenaltyBelowOneFavours) {
   SamplingOptions options;
   options.repetition_penalty = 0.5f;
-  EXPECT_EQ(SampleOnce({1.0f, 1.5f}, options, 1, {0}), 0);
+  EXPECT_EQ(SampleOnce(BehindControls({1.0f, 1.5f}), options, 1, {3}), 3);
 }
 
 TEST(SamplerTest, RepetitionPenaltyLeavesNoTraceInTheNextCall) {
-  SamplerFor sampler(3);
+  SamplerFor sampler(6);
   RandomGenerator random(1);
   SamplingOptions options;
   options.repetition_penalty = 2;
-  EXPECT_EQ(sampler.Sample({2.0f, 1.9f, 0}, options, &random, {0}), 1);
-  EXPECT_EQ(sampler.Sample({2.0f, 1.9f, 0}, options, &random, {2}), 0);
-  EXPECT_EQ(sampler.Sample({2.0f, 1.9f, 0}, options, &random, {0}), 1);
+  const std::vector<float> logits = BehindControls({2.0f, 1.9f, 0});
+  EXPECT_EQ(sampler.Sample(logits, options, &random, {3}), 4);
+  EXPECT_EQ(sampler.Sample(logits, options, &random, {5}), 3);
+  EXPECT_EQ(sampler.Sample(logits, options, &random, {3}), 4);
 }
 
 TEST(SamplerTest, RepetitionPenaltyOfZeroOrOneIsOff) {
