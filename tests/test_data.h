@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Where the real checkpoints and the texts they must give are: $CLAMMA_TEST_DATA (a folder that holds
-// models/ and golden/, or the models folder itself), else ../shared beside the source tree. A test
-// that needs one which is not there is skipped by name.
+// Where the real checkpoints and the texts they must give are: $CLAMMA_TEST_DATA (a folder that
+// holds models/ and golden/, or the models folder itself), else ../shared beside the source tree. A
+// test that needs one which is not there is skipped by name.
 #ifndef CLAMMA_TESTS_TEST_DATA_H_
 #define CLAMMA_TESTS_TEST_DATA_H_
 
@@ -49,8 +49,8 @@ inline std::string ReadGolden(const std::string& name) {
 }  // namespace clamma_test
 
 // Leaves the test as skipped where a file of the test data is missing.
-#define CLAMMA_NEED_FILE(path)                                             \
-  do {                                                                     \
+#define CLAMMA_NEED_FILE(path)                                                 \
+  do {                                                                         \
     if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is missing"; \
   } while (false)
 
