@@ -102,7 +102,7 @@ class Benchmark {
 
 void Benchmark::Show(const std::string& what) {
   constexpr size_t kStepsOfRepeat = 4 + std::size(kBatches);
-  const double steps = static_cast<double>(wanted_repeats_ * kStepsOfRepeat);
+  const auto steps = static_cast<double>(wanted_repeats_ * kStepsOfRepeat);
   progress_.Show(static_cast<double>(steps_done_++) / steps,
                  "round " + std::to_string(report_.repeats + 1) + " of " +
                      std::to_string(wanted_repeats_) + ": " + what);

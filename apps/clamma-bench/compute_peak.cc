@@ -91,7 +91,10 @@ void MulAdd128(uint64_t loops) {
 
 // Not in __builtin_cpu_supports() of all compilers.
 bool HasAvxVnni() {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
   return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & 16u) != 0 &&
          __builtin_cpu_supports("avx2");
 }

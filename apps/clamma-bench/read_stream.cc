@@ -26,7 +26,7 @@ __attribute__((target("avx512f"))) void Read512(const uint8_t* data, const uint8
   __m512i sums[4] = {};
   for (; data != end; data += kStep) {
     PrefetchStep(data);
-    for (int i = 0; i < 4; ++i) {
+    for (size_t i = 0; i < 4; ++i) {
       sums[i] = _mm512_xor_si512(sums[i], _mm512_loadu_si512(data + 64 * i));
     }
   }

@@ -230,7 +230,7 @@ struct Avx2 {
     for (size_t s = 0; s < kSteps; ++s) {
 #pragma GCC unroll 2
       for (size_t t = 0; t < kTokens; ++t) {
-        int32_t four;
+        int32_t four = 0;
         __builtin_memcpy(&four, q + t * stride + 4 * s, sizeof(four));
         sums[t] = DotStep(sums[t], tile, s, _mm256_set1_epi32(four));
       }

@@ -80,7 +80,7 @@ inline __m256 Exp8(__m256 x) {
       _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(0x1.62e42ff0c52dfp-6), r), _mm512_set1_pd(1.0));
   const __m512d factor = _mm512_add_pd(_mm512_mul_pd(high, square), line);
   const __m512i n = _mm512_castpd_si512(shifted);
-  const __m512d* table = reinterpret_cast<const __m512d*>(kExp2Table);
+  const auto* table = reinterpret_cast<const __m512d*>(kExp2Table);
   const __m512d first =
       _mm512_permutex2var_pd(_mm512_loadu_pd(table), n, _mm512_loadu_pd(table + 1));
   const __m512d second =
@@ -210,7 +210,7 @@ struct Avx512 {
 
  private:
   static Int Broadcast4(const int8_t* p) {
-    int32_t four;
+    int32_t four = 0;
     __builtin_memcpy(&four, p, sizeof(four));
     return _mm512_set1_epi32(four);
   }

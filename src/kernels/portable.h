@@ -86,7 +86,7 @@ inline void QuantizeGroup(int8_t* q, float* scale_out, int32_t* offset, const fl
     value = value < 127.0f ? value : 127.0f;
     const auto whole = static_cast<int32_t>(value);
     const float rest = value - static_cast<float>(whole);  // exact
-    const int32_t rounded = whole + (rest >= 0.5f) - (rest <= -0.5f);
+    const int32_t rounded = whole + (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0);
     q[k] = static_cast<int8_t>(rounded);
     sum += rounded;
   }

@@ -157,7 +157,7 @@ struct RowScales {
     for (size_t r = 0; r < V::kLanes; ++r) {
       const bool wraps = ++phase[r] == share;
       phase[r] = wraps ? 0 : phase[r];
-      index[r] += wraps;
+      index[r] += wraps ? 1 : 0;
     }
     return scales;
   }
@@ -222,51 +222,64 @@ inline void PrefetchRows(const uint8_t* const* rows, size_t at, size_t cols) {
   for (size_t r = 0; r < V::kLanes; ++r) __builtin_prefetch(rows[r] + jump);
 }
 
-// Groups of kTiles * 4 * kSteps columns; kTiles = 0: of any number of tiles.
+// One group of a block of rows, of which column `column` is the first, for all tokens. A group is
+// kTiles * 4 * kSteps columns; kTiles = 0: of any number of tiles.
+template <typename V, size_t kSteps, size_t kTiles>
+inline void MultiplyGroup(typename V::Reg* acc, typename V::Int* kept, const uint8_t* const* rows,
+                          size_t column, size_t cols, typename V::Reg scales, TokenGroups tokens,
+                          size_t n) {
+  constexpr size_t kTileCols = 4 * kSteps;
+  for (size_t k = 0; k < tokens.group; k += kTileCols, tokens.q += kTileCols) {
+    typename V::template Tile<kSteps> tile;
+    tile.Load(rows, column + k);
+    if constexpr (kTileCols == 64) PrefetchRows<V>(rows, column + k, cols);
+    if constexpr (kTiles == 1) {
+      MultiplyTileByAll<V, kSteps, true, true>(acc, kept, tile, scales, tokens, n);
+    } else if (k == 0) {
+      MultiplyTileByAll<V, kSteps, true, false>(acc, kept, tile, scales, tokens, n);
+    } else if (k + kTileCols < tokens.group) {
+      MultiplyTileByAll<V, kSteps, false, false>(acc, kept, tile, scales, tokens, n);
+    } else {
+      MultiplyTileByAll<V, kSteps, false, true>(acc, kept, tile, scales, tokens, n);
+    }
+  }
+}
+
+// A block of up to kLanes rows for up to kMostTokens tokens from `first` on.
+template <typename V, size_t kSteps, size_t kTiles>
+inline void MultiplyBlock(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+                          size_t row, size_t n_rows, size_t first) {
+  const size_t groups = w.cols / x.group;
+  const size_t n = Least(x.n_tokens - first, kMostTokens);
+  const uint8_t* rows[V::kLanes];
+  for (size_t r = 0; r < V::kLanes; ++r) rows[r] = w.data + (row + (r < n_rows ? r : 0)) * w.cols;
+  RowScales<V> row_scales(w, row, n_rows, groups, w.group_size / x.group);
+  typename V::Reg acc[kMostTokens];
+  typename V::Int kept[kTiles == 1 ? 1 : kMostTokens];
+  for (size_t t = 0; t < n; ++t) acc[t] = V::Set1(0);
+  for (size_t g = 0; g < groups; ++g) {
+    const size_t at = g * x.n_tokens + first;
+    const TokenGroups tokens = {x.q + at * x.group, x.scales + at, x.offsets + at, x.group};
+    MultiplyGroup<V, kSteps, kTiles>(acc, kept, rows, g * x.group, w.cols, row_scales.Next(),
+                                     tokens, n);
+  }
+  for (size_t t = 0; t < n; ++t) {
+    float* to = out + (first + t) * out_stride + row;
+    if (n_rows == V::kLanes) {
+      V::Store(to, acc[t]);
+    } else {
+      V::StoreFirst(to, acc[t], n_rows);
+    }
+  }
+}
+
 template <typename V, size_t kSteps, size_t kTiles>
 void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                      size_t row_begin, size_t row_end) {
-  constexpr size_t kTileCols = 4 * kSteps;
-  const size_t cols = w.cols;
-  const size_t group = x.group;
-  const size_t groups = cols / group;
   for (size_t row = row_begin; row < row_end; row += V::kLanes) {
-    const size_t n_rows = Least(row_end - row, V::kLanes);
-    const uint8_t* rows[V::kLanes];
-    for (size_t r = 0; r < V::kLanes; ++r) rows[r] = w.data + (row + (r < n_rows ? r : 0)) * cols;
     for (size_t first = 0; first < x.n_tokens; first += kMostTokens) {
-      const size_t n = Least(x.n_tokens - first, kMostTokens);
-      RowScales<V> row_scales(w, row, n_rows, groups, w.group_size / group);
-      typename V::Reg acc[kMostTokens];
-      typename V::Int kept[kTiles == 1 ? 1 : kMostTokens];
-      for (size_t t = 0; t < n; ++t) acc[t] = V::Set1(0);
-      for (size_t g = 0; g < groups; ++g) {
-        const typename V::Reg scales = row_scales.Next();
-        const size_t at = g * x.n_tokens + first;
-        TokenGroups tokens = {x.q + at * group, x.scales + at, x.offsets + at, group};
-        for (size_t k = 0; k < group; k += kTileCols, tokens.q += kTileCols) {
-          typename V::template Tile<kSteps> tile;
-          tile.Load(rows, g * group + k);
-          if constexpr (kTileCols == 64) PrefetchRows<V>(rows, g * group + k, cols);
-          if constexpr (kTiles == 1) {
-            MultiplyTileByAll<V, kSteps, true, true>(acc, kept, tile, scales, tokens, n);
-          } else if (k == 0) {
-            MultiplyTileByAll<V, kSteps, true, false>(acc, kept, tile, scales, tokens, n);
-          } else if (k + kTileCols < group) {
-            MultiplyTileByAll<V, kSteps, false, false>(acc, kept, tile, scales, tokens, n);
-          } else {
-            MultiplyTileByAll<V, kSteps, false, true>(acc, kept, tile, scales, tokens, n);
-          }
-        }
-      }
-      for (size_t t = 0; t < n; ++t) {
-        float* to = out + (first + t) * out_stride + row;
-        if (n_rows == V::kLanes) {
-          V::Store(to, acc[t]);
-        } else {
-          V::StoreFirst(to, acc[t], n_rows);
-        }
-      }
+      MultiplyBlock<V, kSteps, kTiles>(out, out_stride, x, w, row, Least(row_end - row, V::kLanes),
+                                       first);
     }
   }
 }

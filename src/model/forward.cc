@@ -176,18 +176,19 @@ void Forward::Normalize(const float* weight, size_t n_rows) {
 void Forward::TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const size_t half_head = rope_frequency_.size();
   const size_t kv_dim = config_.kv_dim();
-  pool_->ParallelFor(
-      n_rows, GrainFor(8 * config_.dim), [&](size_t begin, size_t end, unsigned /*worker*/) {
-        for (size_t r = begin; r < end; ++r) {
-          const float* cosines = cosines_.data() + r * half_head;
-          const float* sines = sines_.data() + r * half_head;
-          float* key = k_.data() + r * kv_dim;
-          kernels_->rope(q_.data() + r * config_.dim, cosines, sines, config_.n_heads,
-                         config_.head_size());
-          kernels_->rope(key, cosines, sines, config_.n_kv_heads, config_.head_size());
-          rows[r].kv->Store(layer, rows[r].position, key, v_.data() + r * kv_dim);
-        }
-      });
+  pool_->ParallelFor(n_rows, GrainFor(8 * size_t{config_.dim}),
+                     [&](size_t begin, size_t end, unsigned /*worker*/) {
+                       for (size_t r = begin; r < end; ++r) {
+                         const float* cosines = cosines_.data() + r * half_head;
+                         const float* sines = sines_.data() + r * half_head;
+                         float* key = k_.data() + r * kv_dim;
+                         kernels_->rope(q_.data() + r * config_.dim, cosines, sines,
+                                        config_.n_heads, config_.head_size());
+                         kernels_->rope(key, cosines, sines, config_.n_kv_heads,
+                                        config_.head_size());
+                         rows[r].kv->Store(layer, rows[r].position, key, v_.data() + r * kv_dim);
+                       }
+                     });
 }
 
 void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
