@@ -265,7 +265,9 @@ void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, cons
         for (size_t k = 0; k < group; k += kTileCols, tokens.q += kTileCols) {
           typename V::template Tile<kSteps> tile;
           tile.Load(rows, g * group + k);
-          if constexpr (kTileCols == 64) PrefetchRows<V>(rows, g * group + k, cols);
+          if (kTileCols >= 32 && (g * group + k) % 64 == 0) {
+            PrefetchRows<V>(rows, g * group + k, cols);
+          }
           if constexpr (kTiles == 1) {
             MultiplyTileByAll<V, kSteps, true, true>(acc, kept, tile, scales, tokens, n);
           } else if (k == 0) {
