@@ -65,6 +65,31 @@ inline void Transpose16(__m512i* v) {
   }
 }
 
+// The same for 16 rows of 8 elements, two in a register: v[4i + j] is row 8i + j and behind it row
+// 8i + j + 4.
+inline void Transpose16x8(__m512i* v) {
+  __m512i a[8];
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 4; ++i) {
+    a[2 * i] = _mm512_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
+    a[2 * i + 1] = _mm512_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
+  }
+  // In 128-bit lane c: column 4 * (c % 2) + j of four rows.
+  __m512i b[8];
+#pragma GCC unroll 2
+  for (size_t i = 0; i < 2; ++i) {
+    b[4 * i] = _mm512_unpacklo_epi64(a[4 * i], a[4 * i + 2]);
+    b[4 * i + 1] = _mm512_unpackhi_epi64(a[4 * i], a[4 * i + 2]);
+    b[4 * i + 2] = _mm512_unpacklo_epi64(a[4 * i + 1], a[4 * i + 3]);
+    b[4 * i + 3] = _mm512_unpackhi_epi64(a[4 * i + 1], a[4 * i + 3]);
+  }
+#pragma GCC unroll 4
+  for (size_t j = 0; j < 4; ++j) {
+    v[j] = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88);
+    v[4 + j] = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd);
+  }
+}
+
 // Exp() of 8 floats, operation by operation.
 inline __m256 Exp8(__m256 x) {
   const __m256 low = _mm256_max_ps(x, _mm256_set1_ps(-104.0f));
@@ -176,15 +201,29 @@ struct Avx512 {
     // Flips the sign bits: the instruction takes unsigned weights, and the offsets undo it.
     void Load(const uint8_t* const* rows, size_t offset) {
       Int v[16];
+      if constexpr (kSteps == 8) {
+#pragma GCC unroll 8
+        for (size_t i = 0; i < 8; ++i) {
+          const size_t row = i < 4 ? i : i + 4;
+          v[i] = _mm512_inserti64x4(_mm512_castsi256_si512(Load32(rows[row] + offset)),
+                                    Load32(rows[row + 4] + offset), 1);
+        }
+        Transpose16x8(v);
+      } else {
 #pragma GCC unroll 16
-      for (size_t r = 0; r < 16; ++r) {
-        v[r] = kSteps == 16 ? _mm512_loadu_si512(rows[r] + offset)
-                            : _mm512_maskz_loadu_epi32(FirstLanes(kSteps), rows[r] + offset);
+        for (size_t r = 0; r < 16; ++r) {
+          v[r] = kSteps == 16 ? _mm512_loadu_si512(rows[r] + offset)
+                              : _mm512_maskz_loadu_epi32(FirstLanes(kSteps), rows[r] + offset);
+        }
+        Transpose16(v);
       }
-      Transpose16(v);
       const Int sign = _mm512_set1_epi8(static_cast<char>(0x80));
 #pragma GCC unroll 16
       for (size_t s = 0; s < kSteps; ++s) steps[s] = _mm512_xor_si512(v[s], sign);
+    }
+
+    static __m256i Load32(const uint8_t* p) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     }
 
     Int steps[kSteps];

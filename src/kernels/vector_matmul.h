@@ -99,23 +99,33 @@ template <typename V>
 void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
                size_t row_begin, size_t row_end) {
   constexpr size_t kTokens = V::kFloatTokens;
+  // Of the weights that meet a few tokens before the next few come: one block if the first-level
+  // cache holds it, else what the second-level one does.
+  constexpr size_t kSmallBlock = size_t{32} << 10;
+  constexpr size_t kPassBytes = size_t{512} << 10;
   const size_t cols = w.cols;
-  for (size_t row = row_begin; row < row_end; row += V::kLanes) {
-    const uint8_t* block = w.data + 4 * row * cols;
-    const size_t rows = row_end - row;
-    float* to = out + row;
-    size_t t = 0;
-    for (; t + kTokens <= n_tokens; t += kTokens) {
-      MatmulF32Block<V, V::kFloatRows, kTokens>(to + t * out_stride, out_stride, x + t * cols,
-                                                block, cols, rows);
-    }
-    for (; t + 2 <= n_tokens; t += 2) {
-      MatmulF32Block<V, V::kFloatRows, 2>(to + t * out_stride, out_stride, x + t * cols, block,
-                                          cols, rows);
-    }
-    if (t < n_tokens) {
-      MatmulF32Block<V, V::kFloatRowsOfOne, 1>(to + t * out_stride, out_stride, x + t * cols, block,
-                                               cols, rows);
+  const size_t block_bytes = 4 * cols * V::kLanes;
+  const bool single = block_bytes <= kSmallBlock || block_bytes > kPassBytes;
+  const size_t pass_rows = (single ? 1 : kPassBytes / block_bytes) * V::kLanes;
+  for (size_t pass = row_begin; pass < row_end; pass += pass_rows) {
+    const size_t pass_end = Least(pass + pass_rows, row_end);
+    for (size_t t = 0; t < n_tokens;) {
+      const size_t left = n_tokens - t;
+      const size_t tokens = left >= kTokens ? kTokens : left >= 2 ? 2 : 1;
+      for (size_t row = pass; row < pass_end; row += V::kLanes) {
+        const uint8_t* block = w.data + 4 * row * cols;
+        float* to = out + t * out_stride + row;
+        const float* from = x + t * cols;
+        const size_t rows = pass_end - row;
+        if (tokens == kTokens) {
+          MatmulF32Block<V, V::kFloatRows, kTokens>(to, out_stride, from, block, cols, rows);
+        } else if (tokens == 2) {
+          MatmulF32Block<V, V::kFloatRows, 2>(to, out_stride, from, block, cols, rows);
+        } else {
+          MatmulF32Block<V, V::kFloatRowsOfOne, 1>(to, out_stride, from, block, cols, rows);
+        }
+      }
+      t += tokens;
     }
   }
 }
@@ -137,13 +147,20 @@ struct RowScales {
   RowScales(const Matrix& w, size_t row, size_t n_rows, size_t groups, size_t group_share)
       : share(group_share) {
     const uint64_t first = uint64_t{row} * groups;
-    const uint64_t skipped = share == 1 ? first : first / share;
-    base = w.scales + 4 * skipped;
+    const bool whole = share == 1;
+    base = w.scales + 4 * (whole ? first : first / share);
+    // From one row to the next.
+    const size_t step = whole ? groups : groups / share;
+    const size_t rest = groups - step * share;
+    size_t at = 0;
+    size_t part = whole ? 0 : first % share;
     for (size_t r = 0; r < V::kLanes; ++r) {
-      const uint64_t of_row = first + (r < n_rows ? r : 0) * groups;
-      const uint64_t scale = share == 1 ? of_row : of_row / share;
-      index[r] = static_cast<int32_t>(scale - skipped);
-      phase[r] = static_cast<uint32_t>(of_row - scale * share);
+      index[r] = static_cast<int32_t>(at);
+      phase[r] = static_cast<uint32_t>(part);
+      if (r + 1 >= n_rows) continue;  // those beyond the end stand for the last row
+      part += rest;
+      at += step + (part >= share ? 1 : 0);
+      part -= part >= share ? share : 0;
     }
   }
 
@@ -187,7 +204,8 @@ inline void MultiplyTile(typename V::Reg* acc, typename V::Int* kept,
   for (size_t i = 0; i < kTokens; ++i) {
     sums[i] = kFirst ? V::StartSum(x.offsets[t + i]) : kept[t + i];
   }
-  V::template Dot<kSteps, kTokens>(sums, tile, x.q + t * x.group, x.group);
+  const size_t stride = kFirst && kLast ? 4 * kSteps : x.group;
+  V::template Dot<kSteps, kTokens>(sums, tile, x.q + t * stride, stride);
 #pragma GCC unroll 4
   for (size_t i = 0; i < kTokens; ++i) {
     if constexpr (kLast) {
@@ -229,15 +247,16 @@ inline void MultiplyGroup(typename V::Reg* acc, typename V::Int* kept, const uin
                           size_t column, size_t cols, typename V::Reg scales, TokenGroups tokens,
                           size_t n) {
   constexpr size_t kTileCols = 4 * kSteps;
-  for (size_t k = 0; k < tokens.group; k += kTileCols, tokens.q += kTileCols) {
+  const size_t group = kTiles == 1 ? kTileCols : tokens.group;
+  for (size_t k = 0; k < group; k += kTileCols, tokens.q += kTileCols) {
     typename V::template Tile<kSteps> tile;
     tile.Load(rows, column + k);
-    if constexpr (kTileCols == 64) PrefetchRows<V>(rows, column + k, cols);
+    if (kTileCols >= 32 && (column + k) % 64 == 0) PrefetchRows<V>(rows, column + k, cols);
     if constexpr (kTiles == 1) {
       MultiplyTileByAll<V, kSteps, true, true>(acc, kept, tile, scales, tokens, n);
     } else if (k == 0) {
       MultiplyTileByAll<V, kSteps, true, false>(acc, kept, tile, scales, tokens, n);
-    } else if (k + kTileCols < tokens.group) {
+    } else if (k + kTileCols < group) {
       MultiplyTileByAll<V, kSteps, false, false>(acc, kept, tile, scales, tokens, n);
     } else {
       MultiplyTileByAll<V, kSteps, false, true>(acc, kept, tile, scales, tokens, n);
@@ -249,19 +268,20 @@ inline void MultiplyGroup(typename V::Reg* acc, typename V::Int* kept, const uin
 template <typename V, size_t kSteps, size_t kTiles>
 inline void MultiplyBlock(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                           size_t row, size_t n_rows, size_t first) {
-  const size_t groups = w.cols / x.group;
+  const size_t group = kTiles == 1 ? 4 * kSteps : x.group;
+  const size_t groups = w.cols / group;
   const size_t n = Least(x.n_tokens - first, kMostTokens);
   const uint8_t* rows[V::kLanes];
-  for (size_t r = 0; r < V::kLanes; ++r) rows[r] = w.data + (row + (r < n_rows ? r : 0)) * w.cols;
-  RowScales<V> row_scales(w, row, n_rows, groups, w.group_size / x.group);
+  for (size_t r = 0; r < V::kLanes; ++r) rows[r] = w.data + (row + Least(r, n_rows - 1)) * w.cols;
+  RowScales<V> row_scales(w, row, n_rows, groups, w.group_size / group);
   typename V::Reg acc[kMostTokens];
   typename V::Int kept[kTiles == 1 ? 1 : kMostTokens];
   for (size_t t = 0; t < n; ++t) acc[t] = V::Set1(0);
   for (size_t g = 0; g < groups; ++g) {
     const size_t at = g * x.n_tokens + first;
-    const TokenGroups tokens = {x.q + at * x.group, x.scales + at, x.offsets + at, x.group};
-    MultiplyGroup<V, kSteps, kTiles>(acc, kept, rows, g * x.group, w.cols, row_scales.Next(),
-                                     tokens, n);
+    const TokenGroups tokens = {x.q + at * group, x.scales + at, x.offsets + at, group};
+    MultiplyGroup<V, kSteps, kTiles>(acc, kept, rows, g * group, w.cols, row_scales.Next(), tokens,
+                                     n);
   }
   for (size_t t = 0; t < n; ++t) {
     float* to = out + (first + t) * out_stride + row;
