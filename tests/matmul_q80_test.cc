@@ -81,20 +81,20 @@ struct Q80Problem {
         : q((end - begin) * problem.shape.cols),
           scales(q.size() / problem.group),
           offsets(scales.size()) {
-      const size_t group = problem.group;
-      const size_t groups = problem.shape.cols / group;
+      const size_t width = problem.group;
+      const size_t groups = problem.shape.cols / width;
       for (size_t g = 0; g < groups; ++g) {
         for (size_t t = begin; t < end; ++t) {
           const size_t from = t * groups + g;
           const size_t to = g * (end - begin) + (t - begin);
           scales[to] = problem.scales[from];
-          for (size_t k = 0; k < group; ++k) {
-            q[to * group + k] = problem.q[from * group + k];
-            offsets[to] -= 128 * q[to * group + k];
+          for (size_t k = 0; k < width; ++k) {
+            q[to * width + k] = problem.q[from * width + k];
+            offsets[to] -= 128 * q[to * width + k];
           }
         }
       }
-      rows = {q.data(), scales.data(), offsets.data(), end - begin, problem.shape.cols, group};
+      rows = {q.data(), scales.data(), offsets.data(), end - begin, problem.shape.cols, width};
     }
     Guarded<int8_t> q;
     Floats scales;
