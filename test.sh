@@ -269,7 +269,7 @@ for argument in "$@"; do
 done
 
 need_packages g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libgtest-dev binutils pkg-config valgrind \
-  libc6-dbg clang-format clang-tidy shellcheck
+  libc6-dbg clang-format clang-tidy shellcheck python3
 mkdir -p "$logs"
 for entry in "${stages[@]}"; do
   name=${entry%%:*}
