@@ -10,65 +10,14 @@ set -euo pipefail
   exit 2
 }
 clamma_bench=$(realpath "$1")
-chart=$(realpath "$(dirname "$0")/../bench/chart.py")
+here=$(realpath "$(dirname "$0")")
+chart=$(realpath "$here/../bench/chart.py")
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-touch empty
+program=$clamma_bench seconds=120
+# shellcheck source=tests/cli_checks.sh
+source "$here/cli_checks.sh"
 mkdir tmp
 export TMPDIR=$work/tmp
-
-checks=0 failures=0
-command_line=() status=0
-
-# run ARGUMENT...: runs clamma-bench; leaves its output in out and err, its exit code in $status.
-run() {
-  command_line=("$clamma_bench" "$@")
-  status=0
-  timeout 120 "${command_line[@]}" >out 2>err </dev/null || status=$?
-}
-
-# verdict NAME RESULT: RESULT is empty if the check holds, else says what is wrong.
-verdict() {
-  checks=$((checks + 1))
-  if [[ -z $2 ]]; then
-    printf 'ok      %s\n' "$1"
-    return
-  fi
-  failures=$((failures + 1))
-  printf 'FAILED  %s: %s\n' "$1" "$2"
-  printf '        command:%.400s\n' "$(printf ' %q' "${command_line[@]}")"
-  printf '        exit code: %d\n' "$status"
-  head -c 3000 out | cat -v | awk '{ print "        stdout: " $0 }'
-  head -c 1000 err | cat -v | awk '{ print "        stderr: " $0 }'
-}
-
-# tells NAME COMMAND...: the check NAME holds if COMMAND succeeds.
-tells() {
-  local name=$1
-  shift
-  if "$@"; then verdict "$name" ""; else verdict "$name" "not so: $*"; fi
-}
-
-# refuses CODE PATTERN ARGUMENT...: ends with CODE and one line on stderr that matches PATTERN.
-refuses() {
-  local code=$1 pattern=$2 name
-  shift 2
-  name="refuses:$(printf ' %.40s' "${@##*/}")"
-  run "$@"
-  if ((status != code)); then
-    verdict "$name" "exit code $status, not $code"
-  elif [[ -s out ]]; then
-    verdict "$name" "something on stdout"
-  elif (($(wc -l <err) != 1)); then
-    verdict "$name" "$(wc -l <err) lines on stderr, not one"
-  elif ! grep -qE -- "$pattern" err; then
-    verdict "$name" "stderr does not match '$pattern'"
-  else
-    verdict "$name" ""
-  fi
-}
 
 nothing_left() { [[ -z $(ls -A tmp) ]]; }
 

@@ -10,6 +10,7 @@ set -euo pipefail
   exit 2
 }
 clamma_gen=$(realpath "$1")
+here=$(realpath "$(dirname "$0")")
 source_dir=$2
 
 data=${CLAMMA_TEST_DATA:-$source_dir/../shared}
@@ -24,42 +25,10 @@ data=$(realpath "$data")
 float=$data/models/stories260K.bin
 dictionary=$data/models/tok512.bin
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-touch empty
-
-checks=0 failures=0 skipped=0
-command_line=() status=0
-
-# run ARGUMENT...: runs clamma-gen; leaves its output in out and err, its exit code in $status.
-run() {
-  command_line=("$clamma_gen" "$@")
-  status=0
-  timeout 60 "${command_line[@]}" >out 2>err </dev/null || status=$?
-}
-
-# verdict NAME RESULT: RESULT is empty if the check holds, else says what is wrong.
-verdict() {
-  checks=$((checks + 1))
-  if [[ -z $2 ]]; then
-    printf 'ok      %s\n' "$1"
-    return
-  fi
-  failures=$((failures + 1))
-  printf 'FAILED  %s: %s\n' "$1" "$2"
-  printf '        command:%.400s\n' "$(printf ' %q' "${command_line[@]}")"
-  printf '        exit code: %d\n' "$status"
-  head -c 500 out | cat -v | awk '{ print "        stdout: " $0 }'
-  head -c 1000 err | cat -v | awk '{ print "        stderr: " $0 }'
-}
-
-# tells NAME COMMAND...: the check NAME holds if COMMAND succeeds.
-tells() {
-  local name=$1
-  shift
-  if "$@"; then verdict "$name" ""; else verdict "$name" "not so: $*"; fi
-}
+program=$clamma_gen seconds=60
+# shellcheck source=tests/cli_checks.sh
+source "$here/cli_checks.sh"
+skipped=0
 
 # begins_with GOLDEN: out, which ends by a newline of clamma-gen's own, starts with the golden text.
 begins_with() {
@@ -82,25 +51,6 @@ story() {
     verdict "$name" "exit code $status"
   elif ! begins_with "$golden"; then
     verdict "$name" "$(cmp "$golden" out 2>&1 | head -n 1)"
-  else
-    verdict "$name" ""
-  fi
-}
-
-# refuses CODE PATTERN ARGUMENT...: ends with CODE and one line on stderr that matches PATTERN.
-refuses() {
-  local code=$1 pattern=$2 name
-  shift 2
-  name="refuses:$(printf ' %.40s' "${@##*/}")"
-  run "$@"
-  if ((status != code)); then
-    verdict "$name" "exit code $status, not $code"
-  elif [[ -s out ]]; then
-    verdict "$name" "something on stdout"
-  elif (($(wc -l <err) != 1)); then
-    verdict "$name" "$(wc -l <err) lines on stderr, not one"
-  elif ! grep -qE -- "$pattern" err; then
-    verdict "$name" "stderr does not match '$pattern'"
   else
     verdict "$name" ""
   fi

@@ -94,7 +94,7 @@ class Session {
   // The scheduler's, under its mutex.
   enum class State { kIdle, kStarting, kQueued, kStepping };
   State state = State::kIdle;
-  bool in_step = false;  // Advance() or the done callback is under way
+  bool in_step = false;  // Deliver() or the done callback is under way
   bool doomed = false;   // see Doom()
   Session* next_in_transformer = nullptr;
   Session* next_in_queue = nullptr;

@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# What the tests of command lines share; to be sourced. The caller sets `program`, and `seconds`, which
+# a run may take at most. Each check prints a line and is counted; the working directory is an empty
+# folder that goes at the end.
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+touch empty
+
+checks=0 failures=0
+command_line=() status=0
+
+# run ARGUMENT...: runs the program; leaves its output in out and err, its exit code in $status.
+run() {
+  command_line=("${program:?}" "$@")
+  status=0
+  timeout "${seconds:?}" "${command_line[@]}" >out 2>err </dev/null || status=$?
+}
+
+# verdict NAME RESULT: RESULT is empty if the check holds, else says what is wrong.
+verdict() {
+  checks=$((checks + 1))
+  if [[ -z $2 ]]; then
+    printf 'ok      %s\n' "$1"
+    return
+  fi
+  failures=$((failures + 1))
+  printf 'FAILED  %s: %s\n' "$1" "$2"
+  printf '        command:%.400s\n' "$(printf ' %q' "${command_line[@]}")"
+  printf '        exit code: %d\n' "$status"
+  head -c 3000 out | cat -v | awk '{ print "        stdout: " $0 }'
+  head -c 1000 err | cat -v | awk '{ print "        stderr: " $0 }'
+}
+
+# tells NAME COMMAND...: the check NAME holds if COMMAND succeeds.
+tells() {
+  local name=$1
+  shift
+  if "$@"; then verdict "$name" ""; else verdict "$name" "not so: $*"; fi
+}
+
+# refuses CODE PATTERN ARGUMENT...: ends with CODE and one line on stderr that matches PATTERN.
+refuses() {
+  local code=$1 pattern=$2 name
+  shift 2
+  name="refuses:$(printf ' %.40s' "${@##*/}")"
+  run "$@"
+  if ((status != code)); then
+    verdict "$name" "exit code $status, not $code"
+  elif [[ -s out ]]; then
+    verdict "$name" "something on stdout"
+  elif (($(wc -l <err) != 1)); then
+    verdict "$name" "$(wc -l <err) lines on stderr, not one"
+  elif ! grep -qE -- "$pattern" err; then
+    verdict "$name" "stderr does not match '$pattern'"
+  else
+    verdict "$name" ""
+  fi
+}
