@@ -207,7 +207,7 @@ void Register(const Kernels& kernels) {
         [&kernels, function](benchmark::State& state) { function(state, kernels); });
   };
   for (auto* matmul : {add("matmul_f32", MatmulF32), add("matmul_q80", MatmulQ80)}) {
-    for (const int n_tokens : {1, 4, 8, 16, 64}) matmul->Arg(n_tokens);
+    for (const int n_tokens : {1, 4, 8, 16, 64, 120, 128}) matmul->Arg(n_tokens);
   }
   add("quantize", Quantize)->Arg(1)->Arg(16);
   add("rmsnorm", RmsNorm);

@@ -8,7 +8,8 @@
 #include <immintrin.h>
 
 #include "kernels/vector_activations.h"
-#include "kernels/vector_matmul.h"
+#include "kernels/vector_matmul_f32.h"
+#include "kernels/vector_matmul_q80.h"
 
 namespace clamma {
 namespace {
@@ -91,6 +92,8 @@ struct Avx2 {
   static constexpr size_t kFloatRows = 2;
   static constexpr size_t kFloatTokens = 3;
   static constexpr size_t kFloatRowsOfOne = 4;
+  static constexpr size_t kRowTiles = 1;
+  static constexpr bool kTileInRegisters = false;
   static constexpr size_t kTokensAtOnce = 2;
   static constexpr size_t kScoreHeads = 4;
   static constexpr size_t kScoreRegs = 2;
@@ -117,9 +120,9 @@ struct Avx2 {
     for (size_t k = 0; k < n; ++k) __builtin_memcpy(&halves[k], p + 2 * (i + k), 2);
     return _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(halves)));
   }
-  static Reg Gather(const uint8_t* base, const int32_t* index) {
+  static Int Gather(const uint8_t* base, const int32_t* index) {
     const Int at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index));
-    return _mm256_i32gather_ps(reinterpret_cast<const float*>(base), at, 4);
+    return _mm256_i32gather_epi32(reinterpret_cast<const int*>(base), at, 4);
   }
 
   static Reg Add(Reg a, Reg b) { return _mm256_add_ps(a, b); }
@@ -174,22 +177,31 @@ struct Avx2 {
   }
 
   template <size_t kSteps>
-  struct Tile {
-    void Load(const uint8_t* const* rows, size_t offset) {
-      constexpr size_t kWidth = portable::Least(kSteps, 8);
-      for (size_t s = 0; s < kSteps; s += 8) {
-        Int v[8];
+  static void LoadTransposed(Int* v, const uint8_t* rows, size_t stride) {
+    constexpr size_t kWidth = portable::Least(kSteps, 8);
+    for (size_t s = 0; s < kSteps; s += 8) {
+      Int columns[8];
+      const uint8_t* p = rows + 4 * s;
 #pragma GCC unroll 8
-        for (size_t r = 0; r < 8; ++r) {
-          const uint8_t* p = rows[r] + offset + 4 * s;
-          v[r] = kSteps >= 8
-                     ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
-                     : _mm256_maskload_epi32(reinterpret_cast<const int*>(p), FirstLanes(kSteps));
-        }
-        Transpose8(v);
-#pragma GCC unroll 8
-        for (size_t i = 0; i < kWidth; ++i) Keep(s + i, v[i]);
+      for (size_t r = 0; r < 8; ++r, p += stride) {
+        columns[r] = kSteps >= 8 ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
+                                 : _mm256_maskload_epi32(reinterpret_cast<const int*>(p),
+                                                         FirstLanes(kSteps));
       }
+      Transpose8(columns);
+#pragma GCC unroll 8
+      for (size_t i = 0; i < kWidth; ++i) v[s + i] = columns[i];
+    }
+  }
+  static Reg AsFloat(Int a) { return _mm256_castsi256_ps(a); }
+
+  template <size_t kSteps>
+  struct Tile {
+    void Load(const uint8_t* rows, size_t stride) {
+      Int v[kSteps];
+      LoadTransposed<kSteps>(v, rows, stride);
+#pragma GCC unroll 16
+      for (size_t s = 0; s < kSteps; ++s) Keep(s, v[s]);
     }
 
 #if defined(__AVXVNNI__)
@@ -224,15 +236,19 @@ struct Avx2 {
   }
 #endif
 
-  template <size_t kSteps, size_t kTokens>
-  static void Dot(Int* sums, const Tile<kSteps>& tile, const int8_t* q, size_t stride) {
+  template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens>
+  static void Dot(Int (&sums)[kTokens][kTiles], const Tile<kSteps> (&tiles)[kTiles],
+                  const int8_t* q, size_t stride) {
 #pragma GCC unroll 16
     for (size_t s = 0; s < kSteps; ++s) {
-#pragma GCC unroll 2
+#pragma GCC unroll 8
       for (size_t t = 0; t < kTokens; ++t) {
         int32_t four = 0;
         __builtin_memcpy(&four, q + t * stride + 4 * s, sizeof(four));
-        sums[t] = DotStep(sums[t], tile, s, _mm256_set1_epi32(four));
+#pragma GCC unroll 4
+        for (size_t r = 0; r < kTiles; ++r) {
+          sums[t][r] = DotStep(sums[t][r], tiles[r], s, _mm256_set1_epi32(four));
+        }
       }
     }
   }

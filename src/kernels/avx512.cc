@@ -3,7 +3,8 @@
 #include <immintrin.h>
 
 #include "kernels/vector_activations.h"
-#include "kernels/vector_matmul.h"
+#include "kernels/vector_matmul_f32.h"
+#include "kernels/vector_matmul_q80.h"
 
 namespace clamma {
 namespace {
@@ -36,46 +37,29 @@ inline __m512 ReduceRows(const __m512 (*v)[1]) {
   return _mm512_permutexvar_ps(order, one);
 }
 
-// Transposes 16 x 16 elements of 32 bits.
-inline void Transpose16(__m512i* v) {
-  __m512i a[16];
-#pragma GCC unroll 8
-  for (size_t i = 0; i < 8; ++i) {
-    a[2 * i] = _mm512_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
-    a[2 * i + 1] = _mm512_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
-  }
-  __m512i b[16];  // b[4i + j]: in each 128-bit lane c, column 4c + j of rows 4i .. 4i + 3
-#pragma GCC unroll 4
-  for (size_t i = 0; i < 4; ++i) {
-    b[4 * i] = _mm512_unpacklo_epi64(a[4 * i], a[4 * i + 2]);
-    b[4 * i + 1] = _mm512_unpackhi_epi64(a[4 * i], a[4 * i + 2]);
-    b[4 * i + 2] = _mm512_unpacklo_epi64(a[4 * i + 1], a[4 * i + 3]);
-    b[4 * i + 3] = _mm512_unpackhi_epi64(a[4 * i + 1], a[4 * i + 3]);
-  }
-#pragma GCC unroll 4
-  for (size_t j = 0; j < 4; ++j) {
-    const __m512i lo01 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88);  // lanes 0, 2 of rows 0-7
-    const __m512i hi01 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd);  // lanes 1, 3
-    const __m512i lo23 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0x88);
-    const __m512i hi23 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0xdd);
-    v[j] = _mm512_shuffle_i32x4(lo01, lo23, 0x88);
-    v[8 + j] = _mm512_shuffle_i32x4(lo01, lo23, 0xdd);
-    v[4 + j] = _mm512_shuffle_i32x4(hi01, hi23, 0x88);
-    v[12 + j] = _mm512_shuffle_i32x4(hi01, hi23, 0xdd);
-  }
+// 32 bytes of each of two rows. From memory, the insert needs no shuffle unit.
+inline __m512i LoadTwoRows(const uint8_t* low, const uint8_t* high) {
+  const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(low));
+  return _mm512_inserti64x4(_mm512_castsi256_si512(v),
+                            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high)), 1);
 }
 
-// The same for 16 rows of 8 elements, two in a register: v[4i + j] is row 8i + j and behind it row
-// 8i + j + 4.
-inline void Transpose16x8(__m512i* v) {
+// 8 elements of 32 bits of each of 16 rows, `stride` bytes apart: v[j] is column j.
+inline void LoadTransposed16x8(__m512i* v, const uint8_t* rows, size_t stride) {
+  __m512i w[8];  // rows 0 .. 3 with 4 .. 7 behind them, 8 .. 11 with 12 .. 15
+  const uint8_t* row = rows;
+#pragma GCC unroll 8
+  for (size_t i = 0; i < 8; ++i) {
+    w[i] = LoadTwoRows(row, row + 4 * stride);
+    row += (i == 3 ? 5 : 1) * stride;
+  }
   __m512i a[8];
 #pragma GCC unroll 4
   for (size_t i = 0; i < 4; ++i) {
-    a[2 * i] = _mm512_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
-    a[2 * i + 1] = _mm512_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
+    a[2 * i] = _mm512_unpacklo_epi32(w[2 * i], w[2 * i + 1]);
+    a[2 * i + 1] = _mm512_unpackhi_epi32(w[2 * i], w[2 * i + 1]);
   }
-  // In 128-bit lane c: column 4 * (c % 2) + j of four rows.
-  __m512i b[8];
+  __m512i b[8];  // in 128-bit lane c, column 4 * (c % 2) + j of four rows
 #pragma GCC unroll 2
   for (size_t i = 0; i < 2; ++i) {
     b[4 * i] = _mm512_unpacklo_epi64(a[4 * i], a[4 * i + 2]);
@@ -125,7 +109,9 @@ struct Avx512 {
   static constexpr size_t kFloatRows = 4;
   static constexpr size_t kFloatTokens = 6;
   static constexpr size_t kFloatRowsOfOne = 8;  // for a single token
-  static constexpr size_t kTokensAtOnce = 1;    // that meet an int8 tile
+  static constexpr size_t kRowTiles = 2;        // of int8 weights at a time
+  static constexpr bool kTileInRegisters = true;
+  static constexpr size_t kTokensAtOnce = 8;  // that meet them
   static constexpr size_t kScoreHeads = 8;
   static constexpr size_t kScoreRegs = 2;
   static constexpr size_t kMixHeads = 4;
@@ -150,8 +136,8 @@ struct Avx512 {
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(FirstLanes(n), p + 2 * i));
   }
   // base[index[lane]]
-  static Reg Gather(const uint8_t* base, const int32_t* index) {
-    return _mm512_i32gather_ps(_mm512_loadu_si512(index), base, 4);
+  static Int Gather(const uint8_t* base, const int32_t* index) {
+    return _mm512_i32gather_epi32(_mm512_loadu_si512(index), base, 4);
   }
 
   static Reg Add(Reg a, Reg b) { return _mm512_add_ps(a, b); }
@@ -195,35 +181,37 @@ struct Avx512 {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x));
   }
 
+  // v[s] = element s, of 32 bits, of each of kLanes rows, which are `stride` bytes apart.
+  template <size_t kSteps>
+  static void LoadTransposed(Int* v, const uint8_t* rows, size_t stride) {
+    if constexpr (kSteps >= 8) {
+#pragma GCC unroll 2
+      for (size_t s = 0; s < kSteps; s += 8) {
+        asm("" : "+r"(rows));  // one address, not a register for each row
+        LoadTransposed16x8(v + s, rows + 4 * s, stride);
+      }
+    } else {
+      alignas(64) int32_t elements[kSteps][kLanes];
+      for (size_t r = 0; r < kLanes; ++r) {
+        for (size_t s = 0; s < kSteps; ++s) {
+          __builtin_memcpy(&elements[s][r], rows + r * stride + 4 * s, 4);
+        }
+      }
+      for (size_t s = 0; s < kSteps; ++s) v[s] = _mm512_load_si512(elements[s]);
+    }
+  }
+  static Reg AsFloat(Int a) { return _mm512_castsi512_ps(a); }  // the bits as they are
+
   // An int8 tile: 4 * kSteps columns of kLanes rows.
   template <size_t kSteps>
   struct Tile {
     // Flips the sign bits: the instruction takes unsigned weights, and the offsets undo it.
-    void Load(const uint8_t* const* rows, size_t offset) {
-      Int v[16];
-      if constexpr (kSteps == 8) {
-#pragma GCC unroll 8
-        for (size_t i = 0; i < 8; ++i) {
-          const size_t row = i < 4 ? i : i + 4;
-          v[i] = _mm512_inserti64x4(_mm512_castsi256_si512(Load32(rows[row] + offset)),
-                                    Load32(rows[row + 4] + offset), 1);
-        }
-        Transpose16x8(v);
-      } else {
-#pragma GCC unroll 16
-        for (size_t r = 0; r < 16; ++r) {
-          v[r] = kSteps == 16 ? _mm512_loadu_si512(rows[r] + offset)
-                              : _mm512_maskz_loadu_epi32(FirstLanes(kSteps), rows[r] + offset);
-        }
-        Transpose16(v);
-      }
+    void Load(const uint8_t* rows, size_t stride) {
+      Int v[kSteps];
+      LoadTransposed<kSteps>(v, rows, stride);
       const Int sign = _mm512_set1_epi8(static_cast<char>(0x80));
 #pragma GCC unroll 16
       for (size_t s = 0; s < kSteps; ++s) steps[s] = _mm512_xor_si512(v[s], sign);
-    }
-
-    static __m256i Load32(const uint8_t* p) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     }
 
     Int steps[kSteps];
@@ -232,26 +220,63 @@ struct Avx512 {
   // What a group's sum starts from.
   static Int StartSum(int32_t offset) { return _mm512_set1_epi32(offset); }
 
-  // sums[t] += tile . the kTokens tokens at q, stride bytes from one to the next.
-  template <size_t kSteps, size_t kTokens>
-  static void Dot(Int* sums, const Tile<kSteps>& tile, const int8_t* q, size_t /*stride*/) {
-    static_assert(kTokens == 1);
-    // Two chains, so that one token's sums do not wait for each other.
-    Int odd = _mm512_setzero_si512();
+  // sums[t][r] += tiles[r] . token t, of kTokens tokens at q, stride bytes from one to the next.
+  // Step by step for all of them: a chain of sums that wait for each other would fill the
+  // scheduler. With kHeld all steps are unrolled, so that tiles can stay in registers.
+  template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens>
+  static void Dot(Int (&sums)[kTokens][kTiles], const Tile<kSteps> (&tiles)[kTiles],
+                  const int8_t* q, size_t stride) {
+    // Few sums are made of several, so that one step need not wait for the other.
+    constexpr size_t kSums = kTiles * kTokens;
+    constexpr size_t kChains = kSums >= 8 ? 1 : kSums >= 4 ? 2 : vector::Least(4, kSteps);
+    if constexpr (kChains > 1) {
+      Int chains[kChains][kTokens][kTiles] = {};
 #pragma GCC unroll 16
-    for (size_t s = 0; s < kSteps; s += 2) {
-      sums[0] = _mm512_dpbusd_epi32(sums[0], tile.steps[s], Broadcast4(q + 4 * s));
-      if (s + 1 < kSteps)
-        odd = _mm512_dpbusd_epi32(odd, tile.steps[s + 1], Broadcast4(q + 4 * s + 4));
+      for (size_t s = 0; s < kSteps; ++s) {
+        DotStep(chains[s % kChains], tiles, q + 4 * s, stride, s);
+      }
+#pragma GCC unroll 4
+      for (size_t c = 0; c < kChains; ++c) AddSums(sums, chains[c]);
+    } else if constexpr (kHeld) {
+#pragma GCC unroll 16
+      for (size_t s = 0; s < kSteps; ++s) DotStep(sums, tiles, q + 4 * s, stride, s);
+    } else {
+#pragma GCC unroll 2
+      for (size_t s = 0; s < kSteps; ++s) DotStep(sums, tiles, q + 4 * s, stride, s);
     }
-    sums[0] = _mm512_add_epi32(sums[0], odd);
   }
 
  private:
-  static Int Broadcast4(const int8_t* p) {
-    int32_t four = 0;
-    __builtin_memcpy(&four, p, sizeof(four));
-    return _mm512_set1_epi32(four);
+  template <size_t kSteps, size_t kTiles, size_t kTokens>
+  static void DotStep(Int (&sums)[kTokens][kTiles], const Tile<kSteps> (&tiles)[kTiles],
+                      const int8_t* q, size_t stride, size_t s) {
+#pragma GCC unroll 16
+    for (size_t t = 0; t < kTokens; ++t) {
+      const auto& four = *reinterpret_cast<const int8_t(*)[4]>(q + t * stride);
+      if constexpr (kTiles == 1) {
+        AddProducts(&sums[t][0], tiles[0].steps[s], four);
+      } else {
+        int32_t bits = 0;
+        __builtin_memcpy(&bits, four, sizeof(bits));
+        const Int everywhere = _mm512_set1_epi32(bits);
+#pragma GCC unroll 4
+        for (size_t r = 0; r < kTiles; ++r) AddProducts(&sums[t][r], tiles[r].steps[s], everywhere);
+      }
+    }
+  }
+  template <size_t kTiles, size_t kTokens>
+  static void AddSums(Int (&sums)[kTokens][kTiles], const Int (&more)[kTokens][kTiles]) {
+    for (size_t t = 0; t < kTokens; ++t) {
+      for (size_t r = 0; r < kTiles; ++r) sums[t][r] = _mm512_add_epi32(sums[t][r], more[t][r]);
+    }
+  }
+  // _mm512_dpbusd_epi32, for which GCC 12 copies each sum to and fro.
+  static void AddProducts(Int* sum, Int weights, Int x) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(weights), "v"(x));
+  }
+  // The same with four bytes from memory for every lane.
+  static void AddProducts(Int* sum, Int weights, const int8_t (&x)[4]) {
+    asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(*sum) : "v"(weights), "m"(x));
   }
 };
 

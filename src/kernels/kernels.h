@@ -31,7 +31,7 @@ struct Matrix {
 };
 
 // Row ranges of a matrix are best cut at multiples of this.
-inline constexpr size_t kRowBlock = 16;
+inline constexpr size_t kRowBlock = 32;
 
 // Activations quantised to int8, x[t][g * group + k] ~ q[g][t][k] * scales[g][t]: group by group,
 // so that all that meets a group of weights lies together.

@@ -8,7 +8,8 @@
 #include <arm_neon.h>
 
 #include "kernels/vector_activations.h"
-#include "kernels/vector_matmul.h"
+#include "kernels/vector_matmul_f32.h"
+#include "kernels/vector_matmul_q80.h"
 
 namespace clamma {
 namespace {
@@ -71,6 +72,8 @@ struct Neon {
   static constexpr size_t kFloatRows = 2;
   static constexpr size_t kFloatTokens = 3;
   static constexpr size_t kFloatRowsOfOne = 4;
+  static constexpr size_t kRowTiles = 1;
+  static constexpr bool kTileInRegisters = false;
   static constexpr size_t kTokensAtOnce = 2;
   static constexpr size_t kScoreHeads = 4;
   static constexpr size_t kScoreRegs = 4;
@@ -102,10 +105,12 @@ struct Neon {
     for (size_t k = 0; k < n; ++k) elements[k] = portable::LoadKv<kHalf>(p, i + k);
     return vld1q_f32(elements);
   }
-  static Reg Gather(const uint8_t* base, const int32_t* index) {
-    float elements[kLanes];
-    for (size_t i = 0; i < kLanes; ++i) elements[i] = LoadF32(base + ptrdiff_t{4} * index[i]);
-    return vld1q_f32(elements);
+  static Int Gather(const uint8_t* base, const int32_t* index) {
+    int32_t elements[kLanes];
+    for (size_t i = 0; i < kLanes; ++i) {
+      __builtin_memcpy(&elements[i], base + ptrdiff_t{4} * index[i], sizeof(elements[i]));
+    }
+    return vld1q_s32(elements);
   }
 
   static Reg Add(Reg a, Reg b) { return vaddq_f32(a, b); }
@@ -145,26 +150,36 @@ struct Neon {
   }
 
   template <size_t kSteps>
-  struct Tile {
-    void Load(const uint8_t* const* rows, size_t offset) {
-      constexpr size_t kWidth = portable::Least(kSteps, 4);
+  static void LoadTransposed(Int* v, const uint8_t* rows, size_t stride) {
+    constexpr size_t kWidth = portable::Least(kSteps, 4);
 #pragma GCC unroll 4
-      for (size_t s = 0; s < kSteps; s += 4) {
-        Int v[4];
+    for (size_t s = 0; s < kSteps; s += 4) {
+      Int columns[4];
 #pragma GCC unroll 4
-        for (size_t r = 0; r < 4; ++r) {
-          if constexpr (kSteps >= 4) {
-            v[r] = vreinterpretq_s32_u8(vld1q_u8(rows[r] + offset + 4 * s));
-          } else {
-            int32_t elements[4] = {};
-            __builtin_memcpy(elements, rows[r] + offset, 4 * kSteps);
-            v[r] = vld1q_s32(elements);
-          }
+      for (size_t r = 0; r < 4; ++r) {
+        const uint8_t* p = rows + r * stride + 4 * s;
+        if constexpr (kSteps >= 4) {
+          columns[r] = vreinterpretq_s32_u8(vld1q_u8(p));
+        } else {
+          int32_t elements[4] = {};
+          __builtin_memcpy(elements, p, 4 * kSteps);
+          columns[r] = vld1q_s32(elements);
         }
-        Transpose4(v);
-#pragma GCC unroll 4
-        for (size_t i = 0; i < kWidth; ++i) steps[s + i] = vreinterpretq_s8_s32(v[i]);
       }
+      Transpose4(columns);
+#pragma GCC unroll 4
+      for (size_t i = 0; i < kWidth; ++i) v[s + i] = columns[i];
+    }
+  }
+  static Reg AsFloat(Int a) { return vreinterpretq_f32_s32(a); }
+
+  template <size_t kSteps>
+  struct Tile {
+    void Load(const uint8_t* rows, size_t stride) {
+      Int v[kSteps];
+      LoadTransposed<kSteps>(v, rows, stride);
+#pragma GCC unroll 16
+      for (size_t s = 0; s < kSteps; ++s) steps[s] = vreinterpretq_s8_s32(v[s]);
     }
 
     int8x16_t steps[kSteps];
@@ -179,21 +194,29 @@ struct Neon {
   }
 
 #if defined(__ARM_FEATURE_DOTPROD)
-  template <size_t kSteps, size_t kTokens>
-  static void Dot(Int* sums, const Tile<kSteps>& tile, const int8_t* q, size_t stride) {
+  template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens>
+  static void Dot(Int (&sums)[kTokens][kTiles], const Tile<kSteps> (&tiles)[kTiles],
+                  const int8_t* q, size_t stride) {
 #pragma GCC unroll 16
     for (size_t s = 0; s < kSteps; ++s) {
-#pragma GCC unroll 2
+#pragma GCC unroll 8
       for (size_t t = 0; t < kTokens; ++t) {
-        sums[t] = vdotq_s32(sums[t], tile.steps[s], Broadcast4(q + t * stride + 4 * s));
+        const int8x16_t four = Broadcast4(q + t * stride + 4 * s);
+#pragma GCC unroll 4
+        for (size_t r = 0; r < kTiles; ++r) {
+          sums[t][r] = vdotq_s32(sums[t][r], tiles[r].steps[s], four);
+        }
       }
     }
   }
 #else
   // Two products of at most 128 * 127 fit in 16 bits: two steps are added up there before their
   // pairs are in 32. The upper half holds rows 2 and 3.
-  template <size_t kSteps, size_t kTokens>
-  static void Dot(Int* sums, const Tile<kSteps>& tile, const int8_t* q, size_t stride) {
+  template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens>
+  static void Dot(Int (&sums)[kTokens][kTiles], const Tile<kSteps> (&tiles)[kTiles],
+                  const int8_t* q, size_t stride) {
+    static_assert(kTiles == 1);
+    const Tile<kSteps>& tile = tiles[0];
     for (size_t t = 0; t < kTokens; ++t) {
       Int low = vdupq_n_s32(0);
       Int high = vdupq_n_s32(0);
@@ -210,7 +233,7 @@ struct Neon {
         low = vpadalq_s16(low, low16);
         high = vpadalq_s16(high, high16);
       }
-      sums[t] = vaddq_s32(sums[t], vpaddq_s32(low, high));
+      sums[t][0] = vaddq_s32(sums[t][0], vpaddq_s32(low, high));
     }
   }
 #endif

@@ -3,13 +3,11 @@
 #ifndef CLAMMA_KERNELS_VECTOR_ACTIVATIONS_H_
 #define CLAMMA_KERNELS_VECTOR_ACTIVATIONS_H_
 
-#include "kernels/portable.h"
+#include "kernels/vector.h"
 
 namespace clamma {
 namespace {
 namespace vector {
-
-using portable::Least;
 
 // --- Quantisation ---
 
@@ -118,18 +116,6 @@ void Softmax(float* x, size_t n) {
 }
 
 // --- Attention ---
-
-// Runs f<n>() for an n in 1 .. kMost known at run time.
-template <size_t kMost, typename F>
-inline void WithCount(size_t n, const F& f) {
-  if constexpr (kMost == 1) {
-    f.template operator()<1>();
-  } else if (n == kMost) {
-    f.template operator()<kMost>();
-  } else {
-    WithCount<kMost - 1>(n, f);
-  }
-}
 
 // scores[h][position] = q[h] . key / root, for kHeads query heads of one kv head.
 template <typename V, bool kHalf, size_t kHeads>

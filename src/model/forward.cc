@@ -10,8 +10,11 @@
 namespace clamma {
 namespace {
 
-// Batches as long as this read each weight once for that many positions.
-constexpr size_t kMaxRows = 64;
+// A batch reads each weight once for all its rows: long ones of a large model, where the working
+// memory is small beside the weights, and shorter ones of any.
+constexpr size_t kMaxRows = 128;
+constexpr size_t kMaxRowsOfAny = 64;
+constexpr uint64_t kWeightsPerWorkspace = 16;
 constexpr size_t kMaxLogits = 64;
 // Rows and logits stay below this each, whatever a file claims, but for a single row.
 constexpr uint64_t kWorkspaceBytes = uint64_t{24} << 20;
@@ -51,7 +54,11 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
                                               hidden_dim / ActivationGroup(config_, hidden_dim))
                                    : 0;
   const uint64_t floats = 4 * dim + 2 * kv_dim + 2 * hidden_dim + 2 * half_head + 2 * most_groups;
-  max_rows_ = RowsWithin(kWorkspaceBytes, floats * 4 + (q80 ? widest : 0), kMaxRows);
+  const uint64_t row_bytes = floats * 4 + (q80 ? widest : 0);
+  const uint64_t little =
+      std::min(weights.checkpoint().bytes / kWeightsPerWorkspace, kWorkspaceBytes);
+  max_rows_ = std::max(RowsWithin(kWorkspaceBytes, row_bytes, kMaxRowsOfAny),
+                       RowsWithin(little, row_bytes, kMaxRows));
   max_logits_ = std::min(max_rows_,
                          RowsWithin(kWorkspaceBytes, uint64_t{config_.vocab_size} * 4, kMaxLogits));
 

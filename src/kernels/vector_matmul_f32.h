@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+// Float matrices times activations, for any vector unit V (see vector.h).
+#ifndef CLAMMA_KERNELS_VECTOR_MATMUL_F32_H_
+#define CLAMMA_KERNELS_VECTOR_MATMUL_F32_H_
+
+#include "kernels/vector.h"
+
+namespace clamma {
+namespace {
+namespace vector {
+
+// Registers of one dot product's 16 partial sums.
+template <typename V>
+constexpr size_t kParts = 16 / V::kLanes;
+
+// sums = kRows rows of w times kTokens rows of x, all held in registers.
+template <typename V, size_t kRows, size_t kTokens>
+inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const uint8_t* w,
+                    const float* x, size_t cols) {
+  using Reg = typename V::Reg;
+  for (size_t r = 0; r < kRows; ++r) {
+    for (size_t t = 0; t < kTokens; ++t) {
+      for (size_t p = 0; p < kParts<V>; ++p) sums[r][t][p] = V::Set1(0);
+    }
+  }
+  size_t k = 0;
+  for (; k + 16 <= cols; k += 16) {
+#pragma GCC unroll 4
+    for (size_t p = 0; p < kParts<V>; ++p) {
+      const size_t at = k + p * V::kLanes;
+      Reg xs[kTokens];
+#pragma GCC unroll 8
+      for (size_t t = 0; t < kTokens; ++t) xs[t] = V::Load(x + t * cols + at);
+#pragma GCC unroll 8
+      for (size_t r = 0; r < kRows; ++r) {
+        const Reg ws = V::LoadBytes(w + 4 * (r * cols + at));
+#pragma GCC unroll 8
+        for (size_t t = 0; t < kTokens; ++t) sums[r][t][p] = V::Fma(ws, xs[t], sums[r][t][p]);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (size_t p = 0; p < kParts<V>; ++p) {
+    const size_t at = k + p * V::kLanes;
+    if (at >= cols) return;
+    const size_t n = Least(cols - at, V::kLanes);
+    for (size_t t = 0; t < kTokens; ++t) {
+      for (size_t r = 0; r < kRows; ++r) {
+        sums[r][t][p] = V::FmaFirst(w + 4 * (r * cols + at), x + t * cols + at, sums[r][t][p], n);
+      }
+    }
+  }
+}
+
+// A row for each lane (fewer at the matrix's end) for kTokens tokens.
+template <typename V, size_t kRows, size_t kTokens>
+inline void MatmulF32Block(float* out, size_t out_stride, const float* x, const uint8_t* w,
+                           size_t cols, size_t rows) {
+  using Reg = typename V::Reg;
+  Reg sums[kTokens][V::kLanes][kParts<V>];
+  for (size_t row = 0; row < V::kLanes; row += kRows) {
+    Reg tile[kRows][kTokens][kParts<V>];
+    if (row + kRows <= rows) {
+      DotTile<V, kRows, kTokens>(tile, w + 4 * row * cols, x, cols);
+    } else {
+      // Those beyond the end stand for the last row.
+      for (size_t r = 0; r < kRows; ++r) {
+        Reg one[1][kTokens][kParts<V>];
+        DotTile<V, 1, kTokens>(one, w + 4 * Least(row + r, rows - 1) * cols, x, cols);
+        for (size_t t = 0; t < kTokens; ++t) {
+          for (size_t p = 0; p < kParts<V>; ++p) tile[r][t][p] = one[0][t][p];
+        }
+      }
+    }
+#pragma GCC unroll 8
+    for (size_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+      for (size_t t = 0; t < kTokens; ++t) {
+        for (size_t p = 0; p < kParts<V>; ++p) sums[t][row + r][p] = tile[r][t][p];
+      }
+    }
+  }
+  for (size_t t = 0; t < kTokens; ++t) {
+    const Reg joined = V::Join(sums[t]);
+    if (rows >= V::kLanes) {
+      V::Store(out + t * out_stride, joined);
+    } else {
+      V::StoreFirst(out + t * out_stride, joined, rows);
+    }
+  }
+}
+
+template <typename V>
+void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
+               size_t row_begin, size_t row_end) {
+  constexpr size_t kTokens = V::kFloatTokens;
+  // Of the weights that meet a few tokens before the next few come: one block if the first-level
+  // cache holds it, else what the second-level one does.
+  constexpr size_t kSmallBlock = size_t{32} << 10;
+  constexpr size_t kPassBytes = size_t{512} << 10;
+  const size_t cols = w.cols;
+  const size_t block_bytes = 4 * cols * V::kLanes;
+  const bool single = block_bytes <= kSmallBlock || block_bytes > kPassBytes;
+  const size_t pass_rows = (single ? 1 : kPassBytes / block_bytes) * V::kLanes;
+  for (size_t pass = row_begin; pass < row_end; pass += pass_rows) {
+    const size_t pass_end = Least(pass + pass_rows, row_end);
+    for (size_t t = 0; t < n_tokens;) {
+      const size_t left = n_tokens - t;
+      const size_t tokens = left >= kTokens ? kTokens : left >= 2 ? 2 : 1;
+      for (size_t row = pass; row < pass_end; row += V::kLanes) {
+        const uint8_t* block = w.data + 4 * row * cols;
+        float* to = out + t * out_stride + row;
+        const float* from = x + t * cols;
+        const size_t rows = pass_end - row;
+        if (tokens == kTokens) {
+          MatmulF32Block<V, V::kFloatRows, kTokens>(to, out_stride, from, block, cols, rows);
+        } else if (tokens == 2) {
+          MatmulF32Block<V, V::kFloatRows, 2>(to, out_stride, from, block, cols, rows);
+        } else {
+          MatmulF32Block<V, V::kFloatRowsOfOne, 1>(to, out_stride, from, block, cols, rows);
+        }
+      }
+      t += tokens;
+    }
+  }
+}
+
+}  // namespace vector
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_VECTOR_MATMUL_F32_H_

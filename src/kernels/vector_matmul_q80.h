@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: MIT
+// int8 matrices times activations, for any vector unit V (see vector.h).
+//
+// As many rows as a register has lanes, times a group of columns (or 64 of them), make a tile of
+// registers: register s holds columns 4s .. 4s + 3 of every row, a row a lane, for an instruction
+// that multiplies it by a token's four, which stand in every lane. Tiles are transposed from the
+// rows as they lie in memory while they are wanted, and nothing is packed but on the stack:
+// * for a few tokens, as generation has them, a tile stays in registers and meets them all;
+// * for more, V::kRowTiles tiles, of rows that follow each other, meet V::kTokensAtOnce tokens at a
+//   time, so that what is loaded of a token serves several tiles and of a tile several tokens.
+#ifndef CLAMMA_KERNELS_VECTOR_MATMUL_Q80_H_
+#define CLAMMA_KERNELS_VECTOR_MATMUL_Q80_H_
+
+#include "kernels/vector.h"
+
+namespace clamma {
+namespace {
+namespace vector {
+
+constexpr size_t kFewTokens = 16;
+constexpr size_t kMostTokens = 128;  // of one pass: their sums stay in the first-level cache
+constexpr size_t kLine = 64;         // bytes
+
+// Asks for the line at `p` and those in the rows that follow, a few at a time: of many at once, the
+// processor drops those that it has no buffer for.
+struct LinesAhead {
+  static constexpr size_t kFew = 4;
+
+  void RequestFew() {
+#pragma GCC unroll 4
+    for (size_t i = 0; i < kFew; ++i) {
+      __builtin_prefetch(p);
+      p += stride;
+      asm("" : "+r"(p));  // one address, not a register for each row
+    }
+  }
+
+  const uint8_t* p;
+  size_t stride;
+};
+
+// The lines of n_rows rows that will be wanted some groups after column k of the rows at `rows`;
+// beyond their end, in the rows that follow.
+inline LinesAhead AheadOf(const uint8_t* rows, size_t k, size_t cols, size_t n_rows) {
+  constexpr size_t kAhead = 512;  // bytes
+  const size_t next = k + kAhead;
+  return {rows + next + (next < cols ? 0 : (n_rows - 1) * cols), cols};
+}
+
+// The scales of a tile's rows, group by group.
+template <typename V>
+class RowScales {
+ public:
+  // `groups` of the activations make a row, `share` of them one of the weights', which may straddle
+  // rows.
+  void Start(const Matrix& w, size_t row, size_t groups, size_t share) {
+    groups_ = groups;
+    share_ = share;
+    group_ = 0;
+    const uint64_t first = uint64_t{row} * groups;
+    base_ = w.scales + 4 * (share == 1 ? first : first / share);
+    if (share != 1) StartStraddling(first % share);
+  }
+
+  // The scales of the group at hand; then the next one is.
+  typename V::Reg Next() {
+    if (share_ != 1) return NextOfStraddling();
+    const size_t at = group_ % kAtOnce;
+    if (at == 0) Fetch();
+    ++group_;
+    return V::AsFloat(scales_[at]);
+  }
+
+ private:
+  static constexpr size_t kAtOnce = 16;  // groups: a cache line of each row
+
+  void Fetch() {
+    const uint8_t* from = base_ + 4 * group_;
+    const size_t left = groups_ - group_;
+    if (left < kAtOnce) {
+      for (size_t r = 0; r < V::kLanes; ++r) index_[r] = static_cast<int32_t>(r * groups_);
+      for (size_t g = 0; g < left; ++g) scales_[g] = V::Gather(from + 4 * g, index_);
+      return;
+    }
+    V::template LoadTransposed<kAtOnce>(scales_, from, 4 * groups_);
+    // The rows' next ones; at their end, those of the rows that follow.
+    const size_t jump = left > kAtOnce ? kAtOnce : left + (V::kLanes - 1) * groups_;
+    LinesAhead ahead = {from + 4 * jump, 4 * groups_};
+    for (size_t r = 0; r < V::kLanes; r += LinesAhead::kFew) ahead.RequestFew();
+  }
+
+  void StartStraddling(uint64_t part) {
+    // From one row to the next.
+    const size_t step = groups_ / share_;
+    const size_t rest = groups_ % share_;
+    size_t at = 0;
+    for (size_t r = 0; r < V::kLanes; ++r) {
+      index_[r] = static_cast<int32_t>(at);
+      phase_[r] = static_cast<uint32_t>(part);
+      part += rest;
+      at += step + (part >= share_ ? 1 : 0);
+      part -= part >= share_ ? share_ : 0;
+    }
+  }
+
+  typename V::Reg NextOfStraddling() {
+    const typename V::Int scales = V::Gather(base_, index_);
+    for (size_t r = 0; r < V::kLanes; ++r) {
+      const bool wraps = ++phase_[r] == share_;
+      phase_[r] = wraps ? 0 : phase_[r];
+      index_[r] += wraps ? 1 : 0;
+    }
+    return V::AsFloat(scales);
+  }
+
+  size_t groups_;
+  size_t share_;
+  size_t group_;
+  const uint8_t* base_;
+  typename V::Int scales_[kAtOnce];
+  int32_t index_[V::kLanes] = {};
+  uint32_t phase_[V::kLanes] = {};
+};
+
+// A group (or part of one) of the tokens: their numbers, and what goes with them.
+struct TokenGroups {
+  TokenGroups(const QuantizedRows& x, size_t g, size_t first)
+      : q(x.q + (g * x.n_tokens + first) * x.group),
+        scales(x.scales + g * x.n_tokens + first),
+        offsets(x.offsets + g * x.n_tokens + first),
+        group(x.group) {}
+
+  const int8_t* q;         // (n, group)
+  const float* scales;     // (n)
+  const int32_t* offsets;  // (n)
+  size_t group;
+};
+
+// The sums of up to kMost tokens for each of kTiles tiles of rows.
+template <typename V, size_t kTiles, size_t kMost, bool kWhole>
+struct TokenSums {
+  explicit TokenSums(size_t n_tokens) : n(n_tokens) {
+    for (size_t t = 0; t < n; ++t) {
+      for (size_t r = 0; r < kTiles; ++r) acc[t][r] = V::Set1(0);
+    }
+  }
+
+  // Stores those of rows [keep_begin, keep_end); the tiles' first row is `row`.
+  void Store(float* out, size_t out_stride, size_t row, size_t keep_begin, size_t keep_end) const {
+    for (size_t t = 0; t < n; ++t, out += out_stride) {
+      if (keep_end - keep_begin == kTiles * V::kLanes) {
+        for (size_t r = 0; r < kTiles; ++r) V::Store(out + row + r * V::kLanes, acc[t][r]);
+      } else {
+        float results[kTiles * V::kLanes];
+        for (size_t r = 0; r < kTiles; ++r) V::Store(results + r * V::kLanes, acc[t][r]);
+        for (size_t r = keep_begin; r < keep_end; ++r) out[r] = results[r - row];
+      }
+    }
+  }
+
+  size_t n;
+  typename V::Reg acc[kMost][kTiles];
+  // Of the tiles so far of a group that has several.
+  typename V::Int kept[kWhole ? 1 : kMost][kTiles];
+};
+
+// acc[t] += (float(sum) * weight_scales) * scales[t] for kTokens tokens from t on, where the tiles
+// are the last of their group; else the sums are kept.
+template <typename V, size_t kTokens, bool kFirst, bool kLast, bool kHeld, typename Sums,
+          size_t kSteps, size_t kTiles>
+inline void MultiplyTiles(Sums* to, const typename V::template Tile<kSteps> (&tiles)[kTiles],
+                          const typename V::Reg (&weight_scales)[kTiles], const TokenGroups& x,
+                          size_t t) {
+  typename V::Int sums[kTokens][kTiles];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kTokens; ++i) {
+#pragma GCC unroll 4
+    for (size_t r = 0; r < kTiles; ++r) {
+      sums[i][r] = kFirst ? V::StartSum(x.offsets[t + i]) : to->kept[t + i][r];
+    }
+  }
+  const size_t stride = kFirst && kLast ? 4 * kSteps : x.group;
+  const auto* hidden = &tiles;
+  // If not held in registers: as the compiler may not know what the tiles hold, it loads what it
+  // needs of them, and keeps the registers for the sums.
+  if constexpr (!kHeld) asm("" : "+r"(hidden));
+  V::template Dot<kHeld>(sums, *hidden, x.q + t * stride, stride);
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kTokens; ++i) {
+#pragma GCC unroll 4
+    for (size_t r = 0; r < kTiles; ++r) {
+      if constexpr (kLast) {
+        const typename V::Reg scaled = V::Mul(V::ToFloat(sums[i][r]), weight_scales[r]);
+        to->acc[t + i][r] = V::Add(to->acc[t + i][r], V::Mul(scaled, V::Set1(x.scales[t + i])));
+      } else {
+        to->kept[t + i][r] = sums[i][r];
+      }
+    }
+  }
+}
+
+// --- A few tokens ---
+
+// The tile of rows from `row` on for kTokens tokens; only results of [keep_begin, keep_end) are
+// kept.
+template <typename V, size_t kSteps, size_t kTokens>
+inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+                        size_t row, size_t keep_begin, size_t keep_end) {
+  constexpr size_t kGroup = 4 * kSteps;
+  constexpr size_t kHalf = Least(kTokens, V::kTokensAtOnce);
+  const size_t groups = w.cols / kGroup;
+  const uint8_t* rows = w.data + row * w.cols;
+  RowScales<V> row_scales;
+  row_scales.Start(w, row, groups, w.group_size / kGroup);
+  TokenSums<V, 1, kTokens, true> sums(kTokens);
+  for (size_t g = 0; g < groups; ++g) {
+    const size_t k = g * kGroup;
+    LinesAhead ahead = AheadOf(rows, k, w.cols, V::kLanes);
+    if (k % kLine == 0) {
+#pragma GCC unroll 4
+      for (size_t r = 0; r < V::kLanes; r += LinesAhead::kFew) ahead.RequestFew();
+    }
+    const typename V::Reg scales[1] = {row_scales.Next()};
+    typename V::template Tile<kSteps> tile[1];
+    tile[0].Load(rows + k, w.cols);
+    const TokenGroups tokens(x, g, 0);
+    MultiplyTiles<V, kHalf, true, true, true>(&sums, tile, scales, tokens, 0);
+    if constexpr (kHalf < kTokens) {
+      MultiplyTiles<V, kTokens - kHalf, true, true, true>(&sums, tile, scales, tokens, kHalf);
+    }
+  }
+  sums.Store(out, out_stride, row, keep_begin, keep_end);
+}
+
+// --- Any number of tokens ---
+
+// The tiles for the n tokens that are at hand.
+template <typename V, bool kFirst, bool kLast, typename Sums, size_t kSteps, size_t kTiles>
+inline void MultiplyTilesByAll(Sums* to, const typename V::template Tile<kSteps> (&tiles)[kTiles],
+                               const typename V::Reg (&scales)[kTiles], const TokenGroups& x,
+                               LinesAhead ahead, size_t lines) {
+  constexpr size_t kTokens = V::kTokensAtOnce;
+  const auto multiply = [&]<size_t kCount>(size_t t) {
+    if (lines > 0) {
+      ahead.RequestFew();
+      lines -= LinesAhead::kFew;
+    }
+    MultiplyTiles<V, kCount, kFirst, kLast, false>(to, tiles, scales, x, t);
+  };
+  size_t t = 0;
+  for (; t + kTokens <= to->n; t += kTokens) multiply.template operator()<kTokens>(t);
+  if constexpr (kTokens > 4) {
+    for (; t + 4 <= to->n; t += 4) multiply.template operator()<4>(t);
+  }
+  if constexpr (kTokens > 2) {
+    for (; t + 2 <= to->n; t += 2) multiply.template operator()<2>(t);
+  }
+  for (; t < to->n; ++t) multiply.template operator()<1>(t);
+}
+
+// The group at column `column` of the rows of kTiles tiles, for all tokens. A group is kSteps steps
+// of 4 columns, or without kWhole any number of times as many.
+template <typename V, size_t kSteps, bool kWhole, typename Sums, size_t kTiles>
+inline void MultiplyGroup(Sums* to, const uint8_t* rows, size_t column, size_t cols,
+                          const typename V::Reg (&scales)[kTiles], TokenGroups tokens) {
+  constexpr size_t kTileCols = 4 * kSteps;
+  const size_t group = kWhole ? kTileCols : tokens.group;
+  for (size_t k = column; k < column + group; k += kTileCols, tokens.q += kTileCols) {
+    typename V::template Tile<kSteps> tiles[kTiles];
+    for (size_t r = 0; r < kTiles; ++r) tiles[r].Load(rows + r * V::kLanes * cols + k, cols);
+    const LinesAhead ahead = AheadOf(rows, k, cols, kTiles * V::kLanes);
+    const size_t lines = k % kLine == 0 ? kTiles * V::kLanes : 0;
+    if constexpr (kWhole) {
+      MultiplyTilesByAll<V, true, true>(to, tiles, scales, tokens, ahead, lines);
+    } else if (k == column) {
+      MultiplyTilesByAll<V, true, false>(to, tiles, scales, tokens, ahead, lines);
+    } else if (k + kTileCols < column + group) {
+      MultiplyTilesByAll<V, false, false>(to, tiles, scales, tokens, ahead, lines);
+    } else {
+      MultiplyTilesByAll<V, false, true>(to, tiles, scales, tokens, ahead, lines);
+    }
+  }
+}
+
+// kTiles tiles of rows from `row` on for up to kMostTokens tokens from `first` on; only results of
+// [keep_begin, keep_end) are kept.
+template <typename V, size_t kSteps, bool kWhole, size_t kTiles>
+inline void MultiplyMany(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+                         size_t row, size_t keep_begin, size_t keep_end, size_t first) {
+  const size_t group = kWhole ? 4 * kSteps : x.group;
+  const size_t groups = w.cols / group;
+  RowScales<V> row_scales[kTiles];
+  for (size_t r = 0; r < kTiles; ++r) {
+    row_scales[r].Start(w, row + r * V::kLanes, groups, w.group_size / group);
+  }
+  TokenSums<V, kTiles, kMostTokens, kWhole> sums(Least(x.n_tokens - first, kMostTokens));
+  for (size_t g = 0; g < groups; ++g) {
+    typename V::Reg scales[kTiles];
+    for (size_t r = 0; r < kTiles; ++r) scales[r] = row_scales[r].Next();
+    MultiplyGroup<V, kSteps, kWhole>(&sums, w.data + row * w.cols, g * group, w.cols, scales,
+                                     TokenGroups(x, g, first));
+  }
+  sums.Store(out + first * out_stride, out_stride, row, keep_begin, keep_end);
+}
+
+// Calls body(row, keep_begin, keep_end) for blocks of kRows rows that cover [begin, end): the last
+// one of a matrix begins early enough to be whole.
+template <size_t kRows, typename Body>
+inline void ForEachBlock(const Matrix& w, size_t begin, size_t end, const Body& body) {
+  for (size_t row = begin; row < end; row += kRows) {
+    body(Least(row, w.rows - kRows), row, Least(row + kRows, end));
+  }
+}
+
+template <typename V, size_t kSteps, bool kWhole>
+void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+                     size_t row_begin, size_t row_end) {
+  constexpr size_t kLanes = V::kLanes;
+  if (w.rows < kLanes) return portable::MatmulQ80(out, out_stride, x, w, row_begin, row_end);
+  if constexpr (kWhole && kSteps >= 8 && V::kTileInRegisters) {
+    if (x.n_tokens <= kFewTokens) {
+      return WithCount<kFewTokens>(x.n_tokens, [&]<size_t kTokens>() {
+        ForEachBlock<kLanes>(w, row_begin, row_end, [&](size_t row, size_t begin, size_t end) {
+          MultiplyFew<V, kSteps, kTokens>(out, out_stride, x, w, row, begin, end);
+        });
+      });
+    }
+  }
+  for (size_t first = 0; first < x.n_tokens; first += kMostTokens) {
+    constexpr size_t kRows = V::kRowTiles * kLanes;
+    const size_t middle = row_end - (row_end - row_begin) % kRows;
+    ForEachBlock<kRows>(w, row_begin, middle, [&](size_t row, size_t begin, size_t end) {
+      MultiplyMany<V, kSteps, kWhole, V::kRowTiles>(out, out_stride, x, w, row, begin, end, first);
+    });
+    ForEachBlock<kLanes>(w, middle, row_end, [&](size_t row, size_t begin, size_t end) {
+      MultiplyMany<V, kSteps, kWhole, 1>(out, out_stride, x, w, row, begin, end, first);
+    });
+  }
+}
+
+template <typename V>
+void MatmulQ80(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+               size_t row_begin, size_t row_end) {
+  switch (x.group) {
+    case 4:
+      return MatmulQ80Groups<V, 1, true>(out, out_stride, x, w, row_begin, row_end);
+    case 8:
+      return MatmulQ80Groups<V, 2, true>(out, out_stride, x, w, row_begin, row_end);
+    case 16:
+      return MatmulQ80Groups<V, 4, true>(out, out_stride, x, w, row_begin, row_end);
+    case 32:
+      return MatmulQ80Groups<V, 8, true>(out, out_stride, x, w, row_begin, row_end);
+    case 64:
+      return MatmulQ80Groups<V, 16, true>(out, out_stride, x, w, row_begin, row_end);
+    default:
+      // Larger ones by tiles of 64 or 32 columns; sizes nobody uses take the portable way.
+      if (x.group % 64 == 0) {
+        return MatmulQ80Groups<V, 16, false>(out, out_stride, x, w, row_begin, row_end);
+      }
+      if (x.group % 32 == 0) {
+        return MatmulQ80Groups<V, 8, false>(out, out_stride, x, w, row_begin, row_end);
+      }
+      return portable::MatmulQ80(out, out_stride, x, w, row_begin, row_end);
+  }
+}
+
+}  // namespace vector
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_VECTOR_MATMUL_Q80_H_
