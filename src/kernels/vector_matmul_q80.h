@@ -51,10 +51,11 @@ inline LinesAhead AheadOf(const uint8_t* rows, size_t k, size_t cols, size_t n_r
 template <typename V>
 class RowScales {
  public:
-  // `groups` of the activations make a row, `share` of them one of the weights', which may straddle
-  // rows.
-  void Start(const Matrix& w, size_t row, size_t groups, size_t share) {
+  // Of rows row, row + apart and so on. `groups` of the activations make a row, `share` of them one
+  // of the weights', which may straddle rows; then the rows are not apart.
+  void Start(const Matrix& w, size_t row, size_t apart, size_t groups, size_t share) {
     groups_ = groups;
+    stride_ = groups * apart;
     share_ = share;
     group_ = 0;
     const uint64_t first = uint64_t{row} * groups;
@@ -78,14 +79,13 @@ class RowScales {
     const uint8_t* from = base_ + 4 * group_;
     const size_t left = groups_ - group_;
     if (left < kAtOnce) {
-      for (size_t r = 0; r < V::kLanes; ++r) index_[r] = static_cast<int32_t>(r * groups_);
+      for (size_t r = 0; r < V::kLanes; ++r) index_[r] = static_cast<int32_t>(r * stride_);
       for (size_t g = 0; g < left; ++g) scales_[g] = V::Gather(from + 4 * g, index_);
       return;
     }
-    V::template LoadTransposed<kAtOnce>(scales_, from, 4 * groups_);
-    // The rows' next ones; at their end, those of the rows that follow.
-    const size_t jump = left > kAtOnce ? kAtOnce : left + (V::kLanes - 1) * groups_;
-    LinesAhead ahead = {from + 4 * jump, 4 * groups_};
+    V::template LoadTransposed<kAtOnce>(scales_, from, 4 * stride_);
+    // The rows' next ones, which may be the scales of those in between.
+    LinesAhead ahead = {from + 4 * kAtOnce, 4 * stride_};
     for (size_t r = 0; r < V::kLanes; r += LinesAhead::kFew) ahead.RequestFew();
   }
 
@@ -114,6 +114,7 @@ class RowScales {
   }
 
   size_t groups_;
+  size_t stride_;  // from one row's scales to the next one's
   size_t share_;
   size_t group_;
   const uint8_t* base_;
@@ -145,15 +146,20 @@ struct TokenSums {
     }
   }
 
-  // Stores those of rows [keep_begin, keep_end); the tiles' first row is `row`.
-  void Store(float* out, size_t out_stride, size_t row, size_t keep_begin, size_t keep_end) const {
+  // Stores those of rows [keep_begin, keep_end); the tiles' rows are row, row + apart and so on.
+  void Store(float* out, size_t out_stride, size_t row, size_t apart, size_t keep_begin,
+             size_t keep_end) const {
+    constexpr size_t kRows = kTiles * V::kLanes;
     for (size_t t = 0; t < n; ++t, out += out_stride) {
-      if (keep_end - keep_begin == kTiles * V::kLanes) {
+      if (apart == 1 && keep_end - keep_begin == kRows) {
         for (size_t r = 0; r < kTiles; ++r) V::Store(out + row + r * V::kLanes, acc[t][r]);
-      } else {
-        float results[kTiles * V::kLanes];
-        for (size_t r = 0; r < kTiles; ++r) V::Store(results + r * V::kLanes, acc[t][r]);
-        for (size_t r = keep_begin; r < keep_end; ++r) out[r] = results[r - row];
+        continue;
+      }
+      float results[kRows];
+      for (size_t r = 0; r < kTiles; ++r) V::Store(results + r * V::kLanes, acc[t][r]);
+      for (size_t r = 0; r < kRows; ++r) {
+        const size_t at = row + r * apart;
+        if (at >= keep_begin && at < keep_end) out[at] = results[r];
       }
     }
   }
@@ -201,35 +207,45 @@ inline void MultiplyTiles(Sums* to, const typename V::template Tile<kSteps> (&ti
 
 // --- A few tokens ---
 
-// The tile of rows from `row` on for kTokens tokens; only results of [keep_begin, keep_end) are
-// kept.
+// Rows of a matrix that lie in one page. The processor's prefetcher follows one stream a page, so
+// that a tile takes rows that far apart, and the rows in between come after them.
+inline size_t RowsApart(const Matrix& w, size_t group) {
+  constexpr size_t kPage = 4096;
+  return w.group_size == group && kPage % w.cols == 0 ? kPage / w.cols : 1;
+}
+
+// Rows row, row + apart, ... of a tile and those in between, kLanes * apart in all, for kTokens
+// tokens; only results of [keep_begin, keep_end) are kept.
 template <typename V, size_t kSteps, size_t kTokens>
 inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                        size_t row, size_t keep_begin, size_t keep_end) {
+                        size_t row, size_t apart, size_t keep_begin, size_t keep_end) {
   constexpr size_t kGroup = 4 * kSteps;
   constexpr size_t kHalf = Least(kTokens, V::kTokensAtOnce);
   const size_t groups = w.cols / kGroup;
+  const size_t stride = w.cols * apart;
   const uint8_t* rows = w.data + row * w.cols;
-  RowScales<V> row_scales;
-  row_scales.Start(w, row, groups, w.group_size / kGroup);
-  TokenSums<V, 1, kTokens, true> sums(kTokens);
-  for (size_t g = 0; g < groups; ++g) {
-    const size_t k = g * kGroup;
-    LinesAhead ahead = AheadOf(rows, k, w.cols, V::kLanes);
-    if (k % kLine == 0) {
+  for (size_t phase = 0; phase < apart; ++phase) {
+    RowScales<V> row_scales;
+    row_scales.Start(w, row + phase, apart, groups, w.group_size / kGroup);
+    TokenSums<V, 1, kTokens, true> sums(kTokens);
+    for (size_t g = 0; g < groups; ++g) {
+      const size_t k = phase * w.cols + g * kGroup;
+      LinesAhead ahead = AheadOf(rows, k, stride, V::kLanes);
+      if (k % kLine == 0) {
 #pragma GCC unroll 4
-      for (size_t r = 0; r < V::kLanes; r += LinesAhead::kFew) ahead.RequestFew();
+        for (size_t r = 0; r < V::kLanes; r += LinesAhead::kFew) ahead.RequestFew();
+      }
+      const typename V::Reg scales[1] = {row_scales.Next()};
+      typename V::template Tile<kSteps> tile[1];
+      tile[0].Load(rows + k, stride);
+      const TokenGroups tokens(x, g, 0);
+      MultiplyTiles<V, kHalf, true, true, true>(&sums, tile, scales, tokens, 0);
+      if constexpr (kHalf < kTokens) {
+        MultiplyTiles<V, kTokens - kHalf, true, true, true>(&sums, tile, scales, tokens, kHalf);
+      }
     }
-    const typename V::Reg scales[1] = {row_scales.Next()};
-    typename V::template Tile<kSteps> tile[1];
-    tile[0].Load(rows + k, w.cols);
-    const TokenGroups tokens(x, g, 0);
-    MultiplyTiles<V, kHalf, true, true, true>(&sums, tile, scales, tokens, 0);
-    if constexpr (kHalf < kTokens) {
-      MultiplyTiles<V, kTokens - kHalf, true, true, true>(&sums, tile, scales, tokens, kHalf);
-    }
+    sums.Store(out, out_stride, row + phase, apart, keep_begin, keep_end);
   }
-  sums.Store(out, out_stride, row, keep_begin, keep_end);
 }
 
 // --- Any number of tokens ---
@@ -291,7 +307,7 @@ inline void MultiplyMany(float* out, size_t out_stride, const QuantizedRows& x, 
   const size_t groups = w.cols / group;
   RowScales<V> row_scales[kTiles];
   for (size_t r = 0; r < kTiles; ++r) {
-    row_scales[r].Start(w, row + r * V::kLanes, groups, w.group_size / group);
+    row_scales[r].Start(w, row + r * V::kLanes, 1, groups, w.group_size / group);
   }
   TokenSums<V, kTiles, kMostTokens, kWhole> sums(Least(x.n_tokens - first, kMostTokens));
   for (size_t g = 0; g < groups; ++g) {
@@ -300,15 +316,16 @@ inline void MultiplyMany(float* out, size_t out_stride, const QuantizedRows& x, 
     MultiplyGroup<V, kSteps, kWhole>(&sums, w.data + row * w.cols, g * group, w.cols, scales,
                                      TokenGroups(x, g, first));
   }
-  sums.Store(out + first * out_stride, out_stride, row, keep_begin, keep_end);
+  sums.Store(out + first * out_stride, out_stride, row, 1, keep_begin, keep_end);
 }
 
-// Calls body(row, keep_begin, keep_end) for blocks of kRows rows that cover [begin, end): the last
+// Calls body(row, keep_begin, keep_end) for blocks of n_rows rows that cover [begin, end): the last
 // one of a matrix begins early enough to be whole.
-template <size_t kRows, typename Body>
-inline void ForEachBlock(const Matrix& w, size_t begin, size_t end, const Body& body) {
-  for (size_t row = begin; row < end; row += kRows) {
-    body(Least(row, w.rows - kRows), row, Least(row + kRows, end));
+template <typename Body>
+inline void ForEachBlock(const Matrix& w, size_t n_rows, size_t begin, size_t end,
+                         const Body& body) {
+  for (size_t row = begin; row < end; row += n_rows) {
+    body(Least(row, w.rows - n_rows), row, Least(row + n_rows, end));
   }
 }
 
@@ -316,25 +333,32 @@ template <typename V, size_t kSteps, bool kWhole>
 void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                      size_t row_begin, size_t row_end) {
   constexpr size_t kLanes = V::kLanes;
+  const auto in_blocks = [&](size_t n_rows) { return row_end - (row_end - row_begin) % n_rows; };
   if (w.rows < kLanes) return portable::MatmulQ80(out, out_stride, x, w, row_begin, row_end);
   if constexpr (kWhole && kSteps >= 8 && V::kTileInRegisters) {
     if (x.n_tokens <= kFewTokens) {
       return WithCount<kFewTokens>(x.n_tokens, [&]<size_t kTokens>() {
-        ForEachBlock<kLanes>(w, row_begin, row_end, [&](size_t row, size_t begin, size_t end) {
-          MultiplyFew<V, kSteps, kTokens>(out, out_stride, x, w, row, begin, end);
-        });
+        const auto multiply = [&](size_t apart, size_t from, size_t to) {
+          ForEachBlock(w, kLanes * apart, from, to, [&](size_t row, size_t begin, size_t end) {
+            MultiplyFew<V, kSteps, kTokens>(out, out_stride, x, w, row, apart, begin, end);
+          });
+        };
+        const size_t apart = RowsApart(w, x.group);
+        const size_t middle = in_blocks(kLanes * apart);
+        multiply(apart, row_begin, middle);
+        multiply(1, middle, row_end);
       });
     }
   }
+  const size_t middle = in_blocks(V::kRowTiles * kLanes);
   for (size_t first = 0; first < x.n_tokens; first += kMostTokens) {
-    constexpr size_t kRows = V::kRowTiles * kLanes;
-    const size_t middle = row_end - (row_end - row_begin) % kRows;
-    ForEachBlock<kRows>(w, row_begin, middle, [&](size_t row, size_t begin, size_t end) {
-      MultiplyMany<V, kSteps, kWhole, V::kRowTiles>(out, out_stride, x, w, row, begin, end, first);
-    });
-    ForEachBlock<kLanes>(w, middle, row_end, [&](size_t row, size_t begin, size_t end) {
-      MultiplyMany<V, kSteps, kWhole, 1>(out, out_stride, x, w, row, begin, end, first);
-    });
+    const auto multiply = [&]<size_t kTiles>(size_t from, size_t to) {
+      ForEachBlock(w, kTiles * kLanes, from, to, [&](size_t row, size_t begin, size_t end) {
+        MultiplyMany<V, kSteps, kWhole, kTiles>(out, out_stride, x, w, row, begin, end, first);
+      });
+    };
+    multiply.template operator()<V::kRowTiles>(row_begin, middle);
+    multiply.template operator()<1>(middle, row_end);
   }
 }
 

@@ -9,7 +9,7 @@ static_assert(kMaxPieces >= 1 && kMaxPieces <= 0xffff, "a piece's number has 16 
 
 // About 50 microseconds of waiting before a worker sleeps: longer than the serial stretches within
 // a token, far shorter than anything a host would notice as load.
-constexpr unsigned kSpins = 1500;
+constexpr unsigned kSpins = 20000;
 
 // A few pieces a thread even out cores of unequal speed and load.
 constexpr size_t kPiecesPerThread = 4;
