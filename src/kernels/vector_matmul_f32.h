@@ -13,13 +13,25 @@ namespace vector {
 template <typename V>
 constexpr size_t kParts = 16 / V::kLanes;
 
+// From byte `at` of each of n_rows rows to what will be wanted some time after it; beyond a row's
+// end, that is in the rows that follow.
+inline size_t JumpAhead(size_t at, size_t row_bytes, size_t n_rows) {
+  constexpr size_t kFar = 4096;  // bytes
+  if (row_bytes <= kFar / 4) return kFar;
+  constexpr size_t kAhead = 1024;
+  return kAhead + (at + kAhead < row_bytes ? 0 : (n_rows - 1) * row_bytes);
+}
+
 // sums = kRows rows of w times kTokens rows of x, all held in registers.
 template <typename V, size_t kRows, size_t kTokens>
 inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const uint8_t* w,
                     const float* x, size_t cols) {
   using Reg = typename V::Reg;
+#pragma GCC unroll 16
   for (size_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
     for (size_t t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 4
       for (size_t p = 0; p < kParts<V>; ++p) sums[r][t][p] = V::Set1(0);
     }
   }
@@ -29,12 +41,17 @@ inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const ui
     for (size_t p = 0; p < kParts<V>; ++p) {
       const size_t at = k + p * V::kLanes;
       Reg xs[kTokens];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (size_t t = 0; t < kTokens; ++t) xs[t] = V::Load(x + t * cols + at);
-#pragma GCC unroll 8
+      const uint8_t* row = w + 4 * at;
+      [[maybe_unused]] const size_t jump = JumpAhead(4 * at, 4 * cols, kRows);
+#pragma GCC unroll 16
       for (size_t r = 0; r < kRows; ++r) {
-        const Reg ws = V::LoadBytes(w + 4 * (r * cols + at));
-#pragma GCC unroll 8
+        if constexpr (kTokens == 1) __builtin_prefetch(row + jump);
+        const Reg ws = V::LoadBytes(row);
+        row += 4 * cols;
+        asm("" : "+r"(row));  // one address, not a register for each row
+#pragma GCC unroll 16
         for (size_t t = 0; t < kTokens; ++t) sums[r][t][p] = V::Fma(ws, xs[t], sums[r][t][p]);
       }
     }
@@ -72,9 +89,9 @@ inline void MatmulF32Block(float* out, size_t out_stride, const float* x, const 
         }
       }
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (size_t t = 0; t < kTokens; ++t) {
         for (size_t p = 0; p < kParts<V>; ++p) sums[t][row + r][p] = tile[r][t][p];
       }
