@@ -89,18 +89,47 @@ TokenId Sampler::PickInOrder(float coin) const {
   return static_cast<TokenId>(n - 1);  // rounding left the sum below 1
 }
 
-// Gathers the tokens with at least that probability, the likeliest first, ties by id.
-size_t Sampler::CollectCandidates(float at_least) {
-  size_t n = 0;
+// Gathers the tokens with at least that probability, in no order.
+void Sampler::CollectCandidates(float at_least) {
+  n_candidates_ = 0;
+  n_sorted_ = 0;
   for (size_t i = 0; i < probabilities_.size(); ++i) {
     if (probabilities_[i] >= at_least) {
-      candidates_[n++] = {probabilities_[i], static_cast<TokenId>(i)};
+      candidates_[n_candidates_++] = {probabilities_[i], static_cast<TokenId>(i)};
     }
   }
-  std::sort(candidates_.data(), candidates_.data() + n, [](const Candidate& a, const Candidate& b) {
+}
+
+// The candidate at a place of their order, the likeliest first, ties by id. Only as much is sorted
+// as is asked for, in growing steps: most often a few tokens have nearly all of the probability.
+const Sampler::Candidate& Sampler::Ranked(size_t place) {
+  constexpr size_t kFirst = 64;
+  constexpr size_t kGrowth = 4;
+  const auto before = [](const Candidate& a, const Candidate& b) {
     return a.probability != b.probability ? a.probability > b.probability : a.token < b.token;
-  });
-  return n;
+  };
+  while (place >= n_sorted_) {
+    Candidate* const begin = candidates_.data() + n_sorted_;
+    Candidate* const end = candidates_.data() + n_candidates_;
+    const size_t wanted = std::max({kFirst, kGrowth * n_sorted_, place + 1}) - n_sorted_;
+    if (wanted >= (n_candidates_ - n_sorted_) / kGrowth) {
+      std::sort(begin, end, before);
+      n_sorted_ = n_candidates_;
+    } else {
+      std::partial_sort(begin, begin + wanted, end, before);
+      n_sorted_ += wanted;
+    }
+  }
+  return candidates_[place];
+}
+
+// Of the likeliest n, how many have at least that probability; at least one.
+size_t Sampler::CountAtLeast(float probability, size_t n) {
+  size_t count = 0;
+  for (size_t i = 0; i < n_candidates_; ++i) {
+    count += candidates_[i].probability >= probability ? 1 : 0;
+  }
+  return std::max<size_t>(1, std::min(n, count));
 }
 
 TokenId Sampler::PickFiltered(const SamplingOptions& options, float coin) {
@@ -109,23 +138,22 @@ TokenId Sampler::PickFiltered(const SamplingOptions& options, float coin) {
   const auto vocab_size = static_cast<float>(probabilities_.size());
   // A token below this cannot be in the nucleus (llama2.c's cut-off).
   const float cutoff = nucleus && !cut ? (1.0f - options.topp) / (vocab_size - 1.0f) : 0.0f;
-  size_t n = CollectCandidates(cutoff);
-  const size_t all = n;
+  CollectCandidates(cutoff);
+  if (n_candidates_ == 0) return -1;
+  size_t n = n_candidates_;
   if (options.top_k > 0) n = std::min<size_t>(n, options.top_k);
-  const float at_least = n > 0 ? options.min_p * candidates_[0].probability : 0.0f;
-  while (n > 1 && candidates_[n - 1].probability < at_least) --n;
+  if (options.min_p > 0) n = CountAtLeast(options.min_p * Ranked(0).probability, n);
   float mass = 1.0f;
-  if (n < all) {
+  if (n < n_candidates_) {
     mass = 0;
-    for (size_t i = 0; i < n; ++i) mass += candidates_[i].probability;
+    for (size_t i = 0; i < n; ++i) mass += Ranked(i).probability;
   }
-  if (n == 0) return -1;
   // The shortest front whose sum exceeds topp (of what is left) is the nucleus; without one, all.
   const float wanted = nucleus ? options.topp * mass : __builtin_inff();
   float sum = 0;
   size_t last = n - 1;
   for (size_t i = 0; i < n; ++i) {
-    sum += candidates_[i].probability;
+    sum += Ranked(i).probability;
     if (sum > wanted) {
       last = i;
       break;
@@ -134,10 +162,10 @@ TokenId Sampler::PickFiltered(const SamplingOptions& options, float coin) {
   const float target = coin * sum;
   float running = 0;
   for (size_t i = 0; i <= last; ++i) {
-    running += candidates_[i].probability;
-    if (target < running) return candidates_[i].token;
+    running += Ranked(i).probability;
+    if (target < running) return Ranked(i).token;
   }
-  return candidates_[last].token;  // rounding
+  return Ranked(last).token;  // rounding
 }
 
 }  // namespace clamma

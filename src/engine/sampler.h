@@ -52,12 +52,16 @@ class Sampler {
   void Penalize(float penalty, const TokenId* context, size_t n_context);
   TokenId PickInOrder(float coin) const;
   TokenId PickFiltered(const SamplingOptions& options, float coin);
-  size_t CollectCandidates(float at_least);
+  void CollectCandidates(float at_least);
+  const Candidate& Ranked(size_t place);
+  size_t CountAtLeast(float probability, size_t n);
 
   const Kernels* kernels_ = nullptr;
   Array<float> probabilities_;   // (vocab_size): logits first, then probabilities
-  Array<Candidate> candidates_;  // (vocab_size)
-  Array<uint8_t> seen_;          // (vocab_size): all 0 between calls
+  Array<Candidate> candidates_;  // (vocab_size): n_candidates_, the first n_sorted_ in order
+  size_t n_candidates_ = 0;
+  size_t n_sorted_ = 0;
+  Array<uint8_t> seen_;  // (vocab_size): all 0 between calls
 };
 
 }  // namespace clamma

@@ -126,7 +126,11 @@ void ScoreHeads(float* scores, size_t stride, const float* q, const AttentionInp
   constexpr size_t kPositions = kRegs * V::kLanes;
   static_assert(kKvBlock % kPositions == 0);
   const size_t head_size = in.head_size;
-  const Reg root = V::Set1(__builtin_sqrtf(static_cast<float>(head_size)));
+  const float root = __builtin_sqrtf(static_cast<float>(head_size));
+  const Reg roots = V::Set1(root);
+  // For a power of two a product gives the same bits, and sooner.
+  const bool exact = root == 4.0f || root == 8.0f || root == 16.0f;
+  const Reg inverse = V::Set1(1.0f / root);
   for (size_t first = 0; first < in.n_positions; first += kPositions) {
     const uint8_t* keys = in.blocks[first / kKvBlock] + key_offset;
     Reg sums[kHeads][kRegs];
@@ -150,7 +154,8 @@ void ScoreHeads(float* scores, size_t stride, const float* q, const AttentionInp
     }
     for (size_t h = 0; h < kHeads; ++h) {
       for (size_t i = 0; i < kRegs; ++i) {
-        V::Store(scores + h * stride + first + i * V::kLanes, V::Div(sums[h][i], root));
+        const Reg score = exact ? V::Mul(sums[h][i], inverse) : V::Div(sums[h][i], roots);
+        V::Store(scores + h * stride + first + i * V::kLanes, score);
       }
     }
   }
