@@ -5,6 +5,7 @@
 #include <cfloat>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 namespace clamma {
 namespace {
@@ -24,6 +25,10 @@ TokenId ArgMax(const float* logits, size_t n) {
 
 }  // namespace
 
+bool Sampler::Before(const Candidate& a, const Candidate& b) {
+  return a.probability != b.probability ? a.probability > b.probability : a.token < b.token;
+}
+
 float RandomGenerator::Uniform() {
   state_ ^= state_ >> 12;
   state_ ^= state_ << 25;
@@ -36,6 +41,7 @@ Status Sampler::Init(Memory& memory, const Kernels& kernels, uint32_t vocab_size
   kernels_ = &kernels;
   CLAMMA_RETURN_IF_ERROR(probabilities_.Resize(memory, vocab_size));
   CLAMMA_RETURN_IF_ERROR(candidates_.Resize(memory, vocab_size));
+  CLAMMA_RETURN_IF_ERROR(sorted_.Resize(memory, vocab_size));
   return seen_.Resize(memory, vocab_size);
 }
 
@@ -100,27 +106,52 @@ void Sampler::CollectCandidates(float at_least) {
   }
 }
 
-// The candidate at a place of their order, the likeliest first, ties by id. Only as much is sorted
-// as is asked for, in growing steps: most often a few tokens have nearly all of the probability.
+// The candidate at a place of their order, the likeliest first, ties by id. Most often a few tokens
+// have nearly all of the probability: only when more are asked for are all of them sorted.
 const Sampler::Candidate& Sampler::Ranked(size_t place) {
-  constexpr size_t kFirst = 64;
-  constexpr size_t kGrowth = 4;
-  const auto before = [](const Candidate& a, const Candidate& b) {
-    return a.probability != b.probability ? a.probability > b.probability : a.token < b.token;
-  };
-  while (place >= n_sorted_) {
-    Candidate* const begin = candidates_.data() + n_sorted_;
-    Candidate* const end = candidates_.data() + n_candidates_;
-    const size_t wanted = std::max({kFirst, kGrowth * n_sorted_, place + 1}) - n_sorted_;
-    if (wanted >= (n_candidates_ - n_sorted_) / kGrowth) {
-      std::sort(begin, end, before);
-      n_sorted_ = n_candidates_;
-    } else {
-      std::partial_sort(begin, begin + wanted, end, before);
-      n_sorted_ += wanted;
-    }
+  constexpr size_t kFew = 64;
+  constexpr size_t kMany = 2048;
+  if (place < n_sorted_) return candidates_[place];
+  Candidate* const begin = candidates_.data() + n_sorted_;
+  Candidate* const end = candidates_.data() + n_candidates_;
+  if (place < kFew && n_candidates_ > 4 * kFew) {
+    std::partial_sort(begin, candidates_.data() + kFew, end, Before);
+    n_sorted_ = kFew;
+    return candidates_[place];
   }
+  if (n_candidates_ - n_sorted_ < kMany) {
+    std::sort(begin, end, Before);
+  } else {
+    SortMany(begin, n_candidates_ - n_sorted_);
+  }
+  n_sorted_ = n_candidates_;
   return candidates_[place];
+}
+
+// Sorts by digits of the probabilities' bits, which for floats from 0 on are in the order of their
+// values, the lowest digit first (Knuth: The Art of Computer Programming, volume 3, 5.2.5). After
+// the ids, in three digits more, so that candidates may come in any order.
+void Sampler::SortMany(Candidate* candidates, size_t n) {
+  constexpr unsigned kDigit = 11;  // bits
+  constexpr size_t kValues = size_t{1} << kDigit;
+  const auto key = [](const Candidate& c) {
+    const uint64_t descending = 0x7fffffffu - __builtin_bit_cast(uint32_t, c.probability);
+    return descending << 32 | static_cast<uint32_t>(c.token);
+  };
+  // Digits of the ids, which are below 2^22, then of the probabilities.
+  constexpr unsigned kShifts[] = {0, kDigit, 32, 32 + kDigit, 32 + 2 * kDigit};
+  Candidate* from = candidates;
+  Candidate* to = sorted_.data();
+  for (const unsigned shift : kShifts) {
+    const auto digit = [&](const Candidate& c) { return key(c) >> shift & (kValues - 1); };
+    uint32_t starts[kValues] = {};
+    for (size_t i = 0; i < n; ++i) ++starts[digit(from[i])];
+    uint32_t start = 0;
+    for (uint32_t& count : starts) start += std::exchange(count, start);
+    for (size_t i = 0; i < n; ++i) to[starts[digit(from[i])]++] = from[i];
+    std::swap(from, to);
+  }
+  std::copy_n(from, n, candidates);  // an odd number of passes
 }
 
 // Of the likeliest n, how many have at least that probability; at least one.

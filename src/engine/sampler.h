@@ -49,6 +49,8 @@ class Sampler {
     TokenId token;
   };
 
+  static bool Before(const Candidate& a, const Candidate& b);
+  void SortMany(Candidate* candidates, size_t n);
   void Penalize(float penalty, const TokenId* context, size_t n_context);
   TokenId PickInOrder(float coin) const;
   TokenId PickFiltered(const SamplingOptions& options, float coin);
@@ -61,7 +63,8 @@ class Sampler {
   Array<Candidate> candidates_;  // (vocab_size): n_candidates_, the first n_sorted_ in order
   size_t n_candidates_ = 0;
   size_t n_sorted_ = 0;
-  Array<uint8_t> seen_;  // (vocab_size): all 0 between calls
+  Array<Candidate> sorted_;  // (vocab_size): scratch
+  Array<uint8_t> seen_;      // (vocab_size): all 0 between calls
 };
 
 }  // namespace clamma
