@@ -270,11 +270,16 @@ TEST_P(ForwardOf, ComesNearThePassInDouble) {
   }
 }
 
+// 512 tokens go through as a session's prompt does, in as many as a batch takes.
 TEST_P(ForwardOf, LogitsDoNotDependOnTheChunk) {
-  for (const size_t chunk : {7u, 17u, 32u}) {
-    if (chunk > engine_.forward.max_rows()) continue;
+  const ModelShape& shape = GetParam().shape;
+  const size_t most = std::min<size_t>(512, static_cast<size_t>(shape.seq_len));
+  const std::vector<TokenId> tokens = RandomTokens(most, static_cast<uint32_t>(shape.vocab), 2);
+  const Logits expected = LogitsOf(engine_, tokens, 1);
+  for (const size_t chunk : {7u, 17u, 64u, 512u}) {
     SCOPED_TRACE(chunk);
-    ExpectSameBits(LogitsOf(engine_, tokens_, chunk), expected_);
+    ExpectSameBits(LogitsOf(engine_, tokens, std::min(chunk, engine_.forward.max_rows())),
+                   expected);
   }
 }
 
