@@ -7,8 +7,9 @@ namespace {
 static_assert(LIBCLAMMA_MAX_THREADS >= 1, "LIBCLAMMA_MAX_THREADS counts the caller");
 static_assert(kMaxPieces >= 1 && kMaxPieces <= 0xffff, "a piece's number has 16 bits");
 
-// About 50 microseconds of waiting before a worker sleeps: longer than the serial stretches within
-// a token, far shorter than anything a host would notice as load.
+// About a millisecond of waiting before a worker sleeps: longer than the serial stretches within a
+// token and than what a core lags behind another, so that no token pays for waking one up; an idle
+// library soon uses no CPU.
 constexpr unsigned kSpins = 20000;
 
 // A few pieces a thread even out cores of unequal speed and load.
