@@ -108,8 +108,8 @@ struct Avx512 {
   // Tiles of the kernels, as many as the 32 registers hold.
   static constexpr size_t kFloatRows = 4;
   static constexpr size_t kFloatTokens = 6;
-  static constexpr size_t kFloatRowsOfOne = 16; // for a single token
-  static constexpr size_t kRowTiles = 2;        // of int8 weights at a time
+  static constexpr size_t kFloatRowsOfOne = 16;  // for a single token
+  static constexpr size_t kRowTiles = 2;         // of int8 weights at a time
   static constexpr bool kTileInRegisters = true;
   static constexpr size_t kTokensAtOnce = 8;  // that meet them
   static constexpr size_t kScoreHeads = 8;
