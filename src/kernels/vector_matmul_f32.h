@@ -22,6 +22,23 @@ inline size_t JumpAhead(size_t at, size_t row_bytes, size_t n_rows) {
   return kAhead + (at + kAhead < row_bytes ? 0 : (n_rows - 1) * row_bytes);
 }
 
+// The products of the columns from k on, fewer than 16.
+template <typename V, size_t kRows, size_t kTokens>
+inline void AddLastColumns(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const uint8_t* w,
+                           const float* x, size_t cols, size_t k) {
+#pragma GCC unroll 4
+  for (size_t p = 0; p < kParts<V>; ++p) {
+    const size_t at = k + p * V::kLanes;
+    if (at >= cols) return;
+    const size_t n = Least(cols - at, V::kLanes);
+    for (size_t t = 0; t < kTokens; ++t) {
+      for (size_t r = 0; r < kRows; ++r) {
+        sums[r][t][p] = V::FmaFirst(w + 4 * (r * cols + at), x + t * cols + at, sums[r][t][p], n);
+      }
+    }
+  }
+}
+
 // sums = kRows rows of w times kTokens rows of x, all held in registers.
 template <typename V, size_t kRows, size_t kTokens>
 inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const uint8_t* w,
@@ -56,17 +73,7 @@ inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const ui
       }
     }
   }
-#pragma GCC unroll 4
-  for (size_t p = 0; p < kParts<V>; ++p) {
-    const size_t at = k + p * V::kLanes;
-    if (at >= cols) return;
-    const size_t n = Least(cols - at, V::kLanes);
-    for (size_t t = 0; t < kTokens; ++t) {
-      for (size_t r = 0; r < kRows; ++r) {
-        sums[r][t][p] = V::FmaFirst(w + 4 * (r * cols + at), x + t * cols + at, sums[r][t][p], n);
-      }
-    }
-  }
+  if (k < cols) AddLastColumns<V>(sums, w, x, cols, k);
 }
 
 // A row for each lane (fewer at the matrix's end) for kTokens tokens.
