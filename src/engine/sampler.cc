@@ -95,7 +95,7 @@ TokenId Sampler::PickInOrder(float coin) const {
   return static_cast<TokenId>(n - 1);  // rounding left the sum below 1
 }
 
-// Gathers the tokens with at least that probability, in no order.
+// Gathers the tokens with at least that probability, in order of their ids.
 void Sampler::CollectCandidates(float at_least) {
   n_candidates_ = 0;
   n_sorted_ = 0;
