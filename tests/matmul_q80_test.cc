@@ -250,6 +250,18 @@ TEST_P(KernelsTest, MatmulQ80ReadsWeightsAndScalesAtAnyAlignment) {
   }
 }
 
+TEST_P(KernelsTest, MatmulQ80OfNoTokenDoesNothing) {
+  for (const Q80Shape& shape : {Q80Shape{40, 64, 4, 1}, Q80Shape{40, 64, 32, 1},
+                                Q80Shape{40, 64, 64, 1}, Q80Shape{40, 256, 128, 1}}) {
+    SCOPED_TRACE(NameOf(shape));
+    const Q80Problem problem(shape, 9, false);
+    Floats out(shape.rows, -77);
+    const Q80Problem::GroupMajor none(problem, 0, 0);
+    kernels_.matmul_q80(out.data(), shape.rows, none.rows, problem.matrix, 0, shape.rows);
+    EXPECT_EQ(out, Floats(shape.rows, -77));
+  }
+}
+
 TEST_P(KernelsTest, MatmulQ80WritesItsRowsOnly) {
   const Q80Problem problem({10, 20, 4, 3}, 7, false);
   const Floats whole = problem.Solve(kernels_);

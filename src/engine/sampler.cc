@@ -41,7 +41,7 @@ Status Sampler::Init(Memory& memory, const Kernels& kernels, uint32_t vocab_size
   kernels_ = &kernels;
   CLAMMA_RETURN_IF_ERROR(probabilities_.Resize(memory, vocab_size));
   CLAMMA_RETURN_IF_ERROR(candidates_.Resize(memory, vocab_size));
-  CLAMMA_RETURN_IF_ERROR(sorted_.Resize(memory, vocab_size));
+  CLAMMA_RETURN_IF_ERROR(scratch_.Resize(memory, vocab_size));
   return seen_.Resize(memory, vocab_size);
 }
 
@@ -128,9 +128,9 @@ const Sampler::Candidate& Sampler::Ranked(size_t place) {
   return candidates_[place];
 }
 
-// Sorts by digits of the probabilities' bits, which for floats from 0 on are in the order of their
-// values, the lowest digit first (Knuth: The Art of Computer Programming, volume 3, 5.2.5). After
-// the ids, in three digits more, so that candidates may come in any order.
+// Sorts by the digits of a number made of a probability's bits, which for floats from 0 on are in
+// the order of their values, and the id below them; the lowest digit first (Knuth: The Art of
+// Computer Programming, volume 3, 5.2.5).
 void Sampler::SortMany(Candidate* candidates, size_t n) {
   constexpr unsigned kDigit = 11;  // bits
   constexpr size_t kValues = size_t{1} << kDigit;
@@ -141,7 +141,7 @@ void Sampler::SortMany(Candidate* candidates, size_t n) {
   // Digits of the ids, which are below 2^22, then of the probabilities.
   constexpr unsigned kShifts[] = {0, kDigit, 32, 32 + kDigit, 32 + 2 * kDigit};
   Candidate* from = candidates;
-  Candidate* to = sorted_.data();
+  Candidate* to = scratch_.data();
   for (const unsigned shift : kShifts) {
     const auto digit = [&](const Candidate& c) { return key(c) >> shift & (kValues - 1); };
     uint32_t starts[kValues] = {};

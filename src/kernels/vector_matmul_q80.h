@@ -334,6 +334,7 @@ void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, cons
                      size_t row_begin, size_t row_end) {
   constexpr size_t kLanes = V::kLanes;
   const auto in_blocks = [&](size_t n_rows) { return row_end - (row_end - row_begin) % n_rows; };
+  if (x.n_tokens == 0) return;
   if (w.rows < kLanes) return portable::MatmulQ80(out, out_stride, x, w, row_begin, row_end);
   if constexpr (kWhole && kSteps >= 8 && V::kTileInRegisters) {
     if (x.n_tokens <= kFewTokens) {
