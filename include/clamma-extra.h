@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Beside generation: tokens, scores and facts. The conventions of clamma.h hold here, too.
- * Functions that return int return 0 on success; else the reason goes to the transformer's log_cb.
+ * Beside generation: tokens, scores, facts, and what a session holds, to save, restore and edit.
+ * The conventions of clamma.h hold here, too. Functions that return int return 0 on success; else
+ * the reason goes to the transformer's log_cb.
  */
 #ifndef CLAMMA_EXTRA_H
 #define CLAMMA_EXTRA_H
@@ -67,13 +68,55 @@ typedef struct clamma_session_facts_t {
   size_t prompt_tokens;    /* that the last query added */
   size_t generated_tokens; /* by the last query */
   uint64_t rng_seed;       /* of the last query */
-  uint64_t memory_bytes;   /* allocated for the session now */
+  uint64_t rng_state;    /* as the next query's rng_seed, goes on with the random numbers where the
+                            last query stopped */
+  uint64_t memory_bytes; /* allocated for the session now */
   uint64_t memory_bytes_at_full_context;
 } clamma_session_facts_t;
 
 /* Waits while a step is under way, unless called from inside its callback. */
 CLAMMA_EXPORT int clamma_session_facts(const struct txf_session* session,
                                        clamma_session_facts_t* facts);
+
+/* Encodes what a query with these texts would add to a session's context: see
+ * clamma_session_query(). `opens`: 1 for an empty session, 0 for one whose last turn, or text, has
+ * ended. As clamma_encode() otherwise. */
+CLAMMA_EXPORT int clamma_encode_query(const struct txf* txf, const char* system, const char* prompt,
+                                      int opens, tok_id_t* tokens, size_t max, size_t* count);
+
+/* The tokens of the session's context: prompts and what was generated, BOS and EOS among them. Sets
+ * *count to their number, and writes them to `tokens` if it has room for all of them (max); else
+ * nothing is written. Waits while a step is under way, unless called from inside its callback. */
+CLAMMA_EXPORT int clamma_session_get_tokens(const struct txf_session* session, tok_id_t* tokens,
+                                            size_t max, size_t* count);
+
+/* Makes the context of a session without a query consist of these tokens, at most as many as the
+ * model's context. The longest beginning that it has in common with the present one keeps its place
+ * in the KV cache, the rest is processed with the next query: so that turns can be taken back, old
+ * ones dropped, and a conversation be built from elsewhere, at the least cost. count 0 empties it.
+ */
+CLAMMA_EXPORT int clamma_session_set_tokens(struct txf_session* session, const tok_id_t* tokens,
+                                            size_t count);
+
+/* Takes all of `size` bytes, or gives exactly that many, and returns 0; anything else ends the call
+ * that it serves by a failure. */
+typedef int (*clamma_write_cb_t)(void* opaque_user_pointer, const void* bytes, size_t size);
+typedef int (*clamma_read_cb_t)(void* opaque_user_pointer, void* bytes, size_t size);
+
+/* Writes what a session without a query holds: its context with the KV cache, the position, and the
+ * state of its random generator. Not its last query's limit, callbacks and the like. The format
+ * (docs/formats.md) is versioned, checksummed, and the same on every machine. The callback may call
+ * everything but what changes or destroys this session. */
+CLAMMA_EXPORT int clamma_session_save(const struct txf_session* session, clamma_write_cb_t write_cb,
+                                      void* opaque_user_pointer);
+
+/* Restores what clamma_session_save() wrote into a session without a query, of a transformer with
+ * the same model, dictionary and kv_type. It goes on from there bit for bit as the saved one would:
+ * with no prompt, and rng_state of its facts as rng_seed, also in the middle of a text. Any bytes
+ * are safe; what is damaged or of another model is refused. On failure the session is as it was; it
+ * takes the memory of both contexts for the duration of the call. Reads nothing behind its end. */
+CLAMMA_EXPORT int clamma_session_restore(struct txf_session* session, clamma_read_cb_t read_cb,
+                                         void* opaque_user_pointer);
 
 /* The library's version, "major.minor.patch". */
 CLAMMA_EXPORT const char* clamma_version(void);

@@ -96,6 +96,7 @@ typedef enum clamma_done {
   CLAMMA_DONE_END_OF_TEXT = 0,  /* the model ended its text */
   CLAMMA_DONE_LIMIT = 1,        /* `limit` tokens were generated */
   CLAMMA_DONE_CONTEXT_FULL = 2, /* no position is left in the session's context */
+  CLAMMA_DONE_STOP_STRING = 3,  /* the text reached one of stop_strings */
   CLAMMA_DONE_CANCELLED = 4,    /* by issue_cb or clamma_sessions_query_cancel() */
   CLAMMA_DONE_ERROR = 5         /* out of memory, unreadable file, damaged weights: see log_cb */
 } clamma_done_t;
@@ -103,6 +104,15 @@ typedef enum clamma_done {
 /* Told once for each query that started, unless its session is destroyed before. The session is
  * idle by then: it may be queried again, or destroyed, from inside. */
 typedef void (*clamma_done_cb_t)(void* opaque_user_pointer, clamma_done_t why);
+
+/* Gets, for each token that is generated, its id and the natural logarithm of its probability, and
+ * those of the n_top likeliest tokens, the likeliest first, ties by id. Probabilities are the
+ * model's own: of the softmax of its logits, before repetition_penalty, temperature, top_k, min_p
+ * and topp. Called before the token's text is issued, and for a token that ends the text, too.
+ * The arrays are the library's and valid during the call. */
+typedef void (*clamma_logprobs_cb_t)(void* opaque_user_pointer, tok_id_t token, float logprob,
+                                     size_t n_top, const tok_id_t* top_tokens,
+                                     const float* top_logprobs);
 
 /* Gets the reason of each failure, one line without a newline. */
 typedef void (*clamma_log_cb_t)(void* opaque_user_pointer, const char* message);
@@ -178,6 +188,12 @@ typedef struct clamma_txf_info {
                                  0 .. 1; 0: off */
   float repetition_penalty;   /* query: divides the positive logits of tokens that the context holds
                                  and multiplies the negative ones; 0 or 1: off */
+  const char* const* stop_strings;  /* query: generation stops before the first of these that the
+                                       text reaches: it is not issued, nor is a part of it. Each
+                                       UTF-8 and not empty. (It stays in the context, though) */
+  size_t stop_string_count;         /* ... and how many they are */
+  clamma_logprobs_cb_t logprobs_cb; /* query: if not NULL, is told how likely each token was */
+  unsigned int top_logprobs;        /* ... and how many of the likeliest; at most the dictionary */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */
@@ -211,7 +227,8 @@ CLAMMA_EXPORT void clamma_session_destroy(struct txf_session* session);
  * generation just goes on. Bytes of a character that the last query left unfinished are completed
  * then, and dropped if a text is given.
  *
- * CHAT: the prompt is the user's next turn and must not be NULL; `system` counts in the first turn.
+ * CHAT: the prompt is the user's next turn; `system` counts in the first turn. NULL goes on with an
+ * answer that was cut short.
  *
  * The prompt is never echoed. A limit beyond the context ends by CLAMMA_DONE_CONTEXT_FULL. A query
  * that is cancelled or fails before its first token leaves the context as it was. */

@@ -1287,18 +1287,25 @@ TEST_F(ChatTest, SecondTurnCostsItsOwnTokensAndTheClosingEos) {
   }
 }
 
-TEST_F(ChatTest, QueryWithoutAPromptIsRefused) {
+TEST_F(ChatTest, QueryWithoutAPromptIsRefusedInANewSession) {
   const SessionPtr session = NewSession(chat_);
-  for (int turn = 0; turn < 2; ++turn) {
-    Listener listener;
-    clamma_txf_info_t info = QueryInfo(listener, {.prompt = nullptr, .system = "Be kind."});
-    char desc[128] = "";
-    info.desc = desc;
-    info.desc_max = sizeof(desc);
-    EXPECT_NE(clamma_session_query(session.get(), &info), 0) << "turn " << turn;
-    EXPECT_NE(std::string(desc).find("prompt"), std::string::npos) << desc;
-    EXPECT_EQ(RunQuery(session.get(), {.prompt = "Hello", .limit = 5}).why, CLAMMA_DONE_LIMIT);
-  }
+  Listener listener;
+  clamma_txf_info_t info = QueryInfo(listener, {.prompt = nullptr, .system = "Be kind."});
+  char desc[128] = "";
+  info.desc = desc;
+  info.desc_max = sizeof(desc);
+  EXPECT_NE(clamma_session_query(session.get(), &info), 0);
+  EXPECT_NE(std::string(desc).find("prompt"), std::string::npos) << desc;
+  EXPECT_EQ(RunQuery(session.get(), {.prompt = "Hello", .limit = 5}).why, CLAMMA_DONE_LIMIT);
+}
+
+TEST_F(ChatTest, QueryWithoutAPromptGoesOnWithAnAnswer) {
+  const Outcome whole = RunFresh(chat_, {.prompt = "Who is Lily?", .limit = 30});
+  const SessionPtr session = NewSession(chat_);
+  std::string text = RunQuery(session.get(), {.prompt = "Who is Lily?", .limit = 12}).text;
+  const Outcome rest = RunQuery(session.get(), {.prompt = nullptr, .limit = 18});
+  EXPECT_EQ(rest.facts.prompt_tokens, 0u);
+  EXPECT_EQ(text + rest.text, whole.text);
 }
 
 TEST_F(ChatTest, EmptyPromptIsATurn) {

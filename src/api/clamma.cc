@@ -15,6 +15,7 @@ namespace {
 static_assert(static_cast<int>(Done::kEndOfText) == CLAMMA_DONE_END_OF_TEXT);
 static_assert(static_cast<int>(Done::kLimit) == CLAMMA_DONE_LIMIT);
 static_assert(static_cast<int>(Done::kContextFull) == CLAMMA_DONE_CONTEXT_FULL);
+static_assert(static_cast<int>(Done::kStopString) == CLAMMA_DONE_STOP_STRING);
 static_assert(static_cast<int>(Done::kCancelled) == CLAMMA_DONE_CANCELLED);
 static_assert(static_cast<int>(Done::kError) == CLAMMA_DONE_ERROR);
 
@@ -109,6 +110,13 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   if (std::isnan(info.topp)) return Invalid("topp is not a number");
   if (!IsAmount(info.min_p) || info.min_p > 1) return Invalid("min_p must be in 0 .. 1");
   if (!IsAmount(info.repetition_penalty)) return Invalid("repetition_penalty must be 0 or more");
+  if (info.stop_strings == nullptr && info.stop_string_count > 0) {
+    return Invalid("stop_string_count is given, and stop_strings is NULL");
+  }
+  query->stop_strings = info.stop_strings;
+  query->n_stop_strings = info.stop_string_count;
+  query->logprobs = info.logprobs_cb;
+  query->n_top_logprobs = info.top_logprobs;
   query->texts = {info.system, info.prompt};
   query->sampling = {info.temperature, info.topp, info.top_k, info.min_p, info.repetition_penalty};
   query->limit = info.limit;

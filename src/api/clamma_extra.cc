@@ -36,6 +36,11 @@ Status Encode(Transformer& transformer, std::string_view text, unsigned flags,
   return transformer.tokenizer.Encode(transformer.memory, text, options, tokens, count);
 }
 
+// All of them, or none where there is no room.
+void CopyTokens(const TokenId* from, size_t count, tok_id_t* tokens, size_t max) {
+  if (count > 0 && count <= max) std::memcpy(tokens, from, count * sizeof(tok_id_t));
+}
+
 Status Score(Transformer& transformer, std::string_view text, clamma_score_t* score,
              float* logprobs, size_t max) {
   if (text.empty()) return Status::Error(StatusCode::kInvalidArgument, "there is no text to score");
@@ -81,9 +86,7 @@ int clamma_encode(const struct txf* txf, const char* text, size_t size, unsigned
   clamma::Transformer& transformer = *FromHandle(txf);
   clamma::Array<clamma::TokenId> encoded;
   const Status status = clamma::Encode(transformer, {text, size}, flags, &encoded, count);
-  if (status.ok() && *count > 0 && *count <= max) {
-    std::memcpy(tokens, encoded.data(), *count * sizeof(tok_id_t));
-  }
+  if (status.ok()) clamma::CopyTokens(encoded.data(), *count, tokens, max);
   return clamma::Return(transformer.log, status);
 }
 
@@ -175,11 +178,77 @@ int clamma_session_facts(const struct txf_session* session, clamma_session_facts
     facts->position = s.position();
     facts->prompt_tokens = s.prompt_tokens();
     facts->generated_tokens = static_cast<size_t>(s.generated());
-    facts->rng_seed = s.query().seed;
+    facts->rng_seed = s.seed();
+    facts->rng_state = s.rng_state();
     facts->memory_bytes = s.bytes_in_use();
     facts->memory_bytes_at_full_context = s.BytesAtFullContext();
   });
   return 0;
+}
+
+int clamma_encode_query(const struct txf* txf, const char* system, const char* prompt, int opens,
+                        tok_id_t* tokens, size_t max, size_t* count) {
+  if (txf == nullptr || count == nullptr || (tokens == nullptr && max > 0)) {
+    return clamma::ReturnMissing(txf, "clamma_encode_query");
+  }
+  clamma::Transformer& transformer = *FromHandle(txf);
+  clamma::Array<clamma::TokenId> encoded;
+  const clamma::TokenId last = opens != 0 ? clamma::kNoToken : clamma::kEosToken;
+  const Status status =
+      clamma::EncodePrompt(transformer.memory, transformer.tokenizer, transformer.type,
+                           {system, prompt}, last, transformer.config().seq_len, &encoded, count);
+  if (status.ok()) clamma::CopyTokens(encoded.data(), *count, tokens, max);
+  return clamma::Return(transformer.log, status);
+}
+
+int clamma_session_get_tokens(const struct txf_session* session, tok_id_t* tokens, size_t max,
+                              size_t* count) {
+  if (session == nullptr || count == nullptr || (tokens == nullptr && max > 0)) {
+    return clamma::ReturnMissing(nullptr, "clamma_session_get_tokens");
+  }
+  const clamma::Session& s = *FromHandle(session);
+  clamma::TheScheduler().Inspect([&] {
+    *count = s.n_tokens();
+    clamma::CopyTokens(s.tokens(), *count, tokens, max);
+  });
+  return 0;
+}
+
+int clamma_session_set_tokens(struct txf_session* session, const tok_id_t* tokens, size_t count) {
+  if (session == nullptr || (tokens == nullptr && count > 0)) {
+    return clamma::ReturnMissing(nullptr, "clamma_session_set_tokens");
+  }
+  clamma::Session& s = *FromHandle(session);
+  return clamma::Return(s.transformer().log, clamma::TheScheduler().WhileIdle(&s, [&] {
+    Status status;
+    clamma::TheScheduler().Guarded([&] { status = s.SetTokens(tokens, count); });
+    return status;
+  }));
+}
+
+int clamma_session_save(const struct txf_session* session, clamma_write_cb_t write_cb,
+                        void* opaque_user_pointer) {
+  if (session == nullptr || write_cb == nullptr) {
+    return clamma::ReturnMissing(nullptr, "clamma_session_save");
+  }
+  clamma::Session& s = *FromHandle(session);
+  return clamma::Return(s.transformer().log, clamma::TheScheduler().WhileIdle(&s, [&] {
+    return s.Save({write_cb, opaque_user_pointer});
+  }));
+}
+
+int clamma_session_restore(struct txf_session* session, clamma_read_cb_t read_cb,
+                           void* opaque_user_pointer) {
+  if (session == nullptr || read_cb == nullptr) {
+    return clamma::ReturnMissing(nullptr, "clamma_session_restore");
+  }
+  clamma::Session& s = *FromHandle(session);
+  return clamma::Return(s.transformer().log, clamma::TheScheduler().WhileIdle(&s, [&] {
+    clamma::Conversation loaded;
+    CLAMMA_RETURN_IF_ERROR(s.Load({read_cb, opaque_user_pointer}, &loaded));
+    clamma::TheScheduler().Guarded([&] { s.Adopt(&loaded); });
+    return Status();
+  }));
 }
 
 const char* clamma_version(void) { return LIBCLAMMA_VERSION; }

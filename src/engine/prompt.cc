@@ -50,10 +50,12 @@ Status EncodeGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& 
 
 Status EncodeChat(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& texts,
                   TokenId last, Array<TokenId>* tokens, size_t* count) {
-  if (texts.prompt == nullptr) {
-    return Status::Error(StatusCode::kInvalidArgument, "a chat's query needs a prompt");
-  }
   const bool first = last == kNoToken;
+  if (texts.prompt == nullptr) {
+    if (!first && last != kBosToken && last != kEosToken) return Status();
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "a chat's query needs a prompt, but to go on with an answer");
+  }
   if (!first && last != kEosToken) {
     // An answer that was cut off is closed like any other.
     Tokenizer::EncodeOptions close;

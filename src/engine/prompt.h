@@ -30,7 +30,8 @@ inline constexpr TokenId kNoToken = -1;
 // they are.
 //
 // CHAT: Llama 2's format, "[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{prompt} [/INST]" behind BOS, the
-// system part in an empty conversation only, and EOS behind each answer.
+// system part in an empty conversation only, and EOS behind each answer. No prompt goes on with an
+// answer that was cut off, and adds nothing.
 Status EncodePrompt(Memory& memory, const Tokenizer& tokenizer, ModelType type,
                     const PromptTexts& texts, TokenId last, size_t room, Array<TokenId>* tokens,
                     size_t* count);

@@ -26,7 +26,8 @@ struct SamplingOptions {
 class RandomGenerator {
  public:
   explicit RandomGenerator(uint64_t seed = 1) : state_(seed) {}
-  float Uniform();  // in [0, 1), a multiple of 2^-24
+  float Uniform();                           // in [0, 1), a multiple of 2^-24
+  uint64_t state() const { return state_; }  // as a seed, it goes on from here
 
  private:
   uint64_t state_;

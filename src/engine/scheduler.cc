@@ -79,22 +79,25 @@ Status Scheduler::AddSession(Session* session) {
   return Status();
 }
 
-Status Scheduler::Query(Session* session, clamma::Query* query) {
-  {
-    MutexLock lock(mutex_);
-    if (session->doomed || session->state != Session::State::kIdle) {
-      return Status::Error(StatusCode::kBusy,
-                           "the session is at work on a query: cancel it or wait for its end");
-    }
-    session->state = Session::State::kStarting;
+Status Scheduler::MakeBusy(Session* session) {
+  MutexLock lock(mutex_);
+  if (session->doomed || session->state != Session::State::kIdle) {
+    return Status::Error(StatusCode::kBusy,
+                         "the session is at work on a query: cancel it or wait for its end");
   }
+  session->state = Session::State::kBusy;
+  return Status();
+}
+
+Status Scheduler::Query(Session* session, clamma::Query* query) {
+  CLAMMA_RETURN_IF_ERROR(MakeBusy(session));
   if (query->seed == 0) query->seed = SeedFromClock();
   // Encoding a long prompt takes a while; the other sessions go on meanwhile.
-  Array<TokenId> added;
-  size_t n_added = 0;
-  Status status = session->EncodeQuery(*query, &added, &n_added);
+  PreparedQuery prepared;
+  Status status = session->Prepare(*query, &prepared);
   MutexLock lock(mutex_);
-  if (status.ok()) status = session->Begin(*query, added, n_added);
+  if (status.ok()) status = session->Begin(*query, &prepared);
+  prepared.Free();  // while the session, whose memory that is, cannot be gone
   if (status.ok()) {
     PushQueue(session);
   } else {

@@ -25,6 +25,25 @@ class Scheduler {
   Status AddSession(Session* session);  // to its transformer
   // Fills in query->seed if it is 0.
   Status Query(Session* session, clamma::Query* query);
+
+  // Runs body() -> Status on a session that has no query, and gets none meanwhile; the other
+  // sessions go on.
+  template <typename Body>
+  Status WhileIdle(Session* session, const Body& body) {
+    CLAMMA_RETURN_IF_ERROR(MakeBusy(session));
+    const Status status = body();
+    MutexLock lock(mutex_);
+    session->state = Session::State::kIdle;
+    return status;
+  }
+
+  // Runs body(), for moments, while no other thread looks at lists, states or facts.
+  template <typename Body>
+  void Guarded(const Body& body) {
+    MutexLock lock(mutex_);
+    body();
+  }
+
   void DestroySession(Session* session);
   void DestroyTransformer(Transformer* transformer);
   uint32_t CountSessions(const Transformer& transformer);
@@ -59,6 +78,7 @@ class Scheduler {
     if (taken) GiveTurn();
   }
 
+  Status MakeBusy(Session* session);
   void WaitForTurn();
   void EndTurn();
   bool TakeTurn();  // false if this thread has it already

@@ -20,40 +20,52 @@ void Session::TellDestroyed() {
 }
 
 Status Session::Init() {
-  kv_.Init(memory_, transformer_.config(), transformer_.kv_type);
+  talk_.kv.Init(memory_, transformer_.config(), transformer_.kv_type);
   return utf8_.Init(memory_, transformer_.tokenizer.longest_token());
 }
 
-Status Session::EncodeQuery(const Query& query, Array<TokenId>* added, size_t* n_added) {
-  const TokenId last = n_tokens_ == 0 ? kNoToken : tokens_[n_tokens_ - 1];
-  return EncodePrompt(transformer_.memory, transformer_.tokenizer, transformer_.type, query.texts,
-                      last, transformer_.config().seq_len - position_, added, n_added);
+Status Session::Prepare(const Query& query, PreparedQuery* prepared) {
+  const ModelConfig& config = transformer_.config();
+  const TokenId last = talk_.n_tokens == 0 ? kNoToken : talk_.tokens[talk_.n_tokens - 1];
+  CLAMMA_RETURN_IF_ERROR(
+      EncodePrompt(transformer_.memory, transformer_.tokenizer, transformer_.type, query.texts,
+                   last, config.seq_len - talk_.position, &prepared->added, &prepared->n_added));
+  CLAMMA_RETURN_IF_ERROR(prepared->stops.Set(memory_, query.stop_strings, query.n_stop_strings));
+  CLAMMA_RETURN_IF_ERROR(prepared->stops.Reserve(memory_, utf8_.longest_output()));
+  if (query.logprobs == nullptr) return Status();
+  return prepared->logprobs.Init(memory_,
+                                 std::min<size_t>(query.n_top_logprobs, config.vocab_size));
 }
 
-Status Session::Begin(const Query& query, const Array<TokenId>& added, size_t n_added) {
+Status Session::Begin(const Query& query, PreparedQuery* prepared) {
+  const size_t n_added = prepared->n_added;
   const size_t seq_len = transformer_.config().seq_len;
-  if (position_ >= seq_len) {
+  if (talk_.position >= seq_len) {
     return Status::Error(StatusCode::kLimit,
                          "the context of %zu positions is full: a new session starts afresh",
                          seq_len);
   }
-  const size_t count = n_tokens_ + n_added;
+  const size_t count = talk_.n_tokens + n_added;
   if (count > seq_len) {
     return Status::Error(StatusCode::kLimit,
                          "the prompt takes %zu positions, and %zu of the context's %zu are left",
-                         count - position_, seq_len - position_, seq_len);
+                         count - talk_.position, seq_len - talk_.position, seq_len);
   }
   CLAMMA_RETURN_IF_ERROR(ReserveTokens(count + 1));
-  std::copy_n(added.data(), n_added, tokens_.data() + n_tokens_);
+  std::copy_n(prepared->added.data(), n_added, talk_.tokens.data() + talk_.n_tokens);
 
-  n_tokens_before_ = n_tokens_;
-  position_before_ = position_;
+  n_tokens_before_ = talk_.n_tokens;
+  position_before_ = talk_.position;
   prompt_tokens_ = n_added;
-  n_tokens_ = count;
+  talk_.n_tokens = count;
   generated_ = 0;
   query_ = query;
   query_.texts = PromptTexts();  // the caller's strings are his again
-  random_ = RandomGenerator(query_.seed);
+  query_.stop_strings = nullptr;
+  stops_.Swap(prepared->stops);
+  logprobs_.Swap(prepared->logprobs);
+  talk_.seed = query.seed;
+  talk_.random = RandomGenerator(query.seed);
   outcome_ = Outcome::kNone;
   cancelled_.store(false, std::memory_order_relaxed);
   return Status();
@@ -61,9 +73,10 @@ Status Session::Begin(const Query& query, const Array<TokenId>& added, size_t n_
 
 // Room for `size` tokens; grows by doubling, up to the context and the token that ends it.
 Status Session::ReserveTokens(size_t size) {
-  if (size <= tokens_.size()) return Status();
+  if (size <= talk_.tokens.size()) return Status();
   const size_t most = size_t{transformer_.config().seq_len} + 1;
-  return tokens_.Resize(memory_, std::max(size, std::min(most, std::max<size_t>(64, 2 * size))));
+  return talk_.tokens.Resize(memory_,
+                             std::max(size, std::min(most, std::max<size_t>(64, 2 * size))));
 }
 
 void Session::Fail(const Status& status) {
@@ -73,40 +86,48 @@ void Session::Fail(const Status& status) {
 
 // A query that ends before its first token leaves the conversation as it was.
 void Session::RollBack() {
-  n_tokens_ = n_tokens_before_;
-  position_ = std::min(position_, position_before_);
+  talk_.n_tokens = n_tokens_before_;
+  talk_.position = std::min(talk_.position, position_before_);
   prompt_tokens_ = 0;
 }
 
 bool Session::AddRows(size_t count, ForwardRow* rows) {
-  Status status = kv_.Reserve(position_ + count);
-  if (status.ok()) status = ReserveTokens(n_tokens_ + 1);
+  Status status = talk_.kv.Reserve(talk_.position + count);
+  if (status.ok()) status = ReserveTokens(talk_.n_tokens + 1);
   if (!status.ok()) {
     Fail(status);
     return false;
   }
   for (size_t i = 0; i < count; ++i) {
-    const bool last = position_ + i + 1 == n_tokens_;
-    rows[i] = {tokens_[position_ + i], position_ + i, &kv_, nullptr, last};
+    const bool last = talk_.position + i + 1 == talk_.n_tokens;
+    rows[i] = {talk_.tokens[talk_.position + i], talk_.position + i, &talk_.kv, nullptr, last};
   }
   return true;
 }
 
 void Session::Fed(size_t count, const float* logits) {
-  position_ += count;
+  talk_.position += count;
   outcome_ = Outcome::kPartFed;
   if (logits == nullptr) return;
-  const Status status = transformer_.sampler.Sample(logits, query_.sampling, tokens_.data(),
-                                                    n_tokens_, &random_, &token_);
+  random_before_ = talk_.random;
+  const Status status = transformer_.sampler.Sample(logits, query_.sampling, talk_.tokens.data(),
+                                                    talk_.n_tokens, &talk_.random, &token_);
   outcome_ = Outcome::kToken;
-  if (!status.ok()) Fail(status);
+  if (!status.ok()) {
+    Fail(status);
+  } else if (query_.logprobs != nullptr) {
+    logprobs_.Compute(logits, transformer_.config().vocab_size, token_);
+  }
 }
 
 Session::Progress Session::End(Done why, Done* out) {
   if (generated_ == 0 && (why == Done::kCancelled || why == Done::kError)) RollBack();
   // A token that was not handed out is forgotten: its predecessor waits again, for a further query
   // to go on there.
-  if (n_tokens_ > 0 && position_ == n_tokens_) --position_;
+  if (talk_.n_tokens > 0 && talk_.position == talk_.n_tokens) {
+    --talk_.position;
+    talk_.random = random_before_;
+  }
   *out = why;
   return Progress::kEnded;
 }
@@ -129,33 +150,57 @@ Session::Progress Session::Deliver(Done* why) {
 }
 
 Session::Progress Session::DeliverToken(Done* why) {
-  const TokenId previous = tokens_[n_tokens_ - 1];
-  tokens_[n_tokens_++] = token_;
+  const TokenId previous = talk_.tokens[talk_.n_tokens - 1];
+  talk_.tokens[talk_.n_tokens++] = token_;
   // What was unfinished before a prompt is not continued behind it.
   if (generated_ == 0 && prompt_tokens_ > 0) utf8_.Drop();
-  if (EndsText(token_)) return EndWhole(Done::kEndOfText, why);
-  const Progress progress = Emit(token_, previous);
+  if (!TellLogprobs()) return Progress::kDestroyed;
+  if (EndsText(token_)) return EndShown(Done::kEndOfText, why);
+  bool stopped = false;
+  const Progress progress = Emit(token_, previous, &stopped);
   if (progress == Progress::kDestroyed) return progress;
   if (progress == Progress::kEnded) return End(Done::kCancelled, why);
-  if (query_.limit != 0 && generated_ >= query_.limit) return End(Done::kLimit, why);
-  if (position_ == transformer_.config().seq_len) return EndWhole(Done::kContextFull, why);
+  if (stopped) return End(Done::kStopString, why);
+  if (query_.limit != 0 && generated_ >= query_.limit) return EndShown(Done::kLimit, why);
+  if (talk_.position == transformer_.config().seq_len) return EndShown(Done::kContextFull, why);
   return Progress::kGoesOn;
 }
 
-// Ends for a reason after which nothing can complete an unfinished character.
-Session::Progress Session::EndWhole(Done why, Done* out) {
-  const Progress progress = CallIssue(utf8_.Flush());
-  return progress == Progress::kDestroyed ? progress : End(why, out);
+// False if that destroyed the session.
+bool Session::TellLogprobs() {
+  if (query_.logprobs == nullptr) return true;
+  query_.logprobs(query_.opaque, token_, logprobs_.chosen(), logprobs_.n_top(),
+                  logprobs_.top_tokens(), logprobs_.top_logprobs());
+  return !doomed;
 }
 
-Session::Progress Session::Emit(TokenId token, TokenId previous) {
+// Ends, and shows what was held back: at a limit not the bytes of a character that the next query
+// may complete.
+Session::Progress Session::EndShown(Done why, Done* out) {
+  bool stopped = false;
+  Progress progress = Progress::kGoesOn;
+  if (why != Done::kLimit) progress = Show(utf8_.Flush(), &stopped);
+  if (progress == Progress::kDestroyed) return progress;
+  if (!stopped) progress = CallIssue(stops_.Flush());
+  if (progress == Progress::kDestroyed) return progress;
+  return End(stopped ? Done::kStopString : why, out);
+}
+
+Session::Progress Session::Emit(TokenId token, TokenId previous, bool* stopped) {
   std::string_view bytes = transformer_.tokenizer.Bytes(token);
   // The space that stands before a text's first word is the tokenizer's, not the text's.
-  const bool starts_text =
-      previous == kBosToken || (transformer_.type == ModelType::kChat && generated_ == 0);
-  if (starts_text && !bytes.empty() && bytes[0] == ' ') bytes.remove_prefix(1);
+  const bool answers =
+      transformer_.type == ModelType::kChat && generated_ == 0 && prompt_tokens_ > 0;
+  if ((previous == kBosToken || answers) && !bytes.empty() && bytes[0] == ' ') {
+    bytes.remove_prefix(1);
+  }
   ++generated_;
-  return CallIssue(utf8_.Append(bytes));
+  return Show(utf8_.Append(bytes), stopped);
+}
+
+// Passes text on up to a stop string, or what may be the beginning of one.
+Session::Progress Session::Show(const char* text, bool* stopped) {
+  return CallIssue(stops_.any() ? stops_.Append(text, stopped) : text);
 }
 
 Session::Progress Session::CallIssue(const char* text) {
@@ -165,11 +210,59 @@ Session::Progress Session::CallIssue(const char* text) {
   return refused != 0 || IsCancelled() ? Progress::kEnded : Progress::kGoesOn;
 }
 
+Status Session::SetTokens(const TokenId* tokens, size_t n) {
+  const size_t seq_len = transformer_.config().seq_len;
+  if (n > seq_len) {
+    return Status::Error(StatusCode::kLimit, "%zu tokens do not fit in the context of %zu", n,
+                         seq_len);
+  }
+  for (size_t i = 0; i < n; ++i) {
+    if (transformer_.tokenizer.IsValid(tokens[i])) continue;
+    return Status::Error(StatusCode::kInvalidArgument, "token %d at %zu is not one of 0 .. %u",
+                         static_cast<int>(tokens[i]), i,
+                         static_cast<unsigned>(transformer_.config().vocab_size) - 1);
+  }
+  CLAMMA_RETURN_IF_ERROR(ReserveTokens(n));
+  size_t same = 0;
+  while (same < std::min(n, talk_.n_tokens) && tokens[same] == talk_.tokens[same]) ++same;
+  if (same == n && n == talk_.n_tokens) return Status();
+  std::copy_n(tokens, n, talk_.tokens.data());
+  talk_.n_tokens = n;
+  talk_.position = std::min(talk_.position, same);
+  if (n > 0 && talk_.position == n) --talk_.position;  // the last token waits, as ever
+  utf8_.Drop();
+  return Status();
+}
+
+Status Session::Save(const StateSink& sink) {
+  const std::string_view held = utf8_.held();
+  talk_.n_held = held.size();
+  std::copy(held.begin(), held.end(), talk_.held);
+  return WriteState(transformer_, talk_, sink);
+}
+
+Status Session::Load(const StateSource& source, Conversation* loaded) {
+  loaded->kv.Init(memory_, transformer_.config(), transformer_.kv_type);
+  return ReadState(transformer_, memory_, source, loaded);
+}
+
+void Session::Adopt(Conversation* loaded) {
+  talk_.kv.Swap(loaded->kv);
+  talk_.tokens.Swap(loaded->tokens);
+  talk_.n_tokens = loaded->n_tokens;
+  talk_.position = loaded->position;
+  talk_.random = loaded->random;
+  talk_.seed = loaded->seed;
+  utf8_.Set({loaded->held, loaded->n_held});
+  generated_ = 0;
+  prompt_tokens_ = 0;
+}
+
 uint64_t Session::BytesAtFullContext() const {
   const ModelConfig& c = transformer_.config();
   const uint64_t full_kv = KvCache::BytesFor(c, transformer_.kv_type, c.seq_len);
   const uint64_t full_tokens = (uint64_t{c.seq_len} + 1) * sizeof(TokenId);
-  return bytes_in_use() - kv_.bytes_held() - tokens_.size() * sizeof(TokenId) + full_kv +
+  return bytes_in_use() - talk_.kv.bytes_held() - talk_.tokens.size() * sizeof(TokenId) + full_kv +
          full_tokens;
 }
 

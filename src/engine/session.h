@@ -7,8 +7,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/logprobs.h"
 #include "engine/prompt.h"
 #include "engine/sampler.h"
+#include "engine/session_state.h"
+#include "engine/stop_strings.h"
 #include "engine/utf8_assembler.h"
 #include "model/forward.h"
 #include "model/kv_cache.h"
@@ -21,18 +24,44 @@ namespace clamma {
 class Transformer;
 
 // Why a query ended; values as in clamma.h.
-enum class Done : int { kEndOfText = 0, kLimit = 1, kContextFull = 2, kCancelled = 4, kError = 5 };
+enum class Done : int {
+  kEndOfText = 0,
+  kLimit = 1,
+  kContextFull = 2,
+  kStopString = 3,
+  kCancelled = 4,
+  kError = 5
+};
 
 struct Query {
   PromptTexts texts;
   SamplingOptions sampling;
   uint64_t limit = 0;  // most tokens to generate; 0: until the context is full
   uint64_t seed = 0;
+  const char* const* stop_strings = nullptr;  // (n_stop_strings)
+  size_t n_stop_strings = 0;
+  size_t n_top_logprobs = 0;
   int (*issue)(void* opaque, const char* text) = nullptr;
+  void (*logprobs)(void* opaque, TokenId token, float logprob, size_t n_top,
+                   const TokenId* top_tokens, const float* top_logprobs) = nullptr;
   void (*done)(const Query& query, Done why) = nullptr;
   void (*user_done)() = nullptr;  // of whatever type: for `done` to call
   void* opaque = nullptr;
   void** null_on_destroy = nullptr;
+};
+
+// What a query needs, made before it begins.
+struct PreparedQuery {
+  Array<TokenId> added;  // tokens: n_added
+  size_t n_added = 0;
+  StopStrings stops;
+  Logprobs logprobs;
+
+  void Free() {
+    added.Reset();
+    StopStrings().Swap(stops);
+    Logprobs().Swap(logprobs);
+  }
 };
 
 class Session {
@@ -45,17 +74,32 @@ class Session {
   Status Init();
 
   // A query comes in two parts, of an idle session. What either refuses changes nothing.
-  // Encodes what the query adds to the conversation; takes its time.
-  Status EncodeQuery(const Query& query, Array<TokenId>* added, size_t* n_added);
+  // Encodes what the query adds to the conversation, and copies what it needs; takes its time.
+  Status Prepare(const Query& query, PreparedQuery* prepared);
   // Takes the query on. Under the scheduler's mutex, as others may ask for facts.
-  Status Begin(const Query& query, const Array<TokenId>& added, size_t n_added);
+  Status Begin(const Query& query, PreparedQuery* prepared);
+
+  // --- The conversation of an idle session ---
+
+  // Makes it consist of these tokens; what it shares with the present ones at the front stays in
+  // the KV cache. Under the scheduler's mutex.
+  Status SetTokens(const TokenId* tokens, size_t n);
+  const TokenId* tokens() const { return talk_.tokens.data(); }  // (n_tokens())
+  size_t n_tokens() const { return talk_.n_tokens; }
+
+  Status Save(const StateSink& sink);
+  // Reads a conversation for Adopt().
+  Status Load(const StateSource& source, Conversation* loaded);
+  // Takes a conversation in place of the present one, which the other gets. Under the scheduler's
+  // mutex.
+  void Adopt(Conversation* loaded);
 
   // --- A pass over the model, with the turn: see RunPass() in pass.h ---
 
   // Whether the next step needs a pass: nothing is left to hand out from the last one.
   bool NeedsPass() const { return outcome_ == Outcome::kNone && !IsCancelled(); }
   // Tokens that wait to be fed; more than one while there is a prompt.
-  size_t waiting() const { return n_tokens_ - position_; }
+  size_t waiting() const { return talk_.n_tokens - talk_.position; }
   // Makes room for `count` of them and writes their rows; false (and a failure to hand out) where
   // memory is short.
   bool AddRows(size_t count, ForwardRow* rows);
@@ -85,14 +129,16 @@ class Session {
 
   Transformer& transformer() const { return transformer_; }
   const Query& query() const { return query_; }
-  size_t position() const { return position_; }      // positions in the KV cache
-  uint64_t generated() const { return generated_; }  // tokens, by the current or last query
+  size_t position() const { return talk_.position; }  // positions in the KV cache
+  uint64_t generated() const { return generated_; }   // tokens, by the current or last query
   size_t prompt_tokens() const { return prompt_tokens_; }
+  uint64_t seed() const { return talk_.seed; }
+  uint64_t rng_state() const { return talk_.random.state(); }
   size_t bytes_in_use() const { return sizeof(Session) + memory_.bytes_in_use(); }
   uint64_t BytesAtFullContext() const;
 
   // The scheduler's, under its mutex.
-  enum class State { kIdle, kStarting, kQueued, kStepping };
+  enum class State { kIdle, kBusy, kQueued, kStepping };  // busy: with something outside of steps
   State state = State::kIdle;
   bool in_step = false;  // Deliver() or the done callback is under way
   bool doomed = false;   // see Doom()
@@ -109,23 +155,24 @@ class Session {
 
   bool IsCancelled() const { return cancelled_.load(std::memory_order_relaxed); }
   Progress End(Done why, Done* out);
-  Progress EndWhole(Done why, Done* out);
+  Progress EndShown(Done why, Done* out);
   Status ReserveTokens(size_t size);
   Progress DeliverToken(Done* why);
-  Progress Emit(TokenId token, TokenId previous);
+  bool TellLogprobs();
+  Progress Emit(TokenId token, TokenId previous, bool* stopped);
+  Progress Show(const char* text, bool* stopped);
   Progress CallIssue(const char* text);
   void RollBack();
   void TellDestroyed();
 
   Transformer& transformer_;
   Memory memory_;
-  KvCache kv_;
-  Array<TokenId> tokens_;  // the conversation: [0, position_) are in the KV cache, the rest waits
-  size_t n_tokens_ = 0;
-  size_t position_ = 0;
+  Conversation talk_;  // its held bytes are in utf8_
 
   Query query_;
-  RandomGenerator random_;
+  StopStrings stops_;
+  Logprobs logprobs_;              // of token_, where the query wants them
+  RandomGenerator random_before_;  // token_ was sampled
   Outcome outcome_ = Outcome::kNone;
   TokenId token_ = 0;
   Status failure_;

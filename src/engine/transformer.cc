@@ -5,8 +5,10 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <string_view>
 
-#include "kernels/math.h"
+#include "engine/logprobs.h"
+#include "platform/checksum.h"
 
 namespace clamma {
 namespace {
@@ -27,16 +29,6 @@ const char* AccessName(ModelAccess access) {
       return "absolute address";
   }
   return "";
-}
-
-// ln of the sum of exp(logits), in double; infinite where the largest of them is.
-double LogSumExp(const float* logits, size_t n) {
-  float largest = -__builtin_inff();
-  for (size_t i = 0; i < n; ++i) largest = logits[i] > largest ? logits[i] : largest;
-  if (!std::isfinite(largest)) return static_cast<double>(largest);
-  double sum = 0;  // at least 1, from the largest
-  for (size_t i = 0; i < n; ++i) sum += static_cast<double>(Exp(logits[i] - largest));
-  return static_cast<double>(largest) + LogDouble(sum);
 }
 
 }  // namespace
@@ -183,6 +175,17 @@ Status Transformer::Score(const TokenId* tokens, size_t n, float* logprobs) {
     }
     done += count;
   }
+  return Status();
+}
+
+Status Transformer::Fingerprint(uint64_t* fingerprint) const {
+  Checksum checksum;
+  CLAMMA_RETURN_IF_ERROR(weights.AddSamples(&checksum));
+  for (uint32_t token = 0; token < tokenizer.vocab_size(); ++token) {
+    const std::string_view bytes = tokenizer.Bytes(static_cast<TokenId>(token));
+    checksum.Add(bytes.data(), bytes.size());
+  }
+  *fingerprint = checksum.Value();
   return Status();
 }
 

@@ -62,6 +62,9 @@ class Transformer {
   // turn.
   Status Score(const TokenId* tokens, size_t n, float* logprobs);
 
+  // Tells this model with this dictionary from others, whatever way it is reached. Any thread.
+  Status Fingerprint(uint64_t* fingerprint) const;
+
   Memory memory;
   File checkpoint_file;
   File tokenizer_file;

@@ -43,6 +43,11 @@ const char* Utf8Assembler::Append(std::string_view piece) {
   return buffer_.data();
 }
 
+void Utf8Assembler::Set(std::string_view held) {
+  n_held_ = held.size();
+  if (!held.empty()) std::memcpy(held_, held.data(), held.size());
+}
+
 const char* Utf8Assembler::Flush() {
   const bool any = n_held_ > 0;
   n_held_ = 0;

@@ -26,6 +26,12 @@ class Utf8Assembler {
 
   void Drop() { n_held_ = 0; }
 
+  // What is held back: fewer than 4 bytes. Set() takes what held() gave.
+  std::string_view held() const { return {held_, n_held_}; }
+  void Set(std::string_view held);
+
+  size_t longest_output() const { return buffer_.size(); }
+
  private:
   Array<char> buffer_;  // input and output of one call share it: input at the end
   char held_[4] = {};

@@ -2,8 +2,10 @@
 #include "model/kv_cache.h"
 
 #include <cstring>
+#include <utility>
 
 #include "kernels/half.h"
+#include "platform/endian.h"
 
 namespace clamma {
 namespace {
@@ -21,6 +23,11 @@ size_t TableSizeFor(size_t blocks) {
   size_t size = 4;
   while (size < blocks) size *= 2;
   return size;
+}
+
+// Copies a number between this machine's byte order and that of files.
+void CopyLittleEndian(uint8_t* to, const uint8_t* from, size_t bytes) {
+  for (size_t i = 0; i < bytes; ++i) to[i] = from[kBigEndianHost ? bytes - 1 - i : i];
 }
 
 }  // namespace
@@ -56,27 +63,57 @@ Status KvCache::Reserve(size_t positions) {
   return Status();
 }
 
-void KvCache::StoreElement(uint8_t* head, size_t index, float value) const {
-  if (element_bytes_ == 4) {
-    std::memcpy(head + 4 * index, &value, sizeof(value));
-  } else {
-    const uint16_t half = FloatToHalf(value);
-    std::memcpy(head + 2 * index, &half, sizeof(half));
-  }
-}
-
-void KvCache::Store(uint32_t layer, size_t position, const float* key, const float* value) {
+// Calls body(i, key, value) for each i below kv_dim with the places of element i of a position's
+// key and value in a layer.
+template <typename Body>
+void KvCache::ForEachElement(uint32_t layer, size_t position, const Body& body) const {
   const size_t slot = position % kKvBlock;
   uint8_t* keys = blocks_[position / kKvBlock] + size_t{layer} * 2 * n_kv_heads_ * HeadBytes();
   uint8_t* values = keys + n_kv_heads_ * HeadBytes();
   for (size_t head = 0; head < n_kv_heads_; ++head) {
     for (size_t d = 0; d < head_size_; ++d) {
-      StoreElement(keys, d * kKvBlock + slot, key[head * head_size_ + d]);
-      StoreElement(values, slot * head_size_ + d, value[head * head_size_ + d]);
+      body(head * head_size_ + d, keys + (d * kKvBlock + slot) * element_bytes_,
+           values + (slot * head_size_ + d) * element_bytes_);
     }
     keys += HeadBytes();
     values += HeadBytes();
   }
+}
+
+void KvCache::StoreElement(uint8_t* slot, float value) const {
+  if (element_bytes_ == 4) {
+    std::memcpy(slot, &value, sizeof(value));
+  } else {
+    const uint16_t half = FloatToHalf(value);
+    std::memcpy(slot, &half, sizeof(half));
+  }
+}
+
+void KvCache::Store(uint32_t layer, size_t position, const float* key, const float* value) {
+  ForEachElement(layer, position, [&](size_t i, uint8_t* key_slot, uint8_t* value_slot) {
+    StoreElement(key_slot, key[i]);
+    StoreElement(value_slot, value[i]);
+  });
+}
+
+void KvCache::GetRows(uint32_t layer, size_t position, uint8_t* key, uint8_t* value) const {
+  ForEachElement(layer, position,
+                 [&](size_t i, const uint8_t* key_slot, const uint8_t* value_slot) {
+                   CopyLittleEndian(key + i * element_bytes_, key_slot, element_bytes_);
+                   CopyLittleEndian(value + i * element_bytes_, value_slot, element_bytes_);
+                 });
+}
+
+void KvCache::SetRows(uint32_t layer, size_t position, const uint8_t* key, const uint8_t* value) {
+  ForEachElement(layer, position, [&](size_t i, uint8_t* key_slot, uint8_t* value_slot) {
+    CopyLittleEndian(key_slot, key + i * element_bytes_, element_bytes_);
+    CopyLittleEndian(value_slot, value + i * element_bytes_, element_bytes_);
+  });
+}
+
+void KvCache::Swap(KvCache& other) {
+  blocks_.Swap(other.blocks_);
+  std::swap(n_blocks_, other.n_blocks_);
 }
 
 void KvCache::Attend(uint32_t layer, size_t n_positions, AttentionInput* input) const {

@@ -33,6 +33,14 @@ class KvCache {
   // Stores one position's key and value of a layer: each (kv_dim). The position must be reserved.
   void Store(uint32_t layer, size_t position, const float* key, const float* value);
 
+  // One position's key and value of a layer as they are kept, each (kv_dim) little-endian numbers
+  // in row_bytes(). The position must be reserved.
+  size_t row_bytes() const { return n_kv_heads_ * head_size_ * element_bytes_; }
+  void GetRows(uint32_t layer, size_t position, uint8_t* key, uint8_t* value) const;
+  void SetRows(uint32_t layer, size_t position, const uint8_t* key, const uint8_t* value);
+
+  void Swap(KvCache& other);  // both of one model and type
+
   // Fills in where the keys and values of positions 0 .. n_positions - 1 of a layer are.
   void Attend(uint32_t layer, size_t n_positions, AttentionInput* input) const;
 
@@ -43,8 +51,10 @@ class KvCache {
   static uint64_t BytesFor(const ModelConfig& config, KvType type, size_t positions);
 
  private:
+  template <typename Body>
+  void ForEachElement(uint32_t layer, size_t position, const Body& body) const;
   size_t HeadBytes() const { return kKvBlock * head_size_ * element_bytes_; }
-  void StoreElement(uint8_t* head, size_t index, float value) const;
+  void StoreElement(uint8_t* slot, float value) const;
 
   Memory* memory_ = nullptr;
   uint32_t n_layers_ = 0;

@@ -11,12 +11,13 @@
 #include "model/block_cache.h"
 #include "model/byte_source.h"
 #include "model/checkpoint.h"
+#include "platform/checksum.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 
 namespace clamma {
 
-// Used by one thread at a time, but for cache_stats().
+// Used by one thread at a time, but for cache_stats() and AddSamples().
 class Weights {
  public:
   Weights() = default;
@@ -51,6 +52,10 @@ class Weights {
 
   // Writes row `token` of the embedding, as floats, to out (dim).
   Status ReadEmbedding(uint32_t token, float* out);
+
+  // Adds what tells this model from others: the header, the norms, and samples of each tensor. Any
+  // thread.
+  Status AddSamples(Checksum* checksum) const;
 
   bool cached() const { return use_cache_; }
   BlockCacheStats cache_stats() const { return cache_.stats(); }

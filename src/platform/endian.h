@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reads from files: little-endian, fixed width, any alignment.
+// Numbers in files: little-endian, fixed width, any alignment.
 #ifndef CLAMMA_PLATFORM_ENDIAN_H_
 #define CLAMMA_PLATFORM_ENDIAN_H_
 
@@ -16,8 +16,20 @@ inline uint32_t ReadLe32(const uint8_t* p) {
   return static_cast<uint32_t>(p[0]) | static_cast<uint32_t>(p[1]) << 8 |
          static_cast<uint32_t>(p[2]) << 16 | static_cast<uint32_t>(p[3]) << 24;
 }
+inline uint64_t ReadLe64(const uint8_t* p) {
+  uint64_t value = 0;
+  std::memcpy(&value, p, sizeof(value));
+  return kBigEndianHost ? __builtin_bswap64(value) : value;
+}
 inline int32_t ReadLe32Signed(const uint8_t* p) { return static_cast<int32_t>(ReadLe32(p)); }
 inline float ReadLeF32(const uint8_t* p) { return std::bit_cast<float>(ReadLe32(p)); }
+
+inline void WriteLe32(uint8_t* p, uint32_t value) {
+  for (int i = 0; i < 4; ++i) p[i] = static_cast<uint8_t>(value >> (8 * i));
+}
+inline void WriteLe64(uint8_t* p, uint64_t value) {
+  for (int i = 0; i < 8; ++i) p[i] = static_cast<uint8_t>(value >> (8 * i));
+}
 
 // Turns n 32-bit values from file order into this machine's order, in place.
 inline void Le32ToHost(uint8_t* p, size_t n) {

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+#include "engine/session_state.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+#include "engine/transformer.h"
+#include "model/utf8.h"
+#include "platform/checksum.h"
+#include "platform/endian.h"
+
+namespace clamma {
+namespace {
+
+constexpr char kMagic[8] = {'C', 'L', 'A', 'M', 'M', 'A', 'S', 'T'};
+constexpr uint32_t kVersion = 1;
+constexpr size_t kHeaderBytes = 64;
+constexpr size_t kHeaderChecked = 56;  // of them, before their checksum
+constexpr size_t kTokensAtOnce = 256;
+
+uint32_t NumberOf(KvType type) { return type == KvType::kF16 ? 1 : 0; }
+
+// Writes and sums up.
+class Writer {
+ public:
+  explicit Writer(const StateSink& sink) : sink_(sink) {}
+  Status Write(const void* bytes, size_t size) {
+    checksum_.Add(bytes, size);
+    if (sink_.write(sink_.opaque, bytes, size) == 0) return Status();
+    return Status::Error(StatusCode::kIo,
+                         "the session could not be saved: its bytes were not taken");
+  }
+  uint64_t checksum() const { return checksum_.Value(); }
+
+ private:
+  const StateSink& sink_;
+  Checksum checksum_;
+};
+
+class Reader {
+ public:
+  explicit Reader(const StateSource& source) : source_(source) {}
+  Status Read(void* bytes, size_t size) {
+    if (source_.read(source_.opaque, bytes, size) != 0) {
+      return Status::Error(StatusCode::kIo, "the saved session ends early, or cannot be read");
+    }
+    checksum_.Add(bytes, size);
+    return Status();
+  }
+  uint64_t checksum() const { return checksum_.Value(); }
+
+ private:
+  const StateSource& source_;
+  Checksum checksum_;
+};
+
+Status Damaged(const char* what) {
+  return Status::Error(StatusCode::kCorrupt, "the saved session is damaged: %s", what);
+}
+
+// Calls body(layer, position) for all that is kept, in the order of the format.
+template <typename Body>
+Status ForEachRow(const Transformer& transformer, size_t n_positions, const Body& body) {
+  for (size_t position = 0; position < n_positions; ++position) {
+    for (uint32_t layer = 0; layer < transformer.config().n_layers; ++layer) {
+      CLAMMA_RETURN_IF_ERROR(body(layer, position));
+    }
+  }
+  return Status();
+}
+
+Status CheckBelongsHere(const Transformer& transformer, const uint8_t* header) {
+  if (std::memcmp(header, kMagic, sizeof(kMagic)) != 0) {
+    return Status::Error(StatusCode::kCorrupt, "this is no saved session");
+  }
+  if (ReadLe32(header + 8) != kVersion) {
+    return Status::Error(StatusCode::kCorrupt,
+                         "the saved session is of version %u, and this library reads version %u",
+                         static_cast<unsigned>(ReadLe32(header + 8)),
+                         static_cast<unsigned>(kVersion));
+  }
+  Checksum checksum;
+  checksum.Add(header, kHeaderChecked);
+  if (ReadLe64(header + kHeaderChecked) != checksum.Value()) {
+    return Damaged("the checksum of its header is wrong");
+  }
+  uint64_t fingerprint = 0;
+  CLAMMA_RETURN_IF_ERROR(transformer.Fingerprint(&fingerprint));
+  if (ReadLe64(header + 16) != fingerprint) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "the saved session is of another model or dictionary");
+  }
+  if (ReadLe32(header + 12) != NumberOf(transformer.kv_type)) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "the saved session has keys and values of another kv_type");
+  }
+  return Status();
+}
+
+// A header whose checksum is right may still be made by hand.
+Status ReadHeader(const Transformer& transformer, Reader& reader, Conversation* c) {
+  uint8_t header[kHeaderBytes];
+  CLAMMA_RETURN_IF_ERROR(reader.Read(header, sizeof(header)));
+  CLAMMA_RETURN_IF_ERROR(CheckBelongsHere(transformer, header));
+  c->seed = ReadLe64(header + 24);
+  c->random = RandomGenerator(ReadLe64(header + 32));
+  c->n_tokens = ReadLe32(header + 40);
+  c->position = ReadLe32(header + 44);
+  c->n_held = ReadLe32(header + 48);
+  const size_t seq_len = transformer.config().seq_len;
+  if (c->n_tokens > seq_len + 1 || c->position > seq_len ||
+      c->position + (c->n_tokens > 0 ? 1 : 0) > c->n_tokens) {
+    return Damaged("its lengths do not fit the context");
+  }
+  if (c->random.state() == 0) return Damaged("its random generator's state is 0");
+  if (c->n_held > sizeof(c->held)) return Damaged("it holds back more bytes than a character has");
+  std::memcpy(c->held, header + 52, sizeof(c->held));
+  const std::string_view held(c->held, c->n_held);
+  if (!held.empty() &&
+      (ScanUtf8(held).prefix != Utf8Prefix::kIncomplete || ScanUtf8(held).length != held.size())) {
+    return Damaged("the bytes that it holds back begin no character");
+  }
+  return Status();
+}
+
+Status ReadTokens(const Tokenizer& tokenizer, Memory& memory, Reader& reader, Conversation* c) {
+  CLAMMA_RETURN_IF_ERROR(c->tokens.Resize(memory, c->n_tokens));
+  uint8_t bytes[4 * kTokensAtOnce];
+  for (size_t done = 0; done < c->n_tokens;) {
+    const size_t n = std::min(kTokensAtOnce, c->n_tokens - done);
+    CLAMMA_RETURN_IF_ERROR(reader.Read(bytes, 4 * n));
+    for (size_t i = 0; i < n; ++i) {
+      const TokenId token = ReadLe32Signed(bytes + 4 * i);
+      if (!tokenizer.IsValid(token)) return Damaged("it has a token that the dictionary has not");
+      c->tokens[done + i] = token;
+    }
+    done += n;
+  }
+  return Status();
+}
+
+}  // namespace
+
+Status WriteState(const Transformer& transformer, const Conversation& c, const StateSink& sink) {
+  Writer writer(sink);
+  uint8_t header[kHeaderBytes] = {};
+  uint64_t fingerprint = 0;
+  CLAMMA_RETURN_IF_ERROR(transformer.Fingerprint(&fingerprint));
+  std::memcpy(header, kMagic, sizeof(kMagic));
+  WriteLe32(header + 8, kVersion);
+  WriteLe32(header + 12, NumberOf(transformer.kv_type));
+  WriteLe64(header + 16, fingerprint);
+  WriteLe64(header + 24, c.seed);
+  WriteLe64(header + 32, c.random.state());
+  WriteLe32(header + 40, static_cast<uint32_t>(c.n_tokens));
+  WriteLe32(header + 44, static_cast<uint32_t>(c.position));
+  WriteLe32(header + 48, static_cast<uint32_t>(c.n_held));
+  std::memcpy(header + 52, c.held, c.n_held);
+  Checksum checksum;
+  checksum.Add(header, kHeaderChecked);
+  WriteLe64(header + kHeaderChecked, checksum.Value());
+  CLAMMA_RETURN_IF_ERROR(writer.Write(header, sizeof(header)));
+
+  uint8_t bytes[4 * kTokensAtOnce];
+  for (size_t done = 0; done < c.n_tokens;) {
+    const size_t n = std::min(kTokensAtOnce, c.n_tokens - done);
+    for (size_t i = 0; i < n; ++i) {
+      WriteLe32(bytes + 4 * i, static_cast<uint32_t>(c.tokens[done + i]));
+    }
+    CLAMMA_RETURN_IF_ERROR(writer.Write(bytes, 4 * n));
+    done += n;
+  }
+  Memory memory;
+  Array<uint8_t> rows;
+  const size_t row = c.kv.row_bytes();
+  CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, 2 * uint64_t{row}));
+  const auto write_rows = [&](uint32_t layer, size_t position) {
+    c.kv.GetRows(layer, position, rows.data(), rows.data() + row);
+    return writer.Write(rows.data(), rows.size());
+  };
+  CLAMMA_RETURN_IF_ERROR(ForEachRow(transformer, c.position, write_rows));
+  uint8_t end[8];
+  WriteLe64(end, writer.checksum());
+  return writer.Write(end, sizeof(end));
+}
+
+Status ReadState(const Transformer& transformer, Memory& memory, const StateSource& source,
+                 Conversation* c) {
+  Reader reader(source);
+  CLAMMA_RETURN_IF_ERROR(ReadHeader(transformer, reader, c));
+  CLAMMA_RETURN_IF_ERROR(ReadTokens(transformer.tokenizer, memory, reader, c));
+  Array<uint8_t> rows;
+  const size_t row = c->kv.row_bytes();
+  CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, 2 * uint64_t{row}));
+  const auto read_rows = [&](uint32_t layer, size_t position) {
+    CLAMMA_RETURN_IF_ERROR(c->kv.Reserve(position + 1));  // as it comes: it may end early
+    CLAMMA_RETURN_IF_ERROR(reader.Read(rows.data(), rows.size()));
+    c->kv.SetRows(layer, position, rows.data(), rows.data() + row);
+    return Status();
+  };
+  CLAMMA_RETURN_IF_ERROR(ForEachRow(transformer, c->position, read_rows));
+  const uint64_t checksum = reader.checksum();
+  uint8_t end[8];
+  CLAMMA_RETURN_IF_ERROR(reader.Read(end, sizeof(end)));
+  if (ReadLe64(end) != checksum) return Damaged("its checksum is wrong");
+  return Status();
+}
+
+}  // namespace clamma
