@@ -13,18 +13,8 @@ clamma_gen=$(realpath "$1")
 here=$(realpath "$(dirname "$0")")
 source_dir=$2
 
-data=${CLAMMA_TEST_DATA:-$source_dir/../shared}
-[[ -d $data/models ]] || data=$data/..
-for file in models/stories260K.bin models/tok512.bin golden; do
-  [[ -e $data/$file ]] || {
-    echo "skipped: $data/$file is missing"
-    exit 77
-  }
-done
-data=$(realpath "$data")
-float=$data/models/stories260K.bin
-dictionary=$data/models/tok512.bin
-
+# shellcheck source=tests/cli_models.sh
+source "$here/cli_models.sh"
 program=$clamma_gen seconds=60
 # shellcheck source=tests/cli_checks.sh
 source "$here/cli_checks.sh"
@@ -54,31 +44,6 @@ story() {
   else
     verdict "$name" ""
   fi
-}
-
-# little_endian N: the 4 bytes of an int32.
-little_endian() {
-  local n=$1
-  printf '%b' "$(printf '\\x%02x' $((n & 255)) $((n >> 8 & 255)) $((n >> 16 & 255)) $((n >> 24 & 255)))"
-}
-
-# A model that says "a" for ever: make_babbler FILE CONTEXT. A version 1 checkpoint of one layer with
-# dim, hidden 8 and one head, whose weights are 0 but for three: BOS and "a" have an embedding, and
-# that of "a" (byte token 100) is the larger. It can wait for a signal, and costs hardly a page.
-make_babbler() {
-  local file=$1 context=$2 number
-  {
-    little_endian $((0x616b3432))
-    for number in 1 8 8 1 1 1 512 "$context"; do little_endian "$number"; done
-    printf '\001' # the classifier is the embedding table
-  } >"$file"
-  local norms=$((8 + 8 + 8)) embeddings=$((512 * 8)) matrices=$((7 * 8 * 8))
-  truncate -s $((256 + 4 * (norms + embeddings + matrices))) "$file"
-  local one='\x00\x00\x80\x3f' two='\x00\x00\x00\x40'
-  poke() { printf '%b' "$2" | dd of="$file" bs=1 seek=$((256 + 4 * $1)) conv=notrunc status=none; }
-  poke 16 "$one"                 # final norm
-  poke $((24 + 8 * 1)) "$one"    # BOS
-  poke $((24 + 8 * 100)) "$two"  # "a"
 }
 
 make_babbler babbler.bin 1000000

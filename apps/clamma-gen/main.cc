@@ -7,15 +7,12 @@
 #include <clamma.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <memory>
-#include <string>
 
 #include "options.h"
-#include "text_output.h"
+#include "story.h"
 
 namespace {
 
@@ -26,9 +23,7 @@ using options::kExitSetup;
 struct Options {
   options::Model model;
   options::Sampling sampling;
-  std::string prompt;
-  bool has_prompt = false;
-  std::string system;
+  options::Prompt prompt;
   bool quiet = false;
 };
 
@@ -40,70 +35,20 @@ int Parse(int argc, char** argv, Options& o) {
       "130 interrupted.");
   options::Add(app, o.model);
   options::Add(app, o.sampling);
-  app.add_option("-i,--prompt", o.prompt, "Text to continue; \"\" = begin a text with nothing");
-  app.add_option("-y,--system", o.system, "Text that goes before the prompt on a line of its own");
+  options::Add(app, o.prompt);
   app.add_flag("-q,--quiet", o.quiet, "No banner and no figures on stderr");
-  const int code = options::Parse(app, argc, argv);
-  o.has_prompt = app.count("--prompt") > 0;
-  return code;
+  return options::Parse(app, argc, argv);
 }
-
-struct Story {
-  TextOutput output{stdout};
-  clamma_done_t why = CLAMMA_DONE_ERROR;
-};
-
-volatile std::sig_atomic_t interrupted = 0;
-void OnInterrupt(int) { interrupted = 1; }
-
-int OnText(void* opaque, const char* text) {
-  return static_cast<Story*>(opaque)->output.Write(text) && interrupted == 0 ? 0 : 1;
-}
-
-void OnDone(void* opaque, clamma_done_t why) { static_cast<Story*>(opaque)->why = why; }
 
 void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-gen: %s\n", message); }
 
-clamma_txf_info_t MakeInfo(const Options& o, Story& story, char* desc, size_t desc_max) {
-  clamma_txf_info_t info = options::MakeInfo(o.model);
-  options::Apply(o.sampling, info);
-  info.desc = desc;
-  info.desc_max = desc_max;
-  info.log_cb = OnLog;
-  info.issue_cb = OnText;
-  info.done_cb = OnDone;
-  info.opaque_user_pointer = &story;
-  info.system = o.system.empty() ? nullptr : o.system.c_str();
-  info.prompt = o.has_prompt ? o.prompt.c_str() : nullptr;
-  return info;
-}
-
-// Steps until the query ends. Returns the seconds between the first token and the last.
-double Generate(txf_session* session) {
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point first;
-  bool started = false;
-  clamma_session_facts_t facts = {};
-  while (clamma_sessions_step_next() != 0) {
-    if (interrupted != 0) clamma_sessions_query_cancel(session);
-    if (started) continue;
-    clamma_session_facts(session, &facts);
-    if (facts.generated_tokens == 0) continue;
-    started = true;
-    first = Clock::now();
-  }
-  return started ? std::chrono::duration<double>(Clock::now() - first).count() : 0;
-}
-
-int Finish(const Options& o, const Story& story, const clamma_session_facts_t& facts,
-           double seconds) {
+int Finish(const Options& o, const Story& story) {
   std::fputc('\n', stdout);
-  const bool flushed = std::fflush(stdout) == 0 && !story.output.failed();
+  const bool flushed = std::fflush(stdout) == 0 && story.output->error() == 0;
   if (!o.quiet) {
-    if (facts.generated_tokens > 1 && seconds > 0) {
-      std::fprintf(stderr, "achieved tok/s: %.1f\n",
-                   static_cast<double>(facts.generated_tokens - 1) / seconds);
-    }
+    const clamma_session_facts_t facts = story.Facts();
+    const double speed = story.Speed(facts.generated_tokens);
+    if (speed > 0) std::fprintf(stderr, "achieved tok/s: %.1f\n", speed);
     std::fprintf(stderr, "%zu tokens of prompt, %zu generated, seed %llu, session %.1f MB\n",
                  facts.prompt_tokens, facts.generated_tokens,
                  static_cast<unsigned long long>(facts.rng_seed),
@@ -114,33 +59,36 @@ int Finish(const Options& o, const Story& story, const clamma_session_facts_t& f
     std::fprintf(stderr, "clamma-gen: cannot write to stdout\n");
     return kExitGeneration;
   }
-  return story.why == CLAMMA_DONE_ERROR ? kExitGeneration : 0;
+  return story.why() == CLAMMA_DONE_ERROR ? kExitGeneration : 0;
 }
 
 int Run(int argc, char** argv) {
   Options o;
   if (const int code = Parse(argc, argv, o); code >= 0) return code;
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of writing, not the end of us
-  struct sigaction on_interrupt = {};
-  on_interrupt.sa_handler = OnInterrupt;
-  on_interrupt.sa_flags = static_cast<int>(SA_RESETHAND);  // a second Ctrl-C ends at once
-  sigaction(SIGINT, &on_interrupt, nullptr);
+  HandleSignals();
 
-  Story story;
   char desc[1024] = "";
-  clamma_txf_info_t info = MakeInfo(o, story, desc, sizeof(desc));
+  clamma_txf_info_t info = options::MakeInfo(o.model);
+  info.desc = desc;
+  info.desc_max = sizeof(desc);
+  info.log_cb = OnLog;
   const std::unique_ptr<txf, decltype(&clamma_txf_destroy)> model(clamma_txf_construct(&info),
                                                                   &clamma_txf_destroy);
   if (model == nullptr) return kExitSetup;  // OnLog told why
   txf_session* session = clamma_session_construct(model.get());
   info.desc = nullptr;  // keep the model's
-  if (session == nullptr || clamma_session_query(session, &info) != 0) return kExitSetup;
+  options::Apply(o.sampling, info);
+  options::Apply(o.prompt, info);
+  Story story;
+  if (session == nullptr || !story.Start(session, info)) return kExitSetup;
   if (!o.quiet) std::fprintf(stderr, "%s\n", desc);
-  story.output.Write(o.prompt.c_str());
-  const double seconds = Generate(session);
-  clamma_session_facts_t facts = {};
-  clamma_session_facts(session, &facts);
-  return Finish(o, story, facts, seconds);
+  story.output.emplace(stdout);
+  story.output->Write(o.prompt.text.c_str());
+  while (clamma_sessions_step_next() != 0) {
+    if (interrupted != 0) clamma_sessions_query_cancel(session);
+    story.Watch();
+  }
+  return Finish(o, story);
 }
 
 }  // namespace

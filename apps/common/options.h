@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The options that the apps share, by CLI11: which model, and how tokens are chosen. Copy this
-// folder with the app that you start from.
+// The options that the apps share, by CLI11: which model, what to continue, and how tokens
+// are chosen. Copy this folder with the app that you start from.
 #ifndef CLAMMA_APPS_COMMON_OPTIONS_H_
 #define CLAMMA_APPS_COMMON_OPTIONS_H_
 
@@ -29,6 +29,12 @@ struct Model {
   int mode = 0;
   size_t cache_limit = 0;
   std::string kv = "f32";
+};
+
+struct Prompt {
+  std::string text;
+  bool given = false;  // which "" may be
+  std::string system;
 };
 
 struct Sampling {
@@ -91,6 +97,16 @@ inline void Add(CLI::App& app, Model& o) {
       ->capture_default_str();
 }
 
+inline void Add(CLI::App& app, Prompt& o) {
+  const auto set = [&o](const std::string& text) {
+    o.text = text;
+    o.given = true;
+  };
+  app.add_option_function<std::string>("-i,--prompt", set,
+                                       "Text to continue; \"\" = begin a text with nothing");
+  app.add_option("-y,--system", o.system, "Text that goes before the prompt on a line of its own");
+}
+
 inline void Add(CLI::App& app, Sampling& o) {
   app.add_option("-t,--temperature", o.temperature, "0 = always the likeliest token")
       ->check(CheckAmount)
@@ -142,6 +158,12 @@ inline clamma_txf_info_t MakeInfo(const Model& o) {
   info.threads = o.threads;
   info.kv_type = o.kv == "f16" ? CLAMMA_KV_F16 : CLAMMA_KV_F32;
   return info;
+}
+
+// Sets the texts of a query; `o` must live until it has started.
+inline void Apply(const Prompt& o, clamma_txf_info_t& info) {
+  info.system = o.system.empty() ? nullptr : o.system.c_str();
+  info.prompt = o.given ? o.text.c_str() : nullptr;
 }
 
 // Sets the fields of a query that choose its tokens.

@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 
 // Whether a character steers a terminal: C0 (but for newline and tab), DEL, and C1, which is C2 80
@@ -22,27 +23,28 @@ class TextOutput {
  public:
   explicit TextOutput(std::FILE* file) : file_(file), to_terminal_(isatty(fileno(file)) != 0) {}
 
-  // Returns false from the first failure on, with its reason in errno that time.
+  // Passes it on at once. Returns false from the first failure on.
   bool Write(const char* text) {
-    if (failed_) return false;
-    for (const char* c = text; *c != '\0'; ++c) {
+    for (const char* c = text; error_ == 0 && *c != '\0'; ++c) {
       if (to_terminal_ && SteersTerminal(c)) {
         if (*c == '\xc2') ++c;
         continue;
       }
-      if (std::fputc(*c, file_) == EOF) failed_ = true;
+      if (std::fputc(*c, file_) == EOF) error_ = Reason();
     }
-    if (std::fflush(file_) != 0) failed_ = true;
-    return !failed_;
+    if (error_ == 0 && std::fflush(file_) != 0) error_ = Reason();
+    return error_ == 0;
   }
 
-  bool failed() const { return failed_; }
+  int error() const { return error_; }  // the errno of the first failure; 0: none
   bool to_terminal() const { return to_terminal_; }
 
  private:
+  static int Reason() { return errno != 0 ? errno : EIO; }
+
   std::FILE* file_;
   bool to_terminal_;
-  bool failed_ = false;
+  int error_ = 0;
 };
 
 #endif  // CLAMMA_APPS_COMMON_TEXT_OUTPUT_H_

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+// clamma-gen-multi: several sessions continue one text side by side, each into a file of its own.
+// What they were and how fast they went goes to stdout, all else to stderr.
+//
+// Exit codes: 0 all texts ended or reached their limit; 1 the model or the folder could not be set
+// up; 2 the command line is wrong; 3 a session failed, or its file; 130 interrupted.
+#include <clamma-extra.h>
+#include <clamma.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "live_lines.h"
+#include "options.h"
+#include "output_file.h"
+#include "story.h"
+
+namespace {
+
+using options::kExitGeneration;
+using options::kExitInterrupted;
+using options::kExitSetup;
+using options::kExitUsage;
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  options::Model model;
+  options::Sampling sampling;
+  options::Prompt prompt;
+  unsigned count = 2;
+  std::string folder = "/tmp";
+};
+
+struct FileCloser {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
+// A session, and the file that it writes.
+struct Author {
+  txf_session* session = nullptr;  // the transformer's; nullptr: its file could not be opened
+  uint64_t seed = 0;
+  std::string path;
+  std::unique_ptr<std::FILE, FileCloser> file;  // until its text has ended
+  bool failed = false;
+  Story story;
+};
+
+int Parse(int argc, char** argv, Options& o) {
+  CLI::App app("Several sessions continue a text side by side, each into a file of its own.",
+               "clamma-gen-multi");
+  app.footer(
+      "Session N writes DIR/outN.txt as its text comes, the prompt first, with seed SEED + N.\n"
+      "An earlier file of one's own is written anew; one that is a link, belongs to another\n"
+      "user or is being written ends that session, not the others. New files have mode 0600.\n"
+      "The sizes of sessions are those at full context; tok/s is from the first token to the\n"
+      "last, and for the total of all time, the prompt's included.\n"
+      "Models are looked for in the working directory, then in the model directory.\n"
+      "Exit codes: 0 done, 1 set-up failed, 2 wrong command line, 3 a session or its file\n"
+      "failed, 130 interrupted.");
+  options::Add(app, o.model);
+  app.add_option("-c,--count", o.count, "Sessions, up to what the build allows")
+      ->transform(options::WholeNumber)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("-o,--output", o.folder, "Folder of the texts; made if missing")
+      ->type_name("DIR")
+      ->capture_default_str();
+  options::Add(app, o.sampling);
+  options::Add(app, o.prompt);
+  return options::Parse(app, argc, argv);
+}
+
+LiveLines& Lines() {
+  static LiveLines lines;
+  return lines;
+}
+
+void Complain(const std::string& message) {
+  Lines().Erase();
+  std::fprintf(stderr, "clamma-gen-multi: %s\n", message.c_str());
+}
+
+void OnLog(void*, const char* message) { Complain(message); }
+
+[[gnu::format(printf, 1, 2)]] std::string Format(const char* format, ...) {
+  char text[256];
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(text, sizeof(text), format, arguments);
+  va_end(arguments);
+  return text;
+}
+
+// A standard stream that is closed would leave its number to one of the texts.
+void KeepStandardStreams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0) return;
+  }
+}
+
+// Each gets a session with the query started. False: the log has the reason.
+bool StartQueries(const Options& o, const txf* model, clamma_txf_info_t info,
+                  std::vector<Author>& authors) {
+  options::Apply(o.sampling, info);
+  options::Apply(o.prompt, info);
+  uint64_t seed = o.sampling.seed;
+  if (seed == 0)
+    seed = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+  for (Author& author : authors) {
+    author.seed = seed++;
+    if (seed == 0) ++seed;  // 0 would be the clock's
+    info.rng_seed = author.seed;
+    author.session = clamma_session_construct(model);
+    if (author.session == nullptr || !author.story.Start(author.session, info)) return false;
+  }
+  return true;
+}
+
+bool MakeFolder(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (!error && !std::filesystem::is_directory(folder, error) && !error) {
+    error = std::make_error_code(std::errc::not_a_directory);
+  }
+  if (error) Complain(folder + ": " + error.message());
+  return !error;
+}
+
+// The file has all that it gets.
+void Close(Author& author) {
+  int error = author.story.output->error();
+  if (error == 0 && !author.story.output->Write("\n")) error = author.story.output->error();
+  if (std::fclose(author.file.release()) != 0 && error == 0) error = errno;
+  if (interrupted != 0 && error == EINTR) error = 0;  // a write that Ctrl-C cut short is no failure
+  author.failed = error != 0 || author.story.why() == CLAMMA_DONE_ERROR;
+  if (error != 0) Complain(author.path + ": " + std::strerror(error));
+}
+
+void OpenFiles(const Options& o, std::vector<Author>& authors) {
+  for (size_t i = 0; i < authors.size(); ++i) {
+    Author& author = authors[i];
+    author.path = (std::filesystem::path(o.folder) / Format("out%zu.txt", i)).string();
+    std::string reason;
+    author.file.reset(OpenOutput(author.path, &reason));
+    if (author.file != nullptr) {
+      author.story.output.emplace(author.file.get());
+      continue;
+    }
+    Complain(author.path + ": " + reason);
+    author.failed = true;
+    clamma_session_destroy(author.session);
+    author.session = nullptr;
+  }
+}
+
+size_t Tokens(const Author& author) {
+  return author.session == nullptr ? 0 : author.story.Facts().generated_tokens;
+}
+
+const char* State(const Author& author) {
+  if (author.failed) return "failed";
+  if (!author.story.ended()) return author.story.started() ? "writing" : "reading the prompt";
+  switch (author.story.why()) {
+    case CLAMMA_DONE_END_OF_TEXT:
+      return "end of text";
+    case CLAMMA_DONE_LIMIT:
+      return "limit reached";
+    case CLAMMA_DONE_CONTEXT_FULL:
+      return "context full";
+    default:
+      return "interrupted";
+  }
+}
+
+std::vector<std::string> Describe(const std::vector<Author>& authors) {
+  std::vector<std::string> lines;
+  for (size_t i = 0; i < authors.size(); ++i) {
+    const size_t tokens = Tokens(authors[i]);
+    lines.push_back(Format("%3zu: %6zu tokens, %9.1f tok/s, %s", i, tokens,
+                           authors[i].story.Speed(tokens), State(authors[i])));
+  }
+  return lines;
+}
+
+// Steps until all queries have ended. Returns the seconds that took.
+double Generate(const Options& o, std::vector<Author>& authors) {
+  const Clock::time_point start = Clock::now();
+  for (Author& author : authors) {
+    if (author.session == nullptr || author.story.output->Write(o.prompt.text.c_str())) continue;
+    clamma_sessions_query_cancel(author.session);
+  }
+  while (clamma_sessions_step_next() != 0) {
+    for (Author& author : authors) {
+      if (author.file == nullptr) continue;
+      author.story.Watch();
+      if (interrupted != 0) clamma_sessions_query_cancel(author.session);
+      if (author.story.ended()) Close(author);
+    }
+    if (Lines().Due()) Lines().Draw(Describe(authors));
+  }
+  const std::chrono::duration<double> time = Clock::now() - start;
+  Lines().Draw(Describe(authors));
+  return time.count();
+}
+
+// As the original told it; sizes are of a full context.
+void PrintStart(const Options& o, const char* desc, const std::vector<Author>& authors) {
+  std::printf("%s\n", desc);
+  for (const Author& author : authors) {
+    if (author.session == nullptr) continue;
+    std::printf("  Session: %.3fMB\n    Query: temp: %f, topp: %f, seed: %llu\n",
+                static_cast<double>(author.story.Facts().memory_bytes_at_full_context) / 1e6,
+                static_cast<double>(o.sampling.temperature), static_cast<double>(o.sampling.topp),
+                static_cast<unsigned long long>(author.seed));
+  }
+  std::fflush(stdout);
+}
+
+void PrintEnd(const std::vector<Author>& authors, double seconds) {
+  size_t total = 0;
+  for (const Author& author : authors) {
+    const size_t tokens = Tokens(author);
+    total += tokens;
+    std::printf("  Session: %zu tokens, tok/s: %.3f\n", tokens, author.story.Speed(tokens));
+  }
+  std::printf("  Total: %zu tokens, tok/s: %.3f, %.3f s\n", total,
+              seconds > 0 ? static_cast<double>(total) / seconds : 0, seconds);
+}
+
+int Run(int argc, char** argv) {
+  Options o;
+  if (const int code = Parse(argc, argv, o); code >= 0) return code;
+  KeepStandardStreams();
+  HandleSignals();
+
+  char desc[1024] = "";
+  clamma_txf_info_t info = options::MakeInfo(o.model);
+  info.desc = desc;
+  info.desc_max = sizeof(desc);
+  info.log_cb = OnLog;
+  const std::unique_ptr<txf, decltype(&clamma_txf_destroy)> model(clamma_txf_construct(&info),
+                                                                  &clamma_txf_destroy);
+  if (model == nullptr) return kExitSetup;  // OnLog told why
+  clamma_txf_facts_t facts = {};
+  clamma_txf_facts(model.get(), &facts);
+  if (o.count > facts.max_sessions) {
+    Complain(Format("-c %u: this build of the library allows up to %u sessions", o.count,
+                    facts.max_sessions));
+    return kExitUsage;
+  }
+  info.desc = nullptr;  // keep the model's
+  std::vector<Author> authors(o.count);
+  // Files last: a query that is refused loses no earlier text.
+  if (!StartQueries(o, model.get(), info, authors) || !MakeFolder(o.folder)) return kExitSetup;
+  OpenFiles(o, authors);
+  PrintStart(o, desc, authors);
+  const double seconds = Generate(o, authors);
+  PrintEnd(authors, seconds);
+  const bool flushed = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (!flushed) Complain("cannot write to stdout");
+  if (interrupted != 0) return kExitInterrupted;
+  for (const Author& author : authors) {
+    if (author.failed) return kExitGeneration;
+  }
+  return flushed ? 0 : kExitGeneration;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "clamma-gen-multi: %s\n", e.what());
+    return kExitSetup;
+  }
+}
