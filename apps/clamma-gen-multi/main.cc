@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cstdarg>
 #include <cstdio>
@@ -110,8 +111,8 @@ void KeepStandardStreams() {
 }
 
 // Each gets a session with the query started. False: the log has the reason.
-bool StartQueries(const Options& o, const txf* model, clamma_txf_info_t info,
-                  std::vector<Author>& authors) {
+bool StartQueries(const Options& o, const txf* model, std::vector<Author>& authors) {
+  clamma_txf_info_t info = options::MakeInfo(o.model);
   options::Apply(o.sampling, info);
   options::Apply(o.prompt, info);
   uint64_t seed = o.sampling.seed;
@@ -215,8 +216,8 @@ double Generate(const Options& o, std::vector<Author>& authors) {
 }
 
 // As the original told it; sizes are of a full context.
-void PrintStart(const Options& o, const char* desc, const std::vector<Author>& authors) {
-  std::printf("%s\n", desc);
+void PrintStart(const Options& o, const std::string& desc, const std::vector<Author>& authors) {
+  std::printf("%s\n", desc.c_str());
   for (const Author& author : authors) {
     if (author.session == nullptr) continue;
     std::printf("  Session: %.3fMB\n    Query: temp: %f, topp: %f, seed: %llu\n",
@@ -244,13 +245,8 @@ int Run(int argc, char** argv) {
   KeepStandardStreams();
   HandleSignals();
 
-  char desc[1024] = "";
-  clamma_txf_info_t info = options::MakeInfo(o.model);
-  info.desc = desc;
-  info.desc_max = sizeof(desc);
-  info.log_cb = OnLog;
-  const std::unique_ptr<txf, decltype(&clamma_txf_destroy)> model(clamma_txf_construct(&info),
-                                                                  &clamma_txf_destroy);
+  std::string desc;
+  const options::ModelPtr model = options::Open(o.model, OnLog, &desc);
   if (model == nullptr) return kExitSetup;  // OnLog told why
   clamma_txf_facts_t facts = {};
   clamma_txf_facts(model.get(), &facts);
@@ -259,10 +255,9 @@ int Run(int argc, char** argv) {
                     facts.max_sessions));
     return kExitUsage;
   }
-  info.desc = nullptr;  // keep the model's
   std::vector<Author> authors(o.count);
   // Files last: a query that is refused loses no earlier text.
-  if (!StartQueries(o, model.get(), info, authors) || !MakeFolder(o.folder)) return kExitSetup;
+  if (!StartQueries(o, model.get(), authors) || !MakeFolder(o.folder)) return kExitSetup;
   OpenFiles(o, authors);
   PrintStart(o, desc, authors);
   const double seconds = Generate(o, authors);

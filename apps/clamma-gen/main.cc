@@ -9,7 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
-#include <memory>
+#include <string>
 
 #include "options.h"
 #include "story.h"
@@ -67,21 +67,16 @@ int Run(int argc, char** argv) {
   if (const int code = Parse(argc, argv, o); code >= 0) return code;
   HandleSignals();
 
-  char desc[1024] = "";
-  clamma_txf_info_t info = options::MakeInfo(o.model);
-  info.desc = desc;
-  info.desc_max = sizeof(desc);
-  info.log_cb = OnLog;
-  const std::unique_ptr<txf, decltype(&clamma_txf_destroy)> model(clamma_txf_construct(&info),
-                                                                  &clamma_txf_destroy);
+  std::string desc;
+  const options::ModelPtr model = options::Open(o.model, OnLog, &desc);
   if (model == nullptr) return kExitSetup;  // OnLog told why
-  txf_session* session = clamma_session_construct(model.get());
-  info.desc = nullptr;  // keep the model's
+  clamma_txf_info_t info = options::MakeInfo(o.model);
   options::Apply(o.sampling, info);
   options::Apply(o.prompt, info);
+  txf_session* session = clamma_session_construct(model.get());
   Story story;
   if (session == nullptr || !story.Start(session, info)) return kExitSetup;
-  if (!o.quiet) std::fprintf(stderr, "%s\n", desc);
+  if (!o.quiet) std::fprintf(stderr, "%s\n", desc.c_str());
   story.output.emplace(stdout);
   story.output->Write(o.prompt.text.c_str());
   while (clamma_sessions_step_next() != 0) {

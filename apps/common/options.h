@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
 
 namespace options {
@@ -158,6 +159,20 @@ inline clamma_txf_info_t MakeInfo(const Model& o) {
   info.threads = o.threads;
   info.kv_type = o.kv == "f16" ? CLAMMA_KV_F16 : CLAMMA_KV_F32;
   return info;
+}
+
+using ModelPtr = std::unique_ptr<txf, decltype(&clamma_txf_destroy)>;
+
+// Constructs the model; *desc gets its description. nullptr: `log` was told why.
+inline ModelPtr Open(const Model& o, clamma_log_cb_t log, std::string* desc) {
+  char text[1024] = "";
+  clamma_txf_info_t info = MakeInfo(o);
+  info.log_cb = log;
+  info.desc = text;
+  info.desc_max = sizeof(text);
+  ModelPtr model(clamma_txf_construct(&info), &clamma_txf_destroy);
+  *desc = text;
+  return model;
 }
 
 // Sets the texts of a query; `o` must live until it has started.
