@@ -35,7 +35,7 @@ readonly stages=(
   "install:installed, static and shared, and used from outside"
   "bare:the library alone for size"
   "format:clang-format over all sources"
-  "tidy:clang-tidy over src and apps"
+  "tidy:clang-tidy over src, apps and the headers"
   "scripts:shellcheck over the scripts"
 )
 
@@ -79,7 +79,7 @@ no() {
 sources() {
   local dir
   for dir in apps bench examples fuzz include ports src tests; do
-    [[ ! -d $dir ]] || find "$dir" -name '*.h' -o -name '*.cc' -o -name '*.c'
+    [[ ! -d $dir ]] || find "$dir" -name '*.h' -o -name '*.hpp' -o -name '*.cc' -o -name '*.c'
   done
 }
 
@@ -106,7 +106,7 @@ stage_tsan() {
     "${fixed[@]}" true || skip "this kernel's memory layout is too random, and setarch -R is refused"
   fi
   local programs
-  mapfile -t programs < <(basename -s .cc tests/*_test.cc | grep -E 'golden|session|thread')
+  mapfile -t programs < <(basename -s .cc tests/*_test.cc | grep -E 'golden|hpp|session|thread')
   cmake --preset tsan
   # The build runs the programs, too: for the names of their tests.
   "${fixed[@]}" cmake --build --preset tsan -j "$jobs" --target "${programs[@]}"
@@ -180,6 +180,7 @@ stage_tidy() {
   sed -n 's/^ *"file": "\(.*\)".*/\1/p' build-dev/compile_commands.json |
     grep -E "^$root/(src|apps)/" | sort -u |
     xargs -P "$jobs" -n 1 clang-tidy -p build-dev --quiet 2> >(grep -v 'warnings generated')
+  clang-tidy --quiet examples/wrapper.cc -- -std=c++20 -Iinclude # for clamma.hpp
 }
 
 stage_scripts() {

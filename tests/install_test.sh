@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 # install_test.sh BUILD_DIR_ROOT SOURCE_DIR: libclamma as other projects meet it. Builds it in a
 # folder of its own under BUILD_DIR_ROOT, installs it to temporary prefixes, static and shared, and
-# builds against each of them from outside: clamma-gen and a C project by find_package(), the C example
-# by pkg-config. Where the model is there (see test_data.h), all of them run. Prints a line for each
-# check; exit code 0 if all hold. Removes what it made.
+# builds against each of them from outside: clamma-gen, clamma-gen-multi and the examples by
+# find_package(), the examples by pkg-config, too. Where the model is there (see test_data.h), all of
+# them run. Prints a line for each check; exit code 0 if all hold. Removes what it made.
 set -euo pipefail
 
 (($# == 2)) || {
@@ -65,10 +65,10 @@ is_shared() { readelf -d "$1" | grep 'NEEDED.*libclamma'; }
 is_static() { fails is_shared "$1"; }
 needs_no_cxx() { fails grep -E 'NEEDED.*(libstdc|libc)\+\+' <(readelf -d "$1"); }
 
-# A C project of another make, as small as it gets.
+# A project of another make, as small as it gets.
 outside=$work/outside
 mkdir -p "$outside"
-cp "$source_dir/examples/minimal.c" "$outside"
+cp "$source_dir/examples/minimal.c" "$source_dir/examples/wrapper.cc" "$outside"
 cat >"$outside/CMakeLists.txt" <<'END'
 cmake_minimum_required(VERSION 3.20)
 project(outside LANGUAGES C)
@@ -76,22 +76,29 @@ find_package(clamma 0.1 REQUIRED)
 add_executable(minimal minimal.c)
 target_compile_options(minimal PRIVATE -std=c11 -Wall -Wextra -Wpedantic -Werror)
 target_link_libraries(minimal PRIVATE clamma::clamma)
+enable_language(CXX)
+add_executable(wrapper wrapper.cc)
+target_compile_features(wrapper PRIVATE cxx_std_20)
+target_compile_options(wrapper PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+target_link_libraries(wrapper PRIVATE clamma::clamma)
 END
 
 # check_prefix KIND PREFIX: builds against the library in PREFIX, and runs what it built.
 check_prefix() {
   local kind=$1 prefix=$2
-  local out=$work/$kind link_flags=() cc=${CC:-cc}
+  local out=$work/$kind link_flags=() cc=${CC:-cc} cxx=${CXX:-c++} app
   mkdir -p "$out"
-  must "$kind: the headers are there" ls "$prefix/include/clamma.h" "$prefix/include/clamma-extra.h"
+  must "$kind: the headers are there" ls "$prefix"/include/{clamma.h,clamma-extra.h,clamma.hpp}
 
-  must "$kind: clamma-gen configures as a project of its own" \
-    cmake -G Ninja -S "$source_dir/apps/clamma-gen" -B "$out/gen" -DCMAKE_PREFIX_PATH="$prefix" \
-    -DCMAKE_BUILD_TYPE=Release
-  must "$kind: clamma-gen builds" cmake --build "$out/gen"
-  must "$kind: a C project configures" \
-    cmake -G Ninja -S "$outside" -B "$out/c" -DCMAKE_PREFIX_PATH="$prefix"
-  must "$kind: the C project builds" cmake --build "$out/c"
+  for app in clamma-gen clamma-gen-multi; do
+    must "$kind: $app configures as a project of its own" \
+      cmake -G Ninja -S "$source_dir/apps/$app" -B "$out/$app" -DCMAKE_PREFIX_PATH="$prefix" \
+      -DCMAKE_BUILD_TYPE=Release
+    must "$kind: $app builds" cmake --build "$out/$app"
+  done
+  must "$kind: a project of the examples configures" \
+    cmake -G Ninja -S "$outside" -B "$out/examples" -DCMAKE_PREFIX_PATH="$prefix"
+  must "$kind: the examples build" cmake --build "$out/examples"
 
   local pc libdir
   pc=$(find "$prefix" -name clamma.pc)
@@ -101,12 +108,14 @@ check_prefix() {
   [[ $kind == shared ]] || link_flags=(--static)
   local flags
   read -ra flags <<<"$(pkg-config --cflags --libs "${link_flags[@]}" clamma)"
-  must "$kind: the example builds with pkg-config" \
+  must "$kind: the C example builds with pkg-config" \
     "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror "$outside/minimal.c" "${flags[@]}" -o "$out/minimal"
+  must "$kind: so does the one in C++" \
+    "$cxx" -std=c++20 -Wall -Wextra -Werror "$outside/wrapper.cc" "${flags[@]}" -o "$out/wrapper"
 
-  local gen=$out/gen/clamma-gen program
+  local gen=$out/clamma-gen/clamma-gen multi=$out/clamma-gen-multi/clamma-gen-multi program
   export LD_LIBRARY_PATH=$libdir
-  for program in "$gen" "$out/c/minimal" "$out/minimal"; do
+  for program in "$gen" "$multi" "$out"/{examples/,}{minimal,wrapper}; do
     must "$kind: ${program#"$out/"} is linked as it should be" "is_$kind" "$program"
   done
   must "$kind: a C program needs no C++ library" needs_no_cxx "$out/minimal"
@@ -114,7 +123,11 @@ check_prefix() {
   [[ $runnable == yes ]] || return 0
   must "$kind: clamma-gen tells the known story" \
     begins_with seed-readme-transcript "$gen" "$checkpoint" -z "$dictionary" -s 1024
-  for program in "$out/c/minimal" "$out/minimal"; do
+  must "$kind: clamma-gen-multi runs" \
+    prints '^  Total: ' "$multi" "$checkpoint" -z "$dictionary" -s 1024 -o "$out/texts"
+  must "$kind: clamma-gen-multi tells the known story" \
+    begins_with seed-readme-transcript cat "$out/texts/out0.txt"
+  for program in "$out"/{examples/,}{minimal,wrapper}; do
     must "$kind: ${program#"$out/"} tells the known story" \
       begins_with float-greedy-bos "$program" "$checkpoint" "$dictionary" ""
   done
@@ -153,5 +166,5 @@ for kind in static shared; do
   must "$kind: libclamma installs" cmake --install "$work/build"
   check_prefix "$kind" "$work/prefix-$kind"
 done
-[[ $runnable == no ]] || check_lookup "$work/static/gen/clamma-gen"
+[[ $runnable == no ]] || check_lookup "$work/static/clamma-gen/clamma-gen"
 echo "all hold"
