@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes Llama models as checkpoints that libclamma reads, and their dictionaries."""
+import argparse
+import os
+import signal
+import sys
+
+PROGRAM = "export.py"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+DESCRIPTION = """\
+Writes OUT, a checkpoint in one of llama2.c's formats, from a Llama model; or a dictionary, if
+--tokenizer is given alone. Needs numpy, and nothing else. Weights pass through a few rows at a
+time: whatever the model's size, some 100 MB of memory are used. OUT appears when all is written;
+if that fails, a file that was there before stays as it was.
+"""
+
+EPILOG = """\
+examples:
+  export.py llama2_7b.bin --meta-llama path/to/llama/model/7B
+  export.py llama2_7b_q80.bin --version 2 --hf path/to/Llama-2-7b-hf --tokenizer tokenizer.model
+  export.py mine.bin --checkpoint out/ckpt.pt
+  export.py tokenizer.bin --tokenizer path/to/tokenizer.model
+
+What the formats cannot express (other rotary angles, biases, models that are no Llama) is refused
+by name. Exit code: 0 if OUT was written, 1 if not (the reason is on stderr), 2 for a wrong command
+line, 128 + N if signal N came. docs/exporting.md and docs/formats.md have more.
+"""
+
+
+class _Interrupted(KeyboardInterrupt):
+    """By a signal; its number is the argument."""
+
+
+def _parse_arguments():
+    class Parser(argparse.ArgumentParser):
+        def error(self, message):
+            print(f"{PROGRAM}: {message} (--help tells more)", file=sys.stderr)
+            sys.exit(2)
+
+    parser = Parser(prog=PROGRAM, description=DESCRIPTION, epilog=EPILOG,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", metavar="OUT", help="the file to write")
+    model = parser.add_mutually_exclusive_group()
+    model.add_argument("--meta-llama", metavar="DIR",
+                       help="the model in Meta's layout: params.json, consolidated.*.pth")
+    model.add_argument("--hf", metavar="DIR",
+                       help="the model in Hugging Face's layout: config.json, and safetensors or "
+                            "pytorch_model*.bin files; a folder on this machine")
+    model.add_argument("--checkpoint", metavar="FILE",
+                       help="the model in a checkpoint of llama2.c's training (.pt)")
+    parser.add_argument("--version", type=int, choices=(0, 1, 2), default=0,
+                        help="the format: 0 float, legacy (default); 1 float; 2 int8")
+    parser.add_argument("--dtype", choices=("fp32", "fp16"), default="fp32",
+                        help="fp16: round each weight to fp16 first, to compute with what a model "
+                             "in fp16 has. The file is of the same size: no version of the format "
+                             "stores fp16. Default: fp32, weights as they are")
+    parser.add_argument("--context", metavar="N", type=int,
+                        help="positions of context that the file says it has. Default: what the "
+                             "model says; Meta's models say nothing, and get 2048")
+    parser.add_argument("--tokenizer", metavar="FILE",
+                        help="a SentencePiece model, to write as a dictionary: to OUT if no model "
+                             "is given, else beside OUT, under its name with .tokenizer.bin")
+    arguments = parser.parse_args()
+    if not (arguments.meta_llama or arguments.hf or arguments.checkpoint or arguments.tokenizer):
+        parser.error("nothing to export: give --meta-llama, --hf, --checkpoint or --tokenizer")
+    if arguments.context is not None and not 1 <= arguments.context <= 1 << 24:
+        parser.error(f"--context is {arguments.context}, and 1 to {1 << 24} are possible")
+    return arguments
+
+
+def _open_model(arguments):
+    from exporter.huggingface import open_huggingface
+    from exporter.meta import open_meta, open_training_checkpoint
+    if arguments.meta_llama:
+        return open_meta(arguments.meta_llama, arguments.context)
+    if arguments.hf:
+        return open_huggingface(arguments.hf, arguments.context)
+    if arguments.checkpoint:
+        return open_training_checkpoint(arguments.checkpoint, arguments.context)
+    return None
+
+
+def _describe(model, writer):
+    c = model.config
+    types = sorted({part.type for matrices in model.matrices.values() for matrix in matrices
+                    for part in matrix.parts})
+    print(f"{model.source}, {', '.join(types)}: dim {c.dim}, hidden {c.hidden_dim}, "
+          f"layers {c.n_layers}, heads {c.n_heads}, kv heads {c.n_kv_heads}, "
+          f"vocabulary {c.vocab_size}, context {c.seq_len}")
+    if model.shared_classifier:
+        print("the classifier is the embedding table")
+    for kind in writer.kinds:
+        if kind != "rope":
+            matrices = model.matrices[kind]
+            print(f"{kind:16}{len(matrices):4} x {matrices[0].shape}")
+    size = writer.total_bytes()
+    stored = f"int8 in groups of {writer.group_size}" if writer.group_size else "float32"
+    print(f"version {writer.version}, {stored}: {size} bytes", flush=True)
+
+
+def _prepare(model, arguments):
+    """The model as it is to be written; says what is changed."""
+    if arguments.dtype == "fp16":
+        print("weights are rounded to fp16 first, and then stored as if they had always been so")
+        model = model.rounded_to_half()
+    epsilon = model.config.norm_epsilon
+    model, factor = model.with_usual_norm_epsilon()
+    if factor != 1.0:
+        print(f"the norms' epsilon is {epsilon:g}, and 1e-05 in the format: embedding, wo and w2 "
+              f"are scaled by {factor:.6g}, which gives the same logits")
+    return model
+
+
+def _export_model(model, arguments):
+    from exporter.checkpoint import CheckpointWriter
+    from exporter.output import Progress, replacing
+    model = _prepare(model, arguments)
+    writer = CheckpointWriter(model, arguments.version)
+    _describe(model, writer)
+    progress = Progress(writer.total_elements())
+    with replacing(arguments.out, writer.total_bytes()) as out:
+        writer.write(out, progress.add)
+    if arguments.version == 2:
+        print(f"worst quantisation error of a weight: {writer.worst_error:.6g}, in "
+              f"{writer.worst_tensor or 'none'}")
+    print(f"{arguments.out}: written in {progress.seconds():.1f} s")
+
+
+def _export_dictionary(dictionary, content, path, vocab_size):
+    from exporter.output import replacing
+    for warning in dictionary.warnings:
+        print(f"{PROGRAM}: warning: {dictionary.path}: {warning}", file=sys.stderr)
+    pieces = len(dictionary.pieces)
+    with replacing(path, len(content)) as out:
+        out.write(content)
+    print(f"{path}: {pieces} tokens" + ("" if vocab_size in (None, pieces) else
+          f", and {vocab_size - pieces} empty ones: the model has {vocab_size} rows of embeddings"))
+
+
+def _export(arguments):
+    from exporter.dictionary import Dictionary
+    from exporter.output import check_target
+    dictionary = Dictionary(arguments.tokenizer) if arguments.tokenizer else None
+    model = _open_model(arguments)
+    inputs = ([dictionary.path] if dictionary else []) + (model.inputs if model else [])
+    check_target(arguments.out, inputs)
+    if dictionary:  # refused, if so, before anything is written
+        path, vocab_size = arguments.out, None
+        if model:
+            path = os.path.splitext(arguments.out)[0] + ".tokenizer.bin"
+            vocab_size = model.config.vocab_size
+            check_target(path, inputs)
+        content = dictionary.to_bytes(vocab_size)
+    if model:
+        _export_model(model, arguments)
+    if dictionary:
+        _export_dictionary(dictionary, content, path, vocab_size)
+
+
+def _interrupt(number, _):
+    for each in SIGNALS:  # a second one does not disturb the removal of what is half written
+        signal.signal(each, signal.SIG_IGN)
+    raise _Interrupted(number)
+
+
+def _fail(reason):
+    line = "".join(c if c.isprintable() else "?" for c in reason)
+    print(f"{PROGRAM}: {line}", file=sys.stderr)
+    # What is left for a stdout that is closed or full would fail once more at the exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def main():
+    sys.stdout.reconfigure(errors="backslashreplace")
+    arguments = _parse_arguments()
+    try:
+        from exporter.errors import ExportError
+        import numpy
+    except ModuleNotFoundError as error:
+        return _fail(f"the Python module {error.name} is missing: see requirements.txt")
+    for each in SIGNALS:
+        signal.signal(each, _interrupt)
+    try:
+        _export(arguments)
+        sys.stdout.flush()
+    except ExportError as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except MemoryError:
+        return _fail("not enough memory")
+    except _Interrupted as interrupted:
+        _fail(f"stopped by {signal.Signals(interrupted.args[0]).name}")
+        return 128 + interrupted.args[0]
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
