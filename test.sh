@@ -34,6 +34,7 @@ readonly stages=(
   "shared:the shared library: its C test, its symbols, what it needs"
   "install:installed, static and shared, and used from outside"
   "bare:the library alone for size"
+  "export:export.py against transformers, SentencePiece, and damaged files"
   "format:clang-format over all sources"
   "tidy:clang-tidy over src, apps and the headers"
   "scripts:shellcheck over the scripts"
@@ -163,6 +164,21 @@ stage_bare() {
   say_more "$(size --totals build-bare/lib/libclamma.a | awk 'END { print $1 + $2 " bytes of code and data" }')"
 }
 
+stage_export() {
+  build dev print_logits print_tokens
+  # Into an environment of its own, once for each state of the requirements.
+  local python=build-python/bin/python stamp=build-python/requirements
+  if ! sha256sum --check --status "$stamp"; then
+    /usr/bin/python3 -m venv --clear --system-site-packages build-python
+    "$python" -m pip install --disable-pip-version-check -r tests/requirements-test.txt
+    sha256sum tests/requirements-test.txt >"$stamp"
+  fi
+  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
+    --start-directory tests --pattern 'export*_test.py'
+  say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/export.log")"
+  say_more "$(grep -oE 'skipped=[0-9]+' "$logs/export.log" || echo 'none skipped')"
+}
+
 stage_format() {
   local file wrong=0
   while read -r file; do
@@ -185,7 +201,7 @@ stage_tidy() {
 
 stage_scripts() {
   shellcheck --external-sources try.sh test.sh .ci/run scripts/*.sh tests/*.sh
-  { sources && find . -name CMakeLists.txt -not -path './build*'; } |
+  { sources && find . '(' -name CMakeLists.txt -o -name '*.py' ')' -not -path './build*'; } |
     xargs grep -L 'SPDX-License-Identifier: MIT' | no grep .
 }
 
@@ -196,7 +212,7 @@ skip() {
   printf '%s' "$*" >"$logs/$stage.skipped"
   exit 0
 }
-say_more() { printf ', %s' "$*" >"$logs/$stage.more"; }
+say_more() { printf ', %s' "$*" >>"$logs/$stage.more"; }
 
 passed=0 failed=0 skipped_names=()
 
@@ -269,14 +285,20 @@ for argument in "$@"; do
   esac
 done
 
+# is_chosen STAGE: whether it is to run.
+is_chosen() {
+  ((${#chosen[@]} == 0)) || printf '%s\n' "${chosen[@]}" | grep -qxF "$1"
+}
+
 need_packages g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libgtest-dev binutils pkg-config valgrind \
   libc6-dbg clang-format clang-tidy shellcheck python3
+if is_chosen export; then
+  need_packages python3-venv python3-torch # 178 packages on a fresh system
+fi
 mkdir -p "$logs"
 for entry in "${stages[@]}"; do
   name=${entry%%:*}
-  if ((${#chosen[@]} == 0)) || printf '%s\n' "${chosen[@]}" | grep -qxF "$name"; then
-    run_stage "$name" "${entry#*:}"
-  fi
+  if is_chosen "$name"; then run_stage "$name" "${entry#*:}"; fi
 done
 
 if ((${#skipped_names[@]} > 0)); then

@@ -87,9 +87,10 @@ def _refuse_inexpressible(path, values):
     if not isinstance(rope, dict) or rope.get("rope_type", rope.get("type", "default")) != "default":
         refuse("rope_parameters" if values.get("rope_parameters") else "rope_scaling",
                "the formats have no scaled rotary embedding")
-    theta = values.get("rope_theta", rope.get("rope_theta", ROPE_THETA))
-    if theta not in (None, ROPE_THETA):
-        raise ExportError(f"{path}: rope_theta is {theta!r:.60}: the formats take 10000 for granted")
+    for theta in (values.get("rope_theta"), rope.get("rope_theta")):
+        if theta not in (None, ROPE_THETA):
+            raise ExportError(f"{path}: rope_theta is {theta!r:.60}: the formats take 10000 for "
+                              "granted")
 
 
 def _open_tensors(folder):

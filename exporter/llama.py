@@ -105,19 +105,23 @@ class Matrix:
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def _finish(self, rows):
-        if not np.isfinite(rows).all():
-            raise ExportError(f"{self.parts[0].path}: tensor '{self.name}' has infinite weights "
-                              "or some that are no numbers")
+        self._check_finite(rows, "infinite weights or some that are no numbers")
         if self.rotary_head:
             heads = rows.reshape(-1, 2, self.rotary_head // 2, rows.shape[1])
             rows = heads.transpose(0, 2, 1, 3).reshape(rows.shape)
-        if self.half:
-            with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"):
+            if self.half:
                 rows = rows.astype(np.float16).astype(np.float32)
-            if not np.isfinite(rows).all():
-                raise ExportError(f"{self.parts[0].path}: tensor '{self.name}' has weights beyond "
-                                  "what fp16 can hold (65504): leave out --dtype fp16")
-        return rows if self.factor == 1.0 else rows * np.float32(self.factor)
+                self._check_finite(rows, "weights beyond what fp16 can hold (65504): leave out "
+                                         "--dtype fp16")
+            if self.factor != 1.0:
+                rows = rows * np.float32(self.factor)
+                self._check_finite(rows, "weights too large to be scaled")
+        return rows
+
+    def _check_finite(self, rows, what):
+        if not np.isfinite(rows).all():
+            raise ExportError(f"{self.parts[0].path}: tensor '{self.name}' has {what}")
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,9 @@ class StoredTensor(NamedTuple):
             raise ExportError(f"{self.path}: cut short in tensor '{self.name}'")
         if self.type == "BF16":
             elements = (elements.astype(np.uint32) << 16).view(np.float32)
-        return elements.astype(np.float32, copy=False).reshape(end - begin, self.cols)
+        with np.errstate(over="ignore"):  # the caller looks for what became infinite
+            elements = elements.astype(np.float32, copy=False)
+        return elements.reshape(end - begin, self.cols)
 
 
 def check_extent(path, name, kind, shape, offset, end):

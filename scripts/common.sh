@@ -41,6 +41,8 @@ has_what() {
     libcli11-dev) echo '#include <CLI/CLI.hpp>' | g++ -x c++ -E - ;;
     libgtest-dev) echo '#include <gtest/gtest.h>' | g++ -x c++ -E - ;;
     ninja-build) command -v ninja ;;
+    python3-torch) /usr/bin/python3 -c 'import torch' ;;
+    python3-venv) /usr/bin/python3 -c 'import ensurepip, venv' ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1
 }
