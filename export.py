@@ -6,6 +6,16 @@ import os
 import signal
 import sys
 
+try:
+    from exporter.checkpoint import CheckpointWriter
+    from exporter.dictionary import Dictionary
+    from exporter.errors import ExportError
+    from exporter.huggingface import open_huggingface
+    from exporter.meta import open_meta, open_training_checkpoint
+    from exporter.output import Progress, check_target, replacing
+except ModuleNotFoundError as missing:
+    sys.exit(f"export.py: the Python module {missing.name} is missing: see requirements.txt")
+
 PROGRAM = "export.py"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -71,8 +81,6 @@ def _parse_arguments():
 
 
 def _open_model(arguments):
-    from exporter.huggingface import open_huggingface
-    from exporter.meta import open_meta, open_training_checkpoint
     if arguments.meta_llama:
         return open_meta(arguments.meta_llama, arguments.context)
     if arguments.hf:
@@ -114,8 +122,6 @@ def _prepare(model, arguments):
 
 
 def _export_model(model, arguments):
-    from exporter.checkpoint import CheckpointWriter
-    from exporter.output import Progress, replacing
     model = _prepare(model, arguments)
     writer = CheckpointWriter(model, arguments.version)
     _describe(model, writer)
@@ -129,7 +135,6 @@ def _export_model(model, arguments):
 
 
 def _export_dictionary(dictionary, content, path, vocab_size):
-    from exporter.output import replacing
     for warning in dictionary.warnings:
         print(f"{PROGRAM}: warning: {dictionary.path}: {warning}", file=sys.stderr)
     pieces = len(dictionary.pieces)
@@ -140,8 +145,6 @@ def _export_dictionary(dictionary, content, path, vocab_size):
 
 
 def _export(arguments):
-    from exporter.dictionary import Dictionary
-    from exporter.output import check_target
     dictionary = Dictionary(arguments.tokenizer) if arguments.tokenizer else None
     model = _open_model(arguments)
     inputs = ([dictionary.path] if dictionary else []) + (model.inputs if model else [])
@@ -174,15 +177,14 @@ def _fail(reason):
 
 
 def main():
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
     sys.stdout.reconfigure(errors="backslashreplace")
     arguments = _parse_arguments()
-    try:
-        from exporter.errors import ExportError
-        import numpy
-    except ModuleNotFoundError as error:
-        return _fail(f"the Python module {error.name} is missing: see requirements.txt")
     for each in SIGNALS:
-        signal.signal(each, _interrupt)
+        if signal.getsignal(each) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(each, _interrupt)
     try:
         _export(arguments)
         sys.stdout.flush()

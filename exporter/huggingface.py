@@ -84,7 +84,8 @@ def _refuse_inexpressible(path, values):
         refuse("partial_rotary_factor", "the formats turn whole heads")
     # transformers 5 has both of these in rope_parameters.
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
-    if not isinstance(rope, dict) or rope.get("rope_type", rope.get("type", "default")) != "default":
+    if not isinstance(rope, dict) or "default" != rope.get(
+            "rope_type", rope.get("type", "default")):
         refuse("rope_parameters" if values.get("rope_parameters") else "rope_scaling",
                "the formats have no scaled rotary embedding")
     for theta in (values.get("rope_theta"), rope.get("rope_theta")):

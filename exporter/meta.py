@@ -122,5 +122,5 @@ def _check_shard_count(path, dim, shards):
     wq = shards[0].get(TENSORS["wq"][0].format(0))
     if wq is None or wq.rows * len(shards) == dim or wq.rows == 0 or dim % wq.rows:
         return
-    raise ExportError(f"{path}: the model was split into {dim // wq.rows} consolidated.*.pth files, "
-                      f"and {len(shards)} {'is' if len(shards) == 1 else 'are'} here")
+    raise ExportError(f"{path}: the model was split into {dim // wq.rows} consolidated.*.pth "
+                      f"files, and {len(shards)} {'is' if len(shards) == 1 else 'are'} here")

@@ -126,6 +126,7 @@ def huggingface_model(shape, weights):
 
 
 def save_meta(folder, shape, weights, shards=2, embedding_axis=1, **params):
+    """Parts by rows stay views, so that several shards have all of a storage, at offsets."""
     folder.mkdir(parents=True)
     content = {"dim": shape.dim, "n_layers": shape.layers, "n_heads": shape.heads,
                "norm_eps": shape.epsilon, "vocab_size": -1, "multiple_of": 32, **params}
@@ -138,7 +139,7 @@ def save_meta(folder, shape, weights, shards=2, embedding_axis=1, **params):
             name, _, axis = NAMES[kind]
             if kind == "token_embedding":
                 axis = embedding_axis
-            part = tensor if axis is None else tensor.chunk(shards, axis)[shard].clone()
+            part = tensor if axis is None else tensor.chunk(shards, axis)[shard].contiguous()
             state[name.format(layer) + ".weight"] = part
         torch.save(state, folder / f"consolidated.{shard:02d}.pth")
 
@@ -166,7 +167,7 @@ def save_training_checkpoint(path, shape, weights, context=99, prefix="_orig_mod
                path)
 
 
-# --- Runs -------------------------------------------------------------------------------------------
+# --- Runs ----------------------------------------------------------------------------------------
 
 def blocked_imports(folder):
     """An environment in which none of the packages can be imported that export.py does without."""
@@ -223,7 +224,7 @@ def random_tokens(shape, count=48):
     return [1, *np.random.default_rng(5).integers(0, shape.vocab, count - 1).tolist()]
 
 
-# --- What is in a checkpoint ------------------------------------------------------------------------
+# --- What is in a checkpoint ----------------------------------------------------------------------
 
 class CheckpointReader:
     """Header and tensors of a checkpoint, by docs/formats.md. tensors: {(kind, layer): array} in

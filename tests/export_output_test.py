@@ -92,10 +92,11 @@ class LargeModel(fx.ExportTestCase):
         del weights
         self.check_memory("--meta-llama", folder, "--version", 2)
 
-    def interrupt(self, number, out):
+    def interrupt(self, number, out, **options):
         """Sends a signal when the export is at work; its exit status and stderr."""
         process = subprocess.Popen(self.command(out, "--hf", self.model), env=self.environment,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                   **options)
         deadline = time.monotonic() + 60
         while not list(out.parent.glob(".*.part")) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -119,6 +120,14 @@ class LargeModel(fx.ExportTestCase):
         status, _ = self.interrupt(signal.SIGKILL, out)
         self.assertEqual(status, -signal.SIGKILL)
         self.assertEqual(out.read_bytes(), b"what was there")
+        for partial in folder.glob(".*.part"):
+            partial.unlink()
+        # As nohup starts programs.
+        status, stderr = self.interrupt(
+            signal.SIGHUP, out,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        self.assertEqual(status, 0, stderr)
+        self.assertGreater(out.stat().st_size, 1000)
 
 
 class Output(fx.ExportTestCase):
@@ -188,6 +197,14 @@ class Output(fx.ExportTestCase):
             else:
                 self.assertEqual(result.returncode, 1)
                 self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+
+        closed = subprocess.run(
+            ["sh", "-c", 'exec "$@" >&- 2>&-', "sh",
+             *self.command(self.folder / "closed.bin", "--checkpoint", self.input)],
+            env=self.environment, timeout=60, check=False)
+        self.assertEqual(closed.returncode, 0)
+        self.assertEqual((self.folder / "closed.bin").read_bytes(),
+                         (self.folder / "full.bin").read_bytes())
 
     def test_bar_on_a_terminal(self):
         ours, theirs = pty.openpty()
