@@ -14,7 +14,8 @@ try:
     from exporter.meta import open_meta, open_training_checkpoint
     from exporter.output import Progress, check_target, replacing
 except ModuleNotFoundError as missing:
-    sys.exit(f"export.py: the Python module {missing.name} is missing: see requirements.txt")
+    sys.exit(f"export.py: the Python module {missing.name} is missing: numpy is in "
+             "requirements.txt, and exporter is the folder beside this file")
 
 PROGRAM = "export.py"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
