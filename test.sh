@@ -290,8 +290,8 @@ is_chosen() {
   ((${#chosen[@]} == 0)) || printf '%s\n' "${chosen[@]}" | grep -qxF "$1"
 }
 
-need_packages g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libgtest-dev binutils pkg-config valgrind \
-  libc6-dbg clang-format clang-tidy shellcheck python3
+need_packages g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libgtest-dev binutils pkg-config \
+  valgrind libc6-dbg clang-format clang-tidy shellcheck python3
 if is_chosen export; then
   need_packages python3-venv python3-torch # 178 packages on a fresh system
 fi

@@ -39,6 +39,7 @@ has_what() {
     binutils) command -v nm && command -v readelf ;;
     ca-certificates | libc6-dbg) true ;;
     libcli11-dev) echo '#include <CLI/CLI.hpp>' | g++ -x c++ -E - ;;
+    libedit-dev) echo '#include <histedit.h>' | g++ -x c++ -E - ;;
     libgtest-dev) echo '#include <gtest/gtest.h>' | g++ -x c++ -E - ;;
     ninja-build) command -v ninja ;;
     python3-torch) /usr/bin/python3 -c 'import torch' ;;

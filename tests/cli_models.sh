@@ -25,7 +25,7 @@ little_endian() {
 }
 
 # A model that says "a" for ever: make_babbler FILE CONTEXT. A version 1 checkpoint of one layer with
-# dim, hidden 8 and one head, whose weights are 0 but for three: BOS and "a" have an embedding, and
+# dim, hidden 8 and one head, whose weights are 0 but for four: BOS, "]" and "a" have an embedding, and
 # that of "a" (byte token 100) is the larger. It can wait for a signal, and costs hardly a page.
 make_babbler() {
   local file=$1 context=$2 number
@@ -40,5 +40,6 @@ make_babbler() {
   poke() { printf '%b' "$2" | dd of="$file" bs=1 seek=$((256 + 4 * $1)) conv=notrunc status=none; }
   poke 16 "$one"                 # final norm
   poke $((24 + 8 * 1)) "$one"    # BOS
+  poke $((24 + 8 * 509)) "$one"   # "]", with which a chat's prompt ends
   poke $((24 + 8 * 100)) "$two"  # "a"
 }

@@ -164,9 +164,11 @@ inline clamma_txf_info_t MakeInfo(const Model& o) {
 using ModelPtr = std::unique_ptr<txf, decltype(&clamma_txf_destroy)>;
 
 // Constructs the model; *desc gets its description. nullptr: `log` was told why.
-inline ModelPtr Open(const Model& o, clamma_log_cb_t log, std::string* desc) {
+inline ModelPtr Open(const Model& o, clamma_log_cb_t log, std::string* desc,
+                     clamma_model_type_t type = CLAMMA_MODEL_GEN) {
   char text[1024] = "";
   clamma_txf_info_t info = MakeInfo(o);
+  info.model_type = type;
   info.log_cb = log;
   info.desc = text;
   info.desc_max = sizeof(text);

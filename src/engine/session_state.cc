@@ -140,10 +140,7 @@ Status ReadTokens(const Tokenizer& tokenizer, Memory& memory, Reader& reader, Co
   return Status();
 }
 
-}  // namespace
-
-Status WriteState(const Transformer& transformer, const Conversation& c, const StateSink& sink) {
-  Writer writer(sink);
+Status WriteHeader(const Transformer& transformer, const Conversation& c, Writer& writer) {
   uint8_t header[kHeaderBytes] = {};
   uint64_t fingerprint = 0;
   CLAMMA_RETURN_IF_ERROR(transformer.Fingerprint(&fingerprint));
@@ -160,8 +157,10 @@ Status WriteState(const Transformer& transformer, const Conversation& c, const S
   Checksum checksum;
   checksum.Add(header, kHeaderChecked);
   WriteLe64(header + kHeaderChecked, checksum.Value());
-  CLAMMA_RETURN_IF_ERROR(writer.Write(header, sizeof(header)));
+  return writer.Write(header, sizeof(header));
+}
 
+Status WriteTokens(const Conversation& c, Writer& writer) {
   uint8_t bytes[4 * kTokensAtOnce];
   for (size_t done = 0; done < c.n_tokens;) {
     const size_t n = std::min(kTokensAtOnce, c.n_tokens - done);
@@ -171,6 +170,15 @@ Status WriteState(const Transformer& transformer, const Conversation& c, const S
     CLAMMA_RETURN_IF_ERROR(writer.Write(bytes, 4 * n));
     done += n;
   }
+  return Status();
+}
+
+}  // namespace
+
+Status WriteState(const Transformer& transformer, const Conversation& c, const StateSink& sink) {
+  Writer writer(sink);
+  CLAMMA_RETURN_IF_ERROR(WriteHeader(transformer, c, writer));
+  CLAMMA_RETURN_IF_ERROR(WriteTokens(c, writer));
   Memory memory;
   Array<uint8_t> rows;
   const size_t row = c.kv.row_bytes();

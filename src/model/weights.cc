@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "model/weights.h"
 
+#include <bit>
+
 #include "platform/endian.h"
 
 namespace clamma {
 namespace {
+
+constexpr size_t kSampleBytes = 256;  // of AddSample()
 
 uint64_t Elements(const TensorExtent& extent) { return uint64_t{extent.rows} * extent.cols; }
 
@@ -116,37 +120,38 @@ Status Weights::ReadEmbedding(uint32_t token, float* out) {
   return Status();
 }
 
-Status Weights::AddSamples(Checksum* checksum) const {
-  constexpr size_t kSample = 256;
-  uint8_t sample[kSample];
-  const auto add = [&](uint64_t offset, uint64_t bytes) {
-    const size_t n = bytes < kSample ? static_cast<size_t>(bytes) : kSample;
-    const Status status = source_.Read(offset, sample, n);
-    if (status.ok()) checksum->Add(sample, n);
-    return status;
-  };
-  const Checkpoint& c = checkpoint_;
-  CLAMMA_RETURN_IF_ERROR(add(0, kCheckpointHeaderBytes));  // any model is larger
-  const uint64_t of_layers = uint64_t{config().n_layers} * config().dim * 4;
-  for (const uint64_t norms : {c.attention_norm, c.ffn_norm}) {
-    for (uint64_t at = 0; at < of_layers; at += kSample) {
-      CLAMMA_RETURN_IF_ERROR(add(norms + at, of_layers - at));
-    }
+Status Weights::AddSample(uint64_t offset, uint64_t bytes, Checksum* checksum) const {
+  uint8_t sample[kSampleBytes];
+  const size_t n = bytes < kSampleBytes ? static_cast<size_t>(bytes) : kSampleBytes;
+  CLAMMA_RETURN_IF_ERROR(source_.Read(offset, sample, n));
+  checksum->Add(sample, n);
+  return Status();
+}
+
+Status Weights::AddSamplesOf(const TensorExtent& extent, Checksum* checksum) const {
+  const uint64_t last = extent.bytes < kSampleBytes ? 0 : extent.bytes - kSampleBytes;
+  for (const uint64_t at : {uint64_t{0}, last / 2, last}) {
+    CLAMMA_RETURN_IF_ERROR(AddSample(extent.offset + at, extent.bytes - at, checksum));
   }
-  const auto add_tensor = [&](const TensorExtent& extent) {
-    const uint64_t last = extent.bytes < kSample ? 0 : extent.bytes - kSample;
-    for (const uint64_t at : {uint64_t{0}, last / 2, last}) {
-      CLAMMA_RETURN_IF_ERROR(add(extent.offset + at, extent.bytes - at));
-    }
-    return Status();
-  };
+  return Status();
+}
+
+Status Weights::AddSamples(Checksum* checksum) const {
+  const Checkpoint& c = checkpoint_;
+  // Any model is larger than a header may be.
+  CLAMMA_RETURN_IF_ERROR(AddSample(0, kCheckpointHeaderBytes, checksum));
+  for (size_t i = 0; i < norms_.size(); ++i) {
+    uint8_t bytes[4];
+    WriteLe32(bytes, std::bit_cast<uint32_t>(norms_[i]));
+    checksum->Add(bytes, sizeof(bytes));
+  }
   for (const TensorSeries* s : {&c.wq, &c.wk, &c.wv, &c.wo, &c.w1, &c.w2, &c.w3}) {
     for (uint32_t layer = 0; layer < config().n_layers; ++layer) {
-      CLAMMA_RETURN_IF_ERROR(add_tensor(s->layer(layer)));
+      CLAMMA_RETURN_IF_ERROR(AddSamplesOf(s->layer(layer), checksum));
     }
   }
-  CLAMMA_RETURN_IF_ERROR(add_tensor(c.embedding));
-  return add_tensor(c.classifier);
+  CLAMMA_RETURN_IF_ERROR(AddSamplesOf(c.embedding, checksum));
+  return AddSamplesOf(c.classifier, checksum);
 }
 
 }  // namespace clamma

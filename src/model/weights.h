@@ -61,6 +61,8 @@ class Weights {
   BlockCacheStats cache_stats() const { return cache_.stats(); }
 
  private:
+  Status AddSample(uint64_t offset, uint64_t bytes, Checksum* checksum) const;
+  Status AddSamplesOf(const TensorExtent& extent, Checksum* checksum) const;
   Status LoadNorms(Memory& memory);
   Status DeclareBlocks(Memory& memory, size_t limit);
   void DeclareBlock(const TensorExtent& extent);

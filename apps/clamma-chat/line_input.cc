@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+#include "line_input.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <clocale>
+#include <iostream>
+
+#ifdef CLAMMA_CHAT_HAS_LIBEDIT
+#include <histedit.h>
+#include <termios.h>
+
+namespace {
+
+// While a line is edited, Ctrl-C is a key like any other.
+class InterruptKeyOff {
+ public:
+  InterruptKeyOff() {
+    if (tcgetattr(STDIN_FILENO, &before_) != 0) return;
+    termios now = before_;
+    now.c_cc[VINTR] = _POSIX_VDISABLE;
+    changed_ = tcsetattr(STDIN_FILENO, TCSADRAIN, &now) == 0;
+  }
+  ~InterruptKeyOff() {
+    if (changed_) tcsetattr(STDIN_FILENO, TCSADRAIN, &before_);
+  }
+  InterruptKeyOff(const InterruptKeyOff&) = delete;
+  InterruptKeyOff& operator=(const InterruptKeyOff&) = delete;
+
+ private:
+  termios before_ = {};
+  bool changed_ = false;
+};
+
+}  // namespace
+
+struct LineInput::Editor {
+  Editor() : line(el_init("clamma-chat", stdin, stdout, stderr)), history(history_init()) {
+    HistEvent event;
+    ::history(history, &event, H_SETSIZE, 500);
+    ::history(history, &event, H_SETUNIQUE, 1);
+    el_set(
+        line, EL_PROMPT, +[](EditLine*) { return const_cast<char*>("> "); });
+    el_set(line, EL_EDITOR, "emacs");
+    el_set(line, EL_HIST, &::history, history);
+    el_set(line, EL_CLIENTDATA, this);
+    el_set(line, EL_ADDFN, "abandon-line", "Drop the line", &Abandon);
+    el_set(line, EL_BIND, "^C", "abandon-line", nullptr);
+    el_set(line, EL_BIND, "^R", "em-inc-search-prev", nullptr);
+  }
+  ~Editor() {
+    history_end(history);
+    el_end(line);
+  }
+  Editor(const Editor&) = delete;
+  Editor& operator=(const Editor&) = delete;
+
+  static unsigned char Abandon(EditLine* edited, int /*key*/) {
+    Editor* self = nullptr;
+    el_get(edited, EL_CLIENTDATA, &self);
+    self->abandoned = true;
+    return CC_NEWLINE;
+  }
+
+  Result Read(std::string* text) {
+    abandoned = false;
+    int size = 0;
+    const char* read = nullptr;
+    {
+      const InterruptKeyOff off;
+      read = el_gets(line, &size);
+    }
+    if (abandoned) {
+      std::cout << std::endl;
+      return Result::kAbandoned;
+    }
+    if (read == nullptr || size <= 0) {
+      std::cout << std::endl;
+      return Result::kEnd;
+    }
+    text->assign(read, static_cast<size_t>(size));
+    if (text->ends_with('\n')) text->pop_back();
+    HistEvent event;
+    if (!text->empty()) ::history(history, &event, H_ENTER, text->c_str());
+    return Result::kLine;
+  }
+
+  EditLine* line;
+  History* history;
+  bool abandoned = false;
+};
+
+namespace {
+
+bool CanEdit() { return isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0; }
+
+}  // namespace
+#else
+struct LineInput::Editor {
+  static Result Read(std::string* /*text*/) { return Result::kEnd; }
+};
+
+namespace {
+
+bool CanEdit() { return false; }
+
+}  // namespace
+#endif
+
+LineInput::LineInput() {
+  std::setlocale(LC_CTYPE, "");  // so that a character is one, whatever its bytes
+  if (CanEdit()) editor_ = std::make_unique<Editor>();
+}
+
+LineInput::~LineInput() = default;
+
+LineInput::Result LineInput::Read(std::string* line) {
+  if (editor_ != nullptr) return editor_->Read(line);
+  if (isatty(STDIN_FILENO) != 0) std::cout << "> " << std::flush;
+  if (std::getline(std::cin, *line)) return Result::kLine;
+  return Result::kEnd;
+}

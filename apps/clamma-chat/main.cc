@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+// clamma-chat: a conversation. Answers go to stdout as they come, all else to stderr.
+//
+// Exit codes: 0 the input ended; 1 the model could not be set up; 2 the command line is wrong;
+// 3 an answer failed on the way, or could not be written; 130 interrupted while waiting for a line
+// that comes from no terminal.
+#include <clamma-extra.h>
+#include <clamma.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <string_view>
+
+#include "conversation.h"
+#include "line_input.h"
+#include "options.h"
+#include "story.h"
+
+namespace {
+
+using options::kExitGeneration;
+using options::kExitInterrupted;
+using options::kExitSetup;
+
+struct Options {
+  options::Model model;
+  options::Sampling sampling;
+  options::Prompt prompt;
+  bool quiet = false;
+};
+
+constexpr char kHelp[] =
+    "/reset        forget the conversation; the system prompt stays\n"
+    "/save FILE    save it, to go on another day\n"
+    "/load FILE    go on with a saved one\n"
+    "/help         this\n"
+    "/quit         end (Ctrl-D does, too); Ctrl-C stops an answer\n"
+    "//...         say a line that begins with /\n";
+
+int Parse(int argc, char** argv, Options& o) {
+  CLI::App app("Chats with a Llama model, in Llama 2's chat format.", "clamma-chat");
+  app.footer(
+      "Prompts come from -i, then from stdin, a line each; lines that begin with / are commands\n"
+      "(/help lists them). Files are looked for in the working directory, then in the model\n"
+      "directory.\n"
+      "Exit codes: 0 the input ended, 1 set-up failed, 2 wrong command line, 3 an answer failed,\n"
+      "130 interrupted.");
+  o.sampling.steps = 0;
+  options::Add(app, o.model);
+  options::Add(app, o.sampling);
+  options::Add(app, o.prompt);
+  app.get_option("--prompt")->description("First prompt");
+  app.get_option("--system")->description("System prompt: how the model is to answer");
+  app.get_option("--steps")->description("Most tokens of an answer, 0 = until it ends");
+  app.add_flag("-q,--quiet", o.quiet, "No banner and no figures on stderr");
+  return options::Parse(app, argc, argv);
+}
+
+void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-chat: %s\n", message); }
+
+void Tell(const std::string& what) { OnLog(nullptr, what.c_str()); }
+
+// Ctrl-C ends an answer, not the program; a read that waits for a line of no terminal ends by it.
+void CatchInterrupts() {
+  HandleSignals();
+  struct sigaction on_interrupt = {};
+  on_interrupt.sa_handler = [](int) { interrupted = 1; };
+  sigaction(SIGINT, &on_interrupt, nullptr);
+}
+
+class Chat {
+ public:
+  Chat(const Options& o, Conversation& conversation) : o_(o), conversation_(conversation) {}
+
+  // Goes on until the input ends; returns the exit code.
+  int Run() {
+    if (o_.prompt.given && !Say(o_.prompt.text)) return kExitGeneration;
+    LineInput input;
+    std::string line;
+    while (true) {
+      interrupted = 0;
+      const LineInput::Result result = input.Read(&line);
+      if (result == LineInput::Result::kAbandoned) continue;
+      if (result == LineInput::Result::kEnd) break;
+      if (line.empty()) continue;
+      const bool command = line.starts_with('/') && !line.starts_with("//");
+      if (line == "/quit") break;
+      if (command) {
+        Obey(line);
+      } else if (!Say(line.starts_with("//") ? line.substr(1) : line)) {
+        return kExitGeneration;
+      }
+    }
+    if (interrupted != 0) return kExitInterrupted;
+    return failed_ ? kExitGeneration : 0;
+  }
+
+ private:
+  // False: there is no point in going on.
+  bool Say(const std::string& prompt) {
+    if (prompt.find('\0') != std::string::npos) {
+      Tell("a prompt with a NUL byte in it is not said");
+      failed_ = true;
+      return true;
+    }
+    const Answer answer = conversation_.Say(prompt);
+    if (!answer.started) {
+      failed_ = true;
+      return true;
+    }
+    if (std::fputc('\n', stdout) == EOF || std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      Tell("cannot write to stdout");
+      return false;
+    }
+    if (answer.why == CLAMMA_DONE_CONTEXT_FULL) Tell("the answer has filled the context");
+    if (answer.why == CLAMMA_DONE_ERROR) failed_ = true;
+    if (!o_.quiet && answer.speed > 0) std::fprintf(stderr, "achieved tok/s: %.1f\n", answer.speed);
+    return true;
+  }
+
+  void Obey(const std::string& line) {
+    const size_t space = line.find(' ');
+    const std::string name = line.substr(0, space);
+    const size_t begin = space == std::string::npos ? space : line.find_first_not_of(' ', space);
+    const std::string file = begin == std::string::npos ? "" : line.substr(begin);
+    if (name == "/help") {
+      std::fputs(kHelp, stderr);
+    } else if (name == "/reset") {
+      conversation_.Reset();
+      Tell("the conversation is forgotten");
+    } else if (name != "/save" && name != "/load") {
+      Fail("there is no " + name + "; /help lists the commands");
+    } else if (file.empty()) {
+      Fail(name + " needs a file");
+    } else if (const std::string wrong =
+                   name == "/save" ? conversation_.Save(file) : conversation_.Load(file);
+               !wrong.empty()) {
+      Fail(wrong);
+    } else {
+      Tell((name == "/save" ? "saved to " : "loaded from ") + file);
+    }
+  }
+
+  void Fail(const std::string& what) {
+    Tell(what);
+    failed_ = true;
+  }
+
+  const Options& o_;
+  Conversation& conversation_;
+  bool failed_ = false;
+};
+
+int Run(int argc, char** argv) {
+  Options o;
+  if (const int code = Parse(argc, argv, o); code >= 0) return code;
+  CatchInterrupts();
+  std::string desc;
+  const options::ModelPtr model = options::Open(o.model, OnLog, &desc, CLAMMA_MODEL_CHAT);
+  if (model == nullptr) return kExitSetup;  // OnLog told why
+  Conversation conversation(model.get(), o.model, o.sampling, o.prompt.system);
+  if (!conversation.ready()) return kExitSetup;
+  if (!o.quiet) std::fprintf(stderr, "%s\n", desc.c_str());
+  return Chat(o, conversation).Run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Run(argc, argv);
+  } catch (const std::exception& e) {
+    Tell(e.what());
+    return kExitSetup;
+  }
+}

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# clamma_chat_cli_test.sh PROGRAM SOURCE_DIR: clamma-chat by pipes, and on a terminal of its own.
+set -uo pipefail
+
+program=$(realpath "$1")
+source_dir=$(realpath "$2")
+seconds=120
+# shellcheck source=tests/cli_models.sh
+source "$source_dir/tests/cli_models.sh"
+# shellcheck source=tests/cli_checks.sh
+source "$source_dir/tests/cli_checks.sh"
+
+# chat LINES ARGUMENT...: runs the program with LINES (\n between them) on its standard input.
+chat() {
+  local lines=$1
+  shift
+  command_line=("$program" "$float" -z "$dictionary" "$@")
+  status=0
+  printf '%b' "$lines" | timeout "$seconds" "${command_line[@]}" >out 2>err || status=$?
+}
+
+# same NAME FILE FILE
+same() { tells "$1" cmp "$2" "$3"; }
+differ() { if cmp -s "$2" "$3"; then verdict "$1" "they are the same"; else verdict "$1" ""; fi; }
+# ends NAME CODE PATTERN: the last chat ended with CODE, and stderr matches PATTERN.
+ends() {
+  tells "$1: exit code $2" test "$status" = "$2"
+  tells "$1: stderr" grep -qE -- "$3" err
+}
+
+# --- The session is kept ---
+chat 'Who is Lily?\nAnd Tom?\n' -t 0 -n 20 -q
+cp out both
+tells "two prompts, two answers" test "$(grep -c . both)" -ge 2
+tells "the exit code is 0" test "$status" = 0
+chat 'And Tom?\n' -t 0 -n 20 -q
+cp out tom_alone
+chat 'Who is Lily?\n' -t 0 -n 20 -q
+cp out lily
+same "the first answer is what it is alone" lily <(head -c "$(wc -c <lily)" both)
+tail -c +$(($(wc -c <lily) + 1)) both >second
+differ "the second depends on the first" tom_alone second
+chat 'And Tom?\n' -t 0 -n 20 -q -i "Who is Lily?"
+same "-i is a first prompt like any other" both out
+chat 'Who is Lily?\n/reset\nAnd Tom?\n' -t 0 -n 20 -q
+same "/reset forgets" <(cat lily tom_alone) out
+chat 'Who is Lily?\n/reset\nWho is Lily?\n' -t 0 -n 20 -q -y "Be kind."
+half=$(($(wc -c <out) / 2))
+same "/reset keeps the system prompt" <(head -c $half out) <(tail -c $half out)
+differ "the system prompt counts" lily <(head -c $half out)
+chat '\n\n//Tom\n' -t 0 -n 20 -q
+cp out slash
+chat '' -t 0 -n 20 -q -i "/Tom"
+same "// says a line with /, and empty lines say nothing" out slash
+
+# --- Save and load ---
+for sampling in "-t 0" "-t 1 -s 7"; do
+  read -ra sample <<<"$sampling"
+  chat 'Who is Lily?\nAnd Tom?\n' "${sample[@]}" -n 30 -q -y "Be kind."
+  cp out whole
+  chat 'Who is Lily?\n/save chat.state\n' "${sample[@]}" -n 30 -q -y "Be kind."
+  cp out first
+  chat '/load chat.state\nAnd Tom?\n' "${sample[@]}" -n 30 -q
+  same "$sampling: a loaded chat goes on as the saved one" whole <(cat first out)
+done
+tells "nothing else is left" test "$(echo chat.state*)" = chat.state
+head -c $(($(wc -c <chat.state) - 1)) chat.state >cut.state
+sed 's/"system":"Be kind."/"system":"Be rude."/' chat.state >forged.state
+{ head -c 3000 chat.state; printf 'x'; tail -c +3002 chat.state; } >damaged.state
+head -c 100000 /dev/urandom >random.state
+for bad in cut forged damaged random none; do
+  chat "Who is Lily?\n/load $bad.state\nAnd Tom?\n" -t 0 -n 20 -q
+  ends "/load $bad.state" 3 "clamma-chat: $bad.state: "
+  same "/load $bad.state leaves the chat as it was" both out
+done
+chat "Who is Lily?\n/load .\n/save /nowhere/x\n/save\n/load\n/nothing\nAnd Tom?\n" -t 0 -n 20 -q
+ends "what cannot be saved or loaded" 3 'no file'
+tells "... nor saved there" grep -q '/nowhere/x: No such file' err
+tells "... nor without a name" grep -q '/save needs a file' err
+tells "an unknown command is told" grep -q 'there is no /nothing' err
+same "... and the chat goes on" both out
+
+# --- The context is full ---
+prompts=
+for i in {1..40}; do prompts+="Tell me of Lily and Tom, number $i\n"; done
+chat "$prompts" -t 1 -s 3 -n 40 -q -y "Be kind."
+ends "a long chat" 0 'the oldest (turn is|[0-9]+ turns are) forgotten'
+tells "a long chat: all answers are there" test "$(grep -c . out)" -ge 40
+chat "Who is Lily?\nAnd Tom?\nGo on\n" -t 1 -s 3 -q
+ends "answers without an end" 0 'forgotten|has filled the context'
+long=$(printf 'Lily and Tom went out. %.0s' {1..200})
+chat "Who is Lily?\n$long\nAnd Tom?\n" -t 0 -n 20 -q
+ends "a prompt beyond the context" 3 'prompt takes|takes at least'
+same "... changes nothing" both out
+
+# --- What cannot be said, or written ---
+chat 'a\0b\nWho is Lily?\n' -t 0 -n 20 -q
+ends "a NUL" 3 'NUL'
+same "... is not said" lily out
+command_line=("$program" "$float" -z "$dictionary" -i Lily -n 20 -q)
+status=0
+"${command_line[@]}" >/dev/full 2>err </dev/null || status=$?
+ends "a full disk" 3 'cannot write to stdout'
+refuses 2 'checkpoint' --temperature 1
+refuses 1 'none.bin' none.bin
+run --help
+tells "--help" grep -q 'system' out
+
+# --- On a terminal ---
+make_babbler babbler 200000
+python3 "$source_dir/tests/clamma_chat_terminal.py" "$program" "$float" babbler "$dictionary" >terminal 2>&1
+terminal_status=$?
+while read -r line; do tells "terminal: $line" test "${line%% *}" = ok; done <terminal
+tells "terminal: all was seen" test "$terminal_status" = 0
+
+printf '%d checks, %d failed\n' "$checks" "$failures"
+((failures == 0))
