@@ -63,11 +63,12 @@ void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-chat: %s\n
 
 void Tell(const std::string& what) { OnLog(nullptr, what.c_str()); }
 
-// Ctrl-C ends an answer, not the program; a read that waits for a line of no terminal ends by it.
-void CatchInterrupts() {
-  HandleSignals();
+// Ctrl-C ends an answer, not the program. With SA_RESTART a write that it meets goes on; without, a
+// read that waits for a line (of no terminal) ends.
+void CatchInterrupts(int flags) {
   struct sigaction on_interrupt = {};
   on_interrupt.sa_handler = [](int) { interrupted = 1; };
+  on_interrupt.sa_flags = flags;
   sigaction(SIGINT, &on_interrupt, nullptr);
 }
 
@@ -82,6 +83,7 @@ class Chat {
     std::string line;
     while (true) {
       interrupted = 0;
+      CatchInterrupts(0);
       const LineInput::Result result = input.Read(&line);
       if (result == LineInput::Result::kAbandoned) continue;
       if (result == LineInput::Result::kEnd) break;
@@ -106,6 +108,7 @@ class Chat {
       failed_ = true;
       return true;
     }
+    CatchInterrupts(static_cast<int>(SA_RESTART));
     const Answer answer = conversation_.Say(prompt);
     if (!answer.started) {
       failed_ = true;
@@ -157,7 +160,7 @@ class Chat {
 int Run(int argc, char** argv) {
   Options o;
   if (const int code = Parse(argc, argv, o); code >= 0) return code;
-  CatchInterrupts();
+  HandleSignals();
   std::string desc;
   const options::ModelPtr model = options::Open(o.model, OnLog, &desc, CLAMMA_MODEL_CHAT);
   if (model == nullptr) return kExitSetup;  // OnLog told why
