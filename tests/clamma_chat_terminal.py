@@ -25,6 +25,7 @@ class Terminal:
             os.execvp(command[0], command)
 
     def type(self, text):
+        time.sleep(0.5)  # a prompt may be seen just before the keys are the editor's
         os.write(self.fd, text)
 
     def read(self, seconds):
