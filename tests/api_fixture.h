@@ -280,6 +280,18 @@ class ModelTest : public ::testing::Test {
   }
 };
 
+// ... with the float model open.
+class FloatModelTest : public ModelTest {
+ protected:
+  void SetUp() override {
+    ModelTest::SetUp();
+    if (IsSkipped()) return;
+    model_ = Open(ModelInfo(kFloatModel));
+    ASSERT_NE(model_, nullptr);
+  }
+  TxfPtr model_;
+};
+
 }  // namespace clamma_test
 
 #endif  // CLAMMA_TESTS_API_FIXTURE_H_

@@ -16,16 +16,7 @@ namespace {
 constexpr Ask kStory = {
     .prompt = "Lily", .limit = 60, .temperature = 1, .topp = 0.9f, .seed = 1024};
 
-class SessionExtraTest : public ModelTest {
- protected:
-  void SetUp() override {
-    ModelTest::SetUp();
-    if (IsSkipped()) return;
-    model_ = Open(ModelInfo(kFloatModel));
-    ASSERT_NE(model_, nullptr);
-  }
-  TxfPtr model_;
-};
+class SessionExtraTest : public FloatModelTest {};
 
 Outcome RunInfo(txf_session* session, Listener& listener, const clamma_txf_info_t& info) {
   Outcome outcome;

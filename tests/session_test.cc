@@ -36,16 +36,7 @@ size_t CountTokens(const TxfPtr& model, const std::string& text, unsigned flags)
   return count;
 }
 
-class SessionTest : public ModelTest {
- protected:
-  void SetUp() override {
-    ModelTest::SetUp();
-    if (IsSkipped()) return;
-    model_ = Open(ModelInfo(kFloatModel));
-    ASSERT_NE(model_, nullptr);
-  }
-  TxfPtr model_;
-};
+class SessionTest : public FloatModelTest {};
 
 // ---- Many sessions at a time ----
 

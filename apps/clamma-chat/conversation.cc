@@ -2,6 +2,7 @@
 #include "conversation.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -183,6 +184,12 @@ std::string Conversation::Save(const std::string& path) const {
   const int fd = mkstemp(temporary.data());
   if (fd < 0) return Reason(path);
   std::FILE* file = fdopen(fd, "wb");
+  if (file == nullptr) {
+    const std::string wrong = Reason(path);
+    close(fd);
+    std::remove(temporary.c_str());
+    return wrong;
+  }
   errno = 0;
   bool good = WriteTo(file, line.data(), line.size()) == 0 &&
               clamma_session_save(session_.get(), WriteTo, file) == 0 && std::fflush(file) == 0;

@@ -63,15 +63,6 @@ void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-chat: %s\n
 
 void Tell(const std::string& what) { OnLog(nullptr, what.c_str()); }
 
-// Ctrl-C ends an answer, not the program. With SA_RESTART a write that it meets goes on; without, a
-// read that waits for a line (of no terminal) ends.
-void CatchInterrupts(int flags) {
-  struct sigaction on_interrupt = {};
-  on_interrupt.sa_handler = [](int) { interrupted = 1; };
-  on_interrupt.sa_flags = flags;
-  sigaction(SIGINT, &on_interrupt, nullptr);
-}
-
 class Chat {
  public:
   Chat(const Options& o, Conversation& conversation) : o_(o), conversation_(conversation) {}
@@ -83,7 +74,7 @@ class Chat {
     std::string line;
     while (true) {
       interrupted = 0;
-      CatchInterrupts(0);
+      CatchInterrupts(0);  // a read that waits for a line (of no terminal) ends
       const LineInput::Result result = input.Read(&line);
       if (result == LineInput::Result::kAbandoned) continue;
       if (result == LineInput::Result::kEnd) break;
@@ -108,7 +99,7 @@ class Chat {
       failed_ = true;
       return true;
     }
-    CatchInterrupts(static_cast<int>(SA_RESTART));
+    CatchInterrupts(static_cast<int>(SA_RESTART));  // the answer ends, and no write is cut short
     const Answer answer = conversation_.Say(prompt);
     if (!answer.started) {
       failed_ = true;

@@ -13,16 +13,21 @@
 
 #include "text_output.h"
 
-// Set by the first Ctrl-C; a second one ends the program at once.
+// Set by Ctrl-C.
 inline volatile std::sig_atomic_t interrupted = 0;
+
+// With SA_RESETHAND a second Ctrl-C ends the program at once.
+inline void CatchInterrupts(int flags) {
+  struct sigaction on_interrupt = {};
+  on_interrupt.sa_handler = [](int) { interrupted = 1; };
+  on_interrupt.sa_flags = flags;
+  sigaction(SIGINT, &on_interrupt, nullptr);
+}
 
 inline void HandleSignals() {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of writing, not the end of us
   std::signal(SIGXFSZ, SIG_IGN);  // so is a limit on the size of files
-  struct sigaction on_interrupt = {};
-  on_interrupt.sa_handler = [](int) { interrupted = 1; };
-  on_interrupt.sa_flags = static_cast<int>(SA_RESETHAND);
-  sigaction(SIGINT, &on_interrupt, nullptr);
+  CatchInterrupts(static_cast<int>(SA_RESETHAND));
 }
 
 // One query: where its text goes, how fast it comes, and why it ended. Stays where it is while the
@@ -43,7 +48,9 @@ class Story {
 
   // To be called after each step: notices the first token.
   void Watch() {
-    if (!started_ && !ended_ && Facts().generated_tokens > 0) Begin();
+    if (started_ || ended_ || Facts().generated_tokens == 0) return;
+    started_ = true;
+    first_ = Clock::now();
   }
 
   clamma_session_facts_t Facts() const {
@@ -75,11 +82,6 @@ class Story {
     story->why_ = why;
     story->ended_ = true;
     story->end_ = Clock::now();
-  }
-
-  void Begin() {
-    started_ = true;
-    first_ = Clock::now();
   }
 
   txf_session* session_ = nullptr;

@@ -37,7 +37,6 @@ class TextOutput {
   }
 
   int error() const { return error_; }  // the errno of the first failure; 0: none
-  bool to_terminal() const { return to_terminal_; }
 
  private:
   static int Reason() { return errno != 0 ? errno : EIO; }

@@ -15,8 +15,7 @@ namespace {
 
 constexpr char kMagic[8] = {'C', 'L', 'A', 'M', 'M', 'A', 'S', 'T'};
 constexpr uint32_t kVersion = 1;
-constexpr size_t kHeaderBytes = 64;
-constexpr size_t kHeaderChecked = 56;  // of them, before their checksum
+constexpr size_t kHeaderBytes = 56;
 constexpr size_t kTokensAtOnce = 256;
 
 uint32_t NumberOf(KvType type) { return type == KvType::kF16 ? 1 : 0; }
@@ -31,7 +30,12 @@ class Writer {
     return Status::Error(StatusCode::kIo,
                          "the session could not be saved: its bytes were not taken");
   }
-  uint64_t checksum() const { return checksum_.Value(); }
+  // Writes the checksum of all bytes before.
+  Status WriteChecksum() {
+    uint8_t bytes[8];
+    WriteLe64(bytes, checksum_.Value());
+    return Write(bytes, sizeof(bytes));
+  }
 
  private:
   const StateSink& sink_;
@@ -48,7 +52,14 @@ class Reader {
     checksum_.Add(bytes, size);
     return Status();
   }
-  uint64_t checksum() const { return checksum_.Value(); }
+  // Reads a checksum; *right tells whether it is that of all bytes before.
+  Status ReadChecksum(bool* right) {
+    const uint64_t expected = checksum_.Value();
+    uint8_t bytes[8];
+    CLAMMA_RETURN_IF_ERROR(Read(bytes, sizeof(bytes)));
+    *right = ReadLe64(bytes) == expected;
+    return Status();
+  }
 
  private:
   const StateSource& source_;
@@ -70,7 +81,7 @@ Status ForEachRow(const Transformer& transformer, size_t n_positions, const Body
   return Status();
 }
 
-Status CheckBelongsHere(const Transformer& transformer, const uint8_t* header) {
+Status CheckBelongsHere(const Transformer& transformer, const uint8_t* header, bool sound) {
   if (std::memcmp(header, kMagic, sizeof(kMagic)) != 0) {
     return Status::Error(StatusCode::kCorrupt, "this is no saved session");
   }
@@ -80,11 +91,7 @@ Status CheckBelongsHere(const Transformer& transformer, const uint8_t* header) {
                          static_cast<unsigned>(ReadLe32(header + 8)),
                          static_cast<unsigned>(kVersion));
   }
-  Checksum checksum;
-  checksum.Add(header, kHeaderChecked);
-  if (ReadLe64(header + kHeaderChecked) != checksum.Value()) {
-    return Damaged("the checksum of its header is wrong");
-  }
+  if (!sound) return Damaged("the checksum of its header is wrong");
   uint64_t fingerprint = 0;
   CLAMMA_RETURN_IF_ERROR(transformer.Fingerprint(&fingerprint));
   if (ReadLe64(header + 16) != fingerprint) {
@@ -102,7 +109,9 @@ Status CheckBelongsHere(const Transformer& transformer, const uint8_t* header) {
 Status ReadHeader(const Transformer& transformer, Reader& reader, Conversation* c) {
   uint8_t header[kHeaderBytes];
   CLAMMA_RETURN_IF_ERROR(reader.Read(header, sizeof(header)));
-  CLAMMA_RETURN_IF_ERROR(CheckBelongsHere(transformer, header));
+  bool sound = false;
+  CLAMMA_RETURN_IF_ERROR(reader.ReadChecksum(&sound));
+  CLAMMA_RETURN_IF_ERROR(CheckBelongsHere(transformer, header, sound));
   c->seed = ReadLe64(header + 24);
   c->random = RandomGenerator(ReadLe64(header + 32));
   c->n_tokens = ReadLe32(header + 40);
@@ -154,10 +163,8 @@ Status WriteHeader(const Transformer& transformer, const Conversation& c, Writer
   WriteLe32(header + 44, static_cast<uint32_t>(c.position));
   WriteLe32(header + 48, static_cast<uint32_t>(c.n_held));
   std::memcpy(header + 52, c.held, c.n_held);
-  Checksum checksum;
-  checksum.Add(header, kHeaderChecked);
-  WriteLe64(header + kHeaderChecked, checksum.Value());
-  return writer.Write(header, sizeof(header));
+  CLAMMA_RETURN_IF_ERROR(writer.Write(header, sizeof(header)));
+  return writer.WriteChecksum();
 }
 
 Status WriteTokens(const Conversation& c, Writer& writer) {
@@ -188,9 +195,7 @@ Status WriteState(const Transformer& transformer, const Conversation& c, const S
     return writer.Write(rows.data(), rows.size());
   };
   CLAMMA_RETURN_IF_ERROR(ForEachRow(transformer, c.position, write_rows));
-  uint8_t end[8];
-  WriteLe64(end, writer.checksum());
-  return writer.Write(end, sizeof(end));
+  return writer.WriteChecksum();
 }
 
 Status ReadState(const Transformer& transformer, Memory& memory, const StateSource& source,
@@ -208,11 +213,9 @@ Status ReadState(const Transformer& transformer, Memory& memory, const StateSour
     return Status();
   };
   CLAMMA_RETURN_IF_ERROR(ForEachRow(transformer, c->position, read_rows));
-  const uint64_t checksum = reader.checksum();
-  uint8_t end[8];
-  CLAMMA_RETURN_IF_ERROR(reader.Read(end, sizeof(end)));
-  if (ReadLe64(end) != checksum) return Damaged("its checksum is wrong");
-  return Status();
+  bool sound = false;
+  CLAMMA_RETURN_IF_ERROR(reader.ReadChecksum(&sound));
+  return sound ? Status() : Damaged("its checksum is wrong");
 }
 
 }  // namespace clamma
