@@ -185,7 +185,7 @@ std::string Conversation::Save(const std::string& path) const {
   if (fd < 0) return Reason(path);
   std::FILE* file = fdopen(fd, "wb");
   if (file == nullptr) {
-    const std::string wrong = Reason(path);
+    std::string wrong = Reason(path);
     close(fd);
     std::remove(temporary.c_str());
     return wrong;
