@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+# Writes the C++ source OUTPUT with the bytes of FILES, which lie below FOLDER; see page.h.
+set(arrays "")
+set(table "")
+set(number 0)
+foreach(file ${FILES})
+  file(READ ${FOLDER}/${file} bytes HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+  # Lines of 16 bytes, so that whatever reads the source can.
+  string(REPEAT "0x..," 16 line)
+  string(REGEX REPLACE "(${line})" "\\1\n    " bytes "${bytes}")
+  get_filename_component(name ${file} NAME)
+  string(APPEND arrays "constexpr unsigned char kFile${number}[] = {\n    ${bytes}};\n")
+  string(APPEND table "    {\"${name}\", {kFile${number}, sizeof(kFile${number})}},\n")
+  math(EXPR number "${number} + 1")
+endforeach()
+file(WRITE ${OUTPUT} "// SPDX-License-Identifier: MIT
+// Made by embed.cmake.
+#include \"page.h\"
+
+namespace demo {
+namespace {
+
+${arrays}
+constexpr PageFile kFiles[] = {
+${table}};
+
+}  // namespace
+
+std::span<const PageFile> PageFiles() { return kFiles; }
+
+}  // namespace demo
+")

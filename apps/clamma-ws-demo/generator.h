@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// The thread that generates: it alone calls the library once the model is there, and tells the
+// stories of all visitors side by side.
+#ifndef CLAMMA_WS_DEMO_GENERATOR_H_
+#define CLAMMA_WS_DEMO_GENERATOR_H_
+
+#include <clamma.h>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "metrics.h"
+#include "options.h"
+#include "stories.h"
+
+namespace demo {
+
+class Generator {
+ public:
+  // `model` and `metrics` must live longer. What a visitor does not choose comes from `sampling`.
+  Generator(txf* model, const options::Sampling& sampling, Metrics& metrics);
+  // Ends all stories without telling anybody, at the latest when the step that runs is done.
+  ~Generator();
+  Generator(const Generator&) = delete;
+  Generator& operator=(const Generator&) = delete;
+
+  // These are done in the order in which they are asked for, between two steps; they return at
+  // once.
+  void Begin(std::shared_ptr<Stories> stories);
+  void Stop(std::shared_ptr<Stories> stories);     // what is still told ends as stopped
+  void Abandon(std::shared_ptr<Stories> stories);  // frees their sessions; nobody listens any more
+
+ private:
+  enum class Wish { kBegin, kStop, kAbandon };
+  struct Command {
+    Wish wish;
+    std::shared_ptr<Stories> stories;
+  };
+  class Teller;  // of one story
+  struct Telling;
+
+  void Post(Wish wish, std::shared_ptr<Stories> stories);
+  // Waits for commands if `idle`, takes them; returns false when it is time to end.
+  bool Fetch(bool idle, std::vector<Command>& commands);
+  void Run();
+  void Execute(const Command& command);
+
+  txf* const model_;
+  const options::Sampling sampling_;
+  Metrics& metrics_;
+
+  std::mutex mutex_;
+  std::condition_variable posted_;
+  std::vector<Command> commands_;  // under the lock
+  bool quit_ = false;              // under the lock
+
+  std::vector<std::unique_ptr<Telling>> tellings_;  // the thread's own
+  std::thread thread_;                              // last: it uses all else
+};
+
+}  // namespace demo
+
+#endif  // CLAMMA_WS_DEMO_GENERATOR_H_

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// What is answered to HTTP requests: the page's files, /healthz and /metrics, and refusals.
+#ifndef CLAMMA_WS_DEMO_HTTP_H_
+#define CLAMMA_WS_DEMO_HTTP_H_
+
+#include <libwebsockets.h>
+
+#include <string>
+#include <string_view>
+
+#include "metrics.h"
+
+namespace demo {
+
+struct Reply {
+  unsigned status = HTTP_STATUS_OK;
+  std::string type = "text/plain; charset=utf-8";
+  std::string cache = "no-store";
+  std::string body;
+};
+
+// For every answer of a virtual host: what a browser may do with it.
+const lws_protocol_vhost_options* SecurityHeaders();
+
+Reply Refusal(unsigned status, std::string_view reason);
+
+// The answer to a GET or HEAD of a path.
+Reply Find(std::string_view path, const Metrics& metrics, bool draining);
+
+// Sends the head of a reply, for a body to follow or, with HEAD, none. Returns false if the
+// connection is lost.
+bool SendHead(lws* wsi, const Reply& reply, bool body_follows);
+bool SendBody(lws* wsi, const Reply& reply);
+
+}  // namespace demo
+
+#endif  // CLAMMA_WS_DEMO_HTTP_H_

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+// clamma-ws-demo: a web page that tells each visitor two stories at once. Where it is served goes
+// to stdout, all else to stderr.
+//
+// Exit codes: 0 ended by SIGTERM or SIGINT, after draining; 1 the model or the server could not be
+// set up; 2 the command line is wrong; 3 serving failed on the way.
+#include <clamma-extra.h>
+#include <clamma.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "generator.h"
+#include "hall.h"
+#include "listener.h"
+#include "metrics.h"
+#include "options.h"
+#include "origins.h"
+#include "server.h"
+
+namespace {
+
+constexpr rlim_t kOtherDescriptors = 64;  // beside connections
+
+struct Options {
+  options::Model model;
+  options::Sampling sampling;
+  std::string address = "127.0.0.1";
+  unsigned port = 7681;
+  std::vector<std::string> origins;
+  unsigned max_sessions = 0;
+  size_t buffer = 65536;
+  demo::Server::Limits limits;
+};
+
+int Parse(int argc, char** argv, Options& o) {
+  CLI::App app("Serves a page that tells each visitor two stories at once.", "clamma-ws-demo");
+  app.footer(
+      "Files are looked for in the working directory, then in the model directory.\n"
+      "Exit codes: 0 ended by SIGTERM or SIGINT, 1 set-up failed, 2 wrong command line,\n"
+      "3 serving failed.");
+  o.model.checkpoint = "stories110M.bin";
+  options::Add(app, o.model);
+  app.get_option("checkpoint")->required(false)->capture_default_str();
+  options::Add(app, o.sampling);
+  app.add_option("--port", o.port, "TCP port, 0 = any that is free")
+      ->transform(options::WholeNumber)
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  app.add_option("--bind", o.address, "Address to listen at")->capture_default_str();
+  app.add_option("--allow-origin", o.origins,
+                 "Further origin, as https://stories.example.org, whose pages and name are served; "
+                 "may be repeated");
+  app.add_option("--max-sessions", o.max_sessions, "Most sessions, two for a visitor, 0 = all")
+      ->transform(options::WholeNumber)
+      ->capture_default_str();
+  app.add_option("--max-connections", o.limits.connections, "Most connections")
+      ->transform(options::WholeNumber)
+      ->check(CLI::Range(1, 65000))
+      ->capture_default_str();
+  app.add_option("--max-per-address", o.limits.per_address,
+                 "Most connections from an address that is not the loopback")
+      ->transform(options::WholeNumber)
+      ->check(CLI::Range(1, 65000))
+      ->capture_default_str();
+  app.add_option("--buffer", o.buffer, "Most bytes of text that wait for a slow visitor")
+      ->check(options::CheckSize)
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
+  app.add_option("--idle", o.limits.idle, "Seconds that a visitor may stay without stories")
+      ->transform(options::WholeNumber)
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str();
+  app.add_option("--drain", o.limits.drain, "Seconds that stories have to end in at the end")
+      ->transform(options::WholeNumber)
+      ->check(CLI::Range(0, 3600))
+      ->capture_default_str();
+  return options::Parse(app, argc, argv);
+}
+
+// What visitors can cause must not fill a log: one line a second at most.
+void OnLog(void*, const char* message) {
+  using Clock = std::chrono::steady_clock;
+  static Clock::time_point next;  // only one thread at a time is in the library
+  const Clock::time_point now = Clock::now();
+  if (now < next) return;
+  next = now + std::chrono::seconds(1);
+  std::fprintf(stderr, "clamma-ws-demo: %s\n", message);
+}
+
+int Fail(const std::string& reason) {
+  std::fprintf(stderr, "clamma-ws-demo: %s\n", reason.c_str());
+  return options::kExitSetup;
+}
+
+int end_event = -1;
+
+// The first signal asks for the end, a second one ends at once.
+void OnSignal(int) {
+  const int saved = errno;
+  std::signal(SIGTERM, SIG_DFL);
+  std::signal(SIGINT, SIG_DFL);
+  const uint64_t one = 1;
+  static_cast<void>(!write(end_event, &one, sizeof(one)));
+  errno = saved;
+}
+
+void HandleSignals() {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed connection is an error of writing, not the end of us
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
+}
+
+// Whether so many connections can be open.
+bool HaveDescriptors(size_t connections) {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;
+  const rlim_t wanted = connections + kOtherDescriptors;
+  if (limit.rlim_cur >= wanted) return true;
+  if (limit.rlim_max < wanted) return false;
+  limit.rlim_cur = wanted;
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+int Serve(const Options& o, txf* model, const std::string& description, demo::Listener& listener,
+          const demo::Origins& origins) {
+  clamma_txf_facts_t facts = {};
+  clamma_txf_facts(model, &facts);
+  demo::Hall::Rules rules;
+  rules.seats = facts.max_sessions / demo::kStories;
+  if (rules.seats == 0) return Fail("a visitor needs two sessions, and there is only one");
+  rules.buffer = o.buffer;
+  rules.model = description;
+  rules.defaults = {std::nullopt, o.sampling.temperature, o.sampling.topp, o.sampling.seed};
+
+  demo::Waker waker;
+  demo::Metrics metrics;
+  demo::Generator generator(model, o.sampling, metrics);
+  demo::Hall hall(generator, metrics, rules, [&waker] { waker.Wake(); });
+  demo::Server server(hall, metrics, waker, origins, o.limits);
+  end_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (end_event < 0) return Fail(std::string("eventfd: ") + std::strerror(errno));
+  HandleSignals();
+  const std::string url = listener.url();
+  if (!server.Start(listener, end_event)) return Fail("libwebsockets cannot be set up");
+  std::fprintf(stderr, "%s\n", description.c_str());
+  std::printf("Serving %s/\n", url.c_str());
+  std::fflush(stdout);
+  return server.Run() ? 0 : options::kExitGeneration;
+}
+
+int Run(int argc, char** argv) {
+  Options o;
+  if (const int code = Parse(argc, argv, o); code >= 0) return code;
+  demo::Origins origins;
+  for (const std::string& origin : o.origins) {
+    if (const std::string wrong = origins.Add(origin); !wrong.empty()) {
+      Fail("--allow-origin: " + wrong);
+      return options::kExitUsage;
+    }
+  }
+  if (!HaveDescriptors(o.limits.connections)) {
+    return Fail("the system's limit of open files (ulimit -n) is too low for so many connections");
+  }
+  demo::Listener listener;
+  if (const std::string wrong = listener.Open(o.address, o.port); !wrong.empty())
+    return Fail(wrong);
+
+  char description[1024] = "";
+  clamma_txf_info_t info = options::MakeInfo(o.model);
+  info.max_sessions = o.max_sessions;
+  info.desc = description;
+  info.desc_max = sizeof(description);
+  info.log_cb = OnLog;
+  const std::unique_ptr<txf, decltype(&clamma_txf_destroy)> model(clamma_txf_construct(&info),
+                                                                  &clamma_txf_destroy);
+  if (model == nullptr) return options::kExitSetup;  // OnLog told why
+  return Serve(o, model.get(), description, listener, origins);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Run(argc, argv);
+  } catch (const std::exception& e) {
+    return Fail(e.what());
+  }
+}

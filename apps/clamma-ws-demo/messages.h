@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// The messages between page and server: JSON objects in text frames. docs/ws-demo.md lists them.
+#ifndef CLAMMA_WS_DEMO_MESSAGES_H_
+#define CLAMMA_WS_DEMO_MESSAGES_H_
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stories.h"
+
+namespace demo {
+
+inline constexpr size_t kMostPromptBytes = 4096;
+// A byte of a prompt takes at most six in JSON; the rest is for the other fields.
+inline constexpr size_t kMostMessageBytes = 6 * kMostPromptBytes + 1024;
+inline constexpr float kMostTemperature = 10;
+
+struct Message {
+  enum class Type { kBegin, kStop };
+  Type type = Type::kStop;
+  Request request;  // kBegin; what the page leaves out is as it was before
+};
+
+// Reads a message of the page, which may hold anything. Returns "", or what is wrong with it.
+std::string Parse(std::string_view text, Message& message);
+
+// What the page is told.
+std::string HelloMessage(std::string_view model, const Request& defaults);
+std::string WaitingMessage(size_t place);  // from 1
+std::string BeginMessage(const Request& request);
+std::string ProgressMessage(const std::vector<News>& news);
+std::string ErrorMessage(std::string_view reason);
+std::string DrainMessage(unsigned seconds);
+
+}  // namespace demo
+
+#endif  // CLAMMA_WS_DEMO_MESSAGES_H_

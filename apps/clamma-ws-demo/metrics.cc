@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+#include "metrics.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <string_view>
+
+namespace demo {
+namespace {
+
+int64_t ThisSecond() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
+}
+
+std::string Number(double value) {
+  char text[40];
+  std::snprintf(text, sizeof(text), "%.9g", value);
+  return text;
+}
+
+std::string Line(std::string_view name, const std::string& value) {
+  return "clamma_ws_demo_" + std::string(name) + " " + value + "\n";
+}
+
+std::string Head(std::string_view name, std::string_view type, std::string_view help) {
+  const std::string full = "clamma_ws_demo_" + std::string(name) + " ";
+  return "# HELP " + full + std::string(help) + "\n# TYPE " + full + std::string(type) + "\n";
+}
+
+std::string Metric(std::string_view name, std::string_view type, std::string_view help,
+                   const std::string& value) {
+  return Head(name, type, help) + Line(name, value);
+}
+
+}  // namespace
+
+void Metrics::SessionBegins() {
+  const std::lock_guard lock(mutex_);
+  ++sessions_;
+}
+
+void Metrics::SessionEnds() {
+  const std::lock_guard lock(mutex_);
+  --sessions_;
+}
+
+void Metrics::AddTokens(size_t count) {
+  const int64_t now = ThisSecond();
+  const std::lock_guard lock(mutex_);
+  tokens_ += count;
+  Second& second = seconds_[static_cast<size_t>(now) % seconds_.size()];
+  if (second.number != now) second = {now, 0};
+  second.tokens += count;
+}
+
+void Metrics::AddFirstToken(double seconds) {
+  const std::lock_guard lock(mutex_);
+  const auto* bucket = std::lower_bound(kBounds.begin(), kBounds.end(), seconds);
+  if (bucket != kBounds.end()) ++first_tokens_[static_cast<size_t>(bucket - kBounds.begin())];
+  ++first_token_count_;
+  first_token_sum_ += seconds;
+}
+
+void Metrics::AddEnding(Ending ending) {
+  const std::lock_guard lock(mutex_);
+  ++endings_[static_cast<size_t>(ending)];
+}
+
+void Metrics::SetVisitors(size_t connected, size_t waiting) {
+  const std::lock_guard lock(mutex_);
+  connected_ = connected;
+  waiting_ = waiting;
+}
+
+double Metrics::Rate() const {
+  // The current second is not over: the whole ones before it count.
+  const int64_t now = ThisSecond();
+  uint64_t sum = 0;
+  for (const Second& second : seconds_) {
+    const bool recent = second.number >= now - static_cast<int64_t>(kRateSeconds);
+    if (second.number >= 0 && recent && second.number < now) sum += second.tokens;
+  }
+  return static_cast<double>(sum) / static_cast<double>(kRateSeconds);
+}
+
+std::string Metrics::Histogram() const {
+  std::string text = Head("time_to_first_token_seconds", "histogram",
+                          "From the start of a story, when its visitor's turn has come, to its "
+                          "first token.");
+  uint64_t sum = 0;
+  for (size_t i = 0; i < kBounds.size(); ++i) {
+    sum += first_tokens_[i];
+    const std::string bound = Number(kBounds[i]);
+    text += Line("time_to_first_token_seconds_bucket{le=\"" + bound + "\"}", std::to_string(sum));
+  }
+  const std::string count = std::to_string(first_token_count_);
+  text += Line("time_to_first_token_seconds_bucket{le=\"+Inf\"}", count);
+  text += Line("time_to_first_token_seconds_sum", Number(first_token_sum_));
+  text += Line("time_to_first_token_seconds_count", count);
+  return text;
+}
+
+std::string Metrics::Text() const {
+  const std::lock_guard lock(mutex_);
+  std::string text = Metric("sessions_active", "gauge", "Sessions that exist: stories being told.",
+                            std::to_string(sessions_));
+  text += Metric("visitors_connected", "gauge", "Open WebSockets.", std::to_string(connected_));
+  text += Metric("visitors_waiting", "gauge", "Visitors who wait for their turn.",
+                 std::to_string(waiting_));
+  text += Metric("tokens_total", "counter", "Tokens generated.", std::to_string(tokens_));
+  text += Metric("tokens_per_second", "gauge",
+                 "Tokens generated a second, of all stories, over the last 10 seconds.",
+                 Number(Rate()));
+  text += Head("stories_total", "counter", "Stories that ended, by the reason.");
+  for (size_t i = 0; i < kEndings; ++i) {
+    const std::string name(Name(static_cast<Ending>(i)));
+    text += Line("stories_total{reason=\"" + name + "\"}", std::to_string(endings_[i]));
+  }
+  return text + Histogram();
+}
+
+}  // namespace demo

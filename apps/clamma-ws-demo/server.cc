@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: MIT
+#include "server.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <vector>
+
+#include "messages.h"
+
+namespace demo {
+namespace {
+
+constexpr const char* kSocketPath = "/stories";
+constexpr int kHeaderSeconds = 10;     // for a request's headers to arrive
+constexpr int kKeepAliveSeconds = 5;   // for the next request on a connection
+constexpr int kFarewellSeconds = 2;    // for a visitor's last messages
+constexpr uint16_t kPingSeconds = 20;  // of silence, then we ask
+constexpr uint16_t kSilenceSeconds = 30;
+constexpr size_t kHeaderBytes = 4096;
+constexpr size_t kMostAcceptedAtOnce = 16;
+constexpr int kCloseIdle = 4000;  // for applications' own use; the page knows it
+
+constexpr std::string_view kFull =
+    "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: text/plain\r\n"
+    "retry-after: 10\r\ncontent-length: 29\r\n\r\nthere are too many visitors.\n";
+
+const lws_retry_bo_t kSilence = {nullptr, 0, 0, kPingSeconds, kSilenceSeconds, 0};
+
+void OnLog(int, const char* line) {
+  std::fprintf(stderr, "clamma-ws-demo: libwebsockets: %s", line);
+}
+
+std::string Header(lws* wsi, lws_token_indexes token) {
+  std::array<char, 512> text = {};
+  const int size = lws_hdr_copy(wsi, text.data(), static_cast<int>(text.size()), token);
+  return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : "";
+}
+
+// Closes a WebSocket: to be returned by the handler.
+int Close(lws* wsi, int status, std::string_view reason) {
+  std::vector<unsigned char> text(reason.begin(), reason.end());
+  lws_close_reason(wsi, static_cast<lws_close_status>(status), text.data(), text.size());
+  return -1;
+}
+
+}  // namespace
+
+void Waker::Set(lws_context* context) {
+  const std::lock_guard lock(mutex_);
+  context_ = context;
+}
+
+void Waker::Wake() {
+  const std::lock_guard lock(mutex_);
+  if (context_ != nullptr) lws_cancel_service(context_);
+}
+
+Server::~Server() {
+  waker_.Set(nullptr);
+  if (context_ != nullptr) lws_context_destroy(context_);
+}
+
+bool Server::Start(Listener& listener, int end_fd) {
+  static const std::array<lws_protocols, 2> protocols = {{
+      {"clamma-stories", &Server::OnEvent, 0, kHeaderBytes, 0, nullptr, 0},
+      {nullptr, nullptr, 0, 0, 0, nullptr, 0},
+  }};
+  lws_set_log_level(LLL_ERR, &OnLog);
+  lws_context_creation_info info = {};
+  info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
+  info.protocols = protocols.data();
+  info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME;
+  info.user = this;
+  info.server_string = "clamma-ws-demo";
+  info.headers = SecurityHeaders();
+  info.timeout_secs = kHeaderSeconds;
+  info.timeout_secs_ah_idle = kHeaderSeconds;
+  info.keepalive_timeout = kKeepAliveSeconds;
+  info.retry_and_idle_policy = &kSilence;
+  info.max_http_header_data2 = kHeaderBytes;
+  info.max_http_header_pool2 = static_cast<unsigned>(limits_.connections);
+  context_ = lws_create_context(&info);
+  if (context_ == nullptr) return false;
+  vhost_ = lws_create_vhost(context_, &info);
+  if (vhost_ == nullptr) return false;
+
+  const auto adopt = [this](int fd) {
+    lws_sock_file_fd_type descriptor = {};
+    descriptor.filefd = fd;
+    return lws_adopt_descriptor_vhost(vhost_, LWS_ADOPT_RAW_FILE_DESC, descriptor, "clamma-stories",
+                                      nullptr);
+  };
+  ending_ = adopt(end_fd);
+  listen_fd_ = listener.Release();
+  listening_ = adopt(listen_fd_);
+  waker_.Set(context_);
+  return ending_ != nullptr && listening_ != nullptr;
+}
+
+bool Server::Run() {
+  while (!finished_) {
+    if (lws_service(context_, 0) < 0) return false;
+    if (draining_ && sockets_ == 0) finished_ = true;
+  }
+  return true;
+}
+
+int Server::OnEvent(lws* wsi, lws_callback_reasons reason, void*, void* in, size_t size) {
+  auto* server = static_cast<Server*>(lws_context_user(lws_get_context(wsi)));
+  try {
+    return server->Handle(wsi, reason, in, size);
+  } catch (const std::exception& e) {  // memory is short: this connection must do without
+    std::fprintf(stderr, "clamma-ws-demo: a connection is closed: %s\n", e.what());
+    return -1;
+  }
+}
+
+int Server::Handle(lws* wsi, lws_callback_reasons reason, void* in, size_t size) {
+  switch (reason) {
+    case LWS_CALLBACK_RAW_RX_FILE:
+      if (wsi == listening_) {
+        AcceptAll();
+      } else if (wsi == ending_) {
+        Drain();
+        return -1;  // it has done its work
+      }
+      return 0;
+    case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
+      hall_.Update();
+      ScheduleAll();
+      return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+      Forget(wsi);
+      return 0;
+    default:
+      break;
+  }
+  const auto found = connections_.find(wsi);
+  if (found == connections_.end()) return 0;
+  return HandleSocket(wsi, found->second, reason, in, size);
+}
+
+int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons reason, void* in,
+                         size_t size) {
+  const std::string_view text(static_cast<const char*>(in), in == nullptr ? 0 : size);
+  switch (reason) {
+    case LWS_CALLBACK_HTTP:
+      return OnRequest(wsi, connection, text);
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+      return OnUpgrade(wsi, connection, static_cast<const char*>(in));
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+      if (!connection.reply) return 0;
+      if (!SendBody(wsi, *connection.reply)) return -1;
+      connection.reply.reset();
+      return lws_http_transaction_completed(wsi);
+    case LWS_CALLBACK_ESTABLISHED:
+      connection.visitor = hall_.Enter();
+      ++sockets_;
+      Schedule(wsi, connection);
+      return 0;
+    case LWS_CALLBACK_RECEIVE:
+      return OnMessage(wsi, connection, text);
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+      return OnWritable(wsi, connection);
+    case LWS_CALLBACK_TIMER:
+      connection.timer = Clock::time_point::max();
+      lws_callback_on_writable(wsi);
+      return 0;
+    case LWS_CALLBACK_CLOSED:
+      Forget(wsi);
+      return 0;
+    default:
+      return 0;
+  }
+}
+
+// --- Connections ---------------------------------------------------------------------------------
+
+void Server::AcceptAll() {
+  for (size_t i = 0; i < kMostAcceptedAtOnce; ++i) {
+    const std::optional<Accepted> accepted = Listener::Accept(listen_fd_);
+    if (!accepted) return;
+    Adopt(*accepted);
+  }
+}
+
+void Server::Adopt(const Accepted& accepted) {
+  const bool counted = !accepted.peer_loopback;
+  const bool full = connections_.size() >= limits_.connections ||
+                    (counted && addresses_.contains(accepted.peer) &&
+                     addresses_[accepted.peer] >= limits_.per_address);
+  if (full) {
+    // Whether it arrives or not, it costs us nothing.
+    static_cast<void>(send(accepted.fd, kFull.data(), kFull.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+    close(accepted.fd);
+    return;
+  }
+  lws* wsi = lws_adopt_socket_vhost(vhost_, accepted.fd);  // closes the descriptor if it fails
+  if (wsi == nullptr) return;
+  connections_[wsi].from = accepted;
+  if (counted) ++addresses_[accepted.peer];
+}
+
+void Server::Forget(lws* wsi) {
+  const auto found = connections_.find(wsi);
+  if (found == connections_.end()) return;
+  Connection& connection = found->second;
+  if (connection.visitor != nullptr) {
+    hall_.Leave(*connection.visitor);
+    --sockets_;
+  }
+  if (!connection.from.peer_loopback) {
+    const auto address = addresses_.find(connection.from.peer);
+    if (--address->second == 0) addresses_.erase(address);
+  }
+  connections_.erase(found);
+  ScheduleAll();
+}
+
+// --- HTTP ----------------------------------------------------------------------------------------
+
+std::optional<Reply> Server::Check(lws* wsi, const Connection& connection) const {
+  const std::string host = Header(wsi, WSI_TOKEN_HOST);
+  if (host.empty()) return Refusal(HTTP_STATUS_BAD_REQUEST, "the request has no Host");
+  if (origins_.Serves(host, connection.from.local)) return std::nullopt;
+  return Refusal(HTTP_STATUS_FORBIDDEN, "this server is not known by that name");
+}
+
+// A short answer at once, after which the connection is closed.
+int Server::Refuse(lws* wsi, const Reply& reply) {
+  if (SendHead(wsi, reply, true)) SendBody(wsi, reply);
+  return -1;
+}
+
+int Server::OnRequest(lws* wsi, Connection& connection, std::string_view path) {
+  if (const std::optional<Reply> refusal = Check(wsi, connection)) return Refuse(wsi, *refusal);
+  char* uri = nullptr;
+  int size = 0;
+  const int method = lws_http_get_uri_and_method(wsi, &uri, &size);
+  if (method != LWSHUMETH_GET && method != LWSHUMETH_HEAD) {
+    return Refuse(wsi, Refusal(HTTP_STATUS_METHOD_NOT_ALLOWED, "only GET and HEAD are answered"));
+  }
+  Reply reply = Find(path, metrics_, draining_);
+  const bool body_follows = method == LWSHUMETH_GET;
+  if (!SendHead(wsi, reply, body_follows)) return -1;
+  if (!body_follows) return lws_http_transaction_completed(wsi);
+  connection.reply = std::move(reply);
+  lws_callback_on_writable(wsi);
+  return 0;
+}
+
+int Server::OnUpgrade(lws* wsi, Connection& connection, std::string_view protocol) {
+  if (protocol.size() != 9 || !std::equal(protocol.begin(), protocol.end(), "websocket",
+                                          [](char a, char b) { return (a | 0x20) == b; })) {
+    return -1;  // HTTP/2 and the like
+  }
+  if (const std::optional<Reply> refusal = Check(wsi, connection)) return Refuse(wsi, *refusal);
+  if (Header(wsi, WSI_TOKEN_GET_URI) != kSocketPath) {
+    return Refuse(wsi, Refusal(HTTP_STATUS_NOT_FOUND, "there is no WebSocket at this address"));
+  }
+  if (!origins_.Allows(Header(wsi, WSI_TOKEN_ORIGIN), Header(wsi, WSI_TOKEN_HOST))) {
+    return Refuse(wsi, Refusal(HTTP_STATUS_FORBIDDEN, "not for pages of that origin"));
+  }
+  if (draining_) {
+    return Refuse(wsi, Refusal(HTTP_STATUS_SERVICE_UNAVAILABLE, "the server is about to end"));
+  }
+  return 0;
+}
+
+// --- WebSockets ----------------------------------------------------------------------------------
+
+int Server::OnMessage(lws* wsi, Connection& connection, std::string_view part) {
+  if (connection.visitor == nullptr) return -1;
+  if (lws_frame_is_binary(wsi) != 0) {
+    return Close(wsi, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "messages are text");
+  }
+  if (lws_is_first_fragment(wsi) != 0) connection.received.clear();
+  if (connection.received.size() + part.size() > kMostMessageBytes) {
+    return Close(wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, "the message is too large");
+  }
+  connection.received += part;
+  if (lws_is_final_fragment(wsi) == 0) return 0;
+  const std::string message = std::move(connection.received);
+  connection.received = {};
+  if (!connection.visitor->Ask(message, hall_)) {
+    return Close(wsi, LWS_CLOSE_STATUS_POLICY_VIOLATION, "too many messages");
+  }
+  ScheduleAll();
+  return 0;
+}
+
+int Server::OnWritable(lws* wsi, Connection& connection) {
+  if (connection.visitor == nullptr) return -1;
+  Visitor& visitor = *connection.visitor;
+  const Clock::time_point now = Clock::now();
+  if (const std::optional<std::string> message = visitor.Next(now)) {
+    std::vector<unsigned char> buffer(LWS_PRE + message->size());
+    std::copy(message->begin(), message->end(), buffer.begin() + LWS_PRE);
+    if (lws_write(wsi, buffer.data() + LWS_PRE, message->size(), LWS_WRITE_TEXT) <
+        static_cast<int>(message->size())) {
+      return -1;
+    }
+  } else if (visitor.idle() && draining_) {
+    return Close(wsi, LWS_CLOSE_STATUS_GOINGAWAY, "the server ends");
+  } else if (visitor.idle() && now >= visitor.idle_since() + std::chrono::seconds(limits_.idle)) {
+    return Close(wsi, kCloseIdle, "idle");
+  }
+  Schedule(wsi, connection);
+  return 0;
+}
+
+void Server::ScheduleAll() {
+  for (auto& [wsi, connection] : connections_) {
+    if (connection.visitor != nullptr) Schedule(wsi, connection);
+  }
+}
+
+void Server::Schedule(lws* wsi, Connection& connection) {
+  const Visitor& visitor = *connection.visitor;
+  const Clock::time_point now = Clock::now();
+  Clock::time_point due = visitor.due();
+  if (visitor.idle()) {
+    const auto idle = std::chrono::seconds(draining_ ? 0 : limits_.idle);
+    due = std::min(due, visitor.idle_since() + idle);
+  }
+  if (due <= now) {
+    lws_callback_on_writable(wsi);
+    return;
+  }
+  if (due == connection.timer) return;
+  connection.timer = due;
+  const auto wait = std::chrono::duration_cast<std::chrono::microseconds>(due - now).count() + 1;
+  lws_set_timer_usecs(wsi, due == Clock::time_point::max() ? LWS_SET_TIMER_USEC_CANCEL : wait);
+}
+
+// --- The end -------------------------------------------------------------------------------------
+
+void Server::After(Timer& timer, unsigned seconds, sul_cb_t callback) {
+  timer.server = this;
+  lws_sul_schedule(context_, 0, &timer.list, callback,
+                   static_cast<lws_usec_t>(seconds) * LWS_US_PER_SEC);
+}
+
+void Server::Drain() {
+  draining_ = true;
+  lws_set_timeout(listening_, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+  hall_.Drain(limits_.drain);
+  ScheduleAll();
+  After(drain_timer_, limits_.drain, [](lws_sorted_usec_list_t* list) {
+    Server& server = *reinterpret_cast<Timer*>(list)->server;
+    server.hall_.StopAll();
+    server.ScheduleAll();
+    server.After(server.drain_timer_, kFarewellSeconds, [](lws_sorted_usec_list_t* last) {
+      reinterpret_cast<Timer*>(last)->server->finished_ = true;
+    });
+  });
+}
+
+}  // namespace demo

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// The thread that serves: libwebsockets' loop, the connections, and the end.
+#ifndef CLAMMA_WS_DEMO_SERVER_H_
+#define CLAMMA_WS_DEMO_SERVER_H_
+
+#include <libwebsockets.h>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "hall.h"
+#include "http.h"
+#include "listener.h"
+#include "metrics.h"
+#include "origins.h"
+
+namespace demo {
+
+// Wakes the loop from any thread, also from one that has not heard of its end.
+class Waker {
+ public:
+  void Set(lws_context* context);  // or nullptr
+  void Wake();
+
+ private:
+  std::mutex mutex_;
+  lws_context* context_ = nullptr;
+};
+
+class Server {
+ public:
+  struct Limits {
+    size_t connections = 256;  // of any kind, at once
+    size_t per_address = 16;   // ... from an address that is not the loopback
+    unsigned idle = 600;       // seconds that a visitor may stay without stories
+    unsigned drain = 10;       // seconds that stories have to end in, once the server is to end
+  };
+
+  // All that is passed by reference must live longer.
+  Server(Hall& hall, Metrics& metrics, Waker& waker, const Origins& origins, const Limits& limits)
+      : hall_(hall), metrics_(metrics), waker_(waker), origins_(origins), limits_(limits) {}
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Takes over the listener's socket and `end_fd`, which becomes readable when the server is to
+  // drain and end. Returns false if libwebsockets fails, which has told why.
+  bool Start(Listener& listener, int end_fd);
+
+  // Serves until the end. Returns false if libwebsockets fails on the way.
+  bool Run();
+
+ private:
+  // One that was accepted, with a WebSocket or without.
+  struct Connection {
+    Accepted from;
+    std::optional<Reply> reply;  // whose body is to be sent
+    std::unique_ptr<Visitor> visitor;
+    std::string received;                                // of a message that is not complete
+    Clock::time_point timer = Clock::time_point::max();  // when we are called back
+  };
+  struct Timer {
+    lws_sorted_usec_list_t list;  // first
+    Server* server;
+  };
+
+  static int OnEvent(lws* wsi, lws_callback_reasons reason, void* user, void* in, size_t size);
+  int Handle(lws* wsi, lws_callback_reasons reason, void* in, size_t size);
+  int HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons reason, void* in,
+                   size_t size);
+
+  void AcceptAll();
+  void Adopt(const Accepted& accepted);
+  void Forget(lws* wsi);
+
+  int OnRequest(lws* wsi, Connection& connection, std::string_view path);
+  int OnUpgrade(lws* wsi, Connection& connection, std::string_view protocol);
+  std::optional<Reply> Check(lws* wsi, const Connection& connection) const;
+  static int Refuse(lws* wsi, const Reply& reply);
+
+  int OnMessage(lws* wsi, Connection& connection, std::string_view part);
+  int OnWritable(lws* wsi, Connection& connection);
+
+  // Has every visitor called back when there is something to do for it.
+  void ScheduleAll();
+  void Schedule(lws* wsi, Connection& connection);
+
+  void Drain();
+  void After(Timer& timer, unsigned seconds, sul_cb_t callback);
+
+  Hall& hall_;
+  Metrics& metrics_;
+  Waker& waker_;
+  const Origins origins_;
+  const Limits limits_;
+  lws_context* context_ = nullptr;
+  lws_vhost* vhost_ = nullptr;
+  lws* listening_ = nullptr;
+  lws* ending_ = nullptr;
+  int listen_fd_ = -1;
+  Timer drain_timer_ = {};
+  bool draining_ = false;
+  bool finished_ = false;
+  std::unordered_map<lws*, Connection> connections_;
+  std::unordered_map<std::string, size_t> addresses_;  // connections from each
+  size_t sockets_ = 0;                                 // connections that are WebSockets
+};
+
+}  // namespace demo
+
+#endif  // CLAMMA_WS_DEMO_SERVER_H_
