@@ -18,6 +18,9 @@ std::string Text(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+// An amount as users write it: 0.9 and not what the nearest float is.
+double Short(float amount) { return std::round(static_cast<double>(amount) * 1e6) / 1e6; }
+
 // Each of these sets a field and returns "", or returns what is wrong.
 
 std::string SetPrompt(const json& value, Request& request) {
@@ -94,8 +97,8 @@ std::string Parse(std::string_view text, Message& message) {
 std::string HelloMessage(std::string_view model, const Request& defaults) {
   return Text({{"type", "hello"},
                {"model", model},
-               {"temperature", defaults.temperature},
-               {"topp", defaults.topp},
+               {"temperature", Short(defaults.temperature)},
+               {"topp", Short(defaults.topp)},
                {"max_prompt", kMostPromptBytes}});
 }
 

@@ -79,7 +79,9 @@ function clear(story, beginning) {
 function append(story, text) {
   const box = story.text;
   const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
-  story.words.appendData(story.words.length > 0 ? text : text.replace(/^\n+/, ""));
+  // The model opens with empty lines where it begins by itself.
+  const opens = story.words.length === 0 && story.words.previousSibling === null;
+  story.words.appendData(opens ? text.trimStart() : text);
   if (atEnd) box.scrollTop = box.scrollHeight; // unless the reader has scrolled up
 }
 

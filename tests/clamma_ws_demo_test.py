@@ -1,0 +1,557 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""clamma_ws_demo_test.py BIN_DIR SOURCE_DIR [WRAPPER...]: clamma-ws-demo as browsers, monitors and
+attackers meet it, over plain sockets. BIN_DIR has clamma-ws-demo and clamma-gen. WRAPPER are words to
+run the former with, as valgrind's. Exit code: 0 all checks hold, 1 one does not, 77 no model."""
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import websocket
+from ws_demo_harness import (ALPHABET, PREFIX, Checks, Program, find_models, make_alphabet_model,
+                             until)
+
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
+BIN_DIR, SOURCE_DIR = sys.argv[1:3]
+Program.wrapper = tuple(sys.argv[3:])
+Program.slack = 10.0 if Program.wrapper or os.environ.get("CLAMMA_TEST_SLOW") else 1.0
+MODELS = find_models(SOURCE_DIR)
+DEMO = os.path.join(BIN_DIR, "clamma-ws-demo")
+DICTIONARY = ("-z", os.path.join(MODELS, "tok512.bin"))
+SMALL = (os.path.join(MODELS, "stories260K.bin"), *DICTIONARY)  # a story takes some milliseconds
+checks = Checks()
+
+
+def raw(program, data, seconds=20.0):
+    """Sends bytes, closes nothing, and returns all that comes until the server closes."""
+    with socket.create_connection((program.host, program.port), timeout=seconds) as plain:
+        plain.sendall(data)
+        return read_all(plain)
+
+
+def read_all(plain):
+    got = b""
+    try:
+        while part := plain.recv(65536):
+            got += part
+    except ConnectionError:
+        pass
+    return got
+
+
+def refused(connect):
+    """The status that a WebSocket is refused with, or None."""
+    try:
+        connect().drop()
+    except websocket.WebSocketBadStatusException as error:
+        return error.status_code
+    return None
+
+
+def quiet(program):
+    """Whether nobody is there any more."""
+    metrics = program.metrics()
+    return not any(metrics[name] for name in
+                   ("sessions_active", "visitors_connected", "visitors_waiting"))
+
+
+# --- Pages, health and metrics --------------------------------------------------------------------
+
+
+def test_http():
+    with Program(DEMO, *SMALL, "--allow-origin", "https://Stories.example.org") as program:
+        status, headers, page = program.get("/")
+        checks.same("the page", (status, headers["content-type"]), (200, "text/html; charset=utf-8"))
+        checks.holds("it is a page", page.startswith("<!doctype html>"))
+        policy = headers["content-security-policy"]
+        for rule in ("default-src 'none'", "script-src 'self'", "style-src 'self'",
+                     "connect-src 'self'", "frame-ancestors 'none'"):
+            checks.holds(f"policy: {rule}", rule in policy, policy)
+        checks.same("no sniffing, no referrer",
+                    (headers["x-content-type-options"], headers["referrer-policy"]),
+                    ("nosniff", "no-referrer"))
+        for path, kind in (("/style.css", "text/css"), ("/app.js", "text/javascript")):
+            status, headers, _ = program.get(path)
+            checks.same(path, (status, headers["content-type"]), (200, f"{kind}; charset=utf-8"))
+        status, headers, text = program.get("/app.js", method="HEAD")
+        checks.holds("HEAD", status == 200 and int(headers["content-length"]) > 1000 and not text)
+        checks.same("/healthz", program.get("/healthz")[::2], (200, "ok\n"))
+        checks.same("/healthz is not stored", program.get("/healthz")[1]["cache-control"], "no-store")
+        for path in ("/nothing", "/page/index.html", "/../index.html", "/%2e%2e/etc/passwd",
+                     "/index.html%00", "/stories"):
+            checks.same(f"{path} is not there", program.get(path)[0], 404)
+        for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+            checks.same(f"{method} is refused", program.get("/", method=method)[0], 405)
+
+        for host, status in ((program.address, 200), (f"localhost:{program.port}", 200),
+                             ("stories.example.org", 200), ("stories.example.org:443", 200),
+                             ("evil.example.org", 403), (f"evil.example.org:{program.port}", 403),
+                             ("127.0.0.1", 403), (f"127.0.0.2:{program.port}", 403),
+                             ("stories.example.org:80", 403), (program.address + ".", 403)):
+            checks.same(f"Host: {host}", program.get("/", Host=host)[0], status)
+        checks.holds("no Host", raw(program, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 400"))
+        checks.holds("a large header is no answer",
+                     b" 200 " not in raw(program, b"GET / HTTP/1.1\r\nHost: " +
+                                         program.address.encode() + b"\r\nX: " + b"x" * 100000))
+        checks.holds("what is no HTTP is no answer", b" 200 " not in raw(program, b"\x16\x03\1\2\0" * 99
+                                                                         + b"\r\n\r\n"))
+        checks.same("ends by SIGTERM", program.end()[0], 0)
+
+
+def test_metrics():
+    with Program(DEMO, *SMALL) as program:
+        with program.connect() as visitor:
+            visitor.begin(temperature=0)
+            visitor.finish()
+            tokens = sum(news["tokens"] for news in visitor.last)
+            checks.same("metrics: connected", program.metric("visitors_connected"), 1)
+            status, headers, text = program.get("/metrics")
+        checks.same("metrics: type", headers["content-type"],
+                    "text/plain; version=0.0.4; charset=utf-8")
+        families, samples = {}, {}
+        for line in text.splitlines():
+            if match := re.fullmatch(r"# TYPE (\S+) (gauge|counter|histogram)", line):
+                families[match[1]] = match[2]
+            elif not re.fullmatch(r"# HELP \S+ \S.*", line):
+                match = re.fullmatch(r'([a-z_]+)(\{[a-z]+="[^"]*"\})? ([0-9.e+-]+)', line)
+                checks.holds(f"metrics: a sample: {line}", match)
+                samples.setdefault(match[1].removeprefix(PREFIX), {})[match[2]] = float(match[3])
+        checks.holds("metrics: the last line ends", text.endswith("\n"))
+        helped = re.findall(r"^# HELP (\S+)", text, re.MULTILINE)
+        checks.same("metrics: HELP and TYPE of each", sorted(helped), sorted(families))
+        for name in samples:
+            family = re.sub("_(bucket|sum|count)$", "", name)
+            checks.holds(f"metrics: {name} has a type", PREFIX + family in families)
+        checks.same("metrics: tokens", samples["tokens_total"][None], tokens)
+        checks.same("metrics: stories", sum(samples["stories_total"].values()), 2)
+        buckets = list(samples["time_to_first_token_seconds_bucket"].values())
+        checks.holds("metrics: buckets grow", buckets == sorted(buckets), buckets)
+        checks.same("metrics: the last bucket is the count", buckets[-1],
+                    samples["time_to_first_token_seconds_count"][None])
+        checks.same("metrics: two first tokens", buckets[-1], 2)
+        checks.holds("metrics: tokens a second", until(lambda: program.metric("tokens_per_second")))
+
+
+# --- Stories --------------------------------------------------------------------------------------
+
+
+def generate(prompt, *arguments):
+    """What clamma-gen says behind the prompt."""
+    text = subprocess.run([os.path.join(BIN_DIR, "clamma-gen"), *SMALL, "-q", "-i", prompt, *arguments],
+                          check=True, capture_output=True, text=True).stdout
+    return text.removeprefix(prompt).removesuffix("\n")
+
+
+def test_texts():
+    with Program(DEMO, *SMALL) as program, program.connect() as visitor:
+        prompt = "Once upon a time, Tom"
+        wanted = generate(prompt, "-t", "0")
+        for time_ in ("first", "second"):
+            visitor.begin(prompt=prompt, temperature=0)
+            begun = visitor.receive("begin")
+            checks.same(f"greedy, {time_} time: clamma-gen's text", visitor.finish(), [wanted] * 2)
+            checks.same("the prompt is told", begun["prompt"], prompt)
+        visitor.begin(prompt="Lily", temperature=1, topp=1, seed=7)
+        first, second = visitor.finish()
+        checks.same("seed 7: clamma-gen's text", first,
+                    generate("Lily", "-t", "1", "-p", "1", "-s", "7"))
+        checks.same("... and seed 8", second, generate("Lily", "-t", "1", "-p", "1", "-s", "8"))
+        checks.same("the seeds are told", [news["seed"] for news in visitor.last], ["7", "8"])
+        checks.same("tokens are told", {news["tokens"] for news in visitor.last}, {256})
+        visitor.begin(prompt="", temperature=0)
+        checks.same("empty prompt", visitor.finish()[0], generate("", "-t", "0"))
+        visitor.begin(prompt='<img src=x onerror="x()"> Größe 猫 🐱', temperature=0)
+        checks.same("a prompt comes back as it is", visitor.receive("begin")["prompt"],
+                    '<img src=x onerror="x()"> Größe 猫 🐱')
+        visitor.finish()
+        visitor.begin(prompt="word " * 800)
+        visitor.finish()
+        checks.same("longer than the context: both fail", visitor.endings(), ["error", "error"])
+        checks.holds("... with a reason", "512" in visitor.last[0]["reason"], visitor.last[0])
+        visitor.begin(prompt="Lily", temperature=0)
+        checks.same("... and the next ones are told", visitor.finish()[0],
+                    generate("Lily", "-t", "0"))
+        checks.same("no session is left", until(lambda: quiet(program) or None, 0.5), None)
+        visitor.drop()
+        checks.holds("... nor a visitor", until(lambda: quiet(program)))
+
+
+def test_flow(endless):
+    with Program(DEMO, *endless) as program, program.connect() as visitor:
+        visitor.begin(prompt="x")
+        both = until(lambda: visitor.receive("progress") and all(len(t) > 20 for t in visitor.texts))
+        checks.holds("both stories grow", both and visitor.endings() == [None, None], visitor.last)
+        checks.holds("rates are told", all(n["tokens_per_second"] > 0 for n in visitor.last))
+        visitor.send(type="stop")
+        texts = visitor.finish()
+        checks.same("stop ends both", visitor.endings(), ["stopped", "stopped"])
+        for text in texts:
+            checks.holds("... and nothing was lost", ALPHABET * (len(text) // 27 + 1) > "" and
+                         (ALPHABET * (len(text) // 27 + 1)).startswith(text), text)
+        checks.same("stop of nothing is nothing", visitor.send(type="stop"), None)
+        visitor.begin()
+        visitor.receive("progress")
+        visitor.begin(prompt="y")
+        while visitor.receive("begin")["prompt"] != "y":
+            pass
+        visitor.texts = ["", ""]
+        visitor.receive("progress")
+        checks.same("begin while stories are told replaces them", visitor.texts[0][:1], "a")
+        checks.same("... and only two are told", program.metric("sessions_active"), 2)
+
+
+# --- What pages may and may not send --------------------------------------------------------------
+
+
+def test_messages():
+    wrong = [
+        "", "x", "{", "[]", "null", "1", '"begin"', "{}", '{"type":1}', '{"type":"other"}',
+        '{"type":"begin","prompt":1}', '{"type":"begin","prompt":["a"]}',
+        '{"type":"begin","prompt":"a\\u0000b"}', '{"type":"begin","prompt":"\\ud800"}',
+        '{"type":"begin","prompt":"' + "x" * 4097 + '"}',
+        '{"type":"begin","temperature":-1}', '{"type":"begin","temperature":11}',
+        '{"type":"begin","temperature":1e999}', '{"type":"begin","temperature":NaN}',
+        '{"type":"begin","temperature":"1"}', '{"type":"begin","temperature":null}',
+        '{"type":"begin","topp":1.01}', '{"type":"begin","topp":-0.5}', '{"type":"begin","topp":{}}',
+        '{"type":"begin","seed":-1}', '{"type":"begin","seed":1.5}', '{"type":"begin","seed":"1"}',
+        '{"type":"begin","seed":9007199254740992}', '{"type":"begin","steps":1}',
+        '{"type":"stop","prompt":"x"}', "[" * 20000, '{"type":' * 2000,
+    ]
+    with Program(DEMO, *SMALL) as program:
+        for text in wrong:
+            with program.connect() as visitor:
+                visitor.socket.send(text)
+                answer = visitor.receive()
+                checks.holds(f"wrong: {text:.50}", answer["type"] == "error" and answer["reason"],
+                             answer)
+        with program.connect() as visitor:
+            visitor.socket.send("nonsense")
+            visitor.receive("error")
+            visitor.begin(prompt="x" * 4096, temperature=10, topp=0, seed=2**53 - 1)
+            visitor.finish()  # longer than the context, but a message like any other
+            visitor.begin(prompt="Lily", temperature=0)
+            checks.same("a visitor may go on after nonsense", visitor.finish()[0],
+                        generate("Lily", "-t", "0"))
+
+        def code(send):
+            with program.connect() as visitor:
+                send(visitor.socket)
+                return visitor.closed()
+
+        checks.same("too large", code(lambda s: s.send("x" * 30000)), 1009)
+        checks.same("binary", code(lambda s: s.send_binary(b"{}")), 1003)
+        checks.same("too many", code(lambda s: [s.send("x") for _ in range(25)]), 1008)
+
+        def fragments(connection):
+            frame = websocket.ABNF
+            connection.send_frame(frame.create_frame("x" * 8000, frame.OPCODE_TEXT, 0))
+            for _ in range(5):
+                connection.send_frame(frame.create_frame("x" * 8000, frame.OPCODE_CONT, 0))
+
+        checks.same("too large in fragments", code(fragments), 1009)
+        with program.connect() as visitor:
+            frame = websocket.ABNF
+            for i, part in enumerate(('{"type":"be', 'gin","tempera', 'ture":0}')):
+                visitor.socket.send_frame(frame.create_frame(
+                    part, frame.OPCODE_TEXT if i == 0 else frame.OPCODE_CONT, int(i == 2)))
+            checks.same("a message in fragments", visitor.receive()["type"], "begin")
+        with program.connect() as visitor:
+            visitor.socket.sock.sendall(b"\xff\xff" + os.urandom(500))
+            visitor.closed()
+        checks.holds("no frame at all", program.get("/healthz")[0] == 200)
+        checks.holds("all of them are gone", until(lambda: quiet(program)), program.metrics())
+        checks.same("... and it ends well", program.end()[0], 0)
+
+
+def test_origins():
+    with Program(DEMO, *SMALL, "--allow-origin", "https://stories.example.org") as program:
+        here = program.url
+
+        def status(origin, host=None, path="/stories"):
+            options = {"origin": origin} if origin else {"suppress_origin": True}
+            if host:
+                options["host"] = host
+            url = f"ws://{program.address}{path}"
+            try:
+                websocket.create_connection(url, timeout=20, **options).shutdown()
+            except websocket.WebSocketBadStatusException as error:
+                return error.status_code
+            return 101
+
+        for name, wanted, *arguments in (
+                ("its own", 101, here), ("allowed", 101, "https://stories.example.org"),
+                ("allowed, with its name", 101, "https://stories.example.org",
+                 "stories.example.org"),
+                ("allowed, capitals", 101, "https://STORIES.example.org"),
+                ("none", 403, None), ("null", 403, "null"), ("foreign", 403, "http://evil.example"),
+                ("foreign, same port", 403, f"http://evil.example:{program.port}"),
+                ("other port", 403, "http://127.0.0.1:1"), ("other scheme", 403,
+                                                          "http://stories.example.org"),
+                ("longer", 403, here + ".evil.example"), ("with a path", 403, here + "/x"),
+                ("a file", 403, "file://" + program.address),
+                ("foreign Host and Origin", 403, f"http://evil.example:{program.port}",
+                 f"evil.example:{program.port}"),
+                ("other path", 404, here, None, "/other")):
+            checks.same(f"Origin: {name}", status(*arguments), wanted)
+        checks.holds("nobody is left", until(lambda: quiet(program)), program.metrics())
+
+
+# --- Many, slow and silent ones -------------------------------------------------------------------
+
+
+def test_many(endless):
+    with Program(DEMO, *endless) as program:
+        with program.connect() as visitor:  # all threads and buffers are there from now on
+            visitor.begin()
+            visitor.receive("progress")
+        until(lambda: quiet(program))
+        time.sleep(0.2)
+        before = len(program.proc("fd")), len(program.proc("task"))
+        for _ in range(2):
+            visitors = [program.connect(greet=i % 3 > 0) for i in range(50)]
+            for i, visitor in enumerate(visitors):
+                if i % 5 > 0:
+                    visitor.begin(prompt="hello")
+            checks.holds("50 visitors are there", program.metric("visitors_connected") == 50)
+            checks.holds("... 8 are told stories", until(lambda: program.metric("sessions_active") == 16))
+            checks.holds("... the others wait", until(lambda: program.metric("visitors_waiting") == 32))
+            for i, visitor in enumerate(visitors):
+                visitor.drop() if i % 2 else visitor.socket.close(timeout=0)
+            checks.holds("50 leave, and nobody is left", until(lambda: quiet(program)),
+                         program.metrics())
+        checks.holds("... nor descriptors and threads", until(
+            lambda: (len(program.proc("fd")), len(program.proc("task"))) == before),
+            f"{before} {program.proc('fd')} {program.proc('task')}")
+        checks.same("... and it ends well", program.end()[0], 0)
+
+
+def test_queue(endless):
+    with Program(DEMO, *endless, "--max-sessions", 3) as program:  # one seat: two sessions each
+        first, second, third, fourth = (program.connect() for _ in range(4))
+        first.begin()
+        first.receive("progress")
+        for place, visitor in enumerate((second, third, fourth), 1):
+            visitor.begin()
+            checks.same(f"queue: place {place}", visitor.receive("waiting")["place"], place)
+        checks.same("queue: metrics", program.metric("visitors_waiting"), 3)
+        third.send(type="stop")
+        checks.same("queue: one gives up", third.receive("waiting")["place"], 0)
+        checks.same("queue: the next one moves up", fourth.receive("waiting")["place"], 2)
+        first.drop()
+        checks.same("queue: the first one's turn", second.receive()["type"], "begin")
+        second.receive("progress")
+        checks.same("queue: again one up", fourth.receive("waiting")["place"], 1)
+        second.send(type="stop")
+        second.finish()
+        checks.same("queue: a stop makes room", fourth.receive()["type"], "begin")
+        fourth.receive("progress")
+        second.begin()
+        checks.same("queue: again is at the end", second.receive("waiting")["place"], 1)
+        fourth.drop()
+        second.receive("begin")
+        checks.same("queue: one pair at a time", program.metric("sessions_active"), 2)
+
+
+def test_slow_reader(chatty):
+    with Program(DEMO, *chatty, "--buffer", "20000") as program:
+        slow = program.connect(sockopt=((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),))
+        slow.begin()
+        slow.receive("begin")
+        with program.connect() as quick:
+            quick.begin()
+            quick.receive("progress")
+            before = program.resident_bytes()
+            dropped = until(lambda: quick.receive("progress") and
+                            program.metric('stories_total{reason="too_slow"}') == 2, 60 * Program.slack)
+            checks.holds("a slow reader's stories end", dropped, program.metrics())
+            checks.same("... its sessions are free", program.metric("sessions_active"), 2)
+            length = len(quick.texts[0])
+            checks.holds("... another one's go on",
+                         until(lambda: quick.receive("progress") and len(quick.texts[0]) > length + 100))
+            checks.same("... and are not cut", quick.texts[0],
+                        (ALPHABET * (len(quick.texts[0]) // 27 + 1))[:len(quick.texts[0])])
+            grown = program.resident_bytes() - before
+            checks.holds("... memory stays bounded", grown < 64e6, grown)
+        texts = slow.finish()
+        checks.same("the slow one is told", slow.endings(), ["too_slow", "too_slow"])
+        checks.holds("... and has what was kept for it, whole", texts[0] == (
+            ALPHABET * (len(texts[0]) // 27 + 1))[:len(texts[0])])
+        slow.begin()
+        checks.same("... and may begin again", slow.receive()["type"], "begin")
+        slow.drop()
+
+
+def test_time_outs():
+    with Program(DEMO, *SMALL, "--idle", 1) as program:
+        start = time.monotonic()
+        with program.connect() as visitor:
+            checks.same("idle: closed", visitor.closed(), 4000)
+            checks.holds("... after a while", time.monotonic() - start > 0.9)
+        start = time.monotonic()
+        with socket.create_connection((program.host, program.port), timeout=25) as plain:
+            plain.sendall(b"GET / HTTP/1.1\r\n")
+            closed = False
+            while not closed and time.monotonic() - start < 20 * Program.slack:
+                try:
+                    plain.sendall(b"X: y\r\n")
+                    plain.settimeout(0.5)
+                    closed = plain.recv(1) == b""
+                except TimeoutError:
+                    pass
+                except ConnectionError:
+                    closed = True
+        checks.holds("headers that take for ever: closed", closed, time.monotonic() - start)
+        checks.holds("silence: closed", raw(program, b"") == b"")
+
+
+def test_limits(endless):
+    with Program(DEMO, *endless, "--max-connections", 3) as program:
+        visitors = [program.connect() for _ in range(3)]
+        checks.same("a connection too many: 503", refused(program.connect), 503)
+        visitors[0].drop()
+
+        def again():
+            try:
+                return program.connect()
+            except websocket.WebSocketBadStatusException:
+                return None
+
+        checks.holds("... until one goes", until(again))
+    found = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False).stdout
+    own = [address for address in found.split() if ":" not in address]
+    if not own:
+        print("skipped the limit per address: this machine has but the loopback")
+        return
+    with Program(DEMO, *endless, "--bind", "0.0.0.0", "--max-per-address", 2) as program:
+        checks.same("bound to all: by its own address", program.get("/healthz", Host=(
+            f"127.0.0.1:{program.port}"))[0], 200)
+        checks.same("bound to all: not by any", program.get("/healthz")[0], 403)  # Host: 0.0.0.0
+        program.host, program.address = own[0], f"{own[0]}:{program.port}"
+        program.url = f"http://{program.address}"
+        visitors = [program.connect() for _ in range(2)]
+        checks.same("one too many from an address: 503", refused(program.connect), 503)
+        visitors[0].drop()
+        checks.holds("... until one goes", until(again))
+
+
+# --- The end, and what is refused before the beginning --------------------------------------------
+
+
+def test_end(endless):
+    with Program(DEMO, *endless, "--drain", 2, "--max-sessions", 2) as program:
+        told, waiting, idle = (program.connect() for _ in range(3))
+        told.begin()
+        told.receive("progress")
+        waiting.begin()
+        waiting.receive("waiting")
+        start = time.monotonic()
+        program.process.send_signal(signal.SIGTERM)
+        for visitor in (told, waiting, idle):
+            checks.same("drain: told so", visitor.receive("drain")["seconds"], 2)
+        checks.same("drain: whoever has no story goes", (waiting.closed(), idle.closed()),
+                    (1001, 1001))
+        length = len(told.texts[0])
+        told.receive("progress")
+        checks.holds("drain: stories go on", len(told.texts[0]) > length)
+        try:
+            socket.create_connection((program.host, program.port)).close()
+            entered = True
+        except ConnectionRefusedError:
+            entered = False
+        checks.same("drain: nobody enters", entered, False)
+        told.finish()
+        checks.same("drain: they end in time", told.endings(), ["stopped", "stopped"])
+        checks.same("drain: the last one goes", told.closed(), 1001)
+        checks.same("drain: exit code", program.process.wait(20 * Program.slack), 0)
+        checks.holds("drain: it took its time", 1.5 < time.monotonic() - start < 5 * Program.slack,
+                     time.monotonic() - start)
+    with Program(DEMO, *endless[:-1], "60") as program, program.connect() as visitor:
+        visitor.begin()
+        visitor.receive("progress")
+        program.process.send_signal(signal.SIGINT)
+        visitor.finish()
+        checks.same("drain: a short story comes to its end", visitor.endings(), ["limit", "limit"])
+        checks.same("drain: by SIGINT, too", program.process.wait(8 * Program.slack), 0)
+    with Program(DEMO, *endless) as program, program.connect() as visitor:
+        visitor.begin()
+        visitor.receive("progress")
+        program.process.send_signal(signal.SIGTERM)
+        visitor.receive("drain")
+        code, _ = program.end(signal.SIGTERM)
+        checks.holds("a second signal ends at once", code in (-signal.SIGTERM, 128 + signal.SIGTERM),
+                     code)
+    with Program(DEMO, *endless) as program, program.connect() as visitor:
+        visitor.begin()
+        visitor.socket.sock.setblocking(True)
+        visitor.receive("progress")
+        start = time.monotonic()
+        visitor.drop()
+        checks.same("nobody there: ends at once", program.end()[0], 0)
+        checks.holds("... indeed", time.monotonic() - start < 3 * Program.slack)
+
+
+def test_command_line(endless):
+    def fails(code, pattern, *arguments):
+        ran = subprocess.run([DEMO, *map(str, arguments)], capture_output=True, text=True,
+                             timeout=60, check=False)
+        line = rf"clamma-ws-demo: .*{pattern}.*\n"
+        checks.holds(f"refused: {' '.join(map(str, arguments[-2:])):.60}", ran.returncode == code and
+                     not ran.stdout and re.fullmatch(line, ran.stderr),
+                     f"exit code {ran.returncode}, {ran.stderr}")
+
+    with Program(DEMO, *SMALL) as program:
+        fails(1, f"127.0.0.1 port {program.port}: Address already in use", *SMALL, "--port",
+              program.port)
+    with tempfile.TemporaryDirectory() as empty:
+        here = os.getcwd()
+        os.chdir(empty)
+        fails(1, r"stories110M\.bin.*No such file", "--port", 0, *DICTIONARY)
+        os.chdir(here)
+    small = (*SMALL, "--port", 0)
+    fails(1, "no-such-host", *small, "--bind", "no-such-host.invalid")
+    fails(1, "Cannot assign", *small, "--bind", "192.0.2.1")
+    fails(1, "two sessions", *small, "--max-sessions", 1)
+    fails(2, "port", *SMALL, "--port", 65536)
+    fails(2, "port", *SMALL, "--port", -1)
+    fails(2, "origin", *small, "--allow-origin", "stories.example.org")
+    fails(2, "origin", *small, "--allow-origin", "https://a/b")
+    fails(2, "drain", *small, "--drain", "x")
+    fails(2, "nope", *small, "--nope")
+    shown = subprocess.run([DEMO, "--help"], capture_output=True, text=True, check=False)
+    checks.same("--help", (shown.returncode, shown.stderr), (0, ""))
+    for flag in ("stories110M.bin", "--port", "7681", "--bind", "--allow-origin", "--drain",
+                 "--max-connections", "--tokenizer", "--temperature", "Exit codes"):
+        checks.holds(f"--help mentions {flag}", flag in shown.stdout)
+    if os.path.exists("/proc/net/if_inet6"):
+        with Program(DEMO, *SMALL, "--bind", "::1") as program:
+            checks.same("IPv6", program.get("/healthz")[0], 200)
+            checks.same("IPv6, written at length", program.get(
+                "/healthz", Host=f"[0:0:0:0:0:0:0:1]:{program.port}")[0], 200)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        make_alphabet_model(os.path.join(folder, "endless"), 128, 4, 1000000)
+        make_alphabet_model(os.path.join(folder, "chatty"), 32, 1, 200000)
+        endless = (os.path.join(folder, "endless"), *DICTIONARY, "-n", "0")
+        chatty = (os.path.join(folder, "chatty"), *DICTIONARY, "-n", "0")
+        for test, *arguments in ((test_http,), (test_metrics,), (test_texts,), (test_flow, endless),
+                                 (test_messages,), (test_origins,), (test_many, endless),
+                                 (test_queue, endless), (test_slow_reader, chatty), (test_time_outs,),
+                                 (test_limits, endless), (test_end, endless),
+                                 (test_command_line, endless)):
+            start = time.monotonic()
+            with checks.group(test.__name__):
+                test(*arguments)
+            print(f"        {test.__name__}: {time.monotonic() - start:.1f} s", flush=True)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of clamma-ws-demo share: the program as a process, a WebSocket client, a model whose
+text does not end, and checks that print a line each."""
+import contextlib
+import json
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import websocket  # of Debian's python3-websocket
+
+PREFIX = "clamma_ws_demo_"
+
+
+class Checks:
+    """Counts checks, and goes on after one that fails."""
+
+    def __init__(self):
+        self.count = self.failures = 0
+
+    def holds(self, name, good, detail=""):
+        self.count += 1
+        if good:
+            print(f"ok      {name}", flush=True)
+        else:
+            self.failures += 1
+            print(f"FAILED  {name}: {detail!s:.800}", flush=True)
+
+    def same(self, name, got, wanted):
+        self.holds(name, got == wanted, f"got {got!r}, expected {wanted!r}")
+
+    @contextlib.contextmanager
+    def group(self, name):
+        """What breaks inside is one failure of that name."""
+        try:
+            yield
+        except Exception as error:  # whatever: the other groups shall run
+            self.holds(name, False, f"{type(error).__name__}: {error}")
+
+    def finish(self):
+        print(f"{self.count} checks, {self.failures} failed")
+        sys.exit(1 if self.failures else 0)
+
+
+def until(condition, seconds=20.0, pause=0.02):
+    """Waits for the condition; returns its last value, true or not."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value or time.monotonic() > end:
+            return value
+        time.sleep(pause)
+
+
+def find_models(source_dir):
+    """The folder of the small model and its dictionary; ends the test as skipped without them."""
+    data = os.environ.get("CLAMMA_TEST_DATA") or os.path.join(source_dir, "..", "shared")
+    for folder in (os.path.join(data, "models"), data):
+        if all(os.path.exists(os.path.join(folder, name))
+               for name in ("stories260K.bin", "tok512.bin")):
+            return os.path.realpath(folder)
+    print("skipped: stories260K.bin and tok512.bin are missing")
+    sys.exit(77)
+
+
+ALPHABET = "abcdefghijklmnopqrstuvwxyz "
+
+
+def make_alphabet_model(path, dim, layers, context):
+    """A version 1 checkpoint, for the dictionary tok512.bin, that says the alphabet over and over. Its
+    layers cost time and change nothing, as their weights are 0, and no space, as they are a hole.
+    Token 3 + b stands for byte b. The embedding of a letter is a unit vector, which the classifier
+    maps to the letter behind it; all other tokens have that of the space, before an "a"."""
+    vocabulary, hidden = 512, 4 * dim
+    norms, rows, per_layer = 2 * layers * dim + dim, vocabulary * dim, 4 * dim * dim + 3 * dim * hidden
+    embedding = [len(ALPHABET) - 1] * vocabulary
+    classifier = {}
+    for i, letter in enumerate(ALPHABET):
+        embedding[3 + ord(letter)] = i
+        classifier[3 + ord(ALPHABET[(i + 1) % len(ALPHABET)])] = i
+
+    def put(file, index, value):
+        file.seek(256 + 4 * index)
+        file.write(struct.pack("<f", value))
+
+    with open(path, "wb") as file:
+        file.write(struct.pack("<9i", 0x616B3432, 1, dim, hidden, layers, 1, 1, vocabulary, context))
+        file.write(b"\0")  # the classifier has weights of its own
+        file.truncate(256 + 4 * (norms + rows + layers * per_layer + rows))
+        for i in range(dim):
+            put(file, norms - dim + i, 1.0)
+        for token, i in enumerate(embedding):
+            put(file, norms + token * dim + i, 1.0)
+        for token, i in classifier.items():
+            put(file, norms + rows + layers * per_layer + token * dim + i, 100.0)
+
+
+class Program:
+    """clamma-ws-demo, serving at a free port of the loopback."""
+
+    wrapper = ()  # words before the command, as valgrind's
+    slack = 1.0   # how much longer it may take for them
+
+    def __init__(self, path, *arguments):
+        self.process = subprocess.Popen(
+            [*Program.wrapper, path, "--port", "0", *map(str, arguments)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        found = re.fullmatch(r"Serving (http://(\S+):(\d+))/\n", line)
+        if not found:
+            self.process.kill()
+            raise RuntimeError(f"did not start: {line!r} {self.process.stderr.read()!r}")
+        self.url, self.host, self.port = found[1], found[2], int(found[3])
+        self.address = f"{self.host}:{self.port}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def end(self, number=signal.SIGTERM, seconds=30):
+        """Sends a signal; returns exit code and stderr."""
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=seconds * Program.slack)
+        return self.process.returncode, errors
+
+    def get(self, path, method="GET", **headers):
+        """Status, headers, text."""
+        request = urllib.request.Request(self.url + path, headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=20 * Program.slack) as answer:
+                return answer.status, answer.headers, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read().decode()
+
+    def metrics(self):
+        text = self.get("/metrics")[2]
+        return {name.removeprefix(PREFIX): float(value) for name, value in
+                re.findall(r"^([a-z_]+(?:\{[^}]*\})?) (\S+)$", text, re.MULTILINE)}
+
+    def metric(self, name):
+        return self.metrics()[name]
+
+    def proc(self, what):
+        return os.listdir(f"/proc/{self.process.pid}/{what}")
+
+    def resident_bytes(self):
+        with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def connect(self, greet=True, **options):
+        return Visitor(self, greet, **options)
+
+
+class Visitor:
+    """A WebSocket client."""
+
+    def __init__(self, program, greet, **options):
+        options.setdefault("timeout", 20 * Program.slack)
+        options.setdefault("origin", program.url)
+        self.socket = websocket.create_connection(f"ws://{program.address}/stories", **options)
+        self.texts = ["", ""]
+        self.last = [{}, {}]  # news of each story
+        if greet:
+            self.hello = self.receive("hello")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.drop()
+
+    def drop(self):
+        """Goes without a word."""
+        self.socket.shutdown()
+
+    def send(self, **message):
+        self.socket.send(json.dumps(message))
+
+    def begin(self, **message):
+        self.texts, self.last = ["", ""], [{}, {}]
+        self.send(type="begin", **message)
+
+    def receive(self, kind=None):
+        """The next message, or the next of a type."""
+        while True:
+            message = json.loads(self.socket.recv())
+            if message["type"] == "progress":
+                for news in message["stories"]:
+                    self.texts[news["story"]] += news["text"]
+                    self.last[news["story"]] = news
+            if kind in (None, message["type"]):
+                return message
+
+    def finish(self):
+        """Receives until both stories have ended; returns their texts."""
+        while not all("end" in news for news in self.last):
+            self.receive("progress")
+        return self.texts
+
+    def endings(self):
+        return [news.get("end") for news in self.last]
+
+    def closed(self):
+        """Receives until the server closes; returns the code it gave, None if it gave none."""
+        try:
+            while True:
+                opcode, data = self.socket.recv_data()
+                if opcode == websocket.ABNF.OPCODE_CLOSE:
+                    return struct.unpack("!H", data[:2])[0] if len(data) >= 2 else None
+        except (websocket.WebSocketConnectionClosedException, ConnectionError):
+            return None
