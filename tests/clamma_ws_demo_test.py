@@ -22,6 +22,7 @@ BIN_DIR, SOURCE_DIR = sys.argv[1:3]
 Program.wrapper = tuple(sys.argv[3:])
 Program.slack = 10.0 if Program.wrapper or os.environ.get("CLAMMA_TEST_SLOW") else 1.0
 MODELS = find_models(SOURCE_DIR)
+BIN_DIR = os.path.realpath(BIN_DIR)
 DEMO = os.path.join(BIN_DIR, "clamma-ws-demo")
 DICTIONARY = ("-z", os.path.join(MODELS, "tok512.bin"))
 SMALL = (os.path.join(MODELS, "stories260K.bin"), *DICTIONARY)  # a story takes some milliseconds
@@ -83,9 +84,11 @@ def test_http():
         checks.holds("HEAD", status == 200 and int(headers["content-length"]) > 1000 and not text)
         checks.same("/healthz", program.get("/healthz")[::2], (200, "ok\n"))
         checks.same("/healthz is not stored", program.get("/healthz")[1]["cache-control"], "no-store")
-        for path in ("/nothing", "/page/index.html", "/../index.html", "/%2e%2e/etc/passwd",
-                     "/index.html%00", "/stories"):
+        for path in ("/nothing", "/page/index.html", "/../app.css", "/stories"):
             checks.same(f"{path} is not there", program.get(path)[0], 404)
+        for path in ("/%2e%2e/etc/passwd", "/../../etc/passwd", "/index.html%00", "/a b", "x"):
+            checks.holds(f"{path} is no answer", b" 200 " not in raw(
+                program, f"GET {path} HTTP/1.0\r\nHost: {program.address}\r\n\r\n".encode()))
         for method in ("POST", "PUT", "DELETE", "OPTIONS"):
             checks.same(f"{method} is refused", program.get("/", method=method)[0], 405)
 
@@ -95,7 +98,7 @@ def test_http():
                              ("127.0.0.1", 403), (f"127.0.0.2:{program.port}", 403),
                              ("stories.example.org:80", 403), (program.address + ".", 403)):
             checks.same(f"Host: {host}", program.get("/", Host=host)[0], status)
-        checks.holds("no Host", raw(program, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 400"))
+        checks.holds("no Host is no answer", b" 200 " not in raw(program, b"GET / HTTP/1.0\r\n\r\n"))
         checks.holds("a large header is no answer",
                      b" 200 " not in raw(program, b"GET / HTTP/1.1\r\nHost: " +
                                          program.address.encode() + b"\r\nX: " + b"x" * 100000))
@@ -163,7 +166,7 @@ def test_texts():
                     generate("Lily", "-t", "1", "-p", "1", "-s", "7"))
         checks.same("... and seed 8", second, generate("Lily", "-t", "1", "-p", "1", "-s", "8"))
         checks.same("the seeds are told", [news["seed"] for news in visitor.last], ["7", "8"])
-        checks.same("tokens are told", {news["tokens"] for news in visitor.last}, {256})
+        checks.holds("tokens are told", all(0 < news["tokens"] <= 256 for news in visitor.last))
         visitor.begin(prompt="", temperature=0)
         checks.same("empty prompt", visitor.finish()[0], generate("", "-t", "0"))
         visitor.begin(prompt='<img src=x onerror="x()"> Größe 猫 🐱', temperature=0)
@@ -328,6 +331,14 @@ def test_many(endless):
         checks.holds("... nor descriptors and threads", until(
             lambda: (len(program.proc("fd")), len(program.proc("task"))) == before),
             f"{before} {program.proc('fd')} {program.proc('task')}")
+        half = socket.create_connection((program.host, program.port))
+        half.sendall(b"GET /healthz HTTP/1.1\r\nHost: " + program.address.encode() + b"\r\n\r\n")
+        half.shutdown(socket.SHUT_WR)
+        used = program.cpu_seconds()
+        time.sleep(1)
+        used = program.cpu_seconds() - used
+        checks.holds("an idle server is idle", used < 0.2, f"{used} s of CPU time in one second")
+        half.close()
         checks.same("... and it ends well", program.end()[0], 0)
 
 
@@ -394,20 +405,26 @@ def test_time_outs():
             checks.same("idle: closed", visitor.closed(), 4000)
             checks.holds("... after a while", time.monotonic() - start > 0.9)
         start = time.monotonic()
-        with socket.create_connection((program.host, program.port), timeout=25) as plain:
-            plain.sendall(b"GET / HTTP/1.1\r\n")
-            closed = False
-            while not closed and time.monotonic() - start < 20 * Program.slack:
+        silent, slow = (socket.create_connection((program.host, program.port)) for _ in range(2))
+        slow.sendall(b"GET / HTTP/1.1\r\n")
+        for plain in (silent, slow):
+            plain.settimeout(0.2)
+        left = {silent, slow}
+        while left and time.monotonic() - start < 20 * Program.slack:
+            for plain in set(left):
                 try:
-                    plain.sendall(b"X: y\r\n")
-                    plain.settimeout(0.5)
-                    closed = plain.recv(1) == b""
+                    if plain is slow:
+                        plain.sendall(b"X: y\r\n")
+                    if plain.recv(1) == b"":
+                        left.remove(plain)
                 except TimeoutError:
                     pass
                 except ConnectionError:
-                    closed = True
-        checks.holds("headers that take for ever: closed", closed, time.monotonic() - start)
-        checks.holds("silence: closed", raw(program, b"") == b"")
+                    left.remove(plain)
+        checks.holds("silence: closed", silent not in left)
+        checks.holds("headers that take for ever: closed", slow not in left)
+        silent.close()
+        slow.close()
 
 
 def test_limits(endless):

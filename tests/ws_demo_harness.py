@@ -109,7 +109,7 @@ class Program:
 
     def __init__(self, path, *arguments):
         self.process = subprocess.Popen(
-            [*Program.wrapper, path, "--port", "0", *map(str, arguments)],
+            [*Program.wrapper, os.path.realpath(path), "--port", "0", *map(str, arguments)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         found = re.fullmatch(r"Serving (http://(\S+):(\d+))/\n", line)
@@ -154,6 +154,11 @@ class Program:
 
     def proc(self, what):
         return os.listdir(f"/proc/{self.process.pid}/{what}")
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident_bytes(self):
         with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:

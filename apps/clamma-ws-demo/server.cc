@@ -41,6 +41,9 @@ std::string Header(lws* wsi, lws_token_indexes token) {
   return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : "";
 }
 
+// The connection is ready for the next request, or to be closed: 1 would be no reason for the loop.
+int Complete(lws* wsi) { return lws_http_transaction_completed(wsi) == 0 ? 0 : -1; }
+
 // Closes a WebSocket: to be returned by the handler.
 int Close(lws* wsi, int status, std::string_view reason) {
   std::vector<unsigned char> text(reason.begin(), reason.end());
@@ -157,7 +160,7 @@ int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons 
       if (!connection.reply) return 0;
       if (!SendBody(wsi, *connection.reply)) return -1;
       connection.reply.reset();
-      return lws_http_transaction_completed(wsi);
+      return Complete(wsi);
     case LWS_CALLBACK_ESTABLISHED:
       connection.visitor = hall_.Enter();
       ++sockets_;
@@ -248,7 +251,7 @@ int Server::OnRequest(lws* wsi, Connection& connection, std::string_view path) {
   Reply reply = Find(path, metrics_, draining_);
   const bool body_follows = method == LWSHUMETH_GET;
   if (!SendHead(wsi, reply, body_follows)) return -1;
-  if (!body_follows) return lws_http_transaction_completed(wsi);
+  if (!body_follows) return Complete(wsi);
   connection.reply = std::move(reply);
   lws_callback_on_writable(wsi);
   return 0;
