@@ -388,7 +388,7 @@ def test_slow_reader(chatty):
             checks.same("... and are not cut", quick.texts[0],
                         (ALPHABET * (len(quick.texts[0]) // 27 + 1))[:len(quick.texts[0])])
             grown = program.resident_bytes() - before
-            checks.holds("... memory stays bounded", grown < 64e6, grown)
+            checks.holds("... memory stays bounded", grown < (64e6 if Program.slack == 1 else 256e6), grown)
         texts = slow.finish()
         checks.same("the slow one is told", slow.endings(), ["too_slow", "too_slow"])
         checks.holds("... and has what was kept for it, whole", texts[0] == (
@@ -485,17 +485,17 @@ def test_end(endless):
         told.finish()
         checks.same("drain: they end in time", told.endings(), ["stopped", "stopped"])
         checks.same("drain: the last one goes", told.closed(), 1001)
-        checks.same("drain: exit code", program.process.wait(20 * Program.slack), 0)
+        checks.same("drain: exit code", program.result()[0], 0)
         checks.holds("drain: it took its time", 1.5 < time.monotonic() - start < 5 * Program.slack,
                      time.monotonic() - start)
-    with Program(DEMO, *endless[:-1], "60") as program, program.connect() as visitor:
+    with Program(DEMO, *endless[:-1], "300", "--drain", 60) as program, program.connect() as visitor:
         visitor.begin()
         visitor.receive("progress")
         program.process.send_signal(signal.SIGINT)
         visitor.finish()
         checks.same("drain: a short story comes to its end", visitor.endings(), ["limit", "limit"])
-        checks.same("drain: by SIGINT, too", program.process.wait(8 * Program.slack), 0)
-    with Program(DEMO, *endless) as program, program.connect() as visitor:
+        checks.same("drain: by SIGINT, too", program.result()[0], 0)
+    with Program(DEMO, *endless, "--drain", 60) as program, program.connect() as visitor:
         visitor.begin()
         visitor.receive("progress")
         program.process.send_signal(signal.SIGTERM)
@@ -503,9 +503,8 @@ def test_end(endless):
         code, _ = program.end(signal.SIGTERM)
         checks.holds("a second signal ends at once", code in (-signal.SIGTERM, 128 + signal.SIGTERM),
                      code)
-    with Program(DEMO, *endless) as program, program.connect() as visitor:
+    with Program(DEMO, *endless, "--drain", 60) as program, program.connect() as visitor:
         visitor.begin()
-        visitor.socket.sock.setblocking(True)
         visitor.receive("progress")
         start = time.monotonic()
         visitor.drop()

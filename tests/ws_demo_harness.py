@@ -16,6 +16,9 @@ import urllib.request
 import websocket  # of Debian's python3-websocket
 
 PREFIX = "clamma_ws_demo_"
+# What it says on stderr: the model, and what visitors did wrong.
+BANNER = re.compile(r"\S+: llama2\.c |dim \d+, hidden |float kv cache, |clamma-ws-demo: .*positions|"
+                    r"clamma-ws-demo: libwebsockets: Ran out of header data space|==\d+== ")
 
 
 class Checks:
@@ -44,6 +47,7 @@ class Checks:
             self.holds(name, False, f"{type(error).__name__}: {error}")
 
     def finish(self):
+        self.same("every server ended well", Program.troubles, [])
         print(f"{self.count} checks, {self.failures} failed")
         sys.exit(1 if self.failures else 0)
 
@@ -102,12 +106,16 @@ def make_alphabet_model(path, dim, layers, context):
 
 
 class Program:
-    """clamma-ws-demo, serving at a free port of the loopback."""
+    """clamma-ws-demo, serving at a free port of the loopback. At the end of a with statement it must
+    end well, and without a word on stderr but its banner."""
 
     wrapper = ()  # words before the command, as valgrind's
     slack = 1.0   # how much longer it may take for them
+    troubles = []  # of those that did not
 
     def __init__(self, path, *arguments):
+        if "--drain" not in arguments:
+            arguments = ("--drain", "0", *arguments)
         self.process = subprocess.Popen(
             [*Program.wrapper, os.path.realpath(path), "--port", "0", *map(str, arguments)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -123,16 +131,27 @@ class Program:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-        self.process.stderr.close()
+        try:
+            if self.process.poll() is None and self.end()[0] != 0:
+                Program.troubles.append(f"exit code {self.process.returncode}")
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            self.process.stdout.close()
+            self.process.stderr.close()
 
     def end(self, number=signal.SIGTERM, seconds=30):
         """Sends a signal; returns exit code and stderr."""
         self.process.send_signal(number)
+        return self.result(seconds)
+
+    def result(self, seconds=30):
+        """Waits for the end; returns exit code and stderr."""
         _, errors = self.process.communicate(timeout=seconds * Program.slack)
+        more = [line for line in errors.splitlines() if not BANNER.match(line)]
+        if more:
+            Program.troubles.append("\n".join(more))
         return self.process.returncode, errors
 
     def get(self, path, method="GET", **headers):

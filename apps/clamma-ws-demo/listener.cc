@@ -19,7 +19,7 @@ namespace {
 
 constexpr int kBacklog = 64;
 // Text that the system holds for a slow reader; it doubles the figure for itself.
-constexpr int kSendBuffer = 65536;
+constexpr int kSendBuffer = 16384;
 
 struct Peer {
   std::string address;

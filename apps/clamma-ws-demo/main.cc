@@ -11,9 +11,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -25,6 +23,7 @@
 #include "generator.h"
 #include "hall.h"
 #include "listener.h"
+#include "log.h"
 #include "metrics.h"
 #include "options.h"
 #include "origins.h"
@@ -90,15 +89,7 @@ int Parse(int argc, char** argv, Options& o) {
   return options::Parse(app, argc, argv);
 }
 
-// What visitors can cause must not fill a log: one line a second at most.
-void OnLog(void*, const char* message) {
-  using Clock = std::chrono::steady_clock;
-  static Clock::time_point next;  // only one thread at a time is in the library
-  const Clock::time_point now = Clock::now();
-  if (now < next) return;
-  next = now + std::chrono::seconds(1);
-  std::fprintf(stderr, "clamma-ws-demo: %s\n", message);
-}
+void OnLog(void*, const char* message) { demo::Log("", message); }
 
 int Fail(const std::string& reason) {
   std::fprintf(stderr, "clamma-ws-demo: %s\n", reason.c_str());

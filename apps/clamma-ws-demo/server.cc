@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <exception>
 #include <vector>
 
+#include "log.h"
 #include "messages.h"
 
 namespace demo {
@@ -31,9 +31,7 @@ constexpr std::string_view kFull =
 
 const lws_retry_bo_t kSilence = {nullptr, 0, 0, kPingSeconds, kSilenceSeconds, 0};
 
-void OnLog(int, const char* line) {
-  std::fprintf(stderr, "clamma-ws-demo: libwebsockets: %s", line);
-}
+void OnLog(int, const char* line) { Log("libwebsockets: ", line); }
 
 std::string Header(lws* wsi, lws_token_indexes token) {
   std::array<char, 512> text = {};
@@ -118,7 +116,7 @@ int Server::OnEvent(lws* wsi, lws_callback_reasons reason, void*, void* in, size
   try {
     return server->Handle(wsi, reason, in, size);
   } catch (const std::exception& e) {  // memory is short: this connection must do without
-    std::fprintf(stderr, "clamma-ws-demo: a connection is closed: %s\n", e.what());
+    Log("a connection is closed: ", e.what());
     return -1;
   }
 }
