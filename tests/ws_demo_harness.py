@@ -73,36 +73,57 @@ def find_models(source_dir):
     sys.exit(77)
 
 
-ALPHABET = "abcdefghijklmnopqrstuvwxyz "
+class AlphabetModel:
+    """A version 1 checkpoint and its dictionary, made for tests, that say the alphabet and a space
+    over and over, each letter `repeat` (at least 2) times. The layers cost time and change nothing,
+    as their weights are 0, and no space, as they are a hole in the file. The embedding of a letter is
+    a unit vector, which the classifier maps to the letter behind it; all other tokens, as those of a
+    prompt, have that of the space, before "a"."""
 
+    LETTERS = "abcdefghijklmnopqrstuvwxyz "
+    BYTES = 3  # tokens in front of those of the 256 bytes
+    FIRST = BYTES + 256  # the token of the first letter
+    VOCABULARY = FIRST + len(LETTERS)
 
-def make_alphabet_model(path, dim, layers, context):
-    """A version 1 checkpoint, for the dictionary tok512.bin, that says the alphabet over and over. Its
-    layers cost time and change nothing, as their weights are 0, and no space, as they are a hole.
-    Token 3 + b stands for byte b. The embedding of a letter is a unit vector, which the classifier
-    maps to the letter behind it; all other tokens have that of the space, before an "a"."""
-    vocabulary, hidden = 512, 4 * dim
-    norms, rows, per_layer = 2 * layers * dim + dim, vocabulary * dim, 4 * dim * dim + 3 * dim * hidden
-    embedding = [len(ALPHABET) - 1] * vocabulary
-    classifier = {}
-    for i, letter in enumerate(ALPHABET):
-        embedding[3 + ord(letter)] = i
-        classifier[3 + ord(ALPHABET[(i + 1) % len(ALPHABET)])] = i
+    def __init__(self, path, dim, layers, context, repeat):
+        self.round = "".join(letter * repeat for letter in self.LETTERS)
+        self.arguments = (path, "-z", path + ".tok", "-n", "0")
+        self._write_dictionary(path + ".tok", repeat)
+        self._write_checkpoint(path, dim, layers, context)
 
-    def put(file, index, value):
-        file.seek(256 + 4 * index)
-        file.write(struct.pack("<f", value))
+    def is_start(self, text):
+        """Whether it says what it should, from the first letter on."""
+        return (self.round * (len(text) // len(self.round) + 1)).startswith(text)
 
-    with open(path, "wb") as file:
-        file.write(struct.pack("<9i", 0x616B3432, 1, dim, hidden, layers, 1, 1, vocabulary, context))
-        file.write(b"\0")  # the classifier has weights of its own
-        file.truncate(256 + 4 * (norms + rows + layers * per_layer + rows))
-        for i in range(dim):
-            put(file, norms - dim + i, 1.0)
-        for token, i in enumerate(embedding):
-            put(file, norms + token * dim + i, 1.0)
-        for token, i in classifier.items():
-            put(file, norms + rows + layers * per_layer + token * dim + i, 100.0)
+    def _write_dictionary(self, path, repeat):
+        tokens = ["<unk>", "\n<s>\n", "\n</s>\n"] + [f"<0x{byte:02X}>" for byte in range(256)]
+        tokens += [letter * repeat for letter in self.LETTERS]
+        with open(path, "wb") as file:
+            file.write(struct.pack("<i", max(map(len, tokens))))
+            for token in tokens:
+                file.write(struct.pack("<fi", 0, len(token)) + token.encode())
+
+    def _write_checkpoint(self, path, dim, layers, context):
+        hidden, letters, tokens = 4 * dim, len(self.LETTERS), self.VOCABULARY
+        norms, rows = 2 * layers * dim + dim, tokens * dim
+        matrices = layers * (4 * dim * dim + 3 * dim * hidden)
+
+        def put(file, index, value):
+            file.seek(256 + 4 * index)
+            file.write(struct.pack("<f", value))
+
+        with open(path, "wb") as file:
+            file.write(struct.pack("<9i", 0x616B3432, 1, dim, hidden, layers, 1, 1, tokens, context))
+            file.write(b"\0")  # the classifier has weights of its own
+            file.truncate(256 + 4 * (norms + rows + matrices + rows))
+            for i in range(dim):  # the last norm
+                put(file, norms - dim + i, 1.0)
+            for token in range(tokens):
+                letter = token - self.FIRST if token >= self.FIRST else letters - 1
+                put(file, norms + token * dim + letter, 1.0)
+            for i in range(letters):
+                token = self.FIRST + (i + 1) % letters
+                put(file, norms + rows + matrices + token * dim + i, 100.0)
 
 
 class Program:
