@@ -30,6 +30,8 @@ readonly stages=(
   "asan:all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
   "tsan:the tests of sessions and threads under ThreadSanitizer"
   "valgrind:generation in every access mode under memcheck"
+  "web:clamma-ws-demo over plain sockets, and its page in Chromium"
+  "web-sanitized:clamma-ws-demo under AddressSanitizer and ThreadSanitizer"
   "nothreads:the build without threads: all tests, and no thread symbol"
   "shared:the shared library: its C test, its symbols, what it needs"
   "install:installed, static and shared, and used from outside"
@@ -98,14 +100,20 @@ stage_asan() {
   run_ctest asan
 }
 
-stage_tsan() {
-  # gcc's runtime knows the memory layout of up to 28 random bits; beyond, it may refuse to start.
-  local fixed=()
+# Sets `fixed` to the words before a command that ThreadSanitizer needs, or skips the stage. gcc's
+# runtime knows the memory layout of up to 28 random bits; beyond, it may refuse to start.
+fix_layout() {
+  fixed=()
   if (($(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28) > 28)); then
     echo "this kernel places memory too much at random for gcc's ThreadSanitizer: using setarch -R"
     fixed=(setarch "$(uname -m)" -R)
     "${fixed[@]}" true || skip "this kernel's memory layout is too random, and setarch -R is refused"
   fi
+}
+
+stage_tsan() {
+  local fixed=()
+  fix_layout
   local programs
   mapfile -t programs < <(basename -s .cc tests/*_test.cc | grep -E 'golden|hpp|session|thread')
   cmake --preset tsan
@@ -131,6 +139,29 @@ stage_valgrind() {
   "${generate[@]}" -m 1
   "${generate[@]}" -m 1 --cache-limit 140000
   "${memcheck[@]}" build-dev/bin/c_api_test # every call, and the absolute address
+}
+
+# web_test NAME PRESET [COMMAND...]: a test of clamma-ws-demo, by the interpreter of the packages.
+web_test() {
+  local name=$1 preset=$2
+  shift 2
+  build "$preset" clamma-ws-demo clamma-gen
+  "$@" /usr/bin/python3 "tests/clamma_ws_demo_$name.py" "build-$preset/bin" "$root"
+}
+
+stage_web() {
+  [[ -n $(find_data) ]] || skip "the models are missing"
+  web_test test dev
+  web_test browser_test dev
+}
+
+stage_web-sanitized() {
+  [[ -n $(find_data) ]] || skip "the models are missing"
+  local fixed=()
+  fix_layout
+  export CLAMMA_TEST_SLOW=1
+  web_test test asan
+  web_test test tsan "${fixed[@]}"
 }
 
 stage_nothreads() {
@@ -274,7 +305,7 @@ for argument in "$@"; do
       exit
       ;;
     --list)
-      for entry in "${stages[@]}"; do printf '%-10s %s\n' "${entry%%:*}" "${entry#*:}"; done
+      for entry in "${stages[@]}"; do printf '%-13s %s\n' "${entry%%:*}" "${entry#*:}"; done
       exit
       ;;
     *)
@@ -290,8 +321,14 @@ is_chosen() {
   ((${#chosen[@]} == 0)) || printf '%s\n' "${chosen[@]}" | grep -qxF "$1"
 }
 
-need_packages g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libgtest-dev binutils pkg-config \
-  valgrind libc6-dbg clang-format clang-tidy shellcheck python3
+need_packages g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libgtest-dev \
+  libwebsockets-dev binutils pkg-config valgrind libc6-dbg clang-format clang-tidy shellcheck python3
+if is_chosen web || is_chosen web-sanitized; then
+  need_packages python3-websocket
+fi
+if is_chosen web; then
+  need_packages chromium chromium-driver python3-selenium
+fi
 if is_chosen export; then
   need_packages python3-venv python3-torch # 178 packages on a fresh system
 fi

@@ -66,7 +66,8 @@ if (($# > 1)); then
   die "one prompt is expected: put it in quotes"
 fi
 
-need_packages g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev pkg-config
+need_packages g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libwebsockets-dev \
+  pkg-config
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

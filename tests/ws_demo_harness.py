@@ -134,11 +134,11 @@ class Program:
     slack = 1.0   # how much longer it may take for them
     troubles = []  # of those that did not
 
-    def __init__(self, path, *arguments):
+    def __init__(self, path, *arguments, port=0):
         if "--drain" not in arguments:
             arguments = ("--drain", "0", *arguments)
         self.process = subprocess.Popen(
-            [*Program.wrapper, os.path.realpath(path), "--port", "0", *map(str, arguments)],
+            [*Program.wrapper, os.path.realpath(path), "--port", str(port), *map(str, arguments)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         found = re.fullmatch(r"Serving (http://(\S+):(\d+))/\n", line)

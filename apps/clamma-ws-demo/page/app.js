@@ -24,7 +24,7 @@ const stories = Array.from(document.querySelectorAll(".story"), (section) => ({
 
 const endings = {
   end_of_text: "the end",
-  limit: "as long as stories get here",
+  limit: "cut at its greatest length",
   context_full: "the model's context is full",
   stopped: "stopped",
   too_slow: "given up, as this connection was too slow for it",
@@ -131,21 +131,22 @@ function onBegin(message) {
 }
 
 function onProgress(message) {
+  const ended = [];
+  let failed = false;
   for (const news of message.stories) {
     const story = stories[news.story];
     append(story, news.text);
     showFigures(story, news);
     if (!news.end) continue;
     setRunning(story, false);
-    const failed = news.end === "error" || news.end === "too_slow";
-    const others = stories.filter((other) => other.running).length;
-    say(`${story.title}: ${news.reason ?? endings[news.end]}, after ${news.tokens} tokens.` +
-      (others > 0 ? " The other one goes on." : ""), failed);
+    failed ||= news.end === "error" || news.end === "too_slow";
+    ended.push(`${story.title}: ${news.reason ?? endings[news.end]}.`);
   }
-  if (message.stories.length > 1 && stories.every((story) => !story.running) &&
-      message.stories.every((news) => news.end === "stopped")) {
-    say("Both stories are stopped.");
-  }
+  if (ended.length === 0) return;
+  const goesOn = stories.some((story) => story.running);
+  if (!failed && !goesOn) ended.splice(0, 2, "Both stories are over.");
+  say(ended.join(" ") + (goesOn ? " The other one goes on." : " Press Again for two new ones."),
+    failed);
 }
 
 function onError(message) {
@@ -247,5 +248,11 @@ for (const slider of sliders) {
   slider.addEventListener("input", () => showSlider(slider));
   showSlider(slider);
 }
+// A browser may keep a page that was left, its socket with it, to come back to: the stories must end
+// all the same.
+addEventListener("pagehide", () => socket?.close());
+addEventListener("pageshow", (event) => {
+  if (event.persisted) connect();
+});
 say("Connecting …");
 connect();
