@@ -19,6 +19,7 @@ double Seconds(Clock::duration duration) { return std::chrono::duration<double>(
 Ending EndingOf(clamma_done_t why) {
   switch (why) {
     case CLAMMA_DONE_END_OF_TEXT:
+    case CLAMMA_DONE_STOP_STRING:  // none is given
       return Ending::kEndOfText;
     case CLAMMA_DONE_LIMIT:
       return Ending::kLimit;

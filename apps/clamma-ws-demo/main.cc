@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -133,7 +133,9 @@ int Serve(const Options& o, txf* model, const std::string& description, demo::Li
   clamma_txf_facts_t facts = {};
   clamma_txf_facts(model, &facts);
   demo::Hall::Rules rules;
-  rules.seats = facts.max_sessions / demo::kStories;
+  unsigned sessions = facts.max_sessions;
+  if (o.max_sessions != 0) sessions = std::min(sessions, o.max_sessions);
+  rules.seats = sessions / demo::kStories;
   if (rules.seats == 0) return Fail("a visitor needs two sessions, and there is only one");
   rules.buffer = o.buffer;
   rules.model = description;
@@ -172,14 +174,8 @@ int Run(int argc, char** argv) {
   if (const std::string wrong = listener.Open(o.address, o.port); !wrong.empty())
     return Fail(wrong);
 
-  char description[1024] = "";
-  clamma_txf_info_t info = options::MakeInfo(o.model);
-  info.max_sessions = o.max_sessions;
-  info.desc = description;
-  info.desc_max = sizeof(description);
-  info.log_cb = OnLog;
-  const std::unique_ptr<txf, decltype(&clamma_txf_destroy)> model(clamma_txf_construct(&info),
-                                                                  &clamma_txf_destroy);
+  std::string description;
+  const options::ModelPtr model = options::Open(o.model, OnLog, &description);
   if (model == nullptr) return options::kExitSetup;  // OnLog told why
   return Serve(o, model.get(), description, listener, origins);
 }
