@@ -254,6 +254,7 @@ def test_looks(browser):
             if PICTURES:
                 page.script("document.activeElement.blur();"
                             "document.querySelectorAll('.text').forEach(e => e.scrollTop = 0)")
+                time.sleep(0.3)
                 browser.save_screenshot(os.path.join(PICTURES, f"ws-demo-{name}.png"))
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

@@ -340,6 +340,23 @@ def test_many(endless):
         checks.same("... and it ends well", program.end()[0], 0)
 
 
+def test_unfinished_close(endless):
+    """A visitor who says goodbye, or is sent away, and stays all the same."""
+    with Program(DEMO, *endless.arguments) as program:
+        for name, act in (("goodbye", lambda s: s.send(b"\x03\xe8", websocket.ABNF.OPCODE_CLOSE)),
+                          ("sent away", lambda s: s.send_binary(b"x"))):
+            visitor = program.connect()
+            visitor.begin()
+            visitor.receive("progress")
+            act(visitor.socket)
+            start = time.monotonic()
+            until(lambda: program.metric("sessions_active") == 0)
+            checks.holds(f"{name}: the sessions are freed at once",
+                         time.monotonic() - start < Program.slack, time.monotonic() - start)
+            checks.same(f"{name}: nobody is counted", program.metric("visitors_connected"), 0)
+            visitor.drop()
+
+
 def test_queue(endless):
     with Program(DEMO, *endless.arguments, "--max-sessions", 3) as program:  # one seat: two sessions each
         first, second, third, fourth = (program.connect() for _ in range(4))
@@ -554,7 +571,8 @@ def main():
         chatty = AlphabetModel(os.path.join(folder, "chatty"), 128, 4, 200000, repeat=200)
         for test, *arguments in ((test_http,), (test_metrics,), (test_texts,), (test_flow, endless),
                                  (test_messages,), (test_origins,), (test_many, endless),
-                                 (test_queue, endless), (test_slow_reader, chatty), (test_time_outs,),
+                                 (test_unfinished_close, endless), (test_queue, endless),
+                                 (test_slow_reader, chatty), (test_time_outs,),
                                  (test_limits, endless), (test_end, endless),
                                  (test_command_line, endless)):
             start = time.monotonic()

@@ -104,7 +104,8 @@ void OnSignal(int) {
   std::signal(SIGTERM, SIG_DFL);
   std::signal(SIGINT, SIG_DFL);
   const uint64_t one = 1;
-  static_cast<void>(!write(end_event, &one, sizeof(one)));
+  const ssize_t written = write(end_event, &one, sizeof(one));
+  static_cast<void>(written);  // it cannot fail while the descriptor is open
   errno = saved;
 }
 

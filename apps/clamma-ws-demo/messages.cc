@@ -62,7 +62,7 @@ std::string SetType(const json& value, Message::Type& type) {
   } else if (value == "stop") {
     type = Message::Type::kStop;
   } else {
-    return "type is neither \"begin\" nor \"stop\"";
+    return R"(type is neither "begin" nor "stop")";
   }
   return "";
 }
@@ -89,7 +89,7 @@ std::string Parse(std::string_view text, Message& message) {
     if (std::string wrong = SetField(name, field, message); !wrong.empty()) return wrong;
   }
   if (message.type == Message::Type::kStop && value.size() > 1) {
-    return "a message of type \"stop\" has no further field";
+    return R"(a message of type "stop" has no further field)";
   }
   return "";
 }

@@ -22,14 +22,14 @@ class Origins {
  public:
   // Adds an origin such as https://stories.example.org, whose host is served from then on. Returns
   // "", or what is wrong with it.
-  std::string Add(std::string_view origin);
+  std::string Add(std::string_view text);
 
   // Whether a Host header names us: the address the connection came in at, localhost if that is the
   // loopback, or the host of an origin that was added.
   bool Serves(std::string_view host, const LocalAddress& local) const;
 
   // Whether an Origin header is that of a page from `host`, which Serves(), or was added.
-  bool Allows(std::string_view origin, std::string_view host) const;
+  bool Allows(std::string_view text, std::string_view host) const;
 
  private:
   struct Origin {

@@ -42,13 +42,6 @@ std::string Header(lws* wsi, lws_token_indexes token) {
 // The connection is ready for the next request, or to be closed: 1 would be no reason for the loop.
 int Complete(lws* wsi) { return lws_http_transaction_completed(wsi) == 0 ? 0 : -1; }
 
-// Closes a WebSocket: to be returned by the handler.
-int Close(lws* wsi, int status, std::string_view reason) {
-  std::vector<unsigned char> text(reason.begin(), reason.end());
-  lws_close_reason(wsi, static_cast<lws_close_status>(status), text.data(), text.size());
-  return -1;
-}
-
 }  // namespace
 
 void Waker::Set(lws_context* context) {
@@ -106,7 +99,6 @@ bool Server::Start(Listener& listener, int end_fd) {
 bool Server::Run() {
   while (!finished_) {
     if (lws_service(context_, 0) < 0) return false;
-    if (draining_ && sockets_ == 0) finished_ = true;
   }
   return true;
 }
@@ -148,12 +140,13 @@ int Server::Handle(lws* wsi, lws_callback_reasons reason, void* in, size_t size)
 
 int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons reason, void* in,
                          size_t size) {
-  const std::string_view text(static_cast<const char*>(in), in == nullptr ? 0 : size);
+  const auto* bytes = static_cast<const char*>(in);
+  const std::string_view text(bytes, bytes == nullptr ? 0 : size);
   switch (reason) {
     case LWS_CALLBACK_HTTP:
       return OnRequest(wsi, connection, text);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-      return OnUpgrade(wsi, connection, static_cast<const char*>(in));
+      return OnUpgrade(wsi, connection, bytes == nullptr ? "" : bytes);
     case LWS_CALLBACK_HTTP_WRITEABLE:
       if (!connection.reply) return 0;
       if (!SendBody(wsi, *connection.reply)) return -1;
@@ -161,6 +154,7 @@ int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons 
       return Complete(wsi);
     case LWS_CALLBACK_ESTABLISHED:
       connection.visitor = hall_.Enter();
+      connection.socket = true;
       ++sockets_;
       Schedule(wsi, connection);
       return 0;
@@ -171,6 +165,9 @@ int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons 
     case LWS_CALLBACK_TIMER:
       connection.timer = Clock::time_point::max();
       lws_callback_on_writable(wsi);
+      return 0;
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+      Dismiss(connection);
       return 0;
     case LWS_CALLBACK_CLOSED:
       Forget(wsi);
@@ -211,16 +208,13 @@ void Server::Forget(lws* wsi) {
   const auto found = connections_.find(wsi);
   if (found == connections_.end()) return;
   Connection& connection = found->second;
-  if (connection.visitor != nullptr) {
-    hall_.Leave(*connection.visitor);
-    --sockets_;
-  }
+  Dismiss(connection);
+  if (connection.socket && --sockets_ == 0 && draining_) Finish();
   if (!connection.from.peer_loopback) {
     const auto address = addresses_.find(connection.from.peer);
     if (--address->second == 0) addresses_.erase(address);
   }
   connections_.erase(found);
-  ScheduleAll();
 }
 
 // --- HTTP ----------------------------------------------------------------------------------------
@@ -275,28 +269,42 @@ int Server::OnUpgrade(lws* wsi, Connection& connection, std::string_view protoco
 
 // --- WebSockets ----------------------------------------------------------------------------------
 
+void Server::Dismiss(Connection& connection) {
+  if (connection.visitor == nullptr) return;
+  hall_.Leave(*connection.visitor);
+  connection.visitor.reset();
+  ScheduleAll();  // those who wait move up
+}
+
+int Server::Close(lws* wsi, Connection& connection, int status, std::string_view reason) {
+  Dismiss(connection);
+  std::vector<unsigned char> text(reason.begin(), reason.end());
+  lws_close_reason(wsi, static_cast<lws_close_status>(status), text.data(), text.size());
+  return -1;
+}
+
 int Server::OnMessage(lws* wsi, Connection& connection, std::string_view part) {
-  if (connection.visitor == nullptr) return -1;
+  if (connection.visitor == nullptr) return 0;  // it is being closed
   if (lws_frame_is_binary(wsi) != 0) {
-    return Close(wsi, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "messages are text");
+    return Close(wsi, connection, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "messages are text");
   }
   if (lws_is_first_fragment(wsi) != 0) connection.received.clear();
   if (connection.received.size() + part.size() > kMostMessageBytes) {
-    return Close(wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, "the message is too large");
+    return Close(wsi, connection, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, "the message is too large");
   }
   connection.received += part;
   if (lws_is_final_fragment(wsi) == 0) return 0;
   const std::string message = std::move(connection.received);
   connection.received = {};
   if (!connection.visitor->Ask(message, hall_)) {
-    return Close(wsi, LWS_CLOSE_STATUS_POLICY_VIOLATION, "too many messages");
+    return Close(wsi, connection, LWS_CLOSE_STATUS_POLICY_VIOLATION, "too many messages");
   }
   ScheduleAll();
   return 0;
 }
 
 int Server::OnWritable(lws* wsi, Connection& connection) {
-  if (connection.visitor == nullptr) return -1;
+  if (connection.visitor == nullptr) return 0;
   Visitor& visitor = *connection.visitor;
   const Clock::time_point now = Clock::now();
   if (const std::optional<std::string> message = visitor.Next(now)) {
@@ -307,9 +315,9 @@ int Server::OnWritable(lws* wsi, Connection& connection) {
       return -1;
     }
   } else if (visitor.idle() && draining_) {
-    return Close(wsi, LWS_CLOSE_STATUS_GOINGAWAY, "the server ends");
+    return Close(wsi, connection, LWS_CLOSE_STATUS_GOINGAWAY, "the server ends");
   } else if (visitor.idle() && now >= visitor.idle_since() + std::chrono::seconds(limits_.idle)) {
-    return Close(wsi, kCloseIdle, "idle");
+    return Close(wsi, connection, kCloseIdle, "idle");
   }
   Schedule(wsi, connection);
   return 0;
@@ -347,9 +355,16 @@ void Server::After(Timer& timer, unsigned seconds, sul_cb_t callback) {
                    static_cast<lws_usec_t>(seconds) * LWS_US_PER_SEC);
 }
 
+// A timer may be what brings us here, and the loop wait for an event behind it.
+void Server::Finish() {
+  finished_ = true;
+  lws_cancel_service(context_);
+}
+
 void Server::Drain() {
   draining_ = true;
   lws_set_timeout(listening_, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+  if (sockets_ == 0) Finish();
   hall_.Drain(limits_.drain);
   ScheduleAll();
   After(drain_timer_, limits_.drain, [](lws_sorted_usec_list_t* list) {
@@ -357,7 +372,7 @@ void Server::Drain() {
     server.hall_.StopAll();
     server.ScheduleAll();
     server.After(server.drain_timer_, kFarewellSeconds, [](lws_sorted_usec_list_t* last) {
-      reinterpret_cast<Timer*>(last)->server->finished_ = true;
+      reinterpret_cast<Timer*>(last)->server->Finish();
     });
   });
 }

@@ -58,9 +58,10 @@ class Server {
   // One that was accepted, with a WebSocket or without.
   struct Connection {
     Accepted from;
-    std::optional<Reply> reply;  // whose body is to be sent
-    std::unique_ptr<Visitor> visitor;
-    std::string received;                                // of a message that is not complete
+    std::optional<Reply> reply;        // whose body is to be sent
+    bool socket = false;               // a WebSocket, also while it is being closed
+    std::unique_ptr<Visitor> visitor;  // until it is being closed
+    std::string received;              // of a message that is not complete
     Clock::time_point timer = Clock::time_point::max();  // when we are called back
   };
   struct Timer {
@@ -82,6 +83,10 @@ class Server {
   std::optional<Reply> Check(lws* wsi, const Connection& connection) const;
   static int Refuse(lws* wsi, const Reply& reply);
 
+  // Closes a WebSocket, whose sessions are freed at once: to be returned by the handler.
+  int Close(lws* wsi, Connection& connection, int status, std::string_view reason);
+  void Dismiss(Connection& connection);
+
   int OnMessage(lws* wsi, Connection& connection, std::string_view part);
   int OnWritable(lws* wsi, Connection& connection);
 
@@ -90,6 +95,7 @@ class Server {
   void Schedule(lws* wsi, Connection& connection);
 
   void Drain();
+  void Finish();
   void After(Timer& timer, unsigned seconds, sul_cb_t callback);
 
   Hall& hall_;
