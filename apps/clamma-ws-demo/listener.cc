@@ -2,6 +2,7 @@
 #include "listener.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -65,6 +66,11 @@ Peer LocalEnd(int fd) {
   return Describe(storage);
 }
 
+// A socket that neither blocks nor stays open in another program.
+bool SetUp(int fd) {
+  return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+}
+
 void SetOption(int fd, int level, int name, int value) {
   setsockopt(fd, level, name, &value, sizeof(value));
 }
@@ -92,8 +98,8 @@ std::string Listener::Open(const std::string& address, unsigned port) {
   if (code != 0) return where + gai_strerror(code);
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> first(found, &freeaddrinfo);
 
-  fd_ = socket(first->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd_ < 0) return where + std::strerror(errno);
+  fd_ = socket(first->ai_family, SOCK_STREAM, 0);
+  if (fd_ < 0 || !SetUp(fd_)) return where + std::strerror(errno);
   if (const std::string wrong = BindAndListen(fd_, *first); !wrong.empty()) return where + wrong;
   const Peer local = LocalEnd(fd_);
   const std::string host = local.v6 ? "[" + local.address + "]" : local.address;
@@ -104,13 +110,16 @@ std::string Listener::Open(const std::string& address, unsigned port) {
 std::optional<Accepted> Listener::Accept(int fd) {
   sockaddr_storage storage = {};
   socklen_t size = sizeof(storage);
-  const int accepted =
-      accept4(fd, reinterpret_cast<sockaddr*>(&storage), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  const int accepted = accept(fd, reinterpret_cast<sockaddr*>(&storage), &size);
   if (accepted < 0) {
     // Nothing can be done about a system that has no descriptor or memory left, but not to spin.
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
       poll(nullptr, 0, 10);
     }
+    return std::nullopt;
+  }
+  if (!SetUp(accepted)) {
+    close(accepted);
     return std::nullopt;
   }
   SetOption(accepted, IPPROTO_TCP, TCP_NODELAY, 1);

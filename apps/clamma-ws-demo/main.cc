@@ -6,7 +6,7 @@
 // set up; 2 the command line is wrong; 3 serving failed on the way.
 #include <clamma-extra.h>
 #include <clamma.h>
-#include <sys/eventfd.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -96,16 +97,22 @@ int Fail(const std::string& reason) {
   return options::kExitSetup;
 }
 
-int end_event = -1;
+int end_pipe[2] = {-1, -1};  // becomes readable when a signal asks for the end
+
+bool OpenEndPipe() {
+  if (pipe(end_pipe) != 0) return false;
+  return std::all_of(std::begin(end_pipe), std::end(end_pipe), [](int fd) {
+    return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+  });
+}
 
 // The first signal asks for the end, a second one ends at once.
 void OnSignal(int) {
   const int saved = errno;
   std::signal(SIGTERM, SIG_DFL);
   std::signal(SIGINT, SIG_DFL);
-  const uint64_t one = 1;
-  const ssize_t written = write(end_event, &one, sizeof(one));
-  static_cast<void>(written);  // it cannot fail while the descriptor is open
+  const ssize_t written = write(end_pipe[1], "", 1);
+  static_cast<void>(written);  // it cannot fail while the pipe is open
   errno = saved;
 }
 
@@ -147,11 +154,10 @@ int Serve(const Options& o, txf* model, const std::string& description, demo::Li
   demo::Generator generator(model, o.sampling, metrics);
   demo::Hall hall(generator, metrics, rules, [&waker] { waker.Wake(); });
   demo::Server server(hall, metrics, waker, origins, o.limits);
-  end_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (end_event < 0) return Fail(std::string("eventfd: ") + std::strerror(errno));
+  if (!OpenEndPipe()) return Fail(std::string("pipe: ") + std::strerror(errno));
   HandleSignals();
   const std::string url = listener.url();
-  if (!server.Start(listener, end_event)) return Fail("libwebsockets cannot be set up");
+  if (!server.Start(listener, end_pipe[0])) return Fail("libwebsockets cannot be set up");
   std::fprintf(stderr, "%s\n", description.c_str());
   std::printf("Serving %s/\n", url.c_str());
   std::fflush(stdout);

@@ -194,7 +194,7 @@ void Server::Adopt(const Accepted& accepted) {
                      addresses_[accepted.peer] >= limits_.per_address);
   if (full) {
     // Whether it arrives or not, it costs us nothing.
-    static_cast<void>(send(accepted.fd, kFull.data(), kFull.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+    static_cast<void>(send(accepted.fd, kFull.data(), kFull.size(), MSG_DONTWAIT));
     close(accepted.fd);
     return;
   }
