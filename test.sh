@@ -37,6 +37,7 @@ readonly stages=(
   "install:installed, static and shared, and used from outside"
   "bare:the library alone for size"
   "export:export.py against transformers, SentencePiece, and damaged files"
+  "readme:every command of README.md, as it is written there, in a clean copy"
   "format:clang-format over all sources"
   "tidy:clang-tidy over src, apps and the headers"
   "scripts:shellcheck over the scripts"
@@ -195,19 +196,35 @@ stage_bare() {
   say_more "$(size --totals build-bare/lib/libclamma.a | awk 'END { print $1 + $2 " bytes of code and data" }')"
 }
 
-stage_export() {
-  build dev print_logits print_tokens
-  # Into an environment of its own, once for each state of the requirements.
-  local python=build-python/bin/python stamp=build-python/requirements
+# Puts torch and what goes with it into an environment of its own, once for each state of the
+# requirements, and sets `python`.
+make_python() {
+  python=build-python/bin/python
+  local stamp=build-python/requirements
   if ! sha256sum --check --status "$stamp"; then
     /usr/bin/python3 -m venv --clear --system-site-packages build-python
     "$python" -m pip install --disable-pip-version-check -r tests/requirements-test.txt
     sha256sum tests/requirements-test.txt >"$stamp"
   fi
+}
+
+stage_export() {
+  local python
+  build dev print_logits print_tokens
+  make_python
   CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
     --start-directory tests --pattern 'export*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/export.log")"
   say_more "$(grep -oE 'skipped=[0-9]+' "$logs/export.log" || echo 'none skipped')"
+}
+
+stage_readme() {
+  local python status=0
+  make_python
+  "$python" -W ignore tests/readme_test.py "$root" || status=$?
+  ((status != 77)) || skip "the models are missing"
+  say_more "$(grep -c '^ok ' "$logs/readme.log") commands"
+  return "$status"
 }
 
 stage_format() {
@@ -329,8 +346,8 @@ fi
 if is_chosen web; then
   need_packages chromium chromium-driver python3-selenium
 fi
-if is_chosen export; then
-  need_packages python3-venv python3-torch # 178 packages on a fresh system
+if is_chosen export || is_chosen readme; then
+  need_packages make python3-venv python3-torch # 178 packages on a fresh system
 fi
 mkdir -p "$logs"
 for entry in "${stages[@]}"; do

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import sentencepiece
 import torch
 import transformers
 
@@ -165,6 +166,15 @@ def save_training_checkpoint(path, shape, weights, context=99, prefix="_orig_mod
                                "norm_eps": shape.epsilon},
                 "iter_num": 3, "best_val_loss": torch.tensor(1.5), "config": {"device": "cpu"}},
                path)
+
+
+def train_dictionary(path, lines, **changes):
+    """Writes a SentencePiece model of the name NAME.model, trained as Llama's was, but small."""
+    options = {"model_type": "bpe", "vocab_size": 700, "byte_fallback": True,
+               "normalization_rule_name": "identity", "remove_extra_whitespaces": False,
+               "split_digits": True, "character_coverage": 0.9999, "minloglevel": 2, **changes}
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_prefix=str(path.with_suffix("")), **options)
 
 
 # --- Runs ----------------------------------------------------------------------------------------

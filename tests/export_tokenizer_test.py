@@ -38,14 +38,9 @@ class Dictionaries(fx.ExportTestCase):
     @classmethod
     def train(cls, name, **changes):
         """A SentencePiece model as Llama's own was trained, but for its size."""
-        corpus = cls.folder / "corpus.txt"
         generator = random.Random(3)
-        corpus.write_text("\n".join(random_text(generator, 12) for _ in range(2000)))
-        options = {"model_type": "bpe", "vocab_size": 700, "byte_fallback": True,
-                   "normalization_rule_name": "identity", "remove_extra_whitespaces": False,
-                   "split_digits": True, "character_coverage": 0.9999, "minloglevel": 2, **changes}
-        sentencepiece.SentencePieceTrainer.train(
-            input=str(corpus), model_prefix=str(cls.folder / name), **options)
+        lines = [random_text(generator, 12) for _ in range(2000)]
+        fx.train_dictionary(cls.folder / f"{name}.model", lines, **changes)
         return cls.folder / f"{name}.model"
 
     def tokens(self, dictionary, vocab_size, texts):

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""readme_test.py SOURCE_DIR: README.md is true. A copy of the sources is taken, and every command of
+the README's `console` blocks is run there as it is written, in order, in one folder of models. Each
+must succeed, and what the README shows of its output must be in the output, line by line, but for
+figures of speed and what names this machine's kernels.
+
+Models that are too large for a test have small ones of random weights in their place; their texts
+are not shown. `sudo` runs its command with DESTDIR set. The server is ended after it has served.
+
+Run with the Python of export_test.py. Exit code 77: no models."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import export_fixtures as fixtures
+
+SHAPE = fixtures.Shape(64, 128, 2, 4, 4, 32000, False, 1e-5, 64)
+SERVER = "clamma-ws-demo"
+# What depends on the machine, in lines of output.
+VARIES = re.compile(r"tok/s: [0-9.]+(, [0-9.]+ s)?|\w+ kernels, \d+ threads")
+
+# `sudo COMMAND`: into a folder of the test in place of the system.
+SUDO = """#!/bin/sh
+DESTDIR=$SANDBOX/root exec "$@"
+"""
+
+
+def commands(readme):
+    """[(command, lines of output shown)] of the console blocks."""
+    found = []
+    for block in re.findall(r"^```console\n(.*?)^```$", readme, re.M | re.S):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append((line[2:], []))
+            else:
+                found[-1][1].append(line)
+    return found
+
+
+def copy_sources(source, target):
+    listed = subprocess.run(["git", "-C", source, "ls-files", "--cached", "--others", "-z",
+                             "--exclude-standard"], check=True, capture_output=True).stdout
+    for name in listed.decode().split("\0"):
+        if not name or not (source / name).is_file():
+            continue
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source / name, target / name)
+
+
+def save_models(tree):
+    """What the README says one has got from elsewhere, where it says so."""
+    weights = fixtures.random_weights(SHAPE)
+    hugging_face = tree / "path/to/model"
+    fixtures.save_meta(tree / "path/to/llama/model/7B", SHAPE, weights)
+    fixtures.huggingface_model(SHAPE, weights).save_pretrained(hugging_face)
+    fixtures.train_dictionary(hugging_face / "tokenizer.model",
+                              (tree / "docs/architecture.md").read_text().splitlines())
+
+
+def serve(shell_command, output, environment, folder):
+    """Runs the server until it has served its page, then ends it."""
+    with open(output, "w") as log:
+        server = subprocess.Popen(["bash", "-c", "exec " + shell_command], cwd=folder,
+                                  env=environment, stdout=log, stderr=log)
+    try:
+        for _ in range(100):
+            found = re.search(r"Serving (\S+)", output.read_text())
+            if found:
+                page = urllib.request.urlopen(found[1], timeout=10).read().decode()
+                assert "<title>" in page, page
+                break
+            time.sleep(0.1)
+    finally:
+        server.send_signal(signal.SIGTERM)
+    return server.wait(20)
+
+
+class Session:
+    """One shell's folder and variables, as they stand after each command."""
+
+    def __init__(self, sandbox, tree):
+        self.sandbox, self.folder = sandbox, tree
+        tools = sandbox / "tools"
+        tools.mkdir()
+        (tools / "sudo").write_text(SUDO)
+        (tools / "sudo").chmod(0o755)
+        self.environment = dict(os.environ, SANDBOX=str(sandbox), TMPDIR=str(sandbox),
+                                MAKEFLAGS=f"-j{os.cpu_count()}")
+        self.environment.pop("VIRTUAL_ENV", None)
+        # An installed copy comes first, as it would after a true `sudo make install`.
+        self.environment["PATH"] = f"{sandbox}/root/usr/local/bin:{tools}:/usr/bin:/bin:/usr/sbin"
+
+    def run(self, command):
+        """(exit code, output)"""
+        output = self.sandbox / "output"
+        if command.startswith(SERVER):
+            return serve(command, output, self.environment, self.folder), output.read_text()
+        script = f"{command}\nstatus=$?\nenv -0 >\"$SANDBOX/env\"\npwd >\"$SANDBOX/pwd\"\nexit $status"
+        with open(output, "w") as log:
+            status = subprocess.run(["bash", "-c", script], cwd=self.folder, env=self.environment,
+                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                    timeout=900).returncode
+        pairs = (self.sandbox / "env").read_text().rstrip("\0").split("\0")
+        self.environment = dict(pair.split("=", 1) for pair in pairs)
+        self.folder = Path((self.sandbox / "pwd").read_text().rstrip("\n"))
+        return status, output.read_text()
+
+
+def missing(shown, output):
+    """The lines shown that are not in the output."""
+    have = {VARIES.sub("*", line.rstrip()) for line in output.splitlines()}
+    return [line for line in shown if VARIES.sub("*", line.rstrip()) not in have]
+
+
+def main():
+    source = Path(sys.argv[1]).resolve()
+    if not (fixtures.SHARED_MODELS / "stories260K.bin").exists():
+        print(f"skipped: {fixtures.SHARED_MODELS} has no models")
+        return 77
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="readme.") as folder:
+        sandbox = Path(folder)
+        tree = sandbox / "libclamma"
+        copy_sources(source, tree)
+        save_models(tree)
+        for file in fixtures.SHARED_MODELS.glob("*.bin"):
+            shutil.copy2(file, tree)
+        session = Session(sandbox, tree)
+        for command, shown in commands((source / "README.md").read_text()):
+            start = time.monotonic()
+            if command.startswith("python3 -m venv"):
+                session.folder = tree  # a new section: at the top again
+            large = re.search(r"\S*(110M|llama2_7b_chat_q80)\.bin", command)
+            if large and not (session.folder / large[0]).exists():
+                shutil.copy2(tree / "llama2_7b_q80.bin", session.folder / large[0])
+            status, output = session.run(command)
+            wrong = missing(shown, output)
+            right = status == 0 and not wrong
+            print(f"{'ok    ' if right else 'FAILED'}  {command}  ({time.monotonic() - start:.1f} s)")
+            if right:
+                continue
+            failed += 1
+            print(f"exit code {status}; lines shown and not printed: {wrong}\nprinted:\n{output}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
