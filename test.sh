@@ -248,7 +248,7 @@ stage_tidy() {
 }
 
 stage_scripts() {
-  shellcheck --external-sources try.sh test.sh .ci/run scripts/*.sh tests/*.sh
+  shellcheck --external-sources try.sh test.sh .ci/run scripts/*.sh tests/*.sh ports/*.sh
   { sources && find . '(' -name CMakeLists.txt -o -name '*.py' ')' -not -path './build*'; } |
     xargs grep -L 'SPDX-License-Identifier: MIT' | no grep .
 }
