@@ -5,7 +5,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# shellcheck source=../scripts/common.sh
+# shellcheck source=scripts/common.sh
 source "$root/scripts/common.sh"
 
 usage() {

@@ -30,7 +30,7 @@ tells() {
 
 cd "$work"
 for shared_libs in OFF ON; do
-  cmake --fresh -S "$root" -B "build-$shared_libs" -D BUILD_SHARED_LIBS=$shared_libs \
+  cmake --fresh -G Ninja -S "$root" -B "build-$shared_libs" -D BUILD_SHARED_LIBS=$shared_libs \
     -D LIBCLAMMA_THREADING=PTHREADS -D LIBCLAMMA_BUILD_APPS=OFF
   cmake --build "build-$shared_libs" -j "$(nproc)"
   cmake --install "build-$shared_libs"
@@ -38,7 +38,7 @@ for shared_libs in OFF ON; do
   # shellcheck disable=SC2046 # words of options
   gcc minimal.c $(pkg-config --cflags --libs clamma) -o by-pkg-config
   tells ./by-pkg-config
-  cmake --fresh -S . -B story && cmake --build story
+  cmake --fresh -G Ninja -S . -B story && cmake --build story
   tells story/story
   if [[ $shared_libs == ON ]]; then
     ldd story/story | grep -F libclamma.so
