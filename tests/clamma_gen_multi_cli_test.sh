@@ -172,6 +172,13 @@ fi
 
 rm -rf texts
 mkdir texts
+cp "$float" texts/out1.txt
+run texts/out1.txt -z "$dictionary" -o texts -c 3 -s 5
+one_failed "the model in the way" "is the model"
+tells "the model in the way: stays" cmp -s "$float" texts/out1.txt
+
+rm -rf texts
+mkdir texts
 exec 9>texts/out1.txt
 flock 9
 run "${with[@]}" -o texts -c 3 -s 5

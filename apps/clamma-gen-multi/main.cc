@@ -148,12 +148,19 @@ void Close(Author& author) {
   if (error != 0) Complain(author.path + ": " + std::strerror(error));
 }
 
+bool SameFile(const std::string& a, const std::string& b) {
+  std::error_code none_there;
+  return std::filesystem::equivalent(a, b, none_there);
+}
+
 void OpenFiles(const Options& o, std::vector<Author>& authors) {
   for (size_t i = 0; i < authors.size(); ++i) {
     Author& author = authors[i];
     author.path = (std::filesystem::path(o.folder) / Format("out%zu.txt", i)).string();
-    std::string reason;
-    author.file.reset(OpenOutput(author.path, &reason));
+    std::string reason = "is the model";
+    if (!SameFile(author.path, o.model.checkpoint) && !SameFile(author.path, o.model.tokenizer)) {
+      author.file.reset(OpenOutput(author.path, &reason));
+    }
     if (author.file != nullptr) {
       author.story.output.emplace(author.file.get());
       continue;
