@@ -102,6 +102,12 @@ command_line=("$program" "$float" -z "$dictionary" -i Lily -n 20 -q)
 status=0
 "${command_line[@]}" >/dev/full 2>err </dev/null || status=$?
 ends "a full disk" 3 'cannot write to stdout'
+command_line=("$program" "$float" -z "$dictionary" -m 1 -n 20 -q)
+status=0
+timeout "$seconds" "${command_line[@]}" <&- >out 2>err || status=$?
+tells "no stdin at all is an input that has ended" test "$status" = 0
+tells "... of which nothing is said" cmp out empty
+tells "... nor told" cmp err empty
 refuses 2 'checkpoint' --temperature 1
 refuses 1 'none.bin' none.bin
 run --help

@@ -526,6 +526,27 @@ def test_end(endless):
         checks.holds("... indeed", time.monotonic() - start < 3 * Program.slack)
 
 
+def test_no_streams():
+    """A standard stream that is closed leaves its number to no pipe and no socket."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *Program.wrapper, DEMO, *SMALL,
+                           "--port", str(port), "--drain", "0"]) as process:
+
+        def served():
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+                    plain.sendall(f"GET /healthz HTTP/1.0\r\nHost: localhost:{port}\r\n\r\n".encode())
+                    return b"200" in read_all(plain)
+            except ConnectionError:
+                return False
+
+        checks.holds("no standard streams: serves", until(
+            lambda: process.poll() is not None or served(), 20 * Program.slack) and served())
+        process.terminate()
+        checks.same("... until it is to end", process.wait(20 * Program.slack), 0)
+
+
 def test_command_line(endless):
     def fails(code, pattern, *arguments):
         ran = subprocess.run([DEMO, *map(str, arguments)], capture_output=True, text=True,
@@ -573,7 +594,7 @@ def main():
                                  (test_messages,), (test_origins,), (test_many, endless),
                                  (test_unfinished_close, endless), (test_queue, endless),
                                  (test_slow_reader, chatty), (test_time_outs,),
-                                 (test_limits, endless), (test_end, endless),
+                                 (test_limits, endless), (test_end, endless), (test_no_streams,),
                                  (test_command_line, endless)):
             start = time.monotonic()
             with checks.group(test.__name__):

@@ -17,6 +17,7 @@
 #include "conversation.h"
 #include "line_input.h"
 #include "options.h"
+#include "standard_streams.h"
 #include "story.h"
 
 namespace {
@@ -151,6 +152,7 @@ class Chat {
 int Run(int argc, char** argv) {
   Options o;
   if (const int code = Parse(argc, argv, o); code >= 0) return code;
+  KeepStandardStreams();
   HandleSignals();
   std::string desc;
   const options::ModelPtr model = options::Open(o.model, OnLog, &desc, CLAMMA_MODEL_CHAT);

@@ -6,8 +6,6 @@
 // up; 2 the command line is wrong; 3 a session failed, or its file; 130 interrupted.
 #include <clamma-extra.h>
 #include <clamma.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
@@ -25,6 +23,7 @@
 #include "live_lines.h"
 #include "options.h"
 #include "output_file.h"
+#include "standard_streams.h"
 #include "story.h"
 
 namespace {
@@ -101,13 +100,6 @@ void OnLog(void*, const char* message) { Complain(message); }
   std::vsnprintf(text, sizeof(text), format, arguments);
   va_end(arguments);
   return text;
-}
-
-// A standard stream that is closed would leave its number to one of the texts.
-void KeepStandardStreams() {
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0) return;
-  }
 }
 
 // Each gets a session with the query started. False: the log has the reason.

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "options.h"
+#include "standard_streams.h"
 #include "story.h"
 
 namespace {
@@ -65,6 +66,7 @@ int Finish(const Options& o, const Story& story) {
 int Run(int argc, char** argv) {
   Options o;
   if (const int code = Parse(argc, argv, o); code >= 0) return code;
+  KeepStandardStreams();
   HandleSignals();
 
   std::string desc;

@@ -29,6 +29,7 @@
 #include "options.h"
 #include "origins.h"
 #include "server.h"
+#include "standard_streams.h"
 
 namespace {
 
@@ -167,6 +168,7 @@ int Serve(const Options& o, txf* model, const std::string& description, demo::Li
 int Run(int argc, char** argv) {
   Options o;
   if (const int code = Parse(argc, argv, o); code >= 0) return code;
+  KeepStandardStreams();
   demo::Origins origins;
   for (const std::string& origin : o.origins) {
     if (const std::string wrong = origins.Add(origin); !wrong.empty()) {
