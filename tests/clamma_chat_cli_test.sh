@@ -80,6 +80,15 @@ tells "... nor saved there" grep -q '/nowhere/x: No such file' err
 tells "... nor without a name" grep -q '/save needs a file' err
 tells "an unknown command is told" grep -q 'there is no /nothing' err
 same "... and the chat goes on" both out
+echo old >behind && ln -s behind link && mkfifo pipe && mkdir folder
+chat "Who is Lily?\n/save pipe\n/load pipe\n/save folder\n/save link\nAnd Tom?\n" -t 0 -n 20 -q
+ends "what is no file" 3 'clamma-chat: pipe: is no file'
+tells "... stays as it was" test -p pipe
+tells "... as does a link" test -L link
+tells "... and a folder is none, either" grep -q 'folder: is no file' err
+tells "... and no part of a file is left" test "$(echo pipe* folder* link*)" = "pipe folder link"
+chat '/load behind\nAnd Tom?\n' -t 0 -n 20 -q
+same "what a link points to is saved" second out
 
 # --- The context is full ---
 prompts=

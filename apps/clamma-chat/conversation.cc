@@ -9,8 +9,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 
 #include "story.h"
@@ -32,6 +34,17 @@ int ReadFrom(void* opaque, void* bytes, size_t size) {
 
 std::string Reason(const std::string& path) {
   return path + ": " + (errno == 0 ? "cannot be written" : std::strerror(errno));
+}
+
+// What is to be replaced by a file that is saved at `path`: of a symbolic link, what it points to.
+// "" if that is something else than a file, as a device.
+std::string Target(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::file_status there = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(there)) return path;
+  if (!std::filesystem::is_regular_file(there)) return "";
+  const std::filesystem::path target = std::filesystem::canonical(path, error);
+  return error ? path : target.string();
 }
 
 }  // namespace
@@ -180,7 +193,9 @@ std::string Conversation::Save(const std::string& path) const {
   } catch (const nlohmann::json::exception&) {
     return path + ": not saved, as a prompt of this chat is not UTF-8";
   }
-  std::string temporary = path + ".XXXXXX";
+  const std::string target = Target(path);
+  if (target.empty()) return path + ": is no file";
+  std::string temporary = target + ".XXXXXX";
   const int fd = mkstemp(temporary.data());
   if (fd < 0) return Reason(path);
   std::FILE* file = fdopen(fd, "wb");
@@ -195,7 +210,7 @@ std::string Conversation::Save(const std::string& path) const {
               clamma_session_save(session_.get(), WriteTo, file) == 0 && std::fflush(file) == 0;
   std::string wrong = good ? "" : Reason(path);
   if (std::fclose(file) != 0 && good) wrong = Reason(path);
-  if (wrong.empty() && std::rename(temporary.c_str(), path.c_str()) != 0) wrong = Reason(path);
+  if (wrong.empty() && std::rename(temporary.c_str(), target.c_str()) != 0) wrong = Reason(path);
   if (!wrong.empty()) std::remove(temporary.c_str());
   return wrong;
 }
