@@ -373,5 +373,22 @@ TEST_F(SessionExtraTest, RngStateGoesOnWhereACancelledQueryStopped) {
   EXPECT_EQ(listener.text + RunQuery(session.get(), rest).text, expected);
 }
 
+// A pass for another session has drawn this one's first token already, which is never handed out.
+TEST_F(SessionExtraTest, RngStateOfAQueryThatIsCancelledBeforeItsFirstTokenIsItsSeed) {
+  const SessionPtr other = NewSession(model_);
+  const SessionPtr session = NewSession(model_);
+  Listener others;
+  Listener listener;
+  ASSERT_EQ(StartQuery(other.get(), others, {.prompt = "Tom", .limit = 5}), 0);
+  ASSERT_EQ(StartQuery(session.get(), listener, kStory), 0);
+  ASSERT_EQ(clamma_sessions_step_next(), 1);
+  ASSERT_GT(Facts(session.get()).position, 0u);
+  clamma_sessions_query_cancel(session.get());
+  StepAll();
+  ASSERT_EQ(listener.pieces, 0u);
+  EXPECT_EQ(Facts(session.get()).position, 0u);
+  EXPECT_EQ(Facts(session.get()).rng_state, kStory.seed);
+}
+
 }  // namespace
 }  // namespace clamma_test

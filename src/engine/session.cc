@@ -121,13 +121,13 @@ void Session::Fed(size_t count, const float* logits) {
 }
 
 Session::Progress Session::End(Done why, Done* out) {
-  if (generated_ == 0 && (why == Done::kCancelled || why == Done::kError)) RollBack();
   // A token that was not handed out is forgotten: its predecessor waits again, for a further query
   // to go on there.
   if (talk_.n_tokens > 0 && talk_.position == talk_.n_tokens) {
     --talk_.position;
     talk_.random = random_before_;
   }
+  if (generated_ == 0 && (why == Done::kCancelled || why == Done::kError)) RollBack();
   *out = why;
   return Progress::kEnded;
 }
