@@ -67,6 +67,23 @@ TEST_F(SessionExtraTest, StopStringThatIsNotReachedChangesNothing) {
   EXPECT_EQ(outcome.text, whole.text);
 }
 
+// Letters that are held back are issued at the limit. Whoever refuses them has cancelled the query.
+TEST_F(SessionExtraTest, RefusalOfWhatWasHeldBackCancels) {
+  const Outcome whole = RunFresh(model_, kStory);
+  ASSERT_EQ(whole.why, CLAMMA_DONE_LIMIT);
+  const std::string stop = whole.text.substr(whole.text.size() - 3) + "\x01";
+  const std::string shown = whole.text.substr(0, whole.text.size() - 3);
+  const char* strings[] = {stop.c_str()};
+  Listener listener;
+  listener.on_text = [&] { return listener.text.size() > shown.size() ? 1 : 0; };
+  clamma_txf_info_t info = QueryInfo(listener, kStory);
+  info.stop_strings = strings;
+  info.stop_string_count = 1;
+  const Outcome outcome = RunInfo(NewSession(model_).get(), listener, info);
+  EXPECT_EQ(outcome.text, whole.text);
+  EXPECT_EQ(outcome.why, CLAMMA_DONE_CANCELLED);
+}
+
 TEST_F(SessionExtraTest, BadStopStringsAreRefused) {
   const SessionPtr session = NewSession(model_);
   Listener listener;

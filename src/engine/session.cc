@@ -180,9 +180,9 @@ Session::Progress Session::EndShown(Done why, Done* out) {
   bool stopped = false;
   Progress progress = Progress::kGoesOn;
   if (why != Done::kLimit) progress = Show(utf8_.Flush(), &stopped);
+  if (progress == Progress::kGoesOn && !stopped) progress = CallIssue(stops_.Flush());
   if (progress == Progress::kDestroyed) return progress;
-  if (!stopped) progress = CallIssue(stops_.Flush());
-  if (progress == Progress::kDestroyed) return progress;
+  if (progress == Progress::kEnded) return End(Done::kCancelled, out);
   return End(stopped ? Done::kStopString : why, out);
 }
 
