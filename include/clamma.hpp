@@ -12,7 +12,8 @@
  * Errors: a call that fails throws Error with the library's reason. Nothing is printed.
  *
  * Callbacks may throw: the query is then cancelled, and Step(), Run() or Generate() throws the same
- * exception once the step is over. (So step by these, not by the C call.)
+ * exception once the step is over. (So step by these, not by the C call.) What a Sink or Source
+ * throws comes out of Save() or Restore().
  *
  * Lifetime: a session keeps its model alive, and callbacks live until their query has ended. Model
  * and Session can be moved at any time, while a query runs and from inside its callbacks, too; what
@@ -32,12 +33,15 @@
 #include <cstring>
 #include <exception>
 #include <functional>
+#include <istream>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -69,6 +73,16 @@ struct ModelOptions {
   std::string name = {};      // for messages, at most 32 bytes; "": the checkpoint's file name
 };
 
+// How likely a generated token was, and the likeliest ones, the likeliest first; see
+// clamma_logprobs_cb_t. The spans are valid during the callback.
+struct TokenLogprobs {
+  tok_id_t token;
+  float logprob;
+  std::span<const tok_id_t> top_tokens;  // (top_logprobs of the query, or the dictionary's size)
+  std::span<const float> top_logprobs;   // likewise
+};
+using OnLogprobs = std::function<void(const TokenLogprobs&)>;
+
 // What a query asks; see clamma_session_query().
 struct Query {
   std::optional<std::string> prompt = {};  // none is not ""
@@ -80,12 +94,19 @@ struct Query {
   unsigned top_k = 0;
   float min_p = 0;
   float repetition_penalty = 0;
+  std::vector<std::string> stop_strings = {};  // the text ends before the first that it reaches
+  OnLogprobs on_logprobs = {};                 // if set: told of each token, before its text
+  unsigned top_logprobs = 0;                   // ... and of so many of the likeliest
 };
 
 // Gets each piece of text: whole characters of UTF-8. False cancels the query.
 using OnText = std::function<bool(std::string_view text)>;
 // Told why the query ended; `reason` is the library's for CLAMMA_DONE_ERROR, else "".
 using OnDone = std::function<void(clamma_done_t why, std::string_view reason)>;
+
+// Takes all of the bytes of a saved session, or fills all of them. False: it cannot.
+using Sink = std::function<bool(std::span<const std::byte> bytes)>;
+using Source = std::function<bool(std::span<std::byte> bytes)>;
 
 struct TextScore {
   size_t tokens;
@@ -110,20 +131,43 @@ inline void Check(bool good) {
   if (!good) throw Error(last_reason);
 }
 inline const char* NoNul(const std::string& text) {
-  if (text.find('\0') != std::string::npos) throw Error("a path or prompt has a NUL byte in it");
+  if (text.find('\0') != std::string::npos) {
+    throw Error("a path, prompt or stop string has a NUL byte in it");
+  }
   return text.c_str();
+}
+inline const char* Prompt(const Query& query) {
+  return query.prompt.has_value() ? NoNul(*query.prompt) : nullptr;
+}
+inline const char* System(const Query& query) {
+  return query.system.empty() ? nullptr : NoNul(query.system);
+}
+
+// All that a call gives that tells the number where there is no room: call(data, room, &number).
+template <typename Items, typename Call>
+Items All(const Call& call) {
+  Items items;
+  size_t count = 0;
+  do {
+    items.resize(count);
+    Check(call(items.data(), items.size(), &count) == 0);
+  } while (count != items.size());
+  return items;
 }
 
 // A query on its way; the library knows its address.
 struct Progress : std::enable_shared_from_this<Progress> {
   OnText on_text;
   OnDone on_done;
+  OnLogprobs on_logprobs;
+  void* session = nullptr;                // the library makes it nullptr when it destroys that
   clamma_done_t why = CLAMMA_DONE_ERROR;  // this and `reason`: once `running` is false
   char reason[kMaxReason] = "";
   std::atomic<bool> running = true;
 
   // Callbacks may drop the last reference to what they are part of: each holds one of its own.
   static int Text(void* opaque, const char* text) noexcept {
+    if (thrown != nullptr) return 1;  // by on_logprobs, for the token whose text this is
     const auto self = static_cast<Progress*>(opaque)->weak_from_this().lock();
     try {
       return self->on_text == nullptr || self->on_text(text) ? 0 : 1;
@@ -132,11 +176,22 @@ struct Progress : std::enable_shared_from_this<Progress> {
       return 1;
     }
   }
+  static void Logprobs(void* opaque, tok_id_t token, float logprob, size_t n_top,
+                       const tok_id_t* top_tokens, const float* top_logprobs) noexcept {
+    const auto self = static_cast<Progress*>(opaque)->weak_from_this().lock();
+    try {
+      self->on_logprobs({token, logprob, {top_tokens, n_top}, {top_logprobs, n_top}});
+    } catch (...) {
+      KeepException();
+      clamma_sessions_query_cancel(static_cast<txf_session*>(self->session));
+    }
+  }
   static void Done(void* opaque, clamma_done_t why) noexcept {
     const auto self = static_cast<Progress*>(opaque)->weak_from_this().lock();
     self->why = why;
     if (why == CLAMMA_DONE_ERROR) std::memcpy(self->reason, last_reason, kMaxReason);
     self->on_text = nullptr;
+    self->on_logprobs = nullptr;
     const OnDone on_done = std::exchange(self->on_done, nullptr);
     self->running = false;  // from here on the session may be asked again
     try {
@@ -147,7 +202,33 @@ struct Progress : std::enable_shared_from_this<Progress> {
   }
 };
 
+// The way of a saved session's bytes to a Sink (of const std::byte) or from a Source.
+template <typename Byte>
+struct Transfer {
+  using Void = std::conditional_t<std::is_const_v<Byte>, const void, void>;
+
+  const std::function<bool(std::span<Byte>)>& pass;
+  std::exception_ptr exception = nullptr;
+
+  static int Pass(void* opaque, Void* bytes, size_t size) noexcept {
+    auto* self = static_cast<Transfer*>(opaque);
+    try {
+      return self->pass({static_cast<Byte*>(bytes), size}) ? 0 : 1;
+    } catch (...) {
+      self->exception = std::current_exception();
+      return 1;
+    }
+  }
+  void CheckEnd(bool good) const {
+    if (exception != nullptr) std::rethrow_exception(exception);
+    Check(good);
+  }
+};
+
 }  // namespace detail
+
+// The library's, "major.minor.patch".
+inline const char* Version() noexcept { return clamma_version(); }
 
 // Serves the next of all sessions with a query, of every model: one step of a prompt, or one token.
 // False: there is none, or this is inside a callback.
@@ -214,15 +295,19 @@ class Model {
     return tokens;
   }
 
+  // What the query's prompt and system would add to a session's context: to an empty one, or else
+  // to one whose last turn, or text, has ended.
+  std::vector<tok_id_t> EncodeQuery(const Query& query, bool opens = true) const {
+    return detail::All<std::vector<tok_id_t>>([&](tok_id_t* tokens, size_t max, size_t* count) {
+      return clamma_encode_query(handle(), detail::System(query), detail::Prompt(query),
+                                 opens ? 1 : 0, tokens, max, count);
+    });
+  }
+
   std::string Decode(std::span<const tok_id_t> tokens) const {
-    std::string text;
-    size_t size = 0;
-    do {  // it tells the size where there is no room
-      text.resize(size);
-      detail::Check(clamma_decode(handle(), tokens.data(), tokens.size(), text.data(), text.size(),
-                                  &size) == 0);
-    } while (size != text.size());
-    return text;
+    return detail::All<std::string>([&](char* text, size_t max, size_t* size) {
+      return clamma_decode(handle(), tokens.data(), tokens.size(), text, max, size);
+    });
   }
 
   TextScore Score(std::string_view text) const {
@@ -259,16 +344,22 @@ class Session {
   // Starts a query, which Step() serves from then on. If it is refused the session is as it was.
   void Start(const Query& query, OnText on_text, OnDone on_done = nullptr) {
     if (running()) throw Error("the session has a query running");
+    txf_session* session = handle();
     const auto progress = std::make_shared<detail::Progress>();
     progress->on_text = std::move(on_text);
     progress->on_done = std::move(on_done);
+    progress->on_logprobs = query.on_logprobs;
+    progress->session = session;
+    std::vector<const char*> stop_strings;
+    for (const std::string& text : query.stop_strings) stop_strings.push_back(detail::NoNul(text));
     clamma_txf_info_t info = {};
     info.clamma_api_version = CLAMMA_API_VERSION;
     info.issue_cb = detail::Progress::Text;
     info.done_cb = detail::Progress::Done;
     info.opaque_user_pointer = progress.get();
-    info.prompt = query.prompt.has_value() ? detail::NoNul(*query.prompt) : nullptr;
-    info.system = query.system.empty() ? nullptr : detail::NoNul(query.system);
+    info.null_on_destroy = &progress->session;
+    info.prompt = detail::Prompt(query);
+    info.system = detail::System(query);
     info.limit = query.limit;
     info.temperature = query.temperature;
     info.topp = query.topp;
@@ -276,7 +367,10 @@ class Session {
     info.top_k = query.top_k;
     info.min_p = query.min_p;
     info.repetition_penalty = query.repetition_penalty;
-    txf_session* session = handle();
+    info.stop_strings = stop_strings.data();
+    info.stop_string_count = stop_strings.size();
+    info.logprobs_cb = query.on_logprobs == nullptr ? nullptr : detail::Progress::Logprobs;
+    info.top_logprobs = query.top_logprobs;
     detail::Check(clamma_session_query(session, &info) == 0);
     state_->progress = progress;
   }
@@ -321,6 +415,46 @@ class Session {
     clamma_session_facts_t facts = {};
     detail::Check(clamma_session_facts(handle(), &facts) == 0);
     return facts;
+  }
+
+  // The tokens of the context: prompts and what was generated, BOS and EOS among them.
+  std::vector<tok_id_t> GetTokens() const {
+    return detail::All<std::vector<tok_id_t>>([this](tok_id_t* tokens, size_t max, size_t* count) {
+      return clamma_session_get_tokens(handle(), tokens, max, count);
+    });
+  }
+
+  // Makes them the context of a session without a query; none empties it. What they have in common
+  // with the present ones is not processed again.
+  void SetTokens(std::span<const tok_id_t> tokens) {
+    detail::Check(clamma_session_set_tokens(handle(), tokens.data(), tokens.size()) == 0);
+  }
+
+  // Writes what a session without a query holds, for Restore() into a session of the same model. It
+  // goes on from there bit for bit by a query with no prompt and Facts().rng_state as seed.
+  void Save(const Sink& sink) const {
+    detail::Transfer<const std::byte> transfer = {sink};
+    transfer.CheckEnd(clamma_session_save(handle(), transfer.Pass, &transfer) == 0);
+  }
+  void Save(std::ostream& out) const {
+    Save([&out](std::span<const std::byte> bytes) {
+      out.write(reinterpret_cast<const char*>(bytes.data()),
+                static_cast<std::streamsize>(bytes.size()));
+      return out.good();
+    });
+    if (!out.flush()) throw Error("the session could not be saved: its bytes were not taken");
+  }
+
+  // If what comes is refused, the session is as it was.
+  void Restore(const Source& source) {
+    detail::Transfer<std::byte> transfer = {source};
+    transfer.CheckEnd(clamma_session_restore(handle(), transfer.Pass, &transfer) == 0);
+  }
+  void Restore(std::istream& in) {
+    Restore([&in](std::span<std::byte> bytes) {
+      in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+      return in.good();
+    });
   }
 
   // For what is not wrapped; it stays the session's.

@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "api_fixture.h"
 #include "clamma.hpp"
+#include "clamma_hpp_fixture.h"
 #include "platform/threads.h"
 
 namespace clamma_test {
@@ -24,44 +24,6 @@ static_assert(!std::is_copy_constructible_v<clamma::Model>);
 static_assert(!std::is_copy_constructible_v<clamma::Session>);
 static_assert(std::is_nothrow_move_constructible_v<clamma::Model>);
 static_assert(std::is_nothrow_move_assignable_v<clamma::Session>);
-
-class ClammaHppTest : public ModelTest {
- protected:
-  static clamma::Model Open(const std::string& checkpoint = kFloatModel) {
-    return clamma::Model(
-        {.checkpoint = ModelPath(checkpoint), .tokenizer = ModelPath(kDictionary), .threads = 1});
-  }
-};
-
-// The reason that body() throws as an Error; "" where it throws none.
-template <typename Body>
-std::string ReasonOf(const Body& body) {
-  try {
-    body();
-  } catch (const clamma::Error& e) {
-    return e.what();
-  }
-  return "";
-}
-
-bool Has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-// More than fits a context of 512.
-std::string LongText() {
-  std::string text;
-  for (int i = 0; i < 600; ++i) text += "hello ";
-  return text;
-}
-
-// An on_text that collects.
-clamma::OnText Into(std::string& text) {
-  return [&text](std::string_view piece) {
-    text += piece;
-    return true;
-  };
-}
 
 TEST_F(ClammaHppTest, SymbolsAreNotThoseOfTheLibrary) {
   EXPECT_TRUE(Has(typeid(clamma::Session).name(), "3cxx"));
@@ -241,6 +203,7 @@ TEST_F(ClammaHppTest, TokensScoresAndFacts) {
   const clamma::Session session(model);
   EXPECT_EQ(model.Facts().sessions, 1U);
   EXPECT_EQ(session.Facts().position, 0U);
+  EXPECT_STREQ(clamma::Version(), clamma_version());
 }
 
 // ---- Errors ----
