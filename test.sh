@@ -339,7 +339,8 @@ is_chosen() {
 }
 
 need_packages g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libgtest-dev \
-  libwebsockets-dev binutils pkg-config valgrind libc6-dbg clang-format clang-tidy shellcheck python3
+  libwebsockets-dev binutils pkg-config valgrind libc6-dbg clang-format clang-tidy shellcheck python3 \
+  mandoc
 if is_chosen web || is_chosen web-sanitized; then
   need_packages python3-websocket
 fi

@@ -64,7 +64,8 @@ int ParseOptions(int argc, char** argv, Options* options) {
       "generation, bytes of weights against reading memory; sessions together, the lower of the "
       "two.\n"
       "Models that fit into the caches can be beyond the speed of memory.\n"
-      "Exit codes: 0 done, 1 set-up failed, 2 wrong command line, 3 a measurement failed.");
+      "Exit codes: 0 done, 1 set-up failed, 2 wrong command line, 3 a measurement failed,\n"
+      "130 interrupted.");
   Declare(app, *options);
   try {
     app.parse(argc, argv);

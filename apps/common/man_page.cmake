@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+# Copy this folder with the app that you start from.
+include(GNUInstallDirs)
+
+set(man_parts_dir ${CMAKE_CURRENT_LIST_DIR}/man)
+
+# Installs the manual page of an app. It is made of NAME.1.in and, in place of @MODEL_OPTIONS@ and the
+# like, of what the pages of several apps share (man/model_options.mdoc and so on).
+function(install_man_page name)
+  foreach(part model_options prompt_options sampling_options environment model_files)
+    string(TOUPPER ${part} variable)
+    file(READ ${man_parts_dir}/${part}.mdoc ${variable})
+    string(STRIP "${${variable}}" ${variable})
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${man_parts_dir}/${part}.mdoc)
+  endforeach()
+  configure_file(${name}.1.in ${name}.1 @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1
+          COMPONENT man)
+endfunction()
