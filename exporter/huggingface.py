@@ -72,7 +72,7 @@ def _refuse_inexpressible(path, values):
     if values.get("model_type") != "llama":
         raise ExportError(f"{path} says model_type {values.get('model_type')!r:.60}: only Llama "
                           "models ('llama') can be exported")
-    if "quantization_config" in values:
+    if values.get("quantization_config") is not None:
         raise ExportError(f"{path}: the model is quantised already (quantization_config): export "
                           "the one that it was made from")
     if values.get("hidden_act", "silu") not in ("silu", "swish"):
@@ -80,7 +80,7 @@ def _refuse_inexpressible(path, values):
     for key in ("attention_bias", "mlp_bias"):
         if values.get(key):
             refuse(key, "the formats have no biases")
-    if values.get("partial_rotary_factor", 1.0) != 1.0:
+    if values.get("partial_rotary_factor") not in (None, 1.0):
         refuse("partial_rotary_factor", "the formats turn whole heads")
     # transformers 5 has both of these in rope_parameters.
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}

@@ -109,7 +109,7 @@ class Matrix:
         if self.rotary_head:
             heads = rows.reshape(-1, 2, self.rotary_head // 2, rows.shape[1])
             rows = heads.transpose(0, 2, 1, 3).reshape(rows.shape)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused
             if self.half:
                 rows = rows.astype(np.float16).astype(np.float32)
                 self._check_finite(rows, "weights beyond what fp16 can hold (65504): leave out "

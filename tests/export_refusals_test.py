@@ -89,6 +89,22 @@ class Refusals(fx.ExportTestCase):
                   rope_parameters={"rope_type": "default", "rope_theta": 10000.0})
         self.export(self.folder / "newer.bin", "--hf", folder)
 
+    def test_null_is_as_if_it_were_not_there(self):
+        folder = self.copy("hf")
+        path = folder / "config.json"
+        nothing = dict.fromkeys(("quantization_config", "partial_rotary_factor", "rope_theta",
+                                 "rope_scaling", "head_dim", "attention_bias"))
+        path.write_text(json.dumps({**json.loads(path.read_text()), **nothing}))
+        self.export(self.folder / "null.bin", "--hf", folder)
+
+    def test_norms_that_no_factor_can_serve(self):
+        folder = self.copy("bin")
+        edit_json(folder / "config.json", rms_norm_eps=1e-300)
+        state = torch.load(folder / "pytorch_model.bin")
+        state["model.embed_tokens.weight"][0] = 0  # as that of a padding token
+        torch.save(state, folder / "pytorch_model.bin")
+        self.refused("too large to be scaled", "--hf", folder)
+
     def test_meta_params_that_the_formats_cannot_express(self):
         for reason, changes in (("rope_theta is 1000000", {"rope_theta": 1000000}),
                                 ("use_scaled_rope", {"use_scaled_rope": True}),
