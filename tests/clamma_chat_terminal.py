@@ -16,12 +16,12 @@ failures = 0
 
 
 class Terminal:
-    def __init__(self, *command):
+    def __init__(self, *command, locale="C.UTF-8"):
         self.seen = b""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ["TERM"] = "xterm"
-            os.environ["LC_ALL"] = "C.UTF-8"
+            os.environ["LC_ALL"] = locale
             # libedit never frees the names of functions that are added to it.
             os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
             os.execvp(command[0], command)
@@ -105,6 +105,19 @@ def main():
     t.wait_for("a second Ctrl-C, too", prompted)
     t.type(b"/quit\r")
     check("/quit ends with 0", t.code() == 0)
+
+    for locale in ("C", "xx_XX.UTF-8"):  # nothing is set, and what is not installed
+        t = Terminal(program, model, "-z", dictionary, "-t", "0", "-n", "2", locale=locale)
+        t.wait_for(f"locale {locale}: a prompt", prompted)
+        t.type("Gr\u00f6\u00dfe \u732b\r".encode())
+        t.wait_for("an answer", lambda s: b"tok/s" in s and prompted(s))
+        t.type(b"/save typed.state\r")
+        t.wait_for("saved", lambda s: b"saved to" in s and prompted(s))
+        with open("typed.state", "rb") as file:
+            check("no letter is lost", "\"prompt\":\"Gr\u00f6\u00dfe \u732b\"".encode() in file.readline())
+        os.unlink("typed.state")
+        t.type(b"/quit\r")
+        check("it ends with 0", t.code() == 0)
     sys.exit(1 if failures else 0)
 
 

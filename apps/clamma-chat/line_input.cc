@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <clocale>
+#include <cstring>
 #include <iostream>
 
 #ifdef CLAMMA_CHAT_HAS_LIBEDIT
@@ -108,7 +109,10 @@ bool CanEdit() { return false; }
 #endif
 
 LineInput::LineInput() {
-  std::setlocale(LC_CTYPE, "");  // so that a character is one, whatever its bytes
+  // So that a character is one, whatever its bytes. In the C locale, which is that of a container
+  // and of whoever has set none, the editor would drop all but ASCII.
+  const char* locale = std::setlocale(LC_CTYPE, "");
+  if (locale == nullptr || std::strcmp(locale, "C") == 0) std::setlocale(LC_CTYPE, "C.UTF-8");
   if (CanEdit()) editor_ = std::make_unique<Editor>();
 }
 
