@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import websocket
@@ -545,6 +546,17 @@ def test_no_streams():
             lambda: process.poll() is not None or served(), 20 * Program.slack) and served())
         process.terminate()
         checks.same("... until it is to end", process.wait(20 * Program.slack), 0)
+    with open("/dev/full", "w", encoding="ascii") as full, subprocess.Popen(
+            [*Program.wrapper, DEMO, *SMALL, "--port", "0", "--drain", "0"], stdout=full,
+            stderr=subprocess.PIPE, text=True) as process:
+        killer = threading.Timer(20 * Program.slack, process.kill)  # of one that says nothing
+        killer.start()
+        told = any(re.fullmatch(r"clamma-ws-demo: cannot write to stdout: serving http://\S+:\d+/\n",
+                                line) for line in process.stderr)
+        checks.holds("a full stdout: told where it serves", told)
+        process.terminate()
+        checks.same("... which it does until it is to end", process.wait(20 * Program.slack), 0)
+        killer.cancel()
 
 
 def test_command_line(endless):

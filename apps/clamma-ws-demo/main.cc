@@ -93,8 +93,12 @@ int Parse(int argc, char** argv, Options& o) {
 
 void OnLog(void*, const char* message) { demo::Log("", message); }
 
-int Fail(const std::string& reason) {
+void Complain(const std::string& reason) {
   std::fprintf(stderr, "clamma-ws-demo: %s\n", reason.c_str());
+}
+
+int Fail(const std::string& reason) {
+  Complain(reason);
   return options::kExitSetup;
 }
 
@@ -161,7 +165,7 @@ int Serve(const Options& o, txf* model, const std::string& description, demo::Li
   if (!server.Start(listener, end_pipe[0])) return Fail("libwebsockets cannot be set up");
   std::fprintf(stderr, "%s\n", description.c_str());
   std::printf("Serving %s/\n", url.c_str());
-  std::fflush(stdout);
+  if (std::fflush(stdout) != 0) Complain("cannot write to stdout: serving " + url + "/");
   return server.Run() ? 0 : options::kExitGeneration;
 }
 
