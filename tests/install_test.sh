@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 # install_test.sh BUILD_DIR_ROOT SOURCE_DIR: libclamma as other projects meet it. Builds it in a
 # folder of its own under BUILD_DIR_ROOT, installs it to temporary prefixes, static and shared, and
-# builds against each of them from outside: clamma-gen, clamma-gen-multi and the examples by
-# find_package(), the examples by pkg-config, too. Where the model is there (see test_data.h), all of
-# them run. Prints a line for each check; exit code 0 if all hold. Removes what it made.
+# builds against each of them from outside: the apps and the examples by find_package(), the examples by
+# pkg-config, too. Where the model is there (see test_data.h), all of them run. Prints a line for each
+# check; exit code 0 if all hold. Removes what it made.
 set -euo pipefail
 
 (($# == 2)) || {
@@ -65,6 +65,40 @@ is_shared() { readelf -d "$1" | grep 'NEEDED.*libclamma'; }
 is_static() { fails is_shared "$1"; }
 needs_no_cxx() { fails grep -E 'NEEDED.*(libstdc|libc)\+\+' <(readelf -d "$1"); }
 
+# has_pages FOLDER NAME...: the manual pages NAME.1 and those of the library are there, no other program's,
+# and links lead to pages.
+has_pages() {
+  local man=$1/share/man page
+  shift
+  diff <(printf '%s.1\n' "$@" | sort) <(cd "$man/man1" && ls) || return
+  ls "$man"/man3/{clamma,clamma-extra,clamma_txf_construct,clamma_session_save}.3 || return
+  for page in "$man"/man3/*.3; do
+    test -s "$man/$(sed -n '1s/^\.so //p' "$page")" || return
+  done
+}
+
+# installs BUILD PREFIX NAME: so does the program NAME, with its page.
+installs() {
+  cmake --install "$1" --prefix "$2" && test -x "$2/bin/$3" && test -s "$2/share/man/man1/$3.1"
+}
+
+# serves PROGRAM ARGUMENT...: it says where, and ends well when it is told to.
+serves() {
+  local pid tries status=0
+  "$@" --port 0 >"$work/out" &
+  pid=$!
+  for ((tries = 0; tries < 300; ++tries)); do
+    if [[ -s $work/out ]] || ! kill -0 $pid; then break; fi
+    sleep 0.1
+  done
+  kill -TERM $pid
+  wait $pid || status=$?
+  echo "exit code $status"
+  grep -E '^Serving http://127\.0\.0\.1:[0-9]+/$' "$work/out" && ((status == 0))
+}
+
+apps=(clamma-gen clamma-gen-multi clamma-chat clamma-ws-demo)
+
 # A project of another make, as small as it gets.
 outside=$work/outside
 mkdir -p "$outside"
@@ -90,11 +124,15 @@ check_prefix() {
   mkdir -p "$out"
   must "$kind: the headers are there" ls "$prefix"/include/{clamma.h,clamma-extra.h,clamma.hpp}
 
-  for app in clamma-gen clamma-gen-multi; do
+  must "$kind: the manual pages are there" \
+    has_pages "$prefix" clamma-gen clamma-gen-multi clamma-chat clamma-bench
+
+  for app in "${apps[@]}"; do
     must "$kind: $app configures as a project of its own" \
       cmake -G Ninja -S "$source_dir/apps/$app" -B "$out/$app" -DCMAKE_PREFIX_PATH="$prefix" \
       -DCMAKE_BUILD_TYPE=Release
     must "$kind: $app builds" cmake --build "$out/$app"
+    must "$kind: $app and its manual page install" installs "$out/$app" "$out/prefix" "$app"
   done
   must "$kind: a project of the examples configures" \
     cmake -G Ninja -S "$outside" -B "$out/examples" -DCMAKE_PREFIX_PATH="$prefix"
@@ -114,12 +152,16 @@ check_prefix() {
     "$cxx" -std=c++20 -Wall -Wextra -Werror "$outside/wrapper.cc" "${flags[@]}" -o "$out/wrapper"
 
   local gen=$out/clamma-gen/clamma-gen multi=$out/clamma-gen-multi/clamma-gen-multi program
+  local programs=()
+  for app in "${apps[@]}"; do programs+=("$out/$app/$app"); done
   export LD_LIBRARY_PATH=$libdir
-  for program in "$gen" "$multi" "$out"/{examples/,}{minimal,wrapper}; do
+  for program in "${programs[@]}" "$out"/{examples/,}{minimal,wrapper}; do
     must "$kind: ${program#"$out/"} is linked as it should be" "is_$kind" "$program"
   done
   must "$kind: a C program needs no C++ library" needs_no_cxx "$out/minimal"
-  must "$kind: clamma-gen --version" "$gen" --version
+  for program in "${programs[@]}"; do
+    must "$kind: ${program##*/} --version" "$program" --version
+  done
   [[ $runnable == yes ]] || return 0
   must "$kind: clamma-gen tells the known story" \
     begins_with seed-readme-transcript "$gen" "$checkpoint" -z "$dictionary" -s 1024
@@ -127,6 +169,10 @@ check_prefix() {
     prints '^  Total: ' "$multi" "$checkpoint" -z "$dictionary" -s 1024 -o "$out/texts"
   must "$kind: clamma-gen-multi tells the known story" \
     begins_with seed-readme-transcript cat "$out/texts/out0.txt"
+  must "$kind: clamma-chat answers" \
+    prints . "$out/clamma-chat/clamma-chat" "$checkpoint" -z "$dictionary" -q -t 0 -n 20 -i "Who is Lily?"
+  must "$kind: clamma-ws-demo serves" \
+    serves "$out/clamma-ws-demo/clamma-ws-demo" "$checkpoint" -z "$dictionary"
   for program in "$out"/{examples/,}{minimal,wrapper}; do
     must "$kind: ${program#"$out/"} tells the known story" \
       begins_with float-greedy-bos "$program" "$checkpoint" "$dictionary" ""
