@@ -84,17 +84,18 @@ installs() {
 
 # serves PROGRAM ARGUMENT...: it says where, and ends well when it is told to.
 serves() {
-  local pid tries status=0
-  "$@" --port 0 >"$work/out" &
+  local url=$work/url pid tries status=0
+  : >"$url"
+  "$@" --port 0 >"$url" &
   pid=$!
   for ((tries = 0; tries < 300; ++tries)); do
-    if [[ -s $work/out ]] || ! kill -0 $pid; then break; fi
+    if [[ -s $url ]] || ! kill -0 $pid; then break; fi
     sleep 0.1
   done
   kill -TERM $pid
   wait $pid || status=$?
   echo "exit code $status"
-  grep -E '^Serving http://127\.0\.0\.1:[0-9]+/$' "$work/out" && ((status == 0))
+  grep -E '^Serving http://127\.0\.0\.1:[0-9]+/$' "$url" && ((status == 0))
 }
 
 apps=(clamma-gen clamma-gen-multi clamma-chat clamma-ws-demo)
