@@ -11,13 +11,14 @@ cd "$root"
 
 usage() {
   cat <<'END'
-Usage: ./test.sh [STAGE...]      all stages, or only those that are named
-       ./test.sh --list          what the stages are
+Usage: ./test.sh [--long] [STAGE...]  all stages, or only those that are named
+       ./test.sh --list               what the stages are
        ./test.sh --help
 
 Installs what is missing, runs each stage, shows the log of one that fails, goes on with
 the others, and ends with one line: N passed, N failed, N skipped (tests that ctest ran,
 and one for each stage that is not made of such tests). The exit code is 0 if none failed.
+With --long, stages of other machines leave out nothing that is slow under an emulator.
 Logs are in build-logs/, builds in build-PRESET/.
 
 Tests of real checkpoints look for them in $CLAMMA_TEST_DATA, else in ../shared.
@@ -36,6 +37,10 @@ readonly stages=(
   "shared:the shared library: its C test, its symbols, what it needs"
   "install:installed, static and shared, and used from outside"
   "bare:the library alone for size"
+  "arm64:AArch64 Linux under QEMU: both NEON tables, unit tests, golden texts, logits to the bit"
+  "armhf:Arm Linux under QEMU: golden texts, formats, logits to the bit"
+  "riscv64:RISC-V Linux under QEMU: golden texts, formats, logits to the bit"
+  "s390x:big-endian Linux under QEMU: golden texts, formats, logits to the bit"
   "export:export.py against transformers, SentencePiece, and damaged files"
   "readme:every command of README.md, as it is written there, in a clean copy"
   "format:clang-format over all sources"
@@ -196,6 +201,42 @@ stage_bare() {
   say_more "$(size --totals build-bare/lib/libclamma.a | awk 'END { print $1 + $2 " bytes of code and data" }')"
 }
 
+# What takes minutes under an emulator and says little more there: sweeps over damaged files, chunks
+# of prompts and failing allocations, and golden texts by further ways and numbers of threads.
+slow_under_emulation='^(AllocFailure|CorruptFiles|Hostile|MemoryBound|SameWeights|SessionThreads)'
+slow_under_emulation+='|LogitsDoNotDependOn|GoldenTest.*Threads[15]'
+slow_under_emulation+='|GoldenTest.*/(Float|Q80GreedyBos|Q80Seed).*(Cached|AtAddress)'
+readonly slow_under_emulation
+
+# The tests of a port to another machine: those whose results hang on it.
+readonly port_programs=(block_cache_test c_api_test checkpoint_test dispatch_test forward_test
+  golden_test half_test kv_cache_test logit_hash_test math_test session_extra_test tokenizer_test
+  weights_test)
+
+# run_emulated PRESET CPU TABLE [NOT]: the tests that are built, on the CPU that QEMU calls so, where
+# TABLE must be the best of the kernels, but for those that match NOT.
+run_emulated() {
+  local not=${4:-^$}
+  [[ $long == yes ]] || not+="|$slow_under_emulation"
+  QEMU_CPU=$2 CLAMMA_TEST_TABLE=$3 run_ctest "$1" -R '[.]|^c_api_test$' -E "$not"
+}
+
+# port PRESET CPU: the tests of a port that has the scalar kernels alone.
+port() {
+  build "$1" "${port_programs[@]}"
+  run_emulated "$1" "$2" scalar
+}
+
+stage_arm64() {
+  build arm64
+  run_emulated arm64 max neondot
+  # Names with another table are of tests that this CPU has not.
+  run_emulated arm64 cortex-a53 neon "neondot|^(.*Api|Session|Extra|ClammaHpp|Sampler|Tokenizer)"
+}
+stage_armhf() { port armhf max; }
+stage_riscv64() { port riscv64 rv64; }
+stage_s390x() { port s390x max; }
+
 # Puts torch and what goes with it into an environment of its own, once for each state of the
 # requirements, and sets `python`.
 make_python() {
@@ -314,13 +355,14 @@ run_stage() {
   say "$stage: $result in $((SECONDS - start)) s$counts$more"
 }
 
-chosen=()
+chosen=() long=no
 for argument in "$@"; do
   case $argument in
     --help | -h)
       usage
       exit
       ;;
+    --long) long=yes ;;
     --list)
       for entry in "${stages[@]}"; do printf '%-13s %s\n' "${entry%%:*}" "${entry#*:}"; done
       exit
@@ -347,6 +389,10 @@ fi
 if is_chosen web; then
   need_packages chromium chromium-driver python3-selenium
 fi
+for stage in arm64=aarch64-linux-gnu armhf=arm-linux-gnueabihf riscv64=riscv64-linux-gnu \
+  s390x=s390x-linux-gnu; do
+  if is_chosen "${stage%=*}"; then need_packages "g++-${stage#*=}" qemu-user googletest; fi
+done
 if is_chosen export || is_chosen readme; then
   need_packages make python3-venv python3-torch # 178 packages on a fresh system
 fi

@@ -39,11 +39,14 @@ has_what() {
     binutils) command -v nm && command -v readelf ;;
     chromium-driver) command -v chromedriver ;;
     ca-certificates | libc6-dbg) true ;;
+    g++-*) command -v "${1#g++-}-g++" ;;
+    googletest) [[ -e /usr/src/googletest/googletest/CMakeLists.txt ]] ;;
     libcli11-dev) echo '#include <CLI/CLI.hpp>' | g++ -x c++ -E - ;;
     libedit-dev) echo '#include <histedit.h>' | g++ -x c++ -E - ;;
     libgtest-dev) echo '#include <gtest/gtest.h>' | g++ -x c++ -E - ;;
     libwebsockets-dev) echo '#include <libwebsockets.h>' | g++ -x c++ -E - ;;
     ninja-build) command -v ninja ;;
+    qemu-user) command -v qemu-aarch64 ;;
     python3-torch) /usr/bin/python3 -c 'import torch' ;;
     python3-venv) /usr/bin/python3 -c 'import ensurepip, venv' ;;
     python3-selenium | python3-websocket) /usr/bin/python3 -c "import ${1#python3-}" ;;

@@ -7,8 +7,6 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <string>
 #include <vector>
 
 #include "kernel_fixture.h"
@@ -234,38 +232,6 @@ TEST_P(KernelsTest, ExpHasTheBitsOfTheScalarTable) {
   kernels_.softmax(out.data() + n, n);
   scalar_.softmax(scalar.data() + n, n);
   ExpectSameBits(out, scalar);
-}
-
-TEST(UsableKernels, AreCompleteAndEndWithTheScalarOnes) {
-  const std::vector<const Kernels*> tables = clamma_test::Tables();
-  ASSERT_FALSE(tables.empty());
-  EXPECT_EQ(tables.back(), &kScalarKernels);
-  for (const Kernels* table : tables) {
-    EXPECT_STRNE(table->name, "");
-    EXPECT_NE(table->matmul_f32, nullptr);
-    EXPECT_NE(table->matmul_q80, nullptr);
-    EXPECT_NE(table->quantize, nullptr);
-    EXPECT_NE(table->rmsnorm, nullptr);
-    EXPECT_NE(table->rope, nullptr);
-    EXPECT_NE(table->attention, nullptr);
-    EXPECT_NE(table->swiglu, nullptr);
-    EXPECT_NE(table->add, nullptr);
-    EXPECT_NE(table->softmax, nullptr);
-  }
-}
-
-TEST(SelectKernels, GivesTheTableThatIsAskedForOrElseTheBest) {
-  const char* set = std::getenv("CLAMMA_CPU");
-  const std::string before = set == nullptr ? "" : set;
-  for (const Kernels* table : clamma_test::Tables()) {
-    setenv("CLAMMA_CPU", table->name, 1);
-    EXPECT_EQ(&SelectKernels(), table);
-  }
-  setenv("CLAMMA_CPU", "abacus", 1);
-  EXPECT_EQ(&SelectKernels(), clamma_test::Tables().front());
-  unsetenv("CLAMMA_CPU");
-  EXPECT_EQ(&SelectKernels(), clamma_test::Tables().front());
-  if (set != nullptr) setenv("CLAMMA_CPU", before.c_str(), 1);
 }
 
 }  // namespace

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Which kernel tables there are, and which one is used.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "kernel_fixture.h"
+#include "kernels/kernels.h"
+
+namespace clamma {
+namespace {
+
+TEST(UsableKernels, AreCompleteAndEndWithTheScalarOnes) {
+  const std::vector<const Kernels*> tables = clamma_test::Tables();
+  ASSERT_FALSE(tables.empty());
+  EXPECT_EQ(tables.back(), &kScalarKernels);
+  for (const Kernels* table : tables) {
+    EXPECT_STRNE(table->name, "");
+    EXPECT_NE(table->matmul_f32, nullptr);
+    EXPECT_NE(table->matmul_q80, nullptr);
+    EXPECT_NE(table->quantize, nullptr);
+    EXPECT_NE(table->rmsnorm, nullptr);
+    EXPECT_NE(table->rope, nullptr);
+    EXPECT_NE(table->attention, nullptr);
+    EXPECT_NE(table->swiglu, nullptr);
+    EXPECT_NE(table->add, nullptr);
+    EXPECT_NE(table->softmax, nullptr);
+  }
+}
+
+TEST(SelectKernels, GivesTheTableThatIsAskedForOrElseTheBest) {
+  const char* set = std::getenv("CLAMMA_CPU");
+  const std::string before = set == nullptr ? "" : set;
+  for (const Kernels* table : clamma_test::Tables()) {
+    setenv("CLAMMA_CPU", table->name, 1);
+    EXPECT_EQ(&SelectKernels(), table);
+  }
+  setenv("CLAMMA_CPU", "abacus", 1);
+  EXPECT_EQ(&SelectKernels(), clamma_test::Tables().front());
+  unsetenv("CLAMMA_CPU");
+  EXPECT_EQ(&SelectKernels(), clamma_test::Tables().front());
+  if (set != nullptr) setenv("CLAMMA_CPU", before.c_str(), 1);
+}
+
+// Who runs the tests on a machine of a certain kind says by CLAMMA_TEST_TABLE which table is best
+// there.
+TEST(SelectKernels, GivesTheTableThatThisMachineIsMeantToUse) {
+  const char* given = std::getenv("CLAMMA_CPU");
+  const std::string asked_for = given == nullptr ? "" : given;
+  const char* meant = std::getenv("CLAMMA_TEST_TABLE");
+  unsetenv("CLAMMA_CPU");
+  EXPECT_STREQ(SelectKernels().name, meant == nullptr ? clamma_test::Tables()[0]->name : meant);
+  if (given != nullptr) setenv("CLAMMA_CPU", asked_for.c_str(), 1);
+}
+
+}  // namespace
+}  // namespace clamma
