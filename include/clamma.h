@@ -40,18 +40,30 @@
  * Callbacks return: they must not throw, longjmp or end their thread. log_cb runs on the thread
  * whose call failed; it must not make a call that may fail for the same reason.
  *
+ * Arenas: with `arena`, nothing is allocated from the system but stacks of threads. The memory is
+ * the caller's, at any alignment, one transformer's at a time, untouched by others until that is
+ * destroyed, and then free for whatever use; transformers of different arenas, or of none, live
+ * side by side. Where it is too small a call fails, and its reason says how many bytes are needed:
+ * with so large an arena the same calls succeed. A query takes all memory that it may need when it
+ * starts
+ * (`limit` tokens behind its prompt, or the whole context where that is 0), so that it never runs
+ * out of it later; the memory stays with the session. Prompts are processed in smaller pieces where
+ * more would take memory that is not little beside the model. A build without a heap (bare metal)
+ * needs an arena.
+ *
  * Fork: a child may destroy what was constructed before, and use it if `threads` was 1.
  *
  * Threads: in a build with threads, every function may be called from any thread at any time, with
  * these rules:
  *   - a txf or session that is being destroyed may not be in use by another call, but for a step,
  *     whose end the destruction waits for;
+ *   - a query on a session in an arena waits while a step is under way;
  *   - one step runs at a time; a second thread in clamma_sessions_step_next() waits for its turn;
  *   - callbacks run on the thread that steps. From inside one, every function may be called, the
  *     destruction of the very session or transformer included, except that
  *     clamma_sessions_step_next() returns 0 and clamma_score() fails;
  *   - a callback must not wait for another thread that is destroying something, querying facts or
- *     scoring: those wait for the step to end.
+ *     scoring, or starting a query in an arena: those wait for the step to end.
  * In a build without threads (LIBCLAMMA_THREADING=OFF) one thread at a time may be in the library,
  * and clamma_sessions_query_cancel() may also come from a signal or interrupt handler.
  */
@@ -151,8 +163,8 @@ typedef struct clamma_txf_info {
   clamma_model_access_t model_access;
   void* model_base;     /* ABSOLUTE_ADDRESS: where the checkpoint is, at any alignment */
   size_t model_size;    /* ... and its size in bytes */
-  size_t cache_limit;   /* MALLOC_CACHE: most bytes of weights held at a time; 0: no limit.
-                           The largest tensor must fit */
+  size_t cache_limit;   /* MALLOC_CACHE: most bytes of weights held at a time; 0: no limit, which
+                           an arena does not allow. The largest tensor must fit */
   unsigned int threads; /* compute threads, the caller's included; 0: all usable cores.
                            Cut down to what the build allows (`desc` tells) */
   clamma_model_type_t model_type;
@@ -194,6 +206,9 @@ typedef struct clamma_txf_info {
   size_t stop_string_count;         /* ... and how many they are */
   clamma_logprobs_cb_t logprobs_cb; /* query: if not NULL, is told how likely each token was */
   unsigned int top_logprobs;        /* ... and how many of the likeliest; at most the dictionary */
+  void* arena;       /* construct: if not NULL, all memory of the transformer and of its sessions
+                        comes from here: see "Arenas" above */
+  size_t arena_size; /* ... and its size in bytes */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */

@@ -71,6 +71,7 @@ struct ModelOptions {
   clamma_kv_type_t kv_type = CLAMMA_KV_F32;
   unsigned max_sessions = 0;  // 0: as many as the build allows
   std::string name = {};      // for messages, at most 32 bytes; "": the checkpoint's file name
+  std::span<std::byte> arena = {};  // if not empty, all of the model's memory; must outlive it
 };
 
 // How likely a generated token was, and the likeliest ones, the likeliest first; see
@@ -261,6 +262,8 @@ class Model {
     info.model_type = o.type;
     info.kv_type = o.kv_type;
     info.max_sessions = o.max_sessions;
+    info.arena = o.arena.data();
+    info.arena_size = o.arena.size();
     if (o.name.size() > sizeof(info.name)) throw Error("the name is longer than 32 bytes");
     std::memcpy(info.name, o.name.data(), o.name.size());
     info.desc = desc;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
@@ -16,24 +17,24 @@ bool IsAligned(const void* pointer) {
   return reinterpret_cast<uintptr_t>(pointer) % kAlignment == 0;
 }
 
-TEST(AllocateAligned, GivesZeroedAlignedMemory) {
+TEST(AllocateZeroed, GivesZeroedAlignedMemory) {
   for (size_t bytes = 1; bytes < 300; ++bytes) {
-    auto* p = static_cast<uint8_t*>(AllocateAligned(bytes));
+    auto* p = static_cast<uint8_t*>(AllocateZeroed(nullptr, bytes));
     ASSERT_NE(p, nullptr) << bytes;
     EXPECT_TRUE(IsAligned(p)) << bytes;
     for (size_t i = 0; i < bytes; ++i) ASSERT_EQ(p[i], 0) << i << " of " << bytes;
     std::memset(p, 0xff, bytes);
-    FreeAligned(p);
+    Deallocate(nullptr, p, bytes);
   }
 }
 
-TEST(AllocateAligned, GivesNothingForNoneOrTooMany) {
-  EXPECT_EQ(AllocateAligned(0), nullptr);
-  EXPECT_EQ(AllocateAligned(SIZE_MAX), nullptr);
-  EXPECT_EQ(AllocateAligned(SIZE_MAX - kAlignment + 1), nullptr);
-  EXPECT_EQ(AllocateAligned(SIZE_MAX - kAlignment), nullptr);
-  EXPECT_EQ(AllocateAligned(SIZE_MAX / 2), nullptr);
-  FreeAligned(nullptr);
+TEST(AllocateZeroed, GivesNothingForNoneOrTooMany) {
+  EXPECT_EQ(AllocateZeroed(nullptr, 0), nullptr);
+  EXPECT_EQ(AllocateZeroed(nullptr, SIZE_MAX), nullptr);
+  EXPECT_EQ(AllocateZeroed(nullptr, SIZE_MAX - kAlignment + 1), nullptr);
+  EXPECT_EQ(AllocateZeroed(nullptr, SIZE_MAX - kAlignment), nullptr);
+  EXPECT_EQ(AllocateZeroed(nullptr, SIZE_MAX / 2), nullptr);
+  Deallocate(nullptr, nullptr, 0);
 }
 
 TEST(Memory, CountsWhatItHolds) {
@@ -185,6 +186,67 @@ TEST(Array, SwapsOwnersToo) {
   EXPECT_EQ(of_a.bytes_in_use(), 0u);
 }
 
+// ---- Of an arena ----
+
+TEST(Memory, OfAnArenaCountsAndGivesBackThere) {
+  alignas(kAlignment) static uint8_t room[4096];
+  std::memset(room, 0xaa, sizeof(room));
+  Arena* arena = Arena::Make(room, sizeof(room));
+  ASSERT_NE(arena, nullptr);
+  const size_t before = arena->usage().in_use;
+  Memory memory(arena);
+  Array<uint32_t> array;
+  ASSERT_TRUE(array.Resize(memory, 100).ok());
+  EXPECT_GE(reinterpret_cast<uint8_t*>(array.data()), room);
+  EXPECT_LT(reinterpret_cast<uint8_t*>(array.data()), room + sizeof(room));
+  for (size_t i = 0; i < 100; ++i) ASSERT_EQ(array[i], 0u) << "not zeroed";
+  EXPECT_EQ(memory.bytes_in_use(), 400u);
+  EXPECT_EQ(arena->usage().in_use, before + 448);
+  array.Reset();
+  EXPECT_EQ(memory.bytes_in_use(), 0u);
+  EXPECT_EQ(arena->usage().in_use, before);
+}
+
+TEST(Memory, OfAnArenaSaysHowLargeItMustBe) {
+  static uint8_t room[1024];
+  static uint8_t larger[8192];
+  Memory memory(Arena::Make(room, sizeof(room)));
+  void* p = nullptr;
+  const Status status = memory.Allocate(3000, &p);
+  EXPECT_EQ(status.code(), StatusCode::kOutOfMemory);
+  unsigned long long has = 0;
+  unsigned long long needed = 0;
+  ASSERT_EQ(
+      std::sscanf(status.message(), "out of memory: the arena has %llu bytes, and %llu are needed",
+                  &has, &needed),
+      2)
+      << status.message();
+  EXPECT_EQ(has, sizeof(room));
+  ASSERT_LE(needed, sizeof(larger) - 64);
+  for (size_t skipped = 0; skipped < 64; ++skipped) {
+    Memory enough(Arena::Make(larger + skipped, static_cast<size_t>(needed)));
+    EXPECT_TRUE(enough.Allocate(3000, &p).ok()) << skipped;
+  }
+  Memory less(Arena::Make(larger, static_cast<size_t>(needed) - 2 * kAlignment));
+  EXPECT_FALSE(less.Allocate(3000, &p).ok());
+  EXPECT_FALSE(memory.Allocate(UINT64_MAX, &p).ok());
+}
+
+TEST(Memory, OfAPlanAddsUpAndTouchesNothing) {
+  Memory plan((Memory::Plan()));
+  EXPECT_TRUE(plan.is_plan());
+  Array<uint64_t> array;
+  ASSERT_TRUE(array.Resize(plan, 10).ok());
+  EXPECT_EQ(array.size(), 10u);
+  EXPECT_EQ(array.data(), nullptr);
+  EXPECT_EQ(plan.planned_bytes(), 128u);
+  ASSERT_TRUE(array.Resize(plan, 17).ok());
+  EXPECT_EQ(plan.planned_bytes(), 128u + 192u);
+  plan.PlanFor(UINT64_MAX);
+  EXPECT_EQ(plan.planned_bytes(), UINT64_MAX);
+  EXPECT_EQ(plan.bytes_in_use(), 0u);
+}
+
 struct Counted {
   explicit Counted(int* alive) : alive_(alive) { ++*alive_; }
   ~Counted() { --*alive_; }
@@ -193,13 +255,13 @@ struct Counted {
 
 TEST(NewObject, ConstructsAndDestroys) {
   int alive = 0;
-  auto* object = NewObject<Counted>(&alive);
+  auto* object = NewObject<Counted>(nullptr, &alive);
   ASSERT_NE(object, nullptr);
   EXPECT_TRUE(IsAligned(object));
   EXPECT_EQ(alive, 1);
-  DeleteObject(object);
+  DeleteObject(nullptr, object);
   EXPECT_EQ(alive, 0);
-  DeleteObject<Counted>(nullptr);
+  DeleteObject<Counted>(nullptr, nullptr);
 }
 
 TEST(CheckedArithmetic, RefusesWhatDoesNotFit) {

@@ -3,11 +3,12 @@
 #include "clamma.h"
 
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 
 #include "api/handles.h"
 #include "engine/scheduler.h"
+#include "platform/format.h"
+#include "platform/heap.h"
 
 namespace clamma {
 namespace {
@@ -25,7 +26,7 @@ Status Invalid(const char* message) {
 
 void Tell(const clamma_txf_info_t* info, const char* text) {
   if (info == nullptr || info->desc == nullptr || info->desc_max == 0) return;
-  std::snprintf(info->desc, info->desc_max, "%s", text);
+  Format(info->desc, info->desc_max, "%s", text);
 }
 
 void Report(const Log& log, const clamma_txf_info_t* info, const Status& status) {
@@ -85,17 +86,32 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   return Status();
 }
 
+// *arena stays nullptr where the heap is to be used.
+Status OpenArena(const clamma_txf_info_t& info, const TransformerOptions& options, Arena** arena) {
+  if (info.arena == nullptr && info.arena_size == 0) {
+    return kHasHeap ? Status() : Invalid("this build has no heap: give an arena and arena_size");
+  }
+  if (info.arena == nullptr) return Invalid("arena_size is given, and arena is NULL");
+  uint64_t needed = 0;
+  CLAMMA_RETURN_IF_ERROR(Transformer::PlanArena(options, &needed));
+  if (needed > info.arena_size) return Status::ArenaTooSmall(info.arena_size, needed);
+  *arena = Arena::Make(info.arena, info.arena_size);
+  return Status();
+}
+
 Status Construct(const clamma_txf_info_t& info, Transformer** transformer) {
   TransformerOptions options;
   CLAMMA_RETURN_IF_ERROR(ReadOptions(info, &options));
   char name[sizeof(info.name) + 1] = {};  // the caller's need not be terminated
   std::memcpy(name, info.name, sizeof(info.name));
   options.name = name;
-  auto* opened = NewObject<Transformer>();
+  Arena* arena = nullptr;
+  CLAMMA_RETURN_IF_ERROR(OpenArena(info, options, &arena));
+  auto* opened = NewObject<Transformer>(arena, arena);
   if (opened == nullptr) return Status::OutOfMemory(sizeof(Transformer));
   const Status status = opened->Open(options);
   if (!status.ok()) {
-    DeleteObject(opened);
+    DeleteObject(arena, opened);
     return status;
   }
   *transformer = opened;
@@ -179,12 +195,16 @@ struct txf_session* clamma_session_construct(const struct txf* txf) {
     return nullptr;
   }
   clamma::Transformer* transformer = FromHandle(txf);
-  auto* session = clamma::NewObject<clamma::Session>(*transformer);
+  clamma::Arena* arena = transformer->memory.arena();
+  auto* session = clamma::NewObject<clamma::Session>(arena, *transformer);
   Status status =
       session == nullptr ? Status::OutOfMemory(sizeof(clamma::Session)) : session->Init();
   if (status.ok()) status = TheScheduler().AddSession(session);
   if (!status.ok()) {
-    clamma::DeleteObject(session);
+    clamma::DeleteObject(arena, session);
+    if (arena != nullptr && status.code() == clamma::StatusCode::kOutOfMemory) {
+      status = clamma::Session::NoRoomInArena(*transformer);
+    }
     clamma::Report(transformer->log, nullptr, status);
     return nullptr;
   }
@@ -209,7 +229,7 @@ int clamma_session_query(struct txf_session* session, const clamma_txf_info_t* i
     return 1;
   }
   char text[32];
-  std::snprintf(text, sizeof(text), "seed %llu", static_cast<unsigned long long>(query.seed));
+  clamma::Format(text, sizeof(text), "seed %llu", static_cast<unsigned long long>(query.seed));
   clamma::Tell(info, text);
   return 0;
 }

@@ -26,7 +26,7 @@ int ReturnMissing(const txf* handle, const char* function) {
 Status Encode(Transformer& transformer, std::string_view text, unsigned flags,
               Array<TokenId>* tokens, size_t* count) {
   if ((flags & ~(CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX | CLAMMA_ENCODE_EOS)) != 0) {
-    return Status::Error(StatusCode::kInvalidArgument, "flags %#x: unknown ones are set", flags);
+    return Status::Error(StatusCode::kInvalidArgument, "flags 0x%x: unknown ones are set", flags);
   }
   Tokenizer::EncodeOptions options;
   options.bos = (flags & CLAMMA_ENCODE_BOS) != 0;
@@ -158,6 +158,12 @@ int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
   facts->max_sessions = transformer.max_sessions;
   facts->model_bytes = checkpoint.bytes;
   facts->memory_bytes = sizeof(transformer) + transformer.memory.bytes_in_use();
+  if (clamma::Arena* arena = transformer.memory.arena(); arena != nullptr) {
+    const clamma::Arena::Usage usage = arena->usage();
+    facts->arena_bytes = usage.size;
+    facts->arena_in_use = usage.in_use;
+    facts->arena_peak = usage.peak;
+  }
   if (transformer.weights.cached()) {
     const clamma::BlockCacheStats stats = transformer.weights.cache_stats();
     facts->cache_hits = stats.hits;

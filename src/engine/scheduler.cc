@@ -92,18 +92,37 @@ Status Scheduler::MakeBusy(Session* session) {
 Status Scheduler::Query(Session* session, clamma::Query* query) {
   CLAMMA_RETURN_IF_ERROR(MakeBusy(session));
   if (query->seed == 0) query->seed = SeedFromClock();
+  const bool in_arena = session->transformer().memory.arena() != nullptr;
   // Encoding a long prompt takes a while; the other sessions go on meanwhile.
   PreparedQuery prepared;
   Status status = session->Prepare(*query, &prepared);
-  MutexLock lock(mutex_);
-  if (status.ok()) status = session->Begin(*query, &prepared);
-  prepared.Free();  // while the session, whose memory that is, cannot be gone
-  if (status.ok()) {
-    PushQueue(session);
+  const auto begin = [&] {
+    MutexLock lock(mutex_);
+    if (status.ok()) status = session->Begin(*query, &prepared);
+    prepared.Free();  // while the session, whose memory that is, cannot be gone
+    if (in_arena && status.code() == StatusCode::kOutOfMemory) {
+      status = session->NoRoomInArena(*query, prepared);
+    }
+    if (status.ok()) {
+      PushQueue(session);
+    } else {
+      session->state = Session::State::kIdle;
+    }
+  };
+  if (in_arena) {
+    WhileStill(begin);
   } else {
-    session->state = Session::State::kIdle;
+    begin();
   }
   return status;
+}
+
+void Scheduler::Delete(Session* session) {
+  DeleteObject(session->transformer().memory.arena(), session);
+}
+
+void Scheduler::Delete(Transformer* transformer) {
+  DeleteObject(transformer->memory.arena(), transformer);
 }
 
 uint32_t Scheduler::CountSessions(const Transformer& transformer) {
@@ -125,7 +144,7 @@ void Scheduler::Bury(Session* session) {
   if (session->in_step) {
     session->Doom();
   } else {
-    DeleteObject(session);
+    Delete(session);
   }
 }
 
@@ -152,7 +171,7 @@ void Scheduler::DestroyTransformer(Transformer* transformer) {
     if (transformer == stepping_) {
       doomed_ = transformer;
     } else {
-      DeleteObject(transformer);
+      Delete(transformer);
     }
   });
 }
@@ -181,8 +200,8 @@ bool Scheduler::Step() {
     doomed = doomed_;
     doomed_ = nullptr;
   }
-  if (session->doomed) DeleteObject(session);
-  DeleteObject(doomed);
+  if (session->doomed) Delete(session);
+  if (doomed != nullptr) Delete(doomed);
   GiveTurn();
   return true;
 }

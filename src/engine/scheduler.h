@@ -90,6 +90,8 @@ class Scheduler {
   void Serve(Session* session);
   void RunPassFor(Session* session);
   static void Bury(Session* session);
+  static void Delete(Session* session);
+  static void Delete(Transformer* transformer);
 
   Mutex mutex_;
   Condition changed_;

@@ -12,6 +12,9 @@ bool EndsText(TokenId token) { return token == kBosToken || token == kEosToken; 
 
 }  // namespace
 
+Session::Session(Transformer& transformer)
+    : transformer_(transformer), memory_(transformer.memory.arena()) {}
+
 Session::~Session() { TellDestroyed(); }
 
 void Session::TellDestroyed() {
@@ -24,17 +27,47 @@ Status Session::Init() {
   return utf8_.Init(memory_, transformer_.tokenizer.longest_token());
 }
 
+Status Session::NoRoomInArena(const Transformer& transformer) {
+  Memory plan((Memory::Plan()));
+  plan.PlanFor(sizeof(Session));
+  Utf8Assembler utf8;
+  CLAMMA_RETURN_IF_ERROR(utf8.Init(plan, transformer.tokenizer.longest_token()));
+  return ArenaIsTooSmall(transformer.memory.arena(), plan.planned_bytes());
+}
+
+Status Session::NoRoomInArena(const Query& query, const PreparedQuery& prepared) const {
+  Memory plan((Memory::Plan()));
+  PreparedQuery planned;
+  CLAMMA_RETURN_IF_ERROR(PrepareIn(plan, plan, query, &planned));
+  // Tokens that were encoded are counted; else there are at most as many as bytes.
+  const size_t n_added = prepared.complete ? prepared.n_added : planned.n_added;
+  const size_t positions = PositionsOf(query, n_added);
+  if (positions + 1 > talk_.tokens.size()) {
+    plan.PlanFor(TokensFor(positions + 1) * sizeof(TokenId));
+  }
+  talk_.kv.PlanReserve(plan, positions);
+  CLAMMA_RETURN_IF_ERROR(transformer_.forward.ReserveScores(plan, positions));
+  return ArenaIsTooSmall(memory_.arena(), plan.planned_bytes());
+}
+
 Status Session::Prepare(const Query& query, PreparedQuery* prepared) {
+  CLAMMA_RETURN_IF_ERROR(PrepareIn(transformer_.memory, memory_, query, prepared));
+  prepared->complete = true;
+  return Status();
+}
+
+// What is there for the duration of the call is in `scratch`.
+Status Session::PrepareIn(Memory& scratch, Memory& memory, const Query& query,
+                          PreparedQuery* prepared) const {
   const ModelConfig& config = transformer_.config();
   const TokenId last = talk_.n_tokens == 0 ? kNoToken : talk_.tokens[talk_.n_tokens - 1];
-  CLAMMA_RETURN_IF_ERROR(
-      EncodePrompt(transformer_.memory, transformer_.tokenizer, transformer_.type, query.texts,
-                   last, config.seq_len - talk_.position, &prepared->added, &prepared->n_added));
-  CLAMMA_RETURN_IF_ERROR(prepared->stops.Set(memory_, query.stop_strings, query.n_stop_strings));
-  CLAMMA_RETURN_IF_ERROR(prepared->stops.Reserve(memory_, utf8_.longest_output()));
+  CLAMMA_RETURN_IF_ERROR(EncodePrompt(scratch, transformer_.tokenizer, transformer_.type,
+                                      query.texts, last, config.seq_len - talk_.position,
+                                      &prepared->added, &prepared->n_added));
+  CLAMMA_RETURN_IF_ERROR(prepared->stops.Set(memory, query.stop_strings, query.n_stop_strings));
+  CLAMMA_RETURN_IF_ERROR(prepared->stops.Reserve(memory, utf8_.longest_output()));
   if (query.logprobs == nullptr) return Status();
-  return prepared->logprobs.Init(memory_,
-                                 std::min<size_t>(query.n_top_logprobs, config.vocab_size));
+  return prepared->logprobs.Init(memory, std::min<size_t>(query.n_top_logprobs, config.vocab_size));
 }
 
 Status Session::Begin(const Query& query, PreparedQuery* prepared) {
@@ -51,7 +84,8 @@ Status Session::Begin(const Query& query, PreparedQuery* prepared) {
                          "the prompt takes %zu positions, and %zu of the context's %zu are left",
                          count - talk_.position, seq_len - talk_.position, seq_len);
   }
-  CLAMMA_RETURN_IF_ERROR(ReserveTokens(count + 1));
+  CLAMMA_RETURN_IF_ERROR(memory_.arena() == nullptr ? ReserveTokens(count + 1)
+                                                    : ReserveWhole(PositionsOf(query, n_added)));
   std::copy_n(prepared->added.data(), n_added, talk_.tokens.data() + talk_.n_tokens);
 
   n_tokens_before_ = talk_.n_tokens;
@@ -71,12 +105,45 @@ Status Session::Begin(const Query& query, PreparedQuery* prepared) {
   return Status();
 }
 
+// How many positions of the context are in use when the query has generated all that it may: the
+// last token that it generates takes none.
+size_t Session::PositionsOf(const Query& query, size_t n_added) const {
+  const size_t most = transformer_.config().seq_len;
+  const size_t count = std::min(most, talk_.n_tokens + n_added);
+  if (query.limit == 0 || query.limit > most - count) return most;
+  return count + static_cast<size_t>(query.limit) - 1;
+}
+
+// So that a query that has begun never runs out of memory. On failure nothing more is held than
+// before, but perhaps a larger table of blocks.
+Status Session::ReserveWhole(size_t positions) {
+  Array<TokenId> tokens;
+  const bool grows = positions + 1 > talk_.tokens.size();
+  const size_t blocks = talk_.kv.blocks();
+  Status status = talk_.kv.Reserve(positions);
+  if (status.ok() && grows) status = tokens.Resize(memory_, TokensFor(positions + 1));
+  if (status.ok()) {
+    status = transformer_.forward.ReserveScores(transformer_.memory, positions);
+  }
+  if (!status.ok()) {
+    talk_.kv.ShrinkToBlocks(blocks);
+    return status;
+  }
+  if (grows) {
+    std::copy_n(talk_.tokens.data(), talk_.n_tokens, tokens.data());
+    talk_.tokens.Swap(tokens);
+  }
+  return status;
+}
+
 // Room for `size` tokens; grows by doubling, up to the context and the token that ends it.
 Status Session::ReserveTokens(size_t size) {
-  if (size <= talk_.tokens.size()) return Status();
+  return size <= talk_.tokens.size() ? Status() : talk_.tokens.Resize(memory_, TokensFor(size));
+}
+
+size_t Session::TokensFor(size_t size) const {
   const size_t most = size_t{transformer_.config().seq_len} + 1;
-  return talk_.tokens.Resize(memory_,
-                             std::max(size, std::min(most, std::max<size_t>(64, 2 * size))));
+  return std::max(size, std::min(most, std::max<size_t>(64, 2 * size)));
 }
 
 void Session::Fail(const Status& status) {

@@ -56,6 +56,7 @@ struct PreparedQuery {
   size_t n_added = 0;
   StopStrings stops;
   Logprobs logprobs;
+  bool complete = false;  // Prepare() came to its end
 
   void Free() {
     added.Reset();
@@ -66,17 +67,23 @@ struct PreparedQuery {
 
 class Session {
  public:
-  explicit Session(Transformer& transformer) : transformer_(transformer) {}
+  explicit Session(Transformer& transformer);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   Status Init();
 
+  // The reasons for which its transformer's arena has no room: for a session, and for the query
+  // that it has just refused for want of memory.
+  static Status NoRoomInArena(const Transformer& transformer);
+  Status NoRoomInArena(const Query& query, const PreparedQuery& prepared) const;
+
   // A query comes in two parts, of an idle session. What either refuses changes nothing.
   // Encodes what the query adds to the conversation, and copies what it needs; takes its time.
   Status Prepare(const Query& query, PreparedQuery* prepared);
-  // Takes the query on. Under the scheduler's mutex, as others may ask for facts.
+  // Takes the query on. Under the scheduler's mutex, as others may ask for facts; in an arena with
+  // the turn, too: there it takes all memory that the query will need.
   Status Begin(const Query& query, PreparedQuery* prepared);
 
   // --- The conversation of an idle session ---
@@ -156,7 +163,12 @@ class Session {
   bool IsCancelled() const { return cancelled_.load(std::memory_order_relaxed); }
   Progress End(Done why, Done* out);
   Progress EndShown(Done why, Done* out);
+  Status PrepareIn(Memory& scratch, Memory& memory, const Query& query,
+                   PreparedQuery* prepared) const;
+  size_t PositionsOf(const Query& query, size_t n_added) const;
   Status ReserveTokens(size_t size);
+  size_t TokensFor(size_t size) const;
+  Status ReserveWhole(size_t positions);
   Progress DeliverToken(Done* why);
   bool TellLogprobs();
   Progress Emit(TokenId token, TokenId previous, bool* stopped);

@@ -186,7 +186,7 @@ Status WriteState(const Transformer& transformer, const Conversation& c, const S
   Writer writer(sink);
   CLAMMA_RETURN_IF_ERROR(WriteHeader(transformer, c, writer));
   CLAMMA_RETURN_IF_ERROR(WriteTokens(c, writer));
-  Memory memory;
+  Memory memory(transformer.memory.arena());
   Array<uint8_t> rows;
   const size_t row = c.kv.row_bytes();
   CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, 2 * uint64_t{row}));

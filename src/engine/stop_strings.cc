@@ -23,24 +23,25 @@ bool IsUtf8(std::string_view text) {
 }  // namespace
 
 Status StopStrings::Set(Memory& memory, const char* const* strings, size_t n) {
+  StopStrings fresh;
   uint64_t total = 0;
   for (size_t i = 0; i < n; ++i) {
     if (strings[i] == nullptr || strings[i][0] == '\0' || !IsUtf8(strings[i])) {
       return Status::Error(StatusCode::kInvalidArgument,
                            "stop string %zu is NULL, empty or not UTF-8", i);
     }
-    total += std::strlen(strings[i]);
+    const size_t size = std::strlen(strings[i]);
+    total += size;
+    fresh.longest_ = std::max(fresh.longest_, size);
   }
-  StopStrings fresh;
   CLAMMA_RETURN_IF_ERROR(fresh.bytes_.Resize(memory, total));
   CLAMMA_RETURN_IF_ERROR(fresh.entries_.Resize(memory, n));
   fresh.n_ = n;
   size_t offset = 0;
-  for (size_t i = 0; i < n; ++i) {
+  for (size_t i = 0; i < n && !memory.is_plan(); ++i) {
     const size_t size = std::strlen(strings[i]);
     std::memcpy(fresh.bytes_.data() + offset, strings[i], size);
     fresh.entries_[i] = {offset, size};
-    fresh.longest_ = std::max(fresh.longest_, size);
     offset += size;
   }
   Swap(fresh);

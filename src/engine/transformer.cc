@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <string_view>
 
 #include "engine/logprobs.h"
 #include "platform/checksum.h"
+#include "platform/format.h"
 
 namespace clamma {
 namespace {
@@ -45,9 +45,17 @@ Status Transformer::Open(const TransformerOptions& options) {
   CLAMMA_RETURN_IF_ERROR(OpenTokenizer(options));
   kernels = &SelectKernels();
   CLAMMA_RETURN_IF_ERROR(pool.Start(memory, threads_wanted));
-  CLAMMA_RETURN_IF_ERROR(forward.Init(memory, weights, *kernels, pool));
+  CLAMMA_RETURN_IF_ERROR(forward.Init(memory, weights, *kernels, pool, in_arena()));
   CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, forward.max_rows()));
   return sampler.Init(memory, *kernels, config().vocab_size);
+}
+
+Status Transformer::PlanArena(const TransformerOptions& options, uint64_t* bytes) {
+  Transformer plan((Memory::Plan()));
+  CLAMMA_RETURN_IF_ERROR(plan.Open(options));
+  plan.memory.PlanFor(sizeof(Transformer));
+  if (!CheckedAdd(plan.memory.planned_bytes(), Arena::Overhead(), bytes)) *bytes = UINT64_MAX;
+  return Status();
 }
 
 void Transformer::SetName(const TransformerOptions& options) {
@@ -56,7 +64,7 @@ void Transformer::SetName(const TransformerOptions& options) {
     const char* slash = std::strrchr(options.checkpoint_path, '/');
     source = slash == nullptr ? options.checkpoint_path : slash + 1;
   }
-  std::snprintf(name, sizeof(name), "%s", source);
+  Format(name, sizeof(name), "%s", source);
 }
 
 Status Transformer::OpenWeights(const TransformerOptions& options) {
@@ -87,6 +95,10 @@ Status Transformer::OpenWeights(const TransformerOptions& options) {
     CLAMMA_RETURN_IF_ERROR(Locate(path, checkpoint_file.Map(&source.base)));
   }
   how.use_cache = access == ModelAccess::kMallocCache;
+  if (how.use_cache && options.cache_limit == 0 && in_arena()) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "a malloc cache without a cache_limit would take all of the arena");
+  }
   how.cache_limit = options.cache_limit;
   return Locate(path, weights.Open(memory, source, how));
 }
@@ -110,7 +122,7 @@ Status Transformer::OpenTokenizer(const TransformerOptions& options) {
     // Whoever wants no mapping of the checkpoint wants none of the dictionary.
     CLAMMA_RETURN_IF_ERROR(tokenizer_bytes.Resize(memory, size));
     data = tokenizer_bytes.data();
-    if (size > 0) {
+    if (size > 0 && !memory.is_plan()) {
       CLAMMA_RETURN_IF_ERROR(
           Locate(path, tokenizer_file.Read(0, tokenizer_bytes.data(), tokenizer_bytes.size())));
     }
@@ -124,29 +136,28 @@ void Transformer::Describe(char* text, size_t size) const {
   const ModelConfig& c = config();
   char weights_text[64];
   if (c.weight_type == WeightType::kQ80) {
-    std::snprintf(weights_text, sizeof(weights_text), "int8 in groups of %u",
-                  static_cast<unsigned>(c.group_size));
+    Format(weights_text, sizeof(weights_text), "int8 in groups of %u",
+           static_cast<unsigned>(c.group_size));
   } else {
-    std::snprintf(weights_text, sizeof(weights_text), "float");
+    Format(weights_text, sizeof(weights_text), "float");
   }
   char cut[64] = "";
   if (threads_wanted != pool.threads()) {
-    std::snprintf(cut, sizeof(cut), " (%u asked for; this build has at most %u)", threads_wanted,
-                  kHasThreads ? kMaxThreads : 1U);
+    Format(cut, sizeof(cut), " (%u asked for; this build has at most %u)", threads_wanted,
+           kHasThreads ? kMaxThreads : 1U);
   }
-  std::snprintf(
-      text, size,
-      "%s: %s, %s weights (%s), %llu bytes\n"
-      "dim %u, hidden %u, layers %u, heads %u, kv heads %u, vocabulary %u, context %u\n"
-      "%s cache, %s kernels, %u thread%s%s, up to %u sessions",
-      name[0] == '\0' ? "model" : name, CheckpointFormatName(weights.checkpoint().format),
-      weights_text, AccessName(access), static_cast<unsigned long long>(weights.checkpoint().bytes),
-      static_cast<unsigned>(c.dim), static_cast<unsigned>(c.hidden_dim),
-      static_cast<unsigned>(c.n_layers), static_cast<unsigned>(c.n_heads),
-      static_cast<unsigned>(c.n_kv_heads), static_cast<unsigned>(c.vocab_size),
-      static_cast<unsigned>(c.seq_len), kv_type == KvType::kF16 ? "half-precision kv" : "float kv",
-      kernels->name, pool.threads(), pool.threads() == 1 ? "" : "s", cut,
-      static_cast<unsigned>(max_sessions));
+  Format(text, size,
+         "%s: %s, %s weights (%s), %llu bytes\n"
+         "dim %u, hidden %u, layers %u, heads %u, kv heads %u, vocabulary %u, context %u\n"
+         "%s cache, %s kernels, %u thread%s%s, up to %u sessions",
+         name[0] == '\0' ? "model" : name, CheckpointFormatName(weights.checkpoint().format),
+         weights_text, AccessName(access),
+         static_cast<unsigned long long>(weights.checkpoint().bytes), static_cast<unsigned>(c.dim),
+         static_cast<unsigned>(c.hidden_dim), static_cast<unsigned>(c.n_layers),
+         static_cast<unsigned>(c.n_heads), static_cast<unsigned>(c.n_kv_heads),
+         static_cast<unsigned>(c.vocab_size), static_cast<unsigned>(c.seq_len),
+         kv_type == KvType::kF16 ? "half-precision kv" : "float kv", kernels->name, pool.threads(),
+         pool.threads() == 1 ? "" : "s", cut, static_cast<unsigned>(max_sessions));
 }
 
 Status Transformer::Score(const TokenId* tokens, size_t n, float* logprobs) {

@@ -51,7 +51,13 @@ class Transformer {
  public:
   static constexpr size_t kMaxName = 32;
 
+  // What is allocated for it and its sessions comes from the arena or, for nullptr, from the heap.
+  explicit Transformer(Arena* arena = nullptr) : memory(arena) {}
+
   Status Open(const TransformerOptions& options);
+
+  // How large an arena must be to hold a transformer, sessions not counted.
+  static Status PlanArena(const TransformerOptions& options, uint64_t* bytes);
 
   // The configuration in a few lines, for people.
   void Describe(char* text, size_t size) const;
@@ -90,6 +96,8 @@ class Transformer {
   bool doomed = false;  // destroyed from inside a callback: goes when the step ends
 
  private:
+  explicit Transformer(Memory::Plan plan) : memory(plan) {}
+  bool in_arena() const { return memory.arena() != nullptr || memory.is_plan(); }
   Status OpenWeights(const TransformerOptions& options);
   Status OpenTokenizer(const TransformerOptions& options);
   void SetName(const TransformerOptions& options);

@@ -22,6 +22,7 @@ Status BlockCache::Init(Memory& memory, size_t limit, size_t capacity) {
 
 void BlockCache::AddBlock(uint64_t offset, uint64_t bytes, uint64_t floats_from) {
   if (bytes > largest_) largest_ = bytes;
+  if (memory_->is_plan()) return;
   blocks_[n_blocks_++] = {offset, bytes, floats_from, nullptr, 0, 0};
 }
 

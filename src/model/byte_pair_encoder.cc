@@ -33,6 +33,10 @@ Status BytePairEncoder::Run(Memory& memory, std::string_view text, bool dummy_pr
   CLAMMA_RETURN_IF_ERROR(symbols_.Resize(memory, size));
   // Each boundary between symbols makes one candidate; each merge takes one and makes at most two.
   CLAMMA_RETURN_IF_ERROR(heap_.Resize(memory, 2 * size));
+  if (memory.is_plan()) {
+    count_ = text_.size();  // at most
+    return Status();
+  }
   if (dummy_prefix) text_[0] = ' ';
   std::memcpy(text_.data() + (dummy_prefix ? 1 : 0), text.data(), text.size());
   Split();

@@ -38,7 +38,8 @@ size_t ActivationGroup(const ModelConfig& config, size_t cols) {
 
 }  // namespace
 
-Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, ThreadPool& pool) {
+Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, ThreadPool& pool,
+                     bool scarce) {
   memory_ = &memory;
   weights_ = &weights;
   kernels_ = &kernels;
@@ -57,10 +58,10 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
   const uint64_t row_bytes = floats * 4 + (q80 ? widest : 0);
   const uint64_t little =
       std::min(weights.checkpoint().bytes / kWeightsPerWorkspace, kWorkspaceBytes);
-  max_rows_ = std::max(RowsWithin(kWorkspaceBytes, row_bytes, kMaxRowsOfAny),
+  max_rows_ = std::max(RowsWithin(kWorkspaceBytes, row_bytes, scarce ? 1 : kMaxRowsOfAny),
                        RowsWithin(little, row_bytes, kMaxRows));
-  max_logits_ = std::min(max_rows_,
-                         RowsWithin(kWorkspaceBytes, uint64_t{config_.vocab_size} * 4, kMaxLogits));
+  max_logits_ = std::min(max_rows_, RowsWithin(scarce ? little : kWorkspaceBytes,
+                                               uint64_t{config_.vocab_size} * 4, kMaxLogits));
 
   struct Sized {
     Array<float>* array;
@@ -78,6 +79,7 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
   for (const Sized& s : sized) CLAMMA_RETURN_IF_ERROR(s.array->Resize(memory, s.size));
   CLAMMA_RETURN_IF_ERROR(quantized_.Resize(memory, q80 ? max_rows_ * widest : 0));
   CLAMMA_RETURN_IF_ERROR(offsets_.Resize(memory, max_rows_ * most_groups));
+  if (memory.is_plan()) return Status();
 
   // theta^(-2i / head_size), by way of a float power as llama2.c has it: half a unit in the last
   // place of a frequency is an angle at the context's other end.
@@ -90,7 +92,9 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
 }
 
 Status Forward::Run(ForwardRow* rows, size_t n_rows) {
-  CLAMMA_RETURN_IF_ERROR(ReserveScores(rows, n_rows));
+  size_t positions = 0;
+  for (size_t r = 0; r < n_rows; ++r) positions = std::max(positions, rows[r].position + 1);
+  CLAMMA_RETURN_IF_ERROR(ReserveScores(*memory_, positions));
   CLAMMA_RETURN_IF_ERROR(Embed(rows, n_rows));
   for (uint32_t layer = 0; layer < config_.n_layers; ++layer) {
     CLAMMA_RETURN_IF_ERROR(AttentionLayer(layer, rows, n_rows));
@@ -99,13 +103,16 @@ Status Forward::Run(ForwardRow* rows, size_t n_rows) {
   return Classify(rows, n_rows);
 }
 
-Status Forward::ReserveScores(const ForwardRow* rows, size_t n_rows) {
-  size_t positions = 0;
-  for (size_t r = 0; r < n_rows; ++r) positions = std::max(positions, rows[r].position + 1);
+Status Forward::ReserveScores(Memory& memory, size_t positions) {
   if (positions <= scores_stride_) return Status();
   size_t stride = std::max<size_t>(scores_stride_, 8 * kKvBlock);
   while (stride < positions) stride *= 2;
-  CLAMMA_RETURN_IF_ERROR(scores_.Resize(*memory_, uint64_t{stride} * kHeadTile * pool_->threads()));
+  const uint64_t floats = uint64_t{stride} * kHeadTile * pool_->threads();
+  if (memory.is_plan()) {
+    memory.PlanFor(floats * sizeof(float));
+    return Status();
+  }
+  CLAMMA_RETURN_IF_ERROR(scores_.Resize(memory, floats));
   scores_stride_ = stride;
   return Status();
 }

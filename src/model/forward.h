@@ -35,11 +35,16 @@ class Forward {
   Forward& operator=(const Forward&) = delete;
 
   // The arguments must outlive this. Takes its working memory here; Run() adds what the scores of a
-  // longer context need.
-  Status Init(Memory& memory, Weights& weights, const Kernels& kernels, ThreadPool& pool);
+  // longer context need. What is `scarce` goes to batches only as far as it is little beside the
+  // weights.
+  Status Init(Memory& memory, Weights& weights, const Kernels& kernels, ThreadPool& pool,
+              bool scarce = false);
 
   size_t max_rows() const { return max_rows_; }      // of a batch
   size_t max_logits() const { return max_logits_; }  // rows of a batch that may want logits
+
+  // Takes what the scores of so many positions need, so that Run() needs no more for them.
+  Status ReserveScores(Memory& memory, size_t positions);
 
   // Runs 1 .. max_rows() rows. On failure (a read error behind the cache) the rows' positions hold
   // nothing of use; everything before them is untouched.
@@ -52,7 +57,6 @@ class Forward {
     float* out;
   };
 
-  Status ReserveScores(const ForwardRow* rows, size_t n_rows);
   Status Embed(const ForwardRow* rows, size_t n_rows);
   Status AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   Status FeedForwardLayer(uint32_t layer, size_t n_rows);

@@ -44,10 +44,9 @@ void KvCache::Init(Memory& memory, const ModelConfig& config, KvType type) {
   block_bytes_ = bytes > SIZE_MAX ? SIZE_MAX : static_cast<size_t>(bytes);
 }
 
-void KvCache::Reset() {
-  for (size_t i = 0; i < n_blocks_; ++i) memory_->Free(blocks_[i], block_bytes_);
-  n_blocks_ = 0;
-  blocks_.Reset();
+void KvCache::ShrinkToBlocks(size_t blocks) {
+  while (n_blocks_ > blocks) memory_->Free(blocks_[--n_blocks_], block_bytes_);
+  if (blocks == 0) blocks_.Reset();
 }
 
 Status KvCache::Reserve(size_t positions) {
@@ -61,6 +60,12 @@ Status KvCache::Reserve(size_t positions) {
     blocks_[n_blocks_++] = static_cast<uint8_t*>(block);
   }
   return Status();
+}
+
+void KvCache::PlanReserve(Memory& plan, size_t positions) const {
+  const size_t needed = BlocksFor(positions);
+  if (needed > blocks_.size()) plan.PlanFor(TableSizeFor(needed) * sizeof(uint8_t*));
+  for (size_t n = n_blocks_; n < needed; ++n) plan.PlanFor(block_bytes_);
 }
 
 // Calls body(i, key, value) for each i below kv_dim with the places of element i of a position's

@@ -20,15 +20,18 @@ enum class KvType : uint8_t { kF32, kF16 };
 class KvCache {
  public:
   KvCache() = default;
-  ~KvCache() { Reset(); }
+  ~KvCache() { ShrinkToBlocks(0); }
   KvCache(const KvCache&) = delete;
   KvCache& operator=(const KvCache&) = delete;
 
   void Init(Memory& memory, const ModelConfig& config, KvType type);
-  void Reset();
 
   // Makes room for `positions` (at most seq_len). On failure what was there stays.
   Status Reserve(size_t positions);
+  void PlanReserve(Memory& plan, size_t positions) const;  // adds what that would take
+
+  size_t blocks() const { return n_blocks_; }
+  void ShrinkToBlocks(size_t blocks);  // gives back those beyond, and with the last their table
 
   // Stores one position's key and value of a layer: each (kv_dim). The position must be reserved.
   void Store(uint32_t layer, size_t position, const float* key, const float* value);

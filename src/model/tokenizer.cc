@@ -52,6 +52,7 @@ Status Tokenizer::Open(Memory& memory, const uint8_t* data, uint64_t size, uint3
   }
   data_ = data;
   CLAMMA_RETURN_IF_ERROR(tokens_.Resize(memory, vocab_size));
+  if (memory.is_plan()) return ReserveIndex(memory);
   uint64_t at = 4;
   for (uint32_t id = 0; id < vocab_size; ++id) {
     if (size - at < 8) {
@@ -81,11 +82,15 @@ Status Tokenizer::Open(Memory& memory, const uint8_t* data, uint64_t size, uint3
   return BuildIndex(memory);
 }
 
-Status Tokenizer::BuildIndex(Memory& memory) {
-  hash_seed_ = SeedFromClock();
+Status Tokenizer::ReserveIndex(Memory& memory) {
   uint64_t slots = 16;
   while (slots < 2 * uint64_t{vocab_size()}) slots *= 2;
-  CLAMMA_RETURN_IF_ERROR(index_.Resize(memory, slots));
+  return index_.Resize(memory, slots);
+}
+
+Status Tokenizer::BuildIndex(Memory& memory) {
+  hash_seed_ = SeedFromClock();
+  CLAMMA_RETURN_IF_ERROR(ReserveIndex(memory));
   for (size_t i = 0; i < index_.size(); ++i) index_[i] = -1;
   for (TokenId& token : byte_tokens_) token = kUnknownToken;
   for (TokenId id = 0; IsValid(id); ++id) {
@@ -140,6 +145,10 @@ Status Tokenizer::Encode(Memory& memory, std::string_view text, const EncodeOpti
   if (!text.empty()) CLAMMA_RETURN_IF_ERROR(encoder.Run(memory, text, options.dummy_prefix));
   const size_t needed = *count + encoder.count() + (options.bos ? 1 : 0) + (options.eos ? 1 : 0);
   if (tokens->size() < needed) CLAMMA_RETURN_IF_ERROR(tokens->Resize(memory, needed));
+  if (memory.is_plan()) {
+    *count = needed;
+    return Status();
+  }
   if (options.bos) (*tokens)[(*count)++] = kBosToken;
   *count += encoder.Take(tokens->data() + *count);
   if (options.eos) (*tokens)[(*count)++] = kEosToken;

@@ -30,7 +30,8 @@ class Tokenizer {
   Tokenizer& operator=(const Tokenizer&) = delete;
 
   // Indexes the dictionary of exactly vocab_size tokens at [data, data + size), which must outlive
-  // this. Any bytes are safe; what is not a dictionary of that size is refused.
+  // this. Any bytes are safe; what is not a dictionary of that size is refused. A plan does not
+  // look at the bytes.
   Status Open(Memory& memory, const uint8_t* data, uint64_t size, uint32_t vocab_size);
 
   uint32_t vocab_size() const { return static_cast<uint32_t>(tokens_.size()); }
@@ -44,7 +45,7 @@ class Tokenizer {
 
   // Appends the encoding of `text` to *tokens from index *count on, growing it as needed, in
   // O(n log n). Bytes that are no UTF-8, or no token, become byte tokens; control and byte tokens
-  // are never matched by text.
+  // are never matched by text. A plan does not look at the text, and counts a token for each byte.
   Status Encode(Memory& memory, std::string_view text, const EncodeOptions& options,
                 Array<TokenId>* tokens, size_t* count) const;
 
@@ -64,6 +65,7 @@ class Tokenizer {
   };
 
   std::string_view Text(TokenId token) const;
+  Status ReserveIndex(Memory& memory);
   Status BuildIndex(Memory& memory);
   uint64_t Hash(std::string_view text) const;
   TokenId Lookup(std::string_view text) const;  // -1: no such token

@@ -37,6 +37,7 @@ Status Weights::LoadNorms(Memory& memory) {
   const size_t dim = config().dim;
   const size_t of_layers = config().n_layers * dim;
   CLAMMA_RETURN_IF_ERROR(norms_.Resize(memory, 2 * of_layers + dim));
+  if (memory.is_plan()) return Status();
   float* out = norms_.data();
   CLAMMA_RETURN_IF_ERROR(source_.Read(checkpoint_.attention_norm, out, of_layers * 4));
   CLAMMA_RETURN_IF_ERROR(source_.Read(checkpoint_.ffn_norm, out + of_layers, of_layers * 4));
@@ -48,6 +49,7 @@ Status Weights::LoadNorms(Memory& memory) {
 Status Weights::DeclareBlocks(Memory& memory, size_t limit) {
   const Checkpoint& c = checkpoint_;
   CLAMMA_RETURN_IF_ERROR(cache_.Init(memory, limit, 7 * size_t{config().n_layers} + 2));
+  if (memory.is_plan()) memory.PlanFor(limit);
   // In the order of all three formats. Of an embedding that is no classifier only rows are read,
   // past the cache.
   if (config().shared_classifier) DeclareBlock(c.classifier);

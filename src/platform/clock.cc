@@ -2,17 +2,13 @@
 #include "platform/clock.h"
 
 #include <atomic>
-#include <ctime>
 
 namespace clamma {
 
 uint64_t SeedFromClock() {
   // Two calls within one tick of the clock still differ.
   static std::atomic<uint32_t> calls{0};
-  timespec now = {};
-  timespec_get(&now, TIME_UTC);
-  uint64_t z = static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
-  z += uint64_t{calls.fetch_add(1, std::memory_order_relaxed)} << 32;
+  uint64_t z = Now() + (uint64_t{calls.fetch_add(1, std::memory_order_relaxed)} << 32);
   // The finaliser of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number
   // generators, 2014) spreads the differing bits over the word.
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;

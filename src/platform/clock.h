@@ -6,7 +6,11 @@
 
 namespace clamma {
 
-// A number that differs from call to call and from run to run; never 0. Any thread.
+// Nanoseconds since some time in the past: clock_libc.cc; 0 where there is no clock: clock_none.cc.
+uint64_t Now();
+
+// A number that differs from call to call and, where there is a clock, from run to run; never 0.
+// Any thread.
 uint64_t SeedFromClock();
 
 }  // namespace clamma

@@ -4,12 +4,21 @@
 
 namespace clamma {
 
+// To stderr, with the library's name in front: log_stdio.cc; nowhere: log_none.cc.
+void WriteToStandardError(const char* message);
+
 // Where reasons of failures go: a function of the host's, or stderr where it gave none.
 struct Log {
   void (*callback)(void* opaque, const char* message) = nullptr;
   void* opaque = nullptr;
 
-  void Write(const char* message) const;
+  void Write(const char* message) const {
+    if (callback != nullptr) {
+      callback(opaque, message);
+    } else {
+      WriteToStandardError(message);
+    }
+  }
 };
 
 }  // namespace clamma

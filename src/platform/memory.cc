@@ -1,25 +1,41 @@
 // SPDX-License-Identifier: MIT
 #include "platform/memory.h"
 
-#include <cstdlib>
 #include <cstring>
+
+#include "platform/heap.h"
 
 namespace clamma {
 
-void* AllocateAligned(size_t bytes) {
-  if (bytes == 0 || bytes > SIZE_MAX - kAlignment) return nullptr;
-  // aligned_alloc wants a multiple of the alignment.
-  const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  void* pointer = std::aligned_alloc(kAlignment, rounded);
-  if (pointer != nullptr) std::memset(pointer, 0, rounded);
+void* AllocateZeroed(Arena* arena, size_t bytes) {
+  void* pointer = arena != nullptr ? arena->Allocate(bytes) : AllocateAligned(bytes);
+  if (pointer != nullptr) std::memset(pointer, 0, bytes);
   return pointer;
 }
 
-void FreeAligned(void* pointer) { std::free(pointer); }
+void Deallocate(Arena* arena, void* pointer, size_t bytes) {
+  if (arena != nullptr) {
+    arena->Free(pointer, bytes);
+  } else {
+    FreeAligned(pointer);
+  }
+}
+
+void Memory::PlanFor(uint64_t bytes) {
+  if (!CheckedAdd(planned_, Arena::CostOf(bytes), &planned_)) planned_ = UINT64_MAX;
+}
 
 Status Memory::Allocate(uint64_t bytes, void** pointer) {
-  *pointer = bytes > SIZE_MAX ? nullptr : AllocateAligned(static_cast<size_t>(bytes));
-  if (*pointer == nullptr) return Status::OutOfMemory(bytes);
+  *pointer = nullptr;
+  if (is_plan_) {
+    PlanFor(bytes);
+    return Status();
+  }
+  if (bytes <= SIZE_MAX) *pointer = AllocateZeroed(arena_, static_cast<size_t>(bytes));
+  if (*pointer == nullptr) {
+    return arena_ == nullptr ? Status::OutOfMemory(bytes)
+                             : ArenaIsTooSmall(arena_, Arena::CostOf(bytes));
+  }
   bytes_in_use_.fetch_add(static_cast<size_t>(bytes), std::memory_order_relaxed);
   return Status();
 }
@@ -27,7 +43,14 @@ Status Memory::Allocate(uint64_t bytes, void** pointer) {
 void Memory::Free(void* pointer, size_t bytes) {
   if (pointer == nullptr) return;
   bytes_in_use_.fetch_sub(bytes, std::memory_order_relaxed);
-  FreeAligned(pointer);
+  Deallocate(arena_, pointer, bytes);
+}
+
+Status ArenaIsTooSmall(Arena* arena, uint64_t bytes) {
+  const Arena::Usage usage = arena->usage();
+  uint64_t needed = 0;
+  if (!CheckedAdd(usage.end + (kAlignment - 1), bytes, &needed)) needed = UINT64_MAX;
+  return Status::ArenaTooSmall(usage.size, needed);
 }
 
 }  // namespace clamma

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Checked allocation. Every byte the library takes comes from AllocateAligned(), every failure is
-// a Status, and a Memory counts what its owner (a transformer, a session) holds.
+// Checked allocation. Every byte the library takes comes from the heap or, where its caller gave
+// one, from an arena; every failure is a Status, and a Memory counts what its owner (a transformer,
+// a session) holds.
 #ifndef CLAMMA_PLATFORM_MEMORY_H_
 #define CLAMMA_PLATFORM_MEMORY_H_
 
@@ -11,31 +12,45 @@
 #include <type_traits>
 #include <utility>
 
+#include "platform/arena.h"
 #include "platform/status.h"
 
 namespace clamma {
 
-inline constexpr size_t kAlignment =
-    64;  // of every allocation: one cache line, one AVX-512 register
-
-// Returns zeroed memory aligned to kAlignment, or nullptr. The only place that asks the system.
-void* AllocateAligned(size_t bytes);
-void FreeAligned(void* pointer);
+// Zeroed memory aligned to kAlignment, or nullptr: of the arena or, for nullptr, of the heap.
+void* AllocateZeroed(Arena* arena, size_t bytes);
+void Deallocate(Arena* arena, void* pointer, size_t bytes);
 
 // Counts the bytes that one owner holds. The count may be read from any thread.
 class Memory {
  public:
-  Memory() = default;
+  explicit Memory(Arena* arena = nullptr) : arena_(arena) {}
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
+
+  // One that allocates nothing and adds up what an arena would need: what allocates from it must
+  // not look at its memory, which has no address.
+  struct Plan {};
+  explicit Memory(Plan /*tag*/) : is_plan_(true) {}
+  bool is_plan() const { return is_plan_; }
+  uint64_t planned_bytes() const { return planned_; }
+  void PlanFor(uint64_t bytes);
 
   Status Allocate(uint64_t bytes, void** pointer);
   void Free(void* pointer, size_t bytes);
   size_t bytes_in_use() const { return bytes_in_use_.load(std::memory_order_relaxed); }
+  Arena* arena() const { return arena_; }
 
  private:
+  Arena* arena_ = nullptr;
+  bool is_plan_ = false;
+  uint64_t planned_ = 0;
   std::atomic<size_t> bytes_in_use_{0};
 };
+
+// The failure of an allocation of `bytes` in addition to what an arena holds. Says how large the
+// arena must be for that.
+Status ArenaIsTooSmall(Arena* arena, uint64_t bytes);
 
 // A zero-initialised array of trivial elements that never grows behind one's back.
 template <typename T>
@@ -54,7 +69,7 @@ class Array {
   }
 
   // Makes room for `size` elements, keeps the first min(old, new) and zeroes the rest. On failure
-  // the array is as it was.
+  // the array is as it was. Of a plan, it has a size and no data.
   Status Resize(Memory& memory, uint64_t size);
   void Reset() {
     if (data_ != nullptr) memory_->Free(data_, size_ * sizeof(T));
@@ -89,7 +104,7 @@ Status Array<T>::Resize(Memory& memory, uint64_t size) {
     grown.memory_ = &memory;
     grown.data_ = static_cast<T*>(pointer);
     grown.size_ = static_cast<size_t>(size);
-    const size_t kept = size_ < grown.size_ ? size_ : grown.size_;
+    const size_t kept = pointer == nullptr ? 0 : size_ < grown.size_ ? size_ : grown.size_;
     for (size_t i = 0; i < kept; ++i) grown.data_[i] = data_[i];
   }
   Swap(grown);
@@ -98,17 +113,17 @@ Status Array<T>::Resize(Memory& memory, uint64_t size) {
 
 // new and delete for the library's few objects: nullptr where there is no memory.
 template <typename T, typename... Args>
-T* NewObject(Args&&... args) {
+T* NewObject(Arena* arena, Args&&... args) {
   static_assert(alignof(T) <= kAlignment);
-  void* place = AllocateAligned(sizeof(T));
+  void* place = AllocateZeroed(arena, sizeof(T));
   return place == nullptr ? nullptr : new (place) T(std::forward<Args>(args)...);
 }
 
 template <typename T>
-void DeleteObject(T* object) {
+void DeleteObject(Arena* arena, T* object) {
   if (object == nullptr) return;
   object->~T();
-  FreeAligned(object);
+  Deallocate(arena, object, sizeof(T));
 }
 
 // a * b and a + b of sizes read from files; false where the result does not fit in 64 bits.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "platform/status.h"
 
-#include <cstdio>
 #include <cstring>
+
+#include "platform/format.h"
 
 namespace clamma {
 
@@ -23,7 +24,7 @@ Status Status::Error(StatusCode code, const char* format, ...) {
   status.code_ = code;
   va_list args;
   va_start(args, format);
-  const int length = std::vsnprintf(status.message_, sizeof(status.message_), format, args);
+  const size_t length = FormatList(status.message_, sizeof(status.message_), format, args);
   va_end(args);
   if (length >= kMaxMessage) {
     std::memcpy(status.message_ + kMaxMessage - 4, "...", 4);
@@ -38,6 +39,12 @@ Status Status::Error(StatusCode code, const char* format, ...) {
 Status Status::OutOfMemory(uint64_t bytes) {
   return Error(StatusCode::kOutOfMemory, "out of memory: %llu bytes could not be allocated",
                static_cast<unsigned long long>(bytes));
+}
+
+Status Status::ArenaTooSmall(size_t size, uint64_t needed) {
+  return Error(StatusCode::kOutOfMemory,
+               "out of memory: the arena has %zu bytes, and %llu are needed", size,
+               static_cast<unsigned long long>(needed));
 }
 
 }  // namespace clamma

@@ -5,6 +5,7 @@
 #define CLAMMA_PLATFORM_STATUS_H_
 
 #include <cstdarg>
+#include <cstddef>
 #include <cstdint>
 
 namespace clamma {
@@ -23,7 +24,7 @@ enum class StatusCode : uint8_t {
 // A code and, unless ok, one line that says what is wrong and what to do. Never allocates.
 class [[nodiscard]] Status {
  public:
-  static constexpr int kMaxMessage = 512;  // bytes, with the final NUL
+  static constexpr size_t kMaxMessage = 512;  // bytes, with the final NUL
 
   Status() { message_[0] = '\0'; }
   Status(const Status& other) { *this = other; }
@@ -32,6 +33,7 @@ class [[nodiscard]] Status {
   // printf-like; a longer message ends in "...".
   [[gnu::format(printf, 2, 3)]] static Status Error(StatusCode code, const char* format, ...);
   static Status OutOfMemory(uint64_t bytes);
+  static Status ArenaTooSmall(size_t size, uint64_t needed);
 
   bool ok() const { return code_ == StatusCode::kOk; }
   StatusCode code() const { return code_; }

@@ -41,6 +41,7 @@ Status ThreadPool::Start(Memory& memory, unsigned threads) {
   Array<Worker> workers;
   CLAMMA_RETURN_IF_ERROR(workers.Resize(memory, threads - 1));
   workers_.Swap(workers);
+  if (memory.is_plan()) return Status();
   process_ = ThisProcess();
   for (running_ = 0; running_ < workers_.size(); ++running_) {
     Worker& worker = workers_[running_];

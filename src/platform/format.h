@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// snprintf for what messages need, of our own: a C library's comes with files, locales and an
+// allocator, which a small machine has no room for.
+#ifndef CLAMMA_PLATFORM_FORMAT_H_
+#define CLAMMA_PLATFORM_FORMAT_H_
+
+#include <cstdarg>
+#include <cstddef>
+
+namespace clamma {
+
+// As snprintf: returns the length of the whole text; what of it fits in `size` bytes is written,
+// always terminated unless size is 0. Knows %s, %d, %u, %x, with z and ll, and %%.
+[[gnu::format(printf, 3, 4)]] size_t Format(char* text, size_t size, const char* format, ...);
+[[gnu::format(printf, 3, 0)]] size_t FormatList(char* text, size_t size, const char* format,
+                                                va_list args);
+
+}  // namespace clamma
+
+#endif  // CLAMMA_PLATFORM_FORMAT_H_
