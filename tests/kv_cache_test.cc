@@ -175,10 +175,10 @@ TEST_P(KvCacheOf, StoringAgainReplaces) {
 
 TEST_P(KvCacheOf, ResetGivesAllBackAndItMayBeUsedAgain) {
   ASSERT_TRUE(cache_.Reserve(300).ok());
-  cache_.Reset();
+  cache_.ShrinkToBlocks(0);
   EXPECT_EQ(cache_.bytes_held(), 0u);
   EXPECT_EQ(memory_.bytes_in_use(), 0u);
-  cache_.Reset();
+  cache_.ShrinkToBlocks(0);
   ASSERT_TRUE(cache_.Reserve(40).ok());
   StoreAll(0, 40);
   ExpectAll(40);

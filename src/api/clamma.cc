@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 #include "api/handles.h"
 #include "engine/scheduler.h"
@@ -34,13 +35,13 @@ void Report(const Log& log, const clamma_txf_info_t* info, const Status& status)
   log.Write(status.message());
 }
 
-// A C caller's enum may hold any number, which C++ must not load as one.
+// A C caller's enum may hold any number, which C++ must not load as one. (Some ABIs have it in a
+// single byte.)
 template <typename Enum>
 int NumberOf(const Enum& value) {
-  static_assert(sizeof(Enum) == sizeof(int));
-  int number = 0;
+  std::underlying_type_t<Enum> number = 0;
   std::memcpy(&number, &value, sizeof(number));
-  return number;
+  return static_cast<int>(number);
 }
 
 Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {

@@ -69,6 +69,7 @@ void UsableKernels(const Kernels* (&tables)[kMostTables]) {
 }
 
 const Kernels& SelectKernels() {
+#if defined(__x86_64__) || defined(__AARCH64EL__)
   const Kernels* tables[kMostTables];
   UsableKernels(tables);
   if (const char* wanted = std::getenv("CLAMMA_CPU"); wanted != nullptr) {
@@ -77,6 +78,9 @@ const Kernels& SelectKernels() {
     }
   }
   return *tables[0];
+#else
+  return kScalarKernels;  // nothing to choose from
+#endif
 }
 
 }  // namespace clamma

@@ -53,20 +53,22 @@ void BytePairEncoder::AddSymbol(uint32_t begin, uint32_t length, TokenId token, 
 }
 
 void BytePairEncoder::Split() {
-  const std::string_view text(text_.data(), text_.size());
-  for (uint32_t at = 0; at < text.size();) {
-    const Utf8Scan scan = ScanUtf8(text.substr(at));
+  // Not by substr(), whose exception would be the one thing to link of the C++ library.
+  std::string_view rest(text_.data(), text_.size());
+  for (uint32_t at = 0; !rest.empty();) {
+    const Utf8Scan scan = ScanUtf8(rest);
     const auto length = static_cast<uint32_t>(scan.length);
     const TokenId token =
-        scan.prefix == Utf8Prefix::kCharacter ? tokenizer_.Lookup(text.substr(at, length)) : -1;
+        scan.prefix == Utf8Prefix::kCharacter ? tokenizer_.Lookup({rest.data(), length}) : -1;
     if (token >= 0) {
       AddSymbol(at, length, token, false);
     } else {
-      for (uint32_t i = at; i < at + length; ++i) {
-        AddSymbol(i, 1, tokenizer_.ByteToken(static_cast<uint8_t>(text[i])), true);
+      for (uint32_t i = 0; i < length; ++i) {
+        AddSymbol(at + i, 1, tokenizer_.ByteToken(static_cast<uint8_t>(rest[i])), true);
       }
     }
     at += length;
+    rest.remove_prefix(length);
   }
 }
 

@@ -36,7 +36,7 @@ Status ReadHeader(const uint8_t* p, size_t size, Header* header) {
     if (version != 1 && version != 2) {
       return Status::Error(StatusCode::kCorrupt,
                            "checkpoint version %u is unknown: 1 (float) and 2 (int8) are read",
-                           version);
+                           static_cast<unsigned>(version));
     }
     header->format = version == 1 ? CheckpointFormat::kVersion1 : CheckpointFormat::kVersion2;
     header->bytes = kCheckpointHeaderBytes;
@@ -73,9 +73,9 @@ Status ReadHeader(const uint8_t* p, size_t size, Header* header) {
 
 Status CheckRange(const char* what, int32_t value, int32_t least, uint32_t most, uint32_t* out) {
   if (value < least || static_cast<uint32_t>(value) > most) {
-    return Status::Error(StatusCode::kCorrupt,
-                         "not a checkpoint, or damaged: its %s is %d (%d to %u expected)", what,
-                         value, least, most);
+    return Status::Error(
+        StatusCode::kCorrupt, "not a checkpoint, or damaged: its %s is %d (%d to %u expected)",
+        what, static_cast<int>(value), static_cast<int>(least), static_cast<unsigned>(most));
   }
   *out = static_cast<uint32_t>(value);
   return Status();
@@ -97,12 +97,12 @@ Status ReadConfig(const Header& header, ModelConfig* config) {
         StatusCode::kCorrupt,
         "not a checkpoint, or damaged: dim %u does not split into %u heads of even "
         "size",
-        config->dim, config->n_heads);
+        static_cast<unsigned>(config->dim), static_cast<unsigned>(config->n_heads));
   }
   if (config->n_heads % config->n_kv_heads != 0) {
-    return Status::Error(StatusCode::kCorrupt,
-                         "not a checkpoint, or damaged: %u heads cannot share %u kv heads",
-                         config->n_heads, config->n_kv_heads);
+    return Status::Error(
+        StatusCode::kCorrupt, "not a checkpoint, or damaged: %u heads cannot share %u kv heads",
+        static_cast<unsigned>(config->n_heads), static_cast<unsigned>(config->n_kv_heads));
   }
   if (header.format == CheckpointFormat::kVersion2) {
     config->weight_type = WeightType::kQ80;
@@ -206,7 +206,7 @@ Status ParseCheckpoint(const uint8_t* header_bytes, size_t size, uint64_t file_b
   if (!layout.group_fits()) {
     return Status::Error(StatusCode::kCorrupt,
                          "the checkpoint's group size %u does not divide its tensors",
-                         checkpoint->config.group_size);
+                         static_cast<unsigned>(checkpoint->config.group_size));
   }
   if (!layout.ok() || layout.end() > file_bytes) {
     return Status::Error(StatusCode::kCorrupt,

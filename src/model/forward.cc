@@ -51,9 +51,10 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
   const uint64_t half_head = config_.head_size() / 2;
   const bool q80 = config_.weight_type == WeightType::kQ80;
   const uint64_t widest = std::max(dim, hidden_dim);
-  const uint64_t most_groups = q80 ? std::max(dim / ActivationGroup(config_, config_.dim),
-                                              hidden_dim / ActivationGroup(config_, hidden_dim))
-                                   : 0;
+  const uint64_t most_groups =
+      q80 ? std::max(dim / ActivationGroup(config_, config_.dim),
+                     hidden_dim / ActivationGroup(config_, config_.hidden_dim))
+          : 0;
   const uint64_t floats = 4 * dim + 2 * kv_dim + 2 * hidden_dim + 2 * half_head + 2 * most_groups;
   const uint64_t row_bytes = floats * 4 + (q80 ? widest : 0);
   const uint64_t little =

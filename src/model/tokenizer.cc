@@ -67,7 +67,7 @@ Status Tokenizer::Open(Memory& memory, const uint8_t* data, uint64_t size, uint3
     if (length < 0 || length > kMaxTokenBytes || static_cast<uint64_t>(length) > size - at) {
       return Status::Error(StatusCode::kCorrupt,
                            "not a dictionary, or damaged: token %u is said to have %d bytes",
-                           static_cast<unsigned>(id), length);
+                           static_cast<unsigned>(id), static_cast<int>(length));
     }
     tokens_[id] = {at, static_cast<uint32_t>(length), score};
     at += static_cast<uint32_t>(length);
@@ -105,7 +105,7 @@ Status Tokenizer::BuildIndex(Memory& memory) {
     }
     // Of equal texts the first one counts.
     if (text.empty() || Lookup(text) >= 0) continue;
-    size_t slot = Hash(text) & (index_.size() - 1);
+    size_t slot = FirstSlot(text);
     while (index_[slot] >= 0) slot = (slot + 1) & (index_.size() - 1);
     index_[slot] = id;
   }
@@ -124,16 +124,16 @@ std::string_view Tokenizer::Bytes(TokenId token) const {
 
 // FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/) from a start that no dictionary can know, so
 // that none can make its tokens collide.
-uint64_t Tokenizer::Hash(std::string_view text) const {
+size_t Tokenizer::FirstSlot(std::string_view text) const {
   uint64_t hash = hash_seed_;
   for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
   hash ^= hash >> 32;
-  return hash * 0x9e3779b97f4a7c15u >> 32;
+  return static_cast<size_t>(hash * 0x9e3779b97f4a7c15u >> 32) & (index_.size() - 1);
 }
 
 TokenId Tokenizer::Lookup(std::string_view text) const {
   // At most half of the slots are taken, so this ends.
-  for (size_t slot = Hash(text) & (index_.size() - 1);; slot = (slot + 1) & (index_.size() - 1)) {
+  for (size_t slot = FirstSlot(text);; slot = (slot + 1) & (index_.size() - 1)) {
     const TokenId id = index_[slot];
     if (id < 0 || Text(id) == text) return id;
   }

@@ -16,7 +16,8 @@
 
 namespace clamma {
 
-using TokenId = int32_t;
+using TokenId = int;  // tok_id_t
+static_assert(sizeof(TokenId) == 4);
 
 inline constexpr TokenId kUnknownToken = 0;
 inline constexpr TokenId kBosToken = 1;
@@ -67,7 +68,7 @@ class Tokenizer {
   std::string_view Text(TokenId token) const;
   Status ReserveIndex(Memory& memory);
   Status BuildIndex(Memory& memory);
-  uint64_t Hash(std::string_view text) const;
+  size_t FirstSlot(std::string_view text) const;  // of index_, from where to look
   TokenId Lookup(std::string_view text) const;  // -1: no such token
   TokenId ByteToken(uint8_t byte) const { return byte_tokens_[byte]; }
   friend class BytePairEncoder;
