@@ -41,6 +41,7 @@ readonly stages=(
   "armhf:Arm Linux under QEMU: golden texts, formats, logits to the bit"
   "riscv64:RISC-V Linux under QEMU: golden texts, formats, logits to the bit"
   "s390x:big-endian Linux under QEMU: golden texts, formats, logits to the bit"
+  "bare-metal:stories told by emulated Cortex-M and RISC-V boards without an operating system"
   "export:export.py against transformers, SentencePiece, and damaged files"
   "readme:every command of README.md, as it is written there, in a clean copy"
   "format:clang-format over all sources"
@@ -201,6 +202,14 @@ stage_bare() {
   say_more "$(size --totals build-bare/lib/libclamma.a | awk 'END { print $1 + $2 " bytes of code and data" }')"
 }
 
+stage_bare-metal() {
+  local data
+  data=$(find_data)
+  [[ -n $data ]] || skip "the models are missing"
+  tests/bare_metal_test.sh "$root" "$data"
+  say_more "$(sed -n 's/^tell-mps3-an547-stories260K.q80: //p' "$logs/bare-metal.log")"
+}
+
 # What takes minutes under an emulator and says little more there: sweeps over damaged files, chunks
 # of prompts and failing allocations, and golden texts by further ways and numbers of threads.
 slow_under_emulation='^(AllocFailure|CorruptFiles|Hostile|MemoryBound|SameWeights|SessionThreads)'
@@ -289,7 +298,7 @@ stage_tidy() {
 }
 
 stage_scripts() {
-  shellcheck --external-sources try.sh test.sh .ci/run scripts/*.sh tests/*.sh ports/*.sh
+  shellcheck --external-sources try.sh test.sh .ci/run scripts/*.sh tests/*.sh ports/*.sh ports/*/*.sh
   { sources && find . '(' -name CMakeLists.txt -o -name '*.py' ')' -not -path './build*'; } |
     xargs grep -L 'SPDX-License-Identifier: MIT' | no grep .
 }
@@ -375,27 +384,36 @@ for argument in "$@"; do
   esac
 done
 
+# packages_of STAGE: what it needs beyond what all do.
+packages_of() {
+  case $1 in
+    web) echo chromium chromium-driver python3-selenium python3-websocket ;;
+    web-sanitized) echo python3-websocket ;;
+    arm64) echo g++-aarch64-linux-gnu qemu-user googletest ;;
+    armhf) echo g++-arm-linux-gnueabihf qemu-user googletest ;;
+    riscv64) echo g++-riscv64-linux-gnu qemu-user googletest ;;
+    s390x) echo g++-s390x-linux-gnu qemu-user googletest ;;
+    bare-metal)
+      echo gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-dev qemu-system-arm
+      echo gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc
+      ;;
+    export | readme) echo make python3-venv python3-torch ;; # 178 packages on a fresh system
+  esac
+}
+
 # is_chosen STAGE: whether it is to run.
 is_chosen() {
   ((${#chosen[@]} == 0)) || printf '%s\n' "${chosen[@]}" | grep -qxF "$1"
 }
 
-need_packages g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libgtest-dev \
-  libwebsockets-dev binutils pkg-config valgrind libc6-dbg clang-format clang-tidy shellcheck python3 \
-  mandoc
-if is_chosen web || is_chosen web-sanitized; then
-  need_packages python3-websocket
-fi
-if is_chosen web; then
-  need_packages chromium chromium-driver python3-selenium
-fi
-for stage in arm64=aarch64-linux-gnu armhf=arm-linux-gnueabihf riscv64=riscv64-linux-gnu \
-  s390x=s390x-linux-gnu; do
-  if is_chosen "${stage%=*}"; then need_packages "g++-${stage#*=}" qemu-user googletest; fi
+packages=(g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libgtest-dev
+  libwebsockets-dev binutils pkg-config valgrind libc6-dbg clang-format clang-tidy shellcheck python3
+  mandoc)
+for entry in "${stages[@]}"; do
+  name=${entry%%:*}
+  if is_chosen "$name"; then mapfile -t -O "${#packages[@]}" packages < <(packages_of "$name" | tr " " "\n"); fi
 done
-if is_chosen export || is_chosen readme; then
-  need_packages make python3-venv python3-torch # 178 packages on a fresh system
-fi
+need_packages "${packages[@]}"
 mkdir -p "$logs"
 for entry in "${stages[@]}"; do
   name=${entry%%:*}

@@ -41,12 +41,20 @@ has_what() {
     ca-certificates | libc6-dbg) true ;;
     g++-*) command -v "${1#g++-}-g++" ;;
     googletest) [[ -e /usr/src/googletest/googletest/CMakeLists.txt ]] ;;
+    gcc-arm-none-eabi) command -v arm-none-eabi-g++ ;;
+    gcc-riscv64-unknown-elf) command -v riscv64-unknown-elf-g++ ;;
     libcli11-dev) echo '#include <CLI/CLI.hpp>' | g++ -x c++ -E - ;;
+    libnewlib-arm-none-eabi) echo '#include <string.h>' | arm-none-eabi-gcc --specs=nano.specs -E - ;;
+    libstdc++-arm-none-eabi-dev) echo '#include <algorithm>' | arm-none-eabi-g++ -x c++ -E - ;;
     libedit-dev) echo '#include <histedit.h>' | g++ -x c++ -E - ;;
     libgtest-dev) echo '#include <gtest/gtest.h>' | g++ -x c++ -E - ;;
     libwebsockets-dev) echo '#include <libwebsockets.h>' | g++ -x c++ -E - ;;
     ninja-build) command -v ninja ;;
     qemu-user) command -v qemu-aarch64 ;;
+    picolibc-riscv64-unknown-elf)
+      echo '#include <string.h>' | riscv64-unknown-elf-gcc --specs=picolibc.specs -E -
+      ;;
+    qemu-system-misc) command -v qemu-system-riscv32 ;;
     python3-torch) /usr/bin/python3 -c 'import torch' ;;
     python3-venv) /usr/bin/python3 -c 'import ensurepip, venv' ;;
     python3-selenium | python3-websocket) /usr/bin/python3 -c "import ${1#python3-}" ;;

@@ -13,8 +13,8 @@ extern uint32_t bss_begin[], bss_end[];
 
 #define STACK_PAINT 0xdeadbeefu /* what the stack holds where it was never used */
 
-/* Called by the board's own part, on the stack, with interrupts off and the FPU on: prepares memory,
- * calls main() and ends the program with its value. */
+/* Called by the board's own part, on the stack, with interrupts off and the FPU on: prepares
+ * memory, calls main() and ends the program with its value. */
 _Noreturn void start_c(void);
 
 /* Any exception: says which, and ends the program. */

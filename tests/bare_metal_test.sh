@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# bare_metal_test.sh SOURCE_DIR DATA: builds for machines without an operating system, tells the
+# reference texts on emulated boards, checks and prints what that takes of their memory, and that
+# reasons name sizes that do.
+set -euo pipefail
+
+root=$1
+data=$(cd "$2" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+readonly most_code=65536 most_ram=524288
+
+fail() {
+  printf 'bare_metal_test.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+# build PRESET [OPTION...]
+build() {
+  local preset=$1
+  shift
+  (cd "$root" && cmake --preset "$preset" "$@" \
+    -DCLAMMA_MODEL="$data/models/stories260K.q80.bin;$data/models/stories260K.bin" \
+    -DCLAMMA_DICTIONARY="$data/models/tok512.bin" && cmake --build --preset "$preset") ||
+    fail "$preset cannot be built"
+}
+
+# run PROGRAM: its texts to $work/out and $work/errors; returns its exit code.
+run() {
+  local status=0
+  timeout 200 "$root/ports/bare-metal/run.sh" "$1" >"$work/out" 2>"$work/errors" || status=$?
+  return "$status"
+}
+
+# check_text GOLDEN: what was told begins with the reference, which ends in a newline of its own.
+check_text() {
+  local golden=$data/golden/$1.txt size
+  size=$(($(wc -c <"$golden") - 1))
+  ((size > 500)) || fail "$golden is too short"
+  cmp <(head -c "$size" "$golden") <(head -c "$size" "$work/out") ||
+    fail "the text is not that of $golden"
+}
+
+# sum_of PROGRAM SECTION...: their bytes.
+sum_of() {
+  local program=$1
+  shift
+  size -A "$program" | awk -v wanted=" $* " 'index(wanted, " " $1 " ") { n += $2 } END { print n + 0 }'
+}
+
+# check_size PROGRAM: prints, and holds against the limits, what it takes.
+check_size() {
+  local name code model ram
+  name=$(basename "$1")
+  code=$(sum_of "$1" .text .rodata .data .ARM.exidx .init_array)
+  model=$(sum_of "$1" .model)
+  ram=$(sum_of "$1" .stack .data .bss)
+  printf '%s: code %d bytes, model and dictionary %d bytes, RAM %d bytes\n' \
+    "$name" "$code" "$model" "$ram"
+  ((code > 10000 && model > 500000 && ram > 100000)) || fail "$name: sections have other names"
+  ((code < most_code)) || fail "$name: $code bytes of code, $most_code are too many"
+  ((ram < most_ram)) || fail "$name: $ram bytes of RAM, $most_ram are too many"
+}
+
+# check_symbols PROGRAM: no allocator, no C++ runtime, nothing of stdio.
+check_symbols() {
+  local found
+  found=$(nm "$1" | grep -E ' _*(malloc|free|calloc|realloc|sbrk|aligned_alloc|v?s?n?f?printf|fopen|abort|exit)(_r)?$|_Unwind|__cxa|__gxx|_throw_|terminate|_Zn[wa]|_Zd[la]|_ZTV' ||
+    true)
+  [[ -z $found ]] || fail "$1 has what it should do without: $found"
+}
+
+# check_board PRESET BOARD
+check_board() {
+  local model program
+  for model in stories260K stories260K.q80; do
+    program=$root/build-$1/bin/tell-$2-$model
+    run "$program" || fail "$(basename "$program") ended with $?: $(cat "$work/errors")"
+    case $model in
+      stories260K) check_text float-s1024-bos ;;
+      *) check_text q80-s1024-bos ;;
+    esac
+    check_size "$program"
+    check_symbols "$program"
+    sed -n 's/^\([0-9]\)/  \1/p' "$work/errors"
+  done
+}
+
+# From an arena that is far too small on, each reason names a size with which the next call succeeds.
+check_reasons() {
+  local arena=1000 calls=0 program=$root/build-bare-cortex-m/bin/tell-mps2-an386-stories260K.q80
+  while :; do
+    build bare-cortex-m "-DCLAMMA_ARENA_SIZE=$arena" >"$work/build.log" || fail "$(cat "$work/build.log")"
+    run "$program" && break
+    (($? == 1)) || fail "an arena of $arena bytes: $(cat "$work/errors")"
+    printf 'an arena of %d bytes: %s\n' "$arena" "$(tail -n 1 "$work/errors")"
+    arena=$(sed -n "s/^out of memory: the arena has $arena bytes, and \([0-9]*\) are needed\$/\1/p" \
+      "$work/errors")
+    [[ -n $arena ]] || fail "no size is named"
+    ((++calls <= 3)) || fail "a size that was named does not do"
+  done
+  ((calls == 3)) || fail "construction, session and query should each have failed once: $calls"
+  printf 'an arena of %d bytes does\n' "$arena"
+  check_text q80-s1024-bos
+}
+
+build bare-cortex-m -UCLAMMA_ARENA_SIZE
+check_board bare-cortex-m mps2-an386
+check_board bare-cortex-m mps3-an547
+build bare-riscv -UCLAMMA_ARENA_SIZE
+check_board bare-riscv virt
+check_reasons
