@@ -120,6 +120,11 @@ TEST_F(ClammaHppTest, ModelOptionsArrive) {
                               .access = CLAMMA_MODEL_ACCESS_MALLOC_CACHE,
                               .cache_limit = 200000});
   EXPECT_EQ(cached.Facts().cache_limit, 200000U);
+
+  std::vector<std::byte> arena(1 << 20);
+  const clamma::Model in_arena(
+      {.checkpoint = ModelPath(kFloatModel), .tokenizer = ModelPath(kDictionary), .arena = arena});
+  EXPECT_EQ(in_arena.Facts().arena_bytes, arena.size());
   EXPECT_EQ(clamma::Session(cached).Generate({.prompt = "Lily", .limit = 20}),
             clamma::Session(Open()).Generate({.prompt = "Lily", .limit = 20}));
 }

@@ -112,34 +112,50 @@ class SessionThreadsTest : public ModelTest {
     }
   }
 
+  // Three threads do so for a round.
+  void LiveSideBySide() {
+    std::atomic<size_t> lives{0};
+    std::vector<std::thread> threads;
+    const auto until = Clock::now() + kRound;
+    for (size_t i = 0; i < 3; ++i) {
+      threads.emplace_back([&, i] { LiveLives(i, until, &lives); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_GE(lives, 3u);
+  }
+
   TxfPtr model_;
   std::array<std::string, kSeeds> expected_;
 };
 
 TEST_F(SessionThreadsTest, ThreadsLiveWholeSessionsWhileOneSteps) {
   const Stepper stepper;
-  std::atomic<size_t> lives{0};
-  std::vector<std::thread> threads;
-  const auto until = Clock::now() + kRound;
-  for (size_t i = 0; i < 3; ++i) {
-    threads.emplace_back([&, i] { LiveLives(i, until, &lives); });
-  }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_GE(lives, 3u);
+  LiveSideBySide();
   EXPECT_EQ(Facts(model_).sessions, 0u);
 }
 
 TEST_F(SessionThreadsTest, SeveralThreadsStep) {
   const Stepper first;
   const Stepper second;
-  std::atomic<size_t> lives{0};
-  std::vector<std::thread> threads;
-  const auto until = Clock::now() + kRound;
-  for (size_t i = 0; i < 3; ++i) {
-    threads.emplace_back([&, i] { LiveLives(i, until, &lives); });
+  LiveSideBySide();
+}
+
+TEST_F(SessionThreadsTest, SessionsOfAnArenaLiveSideBySide) {
+  std::vector<uint8_t> arena(size_t{4} << 20);
+  clamma_txf_info_t info = ModelInfo(kFloatModel);
+  info.threads = 2;
+  info.arena = arena.data();
+  info.arena_size = arena.size();
+  model_ = Open(info);
+  ASSERT_NE(model_, nullptr);
+  RunFresh(model_, Story(0));
+  const size_t in_use = Facts(model_).arena_in_use;
+  {
+    const Stepper stepper;
+    LiveSideBySide();
   }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_GE(lives, 3u);
+  EXPECT_EQ(Facts(model_).arena_in_use, in_use);
+  model_.reset();
 }
 
 TEST_F(SessionThreadsTest, SessionsAreDestroyedInTheMiddleOfTheirQueries) {
