@@ -16,6 +16,23 @@ size_t PromptBudget(size_t max_rows, size_t n_generating) {
   return std::min(share, max_rows - std::min(max_rows, n_generating));
 }
 
+// Sampling for less than this is not worth a thread's attention.
+constexpr size_t kLeastLogits = 16384;
+
+struct Draw {
+  Session* session;
+  const float* logits;
+};
+
+void SampleAll(Transformer& transformer, const Draw* draws, size_t n_draws) {
+  const size_t grain = std::max<size_t>(1, kLeastLogits / transformer.config().vocab_size);
+  transformer.pool.ParallelFor(n_draws, grain, [&](size_t begin, size_t end, unsigned worker) {
+    for (size_t i = begin; i < end; ++i) {
+      draws[i].session->Sample(draws[i].logits, transformer.samplers[worker]);
+    }
+  });
+}
+
 }  // namespace
 
 void RunPass(Transformer& transformer, Session* const* sessions, size_t n_sessions) {
@@ -45,15 +62,19 @@ void RunPass(Transformer& transformer, Session* const* sessions, size_t n_sessio
 
   const Status status = forward.Run(transformer.rows.data(), n_rows);
   const ForwardRow* rows = transformer.rows.data();
+  Draw draws[kMaxSessions];
+  size_t n_draws = 0;
   for (size_t i = 0; i < n_sessions; ++i) {
     if (counts[i] == 0) continue;
     rows += counts[i];
-    if (status.ok()) {
-      sessions[i]->Fed(counts[i], rows[-1].logits);
-    } else {
+    if (!status.ok()) {
       sessions[i]->Fail(status);
+      continue;
     }
+    sessions[i]->Fed(counts[i]);
+    if (rows[-1].logits != nullptr) draws[n_draws++] = {sessions[i], rows[-1].logits};
   }
+  SampleAll(transformer, draws, n_draws);
 }
 
 }  // namespace clamma

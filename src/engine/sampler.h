@@ -33,7 +33,7 @@ class RandomGenerator {
   uint64_t state_;
 };
 
-// Scratch that the sessions of a transformer share. One thread at a time.
+// Scratch that sessions share. One thread at a time.
 class Sampler {
  public:
   Status Init(Memory& memory, const Kernels& kernels, uint32_t vocab_size);

@@ -172,13 +172,15 @@ bool Session::AddRows(size_t count, ForwardRow* rows) {
   return true;
 }
 
-void Session::Fed(size_t count, const float* logits) {
+void Session::Fed(size_t count) {
   talk_.position += count;
   outcome_ = Outcome::kPartFed;
-  if (logits == nullptr) return;
+}
+
+void Session::Sample(const float* logits, Sampler& sampler) {
   random_before_ = talk_.random;
-  const Status status = transformer_.sampler.Sample(logits, query_.sampling, talk_.tokens.data(),
-                                                    talk_.n_tokens, &talk_.random, &token_);
+  const Status status = sampler.Sample(logits, query_.sampling, talk_.tokens.data(), talk_.n_tokens,
+                                       &talk_.random, &token_);
   outcome_ = Outcome::kToken;
   if (!status.ok()) {
     Fail(status);

@@ -110,9 +110,11 @@ class Session {
   // Makes room for `count` of them and writes their rows; false (and a failure to hand out) where
   // memory is short.
   bool AddRows(size_t count, ForwardRow* rows);
-  // After the pass: the tokens are in the context. `logits` of the last one, if none is left
-  // waiting.
-  void Fed(size_t count, const float* logits);
+  // After the pass: the tokens are in the context.
+  void Fed(size_t count);
+  // Then, if none is left waiting: picks the next token by the logits of the last one. Sessions may
+  // do so side by side, each with a sampler of its own.
+  void Sample(const float* logits, Sampler& sampler);
   // The pass failed, or what it brought is of no use. (The reason is told when it is handed out, as
   // whoever hears it may destroy the session.)
   void Fail(const Status& status);

@@ -47,7 +47,10 @@ Status Transformer::Open(const TransformerOptions& options) {
   CLAMMA_RETURN_IF_ERROR(pool.Start(memory, threads_wanted));
   CLAMMA_RETURN_IF_ERROR(forward.Init(memory, weights, *kernels, pool, in_arena()));
   CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, forward.max_rows()));
-  return sampler.Init(memory, *kernels, config().vocab_size);
+  for (unsigned i = 0; i < pool.threads(); ++i) {
+    CLAMMA_RETURN_IF_ERROR(samplers[i].Init(memory, *kernels, config().vocab_size));
+  }
+  return Status();
 }
 
 Status Transformer::PlanArena(const TransformerOptions& options, uint64_t* bytes) {
@@ -144,7 +147,7 @@ void Transformer::Describe(char* text, size_t size) const {
   char cut[64] = "";
   if (threads_wanted != pool.threads()) {
     Format(cut, sizeof(cut), " (%u asked for; this build has at most %u)", threads_wanted,
-           kHasThreads ? kMaxThreads : 1U);
+           kMaxThreads);
   }
   Format(text, size,
          "%s: %s, %s weights (%s), %llu bytes\n"

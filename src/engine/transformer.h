@@ -46,7 +46,7 @@ struct TransformerOptions {
 };
 
 // Members are read by many and written by Open() and the scheduler alone: the forward pass, the
-// sampler and what they stand on belong to whoever has the scheduler's turn.
+// samplers and what they stand on belong to whoever has the scheduler's turn.
 class Transformer {
  public:
   static constexpr size_t kMaxName = 32;
@@ -80,8 +80,8 @@ class Transformer {
   ThreadPool pool;
   const Kernels* kernels = nullptr;
   Forward forward;
-  Sampler sampler;
-  Array<ForwardRow> rows;  // of a pass
+  Sampler samplers[kMaxThreads];  // one for each thread of the pool
+  Array<ForwardRow> rows;         // of a pass
   char name[kMaxName] = {};
   ModelAccess access = ModelAccess::kMmap;
   ModelType type = ModelType::kGen;

@@ -21,7 +21,7 @@
 
 namespace clamma {
 
-inline constexpr unsigned kMaxThreads = LIBCLAMMA_MAX_THREADS;
+inline constexpr unsigned kMaxThreads = kHasThreads ? LIBCLAMMA_MAX_THREADS : 1;
 inline constexpr size_t kMaxPieces = LIBCLAMMA_MAX_THREAD_JOB_QUEUE;
 
 class ThreadPool {
