@@ -9,7 +9,9 @@ import os
 import pty
 import re
 import select
+import signal
 import sys
+import termios
 import time
 
 failures = 0
@@ -52,6 +54,12 @@ class Terminal:
             failures += 1
             print("FAILED", what, repr(self.seen[-500:]))
         self.seen = b""
+
+    def echoes(self):
+        return bool(termios.tcgetattr(self.fd)[3] & termios.ECHO)
+
+    def interrupts(self):
+        return termios.tcgetattr(self.fd)[6][termios.VINTR] == b"\x03"
 
     def code(self):
         end = time.monotonic() + 20
@@ -105,6 +113,16 @@ def main():
     t.wait_for("a second Ctrl-C, too", prompted)
     t.type(b"/quit\r")
     check("/quit ends with 0", t.code() == 0)
+
+    t = Terminal(program, model, "-z", dictionary)
+    t.wait_for("a prompt", prompted)
+    t.type(b"abc")
+    t.wait_for("a line is edited", lambda s: s.endswith(b"abc"))
+    check("... on a terminal that echoes nothing", not t.echoes())
+    os.kill(t.pid, signal.SIGTERM)
+    check("SIGTERM ends it", t.code() == -signal.SIGTERM)
+    check("... and leaves a terminal that echoes", t.echoes())
+    check("... and has its Ctrl-C", t.interrupts())
 
     for locale in ("C", "xx_XX.UTF-8"):  # nothing is set, and what is not installed
         t = Terminal(program, model, "-z", dictionary, "-t", "0", "-n", "2", locale=locale)

@@ -3,37 +3,13 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <clocale>
 #include <cstring>
 #include <iostream>
 
 #ifdef CLAMMA_CHAT_HAS_LIBEDIT
 #include <histedit.h>
-#include <termios.h>
-
-namespace {
-
-// While a line is edited, Ctrl-C is a key like any other.
-class InterruptKeyOff {
- public:
-  InterruptKeyOff() {
-    if (tcgetattr(STDIN_FILENO, &before_) != 0) return;
-    termios now = before_;
-    now.c_cc[VINTR] = _POSIX_VDISABLE;
-    changed_ = tcsetattr(STDIN_FILENO, TCSADRAIN, &now) == 0;
-  }
-  ~InterruptKeyOff() {
-    if (changed_) tcsetattr(STDIN_FILENO, TCSADRAIN, &before_);
-  }
-  InterruptKeyOff(const InterruptKeyOff&) = delete;
-  InterruptKeyOff& operator=(const InterruptKeyOff&) = delete;
-
- private:
-  termios before_ = {};
-  bool changed_ = false;
-};
-
-}  // namespace
 
 struct LineInput::Editor {
   Editor() : line(el_init("clamma-chat", stdin, stdout, stderr)), history(history_init()) {
@@ -42,11 +18,9 @@ struct LineInput::Editor {
     ::history(history, &event, H_SETUNIQUE, 1);
     el_set(
         line, EL_PROMPT, +[](EditLine*) { return const_cast<char*>("> "); });
+    el_set(line, EL_SIGNAL, 1);  // whatever ends or stops us finds the terminal as it was
     el_set(line, EL_EDITOR, "emacs");
     el_set(line, EL_HIST, &::history, history);
-    el_set(line, EL_CLIENTDATA, this);
-    el_set(line, EL_ADDFN, "abandon-line", "Drop the line", &Abandon);
-    el_set(line, EL_BIND, "^C", "abandon-line", nullptr);
     el_set(line, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   }
   ~Editor() {
@@ -56,28 +30,14 @@ struct LineInput::Editor {
   Editor(const Editor&) = delete;
   Editor& operator=(const Editor&) = delete;
 
-  static unsigned char Abandon(EditLine* edited, int /*key*/) {
-    Editor* self = nullptr;
-    el_get(edited, EL_CLIENTDATA, &self);
-    self->abandoned = true;
-    return CC_NEWLINE;
-  }
-
   Result Read(std::string* text) {
-    abandoned = false;
     int size = 0;
-    const char* read = nullptr;
-    {
-      const InterruptKeyOff off;
-      read = el_gets(line, &size);
-    }
-    if (abandoned) {
-      std::cout << std::endl;
-      return Result::kAbandoned;
-    }
+    errno = 0;
+    const char* const read = el_gets(line, &size);
     if (read == nullptr || size <= 0) {
+      const Result result = errno == EINTR ? Result::kAbandoned : Result::kEnd;
       std::cout << std::endl;
-      return Result::kEnd;
+      return result;
     }
     text->assign(read, static_cast<size_t>(size));
     if (text->ends_with('\n')) text->pop_back();
@@ -88,7 +48,6 @@ struct LineInput::Editor {
 
   EditLine* line;
   History* history;
-  bool abandoned = false;
 };
 
 namespace {
