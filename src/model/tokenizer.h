@@ -69,7 +69,7 @@ class Tokenizer {
   Status ReserveIndex(Memory& memory);
   Status BuildIndex(Memory& memory);
   size_t FirstSlot(std::string_view text) const;  // of index_, from where to look
-  TokenId Lookup(std::string_view text) const;  // -1: no such token
+  TokenId Lookup(std::string_view text) const;    // -1: no such token
   TokenId ByteToken(uint8_t byte) const { return byte_tokens_[byte]; }
   friend class BytePairEncoder;
 
