@@ -106,9 +106,36 @@ check_reasons() {
   check_text q80-s1024-bos
 }
 
+# The same library for this machine: what it does without, it refuses by a reason, and says nothing
+# on its own.
+check_refusals() {
+  cmake -S "$root" --preset bare -B "$root/build-bare-host" -DLIBCLAMMA_BARE_METAL=ON
+  cmake --build "$root/build-bare-host"
+  "${CC:-cc}" -std=c11 -Wall -Wextra -Werror -I"$root/include" "$root/tests/bare_metal_refusals.c" \
+    "$root/build-bare-host/lib/libclamma.a" -o "$work/refusals"
+  "$work/refusals" "$data/models/stories260K.q80.bin" "$data/models/tok512.bin" 2>"$work/errors" ||
+    fail "tests/bare_metal_refusals.c ended with $?"
+  [[ ! -s $work/errors ]] || fail "the library wrote to standard error: $(cat "$work/errors")"
+}
+
+# The port as a project of its own, against an installed library.
+check_installed() {
+  cmake --install "$root/build-bare-cortex-m" --prefix "$work/installed"
+  cp -R "$root/ports/bare-metal" "$work/project"
+  cmake -S "$work/project" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=MinSizeRel \
+    --toolchain "$work/project/arm-none-eabi.cmake" -DCMAKE_PREFIX_PATH="$work/installed" \
+    -DCLAMMA_MODEL="$data/models/stories260K.q80.bin" \
+    -DCLAMMA_DICTIONARY="$data/models/tok512.bin"
+  cmake --build "$work/build"
+  run "$work/build/tell-mps3-an547-stories260K.q80" || fail "installed: $(cat "$work/errors")"
+  check_text q80-s1024-bos
+}
+
+check_refusals
 build bare-cortex-m -UCLAMMA_ARENA_SIZE
 check_board bare-cortex-m mps2-an386
 check_board bare-cortex-m mps3-an547
+check_installed
 build bare-riscv -UCLAMMA_ARENA_SIZE
 check_board bare-riscv virt
 check_reasons
