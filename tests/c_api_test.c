@@ -245,6 +245,11 @@ static void use_absolute_address(const char* checkpoint, const char* dictionary)
   free(model);
 }
 
+static int is_little_endian(void) {
+  const unsigned one = 1;
+  return *(const unsigned char*)&one == 1;
+}
+
 static void use_extras(const char* checkpoint, const char* dictionary) {
   static const char text[] = "Once upon a time, there was a little girl named Lily.";
   const size_t text_size = sizeof(text) - 1;
@@ -297,8 +302,12 @@ static void use_extras(const char* checkpoint, const char* dictionary) {
   CHECK(facts.format[0] != '\0' && facts.kernels[0] != '\0');
   CHECK(facts.threads == 1 && facts.sessions == 0 && facts.max_sessions > 0);
   CHECK(facts.model_bytes > 1000000 && facts.memory_bytes > 0);
-  CHECK(facts.cache_hits == 0 && facts.cache_misses == 0 && facts.cache_evictions == 0);
-  CHECK(facts.cache_bytes == 0 && facts.cache_limit == 0);
+  CHECK(facts.cache_evictions == 0 && facts.cache_limit == 0);
+  if (is_little_endian()) { /* else weights are used from converted copies in the cache */
+    CHECK(facts.cache_hits == 0 && facts.cache_misses == 0 && facts.cache_bytes == 0);
+  } else {
+    CHECK(facts.cache_misses > 0 && facts.cache_bytes > 1000000);
+  }
   clamma_txf_destroy(txf);
 }
 

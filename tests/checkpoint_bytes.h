@@ -167,6 +167,19 @@ inline double ElementOf(const ModelShape& shape, const std::vector<uint8_t>& fil
   return weight * float_at(scales + 4 * (e / static_cast<uint64_t>(shape.group)));
 }
 
+// Bytes of a file as a kernel must find them: floats, from byte `floats_from` on, in this machine's
+// order.
+inline std::vector<uint8_t> InMachineOrder(const uint8_t* bytes, uint64_t size,
+                                           uint64_t floats_from) {
+  std::vector<uint8_t> ordered(bytes, bytes + size);
+  for (uint64_t at = floats_from; at + 4 <= size; at += 4) {
+    uint32_t bits = 0;
+    for (size_t i = 0; i < 4; ++i) bits |= static_cast<uint32_t>(bytes[at + i]) << 8 * i;
+    std::memcpy(&ordered[at], &bits, sizeof(bits));
+  }
+  return ordered;
+}
+
 // Small models that differ in all that matters.
 inline std::vector<std::pair<std::string, ModelShape>> SmallShapes() {
   return {

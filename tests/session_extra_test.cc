@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "api_fixture.h"
@@ -297,6 +298,24 @@ TEST_F(SessionExtraTest, RestoredSessionGoesOnBitForBit) {
       EXPECT_EQ(part.text + RunQuery(restored.get(), rest).text, whole) << checkpoint << " " << kv;
       EXPECT_EQ(Save(restored.get()).bytes.size() > stream.bytes.size(), true);
     }
+  }
+}
+
+// So that it is restored on another kind of machine. The last 8 bytes are the checksum of all.
+TEST_F(SessionExtraTest, SavedBytesAreTheSameOnEveryMachine) {
+  const std::pair<clamma_kv_type_t, uint64_t> expected[] = {{CLAMMA_KV_F32, 16840477905041944849u},
+                                                            {CLAMMA_KV_F16, 9365448861680908721u}};
+  for (const auto& [kv, checksum] : expected) {
+    clamma_txf_info_t info = ModelInfo(kQ80Model);
+    info.kv_type = kv;
+    const TxfPtr model = Open(info);
+    const SessionPtr session = NewSession(model);
+    RunQuery(session.get(), kStory);
+    const std::vector<uint8_t> bytes = Save(session.get()).bytes;
+    ASSERT_GT(bytes.size(), 1000u);
+    uint64_t saved = 0;
+    for (size_t i = 0; i < 8; ++i) saved |= uint64_t{bytes[bytes.size() - 8 + i]} << 8 * i;
+    EXPECT_EQ(saved, checksum) << kv;
   }
 }
 

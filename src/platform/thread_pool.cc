@@ -27,8 +27,8 @@ constexpr uint64_t MakeTicket(uint64_t epoch, uint64_t next, uint64_t pieces) {
   return epoch << 32 | next << 16 | pieces;
 }
 constexpr uint64_t EpochOf(uint64_t ticket) { return ticket >> 32; }
-constexpr uint64_t NextOf(uint64_t ticket) { return (ticket >> 16) & 0xffff; }
-constexpr uint64_t PiecesOf(uint64_t ticket) { return ticket & 0xffff; }
+constexpr size_t NextOf(uint64_t ticket) { return static_cast<size_t>((ticket >> 16) & 0xffff); }
+constexpr size_t PiecesOf(uint64_t ticket) { return static_cast<size_t>(ticket & 0xffff); }
 
 }  // namespace
 
