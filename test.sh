@@ -41,6 +41,8 @@ readonly stages=(
   "armhf:Arm Linux under QEMU: golden texts, formats, logits to the bit"
   "riscv64:RISC-V Linux under QEMU: golden texts, formats, logits to the bit"
   "s390x:big-endian Linux under QEMU: golden texts, formats, logits to the bit"
+  "clang:Clang and libc++: golden texts, formats, logits to the bit"
+  "musl:the library with musl in place of glibc: golden texts, the C interface"
   "bare-metal:stories told by emulated Cortex-M and RISC-V boards without an operating system"
   "export:export.py against transformers, SentencePiece, and damaged files"
   "readme:every command of README.md, as it is written there, in a clean copy"
@@ -218,7 +220,7 @@ slow_under_emulation+='|GoldenTest.*/(Float|Q80GreedyBos|Q80Seed).*(Cached|AtAdd
 readonly slow_under_emulation
 
 # The tests of a port to another machine: those whose results hang on it.
-readonly port_programs=(block_cache_test c_api_test checkpoint_test dispatch_test forward_test
+readonly port_programs=(block_cache_test c_api_test c_golden_test checkpoint_test dispatch_test forward_test
   golden_test half_test kv_cache_test logit_hash_test math_test session_extra_test tokenizer_test
   weights_test)
 
@@ -227,7 +229,7 @@ readonly port_programs=(block_cache_test c_api_test checkpoint_test dispatch_tes
 run_emulated() {
   local not=${4:-^$}
   [[ $long == yes ]] || not+="|$slow_under_emulation"
-  QEMU_CPU=$2 CLAMMA_TEST_TABLE=$3 run_ctest "$1" -R '[.]|^c_api_test$' -E "$not"
+  QEMU_CPU=$2 CLAMMA_TEST_TABLE=$3 run_ctest "$1" -R '[.]|^c_' -E "$not"
 }
 
 # port PRESET CPU: the tests of a port that has the scalar kernels alone.
@@ -245,6 +247,17 @@ stage_arm64() {
 stage_armhf() { port armhf max; }
 stage_riscv64() { port riscv64 rv64; }
 stage_s390x() { port s390x max; }
+
+stage_clang() {
+  build clang "${port_programs[@]}"
+  readelf -d build-clang/bin/golden_test | grep 'NEEDED.*libc++'
+  run_ctest clang -R '[.]|^c_'
+}
+
+stage_musl() {
+  build musl
+  run_ctest musl
+}
 
 # Puts torch and what goes with it into an environment of its own, once for each state of the
 # requirements, and sets `python`.
@@ -393,6 +406,8 @@ packages_of() {
     armhf) echo g++-arm-linux-gnueabihf qemu-user googletest ;;
     riscv64) echo g++-riscv64-linux-gnu qemu-user googletest ;;
     s390x) echo g++-s390x-linux-gnu qemu-user googletest ;;
+    clang) echo clang libc++-dev libc++abi-dev googletest ;;
+    musl) echo musl-tools clang libc++-dev ;;
     bare-metal)
       echo gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-dev qemu-system-arm
       echo gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc

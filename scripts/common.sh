@@ -43,12 +43,14 @@ has_what() {
     googletest) [[ -e /usr/src/googletest/googletest/CMakeLists.txt ]] ;;
     gcc-arm-none-eabi) command -v arm-none-eabi-g++ ;;
     gcc-riscv64-unknown-elf) command -v riscv64-unknown-elf-g++ ;;
+    libc++-dev | libc++abi-dev) echo '#include <vector>' | clang++ -stdlib=libc++ -x c++ -E - ;;
     libcli11-dev) echo '#include <CLI/CLI.hpp>' | g++ -x c++ -E - ;;
     libnewlib-arm-none-eabi) echo '#include <string.h>' | arm-none-eabi-gcc --specs=nano.specs -E - ;;
     libstdc++-arm-none-eabi-dev) echo '#include <algorithm>' | arm-none-eabi-g++ -x c++ -E - ;;
     libedit-dev) echo '#include <histedit.h>' | g++ -x c++ -E - ;;
     libgtest-dev) echo '#include <gtest/gtest.h>' | g++ -x c++ -E - ;;
     libwebsockets-dev) echo '#include <libwebsockets.h>' | g++ -x c++ -E - ;;
+    musl-tools) command -v musl-gcc ;;
     ninja-build) command -v ninja ;;
     qemu-user) command -v qemu-aarch64 ;;
     picolibc-riscv64-unknown-elf)

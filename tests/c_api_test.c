@@ -6,8 +6,9 @@
 #include <clamma-extra.h>
 #include <clamma.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "c_test_files.h"
 
 static int failures;
 
@@ -70,33 +71,6 @@ static void take_end(void* opaque_user_pointer, clamma_done_t why) {
 static void take_reason(void* opaque_user_pointer, const char* message) {
   struct story* story = opaque_user_pointer;
   snprintf(story->reason, sizeof(story->reason), "%s", message);
-}
-
-static void find_model(char* path, size_t size, const char* name) {
-  const char* root = getenv("CLAMMA_TEST_DATA");
-  FILE* file;
-  if (root == NULL || root[0] == '\0') root = CLAMMA_SOURCE_DIR "/../shared";
-  snprintf(path, size, "%s/models/%s", root, name);
-  file = fopen(path, "rb");
-  if (file == NULL) snprintf(path, size, "%s/%s", root, name);
-  if (file != NULL) fclose(file);
-}
-
-static unsigned char* read_file(const char* path, size_t* size) {
-  FILE* file = fopen(path, "rb");
-  unsigned char* bytes = NULL;
-  long end;
-  if (file == NULL) return NULL;
-  if (fseek(file, 0, SEEK_END) == 0 && (end = ftell(file)) > 0 && fseek(file, 0, SEEK_SET) == 0) {
-    *size = (size_t)end;
-    bytes = malloc(*size);
-    if (bytes != NULL && fread(bytes, 1, *size, file) != *size) {
-      free(bytes);
-      bytes = NULL;
-    }
-  }
-  fclose(file);
-  return bytes;
 }
 
 /* The program of clamma.h's first lines. */
@@ -316,8 +290,8 @@ int main(void) {
   char dictionary[4096];
   FILE* file;
 
-  find_model(checkpoint, sizeof(checkpoint), "stories260K.bin");
-  find_model(dictionary, sizeof(dictionary), "tok512.bin");
+  find_file(checkpoint, sizeof(checkpoint), "models", "stories260K.bin");
+  find_file(dictionary, sizeof(dictionary), "models", "tok512.bin");
   file = fopen(checkpoint, "rb");
   if (file == NULL) {
     fprintf(stderr, "skipped: %s is missing\n", checkpoint);

@@ -3,40 +3,20 @@
 // reach the weights, by any number of threads.
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <ostream>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "api_fixture.h"
+#include "goldens.h"
 
 namespace clamma_test {
 namespace {
 
-struct Golden {
-  const char* name;
-  const char* model;
-  const char* file;
-  const char* prompt;
-  float temperature;
-  float topp;
-  uint64_t seed;
-};
-
-const Golden kGolden[] = {
-    {"FloatGreedyBos", kFloatModel, "float-greedy-bos", "", 0, 0.9f, 1},
-    {"FloatSeed1024Bos", kFloatModel, "float-s1024-bos", "", 1, 0.9f, 1024},
-    {"FloatPromptGreedy", kFloatModel, "float-prompt-greedy", "Once upon a time, Tom", 0, 0.9f, 1},
-    {"FloatPromptNucleus", kFloatModel, "float-prompt-t08-p05-s42", "The little dog", 0.8f, 0.5f,
-     42},
-    {"FloatPromptWholeVocabulary", kFloatModel, "float-prompt-t1-p1-s7", "Lily", 1, 1, 7},
-    {"FloatReadmeTranscript", kFloatModel, "seed-readme-transcript", nullptr, 1, 0.9f, 1024},
-    {"V1PromptNucleus", kFloatV1Model, "float-prompt-t08-p05-s42", "The little dog", 0.8f, 0.5f,
-     42},
-    {"V1ReadmeTranscript", kFloatV1Model, "seed-readme-transcript", nullptr, 1, 0.9f, 1024},
-    {"Q80GreedyBos", kQ80Model, "q80-greedy-bos", "", 0, 0.9f, 1},
-    {"Q80Seed1024Bos", kQ80Model, "q80-s1024-bos", "", 1, 0.9f, 1024},
-    {"Q80PromptGreedy", kQ80Model, "q80-prompt-greedy", "Once upon a time, Tom", 0, 0.9f, 1},
+struct Golden : golden {
+  Golden(const golden& given) : golden(given) {}
 };
 
 void PrintTo(const Golden& golden, std::ostream* out) { *out << golden.name; }
@@ -102,8 +82,10 @@ std::string ParametersName(const ::testing::TestParamInfo<Parameters>& info) {
   return std::string(golden.name) + Name(access) + "Threads" + std::to_string(threads);
 }
 
+std::vector<Golden> Goldens() { return {std::begin(kGoldens), std::end(kGoldens)}; }
+
 INSTANTIATE_TEST_SUITE_P(All, GoldenTest,
-                         ::testing::Combine(::testing::ValuesIn(kGolden),
+                         ::testing::Combine(::testing::ValuesIn(Goldens()),
                                             ::testing::Values(Access::kMapped, Access::kCached,
                                                               Access::kTightlyCached,
                                                               Access::kAtAddress),
