@@ -18,7 +18,8 @@ Usage: ./test.sh [--long] [STAGE...]  all stages, or only those that are named
 Installs what is missing, runs each stage, shows the log of one that fails, goes on with
 the others, and ends with one line: N passed, N failed, N skipped (tests that ctest ran,
 and one for each stage that is not made of such tests). The exit code is 0 if none failed.
-With --long, stages of other machines leave out nothing that is slow under an emulator.
+With --long, stages of other machines leave out nothing that is slow under an emulator, and
+the stages that are marked as long run, too (as they do where they are named).
 Logs are in build-logs/, builds in build-PRESET/.
 
 Tests of real checkpoints look for them in $CLAMMA_TEST_DATA, else in ../shared.
@@ -49,6 +50,7 @@ readonly stages=(
   "format:clang-format over all sources"
   "tidy:clang-tidy over src, apps and the headers"
   "scripts:shellcheck over the scripts"
+  "fresh-machine:the README's commands and an installed copy on a new Debian (long)"
 )
 
 jobs=$(nproc)
@@ -316,6 +318,13 @@ stage_scripts() {
     xargs grep -L 'SPDX-License-Identifier: MIT' | no grep .
 }
 
+stage_fresh-machine() {
+  [[ -n $(find_data) ]] || skip "the models are missing"
+  ((EUID == 0)) || skip "it takes root to make a system in a folder"
+  ports/fresh-machine.sh
+  say_more "$(sed -n 's/^   //p' "$logs/fresh-machine.log" | paste -sd ',' | sed 's/,/, /g')"
+}
+
 # --- Running them -----------------------------------------------------------------------------------
 
 # For use inside a stage: skip WHY ends it as skipped; say_more adds to its closing line.
@@ -412,13 +421,18 @@ packages_of() {
       echo gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-dev qemu-system-arm
       echo gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc
       ;;
+    fresh-machine) echo debootstrap git ;;
     export | readme) echo make python3-venv python3-torch ;; # 178 packages on a fresh system
   esac
 }
 
 # is_chosen STAGE: whether it is to run.
 is_chosen() {
-  ((${#chosen[@]} == 0)) || printf '%s\n' "${chosen[@]}" | grep -qxF "$1"
+  if ((${#chosen[@]} == 0)); then
+    [[ $long == yes || $1 != fresh-machine ]]
+  else
+    printf '%s\n' "${chosen[@]}" | grep -qxF "$1"
+  fi
 }
 
 packages=(g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libgtest-dev
