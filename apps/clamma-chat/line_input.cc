@@ -80,6 +80,7 @@ LineInput::~LineInput() = default;
 LineInput::Result LineInput::Read(std::string* line) {
   if (editor_ != nullptr) return editor_->Read(line);
   if (isatty(STDIN_FILENO) != 0) std::cout << "> " << std::flush;
-  if (std::getline(std::cin, *line)) return Result::kLine;
-  return Result::kEnd;
+  if (!std::getline(std::cin, *line)) return Result::kEnd;
+  if (line->ends_with('\r')) line->pop_back();  // of a file from Windows
+  return Result::kLine;
 }
