@@ -7,6 +7,14 @@ class ExportError(Exception):
     """The reason, in one line that names the file."""
 
 
+def shown(value):
+    """What a value of a file looks like, in at most 60 characters."""
+    try:
+        return f"{value!r:.60}"
+    except (ValueError, RecursionError):  # Python prints no number of more than 4300 digits
+        return "beyond what can be shown"
+
+
 def read_json(path):
     """The object in a JSON file."""
     try:
@@ -27,7 +35,7 @@ def integer_of(values, key, path, default=None, least=1, most=2**28):
     if value is None:
         raise ExportError(f"{path}: there is no '{key}'")
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ExportError(f"{path}: '{key}' is {value!r:.60}, not a number from {least} to {most}")
+        raise ExportError(f"{path}: '{key}' is {shown(value)}, not a number from {least} to {most}")
     return value
 
 
@@ -35,5 +43,5 @@ def epsilon_of(values, key, path, default):
     """values[key], which must be what norms can add to a mean of squares."""
     value = values.get(key, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
-        raise ExportError(f"{path}: '{key}' is {value!r:.60}, not a small positive number")
+        raise ExportError(f"{path}: '{key}' is {shown(value)}, not a small positive number")
     return float(value)

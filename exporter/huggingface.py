@@ -3,7 +3,7 @@
 model.safetensors or pytorch_model.bin, or in several such files that an index names."""
 import os
 
-from .errors import ExportError, epsilon_of, integer_of, read_json
+from .errors import ExportError, epsilon_of, integer_of, read_json, shown
 from .llama import Config, Matrix, ROPE_THETA, build_model, check_heads, refuse_leftovers
 from .safetensors_file import open_safetensors
 from .torch_file import TorchFile
@@ -67,10 +67,10 @@ def _config(path, values, context):
 
 def _refuse_inexpressible(path, values):
     def refuse(key, why):
-        raise ExportError(f"{path}: {key} is {values[key]!r:.80}: {why}")
+        raise ExportError(f"{path}: {key} is {shown(values[key])}: {why}")
 
     if values.get("model_type") != "llama":
-        raise ExportError(f"{path} says model_type {values.get('model_type')!r:.60}: only Llama "
+        raise ExportError(f"{path} says model_type {shown(values.get('model_type'))}: only Llama "
                           "models ('llama') can be exported")
     if values.get("quantization_config") is not None:
         raise ExportError(f"{path}: the model is quantised already (quantization_config): export "
@@ -90,7 +90,7 @@ def _refuse_inexpressible(path, values):
                "the formats have no scaled rotary embedding")
     for theta in (values.get("rope_theta"), rope.get("rope_theta")):
         if theta not in (None, ROPE_THETA):
-            raise ExportError(f"{path}: rope_theta is {theta!r:.60}: the formats take 10000 for "
+            raise ExportError(f"{path}: rope_theta is {shown(theta)}: the formats take 10000 for "
                               "granted")
 
 

@@ -5,7 +5,7 @@ the checkpoints that training with llama2.c (train.py) writes, which have the sa
 import glob
 import os
 
-from .errors import ExportError, epsilon_of, integer_of, read_json
+from .errors import ExportError, epsilon_of, integer_of, read_json, shown
 from .llama import (Config, Matrix, NORM_EPSILON, ROPE_THETA, build_model, check_heads,
                     refuse_leftovers)
 from .torch_file import TorchFile
@@ -46,7 +46,7 @@ def open_training_checkpoint(path, context):
     if not isinstance(content, dict) or not isinstance(content.get("model_args"), dict):
         raise ExportError(f"{path}: not a llama2.c training checkpoint: it has no 'model_args'")
     prefix = "_orig_mod."  # of a model that was compiled
-    tensors = {str(name)[len(prefix) if str(name).startswith(prefix) else 0:]: tensor
+    tensors = {name[len(prefix) if name.startswith(prefix) else 0:]: tensor
                for name, tensor in file.tensors(content.get("model")).items()}
     args = content["model_args"]
     _refuse_inexpressible(args, path)
@@ -56,7 +56,7 @@ def open_training_checkpoint(path, context):
 
 def _refuse_inexpressible(params, path):
     if params.get("rope_theta", ROPE_THETA) != ROPE_THETA:
-        raise ExportError(f"{path}: rope_theta is {params['rope_theta']}: the formats take "
+        raise ExportError(f"{path}: rope_theta is {shown(params['rope_theta'])}: the formats take "
                           "10000 for granted")
     if params.get("use_scaled_rope"):
         raise ExportError(f"{path}: use_scaled_rope: the formats have no scaled rotary embedding")

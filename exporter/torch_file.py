@@ -17,7 +17,7 @@ import struct
 import zipfile
 from typing import NamedTuple
 
-from .errors import ExportError
+from .errors import ExportError, shown
 from .stored_tensor import NUMPY_TYPES, StoredTensor, check_extent
 
 STORAGE_TYPES = {"DoubleStorage": "F64", "FloatStorage": "F32", "HalfStorage": "F16",
@@ -121,12 +121,14 @@ class TorchFile:
         return archive.read(names[0])
 
     def tensors(self, state):
-        """{name: StoredTensor} of the tensors in a state dict that is part of `content`."""
+        """{name: StoredTensor} of the tensors in a state dict that is part of `content`. What is no
+        text as a name becomes one."""
         if not isinstance(state, dict):
             raise ExportError(f"{self.path}: no state dict: save model.state_dict()")
         with open(self.path, "rb") as file:
-            return {name: self._place(file, str(name), tensor)
-                    for name, tensor in dict.items(state) if isinstance(tensor, _Tensor)}
+            texts = ((name if isinstance(name, str) else shown(name), tensor)
+                     for name, tensor in dict.items(state) if isinstance(tensor, _Tensor))
+            return {name: self._place(file, name, tensor) for name, tensor in texts}
 
     def _place(self, file, name, tensor):
         storage = tensor.storage

@@ -144,6 +144,8 @@ class Refusals(fx.ExportTestCase):
         self.refused_state("no tensor for final_norm", lambda state: state.pop("model.norm.weight"))
         bias = "model.layers.0.self_attn.q_proj.bias"
         self.refused_state(f"tensor '{bias}' has no place", put(bias, torch.ones(64)))
+        odd = {1: torch.ones(8), 10**5000: torch.ones(8), "x": torch.ones(8)}
+        self.refused_state("tensor '1' (and 2 more) has no place", lambda state: state.update(odd))
         norm = "model.norm.weight"
         self.refused_state("of type LongStorage", put(norm, torch.ones(64, dtype=torch.int64)))
         self.refused_state("not row-major", put(norm, torch.ones(128)[::2]))
@@ -235,6 +237,18 @@ class DamagedFiles(fx.ExportTestCase):
                     archive.writestr(name, content)
             self.assert_refused(self.run_export(self.folder / "o.bin", "--checkpoint", path),
                                 reason)
+
+    def test_values_that_cannot_be_shown(self):
+        path = self.folder / "values.pt"
+        nested_tuples = b"\x80\x02}(X\x05\0\0\0model}X\x0a\0\0\0model_args}(X\x03\0\0\0dim)"
+        nested_tuples += b"\x85" * 100000 + b"uu."
+        huge = pickle.dumps({"model": {}, "model_args": {"dim": 10**5000}}, 2)
+        theta = pickle.dumps({"model": {}, "model_args": {"rope_theta": 10**5000}}, 2)
+        for content, key in ((nested_tuples, "'dim'"), (huge, "'dim'"), (theta, "rope_theta")):
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("a/data.pkl", content)
+            self.assert_refused(self.run_export(self.folder / "o.bin", "--checkpoint", path),
+                                f"{key} is beyond what can be shown")
 
     def test_headers_of_safetensors(self):
         folder = self.folder / "headers"
