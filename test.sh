@@ -399,7 +399,8 @@ for argument in "$@"; do
       exit
       ;;
     *)
-      printf '%s\n' "${stages[@]}" | grep -q "^$argument:" ||
+      # By no pipe: grep -q ends at the first match, and who still writes into one fails by that.
+      grep -q "^$argument:" <<<"$(printf '%s\n' "${stages[@]}")" ||
         die "there is no stage '$argument'; ./test.sh --list shows them"
       chosen+=("$argument")
       ;;
@@ -431,7 +432,7 @@ is_chosen() {
   if ((${#chosen[@]} == 0)); then
     [[ $long == yes || $1 != fresh-machine ]]
   else
-    printf '%s\n' "${chosen[@]}" | grep -qxF "$1"
+    [[ " ${chosen[*]} " == *" $1 "* ]]
   fi
 }
 
