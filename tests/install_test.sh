@@ -98,7 +98,7 @@ serves() {
   grep -E '^Serving http://127\.0\.0\.1:[0-9]+/$' "$url" && ((status == 0))
 }
 
-apps=(clamma-gen clamma-gen-multi clamma-chat clamma-ws-demo)
+apps=(clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-ws-demo)
 
 # A project of another make, as small as it gets.
 outside=$work/outside
