@@ -44,6 +44,7 @@ readonly stages=(
   "s390x:big-endian Linux under QEMU: golden texts, formats, logits to the bit"
   "clang:Clang and libc++: golden texts, formats, logits to the bit"
   "musl:the library with musl in place of glibc: golden texts, the C interface"
+  "mingw:64-bit Windows by MinGW-w64, under Wine: golden texts, the C interface"
   "bare-metal:stories told by emulated Cortex-M and RISC-V boards without an operating system"
   "export:export.py against transformers, SentencePiece, and damaged files"
   "readme:every command of README.md, as it is written there, in a clean copy"
@@ -261,6 +262,17 @@ stage_musl() {
   run_ctest musl
 }
 
+stage_mingw() {
+  build mingw
+  x86_64-w64-mingw32-gcc -Wall -Wextra -Wpedantic -Werror -Iinclude examples/minimal.c \
+    -Lbuild-mingw/lib -lclamma -o build-mingw/bin/minimal.exe
+  x86_64-w64-mingw32-objdump -p build-mingw/bin/minimal.exe | grep 'DLL Name' >build-mingw/needed
+  no grep -vE 'KERNEL32|msvcrt' build-mingw/needed
+  export WINEPREFIX=$root/build-mingw/wine WINEDEBUG=-all
+  run_ctest mingw
+  CLAMMA_CPU=scalar CLAMMA_TEST_TABLE=scalar run_ctest mingw -R c_golden_test
+}
+
 # Puts torch and what goes with it into an environment of its own, once for each state of the
 # requirements, and sets `python`.
 make_python() {
@@ -418,6 +430,7 @@ packages_of() {
     s390x) echo g++-s390x-linux-gnu qemu-user googletest ;;
     clang) echo clang libc++-dev libc++abi-dev googletest ;;
     musl) echo musl-tools clang libc++-dev ;;
+    mingw) echo g++-mingw-w64-x86-64 wine wine64 ;;
     bare-metal)
       echo gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-dev qemu-system-arm
       echo gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc

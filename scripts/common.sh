@@ -39,6 +39,7 @@ has_what() {
     binutils) command -v nm && command -v readelf ;;
     chromium-driver) command -v chromedriver ;;
     ca-certificates | libc6-dbg) true ;;
+    g++-mingw-w64-x86-64) command -v x86_64-w64-mingw32-g++ ;;
     g++-*) command -v "${1#g++-}-g++" ;;
     googletest) [[ -e /usr/src/googletest/googletest/CMakeLists.txt ]] ;;
     gcc-arm-none-eabi) command -v arm-none-eabi-g++ ;;
@@ -60,6 +61,7 @@ has_what() {
     python3-torch) /usr/bin/python3 -c 'import torch' ;;
     python3-venv) /usr/bin/python3 -c 'import ensurepip, venv' ;;
     python3-selenium | python3-websocket) /usr/bin/python3 -c "import ${1#python3-}" ;;
+    wine64) command -v wine ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Read-only files: whole-file mappings and positioned reads.
+// Read-only files: whole-file mappings and positioned reads. What a system must provide of it is in
+// file_posix.cc and file_win32.cc, what they share in file.cc; file_none.cc does without files.
 #ifndef CLAMMA_PLATFORM_FILE_H_
 #define CLAMMA_PLATFORM_FILE_H_
 
@@ -31,6 +32,17 @@ class File {
   uint64_t size() const { return size_; }
 
  private:
+  // Of the system. A descriptor, or -1 and errno.
+  static int OpenReadOnly(const char* path);
+  static bool IsAbsolute(const char* path);
+  // Refuses what is no regular file, and finds out size_.
+  Status Examine(const char* path);
+  // Reads 1 .. n bytes, or none behind the file's end; n is at most 2^30.
+  Status ReadSome(uint64_t offset, void* destination, size_t n, size_t* got) const;
+  // Sets mapping_; the descriptor is not needed any more.
+  Status MapAll();
+  void CloseDescriptor();
+
   int descriptor_ = -1;
   uint64_t size_ = 0;
   void* mapping_ = nullptr;

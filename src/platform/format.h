@@ -7,13 +7,20 @@
 #include <cstdarg>
 #include <cstddef>
 
+// Formats as C has them: for Windows, GCC takes plain "printf" for what Windows had before.
+#if defined(_WIN32) && !defined(__clang__)
+#define CLAMMA_PRINTF_LIKE(text, first) [[gnu::format(gnu_printf, text, first)]]
+#else
+#define CLAMMA_PRINTF_LIKE(text, first) [[gnu::format(printf, text, first)]]
+#endif
+
 namespace clamma {
 
 // As snprintf: returns the length of the whole text; what of it fits in `size` bytes is written,
 // always terminated unless size is 0. Knows %s, %d, %u, %x, with z and ll, and %%.
-[[gnu::format(printf, 3, 4)]] size_t Format(char* text, size_t size, const char* format, ...);
-[[gnu::format(printf, 3, 0)]] size_t FormatList(char* text, size_t size, const char* format,
-                                                va_list args);
+CLAMMA_PRINTF_LIKE(3, 4) size_t Format(char* text, size_t size, const char* format, ...);
+CLAMMA_PRINTF_LIKE(3, 0)
+size_t FormatList(char* text, size_t size, const char* format, va_list args);
 
 }  // namespace clamma
 

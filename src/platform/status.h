@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "platform/format.h"
+
 namespace clamma {
 
 enum class StatusCode : uint8_t {
@@ -31,7 +33,7 @@ class [[nodiscard]] Status {
   Status& operator=(const Status& other);
 
   // printf-like; a longer message ends in "...".
-  [[gnu::format(printf, 2, 3)]] static Status Error(StatusCode code, const char* format, ...);
+  CLAMMA_PRINTF_LIKE(2, 3) static Status Error(StatusCode code, const char* format, ...);
   static Status OutOfMemory(uint64_t bytes);
   static Status ArenaTooSmall(size_t size, uint64_t needed);
 

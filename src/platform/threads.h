@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the library needs of a thread library: one file implements it (threads_pthreads.cc), another
-// one does without (threads_none.cc). To port to a further one, write a third.
+// What the library needs of a thread library: one file implements it (threads_pthreads.cc,
+// threads_win32.cc), another one does without (threads_none.cc). To port to a further one, write
+// one more.
 #ifndef CLAMMA_PLATFORM_THREADS_H_
 #define CLAMMA_PLATFORM_THREADS_H_
 
@@ -20,6 +21,19 @@ using NativeCondition = pthread_cond_t;
 using NativeThread = pthread_t;
 #define CLAMMA_NATIVE_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
 #define CLAMMA_NATIVE_CONDITION_INIT PTHREAD_COND_INITIALIZER
+#elif LIBCLAMMA_THREADING_WIN32
+inline constexpr bool kHasThreads = true;
+struct NativeMutex {
+  void* lock = nullptr;
+};
+struct NativeCondition {
+  void* variable = nullptr;
+};
+using NativeThread = void*;
+#define CLAMMA_NATIVE_MUTEX_INIT \
+  {}
+#define CLAMMA_NATIVE_CONDITION_INIT \
+  {}
 #else
 inline constexpr bool kHasThreads = false;
 struct NativeMutex {};

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+#include "platform/file.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "platform/format.h"
+
+namespace clamma {
+namespace {
+
+constexpr size_t kMostPathBytes = 4096;
+constexpr size_t kMostAtOnce = size_t{1} << 30;
+
+}  // namespace
+
+Status File::Open(const char* path, const char* model_dir) {
+  Close();
+  descriptor_ = OpenReadOnly(path);
+  const bool search = descriptor_ < 0 && errno == ENOENT && path[0] != '\0' && !IsAbsolute(path);
+  if (search) {
+    char candidate[kMostPathBytes];
+    if (Format(candidate, sizeof(candidate), "%s/%s", model_dir, path) < sizeof(candidate)) {
+      descriptor_ = OpenReadOnly(candidate);
+    } else {
+      errno = ENAMETOOLONG;
+    }
+  }
+  if (descriptor_ < 0) {
+    const int error = errno;
+    return Status::Error(error == ENOENT ? StatusCode::kNotFound : StatusCode::kIo,
+                         "cannot open '%s': %s%s%s", path, std::strerror(error),
+                         search ? ", neither here nor in " : "", search ? model_dir : "");
+  }
+  Status status = Examine(path);
+  if (!status.ok()) Close();
+  return status;
+}
+
+Status File::Read(uint64_t offset, void* destination, size_t n) const {
+  auto* out = static_cast<uint8_t*>(destination);
+  while (n > 0) {
+    // Linux moves at most 2 GiB a call, and some systems refuse more.
+    size_t got = 0;
+    CLAMMA_RETURN_IF_ERROR(ReadSome(offset, out, n < kMostAtOnce ? n : kMostAtOnce, &got));
+    if (got == 0) {
+      return Status::Error(StatusCode::kIo, "the file ends before byte %llu: was it cut short?",
+                           static_cast<unsigned long long>(offset) + n);
+    }
+    out += got;
+    offset += got;
+    n -= got;
+  }
+  return Status();
+}
+
+Status File::Map(const uint8_t** data) {
+  if (size_ == 0) return Status::Error(StatusCode::kCorrupt, "the file is empty");
+  if (size_ > SIZE_MAX) {
+    return Status::Error(StatusCode::kLimit, "the file is too large to map on this machine");
+  }
+  if (mapping_ == nullptr) {
+    CLAMMA_RETURN_IF_ERROR(MapAll());
+    CloseDescriptor();
+  }
+  *data = static_cast<const uint8_t*>(mapping_);
+  return Status();
+}
+
+}  // namespace clamma

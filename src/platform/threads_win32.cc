@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Threads of Windows. threads.h has room for its types, which are a pointer each, without its
+// header.
+#include <windows.h>
+
+#include "platform/threads.h"
+
+namespace clamma {
+namespace {
+
+static_assert(sizeof(SRWLOCK) == sizeof(NativeMutex));
+static_assert(sizeof(CONDITION_VARIABLE) == sizeof(NativeCondition));
+
+SRWLOCK* LockOf(NativeMutex& mutex) { return reinterpret_cast<SRWLOCK*>(&mutex); }
+CONDITION_VARIABLE* ConditionOf(NativeCondition& condition) {
+  return reinterpret_cast<CONDITION_VARIABLE*>(&condition);
+}
+
+}  // namespace
+
+void Mutex::Lock() { AcquireSRWLockExclusive(LockOf(native_)); }
+void Mutex::Unlock() { ReleaseSRWLockExclusive(LockOf(native_)); }
+void Condition::Wait(Mutex& mutex) {
+  SleepConditionVariableSRW(ConditionOf(native_), LockOf(mutex.native_), INFINITE, 0);
+}
+void Condition::NotifyAll() { WakeAllConditionVariable(ConditionOf(native_)); }
+
+void* Thread::Run(void* self) {
+  auto* thread = static_cast<Thread*>(self);
+  thread->body_(thread->argument_);
+  return nullptr;
+}
+
+bool Thread::Start(void (*body)(void*), void* argument) {
+  body_ = body;
+  argument_ = argument;
+  const LPTHREAD_START_ROUTINE main = [](void* self) -> DWORD {
+    Run(self);
+    return 0;
+  };
+  native_ = CreateThread(nullptr, 0, main, this, 0, nullptr);
+  return native_ != nullptr;
+}
+
+void Thread::Join() {
+  WaitForSingleObject(native_, INFINITE);
+  CloseHandle(native_);
+}
+
+// No thread has the number 0, or that of another one.
+const void* ThisThread() {
+  return reinterpret_cast<const void*>(static_cast<uintptr_t>(GetCurrentThreadId()));
+}
+
+uint64_t ThisProcess() { return GetCurrentProcessId(); }
+
+unsigned UsableCores() {
+  DWORD_PTR usable = 0;
+  DWORD_PTR all = 0;
+  if (!GetProcessAffinityMask(GetCurrentProcess(), &usable, &all) || usable == 0) return 1;
+  return static_cast<unsigned>(__builtin_popcountll(usable));
+}
+
+}  // namespace clamma
