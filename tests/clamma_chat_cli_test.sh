@@ -82,7 +82,7 @@ tells "... nor saved there" grep -q '/nowhere/x: No such file' err
 tells "... nor without a name" grep -q '/save needs a file' err
 tells "an unknown command is told" grep -q 'there is no /nothing' err
 same "... and the chat goes on" both out
-echo old >behind && ln -s behind link && mkfifo pipe && mkdir folder
+touch behind && ln -s behind link && mkfifo pipe && mkdir folder
 chat "Who is Lily?\n/save pipe\n/load pipe\n/save folder\n/save link\nAnd Tom?\n" -t 0 -n 20 -q
 ends "what is no file" 3 'clamma-chat: pipe: is no file'
 tells "... stays as it was" test -p pipe
@@ -91,6 +91,12 @@ tells "... and a folder is none, either" grep -q 'folder: is no file' err
 tells "... and no part of a file is left" test "$(echo pipe* folder* link*)" = "pipe folder link"
 chat '/load behind\nAnd Tom?\n' -t 0 -n 20 -q
 same "what a link points to is saved" second out
+
+echo "of somebody's own" >letter
+chat "Who is Lily?\n/save letter\n/save behind\nAnd Tom?\n" -t 0 -n 20 -q
+ends "a file that is no saved chat" 3 'clamma-chat: letter: is there, and no saved chat'
+tells "... stays" grep -q "of somebody's own" letter
+tells "... and one that is, is saved over" grep -q 'saved to behind' err
 
 # --- The context is full ---
 prompts=

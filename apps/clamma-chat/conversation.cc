@@ -47,6 +47,18 @@ std::string Target(const std::string& path) {
   return error ? path : target.string();
 }
 
+bool IsChat(std::istream& file) {
+  char begin[sizeof(kBegin)] = "";
+  file.read(begin, sizeof(kBegin) - 1);
+  return std::strcmp(begin, kBegin) == 0;
+}
+
+// Whether something that is no saved chat would be lost by saving one there.
+bool HoldsSomethingElse(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return file && file.peek() != std::ifstream::traits_type::eof() && !IsChat(file);
+}
+
 }  // namespace
 
 Conversation::Conversation(txf* model, options::Model model_options,
@@ -195,6 +207,7 @@ std::string Conversation::Save(const std::string& path) const {
   }
   const std::string target = Target(path);
   if (target.empty()) return path + ": is no file";
+  if (HoldsSomethingElse(target)) return path + ": is there, and no saved chat: not written over";
   std::string temporary = target + ".XXXXXX";
   const int fd = mkstemp(temporary.data());
   if (fd < 0) return Reason(path);
@@ -223,9 +236,7 @@ std::string Conversation::Load(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return Reason(path);
   std::string line;
-  char begin[sizeof(kBegin)] = "";
-  file.read(begin, sizeof(kBegin) - 1);
-  if (std::strcmp(begin, kBegin) != 0) return path + ": is no saved chat";
+  if (!IsChat(file)) return path + ": is no saved chat";
   file.seekg(0);
   std::getline(file, line);
   std::string system;

@@ -14,6 +14,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr const char* kNoMemory = "there is no memory for another story";
+
 double Seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 Ending EndingOf(clamma_done_t why) {
@@ -73,7 +75,7 @@ void Generator::Teller::Begin(Generator& generator, Stories& stories, size_t sto
   metrics_ = &generator.metrics_;
   story_ = story;
   session_ = clamma_session_construct(generator.model_);
-  if (session_ == nullptr) return End(Ending::kError, "there is no memory for another story");
+  if (session_ == nullptr) return End(Ending::kError, kNoMemory);
   metrics_->SessionBegins();
 
   char reason[256] = "";
@@ -83,7 +85,7 @@ void Generator::Teller::Begin(Generator& generator, Stories& stories, size_t sto
   options::Apply(generator.sampling_, info);
   info.temperature = request.temperature;
   info.topp = request.topp;
-  info.rng_seed = request.seed == 0 ? 0 : request.seed + story;
+  info.rng_seed = request.seed + story;
   info.prompt = request.prompt ? request.prompt->c_str() : nullptr;
   info.desc = reason;
   info.desc_max = sizeof(reason);
@@ -192,16 +194,22 @@ void Generator::Run() {
   tellings_.clear();
 }
 
-void Generator::Execute(const Command& command) {
-  if (command.wish == Wish::kBegin) {
+void Generator::Begin(const Command& command) {
+  try {
     auto telling = std::make_unique<Telling>();
     telling->stories = command.stories;
     tellings_.push_back(std::move(telling));
-    for (size_t i = 0; i < kStories; ++i) {
-      tellings_.back()->tellers[i].Begin(*this, *command.stories, i);
-    }
+  } catch (const std::bad_alloc&) {
+    for (size_t i = 0; i < kStories; ++i) command.stories->End(i, Ending::kError, {}, kNoMemory);
     return;
   }
+  for (size_t i = 0; i < kStories; ++i) {
+    tellings_.back()->tellers[i].Begin(*this, *command.stories, i);
+  }
+}
+
+void Generator::Execute(const Command& command) {
+  if (command.wish == Wish::kBegin) return Begin(command);
   const auto found =
       std::find_if(tellings_.begin(), tellings_.end(),
                    [&command](const auto& telling) { return telling->stories == command.stories; });

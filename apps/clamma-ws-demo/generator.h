@@ -48,6 +48,7 @@ class Generator {
   bool Fetch(bool idle, std::vector<Command>& commands);
   void Run();
   void Execute(const Command& command);
+  void Begin(const Command& command);
 
   txf* const model_;
   const options::Sampling sampling_;

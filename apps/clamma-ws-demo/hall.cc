@@ -15,6 +15,13 @@ constexpr size_t kMostMessages = 32;
 constexpr double kMostAllowance = 20;
 constexpr double kAllowancePerSecond = 5;
 
+// One that a page can ask for again: see messages.cc.
+uint64_t SeedFromClock() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto ticks = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+  return 1 + static_cast<uint64_t>(ticks) % (uint64_t{1} << 52);
+}
+
 }  // namespace
 
 bool Visitor::Allowed() {
@@ -145,6 +152,7 @@ void Hall::Seat(Visitor& visitor) {
   visitor.waiting_ = false;
   visitor.seated_ = true;
   --free_seats_;
+  if (visitor.request_.seed == 0) visitor.request_.seed = SeedFromClock();
   visitor.Tell(BeginMessage(visitor.request_));
   visitor.stories_ = std::make_shared<Stories>(visitor.request_, rules_.buffer, wake_);
   generator_.Begin(visitor.stories_);

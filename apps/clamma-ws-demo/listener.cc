@@ -102,7 +102,8 @@ std::string Listener::Open(const std::string& address, unsigned port) {
   if (fd_ < 0 || !SetUp(fd_)) return where + std::strerror(errno);
   if (const std::string wrong = BindAndListen(fd_, *first); !wrong.empty()) return where + wrong;
   const Peer local = LocalEnd(fd_);
-  const std::string host = local.v6 ? "[" + local.address + "]" : local.address;
+  std::string host = local.v6 ? "[" + local.address + "]" : local.address;
+  if (local.address == "0.0.0.0" || local.address == "::") host = "localhost";  // ... among others
   url_ = "http://" + host + ":" + std::to_string(local.port);
   return "";
 }
