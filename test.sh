@@ -223,9 +223,9 @@ slow_under_emulation+='|GoldenTest.*(Threads[15]|/V1|/(Float|Q80GreedyBos|Q80See
 readonly slow_under_emulation
 
 # The tests of a port to another machine: those whose results hang on it.
-readonly port_programs=(block_cache_test c_api_test c_golden_test checkpoint_test dispatch_test forward_test
-  golden_test half_test kv_cache_test logit_hash_test math_test session_extra_test tokenizer_test
-  weights_test)
+readonly port_programs=(block_cache_test c_api_test c_golden_test checkpoint_test dispatch_test
+  forward_test golden_test half_test kv_cache_test logit_hash_test math_test session_extra_test
+  tokenizer_test weights_test)
 
 # run_emulated PRESET CPU TABLE [NOT]: the tests that are built, on the CPU that QEMU calls so, where
 # TABLE must be the best of the kernels, but for those that match NOT.
