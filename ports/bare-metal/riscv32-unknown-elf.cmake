@@ -16,8 +16,10 @@ if(NOT cxx_headers)
   message(FATAL_ERROR "there are no C++ headers: please install libstdc++-arm-none-eabi-dev")
 endif()
 set(target "-march=rv32imafc -mabi=ilp32f -mcmodel=medany --specs=picolibc.specs")
-# Each function in a section of its own, so that the linker leaves out what nobody calls.
+# Each function in a section of its own, so that the linker leaves out what nobody calls; registers
+# are saved by calls.
 set(lean "-ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables")
+string(APPEND lean " -msave-restore")
 set(CMAKE_C_FLAGS_INIT "${target} ${lean}")
 set(CMAKE_CXX_FLAGS_INIT
     "${target} ${lean} -isystem ${cxx_headers} -isystem ${cxx_headers}/arm-none-eabi")
