@@ -215,6 +215,7 @@ TEST_F(SessionThreadsTest, CancelFromAnotherThreadLeavesTheOthersAlone) {
   const Stepper stepper;
   std::atomic<size_t> lives{0};
   const auto until = Clock::now() + kRound;
+  size_t cancelled = 0;
   std::thread lively([&] { LiveLives(1, until, &lives); });
   while (Clock::now() < until) {
     const SessionPtr session = NewSession(model_);
@@ -225,9 +226,17 @@ TEST_F(SessionThreadsTest, CancelFromAnotherThreadLeavesTheOthersAlone) {
     while (listener.pieces == 0) std::this_thread::yield();
     clamma_sessions_query_cancel(session.get());
     AwaitEnd(listener);
-    EXPECT_EQ(listener.why, CLAMMA_DONE_CANCELLED);
+    // On a busy machine a story may have come to its own end before.
+    if (listener.why == CLAMMA_DONE_CANCELLED) {
+      ++cancelled;
+    } else {
+      EXPECT_TRUE(listener.why == CLAMMA_DONE_END_OF_TEXT ||
+                  listener.why == CLAMMA_DONE_CONTEXT_FULL)
+          << listener.why;
+    }
   }
   lively.join();
+  EXPECT_GT(cancelled, 0u);
 }
 
 TEST_F(SessionThreadsTest, ScoringAndFactsFromOtherThreadsWhileStepping) {
