@@ -217,8 +217,9 @@ stage_bare-metal() {
 
 # What takes minutes under an emulator and says little more there: sweeps over damaged files, chunks
 # of prompts and failing allocations, long contexts, and golden texts by further ways and formats.
-slow_under_emulation='^(AllocFailure|Arena|CorruptFiles|Hostile|MemoryBound|SameWeights|SessionThreads)'
+slow_under_emulation='^(AllocFailure|CorruptFiles|Hostile|MemoryBound|SameWeights|SessionThreads)'
 slow_under_emulation+='|ForwardOf.*/stories|FullContext|GoesOn|EncodesAMegabyte|c_golden_test'
+slow_under_emulation+='|WhoIsInThePass|EverySizeGivesAReason'
 slow_under_emulation+='|GoldenTest.*(Threads[15]|/V1|/(Float|Q80GreedyBos|Q80Seed).*(Cached|AtAddress))'
 readonly slow_under_emulation
 
