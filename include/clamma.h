@@ -62,8 +62,9 @@
  *   - callbacks run on the thread that steps. From inside one, every function may be called, the
  *     destruction of the very session or transformer included, except that
  *     clamma_sessions_step_next() returns 0 and clamma_score() fails;
- *   - a callback must not wait for another thread that is destroying something, querying facts or
- *     scoring, or starting a query in an arena: those wait for the step to end.
+ *   - a callback must not wait for another thread that is destroying something, asking for facts or
+ *     tokens of a session, scoring, or starting a query in an arena: those wait for the step to
+ *     end.
  * In a build without threads (LIBCLAMMA_THREADING=OFF) one thread at a time may be in the library,
  * and clamma_sessions_query_cancel() may also come from a signal or interrupt handler.
  */

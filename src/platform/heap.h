@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The system's heap, where there is one: heap_libc.cc has it of the C library, heap_none.cc does
-// without.
+// The system's heap, where there is one: heap_libc.cc and heap_win32.cc have it of their system,
+// heap_none.cc does without.
 #ifndef CLAMMA_PLATFORM_HEAP_H_
 #define CLAMMA_PLATFORM_HEAP_H_
 
