@@ -47,9 +47,9 @@
  * with so large an arena the same calls succeed. A query takes all memory that it may need when it
  * starts (`limit` tokens behind its prompt, or the whole context where that is 0), so that it never
  * runs out of it later; the memory stays with the session. (Blocks of a malloc cache are taken as
- * they are read, so leave room for cache_limit.) Prompts are processed in smaller pieces where more
- * would take memory that is not little beside the model. A build without a heap (bare metal) needs
- * an arena.
+ * they are read, so leave room for cache_limit, or for the weights where that is 0; construction
+ * counts it in.) Prompts are processed in smaller pieces where more would take memory that is not
+ * little beside the model. A build without a heap (bare metal) needs an arena.
  *
  * Fork: a child may destroy what was constructed before, and use it if `threads` was 1.
  *
@@ -164,8 +164,8 @@ typedef struct clamma_txf_info {
   clamma_model_access_t model_access;
   void* model_base;     /* ABSOLUTE_ADDRESS: where the checkpoint is, at any alignment */
   size_t model_size;    /* ... and its size in bytes */
-  size_t cache_limit;   /* MALLOC_CACHE: most bytes of weights held at a time; 0: no limit, which
-                           an arena does not allow. The largest tensor must fit */
+  size_t cache_limit;   /* MALLOC_CACHE: most bytes of weights held at a time; 0: no limit.
+                           The largest tensor must fit */
   unsigned int threads; /* compute threads, the caller's included; 0: all usable cores.
                            Cut down to what the build allows (`desc` tells) */
   clamma_model_type_t model_type;

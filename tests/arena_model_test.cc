@@ -329,12 +329,20 @@ TEST_F(ArenaModelTest, CacheLivesInTheArenaToo) {
   const std::string expected = RunFresh(Open(info), ask).text;
   GuardedArena arena(kPlenty);
   EXPECT_EQ(RunFresh(Open(arena.In(info)), ask).text, expected);
-  info.cache_limit = 0;
-  EXPECT_NE(ReasonOfRefusal(arena.In(info)).find("cache_limit"), std::string::npos);
-  // Construction counts the cache in.
-  info.cache_limit = size_t{1} << 20;
-  GuardedArena small(size_t{1} << 20);
-  EXPECT_GT(FiguresOf(ReasonOfRefusal(small.In(info))).needed, info.cache_limit);
+  // Construction counts the cache in: what its limit allows, or all weights if they are less.
+  GuardedArena small(1000);
+  const auto needed = [&](size_t limit) {
+    info.cache_limit = limit;
+    return FiguresOf(ReasonOfRefusal(small.In(info))).needed;
+  };
+  const size_t smallest = info.cache_limit;
+  EXPECT_EQ(needed(smallest + 6400), needed(smallest) + 6400);
+  EXPECT_GT(needed(0), needed(smallest));
+  EXPECT_EQ(needed(SIZE_MAX), needed(0));
+  EXPECT_EQ(RunFresh(Open(arena.In(info)), ask).text, expected);
+  const clamma_txf_facts_t facts = Facts(Open(ModelInfo(kFloatModel)));
+  EXPECT_GT(needed(0), facts.model_bytes - facts.model_bytes / 16) << "less than the weights";
+  EXPECT_LT(needed(0), needed(smallest) + facts.model_bytes) << "more than the weights";
 }
 
 TEST_F(ArenaModelTest, LimitOfNoneTakesTheWholeContext) {

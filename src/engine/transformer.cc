@@ -98,10 +98,6 @@ Status Transformer::OpenWeights(const TransformerOptions& options) {
     CLAMMA_RETURN_IF_ERROR(Locate(path, checkpoint_file.Map(&source.base)));
   }
   how.use_cache = access == ModelAccess::kMallocCache;
-  if (how.use_cache && options.cache_limit == 0 && in_arena()) {
-    return Status::Error(StatusCode::kInvalidArgument,
-                         "a malloc cache without a cache_limit would take all of the arena");
-  }
   how.cache_limit = options.cache_limit;
   return Locate(path, weights.Open(memory, source, how));
 }

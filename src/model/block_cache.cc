@@ -22,6 +22,7 @@ Status BlockCache::Init(Memory& memory, size_t limit, size_t capacity) {
 
 void BlockCache::AddBlock(uint64_t offset, uint64_t bytes, uint64_t floats_from) {
   if (bytes > largest_) largest_ = bytes;
+  all_of_arena_ += Arena::CostOf(bytes);
   if (memory_->is_plan()) return;
   blocks_[n_blocks_++] = {offset, bytes, floats_from, nullptr, 0, 0};
 }
@@ -32,6 +33,10 @@ Status BlockCache::CheckLimit() const {
                        "the cache limit of %zu bytes is too small: the largest block of this model "
                        "needs %llu",
                        limit_, static_cast<unsigned long long>(largest_));
+}
+
+uint64_t BlockCache::MostOfArena() const {
+  return limit_ == 0 ? all_of_arena_ : std::min(Arena::CostOf(limit_), all_of_arena_);
 }
 
 BlockCache::Block* BlockCache::Find(uint64_t offset) {

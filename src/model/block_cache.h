@@ -34,6 +34,9 @@ class BlockCache {
   // Whether each block fits in the limit; if not, the reason names what would do.
   Status CheckLimit() const;
 
+  // What the blocks that may be held at a time take of an arena.
+  uint64_t MostOfArena() const;
+
   // Pins a declared block, read from `source` if it is not held; the least recently used unpinned
   // ones make room. The bytes stay where they are until as many calls of Unpin().
   Status Pin(const ByteSource& source, uint64_t offset, const uint8_t** data);
@@ -60,6 +63,7 @@ class BlockCache {
   size_t n_blocks_ = 0;
   size_t limit_ = 0;
   uint64_t largest_ = 0;
+  uint64_t all_of_arena_ = 0;  // what all blocks would take
   uint64_t clock_ = 0;
   std::atomic<size_t> hits_{0};
   std::atomic<size_t> misses_{0};

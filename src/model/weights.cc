@@ -49,7 +49,6 @@ Status Weights::LoadNorms(Memory& memory) {
 Status Weights::DeclareBlocks(Memory& memory, size_t limit) {
   const Checkpoint& c = checkpoint_;
   CLAMMA_RETURN_IF_ERROR(cache_.Init(memory, limit, 7 * size_t{config().n_layers} + 2));
-  if (memory.is_plan()) memory.PlanFor(limit);
   // In the order of all three formats. Of an embedding that is no classifier only rows are read,
   // past the cache.
   if (config().shared_classifier) DeclareBlock(c.classifier);
@@ -60,6 +59,7 @@ Status Weights::DeclareBlocks(Memory& memory, size_t limit) {
     }
   }
   if (!config().shared_classifier) DeclareBlock(c.classifier);
+  if (memory.is_plan()) memory.PlanFor(cache_.MostOfArena());
   return cache_.CheckLimit();
 }
 
