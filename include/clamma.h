@@ -43,13 +43,15 @@
  * Arenas: with `arena`, nothing is allocated from the system but stacks of threads. The memory is
  * the caller's, at any alignment, one transformer's at a time, untouched by others until that is
  * destroyed, and then free for whatever use; transformers of different arenas, or of none, live
- * side by side. Where it is too small a call fails, and its reason says how many bytes are needed:
- * with so large an arena the same calls succeed. A query takes all memory that it may need when it
- * starts (`limit` tokens behind its prompt, or the whole context where that is 0), so that it never
- * runs out of it later; the memory stays with the session. (Blocks of a malloc cache are taken as
- * they are read, so leave room for cache_limit, or for the weights where that is 0; construction
- * counts it in.) Prompts are processed in smaller pieces where more would take memory that is not
- * little beside the model. A build without a heap (bare metal) needs an arena.
+ * side by side. Where it is too small a call fails. The reason of a construction, a new session or
+ * a query says how many bytes are needed: with so large an arena the same calls succeed; that of a
+ * call that takes memory for its own duration, how many its next step needs. A query takes all
+ * memory that it may need when it starts (`limit` tokens behind its prompt, or the whole context
+ * where that is 0), so that it never runs out of it later; the memory stays with the session.
+ * (Blocks of a malloc cache are taken as they are read, so leave room for cache_limit, or for the
+ * weights where that is 0; construction counts it in.) Prompts are processed in smaller pieces
+ * where more would take memory that is not little beside the model. A build without a heap (bare
+ * metal) needs an arena.
  *
  * Fork: a child may destroy what was constructed before, and use it if `threads` was 1.
  *

@@ -6,8 +6,8 @@
 
 namespace clamma {
 
-// Nanoseconds since some time in the past: clock_libc.cc, clock_win32.cc; 0 where there is no clock:
-// clock_none.cc.
+// Nanoseconds since some time in the past: clock_libc.cc, clock_win32.cc; 0 where there is no
+// clock: clock_none.cc.
 uint64_t Now();
 
 // A number that differs from call to call and, where there is a clock, from run to run; never 0.

@@ -60,11 +60,13 @@ size_t FormatList(char* text, size_t size, const char* format, va_list args) {
     const bool is_long_long = *f == 'l';
     if (is_size) f += 1;
     if (is_long_long) f += 2;
+    assert(!is_long_long || f[-1] == 'l');
     switch (*f) {
       case 's':
         out.Put(va_arg(args, const char*));
         break;
       case 'd': {
+        assert(!is_size && !is_long_long);
         const int number = va_arg(args, int);
         if (number < 0) out.Put('-');
         out.Put(number < 0 ? uint64_t{0} - static_cast<uint64_t>(number)

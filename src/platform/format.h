@@ -17,7 +17,8 @@
 namespace clamma {
 
 // As snprintf: returns the length of the whole text; what of it fits in `size` bytes is written,
-// always terminated unless size is 0. Knows %s, %d, %u, %x, with z and ll, and %%.
+// always terminated unless size is 0. Knows %s, %d, %u, %x, the latter two also with z or ll, and
+// %%; nothing else may be in a format.
 CLAMMA_PRINTF_LIKE(3, 4) size_t Format(char* text, size_t size, const char* format, ...);
 CLAMMA_PRINTF_LIKE(3, 0)
 size_t FormatList(char* text, size_t size, const char* format, va_list args);

@@ -34,7 +34,7 @@ class Memory {
   explicit Memory(Plan /*tag*/) : is_plan_(true) {}
   bool is_plan() const { return is_plan_; }
   uint64_t planned_bytes() const { return planned_; }
-  void PlanFor(uint64_t bytes);
+  void PlanFor(uint64_t bytes);  // adds an allocation of so many
 
   Status Allocate(uint64_t bytes, void** pointer);
   void Free(void* pointer, size_t bytes);
