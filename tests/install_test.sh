@@ -3,7 +3,7 @@
 # install_test.sh BUILD_DIR_ROOT SOURCE_DIR: libclamma as other projects meet it. Builds it in a
 # folder of its own under BUILD_DIR_ROOT, installs it to temporary prefixes, static and shared, and
 # builds against each of them from outside: the apps and the examples by find_package(), the examples by
-# pkg-config, too. Where the model is there (see test_data.h), all of them run. Prints a line for each
+# pkg-config, too; and once inside another project, by add_subdirectory(). Where the model is there (see test_data.h), all of them run. Prints a line for each
 # check; exit code 0 if all hold. Removes what it made.
 set -euo pipefail
 
@@ -201,6 +201,30 @@ check_lookup() {
   cd "$work"
 }
 
+# check_subdirectory: libclamma inside another project, whose own settings stay as they are.
+check_subdirectory() {
+  local host=$work/host
+  mkdir -p "$host"
+  cp "$source_dir/examples/minimal.c" "$host"
+  cat >"$host/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.21)
+project(host LANGUAGES C CXX)
+add_subdirectory(${CLAMMA_SOURCE} clamma)
+add_executable(minimal minimal.c)
+target_link_libraries(minimal PRIVATE clamma::clamma)
+if(CMAKE_BUILD_TYPE OR TARGET clamma-gen)
+  message(FATAL_ERROR "build type '${CMAKE_BUILD_TYPE}', or apps that nobody asked for")
+endif()
+END
+  must "subdirectory: the project configures" \
+    cmake -G Ninja -S "$host" -B "$host/build" -DCLAMMA_SOURCE="$source_dir" \
+    -DLIBCLAMMA_THREADING=PTHREADS
+  must "subdirectory: its program builds" cmake --build "$host/build" --target minimal
+  [[ $runnable == yes ]] || return 0
+  must "subdirectory: the program tells the known story" \
+    begins_with float-greedy-bos "$host/build/minimal" "$checkpoint" "$dictionary" ""
+}
+
 # One build folder serves both: the objects are the same, and only what is linked differs.
 configure=(cmake -G Ninja -S "$source_dir" -B "$work/build" -DCMAKE_BUILD_TYPE=Release
   -DLIBCLAMMA_THREADING=PTHREADS -DLIBCLAMMA_MODEL_DIR="$work/models")
@@ -214,4 +238,5 @@ for kind in static shared; do
   check_prefix "$kind" "$work/prefix-$kind"
 done
 [[ $runnable == no ]] || check_lookup "$work/static/clamma-gen/clamma-gen"
+check_subdirectory
 echo "all hold"
