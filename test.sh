@@ -340,7 +340,8 @@ stage_tidy() {
 
 stage_scripts() {
   shellcheck --external-sources try.sh test.sh .ci/run scripts/*.sh tests/*.sh ports/*.sh ports/*/*.sh
-  { sources && find . '(' -name CMakeLists.txt -o -name '*.py' ')' -not -path './build*'; } |
+  local others='.*(/CMakeLists[.]txt|[.](py|sh|cmake|S|ld|js|css|html|[13]|[13][.]in))'
+  { sources && find . -regextype egrep -type f -regex "$others" -not -path './build*'; } |
     xargs grep -L 'SPDX-License-Identifier: MIT' | no grep .
 }
 

@@ -66,8 +66,10 @@ check_size() {
 
 # check_symbols PROGRAM: no allocator, no C++ runtime, nothing of stdio.
 check_symbols() {
-  local found
-  found=$(nm "$1" | grep -E ' _*(malloc|free|calloc|realloc|sbrk|aligned_alloc|v?s?n?f?printf|fopen|abort|exit)(_r)?$|_Unwind|__cxa|__gxx|_throw_|terminate|_Zn[wa]|_Zd[la]|_ZTV' ||
+  local symbols found
+  symbols=$(nm "$1")
+  grep -q ' T main$' <<<"$symbols" || fail "$1: nm finds no main() in it"
+  found=$(grep -E ' _*(malloc|free|calloc|realloc|sbrk|aligned_alloc|v?s?n?f?printf|fopen|abort|exit)(_r)?$|_Unwind|__cxa|__gxx|_throw_|terminate|_Zn[wa]|_Zd[la]|_ZTV' <<<"$symbols" ||
     true)
   [[ -z $found ]] || fail "$1 has what it should do without: $found"
 }

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 # install_test.sh BUILD_DIR_ROOT SOURCE_DIR: libclamma as other projects meet it. Builds it in a
 # folder of its own under BUILD_DIR_ROOT, installs it to temporary prefixes, static and shared, and
-# builds against each of them from outside: the apps and the examples by find_package(), the examples by
-# pkg-config, too; and once inside another project, by add_subdirectory(). Where the model is there (see test_data.h), all of them run. Prints a line for each
-# check; exit code 0 if all hold. Removes what it made.
+# builds against each of them from outside: the apps and the examples by find_package(), the
+# examples by pkg-config, too; and once inside another project, by add_subdirectory(). Where the
+# model is there (see test_data.h), all of them run. Prints a line for each check; exit code 0 if all
+# hold. Removes what it made.
 set -euo pipefail
 
 (($# == 2)) || {
