@@ -74,6 +74,18 @@ check_symbols() {
   [[ -z $found ]] || fail "$1 has what it should do without: $found"
 }
 
+# check_library PRESET: what it takes of the C library is what README.md of the port lists; the rest
+# is the compiler's arithmetic. (A program's linker may have left out who asks for more.)
+check_library() {
+  local symbols found
+  symbols=$(nm "$root/build-$1/lib/libclamma.a")
+  grep -q ' T clamma_txf_construct$' <<<"$symbols" || fail "$1: nm finds no library"
+  found=$(comm -23 <(awk '$1 == "U" { print $2 }' <<<"$symbols" | sort -u) \
+    <(awk 'NF == 3 { print $3 }' <<<"$symbols" | sort -u) |
+    grep -vE '^(mem(cmp|cpy|move|set)|strlen|strrchr|__aeabi_[a-z0-9]+|__[a-z]+[sd][if][a-z0-9]*)$' || true)
+  [[ -z $found ]] || fail "$1: the library needs what it should do without: $found"
+}
+
 # check_board PRESET BOARD
 check_board() {
   local model program
@@ -135,9 +147,11 @@ check_installed() {
 
 check_refusals
 build bare-cortex-m -UCLAMMA_ARENA_SIZE
+check_library bare-cortex-m
 check_board bare-cortex-m mps2-an386
 check_board bare-cortex-m mps3-an547
 check_installed
 build bare-riscv -UCLAMMA_ARENA_SIZE
+check_library bare-riscv
 check_board bare-riscv virt
 check_reasons

@@ -81,6 +81,7 @@ size_t ThreadPool::PiecesFor(size_t count, size_t grain) const {
 }
 
 bool ThreadPool::HasPieces() const {
+  if constexpr (!kHasThreads) return false;
   const uint64_t ticket = ticket_.load();
   return NextOf(ticket) < PiecesOf(ticket);
 }
