@@ -262,7 +262,7 @@ class Model {
     info.model_type = o.type;
     info.kv_type = o.kv_type;
     info.max_sessions = o.max_sessions;
-    info.arena = o.arena.data();
+    info.arena = o.arena.empty() ? nullptr : o.arena.data();
     info.arena_size = o.arena.size();
     if (o.name.size() > sizeof(info.name)) throw Error("the name is longer than 32 bytes");
     std::memcpy(info.name, o.name.data(), o.name.size());

@@ -125,6 +125,10 @@ TEST_F(ClammaHppTest, ModelOptionsArrive) {
   const clamma::Model in_arena(
       {.checkpoint = ModelPath(kFloatModel), .tokenizer = ModelPath(kDictionary), .arena = arena});
   EXPECT_EQ(in_arena.Facts().arena_bytes, arena.size());
+  const clamma::Model in_heap({.checkpoint = ModelPath(kFloatModel),
+                               .tokenizer = ModelPath(kDictionary),
+                               .arena = std::span(arena).first(0)});
+  EXPECT_EQ(in_heap.Facts().arena_bytes, 0u);
   EXPECT_EQ(clamma::Session(cached).Generate({.prompt = "Lily", .limit = 20}),
             clamma::Session(Open()).Generate({.prompt = "Lily", .limit = 20}));
 }

@@ -3,12 +3,14 @@
 """readme_test.py SOURCE_DIR: README.md is true. A copy of the sources is taken, and every command of
 the README's `console` blocks is run there as it is written, in order, in one folder of models. Each
 must succeed, and what the README shows of its output must be in the output, line by line, but for
-figures of speed and what names this machine's kernels.
+figures of speed and what names this machine's kernels. Its tables must have every preset of
+CMakePresets.json and every option of CMakeLists.txt, and no other.
 
 Models that are too large for a test have small ones of random weights in their place; their texts
 are not shown. `sudo` runs its command with DESTDIR set. The server is ended after it has served.
 
 Run with the Python of export_test.py. Exit code 77: no models."""
+import json
 import os
 import re
 import shutil
@@ -43,6 +45,18 @@ def commands(readme):
             else:
                 found[-1][1].append(line)
     return found
+
+
+def wrong_tables(source, readme):
+    """What is in the tables of presets and options, or in the build, but not in both."""
+    presets = json.loads((source / "CMakePresets.json").read_text())["configurePresets"]
+    build = {preset["name"] for preset in presets if not preset.get("hidden")}
+    build.update(re.findall(r"^(?:option|set)\(((?:LIBCLAMMA|BUILD)_\w+)",
+                            (source / "CMakeLists.txt").read_text(), re.M))
+    section = re.search(r"^## Building$(.*?)^## ", readme, re.M | re.S)[1]
+    rows = re.findall(r"^\| (`[^|]*) \|", section, re.M)
+    table = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    return sorted(build ^ table)
 
 
 def copy_sources(source, target):
@@ -125,7 +139,11 @@ def main():
     if not (fixtures.SHARED_MODELS / "stories260K.bin").exists():
         print(f"skipped: {fixtures.SHARED_MODELS} has no models")
         return 77
-    failed = 0
+    readme = (source / "README.md").read_text()
+    wrong = wrong_tables(source, readme)
+    print(f"FAILED  tables of presets and options: {wrong}" if wrong else
+          "right   tables of presets and options")
+    failed = len(wrong)
     with tempfile.TemporaryDirectory(prefix="readme.") as folder:
         sandbox = Path(folder)
         tree = sandbox / "libclamma"
@@ -134,7 +152,7 @@ def main():
         for file in fixtures.SHARED_MODELS.glob("*.bin"):
             shutil.copy2(file, tree)
         session = Session(sandbox, tree)
-        for command, shown in commands((source / "README.md").read_text()):
+        for command, shown in commands(readme):
             start = time.monotonic()
             if command.startswith("python3 -m venv"):
                 session.folder = tree  # a new section: at the top again
