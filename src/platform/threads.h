@@ -16,11 +16,13 @@ namespace clamma {
 
 #if LIBCLAMMA_THREADING_PTHREADS
 inline constexpr bool kHasThreads = true;
-using NativeMutex = pthread_mutex_t;
-using NativeCondition = pthread_cond_t;
+struct NativeMutex {
+  pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+};
+struct NativeCondition {
+  pthread_cond_t variable = PTHREAD_COND_INITIALIZER;
+};
 using NativeThread = pthread_t;
-#define CLAMMA_NATIVE_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
-#define CLAMMA_NATIVE_CONDITION_INIT PTHREAD_COND_INITIALIZER
 #elif LIBCLAMMA_THREADING_WIN32
 inline constexpr bool kHasThreads = true;
 struct NativeMutex {
@@ -30,19 +32,11 @@ struct NativeCondition {
   void* variable = nullptr;
 };
 using NativeThread = void*;
-#define CLAMMA_NATIVE_MUTEX_INIT \
-  {}
-#define CLAMMA_NATIVE_CONDITION_INIT \
-  {}
 #else
 inline constexpr bool kHasThreads = false;
 struct NativeMutex {};
 struct NativeCondition {};
 struct NativeThread {};
-#define CLAMMA_NATIVE_MUTEX_INIT \
-  {}
-#define CLAMMA_NATIVE_CONDITION_INIT \
-  {}
 #endif
 
 class Mutex {
@@ -55,7 +49,7 @@ class Mutex {
 
  private:
   friend class Condition;
-  NativeMutex native_ = CLAMMA_NATIVE_MUTEX_INIT;
+  NativeMutex native_;
 };
 
 class MutexLock {
@@ -78,7 +72,7 @@ class Condition {
   void NotifyAll();
 
  private:
-  NativeCondition native_ = CLAMMA_NATIVE_CONDITION_INIT;
+  NativeCondition native_;
 };
 
 class Thread {

@@ -10,10 +10,10 @@
 
 namespace clamma {
 
-void Mutex::Lock() { pthread_mutex_lock(&native_); }
-void Mutex::Unlock() { pthread_mutex_unlock(&native_); }
-void Condition::Wait(Mutex& mutex) { pthread_cond_wait(&native_, &mutex.native_); }
-void Condition::NotifyAll() { pthread_cond_broadcast(&native_); }
+void Mutex::Lock() { pthread_mutex_lock(&native_.lock); }
+void Mutex::Unlock() { pthread_mutex_unlock(&native_.lock); }
+void Condition::Wait(Mutex& mutex) { pthread_cond_wait(&native_.variable, &mutex.native_.lock); }
+void Condition::NotifyAll() { pthread_cond_broadcast(&native_.variable); }
 
 void* Thread::Run(void* self) {
   auto* thread = static_cast<Thread*>(self);
