@@ -161,16 +161,20 @@ Generator::~Generator() {
   thread_.join();
 }
 
-void Generator::Begin(std::shared_ptr<Stories> stories) { Post(Wish::kBegin, std::move(stories)); }
-void Generator::Stop(std::shared_ptr<Stories> stories) { Post(Wish::kStop, std::move(stories)); }
+void Generator::Begin(std::shared_ptr<Stories> stories) {
+  Post(Command::Type::kBegin, std::move(stories));
+}
+void Generator::Stop(std::shared_ptr<Stories> stories) {
+  Post(Command::Type::kStop, std::move(stories));
+}
 void Generator::Abandon(std::shared_ptr<Stories> stories) {
-  Post(Wish::kAbandon, std::move(stories));
+  Post(Command::Type::kAbandon, std::move(stories));
 }
 
-void Generator::Post(Wish wish, std::shared_ptr<Stories> stories) {
+void Generator::Post(Command::Type type, std::shared_ptr<Stories> stories) {
   {
     const std::lock_guard lock(mutex_);
-    commands_.push_back({wish, std::move(stories)});
+    commands_.push_back({type, std::move(stories)});
   }
   posted_.notify_one();
 }
@@ -194,27 +198,27 @@ void Generator::Run() {
   tellings_.clear();
 }
 
-void Generator::Begin(const Command& command) {
+void Generator::BeginTelling(const std::shared_ptr<Stories>& stories) {
   try {
     auto telling = std::make_unique<Telling>();
-    telling->stories = command.stories;
+    telling->stories = stories;
     tellings_.push_back(std::move(telling));
   } catch (const std::bad_alloc&) {
-    for (size_t i = 0; i < kStories; ++i) command.stories->End(i, Ending::kError, {}, kNoMemory);
+    for (size_t i = 0; i < kStories; ++i) stories->End(i, Ending::kError, {}, kNoMemory);
     return;
   }
   for (size_t i = 0; i < kStories; ++i) {
-    tellings_.back()->tellers[i].Begin(*this, *command.stories, i);
+    tellings_.back()->tellers[i].Begin(*this, *stories, i);
   }
 }
 
 void Generator::Execute(const Command& command) {
-  if (command.wish == Wish::kBegin) return Begin(command);
+  if (command.type == Command::Type::kBegin) return BeginTelling(command.stories);
   const auto found =
       std::find_if(tellings_.begin(), tellings_.end(),
                    [&command](const auto& telling) { return telling->stories == command.stories; });
   if (found == tellings_.end()) return;  // they have ended meanwhile
-  if (command.wish == Wish::kStop) {
+  if (command.type == Command::Type::kStop) {
     for (Teller& teller : (*found)->tellers) teller.Stop();
   } else {
     tellings_.erase(found);

@@ -35,20 +35,20 @@ class Generator {
   void Abandon(std::shared_ptr<Stories> stories);  // frees their sessions; nobody listens any more
 
  private:
-  enum class Wish { kBegin, kStop, kAbandon };
   struct Command {
-    Wish wish;
+    enum class Type { kBegin, kStop, kAbandon };
+    Type type;
     std::shared_ptr<Stories> stories;
   };
   class Teller;  // of one story
   struct Telling;
 
-  void Post(Wish wish, std::shared_ptr<Stories> stories);
+  void Post(Command::Type type, std::shared_ptr<Stories> stories);
   // Waits for commands if `idle`, takes them; returns false when it is time to end.
   bool Fetch(bool idle, std::vector<Command>& commands);
   void Run();
   void Execute(const Command& command);
-  void Begin(const Command& command);
+  void BeginTelling(const std::shared_ptr<Stories>& stories);
 
   txf* const model_;
   const options::Sampling sampling_;

@@ -82,7 +82,13 @@ class Thread {
   void Join();
 
  private:
-  static void* Run(void* self);
+  // What the new thread calls.
+  static void* Run(void* self) {
+    auto* thread = static_cast<Thread*>(self);
+    thread->body_(thread->argument_);
+    return nullptr;
+  }
+
   NativeThread native_ = {};
   void (*body_)(void*) = nullptr;
   void* argument_ = nullptr;

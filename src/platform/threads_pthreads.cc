@@ -15,12 +15,6 @@ void Mutex::Unlock() { pthread_mutex_unlock(&native_.lock); }
 void Condition::Wait(Mutex& mutex) { pthread_cond_wait(&native_.variable, &mutex.native_.lock); }
 void Condition::NotifyAll() { pthread_cond_broadcast(&native_.variable); }
 
-void* Thread::Run(void* self) {
-  auto* thread = static_cast<Thread*>(self);
-  thread->body_(thread->argument_);
-  return nullptr;
-}
-
 bool Thread::Start(void (*body)(void*), void* argument) {
   body_ = body;
   argument_ = argument;

@@ -25,12 +25,6 @@ void Condition::Wait(Mutex& mutex) {
 }
 void Condition::NotifyAll() { WakeAllConditionVariable(ConditionOf(native_)); }
 
-void* Thread::Run(void* self) {
-  auto* thread = static_cast<Thread*>(self);
-  thread->body_(thread->argument_);
-  return nullptr;
-}
-
 bool Thread::Start(void (*body)(void*), void* argument) {
   body_ = body;
   argument_ = argument;
