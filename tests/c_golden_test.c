@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The golden texts by the C API alone, for systems whose C++ library cannot be linked: mapped, from
  * memory, and through a cache. Prints the kernels that were used, which are those that
- * CLAMMA_TEST_TABLE names where that is set. Exit codes: 0 all texts are reproduced, 1 one is not, or
- * the kernels are others, 77 the test data is missing. */
+ * CLAMMA_TEST_TABLE names where that is set. Exit codes: 0 all texts are reproduced, 1 one is not,
+ * or the kernels are others, 77 the test data is missing. */
 #include <clamma-extra.h>
 #include <clamma.h>
 #include <string.h>
