@@ -90,7 +90,9 @@ void ThreadPool::RunJob(const Job& job) {
   if constexpr (kHasThreads) {
     job_ = job;
     done_.store(0, std::memory_order_relaxed);
-    ticket_.store(MakeTicket(EpochOf(ticket_.load()) + 1, 0, job.pieces));
+    // An exchange, not a store, which would do in C++: QEMU lets a store of AArch64 (stlr) be
+    // overtaken by the load behind it (ldar), and a worker that it did not see would sleep on.
+    ticket_.exchange(MakeTicket(EpochOf(ticket_.load()) + 1, 0, job.pieces));
     if (sleepers_.load() > 0) {
       MutexLock lock(mutex_);
       wake_.NotifyAll();
@@ -99,7 +101,7 @@ void ThreadPool::RunJob(const Job& job) {
     for (unsigned spin = 0; done_.load() < job.pieces && spin < spins_; ++spin) Pause();
     if (done_.load() < job.pieces) {
       MutexLock lock(mutex_);
-      caller_sleeps_.store(true);
+      caller_sleeps_.exchange(true);  // as above
       while (done_.load() < job.pieces) finished_.Wait(mutex_);
       caller_sleeps_.store(false);
     }
