@@ -81,6 +81,8 @@ make_machine() {
   for file in /etc/resolv.conf /etc/hosts /etc/pip.conf "$sources"; do take_over "$file"; done
   grep -l 'Acquire::' /etc/apt/apt.conf.d/* | while read -r file; do take_over "$file"; done
   take_over /etc/ssl/certs/ca-certificates.crt
+  # ... and what it is made of, as installing ca-certificates makes it anew.
+  for file in /usr/local/share/ca-certificates/*.crt; do take_over "$file"; done
   [[ ! -e $fresh/$sources ]] || rm -f "$fresh/etc/apt/sources.list"
 }
 
