@@ -66,11 +66,6 @@ Peer LocalEnd(int fd) {
   return Describe(storage);
 }
 
-// A socket that neither blocks nor stays open in another program.
-bool SetUp(int fd) {
-  return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
-}
-
 void SetOption(int fd, int level, int name, int value) {
   setsockopt(fd, level, name, &value, sizeof(value));
 }
@@ -83,6 +78,10 @@ std::string BindAndListen(int fd, const addrinfo& where) {
 }
 
 }  // namespace
+
+bool SetUp(int fd) {
+  return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+}
 
 Listener::~Listener() {
   if (fd_ >= 0) close(fd_);

@@ -12,6 +12,9 @@
 
 namespace demo {
 
+// Makes a descriptor neither block nor stay open in another program. False where it cannot.
+bool SetUp(int fd);
+
 // An open connection. The descriptor is the taker's to close.
 struct Accepted {
   int fd = -1;

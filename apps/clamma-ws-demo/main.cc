@@ -6,7 +6,6 @@
 // set up; 2 the command line is wrong; 3 serving failed on the way.
 #include <clamma-extra.h>
 #include <clamma.h>
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -17,7 +16,6 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -105,10 +103,7 @@ int Fail(const std::string& reason) {
 int end_pipe[2] = {-1, -1};  // becomes readable when a signal asks for the end
 
 bool OpenEndPipe() {
-  if (pipe(end_pipe) != 0) return false;
-  return std::all_of(std::begin(end_pipe), std::end(end_pipe), [](int fd) {
-    return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
-  });
+  return pipe(end_pipe) == 0 && demo::SetUp(end_pipe[0]) && demo::SetUp(end_pipe[1]);
 }
 
 // The first signal asks for the end, a second one ends at once.
