@@ -471,6 +471,7 @@ for entry in "${stages[@]}"; do
   name=${entry%%:*}
   if is_chosen "$name"; then mapfile -t -O "${#packages[@]}" packages < <(packages_of "$name" | tr " " "\n"); fi
 done
+mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
 need_packages "${packages[@]}"
 mkdir -p "$logs"
 for entry in "${stages[@]}"; do
