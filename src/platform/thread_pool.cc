@@ -101,9 +101,9 @@ void ThreadPool::RunJob(const Job& job) {
     for (unsigned spin = 0; done_.load() < job.pieces && spin < spins_; ++spin) Pause();
     if (done_.load() < job.pieces) {
       MutexLock lock(mutex_);
-      caller_sleeps_.exchange(true);  // as above
+      caller_sleeps_.exchange(1);  // as above
       while (done_.load() < job.pieces) finished_.Wait(mutex_);
-      caller_sleeps_.store(false);
+      caller_sleeps_.store(0);
     }
   }
 }
@@ -124,7 +124,7 @@ bool ThreadPool::RunPieces(unsigned worker) {
       const size_t begin = piece * base + (piece < rest ? piece : rest);
       job.run(job.context, begin, begin + base + (piece < rest ? 1 : 0), worker);
       any = true;
-      if (done_.fetch_add(1) + 1 == pieces && caller_sleeps_.load()) {
+      if (done_.fetch_add(1) + 1 == pieces && caller_sleeps_.load() != 0) {
         MutexLock lock(mutex_);
         finished_.NotifyAll();
       }

@@ -89,7 +89,8 @@ class ThreadPool {
   alignas(kAlignment) std::atomic<uint64_t> ticket_{0};
   alignas(kAlignment) std::atomic<uint32_t> done_{0};
   alignas(kAlignment) std::atomic<uint32_t> sleepers_{0};
-  std::atomic<bool> caller_sleeps_{false};
+  // Not a bool: RISC-V has no exchange of one byte, and GCC 12 would call libatomic for it.
+  std::atomic<uint32_t> caller_sleeps_{0};
   std::atomic<bool> stop_{false};
   Job job_ = {};
   Mutex mutex_;
