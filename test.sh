@@ -74,13 +74,6 @@ run_ctest() {
   ctest --test-dir "build-$preset" -j "$jobs" --output-on-failure --no-tests=error "$@"
 }
 
-# The folder of the models and golden texts, or nothing.
-find_data() {
-  local data=${CLAMMA_TEST_DATA:-$root/../shared}
-  [[ -d $data/models ]] || data=$data/..
-  [[ ! -e $data/models/stories260K.bin || ! -e $data/models/tok512.bin ]] || printf '%s' "$data"
-}
-
 # no COMMAND...: fails, and shows what it printed, if COMMAND finds something.
 no() {
   local found
@@ -140,7 +133,7 @@ stage_tsan() {
 
 stage_valgrind() {
   local data
-  data=$(find_data)
+  data=$(find_data "$root")
   [[ -n $data ]] || skip "the models are missing"
   build dev clamma-gen c_api_test
   local memcheck=(valgrind --error-exitcode=99 --leak-check=full --show-leak-kinds=all
@@ -162,13 +155,13 @@ web_test() {
 }
 
 stage_web() {
-  [[ -n $(find_data) ]] || skip "the models are missing"
+  [[ -n $(find_data "$root") ]] || skip "the models are missing"
   web_test test dev
   web_test browser_test dev
 }
 
 stage_web-sanitized() {
-  [[ -n $(find_data) ]] || skip "the models are missing"
+  [[ -n $(find_data "$root") ]] || skip "the models are missing"
   local fixed=()
   fix_layout
   export CLAMMA_TEST_SLOW=1
@@ -209,7 +202,7 @@ stage_bare() {
 
 stage_bare-metal() {
   local data
-  data=$(find_data)
+  data=$(find_data "$root")
   [[ -n $data ]] || skip "the models are missing"
   tests/bare_metal_test.sh "$root" "$data"
   say_more "$(sed -n 's/^tell-mps3-an547-stories260K.q80: //p' "$logs/bare-metal.log")"
@@ -346,7 +339,7 @@ stage_scripts() {
 }
 
 stage_fresh-machine() {
-  [[ -n $(find_data) ]] || skip "the models are missing"
+  [[ -n $(find_data "$root") ]] || skip "the models are missing"
   ((EUID == 0)) || skip "it takes root to make a system in a folder"
   ports/fresh-machine.sh
   say_more "$(sed -n 's/^   //p' "$logs/fresh-machine.log" | paste -sd ',' | sed 's/,/, /g')"

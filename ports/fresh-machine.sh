@@ -47,10 +47,8 @@ for argument in "$@"; do
 done
 ((EUID == 0)) || die "a system in a folder can only be made by root"
 
-data=${CLAMMA_TEST_DATA:-$root/../shared}
-[[ -d $data/models ]] || data=$data/..
-[[ -r $data/models/stories260K.bin && -d $data/golden ]] ||
-  die "the test data is missing: $data has no models or no golden texts"
+data=$(find_data "$root")
+[[ -n $data ]] || die "the models and golden texts are not in ${CLAMMA_TEST_DATA:-$root/../shared}"
 
 need_packages debootstrap git
 work=$(mktemp -d "${TMPDIR:-/tmp}/fresh-machine.XXXXXX")

@@ -21,6 +21,16 @@ quietly() {
   return "$status"
 }
 
+# find_data TREE: prints the folder of the models and golden texts for tests of the tree (see
+# tests/test_data.h), or nothing.
+find_data() {
+  local data=${CLAMMA_TEST_DATA:-$1/../shared}
+  [[ -d $data/models ]] || data=$data/..
+  if [[ -e $data/models/stories260K.bin && -e $data/models/tok512.bin && -d $data/golden ]]; then
+    printf '%s' "$data"
+  fi
+}
+
 # missing_packages PACKAGE...: prints those that are not installed, one a line.
 missing_packages() {
   local installed

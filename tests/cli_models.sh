@@ -4,14 +4,13 @@
 # `source_dir`. Sets `data`, the folder of models and golden texts, the checkpoint `float` and its
 # `dictionary`; ends the test with exit code 77 if they are missing.
 
-data=${CLAMMA_TEST_DATA:-${source_dir:?}/../shared}
-[[ -d $data/models ]] || data=$data/..
-for file in models/stories260K.bin models/tok512.bin golden; do
-  [[ -e $data/$file ]] || {
-    echo "skipped: $data/$file is missing"
-    exit 77
-  }
-done
+# shellcheck source=scripts/common.sh
+source "${source_dir:?}/scripts/common.sh"
+data=$(find_data "$source_dir")
+[[ -n $data ]] || {
+  echo "skipped: the models are missing"
+  exit 77
+}
 data=$(realpath "$data")
 # shellcheck disable=SC2034 # for the caller
 float=$data/models/stories260K.bin
