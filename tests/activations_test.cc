@@ -167,6 +167,21 @@ TEST_P(KernelsTest, SoftmaxGivesProbabilities) {
   }
 }
 
+// Quotients may be made of products, and must be those of divisions, the smallest among them.
+TEST_P(KernelsTest, SoftmaxDividesWithoutError) {
+  Random random(7);
+  for (int round = 0; round < 3000; ++round) {
+    const auto deviation = static_cast<float>(round % 40);
+    SCOPED_TRACE(testing::Message() << "round " << round);
+    const Floats x = random.Normals(40 + static_cast<size_t>(round % 37), deviation);
+    Floats out = x;
+    kernels_.softmax(out.data(), out.size());
+    Floats scalar = x;
+    scalar_.softmax(scalar.data(), scalar.size());
+    ExpectSameBits(out, scalar);
+  }
+}
+
 TEST_P(KernelsTest, SoftmaxOfEqualsIsEven) {
   for (const float value : {0.0f, 1e30f, -1e30f, 3.4e38f}) {
     Floats x(8, value);

@@ -130,9 +130,12 @@ TEST_P(KernelsTest, MatmulF32DoesNotDependOnTheSplitOfRowsOrTheBatch) {
 }
 
 TEST_P(KernelsTest, MatmulF32ReadsWeightsAtAnyAlignment) {
-  const Floats aligned = FloatProblem(9, 50, 3, 4).Solve(kernels_);
-  for (size_t offset = 1; offset < 8; ++offset) {
-    ExpectSameBits(FloatProblem(9, 50, 3, 4, offset).Solve(kernels_), aligned);
+  for (const Shape& s : {Shape{9, 50, 3}, {1, 16, 1}, {21, 64, 1}, {19, 272, 1}}) {
+    const Floats aligned = FloatProblem(s.rows, s.cols, s.tokens, 4).Solve(kernels_);
+    for (size_t offset = 1; offset <= 64; ++offset) {
+      SCOPED_TRACE(testing::Message() << s.rows << " rows of " << s.cols << ", offset " << offset);
+      ExpectSameBits(FloatProblem(s.rows, s.cols, s.tokens, 4, offset).Solve(kernels_), aligned);
+    }
   }
 }
 

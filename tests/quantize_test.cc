@@ -114,6 +114,11 @@ TEST_P(KernelsTest, QuantizeGivesTheBitsOfTheScalarTable) {
       ExpectSame(Quantized(kernels_, x, group, tokens), Quantized(scalar_, x, group, tokens));
     }
   }
+  for (int exponent = -149; exponent < 126; ++exponent) {
+    SCOPED_TRACE(testing::Message() << "around 2^" << exponent);
+    const Floats x = random.Normals(1024, std::exp2(static_cast<float>(exponent)));
+    ExpectSame(Quantized(kernels_, x, 64), Quantized(scalar_, x, 64));
+  }
 }
 
 TEST_P(KernelsTest, QuantizeLaysTokensSideBySideAndSumsThemUp) {

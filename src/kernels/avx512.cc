@@ -151,6 +151,12 @@ struct Avx512 {
     return _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(mask, a), _mm512_maskz_loadu_ps(mask, b), c,
                                  mask);
   }
+  // The same for the last n.
+  static Reg FmaLast(const uint8_t* a, const float* b, Reg c, size_t n) {
+    const auto mask = static_cast<__mmask16>(~FirstLanes(kLanes - n));
+    return _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(mask, a), _mm512_maskz_loadu_ps(mask, b), c,
+                                 mask);
+  }
   static Reg Negate(Reg a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
   static Reg Abs(Reg a) { return _mm512_abs_ps(a); }
   static Reg Max(Reg a, Reg b) { return _mm512_max_ps(a, b); }  // a > b ? a : b

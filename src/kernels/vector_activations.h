@@ -9,6 +9,31 @@ namespace clamma {
 namespace {
 namespace vector {
 
+// --- Division ---
+
+// Many quotients by one divisor, rounded as a division rounds them, in products and sums, which
+// take a fraction of its time. With the reciprocal y = 1 / b rounded to nearest, each step
+// q + (a - q * b) * y brings q nearer to a / b, the first to within a unit in the last place; from
+// there, the second rounds correctly (Markstein: Computation of elementary functions on the IBM
+// RISC System/6000 processor, 1990), as long as a - q * b is exact: for a divisor in
+// [2^-64, 2^64], where a quotient and 2^-24 of its dividend are no subnormal numbers. A dividend of
+// 0 gives 0.
+template <typename V>
+class Divisor {
+ public:
+  explicit Divisor(float b) : b_(V::Set1(-b)), y_(V::Set1(1.0f / b)) {}
+
+  typename V::Reg Divide(typename V::Reg a) const {
+    typename V::Reg q = V::Mul(a, y_);
+    q = V::Fma(V::Fma(b_, q, a), y_, q);
+    return V::Fma(V::Fma(b_, q, a), y_, q);
+  }
+
+ private:
+  typename V::Reg b_;  // negative
+  typename V::Reg y_;
+};
+
 // --- Quantisation ---
 
 template <typename V>
@@ -20,14 +45,22 @@ inline void QuantizeGroup(int8_t* q, float* scale_out, int32_t* offset, const fl
     largest = V::Max(V::Abs(V::Load(in + k)), largest);
   }
   const float scale = V::ReduceMax(largest) / 127.0f;
-  const Reg scales = V::Set1(scale);
   typename V::Int sums = V::SetInt(0);
-  for (size_t k = 0; k < group; k += V::kLanes) {
-    Reg value = scale > 0 ? V::Div(V::Load(in + k), scales) : V::Set1(0);
+  const auto store = [&](size_t k, Reg value) {
     value = V::Min(V::Max(value, V::Set1(-127.0f)), V::Set1(127.0f));
     const typename V::Int rounded = V::RoundAway(value);
     sums = V::AddInt(sums, rounded);
     V::StoreInt8(q + k, rounded);
+  };
+  // So that dividends for which Divisor is not exact are far below a half.
+  if (scale > 0x1p-60f && scale < 0x1p60f) {
+    const Divisor<V> divisor(scale);
+    for (size_t k = 0; k < group; k += V::kLanes) store(k, divisor.Divide(V::Load(in + k)));
+  } else {
+    const Reg scales = V::Set1(scale);
+    for (size_t k = 0; k < group; k += V::kLanes) {
+      store(k, scale > 0 ? V::Div(V::Load(in + k), scales) : V::Set1(0));
+    }
   }
   *scale_out = scale;
   *offset = -128 * V::ReduceAddInt(sums);
@@ -68,14 +101,34 @@ void SwiGlu(float* gate, const float* up, size_t n) {
 
 // --- Softmax ---
 
+struct Range {
+  float smallest;
+  float largest;
+};
+
+// Of what is a number among n of them; +-infinity the other way round if none is.
 template <typename V>
-inline float LargestOf(const float* x, size_t n) {
-  typename V::Reg largest = V::Set1(-__builtin_inff());
+inline Range RangeOf(const float* x, size_t n) {
+  constexpr float kInfinity = __builtin_inff();
+  typename V::Reg largest = V::Set1(-kInfinity);
+  typename V::Reg smallest = V::Set1(kInfinity);
+  const auto take = [&](size_t i) {
+    const typename V::Reg more = V::Load(x + i);
+    largest = V::Max(more, largest);
+    smallest = V::Min(more, smallest);
+  };
   size_t i = 0;
-  for (; i + V::kLanes <= n; i += V::kLanes) largest = V::Max(V::Load(x + i), largest);
-  float top = V::ReduceMax(largest);
-  for (; i < n; ++i) top = x[i] > top ? x[i] : top;
-  return top;
+  for (; i + V::kLanes <= n; i += V::kLanes) take(i);
+  if (i > 0 && i < n) {
+    take(n - V::kLanes);  // some of them once more
+    i = n;
+  }
+  Range range = {-V::ReduceMax(V::Negate(smallest)), V::ReduceMax(largest)};
+  for (; i < n; ++i) {
+    range.largest = x[i] > range.largest ? x[i] : range.largest;
+    range.smallest = x[i] < range.smallest ? x[i] : range.smallest;
+  }
+  return range;
 }
 
 template <typename V>
@@ -88,26 +141,38 @@ inline void ExpBelow(float* x, size_t n, float top) {
   if (i < n) V::StoreFirst(x + i, V::Exp(V::Sub(V::LoadFirst(x + i, n - i), tops)), n - i);
 }
 
-template <typename V>
-inline void DivideBy(float* x, size_t n, float divisor) {
-  const typename V::Reg divisors = V::Set1(divisor);
+// x[i] = divide(x[i]). (n)
+template <typename V, typename F>
+inline void DivideAll(float* x, size_t n, const F& divide) {
   size_t i = 0;
-  for (; i + V::kLanes <= n; i += V::kLanes) V::Store(x + i, V::Div(V::Load(x + i), divisors));
-  if (i < n) V::StoreFirst(x + i, V::Div(V::LoadFirst(x + i, n - i), divisors), n - i);
+  for (; i + V::kLanes <= n; i += V::kLanes) V::Store(x + i, divide(V::Load(x + i)));
+  if (i < n) V::StoreFirst(x + i, divide(V::LoadFirst(x + i, n - i)), n - i);
 }
 
 // Softmax of kRows rows of n. The sums run in order of the index, several rows' side by side.
 template <typename V, size_t kRows>
 inline void SoftmaxRows(float* x, size_t stride, size_t n) {
+  float least[kRows];  // logarithms of the smallest
   for (size_t row = 0; row < kRows; ++row) {
-    ExpBelow<V>(x + row * stride, n, LargestOf<V>(x + row * stride, n));
+    const Range range = RangeOf<V>(x + row * stride, n);
+    least[row] = range.smallest - range.largest;
+    ExpBelow<V>(x + row * stride, n, range.largest);
   }
   float sums[kRows] = {};
   for (size_t i = 0; i < n; ++i) {
 #pragma GCC unroll 8
     for (size_t row = 0; row < kRows; ++row) sums[row] += x[row * stride + i];
   }
-  for (size_t row = 0; row < kRows; ++row) DivideBy<V>(x + row * stride, n, sums[row]);
+  for (size_t row = 0; row < kRows; ++row) {
+    // exp(-70) is above 2^-102, and a sum below 2^25.
+    if (least[row] > -70.0f && sums[row] >= 1.0f) {
+      const Divisor<V> divisor(sums[row]);
+      DivideAll<V>(x + row * stride, n, [&](typename V::Reg a) { return divisor.Divide(a); });
+    } else {
+      const typename V::Reg b = V::Set1(sums[row]);
+      DivideAll<V>(x + row * stride, n, [&](typename V::Reg a) { return V::Div(a, b); });
+    }
+  }
 }
 
 template <typename V>

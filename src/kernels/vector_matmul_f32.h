@@ -13,12 +13,13 @@ namespace vector {
 template <typename V>
 constexpr size_t kParts = 16 / V::kLanes;
 
+constexpr size_t kShortRow = 1024;  // bytes
+
 // From byte `at` of each of n_rows rows to what will be wanted some time after it; beyond a row's
 // end, that is in the rows that follow.
 inline size_t JumpAhead(size_t at, size_t row_bytes, size_t n_rows) {
-  constexpr size_t kFar = 4096;  // bytes
-  if (row_bytes <= kFar / 4) return kFar;
   constexpr size_t kAhead = 1024;
+  if (row_bytes <= kShortRow) return 4 * kAhead;
   return kAhead + (at + kAhead < row_bytes ? 0 : (n_rows - 1) * row_bytes);
 }
 
@@ -39,6 +40,34 @@ inline void AddLastColumns(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], c
   }
 }
 
+// sums += kRows rows of w times x, read by whole lines of the cache where each row begins `skew`
+// elements behind a line's beginning: a load that straddles two lines costs two. So element k goes
+// to lane (k + skew) % 16 instead of k % 16, which Join() does not mind: it adds the same pairs.
+template <typename V, size_t kRows>
+inline void AddSkewedRows(typename V::Reg (&sums)[kRows][1][1], const uint8_t* w, const float* x,
+                          size_t cols, size_t skew) {
+  const bool is_short = 4 * cols <= kShortRow;
+  const auto add = [&](size_t k, const auto& fma) {
+    const ptrdiff_t at = static_cast<ptrdiff_t>(k) - static_cast<ptrdiff_t>(skew);
+    const uint8_t* row = w + 4 * at;
+    const float* xs = x + at;
+    const size_t jump = JumpAhead(4 * k, 4 * cols, kRows);
+#pragma GCC unroll 16
+    for (size_t r = 0; r < kRows; ++r) {
+      if (k < cols && !is_short) __builtin_prefetch(row + jump);
+      sums[r][0][0] = fma(row, xs, sums[r][0][0]);
+      row += 4 * cols;
+      asm("" : "+r"(row));
+    }
+  };
+  using Reg = typename V::Reg;
+  add(0, [&](auto a, auto b, Reg c) { return V::FmaLast(a, b, c, 16 - skew); });
+  for (size_t k = 16; k < cols; k += 16) {
+    add(k, [&](auto a, auto b, Reg c) { return V::Fma(V::LoadBytes(a), V::Load(b), c); });
+  }
+  add(cols, [&](auto a, auto b, Reg c) { return V::FmaFirst(a, b, c, skew); });
+}
+
 // sums = kRows rows of w times kTokens rows of x, all held in registers.
 template <typename V, size_t kRows, size_t kTokens>
 inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const uint8_t* w,
@@ -50,6 +79,12 @@ inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const ui
     for (size_t t = 0; t < kTokens; ++t) {
 #pragma GCC unroll 4
       for (size_t p = 0; p < kParts<V>; ++p) sums[r][t][p] = V::Set1(0);
+    }
+  }
+  if constexpr (kTokens == 1 && V::kLanes == 16) {
+    const auto address = reinterpret_cast<uintptr_t>(w);
+    if (address % 64 != 0 && address % 4 == 0 && cols % 16 == 0) {
+      return AddSkewedRows<V>(sums, w, x, cols, address % 64 / 4);
     }
   }
   size_t k = 0;
