@@ -10,6 +10,9 @@
 namespace clamma {
 namespace {
 
+// Candidates that are put in order at first.
+constexpr size_t kFew = 64;
+
 // The first of the largest; -1 where the largest is infinite or none is a number.
 TokenId ArgMax(const float* logits, size_t n) {
   TokenId best = -1;
@@ -65,7 +68,7 @@ Status Sampler::Sample(const float* logits, const SamplingOptions& options, cons
   const float coin = random->Uniform();
   const bool nucleus = options.topp > 0 && options.topp < 1;
   const bool filtered = nucleus || options.top_k > 0 || options.min_p > 0;
-  const TokenId picked = filtered ? PickFiltered(options, coin) : PickInOrder(coin);
+  const TokenId picked = filtered ? PickFiltered(options, p[likeliest], coin) : PickInOrder(coin);
   if (picked >= 0) *token = picked;
   return Status();
 }
@@ -97,61 +100,57 @@ TokenId Sampler::PickInOrder(float coin) const {
 
 // Gathers the tokens with at least that probability, in order of their ids.
 void Sampler::CollectCandidates(float at_least) {
+  least_ = at_least;
   n_candidates_ = 0;
   n_sorted_ = 0;
   for (size_t i = 0; i < probabilities_.size(); ++i) {
-    if (probabilities_[i] >= at_least) {
-      candidates_[n_candidates_++] = {probabilities_[i], static_cast<TokenId>(i)};
-    }
+    candidates_[n_candidates_] = {probabilities_[i], static_cast<TokenId>(i)};
+    n_candidates_ += probabilities_[i] >= at_least ? 1 : 0;
   }
 }
 
 // The candidate at a place of their order, the likeliest first, ties by id. Most often a few tokens
 // have nearly all of the probability: only when more are asked for are all of them sorted.
 const Sampler::Candidate& Sampler::Ranked(size_t place) {
-  constexpr size_t kFew = 64;
   constexpr size_t kMany = 2048;
   if (place < n_sorted_) return candidates_[place];
-  Candidate* const begin = candidates_.data() + n_sorted_;
-  Candidate* const end = candidates_.data() + n_candidates_;
-  if (place < kFew && n_candidates_ > 4 * kFew) {
-    std::partial_sort(begin, candidates_.data() + kFew, end, Before);
+  if (place < kFew && n_candidates_ > 4 * kFew && !flat_) {
     n_sorted_ = kFew;
+    Candidate* const begin = candidates_.data();
+    std::partial_sort(begin, begin + n_sorted_, begin + n_candidates_, Before);
     return candidates_[place];
   }
-  if (n_candidates_ - n_sorted_ < kMany) {
-    std::sort(begin, end, Before);
+  if (n_candidates_ < kMany) {
+    std::sort(candidates_.data(), candidates_.data() + n_candidates_, Before);
   } else {
-    SortMany(begin, n_candidates_ - n_sorted_);
+    if (n_sorted_ > 0) CollectCandidates(least_);  // in order of their ids again
+    SortMany();
   }
   n_sorted_ = n_candidates_;
   return candidates_[place];
 }
 
-// Sorts by the digits of a number made of a probability's bits, which for floats from 0 on are in
-// the order of their values, and the id below them; the lowest digit first (Knuth: The Art of
+// Sorts what is in order of ids by the digits of the probabilities' bits, which for floats from 0 on
+// are in the order of their values; the lowest digit first, equals as they stood (Knuth: The Art of
 // Computer Programming, volume 3, 5.2.5).
-void Sampler::SortMany(Candidate* candidates, size_t n) {
+void Sampler::SortMany() {
   constexpr unsigned kDigit = 11;  // bits
   constexpr size_t kValues = size_t{1} << kDigit;
-  const auto key = [](const Candidate& c) {
-    const uint64_t descending = 0x7fffffffu - __builtin_bit_cast(uint32_t, c.probability);
-    return descending << 32 | static_cast<uint32_t>(c.token);
-  };
-  // Digits of the ids, which are below 2^22, then of the probabilities.
-  constexpr unsigned kShifts[] = {0, kDigit, 32, 32 + kDigit, 32 + 2 * kDigit};
-  Candidate* from = candidates;
+  Candidate* from = candidates_.data();
   Candidate* to = scratch_.data();
-  for (const unsigned shift : kShifts) {
-    const auto digit = [&](const Candidate& c) { return key(c) >> shift & (kValues - 1); };
+  for (const unsigned shift : {0u, kDigit, 2 * kDigit}) {
+    const auto digit = [&](const Candidate& c) {
+      const uint32_t descending = 0x7fffffffu - __builtin_bit_cast(uint32_t, c.probability);
+      return descending >> shift & (kValues - 1);
+    };
     uint32_t starts[kValues] = {};
-    for (size_t i = 0; i < n; ++i) ++starts[digit(from[i])];
+    for (size_t i = 0; i < n_candidates_; ++i) ++starts[digit(from[i])];
     uint32_t start = 0;
     for (uint32_t& count : starts) start += std::exchange(count, start);
-    for (size_t i = 0; i < n; ++i) to[starts[digit(from[i])]++] = from[i];
+    for (size_t i = 0; i < n_candidates_; ++i) to[starts[digit(from[i])]++] = from[i];
     std::swap(from, to);
   }
-  std::copy_n(from, n, candidates);  // an odd number of passes
+  std::copy_n(from, n_candidates_, candidates_.data());  // an odd number of passes
 }
 
 // Of the likeliest n, how many have at least that probability; at least one.
@@ -163,12 +162,14 @@ size_t Sampler::CountAtLeast(float probability, size_t n) {
   return std::max<size_t>(1, std::min(n, count));
 }
 
-TokenId Sampler::PickFiltered(const SamplingOptions& options, float coin) {
+TokenId Sampler::PickFiltered(const SamplingOptions& options, float largest, float coin) {
   const bool nucleus = options.topp > 0 && options.topp < 1;
   const bool cut = options.top_k > 0 || options.min_p > 0;
   const auto vocab_size = static_cast<float>(probabilities_.size());
   // A token below this cannot be in the nucleus (llama2.c's cut-off).
   const float cutoff = nucleus && !cut ? (1.0f - options.topp) / (vocab_size - 1.0f) : 0.0f;
+  // The nucleus is known to be more than a few.
+  flat_ = nucleus && !cut && static_cast<float>(kFew) * largest < options.topp;
   CollectCandidates(cutoff);
   if (n_candidates_ == 0) return -1;
   size_t n = n_candidates_;

@@ -51,10 +51,10 @@ class Sampler {
   };
 
   static bool Before(const Candidate& a, const Candidate& b);
-  void SortMany(Candidate* candidates, size_t n);
+  void SortMany();
   void Penalize(float penalty, const TokenId* context, size_t n_context);
   TokenId PickInOrder(float coin) const;
-  TokenId PickFiltered(const SamplingOptions& options, float coin);
+  TokenId PickFiltered(const SamplingOptions& options, float largest, float coin);
   void CollectCandidates(float at_least);
   const Candidate& Ranked(size_t place);
   size_t CountAtLeast(float probability, size_t n);
@@ -64,6 +64,8 @@ class Sampler {
   Array<Candidate> candidates_;  // (vocab_size): n_candidates_, the first n_sorted_ in order
   size_t n_candidates_ = 0;
   size_t n_sorted_ = 0;
+  float least_ = 0;    // probability of a candidate
+  bool flat_ = false;  // many candidates will be asked for
   Array<Candidate> scratch_;  // (vocab_size): of SortMany()
   Array<uint8_t> seen_;       // (vocab_size): all 0 between calls
 };
