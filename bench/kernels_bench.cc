@@ -120,7 +120,7 @@ void RmsNorm(benchmark::State& state, const Kernels& kernels) {
   const std::vector<float> weight = RandomFloats(kCols);
   std::vector<float> out(kCols);
   for (auto _ : state) {
-    kernels.rmsnorm(out.data(), x.data(), weight.data(), kCols, 1e-5f);
+    kernels.rmsnorm(out.data(), x.data(), weight.data(), 1, kCols, 1e-5f);
     benchmark::DoNotOptimize(out.data());
   }
   Count(state, (x.size() + weight.size()) * sizeof(float), x.size());

@@ -34,7 +34,7 @@ TEST_P(KernelsTest, RmsNormDividesByTheRootOfTheMeanSquare) {
     const Floats x = random.Normals(n, 3);
     const Floats weight = random.Normals(n);
     Floats out(n);
-    kernels_.rmsnorm(out.data(), x.data(), weight.data(), n, 1e-5f);
+    kernels_.rmsnorm(out.data(), x.data(), weight.data(), 1, n, 1e-5f);
     double squares = 0;
     for (const float value : x) squares += double{value} * double{value};
     const double root = std::sqrt(squares / static_cast<double>(n) + double{1e-5f});
@@ -44,19 +44,35 @@ TEST_P(KernelsTest, RmsNormDividesByTheRootOfTheMeanSquare) {
       ASSERT_NEAR(static_cast<double>(out[i]), exact, bound) << i << " of " << n;
     }
     Floats scalar(n);
-    scalar_.rmsnorm(scalar.data(), x.data(), weight.data(), n, 1e-5f);
+    scalar_.rmsnorm(scalar.data(), x.data(), weight.data(), 1, n, 1e-5f);
     ExpectSameBits(out, scalar);
     // In place.
     Floats same = x;
-    kernels_.rmsnorm(same.data(), same.data(), weight.data(), n, 1e-5f);
+    kernels_.rmsnorm(same.data(), same.data(), weight.data(), 1, n, 1e-5f);
     ExpectSameBits(same, out);
+  }
+}
+
+TEST_P(KernelsTest, RmsNormOfARowDoesNotDependOnTheOthers) {
+  Random random(8);
+  constexpr size_t kColumns = 100;
+  const Floats weight = random.Normals(kColumns);
+  for (size_t n_rows = 0; n_rows <= 13; ++n_rows) {
+    const Floats x = random.Normals(n_rows * kColumns);
+    Floats out(x.size());
+    kernels_.rmsnorm(out.data(), x.data(), weight.data(), n_rows, kColumns, 1e-5f);
+    Floats alone(x.size());
+    for (size_t r = 0; r < n_rows; ++r) {
+      scalar_.rmsnorm(&alone[r * kColumns], &x[r * kColumns], weight.data(), 1, kColumns, 1e-5f);
+    }
+    ExpectSameBits(out, alone);
   }
 }
 
 TEST_P(KernelsTest, RmsNormOfZerosIsZero) {
   const Floats weight(20, 2);
   Floats x(20);
-  kernels_.rmsnorm(x.data(), x.data(), weight.data(), 20, 1e-5f);
+  kernels_.rmsnorm(x.data(), x.data(), weight.data(), 1, 20, 1e-5f);
   EXPECT_EQ(x, Floats(20));
 }
 
@@ -211,7 +227,9 @@ TEST_P(KernelsTest, ActivationsHaveTheBitsOfTheScalarTableWhateverTheyAre) {
         run(scalar_, scalar);
         ExpectSameBits(out, scalar);
       };
-      same([&](const Kernels& k, Floats& out) { k.rmsnorm(out.data(), x.data(), y.data(), n, 0); });
+      same([&](const Kernels& k, Floats& out) {
+        k.rmsnorm(out.data(), x.data(), y.data(), 1, n, 0);
+      });
       same([&](const Kernels& k, Floats& out) { k.swiglu(out.data(), y.data(), n); });
       same([&](const Kernels& k, Floats& out) { k.add(out.data(), y.data(), n); });
       same([&](const Kernels& k, Floats& out) { k.softmax(out.data(), n); });

@@ -162,13 +162,9 @@ struct Avx2 {
   }
   static Reg ToFloat(Int a) { return _mm256_cvtepi32_ps(a); }
   static Int RoundAway(Reg x) {
-    const Int whole = _mm256_cvttps_epi32(x);
-    const Reg rest = _mm256_sub_ps(x, _mm256_cvtepi32_ps(whole));
-    // A comparison that holds is -1.
-    const Reg up = _mm256_cmp_ps(rest, _mm256_set1_ps(0.5f), _CMP_GE_OQ);
-    const Reg down = _mm256_cmp_ps(rest, _mm256_set1_ps(-0.5f), _CMP_LE_OQ);
-    return _mm256_add_epi32(_mm256_sub_epi32(whole, _mm256_castps_si256(up)),
-                            _mm256_castps_si256(down));
+    const Reg sign = _mm256_and_ps(x, _mm256_set1_ps(-0.0f));
+    return _mm256_cvttps_epi32(
+        _mm256_add_ps(x, _mm256_or_ps(sign, _mm256_set1_ps(0x1.fffffep-2f))));
   }
   static void StoreInt8(int8_t* p, Int x) {
     const __m128i words =
@@ -236,9 +232,9 @@ struct Avx2 {
   }
 #endif
 
-  template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens>
+  template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens, typename Between>
   static void Dot(Int (&sums)[kTokens][kTiles], const Tile<kSteps> (&tiles)[kTiles],
-                  const int8_t* q, size_t stride) {
+                  const int8_t* q, size_t stride, const Between& /*between*/) {
 #pragma GCC unroll 16
     for (size_t s = 0; s < kSteps; ++s) {
 #pragma GCC unroll 8

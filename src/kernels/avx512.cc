@@ -174,14 +174,12 @@ struct Avx512 {
   static Int AddInt(Int a, Int b) { return _mm512_add_epi32(a, b); }
   static int32_t ReduceAddInt(Int a) { return _mm512_reduce_add_epi32(a); }
   static Reg ToFloat(Int a) { return _mm512_cvtepi32_ps(a); }
-  // To the nearest integer, ties away from 0, for |x| <= 127.
+  // To the nearest integer, ties away from 0, for |x| <= 127: adding 0.5 would round what is just
+  // below a tie up, and adding the float below 0.5 does not.
   static Int RoundAway(Reg x) {
-    const Int whole = _mm512_cvttps_epi32(x);
-    const Reg rest = _mm512_sub_ps(x, _mm512_cvtepi32_ps(whole));
-    const Int one = _mm512_set1_epi32(1);
-    const __mmask16 up = _mm512_cmp_ps_mask(rest, _mm512_set1_ps(0.5f), _CMP_GE_OQ);
-    const __mmask16 down = _mm512_cmp_ps_mask(rest, _mm512_set1_ps(-0.5f), _CMP_LE_OQ);
-    return _mm512_mask_sub_epi32(_mm512_mask_add_epi32(whole, up, whole, one), down, whole, one);
+    const Reg sign = _mm512_and_ps(x, _mm512_set1_ps(-0.0f));
+    return _mm512_cvttps_epi32(
+        _mm512_add_ps(x, _mm512_or_ps(sign, _mm512_set1_ps(0x1.fffffep-2f))));
   }
   static void StoreInt8(int8_t* p, Int x) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x));
@@ -229,9 +227,9 @@ struct Avx512 {
   // sums[t][r] += tiles[r] . token t, of kTokens tokens at q, stride bytes from one to the next.
   // Step by step for all of them: a chain of sums that wait for each other would fill the
   // scheduler. With kHeld all steps are unrolled, so that tiles can stay in registers.
-  template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens>
+  template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens, typename Between>
   static void Dot(Int (&sums)[kTokens][kTiles], const Tile<kSteps> (&tiles)[kTiles],
-                  const int8_t* q, size_t stride) {
+                  const int8_t* q, size_t stride, const Between& between) {
     // Few sums are made of several, so that one step need not wait for the other.
     constexpr size_t kSums = kTiles * kTokens;
     constexpr size_t kChains = kSums >= 8 ? 1 : kSums >= 4 ? 2 : vector::Least(4, kSteps);
@@ -239,13 +237,17 @@ struct Avx512 {
       Int chains[kChains][kTokens][kTiles] = {};
 #pragma GCC unroll 16
       for (size_t s = 0; s < kSteps; ++s) {
+        between(s);
         DotStep(chains[s % kChains], tiles, q + 4 * s, stride, s);
       }
 #pragma GCC unroll 4
       for (size_t c = 0; c < kChains; ++c) AddSums(sums, chains[c]);
     } else if constexpr (kHeld) {
 #pragma GCC unroll 16
-      for (size_t s = 0; s < kSteps; ++s) DotStep(sums, tiles, q + 4 * s, stride, s);
+      for (size_t s = 0; s < kSteps; ++s) {
+        between(s);
+        DotStep(sums, tiles, q + 4 * s, stride, s);
+      }
     } else {
 #pragma GCC unroll 2
       for (size_t s = 0; s < kSteps; ++s) DotStep(sums, tiles, q + 4 * s, stride, s);

@@ -77,9 +77,10 @@ struct Kernels {
   // away from 0, scale = max |x| / 127, for each group.
   void (*quantize)(const QuantizedRows& out, const float* x, size_t t_begin, size_t t_end);
 
-  // out[i] = weight[i] * (x[i] / sqrt(mean(x^2) + epsilon)); out may be x. (n)
-  // (Zhang, Sennrich: Root Mean Square Layer Normalization, 2019)
-  void (*rmsnorm)(float* out, const float* x, const float* weight, size_t n, float epsilon);
+  // out[i] = weight[i] * (x[i] / sqrt(mean(x^2) + epsilon)) for each row; out may be x. Rows
+  // (n_rows, n), weight (n). (Zhang, Sennrich: Root Mean Square Layer Normalization, 2019)
+  void (*rmsnorm)(float* out, const float* x, const float* weight, size_t n_rows, size_t n,
+                  float epsilon);
 
   // Turns each pair (x[2i], x[2i+1]) of every head by its angle. x (n_heads, head_size), cosines
   // and sines (head_size / 2). (Su et al.: RoFormer, 2021)

@@ -194,9 +194,9 @@ struct Neon {
   }
 
 #if defined(__ARM_FEATURE_DOTPROD)
-  template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens>
+  template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens, typename Between>
   static void Dot(Int (&sums)[kTokens][kTiles], const Tile<kSteps> (&tiles)[kTiles],
-                  const int8_t* q, size_t stride) {
+                  const int8_t* q, size_t stride, const Between& /*between*/) {
 #pragma GCC unroll 16
     for (size_t s = 0; s < kSteps; ++s) {
 #pragma GCC unroll 8
@@ -212,9 +212,9 @@ struct Neon {
 #else
   // Two products of at most 128 * 127 fit in 16 bits: two steps are added up there before their
   // pairs are in 32. The upper half holds rows 2 and 3.
-  template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens>
+  template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens, typename Between>
   static void Dot(Int (&sums)[kTokens][kTiles], const Tile<kSteps> (&tiles)[kTiles],
-                  const int8_t* q, size_t stride) {
+                  const int8_t* q, size_t stride, const Between& /*between*/) {
     static_assert(kTiles == 1);
     const Tile<kSteps>& tile = tiles[0];
     for (size_t t = 0; t < kTokens; ++t) {

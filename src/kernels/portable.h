@@ -108,11 +108,25 @@ inline void Quantize(const QuantizedRows& out, const float* x, size_t t_begin, s
   }
 }
 
-inline void RmsNorm(float* out, const float* x, const float* weight, size_t n, float epsilon) {
-  float sum = 0;
-  for (size_t i = 0; i < n; ++i) sum += x[i] * x[i];
-  const float scale = 1.0f / __builtin_sqrtf(sum / static_cast<float>(n) + epsilon);
-  for (size_t i = 0; i < n; ++i) out[i] = weight[i] * (scale * x[i]);
+// kRows rows, whose sums wait for themselves alone.
+template <size_t kRows>
+inline void RmsNormRows(float* out, const float* x, const float* weight, size_t n, float epsilon) {
+  float sums[kRows] = {};
+  for (size_t i = 0; i < n; ++i) {
+#pragma GCC unroll 4
+    for (size_t r = 0; r < kRows; ++r) sums[r] += x[r * n + i] * x[r * n + i];
+  }
+  for (size_t r = 0; r < kRows; ++r, out += n, x += n) {
+    const float scale = 1.0f / __builtin_sqrtf(sums[r] / static_cast<float>(n) + epsilon);
+    for (size_t i = 0; i < n; ++i) out[i] = weight[i] * (scale * x[i]);
+  }
+}
+
+inline void RmsNorm(float* out, const float* x, const float* weight, size_t n_rows, size_t n,
+                    float epsilon) {
+  size_t r = 0;
+  for (; r + 4 <= n_rows; r += 4) RmsNormRows<4>(out + r * n, x + r * n, weight, n, epsilon);
+  for (; r < n_rows; ++r) RmsNormRows<1>(out + r * n, x + r * n, weight, n, epsilon);
 }
 
 inline void Rope(float* x, const float* cosines, const float* sines, size_t n_heads,

@@ -21,22 +21,28 @@ constexpr size_t kFewTokens = 16;
 constexpr size_t kMostTokens = 128;  // of one pass: their sums stay in the first-level cache
 constexpr size_t kLine = 64;         // bytes
 
-// Asks for the line at `p` and those in the rows that follow, a few at a time: of many at once, the
-// processor drops those that it has no buffer for.
+// Asks for the line at `p` and those in the rows that follow, one or a few at a time: of many at
+// once, the processor drops those that it has no buffer for, or waits for one.
 struct LinesAhead {
   static constexpr size_t kFew = 4;
 
+  void Request() {
+    __builtin_prefetch(p);
+    p += stride;
+    asm("" : "+r"(p));  // one address, not a register for each row
+  }
   void RequestFew() {
 #pragma GCC unroll 4
-    for (size_t i = 0; i < kFew; ++i) {
-      __builtin_prefetch(p);
-      p += stride;
-      asm("" : "+r"(p));  // one address, not a register for each row
-    }
+    for (size_t i = 0; i < kFew; ++i) Request();
   }
 
   const uint8_t* p;
   size_t stride;
+};
+
+// What Dot() is to do before each of its steps.
+struct Nothing {
+  void operator()(size_t /*step*/) const {}
 };
 
 // The lines of n_rows rows that will be wanted some groups after column k of the rows at `rows`;
@@ -173,10 +179,10 @@ struct TokenSums {
 // acc[t] += (float(sum) * weight_scales) * scales[t] for kTokens tokens from t on, where the tiles
 // are the last of their group; else the sums are kept.
 template <typename V, size_t kTokens, bool kFirst, bool kLast, bool kHeld, typename Sums,
-          size_t kSteps, size_t kTiles>
+          size_t kSteps, size_t kTiles, typename Between = Nothing>
 inline void MultiplyTiles(Sums* to, const typename V::template Tile<kSteps> (&tiles)[kTiles],
                           const typename V::Reg (&weight_scales)[kTiles], const TokenGroups& x,
-                          size_t t) {
+                          size_t t, const Between& between = {}) {
   typename V::Int sums[kTokens][kTiles];
 #pragma GCC unroll 16
   for (size_t i = 0; i < kTokens; ++i) {
@@ -190,7 +196,7 @@ inline void MultiplyTiles(Sums* to, const typename V::template Tile<kSteps> (&ti
   // If not held in registers: as the compiler may not know what the tiles hold, it loads what it
   // needs of them, and keeps the registers for the sums.
   if constexpr (!kHeld) asm("" : "+r"(hidden));
-  V::template Dot<kHeld>(sums, *hidden, x.q + t * stride, stride);
+  V::template Dot<kHeld>(sums, *hidden, x.q + t * stride, stride, between);
 #pragma GCC unroll 16
   for (size_t i = 0; i < kTokens; ++i) {
 #pragma GCC unroll 4
@@ -230,18 +236,23 @@ inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, c
     TokenSums<V, 1, kTokens, true> sums(kTokens);
     for (size_t g = 0; g < groups; ++g) {
       const size_t k = phase * w.cols + g * kGroup;
+      // As many lines as steps: those of all rows, or of every other one where two groups share
+      // them.
+      static_assert(kLine % kGroup == 0 && V::kLanes * kGroup == kLine * kSteps);
       LinesAhead ahead = AheadOf(rows, k, stride, V::kLanes);
-      if (k % kLine == 0) {
-#pragma GCC unroll 4
-        for (size_t r = 0; r < V::kLanes; r += LinesAhead::kFew) ahead.RequestFew();
-      }
+      ahead.p += g % (kLine / kGroup) * kSteps * stride;
       const typename V::Reg scales[1] = {row_scales.Next()};
       typename V::template Tile<kSteps> tile[1];
       tile[0].Load(rows + k, stride);
       const TokenGroups tokens(x, g, 0);
-      MultiplyTiles<V, kHalf, true, true, true>(&sums, tile, scales, tokens, 0);
+      constexpr size_t kEvery = kHalf < kTokens ? 2 : 1;
+      const auto between = [&](size_t step) {
+        if (step % kEvery == 0) ahead.Request();
+      };
+      MultiplyTiles<V, kHalf, true, true, true>(&sums, tile, scales, tokens, 0, between);
       if constexpr (kHalf < kTokens) {
-        MultiplyTiles<V, kTokens - kHalf, true, true, true>(&sums, tile, scales, tokens, kHalf);
+        MultiplyTiles<V, kTokens - kHalf, true, true, true>(&sums, tile, scales, tokens, kHalf,
+                                                            between);
       }
     }
     sums.Store(out, out_stride, row + phase, apart, keep_begin, keep_end);

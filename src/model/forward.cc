@@ -119,6 +119,7 @@ Status Forward::ReserveScores(Memory& memory, size_t positions) {
 }
 
 Status Forward::Embed(const ForwardRow* rows, size_t n_rows) {
+  std::fill_n(normed_.data(), n_rows * config_.dim, -0.0f);  // to which everything adds as it is
   const size_t half_head = rope_frequency_.size();
   for (size_t r = 0; r < n_rows; ++r) {
     CLAMMA_RETURN_IF_ERROR(
@@ -134,7 +135,7 @@ Status Forward::Embed(const ForwardRow* rows, size_t n_rows) {
 
 Status Forward::AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const Checkpoint& c = weights_->checkpoint();
-  Normalize(weights_->attention_norm(layer), n_rows);
+  AddAndNormalize(weights_->attention_norm(layer), n_rows);
   const Linear inputs[] = {{c.wq.layer(layer), q_.data()},
                            {c.wk.layer(layer), k_.data()},
                            {c.wv.layer(layer), v_.data()}};
@@ -142,14 +143,12 @@ Status Forward::AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_
   TurnAndStore(layer, rows, n_rows);
   Attend(layer, rows, n_rows);
   const Linear output[] = {{c.wo.layer(layer), normed_.data()}};
-  CLAMMA_RETURN_IF_ERROR(Apply(output, attended_.data(), n_rows));
-  AddToStream(normed_.data(), n_rows);
-  return Status();
+  return Apply(output, attended_.data(), n_rows);
 }
 
 Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
   const Checkpoint& c = weights_->checkpoint();
-  Normalize(weights_->ffn_norm(layer), n_rows);
+  AddAndNormalize(weights_->ffn_norm(layer), n_rows);
   const Linear inputs[] = {{c.w1.layer(layer), gate_.data()}, {c.w3.layer(layer), up_.data()}};
   CLAMMA_RETURN_IF_ERROR(Apply(inputs, normed_.data(), n_rows));
   pool_->ParallelFor(n_rows * config_.hidden_dim, GrainFor(16),
@@ -157,9 +156,7 @@ Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
                        kernels_->swiglu(gate_.data() + begin, up_.data() + begin, end - begin);
                      });
   const Linear output[] = {{c.w2.layer(layer), normed_.data()}};
-  CLAMMA_RETURN_IF_ERROR(Apply(output, gate_.data(), n_rows));
-  AddToStream(normed_.data(), n_rows);
-  return Status();
+  return Apply(output, gate_.data(), n_rows);
 }
 
 Status Forward::Classify(ForwardRow* rows, size_t n_rows) {
@@ -167,8 +164,11 @@ Status Forward::Classify(ForwardRow* rows, size_t n_rows) {
   for (size_t r = 0; r < n_rows; ++r) {
     rows[r].logits = nullptr;
     if (!rows[r].want_logits) continue;
-    kernels_->rmsnorm(normed_.data() + wanted * config_.dim, x_.data() + r * config_.dim,
-                      weights_->final_norm(), config_.dim, config_.norm_epsilon);
+    // Into the place of a row that was added before, or of this one.
+    float* x = x_.data() + r * config_.dim;
+    kernels_->add(x, normed_.data() + r * config_.dim, config_.dim);
+    kernels_->rmsnorm(normed_.data() + wanted * config_.dim, x, weights_->final_norm(), 1,
+                      config_.dim, config_.norm_epsilon);
     rows[r].logits = logits_.data() + wanted * config_.vocab_size;
     ++wanted;
   }
@@ -177,21 +177,22 @@ Status Forward::Classify(ForwardRow* rows, size_t n_rows) {
   return Apply(classifier, normed_.data(), wanted);
 }
 
-void Forward::Normalize(const float* weight, size_t n_rows) {
+// Adds what the last matrix gave to the residual stream, and normalises that.
+void Forward::AddAndNormalize(const float* weight, size_t n_rows) {
   const size_t dim = config_.dim;
-  pool_->ParallelFor(n_rows, GrainFor(16 * dim),
+  pool_->ParallelFor(n_rows, GrainFor(32 * dim),
                      [&](size_t begin, size_t end, unsigned /*worker*/) {
-                       for (size_t r = begin; r < end; ++r) {
-                         kernels_->rmsnorm(normed_.data() + r * dim, x_.data() + r * dim, weight,
-                                           dim, config_.norm_epsilon);
-                       }
+                       float* x = x_.data() + begin * dim;
+                       float* normed = normed_.data() + begin * dim;
+                       kernels_->add(x, normed, (end - begin) * dim);
+                       kernels_->rmsnorm(normed, x, weight, end - begin, dim, config_.norm_epsilon);
                      });
 }
 
 void Forward::TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const size_t half_head = rope_frequency_.size();
   const size_t kv_dim = config_.kv_dim();
-  pool_->ParallelFor(n_rows, GrainFor(8 * size_t{config_.dim}),
+  pool_->ParallelFor(n_rows, GrainFor(32 * size_t{config_.dim}),
                      [&](size_t begin, size_t end, unsigned /*worker*/) {
                        for (size_t r = begin; r < end; ++r) {
                          const float* cosines = cosines_.data() + r * half_head;
@@ -286,10 +287,6 @@ void Forward::Multiply(const Linear* linears, const Matrix* matrices, size_t cou
       first = last;
     }
   });
-}
-
-void Forward::AddToStream(const float* y, size_t n_rows) {
-  kernels_->add(x_.data(), y, n_rows * config_.dim);
 }
 
 }  // namespace clamma

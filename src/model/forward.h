@@ -61,7 +61,7 @@ class Forward {
   Status AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   Status FeedForwardLayer(uint32_t layer, size_t n_rows);
   Status Classify(ForwardRow* rows, size_t n_rows);
-  void Normalize(const float* weight, size_t n_rows);
+  void AddAndNormalize(const float* weight, size_t n_rows);
   void TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   void Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   template <size_t kCount>
@@ -69,7 +69,6 @@ class Forward {
   void Multiply(const Linear* linears, const Matrix* matrices, size_t count, const float* x,
                 const QuantizedRows* quantized, size_t n_rows);
   const QuantizedRows* Quantize(const float* x, size_t n_rows, size_t cols);
-  void AddToStream(const float* y, size_t n_rows);
 
   Memory* memory_ = nullptr;
   Weights* weights_ = nullptr;
@@ -83,20 +82,20 @@ class Forward {
   Array<float> cosines_;         // (max_rows, head_size / 2)
   Array<float> sines_;           // (max_rows, head_size / 2)
   Array<float> x_;               // (max_rows, dim): the residual stream
-  Array<float> normed_;          // (max_rows, dim)
-  Array<float> q_;               // (max_rows, dim)
-  Array<float> k_;               // (max_rows, kv_dim)
-  Array<float> v_;               // (max_rows, kv_dim)
-  Array<float> attended_;        // (max_rows, dim)
-  Array<float> scores_;          // (threads, kHeadTile, scores_stride_)
-  size_t scores_stride_ = 0;     // positions, in whole blocks
-  Array<float> gate_;            // (max_rows, hidden_dim)
-  Array<float> up_;              // (max_rows, hidden_dim)
-  Array<float> logits_;          // (max_logits, vocab_size)
-  Array<int8_t> quantized_;      // (max_rows * max(dim, hidden_dim)); q80 only
-  Array<float> scales_;          // (max_rows * most groups of a row); q80 only
-  Array<int32_t> offsets_;       // (max_rows * most groups of a row); q80 only
-  QuantizedRows rows_q80_;       // the activations that were quantised last
+  Array<float> normed_;  // (max_rows, dim): what goes into a layer's part, and what comes out of it
+  Array<float> q_;       // (max_rows, dim)
+  Array<float> k_;       // (max_rows, kv_dim)
+  Array<float> v_;       // (max_rows, kv_dim)
+  Array<float> attended_;     // (max_rows, dim)
+  Array<float> scores_;       // (threads, kHeadTile, scores_stride_)
+  size_t scores_stride_ = 0;  // positions, in whole blocks
+  Array<float> gate_;         // (max_rows, hidden_dim)
+  Array<float> up_;           // (max_rows, hidden_dim)
+  Array<float> logits_;       // (max_logits, vocab_size)
+  Array<int8_t> quantized_;   // (max_rows * max(dim, hidden_dim)); q80 only
+  Array<float> scales_;       // (max_rows * most groups of a row); q80 only
+  Array<int32_t> offsets_;    // (max_rows * most groups of a row); q80 only
+  QuantizedRows rows_q80_;    // the activations that were quantised last
 };
 
 }  // namespace clamma

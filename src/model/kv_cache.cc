@@ -85,20 +85,20 @@ void KvCache::ForEachElement(uint32_t layer, size_t position, const Body& body) 
   }
 }
 
-void KvCache::StoreElement(uint8_t* slot, float value) const {
-  if (element_bytes_ == 4) {
-    std::memcpy(slot, &value, sizeof(value));
-  } else {
-    const uint16_t half = FloatToHalf(value);
-    std::memcpy(slot, &half, sizeof(half));
-  }
-}
-
 void KvCache::Store(uint32_t layer, size_t position, const float* key, const float* value) {
-  ForEachElement(layer, position, [&](size_t i, uint8_t* key_slot, uint8_t* value_slot) {
-    StoreElement(key_slot, key[i]);
-    StoreElement(value_slot, value[i]);
-  });
+  const auto store = [&](auto bits_of) {
+    ForEachElement(layer, position, [&](size_t i, uint8_t* key_slot, uint8_t* value_slot) {
+      const auto key_bits = bits_of(key[i]);
+      const auto value_bits = bits_of(value[i]);
+      std::memcpy(key_slot, &key_bits, sizeof(key_bits));
+      std::memcpy(value_slot, &value_bits, sizeof(value_bits));
+    });
+  };
+  if (element_bytes_ == 4) {
+    store([](float element) { return element; });
+  } else {
+    store([](float element) { return FloatToHalf(element); });
+  }
 }
 
 void KvCache::GetRows(uint32_t layer, size_t position, uint8_t* key, uint8_t* value) const {

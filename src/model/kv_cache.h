@@ -57,7 +57,6 @@ class KvCache {
   template <typename Body>
   void ForEachElement(uint32_t layer, size_t position, const Body& body) const;
   size_t HeadBytes() const { return kKvBlock * head_size_ * element_bytes_; }
-  void StoreElement(uint8_t* slot, float value) const;
 
   Memory* memory_ = nullptr;
   uint32_t n_layers_ = 0;
