@@ -28,6 +28,10 @@ TokenId ArgMax(const float* logits, size_t n) {
 
 }  // namespace
 
+uint32_t Sampler::BitsOf(const Candidate& c) {
+  return __builtin_bit_cast(uint32_t, c.probability);
+}
+
 bool Sampler::Before(const Candidate& a, const Candidate& b) {
   return a.probability != b.probability ? a.probability > b.probability : a.token < b.token;
 }
@@ -62,7 +66,9 @@ Status Sampler::Sample(const float* logits, const SamplingOptions& options, cons
   }
   *token = likeliest;
   if (options.temperature == 0) return Status();
-  for (size_t i = 0; i < n; ++i) p[i] /= options.temperature;
+  if (options.temperature != 1.0f) {
+    for (size_t i = 0; i < n; ++i) p[i] /= options.temperature;
+  }
   if (!std::isfinite(p[likeliest])) return Status();  // so cold that it is greedy
   kernels_->softmax(p, n);
   const float coin = random->Uniform();
@@ -130,27 +136,31 @@ const Sampler::Candidate& Sampler::Ranked(size_t place) {
   return candidates_[place];
 }
 
-// Sorts what is in order of ids by the digits of the probabilities' bits, which for floats from 0 on
-// are in the order of their values; the lowest digit first, equals as they stood (Knuth: The Art of
-// Computer Programming, volume 3, 5.2.5).
+// Sorts what is in order of ids by the digits of what the probabilities' bits, which for floats from
+// 0 on are in the order of their values, are below those of the largest; the lowest digit first,
+// equals as they stood (Knuth: The Art of Computer Programming, volume 3, 5.2.5).
 void Sampler::SortMany() {
-  constexpr unsigned kDigit = 11;  // bits
-  constexpr size_t kValues = size_t{1} << kDigit;
-  Candidate* from = candidates_.data();
-  Candidate* to = scratch_.data();
-  for (const unsigned shift : {0u, kDigit, 2 * kDigit}) {
-    const auto digit = [&](const Candidate& c) {
-      const uint32_t descending = 0x7fffffffu - __builtin_bit_cast(uint32_t, c.probability);
-      return descending >> shift & (kValues - 1);
-    };
-    uint32_t starts[kValues] = {};
-    for (size_t i = 0; i < n_candidates_; ++i) ++starts[digit(from[i])];
-    uint32_t start = 0;
-    for (uint32_t& count : starts) start += std::exchange(count, start);
-    for (size_t i = 0; i < n_candidates_; ++i) to[starts[digit(from[i])]++] = from[i];
-    std::swap(from, to);
+  constexpr unsigned kDigits = 4;
+  constexpr unsigned kBits = 9;  // of each, so that what is written to stays in the cache
+  const size_t n = n_candidates_;
+  uint32_t top = 0;
+  for (size_t i = 0; i < n; ++i) top = std::max(top, BitsOf(candidates_[i]));
+  const auto digit = [top](const Candidate& c, unsigned d) {
+    return (top - BitsOf(c)) >> (d * kBits) & ((1u << kBits) - 1);
+  };
+  uint32_t starts[kDigits][1u << kBits] = {};
+  for (size_t i = 0; i < n; ++i) {
+    for (unsigned d = 0; d < kDigits; ++d) ++starts[d][digit(candidates_[i], d)];
   }
-  std::copy_n(from, n_candidates_, candidates_.data());  // an odd number of passes
+  for (unsigned d = 0; d < kDigits; ++d) {
+    if (starts[d][digit(candidates_[0], d)] == n) continue;  // all have the same
+    uint32_t start = 0;
+    for (uint32_t& count : starts[d]) start += std::exchange(count, start);
+    for (size_t i = 0; i < n; ++i) {
+      scratch_[starts[d][digit(candidates_[i], d)]++] = candidates_[i];
+    }
+    candidates_.Swap(scratch_);
+  }
 }
 
 // Of the likeliest n, how many have at least that probability; at least one.

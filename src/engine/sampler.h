@@ -50,6 +50,7 @@ class Sampler {
     TokenId token;
   };
 
+  static uint32_t BitsOf(const Candidate& c);  // of its probability
   static bool Before(const Candidate& a, const Candidate& b);
   void SortMany();
   void Penalize(float penalty, const TokenId* context, size_t n_context);

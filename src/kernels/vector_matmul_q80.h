@@ -226,7 +226,6 @@ template <typename V, size_t kSteps, size_t kTokens>
 inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                         size_t row, size_t apart, size_t keep_begin, size_t keep_end) {
   constexpr size_t kGroup = 4 * kSteps;
-  constexpr size_t kHalf = Least(kTokens, V::kTokensAtOnce);
   const size_t groups = w.cols / kGroup;
   const size_t stride = w.cols * apart;
   const uint8_t* rows = w.data + row * w.cols;
@@ -245,15 +244,9 @@ inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, c
       typename V::template Tile<kSteps> tile[1];
       tile[0].Load(rows + k, stride);
       const TokenGroups tokens(x, g, 0);
-      constexpr size_t kEvery = kHalf < kTokens ? 2 : 1;
-      const auto between = [&](size_t step) {
-        if (step % kEvery == 0) ahead.Request();
-      };
-      MultiplyTiles<V, kHalf, true, true, true>(&sums, tile, scales, tokens, 0, between);
-      if constexpr (kHalf < kTokens) {
-        MultiplyTiles<V, kTokens - kHalf, true, true, true>(&sums, tile, scales, tokens, kHalf,
-                                                            between);
-      }
+      // All tokens at once: as many sums side by side as the latency of a product asks for.
+      MultiplyTiles<V, kTokens, true, true, true>(&sums, tile, scales, tokens, 0,
+                                                  [&](size_t /*step*/) { ahead.Request(); });
     }
     sums.Store(out, out_stride, row + phase, apart, keep_begin, keep_end);
   }
