@@ -93,7 +93,7 @@ void MatmulQ80(benchmark::State& state, const Kernels& kernels) {
   const std::vector<float> scales = RandomFloats(weights.size() / kGroup);
   const std::vector<float> x = RandomFloats(n_tokens * kCols);
   const Quantized quantized(n_tokens);
-  kernels.quantize(quantized.rows(), x.data(), 0, n_tokens);
+  kernels.quantize(quantized.rows(), x.data(), 0, kCols / kGroup);
   std::vector<float> out(n_tokens * kRows);
   const Matrix matrix = {weights.data(), Bytes(scales), kRows, kCols, kGroup};
   for (auto _ : state) {
@@ -109,7 +109,7 @@ void Quantize(benchmark::State& state, const Kernels& kernels) {
   const std::vector<float> x = RandomFloats(n_tokens * kCols);
   const Quantized quantized(n_tokens);
   for (auto _ : state) {
-    kernels.quantize(quantized.rows(), x.data(), 0, n_tokens);
+    kernels.quantize(quantized.rows(), x.data(), 0, kCols / kGroup);
     benchmark::DoNotOptimize(quantized.rows().q);
   }
   Count(state, x.size() * sizeof(float), x.size());

@@ -73,9 +73,9 @@ struct Kernels {
   void (*matmul_q80)(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                      size_t row_begin, size_t row_end);
 
-  // Quantises rows [t_begin, t_end) of x (n_tokens, cols): q = x / scale rounded to nearest, ties
-  // away from 0, scale = max |x| / 127, for each group.
-  void (*quantize)(const QuantizedRows& out, const float* x, size_t t_begin, size_t t_end);
+  // Quantises groups [g_begin, g_end) of every row of x (n_tokens, cols): q = x / scale rounded to
+  // nearest, ties away from 0, scale = max |x| / 127.
+  void (*quantize)(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end);
 
   // out[i] = weight[i] * (x[i] / sqrt(mean(x^2) + epsilon)) for each row; out may be x. Rows
   // (n_rows, n), weight (n). (Zhang, Sennrich: Root Mean Square Layer Normalization, 2019)

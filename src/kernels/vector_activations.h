@@ -67,10 +67,10 @@ inline void QuantizeGroup(int8_t* q, float* scale_out, int32_t* offset, const fl
 }
 
 template <typename V>
-void Quantize(const QuantizedRows& out, const float* x, size_t t_begin, size_t t_end) {
-  if (out.group % V::kLanes != 0) return portable::Quantize(out, x, t_begin, t_end);
-  for (size_t t = t_begin; t < t_end; ++t) {
-    for (size_t g = 0; g < out.cols / out.group; ++g) {
+void Quantize(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
+  if (out.group % V::kLanes != 0) return portable::Quantize(out, x, g_begin, g_end);
+  for (size_t g = g_begin; g < g_end; ++g) {
+    for (size_t t = 0; t < out.n_tokens; ++t) {
       const size_t at = g * out.n_tokens + t;
       QuantizeGroup<V>(out.q + at * out.group, out.scales + at, out.offsets + at,
                        x + t * out.cols + g * out.group, out.group);

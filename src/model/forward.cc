@@ -237,7 +237,8 @@ const QuantizedRows* Forward::Quantize(const float* x, size_t n_rows, size_t col
                n_rows,
                cols,
                ActivationGroup(config_, cols)};
-  pool_->ParallelFor(n_rows, GrainFor(8 * cols),
+  // By groups, as those of several rows share lines of the cache.
+  pool_->ParallelFor(cols / rows_q80_.group, GrainFor(8 * rows_q80_.group * n_rows),
                      [&](size_t begin, size_t end, unsigned /*worker*/) {
                        kernels_->quantize(rows_q80_, x, begin, end);
                      });
