@@ -65,8 +65,8 @@ class Sampler {
   Array<Candidate> candidates_;  // (vocab_size): n_candidates_, the first n_sorted_ in order
   size_t n_candidates_ = 0;
   size_t n_sorted_ = 0;
-  float least_ = 0;    // probability of a candidate
-  bool flat_ = false;  // many candidates will be asked for
+  float least_ = 0;           // probability of a candidate
+  bool flat_ = false;         // many candidates will be asked for
   Array<Candidate> scratch_;  // (vocab_size): of SortMany()
   Array<uint8_t> seen_;       // (vocab_size): all 0 between calls
 };

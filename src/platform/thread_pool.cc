@@ -115,7 +115,7 @@ bool ThreadPool::RunPieces(unsigned worker) {
     uint64_t ticket = ticket_.load();
     while (NextOf(ticket) < PiecesOf(ticket)) {
       const size_t first = NextOf(ticket);
-      const size_t share = (PiecesOf(ticket) - first) / (2 * threads());
+      const size_t share = (PiecesOf(ticket) - first) / threads() / 2;
       const uint32_t n = share > 1 ? static_cast<uint32_t>(share) : 1;
       const uint64_t next = MakeTicket(EpochOf(ticket), first + n, PiecesOf(ticket));
       if (!ticket_.compare_exchange_weak(ticket, next)) continue;
