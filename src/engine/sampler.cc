@@ -28,9 +28,7 @@ TokenId ArgMax(const float* logits, size_t n) {
 
 }  // namespace
 
-uint32_t Sampler::BitsOf(const Candidate& c) {
-  return __builtin_bit_cast(uint32_t, c.probability);
-}
+uint32_t Sampler::BitsOf(const Candidate& c) { return __builtin_bit_cast(uint32_t, c.probability); }
 
 bool Sampler::Before(const Candidate& a, const Candidate& b) {
   return a.probability != b.probability ? a.probability > b.probability : a.token < b.token;
@@ -136,9 +134,9 @@ const Sampler::Candidate& Sampler::Ranked(size_t place) {
   return candidates_[place];
 }
 
-// Sorts what is in order of ids by the digits of what the probabilities' bits, which for floats from
-// 0 on are in the order of their values, are below those of the largest; the lowest digit first,
-// equals as they stood (Knuth: The Art of Computer Programming, volume 3, 5.2.5).
+// Sorts what is in order of ids by the digits of what the probabilities' bits, which for floats
+// from 0 on are in the order of their values, are below those of the largest; the lowest digit
+// first, equals as they stood (Knuth: The Art of Computer Programming, volume 3, 5.2.5).
 void Sampler::SortMany() {
   constexpr unsigned kDigits = 4;
   constexpr unsigned kBits = 9;  // of each, so that what is written to stays in the cache
