@@ -16,6 +16,17 @@ size_t PromptBudget(size_t max_rows, size_t n_generating) {
   return std::min(share, max_rows - std::min(max_rows, n_generating));
 }
 
+// How many of the positions that wait go into this pass, of at most `most`: with as many passes as
+// it takes, all of them are about equally long. (A short last one would read all weights for a few
+// positions.)
+size_t EvenShare(size_t waiting, size_t most) {
+  constexpr size_t kStep = 8;  // tokens at a time in the kernels
+  if (most == 0 || waiting <= most) return std::min(waiting, most);
+  const size_t passes = (waiting + most - 1) / most;
+  const size_t share = (waiting + passes - 1) / passes;
+  return std::min(most, (share + kStep - 1) / kStep * kStep);
+}
+
 // Sampling for less than this is not worth a thread's attention.
 constexpr size_t kLeastLogits = 16384;
 
@@ -47,9 +58,9 @@ void RunPass(Transformer& transformer, Session* const* sessions, size_t n_sessio
   size_t counts[kMaxSessions] = {};  // rows of each session; 0: it waits for the next pass
   for (size_t i = 0; i < n_sessions; ++i) {
     const size_t waiting = sessions[i]->waiting();
-    size_t count = std::min(waiting, max_rows - n_rows);
-    if (waiting > 1)
-      count = std::min(count, i == 0 ? std::max<size_t>(prompt_rows, 1) : prompt_rows);
+    size_t most = max_rows - n_rows;
+    if (waiting > 1) most = std::min(most, i == 0 ? std::max<size_t>(prompt_rows, 1) : prompt_rows);
+    const size_t count = EvenShare(waiting, most);
     const bool wants_logits = count == waiting;
     if (count == 0 || (wants_logits && n_logits == forward.max_logits())) continue;
     if (!sessions[i]->AddRows(count, transformer.rows.data() + n_rows)) continue;
