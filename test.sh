@@ -444,7 +444,8 @@ packages_of() {
       echo gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc
       ;;
     fresh-machine) echo debootstrap git ;;
-    export | readme) echo make python3-venv python3-torch ;; # 178 packages on a fresh system
+    export) echo python3-venv python3-torch ;; # 178 packages on a fresh system
+    readme) echo git make python3-venv python3-torch ;;
   esac
 }
 

@@ -10,7 +10,7 @@ source "$root/scripts/common.sh"
 
 usage() {
   cat <<'END'
-Usage: ports/fresh-machine.sh [--quick] [--keep]
+Usage: ports/fresh-machine.sh [--quick] [--keep] [STAGE...]
 
 Makes a minimal Debian 12 in a temporary folder (debootstrap, about 200 MB; some 4 GB at the
 end), clones the last commit of this tree into it, and runs there, as root with nothing but
@@ -19,7 +19,7 @@ what Debian's minimal system has:
   ./try.sh                     a story
   the installed copy           cmake --install, static and shared; examples/minimal.c built
                                by pkg-config and by find_package() tells the golden story
-  ./test.sh                    all tests (left out with --quick)
+  ./test.sh                    all tests, or the stages that are named (none with --quick)
 
 A package that the scripts forget to install makes it fail. The test data is that of this
 machine ($CLAMMA_TEST_DATA, else ../shared). How the network is reached (name servers,
@@ -30,7 +30,7 @@ folder. TMPDIR says where it goes. Exit code: 0 if all succeed.
 END
 }
 
-quick=no keep=no
+quick=no keep=no stages=()
 for argument in "$@"; do
   case $argument in
     --quick) quick=yes ;;
@@ -39,10 +39,11 @@ for argument in "$@"; do
       usage
       exit
       ;;
-    *)
+    -*)
       usage >&2
       die "there is no option '$argument'"
       ;;
+    *) stages+=("$argument") ;;
   esac
 done
 ((EUID == 0)) || die "a system in a folder can only be made by root"
@@ -132,7 +133,7 @@ cp -rL "$data/models" "$data/golden" "$fresh/home/shared/"
 step "./try.sh" in_tree ./try.sh
 step "the installed copy" in_tree ports/installed-copy.sh
 if [[ $quick == no ]]; then
-  step "./test.sh" in_tree ./test.sh
+  step "./test.sh${stages[*]/#/ }" in_tree ./test.sh "${stages[@]}"
 fi
 say "$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' "$fresh/etc/os-release")," \
   "commit $(git -C "$root" rev-parse --short HEAD), $(date +%F)"

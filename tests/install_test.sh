@@ -82,6 +82,9 @@ installs() {
   cmake --install "$1" --prefix "$2" && test -x "$2/bin/$3" && test -s "$2/share/man/man1/$3.1"
 }
 
+# build_side_by_side BUILD...: each of them is one or two sources.
+build_side_by_side() { printf '%s\0' "$@" | xargs -0 -P "$(nproc)" -n 1 cmake --build; }
+
 # serves PROGRAM ARGUMENT...: it says where, and ends well when it is told to.
 serves() {
   local url=$work/url pid tries status=0
@@ -130,9 +133,10 @@ check_prefix() {
 
   for app in "${apps[@]}"; do
     must "$kind: $app configures as a project of its own" \
-      cmake -G Ninja -S "$source_dir/apps/$app" -B "$out/$app" -DCMAKE_PREFIX_PATH="$prefix" \
-      -DCMAKE_BUILD_TYPE=Release
-    must "$kind: $app builds" cmake --build "$out/$app"
+      cmake -G Ninja -S "$source_dir/apps/$app" -B "$out/$app" -DCMAKE_PREFIX_PATH="$prefix"
+  done
+  must "$kind: the apps build" build_side_by_side "${apps[@]/#/$out/}"
+  for app in "${apps[@]}"; do
     must "$kind: $app and its manual page install" installs "$out/$app" "$out/prefix" "$app"
   done
   must "$kind: a project of the examples configures" \
