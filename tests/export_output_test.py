@@ -94,8 +94,9 @@ class LargeModel(fx.ExportTestCase):
 
     def interrupt(self, number, out, **options):
         """Sends a signal when the export is at work; its exit status and stderr."""
-        # As a terminal starts programs: this one may have been told to ignore SIGINT.
-        options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        # As a terminal starts programs: this one may have been told to ignore some signals.
+        options.setdefault("preexec_fn", lambda: [signal.signal(n, signal.SIG_DFL) for n in
+                                                  (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)])
         process = subprocess.Popen(self.command(out, "--hf", self.model), env=self.environment,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                    **options)
