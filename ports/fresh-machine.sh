@@ -133,7 +133,7 @@ cp -rL "$data/models" "$data/golden" "$fresh/home/shared/"
 step "./try.sh" in_tree ./try.sh
 step "the installed copy" in_tree ports/installed-copy.sh
 if [[ $quick == no ]]; then
-  step "./test.sh${stages[*]/#/ }" in_tree ./test.sh "${stages[@]}"
+  step "./test.sh${stages[*]:+ ${stages[*]}}" in_tree ./test.sh "${stages[@]}"
 fi
 say "$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' "$fresh/etc/os-release")," \
   "commit $(git -C "$root" rev-parse --short HEAD), $(date +%F)"
