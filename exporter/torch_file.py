@@ -13,6 +13,7 @@ only the rows wanted are read whatever torch there is, is why torch.load() is no
 import collections
 import io
 import pickle
+import pickletools
 import struct
 import zipfile
 from typing import NamedTuple
@@ -25,7 +26,7 @@ STORAGE_TYPES = {"DoubleStorage": "F64", "FloatStorage": "F32", "HalfStorage": "
 # Of optimizer states and counters; named so that a file may have them, and refused as weights.
 OTHER_STORAGE_TYPES = ("LongStorage", "IntStorage", "ShortStorage", "CharStorage", "ByteStorage",
                        "BoolStorage")
-MOST_PICKLE_BYTES = 1 << 28  # the names and shapes of a model take some 100 KB
+MOST_PICKLE_BYTES = 1 << 24  # the names and shapes of a model take some 100 KB
 
 
 class _Storage(NamedTuple):
@@ -114,11 +115,21 @@ class TorchFile:
             raise ExportError("not a file by torch.save(): it has no data.pkl")
         self._folder = names[0][:-len("data.pkl")]
         order = self._entries.get(self._folder + "byteorder")
-        if order is not None and archive.read(order) != b"little":
-            raise ExportError("written on a big-endian machine, which is not supported")
+        if order is not None:
+            with archive.open(order) as file:
+                if file.read(len("little") + 1) != b"little":
+                    raise ExportError("written on a big-endian machine, which is not supported")
         if self._entries[names[0]].file_size > MOST_PICKLE_BYTES:
             raise ExportError("its data.pkl is far too large for a model")
-        return archive.read(names[0])
+        data = archive.read(names[0])
+        # pickle makes room for as many objects as the number of one says, and for as many bytes as
+        # a length does; genops() holds lengths against the data.
+        for opcode, argument, _ in pickletools.genops(data):
+            if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > len(data):
+                raise ExportError(f"damaged: its data.pkl numbers an object {argument}")
+            if opcode.name == "FRAME" and argument > len(data):
+                raise ExportError(f"damaged: its data.pkl has a frame of {argument} bytes")
+        return data
 
     def tensors(self, state):
         """{name: StoredTensor} of the tensors in a state dict that is part of `content`. What is no

@@ -231,7 +231,13 @@ class DamagedFiles(fx.ExportTestCase):
         path = self.folder / "other.pt"
         for entries, reason in (({"a/data.txt": b""}, "it has no data.pkl"),
                                 ({"a/data.pkl": b"", "a/byteorder": b"big"}, "big-endian"),
-                                ({"a/data.pkl": b"\x80\x02}q\x00."}, "it has no 'model_args'")):
+                                ({"a/data.pkl": b"\x80\x02}q\x00."}, "it has no 'model_args'"),
+                                # Of a few bytes, and gigabytes if they were believed.
+                                ({"a/data.pkl": b"\x80\x02}r\xff\xff\xff\x7f."},
+                                 "numbers an object 2147483647"),
+                                ({"a/data.pkl": b"\x80\x05\x96\0\0\0\0\1\0\0\0x."}, "damaged"),
+                                ({"a/data.pkl": b"\x80\x04\x95\0\0\0\0\1\0\0\0}."},
+                                 "a frame of 4294967296 bytes")):
             with zipfile.ZipFile(path, "w") as archive:
                 for name, content in entries.items():
                     archive.writestr(name, content)
