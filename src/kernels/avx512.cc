@@ -237,7 +237,7 @@ struct Avx512 {
       Int chains[kChains][kTokens][kTiles] = {};
 #pragma GCC unroll 16
       for (size_t s = 0; s < kSteps; ++s) {
-        between(s);
+        between();
         DotStep(chains[s % kChains], tiles, q + 4 * s, stride, s);
       }
 #pragma GCC unroll 4
@@ -245,7 +245,7 @@ struct Avx512 {
     } else if constexpr (kHeld) {
 #pragma GCC unroll 16
       for (size_t s = 0; s < kSteps; ++s) {
-        between(s);
+        between();
         DotStep(sums, tiles, q + 4 * s, stride, s);
       }
     } else {

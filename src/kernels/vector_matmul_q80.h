@@ -42,7 +42,7 @@ struct LinesAhead {
 
 // What Dot() is to do before each of its steps.
 struct Nothing {
-  void operator()(size_t /*step*/) const {}
+  void operator()() const {}
 };
 
 // The lines of n_rows rows that will be wanted some groups after column k of the rows at `rows`;
@@ -246,7 +246,7 @@ inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, c
       const TokenGroups tokens(x, g, 0);
       // All tokens at once: as many sums side by side as the latency of a product asks for.
       MultiplyTiles<V, kTokens, true, true, true>(&sums, tile, scales, tokens, 0,
-                                                  [&](size_t /*step*/) { ahead.Request(); });
+                                                  [&] { ahead.Request(); });
     }
     sums.Store(out, out_stride, row + phase, apart, keep_begin, keep_end);
   }
