@@ -133,14 +133,14 @@ check_refusals() {
   [[ ! -s $work/errors ]] || fail "the library wrote to standard error: $(cat "$work/errors")"
 }
 
-# The port as a project of its own, against an installed library.
+# The port as a project of its own, against an installed library, with files named from where we are.
 check_installed() {
   cmake --install "$root/build-bare-cortex-m" --prefix "$work/installed"
   cp -R "$root/ports/bare-metal" "$work/project"
-  cmake -S "$work/project" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=MinSizeRel \
-    --toolchain "$work/project/arm-none-eabi.cmake" -DCMAKE_PREFIX_PATH="$work/installed" \
-    -DCLAMMA_MODEL="$data/models/stories260K.q80.bin" \
-    -DCLAMMA_DICTIONARY="$data/models/tok512.bin"
+  (cd "$data/models" && cmake -S "$work/project" -B "$work/build" -G Ninja \
+    -DCMAKE_BUILD_TYPE=MinSizeRel --toolchain "$work/project/arm-none-eabi.cmake" \
+    -DCMAKE_PREFIX_PATH="$work/installed" -DCLAMMA_MODEL=stories260K.q80.bin \
+    -DCLAMMA_DICTIONARY=tok512.bin)
   cmake --build "$work/build"
   run "$work/build/tell-mps3-an547-stories260K.q80" || fail "installed: $(cat "$work/errors")"
   check_text q80-s1024-bos
