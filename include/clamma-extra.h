@@ -59,7 +59,8 @@ typedef struct clamma_txf_facts_t {
   uint64_t cache_limit;                               /* 0: none */
   size_t arena_bytes;                                 /* size of the arena; 0: there is none */
   size_t arena_in_use; /* ... of it now, by the transformer and its sessions */
-  size_t arena_peak;   /* ... and up to where it ever was in use: a size that would have done */
+  size_t arena_peak;   /* ... and up to where it ever was in use, or what construction asked for if
+                          that is more: a size that would have done, of an arena aligned alike */
 } clamma_txf_facts_t;
 
 /* Texts are valid as long as the transformer. */

@@ -97,6 +97,8 @@ Status OpenArena(const clamma_txf_info_t& info, const TransformerOptions& option
   CLAMMA_RETURN_IF_ERROR(Transformer::PlanArena(options, &needed));
   if (needed > info.arena_size) return Status::ArenaTooSmall(info.arena_size, needed);
   *arena = Arena::Make(info.arena, info.arena_size);
+  if (*arena == nullptr) return Status::ArenaTooSmall(info.arena_size, needed);
+  (*arena)->Demand(static_cast<size_t>(needed));
   return Status();
 }
 

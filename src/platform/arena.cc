@@ -94,6 +94,11 @@ size_t Arena::End() const {
   return static_cast<size_t>(end - base_);
 }
 
+void Arena::Demand(size_t bytes) {
+  MutexLock lock(mutex_);
+  if (bytes > peak_) peak_ = bytes;
+}
+
 Arena::Usage Arena::usage() {
   MutexLock lock(mutex_);
   return {size_, in_use_, End(), peak_};

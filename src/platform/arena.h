@@ -36,9 +36,12 @@ class Arena {
     size_t size;    // of the whole, as the caller gave it
     size_t in_use;  // bytes, with the arena's own
     size_t end;     // from the beginning to the end of the last byte in use
-    size_t peak;    // the largest that `end` ever was: as large an arena would have done
+    size_t peak;    // the largest that `end` ever was, or what was demanded: would have done, too
   };
   Usage usage();
+
+  // A smaller arena would have been refused, whatever of this one is used.
+  void Demand(size_t bytes);
 
  private:
   struct Stretch {
