@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 
@@ -17,6 +18,9 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the formats are little
 constexpr uint32_t kMagic = 0x616b3432;
 constexpr size_t kHeaderBytes = 256;
 constexpr size_t kBufferBytes = size_t{4} << 20;
+// Written at a time, so that systems that keep files in huge pages do so here, as where a file was
+// read from a disk: in pages of 4 KB, memory is read 3 % slower.
+constexpr size_t kHugePage = size_t{2} << 20;
 constexpr uint32_t kByteTokens = 256;
 constexpr uint32_t kFirstString = 3 + kByteTokens;  // behind unknown, BOS, EOS and the bytes
 constexpr float kQuiet = 1e-3f;                     // times the usual: weights of unlikely tokens
@@ -43,14 +47,14 @@ class Writer {
  public:
   Writer(int fd, uint64_t total, const std::function<void(double)>& progress)
       : fd_(fd), total_(static_cast<double>(total)), progress_(progress) {
-    buffer_.reserve(kBufferBytes);
+    buffer_.reserve(kHugePage + kBufferBytes);
   }
 
-  // Room for `count` more items, which are fewer than fit into the buffer.
+  // Room for `count` more items, of kBufferBytes at most.
   template <typename T>
   T* Append(size_t count) {
     const size_t bytes = count * sizeof(T);
-    if (buffer_.size() + bytes > kBufferBytes) Flush();
+    if (buffer_.size() + bytes > buffer_.capacity()) Write(buffer_.size() / kHugePage * kHugePage);
     const size_t at = buffer_.size();
     buffer_.resize(at + bytes);
     return reinterpret_cast<T*>(buffer_.data() + at);
@@ -58,21 +62,24 @@ class Writer {
 
   void Put(const void* data, size_t bytes) { std::memcpy(Append<char>(bytes), data, bytes); }
 
-  void Flush() {
+  void Flush() { Write(buffer_.size()); }
+
+  int error() const { return error_; }
+
+ private:
+  // Writes the first `bytes` of the buffer, and keeps the others.
+  void Write(size_t bytes) {
     size_t done = 0;
-    while (error_ == 0 && done < buffer_.size()) {
-      const ssize_t n = write(fd_, buffer_.data() + done, buffer_.size() - done);
+    while (error_ == 0 && done < bytes) {
+      const ssize_t n = write(fd_, buffer_.data() + done, bytes - done);
       if (n < 0 && errno != EINTR) error_ = errno;
       if (n > 0) done += static_cast<size_t>(n);
     }
     written_ += static_cast<double>(done);
     progress_(written_ / total_);
-    buffer_.clear();
+    buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(bytes));
   }
 
-  int error() const { return error_; }
-
- private:
   const int fd_;
   const double total_;
   const std::function<void(double)>& progress_;
