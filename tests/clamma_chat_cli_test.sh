@@ -71,7 +71,8 @@ head -c $(($(wc -c <chat.state) - 1)) chat.state >cut.state
 sed 's/"system":"Be kind."/"system":"Be rude."/' chat.state >forged.state
 { head -c 3000 chat.state; printf 'x'; tail -c +3002 chat.state; } >damaged.state
 head -c 100000 /dev/urandom >random.state
-for bad in cut forged damaged random none; do
+{ printf '{"format":"clamma-chat 1"'; head -c 20000000 /dev/zero | tr '\0' ' '; tail -c +26 chat.state; } >long.state
+for bad in cut forged damaged random long none; do
   chat "Who is Lily?\n/load $bad.state\nAnd Tom?\n" -t 0 -n 20 -q
   ends "/load $bad.state" 3 "clamma-chat: $bad.state: "
   same "/load $bad.state leaves the chat as it was" both out
@@ -82,6 +83,15 @@ tells "... nor saved there" grep -q '/nowhere/x: No such file' err
 tells "... nor without a name" grep -q '/save needs a file' err
 tells "an unknown command is told" grep -q 'there is no /nothing' err
 same "... and the chat goes on" both out
+# Turns that no session can have had, of which the first is too long for any context.
+chat '/save new.state\n' -q
+turn='{"prompt":"'$(printf 'because %.0s' {1..2000})'","answer":[]}'
+for turns in "$turn" "$turn,$turn"; do
+  sed '1s/"turns":\[\]/"turns":['"$turns"']/' new.state >turns.state
+  chat "Who is Lily?\n/load turns.state\nAnd Tom?\n" -t 0 -n 20 -q
+  ends "/load of turns too long" 3 'clamma-chat: turns.state: its turns are not'
+  same "... leaves the chat as it was" both out
+done
 touch behind && ln -s behind link && mkfifo pipe && mkdir folder
 chat "Who is Lily?\n/save pipe\n/load pipe\n/save folder\n/save link\nAnd Tom?\n" -t 0 -n 20 -q
 ends "what is no file" 3 'clamma-chat: pipe: is no file'
@@ -110,6 +120,13 @@ long=$(printf 'Lily and Tom went out. %.0s' {1..200})
 chat "Who is Lily?\n$long\nAnd Tom?\n" -t 0 -n 20 -q
 ends "a prompt beyond the context" 3 'prompt takes|takes at least'
 same "... changes nothing" both out
+# Longer than any context only together with the system prompt.
+kind=$(printf 'Be kind to all. %.0s' {1..15})
+chat 'Who is Lily?\nAnd Tom?\n' -t 0 -n 20 -q -y "$kind"
+cp out kindly
+chat "Who is Lily?\n${long:0:3450}\nAnd Tom?\n" -t 0 -n 20 -q -y "$kind"
+ends "a prompt beyond what the system prompt leaves" 3 'prompt takes|takes at least'
+same "... changes nothing" kindly out
 
 # --- What cannot be said, or written ---
 chat 'a\0b\nWho is Lily?\n' -t 0 -n 20 -q

@@ -22,6 +22,8 @@ namespace {
 // A saved chat is a line of JSON, which says who said what, and the session's state behind it.
 constexpr char kFormat[] = "clamma-chat 1";
 constexpr char kBegin[] = R"({"format":"clamma-chat 1")";
+// What is said takes a few bytes a token; a damaged or foreign file may go on for gigabytes.
+constexpr size_t kMostLineBytes = size_t{1} << 24;
 
 int WriteTo(void* opaque, const void* bytes, size_t size) {
   return std::fwrite(bytes, 1, size, static_cast<std::FILE*>(opaque)) == size ? 0 : 1;
@@ -86,12 +88,14 @@ Conversation::Tokens Conversation::EncodeTurn(const std::string& prompt, bool fi
   return tokens;
 }
 
-// The tokens of these turns, as a session that had them from the start would hold them.
-Conversation::Tokens Conversation::Encode(const std::vector<Turn>& turns) const {
+// The tokens of these turns, as a session that had them from the start would hold them; nothing if
+// one is too long for any context.
+std::optional<Conversation::Tokens> Conversation::Encode(const std::vector<Turn>& turns) const {
   Tokens tokens;
   for (size_t i = 0; i < turns.size(); ++i) {
-    if (i > 0 && tokens.back() != TOK_EOS) tokens.push_back(TOK_EOS);
     const Tokens prompt = EncodeTurn(turns[i].prompt, i == 0);
+    if (prompt.empty()) return std::nullopt;
+    if (i > 0 && tokens.back() != TOK_EOS) tokens.push_back(TOK_EOS);
     tokens.insert(tokens.end(), prompt.begin(), prompt.end());
     tokens.insert(tokens.end(), turns[i].answer.begin(), turns[i].answer.end());
   }
@@ -110,13 +114,13 @@ Conversation::Tokens Conversation::SessionTokens() const {
 // stays, if there is none to drop or the last one alone is too long.
 bool Conversation::Forget() {
   std::vector<Turn> kept = turns_;
-  Tokens tokens;
+  std::optional<Tokens> tokens;
   do {
     if (kept.size() < 2) return false;
     kept.erase(kept.begin());
     tokens = Encode(kept);
-  } while (tokens.size() > (kept.size() > 1 ? context_ / 2 : context_));
-  if (clamma_session_set_tokens(session_.get(), tokens.data(), tokens.size()) != 0) return false;
+  } while (!tokens || tokens->size() > (kept.size() > 1 ? context_ / 2 : context_));
+  if (clamma_session_set_tokens(session_.get(), tokens->data(), tokens->size()) != 0) return false;
   const size_t gone = turns_.size() - kept.size();
   turns_.swap(kept);
   std::fprintf(stderr, "clamma-chat: the context is full: the oldest %s forgotten\n",
@@ -133,8 +137,8 @@ bool Conversation::MakeRoom(const std::string& prompt) {
   turns_.push_back({prompt, {}});
   const bool room = Forget();
   turns_.pop_back();
-  if (!room) return true;  // the query tells
-  const Tokens rest = Encode(turns_);
+  if (!room) return true;                      // the query tells
+  const Tokens rest = Encode(turns_).value();  // it was part of what fits
   clamma_session_set_tokens(session_.get(), rest.data(), rest.size());
   return true;
 }
@@ -205,6 +209,7 @@ std::string Conversation::Save(const std::string& path) const {
   } catch (const nlohmann::json::exception&) {
     return path + ": not saved, as a prompt of this chat is not UTF-8";
   }
+  if (line.size() > kMostLineBytes) return path + ": not saved, as this chat is too long";
   const std::string target = Target(path);
   if (target.empty()) return path + ": is no file";
   if (HoldsSomethingElse(target)) return path + ": is there, and no saved chat: not written over";
@@ -235,10 +240,12 @@ std::string Conversation::Load(const std::string& path) {
   if (!S_ISREG(status.st_mode)) return path + ": is no file";
   std::ifstream file(path, std::ios::binary);
   if (!file) return Reason(path);
-  std::string line;
   if (!IsChat(file)) return path + ": is no saved chat";
   file.seekg(0);
-  std::getline(file, line);
+  std::string line(kMostLineBytes + 1, '\0');
+  file.getline(line.data(), static_cast<std::streamsize>(line.size()));
+  if (!file || file.eof()) return path + ": is no saved chat";
+  line.resize(static_cast<size_t>(file.gcount()) - 1);
   std::string system;
   std::vector<Turn> turns;
   try {

@@ -7,6 +7,7 @@
 #include <clamma.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,7 @@ class Conversation {
   using Tokens = std::vector<tok_id_t>;
 
   Tokens EncodeTurn(const std::string& prompt, bool first) const;
-  Tokens Encode(const std::vector<Turn>& turns) const;
+  std::optional<Tokens> Encode(const std::vector<Turn>& turns) const;
   Tokens SessionTokens() const;
   bool Forget();
   bool MakeRoom(const std::string& prompt);
