@@ -104,6 +104,8 @@ def test_http():
                                          program.address.encode() + b"\r\nX: " + b"x" * 100000))
         checks.holds("what is no HTTP is no answer", b" 200 " not in raw(program, b"\x16\x03\1\2\0" * 99
                                                                          + b"\r\n\r\n"))
+        checks.same("CONNECT is no way to stay", raw(
+            program, f"CONNECT {program.address} HTTP/1.1\r\nHost: {program.address}\r\n\r\n".encode()), b"")
         checks.same("ends by SIGTERM", program.end()[0], 0)
 
 
@@ -450,6 +452,10 @@ def test_limits(endless):
     with Program(DEMO, *endless.arguments, "--max-connections", 3) as program:
         visitors = [program.connect() for _ in range(3)]
         checks.same("a connection too many: 503", refused(program.connect), 503)
+        status, headers, _ = program.get("/")
+        checks.same("... with the policies of all answers", (
+            status, headers["content-security-policy"], headers["x-content-type-options"],
+            headers["referrer-policy"]), (503, "default-src 'none'", "nosniff", "no-referrer"))
         visitors[0].drop()
 
         def again():

@@ -27,7 +27,9 @@ constexpr int kCloseIdle = 4000;  // for applications' own use; the page knows i
 
 constexpr std::string_view kFull =
     "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: text/plain\r\n"
-    "retry-after: 10\r\ncontent-length: 29\r\n\r\nthere are too many visitors.\n";
+    "content-security-policy: default-src 'none'\r\nx-content-type-options: nosniff\r\n"
+    "referrer-policy: no-referrer\r\nretry-after: 10\r\ncontent-length: 29\r\n\r\nthere are too "
+    "many visitors.\n";
 
 const lws_retry_bo_t kSilence = {nullptr, 0, 0, kPingSeconds, kSilenceSeconds, 0};
 
@@ -172,6 +174,8 @@ int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons 
     case LWS_CALLBACK_CLOSED:
       Forget(wsi);
       return 0;
+    case LWS_CALLBACK_RAW_ADOPT:
+      return -1;  // by CONNECT, after which there would be no time limit any more
     default:
       return 0;
   }
