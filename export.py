@@ -74,6 +74,9 @@ def _parse_arguments():
                         help="a SentencePiece model, to write as a dictionary: to OUT if no model "
                              "is given, else beside OUT, under its name with .tokenizer.bin")
     arguments = parser.parse_args()
+    for name in ("out", "meta_llama", "hf", "checkpoint", "tokenizer"):
+        if getattr(arguments, name) == "":  # of a variable that is not set, perhaps
+            parser.error(f"the path of {name.replace('_', '-')} is empty")
     if not (arguments.meta_llama or arguments.hf or arguments.checkpoint or arguments.tokenizer):
         parser.error("nothing to export: give --meta-llama, --hf, --checkpoint or --tokenizer")
     if arguments.context is not None and not 1 <= arguments.context <= 1 << 24:

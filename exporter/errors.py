@@ -2,6 +2,8 @@
 """What goes wrong by the input's fault."""
 import json
 
+MOST_JSON_BYTES = 1 << 26  # an index of tensors takes some 100 KB
+
 
 class ExportError(Exception):
     """The reason, in one line that names the file."""
@@ -19,7 +21,10 @@ def read_json(path):
     """The object in a JSON file."""
     try:
         with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+            text = file.read(MOST_JSON_BYTES)
+            if file.read(1):
+                raise ExportError(f"{path}: far too large for a JSON file of a model")
+            content = json.loads(text)
     except (ValueError, RecursionError) as error:  # bytes that are no UTF-8 are a ValueError, too
         raise ExportError(f"{path}: not a JSON file: {error}") from None
     if not isinstance(content, dict):

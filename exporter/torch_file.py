@@ -12,8 +12,10 @@ file that names anything else is refused: reading a file never runs what is in i
 only the rows wanted are read whatever torch there is, is why torch.load() is not used."""
 import collections
 import io
+import os
 import pickle
 import pickletools
+import stat
 import struct
 import zipfile
 from typing import NamedTuple
@@ -86,6 +88,8 @@ class TorchFile:
     def __init__(self, path):
         self.path = path
         try:
+            if not stat.S_ISREG(os.stat(path).st_mode):  # a device may never end
+                raise ExportError("not a regular file")
             with zipfile.ZipFile(path) as archive:
                 self._entries = {entry.filename: entry for entry in archive.infolist()}
                 data = self._read_pickle(archive)

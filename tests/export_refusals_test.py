@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import random
+import resource
 import shutil
 import struct
 import sys
@@ -203,7 +204,8 @@ class Refusals(fx.ExportTestCase):
         out = self.folder / "usage.bin"
         for arguments in ((), (out,), (out, "--hf", "x", "--checkpoint", "y"),
                           (out, "--hf", "x", "--version", 3), (out, "--hf", "x", "--context", 0),
-                          (out, "--hf", "x", "--dtype", "int4"), (out, "--unknown")):
+                          (out, "--hf", "x", "--dtype", "int4"), (out, "--unknown"),
+                          ("", "--hf", "x"), (out, "--hf", "", "--tokenizer", "x")):
             self.assert_refused(self.run_export(*arguments), "--help tells more", code=2)
         self.assertEqual(self.run_export("--help").returncode, 0)
 
@@ -243,6 +245,18 @@ class DamagedFiles(fx.ExportTestCase):
                     archive.writestr(name, content)
             self.assert_refused(self.run_export(self.folder / "o.bin", "--checkpoint", path),
                                 reason)
+
+    def test_files_without_an_end(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32))
+
+        folder = self.folder / "endless"
+        folder.mkdir()
+        (folder / "config.json").symlink_to("/dev/zero")
+        for reason, option, path in (("/dev/zero: not a regular file", "--checkpoint", "/dev/zero"),
+                                     ("config.json: far too large", "--hf", folder)):
+            self.assert_refused(self.run_export(self.folder / "o.bin", option, path,
+                                                preexec_fn=limit), reason)
 
     def test_values_that_cannot_be_shown(self):
         path = self.folder / "values.pt"
