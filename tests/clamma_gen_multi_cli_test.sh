@@ -129,7 +129,7 @@ mkdir kept
 echo "an earlier text" >kept/out0.txt
 into_kept=("${with[@]}" -o kept)
 refuses 2 'checkpoint'
-refuses 2 'count' "${into_kept[@]}" -c 0
+refuses 2 'count: at least 1 is needed' "${into_kept[@]}" -c 0
 refuses 2 'count' "${into_kept[@]}" -c -1
 refuses 2 'count' "${into_kept[@]}" -c x
 refuses 2 'count' "${into_kept[@]}" -c 99999999999

@@ -71,7 +71,7 @@ int Parse(int argc, char** argv, Options& o) {
   options::Add(app, o.model);
   app.add_option("-c,--count", o.count, "Sessions, up to what the build allows")
       ->transform(options::WholeNumber)
-      ->check(CLI::PositiveNumber)
+      ->check([](const std::string& count) { return count == "0" ? "at least 1 is needed" : ""; })
       ->capture_default_str();
   app.add_option("-o,--output", o.folder, "Folder of the texts; made if missing")
       ->type_name("DIR")
