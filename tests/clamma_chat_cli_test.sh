@@ -45,6 +45,8 @@ chat 'And Tom?\n' -t 0 -n 20 -q -i "Who is Lily?"
 same "-i is a first prompt like any other" both out
 chat 'Who is Lily?\r\nAnd Tom?\r\n\r\n/quit\r\nGo on\r\n' -t 0 -n 20 -q
 same "lines may end as on Windows" both out
+chat 'Who is Lily?\nAnd Tom?\n/quit \nGo on\n' -t 0 -n 20 -q
+same "a space behind a command is nothing" both out
 chat 'Who is Lily?\n/reset\nAnd Tom?\n' -t 0 -n 20 -q
 same "/reset forgets" <(cat lily tom_alone) out
 chat 'Who is Lily?\n/reset\nWho is Lily?\n' -t 0 -n 20 -q -y "Be kind."

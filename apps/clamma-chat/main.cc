@@ -81,7 +81,7 @@ class Chat {
       if (result == LineInput::Result::kEnd) break;
       if (line.empty()) continue;
       const bool command = line.starts_with('/') && !line.starts_with("//");
-      if (line == "/quit") break;
+      if (line.substr(0, line.find(' ')) == "/quit") break;
       if (command) {
         Obey(line);
       } else if (!Say(line.starts_with("//") ? line.substr(1) : line)) {
