@@ -40,17 +40,31 @@ struct LinesAhead {
   size_t stride;
 };
 
+// The same for two lines of each row, which memory gives sooner one after the other.
+struct PairsAhead {
+  void Request() {
+    __builtin_prefetch(p + (second ? kLine : 0));
+    p += second ? stride : 0;
+    second = !second;
+    asm("" : "+r"(p));
+  }
+
+  const uint8_t* p;
+  size_t stride;
+  bool second = false;
+};
+
 // What Dot() is to do before each of its steps.
 struct Nothing {
   void operator()() const {}
 };
 
-// The lines of n_rows rows that will be wanted some groups after column k of the rows at `rows`;
-// beyond their end, in the rows that follow.
-inline LinesAhead AheadOf(const uint8_t* rows, size_t k, size_t cols, size_t n_rows) {
+// What will be wanted some groups after column k of the first of n_rows rows; beyond their end, in
+// the rows that follow.
+inline const uint8_t* AheadOf(const uint8_t* rows, size_t k, size_t cols, size_t n_rows) {
   constexpr size_t kAhead = 512;  // bytes
   const size_t next = k + kAhead;
-  return {rows + next + (next < cols ? 0 : (n_rows - 1) * cols), cols};
+  return rows + next + (next < cols ? 0 : (n_rows - 1) * cols);
 }
 
 // The scales of a tile's rows, group by group.
@@ -90,9 +104,6 @@ class RowScales {
       return;
     }
     V::template LoadTransposed<kAtOnce>(scales_, from, 4 * stride_);
-    // The rows' next ones, which may be the scales of those in between.
-    LinesAhead ahead = {from + 4 * kAtOnce, 4 * stride_};
-    for (size_t r = 0; r < V::kLanes; r += LinesAhead::kFew) ahead.RequestFew();
   }
 
   void StartStraddling(uint64_t part) {
@@ -229,17 +240,22 @@ inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, c
   const size_t groups = w.cols / kGroup;
   const size_t stride = w.cols * apart;
   const uint8_t* rows = w.data + row * w.cols;
+  // Of the rows that follow, a line for each tile: no more than there are.
+  const uint8_t* next_scales =
+      w.scales + uint64_t{row + V::kLanes * apart} * w.cols / w.group_size * 4;
   for (size_t phase = 0; phase < apart; ++phase) {
     RowScales<V> row_scales;
     row_scales.Start(w, row + phase, apart, groups, w.group_size / kGroup);
     TokenSums<V, 1, kTokens, true> sums(kTokens);
     for (size_t g = 0; g < groups; ++g) {
       const size_t k = phase * w.cols + g * kGroup;
-      // As many lines as steps: those of all rows, or of every other one where two groups share
-      // them.
-      static_assert(kLine % kGroup == 0 && V::kLanes * kGroup == kLine * kSteps);
-      LinesAhead ahead = AheadOf(rows, k, stride, V::kLanes);
-      ahead.p += g % (kLine / kGroup) * kSteps * stride;
+      // As many lines as steps: those of all rows together with the other tiles of two lines.
+      constexpr size_t kPair = 2 * kLine;
+      static_assert(kPair % kGroup == 0 && V::kLanes * kGroup == kLine * kSteps);
+      PairsAhead ahead = {AheadOf(rows, k - k % kPair, stride, V::kLanes), stride};
+      ahead.p += k % kPair / kGroup * (kSteps / 2) * stride;
+      __builtin_prefetch(next_scales);
+      next_scales += kLine;
       const typename V::Reg scales[1] = {row_scales.Next()};
       typename V::template Tile<kSteps> tile[1];
       tile[0].Load(rows + k, stride);
@@ -288,7 +304,7 @@ inline void MultiplyGroup(Sums* to, const uint8_t* rows, size_t column, size_t c
   for (size_t k = column; k < column + group; k += kTileCols, tokens.q += kTileCols) {
     typename V::template Tile<kSteps> tiles[kTiles];
     for (size_t r = 0; r < kTiles; ++r) tiles[r].Load(rows + r * V::kLanes * cols + k, cols);
-    const LinesAhead ahead = AheadOf(rows, k, cols, kTiles * V::kLanes);
+    const LinesAhead ahead = {AheadOf(rows, k, cols, kTiles * V::kLanes), cols};
     const size_t lines = k % kLine == 0 ? kTiles * V::kLanes : 0;
     if constexpr (kWhole) {
       MultiplyTilesByAll<V, true, true>(to, tiles, scales, tokens, ahead, lines);
