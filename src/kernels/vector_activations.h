@@ -182,11 +182,45 @@ void Softmax(float* x, size_t n) {
 
 // --- Attention ---
 
-// scores[h][position] = q[h] . key / root, for kHeads query heads of one kv head.
+// Keys and values lie in memory in runs of a few thousand bytes, too short for the processor's
+// prefetcher. Asks for what is wanted some time after a place in the run at `now`; beyond its end,
+// in the one at `next`.
+class RunAhead {
+ public:
+  RunAhead(const uint8_t* now, size_t bytes, const uint8_t* next)
+      : now_(now + kAhead), next_(next), left_(bytes - Least(bytes, kAhead)) {}
+
+  void Request(size_t at, size_t bytes) const {
+    constexpr size_t kLine = 64;
+    if (left_ == 0) return;  // a tiny model's, which the caches hold
+    const uint8_t* const from = at < left_ ? now_ + at : next_ + (at - left_);
+    for (size_t i = 0; i < bytes; i += kLine) __builtin_prefetch(from + i);
+  }
+
+ private:
+  static constexpr size_t kAhead = 1024;  // bytes
+
+  const uint8_t* now_;
+  const uint8_t* next_;
+  size_t left_;
+};
+
+// Of what a block has at `offset`, behind which that of the next block is wanted; after the last
+// one's, what the first has at `then`.
+inline RunAhead AheadInBlocks(const AttentionInput& in, size_t block, size_t offset, size_t bytes,
+                              size_t then) {
+  const bool last = (block + 1) * kKvBlock >= in.n_positions;
+  return {in.blocks[block] + offset, bytes,
+          last ? in.blocks[0] + then : in.blocks[block + 1] + offset};
+}
+
+// scores[h][position] = q[h] . key / root, for kHeads query heads of one kv head. Its values are
+// wanted next.
 template <typename V, bool kHalf, size_t kHeads>
 void ScoreHeads(float* scores, size_t stride, const float* q, const AttentionInput& in,
-                size_t key_offset) {
+                size_t key_offset, size_t value_offset) {
   using Reg = typename V::Reg;
+  constexpr size_t kElement = kHalf ? 2 : 4;
   constexpr size_t kRegs = V::kScoreRegs;  // of positions side by side
   constexpr size_t kPositions = kRegs * V::kLanes;
   static_assert(kKvBlock % kPositions == 0);
@@ -198,15 +232,19 @@ void ScoreHeads(float* scores, size_t stride, const float* q, const AttentionInp
   const Reg inverse = V::Set1(1.0f / root);
   for (size_t first = 0; first < in.n_positions; first += kPositions) {
     const uint8_t* keys = in.blocks[first / kKvBlock] + key_offset;
+    const RunAhead ahead = AheadInBlocks(in, first / kKvBlock, key_offset,
+                                         head_size * kKvBlock * kElement, value_offset);
     Reg sums[kHeads][kRegs];
     for (size_t h = 0; h < kHeads; ++h) {
       for (size_t i = 0; i < kRegs; ++i) sums[h][i] = V::Set1(0);
     }
     for (size_t d = 0; d < head_size; ++d) {
+      const size_t at = d * kKvBlock + first % kKvBlock;
+      ahead.Request(at * kElement, kPositions * kElement);
       Reg key[kRegs];
 #pragma GCC unroll 4
       for (size_t i = 0; i < kRegs; ++i) {
-        key[i] = V::template LoadKv<kHalf>(keys, d * kKvBlock + first % kKvBlock + i * V::kLanes);
+        key[i] = V::template LoadKv<kHalf>(keys, at + i * V::kLanes);
       }
 #pragma GCC unroll 8
       for (size_t h = 0; h < kHeads; ++h) {
@@ -227,12 +265,14 @@ void ScoreHeads(float* scores, size_t stride, const float* q, const AttentionInp
 }
 
 // out[h][d .. d + kChunks registers) = sum over positions of scores[h][position] * value; without
-// kWhole only n_last elements of the last register.
+// kWhole only n_last elements of the last register. The next kv head's keys are wanted next.
 template <typename V, bool kHalf, size_t kHeads, size_t kChunks, bool kWhole>
 void MixHeads(float* out, const float* scores, size_t stride, const AttentionInput& in,
               size_t value_offset, size_t d, size_t n_last) {
   using Reg = typename V::Reg;
+  constexpr size_t kElement = kHalf ? 2 : 4;
   const size_t head_size = in.head_size;
+  const size_t next_keys = value_offset - in.value_offset + in.key_offset + in.head_bytes;
   Reg sums[kHeads][kChunks];
   for (size_t h = 0; h < kHeads; ++h) {
     for (size_t c = 0; c < kChunks; ++c) sums[h][c] = V::Set1(0);
@@ -240,13 +280,17 @@ void MixHeads(float* out, const float* scores, size_t stride, const AttentionInp
   for (size_t first = 0; first < in.n_positions; first += kKvBlock) {
     const uint8_t* values = in.blocks[first / kKvBlock] + value_offset;
     const size_t n = Least(in.n_positions - first, kKvBlock);
+    const RunAhead ahead =
+        AheadInBlocks(in, first / kKvBlock, value_offset, n * head_size * kElement, next_keys);
     for (size_t i = 0; i < n; ++i) {
+      const size_t at = i * head_size + d;
+      ahead.Request(at * kElement, kChunks * V::kLanes * kElement);
       Reg value[kChunks];
 #pragma GCC unroll 4
       for (size_t c = 0; c < kChunks; ++c) {
-        const size_t at = i * head_size + d + c * V::kLanes;
-        value[c] = kWhole || c + 1 < kChunks ? V::template LoadKv<kHalf>(values, at)
-                                             : V::template LoadKvFirst<kHalf>(values, at, n_last);
+        const size_t from = at + c * V::kLanes;
+        value[c] = kWhole || c + 1 < kChunks ? V::template LoadKv<kHalf>(values, from)
+                                             : V::template LoadKvFirst<kHalf>(values, from, n_last);
       }
 #pragma GCC unroll 4
       for (size_t h = 0; h < kHeads; ++h) {
@@ -312,11 +356,12 @@ void AttentionOf(float* out, float* scores, size_t stride, const AttentionInput&
   for (size_t head = begin; head < end; head += kHeadTile) {
     const size_t stop = Least(head + kHeadTile, end);
     ForEachRun(head, stop, heads_per_kv_head, [&](size_t h, size_t n) {
-      const size_t keys = in.key_offset + h / heads_per_kv_head * in.head_bytes;
+      const size_t kv_head = h / heads_per_kv_head * in.head_bytes;
       for (size_t i = 0; i < n; i += V::kScoreHeads) {
         WithCount<V::kScoreHeads>(Least(n - i, V::kScoreHeads), [&]<size_t kHeads>() {
           ScoreHeads<V, kHalf, kHeads>(scores + (h + i - head) * stride, stride,
-                                       in.q + (h + i) * in.head_size, in, keys);
+                                       in.q + (h + i) * in.head_size, in, in.key_offset + kv_head,
+                                       in.value_offset + kv_head);
         });
       }
     });
