@@ -125,6 +125,7 @@ inline void RmsNorm(float* out, const float* x, const float* weight, size_t n_ro
                     float epsilon) {
   size_t r = 0;
   for (; r + 4 <= n_rows; r += 4) RmsNormRows<4>(out + r * n, x + r * n, weight, n, epsilon);
+  for (; r + 2 <= n_rows; r += 2) RmsNormRows<2>(out + r * n, x + r * n, weight, n, epsilon);
   for (; r < n_rows; ++r) RmsNormRows<1>(out + r * n, x + r * n, weight, n, epsilon);
 }
 

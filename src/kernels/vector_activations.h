@@ -37,14 +37,17 @@ class Divisor {
 // --- Quantisation ---
 
 template <typename V>
-inline void QuantizeGroup(int8_t* q, float* scale_out, int32_t* offset, const float* in,
-                          size_t group) {
-  using Reg = typename V::Reg;
-  Reg largest = V::Set1(0);  // what is no number does not count
+inline float ScaleOf(const float* in, size_t group) {
+  typename V::Reg largest = V::Set1(0);  // what is no number does not count
   for (size_t k = 0; k < group; k += V::kLanes) {
     largest = V::Max(V::Abs(V::Load(in + k)), largest);
   }
-  const float scale = V::ReduceMax(largest) / 127.0f;
+  return V::ReduceMax(largest) / 127.0f;
+}
+
+template <typename V>
+inline void QuantizeGroup(int8_t* q, int32_t* offset, const float* in, size_t group, float scale) {
+  using Reg = typename V::Reg;
   typename V::Int sums = V::SetInt(0);
   const auto store = [&](size_t k, Reg value) {
     value = V::Min(V::Max(value, V::Set1(-127.0f)), V::Set1(127.0f));
@@ -62,18 +65,34 @@ inline void QuantizeGroup(int8_t* q, float* scale_out, int32_t* offset, const fl
       store(k, scale > 0 ? V::Div(V::Load(in + k), scales) : V::Set1(0));
     }
   }
-  *scale_out = scale;
   *offset = -128 * V::ReduceAddInt(sums);
 }
 
+// The scales of some groups first: what waits for one would fill the processor's scheduler, and
+// keep it from the next.
 template <typename V>
 void Quantize(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
-  if (out.group % V::kLanes != 0) return portable::Quantize(out, x, g_begin, g_end);
-  for (size_t g = g_begin; g < g_end; ++g) {
-    for (size_t t = 0; t < out.n_tokens; ++t) {
-      const size_t at = g * out.n_tokens + t;
-      QuantizeGroup<V>(out.q + at * out.group, out.scales + at, out.offsets + at,
-                       x + t * out.cols + g * out.group, out.group);
+  constexpr size_t kAtOnce = 8;
+  const size_t group = out.group;
+  const size_t end = g_end * out.n_tokens;
+  if (group % V::kLanes != 0) return portable::Quantize(out, x, g_begin, g_end);
+  size_t t = 0;
+  const float* in_rows = x + g_begin * group;
+  for (size_t first = g_begin * out.n_tokens; first < end; first += kAtOnce) {
+    const size_t n = Least(kAtOnce, end - first);
+    const float* in[kAtOnce];
+    for (size_t i = 0; i < n; ++i) {
+      in[i] = in_rows + t * out.cols;
+      // The row's next group, often in another core's cache.
+      for (size_t k = 0; k < group; k += 16) __builtin_prefetch(in[i] + group + k);
+      out.scales[first + i] = ScaleOf<V>(in[i], group);
+      if (++t == out.n_tokens) {
+        t = 0;
+        in_rows += group;
+      }
+    }
+    for (size_t at = first; at < first + n; ++at) {
+      QuantizeGroup<V>(out.q + at * group, out.offsets + at, in[at - first], group, out.scales[at]);
     }
   }
 }
@@ -131,14 +150,15 @@ inline Range RangeOf(const float* x, size_t n) {
   return range;
 }
 
+// x[i] = exp(x[i] - top), n <= kLanes of them.
 template <typename V>
 inline void ExpBelow(float* x, size_t n, float top) {
   const typename V::Reg tops = V::Set1(top);
-  size_t i = 0;
-  for (; i + V::kLanes <= n; i += V::kLanes) {
-    V::Store(x + i, V::Exp(V::Sub(V::Load(x + i), tops)));
+  if (n == V::kLanes) {
+    V::Store(x, V::Exp(V::Sub(V::Load(x), tops)));
+  } else {
+    V::StoreFirst(x, V::Exp(V::Sub(V::LoadFirst(x, n), tops)), n);
   }
-  if (i < n) V::StoreFirst(x + i, V::Exp(V::Sub(V::LoadFirst(x + i, n - i), tops)), n - i);
 }
 
 // x[i] = divide(x[i]). (n)
@@ -149,19 +169,27 @@ inline void DivideAll(float* x, size_t n, const F& divide) {
   if (i < n) V::StoreFirst(x + i, divide(V::LoadFirst(x + i, n - i)), n - i);
 }
 
-// Softmax of kRows rows of n. The sums run in order of the index, several rows' side by side.
+// Softmax of kRows rows of n. The sums run in order of the index, several rows' side by side and
+// beside the exponentials, as each waits for the one before.
 template <typename V, size_t kRows>
 inline void SoftmaxRows(float* x, size_t stride, size_t n) {
+  float largest[kRows];
   float least[kRows];  // logarithms of the smallest
   for (size_t row = 0; row < kRows; ++row) {
     const Range range = RangeOf<V>(x + row * stride, n);
+    largest[row] = range.largest;
     least[row] = range.smallest - range.largest;
-    ExpBelow<V>(x + row * stride, n, range.largest);
   }
   float sums[kRows] = {};
-  for (size_t i = 0; i < n; ++i) {
+  for (size_t first = 0; first < n; first += V::kLanes) {
+    const size_t end = Least(first + V::kLanes, n);
+    for (size_t row = 0; row < kRows; ++row) {
+      ExpBelow<V>(x + row * stride + first, end - first, largest[row]);
+    }
+    for (size_t i = first; i < end; ++i) {
 #pragma GCC unroll 8
-    for (size_t row = 0; row < kRows; ++row) sums[row] += x[row * stride + i];
+      for (size_t row = 0; row < kRows; ++row) sums[row] += x[row * stride + i];
+    }
   }
   for (size_t row = 0; row < kRows; ++row) {
     // exp(-70) is above 2^-102, and a sum below 2^25.

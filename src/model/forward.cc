@@ -139,24 +139,24 @@ Status Forward::AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_
   const Linear inputs[] = {{c.wq.layer(layer), q_.data()},
                            {c.wk.layer(layer), k_.data()},
                            {c.wv.layer(layer), v_.data()}};
-  CLAMMA_RETURN_IF_ERROR(Apply(inputs, normed_.data(), n_rows));
+  CLAMMA_RETURN_IF_ERROR(Apply(inputs, Quantize(normed_.data(), n_rows, config_.dim)));
   TurnAndStore(layer, rows, n_rows);
   Attend(layer, rows, n_rows);
   const Linear output[] = {{c.wo.layer(layer), normed_.data()}};
-  return Apply(output, attended_.data(), n_rows);
+  return Apply(output, Quantize(attended_.data(), n_rows, config_.dim));
 }
 
 Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
   const Checkpoint& c = weights_->checkpoint();
   AddAndNormalize(weights_->ffn_norm(layer), n_rows);
   const Linear inputs[] = {{c.w1.layer(layer), gate_.data()}, {c.w3.layer(layer), up_.data()}};
-  CLAMMA_RETURN_IF_ERROR(Apply(inputs, normed_.data(), n_rows));
-  pool_->ParallelFor(n_rows * config_.hidden_dim, GrainFor(16),
+  CLAMMA_RETURN_IF_ERROR(Apply(inputs, Quantize(normed_.data(), n_rows, config_.dim)));
+  pool_->ParallelFor(n_rows * config_.hidden_dim, GrainFor(64),
                      [this](size_t begin, size_t end, unsigned /*worker*/) {
                        kernels_->swiglu(gate_.data() + begin, up_.data() + begin, end - begin);
                      });
   const Linear output[] = {{c.w2.layer(layer), normed_.data()}};
-  return Apply(output, gate_.data(), n_rows);
+  return Apply(output, Quantize(gate_.data(), n_rows, config_.hidden_dim));
 }
 
 Status Forward::Classify(ForwardRow* rows, size_t n_rows) {
@@ -174,18 +174,21 @@ Status Forward::Classify(ForwardRow* rows, size_t n_rows) {
   }
   if (wanted == 0) return Status();
   const Linear classifier[] = {{weights_->checkpoint().classifier, logits_.data()}};
-  return Apply(classifier, normed_.data(), wanted);
+  return Apply(classifier, Quantize(normed_.data(), wanted, config_.dim));
 }
 
 // Adds what the last matrix gave to the residual stream, and normalises that.
 void Forward::AddAndNormalize(const float* weight, size_t n_rows) {
+  constexpr size_t kSideBySide = 4;  // in the kernel
   const size_t dim = config_.dim;
-  pool_->ParallelFor(n_rows, GrainFor(32 * dim),
+  pool_->ParallelFor((n_rows + kSideBySide - 1) / kSideBySide, GrainFor(kSideBySide * 32 * dim),
                      [&](size_t begin, size_t end, unsigned /*worker*/) {
-                       float* x = x_.data() + begin * dim;
-                       float* normed = normed_.data() + begin * dim;
-                       kernels_->add(x, normed, (end - begin) * dim);
-                       kernels_->rmsnorm(normed, x, weight, end - begin, dim, config_.norm_epsilon);
+                       const size_t first = begin * kSideBySide;
+                       const size_t n = std::min(end * kSideBySide, n_rows) - first;
+                       float* x = x_.data() + first * dim;
+                       float* normed = normed_.data() + first * dim;
+                       kernels_->add(x, normed, n * dim);
+                       kernels_->rmsnorm(normed, x, weight, n, dim, config_.norm_epsilon);
                      });
 }
 
@@ -228,9 +231,9 @@ void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
                      });
 }
 
-// Activations for an int8 model's matrices; nullptr for a float model's, which take x as it is.
-const QuantizedRows* Forward::Quantize(const float* x, size_t n_rows, size_t cols) {
-  if (config_.weight_type != WeightType::kQ80) return nullptr;
+// Makes int8 activations of x (n_rows, cols) for an int8 model.
+Forward::Activations Forward::Quantize(const float* x, size_t n_rows, size_t cols) {
+  if (config_.weight_type != WeightType::kQ80) return {x, nullptr, n_rows};
   rows_q80_ = {quantized_.data(),
                scales_.data(),
                offsets_.data(),
@@ -238,18 +241,17 @@ const QuantizedRows* Forward::Quantize(const float* x, size_t n_rows, size_t col
                cols,
                ActivationGroup(config_, cols)};
   // By groups, as those of several rows share lines of the cache.
-  pool_->ParallelFor(cols / rows_q80_.group, GrainFor(8 * rows_q80_.group * n_rows),
+  pool_->ParallelFor(cols / rows_q80_.group, GrainFor(32 * rows_q80_.group * n_rows),
                      [&](size_t begin, size_t end, unsigned /*worker*/) {
                        kernels_->quantize(rows_q80_, x, begin, end);
                      });
-  return &rows_q80_;
+  return {x, &rows_q80_, n_rows};
 }
 
-// Applies matrices of one width to x (n_rows, cols). Without a cache they are one job; with one
-// each is pinned for itself, so that the cache need not hold more than the largest.
+// Applies matrices of one width. Without a cache they are one job; with one each is pinned for
+// itself, so that the cache need not hold more than the largest.
 template <size_t kCount>
-Status Forward::Apply(const Linear (&linears)[kCount], const float* x, size_t n_rows) {
-  const QuantizedRows* quantized = Quantize(x, n_rows, linears[0].extent.cols);
+Status Forward::Apply(const Linear (&linears)[kCount], const Activations& x) {
   const size_t at_a_time = weights_->cached() ? 1 : kCount;
   for (size_t first = 0; first < kCount; first += at_a_time) {
     AcquiredMatrix acquired[kCount];
@@ -258,17 +260,17 @@ Status Forward::Apply(const Linear (&linears)[kCount], const float* x, size_t n_
       CLAMMA_RETURN_IF_ERROR(acquired[i].Acquire(*weights_, linears[first + i].extent));
       matrices[i] = *acquired[i];
     }
-    Multiply(linears + first, matrices, at_a_time, x, quantized, n_rows);
+    Multiply(linears + first, matrices, at_a_time, x);
   }
   return Status();
 }
 
-void Forward::Multiply(const Linear* linears, const Matrix* matrices, size_t count, const float* x,
-                       const QuantizedRows* quantized, size_t n_rows) {
+void Forward::Multiply(const Linear* linears, const Matrix* matrices, size_t count,
+                       const Activations& x) {
   const auto blocks_of = [](const Matrix& w) { return (w.rows + kRowBlock - 1) / kRowBlock; };
   size_t blocks = 0;
   for (size_t i = 0; i < count; ++i) blocks += blocks_of(matrices[i]);
-  const size_t work = n_rows * kRowBlock * matrices[0].cols;
+  const size_t work = x.n_rows * kRowBlock * matrices[0].cols;
   pool_->ParallelFor(blocks, GrainFor(work), [&](size_t begin, size_t end, unsigned /*worker*/) {
     size_t first = 0;  // block of the matrix at hand
     for (size_t i = 0; i < count; ++i) {
@@ -279,10 +281,10 @@ void Forward::Multiply(const Linear* linears, const Matrix* matrices, size_t cou
       if (from < to) {
         const size_t row_begin = (from - first) * kRowBlock;
         const size_t row_end = std::min<size_t>((to - first) * kRowBlock, w.rows);
-        if (quantized == nullptr) {
-          kernels_->matmul_f32(linears[i].out, w.rows, x, n_rows, w, row_begin, row_end);
+        if (x.q80 == nullptr) {
+          kernels_->matmul_f32(linears[i].out, w.rows, x.rows, x.n_rows, w, row_begin, row_end);
         } else {
-          kernels_->matmul_q80(linears[i].out, w.rows, *quantized, w, row_begin, row_end);
+          kernels_->matmul_q80(linears[i].out, w.rows, *x.q80, w, row_begin, row_end);
         }
       }
       first = last;

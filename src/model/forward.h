@@ -57,6 +57,13 @@ class Forward {
     float* out;
   };
 
+  // What matrices are applied to.
+  struct Activations {
+    const float* rows;         // (n_rows, cols)
+    const QuantizedRows* q80;  // the same for an int8 model; nullptr for a float model
+    size_t n_rows;
+  };
+
   Status Embed(const ForwardRow* rows, size_t n_rows);
   Status AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   Status FeedForwardLayer(uint32_t layer, size_t n_rows);
@@ -65,10 +72,9 @@ class Forward {
   void TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   void Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   template <size_t kCount>
-  Status Apply(const Linear (&linears)[kCount], const float* x, size_t n_rows);
-  void Multiply(const Linear* linears, const Matrix* matrices, size_t count, const float* x,
-                const QuantizedRows* quantized, size_t n_rows);
-  const QuantizedRows* Quantize(const float* x, size_t n_rows, size_t cols);
+  Status Apply(const Linear (&linears)[kCount], const Activations& x);
+  void Multiply(const Linear* linears, const Matrix* matrices, size_t count, const Activations& x);
+  Activations Quantize(const float* x, size_t n_rows, size_t cols);
 
   Memory* memory_ = nullptr;
   Weights* weights_ = nullptr;
