@@ -232,7 +232,7 @@ struct Avx512 {
                   const int8_t* q, size_t stride, const Between& between) {
     // Few sums are made of several, so that one step need not wait for the other.
     constexpr size_t kSums = kTiles * kTokens;
-    constexpr size_t kChains = kSums > 8 ? 1 : kSums >= 4 ? 2 : vector::Least(4, kSteps);
+    constexpr size_t kChains = kSums >= 8 ? 1 : kSums >= 4 ? 2 : vector::Least(4, kSteps);
     if constexpr (kChains > 1) {
       Int chains[kChains][kTokens][kTiles] = {};
 #pragma GCC unroll 16
