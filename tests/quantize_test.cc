@@ -108,7 +108,7 @@ TEST_P(KernelsTest, QuantizeKeepsGroupsApart) {
 TEST_P(KernelsTest, QuantizeGivesTheBitsOfTheScalarTable) {
   Random random(4);
   for (const size_t group : {1u, 4u, 7u, 8u, 16u, 20u, 32u, 64u, 96u, 128u, 256u}) {
-    for (const size_t tokens : {1u, 2u, 5u}) {
+    for (const size_t tokens : {1u, 2u, 5u, 17u}) {
       const Floats x = random.Normals(group * 10 * tokens);
       SCOPED_TRACE(group);
       ExpectSame(Quantized(kernels_, x, group, tokens), Quantized(scalar_, x, group, tokens));
