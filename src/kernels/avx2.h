@@ -93,12 +93,13 @@ struct Avx2 {
   static constexpr size_t kFloatTokens = 3;
   static constexpr size_t kFloatRowsOfOne = 4;
   static constexpr size_t kRowTiles = 1;
-  static constexpr bool kTileInRegisters = false;
+  static constexpr size_t kTokensOfHeldTile = 0;
   static constexpr size_t kTokensAtOnce = 2;
   static constexpr size_t kScoreHeads = 4;
   static constexpr size_t kScoreRegs = 2;
   static constexpr size_t kMixHeads = 2;
   static constexpr size_t kMixChunks = 4;
+  static constexpr bool kInOrder = false;
 
   static Reg Set1(float x) { return _mm256_set1_ps(x); }
   static Reg Load(const float* p) { return _mm256_loadu_ps(p); }

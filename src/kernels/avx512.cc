@@ -13,25 +13,29 @@ namespace {
 inline __mmask16 FirstLanes(size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
 
 // Joins 16 vectors of partial sums, each by the tree of Reduce16(): lane r of the result is the sum
-// of v[r].
-inline __m512 ReduceRows(const __m512 (*v)[1]) {
+// of v[r]. Add adds two vectors.
+template <typename Add>
+inline __m512 ReduceRows(const __m512 (*v)[1], const Add& add) {
   __m512 eight[8];  // lanes 0-7: v[2i], 8-15: v[2i + 1], each with s[j] + s[j + 8]
+#pragma GCC unroll 8
   for (size_t i = 0; i < 8; ++i) {
-    eight[i] = _mm512_add_ps(_mm512_shuffle_f32x4(v[2 * i][0], v[2 * i + 1][0], 0x44),
-                             _mm512_shuffle_f32x4(v[2 * i][0], v[2 * i + 1][0], 0xee));
+    eight[i] = add(_mm512_shuffle_f32x4(v[2 * i][0], v[2 * i + 1][0], 0x44),
+                   _mm512_shuffle_f32x4(v[2 * i][0], v[2 * i + 1][0], 0xee));
   }
   __m512 four[4];  // four rows a vector, one a 128-bit lane
+#pragma GCC unroll 4
   for (size_t i = 0; i < 4; ++i) {
-    four[i] = _mm512_add_ps(_mm512_shuffle_f32x4(eight[2 * i], eight[2 * i + 1], 0x88),
-                            _mm512_shuffle_f32x4(eight[2 * i], eight[2 * i + 1], 0xdd));
+    four[i] = add(_mm512_shuffle_f32x4(eight[2 * i], eight[2 * i + 1], 0x88),
+                  _mm512_shuffle_f32x4(eight[2 * i], eight[2 * i + 1], 0xdd));
   }
   __m512 two[2];  // in each 128-bit lane two rows' pairs
+#pragma GCC unroll 2
   for (size_t i = 0; i < 2; ++i) {
-    two[i] = _mm512_add_ps(_mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0x44),
-                           _mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0xee));
+    two[i] = add(_mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0x44),
+                 _mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0xee));
   }
-  const __m512 one = _mm512_add_ps(_mm512_shuffle_ps(two[0], two[1], 0x88),
-                                   _mm512_shuffle_ps(two[0], two[1], 0xdd));
+  const __m512 one =
+      add(_mm512_shuffle_ps(two[0], two[1], 0x88), _mm512_shuffle_ps(two[0], two[1], 0xdd));
   // Lane l of `one` holds, in 128-bit lane c = l / 4 and place p = l % 4, row 4 * p + c.
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   return _mm512_permutexvar_ps(order, one);
@@ -108,14 +112,18 @@ struct Avx512 {
   // Tiles of the kernels, as many as the 32 registers hold.
   static constexpr size_t kFloatRows = 4;
   static constexpr size_t kFloatTokens = 6;
-  static constexpr size_t kFloatRowsOfOne = 16;  // for a single token
-  static constexpr size_t kRowTiles = 2;         // of int8 weights at a time
-  static constexpr bool kTileInRegisters = true;
-  static constexpr size_t kTokensAtOnce = 8;  // that meet them
+  static constexpr size_t kFloatRowsOfOne = 16;    // for a single token
+  static constexpr size_t kRowTiles = 2;           // of int8 weights at a time
+  static constexpr size_t kTokensOfHeldTile = 16;  // most that a tile meets while in registers
+  static constexpr size_t kTokensAtOnce = 8;       // that meet tiles otherwise
   static constexpr size_t kScoreHeads = 8;
   static constexpr size_t kScoreRegs = 2;
   static constexpr size_t kMixHeads = 4;
   static constexpr size_t kMixChunks = 4;
+
+  // Whether weights are best read, or asked for, in the order in which they lie, and not in many
+  // rows side by side.
+  static constexpr bool kInOrder = false;
 
   static Reg Set1(float x) { return _mm512_set1_ps(x); }
   static Reg Load(const float* p) { return _mm512_loadu_ps(p); }
@@ -168,9 +176,10 @@ struct Avx512 {
     return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
   }
   // Lane r: the sum of v[r].
-  static Reg Join(const Reg (&v)[kLanes][1]) { return ReduceRows(v); }
+  static Reg Join(const Reg (&v)[kLanes][1]) { return ReduceRows(v, Add); }
 
   static Int SetInt(int32_t x) { return _mm512_set1_epi32(x); }
+  static Int LoadInt(const int32_t* p) { return _mm512_loadu_si512(p); }
   static Int AddInt(Int a, Int b) { return _mm512_add_epi32(a, b); }
   static int32_t ReduceAddInt(Int a) { return _mm512_reduce_add_epi32(a); }
   static Reg ToFloat(Int a) { return _mm512_cvtepi32_ps(a); }
@@ -224,6 +233,27 @@ struct Avx512 {
   // What a group's sum starts from.
   static Int StartSum(int32_t offset) { return _mm512_set1_epi32(offset); }
 
+  // The products of kLanes groups of 64 weights, one after the other, with as many of a token, and
+  // -128 * the sums of those: lane g is group g. Asks for each line of the cache `ahead` bytes
+  // before it is wanted.
+  static Int DotGroups(const uint8_t* weights, const int8_t* q, size_t ahead) {
+    const Int sign = _mm512_set1_epi8(static_cast<char>(0x80));
+    Reg dots[kLanes][1];
+#pragma GCC unroll 16
+    for (size_t g = 0; g < kLanes; ++g) {
+      const uint8_t* line = weights + 64 * g;
+      __builtin_prefetch(line + ahead);
+      Int dot = _mm512_setzero_si512();
+      AddProducts(&dot, _mm512_xor_si512(_mm512_loadu_si512(line), sign),
+                  _mm512_loadu_si512(q + 64 * g));
+      dots[g][0] = AsFloat(dot);
+    }
+    const auto add = [](Reg a, Reg b) {
+      return AsFloat(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+    };
+    return _mm512_castps_si512(ReduceRows(dots, add));
+  }
+
   // sums[t][r] += tiles[r] . token t, of kTokens tokens at q, stride bytes from one to the next.
   // Step by step for all of them: a chain of sums that wait for each other would fill the
   // scheduler. With kHeld all steps are unrolled, so that tiles can stay in registers.
@@ -250,7 +280,10 @@ struct Avx512 {
       }
     } else {
 #pragma GCC unroll 2
-      for (size_t s = 0; s < kSteps; ++s) DotStep(sums, tiles, q + 4 * s, stride, s);
+      for (size_t s = 0; s < kSteps; ++s) {
+        between();
+        DotStep(sums, tiles, q + 4 * s, stride, s);
+      }
     }
   }
 
@@ -288,12 +321,31 @@ struct Avx512 {
   }
 };
 
+// For AMD's Zen 5, which gets more from memory that is read in order: its caches fetch ahead along
+// few streams only, and a tile's rows are 16.
+struct Avx512Zen : Avx512 {
+  static constexpr bool kInOrder = true;
+};
+
 }  // namespace
 
 const Kernels kAvx512Kernels = {
     "avx512",
     vector::MatmulF32<Avx512>,
     vector::MatmulQ80<Avx512>,
+    vector::Quantize<Avx512>,
+    portable::RmsNorm,
+    portable::Rope,
+    vector::Attention<Avx512>,
+    vector::SwiGlu<Avx512>,
+    portable::Add,
+    vector::Softmax<Avx512>,
+};
+
+const Kernels kAvx512ZenKernels = {
+    "avx512-zen",
+    vector::MatmulF32<Avx512Zen>,
+    vector::MatmulQ80<Avx512Zen>,
     vector::Quantize<Avx512>,
     portable::RmsNorm,
     portable::Rope,

@@ -28,6 +28,15 @@ bool HasAvx512() {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512vnni");
 }
+// "AuthenticAMD"
+bool IsAmd() {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  return __get_cpuid(0, &a, &b, &c, &d) != 0 && b == signature_AMD_ebx && c == signature_AMD_ecx &&
+         d == signature_AMD_edx;
+}
 #if defined(CLAMMA_HAVE_AVX_VNNI)
 bool HasAvxVnni() {
   unsigned a = 0;
@@ -56,7 +65,11 @@ void UsableKernels(const Kernels* (&tables)[kMostTables]) {
   for (const Kernels*& table : tables) table = nullptr;
   size_t n = 0;
 #if defined(__x86_64__)
-  if (HasAvx512()) tables[n++] = &kAvx512Kernels;
+  if (HasAvx512()) {
+    const bool in_order = IsAmd();
+    tables[n++] = in_order ? &kAvx512ZenKernels : &kAvx512Kernels;
+    tables[n++] = in_order ? &kAvx512Kernels : &kAvx512ZenKernels;
+  }
 #if defined(CLAMMA_HAVE_AVX_VNNI)
   if (HasAvxVnni()) tables[n++] = &kAvxVnniKernels;
 #endif

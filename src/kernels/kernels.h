@@ -104,7 +104,7 @@ struct Kernels {
 };
 
 // Writes the tables that this CPU can run, the best first, and nullptr behind them.
-inline constexpr size_t kMostTables = 4;
+inline constexpr size_t kMostTables = 5;
 void UsableKernels(const Kernels* (&tables)[kMostTables]);
 
 // The table that the environment variable CLAMMA_CPU names, if this CPU can run it; else the best.
@@ -115,6 +115,7 @@ extern const Kernels kScalarKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvxVnniKernels;
 extern const Kernels kAvx512Kernels;
+extern const Kernels kAvx512ZenKernels;
 #elif defined(__AARCH64EL__)
 extern const Kernels kNeonKernels;
 extern const Kernels kNeonDotKernels;

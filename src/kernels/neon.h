@@ -73,12 +73,13 @@ struct Neon {
   static constexpr size_t kFloatTokens = 3;
   static constexpr size_t kFloatRowsOfOne = 4;
   static constexpr size_t kRowTiles = 1;
-  static constexpr bool kTileInRegisters = false;
+  static constexpr size_t kTokensOfHeldTile = 0;
   static constexpr size_t kTokensAtOnce = 2;
   static constexpr size_t kScoreHeads = 4;
   static constexpr size_t kScoreRegs = 4;
   static constexpr size_t kMixHeads = 4;
   static constexpr size_t kMixChunks = 4;
+  static constexpr bool kInOrder = false;
 
   static Reg Set1(float x) { return vdupq_n_f32(x); }
   static Reg Load(const float* p) { return vld1q_f32(p); }

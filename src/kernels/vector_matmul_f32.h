@@ -19,6 +19,7 @@ constexpr size_t kShortRow = 1024;  // bytes
 // end, that is in the rows that follow.
 inline size_t JumpAhead(size_t at, size_t row_bytes, size_t n_rows) {
   constexpr size_t kAhead = 1024;
+  if (n_rows == 1) return 4 * kAhead;
   if (row_bytes <= kShortRow) return 4 * kAhead;
   return kAhead + (at + kAhead < row_bytes ? 0 : (n_rows - 1) * row_bytes);
 }
@@ -175,6 +176,8 @@ void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, c
           MatmulF32Block<V, V::kFloatRows, kTokens>(to, out_stride, from, block, cols, rows);
         } else if (tokens == 2) {
           MatmulF32Block<V, V::kFloatRows, 2>(to, out_stride, from, block, cols, rows);
+        } else if (V::kInOrder && 4 * cols > kShortRow) {
+          MatmulF32Block<V, 1, 1>(to, out_stride, from, block, cols, rows);
         } else {
           MatmulF32Block<V, V::kFloatRowsOfOne, 1>(to, out_stride, from, block, cols, rows);
         }

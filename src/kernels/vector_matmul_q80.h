@@ -5,19 +5,19 @@
 // registers: register s holds columns 4s .. 4s + 3 of every row, a row a lane, for an instruction
 // that multiplies it by a token's four, which stand in every lane. Tiles are transposed from the
 // rows as they lie in memory while they are wanted, and nothing is packed but on the stack:
+// * for one token rows may be read as they lie instead (vector_matvec_q80.h);
 // * for a few tokens, as generation has them, a tile stays in registers and meets them all;
 // * for more, V::kRowTiles tiles, of rows that follow each other, meet V::kTokensAtOnce tokens at a
 //   time, so that what is loaded of a token serves several tiles and of a tile several tokens.
 #ifndef CLAMMA_KERNELS_VECTOR_MATMUL_Q80_H_
 #define CLAMMA_KERNELS_VECTOR_MATMUL_Q80_H_
 
-#include "kernels/vector.h"
+#include "kernels/vector_matvec_q80.h"
 
 namespace clamma {
 namespace {
 namespace vector {
 
-constexpr size_t kFewTokens = 16;
 constexpr size_t kMostTokens = 128;  // of one pass: their sums stay in the first-level cache
 constexpr size_t kLine = 64;         // bytes
 
@@ -58,6 +58,12 @@ struct PairsAhead {
 struct Nothing {
   void operator()() const {}
 };
+
+// In the order in which they lie, as many lines of the block of n_rows rows behind the one at
+// `rows` as that has in the columns of a tile at column k: all of the block by the end of this one.
+inline LinesAhead NextBlock(const uint8_t* rows, size_t k, size_t cols, size_t n_rows) {
+  return {rows + n_rows * (cols + k), kLine};
+}
 
 // What will be wanted some groups after column k of the first of n_rows rows; beyond their end, in
 // the rows that follow.
@@ -226,9 +232,10 @@ inline void MultiplyTiles(Sums* to, const typename V::template Tile<kSteps> (&ti
 
 // Rows of a matrix that lie in one page. The processor's prefetcher follows one stream a page, so
 // that a tile takes rows that far apart, and the rows in between come after them.
+template <typename V>
 inline size_t RowsApart(const Matrix& w, size_t group) {
   constexpr size_t kPage = 4096;
-  return w.group_size == group && kPage % w.cols == 0 ? kPage / w.cols : 1;
+  return !V::kInOrder && w.group_size == group && kPage % w.cols == 0 ? kPage / w.cols : 1;
 }
 
 // Rows row, row + apart, ... of a tile and those in between, kLanes * apart in all, for kTokens
@@ -249,11 +256,18 @@ inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, c
     TokenSums<V, 1, kTokens, true> sums(kTokens);
     for (size_t g = 0; g < groups; ++g) {
       const size_t k = phase * w.cols + g * kGroup;
-      // As many lines as steps: those of all rows together with the other tiles of two lines.
-      constexpr size_t kPair = 2 * kLine;
-      static_assert(kPair % kGroup == 0 && V::kLanes * kGroup == kLine * kSteps);
-      PairsAhead ahead = {AheadOf(rows, k - k % kPair, stride, V::kLanes), stride};
-      ahead.p += k % kPair / kGroup * (kSteps / 2) * stride;
+      auto ahead = [&] {
+        if constexpr (V::kInOrder) {
+          return NextBlock(rows, g * kGroup, w.cols, V::kLanes);
+        } else {
+          // As many lines as steps: those of all rows together with the other tiles of two lines.
+          constexpr size_t kPair = 2 * kLine;
+          static_assert(kPair % kGroup == 0 && V::kLanes * kGroup == kLine * kSteps);
+          PairsAhead pairs = {AheadOf(rows, k - k % kPair, stride, V::kLanes), stride};
+          pairs.p += k % kPair / kGroup * (kSteps / 2) * stride;
+          return pairs;
+        }
+      }();
       __builtin_prefetch(next_scales);
       next_scales += kLine;
       const typename V::Reg scales[1] = {row_scales.Next()};
@@ -272,14 +286,26 @@ inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, c
 
 // The tiles for the n tokens that are at hand.
 template <typename V, bool kFirst, bool kLast, typename Sums, size_t kSteps, size_t kTiles>
-inline void MultiplyTilesByAll(Sums* to, const typename V::template Tile<kSteps> (&tiles)[kTiles],
-                               const typename V::Reg (&scales)[kTiles], const TokenGroups& x,
-                               LinesAhead ahead, size_t lines) {
+[[gnu::noinline]] void MultiplyTilesByAll(Sums* to,
+                                          const typename V::template Tile<kSteps> (&tiles)[kTiles],
+                                          const typename V::Reg (&scales)[kTiles],
+                                          const TokenGroups& x, const uint8_t* rows, size_t k,
+                                          size_t cols) {
   constexpr size_t kTokens = V::kTokensAtOnce;
+  constexpr size_t kRows = kTiles * V::kLanes;
+  LinesAhead ahead = {AheadOf(rows, k, cols, kRows), cols};
+  size_t lines = k % kLine == 0 ? kRows : 0;
+  size_t at_once = LinesAhead::kFew;
+  if constexpr (V::kInOrder) {
+    ahead = NextBlock(rows, k, cols, kRows);
+    lines = kRows * 4 * kSteps / kLine;
+    // All of them by the last tokens.
+    while (at_once * (to->n / kTokens + 1) < lines) at_once += LinesAhead::kFew;
+  }
   const auto multiply = [&]<size_t kCount>(size_t t) {
-    if (lines > 0) {
+    for (size_t i = 0; i < at_once && lines > 0; i += LinesAhead::kFew) {
       ahead.RequestFew();
-      lines -= LinesAhead::kFew;
+      lines -= Least(lines, LinesAhead::kFew);
     }
     MultiplyTiles<V, kCount, kFirst, kLast, false>(to, tiles, scales, x, t);
   };
@@ -304,16 +330,14 @@ inline void MultiplyGroup(Sums* to, const uint8_t* rows, size_t column, size_t c
   for (size_t k = column; k < column + group; k += kTileCols, tokens.q += kTileCols) {
     typename V::template Tile<kSteps> tiles[kTiles];
     for (size_t r = 0; r < kTiles; ++r) tiles[r].Load(rows + r * V::kLanes * cols + k, cols);
-    const LinesAhead ahead = {AheadOf(rows, k, cols, kTiles * V::kLanes), cols};
-    const size_t lines = k % kLine == 0 ? kTiles * V::kLanes : 0;
     if constexpr (kWhole) {
-      MultiplyTilesByAll<V, true, true>(to, tiles, scales, tokens, ahead, lines);
+      MultiplyTilesByAll<V, true, true>(to, tiles, scales, tokens, rows, k, cols);
     } else if (k == column) {
-      MultiplyTilesByAll<V, true, false>(to, tiles, scales, tokens, ahead, lines);
+      MultiplyTilesByAll<V, true, false>(to, tiles, scales, tokens, rows, k, cols);
     } else if (k + kTileCols < column + group) {
-      MultiplyTilesByAll<V, false, false>(to, tiles, scales, tokens, ahead, lines);
+      MultiplyTilesByAll<V, false, false>(to, tiles, scales, tokens, rows, k, cols);
     } else {
-      MultiplyTilesByAll<V, false, true>(to, tiles, scales, tokens, ahead, lines);
+      MultiplyTilesByAll<V, false, true>(to, tiles, scales, tokens, rows, k, cols);
     }
   }
 }
@@ -356,7 +380,11 @@ void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, cons
   const auto in_blocks = [&](size_t n_rows) { return row_end - (row_end - row_begin) % n_rows; };
   if (x.n_tokens == 0) return;
   if (w.rows < kLanes) return portable::MatmulQ80(out, out_stride, x, w, row_begin, row_end);
-  if constexpr (kWhole && kSteps >= 8 && V::kTileInRegisters) {
+  if constexpr (kWhole && kSteps == 16 && V::kInOrder) {
+    if (IsForMatvec<V>(x, w)) return MatvecQ80<V>(out, x, w, row_begin, row_end);
+  }
+  constexpr size_t kFewTokens = V::kTokensOfHeldTile;
+  if constexpr (kWhole && kSteps >= 8 && kFewTokens > 0) {
     if (x.n_tokens <= kFewTokens) {
       return WithCount<kFewTokens>(x.n_tokens, [&]<size_t kTokens>() {
         const auto multiply = [&](size_t apart, size_t from, size_t to) {
@@ -364,7 +392,7 @@ void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, cons
             MultiplyFew<V, kSteps, kTokens>(out, out_stride, x, w, row, apart, begin, end);
           });
         };
-        const size_t apart = RowsApart(w, x.group);
+        const size_t apart = RowsApart<V>(w, x.group);
         const size_t middle = in_blocks(kLanes * apart);
         multiply(apart, row_begin, middle);
         multiply(1, middle, row_end);
