@@ -42,14 +42,15 @@ inline __m512 ReduceRows(const __m512 (*v)[1], const Add& add) {
 }
 
 // 32 bytes of each of two rows. From memory, the insert needs no shuffle unit.
-inline __m512i LoadTwoRows(const uint8_t* low, const uint8_t* high) {
+[[gnu::always_inline]] inline __m512i LoadTwoRows(const uint8_t* low, const uint8_t* high) {
   const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(low));
   return _mm512_inserti64x4(_mm512_castsi256_si512(v),
                             _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high)), 1);
 }
 
 // 8 elements of 32 bits of each of 16 rows, `stride` bytes apart: v[j] is column j.
-inline void LoadTransposed16x8(__m512i* v, const uint8_t* rows, size_t stride) {
+[[gnu::always_inline]] inline void LoadTransposed16x8(__m512i* v, const uint8_t* rows,
+                                                      size_t stride) {
   __m512i w[8];  // rows 0 .. 3 with 4 .. 7 behind them, 8 .. 11 with 12 .. 15
   const uint8_t* row = rows;
 #pragma GCC unroll 8
@@ -196,7 +197,7 @@ struct Avx512 {
 
   // v[s] = element s, of 32 bits, of each of kLanes rows, which are `stride` bytes apart.
   template <size_t kSteps>
-  static void LoadTransposed(Int* v, const uint8_t* rows, size_t stride) {
+  [[gnu::always_inline]] static void LoadTransposed(Int* v, const uint8_t* rows, size_t stride) {
     if constexpr (kSteps >= 8) {
 #pragma GCC unroll 2
       for (size_t s = 0; s < kSteps; s += 8) {
@@ -219,7 +220,7 @@ struct Avx512 {
   template <size_t kSteps>
   struct Tile {
     // Flips the sign bits: the instruction takes unsigned weights, and the offsets undo it.
-    void Load(const uint8_t* rows, size_t stride) {
+    [[gnu::always_inline]] void Load(const uint8_t* rows, size_t stride) {
       Int v[kSteps];
       LoadTransposed<kSteps>(v, rows, stride);
       const Int sign = _mm512_set1_epi8(static_cast<char>(0x80));
@@ -242,7 +243,7 @@ struct Avx512 {
 #pragma GCC unroll 16
     for (size_t g = 0; g < kLanes; ++g) {
       const uint8_t* line = weights + 64 * g;
-      __builtin_prefetch(line + ahead);
+      __builtin_prefetch(line + ahead, 0, 0);  // past the second-level cache, as it is read once
       Int dot = _mm512_setzero_si512();
       AddProducts(&dot, _mm512_xor_si512(_mm512_loadu_si512(line), sign),
                   _mm512_loadu_si512(q + 64 * g));
@@ -258,8 +259,9 @@ struct Avx512 {
   // Step by step for all of them: a chain of sums that wait for each other would fill the
   // scheduler. With kHeld all steps are unrolled, so that tiles can stay in registers.
   template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens, typename Between>
-  static void Dot(Int (&sums)[kTokens][kTiles], const Tile<kSteps> (&tiles)[kTiles],
-                  const int8_t* q, size_t stride, const Between& between) {
+  [[gnu::always_inline]] static void Dot(Int (&sums)[kTokens][kTiles],
+                                         const Tile<kSteps> (&tiles)[kTiles], const int8_t* q,
+                                         size_t stride, const Between& between) {
     // Few sums are made of several, so that one step need not wait for the other.
     constexpr size_t kSums = kTiles * kTokens;
     constexpr size_t kChains = kSums >= 8 ? 1 : kSums >= 4 ? 2 : vector::Least(4, kSteps);
@@ -289,8 +291,9 @@ struct Avx512 {
 
  private:
   template <size_t kSteps, size_t kTiles, size_t kTokens>
-  static void DotStep(Int (&sums)[kTokens][kTiles], const Tile<kSteps> (&tiles)[kTiles],
-                      const int8_t* q, size_t stride, size_t s) {
+  [[gnu::always_inline]] static void DotStep(Int (&sums)[kTokens][kTiles],
+                                             const Tile<kSteps> (&tiles)[kTiles], const int8_t* q,
+                                             size_t stride, size_t s) {
 #pragma GCC unroll 16
     for (size_t t = 0; t < kTokens; ++t) {
       const auto& four = *reinterpret_cast<const int8_t(*)[4]>(q + t * stride);

@@ -197,9 +197,10 @@ struct TokenSums {
 // are the last of their group; else the sums are kept.
 template <typename V, size_t kTokens, bool kFirst, bool kLast, bool kHeld, typename Sums,
           size_t kSteps, size_t kTiles, typename Between = Nothing>
-inline void MultiplyTiles(Sums* to, const typename V::template Tile<kSteps> (&tiles)[kTiles],
-                          const typename V::Reg (&weight_scales)[kTiles], const TokenGroups& x,
-                          size_t t, const Between& between = {}) {
+[[gnu::always_inline]] inline void MultiplyTiles(
+    Sums* to, const typename V::template Tile<kSteps> (&tiles)[kTiles],
+    const typename V::Reg (&weight_scales)[kTiles], const TokenGroups& x, size_t t,
+    const Between& between = {}) {
   typename V::Int sums[kTokens][kTiles];
 #pragma GCC unroll 16
   for (size_t i = 0; i < kTokens; ++i) {
@@ -284,13 +285,21 @@ inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, c
 
 // --- Any number of tokens ---
 
+// A function of its own, so that the compiler keeps all registers for this.
+template <typename V, size_t kTokens, bool kFirst, bool kLast, typename Sums, size_t kSteps,
+          size_t kTiles>
+[[gnu::noinline]] void MultiplyLoadedTiles(Sums* to,
+                                           const typename V::template Tile<kSteps> (&tiles)[kTiles],
+                                           const typename V::Reg (&weight_scales)[kTiles],
+                                           const TokenGroups& x, size_t t) {
+  MultiplyTiles<V, kTokens, kFirst, kLast, false>(to, tiles, weight_scales, x, t);
+}
+
 // The tiles for the n tokens that are at hand.
 template <typename V, bool kFirst, bool kLast, typename Sums, size_t kSteps, size_t kTiles>
-[[gnu::noinline]] void MultiplyTilesByAll(Sums* to,
-                                          const typename V::template Tile<kSteps> (&tiles)[kTiles],
-                                          const typename V::Reg (&scales)[kTiles],
-                                          const TokenGroups& x, const uint8_t* rows, size_t k,
-                                          size_t cols) {
+inline void MultiplyTilesByAll(Sums* to, const typename V::template Tile<kSteps> (&tiles)[kTiles],
+                               const typename V::Reg (&scales)[kTiles], const TokenGroups& x,
+                               const uint8_t* rows, size_t k, size_t cols) {
   constexpr size_t kTokens = V::kTokensAtOnce;
   constexpr size_t kRows = kTiles * V::kLanes;
   LinesAhead ahead = {AheadOf(rows, k, cols, kRows), cols};
@@ -307,7 +316,7 @@ template <typename V, bool kFirst, bool kLast, typename Sums, size_t kSteps, siz
       ahead.RequestFew();
       lines -= Least(lines, LinesAhead::kFew);
     }
-    MultiplyTiles<V, kCount, kFirst, kLast, false>(to, tiles, scales, x, t);
+    MultiplyLoadedTiles<V, kCount, kFirst, kLast>(to, tiles, scales, x, t);
   };
   size_t t = 0;
   for (; t + kTokens <= to->n; t += kTokens) multiply.template operator()<kTokens>(t);
@@ -323,8 +332,10 @@ template <typename V, bool kFirst, bool kLast, typename Sums, size_t kSteps, siz
 // The group at column `column` of the rows of kTiles tiles, for all tokens. A group is kSteps steps
 // of 4 columns, or without kWhole any number of times as many.
 template <typename V, size_t kSteps, bool kWhole, typename Sums, size_t kTiles>
-inline void MultiplyGroup(Sums* to, const uint8_t* rows, size_t column, size_t cols,
-                          const typename V::Reg (&scales)[kTiles], TokenGroups tokens) {
+[[gnu::always_inline]] inline void MultiplyGroup(Sums* to, const uint8_t* rows, size_t column,
+                                                 size_t cols,
+                                                 const typename V::Reg (&scales)[kTiles],
+                                                 TokenGroups tokens) {
   constexpr size_t kTileCols = 4 * kSteps;
   const size_t group = kWhole ? kTileCols : tokens.group;
   for (size_t k = column; k < column + group; k += kTileCols, tokens.q += kTileCols) {
