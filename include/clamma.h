@@ -53,6 +53,10 @@
  * where more would take memory that is not little beside the model. A build without a heap (bare
  * metal) needs an arena.
  *
+ * Signals: on a CPU with AMX, the first construction asks Linux for the tile registers, for the
+ * whole process: an alternate signal stack must from then on have sysconf(_SC_MINSIGSTKSZ) bytes.
+ * (Where a smaller one is in use, or the environment says CLAMMA_CPU=avx512, they are not used.)
+ *
  * Fork: a child may destroy what was constructed before, and use it if `threads` was 1.
  *
  * Threads: in a build with threads, every function may be called from any thread at any time, with

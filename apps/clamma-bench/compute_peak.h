@@ -13,7 +13,7 @@ struct PeakKernel {
   void (*run)(uint64_t loops);  // on one core
 };
 
-// The fastest that this CPU can run, found out at run time.
+// The fastest vector instruction that this CPU can run, found out at run time.
 PeakKernel Int8PeakKernel();
 PeakKernel FloatPeakKernel();
 

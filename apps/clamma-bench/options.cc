@@ -59,8 +59,8 @@ int ParseOptions(int argc, char** argv, Options* options) {
   app.set_help_flag("--help", "Print this help and exit");
   app.set_version_flag("--version", std::string("clamma-bench ") + clamma_version());
   app.footer(
-      "Limits: prompts, multiply-adds of int8 (or float) weights against the fastest "
-      "instructions;\n"
+      "Limits: prompts, multiply-adds of int8 (or float) weights against the fastest vector\n"
+      "instruction, which the tile unit of a CPU with AMX can exceed;\n"
       "generation, bytes of weights against reading memory; sessions together, the lower of the "
       "two.\n"
       "Models that fit into the caches can be beyond the speed of memory.\n"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The vector unit of x86-64 with AVX2, FMA and F16C, with or without AVX-VNNI: each table's file
-// includes this and is compiled with its own instruction set. See avx512.cc for what the members
+// includes this and is compiled with its own instruction set. See avx512.h for what the members
 // mean.
 #ifndef CLAMMA_KERNELS_AVX2_H_
 #define CLAMMA_KERNELS_AVX2_H_
@@ -202,7 +202,7 @@ struct Avx2 {
     }
 
 #if defined(__AVXVNNI__)
-    // As avx512.cc does it.
+    // As avx512.h does it.
     void Keep(size_t s, Int v) {
       steps[s] = _mm256_xor_si256(v, _mm256_set1_epi8(static_cast<char>(0x80)));
     }

@@ -6,6 +6,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(CLAMMA_HAVE_AMX)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__AARCH64EL__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -37,6 +41,24 @@ bool IsAmd() {
   return __get_cpuid(0, &a, &b, &c, &d) != 0 && b == signature_AMD_ebx && c == signature_AMD_ecx &&
          d == signature_AMD_edx;
 }
+bool IsAmdWithAvx512() { return IsAmd() && HasAvx512(); }
+bool IsOtherWithAvx512() { return !IsAmd() && HasAvx512(); }
+#if defined(CLAMMA_HAVE_AMX)
+// Asks Linux for the tile unit's registers, for this process: it keeps them for no other.
+// (Linux: Documentation/arch/x86/xstate.rst)
+bool HasAmx() {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  constexpr unsigned kTilesAndInt8 = 3u << 24;
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;
+  return HasAvx512() && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
+         (d & kTilesAndInt8) == kTilesAndInt8 &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+#endif
 #if defined(CLAMMA_HAVE_AVX_VNNI)
 bool HasAvxVnni() {
   unsigned a = 0;
@@ -59,41 +81,57 @@ bool HasDotProduct() {
 }
 #endif
 
+bool Always() { return true; }
+
+struct Candidate {
+  const Kernels* table;
+  bool (*is_usable)();
+};
+
+// The best first.
+constexpr Candidate kCandidates[] = {
+#if defined(__x86_64__)
+#if defined(CLAMMA_HAVE_AMX)
+    {&kAmxKernels, HasAmx},
+#endif
+    {&kAvx512ZenKernels, IsAmdWithAvx512},
+    {&kAvx512Kernels, HasAvx512},
+    {&kAvx512ZenKernels, IsOtherWithAvx512},
+#if defined(CLAMMA_HAVE_AVX_VNNI)
+    {&kAvxVnniKernels, HasAvxVnni},
+#endif
+    {&kAvx2Kernels, HasAvx2},
+#elif defined(__AARCH64EL__)
+    {&kNeonDotKernels, HasDotProduct},
+    {&kNeonKernels, Always},
+#endif
+    {&kScalarKernels, Always},
+};
+
 }  // namespace
 
 void UsableKernels(const Kernels* (&tables)[kMostTables]) {
   for (const Kernels*& table : tables) table = nullptr;
   size_t n = 0;
-#if defined(__x86_64__)
-  if (HasAvx512()) {
-    const bool in_order = IsAmd();
-    tables[n++] = in_order ? &kAvx512ZenKernels : &kAvx512Kernels;
-    tables[n++] = in_order ? &kAvx512Kernels : &kAvx512ZenKernels;
+  for (const Candidate& candidate : kCandidates) {
+    if (candidate.is_usable()) tables[n++] = candidate.table;
   }
-#if defined(CLAMMA_HAVE_AVX_VNNI)
-  if (HasAvxVnni()) tables[n++] = &kAvxVnniKernels;
-#endif
-  if (HasAvx2()) tables[n++] = &kAvx2Kernels;
-#elif defined(__AARCH64EL__)
-  if (HasDotProduct()) tables[n++] = &kNeonDotKernels;
-  tables[n++] = &kNeonKernels;
-#endif
-  tables[n] = &kScalarKernels;
 }
 
 const Kernels& SelectKernels() {
 #if defined(__x86_64__) || defined(__AARCH64EL__)
-  const Kernels* tables[kMostTables];
-  UsableKernels(tables);
   if (const char* wanted = std::getenv("CLAMMA_CPU"); wanted != nullptr) {
-    for (const Kernels* table : tables) {
-      if (table != nullptr && std::strcmp(table->name, wanted) == 0) return *table;
+    for (const Candidate& candidate : kCandidates) {
+      if (std::strcmp(candidate.table->name, wanted) == 0 && candidate.is_usable()) {
+        return *candidate.table;
+      }
     }
   }
-  return *tables[0];
-#else
-  return kScalarKernels;  // nothing to choose from
+  for (const Candidate& candidate : kCandidates) {
+    if (candidate.is_usable()) return *candidate.table;
+  }
 #endif
+  return kScalarKernels;
 }
 
 }  // namespace clamma

@@ -104,7 +104,7 @@ struct Kernels {
 };
 
 // Writes the tables that this CPU can run, the best first, and nullptr behind them.
-inline constexpr size_t kMostTables = 5;
+inline constexpr size_t kMostTables = 6;
 void UsableKernels(const Kernels* (&tables)[kMostTables]);
 
 // The table that the environment variable CLAMMA_CPU names, if this CPU can run it; else the best.
@@ -114,6 +114,7 @@ extern const Kernels kScalarKernels;
 #if defined(__x86_64__)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvxVnniKernels;
+extern const Kernels kAmxKernels;
 extern const Kernels kAvx512Kernels;
 extern const Kernels kAvx512ZenKernels;
 #elif defined(__AARCH64EL__)

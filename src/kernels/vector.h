@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the kernels for vector units share. They are templates over a unit V, the struct of an
-// instruction set's file that has its registers and instructions (see avx512.cc for the whole of
+// instruction set's file that has its registers and instructions (see avx512.h for the whole of
 // what it must have).
 #ifndef CLAMMA_KERNELS_VECTOR_H_
 #define CLAMMA_KERNELS_VECTOR_H_

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT
+// The vector unit of x86-64 with AVX-512 (F, BW, DQ, VL) and VNNI.
+#ifndef CLAMMA_KERNELS_AVX512_H_
+#define CLAMMA_KERNELS_AVX512_H_
+
+#include <immintrin.h>
+
+#include "kernels/vector_activations.h"
+#include "kernels/vector_matmul_f32.h"
+#include "kernels/vector_matmul_q80.h"
+
+namespace clamma {
+namespace {
+
+// The first n of 16 lanes.
+inline __mmask16 FirstLanes(size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
+
+// Joins 16 vectors of partial sums, each by the tree of Reduce16(): lane r of the result is the sum
+// of v[r]. Add adds two vectors.
+template <typename Add>
+inline __m512 ReduceRows(const __m512 (*v)[1], const Add& add) {
+  __m512 eight[8];  // lanes 0-7: v[2i], 8-15: v[2i + 1], each with s[j] + s[j + 8]
+#pragma GCC unroll 8
+  for (size_t i = 0; i < 8; ++i) {
+    eight[i] = add(_mm512_shuffle_f32x4(v[2 * i][0], v[2 * i + 1][0], 0x44),
+                   _mm512_shuffle_f32x4(v[2 * i][0], v[2 * i + 1][0], 0xee));
+  }
+  __m512 four[4];  // four rows a vector, one a 128-bit lane
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 4; ++i) {
+    four[i] = add(_mm512_shuffle_f32x4(eight[2 * i], eight[2 * i + 1], 0x88),
+                  _mm512_shuffle_f32x4(eight[2 * i], eight[2 * i + 1], 0xdd));
+  }
+  __m512 two[2];  // in each 128-bit lane two rows' pairs
+#pragma GCC unroll 2
+  for (size_t i = 0; i < 2; ++i) {
+    two[i] = add(_mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0x44),
+                 _mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0xee));
+  }
+  const __m512 one =
+      add(_mm512_shuffle_ps(two[0], two[1], 0x88), _mm512_shuffle_ps(two[0], two[1], 0xdd));
+  // Lane l of `one` holds, in 128-bit lane c = l / 4 and place p = l % 4, row 4 * p + c.
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_ps(order, one);
+}
+
+// 32 bytes of each of two rows. From memory, the insert needs no shuffle unit.
+[[gnu::always_inline]] inline __m512i LoadTwoRows(const uint8_t* low, const uint8_t* high) {
+  const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(low));
+  return _mm512_inserti64x4(_mm512_castsi256_si512(v),
+                            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high)), 1);
+}
+
+// 8 elements of 32 bits of each of 16 rows, `stride` bytes apart: v[j] is column j.
+[[gnu::always_inline]] inline void LoadTransposed16x8(__m512i* v, const uint8_t* rows,
+                                                      size_t stride) {
+  __m512i w[8];  // rows 0 .. 3 with 4 .. 7 behind them, 8 .. 11 with 12 .. 15
+  const uint8_t* row = rows;
+#pragma GCC unroll 8
+  for (size_t i = 0; i < 8; ++i) {
+    w[i] = LoadTwoRows(row, row + 4 * stride);
+    row += (i == 3 ? 5 : 1) * stride;
+  }
+  __m512i a[8];
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 4; ++i) {
+    a[2 * i] = _mm512_unpacklo_epi32(w[2 * i], w[2 * i + 1]);
+    a[2 * i + 1] = _mm512_unpackhi_epi32(w[2 * i], w[2 * i + 1]);
+  }
+  __m512i b[8];  // in 128-bit lane c, column 4 * (c % 2) + j of four rows
+#pragma GCC unroll 2
+  for (size_t i = 0; i < 2; ++i) {
+    b[4 * i] = _mm512_unpacklo_epi64(a[4 * i], a[4 * i + 2]);
+    b[4 * i + 1] = _mm512_unpackhi_epi64(a[4 * i], a[4 * i + 2]);
+    b[4 * i + 2] = _mm512_unpacklo_epi64(a[4 * i + 1], a[4 * i + 3]);
+    b[4 * i + 3] = _mm512_unpackhi_epi64(a[4 * i + 1], a[4 * i + 3]);
+  }
+#pragma GCC unroll 4
+  for (size_t j = 0; j < 4; ++j) {
+    v[j] = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88);
+    v[4 + j] = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd);
+  }
+}
+
+// Exp() of 8 floats, operation by operation.
+inline __m256 Exp8(__m256 x) {
+  const __m256 low = _mm256_max_ps(x, _mm256_set1_ps(-104.0f));
+  const __m512d wide = _mm512_cvtps_pd(_mm256_min_ps(low, _mm256_set1_ps(89.0f)));
+  const __m512d magic = _mm512_set1_pd(6755399441055744.0);
+  const __m512d scaled = _mm512_mul_pd(wide, _mm512_set1_pd(0x1.71547652b82fep+5));
+  const __m512d shifted = _mm512_add_pd(scaled, magic);
+  const __m512d r = _mm512_sub_pd(scaled, _mm512_sub_pd(shifted, magic));
+  const __m512d square = _mm512_mul_pd(r, r);
+  const __m512d high = _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(0x1.c6af84b9562e4p-20), r),
+                                     _mm512_set1_pd(0x1.ebfce51010eadp-13));
+  const __m512d line =
+      _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(0x1.62e42ff0c52dfp-6), r), _mm512_set1_pd(1.0));
+  const __m512d factor = _mm512_add_pd(_mm512_mul_pd(high, square), line);
+  const __m512i n = _mm512_castpd_si512(shifted);
+  const auto* table = reinterpret_cast<const __m512d*>(kExp2Table);
+  const __m512d first =
+      _mm512_permutex2var_pd(_mm512_loadu_pd(table), n, _mm512_loadu_pd(table + 1));
+  const __m512d second =
+      _mm512_permutex2var_pd(_mm512_loadu_pd(table + 2), n, _mm512_loadu_pd(table + 3));
+  const __mmask8 in_second = _mm512_test_epi64_mask(n, _mm512_set1_epi64(16));
+  const __m512i entry = _mm512_castpd_si512(_mm512_mask_blend_pd(in_second, first, second));
+  const __m512i power = _mm512_add_epi64(entry, _mm512_slli_epi64(_mm512_srli_epi64(n, 5), 52));
+  return _mm512_cvtpd_ps(_mm512_mul_pd(factor, _mm512_castsi512_pd(power)));
+}
+
+struct Avx512 {
+  using Reg = __m512;   // kLanes floats
+  using Int = __m512i;  // as many integers
+  static constexpr size_t kLanes = 16;
+
+  // Tiles of the kernels, as many as the 32 registers hold.
+  static constexpr size_t kFloatRows = 4;
+  static constexpr size_t kFloatTokens = 6;
+  static constexpr size_t kFloatRowsOfOne = 16;    // for a single token
+  static constexpr size_t kRowTiles = 2;           // of int8 weights at a time
+  static constexpr size_t kTokensOfHeldTile = 16;  // most that a tile meets while in registers
+  static constexpr size_t kTokensAtOnce = 8;       // that meet tiles otherwise
+  static constexpr size_t kScoreHeads = 8;
+  static constexpr size_t kScoreRegs = 2;
+  static constexpr size_t kMixHeads = 4;
+  static constexpr size_t kMixChunks = 4;
+
+  // Whether weights are best read, or asked for, in the order in which they lie, and not in many
+  // rows side by side.
+  static constexpr bool kInOrder = false;
+
+  static Reg Set1(float x) { return _mm512_set1_ps(x); }
+  static Reg Load(const float* p) { return _mm512_loadu_ps(p); }
+  static Reg LoadBytes(const uint8_t* p) { return _mm512_loadu_ps(p); }
+  static void Store(float* p, Reg x) { _mm512_storeu_ps(p, x); }
+  // The first n < kLanes elements, without touching what follows; the other lanes are 0.
+  static Reg LoadFirst(const float* p, size_t n) { return _mm512_maskz_loadu_ps(FirstLanes(n), p); }
+  static void StoreFirst(float* p, Reg x, size_t n) { _mm512_mask_storeu_ps(p, FirstLanes(n), x); }
+  // Elements i .. i + kLanes - 1 of a KV cache's, or n < kLanes of them.
+  template <bool kHalf>
+  static Reg LoadKv(const uint8_t* p, size_t i) {
+    if constexpr (!kHalf) return _mm512_loadu_ps(p + 4 * i);
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 2 * i)));
+  }
+  template <bool kHalf>
+  static Reg LoadKvFirst(const uint8_t* p, size_t i, size_t n) {
+    if constexpr (!kHalf) return _mm512_maskz_loadu_ps(FirstLanes(n), p + 4 * i);
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(FirstLanes(n), p + 2 * i));
+  }
+  // base[index[lane]]
+  static Int Gather(const uint8_t* base, const int32_t* index) {
+    return _mm512_i32gather_epi32(_mm512_loadu_si512(index), base, 4);
+  }
+
+  static Reg Add(Reg a, Reg b) { return _mm512_add_ps(a, b); }
+  static Reg Sub(Reg a, Reg b) { return _mm512_sub_ps(a, b); }
+  static Reg Mul(Reg a, Reg b) { return _mm512_mul_ps(a, b); }
+  static Reg Div(Reg a, Reg b) { return _mm512_div_ps(a, b); }
+  static Reg Fma(Reg a, Reg b, Reg c) { return _mm512_fmadd_ps(a, b, c); }
+  // The same for the first n <= kLanes elements of a and b; the other lanes of c stay.
+  static Reg FmaFirst(const uint8_t* a, const float* b, Reg c, size_t n) {
+    const __mmask16 mask = FirstLanes(n);
+    return _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(mask, a), _mm512_maskz_loadu_ps(mask, b), c,
+                                 mask);
+  }
+  // The same for the last n.
+  static Reg FmaLast(const uint8_t* a, const float* b, Reg c, size_t n) {
+    const auto mask = static_cast<__mmask16>(~FirstLanes(kLanes - n));
+    return _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(mask, a), _mm512_maskz_loadu_ps(mask, b), c,
+                                 mask);
+  }
+  static Reg Negate(Reg a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
+  static Reg Abs(Reg a) { return _mm512_abs_ps(a); }
+  static Reg Max(Reg a, Reg b) { return _mm512_max_ps(a, b); }  // a > b ? a : b
+  static Reg Min(Reg a, Reg b) { return _mm512_min_ps(a, b); }  // a < b ? a : b
+  static float ReduceMax(Reg a) { return _mm512_reduce_max_ps(a); }
+  static Reg Exp(Reg x) {
+    const __m256 low = Exp8(_mm512_castps512_ps256(x));
+    const __m256 high = Exp8(_mm512_extractf32x8_ps(x, 1));
+    return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+  }
+  // Lane r: the sum of v[r].
+  static Reg Join(const Reg (&v)[kLanes][1]) { return ReduceRows(v, Add); }
+
+  static Int SetInt(int32_t x) { return _mm512_set1_epi32(x); }
+  static Int LoadInt(const int32_t* p) { return _mm512_loadu_si512(p); }
+  static Int AddInt(Int a, Int b) { return _mm512_add_epi32(a, b); }
+  static int32_t ReduceAddInt(Int a) { return _mm512_reduce_add_epi32(a); }
+  static Reg ToFloat(Int a) { return _mm512_cvtepi32_ps(a); }
+  // To the nearest integer, ties away from 0, for |x| <= 127: adding 0.5 would round what is just
+  // below a tie up, and adding the float below 0.5 does not.
+  static Int RoundAway(Reg x) {
+    const Reg sign = _mm512_and_ps(x, _mm512_set1_ps(-0.0f));
+    return _mm512_cvttps_epi32(
+        _mm512_add_ps(x, _mm512_or_ps(sign, _mm512_set1_ps(0x1.fffffep-2f))));
+  }
+  static void StoreInt8(int8_t* p, Int x) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x));
+  }
+
+  // v[s] = element s, of 32 bits, of each of kLanes rows, which are `stride` bytes apart.
+  template <size_t kSteps>
+  [[gnu::always_inline]] static void LoadTransposed(Int* v, const uint8_t* rows, size_t stride) {
+    if constexpr (kSteps >= 8) {
+#pragma GCC unroll 2
+      for (size_t s = 0; s < kSteps; s += 8) {
+        asm("" : "+r"(rows));  // one address, not a register for each row
+        LoadTransposed16x8(v + s, rows + 4 * s, stride);
+      }
+    } else {
+      alignas(64) int32_t elements[kSteps][kLanes];
+      for (size_t r = 0; r < kLanes; ++r) {
+        for (size_t s = 0; s < kSteps; ++s) {
+          __builtin_memcpy(&elements[s][r], rows + r * stride + 4 * s, 4);
+        }
+      }
+      for (size_t s = 0; s < kSteps; ++s) v[s] = _mm512_load_si512(elements[s]);
+    }
+  }
+  static Reg AsFloat(Int a) { return _mm512_castsi512_ps(a); }  // the bits as they are
+
+  // An int8 tile: 4 * kSteps columns of kLanes rows.
+  template <size_t kSteps>
+  struct Tile {
+    // Flips the sign bits: the instruction takes unsigned weights, and the offsets undo it.
+    [[gnu::always_inline]] void Load(const uint8_t* rows, size_t stride) {
+      Int v[kSteps];
+      LoadTransposed<kSteps>(v, rows, stride);
+      const Int sign = _mm512_set1_epi8(static_cast<char>(0x80));
+#pragma GCC unroll 16
+      for (size_t s = 0; s < kSteps; ++s) steps[s] = _mm512_xor_si512(v[s], sign);
+    }
+
+    Int steps[kSteps];
+  };
+
+  // What a group's sum starts from.
+  static Int StartSum(int32_t offset) { return _mm512_set1_epi32(offset); }
+
+  // Lane g: the dot product of group g of kLanes groups of 64 weights that follow each other, and
+  // as many of a token, plus 128 * the sum of the token's, which its offset undoes. Asks for each
+  // line of the cache `ahead` bytes before it is wanted.
+  static Int DotGroups(const uint8_t* weights, const int8_t* q, size_t ahead) {
+    const Int sign = _mm512_set1_epi8(static_cast<char>(0x80));
+    Reg dots[kLanes][1];
+#pragma GCC unroll 16
+    for (size_t g = 0; g < kLanes; ++g) {
+      const uint8_t* line = weights + 64 * g;
+      __builtin_prefetch(line + ahead, 0, 0);  // past the second-level cache, as it is read once
+      Int dot = _mm512_setzero_si512();
+      AddProducts(&dot, _mm512_xor_si512(_mm512_loadu_si512(line), sign),
+                  _mm512_loadu_si512(q + 64 * g));
+      dots[g][0] = AsFloat(dot);
+    }
+    const auto add = [](Reg a, Reg b) {
+      return AsFloat(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+    };
+    return _mm512_castps_si512(ReduceRows(dots, add));
+  }
+
+  // sums[t][r] += tiles[r] . token t, of kTokens tokens at q, stride bytes from one to the next.
+  // Step by step for all of them: a chain of sums that wait for each other would fill the
+  // scheduler. With kHeld all steps are unrolled, so that tiles can stay in registers.
+  template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens, typename Between>
+  [[gnu::always_inline]] static void Dot(Int (&sums)[kTokens][kTiles],
+                                         const Tile<kSteps> (&tiles)[kTiles], const int8_t* q,
+                                         size_t stride, const Between& between) {
+    // Few sums are made of several, so that one step need not wait for the other.
+    constexpr size_t kSums = kTiles * kTokens;
+    constexpr size_t kChains = kSums >= 8 ? 1 : kSums >= 4 ? 2 : vector::Least(4, kSteps);
+    if constexpr (kChains > 1) {
+      Int chains[kChains][kTokens][kTiles] = {};
+#pragma GCC unroll 16
+      for (size_t s = 0; s < kSteps; ++s) {
+        between();
+        DotStep(chains[s % kChains], tiles, q + 4 * s, stride, s);
+      }
+#pragma GCC unroll 4
+      for (size_t c = 0; c < kChains; ++c) AddSums(sums, chains[c]);
+    } else if constexpr (kHeld) {
+#pragma GCC unroll 16
+      for (size_t s = 0; s < kSteps; ++s) {
+        between();
+        DotStep(sums, tiles, q + 4 * s, stride, s);
+      }
+    } else {
+#pragma GCC unroll 2
+      for (size_t s = 0; s < kSteps; ++s) DotStep(sums, tiles, q + 4 * s, stride, s);
+    }
+  }
+
+ private:
+  template <size_t kSteps, size_t kTiles, size_t kTokens>
+  [[gnu::always_inline]] static void DotStep(Int (&sums)[kTokens][kTiles],
+                                             const Tile<kSteps> (&tiles)[kTiles], const int8_t* q,
+                                             size_t stride, size_t s) {
+#pragma GCC unroll 16
+    for (size_t t = 0; t < kTokens; ++t) {
+      const auto& four = *reinterpret_cast<const int8_t(*)[4]>(q + t * stride);
+      if constexpr (kTiles == 1) {
+        AddProducts(&sums[t][0], tiles[0].steps[s], four);
+      } else {
+        int32_t bits = 0;
+        __builtin_memcpy(&bits, four, sizeof(bits));
+        const Int everywhere = _mm512_set1_epi32(bits);
+#pragma GCC unroll 4
+        for (size_t r = 0; r < kTiles; ++r) AddProducts(&sums[t][r], tiles[r].steps[s], everywhere);
+      }
+    }
+  }
+  template <size_t kTiles, size_t kTokens>
+  static void AddSums(Int (&sums)[kTokens][kTiles], const Int (&more)[kTokens][kTiles]) {
+    for (size_t t = 0; t < kTokens; ++t) {
+      for (size_t r = 0; r < kTiles; ++r) sums[t][r] = _mm512_add_epi32(sums[t][r], more[t][r]);
+    }
+  }
+  // _mm512_dpbusd_epi32, for which GCC 12 copies each sum to and fro.
+  static void AddProducts(Int* sum, Int weights, Int x) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(weights), "v"(x));
+  }
+  // The same with four bytes from memory for every lane.
+  static void AddProducts(Int* sum, Int weights, const int8_t (&x)[4]) {
+    asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(*sum) : "v"(weights), "m"(x));
+  }
+};
+
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_AVX512_H_
