@@ -14,7 +14,7 @@ namespace clamma {
 namespace {
 
 constexpr char kMagic[8] = {'C', 'L', 'A', 'M', 'M', 'A', 'S', 'T'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr size_t kHeaderBytes = 56;
 constexpr size_t kTokensAtOnce = 256;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A session's conversation as a stream of bytes: what it holds, and how it is checked.
 //
-// Format, version 1, all little-endian:
+// Format, version 2, all little-endian:
 //   0   "CLAMMAST", the magic
-//   8   uint32 version, 1
+//   8   uint32 version, 2
 //   12  uint32 type of keys and values: 0 float, 1 half precision
 //   16  uint64 fingerprint of the model with its dictionary: Transformer::Fingerprint()
 //   24  uint64 seed of the last query, and uint64 state of its random generator

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "model/weights.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "platform/endian.h"
@@ -8,7 +9,9 @@
 namespace clamma {
 namespace {
 
-constexpr size_t kSampleBytes = 256;  // of AddSample()
+// Of AddSamples(): every byte of models up to 4 MiB.
+constexpr size_t kSampleBytes = 64;
+constexpr uint64_t kMostSamples = 65536;
 
 uint64_t Elements(const TensorExtent& extent) { return uint64_t{extent.rows} * extent.cols; }
 
@@ -16,9 +19,8 @@ uint64_t Elements(const TensorExtent& extent) { return uint64_t{extent.rows} * e
 
 Status Weights::Open(Memory& memory, const ByteSource& source, const Options& options) {
   source_ = source;
-  uint8_t header[kCheckpointHeaderBytes] = {};
-  const size_t size =
-      source.size < sizeof(header) ? static_cast<size_t>(source.size) : sizeof(header);
+  uint8_t header[kCheckpointHeaderBytes];
+  const size_t size = HeaderBytes();
   CLAMMA_RETURN_IF_ERROR(source.Read(0, header, size));
   CLAMMA_RETURN_IF_ERROR(
       ParseCheckpoint(header, size, source.size, options.allow_trailing, &checkpoint_));
@@ -31,6 +33,10 @@ Status Weights::Open(Memory& memory, const ByteSource& source, const Options& op
   if (source.base == nullptr)
     CLAMMA_RETURN_IF_ERROR(row_.Resize(memory, uint64_t{config().dim} * 8));
   return LoadNorms(memory);
+}
+
+size_t Weights::HeaderBytes() const {
+  return static_cast<size_t>(std::min<uint64_t>(source_.size, kCheckpointHeaderBytes));
 }
 
 Status Weights::LoadNorms(Memory& memory) {
@@ -122,38 +128,38 @@ Status Weights::ReadEmbedding(uint32_t token, float* out) {
   return Status();
 }
 
-Status Weights::AddSample(uint64_t offset, uint64_t bytes, Checksum* checksum) const {
-  uint8_t sample[kSampleBytes];
-  const size_t n = bytes < kSampleBytes ? static_cast<size_t>(bytes) : kSampleBytes;
-  CLAMMA_RETURN_IF_ERROR(source_.Read(offset, sample, n));
-  checksum->Add(sample, n);
-  return Status();
-}
-
-Status Weights::AddSamplesOf(const TensorExtent& extent, Checksum* checksum) const {
-  const uint64_t last = extent.bytes < kSampleBytes ? 0 : extent.bytes - kSampleBytes;
-  for (const uint64_t at : {uint64_t{0}, last / 2, last}) {
-    CLAMMA_RETURN_IF_ERROR(AddSample(extent.offset + at, extent.bytes - at, checksum));
+Status Weights::AddSamplesOf(const TensorExtent& extent, uint64_t step, Checksum* checksum) const {
+  for (uint64_t at = 0; at < extent.bytes; at += step) {
+    uint8_t sample[kSampleBytes];
+    const auto n = static_cast<size_t>(std::min<uint64_t>(extent.bytes - at, kSampleBytes));
+    CLAMMA_RETURN_IF_ERROR(source_.Read(extent.offset + at, sample, n));
+    checksum->Add(sample, n);
   }
   return Status();
 }
 
 Status Weights::AddSamples(Checksum* checksum) const {
   const Checkpoint& c = checkpoint_;
-  // Any model is larger than a header may be.
-  CLAMMA_RETURN_IF_ERROR(AddSample(0, kCheckpointHeaderBytes, checksum));
+  uint8_t header[kCheckpointHeaderBytes];
+  CLAMMA_RETURN_IF_ERROR(source_.Read(0, header, HeaderBytes()));
+  checksum->Add(header, HeaderBytes());
   for (size_t i = 0; i < norms_.size(); ++i) {
     uint8_t bytes[4];
     WriteLe32(bytes, std::bit_cast<uint32_t>(norms_[i]));
     checksum->Add(bytes, sizeof(bytes));
   }
-  for (const TensorSeries* s : {&c.wq, &c.wk, &c.wv, &c.wo, &c.w1, &c.w2, &c.w3}) {
+  const TensorSeries* const all_series[] = {&c.wq, &c.wk, &c.wv, &c.wo, &c.w1, &c.w2, &c.w3};
+  uint64_t bytes = c.embedding.bytes + c.classifier.bytes;
+  for (const TensorSeries* series : all_series) bytes += config().n_layers * series->first.bytes;
+  constexpr uint64_t kMostBytes = kSampleBytes * kMostSamples;
+  const uint64_t step = kSampleBytes * ((bytes + kMostBytes - 1) / kMostBytes);
+  for (const TensorSeries* series : all_series) {
     for (uint32_t layer = 0; layer < config().n_layers; ++layer) {
-      CLAMMA_RETURN_IF_ERROR(AddSamplesOf(s->layer(layer), checksum));
+      CLAMMA_RETURN_IF_ERROR(AddSamplesOf(series->layer(layer), step, checksum));
     }
   }
-  CLAMMA_RETURN_IF_ERROR(AddSamplesOf(c.embedding, checksum));
-  return AddSamplesOf(c.classifier, checksum);
+  CLAMMA_RETURN_IF_ERROR(AddSamplesOf(c.embedding, step, checksum));
+  return AddSamplesOf(c.classifier, step, checksum);
 }
 
 }  // namespace clamma

@@ -53,16 +53,16 @@ class Weights {
   // Writes row `token` of the embedding, as floats, to out (dim).
   Status ReadEmbedding(uint32_t token, float* out);
 
-  // Adds what tells this model from others: the header, the norms, and samples of each tensor. Any
-  // thread.
+  // Adds what tells this model from others: the header, the norms, and each tensor, or of models
+  // above 4 MiB pieces of each. Any thread.
   Status AddSamples(Checksum* checksum) const;
 
   bool cached() const { return use_cache_; }
   BlockCacheStats cache_stats() const { return cache_.stats(); }
 
  private:
-  Status AddSample(uint64_t offset, uint64_t bytes, Checksum* checksum) const;
-  Status AddSamplesOf(const TensorExtent& extent, Checksum* checksum) const;
+  size_t HeaderBytes() const;  // those that may be a header; fewer where the file has fewer
+  Status AddSamplesOf(const TensorExtent& extent, uint64_t step, Checksum* checksum) const;
   Status LoadNorms(Memory& memory);
   Status DeclareBlocks(Memory& memory, size_t limit);
   void DeclareBlock(const TensorExtent& extent);
