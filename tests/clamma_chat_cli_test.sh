@@ -47,6 +47,16 @@ chat 'Who is Lily?\r\nAnd Tom?\r\n\r\n/quit\r\nGo on\r\n' -t 0 -n 20 -q
 same "lines may end as on Windows" both out
 chat 'Who is Lily?\nAnd Tom?\n/quit \nGo on\n' -t 0 -n 20 -q
 same "a space behind a command is nothing" both out
+chat '  Who is Lily? \t\n\tAnd Tom?  \n   \n' -t 0 -n 20 -q
+same "spaces around a prompt are nothing, as the format has it" both out
+chat '' -t 0 -n 20 -q -i " Who is Lily?
+"
+same "... nor around -i" lily out
+chat 'Who is Lily?\n/reset now\n/help me\n/quit it\nAnd Tom?\n' -t 0 -n 20 -q
+ends "a command that takes no argument" 3 '/reset takes nothing behind it'
+tells "... is refused one: /help" grep -q '/help takes nothing behind it' err
+tells "... is refused one: /quit" grep -q '/quit takes nothing behind it' err
+same "... and nothing else happens" both out
 chat 'Who is Lily?\n/reset\nAnd Tom?\n' -t 0 -n 20 -q
 same "/reset forgets" <(cat lily tom_alone) out
 chat 'Who is Lily?\n/reset\nWho is Lily?\n' -t 0 -n 20 -q -y "Be kind."
@@ -63,7 +73,7 @@ for sampling in "-t 0" "-t 1 -s 7"; do
   read -ra sample <<<"$sampling"
   chat 'Who is Lily?\nAnd Tom?\n' "${sample[@]}" -n 30 -q -y "Be kind."
   cp out whole
-  chat 'Who is Lily?\n/save chat.state\n' "${sample[@]}" -n 30 -q -y "Be kind."
+  chat 'Who is Lily?\n/save  chat.state \n' "${sample[@]}" -n 30 -q -y "Be kind."
   cp out first
   chat '/load chat.state\nAnd Tom?\n' "${sample[@]}" -n 30 -q
   same "$sampling: a loaded chat goes on as the saved one" whole <(cat first out)

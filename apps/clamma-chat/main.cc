@@ -64,13 +64,22 @@ void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-chat: %s\n
 
 void Tell(const std::string& what) { OnLog(nullptr, what.c_str()); }
 
+// Without the spaces around it, as Llama 2's format has it.
+// (https://github.com/meta-llama/llama, llama/generation.py: strip())
+std::string Stripped(const std::string& text) {
+  constexpr char kSpaces[] = " \t\r\n\v\f";
+  const size_t begin = text.find_first_not_of(kSpaces);
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(kSpaces) + 1 - begin);
+}
+
 class Chat {
  public:
   Chat(const Options& o, Conversation& conversation) : o_(o), conversation_(conversation) {}
 
   // Goes on until the input ends; returns the exit code.
   int Run() {
-    if (o_.prompt.given && !Say(o_.prompt.text)) return kExitGeneration;
+    if (o_.prompt.given && !Say(Stripped(o_.prompt.text))) return kExitGeneration;
     LineInput input;
     std::string line;
     while (true) {
@@ -79,9 +88,10 @@ class Chat {
       const LineInput::Result result = input.Read(&line);
       if (result == LineInput::Result::kAbandoned) continue;
       if (result == LineInput::Result::kEnd) break;
+      line = Stripped(line);
       if (line.empty()) continue;
       const bool command = line.starts_with('/') && !line.starts_with("//");
-      if (line.substr(0, line.find(' ')) == "/quit") break;
+      if (line == "/quit") break;
       if (command) {
         Obey(line);
       } else if (!Say(line.starts_with("//") ? line.substr(1) : line)) {
@@ -121,7 +131,10 @@ class Chat {
     const std::string name = line.substr(0, space);
     const size_t begin = space == std::string::npos ? space : line.find_first_not_of(' ', space);
     const std::string file = begin == std::string::npos ? "" : line.substr(begin);
-    if (name == "/help") {
+    const bool takes_none = name == "/help" || name == "/reset" || name == "/quit";
+    if (takes_none && !file.empty()) {
+      Fail(name + " takes nothing behind it");
+    } else if (name == "/help") {
       std::fputs(kHelp, stderr);
     } else if (name == "/reset") {
       conversation_.Reset();
