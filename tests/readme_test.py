@@ -6,13 +6,17 @@ must succeed, and what the README shows of its output must be in the output, lin
 figures of speed and what names this machine's kernels. Its tables must have every preset of
 CMakePresets.json and every option of CMakeLists.txt, and no other.
 
+Where lines of output begin with `> `, somebody at a terminal types what follows.
+
 Models that are too large for a test have small ones of random weights in their place; their texts
 are not shown. `sudo` runs its command with DESTDIR set. The server is ended after it has served.
 
 Run with the Python of export_test.py. Exit code 77: no models."""
 import json
 import os
+import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -97,6 +101,28 @@ def serve(shell_command, output, environment, folder):
     return server.wait(20)
 
 
+def converse(shell_command, typed, environment, folder):
+    """Runs the command on a terminal, where each line is typed once a prompt waits for it."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execvpe("bash", ["bash", "-c", "exec " + shell_command], dict(environment, TERM="xterm"))
+    lines, output, end = list(typed), b"", time.monotonic() + 60
+    while time.monotonic() < end:
+        if not select.select([terminal], [], [], 0.5)[0]:
+            if lines and output.endswith(b"> "):
+                os.write(terminal, lines.pop(0).encode() + b"\r")
+            continue
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # the other end is closed
+            break
+        output = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", output + piece)
+    else:
+        os.kill(pid, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output.decode()
+
+
 class Session:
     """One shell's folder and variables, as they stand after each command."""
 
@@ -112,9 +138,12 @@ class Session:
         # An installed copy comes first, as it would after a true `sudo make install`.
         self.environment["PATH"] = f"{sandbox}/root/usr/local/bin:{tools}:/usr/bin:/bin:/usr/sbin"
 
-    def run(self, command):
+    def run(self, command, shown):
         """(exit code, output)"""
         output = self.sandbox / "output"
+        typed = [line[2:] for line in shown if line.startswith("> ")]
+        if typed:
+            return converse(command, typed, self.environment, self.folder)
         if command.startswith(SERVER):
             return serve(command, output, self.environment, self.folder), output.read_text()
         script = f"{command}\nstatus=$?\nenv -0 >\"$SANDBOX/env\"\npwd >\"$SANDBOX/pwd\"\nexit $status"
@@ -159,7 +188,7 @@ def main():
             large = re.search(r"\S*(110M|llama2_7b_chat_q80)\.bin", command)
             if large and not (session.folder / large[0]).exists():
                 shutil.copy2(tree / "llama2_7b_q80.bin", session.folder / large[0])
-            status, output = session.run(command)
+            status, output = session.run(command, shown)
             wrong = missing(shown, output)
             right = status == 0 and not wrong
             print(f"{'ok    ' if right else 'FAILED'}  {command}  ({time.monotonic() - start:.1f} s)")
