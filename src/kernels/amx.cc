@@ -79,11 +79,12 @@ class TileShapes {
   Shapes shapes_;
 };
 
-// What scales the sums of a tile of tokens, of which the first `skip` are not wanted.
+// What scales the sums of a tile of n tokens, of which the first `skip` are not wanted.
 template <size_t kTiles>
 struct Scaling {
-  // acc[t] += (float(sums[t]) * weight_scales) * scales[t]
-  [[gnu::always_inline]] void Run(const V::Int (*sums)[kTile]) const {
+  // acc[t] += (float(sums[t]) * weight_scales) * scales[t], for tokens 4 * kQuarter and three more.
+  template <size_t kQuarter, bool kWhole>
+  [[gnu::always_inline]] void Add(const V::Int (*sums)[kTile]) const {
     const V::Reg row_scales[2] = {weight_scales[0], weight_scales[kTiles - 1]};
     const auto add = [&](size_t t) {
 #pragma GCC unroll 2
@@ -92,13 +93,17 @@ struct Scaling {
         acc[t][r] = V::Add(acc[t][r], V::Mul(scaled, V::Set1(scales[t])));
       }
     };
-    if (skip == 0 && n == kTile) {
-#pragma GCC unroll 16
-      for (size_t t = 0; t < kTile; ++t) add(t);
+    constexpr size_t kBegin = 4 * kQuarter;
+    constexpr size_t kEnd = kBegin + 4;
+    if constexpr (kWhole) {
+#pragma GCC unroll 4
+      for (size_t t = kBegin; t < kEnd; ++t) add(t);
     } else {
-      for (size_t t = skip; t < n; ++t) add(t);
+      for (size_t t = skip < kBegin ? kBegin : skip; t < vector::Least(n, kEnd); ++t) add(t);
     }
   }
+
+  bool whole() const { return skip == 0 && n == kTile; }
 
   V::Reg (*acc)[kTiles] = nullptr;
   const float* scales = nullptr;
@@ -121,36 +126,64 @@ class Pipeline {
     }
     odd_ = !odd_;
   }
+  // The two steps that are still under way.
   void Finish() {
     if (odd_) {
-      Store<0>();
+      Rest<1>();
+      Rest<0>();
     } else {
-      Store<1>();
+      Rest<0>();
+      Rest<1>();
     }
-    waiting_[odd_ ? 1 : 0].Run(sums_[odd_ ? 1 : 0]);
-    waiting_[odd_ ? 0 : 1].Run(sums_[odd_ ? 0 : 1]);
   }
 
  private:
   template <size_t kStep>
   [[gnu::always_inline]] void StepOf(const int8_t* q, const Scaling<kTiles>& scaling) {
+    Scaling<kTiles>& waiting = waiting_[kStep];
+    if (waiting.whole()) {
+      Interleave<kStep, true>(q, waiting);
+    } else {
+      Interleave<kStep, false>(q, waiting);
+    }
+    // Member by member: a copy of the whole would wait for what was just written of it.
+    waiting.acc = scaling.acc;
+    waiting.scales = scaling.scales;
+    for (size_t r = 0; r < kTiles; ++r) waiting.weight_scales[r] = scaling.weight_scales[r];
+    waiting.skip = scaling.skip;
+    waiting.n = scaling.n;
+  }
+  // In small pieces, as both units share ports, and what waits for one keeps the other's work out
+  // of the scheduler.
+  template <size_t kStep, bool kWhole>
+  [[gnu::always_inline]] void Interleave(const int8_t* q, const Scaling<kTiles>& waiting) {
+    waiting.template Add<0, kWhole>(sums_[kStep]);
+    Store<1 - kStep, 0>();
+    waiting.template Add<1, kWhole>(sums_[kStep]);
     LoadTile<kTokens>(q, kGroup);
-    ZeroTile<kSums[kStep][0]>();
-    if constexpr (kTiles == 2) ZeroTile<kSums[kStep][1]>();
-    AddTileProducts<kSums[kStep][0], kTokens, kWeights[0]>();
-    if constexpr (kTiles == 2) AddTileProducts<kSums[kStep][1], kTokens, kWeights[1]>();
-    Store<1 - kStep>();
-    waiting_[kStep].Run(sums_[kStep]);
-    waiting_[kStep].acc = scaling.acc;
-    waiting_[kStep].scales = scaling.scales;
-    waiting_[kStep].skip = scaling.skip;
-    waiting_[kStep].n = scaling.n;
-    for (size_t r = 0; r < kTiles; ++r) waiting_[kStep].weight_scales[r] = scaling.weight_scales[r];
+    Multiply<kStep, 0>();
+    waiting.template Add<2, kWhole>(sums_[kStep]);
+    if constexpr (kTiles == 2) Store<1 - kStep, 1>();
+    waiting.template Add<3, kWhole>(sums_[kStep]);
+    if constexpr (kTiles == 2) Multiply<kStep, 1>();
   }
   template <size_t kStep>
-  [[gnu::always_inline]] void Store() {
-    StoreTile<kSums[kStep][0]>(sums_[kStep][0], sizeof(V::Int));
-    if constexpr (kTiles == 2) StoreTile<kSums[kStep][1]>(sums_[kStep][1], sizeof(V::Int));
+  void Rest() {
+    waiting_[kStep].template Add<0, false>(sums_[kStep]);
+    waiting_[kStep].template Add<1, false>(sums_[kStep]);
+    waiting_[kStep].template Add<2, false>(sums_[kStep]);
+    waiting_[kStep].template Add<3, false>(sums_[kStep]);
+    Store<1 - kStep, 0>();
+    if constexpr (kTiles == 2) Store<1 - kStep, 1>();
+  }
+  template <size_t kStep, size_t kRows>
+  static void Multiply() {
+    ZeroTile<kSums[kStep][kRows]>();
+    AddTileProducts<kSums[kStep][kRows], kTokens, kWeights[kRows]>();
+  }
+  template <size_t kStep, size_t kRows>
+  void Store() {
+    StoreTile<kSums[kStep][kRows]>(sums_[kStep][kRows], sizeof(V::Int));
   }
 
   V::Int sums_[2][kTiles][kTile] = {};
