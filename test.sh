@@ -217,7 +217,7 @@ slow_under_emulation+='|GoldenTest.*(Threads[15]|/V1|/(Float|Q80GreedyBos|Q80See
 readonly slow_under_emulation
 
 # The tests of a port to another machine: those whose results hang on it.
-readonly port_programs=(block_cache_test c_api_test c_golden_test checkpoint_test dispatch_test
+readonly port_programs=(arena_model_test arena_test block_cache_test c_api_test c_golden_test checkpoint_test dispatch_test
   forward_test golden_test half_test kv_cache_test logit_hash_test math_test session_extra_test
   tokenizer_test weights_test)
 
@@ -477,5 +477,6 @@ if ((${#skipped_names[@]} > 0)); then
   say "Skipped:"
   printf '%s\n' "${skipped_names[@]}"
 fi
+say "all of it in $SECONDS s"
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "${#skipped_names[@]}"
 ((failed == 0))

@@ -138,8 +138,9 @@ typedef void (*clamma_log_cb_t)(void* opaque_user_pointer, const char* message);
 
 /* How the checkpoint is reached. */
 typedef enum clamma_model_access {
-  CLAMMA_MODEL_ACCESS_MMAP = 0, /* mapped, and shared with other processes. The files must not be
-                                   cut short while in use: the system would raise SIGBUS */
+  CLAMMA_MODEL_ACCESS_MMAP = 0, /* mapped, and shared with other processes (on big-endian machines
+                                   copied from there). The files must not be cut short while in
+                                   use: the system would raise SIGBUS */
   CLAMMA_MODEL_ACCESS_MALLOC_CACHE, /* read block by block as needed, into at most cache_limit bytes
                                      */
   CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS /* model_size bytes at model_base, read in place (flash);

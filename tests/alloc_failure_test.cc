@@ -302,6 +302,25 @@ TEST_F(AllocFailureTest, EveryAllocationMayFailWithThreads) {
   FailEveryAllocation(kFloatModel, Access::kMapped, 3, false);
 }
 
+TEST_F(AllocFailureTest, NothingIsAllocatedWhereThereIsAnArena) {
+  const Ask ask = {.prompt = "Once upon a time", .limit = 30};
+  std::vector<uint8_t> arena(size_t{4} << 20);
+  for (const Access access : kEveryAccess) {
+    const Model model(kQ80Model, access);
+    clamma_txf_info_t info = model.info();
+    info.threads = 3;
+    const Life expected = Live(info, ask);
+    info.arena = arena.data();
+    info.arena_size = arena.size();
+    Heap().FailAllocation(1, true);
+    const Life life = Live(info, ask);
+    EXPECT_FALSE(Heap().failed()) << Name(access);
+    EXPECT_EQ(life.failed, Stage::kNone) << Name(access) << ": " << life.reason;
+    EXPECT_EQ(life.text, expected.text) << Name(access);
+    Heap().FailAllocation(0);
+  }
+}
+
 TEST_F(AllocFailureTest, EveryThreadMayFailToStart) {
   if (!clamma::kHasThreads) GTEST_SKIP() << "a build without threads";
   clamma_txf_info_t info = ModelInfo(kFloatModel);

@@ -2,6 +2,7 @@
 // Transformers whose memory the caller gives: same texts, true figures, nothing lost.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -17,6 +18,9 @@ namespace {
 
 constexpr size_t kPlenty = size_t{2} << 20;
 constexpr uint8_t kGuard = 0x5a;
+// There a construction takes room for all weights, in which a session and its query then fit: its
+// reason alone has a figure.
+constexpr bool kWeightsAreCopied = std::endian::native == std::endian::big;
 
 // An arena at an odd address between bytes that nobody may touch.
 class GuardedArena {
@@ -139,6 +143,10 @@ TEST_P(ArenaCaseTest, FiguresOfReasonsAreTrue) {
     ASSERT_LE(failed.size(), 3u) << "a figure was too small";
     size = static_cast<size_t>(figures.needed);
   }
+  if (kWeightsAreCopied) {
+    EXPECT_EQ(failed, std::vector<std::string>{"construct"});
+    return;
+  }
   EXPECT_EQ(failed, (std::vector<std::string>{"construct", "session", "query"}));
   // Nor were they too large: by no more than what lies between two alignments, and the scratch of
   // encoding a prompt.
@@ -188,6 +196,7 @@ TEST_F(ArenaModelTest, PeakBehindConstructionWouldHaveDone) {
 }
 
 TEST_F(ArenaModelTest, FigureOfAQueryWhosePromptCannotBeEncodedIsTrue) {
+  if (kWeightsAreCopied) GTEST_SKIP() << "there is always room for the query";
   std::string prompt;
   for (int i = 0; i < 40; ++i) prompt += "Once upon a time ";
   const char* const stops[] = {"the very end of it all", "nowhere"};
@@ -361,6 +370,7 @@ TEST_F(ArenaModelTest, CacheLivesInTheArenaToo) {
 }
 
 TEST_F(ArenaModelTest, LimitOfNoneTakesTheWholeContext) {
+  if (kWeightsAreCopied) GTEST_SKIP() << "there is always room for the query";
   const clamma_txf_info_t info = ModelInfo(kQ80Model);
   const Told told = Tell(info, {.prompt = "Lily", .limit = 0}, 524288);
   EXPECT_STREQ(told.failed, "query");
