@@ -213,14 +213,14 @@ stage_bare-metal() {
 slow_under_emulation='^(AllocFailure|CorruptFiles|Hostile|MemoryBound|SameWeights|SessionThreads)'
 slow_under_emulation+='|ForwardOf.*/stories|FullContext|GoesOn|EncodesAMegabyte|c_golden_test'
 slow_under_emulation+='|WhoIsInThePass|EverySizeGivesAReason|SessionsThatComeAndGo|QueryFromInside'
-slow_under_emulation+='|ArenaCaseTest.*/(Float|Q80)$'
+slow_under_emulation+='|ArenaCaseTest.*(Float|Q80)$'
 slow_under_emulation+='|GoldenTest.*(Threads[15]|/V1|/(Float|Q80GreedyBos|Q80Seed).*(Cached|AtAddress))'
 readonly slow_under_emulation
 
 # The tests of a port to another machine: those whose results hang on it.
-readonly port_programs=(arena_model_test arena_test block_cache_test c_api_test c_golden_test checkpoint_test dispatch_test
-  forward_test golden_test half_test kv_cache_test logit_hash_test math_test session_extra_test
-  tokenizer_test weights_test)
+readonly port_programs=(arena_model_test arena_test block_cache_test c_api_test c_golden_test
+  checkpoint_test dispatch_test forward_test golden_test half_test kv_cache_test logit_hash_test
+  math_test session_extra_test tokenizer_test weights_test)
 
 # run_emulated PRESET CPU TABLE [ONLY NOT]: the tests that are built, or those of them that match ONLY
 # and not NOT, on the CPU that QEMU calls so, where TABLE must be the best of the kernels.
