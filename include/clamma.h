@@ -55,7 +55,8 @@
  *
  * Signals: on a CPU with AMX, the first construction asks Linux for the tile registers, for the
  * whole process: an alternate signal stack must from then on have sysconf(_SC_MINSIGSTKSZ) bytes.
- * (Where a smaller one is in use, or the environment says CLAMMA_CPU=avx512, they are not used.)
+ * (Where a smaller one is in use, or the environment says CLAMMA_CPU=avx512, they are not used.) A
+ * seccomp filter must let arch_prctl() pass or fail, not kill for it.
  *
  * Fork: a child may destroy what was constructed before, and use it if `threads` was 1.
  *

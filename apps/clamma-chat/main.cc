@@ -8,6 +8,7 @@
 #include <clamma.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -64,10 +65,11 @@ void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-chat: %s\n
 
 void Tell(const std::string& what) { OnLog(nullptr, what.c_str()); }
 
+constexpr char kSpaces[] = " \t\r\n\v\f";
+
 // Without the spaces around it, as Llama 2's format has it.
 // (https://github.com/meta-llama/llama, llama/generation.py: strip())
 std::string Stripped(const std::string& text) {
-  constexpr char kSpaces[] = " \t\r\n\v\f";
   const size_t begin = text.find_first_not_of(kSpaces);
   if (begin == std::string::npos) return "";
   return text.substr(begin, text.find_last_not_of(kSpaces) + 1 - begin);
@@ -127,10 +129,9 @@ class Chat {
   }
 
   void Obey(const std::string& line) {
-    const size_t space = line.find(' ');
+    const size_t space = std::min(line.find_first_of(kSpaces), line.size());
     const std::string name = line.substr(0, space);
-    const size_t begin = space == std::string::npos ? space : line.find_first_not_of(' ', space);
-    const std::string file = begin == std::string::npos ? "" : line.substr(begin);
+    const std::string file = Stripped(line.substr(space));
     const bool takes_none = name == "/help" || name == "/reset" || name == "/quit";
     if (takes_none && !file.empty()) {
       Fail(name + " takes nothing behind it");

@@ -189,13 +189,19 @@ Status Transformer::Score(const TokenId* tokens, size_t n, float* logprobs) {
 }
 
 Status Transformer::Fingerprint(uint64_t* fingerprint) const {
+  MutexLock lock(fingerprint_mutex);
+  if (has_fingerprint) {
+    *fingerprint = known_fingerprint;
+    return Status();
+  }
   Checksum checksum;
   CLAMMA_RETURN_IF_ERROR(weights.AddSamples(&checksum));
   for (uint32_t token = 0; token < tokenizer.vocab_size(); ++token) {
     const std::string_view bytes = tokenizer.Bytes(static_cast<TokenId>(token));
     checksum.Add(bytes.data(), bytes.size());
   }
-  *fingerprint = checksum.Value();
+  *fingerprint = known_fingerprint = checksum.Value();
+  has_fingerprint = true;
   return Status();
 }
 

@@ -90,6 +90,11 @@ class Transformer {
   unsigned threads_wanted = 0;
   Log log;
 
+  // Fingerprint()'s, under its mutex: it takes reads from all over the file.
+  mutable Mutex fingerprint_mutex;
+  mutable uint64_t known_fingerprint = 0;
+  mutable bool has_fingerprint = false;
+
   // The scheduler's, under its mutex.
   Session* first_session = nullptr;
   uint32_t n_sessions = 0;

@@ -13,47 +13,30 @@ struct Avx512Zen : Avx512 {
   static constexpr bool kInOrder = true;
 };
 
+constexpr Kernels TableOf(const char* name, decltype(Kernels::matmul_f32) matmul_f32,
+                          decltype(Kernels::matmul_q80) matmul_q80) {
+  return {
+      name,
+      matmul_f32,
+      matmul_q80,
+      vector::Quantize<Avx512>,
+      portable::RmsNorm,
+      portable::Rope,
+      vector::Attention<Avx512>,
+      vector::SwiGlu<Avx512>,
+      portable::Add,
+      vector::Softmax<Avx512>,
+  };
+}
+
 }  // namespace
 
 #if defined(CLAMMA_HAVE_AMX)
-const Kernels kAmxKernels = {
-    "amx",
-    vector::MatmulF32<Avx512>,
-    MatmulQ80Amx,
-    vector::Quantize<Avx512>,
-    portable::RmsNorm,
-    portable::Rope,
-    vector::Attention<Avx512>,
-    vector::SwiGlu<Avx512>,
-    portable::Add,
-    vector::Softmax<Avx512>,
-};
+constinit const Kernels kAmxKernels = TableOf("amx", vector::MatmulF32<Avx512>, MatmulQ80Amx);
 #endif
-
-const Kernels kAvx512Kernels = {
-    "avx512",
-    vector::MatmulF32<Avx512>,
-    vector::MatmulQ80<Avx512>,
-    vector::Quantize<Avx512>,
-    portable::RmsNorm,
-    portable::Rope,
-    vector::Attention<Avx512>,
-    vector::SwiGlu<Avx512>,
-    portable::Add,
-    vector::Softmax<Avx512>,
-};
-
-const Kernels kAvx512ZenKernels = {
-    "avx512-zen",
-    vector::MatmulF32<Avx512Zen>,
-    vector::MatmulQ80<Avx512Zen>,
-    vector::Quantize<Avx512>,
-    portable::RmsNorm,
-    portable::Rope,
-    vector::Attention<Avx512>,
-    vector::SwiGlu<Avx512>,
-    portable::Add,
-    vector::Softmax<Avx512>,
-};
+constinit const Kernels kAvx512Kernels =
+    TableOf("avx512", vector::MatmulF32<Avx512>, vector::MatmulQ80<Avx512>);
+constinit const Kernels kAvx512ZenKernels =
+    TableOf("avx512-zen", vector::MatmulF32<Avx512Zen>, vector::MatmulQ80<Avx512Zen>);
 
 }  // namespace clamma

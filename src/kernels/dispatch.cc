@@ -18,14 +18,23 @@ namespace clamma {
 namespace {
 
 #if defined(__x86_64__)
-// The compiler's own function says also whether the operating system keeps the registers.
-bool HasAvx2() {
+struct CpuidAnswer {
   unsigned a = 0;
   unsigned b = 0;
   unsigned c = 0;
   unsigned d = 0;
-  const bool f16c = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c >> 29 & 1) != 0;
-  return f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+};
+// All 0 where the CPU does not know the leaf.
+CpuidAnswer Cpuid(unsigned leaf, unsigned subleaf) {
+  CpuidAnswer r;
+  return __get_cpuid_count(leaf, subleaf, &r.a, &r.b, &r.c, &r.d) != 0 ? r : CpuidAnswer();
+}
+
+// The compiler's own function says also whether the operating system keeps the registers.
+bool HasAvx2() {
+  constexpr unsigned kF16c = 1u << 29;
+  return (Cpuid(1, 0).c & kF16c) != 0 && __builtin_cpu_supports("avx2") &&
+         __builtin_cpu_supports("fma");
 }
 bool HasAvx512() {
   return HasAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -34,38 +43,27 @@ bool HasAvx512() {
 }
 // "AuthenticAMD"
 bool IsAmd() {
-  unsigned a = 0;
-  unsigned b = 0;
-  unsigned c = 0;
-  unsigned d = 0;
-  return __get_cpuid(0, &a, &b, &c, &d) != 0 && b == signature_AMD_ebx && c == signature_AMD_ecx &&
-         d == signature_AMD_edx;
+  const CpuidAnswer vendor = Cpuid(0, 0);
+  return vendor.b == signature_AMD_ebx && vendor.c == signature_AMD_ecx &&
+         vendor.d == signature_AMD_edx;
 }
 bool IsAmdWithAvx512() { return IsAmd() && HasAvx512(); }
 bool IsOtherWithAvx512() { return !IsAmd() && HasAvx512(); }
 #if defined(CLAMMA_HAVE_AMX)
-// Asks Linux for the tile unit's registers, for this process: it keeps them for no other.
+// Asks Linux for the tile unit's registers, which this process then has until its end.
 // (Linux: Documentation/arch/x86/xstate.rst)
 bool HasAmx() {
-  unsigned a = 0;
-  unsigned b = 0;
-  unsigned c = 0;
-  unsigned d = 0;
   constexpr unsigned kTilesAndInt8 = 3u << 24;
   constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   constexpr long kTileData = 18;
-  return HasAvx512() && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
-         (d & kTilesAndInt8) == kTilesAndInt8 &&
+  return HasAvx512() && (Cpuid(7, 0).d & kTilesAndInt8) == kTilesAndInt8 &&
          syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 #endif
 #if defined(CLAMMA_HAVE_AVX_VNNI)
 bool HasAvxVnni() {
-  unsigned a = 0;
-  unsigned b = 0;
-  unsigned c = 0;
-  unsigned d = 0;
-  return HasAvx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 4 & 1) != 0;
+  constexpr unsigned kAvxVnni = 1u << 4;
+  return HasAvx2() && (Cpuid(7, 1).a & kAvxVnni) != 0;
 }
 #endif
 #elif defined(__AARCH64EL__)

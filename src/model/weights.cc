@@ -10,8 +10,8 @@ namespace clamma {
 namespace {
 
 // Of AddSamples(): every byte of models up to 4 MiB.
-constexpr size_t kSampleBytes = 64;
-constexpr uint64_t kMostSamples = 65536;
+constexpr size_t kSampleBytes = 1024;
+constexpr uint64_t kSamples = 4096;
 
 uint64_t Elements(const TensorExtent& extent) { return uint64_t{extent.rows} * extent.cols; }
 
@@ -20,7 +20,7 @@ uint64_t Elements(const TensorExtent& extent) { return uint64_t{extent.rows} * e
 Status Weights::Open(Memory& memory, const ByteSource& source, const Options& options) {
   source_ = source;
   uint8_t header[kCheckpointHeaderBytes];
-  const size_t size = HeaderBytes();
+  const auto size = static_cast<size_t>(std::min<uint64_t>(source.size, sizeof(header)));
   CLAMMA_RETURN_IF_ERROR(source.Read(0, header, size));
   CLAMMA_RETURN_IF_ERROR(
       ParseCheckpoint(header, size, source.size, options.allow_trailing, &checkpoint_));
@@ -33,10 +33,6 @@ Status Weights::Open(Memory& memory, const ByteSource& source, const Options& op
   if (source.base == nullptr)
     CLAMMA_RETURN_IF_ERROR(row_.Resize(memory, uint64_t{config().dim} * 8));
   return LoadNorms(memory);
-}
-
-size_t Weights::HeaderBytes() const {
-  return static_cast<size_t>(std::min<uint64_t>(source_.size, kCheckpointHeaderBytes));
 }
 
 Status Weights::LoadNorms(Memory& memory) {
@@ -141,17 +137,19 @@ Status Weights::AddSamplesOf(const TensorExtent& extent, uint64_t step, Checksum
 Status Weights::AddSamples(Checksum* checksum) const {
   const Checkpoint& c = checkpoint_;
   uint8_t header[kCheckpointHeaderBytes];
-  CLAMMA_RETURN_IF_ERROR(source_.Read(0, header, HeaderBytes()));
-  checksum->Add(header, HeaderBytes());
+  const auto header_bytes = static_cast<size_t>(std::min<uint64_t>(c.bytes, sizeof(header)));
+  CLAMMA_RETURN_IF_ERROR(source_.Read(0, header, header_bytes));
+  checksum->Add(header, header_bytes);
   for (size_t i = 0; i < norms_.size(); ++i) {
     uint8_t bytes[4];
     WriteLe32(bytes, std::bit_cast<uint32_t>(norms_[i]));
     checksum->Add(bytes, sizeof(bytes));
   }
   const TensorSeries* const all_series[] = {&c.wq, &c.wk, &c.wv, &c.wo, &c.w1, &c.w2, &c.w3};
-  uint64_t bytes = c.embedding.bytes + c.classifier.bytes;
+  const bool has_classifier = !config().shared_classifier;
+  uint64_t bytes = c.embedding.bytes + (has_classifier ? c.classifier.bytes : 0);
   for (const TensorSeries* series : all_series) bytes += config().n_layers * series->first.bytes;
-  constexpr uint64_t kMostBytes = kSampleBytes * kMostSamples;
+  constexpr uint64_t kMostBytes = kSampleBytes * kSamples;
   const uint64_t step = kSampleBytes * ((bytes + kMostBytes - 1) / kMostBytes);
   for (const TensorSeries* series : all_series) {
     for (uint32_t layer = 0; layer < config().n_layers; ++layer) {
@@ -159,7 +157,7 @@ Status Weights::AddSamples(Checksum* checksum) const {
     }
   }
   CLAMMA_RETURN_IF_ERROR(AddSamplesOf(c.embedding, step, checksum));
-  return AddSamplesOf(c.classifier, step, checksum);
+  return has_classifier ? AddSamplesOf(c.classifier, step, checksum) : Status();
 }
 
 }  // namespace clamma

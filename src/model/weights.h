@@ -61,7 +61,6 @@ class Weights {
   BlockCacheStats cache_stats() const { return cache_.stats(); }
 
  private:
-  size_t HeaderBytes() const;  // those that may be a header; fewer where the file has fewer
   Status AddSamplesOf(const TensorExtent& extent, uint64_t step, Checksum* checksum) const;
   Status LoadNorms(Memory& memory);
   Status DeclareBlocks(Memory& memory, size_t limit);
