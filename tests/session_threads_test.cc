@@ -2,6 +2,7 @@
 // The thread rules of clamma.h, under load. Worth most under ThreadSanitizer; the texts must be
 // exact in any case.
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <array>
 #include <atomic>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "api_fixture.h"
+#include "checkpoint_bytes.h"
 #include "platform/threads.h"
 
 namespace clamma_test {
@@ -386,6 +388,69 @@ TEST_F(SessionThreadsTest, CallbacksDestroyAndQueryOnTheSteppingThread) {
   lively.join();
   EXPECT_EQ(Facts(model_).sessions, 0u);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their frames are larger
+// All that a transformer is for, on the calling thread; the text in `text`.
+int LiveThrough(clamma_txf_info_t info, std::string* text) {
+  char desc[512] = "";
+  info.threads = 2;
+  info.desc = desc;
+  info.desc_max = sizeof(desc);
+  const TxfPtr model(clamma_txf_construct(&info));
+  if (model == nullptr) return 1;
+  const std::string prompt =
+      "Once upon a time, there was a little girl named Lily. She loved to play.";
+  const SessionPtr session(clamma_session_construct(model.get()));
+  SharedListener listener;
+  if (Start(session.get(), &listener,
+            {.prompt = prompt.c_str(), .limit = 30, .temperature = 1, .topp = 0.9f, .seed = 3}) !=
+      0) {
+    return 2;
+  }
+  while (clamma_sessions_step_next() != 0) continue;
+  *text = listener.text;
+  clamma_score_t score = {};
+  if (clamma_score(model.get(), prompt.data(), prompt.size(), &score, nullptr, 0) != 0) return 3;
+  const auto drop = [](void*, const void*, size_t) { return 0; };
+  return clamma_session_save(session.get(), drop, nullptr) == 0 ? 0 : 4;
+}
+
+TEST_F(SessionThreadsTest, StackOf64KBIsEnough) {
+  struct Life {
+    clamma_txf_info_t info;
+    std::string text;
+    int result = -1;
+  };
+  // Groups of 64, as large models have them, take the most.
+  HeapCopy made(MakeModel({2, 128, 192, 2, 4, 2, 512, 128, true, 64}, 1));
+  clamma_txf_info_t groups_of_64 = ModelInfo(kQ80Model);
+  made.BecomeModel(&groups_of_64);
+  for (const clamma_txf_info_t& info :
+       {ModelInfo(kFloatModel), ModelInfo(kQ80Model), groups_of_64}) {
+    std::string expected;
+    ASSERT_EQ(LiveThrough(info, &expected), 0);
+    Life life = {info, ""};
+    pthread_attr_t attributes;
+    ASSERT_EQ(pthread_attr_init(&attributes), 0);
+    constexpr size_t kOfTheThreadItself = 8192;  // what the C library keeps there
+    ASSERT_EQ(pthread_attr_setstacksize(&attributes, 65536 + kOfTheThreadItself), 0);
+    pthread_t thread;
+    ASSERT_EQ(pthread_create(
+                  &thread, &attributes,
+                  [](void* opaque) -> void* {
+                    auto& it = *static_cast<Life*>(opaque);
+                    it.result = LiveThrough(it.info, &it.text);
+                    return nullptr;
+                  },
+                  &life),
+              0);
+    pthread_join(thread, nullptr);
+    pthread_attr_destroy(&attributes);
+    EXPECT_EQ(life.result, 0);
+    EXPECT_EQ(life.text, expected);
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace clamma_test
