@@ -209,7 +209,8 @@ stage_bare-metal() {
 }
 
 # What takes minutes under an emulator and says little more there: sweeps over damaged files, chunks
-# of prompts and failing allocations, long contexts, and golden texts by further ways and formats.
+# of prompts, sizes of arenas and failing allocations, sessions from many threads, long contexts, and
+# golden texts by further ways and formats.
 slow_under_emulation='^(AllocFailure|CorruptFiles|Hostile|MemoryBound|SameWeights|SessionThreads)'
 slow_under_emulation+='|ForwardOf.*/stories|FullContext|GoesOn|EncodesAMegabyte|c_golden_test'
 slow_under_emulation+='|WhoIsInThePass|EverySizeGivesAReason|SessionsThatComeAndGo|QueryFromInside'

@@ -117,10 +117,10 @@ CLAMMA_EXPORT int clamma_session_save(const struct txf_session* session, clamma_
 /* Restores what clamma_session_save() wrote into a session without a query, of a transformer with
  * the same model, dictionary and kv_type. It goes on from there bit for bit as the saved one would:
  * with no prompt, and rng_state of its facts as rng_seed, also in the middle of a text. Any bytes
- * are safe; what is damaged or of another model is refused (of a model above 4 MiB,
- * 4096 pieces are compared, so that one in which only a few weights differ may pass for it). On
- * failure the session is as it was; it takes the memory of both contexts for the duration of the
- * call. Reads nothing behind its end. */
+ * are safe; what is damaged or of another model is refused. (Of matrices that have more than 4 MiB
+ * together only pieces of 1 KiB are compared, some 2000 to 4000 of them, so that a model in which
+ * only a few weights differ may pass for it.) On failure the session is as it was; it takes the
+ * memory of both contexts for the duration of the call. Reads nothing behind its end. */
 CLAMMA_EXPORT int clamma_session_restore(struct txf_session* session, clamma_read_cb_t read_cb,
                                          void* opaque_user_pointer);
 

@@ -53,10 +53,13 @@
  * where more would take memory that is not little beside the model. A build without a heap (bare
  * metal) needs an arena.
  *
- * Signals: on a CPU with AMX, the first construction asks Linux for the tile registers, for the
+ * Signals: on a CPU with AMX, a construction asks Linux for the tile registers, for the
  * whole process: an alternate signal stack must from then on have sysconf(_SC_MINSIGSTKSZ) bytes.
  * (Where a smaller one is in use, or the environment says CLAMMA_CPU=avx512, they are not used.) A
  * seccomp filter must let arch_prctl() pass or fail, not kill for it.
+ *
+ * Stack: in an optimised build 64 KB are enough for every function, beside what callbacks take.
+ * (The scalar kernels do with 12 to 16 KB: see ports/bare-metal/README.md.)
  *
  * Fork: a child may destroy what was constructed before, and use it if `threads` was 1.
  *
@@ -72,7 +75,6 @@
  *   - a callback must not wait for another thread that is destroying something, asking for facts or
  *     tokens of a session, scoring, or starting a query in an arena: those wait for the step to
  *     end.
- * 64 KB of stack are enough for every function, on any processor.
  * In a build without threads (LIBCLAMMA_THREADING=OFF) one thread at a time may be in the library,
  * and clamma_sessions_query_cancel() may also come from a signal or interrupt handler.
  */

@@ -18,8 +18,8 @@ namespace {
 
 constexpr size_t kPlenty = size_t{2} << 20;
 constexpr uint8_t kGuard = 0x5a;
-// There a construction takes room for all weights, in which a session and its query then fit: its
-// reason alone has a figure.
+// On big-endian machines a construction takes room for all weights, so that a session and its query
+// always fit: only its own reason has a figure.
 constexpr bool kWeightsAreCopied = std::endian::native == std::endian::big;
 
 // An arena at an odd address between bytes that nobody may touch.

@@ -52,10 +52,12 @@ same "spaces around a prompt are nothing, as the format has it" both out
 chat '' -t 0 -n 20 -q -i " Who is Lily?
 "
 same "... nor around -i" lily out
+chat '' -t 0 -n 20 -q -i ""
+tells "-i may be empty: there is an answer" test -s out
 chat 'Who is Lily?\n/reset\tnow\n/help me\n/quit it\nAnd Tom?\n' -t 0 -n 20 -q
-ends "a command that takes no argument" 3 '/reset takes nothing behind it'
-tells "... is refused one: /help" grep -q '/help takes nothing behind it' err
-tells "... is refused one: /quit" grep -q '/quit takes nothing behind it' err
+ends "a command that takes no argument" 3 '/reset takes no argument'
+tells "... is refused one: /help" grep -q '/help takes no argument' err
+tells "... is refused one: /quit" grep -q '/quit takes no argument' err
 same "... and nothing else happens" both out
 chat 'Who is Lily?\n/reset\nAnd Tom?\n' -t 0 -n 20 -q
 same "/reset forgets" <(cat lily tom_alone) out

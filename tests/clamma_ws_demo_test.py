@@ -91,6 +91,10 @@ def test_http():
                 program, f"GET {path} HTTP/1.0\r\nHost: {program.address}\r\n\r\n".encode()))
         for method in ("POST", "PUT", "DELETE", "OPTIONS"):
             checks.same(f"{method} is refused", program.get("/", method=method)[0], 405)
+        checks.same("an unknown method is refused", program.get("/", method="BREW")[0], 403)
+        checks.same("more than 4 kB of headers close the connection", raw(
+            program, b"GET / HTTP/1.1\r\nHost: " + program.address.encode() + b"\r\nX: " +
+            b"x" * 5000 + b"\r\n\r\n"), b"")
 
         for host, status in ((program.address, 200), (f"localhost:{program.port}", 200),
                              ("stories.example.org", 200), ("stories.example.org:443", 200),

@@ -2,6 +2,7 @@
 // Which kernel tables there are, and which one is used.
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -54,6 +55,23 @@ TEST(SelectKernels, GivesTheTableThatThisMachineIsMeantToUse) {
   EXPECT_STREQ(SelectKernels().name, meant == nullptr ? clamma_test::Tables()[0]->name : meant);
   if (given != nullptr) setenv("CLAMMA_CPU", asked_for.c_str(), 1);
 }
+
+#if defined(__x86_64__) && defined(__linux__)
+TEST(SelectKernels, LeavesTheTileUnitAloneWhereASignalStackIsTooSmallForIt) {
+  const char* given = std::getenv("CLAMMA_CPU");
+  const std::string asked_for = given == nullptr ? "" : given;
+  unsetenv("CLAMMA_CPU");
+  static uint8_t small[4096];
+  stack_t stack = {};
+  stack.ss_sp = small;
+  stack.ss_size = sizeof(small);
+  if (sigaltstack(&stack, nullptr) != 0) GTEST_SKIP() << "the tiles are already granted";
+  EXPECT_STRNE(SelectKernels().name, "amx");
+  stack.ss_flags = SS_DISABLE;
+  sigaltstack(&stack, nullptr);
+  if (given != nullptr) setenv("CLAMMA_CPU", asked_for.c_str(), 1);
+}
+#endif
 
 }  // namespace
 }  // namespace clamma

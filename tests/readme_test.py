@@ -105,11 +105,18 @@ def converse(shell_command, typed, environment, folder):
     """Runs the command on a terminal, where each line is typed once a prompt waits for it."""
     pid, terminal = pty.fork()
     if pid == 0:
-        os.chdir(folder)
-        os.execvpe("bash", ["bash", "-c", "exec " + shell_command], dict(environment, TERM="xterm"))
-    lines, output, end = list(typed), b"", time.monotonic() + 60
-    while time.monotonic() < end:
+        try:
+            os.chdir(folder)
+            os.execvpe("bash", ["bash", "-c", "exec " + shell_command],
+                       dict(environment, TERM="xterm"))
+        finally:
+            os._exit(127)
+    lines = list(typed)
+    output = b""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         if not select.select([terminal], [], [], 0.5)[0]:
+            # Silence behind a prompt: it waits for a line.
             if lines and output.endswith(b"> "):
                 os.write(terminal, lines.pop(0).encode() + b"\r")
             continue
@@ -120,7 +127,9 @@ def converse(shell_command, typed, environment, folder):
         output = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", output + piece)
     else:
         os.kill(pid, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output.decode()
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(terminal)
+    return status, output.decode(errors="replace")
 
 
 class Session:

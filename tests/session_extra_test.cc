@@ -397,27 +397,53 @@ TEST_F(SessionExtraTest, StateOfAModelInWhichOneWeightDiffersIsRefused) {
   }
 }
 
+TxfPtr OpenBytes(HeapCopy* copy) {
+  clamma_txf_info_t info = ModelInfo(kFloatModel);
+  copy->BecomeModel(&info);
+  return Open(info);
+}
+
 // Below 4 MiB, but not if the embedding, which is the classifier, too, counted twice.
 TEST_F(SessionExtraTest, StateOfAModelOfSomeMegabytesIsBoundToEachByteOfIt) {
-  const ModelShape shape = {1, 512, 8, 1, 64, 1, 512, 8, true, 0};
-  std::vector<uint8_t> bytes = clamma_test::MakeModel(shape, 1);
+  std::vector<uint8_t> bytes = MakeModel({1, 512, 8, 1, 64, 1, 512, 8, true, 0}, 1);
   ASSERT_GT(bytes.size(), 3u << 20);
   ASSERT_LT(bytes.size(), 4u << 20);
-  const auto open = [&](HeapCopy* copy) {
-    clamma_txf_info_t info = ModelInfo(kFloatModel);
-    copy->BecomeModel(&info);
-    return Open(info);
-  };
   HeapCopy copy(bytes);
-  const TxfPtr model = open(&copy);
+  const TxfPtr model = OpenBytes(&copy);
   ASSERT_NE(model, nullptr);
   const Stream stream = Save(NewSession(model).get());
+  EXPECT_EQ(Restore(NewSession(model).get(), stream), 0);
   for (size_t i = 0; i < 50; ++i) {
     const size_t at = 256 + (i * 7919 * 1031) % (bytes.size() - 256);
     bytes[at] ^= 1;
     HeapCopy changed(bytes);
-    const TxfPtr other = open(&changed);
+    const TxfPtr other = OpenBytes(&changed);
     EXPECT_NE(Restore(NewSession(other).get(), stream), 0) << "byte " << at;
+    bytes[at] ^= 1;
+  }
+}
+
+// Above 4 MiB: the first 1024 bytes of every 2048 count, anew in each matrix.
+TEST_F(SessionExtraTest, StateOfALargerModelIsBoundToPiecesOfEachMatrix) {
+  std::vector<uint8_t> bytes = MakeModel({1, 512, 8, 1, 64, 1, 512, 8, false, 0}, 1);
+  ASSERT_GT(bytes.size(), 4u << 20);
+  const size_t norms = 3 * 512 * 4;
+  const size_t embedding = 256 + norms;
+  const size_t classifier = bytes.size() - 512 * 512 * 4;
+  HeapCopy copy(bytes);
+  const TxfPtr model = OpenBytes(&copy);
+  ASSERT_NE(model, nullptr);
+  const Stream stream = Save(NewSession(model).get());
+  for (const auto& [at, counts] : {std::pair<size_t, bool>{embedding + 1023, true},
+                                   {embedding + 1024, false},
+                                   {embedding + 2048, true},
+                                   {classifier - 1, false},
+                                   {classifier, true},
+                                   {classifier + 1024, false}}) {
+    bytes[at] ^= 1;
+    HeapCopy changed(bytes);
+    const TxfPtr other = OpenBytes(&changed);
+    EXPECT_EQ(Restore(NewSession(other).get(), stream) != 0, counts) << "byte " << at;
     bytes[at] ^= 1;
   }
 }

@@ -7,13 +7,17 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "allow_failed_allocations.h"
 #include "api_fixture.h"
 #include "checkpoint_bytes.h"
+#include "kernel_fixture.h"
 #include "platform/threads.h"
 
 namespace clamma_test {
@@ -389,66 +393,93 @@ TEST_F(SessionThreadsTest, CallbacksDestroyAndQueryOnTheSteppingThread) {
   EXPECT_EQ(Facts(model_).sessions, 0u);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their frames are larger
-// All that a transformer is for, on the calling thread; the text in `text`.
-int LiveThrough(clamma_txf_info_t info, std::string* text) {
-  char desc[512] = "";
-  info.threads = 2;
-  info.desc = desc;
-  info.desc_max = sizeof(desc);
-  const TxfPtr model(clamma_txf_construct(&info));
-  if (model == nullptr) return 1;
-  const std::string prompt =
-      "Once upon a time, there was a little girl named Lily. She loved to play.";
-  const SessionPtr session(clamma_session_construct(model.get()));
-  SharedListener listener;
-  if (Start(session.get(), &listener,
-            {.prompt = prompt.c_str(), .limit = 30, .temperature = 1, .topp = 0.9f, .seed = 3}) !=
-      0) {
-    return 2;
+#ifndef CLAMMA_TESTS_SANITIZED  // their frames are larger
+struct Saved {
+  std::string bytes;
+  size_t at = 0;
+  static int Write(void* opaque, const void* bytes, size_t size) {
+    static_cast<Saved*>(opaque)->bytes.append(static_cast<const char*>(bytes), size);
+    return 0;
   }
-  while (clamma_sessions_step_next() != 0) continue;
-  *text = listener.text;
-  clamma_score_t score = {};
-  if (clamma_score(model.get(), prompt.data(), prompt.size(), &score, nullptr, 0) != 0) return 3;
-  const auto drop = [](void*, const void*, size_t) { return 0; };
-  return clamma_session_save(session.get(), drop, nullptr) == 0 ? 0 : 4;
+  static int Read(void* opaque, void* bytes, size_t size) {
+    auto& self = *static_cast<Saved*>(opaque);
+    if (self.bytes.size() - self.at < size) return 1;
+    std::memcpy(bytes, self.bytes.data() + self.at, size);
+    self.at += size;
+    return 0;
+  }
+};
+
+// All that a transformer is for, on the calling thread.
+struct Life {
+  clamma_txf_info_t info;
+  std::string text;
+  int result = -1;
+
+  void Live() { result = Try(); }
+  int Try() {
+    char desc[512] = "";
+    info.desc = desc;
+    info.desc_max = sizeof(desc);
+    const TxfPtr model(clamma_txf_construct(&info));
+    if (model == nullptr) return 1;
+    const char prompt[] =
+        "Once upon a time, there was a little girl named Lily. She loved to play.";
+    const SessionPtr session(clamma_session_construct(model.get()));
+    SharedListener listener;
+    const Ask ask = {prompt, nullptr, 30, 1, 0.9f, 3};
+    if (Start(session.get(), &listener, ask) != 0) return 2;
+    while (clamma_sessions_step_next() != 0) continue;
+    text = listener.text;
+    clamma_score_t score = {};
+    if (clamma_score(model.get(), prompt, std::strlen(prompt), &score, nullptr, 0) != 0) return 3;
+    Saved saved;
+    if (clamma_session_save(session.get(), Saved::Write, &saved) != 0) return 4;
+    if (clamma_session_restore(session.get(), Saved::Read, &saved) != 0) return 5;
+    const tok_id_t token = 5;
+    return clamma_session_set_tokens(session.get(), &token, 1) == 0 ? 0 : 6;
+  }
+};
+
+void LiveOnASmallStack(Life* life) {
+  pthread_attr_t attributes;
+  ASSERT_EQ(pthread_attr_init(&attributes), 0);
+  constexpr size_t kOfTheThreadItself = 8192;  // what the C library keeps there
+  ASSERT_EQ(pthread_attr_setstacksize(&attributes, 65536 + kOfTheThreadItself), 0);
+  pthread_t thread;
+  const auto run = [](void* opaque) -> void* {
+    static_cast<Life*>(opaque)->Live();
+    return nullptr;
+  };
+  ASSERT_EQ(pthread_create(&thread, &attributes, run, life), 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
 }
 
 TEST_F(SessionThreadsTest, StackOf64KBIsEnough) {
-  struct Life {
-    clamma_txf_info_t info;
-    std::string text;
-    int result = -1;
-  };
-  // Groups of 64, as large models have them, take the most.
-  HeapCopy made(MakeModel({2, 128, 192, 2, 4, 2, 512, 128, true, 64}, 1));
-  clamma_txf_info_t groups_of_64 = ModelInfo(kQ80Model);
-  made.BecomeModel(&groups_of_64);
-  for (const clamma_txf_info_t& info :
-       {ModelInfo(kFloatModel), ModelInfo(kQ80Model), groups_of_64}) {
-    std::string expected;
-    ASSERT_EQ(LiveThrough(info, &expected), 0);
-    Life life = {info, ""};
-    pthread_attr_t attributes;
-    ASSERT_EQ(pthread_attr_init(&attributes), 0);
-    constexpr size_t kOfTheThreadItself = 8192;  // what the C library keeps there
-    ASSERT_EQ(pthread_attr_setstacksize(&attributes, 65536 + kOfTheThreadItself), 0);
-    pthread_t thread;
-    ASSERT_EQ(pthread_create(
-                  &thread, &attributes,
-                  [](void* opaque) -> void* {
-                    auto& it = *static_cast<Life*>(opaque);
-                    it.result = LiveThrough(it.info, &it.text);
-                    return nullptr;
-                  },
-                  &life),
-              0);
-    pthread_join(thread, nullptr);
-    pthread_attr_destroy(&attributes);
-    EXPECT_EQ(life.result, 0);
-    EXPECT_EQ(life.text, expected);
+  // Groups of 128 take the most: the sums of a group's tiles are kept beside those of all groups.
+  HeapCopy of_64(MakeModel({2, 128, 192, 2, 4, 2, 512, 128, true, 64}, 1));
+  HeapCopy of_128(MakeModel({2, 128, 256, 2, 4, 2, 512, 128, true, 128}, 1));
+  clamma_txf_info_t infos[] = {ModelInfo(kFloatModel), ModelInfo(kQ80Model), ModelInfo(kQ80Model),
+                               ModelInfo(kQ80Model)};
+  of_64.BecomeModel(&infos[2]);
+  of_128.BecomeModel(&infos[3]);
+  const char* set = std::getenv("CLAMMA_CPU");
+  const std::string before = set == nullptr ? "" : set;
+  for (const clamma::Kernels* table : Tables()) {
+    setenv("CLAMMA_CPU", table->name, 1);
+    for (const clamma_txf_info_t& info : infos) {
+      Life expected = {info, "", -1};
+      expected.Live();
+      ASSERT_EQ(expected.result, 0) << table->name;
+      Life life = {info, "", -1};
+      LiveOnASmallStack(&life);
+      EXPECT_EQ(life.result, 0) << table->name;
+      EXPECT_EQ(life.text, expected.text) << table->name;
+    }
   }
+  unsetenv("CLAMMA_CPU");
+  if (set != nullptr) setenv("CLAMMA_CPU", before.c_str(), 1);
 }
 #endif
 

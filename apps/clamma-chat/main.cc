@@ -65,14 +65,14 @@ void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-chat: %s\n
 
 void Tell(const std::string& what) { OnLog(nullptr, what.c_str()); }
 
-constexpr char kSpaces[] = " \t\r\n\v\f";
+constexpr char kWhiteSpace[] = " \t\r\n\v\f";
 
-// Without the spaces around it, as Llama 2's format has it.
+// Without the white space around it, much as Llama 2's reference does it.
 // (https://github.com/meta-llama/llama, llama/generation.py: strip())
 std::string Stripped(const std::string& text) {
-  const size_t begin = text.find_first_not_of(kSpaces);
+  const size_t begin = text.find_first_not_of(kWhiteSpace);
   if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(kSpaces) + 1 - begin);
+  return text.substr(begin, text.find_last_not_of(kWhiteSpace) + 1 - begin);
 }
 
 class Chat {
@@ -92,9 +92,8 @@ class Chat {
       if (result == LineInput::Result::kEnd) break;
       line = Stripped(line);
       if (line.empty()) continue;
-      const bool command = line.starts_with('/') && !line.starts_with("//");
       if (line == "/quit") break;
-      if (command) {
+      if (line.starts_with('/') && !line.starts_with("//")) {
         Obey(line);
       } else if (!Say(line.starts_with("//") ? line.substr(1) : line)) {
         return kExitGeneration;
@@ -129,12 +128,13 @@ class Chat {
   }
 
   void Obey(const std::string& line) {
-    const size_t space = std::min(line.find_first_of(kSpaces), line.size());
+    const size_t space = std::min(line.find_first_of(kWhiteSpace), line.size());
     const std::string name = line.substr(0, space);
-    const std::string file = Stripped(line.substr(space));
+    const std::string argument = Stripped(line.substr(space));
+    // Of /quit only one with an argument comes here.
     const bool takes_none = name == "/help" || name == "/reset" || name == "/quit";
-    if (takes_none && !file.empty()) {
-      Fail(name + " takes nothing behind it");
+    if (takes_none && !argument.empty()) {
+      Fail(name + " takes no argument");
     } else if (name == "/help") {
       std::fputs(kHelp, stderr);
     } else if (name == "/reset") {
@@ -142,14 +142,14 @@ class Chat {
       Tell("the conversation is forgotten");
     } else if (name != "/save" && name != "/load") {
       Fail("there is no " + name + "; /help lists the commands");
-    } else if (file.empty()) {
+    } else if (argument.empty()) {
       Fail(name + " needs a file");
     } else if (const std::string wrong =
-                   name == "/save" ? conversation_.Save(file) : conversation_.Load(file);
+                   name == "/save" ? conversation_.Save(argument) : conversation_.Load(argument);
                !wrong.empty()) {
       Fail(wrong);
     } else {
-      Tell((name == "/save" ? "saved to " : "loaded from ") + file);
+      Tell((name == "/save" ? "saved to " : "loaded from ") + argument);
     }
   }
 

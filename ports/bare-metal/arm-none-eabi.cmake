@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Toolchain file for Cortex-M, by default with an FPU: Debian's gcc-arm-none-eabi, newlib and its libstdc++
-# headers. What is built for a Cortex-M4 also runs on an M7, M33 and M55.
+# Toolchain file for Cortex-M, by default with an FPU: Debian's gcc-arm-none-eabi, newlib and its
+# libstdc++ headers. What is built for a Cortex-M4 also runs on an M7, M33 and M55.
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR arm)
 set(CLAMMA_TARGET_CPU cortex-m4 CACHE STRING "As for -mcpu=")

@@ -190,18 +190,16 @@ Status Transformer::Score(const TokenId* tokens, size_t n, float* logprobs) {
 
 Status Transformer::Fingerprint(uint64_t* fingerprint) const {
   MutexLock lock(fingerprint_mutex);
-  if (has_fingerprint) {
-    *fingerprint = known_fingerprint;
-    return Status();
+  if (!known_fingerprint) {
+    Checksum checksum;
+    CLAMMA_RETURN_IF_ERROR(weights.AddSamples(&checksum));
+    for (uint32_t token = 0; token < tokenizer.vocab_size(); ++token) {
+      const std::string_view bytes = tokenizer.Bytes(static_cast<TokenId>(token));
+      checksum.Add(bytes.data(), bytes.size());
+    }
+    known_fingerprint = checksum.Value();
   }
-  Checksum checksum;
-  CLAMMA_RETURN_IF_ERROR(weights.AddSamples(&checksum));
-  for (uint32_t token = 0; token < tokenizer.vocab_size(); ++token) {
-    const std::string_view bytes = tokenizer.Bytes(static_cast<TokenId>(token));
-    checksum.Add(bytes.data(), bytes.size());
-  }
-  *fingerprint = known_fingerprint = checksum.Value();
-  has_fingerprint = true;
+  *fingerprint = *known_fingerprint;
   return Status();
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "engine/prompt.h"
 #include "engine/sampler.h"
@@ -45,8 +46,8 @@ struct TransformerOptions {
   Log log;
 };
 
-// Members are read by many and written by Open() and the scheduler alone: the forward pass, the
-// samplers and what they stand on belong to whoever has the scheduler's turn.
+// Members are read by many and written by Open() and the scheduler alone (but for the fingerprint):
+// the forward pass, the samplers and what they stand on belong to whoever has the scheduler's turn.
 class Transformer {
  public:
   static constexpr size_t kMaxName = 32;
@@ -90,10 +91,9 @@ class Transformer {
   unsigned threads_wanted = 0;
   Log log;
 
-  // Fingerprint()'s, under its mutex: it takes reads from all over the file.
+  // What Fingerprint() found, under its mutex: kept, as finding it takes thousands of reads.
   mutable Mutex fingerprint_mutex;
-  mutable uint64_t known_fingerprint = 0;
-  mutable bool has_fingerprint = false;
+  mutable std::optional<uint64_t> known_fingerprint;
 
   // The scheduler's, under its mutex.
   Session* first_session = nullptr;

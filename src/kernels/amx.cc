@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The tile unit multiplies (m, 64) int8 by (64, n), with m, n <= 16, in 16 cycles, where as many of
-// AVX-512's dot products take 128. Its first operand is a group of the tokens as it lies in memory;
-// its second a group of 16 rows of weights, transposed while they are wanted. The sums go through
-// memory to the vector unit, which scales them, and is what bounds the whole.
-// (Intel 64 and IA-32 Architectures Optimization Reference Manual, chapter 20)
+// The tile unit multiplies (m, 64) int8 by (64, n), with m, n <= 16, in 16 cycles, where AVX-512's
+// dot products take 128 for the same. Its first operand is a group of the tokens as it lies in
+// memory; its second a group of 16 rows of weights, transposed while they are wanted. The sums go
+// through memory to the vector unit, which scales them, and is what bounds the whole. (Intel 64 and
+// IA-32 Architectures Optimization Reference Manual, chapter 20)
 #include "kernels/amx.h"
 
 #include "kernels/avx512.h"
@@ -13,11 +13,14 @@ namespace {
 
 using V = Avx512;
 
-constexpr size_t kTile = 16;          // tokens, or rows of weights, of a tile
-constexpr size_t kFewestTokens = 17;  // fewer take as long as their weights' way from memory
+constexpr size_t kTile = 16;  // tokens, or rows of weights, of a tile
+// Fewer wait for their weights from memory: for 8 and 12 tokens this was slower than the vector
+// unit, and for 16 no sooner, but by a kernel of their own.
+constexpr size_t kFewestTokens = 17;
 
 // The tile registers: sums of two steps for two tiles of rows, a tile of tokens, weights of two
-// tiles of rows. A compiler knows nothing of them, nor of the memory they come from.
+// tiles of rows. Their instructions are in assembly, as GCC's functions for them want a literal for
+// a register, and tell the compiler nothing of the memory that they touch.
 constexpr size_t kSums[2][2] = {{0, 1}, {2, 3}};  // [step % 2][tile of rows]
 constexpr size_t kTokens = 4;
 constexpr size_t kWeights[2] = {5, 6};
@@ -79,7 +82,7 @@ class TileShapes {
   Shapes shapes_;
 };
 
-// What scales the sums of a tile of n tokens, of which the first `skip` are not wanted.
+// What scales the sums of a tile of n tokens, the first `skip` of which the tile before has added.
 template <size_t kTiles>
 struct Scaling {
   // acc[t] += (float(sums[t]) * weight_scales) * scales[t], for tokens 4 * kQuarter and three more.
@@ -103,6 +106,12 @@ struct Scaling {
     }
   }
 
+  void AddAll(const V::Int (*sums)[kTile]) const {
+    Add<0, false>(sums);
+    Add<1, false>(sums);
+    Add<2, false>(sums);
+    Add<3, false>(sums);
+  }
   bool whole() const { return skip == 0 && n == kTile; }
 
   V::Reg (*acc)[kTiles] = nullptr;
@@ -129,11 +138,9 @@ class Pipeline {
   // The two steps that are still under way.
   void Finish() {
     if (odd_) {
-      Rest<1>();
-      Rest<0>();
+      FinishFrom<1>();
     } else {
-      Rest<0>();
-      Rest<1>();
+      FinishFrom<0>();
     }
   }
 
@@ -167,14 +174,13 @@ class Pipeline {
     waiting.template Add<3, kWhole>(sums_[kStep]);
     if constexpr (kTiles == 2) Multiply<kStep, 1>();
   }
+  // The older one's sums are in memory, the other's in tiles.
   template <size_t kStep>
-  void Rest() {
-    waiting_[kStep].template Add<0, false>(sums_[kStep]);
-    waiting_[kStep].template Add<1, false>(sums_[kStep]);
-    waiting_[kStep].template Add<2, false>(sums_[kStep]);
-    waiting_[kStep].template Add<3, false>(sums_[kStep]);
+  void FinishFrom() {
+    waiting_[kStep].AddAll(sums_[kStep]);
     Store<1 - kStep, 0>();
     if constexpr (kTiles == 2) Store<1 - kStep, 1>();
+    waiting_[1 - kStep].AddAll(sums_[1 - kStep]);
   }
   template <size_t kStep, size_t kRows>
   static void Multiply() {
@@ -187,7 +193,7 @@ class Pipeline {
   }
 
   V::Int sums_[2][kTiles][kTile] = {};
-  Scaling<kTiles> waiting_[2];
+  Scaling<kTiles> waiting_[2];  // at first there is nothing to scale: n is 0
   bool odd_ = false;
 };
 

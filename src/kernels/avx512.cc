@@ -13,11 +13,13 @@ struct Avx512Zen : Avx512 {
   static constexpr bool kInOrder = true;
 };
 
-constexpr Kernels TableOf(const char* name, decltype(Kernels::matmul_f32) matmul_f32,
-                          decltype(Kernels::matmul_q80) matmul_q80) {
+// V is the unit of the matrices; all else is the same.
+template <typename V>
+constexpr Kernels TableOf(const char* name,
+                          decltype(Kernels::matmul_q80) matmul_q80 = vector::MatmulQ80<V>) {
   return {
       name,
-      matmul_f32,
+      vector::MatmulF32<V>,
       matmul_q80,
       vector::Quantize<Avx512>,
       portable::RmsNorm,
@@ -32,11 +34,10 @@ constexpr Kernels TableOf(const char* name, decltype(Kernels::matmul_f32) matmul
 }  // namespace
 
 #if defined(CLAMMA_HAVE_AMX)
-constinit const Kernels kAmxKernels = TableOf("amx", vector::MatmulF32<Avx512>, MatmulQ80Amx);
+// Here, not in amx.cc, so that all but one function is the code of avx512.
+constinit const Kernels kAmxKernels = TableOf<Avx512>("amx", MatmulQ80Amx);
 #endif
-constinit const Kernels kAvx512Kernels =
-    TableOf("avx512", vector::MatmulF32<Avx512>, vector::MatmulQ80<Avx512>);
-constinit const Kernels kAvx512ZenKernels =
-    TableOf("avx512-zen", vector::MatmulF32<Avx512Zen>, vector::MatmulQ80<Avx512Zen>);
+constinit const Kernels kAvx512Kernels = TableOf<Avx512>("avx512");
+constinit const Kernels kAvx512ZenKernels = TableOf<Avx512Zen>("avx512-zen");
 
 }  // namespace clamma

@@ -50,9 +50,9 @@ bool IsAmd() {
 bool IsAmdWithAvx512() { return IsAmd() && HasAvx512(); }
 bool IsOtherWithAvx512() { return !IsAmd() && HasAvx512(); }
 #if defined(CLAMMA_HAVE_AMX)
-// Asks Linux for the tile unit's registers, which this process then has until its end.
-// (Linux: Documentation/arch/x86/xstate.rst)
-bool HasAmx() {
+// Whether the tile unit can be used. Changes the process: asks Linux for the unit's registers,
+// which it then has until its end. (Linux: Documentation/arch/x86/xstate.rst)
+bool AcquireAmx() {
   constexpr unsigned kTilesAndInt8 = 3u << 24;
   constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   constexpr long kTileData = 18;
@@ -83,14 +83,14 @@ bool Always() { return true; }
 
 struct Candidate {
   const Kernels* table;
-  bool (*is_usable)();
+  bool (*is_usable)();  // may acquire it: asked only where the table would be taken
 };
 
 // The best first.
 constexpr Candidate kCandidates[] = {
 #if defined(__x86_64__)
 #if defined(CLAMMA_HAVE_AMX)
-    {&kAmxKernels, HasAmx},
+    {&kAmxKernels, AcquireAmx},
 #endif
     {&kAvx512ZenKernels, IsAmdWithAvx512},
     {&kAvx512Kernels, HasAvx512},

@@ -103,7 +103,8 @@ struct Kernels {
   void (*softmax)(float* x, size_t n);
 };
 
-// Writes the tables that this CPU can run, the best first, and nullptr behind them.
+// Writes the tables that can be used, the best first, and nullptr in the rest. Acquires what the
+// system gives to those alone that ask for it.
 inline constexpr size_t kMostTables = 6;
 void UsableKernels(const Kernels* (&tables)[kMostTables]);
 

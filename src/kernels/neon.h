@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The vector unit of AArch64, with or without the dot product of Armv8.2: each table's file
-// includes this and is compiled with its own instruction set. See avx512.cc for what the members
+// includes this and is compiled with its own instruction set. See avx512.h for what the members
 // mean.
 #ifndef CLAMMA_KERNELS_NEON_H_
 #define CLAMMA_KERNELS_NEON_H_

@@ -9,9 +9,10 @@
 namespace clamma {
 namespace {
 
-// Of AddSamples(): every byte of models up to 4 MiB.
+// AddSamples(): pieces of so many bytes, and how many bytes in all, but for one piece more a
+// matrix.
 constexpr size_t kSampleBytes = 1024;
-constexpr uint64_t kSamples = 4096;
+constexpr uint64_t kMostSampledBytes = uint64_t{4} << 20;
 
 uint64_t Elements(const TensorExtent& extent) { return uint64_t{extent.rows} * extent.cols; }
 
@@ -134,30 +135,33 @@ Status Weights::AddSamplesOf(const TensorExtent& extent, uint64_t step, Checksum
   return Status();
 }
 
+uint64_t Weights::SampleStep() const {
+  const Checkpoint& c = checkpoint_;
+  uint64_t total = c.embedding.bytes + (config().shared_classifier ? 0 : c.classifier.bytes);
+  for (const TensorSeries* series : {&c.wq, &c.wk, &c.wv, &c.wo, &c.w1, &c.w2, &c.w3}) {
+    total += config().n_layers * series->first.bytes;
+  }
+  return kSampleBytes * ((total + kMostSampledBytes - 1) / kMostSampledBytes);
+}
+
 Status Weights::AddSamples(Checksum* checksum) const {
   const Checkpoint& c = checkpoint_;
-  uint8_t header[kCheckpointHeaderBytes];
-  const auto header_bytes = static_cast<size_t>(std::min<uint64_t>(c.bytes, sizeof(header)));
-  CLAMMA_RETURN_IF_ERROR(source_.Read(0, header, header_bytes));
-  checksum->Add(header, header_bytes);
+  const TensorExtent header = {0, std::min<uint64_t>(c.bytes, kCheckpointHeaderBytes), 0, 0};
+  CLAMMA_RETURN_IF_ERROR(AddSamplesOf(header, kSampleBytes, checksum));
   for (size_t i = 0; i < norms_.size(); ++i) {
     uint8_t bytes[4];
     WriteLe32(bytes, std::bit_cast<uint32_t>(norms_[i]));
     checksum->Add(bytes, sizeof(bytes));
   }
-  const TensorSeries* const all_series[] = {&c.wq, &c.wk, &c.wv, &c.wo, &c.w1, &c.w2, &c.w3};
-  const bool has_classifier = !config().shared_classifier;
-  uint64_t bytes = c.embedding.bytes + (has_classifier ? c.classifier.bytes : 0);
-  for (const TensorSeries* series : all_series) bytes += config().n_layers * series->first.bytes;
-  constexpr uint64_t kMostBytes = kSampleBytes * kSamples;
-  const uint64_t step = kSampleBytes * ((bytes + kMostBytes - 1) / kMostBytes);
-  for (const TensorSeries* series : all_series) {
+  const uint64_t step = SampleStep();
+  for (const TensorSeries* series : {&c.wq, &c.wk, &c.wv, &c.wo, &c.w1, &c.w2, &c.w3}) {
     for (uint32_t layer = 0; layer < config().n_layers; ++layer) {
       CLAMMA_RETURN_IF_ERROR(AddSamplesOf(series->layer(layer), step, checksum));
     }
   }
   CLAMMA_RETURN_IF_ERROR(AddSamplesOf(c.embedding, step, checksum));
-  return has_classifier ? AddSamplesOf(c.classifier, step, checksum) : Status();
+  if (config().shared_classifier) return Status();
+  return AddSamplesOf(c.classifier, step, checksum);
 }
 
 }  // namespace clamma

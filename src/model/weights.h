@@ -53,14 +53,15 @@ class Weights {
   // Writes row `token` of the embedding, as floats, to out (dim).
   Status ReadEmbedding(uint32_t token, float* out);
 
-  // Adds what tells this model from others: the header, the norms, and each tensor, or of models
-  // above 4 MiB pieces of each. Any thread.
+  // Adds what tells this model from others: the header, the norms and the matrices; where these
+  // have more than 4 MiB together, pieces of each. Any thread.
   Status AddSamples(Checksum* checksum) const;
 
   bool cached() const { return use_cache_; }
   BlockCacheStats cache_stats() const { return cache_.stats(); }
 
  private:
+  uint64_t SampleStep() const;  // from one piece's begin to the next one's
   Status AddSamplesOf(const TensorExtent& extent, uint64_t step, Checksum* checksum) const;
   Status LoadNorms(Memory& memory);
   Status DeclareBlocks(Memory& memory, size_t limit);
