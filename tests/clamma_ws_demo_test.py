@@ -397,7 +397,8 @@ def test_queue(endless):
 
 
 def test_slow_reader(chatty):
-    with Program(DEMO, *chatty.arguments, "--buffer", "400000") as program:
+    buffer = 400000 // int(Program.slack)  # as much as is told in a second or two
+    with Program(DEMO, *chatty.arguments, "--buffer", buffer) as program:
         slow = program.connect(sockopt=((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),))
         slow.begin()
         slow.receive("begin")
