@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
@@ -54,8 +55,8 @@ bool IsOtherWithAvx512() { return !IsAmd() && HasAvx512(); }
 // which it then has until its end. (Linux: Documentation/arch/x86/xstate.rst)
 bool AcquireAmx() {
   constexpr unsigned kTilesAndInt8 = 3u << 24;
-  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
-  constexpr long kTileData = 18;
+  constexpr int64_t kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr int64_t kTileData = 18;
   return HasAvx512() && (Cpuid(7, 0).d & kTilesAndInt8) == kTilesAndInt8 &&
          syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
