@@ -99,7 +99,7 @@ struct Avx2 {
   static constexpr size_t kScoreRegs = 2;
   static constexpr size_t kMixHeads = 2;
   static constexpr size_t kMixChunks = 4;
-  static constexpr bool kInOrder = false;
+  static constexpr bool kHasMatvec = false;
 
   static Reg Set1(float x) { return _mm256_set1_ps(x); }
   static Reg Load(const float* p) { return _mm256_loadu_ps(p); }

@@ -7,19 +7,11 @@
 namespace clamma {
 namespace {
 
-// For AMD's CPUs: a Zen 5 got up to 1.4 times as much from memory that was read in order as from 16
-// rows side by side.
-struct Avx512Zen : Avx512 {
-  static constexpr bool kInOrder = true;
-};
-
-// V is the unit of the matrices; all else is the same.
-template <typename V>
-constexpr Kernels TableOf(const char* name,
-                          decltype(Kernels::matmul_q80) matmul_q80 = vector::MatmulQ80<V>) {
+constexpr Kernels TableOf(const char* name, decltype(Kernels::matmul_f32) matmul_f32,
+                          decltype(Kernels::matmul_q80) matmul_q80) {
   return {
       name,
-      vector::MatmulF32<V>,
+      matmul_f32,
       matmul_q80,
       vector::Quantize<Avx512>,
       portable::RmsNorm,
@@ -35,9 +27,13 @@ constexpr Kernels TableOf(const char* name,
 
 #if defined(CLAMMA_HAVE_AMX)
 // Here, not in amx.cc, so that all but one function is the code of avx512.
-constinit const Kernels kAmxKernels = TableOf<Avx512>("amx", MatmulQ80Amx);
+constinit const Kernels kAmxKernels = TableOf("amx", vector::MatmulF32<Avx512>, MatmulQ80Amx);
 #endif
-constinit const Kernels kAvx512Kernels = TableOf<Avx512>("avx512");
-constinit const Kernels kAvx512ZenKernels = TableOf<Avx512Zen>("avx512-zen");
+constinit const Kernels kAvx512Kernels =
+    TableOf("avx512", vector::MatmulF32<Avx512>, vector::MatmulQ80<Avx512>);
+// For AMD's CPUs: a Zen 5 got up to 1.4 times as much from memory that was read in order as from 16
+// rows side by side.
+constinit const Kernels kAvx512ZenKernels =
+    TableOf("avx512-zen", vector::MatmulF32<Avx512, true>, vector::MatmulQ80<Avx512, true>);
 
 }  // namespace clamma

@@ -125,9 +125,8 @@ struct Avx512 {
   static constexpr size_t kMixHeads = 4;
   static constexpr size_t kMixChunks = 4;
 
-  // Whether weights are best read, or asked for, in the order in which they lie, and not in many
-  // rows side by side.
-  static constexpr bool kInOrder = false;
+  // Whether it has what MatvecQ80() asks for.
+  static constexpr bool kHasMatvec = true;
 
   static Reg Set1(float x) { return _mm512_set1_ps(x); }
   static Reg Load(const float* p) { return _mm512_loadu_ps(p); }

@@ -150,9 +150,10 @@ inline void MatmulF32Block(float* out, size_t out_stride, const float* x, const 
   }
 }
 
+// What MatmulF32<V, in_order>() does.
 template <typename V>
-void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
-               size_t row_begin, size_t row_end) {
+void MatmulF32By(bool in_order, float* out, size_t out_stride, const float* x, size_t n_tokens,
+                 const Matrix& w, size_t row_begin, size_t row_end) {
   constexpr size_t kTokens = V::kFloatTokens;
   // Of the weights that meet a few tokens before the next few come: one block if the first-level
   // cache holds it, else what the second-level one does.
@@ -176,7 +177,7 @@ void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, c
           MatmulF32Block<V, V::kFloatRows, kTokens>(to, out_stride, from, block, cols, rows);
         } else if (tokens == 2) {
           MatmulF32Block<V, V::kFloatRows, 2>(to, out_stride, from, block, cols, rows);
-        } else if (V::kInOrder && 4 * cols > kShortRow) {
+        } else if (in_order && 4 * cols > kShortRow) {
           MatmulF32Block<V, 1, 1>(to, out_stride, from, block, cols, rows);
         } else {
           MatmulF32Block<V, V::kFloatRowsOfOne, 1>(to, out_stride, from, block, cols, rows);
@@ -185,6 +186,14 @@ void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, c
       t += tokens;
     }
   }
+}
+
+// kInOrder: whether the weights of one token are best read row after row, and not from many rows
+// side by side.
+template <typename V, bool kInOrder = false>
+void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
+               size_t row_begin, size_t row_end) {
+  MatmulF32By<V>(kInOrder, out, out_stride, x, n_tokens, w, row_begin, row_end);
 }
 
 }  // namespace vector

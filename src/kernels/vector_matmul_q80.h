@@ -40,7 +40,7 @@ struct LinesAhead {
   size_t stride;
 };
 
-// The same for two lines of each row, which memory gives sooner one after the other.
+// The same for two lines each, which memory gives sooner one after the other.
 struct PairsAhead {
   void Request() {
     __builtin_prefetch(p + (second ? kLine : 0));
@@ -233,17 +233,30 @@ template <typename V, size_t kTokens, bool kFirst, bool kLast, bool kHeld, typen
 
 // Rows of a matrix that lie in one page. The processor's prefetcher follows one stream a page, so
 // that a tile takes rows that far apart, and the rows in between come after them.
-template <typename V>
 inline size_t RowsApart(const Matrix& w, size_t group) {
   constexpr size_t kPage = 4096;
-  return !V::kInOrder && w.group_size == group && kPage % w.cols == 0 ? kPage / w.cols : 1;
+  return w.group_size == group && kPage % w.cols == 0 ? kPage / w.cols : 1;
+}
+
+// What is wanted ahead of the tile of kSteps steps at column k of rows that are `stride` bytes
+// apart: a line for each step.
+template <size_t kLanes, size_t kSteps>
+inline PairsAhead AheadOfTile(const uint8_t* rows, size_t k, size_t stride, bool in_order) {
+  constexpr size_t kPair = 2 * kLine;
+  constexpr size_t kGroup = 4 * kSteps;
+  if (in_order) return {NextBlock(rows, k, stride, kLanes).p, kPair};
+  // Two lines of each row: those of all rows together with the other tiles of these two lines.
+  static_assert(kPair % kGroup == 0 && kLanes * kGroup == kLine * kSteps);
+  const size_t row = k % kPair / kGroup * (kSteps / 2);
+  return {AheadOf(rows, k - k % kPair, stride, kLanes) + row * stride, stride};
 }
 
 // Rows row, row + apart, ... of a tile and those in between, kLanes * apart in all, for kTokens
 // tokens; only results of [keep_begin, keep_end) are kept.
 template <typename V, size_t kSteps, size_t kTokens>
 inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                        size_t row, size_t apart, size_t keep_begin, size_t keep_end) {
+                        size_t row, size_t apart, size_t keep_begin, size_t keep_end,
+                        bool in_order) {
   constexpr size_t kGroup = 4 * kSteps;
   const size_t groups = w.cols / kGroup;
   const size_t stride = w.cols * apart;
@@ -257,18 +270,7 @@ inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, c
     TokenSums<V, 1, kTokens, true> sums(kTokens);
     for (size_t g = 0; g < groups; ++g) {
       const size_t k = phase * w.cols + g * kGroup;
-      auto ahead = [&] {
-        if constexpr (V::kInOrder) {
-          return NextBlock(rows, g * kGroup, w.cols, V::kLanes);
-        } else {
-          // As many lines as steps: those of all rows together with the other tiles of two lines.
-          constexpr size_t kPair = 2 * kLine;
-          static_assert(kPair % kGroup == 0 && V::kLanes * kGroup == kLine * kSteps);
-          PairsAhead pairs = {AheadOf(rows, k - k % kPair, stride, V::kLanes), stride};
-          pairs.p += k % kPair / kGroup * (kSteps / 2) * stride;
-          return pairs;
-        }
-      }();
+      PairsAhead ahead = AheadOfTile<V::kLanes, kSteps>(rows, k, stride, in_order);
       __builtin_prefetch(next_scales);
       next_scales += kLine;
       const typename V::Reg scales[1] = {row_scales.Next()};
@@ -285,6 +287,13 @@ inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, c
 
 // --- Any number of tokens ---
 
+// Rows that follow each other, from the first one's first column.
+struct BlockRows {
+  const uint8_t* first;
+  size_t cols;
+  bool in_order;  // see MatmulQ80()
+};
+
 // A function of its own, so that the compiler keeps all registers for this.
 template <typename V, size_t kTokens, bool kFirst, bool kLast, typename Sums, size_t kSteps,
           size_t kTiles>
@@ -299,14 +308,14 @@ template <typename V, size_t kTokens, bool kFirst, bool kLast, typename Sums, si
 template <typename V, bool kFirst, bool kLast, typename Sums, size_t kSteps, size_t kTiles>
 inline void MultiplyTilesByAll(Sums* to, const typename V::template Tile<kSteps> (&tiles)[kTiles],
                                const typename V::Reg (&scales)[kTiles], const TokenGroups& x,
-                               const uint8_t* rows, size_t k, size_t cols) {
+                               const BlockRows& rows, size_t k) {
   constexpr size_t kTokens = V::kTokensAtOnce;
   constexpr size_t kRows = kTiles * V::kLanes;
-  LinesAhead ahead = {AheadOf(rows, k, cols, kRows), cols};
+  LinesAhead ahead = {AheadOf(rows.first, k, rows.cols, kRows), rows.cols};
   size_t lines = k % kLine == 0 ? kRows : 0;
   size_t at_once = LinesAhead::kFew;
-  if constexpr (V::kInOrder) {
-    ahead = NextBlock(rows, k, cols, kRows);
+  if (rows.in_order) {
+    ahead = NextBlock(rows.first, k, rows.cols, kRows);
     lines = kRows * 4 * kSteps / kLine;
     // All of them by the last tokens.
     while (at_once * (to->n / kTokens + 1) < lines) at_once += LinesAhead::kFew;
@@ -332,23 +341,24 @@ inline void MultiplyTilesByAll(Sums* to, const typename V::template Tile<kSteps>
 // The group at column `column` of the rows of kTiles tiles, for all tokens. A group is kSteps steps
 // of 4 columns, or without kWhole any number of times as many.
 template <typename V, size_t kSteps, bool kWhole, typename Sums, size_t kTiles>
-[[gnu::always_inline]] inline void MultiplyGroup(Sums* to, const uint8_t* rows, size_t column,
-                                                 size_t cols,
+[[gnu::always_inline]] inline void MultiplyGroup(Sums* to, const BlockRows& rows, size_t column,
                                                  const typename V::Reg (&scales)[kTiles],
                                                  TokenGroups tokens) {
   constexpr size_t kTileCols = 4 * kSteps;
   const size_t group = kWhole ? kTileCols : tokens.group;
   for (size_t k = column; k < column + group; k += kTileCols, tokens.q += kTileCols) {
     typename V::template Tile<kSteps> tiles[kTiles];
-    for (size_t r = 0; r < kTiles; ++r) tiles[r].Load(rows + r * V::kLanes * cols + k, cols);
+    for (size_t r = 0; r < kTiles; ++r) {
+      tiles[r].Load(rows.first + r * V::kLanes * rows.cols + k, rows.cols);
+    }
     if constexpr (kWhole) {
-      MultiplyTilesByAll<V, true, true>(to, tiles, scales, tokens, rows, k, cols);
+      MultiplyTilesByAll<V, true, true>(to, tiles, scales, tokens, rows, k);
     } else if (k == column) {
-      MultiplyTilesByAll<V, true, false>(to, tiles, scales, tokens, rows, k, cols);
+      MultiplyTilesByAll<V, true, false>(to, tiles, scales, tokens, rows, k);
     } else if (k + kTileCols < column + group) {
-      MultiplyTilesByAll<V, false, false>(to, tiles, scales, tokens, rows, k, cols);
+      MultiplyTilesByAll<V, false, false>(to, tiles, scales, tokens, rows, k);
     } else {
-      MultiplyTilesByAll<V, false, true>(to, tiles, scales, tokens, rows, k, cols);
+      MultiplyTilesByAll<V, false, true>(to, tiles, scales, tokens, rows, k);
     }
   }
 }
@@ -357,19 +367,20 @@ template <typename V, size_t kSteps, bool kWhole, typename Sums, size_t kTiles>
 // [keep_begin, keep_end) are kept.
 template <typename V, size_t kSteps, bool kWhole, size_t kTiles>
 inline void MultiplyMany(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                         size_t row, size_t keep_begin, size_t keep_end, size_t first) {
+                         size_t row, size_t keep_begin, size_t keep_end, size_t first,
+                         bool in_order) {
   const size_t group = kWhole ? 4 * kSteps : x.group;
   const size_t groups = w.cols / group;
   RowScales<V> row_scales[kTiles];
   for (size_t r = 0; r < kTiles; ++r) {
     row_scales[r].Start(w, row + r * V::kLanes, 1, groups, w.group_size / group);
   }
+  const BlockRows rows = {w.data + row * w.cols, w.cols, in_order};
   TokenSums<V, kTiles, kMostTokens, kWhole> sums(Least(x.n_tokens - first, kMostTokens));
   for (size_t g = 0; g < groups; ++g) {
     typename V::Reg scales[kTiles];
     for (size_t r = 0; r < kTiles; ++r) scales[r] = row_scales[r].Next();
-    MultiplyGroup<V, kSteps, kWhole>(&sums, w.data + row * w.cols, g * group, w.cols, scales,
-                                     TokenGroups(x, g, first));
+    MultiplyGroup<V, kSteps, kWhole>(&sums, rows, g * group, scales, TokenGroups(x, g, first));
   }
   sums.Store(out + first * out_stride, out_stride, row, 1, keep_begin, keep_end);
 }
@@ -386,13 +397,13 @@ inline void ForEachBlock(const Matrix& w, size_t n_rows, size_t begin, size_t en
 
 template <typename V, size_t kSteps, bool kWhole>
 void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                     size_t row_begin, size_t row_end) {
+                     size_t row_begin, size_t row_end, bool in_order) {
   constexpr size_t kLanes = V::kLanes;
   const auto in_blocks = [&](size_t n_rows) { return row_end - (row_end - row_begin) % n_rows; };
   if (x.n_tokens == 0) return;
   if (w.rows < kLanes) return portable::MatmulQ80(out, out_stride, x, w, row_begin, row_end);
-  if constexpr (kWhole && kSteps == 16 && V::kInOrder) {
-    if (IsForMatvec<V>(x, w)) return MatvecQ80<V>(out, x, w, row_begin, row_end);
+  if constexpr (kWhole && kSteps == 16 && V::kHasMatvec) {
+    if (in_order && IsForMatvec<V>(x, w)) return MatvecQ80<V>(out, x, w, row_begin, row_end);
   }
   constexpr size_t kFewTokens = V::kTokensOfHeldTile;
   if constexpr (kWhole && kSteps >= 8 && kFewTokens > 0) {
@@ -400,10 +411,11 @@ void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, cons
       return WithCount<kFewTokens>(x.n_tokens, [&]<size_t kTokens>() {
         const auto multiply = [&](size_t apart, size_t from, size_t to) {
           ForEachBlock(w, kLanes * apart, from, to, [&](size_t row, size_t begin, size_t end) {
-            MultiplyFew<V, kSteps, kTokens>(out, out_stride, x, w, row, apart, begin, end);
+            MultiplyFew<V, kSteps, kTokens>(out, out_stride, x, w, row, apart, begin, end,
+                                            in_order);
           });
         };
-        const size_t apart = RowsApart<V>(w, x.group);
+        const size_t apart = in_order ? 1 : RowsApart(w, x.group);
         const size_t middle = in_blocks(kLanes * apart);
         multiply(apart, row_begin, middle);
         multiply(1, middle, row_end);
@@ -414,7 +426,8 @@ void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, cons
   for (size_t first = 0; first < x.n_tokens; first += kMostTokens) {
     const auto multiply = [&]<size_t kTiles>(size_t from, size_t to) {
       ForEachBlock(w, kTiles * kLanes, from, to, [&](size_t row, size_t begin, size_t end) {
-        MultiplyMany<V, kSteps, kWhole, kTiles>(out, out_stride, x, w, row, begin, end, first);
+        MultiplyMany<V, kSteps, kWhole, kTiles>(out, out_stride, x, w, row, begin, end, first,
+                                                in_order);
       });
     };
     multiply.template operator()<V::kRowTiles>(row_begin, middle);
@@ -422,30 +435,42 @@ void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, cons
   }
 }
 
+// What MatmulQ80<V, in_order>() does.
 template <typename V>
-void MatmulQ80(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-               size_t row_begin, size_t row_end) {
+void MatmulQ80By(bool in_order, float* out, size_t out_stride, const QuantizedRows& x,
+                 const Matrix& w, size_t row_begin, size_t row_end) {
+  const auto multiply = [&]<size_t kSteps, bool kWhole>() {
+    MatmulQ80Groups<V, kSteps, kWhole>(out, out_stride, x, w, row_begin, row_end, in_order);
+  };
   switch (x.group) {
     case 4:
-      return MatmulQ80Groups<V, 1, true>(out, out_stride, x, w, row_begin, row_end);
+      return multiply.template operator()<1, true>();
     case 8:
-      return MatmulQ80Groups<V, 2, true>(out, out_stride, x, w, row_begin, row_end);
+      return multiply.template operator()<2, true>();
     case 16:
-      return MatmulQ80Groups<V, 4, true>(out, out_stride, x, w, row_begin, row_end);
+      return multiply.template operator()<4, true>();
     case 32:
-      return MatmulQ80Groups<V, 8, true>(out, out_stride, x, w, row_begin, row_end);
+      return multiply.template operator()<8, true>();
     case 64:
-      return MatmulQ80Groups<V, 16, true>(out, out_stride, x, w, row_begin, row_end);
+      return multiply.template operator()<16, true>();
     default:
       // Larger ones by tiles of 64 or 32 columns; sizes nobody uses take the portable way.
       if (x.group % 64 == 0) {
-        return MatmulQ80Groups<V, 16, false>(out, out_stride, x, w, row_begin, row_end);
+        return multiply.template operator()<16, false>();
       }
       if (x.group % 32 == 0) {
-        return MatmulQ80Groups<V, 8, false>(out, out_stride, x, w, row_begin, row_end);
+        return multiply.template operator()<8, false>();
       }
       return portable::MatmulQ80(out, out_stride, x, w, row_begin, row_end);
   }
+}
+
+// kInOrder: whether weights are best read, or asked for, in the order in which they lie, and not in
+// many rows side by side.
+template <typename V, bool kInOrder = false>
+void MatmulQ80(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+               size_t row_begin, size_t row_end) {
+  MatmulQ80By<V>(kInOrder, out, out_stride, x, w, row_begin, row_end);
 }
 
 }  // namespace vector
