@@ -132,6 +132,35 @@ inline clamma_txf_facts_t Facts(const TxfPtr& model) {
   return facts;
 }
 
+// What a session was saved as, and how much of it has been read again.
+struct Stream {
+  std::vector<uint8_t> bytes;
+  size_t at = 0;
+  static int Write(void* opaque, const void* bytes, size_t size) {
+    auto& self = *static_cast<Stream*>(opaque);
+    const auto* p = static_cast<const uint8_t*>(bytes);
+    self.bytes.insert(self.bytes.end(), p, p + size);
+    return 0;
+  }
+  static int Read(void* opaque, void* bytes, size_t size) {
+    auto& self = *static_cast<Stream*>(opaque);
+    if (size > self.bytes.size() - self.at) return 1;
+    if (size > 0) std::memcpy(bytes, self.bytes.data() + self.at, size);
+    self.at += size;
+    return 0;
+  }
+};
+
+inline Stream Save(const txf_session* session) {
+  Stream stream;
+  EXPECT_EQ(clamma_session_save(session, Stream::Write, &stream), 0);
+  return stream;
+}
+
+inline int Restore(txf_session* session, Stream stream) {
+  return clamma_session_restore(session, Stream::Read, &stream);
+}
+
 struct Outcome {
   std::string text;
   clamma_done_t why = CLAMMA_DONE_ERROR;

@@ -315,32 +315,8 @@ TEST_F(ArenaModelTest, ScoresEncodesSavesAndRestoresThere) {
 
   const SessionPtr session = NewSession(model);
   RunQuery(session.get(), {.prompt = "Lily", .limit = 20});
-  std::string saved;
-  ASSERT_EQ(clamma_session_save(
-                session.get(),
-                [](void* opaque, const void* bytes, size_t size) {
-                  static_cast<std::string*>(opaque)->append(static_cast<const char*>(bytes), size);
-                  return 0;
-                },
-                &saved),
-            0);
   const SessionPtr restored = NewSession(model);
-  size_t at = 0;
-  struct Source {
-    const std::string& bytes;
-    size_t& at;
-  } source = {saved, at};
-  ASSERT_EQ(clamma_session_restore(
-                restored.get(),
-                [](void* opaque, void* bytes, size_t size) {
-                  auto& s = *static_cast<Source*>(opaque);
-                  if (s.bytes.size() - s.at < size) return 1;
-                  std::memcpy(bytes, s.bytes.data() + s.at, size);
-                  s.at += size;
-                  return 0;
-                },
-                &source),
-            0);
+  ASSERT_EQ(Restore(restored.get(), Save(session.get())), 0);
   const Ask more = {.prompt = nullptr, .limit = 20};
   EXPECT_EQ(RunQuery(restored.get(), more).text, RunQuery(session.get(), more).text);
 }

@@ -4,7 +4,6 @@
 
 #include <csignal>
 #include <cstdlib>
-#include <string>
 #include <vector>
 
 #include "kernel_fixture.h"
@@ -32,35 +31,28 @@ TEST(UsableKernels, AreCompleteAndEndWithTheScalarOnes) {
 }
 
 TEST(SelectKernels, GivesTheTableThatIsAskedForOrElseTheBest) {
-  const char* set = std::getenv("CLAMMA_CPU");
-  const std::string before = set == nullptr ? "" : set;
+  clamma_test::CpuChoice choice;
   for (const Kernels* table : clamma_test::Tables()) {
-    setenv("CLAMMA_CPU", table->name, 1);
+    choice.Set(table->name);
     EXPECT_EQ(&SelectKernels(), table);
   }
-  setenv("CLAMMA_CPU", "abacus", 1);
+  choice.Set("abacus");
   EXPECT_EQ(&SelectKernels(), clamma_test::Tables().front());
-  unsetenv("CLAMMA_CPU");
+  choice.Set(nullptr);
   EXPECT_EQ(&SelectKernels(), clamma_test::Tables().front());
-  if (set != nullptr) setenv("CLAMMA_CPU", before.c_str(), 1);
 }
 
 // Who runs the tests on a machine of a certain kind says by CLAMMA_TEST_TABLE which table is best
 // there.
 TEST(SelectKernels, GivesTheTableThatThisMachineIsMeantToUse) {
-  const char* given = std::getenv("CLAMMA_CPU");
-  const std::string asked_for = given == nullptr ? "" : given;
+  const clamma_test::CpuChoice none;
   const char* meant = std::getenv("CLAMMA_TEST_TABLE");
-  unsetenv("CLAMMA_CPU");
   EXPECT_STREQ(SelectKernels().name, meant == nullptr ? clamma_test::Tables()[0]->name : meant);
-  if (given != nullptr) setenv("CLAMMA_CPU", asked_for.c_str(), 1);
 }
 
 #if defined(__x86_64__) && defined(__linux__)
 TEST(SelectKernels, LeavesTheTileUnitAloneWhereASignalStackIsTooSmallForIt) {
-  const char* given = std::getenv("CLAMMA_CPU");
-  const std::string asked_for = given == nullptr ? "" : given;
-  unsetenv("CLAMMA_CPU");
+  const clamma_test::CpuChoice none;
   static uint8_t small[4096];
   stack_t stack = {};
   stack.ss_sp = small;
@@ -69,7 +61,6 @@ TEST(SelectKernels, LeavesTheTileUnitAloneWhereASignalStackIsTooSmallForIt) {
   EXPECT_STRNE(SelectKernels().name, "amx");
   stack.ss_flags = SS_DISABLE;
   sigaltstack(&stack, nullptr);
-  if (given != nullptr) setenv("CLAMMA_CPU", asked_for.c_str(), 1);
 }
 #endif
 

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -70,6 +71,30 @@ inline std::vector<const clamma::Kernels*> Tables() {
   }
   return tables;
 }
+
+// While this lives, CLAMMA_CPU is what it is told, at first nothing; then what it was before.
+class CpuChoice {
+ public:
+  CpuChoice() {
+    if (const char* set = std::getenv(kName)) before_ = set;
+    Set(nullptr);
+  }
+  ~CpuChoice() { Set(before_ ? before_->c_str() : nullptr); }
+  CpuChoice(const CpuChoice&) = delete;
+  CpuChoice& operator=(const CpuChoice&) = delete;
+
+  void Set(const char* table) {
+    if (table == nullptr) {
+      unsetenv(kName);
+    } else {
+      setenv(kName, table, 1);
+    }
+  }
+
+ private:
+  static constexpr char kName[] = "CLAMMA_CPU";
+  std::optional<std::string> before_;
+};
 
 class Random {
  public:

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -241,34 +240,6 @@ TEST_F(SessionExtraTest, FullContextOfTokensGivesOneMore) {
 }
 
 // ---- Save and restore ----
-
-struct Stream {
-  std::vector<uint8_t> bytes;
-  size_t at = 0;
-  static int Write(void* opaque, const void* bytes, size_t size) {
-    auto& self = *static_cast<Stream*>(opaque);
-    const auto* p = static_cast<const uint8_t*>(bytes);
-    self.bytes.insert(self.bytes.end(), p, p + size);
-    return 0;
-  }
-  static int Read(void* opaque, void* bytes, size_t size) {
-    auto& self = *static_cast<Stream*>(opaque);
-    if (size > self.bytes.size() - self.at) return 1;
-    if (size > 0) std::memcpy(bytes, self.bytes.data() + self.at, size);
-    self.at += size;
-    return 0;
-  }
-};
-
-Stream Save(const txf_session* session) {
-  Stream stream;
-  EXPECT_EQ(clamma_session_save(session, Stream::Write, &stream), 0);
-  return stream;
-}
-
-int Restore(txf_session* session, Stream stream) {
-  return clamma_session_restore(session, Stream::Read, &stream);
-}
 
 TEST_F(SessionExtraTest, RestoredSessionGoesOnBitForBit) {
   for (const char* checkpoint : {kFloatModel, kQ80Model}) {

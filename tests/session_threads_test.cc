@@ -7,7 +7,6 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -394,22 +393,6 @@ TEST_F(SessionThreadsTest, CallbacksDestroyAndQueryOnTheSteppingThread) {
 }
 
 #ifndef CLAMMA_TESTS_SANITIZED  // their frames are larger
-struct Saved {
-  std::string bytes;
-  size_t at = 0;
-  static int Write(void* opaque, const void* bytes, size_t size) {
-    static_cast<Saved*>(opaque)->bytes.append(static_cast<const char*>(bytes), size);
-    return 0;
-  }
-  static int Read(void* opaque, void* bytes, size_t size) {
-    auto& self = *static_cast<Saved*>(opaque);
-    if (self.bytes.size() - self.at < size) return 1;
-    std::memcpy(bytes, self.bytes.data() + self.at, size);
-    self.at += size;
-    return 0;
-  }
-};
-
 // All that a transformer is for, on the calling thread.
 struct Life {
   clamma_txf_info_t info;
@@ -433,9 +416,9 @@ struct Life {
     text = listener.text;
     clamma_score_t score = {};
     if (clamma_score(model.get(), prompt, std::strlen(prompt), &score, nullptr, 0) != 0) return 3;
-    Saved saved;
-    if (clamma_session_save(session.get(), Saved::Write, &saved) != 0) return 4;
-    if (clamma_session_restore(session.get(), Saved::Read, &saved) != 0) return 5;
+    Stream saved;
+    if (clamma_session_save(session.get(), Stream::Write, &saved) != 0) return 4;
+    if (clamma_session_restore(session.get(), Stream::Read, &saved) != 0) return 5;
     const tok_id_t token = 5;
     return clamma_session_set_tokens(session.get(), &token, 1) == 0 ? 0 : 6;
   }
@@ -464,10 +447,9 @@ TEST_F(SessionThreadsTest, StackOf64KBIsEnough) {
                                ModelInfo(kQ80Model)};
   of_64.BecomeModel(&infos[2]);
   of_128.BecomeModel(&infos[3]);
-  const char* set = std::getenv("CLAMMA_CPU");
-  const std::string before = set == nullptr ? "" : set;
+  CpuChoice choice;
   for (const clamma::Kernels* table : Tables()) {
-    setenv("CLAMMA_CPU", table->name, 1);
+    choice.Set(table->name);
     for (const clamma_txf_info_t& info : infos) {
       Life expected = {info, "", -1};
       expected.Live();
@@ -478,8 +460,6 @@ TEST_F(SessionThreadsTest, StackOf64KBIsEnough) {
       EXPECT_EQ(life.text, expected.text) << table->name;
     }
   }
-  unsetenv("CLAMMA_CPU");
-  if (set != nullptr) setenv("CLAMMA_CPU", before.c_str(), 1);
 }
 #endif
 
