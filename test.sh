@@ -213,7 +213,8 @@ stage_bare-metal() {
 # golden texts by further ways and formats.
 slow_under_emulation='^(AllocFailure|CorruptFiles|Hostile|MemoryBound|SameWeights|SessionThreads)'
 slow_under_emulation+='|ForwardOf.*/stories|FullContext|GoesOn|EncodesAMegabyte|c_golden_test'
-slow_under_emulation+='|WhoIsInThePass|EverySizeGivesAReason|SessionsThatComeAndGo|QueryFromInside'
+slow_under_emulation+='|WhoIsInThePass|EverySizeGivesAReason|PromptCannotBeEncoded'
+slow_under_emulation+='|SessionsThatComeAndGo|QueryFromInside'
 slow_under_emulation+='|ArenaCaseTest.*(Float|Q80)$'
 slow_under_emulation+='|GoldenTest.*(Threads[15]|/V1|/(Float|Q80GreedyBos|Q80Seed).*(Cached|AtAddress))'
 readonly slow_under_emulation

@@ -7,6 +7,7 @@
 #include "kernels/amx.h"
 
 #include "kernels/avx512.h"
+#include "kernels/avx512_q80.h"
 
 namespace clamma {
 namespace {
@@ -287,7 +288,7 @@ void MatmulQ80Amx(float* out, size_t out_stride, const QuantizedRows& x, const M
     if (x.group == 64) return MatmulGroups<64>(out, out_stride, x, w, row_begin, row_end);
     if (x.group == 32) return MatmulGroups<32>(out, out_stride, x, w, row_begin, row_end);
   }
-  kAvx512Kernels.matmul_q80(out, out_stride, x, w, row_begin, row_end);
+  MatmulQ80Avx512(out, out_stride, x, w, row_begin, row_end);
 }
 
 }  // namespace clamma
