@@ -67,6 +67,14 @@ build() {
   cmake --build --preset "$preset" -j "$jobs" ${1+--target "$@"}
 }
 
+# For what several stages compile with options that make no difference to most sources: whoever comes
+# later gets the objects of the first.
+share_objects() {
+  export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+  export CCACHE_DIR=$root/build-ccache CCACHE_BASEDIR=/ CCACHE_NOHASHDIR=1
+  export CCACHE_IGNOREOPTIONS=-Werror CCACHE_SLOPPINESS=pch_defines,time_macros
+}
+
 # run_ctest PRESET [ARGUMENT...]
 run_ctest() {
   local preset=$1
@@ -94,6 +102,7 @@ sources() {
 # --- The stages -----------------------------------------------------------------------------------
 
 stage_release() {
+  share_objects
   build dev
   run_ctest dev
 }
@@ -170,6 +179,7 @@ stage_web-sanitized() {
 }
 
 stage_nothreads() {
+  share_objects
   build nothreads
   local symbols
   symbols=$(nm --undefined-only build-nothreads/lib/libclamma.a)
@@ -178,6 +188,7 @@ stage_nothreads() {
 }
 
 stage_shared() {
+  share_objects
   build shared clamma c_api_test
   local symbols needed
   symbols=$(nm -D --defined-only build-shared/lib/libclamma.so)
@@ -192,7 +203,10 @@ stage_shared() {
   return "$status"
 }
 
-stage_install() { tests/install_test.sh "$root/build-install" "$root"; }
+stage_install() {
+  share_objects
+  tests/install_test.sh "$root"
+}
 
 stage_bare() {
   build bare
@@ -307,6 +321,7 @@ stage_export() {
 
 stage_readme() {
   local python status=0
+  share_objects
   make_python
   "$python" -W ignore tests/readme_test.py "$root" || status=$?
   ((status != 77)) || skip "the models are missing"
@@ -461,7 +476,7 @@ is_chosen() {
   fi
 }
 
-packages=(g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libgtest-dev
+packages=(ccache g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libgtest-dev
   libwebsockets-dev binutils pkg-config valgrind libc6-dbg clang-format clang-tidy shellcheck python3
   mandoc)
 for entry in "${stages[@]}"; do

@@ -1,22 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# install_test.sh BUILD_DIR_ROOT SOURCE_DIR: libclamma as other projects meet it. Builds it in a
-# folder of its own under BUILD_DIR_ROOT, installs it to temporary prefixes, static and shared, and
-# builds against each of them from outside: the apps and the examples by find_package(), the
-# examples by pkg-config, too; and once inside another project, by add_subdirectory(). Where the
-# model is there (see test_data.h), all of them run. Prints a line for each check; exit code 0 if all
-# hold. Removes what it made.
+# install_test.sh SOURCE_DIR: libclamma as other projects meet it. Builds it in a folder of its own
+# in SOURCE_DIR, installs it to prefixes there, static and shared, and builds against each of them
+# from outside: the apps and the examples by find_package(), the examples by pkg-config, too; and once
+# inside another project, by add_subdirectory(). Where the model is there (see test_data.h), all of
+# them run. Prints a line for each check; exit code 0 if all hold. Removes what it made.
 set -euo pipefail
 
-(($# == 2)) || {
-  echo "usage: $0 BUILD_DIR_ROOT SOURCE_DIR" >&2
+(($# == 1)) || {
+  echo "usage: $0 SOURCE_DIR" >&2
   exit 2
 }
-mkdir -p "$1"
-source_dir=$(realpath "$2")
+source_dir=$(realpath "$1")
 # shellcheck source=scripts/common.sh
 source "$source_dir/scripts/common.sh"
-work=$(mktemp -d "$(realpath "$1")/install-test.XXXXXX")
+work=$(mktemp -d "$source_dir/build-install.XXXXXX") # and the library's build
 trap 'rm -rf "$work"' EXIT
 
 data=$(find_data "$source_dir")
@@ -131,11 +129,9 @@ check_prefix() {
   must "$kind: the manual pages are there" \
     has_pages "$prefix" clamma-gen clamma-gen-multi clamma-chat clamma-bench
 
-  local type=() # one of the two kinds is of another build type, which compiles sooner
-  [[ $kind == static ]] || type=(-DCMAKE_BUILD_TYPE=Debug)
   for app in "${apps[@]}"; do
     must "$kind: $app configures as a project of its own" \
-      cmake -G Ninja -S "$source_dir/apps/$app" -B "$out/$app" -DCMAKE_PREFIX_PATH="$prefix" "${type[@]}"
+      cmake -G Ninja -S "$source_dir/apps/$app" -B "$out/$app" -DCMAKE_PREFIX_PATH="$prefix"
   done
   must "$kind: the apps build" build_side_by_side "${apps[@]/#/$out/}"
   for app in "${apps[@]}"; do
@@ -232,16 +228,16 @@ END
 }
 
 # One build folder serves both: the objects are the same, and only what is linked differs.
-configure=(cmake -G Ninja -S "$source_dir" -B "$work/build" -DCMAKE_BUILD_TYPE=Release
+configure=(cmake -G Ninja -S "$source_dir" -B "$work" -DCMAKE_BUILD_TYPE=Release
   -DLIBCLAMMA_THREADING=PTHREADS -DLIBCLAMMA_MODEL_DIR="$work/models")
 for kind in static shared; do
   shared=OFF
   [[ $kind == static ]] || shared=ON
   must "$kind: libclamma configures" \
-    "${configure[@]}" -DBUILD_SHARED_LIBS=$shared -DCMAKE_INSTALL_PREFIX="$work/prefix-$kind"
-  must "$kind: libclamma builds" cmake --build "$work/build"
-  must "$kind: libclamma installs" cmake --install "$work/build"
-  check_prefix "$kind" "$work/prefix-$kind"
+    "${configure[@]}" -DBUILD_SHARED_LIBS=$shared -DCMAKE_INSTALL_PREFIX="$work/$kind/libclamma"
+  must "$kind: libclamma builds" cmake --build "$work"
+  must "$kind: libclamma installs" cmake --install "$work"
+  check_prefix "$kind" "$work/$kind/libclamma"
 done
 [[ $runnable == no ]] || check_lookup "$work/static/clamma-gen/clamma-gen"
 check_subdirectory

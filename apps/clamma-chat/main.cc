@@ -15,9 +15,9 @@
 #include <string>
 #include <string_view>
 
+#include "command_line.h"
 #include "conversation.h"
 #include "line_input.h"
-#include "options.h"
 #include "standard_streams.h"
 #include "story.h"
 

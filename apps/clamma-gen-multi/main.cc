@@ -20,8 +20,8 @@
 #include <system_error>
 #include <vector>
 
+#include "command_line.h"
 #include "live_lines.h"
-#include "options.h"
 #include "output_file.h"
 #include "standard_streams.h"
 #include "story.h"

@@ -11,7 +11,7 @@
 #include <exception>
 #include <string>
 
-#include "options.h"
+#include "command_line.h"
 #include "standard_streams.h"
 #include "story.h"
 

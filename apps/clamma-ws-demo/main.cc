@@ -19,12 +19,12 @@
 #include <string>
 #include <vector>
 
+#include "command_line.h"
 #include "generator.h"
 #include "hall.h"
 #include "listener.h"
 #include "log.h"
 #include "metrics.h"
-#include "options.h"
 #include "origins.h"
 #include "server.h"
 #include "standard_streams.h"
