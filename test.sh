@@ -321,7 +321,6 @@ stage_export() {
 
 stage_readme() {
   local python status=0
-  share_objects
   make_python
   "$python" -W ignore tests/readme_test.py "$root" || status=$?
   ((status != 77)) || skip "the models are missing"

@@ -392,7 +392,7 @@ def test_queue(endless):
         second.begin()
         checks.same("queue: again is at the end", second.receive("waiting")["place"], 1)
         fourth.drop()
-        second.receive("begin")
+        second.receive("progress")
         checks.same("queue: one pair at a time", program.metric("sessions_active"), 2)
 
 
