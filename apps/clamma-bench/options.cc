@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "options.h"
 
-#include <clamma-extra.h>
-
-#include <CLI/CLI.hpp>
-#include <cstdio>
-
+#include "command_line.h"
 #include "shape.h"
 
 namespace bench {
@@ -50,14 +46,13 @@ void Declare(CLI::App& app, Options& o) {
 }  // namespace
 
 // As with clamma-gen, -h is the threads, so help is --help alone.
-int ParseOptions(int argc, char** argv, Options* options) {
+int ParseOptions(int argc, char** argv, Options* o) {
   CLI::App app(
       "Measures a Llama model: loading, prompt, generation with 1, 4, 8 and 16 sessions, memory;\n"
       "and beside each the share of what this machine's memory and arithmetic units allow, which\n"
       "are measured in between. Without a checkpoint it makes a model of random weights in TMPDIR.",
       "clamma-bench");
   app.set_help_flag("--help", "Print this help and exit");
-  app.set_version_flag("--version", std::string("clamma-bench ") + clamma_version());
   app.footer(
       "Limits: prompts, multiply-adds of int8 (or float) weights against the fastest vector\n"
       "instruction, which the tile unit of a CPU with AMX can exceed;\n"
@@ -66,17 +61,8 @@ int ParseOptions(int argc, char** argv, Options* options) {
       "Models that fit into the caches can be beyond the speed of memory.\n"
       "Exit codes: 0 done, 1 set-up failed, 2 wrong command line, 3 a measurement failed,\n"
       "130 interrupted.");
-  Declare(app, *options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& e) {  // --help, --version
-    app.exit(e);
-    return 0;
-  } catch (const CLI::ParseError& e) {
-    std::fprintf(stderr, "clamma-bench: %s (see clamma-bench --help)\n", e.what());
-    return kExitUsage;
-  }
-  return -1;
+  Declare(app, *o);
+  return options::Parse(app, argc, argv);
 }
 
 }  // namespace bench

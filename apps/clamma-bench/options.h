@@ -8,7 +8,6 @@
 namespace bench {
 
 inline constexpr int kExitSetup = 1;
-inline constexpr int kExitUsage = 2;
 inline constexpr int kExitMeasurement = 3;
 
 struct Options {
@@ -31,7 +30,7 @@ inline constexpr unsigned kDefaultRepeats = 5;
 inline constexpr double kMostSeconds = 150;
 
 // Returns -1 to go on, else the exit code.
-int ParseOptions(int argc, char** argv, Options* options);
+int ParseOptions(int argc, char** argv, Options* o);
 
 }  // namespace bench
 
