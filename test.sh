@@ -15,9 +15,10 @@ Usage: ./test.sh [--long] [STAGE...]  all stages, or only those that are named
        ./test.sh --list               what the stages are
        ./test.sh --help
 
-Installs what is missing, runs each stage, shows the log of one that fails, goes on with
-the others, and ends with one line: N passed, N failed, N skipped (tests that ctest ran,
-and one for each stage that is not made of such tests). The exit code is 0 if none failed.
+Installs what is missing, runs the stages, two at a time, shows the log of one that fails,
+goes on with the others, and ends with one line: N passed, N failed, N skipped (tests that
+ctest ran, and one for each stage that is not made of such tests). The exit code is 0 if
+none failed.
 With --long, the stages that are marked as long run, too (as they do where they are named), and
 those of emulated machines run what they leave out for its slowness.
 Logs are in build-logs/, builds in build-PRESET/.
@@ -59,12 +60,19 @@ logs=$root/build-logs
 
 # --- What stages are made of ----------------------------------------------------------------------
 
+# alone WHAT COMMAND...: runs the command while no other stage runs one alone for the same.
+alone() {
+  local what=$1
+  shift
+  flock "$logs/$what.lock" "$@"
+}
+
 # build PRESET [TARGET...]
 build() {
   local preset=$1
   shift
-  cmake --preset "$preset"
-  cmake --build --preset "$preset" -j "$jobs" ${1+--target "$@"}
+  alone "build-$preset" cmake --preset "$preset"
+  alone "build-$preset" cmake --build --preset "$preset" -j "$jobs" ${1+--target "$@"}
 }
 
 # For what several stages compile with options that make no difference to most sources: whoever comes
@@ -131,9 +139,9 @@ stage_tsan() {
   fix_layout
   local programs
   mapfile -t programs < <(basename -s .cc tests/*_test.cc | grep -E 'golden|hpp|session|thread')
-  cmake --preset tsan
+  alone build-tsan cmake --preset tsan
   # The build runs the programs, too: for the names of their tests.
-  "${fixed[@]}" cmake --build --preset tsan -j "$jobs" --target "${programs[@]}"
+  alone build-tsan "${fixed[@]}" cmake --build --preset tsan -j "$jobs" --target "${programs[@]}"
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
   # All that these programs have (what else there is has no dot in its name), less golden texts: 15
   # times as slow here, so that one text from 5 threads, by each access, must do.
@@ -302,12 +310,15 @@ stage_mingw() {
 # requirements, and sets `python`.
 make_python() {
   python=build-python/bin/python
-  local stamp=build-python/requirements
-  if ! sha256sum --check --status "$stamp"; then
-    /usr/bin/python3 -m venv --clear --system-site-packages build-python
-    "$python" -m pip install --disable-pip-version-check -r tests/requirements-test.txt
-    sha256sum tests/requirements-test.txt >"$stamp"
-  fi
+  (
+    flock 9
+    stamp=build-python/requirements
+    if ! sha256sum --check --status "$stamp"; then
+      /usr/bin/python3 -m venv --clear --system-site-packages build-python
+      "$python" -m pip install --disable-pip-version-check -r tests/requirements-test.txt
+      sha256sum tests/requirements-test.txt >"$stamp"
+    fi
+  ) 9>"$logs/python.lock"
 }
 
 stage_export() {
@@ -341,7 +352,7 @@ stage_format() {
 }
 
 stage_tidy() {
-  cmake --preset dev
+  alone build-dev cmake --preset dev
   # The sources of this build, so that each is read with its own options.
   sed -n 's/^ *"file": "\(.*\)".*/\1/p' build-dev/compile_commands.json |
     grep -E "^$root/(src|apps)/" | sort -u |
@@ -392,18 +403,34 @@ count_tests() {
   ((bad > 0))
 }
 
-run_stage() {
-  local stage=$1 log=$logs/$1.log start=$SECONDS status=0 result counts=""
+# Two stages at a time: most of them leave a core idle now and then, or wait for something.
+readonly at_once=2
+declare -A running=() started=() # the stage of a process, and when a stage began
+
+# start_stage NAME WHAT: in the background, where set -e holds; in an || list it would be ignored.
+start_stage() {
+  local stage=$1
   rm -f "$logs/$stage".*
   say "$stage: $2"
-  # In the background, so that set -e holds inside: in an || list it would be ignored.
+  started[$stage]=$SECONDS
   (
     set -e
     "stage_$stage"
-  ) >"$log" 2>&1 </dev/null &
-  wait $! || status=$?
+  ) >"$logs/$stage.log" 2>&1 </dev/null &
+  running[$!]=$stage
+}
 
-  local failing_test=no
+# Waits for one of the stages that are running.
+await_stage() {
+  local process status=0
+  wait -n -p process "${!running[@]}" || status=$?
+  tell_result "${running[$process]}" "$status"
+  unset "running[$process]"
+}
+
+# tell_result STAGE EXIT_CODE: adds it to the counts, and prints how it went.
+tell_result() {
+  local stage=$1 status=$2 log=$logs/$1.log result counts="" failing_test=no
   count_tests "$log" && failing_test=yes
   if [[ -e $logs/$stage.skipped ]]; then
     result="skipped: $(cat "$logs/$stage.skipped")"
@@ -421,7 +448,7 @@ run_stage() {
   fi
   local more=""
   [[ ! -e $logs/$stage.more ]] || more=$(cat "$logs/$stage.more")
-  say "$stage: $result in $((SECONDS - start)) s$counts$more"
+  say "$stage: $result in $((SECONDS - started[$stage])) s$counts$more"
 }
 
 chosen=() long=no
@@ -486,10 +513,14 @@ done
 mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
 need_packages "${packages[@]}"
 mkdir -p "$logs"
+# Whoever is in the background does not hear Ctrl-C.
+trap 'trap - INT TERM; kill 0' INT
 for entry in "${stages[@]}"; do
-  name=${entry%%:*}
-  if is_chosen "$name"; then run_stage "$name" "${entry#*:}"; fi
+  is_chosen "${entry%%:*}" || continue
+  ((${#running[@]} < at_once)) || await_stage
+  start_stage "${entry%%:*}" "${entry#*:}"
 done
+while ((${#running[@]} > 0)); do await_stage; done
 
 if ((${#skipped_names[@]} > 0)); then
   say "Skipped:"
