@@ -62,6 +62,28 @@ using Guarded = std::vector<T, GuardedAllocator<T>>;
 using Floats = Guarded<float>;
 using Bytes = Guarded<uint8_t>;
 
+// Whether a table wants so many tokens packed.
+inline bool Packs(const clamma::Kernels& kernels, size_t n_tokens, size_t group) {
+  return kernels.packs != nullptr && kernels.packs(n_tokens, group);
+}
+
+// Numbers of rows that are not packed, as they would be if they were.
+inline Guarded<int8_t> Packed(const clamma::QuantizedRows& rows) {
+  constexpr size_t kTokens = clamma::kPackedTokens;
+  const size_t packs = (rows.n_tokens + kTokens - 1) / kTokens;
+  Guarded<int8_t> packed(packs * kTokens * rows.cols);
+  for (size_t g = 0; g < rows.cols / rows.group; ++g) {
+    for (size_t t = 0; t < rows.n_tokens; ++t) {
+      int8_t* pack = &packed[(g * packs + t / kTokens) * kTokens * rows.group];
+      for (size_t k = 0; k < rows.group; ++k) {
+        pack[(k / 4 * kTokens + t % kTokens) * 4 + k % 4] =
+            rows.q[(g * rows.n_tokens + t) * rows.group + k];
+      }
+    }
+  }
+  return packed;
+}
+
 inline std::vector<const clamma::Kernels*> Tables() {
   const clamma::Kernels* usable[clamma::kMostTables];
   clamma::UsableKernels(usable);

@@ -72,14 +72,14 @@ struct Q80Problem {
 
   Floats Solve(const Kernels& kernels) const {
     Floats out(shape.tokens * shape.rows);
-    const GroupMajor x(*this, 0, shape.tokens);
+    const GroupMajor x(*this, 0, shape.tokens, kernels);
     kernels.matmul_q80(out.data(), shape.rows, x.rows, matrix, 0, shape.rows);
     return out;
   }
 
   // Tokens [begin, end) in the order that the kernels want, with the sums that they want.
   struct GroupMajor {
-    GroupMajor(const Q80Problem& problem, size_t begin, size_t end)
+    GroupMajor(const Q80Problem& problem, size_t begin, size_t end, const Kernels& kernels)
         : q((end - begin) * problem.shape.cols),
           scales(q.size() / problem.group),
           offsets(scales.size()) {
@@ -97,8 +97,13 @@ struct Q80Problem {
         }
       }
       rows = {q.data(), scales.data(), offsets.data(), end - begin, problem.shape.cols, width};
+      if (!clamma_test::Packs(kernels, rows.n_tokens, width)) return;
+      packed = clamma_test::Packed(rows);
+      rows.packed = true;
+      rows.q = packed.data();
     }
     Guarded<int8_t> q;
+    Guarded<int8_t> packed;
     Floats scales;
     Guarded<int32_t> offsets;
     QuantizedRows rows;
@@ -203,17 +208,20 @@ TEST_P(KernelsTest, MatmulQ80KeepsTheLargestSums) {
   for (const int weight : {-128, -127, 127}) {
     for (const int activation : {-127, 127}) {
       for (const size_t group : {4u, 32u, 64u, 256u, 1024u}) {
-        SCOPED_TRACE(testing::Message() << weight << " * " << activation << " * " << group);
-        Q80Problem problem({3, 1024, group, 2}, 4, true);
-        std::fill(problem.weights.begin(), problem.weights.end(), static_cast<int8_t>(weight));
-        std::fill(problem.q.begin(), problem.q.end(), static_cast<int8_t>(activation));
-        std::fill(problem.scale_bytes.begin(), problem.scale_bytes.end(), uint8_t{0});
-        const Floats ones(problem.weight_scales.size(), 1.0f);
-        std::memcpy(problem.scale_bytes.data(), ones.data(), ones.size() * 4);
-        std::fill(problem.scales.begin(), problem.scales.end(), 1.0f);
-        std::memcpy(problem.weight_bytes.data(), problem.weights.data(), problem.weights.size());
-        for (const float value : problem.Solve(kernels_)) {
-          ASSERT_EQ(value, static_cast<float>(weight * activation * 1024));
+        for (const size_t tokens : {2u, 18u}) {
+          SCOPED_TRACE(testing::Message() << weight << " * " << activation << " * " << group << ", "
+                                          << tokens << " tokens");
+          Q80Problem problem({17, 1024, group, tokens}, 4, true);
+          std::fill(problem.weights.begin(), problem.weights.end(), static_cast<int8_t>(weight));
+          std::fill(problem.q.begin(), problem.q.end(), static_cast<int8_t>(activation));
+          std::fill(problem.scale_bytes.begin(), problem.scale_bytes.end(), uint8_t{0});
+          const Floats ones(problem.weight_scales.size(), 1.0f);
+          std::memcpy(problem.scale_bytes.data(), ones.data(), ones.size() * 4);
+          std::fill(problem.scales.begin(), problem.scales.end(), 1.0f);
+          std::memcpy(problem.weight_bytes.data(), problem.weights.data(), problem.weights.size());
+          for (const float value : problem.Solve(kernels_)) {
+            ASSERT_EQ(value, static_cast<float>(weight * activation * 1024));
+          }
         }
       }
     }
@@ -230,7 +238,8 @@ TEST_P(KernelsTest, MatmulQ80DoesNotDependOnTheSplitOfRowsOrTheBatch) {
                      << NameOf(shape) << ": " << rows_at_once << ", " << tokens_at_once);
         Floats out(whole.size());
         for (size_t t = 0; t < shape.tokens; t += tokens_at_once) {
-          const Q80Problem::GroupMajor x(problem, t, std::min(t + tokens_at_once, shape.tokens));
+          const Q80Problem::GroupMajor x(problem, t, std::min(t + tokens_at_once, shape.tokens),
+                                         kernels_);
           for (size_t row = 0; row < shape.rows; row += rows_at_once) {
             kernels_.matmul_q80(&out[t * shape.rows], shape.rows, x.rows, problem.matrix, row,
                                 std::min(row + rows_at_once, shape.rows));
@@ -243,7 +252,8 @@ TEST_P(KernelsTest, MatmulQ80DoesNotDependOnTheSplitOfRowsOrTheBatch) {
 }
 
 TEST_P(KernelsTest, MatmulQ80ReadsWeightsAndScalesAtAnyAlignment) {
-  for (const Q80Shape& shape : {Q80Shape{10, 12, 8, 3}, Q80Shape{9, 128, 64, 2}}) {
+  for (const Q80Shape& shape :
+       {Q80Shape{10, 12, 8, 3}, Q80Shape{9, 128, 64, 2}, Q80Shape{50, 192, 64, 20}}) {
     const Floats aligned = Q80Problem(shape, 6, false).Solve(kernels_);
     for (size_t offset = 1; offset < 8; ++offset) {
       ExpectSameBits(Q80Problem(shape, 6, false, offset).Solve(kernels_), aligned);
@@ -257,7 +267,7 @@ TEST_P(KernelsTest, MatmulQ80OfNoTokenDoesNothing) {
     SCOPED_TRACE(NameOf(shape));
     const Q80Problem problem(shape, 9, false);
     Floats out(shape.rows, -77);
-    const Q80Problem::GroupMajor none(problem, 0, 0);
+    const Q80Problem::GroupMajor none(problem, 0, 0, kernels_);
     kernels_.matmul_q80(out.data(), shape.rows, none.rows, problem.matrix, 0, shape.rows);
     EXPECT_EQ(out, Floats(shape.rows, -77));
   }
@@ -268,8 +278,8 @@ TEST_P(KernelsTest, MatmulQ80WritesItsRowsOnly) {
   const Floats whole = problem.Solve(kernels_);
   constexpr size_t kStride = 13;
   Floats out(3 * kStride, -77);
-  const Q80Problem::GroupMajor none(problem, 0, 0);
-  const Q80Problem::GroupMajor all(problem, 0, 3);
+  const Q80Problem::GroupMajor none(problem, 0, 0, kernels_);
+  const Q80Problem::GroupMajor all(problem, 0, 3, kernels_);
   kernels_.matmul_q80(out.data(), kStride, all.rows, problem.matrix, 4, 4);
   kernels_.matmul_q80(out.data(), kStride, none.rows, problem.matrix, 0, 10);
   EXPECT_EQ(out, Floats(3 * kStride, -77));
@@ -312,7 +322,7 @@ TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTableForAnyRange) {
         const Q80Problem problem(shape, static_cast<uint32_t>(rows + tokens), false, 1);
         const Floats expected = problem.Solve(scalar_);
         ExpectSameBits(problem.Solve(kernels_), expected);
-        const Q80Problem::GroupMajor x(problem, 0, tokens);
+        const Q80Problem::GroupMajor x(problem, 0, tokens, kernels_);
         for (const size_t begin : {1u, 5u, 13u}) {
           if (begin >= rows) continue;
           for (const size_t end : {begin + 1, rows}) {

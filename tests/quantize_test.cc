@@ -27,9 +27,10 @@ INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::Tab
 struct Quantized {
   Quantized(const Kernels& kernels, const Floats& x, size_t group, size_t n_tokens = 1)
       : q(x.size()), scales(x.size() / group), offsets(scales.size()) {
-    kernels.quantize(
-        {q.data(), scales.data(), offsets.data(), n_tokens, x.size() / n_tokens, group}, x.data(),
-        0, x.size() / n_tokens / group);
+    kernels.quantize(Rows(x, group, n_tokens), x.data(), 0, x.size() / n_tokens / group);
+  }
+  QuantizedRows Rows(const Floats& x, size_t group, size_t n_tokens) {
+    return {q.data(), scales.data(), offsets.data(), n_tokens, x.size() / n_tokens, group};
   }
   Guarded<int8_t> q;
   Floats scales;
@@ -118,6 +119,32 @@ TEST_P(KernelsTest, QuantizeGivesTheBitsOfTheScalarTable) {
     SCOPED_TRACE(testing::Message() << "around 2^" << exponent);
     const Floats x = random.Normals(1024, std::exp2(static_cast<float>(exponent)));
     ExpectSame(Quantized(kernels_, x, 64), Quantized(scalar_, x, 64));
+  }
+}
+
+// Such as prompts have; who does not pack them gives them as they are.
+TEST_P(KernelsTest, QuantizePacksTheNumbersOfTheScalarTable) {
+  Random random(7);
+  for (const size_t group : {32u, 64u}) {
+    for (const size_t tokens : {16u, 17u, 31u, 32u, 33u, 64u, 128u, 130u}) {
+      SCOPED_TRACE(testing::Message() << tokens << " tokens, groups of " << group);
+      const Floats x = random.Normals(group * 5 * tokens);
+      Quantized expected(scalar_, x, group, tokens);
+      if (!clamma_test::Packs(kernels_, tokens, group)) {
+        ExpectSame(Quantized(kernels_, x, group, tokens), expected);
+        continue;
+      }
+      const Guarded<int8_t> packed = clamma_test::Packed(expected.Rows(x, group, tokens));
+      Quantized result(scalar_, Floats(x.size()), group, tokens);
+      result.q.assign(packed.size(), -77);
+      QuantizedRows rows = result.Rows(x, group, tokens);
+      rows.packed = true;
+      // In two parts, as threads do it.
+      kernels_.quantize(rows, x.data(), 0, 2);
+      kernels_.quantize(rows, x.data(), 2, 5);
+      expected.q = packed;
+      ExpectSame(result, expected);
+    }
   }
 }
 

@@ -7,7 +7,9 @@
 
 namespace clamma {
 
-// Kernels::matmul_q80. What the tile unit is of no use for goes to AVX-512's.
+// Kernels::packs, quantize and matmul_q80. What the tile unit is of no use for goes to AVX-512's.
+bool PacksAmx(size_t n_tokens, size_t group);
+void QuantizeAmx(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end);
 void MatmulQ80Amx(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                   size_t row_begin, size_t row_end);
 

@@ -9,12 +9,15 @@ namespace clamma {
 namespace {
 
 constexpr Kernels TableOf(const char* name, decltype(Kernels::matmul_f32) matmul_f32,
-                          decltype(Kernels::matmul_q80) matmul_q80) {
+                          decltype(Kernels::matmul_q80) matmul_q80,
+                          decltype(Kernels::packs) packs = nullptr,
+                          decltype(Kernels::quantize) quantize = vector::Quantize<Avx512>) {
   return {
       name,
       matmul_f32,
       matmul_q80,
-      vector::Quantize<Avx512>,
+      packs,
+      quantize,
       portable::RmsNorm,
       portable::Rope,
       vector::Attention<Avx512>,
@@ -27,8 +30,9 @@ constexpr Kernels TableOf(const char* name, decltype(Kernels::matmul_f32) matmul
 }  // namespace
 
 #if defined(CLAMMA_HAVE_AMX)
-// Here, not in amx.cc, so that all but one function is the code of avx512.
-constinit const Kernels kAmxKernels = TableOf("amx", vector::MatmulF32<Avx512>, MatmulQ80Amx);
+// Here, not in amx.cc, so that all but two functions are the code of avx512.
+constinit const Kernels kAmxKernels =
+    TableOf("amx", vector::MatmulF32<Avx512>, MatmulQ80Amx, PacksAmx, QuantizeAmx);
 #endif
 constinit const Kernels kAvx512Kernels =
     TableOf("avx512", vector::MatmulF32<Avx512>, MatmulQ80Avx512);

@@ -5,9 +5,10 @@
 namespace clamma {
 
 const Kernels kAvxVnniKernels = {
-    "avx-vnni",        vector::MatmulF32<Avx2>, vector::MatmulQ80<Avx2>, vector::Quantize<Avx2>,
-    portable::RmsNorm, portable::Rope,          vector::Attention<Avx2>, vector::SwiGlu<Avx2>,
-    portable::Add,     vector::Softmax<Avx2>,
+    "avx-vnni",     vector::MatmulF32<Avx2>, vector::MatmulQ80<Avx2>,
+    nullptr,        vector::Quantize<Avx2>,  portable::RmsNorm,
+    portable::Rope, vector::Attention<Avx2>, vector::SwiGlu<Avx2>,
+    portable::Add,  vector::Softmax<Avx2>,
 };
 
 }  // namespace clamma

@@ -42,7 +42,11 @@ struct QuantizedRows {
   size_t n_tokens = 0;
   size_t cols = 0;
   size_t group = 0;  // divides cols, and the matrix's group_size
+  // If so, q is (cols / group, ceil(n_tokens / kPackedTokens), group / 4, kPackedTokens, 4): four
+  // columns of each of some tokens, the last of which may be no tokens, and 0. See Kernels::packs.
+  bool packed = false;
 };
+inline constexpr size_t kPackedTokens = 16;
 
 inline constexpr size_t kKvBlock = 32;  // positions in a block of the KV cache
 inline constexpr size_t kHeadTile = 8;  // query heads whose scores are held at a time
@@ -72,6 +76,9 @@ struct Kernels {
                      const Matrix& w, size_t row_begin, size_t row_end);
   void (*matmul_q80)(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                      size_t row_begin, size_t row_end);
+
+  // Whether quantize and matmul_q80 take so many tokens sooner if they are packed; nullptr: never.
+  bool (*packs)(size_t n_tokens, size_t group);
 
   // Quantises groups [g_begin, g_end) of every row of x (n_tokens, cols): q = x / scale rounded to
   // nearest, ties away from 0, scale = max |x| / 127.

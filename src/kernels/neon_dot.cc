@@ -5,9 +5,10 @@
 namespace clamma {
 
 const Kernels kNeonDotKernels = {
-    "neondot",         vector::MatmulF32<Neon>, vector::MatmulQ80<Neon>, vector::Quantize<Neon>,
-    portable::RmsNorm, portable::Rope,          vector::Attention<Neon>, vector::SwiGlu<Neon>,
-    portable::Add,     vector::Softmax<Neon>,
+    "neondot",      vector::MatmulF32<Neon>, vector::MatmulQ80<Neon>,
+    nullptr,        vector::Quantize<Neon>,  portable::RmsNorm,
+    portable::Rope, vector::Attention<Neon>, vector::SwiGlu<Neon>,
+    portable::Add,  vector::Softmax<Neon>,
 };
 
 }  // namespace clamma

@@ -6,8 +6,9 @@
 namespace clamma {
 
 const Kernels kScalarKernels = {
-    "scalar",       portable::MatmulF32, portable::MatmulQ80, portable::Quantize, portable::RmsNorm,
-    portable::Rope, portable::Attention, portable::SwiGlu,    portable::Add,      portable::Softmax,
+    "scalar",           portable::MatmulF32, portable::MatmulQ80, nullptr,
+    portable::Quantize, portable::RmsNorm,   portable::Rope,      portable::Attention,
+    portable::SwiGlu,   portable::Add,       portable::Softmax,
 };
 
 }  // namespace clamma
