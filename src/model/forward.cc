@@ -61,7 +61,7 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
       std::min(weights.checkpoint().bytes / kWeightsPerWorkspace, kWorkspaceBytes);
   max_rows_ = std::max(RowsWithin(kWorkspaceBytes, row_bytes, scarce ? 1 : kMaxRowsOfAny),
                        RowsWithin(little, row_bytes, kMaxRows));
-  // So that there is room for whole packs (see QuantizedRows).
+  // So that whole packs have room (see QuantizedRows).
   if (max_rows_ > kPackedTokens) max_rows_ -= max_rows_ % kPackedTokens;
   max_logits_ = std::min(max_rows_, RowsWithin(scarce ? little : kWorkspaceBytes,
                                                uint64_t{config_.vocab_size} * 4, kMaxLogits));
@@ -243,7 +243,9 @@ Forward::Activations Forward::Quantize(const float* x, size_t n_rows, size_t col
                cols,
                ActivationGroup(config_, cols),
                false};
-  rows_q80_.packed = kernels_->packs != nullptr && kernels_->packs(n_rows, rows_q80_.group);
+  const size_t whole_packs = (n_rows + kPackedTokens - 1) / kPackedTokens * kPackedTokens;
+  rows_q80_.packed = whole_packs <= max_rows_ && kernels_->packs != nullptr &&
+                     kernels_->packs(n_rows, rows_q80_.group);
   // By groups, as those of several rows share lines of the cache.
   pool_->ParallelFor(cols / rows_q80_.group, GrainFor(32 * rows_q80_.group * n_rows),
                      [&](size_t begin, size_t end, unsigned /*worker*/) {

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// The tile registers of x86-64 CPUs with AMX, as int8 matrices times activations use them.
+//
+// The tile unit multiplies (m, 64) int8 by (64, n), with m, n <= 16, in 16 cycles, where AVX-512's
+// dot products take 128 for the same. Its first operand is a group of 16 rows of weights as they
+// lie in memory; its second one of 16 tokens, packed (see QuantizedRows). The sums go through
+// memory to the vector unit, which scales them, and is what bounds the whole. (Intel 64 and IA-32
+// Architectures Optimization Reference Manual, chapter 20)
+#ifndef CLAMMA_KERNELS_AMX_TILES_H_
+#define CLAMMA_KERNELS_AMX_TILES_H_
+
+#include "kernels/avx512.h"
+
+namespace clamma {
+namespace {
+namespace amx {
+
+using V = Avx512;
+
+constexpr size_t kTile = kPackedTokens;  // tokens, or rows of weights, of a tile
+
+// Their use: sums of two steps for two tiles of rows, a tile of tokens of each step, weights of two
+// tiles of rows or of two steps. Their instructions are in assembly, as GCC's functions for them
+// want a literal for a register, and tell the compiler nothing of the memory that they touch.
+constexpr size_t kSums[2][2] = {{0, 1}, {2, 3}};  // [step % 2][tile of rows]
+constexpr size_t kTokens[2] = {4, 5};             // [step % 2]
+constexpr size_t kWeights[2] = {6, 7};            // [tile of rows], or [step % 2]
+
+template <size_t kRegister>
+inline void LoadTile(const void* rows, size_t stride) {
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2"
+               :
+               : "r"(rows), "r"(stride), "i"(kRegister)
+               : "memory");
+}
+template <size_t kRegister>
+inline void StoreTile(void* rows, size_t stride) {
+  asm volatile("tilestored %%tmm%c2, (%0,%1,1)"
+               :
+               : "r"(rows), "r"(stride), "i"(kRegister)
+               : "memory");
+}
+template <size_t kSum, size_t kA, size_t kB>
+inline void AddTileProducts() {
+  asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kA), "i"(kB));
+}
+
+// What every sum starts from: the bits of 1.5 * 2^23, to which those of an integer below 2^22 add
+// as the numbers do. So a float sum makes the sums floats again. Beside tile instructions one of
+// the vector unit's two ports takes sums, but neither conversions nor products of floats.
+constexpr int32_t kStartBits = 0x4b400000;
+constexpr float kStart = 0x1.8p+23f;
+alignas(64) constexpr int32_t kStarts[kTile] = {
+    kStartBits, kStartBits, kStartBits, kStartBits, kStartBits, kStartBits, kStartBits, kStartBits,
+    kStartBits, kStartBits, kStartBits, kStartBits, kStartBits, kStartBits, kStartBits, kStartBits};
+
+// The registers' shapes for groups of `group`, while it lives.
+class TileShapes {
+ public:
+  explicit TileShapes(size_t group) {
+    for (const auto& registers : kSums) {
+      for (const size_t sums : registers) Set(sums, kTile, sizeof(V::Int));
+    }
+    for (const size_t tokens : kTokens) Set(tokens, group / 4, sizeof(V::Int));
+    for (const size_t weights : kWeights) Set(weights, kTile, group);
+    asm volatile("ldtilecfg %0" : : "m"(shapes_));
+  }
+  TileShapes(const TileShapes&) = delete;
+  TileShapes& operator=(const TileShapes&) = delete;
+  ~TileShapes() { asm volatile("tilerelease"); }
+
+ private:
+  // As the instruction wants it.
+  struct Shapes {
+    uint8_t palette = 1;
+    uint8_t start_row = 0;
+    uint8_t reserved[14] = {};
+    uint16_t row_bytes[16] = {};
+    uint8_t rows[16] = {};
+  };
+  static_assert(sizeof(Shapes) == 64);
+
+  void Set(size_t tile, size_t rows, size_t row_bytes) {
+    shapes_.rows[tile] = static_cast<uint8_t>(rows);
+    shapes_.row_bytes[tile] = static_cast<uint16_t>(row_bytes);
+  }
+
+  Shapes shapes_;
+};
+
+// acc[r] += (float(sums[r]) * weight_scales[r]) * scales for rows 4 * kQuarter and three more,
+// whose sums lie row by row, a token a lane.
+template <size_t kQuarter>
+[[gnu::always_inline]] inline void ScaleQuarter(V::Reg* acc, const V::Int* sums,
+                                                const float* weight_scales, V::Reg scales) {
+  const V::Reg start = V::Set1(-kStart);
+#pragma GCC unroll 4
+  for (size_t r = 4 * kQuarter; r < 4 * kQuarter + 4; ++r) {
+    const V::Reg sum = V::Add(start, V::AsFloat(sums[r]));
+    const V::Reg scaled = V::Mul(sum, V::Set1(weight_scales[r]));
+    acc[r] = V::Add(acc[r], V::Mul(scaled, scales));
+  }
+}
+
+}  // namespace amx
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_AMX_TILES_H_
