@@ -25,17 +25,21 @@ class RowsOfFew {
         rows_(w.data + row * w.cols),
         next_scales_(w.scales + uint64_t{row + kTile * apart} * w.cols / w.group_size * 4) {}
 
-  // acc[r] = the results of row row + phase + r * apart, a token a lane; phases come in order.
-  void Multiply(V::Reg (&acc)[kTile], size_t phase) {
+  // results[r] = those of row row + phase + r * apart, a token a lane; phases come in order.
+  void Multiply(V::Reg* results, size_t phase) {
     row_scales_.Start(w_, row_ + phase, apart_, groups_, w_.group_size / kGroup);
     column_ = phase * w_.cols;
-    for (V::Reg& sum : acc) sum = V::Set1(0);
+    V::Reg acc[kTile];  // of which nobody has an address, for the compiler to keep it in registers
+#pragma GCC unroll 16
+    for (size_t r = 0; r < kTile; ++r) acc[r] = V::Set1(0);
     LoadOperands<0>(0);
     // Two groups more, as three are under way.
     for (size_t g = 0; g < groups_ + 2; g += 2) {
       Step<0>(acc, g);
       Step<1>(acc, g + 1);
     }
+#pragma GCC unroll 16
+    for (size_t r = 0; r < kTile; ++r) results[r] = acc[r];
   }
 
  private:
@@ -97,10 +101,10 @@ void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, const Ma
                  size_t apart, size_t keep_begin, size_t keep_end) {
   RowsOfFew<kGroup> rows(x, w, row, apart);
   for (size_t phase = 0; phase < apart; ++phase) {
-    V::Reg acc[kTile];
-    rows.Multiply(acc, phase);
+    V::Reg results[kTile];
+    rows.Multiply(results, phase);
     V::Int of_tokens[kTile];
-    V::LoadTransposed<kTile>(of_tokens, reinterpret_cast<const uint8_t*>(acc), sizeof(V::Reg));
+    V::LoadTransposed<kTile>(of_tokens, reinterpret_cast<const uint8_t*>(results), sizeof(V::Reg));
     vector::TokenSums<V, 1, kTile, true> sums(x.n_tokens);
     for (size_t t = 0; t < x.n_tokens; ++t) sums.acc[t][0] = V::AsFloat(of_tokens[t]);
     sums.Store(out, out_stride, row + phase, apart, keep_begin, keep_end);
