@@ -52,17 +52,20 @@ void Count(benchmark::State& state, size_t bytes, size_t items) {
   state.SetItemsProcessed(iterations * static_cast<int64_t>(items));
 }
 
-// Activations of n_tokens rows, quantised.
+// Activations of n_tokens rows, quantised as a table wants them.
 class Quantized {
  public:
-  explicit Quantized(size_t n_tokens, size_t cols = kCols)
-      : q_(n_tokens * cols), scales_(n_tokens * cols / kGroup), offsets_(scales_.size()) {
+  Quantized(const Kernels& kernels, size_t n_tokens, size_t cols = kCols)
+      : q_((n_tokens + kPackedTokens - 1) / kPackedTokens * kPackedTokens * cols),
+        scales_(n_tokens * cols / kGroup),
+        offsets_(scales_.size()) {
     rows_.q = q_.data();
     rows_.scales = scales_.data();
     rows_.offsets = offsets_.data();
     rows_.n_tokens = n_tokens;
     rows_.cols = cols;
     rows_.group = kGroup;
+    rows_.packed = kernels.packs != nullptr && kernels.packs(n_tokens, kGroup);
   }
   const QuantizedRows& rows() const { return rows_; }
 
@@ -92,7 +95,7 @@ void MatmulQ80(benchmark::State& state, const Kernels& kernels) {
   const std::vector<uint8_t> weights = RandomInt8(size_t{kRows} * kCols);
   const std::vector<float> scales = RandomFloats(weights.size() / kGroup);
   const std::vector<float> x = RandomFloats(n_tokens * kCols);
-  const Quantized quantized(n_tokens);
+  const Quantized quantized(kernels, n_tokens);
   kernels.quantize(quantized.rows(), x.data(), 0, kCols / kGroup);
   std::vector<float> out(n_tokens * kRows);
   const Matrix matrix = {weights.data(), Bytes(scales), kRows, kCols, kGroup};
@@ -107,7 +110,7 @@ void MatmulQ80(benchmark::State& state, const Kernels& kernels) {
 void Quantize(benchmark::State& state, const Kernels& kernels) {
   const auto n_tokens = static_cast<size_t>(state.range(0));
   const std::vector<float> x = RandomFloats(n_tokens * kCols);
-  const Quantized quantized(n_tokens);
+  const Quantized quantized(kernels, n_tokens);
   for (auto _ : state) {
     kernels.quantize(quantized.rows(), x.data(), 0, kCols / kGroup);
     benchmark::DoNotOptimize(quantized.rows().q);

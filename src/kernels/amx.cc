@@ -27,7 +27,7 @@ void MultiplyLowMatrix(float* out, size_t out_stride, const QuantizedRows& x, co
         for (size_t k = 0; k < x.group; ++k) {
           sum += static_cast<int8_t>(weights[k]) * q[k / 4 * 4 * kTile + k % 4];
         }
-        float scale;
+        float scale = 0;
         const size_t at = (row * w.cols + g * x.group) / w.group_size;
         __builtin_memcpy(&scale, w.scales + 4 * at, 4);
         acc = acc + (static_cast<float>(sum) * scale) * x.scales[g * x.n_tokens + t];

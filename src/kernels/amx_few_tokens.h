@@ -31,7 +31,7 @@ class RowsOfFew {
     column_ = phase * w_.cols;
     V::Reg acc[kTile];  // of which nobody has an address, for the compiler to keep it in registers
 #pragma GCC unroll 16
-    for (size_t r = 0; r < kTile; ++r) acc[r] = V::Set1(0);
+    for (V::Reg& sum : acc) sum = V::Set1(0);
     LoadOperands<0>(0);
     // Two groups more, as three are under way.
     for (size_t g = 0; g < groups_ + 2; g += 2) {

@@ -80,9 +80,9 @@ class TileShapes {
   };
   static_assert(sizeof(Shapes) == 64);
 
-  void Set(size_t tile, size_t rows, size_t row_bytes) {
-    shapes_.rows[tile] = static_cast<uint8_t>(rows);
-    shapes_.row_bytes[tile] = static_cast<uint16_t>(row_bytes);
+  void Set(size_t index, size_t rows, size_t row_bytes) {
+    shapes_.rows[index] = static_cast<uint8_t>(rows);
+    shapes_.row_bytes[index] = static_cast<uint16_t>(row_bytes);
   }
 
   Shapes shapes_;

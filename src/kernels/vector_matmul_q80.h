@@ -136,11 +136,11 @@ class RowScales {
     return V::AsFloat(scales);
   }
 
-  size_t groups_;
-  size_t stride_;  // from one row's scales to the next one's
-  size_t share_;
-  size_t group_;
-  const uint8_t* base_;
+  size_t groups_ = 0;
+  size_t stride_ = 0;  // from one row's scales to the next one's
+  size_t share_ = 0;
+  size_t group_ = 0;
+  const uint8_t* base_ = nullptr;
   typename V::Int scales_[kAtOnce];
   int32_t index_[V::kLanes] = {};
   uint32_t phase_[V::kLanes] = {};
