@@ -154,6 +154,8 @@ class WeightsAhead {
   size_t part_;
 };
 
+static_assert(vector::kMostTokens % kTile == 0);
+
 // The results of up to kMostTokens tokens for kTiles tiles of rows.
 template <size_t kTiles>
 struct Results {
