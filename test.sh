@@ -60,11 +60,15 @@ logs=$root/build-logs
 
 # --- What stages are made of ----------------------------------------------------------------------
 
-# alone WHAT COMMAND...: runs the command while no other stage runs one alone for the same.
+# alone WHAT COMMAND...: runs the command, or function, while no other stage runs one alone for the
+# same.
 alone() {
   local what=$1
   shift
-  flock "$logs/$what.lock" "$@"
+  (
+    flock 9
+    "$@"
+  ) 9>"$logs/$what.lock"
 }
 
 # build PRESET [TARGET...]
@@ -307,18 +311,20 @@ stage_mingw() {
 }
 
 # Puts torch and what goes with it into an environment of its own, once for each state of the
-# requirements, and sets `python`.
+# requirements.
+install_python() {
+  local stamp=build-python/requirements
+  if ! sha256sum --check --status "$stamp"; then
+    /usr/bin/python3 -m venv --clear --system-site-packages build-python
+    "$python" -m pip install --disable-pip-version-check -r tests/requirements-test.txt
+    sha256sum tests/requirements-test.txt >"$stamp"
+  fi
+}
+
+# Sets `python` to that of this environment.
 make_python() {
   python=build-python/bin/python
-  (
-    flock 9
-    stamp=build-python/requirements
-    if ! sha256sum --check --status "$stamp"; then
-      /usr/bin/python3 -m venv --clear --system-site-packages build-python
-      "$python" -m pip install --disable-pip-version-check -r tests/requirements-test.txt
-      sha256sum tests/requirements-test.txt >"$stamp"
-    fi
-  ) 9>"$logs/python.lock"
+  alone python install_python
 }
 
 stage_export() {
@@ -514,7 +520,7 @@ mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
 need_packages "${packages[@]}"
 mkdir -p "$logs"
 # Whoever is in the background does not hear Ctrl-C.
-trap 'trap - INT TERM; kill 0' INT
+trap 'trap - INT; kill 0' INT
 for entry in "${stages[@]}"; do
   is_chosen "${entry%%:*}" || continue
   ((${#running[@]} < at_once)) || await_stage

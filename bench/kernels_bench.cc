@@ -56,7 +56,7 @@ void Count(benchmark::State& state, size_t bytes, size_t items) {
 class Quantized {
  public:
   Quantized(const Kernels& kernels, size_t n_tokens, size_t cols = kCols)
-      : q_((n_tokens + kPackedTokens - 1) / kPackedTokens * kPackedTokens * cols),
+      : q_(PacksOf(n_tokens) * kPackedTokens * cols),
         scales_(n_tokens * cols / kGroup),
         offsets_(scales_.size()) {
     rows_.q = q_.data();
@@ -65,7 +65,7 @@ class Quantized {
     rows_.n_tokens = n_tokens;
     rows_.cols = cols;
     rows_.group = kGroup;
-    rows_.packed = kernels.packs != nullptr && kernels.packs(n_tokens, kGroup);
+    rows_.packed = Packs(kernels, n_tokens, kGroup);
   }
   const QuantizedRows& rows() const { return rows_; }
 

@@ -62,15 +62,10 @@ using Guarded = std::vector<T, GuardedAllocator<T>>;
 using Floats = Guarded<float>;
 using Bytes = Guarded<uint8_t>;
 
-// Whether a table wants so many tokens packed.
-inline bool Packs(const clamma::Kernels& kernels, size_t n_tokens, size_t group) {
-  return kernels.packs != nullptr && kernels.packs(n_tokens, group);
-}
-
 // Numbers of rows that are not packed, as they would be if they were.
 inline Guarded<int8_t> Packed(const clamma::QuantizedRows& rows) {
   constexpr size_t kTokens = clamma::kPackedTokens;
-  const size_t packs = (rows.n_tokens + kTokens - 1) / kTokens;
+  const size_t packs = clamma::PacksOf(rows.n_tokens);
   Guarded<int8_t> packed(packs * kTokens * rows.cols);
   for (size_t g = 0; g < rows.cols / rows.group; ++g) {
     for (size_t t = 0; t < rows.n_tokens; ++t) {

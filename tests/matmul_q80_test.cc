@@ -97,7 +97,7 @@ struct Q80Problem {
         }
       }
       rows = {q.data(), scales.data(), offsets.data(), end - begin, problem.shape.cols, width};
-      if (!clamma_test::Packs(kernels, rows.n_tokens, width)) return;
+      if (!Packs(kernels, rows.n_tokens, width)) return;
       packed = clamma_test::Packed(rows);
       rows.packed = true;
       rows.q = packed.data();
@@ -208,10 +208,12 @@ TEST_P(KernelsTest, MatmulQ80KeepsTheLargestSums) {
   for (const int weight : {-128, -127, 127}) {
     for (const int activation : {-127, 127}) {
       for (const size_t group : {4u, 32u, 64u, 256u, 1024u}) {
-        for (const size_t tokens : {2u, 18u}) {
-          SCOPED_TRACE(testing::Message() << weight << " * " << activation << " * " << group << ", "
-                                          << tokens << " tokens");
-          Q80Problem problem({17, 1024, group, tokens}, 4, true);
+        for (const Q80Shape& shape :
+             {Q80Shape{3, 1024, group, 2}, Q80Shape{17, 1024, group, 2},
+              Q80Shape{3, 1024, group, 18}, Q80Shape{17, 1024, group, 18}}) {
+          SCOPED_TRACE(testing::Message()
+                       << weight << " * " << activation << ", " << NameOf(shape));
+          Q80Problem problem(shape, 4, true);
           std::fill(problem.weights.begin(), problem.weights.end(), static_cast<int8_t>(weight));
           std::fill(problem.q.begin(), problem.q.end(), static_cast<int8_t>(activation));
           std::fill(problem.scale_bytes.begin(), problem.scale_bytes.end(), uint8_t{0});

@@ -130,7 +130,7 @@ TEST_P(KernelsTest, QuantizePacksTheNumbersOfTheScalarTable) {
       SCOPED_TRACE(testing::Message() << tokens << " tokens, groups of " << group);
       const Floats x = random.Normals(group * 5 * tokens);
       Quantized expected(scalar_, x, group, tokens);
-      if (!clamma_test::Packs(kernels_, tokens, group)) {
+      if (!Packs(kernels_, tokens, group)) {
         ExpectSame(Quantized(kernels_, x, group, tokens), expected);
         continue;
       }

@@ -11,29 +11,27 @@ namespace amx {
 
 // Fewer take the vector unit less time than their weights take from memory.
 constexpr size_t kFewestTokens = 7;
+constexpr size_t kMostGroup = 64;
 
 // A matrix of less than a tile of rows.
 void MultiplyLowMatrix(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                        size_t row_begin, size_t row_end) {
-  const size_t groups = w.cols / x.group;
-  const size_t packs = (x.n_tokens + kTile - 1) / kTile;
   for (size_t t = 0; t < x.n_tokens; ++t) {
-    for (size_t row = row_begin; row < row_end; ++row) {
-      float acc = 0;
-      for (size_t g = 0; g < groups; ++g) {
-        const uint8_t* weights = w.data + row * w.cols + g * x.group;
-        const int8_t* q = x.q + (g * packs + t / kTile) * kTile * x.group + 4 * (t % kTile);
-        int32_t sum = 0;
-        for (size_t k = 0; k < x.group; ++k) {
-          sum += static_cast<int8_t>(weights[k]) * q[k / 4 * 4 * kTile + k % 4];
-        }
-        float scale = 0;
-        const size_t at = (row * w.cols + g * x.group) / w.group_size;
-        __builtin_memcpy(&scale, w.scales + 4 * at, 4);
-        acc = acc + (static_cast<float>(sum) * scale) * x.scales[g * x.n_tokens + t];
+    float acc[kTile] = {};  // of each row
+    for (size_t g = 0; g < w.cols / x.group; ++g) {
+      const int8_t* pack = x.q + (g * PacksOf(x.n_tokens) + t / kTile) * kTile * x.group;
+      int8_t q[kMostGroup];
+      for (size_t k = 0; k < x.group; k += 4) {
+        __builtin_memcpy(q + k, pack + k * kTile + 4 * (t % kTile), 4);
       }
-      out[t * out_stride + row] = acc;
+      for (size_t row = row_begin; row < row_end; ++row) {
+        const size_t at = row * w.cols + g * x.group;
+        const auto sum = static_cast<float>(portable::DotInt8(w.data + at, q, x.group));
+        const float scale = LoadF32(w.scales + at / w.group_size * 4);
+        acc[row] += sum * scale * x.scales[g * x.n_tokens + t];
+      }
     }
+    for (size_t row = row_begin; row < row_end; ++row) out[t * out_stride + row] = acc[row];
   }
 }
 
@@ -92,8 +90,7 @@ void QuantizePack(const QuantizedRows& out, const float* x, size_t g, size_t t) 
   }
   V::Int columns[kGroup / 4];
   V::LoadTransposed<kGroup / 4>(columns, reinterpret_cast<const uint8_t*>(rows), kGroup);
-  const size_t packs = (out.n_tokens + kTile - 1) / kTile;
-  int8_t* to = out.q + (g * packs * kTile + t) * kGroup;
+  int8_t* to = out.q + (g * PacksOf(out.n_tokens) * kTile + t) * kGroup;
   __builtin_memcpy(to, columns, sizeof(columns));
 }
 
@@ -101,12 +98,13 @@ void QuantizePack(const QuantizedRows& out, const float* x, size_t g, size_t t) 
 }  // namespace
 
 bool PacksAmx(size_t n_tokens, size_t group) {
-  return n_tokens >= amx::kFewestTokens && (group == 64 || group == 32);
+  return n_tokens >= amx::kFewestTokens && (group == amx::kMostGroup || group == 32);
 }
 
 void QuantizeAmx(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
   if (!out.packed) return vector::Quantize<Avx512>(out, x, g_begin, g_end);
-  const auto quantize = out.group == 64 ? amx::QuantizePack<64> : amx::QuantizePack<32>;
+  const auto quantize =
+      out.group == amx::kMostGroup ? amx::QuantizePack<amx::kMostGroup> : amx::QuantizePack<32>;
   for (size_t g = g_begin; g < g_end; ++g) {
     for (size_t t = 0; t < out.n_tokens; t += kPackedTokens) quantize(out, x, g, t);
   }
@@ -114,10 +112,10 @@ void QuantizeAmx(const QuantizedRows& out, const float* x, size_t g_begin, size_
 
 void MatmulQ80Amx(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                   size_t row_begin, size_t row_end) {
-  const auto matmul = !x.packed             ? MatmulQ80Avx512
-                      : w.rows < amx::kTile ? amx::MultiplyLowMatrix
-                      : x.group == 64       ? amx::Matmul<64>
-                                            : amx::Matmul<32>;
+  const auto matmul = !x.packed                    ? MatmulQ80Avx512
+                      : w.rows < amx::kTile        ? amx::MultiplyLowMatrix
+                      : x.group == amx::kMostGroup ? amx::Matmul<amx::kMostGroup>
+                                                   : amx::Matmul<32>;
   matmul(out, out_stride, x, w, row_begin, row_end);
 }
 

@@ -160,7 +160,7 @@ static_assert(vector::kMostTokens % kTile == 0);
 template <size_t kTiles>
 struct Results {
   explicit Results(size_t n_tokens) : n(n_tokens) {
-    for (size_t b = 0; b < (n + kTile - 1) / kTile; ++b) {
+    for (size_t b = 0; b < PacksOf(n); ++b) {
       for (size_t i = 0; i < kTiles; ++i) {
         for (size_t r = 0; r < kTile; ++r) acc[b][i][r] = V::Set1(0);
       }
@@ -229,8 +229,8 @@ void MultiplyRows(float* out, size_t out_stride, const QuantizedRows& x, const M
     row_scales[i].Start(w, row + i * kTile, 1, groups, w.group_size / kGroup);
   }
   Results<kTiles> results(vector::Least(x.n_tokens - first, vector::kMostTokens));
-  const size_t parts = (results.n + kTile - 1) / kTile;
-  const size_t packs = (x.n_tokens + kTile - 1) / kTile;
+  const size_t parts = PacksOf(results.n);
+  const size_t packs = PacksOf(x.n_tokens);
   const auto tokens_of = [&](size_t g) { return x.q + (g * packs * kTile + first) * kGroup; };
   const auto weights_of = [&](size_t g) { return Weights<kTiles>{rows + g * kGroup, w.cols}; };
   // [group % 4]: the steps of up to three groups overlap.

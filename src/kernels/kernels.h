@@ -42,11 +42,12 @@ struct QuantizedRows {
   size_t n_tokens = 0;
   size_t cols = 0;
   size_t group = 0;  // divides cols, and the matrix's group_size
-  // If so, q is (cols / group, ceil(n_tokens / kPackedTokens), group / 4, kPackedTokens, 4): four
-  // columns of each of some tokens, the last of which may be no tokens, and 0. See Kernels::packs.
+  // If so, q is (cols / group, PacksOf(n_tokens), group / 4, kPackedTokens, 4): four columns of
+  // each of some tokens, the last of which may be no tokens, and 0. See Packs().
   bool packed = false;
 };
 inline constexpr size_t kPackedTokens = 16;
+constexpr size_t PacksOf(size_t n_tokens) { return (n_tokens + kPackedTokens - 1) / kPackedTokens; }
 
 inline constexpr size_t kKvBlock = 32;  // positions in a block of the KV cache
 inline constexpr size_t kHeadTile = 8;  // query heads whose scores are held at a time
@@ -77,7 +78,7 @@ struct Kernels {
   void (*matmul_q80)(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                      size_t row_begin, size_t row_end);
 
-  // Whether quantize and matmul_q80 take so many tokens sooner if they are packed; nullptr: never.
+  // What Packs() tells; nullptr: never.
   bool (*packs)(size_t n_tokens, size_t group);
 
   // Quantises groups [g_begin, g_end) of every row of x (n_tokens, cols): q = x / scale rounded to
@@ -109,6 +110,11 @@ struct Kernels {
   // x[i] = exp(x[i] - max(x)) / sum. (n) Entries that are no number become 0, if one is.
   void (*softmax)(float* x, size_t n);
 };
+
+// Whether a table's quantize and matmul_q80 take so many tokens sooner if they are packed.
+inline bool Packs(const Kernels& kernels, size_t n_tokens, size_t group) {
+  return kernels.packs != nullptr && kernels.packs(n_tokens, group);
+}
 
 // Writes the tables that can be used, the best first, and nullptr in the rest. Acquires what the
 // system gives to those alone that ask for it.

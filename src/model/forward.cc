@@ -243,9 +243,8 @@ Forward::Activations Forward::Quantize(const float* x, size_t n_rows, size_t col
                cols,
                ActivationGroup(config_, cols),
                false};
-  const size_t whole_packs = (n_rows + kPackedTokens - 1) / kPackedTokens * kPackedTokens;
-  rows_q80_.packed = whole_packs <= max_rows_ && kernels_->packs != nullptr &&
-                     kernels_->packs(n_rows, rows_q80_.group);
+  rows_q80_.packed =
+      PacksOf(n_rows) * kPackedTokens <= max_rows_ && Packs(*kernels_, n_rows, rows_q80_.group);
   // By groups, as those of several rows share lines of the cache.
   pool_->ParallelFor(cols / rows_q80_.group, GrainFor(32 * rows_q80_.group * n_rows),
                      [&](size_t begin, size_t end, unsigned /*worker*/) {
