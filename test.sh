@@ -35,7 +35,7 @@ readonly stages=(
   "valgrind:generation in every access mode under memcheck"
   "web:clamma-ws-demo over plain sockets, and its page in Chromium"
   "web-sanitized:clamma-ws-demo under AddressSanitizer and ThreadSanitizer"
-  "nothreads:the build without threads: all tests, and no thread symbol"
+  "nothreads:the build without threads: golden texts, sessions, command line, no thread symbol"
   "shared:the shared library: its C test, its symbols, what it needs"
   "install:installed, static and shared, and used from outside"
   "bare:the library alone for size"
@@ -85,7 +85,7 @@ share_objects() {
   export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
 }
 # For all stages, as others go on with the builds of these: in a folder of ours, and by relative paths.
-export CCACHE_DIR=$root/build-ccache CCACHE_BASEDIR=/ CCACHE_NOHASHDIR=1
+export CCACHE_DIR=$root/build-ccache CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
 export CCACHE_IGNOREOPTIONS=-Werror CCACHE_SLOPPINESS=pch_defines,time_macros
 
 # run_ctest PRESET [ARGUMENT...]
@@ -94,6 +94,11 @@ run_ctest() {
   shift
   ctest --test-dir "build-$preset" -j "$jobs" --output-on-failure --no-tests=error "$@"
 }
+
+# The tests whose results hang on the machine and the compiler.
+readonly port_programs=(arena_model_test arena_test block_cache_test c_api_test c_golden_test
+  checkpoint_test dispatch_test forward_test golden_test half_test kv_cache_test logit_hash_test
+  math_test session_extra_test tokenizer_test weights_test)
 
 # no COMMAND...: fails, and shows what it printed, if COMMAND finds something.
 no() {
@@ -124,7 +129,7 @@ stage_asan() {
   build asan
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=print_stacktrace=1
-  run_ctest asan
+  run_ctest asan -E man_pages_test # which is of words
 }
 
 # Sets `fixed` to the words before a command that ThreadSanitizer needs, or skips the stage. gcc's
@@ -193,11 +198,13 @@ stage_web-sanitized() {
 
 stage_nothreads() {
   share_objects
-  build nothreads
+  local programs
+  mapfile -t programs < <(basename -s .cc tests/*_test.cc | grep -E 'alloc|pass|session_test|thread_pool')
+  build nothreads "${port_programs[@]}" "${programs[@]}" clamma-gen clamma-gen-multi clamma-chat
   local symbols
   symbols=$(nm --undefined-only build-nothreads/lib/libclamma.a)
   no grep -E ' (pthread_|sem_|thrd_|mtx_|cnd_|__cxa_guard)' <<<"$symbols"
-  run_ctest nothreads
+  run_ctest nothreads -R '[.]|^c_|_(gen|gen_multi|chat)_cli_'
 }
 
 stage_shared() {
@@ -245,11 +252,6 @@ slow_under_emulation+='|SessionsThatComeAndGo|QueryFromInside'
 slow_under_emulation+='|ArenaCaseTest.*(Float|Q80)$'
 slow_under_emulation+='|GoldenTest.*(Threads[15]|/V1|/(Float|Q80GreedyBos|Q80Seed).*(Cached|AtAddress))'
 readonly slow_under_emulation
-
-# The tests of a port to another machine: those whose results hang on it.
-readonly port_programs=(arena_model_test arena_test block_cache_test c_api_test c_golden_test
-  checkpoint_test dispatch_test forward_test golden_test half_test kv_cache_test logit_hash_test
-  math_test session_extra_test tokenizer_test weights_test)
 
 # run_emulated PRESET CPU TABLE [ONLY NOT]: the tests that are built, or those of them that match ONLY
 # and not NOT, on the CPU that QEMU calls so, where TABLE must be the best of the kernels.
@@ -340,6 +342,10 @@ stage_export() {
 stage_readme() {
   local python status=0
   make_python
+  # What it compiles is what other stages do: within this tree, by Ninja, paths are the same, too.
+  share_objects
+  export CMAKE_GENERATOR=Ninja TMPDIR=$root/build-readme
+  mkdir -p "$TMPDIR"
   "$python" -W ignore tests/readme_test.py "$root" || status=$?
   ((status != 77)) || skip "the models are missing"
   say_more "$(grep -c '^ok ' "$logs/readme.log") commands"
@@ -421,6 +427,9 @@ start_stage() {
   started[$stage]=$SECONDS
   (
     set -e
+    local packages
+    mapfile -t packages < <(packages_of "$stage" | tr ' ' '\n')
+    alone packages need_packages "${packages[@]}" # there already, or soon
     "stage_$stage"
   ) >"$logs/$stage.log" 2>&1 </dev/null &
   running[$!]=$stage
@@ -496,7 +505,7 @@ packages_of() {
       ;;
     fresh-machine) echo debootstrap git ;;
     export) echo python3-venv python3-torch ;; # 178 packages on a fresh system
-    readme) echo git make python3-venv python3-torch ;;
+    readme) echo git python3-venv python3-torch ;;
   esac
 }
 
@@ -509,16 +518,20 @@ is_chosen() {
   fi
 }
 
-packages=(ccache g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libgtest-dev
-  libwebsockets-dev binutils pkg-config valgrind libc6-dbg clang-format clang-tidy shellcheck python3
-  mandoc)
-for entry in "${stages[@]}"; do
-  name=${entry%%:*}
-  if is_chosen "$name"; then mapfile -t -O "${#packages[@]}" packages < <(packages_of "$name" | tr " " "\n"); fi
-done
-mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
-need_packages "${packages[@]}"
+need_packages ccache g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libgtest-dev \
+  libwebsockets-dev binutils pkg-config valgrind libc6-dbg clang-format clang-tidy shellcheck python3 \
+  mandoc
 mkdir -p "$logs"
+mapfile -t packages < <(
+  for entry in "${stages[@]}"; do
+    ! is_chosen "${entry%%:*}" || packages_of "${entry%%:*}"
+  done | tr ' ' '\n' | sort -u
+)
+if ((EUID == 0)); then
+  alone packages need_packages "${packages[@]}" & # the first stages go without
+else
+  need_packages "${packages[@]}" # as sudo may ask for a password
+fi
 # Whoever is in the background does not hear Ctrl-C.
 trap 'trap - INT; kill 0' INT
 for entry in "${stages[@]}"; do

@@ -141,10 +141,9 @@ class Session:
         tools.mkdir()
         (tools / "sudo").write_text(SUDO)
         (tools / "sudo").chmod(0o755)
-        self.environment = dict(os.environ, SANDBOX=str(sandbox), TMPDIR=str(sandbox),
-                                MAKEFLAGS=f"-j{os.cpu_count()}")
+        self.environment = dict(os.environ, SANDBOX=str(sandbox), TMPDIR=str(sandbox))
         self.environment.pop("VIRTUAL_ENV", None)
-        # An installed copy comes first, as it would after a true `sudo make install`.
+        # An installed copy comes first, as it would after a true `sudo cmake --install`.
         self.environment["PATH"] = f"{sandbox}/root/usr/local/bin:{tools}:/usr/bin:/bin:/usr/sbin"
 
     def run(self, command, shown):
