@@ -22,7 +22,6 @@ constexpr uint32_t kGroup = 64;
 constexpr uint32_t kHidden = 5632;
 constexpr size_t kHeadSize = 64;
 constexpr size_t kHeads = 32;
-constexpr size_t kKvHeads = 4;
 constexpr size_t kVocabulary = 32000;
 
 std::vector<float> RandomFloats(size_t n) {
@@ -140,36 +139,40 @@ void Rope(benchmark::State& state, const Kernels& kernels) {
   Count(state, x.size() * sizeof(float), x.size());
 }
 
-// One position's attention over a context; keys and values are zeros, whose arithmetic costs the
-// same. Items: multiply-adds.
+// The last positions' attention over a context, a row each, where as many query heads share a kv
+// head; keys and values are zeros, whose arithmetic costs the same. Items: multiply-adds.
 void Attention(benchmark::State& state, const Kernels& kernels, bool half) {
   const auto n_positions = static_cast<size_t>(state.range(0));
+  const auto n_rows = static_cast<size_t>(state.range(1));
+  const size_t n_kv_heads = kHeads / static_cast<size_t>(state.range(2));
   const size_t n_blocks = (n_positions + kKvBlock - 1) / kKvBlock;
   const size_t head_bytes = kKvBlock * kHeadSize * (half ? 2 : 4);
-  const size_t block_bytes = 2 * kKvHeads * head_bytes;
+  const size_t block_bytes = 2 * n_kv_heads * head_bytes;
   const std::vector<float> cache(n_blocks * block_bytes / sizeof(float));
   std::vector<const uint8_t*> blocks(n_blocks);
   for (size_t i = 0; i < n_blocks; ++i) blocks[i] = Bytes(cache) + i * block_bytes;
-  const std::vector<float> q = RandomFloats(kHeads * kHeadSize);
+  const std::vector<float> q = RandomFloats(n_rows * kHeads * kHeadSize);
   const size_t stride = n_blocks * kKvBlock;
-  std::vector<float> scores(kHeadTile * stride);
+  std::vector<float> scratch(AttentionScratch(stride, kHeadSize));
   std::vector<float> out(q.size());
   AttentionInput input;
   input.q = q.data();
   input.blocks = blocks.data();
   input.key_offset = 0;
-  input.value_offset = kKvHeads * head_bytes;
+  input.value_offset = n_kv_heads * head_bytes;
   input.head_bytes = head_bytes;
-  input.heads_per_kv_head = kHeads / kKvHeads;
-  input.n_positions = n_positions;
+  input.heads_per_kv_head = kHeads / n_kv_heads;
+  input.n_rows = n_rows;
+  input.row_stride = kHeads * kHeadSize;
+  input.n_positions = n_positions - (n_rows - 1);
   input.head_size = kHeadSize;
   input.half = half;
   for (auto _ : state) {
-    kernels.attention(out.data(), scores.data(), stride, input, 0, kKvHeads);
+    kernels.attention(out.data(), scratch.data(), stride, input, 0, n_kv_heads);
     benchmark::DoNotOptimize(out.data());
   }
-  Count(state, n_positions * kKvHeads * kHeadSize * (half ? 4 : 8),
-        2 * n_positions * kHeads * kHeadSize);
+  Count(state, n_positions * n_kv_heads * kHeadSize * (half ? 4 : 8),
+        2 * n_rows * n_positions * kHeads * kHeadSize);
 }
 
 void SwiGlu(benchmark::State& state, const Kernels& kernels) {
@@ -215,13 +218,12 @@ void Register(const Kernels& kernels) {
   add("quantize", Quantize)->Arg(1)->Arg(16);
   add("rmsnorm", RmsNorm);
   add("rope", Rope);
-  add("attention_f32",
-      [](benchmark::State& state, const Kernels& k) { Attention(state, k, false); })
-      ->Arg(128)
-      ->Arg(2048);
-  add("attention_f16", [](benchmark::State& state, const Kernels& k) { Attention(state, k, true); })
-      ->Arg(128)
-      ->Arg(2048);
+  for (const bool half : {false, true}) {
+    add(half ? "attention_f16" : "attention_f32",
+        [half](benchmark::State& state, const Kernels& k) { Attention(state, k, half); })
+        ->ArgNames({"positions", "rows", "heads_per_kv_head"})
+        ->ArgsProduct({{128, 2048}, {1, 8}, {1, 8}});
+  }
   add("swiglu", SwiGlu);
   add("add", Add);
   add("softmax", Softmax);

@@ -60,10 +60,13 @@ class Context {
     }
   }
 
-  // Kv heads [kv_begin, kv_end), the others' outputs being NaN.
+  // Kv heads [kv_begin, kv_end), the others' outputs being NaN. q may have several rows, the first
+  // of which attends to n_positions.
   Floats Attend(const Kernels& kernels, const Floats& q, size_t n_positions, size_t kv_begin,
                 size_t kv_end) const {
     AttentionInput input;
+    input.row_stride = kv_heads_ * heads_per_kv_head_ * head_size_;
+    input.n_rows = q.size() / input.row_stride;
     input.q = q.data();
     input.blocks = pointers_.data();
     input.key_offset = kKeyOffset;
@@ -74,17 +77,17 @@ class Context {
     input.head_size = head_size_;
     input.half = half_;
     Floats out(q.size(), kNaN);
-    const size_t stride = (n_positions + kKvBlock - 1) / kKvBlock * kKvBlock;
-    Floats scores(kHeadTile * stride, kNaN);
-    kernels.attention(out.data(), scores.data(), stride, input, kv_begin, kv_end);
+    const size_t stride = (n_positions + input.n_rows + kKvBlock - 2) / kKvBlock * kKvBlock;
+    Floats scratch(AttentionScratch(stride, head_size_), kNaN);
+    kernels.attention(out.data(), scratch.data(), stride, input, kv_begin, kv_end);
     return out;
   }
   Floats Attend(const Kernels& kernels, const Floats& q, size_t n_positions) const {
     return Attend(kernels, q, n_positions, 0, kv_heads_);
   }
 
-  Floats RandomQuery(Random& random, float deviation = 1) const {
-    return random.Normals(kv_heads_ * heads_per_kv_head_ * head_size_, deviation);
+  Floats RandomQuery(Random& random, size_t rows = 1) const {
+    return random.Normals(rows * kv_heads_ * heads_per_kv_head_ * head_size_);
   }
 
   std::vector<double> Exact(const Floats& q, size_t n_positions) const {
@@ -189,6 +192,36 @@ TEST_P(KernelsTest, AttentionHasTheBitsOfTheScalarTableForAnyShape) {
   }
 }
 
+// Each row attends to one position more than the row before, and to nothing behind that.
+TEST_P(KernelsTest, AttentionOfSeveralRowsHasTheBitsOfEachRowAlone) {
+  Random random(8);
+  for (const bool half : {false, true}) {
+    for (const size_t head_size : {8u, 20u, 64u, 80u}) {
+      for (const size_t heads_per_kv_head : {1u, 2u, 3u, 8u, 9u}) {
+        const Context context(110, head_size, half, random, 2, heads_per_kv_head);
+        for (const size_t rows : {2u, 13u}) {
+          for (const size_t n : {1u, 24u, 31u, 32u, 97u}) {
+            SCOPED_TRACE(testing::Message()
+                         << rows << " rows from " << n << " positions on, head of " << head_size
+                         << ", half " << half << ", heads " << heads_per_kv_head);
+            const Floats q = context.RandomQuery(random, rows);
+            Floats expected;
+            for (size_t row = 0; row < rows; ++row) {
+              const size_t size = q.size() / rows;
+              const auto from = q.begin() + static_cast<ptrdiff_t>(row * size);
+              const Floats out = context.Attend(
+                  scalar_, Floats(from, from + static_cast<ptrdiff_t>(size)), n + row);
+              expected.insert(expected.end(), out.begin(), out.end());
+            }
+            ExpectSameBits(context.Attend(scalar_, q, n), expected);
+            ExpectSameBits(context.Attend(kernels_, q, n), expected);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_P(KernelsTest, AttentionHasTheBitsOfTheScalarTableWhateverItIsFed) {
   Random random(3);
   for (const bool half : {false, true}) {
@@ -236,6 +269,26 @@ TEST_P(KernelsTest, AttentionToOnePositionIsItsValue) {
   const Floats value = {1, -2, 3.5f, 0, 1e30f, -1e-30f, 7, 8};
   context.Put(0, random.Normals(8, 100), value);
   EXPECT_EQ(context.Attend(kernels_, random.Normals(8, 100), 1), value);
+}
+
+// What a position holds is nothing to the rows before it.
+TEST_P(KernelsTest, AttentionIgnoresPositionsOfLaterRows) {
+  Random random(9);
+  for (const bool half : {false, true}) {
+    for (const size_t heads_per_kv_head : {1u, 2u}) {
+      Context context(40, 16, half, random, 1, heads_per_kv_head);
+      const Floats q = context.RandomQuery(random, 10);
+      const Floats before = context.Attend(kernels_, q, 25);
+      for (size_t position = 30; position < 40; ++position) {
+        context.Put(position, Floats(16, position % 2 == 0 ? kNaN : kInfinity), Floats(16, kNaN));
+      }
+      // Rows 0 .. 4 attend to up to 29 positions.
+      const Floats out = context.Attend(kernels_, q, 25);
+      const auto size = static_cast<ptrdiff_t>(5 * heads_per_kv_head * 16);
+      ExpectSameBits(Floats(out.begin(), out.begin() + size),
+                     Floats(before.begin(), before.begin() + size));
+    }
+  }
 }
 
 // Later positions of the same block may hold anything.

@@ -5,7 +5,7 @@
 
 #include <immintrin.h>
 
-#include "kernels/vector_activations.h"
+#include "kernels/vector_attention.h"
 #include "kernels/vector_matmul_f32.h"
 #include "kernels/vector_matmul_q80.h"
 

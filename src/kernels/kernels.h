@@ -49,21 +49,31 @@ struct QuantizedRows {
 inline constexpr size_t kPackedTokens = 16;
 constexpr size_t PacksOf(size_t n_tokens) { return (n_tokens + kPackedTokens - 1) / kPackedTokens; }
 
-inline constexpr size_t kKvBlock = 32;  // positions in a block of the KV cache
-inline constexpr size_t kHeadTile = 8;  // query heads whose scores are held at a time
+inline constexpr size_t kKvBlock = 32;     // positions in a block of the KV cache
+inline constexpr size_t kQueryTile = 8;    // queries whose scores are held at a time
+inline constexpr size_t kQueryPiece = 64;  // elements of each that lie together while they are
 
-// One position's query heads against the keys and values of its session. Keys lie with the
+// Floats that attention takes as scratch for scores of `stride` positions.
+constexpr uint64_t AttentionScratch(uint64_t stride, uint64_t head_size) {
+  return kQueryTile * (stride + (head_size + kQueryPiece - 1) / kQueryPiece * kQueryPiece);
+}
+
+// The query heads of consecutive positions, a row each, against the keys and values of their
+// session. Keys lie with the
 // positions of a block side by side, (head_size, kKvBlock), so that a vector unit computes the
 // scores of as many positions at a time, each in order of the head's elements; values lie position
 // by position, (kKvBlock, head_size).
 struct AttentionInput {
-  const float* q = nullptr;                // (n_kv_heads * heads_per_kv_head, head_size)
+  const float* q =
+      nullptr;  // (n_rows, row_stride), in it (n_kv_heads * heads_per_kv_head, head_size)
   const uint8_t* const* blocks = nullptr;  // (ceil(n_positions / kKvBlock)) blocks of the KV cache
   size_t key_offset = 0;                   // bytes from a block's start to the keys of kv head 0
   size_t value_offset = 0;                 // the same for its values
   size_t head_bytes = 0;  // from a kv head's keys to the next one's; the same for values
   size_t heads_per_kv_head = 0;
-  size_t n_positions = 0;  // positions 0 .. n_positions - 1 are attended to
+  size_t n_rows = 1;
+  size_t row_stride = 0;   // floats
+  size_t n_positions = 0;  // row r attends to positions 0 .. n_positions + r - 1
   size_t head_size = 0;
   bool half = false;  // keys and values are IEEE half precision, else float
 };
@@ -96,9 +106,9 @@ struct Kernels {
                size_t head_size);
 
   // out (as q) = sum over positions of softmax(q . key / sqrt(head_size)) * value, for the query
-  // heads of kv heads [kv_begin, kv_end). `scores` is scratch: (kHeadTile, stride), with a stride
-  // of n_positions rounded up to whole blocks, or more.
-  void (*attention)(float* out, float* scores, size_t stride, const AttentionInput& input,
+  // heads of kv heads [kv_begin, kv_end). `scratch` is what AttentionScratch() tells, the stride
+  // being the last row's positions rounded up to whole blocks, or more.
+  void (*attention)(float* out, float* scratch, size_t stride, const AttentionInput& input,
                     size_t kv_begin, size_t kv_end);
 
   // gate[i] = gate[i] * sigmoid(gate[i]) * up[i]. (n) (Shazeer: GLU Variants Improve Transformer)

@@ -7,7 +7,7 @@
 
 #include <arm_neon.h>
 
-#include "kernels/vector_activations.h"
+#include "kernels/vector_attention.h"
 #include "kernels/vector_matmul_f32.h"
 #include "kernels/vector_matmul_q80.h"
 

@@ -177,33 +177,34 @@ inline void MixBlock(float* out, const float* weights, const uint8_t* values, si
   }
 }
 
+// One query head against n_positions of a kv head whose keys and values lie `skip` bytes behind the
+// first one's.
 template <bool kHalf>
-inline void AttentionOf(float* out, float* scores, const AttentionInput& in, size_t kv_begin,
-                        size_t kv_end) {
-  const size_t n_heads = in.heads_per_kv_head;
-  for (size_t head = kv_begin * n_heads; head < kv_end * n_heads; ++head) {
-    const size_t skip = head / n_heads * in.head_bytes;
-    for (size_t first = 0; first < in.n_positions; first += kKvBlock) {
-      const uint8_t* keys = in.blocks[first / kKvBlock] + in.key_offset + skip;
-      ScoreBlock<kHalf>(scores + first, in.q + head * in.head_size, keys, in.head_size);
-    }
-    Softmax(scores, in.n_positions);
-    float* mixed = out + head * in.head_size;
-    for (size_t d = 0; d < in.head_size; ++d) mixed[d] = 0;
-    for (size_t first = 0; first < in.n_positions; first += kKvBlock) {
-      const size_t n = Least(in.n_positions - first, kKvBlock);
-      const uint8_t* values = in.blocks[first / kKvBlock] + in.value_offset + skip;
-      MixBlock<kHalf>(mixed, scores + first, values, n, in.head_size);
-    }
+inline void AttendHead(float* out, float* scores, const float* q, const AttentionInput& in,
+                       size_t n_positions, size_t skip) {
+  for (size_t first = 0; first < n_positions; first += kKvBlock) {
+    const uint8_t* keys = in.blocks[first / kKvBlock] + in.key_offset + skip;
+    ScoreBlock<kHalf>(scores + first, q, keys, in.head_size);
+  }
+  Softmax(scores, n_positions);
+  for (size_t d = 0; d < in.head_size; ++d) out[d] = 0;
+  for (size_t first = 0; first < n_positions; first += kKvBlock) {
+    const size_t n = Least(n_positions - first, kKvBlock);
+    const uint8_t* values = in.blocks[first / kKvBlock] + in.value_offset + skip;
+    MixBlock<kHalf>(out, scores + first, values, n, in.head_size);
   }
 }
 
 inline void Attention(float* out, float* scores, size_t /*stride*/, const AttentionInput& in,
                       size_t kv_begin, size_t kv_end) {
-  if (in.half) {
-    AttentionOf<true>(out, scores, in, kv_begin, kv_end);
-  } else {
-    AttentionOf<false>(out, scores, in, kv_begin, kv_end);
+  const auto attend_head = in.half ? AttendHead<true> : AttendHead<false>;
+  const size_t n_heads = in.heads_per_kv_head;
+  for (size_t row = 0; row < in.n_rows; ++row) {
+    for (size_t head = kv_begin * n_heads; head < kv_end * n_heads; ++head) {
+      const size_t at = row * in.row_stride + head * in.head_size;
+      attend_head(out + at, scores, in.q + at, in, in.n_positions + row,
+                  head / n_heads * in.head_bytes);
+    }
   }
 }
 

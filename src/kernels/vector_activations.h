@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is done to activations, and attention, for any vector unit: V as in vector_matmul.h.
+// What is done to activations, for any vector unit V (see vector.h).
 #ifndef CLAMMA_KERNELS_VECTOR_ACTIVATIONS_H_
 #define CLAMMA_KERNELS_VECTOR_ACTIVATIONS_H_
 
@@ -169,20 +169,46 @@ inline void DivideAll(float* x, size_t n, const F& divide) {
   if (i < n) V::StoreFirst(x + i, divide(V::LoadFirst(x + i, n - i)), n - i);
 }
 
-// Softmax of kRows rows of n. The sums run in order of the index, several rows' side by side and
-// beside the exponentials, as each waits for the one before.
-template <typename V, size_t kRows>
-inline void SoftmaxRows(float* x, size_t stride, size_t n) {
-  float largest[kRows];
-  float least[kRows];  // logarithms of the smallest
-  for (size_t row = 0; row < kRows; ++row) {
-    const Range range = RangeOf<V>(x + row * stride, n);
-    largest[row] = range.largest;
-    least[row] = range.smallest - range.largest;
-  }
-  float sums[kRows] = {};
+// The sum so far and, in order, those of x[i] = exp(x[i] - top). (n)
+template <typename V>
+[[gnu::noinline]] inline float AddExps(float* x, size_t n, float top, float sum) {
   for (size_t first = 0; first < n; first += V::kLanes) {
     const size_t end = Least(first + V::kLanes, n);
+    ExpBelow<V>(x + first, end - first, top);
+    for (size_t i = first; i < end; ++i) sum += x[i];
+  }
+  return sum;
+}
+
+// x[i] = x[i] / sum, for exponentials (n) whose smallest's logarithm is `least`.
+template <typename V>
+[[gnu::noinline]] inline void DivideExps(float* x, size_t n, float least, float sum) {
+  // exp(-70) is above 2^-102, and a sum below 2^25.
+  if (least > -70.0f && sum >= 1.0f) {
+    const Divisor<V> divisor(sum);
+    DivideAll<V>(x, n, [&](typename V::Reg a) { return divisor.Divide(a); });
+  } else {
+    const typename V::Reg b = V::Set1(sum);
+    DivideAll<V>(x, n, [&](typename V::Reg a) { return V::Div(a, b); });
+  }
+}
+
+// Softmax of kRows rows of n each. The sums run in order of the index, several rows' side by side
+// and beside the exponentials, as each waits for the one before.
+template <typename V, size_t kRows>
+inline void SoftmaxRows(float* x, size_t stride, const size_t (&n)[kRows]) {
+  float largest[kRows];
+  float least[kRows];  // logarithms of the smallest
+  size_t common = n[0];
+  for (size_t row = 0; row < kRows; ++row) {
+    const Range range = RangeOf<V>(x + row * stride, n[row]);
+    largest[row] = range.largest;
+    least[row] = range.smallest - range.largest;
+    common = Least(common, n[row]);
+  }
+  float sums[kRows] = {};
+  for (size_t first = 0; first < common; first += V::kLanes) {
+    const size_t end = Least(first + V::kLanes, common);
     for (size_t row = 0; row < kRows; ++row) {
       ExpBelow<V>(x + row * stride + first, end - first, largest[row]);
     }
@@ -191,228 +217,21 @@ inline void SoftmaxRows(float* x, size_t stride, size_t n) {
       for (size_t row = 0; row < kRows; ++row) sums[row] += x[row * stride + i];
     }
   }
+  // What is left of the longer ones. (A loop that is not unrolled would keep the sums in memory.)
+#pragma GCC unroll 8
   for (size_t row = 0; row < kRows; ++row) {
-    // exp(-70) is above 2^-102, and a sum below 2^25.
-    if (least[row] > -70.0f && sums[row] >= 1.0f) {
-      const Divisor<V> divisor(sums[row]);
-      DivideAll<V>(x + row * stride, n, [&](typename V::Reg a) { return divisor.Divide(a); });
-    } else {
-      const typename V::Reg b = V::Set1(sums[row]);
-      DivideAll<V>(x + row * stride, n, [&](typename V::Reg a) { return V::Div(a, b); });
-    }
+    if (n[row] == common) continue;
+    sums[row] = AddExps<V>(x + row * stride + common, n[row] - common, largest[row], sums[row]);
+  }
+#pragma GCC unroll 8
+  for (size_t row = 0; row < kRows; ++row) {
+    DivideExps<V>(x + row * stride, n[row], least[row], sums[row]);
   }
 }
 
 template <typename V>
 void Softmax(float* x, size_t n) {
-  SoftmaxRows<V, 1>(x, 0, n);
-}
-
-// --- Attention ---
-
-// Keys and values lie in memory in runs of a few thousand bytes, too short for the processor's
-// prefetcher. Asks for what is wanted some time after a place in the run at `now`; beyond its end,
-// in the one at `next`.
-class RunAhead {
- public:
-  RunAhead(const uint8_t* now, size_t bytes, const uint8_t* next)
-      : now_(now + kAhead), next_(next), left_(bytes - Least(bytes, kAhead)) {}
-
-  void Request(size_t at, size_t bytes) const {
-    constexpr size_t kLine = 64;
-    if (left_ == 0) return;  // a tiny model's, which the caches hold
-    const uint8_t* const from = at < left_ ? now_ + at : next_ + (at - left_);
-    for (size_t i = 0; i < bytes; i += kLine) __builtin_prefetch(from + i);
-  }
-
- private:
-  static constexpr size_t kAhead = 1024;  // bytes
-
-  const uint8_t* now_;
-  const uint8_t* next_;
-  size_t left_;
-};
-
-// Of what a block has at `offset`, behind which that of the next block is wanted; after the last
-// one's, what the first has at `then`.
-inline RunAhead AheadInBlocks(const AttentionInput& in, size_t block, size_t offset, size_t bytes,
-                              size_t then) {
-  const bool last = (block + 1) * kKvBlock >= in.n_positions;
-  return {in.blocks[block] + offset, bytes,
-          last ? in.blocks[0] + then : in.blocks[block + 1] + offset};
-}
-
-// scores[h][position] = q[h] . key / root, for kHeads query heads of one kv head. Its values are
-// wanted next.
-template <typename V, bool kHalf, size_t kHeads>
-void ScoreHeads(float* scores, size_t stride, const float* q, const AttentionInput& in,
-                size_t key_offset, size_t value_offset) {
-  using Reg = typename V::Reg;
-  constexpr size_t kElement = kHalf ? 2 : 4;
-  constexpr size_t kRegs = V::kScoreRegs;  // of positions side by side
-  constexpr size_t kPositions = kRegs * V::kLanes;
-  static_assert(kKvBlock % kPositions == 0);
-  const size_t head_size = in.head_size;
-  const float root = __builtin_sqrtf(static_cast<float>(head_size));
-  const Reg roots = V::Set1(root);
-  // For a power of two a product gives the same bits, and sooner.
-  const bool exact = root == 4.0f || root == 8.0f || root == 16.0f;
-  const Reg inverse = V::Set1(1.0f / root);
-  for (size_t first = 0; first < in.n_positions; first += kPositions) {
-    const uint8_t* keys = in.blocks[first / kKvBlock] + key_offset;
-    const RunAhead ahead = AheadInBlocks(in, first / kKvBlock, key_offset,
-                                         head_size * kKvBlock * kElement, value_offset);
-    Reg sums[kHeads][kRegs];
-    for (size_t h = 0; h < kHeads; ++h) {
-      for (size_t i = 0; i < kRegs; ++i) sums[h][i] = V::Set1(0);
-    }
-    for (size_t d = 0; d < head_size; ++d) {
-      const size_t at = d * kKvBlock + first % kKvBlock;
-      ahead.Request(at * kElement, kPositions * kElement);
-      Reg key[kRegs];
-#pragma GCC unroll 4
-      for (size_t i = 0; i < kRegs; ++i) {
-        key[i] = V::template LoadKv<kHalf>(keys, at + i * V::kLanes);
-      }
-#pragma GCC unroll 8
-      for (size_t h = 0; h < kHeads; ++h) {
-        const Reg element = V::Set1(q[h * head_size + d]);
-#pragma GCC unroll 4
-        for (size_t i = 0; i < kRegs; ++i) {
-          sums[h][i] = V::Add(sums[h][i], V::Mul(element, key[i]));
-        }
-      }
-    }
-    for (size_t h = 0; h < kHeads; ++h) {
-      for (size_t i = 0; i < kRegs; ++i) {
-        const Reg score = exact ? V::Mul(sums[h][i], inverse) : V::Div(sums[h][i], roots);
-        V::Store(scores + h * stride + first + i * V::kLanes, score);
-      }
-    }
-  }
-}
-
-// out[h][d .. d + kChunks registers) = sum over positions of scores[h][position] * value; without
-// kWhole only n_last elements of the last register. The next kv head's keys are wanted next.
-template <typename V, bool kHalf, size_t kHeads, size_t kChunks, bool kWhole>
-void MixHeads(float* out, const float* scores, size_t stride, const AttentionInput& in,
-              size_t value_offset, size_t d, size_t n_last) {
-  using Reg = typename V::Reg;
-  constexpr size_t kElement = kHalf ? 2 : 4;
-  const size_t head_size = in.head_size;
-  const size_t next_keys = value_offset - in.value_offset + in.key_offset + in.head_bytes;
-  Reg sums[kHeads][kChunks];
-  for (size_t h = 0; h < kHeads; ++h) {
-    for (size_t c = 0; c < kChunks; ++c) sums[h][c] = V::Set1(0);
-  }
-  for (size_t first = 0; first < in.n_positions; first += kKvBlock) {
-    const uint8_t* values = in.blocks[first / kKvBlock] + value_offset;
-    const size_t n = Least(in.n_positions - first, kKvBlock);
-    const RunAhead ahead =
-        AheadInBlocks(in, first / kKvBlock, value_offset, n * head_size * kElement, next_keys);
-    for (size_t i = 0; i < n; ++i) {
-      const size_t at = i * head_size + d;
-      ahead.Request(at * kElement, kChunks * V::kLanes * kElement);
-      Reg value[kChunks];
-#pragma GCC unroll 4
-      for (size_t c = 0; c < kChunks; ++c) {
-        const size_t from = at + c * V::kLanes;
-        value[c] = kWhole || c + 1 < kChunks ? V::template LoadKv<kHalf>(values, from)
-                                             : V::template LoadKvFirst<kHalf>(values, from, n_last);
-      }
-#pragma GCC unroll 4
-      for (size_t h = 0; h < kHeads; ++h) {
-        const Reg weight = V::Set1(scores[h * stride + first + i]);
-#pragma GCC unroll 4
-        for (size_t c = 0; c < kChunks; ++c) {
-          sums[h][c] = V::Add(sums[h][c], V::Mul(weight, value[c]));
-        }
-      }
-    }
-  }
-  for (size_t h = 0; h < kHeads; ++h) {
-    for (size_t c = 0; c < kChunks; ++c) {
-      float* to = out + h * head_size + d + c * V::kLanes;
-      if (kWhole || c + 1 < kChunks) {
-        V::Store(to, sums[h][c]);
-      } else {
-        V::StoreFirst(to, sums[h][c], n_last);
-      }
-    }
-  }
-}
-
-// The values of n_heads query heads of one kv head.
-template <typename V, bool kHalf>
-inline void MixRun(float* out, const float* scores, size_t stride, const AttentionInput& in,
-                   size_t value_offset, size_t n_heads) {
-  for (size_t h = 0; h < n_heads; h += V::kMixHeads) {
-    WithCount<V::kMixHeads>(Least(n_heads - h, V::kMixHeads), [&]<size_t kHeads>() {
-      float* to = out + h * in.head_size;
-      const float* weights = scores + h * stride;
-      size_t d = 0;
-      while (d + V::kLanes <= in.head_size) {
-        const size_t chunks = Least((in.head_size - d) / V::kLanes, V::kMixChunks);
-        WithCount<V::kMixChunks>(chunks, [&]<size_t kChunks>() {
-          MixHeads<V, kHalf, kHeads, kChunks, true>(to, weights, stride, in, value_offset, d, 0);
-        });
-        d += chunks * V::kLanes;
-      }
-      if (d == in.head_size) return;
-      MixHeads<V, kHalf, kHeads, 1, false>(to, weights, stride, in, value_offset, d,
-                                           in.head_size - d);
-    });
-  }
-}
-
-// Calls body(first head, number of heads) for the runs of heads in [begin, end) that share a kv
-// head.
-template <typename Body>
-inline void ForEachRun(size_t begin, size_t end, size_t heads_per_kv_head, const Body& body) {
-  for (size_t head = begin; head < end;) {
-    const size_t next = (head / heads_per_kv_head + 1) * heads_per_kv_head;
-    const size_t stop = Least(next, end);
-    body(head, stop - head);
-    head = stop;
-  }
-}
-
-template <typename V, bool kHalf>
-void AttentionOf(float* out, float* scores, size_t stride, const AttentionInput& in, size_t begin,
-                 size_t end) {
-  const size_t heads_per_kv_head = in.heads_per_kv_head;
-  for (size_t head = begin; head < end; head += kHeadTile) {
-    const size_t stop = Least(head + kHeadTile, end);
-    ForEachRun(head, stop, heads_per_kv_head, [&](size_t h, size_t n) {
-      const size_t kv_head = h / heads_per_kv_head * in.head_bytes;
-      for (size_t i = 0; i < n; i += V::kScoreHeads) {
-        WithCount<V::kScoreHeads>(Least(n - i, V::kScoreHeads), [&]<size_t kHeads>() {
-          ScoreHeads<V, kHalf, kHeads>(scores + (h + i - head) * stride, stride,
-                                       in.q + (h + i) * in.head_size, in, in.key_offset + kv_head,
-                                       in.value_offset + kv_head);
-        });
-      }
-    });
-    WithCount<kHeadTile>(stop - head, [&]<size_t kRows>() {
-      SoftmaxRows<V, kRows>(scores, stride, in.n_positions);
-    });
-    ForEachRun(head, stop, heads_per_kv_head, [&](size_t h, size_t n) {
-      MixRun<V, kHalf>(out + h * in.head_size, scores + (h - head) * stride, stride, in,
-                       in.value_offset + h / heads_per_kv_head * in.head_bytes, n);
-    });
-  }
-}
-
-template <typename V>
-void Attention(float* out, float* scores, size_t stride, const AttentionInput& in, size_t kv_begin,
-               size_t kv_end) {
-  const size_t begin = kv_begin * in.heads_per_kv_head;
-  const size_t end = kv_end * in.heads_per_kv_head;
-  if (in.half) {
-    AttentionOf<V, true>(out, scores, stride, in, begin, end);
-  } else {
-    AttentionOf<V, false>(out, scores, stride, in, begin, end);
-  }
+  SoftmaxRows<V, 1>(x, 0, {n});
 }
 
 }  // namespace vector

@@ -36,6 +36,11 @@ size_t ActivationGroup(const ModelConfig& config, size_t cols) {
   return std::gcd(size_t{config.group_size}, cols);
 }
 
+// Whether `later` is n positions behind `row`, and of the same session.
+bool Follows(const ForwardRow& row, const ForwardRow& later, size_t n) {
+  return later.kv == row.kv && later.position == row.position + n;
+}
+
 }  // namespace
 
 Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, ThreadPool& pool,
@@ -110,7 +115,7 @@ Status Forward::ReserveScores(Memory& memory, size_t positions) {
   if (positions <= scores_stride_) return Status();
   size_t stride = std::max<size_t>(scores_stride_, 8 * kKvBlock);
   while (stride < positions) stride *= 2;
-  const uint64_t floats = uint64_t{stride} * kHeadTile * pool_->threads();
+  const uint64_t floats = AttentionScratch(stride, config_.head_size()) * pool_->threads();
   if (memory.is_plan()) {
     memory.PlanFor(floats * sizeof(float));
     return Status();
@@ -212,25 +217,48 @@ void Forward::TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows
                      });
 }
 
+// By tiles of rows for each kv head, or for several.
 void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
-  const size_t dim = config_.dim;
   const size_t n_kv_heads = config_.n_kv_heads;
-  const size_t work = 2 * (dim / n_kv_heads) * (rows[n_rows - 1].position + 1);
-  pool_->ParallelFor(n_rows * n_kv_heads, GrainFor(work),
-                     [&](size_t begin, size_t end, unsigned worker) {
-                       float* scores = scores_.data() + worker * kHeadTile * scores_stride_;
-                       for (size_t i = begin; i < end;) {
-                         const size_t r = i / n_kv_heads;
-                         const size_t row_end = std::min(end, (r + 1) * n_kv_heads);
-                         AttentionInput input;
-                         rows[r].kv->Attend(layer, rows[r].position + 1, &input);
-                         input.q = q_.data() + r * dim;
-                         input.heads_per_kv_head = config_.n_heads / n_kv_heads;
-                         kernels_->attention(attended_.data() + r * dim, scores, scores_stride_,
-                                             input, i - r * n_kv_heads, row_end - r * n_kv_heads);
-                         i = row_end;
-                       }
-                     });
+  const size_t kv_head_queries = config_.n_heads / n_kv_heads;
+  const size_t tile = std::max<size_t>(1, kQueryTile / kv_head_queries);
+  const size_t n_tiles = (n_rows + tile - 1) / tile;
+  const size_t work =
+      2 * (size_t{config_.dim} / n_kv_heads) * (rows[n_rows - 1].position + 1) * tile;
+  // Of one session, all rows meet the keys and values of a kv head while caches hold them.
+  const bool by_heads = rows[0].kv == rows[n_rows - 1].kv && n_rows > 1;
+  pool_->ParallelFor(
+      n_tiles * n_kv_heads, GrainFor(work), [&](size_t begin, size_t end, unsigned worker) {
+        float* scratch =
+            scores_.data() + worker * AttentionScratch(scores_stride_, config_.head_size());
+        for (size_t i = begin; i < end;) {
+          const size_t t = by_heads ? i % n_tiles : i / n_kv_heads;
+          const size_t head = by_heads ? i / n_tiles : i % n_kv_heads;
+          const size_t heads = by_heads ? 1 : std::min(end - i, n_kv_heads - head);
+          AttendRows(layer, rows, t * tile, std::min(n_rows, (t + 1) * tile), head, head + heads,
+                     scratch);
+          i += heads;
+        }
+      });
+}
+
+// Kv heads [kv_begin, kv_end) of rows [begin, end), which may be of several sessions.
+void Forward::AttendRows(uint32_t layer, const ForwardRow* rows, size_t begin, size_t end,
+                         size_t kv_begin, size_t kv_end, float* scratch) {
+  const size_t dim = config_.dim;
+  for (size_t r = begin; r < end;) {
+    AttentionInput input;
+    rows[r].kv->Attend(layer, rows[r].position + 1, &input);
+    input.q = q_.data() + r * dim;
+    input.heads_per_kv_head = config_.n_heads / config_.n_kv_heads;
+    input.row_stride = dim;
+    while (r + input.n_rows < end && Follows(rows[r], rows[r + input.n_rows], input.n_rows)) {
+      ++input.n_rows;
+    }
+    kernels_->attention(attended_.data() + r * dim, scratch, scores_stride_, input, kv_begin,
+                        kv_end);
+    r += input.n_rows;
+  }
 }
 
 // Makes int8 activations of x (n_rows, cols) for an int8 model.

@@ -71,6 +71,8 @@ class Forward {
   void AddAndNormalize(const float* weight, size_t n_rows);
   void TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   void Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows);
+  void AttendRows(uint32_t layer, const ForwardRow* rows, size_t begin, size_t end, size_t kv_begin,
+                  size_t kv_end, float* scratch);
   template <size_t kCount>
   Status Apply(const Linear (&linears)[kCount], const Activations& x);
   void Multiply(const Linear* linears, const Matrix* matrices, size_t count, const Activations& x);
@@ -93,7 +95,7 @@ class Forward {
   Array<float> k_;       // (max_rows, kv_dim)
   Array<float> v_;       // (max_rows, kv_dim)
   Array<float> attended_;     // (max_rows, dim)
-  Array<float> scores_;       // (threads, kHeadTile, scores_stride_)
+  Array<float> scores_;       // (threads, AttentionScratch(scores_stride_, head_size))
   size_t scores_stride_ = 0;  // positions, in whole blocks
   Array<float> gate_;         // (max_rows, hidden_dim)
   Array<float> up_;           // (max_rows, hidden_dim)

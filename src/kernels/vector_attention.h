@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: MIT
+// Attention for any vector unit V (see vector.h). Queries are attended a tile at a time: all heads
+// of a kv head, of one position or of several that follow each other, so that a key or value that
+// was loaded serves them all.
+#ifndef CLAMMA_KERNELS_VECTOR_ATTENTION_H_
+#define CLAMMA_KERNELS_VECTOR_ATTENTION_H_
+
+#include "kernels/vector_activations.h"
+
+namespace clamma {
+namespace {
+namespace vector {
+
+// Keys and values lie in memory in runs of a few thousand bytes, too short for the processor's
+// prefetcher. Asks for what is wanted some time after a place in the run at `now`; beyond its end,
+// in the one at `next`.
+class RunAhead {
+ public:
+  RunAhead(const uint8_t* now, size_t bytes, const uint8_t* next)
+      : now_(now + kAhead), next_(next), left_(bytes - Least(bytes, kAhead)) {}
+
+  void Request(size_t at, size_t bytes) const {
+    constexpr size_t kLine = 64;
+    if (left_ == 0) return;  // a tiny model's, which the caches hold
+    const uint8_t* const from = at < left_ ? now_ + at : next_ + (at - left_);
+    for (size_t i = 0; i < bytes; i += kLine) __builtin_prefetch(from + i);
+  }
+
+ private:
+  static constexpr size_t kAhead = 1024;  // bytes
+
+  const uint8_t* now_;
+  const uint8_t* next_;
+  size_t left_;
+};
+
+// Of what a block has at `offset`, behind which that of the next of n_blocks is wanted; after the
+// last one's, what the first has at `then`.
+inline RunAhead AheadInBlocks(const AttentionInput& in, size_t block, size_t n_blocks,
+                              size_t offset, size_t bytes, size_t then) {
+  const bool last = block + 1 == n_blocks;
+  return {in.blocks[block] + offset, bytes,
+          last ? in.blocks[0] + then : in.blocks[block + 1] + offset};
+}
+
+inline size_t BlocksOf(size_t n_positions) { return (n_positions + kKvBlock - 1) / kKvBlock; }
+
+// One of the queries of a tile.
+struct Query {
+  size_t kv_head;
+  size_t n_positions;
+  const float* q;  // (head_size)
+  float* out;      // (head_size)
+};
+
+// Those of kv heads from kv_begin on: of each, row after row, and of each row the heads.
+class Queries {
+ public:
+  Queries(const AttentionInput& in, float* out, size_t kv_begin)
+      : in_(in), out_(out), kv_head_(kv_begin) {}
+
+  Query Next() {
+    const size_t head = kv_head_ * in_.heads_per_kv_head + head_;
+    const size_t at = row_ * in_.row_stride + head * in_.head_size;
+    const Query query = {kv_head_, in_.n_positions + row_, in_.q + at, out_ + at};
+    if (++head_ == in_.heads_per_kv_head) {
+      head_ = 0;
+      if (++row_ == in_.n_rows) {
+        row_ = 0;
+        ++kv_head_;
+      }
+    }
+    return query;
+  }
+
+ private:
+  const AttentionInput& in_;
+  float* out_;
+  size_t kv_head_;
+  size_t row_ = 0;
+  size_t head_ = 0;  // of the kv head's
+};
+
+// Sums of products, some registers of them for each of several queries.
+template <typename V, size_t kHeads, size_t kRegs>
+struct Sums {
+  using Reg = typename V::Reg;
+
+  // Calls f(query, register, its sum).
+  template <typename F>
+  [[gnu::always_inline]] void ForEach(const F& f) {
+    for (size_t h = 0; h < kHeads; ++h) {
+      for (size_t i = 0; i < kRegs; ++i) f(h, i, of[h][i]);
+    }
+  }
+  // Adds values times each query's factor; factors are `stride` floats apart.
+  [[gnu::always_inline]] void Add(const float* factors, size_t stride, const Reg (&values)[kRegs]) {
+#pragma GCC unroll 8
+    for (size_t h = 0; h < kHeads; ++h) {
+      const Reg factor = V::Set1(factors[h * stride]);
+#pragma GCC unroll 4
+      for (size_t i = 0; i < kRegs; ++i) of[h][i] = V::Add(of[h][i], V::Mul(factor, values[i]));
+    }
+  }
+
+  Reg of[kHeads][kRegs];
+};
+
+// Copies n elements to where there is room for whole registers of them.
+template <typename V>
+inline void Copy(float* to, const float* from, size_t n) {
+  size_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) V::Store(to + i, V::Load(from + i));
+  if (i < n) V::Store(to + i, V::LoadFirst(from + i, n - i));
+}
+
+// scores[h][position] = query . key / root, for kHeads queries of one kv head and n_positions
+// positions. The queries are packed; one alone is as it was. The kv head's values are wanted next.
+template <typename V, bool kHalf, size_t kHeads>
+void ScoreHeads(float* scores, size_t stride, const float* queries, const AttentionInput& in,
+                size_t n_positions, size_t key_offset, size_t value_offset) {
+  using Reg = typename V::Reg;
+  constexpr size_t kElement = kHalf ? 2 : 4;
+  constexpr size_t kRegs = V::kScoreRegs;  // of positions side by side
+  constexpr size_t kPositions = kRegs * V::kLanes;
+  static_assert(kKvBlock % kPositions == 0);
+  const float root = __builtin_sqrtf(static_cast<float>(in.head_size));
+  const Reg roots = V::Set1(root);
+  // For a power of two a product gives the same bits, and sooner.
+  const bool exact = root == 4.0f || root == 8.0f || root == 16.0f;
+  const Reg inverse = V::Set1(1.0f / root);
+  for (size_t first = 0; first < n_positions; first += kPositions) {
+    const size_t block = first / kKvBlock;
+    const uint8_t* keys = in.blocks[block] + key_offset;
+    const RunAhead ahead = AheadInBlocks(in, block, BlocksOf(n_positions), key_offset,
+                                         in.head_size * kKvBlock * kElement, value_offset);
+    Sums<V, kHeads, kRegs> sums;
+    sums.ForEach([](size_t, size_t, Reg& sum) { sum = V::Set1(0); });
+    const float* element = queries;
+    for (size_t d = 0; d < in.head_size; ++d, ++element) {
+      if (kHeads > 1 && d > 0 && d % kQueryPiece == 0) element += (kQueryTile - 1) * kQueryPiece;
+      const size_t at = d * kKvBlock + first % kKvBlock;
+      ahead.Request(at * kElement, kPositions * kElement);
+      Reg key[kRegs];
+#pragma GCC unroll 4
+      for (size_t i = 0; i < kRegs; ++i) {
+        key[i] = V::template LoadKv<kHalf>(keys, at + i * V::kLanes);
+      }
+      sums.Add(element, kQueryPiece, key);
+    }
+    sums.ForEach([&](size_t h, size_t i, Reg sum) {
+      const Reg score = exact ? V::Mul(sum, inverse) : V::Div(sum, roots);
+      V::Store(scores + h * stride + first + i * V::kLanes, score);
+    });
+  }
+}
+
+// Positions [begin, end).
+struct Positions {
+  size_t begin;
+  size_t end;
+};
+
+// out[h][d .. d + kChunks registers) = sum over positions of scores[h][position] * value; without
+// kWhole only n_last elements, of one register. Of positions before, out holds the sum. The next kv
+// head's keys are wanted next.
+template <typename V, bool kHalf, size_t kHeads, size_t kChunks, bool kWhole>
+void MixHeads(float* const* out, const float* scores, size_t stride, const AttentionInput& in,
+              size_t value_offset, size_t d, size_t n_last, const Positions& positions) {
+  static_assert(kWhole || kChunks == 1);
+  using Reg = typename V::Reg;
+  constexpr size_t kElement = kHalf ? 2 : 4;
+  const size_t next_keys = value_offset - in.value_offset + in.key_offset + in.head_bytes;
+  Sums<V, kHeads, kChunks> sums;
+  sums.ForEach([&](size_t h, size_t c, Reg& sum) {
+    const float* from = out[h] + d + c * V::kLanes;
+    sum = positions.begin == 0 ? V::Set1(0) : kWhole ? V::Load(from) : V::LoadFirst(from, n_last);
+  });
+  for (size_t at = positions.begin; at < positions.end;) {
+    const size_t block = at / kKvBlock;
+    const uint8_t* values = in.blocks[block] + value_offset;
+    const size_t n = Least(positions.end - block * kKvBlock, kKvBlock);
+    const RunAhead ahead = AheadInBlocks(in, block, BlocksOf(positions.end), value_offset,
+                                         n * in.head_size * kElement, next_keys);
+    const float* weights = scores + block * kKvBlock;
+    for (size_t i = at % kKvBlock; i < n; ++i) {
+      const size_t first = i * in.head_size + d;
+      ahead.Request(first * kElement, kChunks * V::kLanes * kElement);
+      Reg value[kChunks];
+#pragma GCC unroll 4
+      for (size_t c = 0; c < kChunks; ++c) {
+        value[c] = kWhole ? V::template LoadKv<kHalf>(values, first + c * V::kLanes)
+                          : V::template LoadKvFirst<kHalf>(values, first, n_last);
+      }
+      sums.Add(weights + i, stride, value);
+    }
+    at = block * kKvBlock + n;
+  }
+  sums.ForEach([&](size_t h, size_t c, const Reg& sum) {
+    float* to = out[h] + d + c * V::kLanes;
+    kWhole ? V::Store(to, sum) : V::StoreFirst(to, sum, n_last);
+  });
+}
+
+// The same for all elements of the heads.
+template <typename V, bool kHalf, size_t kHeads>
+void MixAll(float* const* out, const float* scores, size_t stride, const AttentionInput& in,
+            size_t value_offset, const Positions& positions) {
+  size_t d = 0;
+  while (d + V::kLanes <= in.head_size) {
+    const size_t chunks = Least((in.head_size - d) / V::kLanes, V::kMixChunks);
+    WithCount<V::kMixChunks>(chunks, [&]<size_t kChunks>() {
+      MixHeads<V, kHalf, kHeads, kChunks, true>(out, scores, stride, in, value_offset, d, 0,
+                                                positions);
+    });
+    d += chunks * V::kLanes;
+  }
+  if (d == in.head_size) return;
+  MixHeads<V, kHalf, kHeads, 1, false>(out, scores, stride, in, value_offset, d, in.head_size - d,
+                                       positions);
+}
+
+// The values of n queries of one kv head, of which none has more positions than the next.
+template <typename V, bool kHalf>
+inline void MixRun(const float* scores, size_t stride, const AttentionInput& in,
+                   const Query* queries, size_t n) {
+  const size_t value_offset = in.value_offset + queries->kv_head * in.head_bytes;
+  for (size_t first = 0; first < n; first += V::kMixHeads) {
+    const Query* group = queries + first;
+    const float* weights = scores + first * stride;
+    const size_t count = Least(n - first, V::kMixHeads);
+    const size_t common = group->n_positions;
+    float* to[V::kMixHeads];
+    for (size_t h = 0; h < count; ++h) to[h] = group[h].out;
+    WithCount<V::kMixHeads>(count, [&]<size_t kHeads>() {
+      MixAll<V, kHalf, kHeads>(to, weights, stride, in, value_offset, {0, common});
+    });
+    for (size_t h = 1; h < count; ++h) {
+      if (group[h].n_positions == common) continue;
+      MixAll<V, kHalf, 1>(to + h, weights + h * stride, stride, in, value_offset,
+                          {common, group[h].n_positions});
+    }
+  }
+}
+
+// The scores of n such queries. `packed` is scratch: pieces of kQueryPiece elements, of each the
+// queries' one behind the other.
+template <typename V, bool kHalf>
+inline void ScoreRun(float* scores, size_t stride, float* packed, const AttentionInput& in,
+                     const Query* queries, size_t n) {
+  const size_t skip = queries->kv_head * in.head_bytes;
+  for (size_t i = 0; n > 1 && i < n; ++i) {
+    for (size_t d = 0; d < in.head_size; d += kQueryPiece) {
+      Copy<V>(packed + d * kQueryTile + i * kQueryPiece, queries[i].q + d,
+              Least(in.head_size - d, kQueryPiece));
+    }
+  }
+  for (size_t first = 0; first < n; first += V::kScoreHeads) {
+    const size_t count = Least(n - first, V::kScoreHeads);
+    WithCount<V::kScoreHeads>(count, [&]<size_t kHeads>() {
+      const float* q = kHeads == 1 ? queries[first].q : packed + first * kQueryPiece;
+      ScoreHeads<V, kHalf, kHeads>(scores + first * stride, stride, q, in,
+                                   queries[first + count - 1].n_positions, in.key_offset + skip,
+                                   in.value_offset + skip);
+    });
+  }
+}
+
+// Calls body(first, count) for the runs of n queries that share a kv head.
+template <typename Body>
+inline void ForEachRun(const Query* queries, size_t n, const Body& body) {
+  for (size_t first = 0; first < n;) {
+    size_t end = first + 1;
+    while (end < n && queries[end].kv_head == queries[first].kv_head) ++end;
+    body(first, end - first);
+    first = end;
+  }
+}
+
+template <typename V, bool kHalf>
+void AttentionOf(float* out, float* scores, size_t stride, const AttentionInput& in,
+                 size_t kv_begin, size_t kv_end) {
+  float* const packed = scores + kQueryTile * stride;
+  Queries queries(in, out, kv_begin);
+  size_t left = (kv_end - kv_begin) * in.n_rows * in.heads_per_kv_head;
+  while (left > 0) {
+    const size_t n = Least(left, kQueryTile);
+    Query tile[kQueryTile];
+    for (size_t i = 0; i < n; ++i) tile[i] = queries.Next();
+    ForEachRun(tile, n, [&](size_t first, size_t count) {
+      ScoreRun<V, kHalf>(scores + first * stride, stride, packed, in, tile + first, count);
+    });
+    WithCount<kQueryTile>(n, [&]<size_t kRows>() {
+      size_t lengths[kRows];
+      for (size_t i = 0; i < kRows; ++i) lengths[i] = tile[i].n_positions;
+      SoftmaxRows<V, kRows>(scores, stride, lengths);
+    });
+    ForEachRun(tile, n, [&](size_t first, size_t count) {
+      MixRun<V, kHalf>(scores + first * stride, stride, in, tile + first, count);
+    });
+    left -= n;
+  }
+}
+
+template <typename V>
+void Attention(float* out, float* scores, size_t stride, const AttentionInput& in, size_t kv_begin,
+               size_t kv_end) {
+  const auto attention = in.half ? AttentionOf<V, true> : AttentionOf<V, false>;
+  attention(out, scores, stride, in, kv_begin, kv_end);
+}
+
+}  // namespace vector
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_VECTOR_ATTENTION_H_
