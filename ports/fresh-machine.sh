@@ -141,5 +141,5 @@ if [[ $quick == no ]]; then
   fi
 fi
 say "$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' "$fresh/etc/os-release")," \
-  "commit $(git -C "$root" rev-parse --short HEAD), $(date +%F)"
+  "commit $(git -C "$fresh/home/libclamma" rev-parse --short HEAD), $(date +%F)"
 printf '   %s\n' "${results[@]}"

@@ -76,10 +76,9 @@ inline __m128 Exp4(__m128 x) {
       _mm256_add_pd(_mm256_mul_pd(_mm256_set1_pd(0x1.62e42ff0c52dfp-6), r), _mm256_set1_pd(1.0));
   const __m256d factor = _mm256_add_pd(_mm256_mul_pd(high, square), line);
   const __m256i n = _mm256_castpd_si256(shifted);
-  const __m256d entry =
-      _mm256_i64gather_pd(kExp2Table, _mm256_and_si256(n, _mm256_set1_epi64x(31)), 8);
-  const __m256i power =
-      _mm256_add_epi64(_mm256_castpd_si256(entry), _mm256_slli_epi64(_mm256_srli_epi64(n, 5), 52));
+  const __m256d entry = _mm256_i64gather_pd(reinterpret_cast<const double*>(kExp2Table.bits),
+                                            _mm256_and_si256(n, _mm256_set1_epi64x(31)), 8);
+  const __m256i power = _mm256_add_epi64(_mm256_castpd_si256(entry), _mm256_slli_epi64(n, 47));
   return _mm256_cvtpd_ps(_mm256_mul_pd(factor, _mm256_castsi256_pd(power)));
 }
 

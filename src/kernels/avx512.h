@@ -82,10 +82,9 @@ inline __m512 ReduceRows(const __m512 (*v)[1], const Add& add) {
   }
 }
 
-// Exp() of 8 floats, operation by operation.
+// Exp() of 8 floats within its range, operation by operation.
 inline __m256 Exp8(__m256 x) {
-  const __m256 low = _mm256_max_ps(x, _mm256_set1_ps(-104.0f));
-  const __m512d wide = _mm512_cvtps_pd(_mm256_min_ps(low, _mm256_set1_ps(89.0f)));
+  const __m512d wide = _mm512_cvtps_pd(x);
   const __m512d magic = _mm512_set1_pd(6755399441055744.0);
   const __m512d scaled = _mm512_mul_pd(wide, _mm512_set1_pd(0x1.71547652b82fep+5));
   const __m512d shifted = _mm512_add_pd(scaled, magic);
@@ -97,14 +96,14 @@ inline __m256 Exp8(__m256 x) {
       _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(0x1.62e42ff0c52dfp-6), r), _mm512_set1_pd(1.0));
   const __m512d factor = _mm512_add_pd(_mm512_mul_pd(high, square), line);
   const __m512i n = _mm512_castpd_si512(shifted);
-  const auto* table = reinterpret_cast<const __m512d*>(kExp2Table);
-  const __m512d first =
-      _mm512_permutex2var_pd(_mm512_loadu_pd(table), n, _mm512_loadu_pd(table + 1));
-  const __m512d second =
-      _mm512_permutex2var_pd(_mm512_loadu_pd(table + 2), n, _mm512_loadu_pd(table + 3));
+  const uint64_t* table = kExp2Table.bits;
+  const __m512i first =
+      _mm512_permutex2var_epi64(_mm512_loadu_si512(table), n, _mm512_loadu_si512(table + 8));
+  const __m512i second =
+      _mm512_permutex2var_epi64(_mm512_loadu_si512(table + 16), n, _mm512_loadu_si512(table + 24));
   const __mmask8 in_second = _mm512_test_epi64_mask(n, _mm512_set1_epi64(16));
-  const __m512i entry = _mm512_castpd_si512(_mm512_mask_blend_pd(in_second, first, second));
-  const __m512i power = _mm512_add_epi64(entry, _mm512_slli_epi64(_mm512_srli_epi64(n, 5), 52));
+  const __m512i entry = _mm512_mask_blend_epi64(in_second, first, second);
+  const __m512i power = _mm512_add_epi64(entry, _mm512_slli_epi64(n, 47));
   return _mm512_cvtpd_ps(_mm512_mul_pd(factor, _mm512_castsi512_pd(power)));
 }
 
@@ -174,8 +173,9 @@ struct Avx512 {
   static Reg Min(Reg a, Reg b) { return _mm512_min_ps(a, b); }  // a < b ? a : b
   static float ReduceMax(Reg a) { return _mm512_reduce_max_ps(a); }
   static Reg Exp(Reg x) {
-    const __m256 low = Exp8(_mm512_castps512_ps256(x));
-    const __m256 high = Exp8(_mm512_extractf32x8_ps(x, 1));
+    const Reg bounded = Min(Max(x, Set1(-104.0f)), Set1(89.0f));
+    const __m256 low = Exp8(_mm512_castps512_ps256(bounded));
+    const __m256 high = Exp8(_mm512_extractf32x8_ps(bounded, 1));
     return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
   }
   // Lane r: the sum of v[r].

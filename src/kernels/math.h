@@ -44,17 +44,32 @@ static inline float LoadF32(const uint8_t* p) {
   return value;
 }
 
-// 2^(i / 32), rounded to double.
-static constexpr double kExp2Table[32] = {
-    0x1.0000000000000p+0, 0x1.059b0d3158574p+0, 0x1.0b5586cf9890fp+0, 0x1.11301d0125b51p+0,
-    0x1.172b83c7d517bp+0, 0x1.1d4873168b9aap+0, 0x1.2387a6e756238p+0, 0x1.29e9df51fdee1p+0,
-    0x1.306fe0a31b715p+0, 0x1.371a7373aa9cbp+0, 0x1.3dea64c123422p+0, 0x1.44e086061892dp+0,
-    0x1.4bfdad5362a27p+0, 0x1.5342b569d4f82p+0, 0x1.5ab07dd485429p+0, 0x1.6247eb03a5585p+0,
-    0x1.6a09e667f3bcdp+0, 0x1.71f75e8ec5f74p+0, 0x1.7a11473eb0187p+0, 0x1.82589994cce13p+0,
-    0x1.8ace5422aa0dbp+0, 0x1.93737b0cdc5e5p+0, 0x1.9c49182a3f090p+0, 0x1.a5503b23e255dp+0,
-    0x1.ae89f995ad3adp+0, 0x1.b7f76f2fb5e47p+0, 0x1.c199bdd85529cp+0, 0x1.cb720dcef9069p+0,
-    0x1.d5818dcfba487p+0, 0x1.dfc97337b9b5fp+0, 0x1.ea4afa2a490dap+0, 0x1.f50765b6e4540p+0,
+// The bits of 2^(i / 32), rounded to double, less i * 2^47: with n * 2^47 they make those of
+// 2^(n / 32), for n = i modulo 32.
+struct Exp2Table {
+  static constexpr size_t kEntries = 32;
+
+  constexpr Exp2Table() {
+    for (size_t i = 0; i < kEntries; ++i) {
+      bits[i] = __builtin_bit_cast(uint64_t, kPowers[i]) - (uint64_t{i} << 47);
+    }
+  }
+
+  uint64_t bits[kEntries] = {};
+
+ private:
+  static constexpr double kPowers[kEntries] = {
+      0x1.0000000000000p+0, 0x1.059b0d3158574p+0, 0x1.0b5586cf9890fp+0, 0x1.11301d0125b51p+0,
+      0x1.172b83c7d517bp+0, 0x1.1d4873168b9aap+0, 0x1.2387a6e756238p+0, 0x1.29e9df51fdee1p+0,
+      0x1.306fe0a31b715p+0, 0x1.371a7373aa9cbp+0, 0x1.3dea64c123422p+0, 0x1.44e086061892dp+0,
+      0x1.4bfdad5362a27p+0, 0x1.5342b569d4f82p+0, 0x1.5ab07dd485429p+0, 0x1.6247eb03a5585p+0,
+      0x1.6a09e667f3bcdp+0, 0x1.71f75e8ec5f74p+0, 0x1.7a11473eb0187p+0, 0x1.82589994cce13p+0,
+      0x1.8ace5422aa0dbp+0, 0x1.93737b0cdc5e5p+0, 0x1.9c49182a3f090p+0, 0x1.a5503b23e255dp+0,
+      0x1.ae89f995ad3adp+0, 0x1.b7f76f2fb5e47p+0, 0x1.c199bdd85529cp+0, 0x1.cb720dcef9069p+0,
+      0x1.d5818dcfba487p+0, 0x1.dfc97337b9b5fp+0, 0x1.ea4afa2a490dap+0, 0x1.f50765b6e4540p+0,
+  };
 };
+static constexpr Exp2Table kExp2Table;
 
 // exp(x) with an error below 0.502 units in the last place; 0 below -104 and for NaN, infinity
 // above 88.73. With n = the nearest integer to 32 x / ln 2 and r the rest, exp(x) = 2^(n / 32) *
@@ -75,7 +90,7 @@ static inline float Exp(float x) {
   const double factor = high * square + (0x1.62e42ff0c52dfp-6 * r + 1.0);
   // n stands in the low bits of `shifted`.
   const auto n = __builtin_bit_cast(uint64_t, shifted);
-  const auto power = __builtin_bit_cast(uint64_t, kExp2Table[n % 32]) + (n / 32 << 52);
+  const uint64_t power = kExp2Table.bits[n % 32] + (n << 47);
   return static_cast<float>(factor * __builtin_bit_cast(double, power));
 }
 

@@ -56,10 +56,10 @@ inline float64x2_t Exp2Lanes(float64x2_t wide) {
       vaddq_f64(vmulq_f64(vdupq_n_f64(0x1.62e42ff0c52dfp-6), r), vdupq_n_f64(1.0));
   const float64x2_t factor = vaddq_f64(vmulq_f64(high, square), line);
   const uint64x2_t n = vreinterpretq_u64_f64(shifted);
-  const float64x2_t entry = vsetq_lane_f64(kExp2Table[vgetq_lane_u64(n, 1) % 32],
-                                           vdupq_n_f64(kExp2Table[vgetq_lane_u64(n, 0) % 32]), 1);
-  const uint64x2_t power =
-      vaddq_u64(vreinterpretq_u64_f64(entry), vshlq_n_u64(vshrq_n_u64(n, 5), 52));
+  const uint64_t* table = kExp2Table.bits;
+  const uint64x2_t entry = vsetq_lane_u64(table[vgetq_lane_u64(n, 1) % 32],
+                                          vdupq_n_u64(table[vgetq_lane_u64(n, 0) % 32]), 1);
+  const uint64x2_t power = vaddq_u64(entry, vshlq_n_u64(n, 47));
   return vmulq_f64(factor, vreinterpretq_f64_u64(power));
 }
 

@@ -114,17 +114,22 @@ inline void Copy(float* to, const float* from, size_t n) {
   if (i < n) V::Store(to + i, V::LoadFirst(from + i, n - i));
 }
 
+constexpr size_t kUnpacked = 2;
+
 // scores[h][position] = query . key / root, for kHeads queries of one kv head and n_positions
-// positions. The queries are packed; one alone is as it was. The kv head's values are wanted next.
+// positions. The kv head's values are wanted next. More than kUnpacked queries are packed (see
+// ScoreRun()); two or one are where they were, `apart` elements from each other.
 template <typename V, bool kHalf, size_t kHeads>
-void ScoreHeads(float* scores, size_t stride, const float* queries, const AttentionInput& in,
-                size_t n_positions, size_t key_offset, size_t value_offset) {
+void ScoreHeads(float* scores, size_t stride, const float* queries, size_t apart,
+                const AttentionInput& in, size_t n_positions, size_t key_offset,
+                size_t value_offset) {
   using Reg = typename V::Reg;
   constexpr size_t kElement = kHalf ? 2 : 4;
   constexpr size_t kRegs = V::kScoreRegs;  // of positions side by side
   constexpr size_t kPositions = kRegs * V::kLanes;
   static_assert(kKvBlock % kPositions == 0);
-  const float root = __builtin_sqrtf(static_cast<float>(in.head_size));
+  const size_t head_size = in.head_size;
+  const float root = __builtin_sqrtf(static_cast<float>(head_size));
   const Reg roots = V::Set1(root);
   // For a power of two a product gives the same bits, and sooner.
   const bool exact = root == 4.0f || root == 8.0f || root == 16.0f;
@@ -133,12 +138,14 @@ void ScoreHeads(float* scores, size_t stride, const float* queries, const Attent
     const size_t block = first / kKvBlock;
     const uint8_t* keys = in.blocks[block] + key_offset;
     const RunAhead ahead = AheadInBlocks(in, block, BlocksOf(n_positions), key_offset,
-                                         in.head_size * kKvBlock * kElement, value_offset);
+                                         head_size * kKvBlock * kElement, value_offset);
     Sums<V, kHeads, kRegs> sums;
     sums.ForEach([](size_t, size_t, Reg& sum) { sum = V::Set1(0); });
     const float* element = queries;
-    for (size_t d = 0; d < in.head_size; ++d, ++element) {
-      if (kHeads > 1 && d > 0 && d % kQueryPiece == 0) element += (kQueryTile - 1) * kQueryPiece;
+    for (size_t d = 0; d < head_size; ++d, ++element) {
+      if (kHeads > kUnpacked && d > 0 && d % kQueryPiece == 0) {
+        element += (kQueryTile - 1) * kQueryPiece;
+      }
       const size_t at = d * kKvBlock + first % kKvBlock;
       ahead.Request(at * kElement, kPositions * kElement);
       Reg key[kRegs];
@@ -146,7 +153,7 @@ void ScoreHeads(float* scores, size_t stride, const float* queries, const Attent
       for (size_t i = 0; i < kRegs; ++i) {
         key[i] = V::template LoadKv<kHalf>(keys, at + i * V::kLanes);
       }
-      sums.Add(element, kQueryPiece, key);
+      sums.Add(element, kHeads > kUnpacked ? kQueryPiece : apart, key);
     }
     sums.ForEach([&](size_t h, size_t i, Reg sum) {
       const Reg score = exact ? V::Mul(sum, inverse) : V::Div(sum, roots);
@@ -170,6 +177,7 @@ void MixHeads(float* const* out, const float* scores, size_t stride, const Atten
   static_assert(kWhole || kChunks == 1);
   using Reg = typename V::Reg;
   constexpr size_t kElement = kHalf ? 2 : 4;
+  const size_t head_size = in.head_size;
   const size_t next_keys = value_offset - in.value_offset + in.key_offset + in.head_bytes;
   Sums<V, kHeads, kChunks> sums;
   sums.ForEach([&](size_t h, size_t c, Reg& sum) {
@@ -181,10 +189,10 @@ void MixHeads(float* const* out, const float* scores, size_t stride, const Atten
     const uint8_t* values = in.blocks[block] + value_offset;
     const size_t n = Least(positions.end - block * kKvBlock, kKvBlock);
     const RunAhead ahead = AheadInBlocks(in, block, BlocksOf(positions.end), value_offset,
-                                         n * in.head_size * kElement, next_keys);
+                                         n * head_size * kElement, next_keys);
     const float* weights = scores + block * kKvBlock;
     for (size_t i = at % kKvBlock; i < n; ++i) {
-      const size_t first = i * in.head_size + d;
+      const size_t first = i * head_size + d;
       ahead.Request(first * kElement, kChunks * V::kLanes * kElement);
       Reg value[kChunks];
 #pragma GCC unroll 4
@@ -249,7 +257,7 @@ template <typename V, bool kHalf>
 inline void ScoreRun(float* scores, size_t stride, float* packed, const AttentionInput& in,
                      const Query* queries, size_t n) {
   const size_t skip = queries->kv_head * in.head_bytes;
-  for (size_t i = 0; n > 1 && i < n; ++i) {
+  for (size_t i = 0; n > kUnpacked && i < n; ++i) {
     for (size_t d = 0; d < in.head_size; d += kQueryPiece) {
       Copy<V>(packed + d * kQueryTile + i * kQueryPiece, queries[i].q + d,
               Least(in.head_size - d, kQueryPiece));
@@ -258,8 +266,9 @@ inline void ScoreRun(float* scores, size_t stride, float* packed, const Attentio
   for (size_t first = 0; first < n; first += V::kScoreHeads) {
     const size_t count = Least(n - first, V::kScoreHeads);
     WithCount<V::kScoreHeads>(count, [&]<size_t kHeads>() {
-      const float* q = kHeads == 1 ? queries[first].q : packed + first * kQueryPiece;
-      ScoreHeads<V, kHalf, kHeads>(scores + first * stride, stride, q, in,
+      const float* q = kHeads > kUnpacked ? packed + first * kQueryPiece : queries[first].q;
+      const auto apart = static_cast<size_t>(queries[first + count - 1].q - queries[first].q);
+      ScoreHeads<V, kHalf, kHeads>(scores + first * stride, stride, q, apart, in,
                                    queries[first + count - 1].n_positions, in.key_offset + skip,
                                    in.value_offset + skip);
     });
