@@ -196,8 +196,8 @@ TEST_P(KernelsTest, AttentionHasTheBitsOfTheScalarTableForAnyShape) {
 TEST_P(KernelsTest, AttentionOfSeveralRowsHasTheBitsOfEachRowAlone) {
   Random random(8);
   for (const bool half : {false, true}) {
-    for (const size_t head_size : {8u, 20u, 64u, 80u}) {
-      for (const size_t heads_per_kv_head : {1u, 2u, 3u, 8u, 9u}) {
+    for (const size_t head_size : {8u, 20u, 80u}) {
+      for (const size_t heads_per_kv_head : {1u, 3u, 8u}) {
         const Context context(110, head_size, half, random, 2, heads_per_kv_head);
         for (const size_t rows : {2u, 13u}) {
           for (const size_t n : {1u, 24u, 31u, 32u, 97u}) {

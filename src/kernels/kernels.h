@@ -59,20 +59,18 @@ constexpr uint64_t AttentionScratch(uint64_t stride, uint64_t head_size) {
 }
 
 // The query heads of consecutive positions, a row each, against the keys and values of their
-// session. Keys lie with the
-// positions of a block side by side, (head_size, kKvBlock), so that a vector unit computes the
-// scores of as many positions at a time, each in order of the head's elements; values lie position
-// by position, (kKvBlock, head_size).
+// session. Keys lie with the positions of a block side by side, (head_size, kKvBlock), so that a
+// vector unit computes the scores of as many positions at a time, each in order of the head's
+// elements; values lie position by position, (kKvBlock, head_size).
 struct AttentionInput {
-  const float* q =
-      nullptr;  // (n_rows, row_stride), in it (n_kv_heads * heads_per_kv_head, head_size)
+  const float* q = nullptr;  // of each row (n_kv_heads * heads_per_kv_head, head_size)
   const uint8_t* const* blocks = nullptr;  // (ceil(n_positions / kKvBlock)) blocks of the KV cache
   size_t key_offset = 0;                   // bytes from a block's start to the keys of kv head 0
   size_t value_offset = 0;                 // the same for its values
   size_t head_bytes = 0;  // from a kv head's keys to the next one's; the same for values
   size_t heads_per_kv_head = 0;
   size_t n_rows = 1;
-  size_t row_stride = 0;   // floats
+  size_t row_stride = 0;   // floats from a row to the next, in q and in out
   size_t n_positions = 0;  // row r attends to positions 0 .. n_positions + r - 1
   size_t head_size = 0;
   bool half = false;  // keys and values are IEEE half precision, else float
