@@ -48,7 +48,7 @@ readonly stages=(
   "mingw:64-bit Windows by MinGW-w64, under Wine: golden texts, the C interface"
   "bare-metal:stories told by emulated Cortex-M and RISC-V boards without an operating system"
   "export:export.py against transformers, SentencePiece, and damaged files"
-  "readme:every command of README.md, as it is written there, in a clean copy"
+  "readme:every command of README.md, as it is written there, in a clean copy, by Ninja"
   "format:clang-format over all sources"
   "tidy:clang-tidy over src, apps and the headers"
   "scripts:shellcheck over the scripts"
@@ -95,7 +95,7 @@ run_ctest() {
   ctest --test-dir "build-$preset" -j "$jobs" --output-on-failure --no-tests=error "$@"
 }
 
-# The tests whose results hang on the machine and the compiler.
+# The tests whose results depend on the machine and the compiler.
 readonly port_programs=(arena_model_test arena_test block_cache_test c_api_test c_golden_test
   checkpoint_test dispatch_test forward_test golden_test half_test kv_cache_test logit_hash_test
   math_test session_extra_test tokenizer_test weights_test)
@@ -129,7 +129,7 @@ stage_asan() {
   build asan
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=print_stacktrace=1
-  run_ctest asan -E man_pages_test # which is of words
+  run_ctest asan
 }
 
 # Sets `fixed` to the words before a command that ThreadSanitizer needs, or skips the stage. gcc's
@@ -342,7 +342,7 @@ stage_export() {
 stage_readme() {
   local python status=0
   make_python
-  # What it compiles is what other stages do: within this tree, by Ninja, paths are the same, too.
+  # Other stages compile the same sources: within this tree, and by Ninja, ccache has the objects.
   share_objects
   export CMAKE_GENERATOR=Ninja TMPDIR=$root/build-readme
   mkdir -p "$TMPDIR"
@@ -419,6 +419,16 @@ count_tests() {
 readonly at_once=2
 declare -A running=() started=() # the stage of a process, and when a stage began
 
+# install_packages PACKAGE...: as need_packages, for one at a time. Ctrl-C does not end it, as apt-get
+# would leave packages behind that are half installed.
+install_packages() {
+  (($# > 0)) || return 0
+  (
+    trap '' INT TERM
+    alone packages need_packages "$@"
+  )
+}
+
 # start_stage NAME WHAT: in the background, where set -e holds; in an || list it would be ignored.
 start_stage() {
   local stage=$1
@@ -429,7 +439,7 @@ start_stage() {
     set -e
     local packages
     mapfile -t packages < <(packages_of "$stage" | tr ' ' '\n')
-    alone packages need_packages "${packages[@]}" # there already, or soon
+    install_packages "${packages[@]}" # they are there already, or soon
     "stage_$stage"
   ) >"$logs/$stage.log" 2>&1 </dev/null &
   running[$!]=$stage
@@ -527,13 +537,13 @@ mapfile -t packages < <(
     ! is_chosen "${entry%%:*}" || packages_of "${entry%%:*}"
   done | tr ' ' '\n' | sort -u
 )
-if ((EUID == 0)); then
-  alone packages need_packages "${packages[@]}" & # the first stages go without
-else
-  need_packages "${packages[@]}" # as sudo may ask for a password
-fi
 # Whoever is in the background does not hear Ctrl-C.
 trap 'trap - INT; kill 0' INT
+if ((EUID == 0)) && command -v apt-get >/dev/null; then
+  install_packages "${packages[@]}" & # the first stages need none of them
+else
+  need_packages "${packages[@]}" # as sudo may ask for a password, or somebody must install them
+fi
 for entry in "${stages[@]}"; do
   is_chosen "${entry%%:*}" || continue
   ((${#running[@]} < at_once)) || await_stage

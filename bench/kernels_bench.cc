@@ -139,8 +139,8 @@ void Rope(benchmark::State& state, const Kernels& kernels) {
   Count(state, x.size() * sizeof(float), x.size());
 }
 
-// The last positions' attention over a context, a row each, where as many query heads share a kv
-// head; keys and values are zeros, whose arithmetic costs the same. Items: multiply-adds.
+// The attention of a context's last positions, a row each, with so many query heads per kv head;
+// keys and values are zeros, whose arithmetic costs the same. Items: multiply-adds.
 void Attention(benchmark::State& state, const Kernels& kernels, bool half) {
   const auto n_positions = static_cast<size_t>(state.range(0));
   const auto n_rows = static_cast<size_t>(state.range(1));

@@ -215,6 +215,11 @@ TEST_P(KernelsTest, AttentionOfSeveralRowsHasTheBitsOfEachRowAlone) {
             }
             ExpectSameBits(context.Attend(scalar_, q, n), expected);
             ExpectSameBits(context.Attend(kernels_, q, n), expected);
+            for (size_t row = 0; row < rows; ++row) {  // without the first kv head
+              const auto at = expected.begin() + static_cast<ptrdiff_t>(row * q.size() / rows);
+              std::fill_n(at, heads_per_kv_head * head_size, kNaN);
+            }
+            ExpectSameBits(context.Attend(kernels_, q, n, 1, 2), expected);
           }
         }
       }
@@ -232,9 +237,11 @@ TEST_P(KernelsTest, AttentionHasTheBitsOfTheScalarTableWhateverItIsFed) {
           context.Put(p, random.Hostile(2 * head_size, one_in),
                       random.Hostile(2 * head_size, one_in));
         }
-        for (const size_t n : {1u, 5u, 32u, 70u}) {
-          const Floats q = random.Hostile(6 * head_size, one_in);
-          ExpectSameBits(context.Attend(kernels_, q, n), context.Attend(scalar_, q, n));
+        for (const size_t n : {1u, 5u, 32u, 68u}) {
+          for (const size_t rows : {1u, 3u}) {
+            const Floats q = random.Hostile(rows * 6 * head_size, one_in);
+            ExpectSameBits(context.Attend(kernels_, q, n), context.Attend(scalar_, q, n));
+          }
         }
       }
     }
@@ -282,9 +289,9 @@ TEST_P(KernelsTest, AttentionIgnoresPositionsOfLaterRows) {
       for (size_t position = 30; position < 40; ++position) {
         context.Put(position, Floats(16, position % 2 == 0 ? kNaN : kInfinity), Floats(16, kNaN));
       }
-      // Rows 0 .. 4 attend to up to 29 positions.
+      // Rows 0 .. 5 attend to up to 30 positions.
       const Floats out = context.Attend(kernels_, q, 25);
-      const auto size = static_cast<ptrdiff_t>(5 * heads_per_kv_head * 16);
+      const auto size = static_cast<ptrdiff_t>(6 * heads_per_kv_head * 16);
       ExpectSameBits(Floats(out.begin(), out.begin() + size),
                      Floats(before.begin(), before.begin() + size));
     }

@@ -94,9 +94,9 @@ struct Avx2 {
   static constexpr size_t kRowTiles = 1;
   static constexpr size_t kTokensOfHeldTile = 0;
   static constexpr size_t kTokensAtOnce = 2;
-  static constexpr size_t kScoreHeads = 4;
+  static constexpr size_t kScoreQueries = 4;
   static constexpr size_t kScoreRegs = 2;
-  static constexpr size_t kMixHeads = 2;
+  static constexpr size_t kMixQueries = 2;
   static constexpr size_t kMixChunks = 4;
   static constexpr bool kHasMatvec = false;
 

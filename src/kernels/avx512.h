@@ -119,9 +119,9 @@ struct Avx512 {
   static constexpr size_t kRowTiles = 2;           // of int8 weights at a time
   static constexpr size_t kTokensOfHeldTile = 16;  // most that a tile meets while in registers
   static constexpr size_t kTokensAtOnce = 8;       // that meet tiles otherwise
-  static constexpr size_t kScoreHeads = 8;
+  static constexpr size_t kScoreQueries = 8;
   static constexpr size_t kScoreRegs = 2;
-  static constexpr size_t kMixHeads = 4;
+  static constexpr size_t kMixQueries = 4;
   static constexpr size_t kMixChunks = 4;
 
   // Whether it has what MatvecQ80() asks for.

@@ -51,7 +51,7 @@ constexpr size_t PacksOf(size_t n_tokens) { return (n_tokens + kPackedTokens - 1
 
 inline constexpr size_t kKvBlock = 32;     // positions in a block of the KV cache
 inline constexpr size_t kQueryTile = 8;    // queries whose scores are held at a time
-inline constexpr size_t kQueryPiece = 64;  // elements of each that lie together while they are
+inline constexpr size_t kQueryPiece = 64;  // elements by which they are copied side by side
 
 // Floats that attention takes as scratch for scores of `stride` positions.
 constexpr uint64_t AttentionScratch(uint64_t stride, uint64_t head_size) {
@@ -64,10 +64,11 @@ constexpr uint64_t AttentionScratch(uint64_t stride, uint64_t head_size) {
 // elements; values lie position by position, (kKvBlock, head_size).
 struct AttentionInput {
   const float* q = nullptr;  // of each row (n_kv_heads * heads_per_kv_head, head_size)
-  const uint8_t* const* blocks = nullptr;  // (ceil(n_positions / kKvBlock)) blocks of the KV cache
-  size_t key_offset = 0;                   // bytes from a block's start to the keys of kv head 0
-  size_t value_offset = 0;                 // the same for its values
-  size_t head_bytes = 0;  // from a kv head's keys to the next one's; the same for values
+  const uint8_t* const* blocks =
+      nullptr;              // of the KV cache, all that the last row's positions take
+  size_t key_offset = 0;    // bytes from a block's start to the keys of kv head 0
+  size_t value_offset = 0;  // the same for its values
+  size_t head_bytes = 0;    // from a kv head's keys to the next one's; the same for values
   size_t heads_per_kv_head = 0;
   size_t n_rows = 1;
   size_t row_stride = 0;   // floats from a row to the next, in q and in out

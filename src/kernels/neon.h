@@ -75,9 +75,9 @@ struct Neon {
   static constexpr size_t kRowTiles = 1;
   static constexpr size_t kTokensOfHeldTile = 0;
   static constexpr size_t kTokensAtOnce = 2;
-  static constexpr size_t kScoreHeads = 4;
+  static constexpr size_t kScoreQueries = 4;
   static constexpr size_t kScoreRegs = 4;
-  static constexpr size_t kMixHeads = 4;
+  static constexpr size_t kMixQueries = 4;
   static constexpr size_t kMixChunks = 4;
   static constexpr bool kHasMatvec = false;
 

@@ -195,14 +195,14 @@ inline void AttendHead(float* out, float* scores, const float* q, const Attentio
   }
 }
 
-inline void Attention(float* out, float* scores, size_t /*stride*/, const AttentionInput& in,
+inline void Attention(float* out, float* scratch, size_t /*stride*/, const AttentionInput& in,
                       size_t kv_begin, size_t kv_end) {
   const auto attend_head = in.half ? AttendHead<true> : AttendHead<false>;
   const size_t n_heads = in.heads_per_kv_head;
   for (size_t row = 0; row < in.n_rows; ++row) {
     for (size_t head = kv_begin * n_heads; head < kv_end * n_heads; ++head) {
       const size_t at = row * in.row_stride + head * in.head_size;
-      attend_head(out + at, scores, in.q + at, in, in.n_positions + row,
+      attend_head(out + at, scratch, in.q + at, in, in.n_positions + row,
                   head / n_heads * in.head_bytes);
     }
   }

@@ -82,28 +82,28 @@ class Queries {
 };
 
 // Sums of products, some registers of them for each of several queries.
-template <typename V, size_t kHeads, size_t kRegs>
+template <typename V, size_t kQueries, size_t kRegs>
 struct Sums {
   using Reg = typename V::Reg;
 
   // Calls f(query, register, its sum).
   template <typename F>
   [[gnu::always_inline]] void ForEach(const F& f) {
-    for (size_t h = 0; h < kHeads; ++h) {
+    for (size_t h = 0; h < kQueries; ++h) {
       for (size_t i = 0; i < kRegs; ++i) f(h, i, of[h][i]);
     }
   }
   // Adds values times each query's factor; factors are `stride` floats apart.
   [[gnu::always_inline]] void Add(const float* factors, size_t stride, const Reg (&values)[kRegs]) {
 #pragma GCC unroll 8
-    for (size_t h = 0; h < kHeads; ++h) {
+    for (size_t h = 0; h < kQueries; ++h) {
       const Reg factor = V::Set1(factors[h * stride]);
 #pragma GCC unroll 4
       for (size_t i = 0; i < kRegs; ++i) of[h][i] = V::Add(of[h][i], V::Mul(factor, values[i]));
     }
   }
 
-  Reg of[kHeads][kRegs];
+  Reg of[kQueries][kRegs];
 };
 
 // Copies n elements to where there is room for whole registers of them.
@@ -116,13 +116,13 @@ inline void Copy(float* to, const float* from, size_t n) {
 
 constexpr size_t kUnpacked = 2;
 
-// scores[h][position] = query . key / root, for kHeads queries of one kv head and n_positions
-// positions. The kv head's values are wanted next. More than kUnpacked queries are packed (see
+// scores[h][position] = query . key / root, for kQueries queries of one kv head and n_positions
+// positions. The kv head's values are wanted soon. More than kUnpacked queries are packed (see
 // ScoreRun()); two or one are where they were, `apart` elements from each other.
-template <typename V, bool kHalf, size_t kHeads>
-void ScoreHeads(float* scores, size_t stride, const float* queries, size_t apart,
-                const AttentionInput& in, size_t n_positions, size_t key_offset,
-                size_t value_offset) {
+template <typename V, bool kHalf, size_t kQueries>
+void ScoreQueries(float* scores, size_t stride, const float* queries, size_t apart,
+                  const AttentionInput& in, size_t n_positions, size_t key_offset,
+                  size_t value_offset) {
   using Reg = typename V::Reg;
   constexpr size_t kElement = kHalf ? 2 : 4;
   constexpr size_t kRegs = V::kScoreRegs;  // of positions side by side
@@ -139,11 +139,11 @@ void ScoreHeads(float* scores, size_t stride, const float* queries, size_t apart
     const uint8_t* keys = in.blocks[block] + key_offset;
     const RunAhead ahead = AheadInBlocks(in, block, BlocksOf(n_positions), key_offset,
                                          head_size * kKvBlock * kElement, value_offset);
-    Sums<V, kHeads, kRegs> sums;
+    Sums<V, kQueries, kRegs> sums;
     sums.ForEach([](size_t, size_t, Reg& sum) { sum = V::Set1(0); });
     const float* element = queries;
     for (size_t d = 0; d < head_size; ++d, ++element) {
-      if (kHeads > kUnpacked && d > 0 && d % kQueryPiece == 0) {
+      if (kQueries > kUnpacked && d > 0 && d % kQueryPiece == 0) {
         element += (kQueryTile - 1) * kQueryPiece;
       }
       const size_t at = d * kKvBlock + first % kKvBlock;
@@ -153,7 +153,7 @@ void ScoreHeads(float* scores, size_t stride, const float* queries, size_t apart
       for (size_t i = 0; i < kRegs; ++i) {
         key[i] = V::template LoadKv<kHalf>(keys, at + i * V::kLanes);
       }
-      sums.Add(element, kHeads > kUnpacked ? kQueryPiece : apart, key);
+      sums.Add(element, kQueries > kUnpacked ? kQueryPiece : apart, key);
     }
     sums.ForEach([&](size_t h, size_t i, Reg sum) {
       const Reg score = exact ? V::Mul(sum, inverse) : V::Div(sum, roots);
@@ -169,17 +169,17 @@ struct Positions {
 };
 
 // out[h][d .. d + kChunks registers) = sum over positions of scores[h][position] * value; without
-// kWhole only n_last elements, of one register. Of positions before, out holds the sum. The next kv
-// head's keys are wanted next.
-template <typename V, bool kHalf, size_t kHeads, size_t kChunks, bool kWhole>
-void MixHeads(float* const* out, const float* scores, size_t stride, const AttentionInput& in,
-              size_t value_offset, size_t d, size_t n_last, const Positions& positions) {
+// kWhole only n_last elements, of one register. Of positions before, out holds the sum. The keys of
+// the kv head behind are asked for at the end: those that one position wants next.
+template <typename V, bool kHalf, size_t kQueries, size_t kChunks, bool kWhole>
+void MixQueries(float* const* out, const float* scores, size_t stride, const AttentionInput& in,
+                size_t value_offset, size_t d, size_t n_last, const Positions& positions) {
   static_assert(kWhole || kChunks == 1);
   using Reg = typename V::Reg;
   constexpr size_t kElement = kHalf ? 2 : 4;
   const size_t head_size = in.head_size;
   const size_t next_keys = value_offset - in.value_offset + in.key_offset + in.head_bytes;
-  Sums<V, kHeads, kChunks> sums;
+  Sums<V, kQueries, kChunks> sums;
   sums.ForEach([&](size_t h, size_t c, Reg& sum) {
     const float* from = out[h] + d + c * V::kLanes;
     sum = positions.begin == 0 ? V::Set1(0) : kWhole ? V::Load(from) : V::LoadFirst(from, n_last);
@@ -211,21 +211,21 @@ void MixHeads(float* const* out, const float* scores, size_t stride, const Atten
 }
 
 // The same for all elements of the heads.
-template <typename V, bool kHalf, size_t kHeads>
+template <typename V, bool kHalf, size_t kQueries>
 void MixAll(float* const* out, const float* scores, size_t stride, const AttentionInput& in,
             size_t value_offset, const Positions& positions) {
   size_t d = 0;
   while (d + V::kLanes <= in.head_size) {
     const size_t chunks = Least((in.head_size - d) / V::kLanes, V::kMixChunks);
     WithCount<V::kMixChunks>(chunks, [&]<size_t kChunks>() {
-      MixHeads<V, kHalf, kHeads, kChunks, true>(out, scores, stride, in, value_offset, d, 0,
-                                                positions);
+      MixQueries<V, kHalf, kQueries, kChunks, true>(out, scores, stride, in, value_offset, d, 0,
+                                                    positions);
     });
     d += chunks * V::kLanes;
   }
   if (d == in.head_size) return;
-  MixHeads<V, kHalf, kHeads, 1, false>(out, scores, stride, in, value_offset, d, in.head_size - d,
-                                       positions);
+  MixQueries<V, kHalf, kQueries, 1, false>(out, scores, stride, in, value_offset, d,
+                                           in.head_size - d, positions);
 }
 
 // The values of n queries of one kv head, of which none has more positions than the next.
@@ -233,15 +233,15 @@ template <typename V, bool kHalf>
 inline void MixRun(const float* scores, size_t stride, const AttentionInput& in,
                    const Query* queries, size_t n) {
   const size_t value_offset = in.value_offset + queries->kv_head * in.head_bytes;
-  for (size_t first = 0; first < n; first += V::kMixHeads) {
+  for (size_t first = 0; first < n; first += V::kMixQueries) {
     const Query* group = queries + first;
     const float* weights = scores + first * stride;
-    const size_t count = Least(n - first, V::kMixHeads);
+    const size_t count = Least(n - first, V::kMixQueries);
     const size_t common = group->n_positions;
-    float* to[V::kMixHeads];
+    float* to[V::kMixQueries];
     for (size_t h = 0; h < count; ++h) to[h] = group[h].out;
-    WithCount<V::kMixHeads>(count, [&]<size_t kHeads>() {
-      MixAll<V, kHalf, kHeads>(to, weights, stride, in, value_offset, {0, common});
+    WithCount<V::kMixQueries>(count, [&]<size_t kQueries>() {
+      MixAll<V, kHalf, kQueries>(to, weights, stride, in, value_offset, {0, common});
     });
     for (size_t h = 1; h < count; ++h) {
       if (group[h].n_positions == common) continue;
@@ -256,6 +256,7 @@ inline void MixRun(const float* scores, size_t stride, const AttentionInput& in,
 template <typename V, bool kHalf>
 inline void ScoreRun(float* scores, size_t stride, float* packed, const AttentionInput& in,
                      const Query* queries, size_t n) {
+  static_assert(kQueryPiece % V::kLanes == 0);
   const size_t skip = queries->kv_head * in.head_bytes;
   for (size_t i = 0; n > kUnpacked && i < n; ++i) {
     for (size_t d = 0; d < in.head_size; d += kQueryPiece) {
@@ -263,14 +264,14 @@ inline void ScoreRun(float* scores, size_t stride, float* packed, const Attentio
               Least(in.head_size - d, kQueryPiece));
     }
   }
-  for (size_t first = 0; first < n; first += V::kScoreHeads) {
-    const size_t count = Least(n - first, V::kScoreHeads);
-    WithCount<V::kScoreHeads>(count, [&]<size_t kHeads>() {
-      const float* q = kHeads > kUnpacked ? packed + first * kQueryPiece : queries[first].q;
+  for (size_t first = 0; first < n; first += V::kScoreQueries) {
+    const size_t count = Least(n - first, V::kScoreQueries);
+    WithCount<V::kScoreQueries>(count, [&]<size_t kQueries>() {
+      const float* q = kQueries > kUnpacked ? packed + first * kQueryPiece : queries[first].q;
       const auto apart = static_cast<size_t>(queries[first + count - 1].q - queries[first].q);
-      ScoreHeads<V, kHalf, kHeads>(scores + first * stride, stride, q, apart, in,
-                                   queries[first + count - 1].n_positions, in.key_offset + skip,
-                                   in.value_offset + skip);
+      ScoreQueries<V, kHalf, kQueries>(scores + first * stride, stride, q, apart, in,
+                                       queries[first + count - 1].n_positions, in.key_offset + skip,
+                                       in.value_offset + skip);
     });
   }
 }
@@ -287,9 +288,10 @@ inline void ForEachRun(const Query* queries, size_t n, const Body& body) {
 }
 
 template <typename V, bool kHalf>
-void AttentionOf(float* out, float* scores, size_t stride, const AttentionInput& in,
+void AttentionOf(float* out, float* scratch, size_t stride, const AttentionInput& in,
                  size_t kv_begin, size_t kv_end) {
-  float* const packed = scores + kQueryTile * stride;
+  float* const scores = scratch;
+  float* const packed = scratch + kQueryTile * stride;
   Queries queries(in, out, kv_begin);
   size_t left = (kv_end - kv_begin) * in.n_rows * in.heads_per_kv_head;
   while (left > 0) {
@@ -312,10 +314,10 @@ void AttentionOf(float* out, float* scores, size_t stride, const AttentionInput&
 }
 
 template <typename V>
-void Attention(float* out, float* scores, size_t stride, const AttentionInput& in, size_t kv_begin,
+void Attention(float* out, float* scratch, size_t stride, const AttentionInput& in, size_t kv_begin,
                size_t kv_end) {
   const auto attention = in.half ? AttentionOf<V, true> : AttentionOf<V, false>;
-  attention(out, scores, stride, in, kv_begin, kv_end);
+  attention(out, scratch, stride, in, kv_begin, kv_end);
 }
 
 }  // namespace vector

@@ -223,8 +223,8 @@ void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const size_t kv_head_queries = config_.n_heads / n_kv_heads;
   const size_t tile = std::max<size_t>(1, kQueryTile / kv_head_queries);
   const size_t n_tiles = (n_rows + tile - 1) / tile;
-  const size_t work =
-      2 * (size_t{config_.dim} / n_kv_heads) * (rows[n_rows - 1].position + 1) * tile;
+  const size_t work = 2 * (size_t{config_.dim} / n_kv_heads) * (rows[n_rows - 1].position + 1) *
+                      std::min(tile, n_rows);
   // Of one session, all rows meet the keys and values of a kv head while caches hold them.
   const bool by_heads = rows[0].kv == rows[n_rows - 1].kv && n_rows > 1;
   pool_->ParallelFor(
