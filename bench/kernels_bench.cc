@@ -145,7 +145,7 @@ void Attention(benchmark::State& state, const Kernels& kernels, bool half) {
   const auto n_positions = static_cast<size_t>(state.range(0));
   const auto n_rows = static_cast<size_t>(state.range(1));
   const size_t n_kv_heads = kHeads / static_cast<size_t>(state.range(2));
-  const size_t n_blocks = (n_positions + kKvBlock - 1) / kKvBlock;
+  const size_t n_blocks = BlocksOf(n_positions);
   const size_t head_bytes = kKvBlock * kHeadSize * (half ? 2 : 4);
   const size_t block_bytes = 2 * n_kv_heads * head_bytes;
   const std::vector<float> cache(n_blocks * block_bytes / sizeof(float));

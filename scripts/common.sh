@@ -78,7 +78,6 @@ has_what() {
 
 # need_packages PACKAGE...: installs those that are missing. Quick, and silent, if none is.
 need_packages() {
-  (($# > 0)) || return 0
   local missing=() package
   if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     for package in "$@"; do

@@ -53,6 +53,8 @@ inline constexpr size_t kKvBlock = 32;     // positions in a block of the KV cac
 inline constexpr size_t kQueryTile = 8;    // queries whose scores are held at a time
 inline constexpr size_t kQueryPiece = 64;  // elements by which they are copied side by side
 
+constexpr size_t BlocksOf(size_t n_positions) { return (n_positions + kKvBlock - 1) / kKvBlock; }
+
 // Floats that attention takes as scratch for scores of `stride` positions.
 constexpr uint64_t AttentionScratch(uint64_t stride, uint64_t head_size) {
   return kQueryTile * (stride + (head_size + kQueryPiece - 1) / kQueryPiece * kQueryPiece);

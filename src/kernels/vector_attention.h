@@ -43,8 +43,6 @@ inline RunAhead AheadInBlocks(const AttentionInput& in, size_t block, size_t n_b
           last ? in.blocks[0] + then : in.blocks[block + 1] + offset};
 }
 
-inline size_t BlocksOf(size_t n_positions) { return (n_positions + kKvBlock - 1) / kKvBlock; }
-
 // One of the queries of a tile.
 struct Query {
   size_t kv_head;
@@ -114,7 +112,7 @@ inline void Copy(float* to, const float* from, size_t n) {
   if (i < n) V::Store(to + i, V::LoadFirst(from + i, n - i));
 }
 
-constexpr size_t kUnpacked = 2;
+constexpr size_t kUnpacked = 2;  // queries that need no more addresses than there are registers
 
 // scores[h][position] = query . key / root, for kQueries queries of one kv head and n_positions
 // positions. The kv head's values are wanted soon. More than kUnpacked queries are packed (see

@@ -16,8 +16,6 @@ uint64_t BlockBytes(const ModelConfig& config, KvType type) {
   return uint64_t{config.n_layers} * 2 * config.kv_dim() * kKvBlock * ElementBytes(type);
 }
 
-size_t BlocksFor(size_t positions) { return (positions + kKvBlock - 1) / kKvBlock; }
-
 // The table doubles as the conversation grows.
 size_t TableSizeFor(size_t blocks) {
   size_t size = 4;
@@ -50,7 +48,7 @@ void KvCache::ShrinkToBlocks(size_t blocks) {
 }
 
 Status KvCache::Reserve(size_t positions) {
-  const size_t needed = BlocksFor(positions);
+  const size_t needed = BlocksOf(positions);
   if (needed > blocks_.size()) {
     CLAMMA_RETURN_IF_ERROR(blocks_.Resize(*memory_, TableSizeFor(needed)));
   }
@@ -63,7 +61,7 @@ Status KvCache::Reserve(size_t positions) {
 }
 
 void KvCache::PlanReserve(Memory& plan, size_t positions) const {
-  const size_t needed = BlocksFor(positions);
+  const size_t needed = BlocksOf(positions);
   if (needed > blocks_.size()) plan.PlanFor(TableSizeFor(needed) * sizeof(uint8_t*));
   for (size_t n = n_blocks_; n < needed; ++n) plan.PlanFor(block_bytes_);
 }
@@ -132,7 +130,7 @@ void KvCache::Attend(uint32_t layer, size_t n_positions, AttentionInput* input) 
 }
 
 uint64_t KvCache::BytesFor(const ModelConfig& config, KvType type, size_t positions) {
-  const size_t blocks = BlocksFor(positions);
+  const size_t blocks = BlocksOf(positions);
   if (blocks == 0) return 0;
   return blocks * BlockBytes(config, type) + TableSizeFor(blocks) * sizeof(uint8_t*);
 }
