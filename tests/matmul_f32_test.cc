@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Float matrices times activations: // against exact arithmetic, against the documented order of
+// Float matrices times activations: against exact arithmetic, against the documented order of
 // operations, and against the scalar table, bit for bit, in every table that this machine can run.
 #include <gtest/gtest.h>
 
@@ -55,10 +55,10 @@ struct FloatProblem {
 struct Shape {
   size_t rows, cols, tokens;
 };
-constexpr Shape kShapes[] = {{1, 1, 1},     {3, 2, 2},    {5, 7, 1},    {4, 15, 3},
-                             {4, 16, 4},    {4, 17, 5},   {7, 31, 2},   {9, 33, 6},
-                             {64, 64, 1},   {65, 64, 9},  {172, 64, 7}, {64, 172, 17},
-                             {33, 288, 33}, {5, 4096, 2}, {3, 11008, 1}};
+constexpr Shape kShapes[] = {{1, 1, 1},     {3, 2, 2},     {5, 7, 1},    {4, 15, 3},  {4, 16, 4},
+                             {4, 17, 5},    {7, 31, 2},    {9, 33, 6},   {64, 64, 1}, {65, 64, 9},
+                             {172, 64, 7},  {64, 172, 17}, {64, 172, 1}, {37, 36, 1}, {33, 288, 1},
+                             {33, 288, 33}, {5, 4096, 2},  {3, 11008, 1}};
 
 std::string NameOf(const Shape& shape) {
   return std::to_string(shape.rows) + " x " + std::to_string(shape.cols) + ", " +
@@ -130,11 +130,33 @@ TEST_P(KernelsTest, MatmulF32DoesNotDependOnTheSplitOfRowsOrTheBatch) {
 }
 
 TEST_P(KernelsTest, MatmulF32ReadsWeightsAtAnyAlignment) {
-  for (const Shape& s : {Shape{9, 50, 3}, {1, 16, 1}, {21, 64, 1}, {19, 272, 1}}) {
+  for (const Shape& s : {Shape{9, 50, 3},
+                         {1, 16, 1},
+                         {21, 64, 1},
+                         {37, 32, 1},
+                         {33, 36, 1},
+                         {23, 172, 1},
+                         {19, 272, 1}}) {
     const Floats aligned = FloatProblem(s.rows, s.cols, s.tokens, 4).Solve(kernels_);
     for (size_t offset = 1; offset <= 64; ++offset) {
       SCOPED_TRACE(testing::Message() << s.rows << " rows of " << s.cols << ", offset " << offset);
       ExpectSameBits(FloatProblem(s.rows, s.cols, s.tokens, 4, offset).Solve(kernels_), aligned);
+    }
+  }
+}
+
+// Wherever lines of the cache are read as a whole.
+TEST_P(KernelsTest, MatmulF32DoesNotMindWhatLiesBesideTheMatrix) {
+  for (const size_t cols : {32u, 36u, 64u, 172u, 272u}) {
+    for (size_t offset = 64; offset < 128; offset += 4) {
+      SCOPED_TRACE(testing::Message() << cols << " columns, offset " << offset);
+      const FloatProblem alone(19, cols, 1, 6);
+      Floats around(alone.weights.size() + 64, kNaN);
+      std::copy(alone.weights.begin(), alone.weights.end(), around.begin() + offset / 4);
+      const Bytes bytes = BytesOf(around, 0);
+      FloatProblem beside = alone;
+      beside.matrix.data = bytes.data() + offset;
+      ExpectSameBits(beside.Solve(kernels_), alone.Solve(kernels_));
     }
   }
 }

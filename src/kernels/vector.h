@@ -13,6 +13,8 @@ namespace vector {
 
 using portable::Least;
 
+constexpr size_t kLine = 64;  // bytes of the cache's
+
 // Runs f<n>() for an n in 1 .. kMost known at run time.
 template <size_t kMost, typename F>
 inline void WithCount(size_t n, const F& f) {

@@ -20,7 +20,6 @@ class RunAhead {
       : now_(now + kAhead), next_(next), left_(bytes - Least(bytes, kAhead)) {}
 
   void Request(size_t at, size_t bytes) const {
-    constexpr size_t kLine = 64;
     if (left_ == 0) return;  // a tiny model's, which the caches hold
     const uint8_t* const from = at < left_ ? now_ + at : next_ + (at - left_);
     for (size_t i = 0; i < bytes; i += kLine) __builtin_prefetch(from + i);

@@ -41,32 +41,56 @@ inline void AddLastColumns(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], c
   }
 }
 
-// sums += kRows rows of w times x, read by whole lines of the cache where each row begins `skew`
-// elements behind a line's beginning: a load that straddles two lines costs two. So element k goes
-// to lane (k + skew) % 16 instead of k % 16, which Join() does not mind: it adds the same pairs.
-template <typename V, size_t kRows>
-inline void AddSkewedRows(typename V::Reg (&sums)[kRows][1][1], const uint8_t* w, const float* x,
-                          size_t cols, size_t skew) {
-  const bool is_short = 4 * cols <= kShortRow;
-  const auto add = [&](size_t k, const auto& fma) {
-    const ptrdiff_t at = static_cast<ptrdiff_t>(k) - static_cast<ptrdiff_t>(skew);
-    const uint8_t* row = w + 4 * at;
-    const float* xs = x + at;
-    const size_t jump = JumpAhead(4 * k, 4 * cols, kRows);
+// Activations for rows of weights that are read by whole lines of the cache, where each begins
+// `skew` elements behind a line's beginning: a load that straddles two lines costs two. So element
+// k goes to lane (k + skew) % 16 instead of k % 16, which Join() does not mind: it adds the same
+// pairs. A row takes two lines at least.
+template <typename V>
+struct SkewedVector {
+  using Reg = typename V::Reg;
+
+  SkewedVector() = default;
+  SkewedVector(const float* x, size_t n, size_t skew)
+      : lines(x - skew),
+        last((skew + n - 1) / 16 * 16),
+        first_lanes(static_cast<uint16_t>(0xffff << skew)),
+        last_lanes(static_cast<uint16_t>(0xffff >> (last + 16 - skew - n))),
+        of_first(V::LoadLanes(lines, first_lanes)),
+        of_last(V::LoadLanes(lines + last, last_lanes)) {}
+
+  const float* lines;  // from the first line's beginning on
+  size_t last;         // element there at which the last one begins
+  uint16_t first_lanes;
+  uint16_t last_lanes;
+  Reg of_first;
+  Reg of_last;
+};
+
+// sums = rows of w, which are kApart apart from each other, times x.
+template <typename V, size_t kRows, size_t kApart, bool kRequest>
+[[gnu::always_inline]] inline void DotSkewedRows(typename V::Reg (&sums)[kRows], const uint8_t* w,
+                                                 size_t cols, const SkewedVector<V>& x) {
+  using Reg = typename V::Reg;
+  const uint8_t* line = w - reinterpret_cast<uintptr_t>(w) % kLine;
+  const auto add = [&](size_t at, const auto& fma) {
+    const uint8_t* row = line + 4 * at;
+    [[maybe_unused]] const size_t jump = JumpAhead(4 * at, 4 * cols, kRows);
 #pragma GCC unroll 16
     for (size_t r = 0; r < kRows; ++r) {
-      if (k < cols && !is_short) __builtin_prefetch(row + jump);
-      sums[r][0][0] = fma(row, xs, sums[r][0][0]);
-      row += 4 * cols;
-      asm("" : "+r"(row));
+      if constexpr (kRequest) __builtin_prefetch(row + jump);
+      sums[r] = fma(row, sums[r]);
+      row += 4 * cols * kApart;
+      asm("" : "+r"(row));  // one address, not a register for each row
     }
   };
-  using Reg = typename V::Reg;
-  add(0, [&](auto a, auto b, Reg c) { return V::FmaLast(a, b, c, 16 - skew); });
-  for (size_t k = 16; k < cols; k += 16) {
-    add(k, [&](auto a, auto b, Reg c) { return V::Fma(V::LoadBytes(a), V::Load(b), c); });
+#pragma GCC unroll 16
+  for (Reg& sum : sums) sum = V::Set1(0);
+  add(0, [&](auto row, Reg sum) { return V::FmaLanes(row, x.of_first, sum, x.first_lanes); });
+  for (size_t at = 16; at < x.last; at += 16) {
+    const Reg xs = V::Load(x.lines + at);
+    add(at, [&](auto row, Reg sum) { return V::Fma(V::LoadBytes(row), xs, sum); });
   }
-  add(cols, [&](auto a, auto b, Reg c) { return V::FmaFirst(a, b, c, skew); });
+  add(x.last, [&](auto row, Reg sum) { return V::FmaLanes(row, x.of_last, sum, x.last_lanes); });
 }
 
 // sums = kRows rows of w times kTokens rows of x, all held in registers.
@@ -80,12 +104,6 @@ inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const ui
     for (size_t t = 0; t < kTokens; ++t) {
 #pragma GCC unroll 4
       for (size_t p = 0; p < kParts<V>; ++p) sums[r][t][p] = V::Set1(0);
-    }
-  }
-  if constexpr (kTokens == 1 && V::kLanes == 16) {
-    const auto address = reinterpret_cast<uintptr_t>(w);
-    if (address % 64 != 0 && address % 4 == 0 && cols % 16 == 0) {
-      return AddSkewedRows<V>(sums, w, x, cols, address % 64 / 4);
     }
   }
   size_t k = 0;
@@ -150,10 +168,57 @@ inline void MatmulF32Block(float* out, size_t out_stride, const float* x, const 
   }
 }
 
-// What MatmulF32<V, in_order>() does.
+// One token, rows [row_begin, row_end), 16 or more, by whole lines; of 16 rows kRows are read side
+// by side, which are kApart apart, as many as there are rows of different skews.
+template <typename V, size_t kRows, size_t kApart, bool kRequest>
+void MatvecSkewed(float* out, const float* x, const Matrix& w, size_t row_begin, size_t row_end) {
+  const size_t cols = w.cols;
+  const uint8_t* begin = w.data + 4 * row_begin * cols;
+  SkewedVector<V> skewed[kApart];  // for rows row_begin + i, and every kApart-th from there
+  for (size_t i = 0; i < kApart; ++i) {
+    const auto address = reinterpret_cast<uintptr_t>(begin + 4 * i * cols);
+    skewed[i] = SkewedVector<V>(x, cols, address % kLine / 4);
+  }
+  for (size_t next = 0; next < row_end - row_begin; next += 16) {
+    const size_t row = Least(next, row_end - row_begin - 16);
+    typename V::Reg sums[16][1];
+#pragma GCC unroll 16
+    for (size_t r = 0; r < 16; r += kRows * kApart) {
+#pragma GCC unroll 4
+      for (size_t phase = r; phase < r + kApart; ++phase) {
+        typename V::Reg some[kRows];
+        DotSkewedRows<V, kRows, kApart, kRequest>(some, begin + 4 * cols * (row + phase), cols,
+                                                  skewed[(row + phase) % kApart]);
+#pragma GCC unroll 16
+        for (size_t i = 0; i < kRows; ++i) sums[phase + i * kApart][0] = some[i];
+      }
+    }
+    V::Store(out + row_begin + row, V::Join(sums));
+  }
+}
+
+// The same if the rows can be read so; else it returns false.
+template <typename V, bool kInOrder>
+bool MatvecByLines(float* out, const float* x, const Matrix& w, size_t row_begin, size_t row_end) {
+  const size_t cols = w.cols;
+  const bool at_floats = reinterpret_cast<uintptr_t>(w.data) % 4 == 0;
+  if (!at_floats || cols < 32 || row_end - row_begin < 16) return false;
+  if (4 * cols > kShortRow) {
+    if (cols % 16 != 0) return false;
+    MatvecSkewed<V, kInOrder ? 1 : 16, 1, true>(out, x, w, row_begin, row_end);
+  } else if (cols % 16 == 0) {
+    MatvecSkewed<V, 16, 1, false>(out, x, w, row_begin, row_end);
+  } else if (cols % 4 == 0) {
+    MatvecSkewed<V, 4, 4, false>(out, x, w, row_begin, row_end);
+  } else {
+    return false;
+  }
+  return true;
+}
+
 template <typename V>
-void MatmulF32By(bool in_order, float* out, size_t out_stride, const float* x, size_t n_tokens,
-                 const Matrix& w, size_t row_begin, size_t row_end) {
+void MatmulF32OfAny(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
+                    size_t row_begin, size_t row_end) {
   constexpr size_t kTokens = V::kFloatTokens;
   // Of the weights that meet a few tokens before the next few come: one block if the first-level
   // cache holds it, else what the second-level one does.
@@ -168,7 +233,10 @@ void MatmulF32By(bool in_order, float* out, size_t out_stride, const float* x, s
     for (size_t t = 0; t < n_tokens;) {
       const size_t left = n_tokens - t;
       const size_t tokens = left >= kTokens ? kTokens : left >= 2 ? 2 : 1;
-      for (size_t row = pass; row < pass_end; row += V::kLanes) {
+      for (size_t next = pass; next < pass_end; next += V::kLanes) {
+        // The last rows together with some of those before, if there are so many.
+        const bool few = pass_end - row_begin < V::kLanes;
+        const size_t row = few ? next : Least(next, pass_end - V::kLanes);
         const uint8_t* block = w.data + 4 * row * cols;
         float* to = out + t * out_stride + row;
         const float* from = x + t * cols;
@@ -177,8 +245,6 @@ void MatmulF32By(bool in_order, float* out, size_t out_stride, const float* x, s
           MatmulF32Block<V, V::kFloatRows, kTokens>(to, out_stride, from, block, cols, rows);
         } else if (tokens == 2) {
           MatmulF32Block<V, V::kFloatRows, 2>(to, out_stride, from, block, cols, rows);
-        } else if (in_order && 4 * cols > kShortRow) {
-          MatmulF32Block<V, 1, 1>(to, out_stride, from, block, cols, rows);
         } else {
           MatmulF32Block<V, V::kFloatRowsOfOne, 1>(to, out_stride, from, block, cols, rows);
         }
@@ -193,7 +259,10 @@ void MatmulF32By(bool in_order, float* out, size_t out_stride, const float* x, s
 template <typename V, bool kInOrder = false>
 void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
                size_t row_begin, size_t row_end) {
-  MatmulF32By<V>(kInOrder, out, out_stride, x, n_tokens, w, row_begin, row_end);
+  if constexpr (V::kLanes == 16) {
+    if (n_tokens == 1 && MatvecByLines<V, kInOrder>(out, x, w, row_begin, row_end)) return;
+  }
+  MatmulF32OfAny<V>(out, out_stride, x, n_tokens, w, row_begin, row_end);
 }
 
 }  // namespace vector

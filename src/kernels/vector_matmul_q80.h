@@ -19,7 +19,6 @@ namespace {
 namespace vector {
 
 constexpr size_t kMostTokens = 128;  // of one pass: their sums stay in the first-level cache
-constexpr size_t kLine = 64;         // bytes
 
 // Asks for the line at `p` and those in the rows that follow, one or a few at a time: of many at
 // once, the processor drops those that it has no buffer for, or waits for one.
