@@ -228,6 +228,18 @@ TEST(SamplerTest, TiesGoToTheLowerId) {
   EXPECT_EQ(Support({1, 1, 1, 1}, options), (std::set<TokenId>{0, 1}));
 }
 
+TEST(SamplerTest, TheLikeliestIsFoundWhereverItIs) {
+  for (const size_t n : {15u, 16u, 17u, 32u, 47u}) {
+    for (size_t at = 0; at < n; ++at) {
+      std::vector<float> logits(n, -3);
+      logits[at] = -1;
+      if (at + 1 < n) logits[n - 1] = -1;  // as likely
+      if (at > 0) logits[at - 1] = kNaN;
+      EXPECT_EQ(SampleOnce(logits, {}), static_cast<TokenId>(at)) << "of " << n;
+    }
+  }
+}
+
 TEST(SamplerTest, GreedyDrawsNoNumber) {
   RandomGenerator used(5);
   RandomGenerator fresh(5);

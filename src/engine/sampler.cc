@@ -15,15 +15,19 @@ constexpr size_t kFew = 64;
 
 // The first of the largest; -1 where the largest is infinite or none is a number.
 TokenId ArgMax(const float* logits, size_t n) {
-  TokenId best = -1;
-  float largest = -__builtin_inff();
-  for (size_t i = 0; i < n; ++i) {
-    if (logits[i] > largest) {
-      largest = logits[i];
-      best = static_cast<TokenId>(i);
+  constexpr size_t kSideBySide = 16;  // so that none waits for the one before
+  float largest[kSideBySide];
+  std::fill_n(largest, kSideBySide, -__builtin_inff());
+  size_t i = 0;
+  for (; i + kSideBySide <= n; i += kSideBySide) {
+    for (size_t k = 0; k < kSideBySide; ++k) {
+      largest[k] = logits[i + k] > largest[k] ? logits[i + k] : largest[k];
     }
   }
-  return std::isfinite(largest) ? best : -1;
+  for (; i < n; ++i) largest[0] = logits[i] > largest[0] ? logits[i] : largest[0];
+  const float most = *std::max_element(largest, largest + kSideBySide);
+  return std::isfinite(most) ? static_cast<TokenId>(std::find(logits, logits + n, most) - logits)
+                             : -1;
 }
 
 }  // namespace
