@@ -82,29 +82,61 @@ inline __m512 ReduceRows(const __m512 (*v)[1], const Add& add) {
   }
 }
 
-// Exp() of 8 floats within its range, operation by operation.
-inline __m256 Exp8(__m256 x) {
-  const __m512d wide = _mm512_cvtps_pd(x);
-  const __m512d magic = _mm512_set1_pd(6755399441055744.0);
-  const __m512d scaled = _mm512_mul_pd(wide, _mm512_set1_pd(0x1.71547652b82fep+5));
-  const __m512d shifted = _mm512_add_pd(scaled, magic);
-  const __m512d r = _mm512_sub_pd(scaled, _mm512_sub_pd(shifted, magic));
-  const __m512d square = _mm512_mul_pd(r, r);
-  const __m512d high = _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(0x1.c6af84b9562e4p-20), r),
-                                     _mm512_set1_pd(0x1.ebfce51010eadp-13));
-  const __m512d line =
-      _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(0x1.62e42ff0c52dfp-6), r), _mm512_set1_pd(1.0));
-  const __m512d factor = _mm512_add_pd(_mm512_mul_pd(high, square), line);
-  const __m512i n = _mm512_castpd_si512(shifted);
-  const uint64_t* table = kExp2Table.bits;
-  const __m512i first =
-      _mm512_permutex2var_epi64(_mm512_loadu_si512(table), n, _mm512_loadu_si512(table + 8));
-  const __m512i second =
-      _mm512_permutex2var_epi64(_mm512_loadu_si512(table + 16), n, _mm512_loadu_si512(table + 24));
-  const __mmask8 in_second = _mm512_test_epi64_mask(n, _mm512_set1_epi64(16));
-  const __m512i entry = _mm512_mask_blend_epi64(in_second, first, second);
-  const __m512i power = _mm512_add_epi64(entry, _mm512_slli_epi64(n, 47));
-  return _mm512_cvtpd_ps(_mm512_mul_pd(factor, _mm512_castsi512_pd(power)));
+// The halves of kExp2Table's bits: a vector register has room for 16 of either, and one
+// instruction picks 16 out of two registers.
+struct Exp2Halves {
+  constexpr Exp2Halves() {
+    for (size_t i = 0; i < Exp2Table::kEntries; ++i) {
+      low[i] = static_cast<uint32_t>(kExp2Table.bits[i]);
+      high[i] = static_cast<uint32_t>(kExp2Table.bits[i] >> 32);
+    }
+  }
+
+  alignas(64) uint32_t low[Exp2Table::kEntries] = {};
+  alignas(64) uint32_t high[Exp2Table::kEntries] = {};
+};
+constexpr Exp2Halves kExp2Halves;
+
+// Of 8 floats, the numbers n and the factors 2^(r / 32) of Exp(), operation by operation.
+struct Exp8 {
+  explicit Exp8(__m256 x) {
+    const __m512d magic = _mm512_set1_pd(6755399441055744.0);
+    const __m512d scaled = _mm512_mul_pd(_mm512_cvtps_pd(x), _mm512_set1_pd(0x1.71547652b82fep+5));
+    const __m512d shifted = _mm512_add_pd(scaled, magic);
+    const __m512d r = _mm512_reduce_pd(scaled, 0);  // scaled - (shifted - magic), but for 0's sign
+    const __m512d square = _mm512_mul_pd(r, r);
+    const __m512d high = _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(0x1.c6af84b9562e4p-20), r),
+                                       _mm512_set1_pd(0x1.ebfce51010eadp-13));
+    const __m512d line =
+        _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(0x1.62e42ff0c52dfp-6), r), _mm512_set1_pd(1.0));
+    factor = _mm512_add_pd(_mm512_mul_pd(high, square), line);
+    n = _mm512_castpd_si512(shifted);
+  }
+
+  __m256 Times(__m512i power) const {
+    return _mm512_cvtpd_ps(_mm512_mul_pd(factor, _mm512_castsi512_pd(power)));
+  }
+
+  __m512d factor;
+  __m512i n;  // of 32 bits, in the low halves
+};
+
+// Exp() of 16 floats within its range.
+inline __m512 Exp16(__m512 x) {
+  const Exp8 first(_mm512_castps512_ps256(x));
+  const Exp8 second(_mm512_extractf32x8_ps(x, 1));
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const __m512i n = _mm512_permutex2var_epi32(first.n, even, second.n);
+  const auto entry = [n](const uint32_t* halves) {
+    return _mm512_permutex2var_epi32(_mm512_load_si512(halves), n, _mm512_load_si512(halves + 16));
+  };
+  const __m512i low = entry(kExp2Halves.low);
+  const __m512i high = _mm512_add_epi32(entry(kExp2Halves.high), _mm512_slli_epi32(n, 15));
+  const __m512i pairs = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i more = _mm512_add_epi32(pairs, _mm512_set1_epi32(8));
+  const __m256 of_first = first.Times(_mm512_permutex2var_epi32(low, pairs, high));
+  const __m256 of_second = second.Times(_mm512_permutex2var_epi32(low, more, high));
+  return _mm512_insertf32x8(_mm512_castps256_ps512(of_first), of_second, 1);
 }
 
 struct Avx512 {
@@ -179,9 +211,7 @@ struct Avx512 {
   static float ReduceMax(Reg a) { return _mm512_reduce_max_ps(a); }
   static Reg Exp(Reg x) {
     const Reg bounded = Min(Max(x, Set1(-104.0f)), Set1(89.0f));
-    const __m256 low = Exp8(_mm512_castps512_ps256(bounded));
-    const __m256 high = Exp8(_mm512_extractf32x8_ps(bounded, 1));
-    return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+    return Exp16(bounded);
   }
   // Lane r: the sum of v[r].
   static Reg Join(const Reg (&v)[kLanes][1]) { return ReduceRows(v, Add); }
