@@ -75,7 +75,7 @@ class RowsOfFew {
     StoreTile<kSums[1 - kStep][0]>(sums_[1 - kStep], sizeof(V::Int));
     quarter.template operator()<1>();
     if (g + 1 < groups_) LoadOperands<1 - kStep>(g + 1);
-    LoadTile<kSums[kStep][0]>(kStarts, 0);
+    ZeroTile<kSums[kStep][0]>();
     AddTileProducts<kSums[kStep][0], kWeights[kStep], kTokens[kStep]>();
     quarter.template operator()<2>();
     quarter.template operator()<3>();

@@ -97,17 +97,17 @@ class Pipeline {
   [[gnu::always_inline]] void Interleave(const Scaling<kTiles>& waiting, const int8_t* next_tokens,
                                          const Weights<kTiles>* next_weights) {
     const Scaling<kTiles> old = waiting;  // for the compiler: nothing below changes it
+    Multiply<kStep, 0>();
+    if (next_weights != nullptr) next_weights->template Load<0>();
     if constexpr (kScale) old.template Add<0>(sums_[kStep]);
     Store<1 - kStep, 0>();
     if constexpr (kScale) old.template Add<1>(sums_[kStep]);
-    LoadTile<kTokens[1 - kStep]>(next_tokens, sizeof(V::Int));
-    Multiply<kStep, 0>();
-    if (next_weights != nullptr) next_weights->template Load<0>();
+    if constexpr (kTiles == 2) Multiply<kStep, 1>();
+    if (next_weights != nullptr) next_weights->template Load<1>();
     if constexpr (kScale) old.template Add<2>(sums_[kStep]);
     if constexpr (kTiles == 2) Store<1 - kStep, 1>();
     if constexpr (kScale) old.template Add<3>(sums_[kStep]);
-    if constexpr (kTiles == 2) Multiply<kStep, 1>();
-    if (next_weights != nullptr) next_weights->template Load<1>();
+    LoadTile<kTokens[1 - kStep]>(next_tokens, sizeof(V::Int));
   }
   // The older one's sums are in memory, the other's in tiles.
   template <size_t kStep>
@@ -119,7 +119,7 @@ class Pipeline {
   }
   template <size_t kStep, size_t kRows>
   static void Multiply() {
-    LoadTile<kSums[kStep][kRows]>(kStarts, 0);
+    ZeroTile<kSums[kStep][kRows]>();
     AddTileProducts<kSums[kStep][kRows], kWeights[kRows], kTokens[kStep]>();
   }
   template <size_t kStep, size_t kRows>
@@ -132,25 +132,19 @@ class Pipeline {
   bool odd_ = false;
 };
 
-// Asks for what will be wanted some groups later, in equal parts. It goes to the second-level
-// cache: of rows that lie 2048 bytes apart, the first-level one could not hold 32 lines.
-class WeightsAhead {
+// Asks for lines that follow each other, in equal parts. Not into the first two levels of the
+// cache: what is on its way there keeps the tokens waiting, which come from the second one.
+class LinesInParts {
  public:
-  // The same column of n_rows rows of a matrix, in so many parts.
-  WeightsAhead(const uint8_t* rows, size_t column, size_t cols, size_t n_rows, size_t parts)
-      : next_(rows + column + kAhead + (column + kAhead < cols ? 0 : (n_rows - 1) * cols)),
-        cols_(cols),
-        part_((n_rows + parts - 1) / parts) {}
+  LinesInParts(const uint8_t* first, size_t n, size_t parts)
+      : next_(first), part_((n + parts - 1) / parts) {}
 
   void RequestPart() {
-    for (size_t i = 0; i < part_; ++i, next_ += cols_) __builtin_prefetch(next_, 0, 2);
+    for (size_t i = 0; i < part_; ++i, next_ += vector::kLine) __builtin_prefetch(next_, 0, 1);
   }
 
  private:
-  static constexpr size_t kAhead = 1024;  // bytes
-
   const uint8_t* next_;
-  size_t cols_;
   size_t part_;
 };
 
@@ -228,6 +222,9 @@ void MultiplyRows(float* out, size_t out_stride, const QuantizedRows& x, const M
   for (size_t i = 0; i < kTiles; ++i) {
     row_scales[i].Start(w, row + i * kTile, 1, groups, w.group_size / kGroup);
   }
+  // The rows that follow are asked for in the order in which they lie, as are their scales.
+  const uint8_t* const next_rows = rows + kRows * w.cols;
+  const uint8_t* const next_scales = w.scales + uint64_t{row + kRows} * w.cols / w.group_size * 4;
   Results<kTiles> results(vector::Least(x.n_tokens - first, vector::kMostTokens));
   const size_t parts = PacksOf(results.n);
   const size_t packs = PacksOf(x.n_tokens);
@@ -240,7 +237,8 @@ void MultiplyRows(float* out, size_t out_stride, const QuantizedRows& x, const M
     const size_t next = g + 1 < groups ? g + 1 : 0;  // after the last one of no use, but in place
     const Weights<kTiles> next_weights = weights_of(next);
     for (size_t i = 0; i < kTiles; ++i) V::Store(weight_scales[g % 4][i], row_scales[i].Next());
-    WeightsAhead ahead(rows, g * kGroup, w.cols, kRows, parts);
+    LinesInParts ahead(next_rows + g * kRows * kGroup, kRows * kGroup / vector::kLine, parts);
+    LinesInParts(next_scales + g * kTiles * vector::kLine, kTiles, 1).RequestPart();
     const int8_t* q = tokens_of(g);
     const float* scales = x.scales + g * x.n_tokens + first;
     Scaling<kTiles> scaling;

@@ -40,19 +40,14 @@ inline void StoreTile(void* rows, size_t stride) {
                : "r"(rows), "r"(stride), "i"(kRegister)
                : "memory");
 }
+template <size_t kRegister>
+inline void ZeroTile() {
+  asm volatile("tilezero %%tmm%c0" : : "i"(kRegister));
+}
 template <size_t kSum, size_t kA, size_t kB>
 inline void AddTileProducts() {
   asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kA), "i"(kB));
 }
-
-// What every sum starts from: the bits of 1.5 * 2^23, to which those of an integer below 2^22 add
-// as the numbers do. So a float sum makes the sums floats again. Beside tile instructions one of
-// the vector unit's two ports takes sums, but neither conversions nor products of floats.
-constexpr int32_t kStartBits = 0x4b400000;
-constexpr float kStart = 0x1.8p+23f;
-alignas(64) constexpr int32_t kStarts[kTile] = {
-    kStartBits, kStartBits, kStartBits, kStartBits, kStartBits, kStartBits, kStartBits, kStartBits,
-    kStartBits, kStartBits, kStartBits, kStartBits, kStartBits, kStartBits, kStartBits, kStartBits};
 
 // The registers' shapes for groups of `group`, while it lives.
 class TileShapes {
@@ -93,11 +88,9 @@ class TileShapes {
 template <size_t kQuarter>
 [[gnu::always_inline]] inline void ScaleQuarter(V::Reg* acc, const V::Int* sums,
                                                 const float* weight_scales, V::Reg scales) {
-  const V::Reg start = V::Set1(-kStart);
 #pragma GCC unroll 4
   for (size_t r = 4 * kQuarter; r < 4 * kQuarter + 4; ++r) {
-    const V::Reg sum = V::Add(start, V::AsFloat(sums[r]));
-    const V::Reg scaled = V::Mul(sum, V::Set1(weight_scales[r]));
+    const V::Reg scaled = V::Mul(V::ToFloat(sums[r]), V::Set1(weight_scales[r]));
     acc[r] = V::Add(acc[r], V::Mul(scaled, scales));
   }
 }
