@@ -165,7 +165,7 @@ struct Avx512 {
   static void Store(float* p, Reg x) { _mm512_storeu_ps(p, x); }
   // The first n < kLanes elements, without touching what follows; the other lanes are 0.
   static Reg LoadFirst(const float* p, size_t n) { return _mm512_maskz_loadu_ps(FirstLanes(n), p); }
-  // Those in whose lanes `lanes` has a bit.
+  // Those in whose lanes `lanes` has a bit. (Of units with 16 lanes, as FmaLanes().)
   static Reg LoadLanes(const float* p, uint16_t lanes) { return _mm512_maskz_loadu_ps(lanes, p); }
   static void StoreFirst(float* p, Reg x, size_t n) { _mm512_mask_storeu_ps(p, FirstLanes(n), x); }
   // Elements i .. i + kLanes - 1 of a KV cache's, or n < kLanes of them.

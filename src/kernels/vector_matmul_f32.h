@@ -66,7 +66,8 @@ struct SkewedVector {
   Reg of_last;
 };
 
-// sums = rows of w, which are kApart apart from each other, times x.
+// sums = rows of w, which are kApart apart from each other, times x. kRequest: lines are asked for
+// ahead, as rows that are not short want it.
 template <typename V, size_t kRows, size_t kApart, bool kRequest>
 [[gnu::always_inline]] inline void DotSkewedRows(typename V::Reg (&sums)[kRows], const uint8_t* w,
                                                  size_t cols, const SkewedVector<V>& x) {
