@@ -55,10 +55,10 @@ struct FloatProblem {
 struct Shape {
   size_t rows, cols, tokens;
 };
-constexpr Shape kShapes[] = {{1, 1, 1},     {3, 2, 2},     {5, 7, 1},    {4, 15, 3},  {4, 16, 4},
-                             {4, 17, 5},    {7, 31, 2},    {9, 33, 6},   {64, 64, 1}, {65, 64, 9},
-                             {172, 64, 7},  {64, 172, 17}, {64, 172, 1}, {37, 36, 1}, {33, 288, 1},
-                             {33, 288, 33}, {5, 4096, 2},  {3, 11008, 1}};
+constexpr Shape kShapes[] = {{1, 1, 1},    {3, 2, 2},     {5, 7, 1},    {4, 15, 3},   {4, 16, 4},
+                             {4, 17, 5},   {7, 31, 2},    {9, 33, 6},   {64, 64, 1},  {65, 64, 9},
+                             {172, 64, 7}, {64, 172, 17}, {64, 172, 1}, {33, 300, 1}, {37, 36, 1},
+                             {33, 288, 1}, {33, 288, 33}, {5, 4096, 2}, {3, 11008, 1}};
 
 std::string NameOf(const Shape& shape) {
   return std::to_string(shape.rows) + " x " + std::to_string(shape.cols) + ", " +
@@ -113,7 +113,7 @@ TEST_P(KernelsTest, MatmulF32DoesNotDependOnTheSplitOfRowsOrTheBatch) {
   const Floats whole = problem.Solve(kernels_);
   const size_t rows = problem.matrix.rows;
   const size_t cols = problem.matrix.cols;
-  for (const size_t rows_at_once : {1u, 2u, 3u, 4u, 5u, 8u, 16u, 36u}) {
+  for (const size_t rows_at_once : {1u, 2u, 3u, 4u, 5u, 8u, 16u, 17u, 36u}) {
     for (const size_t tokens_at_once : {1u, 2u, 3u, 4u, 8u, 11u}) {
       SCOPED_TRACE(testing::Message() << rows_at_once << " rows, " << tokens_at_once << " tokens");
       Floats out(whole.size());
@@ -145,7 +145,7 @@ TEST_P(KernelsTest, MatmulF32ReadsWeightsAtAnyAlignment) {
   }
 }
 
-// Wherever lines of the cache are read as a whole.
+// Lines of the cache may be read as a whole, with what else is in them.
 TEST_P(KernelsTest, MatmulF32DoesNotMindWhatLiesBesideTheMatrix) {
   for (const size_t cols : {32u, 36u, 64u, 172u, 272u}) {
     for (size_t offset = 64; offset < 128; offset += 4) {
@@ -162,19 +162,28 @@ TEST_P(KernelsTest, MatmulF32DoesNotMindWhatLiesBesideTheMatrix) {
 }
 
 TEST_P(KernelsTest, MatmulF32WritesItsRowsOnly) {
-  const FloatProblem problem(10, 20, 3, 5);
-  const Floats whole = problem.Solve(kernels_);
-  constexpr size_t kStride = 13;
-  Floats out(3 * kStride, -77);
-  kernels_.matmul_f32(out.data(), kStride, problem.x.data(), 3, problem.matrix, 4, 4);
-  kernels_.matmul_f32(out.data(), kStride, problem.x.data(), 0, problem.matrix, 0, 10);
-  EXPECT_EQ(out, Floats(3 * kStride, -77));
-  kernels_.matmul_f32(out.data(), kStride, problem.x.data(), 3, problem.matrix, 2, 9);
-  for (size_t t = 0; t < 3; ++t) {
-    for (size_t i = 0; i < kStride; ++i) {
-      const bool written = i >= 2 && i < 9;
-      EXPECT_EQ(out[t * kStride + i], written ? whole[t * 10 + i] : -77) << t << ", " << i;
+  for (const Shape& shape : {Shape{10, 20, 3}, {37, 36, 1}, {37, 36, 3}, {37, 64, 1}}) {
+    SCOPED_TRACE(NameOf(shape));
+    const FloatProblem problem(shape.rows, shape.cols, shape.tokens, 5);
+    const Floats whole = problem.Solve(kernels_);
+    const size_t stride = shape.rows + 3;
+    const size_t begin = shape.rows / 5;
+    const size_t end = shape.rows - 1;
+    Floats expected(shape.tokens * stride, -77);
+    Floats out = expected;
+    const auto multiply = [&](size_t tokens, size_t from, size_t to) {
+      kernels_.matmul_f32(out.data(), stride, problem.x.data(), tokens, problem.matrix, from, to);
+    };
+    multiply(shape.tokens, 4, 4);
+    multiply(0, 0, shape.rows);
+    EXPECT_EQ(out, expected);
+    multiply(shape.tokens, begin, end);
+    for (size_t t = 0; t < shape.tokens; ++t) {
+      for (size_t row = begin; row < end; ++row) {
+        expected[t * stride + row] = whole[t * shape.rows + row];
+      }
     }
+    EXPECT_EQ(out, expected);
   }
 }
 

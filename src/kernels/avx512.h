@@ -97,7 +97,7 @@ struct Exp2Halves {
 };
 constexpr Exp2Halves kExp2Halves;
 
-// Of 8 floats, the numbers n and the factors 2^(r / 32) of Exp(), operation by operation.
+// Of 8 floats, the numbers n and the factors 2^(r / 32) of Exp(), bit for bit.
 struct Exp8 {
   explicit Exp8(__m256 x) {
     const __m512d magic = _mm512_set1_pd(6755399441055744.0);

@@ -170,7 +170,7 @@ inline void MatmulF32Block(float* out, size_t out_stride, const float* x, const 
 }
 
 // One token, rows [row_begin, row_end), 16 or more, by whole lines; of 16 rows kRows are read side
-// by side, which are kApart apart, as many as there are rows of different skews.
+// by side, which are kApart apart: no more than so many skews take turns.
 template <typename V, size_t kRows, size_t kApart, bool kRequest>
 void MatvecSkewed(float* out, const float* x, const Matrix& w, size_t row_begin, size_t row_end) {
   const size_t cols = w.cols;
@@ -217,6 +217,7 @@ bool MatvecByLines(float* out, const float* x, const Matrix& w, size_t row_begin
   return true;
 }
 
+// Any number of tokens, columns and rows, at any alignment.
 template <typename V>
 void MatmulF32OfAny(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
                     size_t row_begin, size_t row_end) {
@@ -255,8 +256,8 @@ void MatmulF32OfAny(float* out, size_t out_stride, const float* x, size_t n_toke
   }
 }
 
-// kInOrder: whether the weights of one token are best read row after row, and not from many rows
-// side by side.
+// kInOrder: whether weights that are read by whole lines are best read row after row, and not from
+// many rows side by side.
 template <typename V, bool kInOrder = false>
 void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
                size_t row_begin, size_t row_end) {
