@@ -222,8 +222,7 @@ void MultiplyRows(float* out, size_t out_stride, const QuantizedRows& x, const M
   for (size_t i = 0; i < kTiles; ++i) {
     row_scales[i].Start(w, row + i * kTile, 1, groups, w.group_size / kGroup);
   }
-  // The rows that follow are asked for in the order in which they lie, as are their scales.
-  const uint8_t* const next_rows = rows + kRows * w.cols;
+  // Asked for in the order in which they lie, as are the rows.
   const uint8_t* const next_scales = w.scales + uint64_t{row + kRows} * w.cols / w.group_size * 4;
   Results<kTiles> results(vector::Least(x.n_tokens - first, vector::kMostTokens));
   const size_t parts = PacksOf(results.n);
@@ -237,7 +236,8 @@ void MultiplyRows(float* out, size_t out_stride, const QuantizedRows& x, const M
     const size_t next = g + 1 < groups ? g + 1 : 0;  // after the last one of no use, but in place
     const Weights<kTiles> next_weights = weights_of(next);
     for (size_t i = 0; i < kTiles; ++i) V::Store(weight_scales[g % 4][i], row_scales[i].Next());
-    LinesInParts ahead(next_rows + g * kRows * kGroup, kRows * kGroup / vector::kLine, parts);
+    LinesInParts ahead(vector::NextBlock(rows, g * kGroup, w.cols, kRows).p,
+                       kRows * kGroup / vector::kLine, parts);
     LinesInParts(next_scales + g * kTiles * vector::kLine, kTiles, 1).RequestPart();
     const int8_t* q = tokens_of(g);
     const float* scales = x.scales + g * x.n_tokens + first;
