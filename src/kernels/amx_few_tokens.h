@@ -23,7 +23,7 @@ class RowsOfFew {
         apart_(apart),
         groups_(w.cols / kGroup),
         rows_(w.data + row * w.cols),
-        next_scales_(w.scales + uint64_t{row + kTile * apart} * w.cols / w.group_size * 4) {}
+        next_scales_(vector::ScalesFrom(w, row + kTile * apart)) {}
 
   // results[r] = those of row row + phase + r * apart, a token a lane; phases come in order.
   void Multiply(V::Reg* results, size_t phase) {

@@ -223,7 +223,7 @@ void MultiplyRows(float* out, size_t out_stride, const QuantizedRows& x, const M
     row_scales[i].Start(w, row + i * kTile, 1, groups, w.group_size / kGroup);
   }
   // Asked for in the order in which they lie, as are the rows.
-  const uint8_t* const next_scales = w.scales + uint64_t{row + kRows} * w.cols / w.group_size * 4;
+  const uint8_t* const next_scales = vector::ScalesFrom(w, row + kRows);
   Results<kTiles> results(vector::Least(x.n_tokens - first, vector::kMostTokens));
   const size_t parts = PacksOf(results.n);
   const size_t packs = PacksOf(x.n_tokens);

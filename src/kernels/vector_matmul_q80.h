@@ -72,6 +72,11 @@ inline const uint8_t* AheadOf(const uint8_t* rows, size_t k, size_t cols, size_t
   return rows + next + (next < cols ? 0 : (n_rows - 1) * cols);
 }
 
+// Those of the groups from the one on in which a row of int8 weights begins.
+inline const uint8_t* ScalesFrom(const Matrix& w, uint64_t row) {
+  return w.scales + row * w.cols / w.group_size * 4;
+}
+
 // The scales of a tile's rows, group by group.
 template <typename V>
 class RowScales {
@@ -261,8 +266,7 @@ inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, c
   const size_t stride = w.cols * apart;
   const uint8_t* rows = w.data + row * w.cols;
   // Of the rows that follow, a line for each tile: no more than there are.
-  const uint8_t* next_scales =
-      w.scales + uint64_t{row + V::kLanes * apart} * w.cols / w.group_size * 4;
+  const uint8_t* next_scales = ScalesFrom(w, row + V::kLanes * apart);
   for (size_t phase = 0; phase < apart; ++phase) {
     RowScales<V> row_scales;
     row_scales.Start(w, row + phase, apart, groups, w.group_size / kGroup);
