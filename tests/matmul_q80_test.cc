@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// int8 matrices times activations: // against exact arithmetic, against the documented order of
+// int8 matrices times activations: against exact arithmetic, against the documented order of
 // operations, and against the scalar table, bit for bit, in every table that this machine can run.
 #include <gtest/gtest.h>
 
@@ -33,13 +33,16 @@ struct Q80Shape {
   size_t rows, cols, group, tokens;  // group divides rows * cols
 };
 constexpr Q80Shape kQ80Shapes[] = {
-    {1, 1, 1, 1},      {2, 4, 4, 1},      {3, 8, 4, 2},      {4, 12, 8, 3},     {2, 12, 24, 1},
-    {10, 6, 4, 5},     {64, 64, 4, 1},    {64, 64, 64, 4},   {172, 64, 8, 3},   {64, 172, 8, 9},
-    {64, 172, 4, 2},   {33, 96, 32, 33},  {16, 288, 96, 5},  {7, 64, 32, 17},   {5, 256, 256, 2},
-    {8, 160, 1280, 3}, {4, 4096, 64, 1},  {3, 100, 25, 4},   {6, 70, 60, 2},    {2, 11008, 128, 1},
-    {3, 200, 100, 4},  {2, 150, 300, 3},  {4, 132, 66, 2},   {70, 1088, 64, 7}, {35, 1024, 64, 33},
-    {33, 576, 32, 12}, {64, 64, 64, 260}, {33, 1024, 64, 1}, {17, 1088, 64, 1}, {16, 8256, 64, 1},
-    {18, 9280, 64, 1}};
+    {1, 1, 1, 1},       {2, 4, 4, 1},       {3, 8, 4, 2},      {4, 12, 8, 3},
+    {2, 12, 24, 1},     {10, 6, 4, 5},      {64, 64, 4, 1},    {64, 64, 64, 4},
+    {172, 64, 8, 3},    {64, 172, 8, 9},    {64, 172, 4, 2},   {33, 96, 32, 33},
+    {16, 288, 96, 5},   {7, 64, 32, 17},    {5, 256, 256, 2},  {8, 160, 1280, 3},
+    {4, 4096, 64, 1},   {3, 100, 25, 4},    {6, 70, 60, 2},    {2, 11008, 128, 1},
+    {3, 200, 100, 4},   {2, 150, 300, 3},   {4, 132, 66, 2},   {70, 1088, 64, 7},
+    {35, 1024, 64, 33}, {33, 576, 32, 12},  {64, 64, 64, 260}, {33, 1024, 64, 1},
+    {17, 1088, 64, 1},  {16, 8256, 64, 1},  {18, 9280, 64, 1}, {150, 512, 64, 3},
+    {100, 2048, 64, 8}, {139, 1024, 32, 6}, {70, 128, 64, 16}, {34, 32, 32, 5},
+    {50, 64, 64, 2},    {49, 128, 32, 12}};
 
 struct Q80Problem {
   // With `exact` every result is a float, in whatever order it is summed.
@@ -334,6 +337,34 @@ TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTableForAnyRange) {
             }
             kernels_.matmul_q80(out.data(), rows, x.rows, problem.matrix, begin, end);
             ExpectSameBits(out, expected);
+          }
+        }
+      }
+    }
+  }
+}
+
+// Of which several lie in a page: some tables take them a page apart, and those in between later.
+TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTableForRangesOfShortRows) {
+  for (const size_t group : {32u, 64u}) {
+    for (const size_t cols : {256u, 512u, 1024u, 2048u}) {
+      for (const size_t tokens : {1u, 2u, 4u, 5u, 8u, 9u, 16u, 17u}) {
+        const Q80Shape shape = {139, cols, group, tokens};
+        SCOPED_TRACE(NameOf(shape));
+        const Q80Problem problem(shape, static_cast<uint32_t>(cols + tokens), false, 1);
+        const Floats expected = problem.Solve(scalar_);
+        const Q80Problem::GroupMajor x(problem, 0, tokens, kernels_);
+        for (const size_t begin : {0u, 1u, 33u, 64u}) {
+          for (const size_t end : {97u, 128u, 139u}) {
+            Floats out(expected.size(), -77);
+            Floats wanted = out;
+            for (size_t t = 0; t < tokens; ++t) {
+              for (size_t row = begin; row < end; ++row) {
+                wanted[t * shape.rows + row] = expected[t * shape.rows + row];
+              }
+            }
+            kernels_.matmul_q80(out.data(), shape.rows, x.rows, problem.matrix, begin, end);
+            ExpectSameBits(out, wanted);
           }
         }
       }

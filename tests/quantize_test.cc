@@ -122,11 +122,12 @@ TEST_P(KernelsTest, QuantizeGivesTheBitsOfTheScalarTable) {
   }
 }
 
-// Such as prompts have; who does not pack them gives them as they are.
+// Such as batches have; who does not pack them gives them as they are.
 TEST_P(KernelsTest, QuantizePacksTheNumbersOfTheScalarTable) {
   Random random(7);
   for (const size_t group : {32u, 64u}) {
-    for (const size_t tokens : {16u, 17u, 31u, 32u, 33u, 64u, 128u, 130u}) {
+    for (const size_t tokens :
+         {2u, 3u, 4u, 5u, 7u, 8u, 9u, 16u, 17u, 31u, 32u, 33u, 64u, 128u, 130u}) {
       SCOPED_TRACE(testing::Message() << tokens << " tokens, groups of " << group);
       const Floats x = random.Normals(group * 5 * tokens);
       Quantized expected(scalar_, x, group, tokens);

@@ -9,20 +9,21 @@ namespace clamma {
 namespace {
 namespace amx {
 
-// Fewer take the vector unit less time than their weights take from memory.
-constexpr size_t kFewestTokens = 7;
+// One takes the vector unit less time than its weights take from memory.
+constexpr size_t kFewestTokens = 2;
 constexpr size_t kMostGroup = 64;
 
 // A matrix of less than a tile of rows.
 void MultiplyLowMatrix(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                        size_t row_begin, size_t row_end) {
+  const size_t pack = PackOf(x.n_tokens);
   for (size_t t = 0; t < x.n_tokens; ++t) {
     float acc[kTile] = {};  // of each row
     for (size_t g = 0; g < w.cols / x.group; ++g) {
-      const int8_t* pack = x.q + (g * PacksOf(x.n_tokens) + t / kTile) * kTile * x.group;
+      const int8_t* from = x.q + (g * InPacks(x.n_tokens) + t / pack * pack) * x.group;
       int8_t q[kMostGroup];
       for (size_t k = 0; k < x.group; k += 4) {
-        __builtin_memcpy(q + k, pack + k * kTile + 4 * (t % kTile), 4);
+        __builtin_memcpy(q + k, from + k * pack + 4 * (t % pack), 4);
       }
       for (size_t row = row_begin; row < row_end; ++row) {
         const size_t at = row * w.cols + g * x.group;
@@ -35,15 +36,13 @@ void MultiplyLowMatrix(float* out, size_t out_stride, const QuantizedRows& x, co
   }
 }
 
-template <size_t kGroup>
+template <size_t kGroup, size_t kTokens>
 void MatmulFew(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                size_t row_begin, size_t row_end) {
   const auto multiply = [&](size_t apart, size_t from, size_t to) {
-    vector::ForEachBlock(w, kTile * apart, from, to, [&](size_t row, size_t begin, size_t end) {
-      MultiplyFew<kGroup>(out, out_stride, x, w, row, apart, begin, end);
-    });
+    if (from < to) MultiplyFew<kGroup, kTokens>(out, out_stride, x, w, apart, from, to);
   };
-  const size_t apart = vector::RowsApart(w, kGroup);
+  const size_t apart = vector::Least(vector::RowsApart(w, kGroup), kMostApart);
   const size_t middle = row_end - (row_end - row_begin) % (kTile * apart);
   multiply(apart, row_begin, middle);
   multiply(1, middle, row_end);
@@ -67,15 +66,19 @@ void MatmulMany(float* out, size_t out_stride, const QuantizedRows& x, const Mat
 template <size_t kGroup>
 void Matmul(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
             size_t row_begin, size_t row_end) {
-  const TileShapes shapes(kGroup);
-  const auto matmul = x.n_tokens <= kTile ? MatmulFew<kGroup> : MatmulMany<kGroup>;
+  const size_t pack = PackOf(x.n_tokens);
+  const TileShapes shapes(kGroup, pack);
+  const auto matmul = x.n_tokens > kTile ? MatmulMany<kGroup>
+                      : pack == 4        ? MatmulFew<kGroup, 4>
+                      : pack == 8        ? MatmulFew<kGroup, 8>
+                                         : MatmulFew<kGroup, 16>;
   matmul(out, out_stride, x, w, row_begin, row_end);
 }
 
-// Group g of up to a tile of tokens from t on.
-template <size_t kGroup>
+// Group g of up to kPack tokens from t on.
+template <size_t kGroup, size_t kPack>
 void QuantizePack(const QuantizedRows& out, const float* x, size_t g, size_t t) {
-  const size_t n = vector::Least(out.n_tokens - t, kTile);
+  const size_t n = vector::Least(out.n_tokens - t, kPack);
   const size_t at = g * out.n_tokens + t;
   const float* in = x + t * out.cols + g * kGroup;
   for (size_t i = 0; i < n; ++i) {
@@ -90,8 +93,20 @@ void QuantizePack(const QuantizedRows& out, const float* x, size_t g, size_t t) 
   }
   V::Int columns[kGroup / 4];
   V::LoadTransposed<kGroup / 4>(columns, reinterpret_cast<const uint8_t*>(rows), kGroup);
-  int8_t* to = out.q + (g * PacksOf(out.n_tokens) * kTile + t) * kGroup;
-  __builtin_memcpy(to, columns, sizeof(columns));
+  int8_t* to = out.q + (g * InPacks(out.n_tokens) + t) * kGroup;
+  for (size_t k = 0; k < kGroup / 4; ++k)
+    __builtin_memcpy(to + k * 4 * kPack, &columns[k], 4 * kPack);
+}
+
+template <size_t kGroup>
+void QuantizePacks(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
+  const size_t pack = PackOf(out.n_tokens);
+  const auto quantize = pack == 4   ? QuantizePack<kGroup, 4>
+                        : pack == 8 ? QuantizePack<kGroup, 8>
+                                    : QuantizePack<kGroup, 16>;
+  for (size_t g = g_begin; g < g_end; ++g) {
+    for (size_t t = 0; t < out.n_tokens; t += pack) quantize(out, x, g, t);
+  }
 }
 
 }  // namespace amx
@@ -104,10 +119,8 @@ bool PacksAmx(size_t n_tokens, size_t group) {
 void QuantizeAmx(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
   if (!out.packed) return vector::Quantize<Avx512>(out, x, g_begin, g_end);
   const auto quantize =
-      out.group == amx::kMostGroup ? amx::QuantizePack<amx::kMostGroup> : amx::QuantizePack<32>;
-  for (size_t g = g_begin; g < g_end; ++g) {
-    for (size_t t = 0; t < out.n_tokens; t += kPackedTokens) quantize(out, x, g, t);
-  }
+      out.group == amx::kMostGroup ? amx::QuantizePacks<amx::kMostGroup> : amx::QuantizePacks<32>;
+  quantize(out, x, g_begin, g_end);
 }
 
 void MatmulQ80Amx(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,

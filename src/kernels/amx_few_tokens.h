@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
-// int8 matrices times a tile of tokens or fewer, by the tile unit: a tile of rows goes through all
-// of its groups, and its sums stay in registers. Memory bounds it, so that lines are asked for
-// ahead one by one between the instructions.
+// int8 matrices times a pack of tokens, by the tile unit: a tile of rows goes through all of its
+// groups, and its sums stay in registers. Memory bounds it, so that lines are asked for ahead one
+// by one between the instructions, and all tiles are one pipeline, which never runs dry: what
+// begins with one tile and what ends with another are under way at the same time.
+//
+// With packs of 4 or 8 tokens a register holds the sums of 4 or 2 rows: they take a quarter or half
+// of the instructions, and the tokens as much of the first-level cache.
 #ifndef CLAMMA_KERNELS_AMX_FEW_TOKENS_H_
 #define CLAMMA_KERNELS_AMX_FEW_TOKENS_H_
 
@@ -12,103 +16,287 @@ namespace clamma {
 namespace {
 namespace amx {
 
-// Rows row, row + apart and so on of a tile, and those in between.
-template <size_t kGroup>
-class RowsOfFew {
- public:
-  RowsOfFew(const QuantizedRows& x, const Matrix& w, size_t row, size_t apart)
-      : x_(x),
-        w_(w),
-        row_(row),
-        apart_(apart),
-        groups_(w.cols / kGroup),
-        rows_(w.data + row * w.cols),
-        next_scales_(vector::ScalesFrom(w, row + kTile * apart)) {}
+constexpr size_t kMostApart = 4;  // rows from one of a tile to the next
 
-  // results[r] = those of row row + phase + r * apart, a token a lane; phases come in order.
-  void Multiply(V::Reg* results, size_t phase) {
-    row_scales_.Start(w_, row_ + phase, apart_, groups_, w_.group_size / kGroup);
-    column_ = phase * w_.cols;
-    V::Reg acc[kTile];  // of which nobody has an address, for the compiler to keep it in registers
-#pragma GCC unroll 16
-    for (V::Reg& sum : acc) sum = V::Set1(0);
-    LoadOperands<0>(0);
-    // Two groups more, as three are under way.
-    for (size_t g = 0; g < groups_ + 2; g += 2) {
-      Step<0>(acc, g);
-      Step<1>(acc, g + 1);
-    }
-#pragma GCC unroll 16
-    for (size_t r = 0; r < kTile; ++r) results[r] = acc[r];
+// The weights' scales of tiles of rows, some groups at a time.
+class ScalesOfTiles {
+ public:
+  static constexpr size_t kAtOnce = vector::RowScales<V>::kAtOnce;
+
+  void StartTile(const Matrix& w, size_t row, size_t apart, size_t groups, size_t share) {
+    rows_.Start(w, row, apart, groups, share);
+  }
+
+  // Of the next n groups of the tile (n, kTile); those of the two calls before stay where they are,
+  // as three steps are under way. A function of its own, so that the compiler keeps all registers
+  // for the pipeline.
+  [[gnu::noinline]] const float* Next(size_t n) {
+    call_ = (call_ + 1) % kCalls;
+    rows_.Next(scales_[call_], n);
+    return scales_[call_][0];
   }
 
  private:
-  template <size_t kStep>
-  [[gnu::always_inline]] void LoadOperands(size_t g) const {
-    LoadTile<kWeights[kStep]>(rows_ + column_ + g * kGroup, w_.cols * apart_);
-    LoadTile<kTokens[kStep]>(x_.q + g * kTile * kGroup, sizeof(V::Int));
+  static constexpr size_t kCalls = 3;
+
+  vector::RowScales<V> rows_;
+  size_t call_ = 0;
+  alignas(64) float scales_[kCalls][kAtOnce][kTile];
+};
+
+// Where sums of tiles become results: of all blocks of kTile * apart rows that cover [begin, end),
+// of each block rows that are `apart` rows from each other, and those in between.
+template <size_t kTokens>
+class FewResults {
+ public:
+  FewResults(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w, size_t apart,
+             size_t begin, size_t end)
+      : out_(out),
+        out_stride_(out_stride),
+        n_tokens_(x.n_tokens),
+        rows_(w.rows),
+        apart_(apart),
+        row_(begin),
+        end_(end) {}
+
+  // Those of the next tile, sums[r][t] being row r's for token t, kept in kTokens registers.
+  [[gnu::noinline]] void Take(const float* sums) {
+    for (size_t r = 0; r < kTile; ++r) {
+      __builtin_memcpy(by_row_[r * apart_ + phase_], sums + r * kTokens, kTokens * sizeof(float));
+    }
+    if (++phase_ < apart_) return;
+    phase_ = 0;
+    const size_t first = vector::Least(row_, rows_ - kTile * apart_);
+    for (size_t i = 0; i < apart_; ++i) Store(first + i * kTile, by_row_[i * kTile]);
+    row_ += kTile * apart_;
   }
 
-  // Computes the sums of group g, if there is one, stores those of the one before, scales those of
-  // the one before that, and loads what the next one wants.
-  template <size_t kStep>
-  [[gnu::always_inline]] void Step(V::Reg (&acc)[kTile], size_t g) {
-    const bool computes = g < groups_;
-    const bool scales = g >= 2 && g - 2 < groups_;
-    vector::PairsAhead ahead = vector::AheadOfTile<V::kLanes, kGroup / 4>(
-        rows_, column_ + g * kGroup, w_.cols * apart_, false);
-    const float* const weight_scales = weight_scales_[(g + 2) % 4];
-    const V::Reg token_scales =
-        scales ? V::LoadFirst(x_.scales + (g - 2) * x_.n_tokens, x_.n_tokens) : V::Set1(0);
-    if (computes) {
-      __builtin_prefetch(next_scales_);  // a line of them with each tile
-      next_scales_ += vector::kLine;
-      V::Store(weight_scales_[g % 4], row_scales_.Next());
+ private:
+  static constexpr size_t kColumns = kTokens < 8 ? 8 : kTokens;  // as LoadTransposed() is made for
+
+  void Store(size_t row, const float* sums) const {
+    V::Int of_tokens[kColumns];
+    V::LoadTransposed<kColumns>(of_tokens, reinterpret_cast<const uint8_t*>(sums),
+                                sizeof(by_row_[0]));
+    const size_t keep_begin = row < row_ ? row_ : row;
+    const size_t keep_end = vector::Least(row + kTile, end_);
+    for (size_t t = 0; t < n_tokens_; ++t) {
+      float* const to = out_ + t * out_stride_;
+      if (keep_end - keep_begin == kTile) {
+        V::Store(to + row, V::AsFloat(of_tokens[t]));
+        continue;
+      }
+      float results[kTile];
+      V::Store(results, V::AsFloat(of_tokens[t]));
+      for (size_t at = keep_begin; at < keep_end; ++at) to[at] = results[at - row];
     }
-    const auto quarter = [&]<size_t kQuarter>() __attribute__((always_inline)) {
-      if (scales) ScaleQuarter<kQuarter>(acc, sums_[kStep], weight_scales, token_scales);
-      if (!computes) return;
+  }
+
+  float* const out_;
+  const size_t out_stride_;
+  const size_t n_tokens_;
+  const size_t rows_;
+  const size_t apart_;
+  size_t row_;  // where the block at hand begins, or would if it were not the matrix's last one
+  const size_t end_;
+  size_t phase_ = 0;
+  alignas(64) float by_row_[kMostApart * kTile][kColumns] = {};
+};
+
+// For each lane of a register of kTokens tokens' sums: its row in the tile, its token.
+template <size_t kTokens>
+struct Lanes {
+  constexpr Lanes() {
+    for (size_t i = 0; i < kTokens; ++i) {
+      for (size_t lane = 0; lane < V::kLanes; ++lane) {
+        rows[i][lane] = static_cast<int32_t>((i * V::kLanes + lane) / kTokens);
+        tokens[lane] = static_cast<int32_t>(lane % kTokens);
+      }
+    }
+  }
+  alignas(64) int32_t rows[kTokens][V::kLanes] = {};
+  alignas(64) int32_t tokens[V::kLanes] = {};
+};
+template <size_t kTokens>
+constexpr Lanes<kTokens> kLanesOf;
+
+// The sums of a step, with what scales them.
+template <size_t kTokens>
+struct FewSums {
+  V::Int* sums;          // kTokens registers
+  const float* weights;  // scales of the tile's rows
+  const float* tokens;   // scales of n tokens
+
+  // acc += (float(sums) * weights) * tokens, for a quarter of the registers.
+  template <size_t kQuarter>
+  [[gnu::always_inline]] void Scale(V::Reg* acc, V::Reg of_tokens) const {
+    constexpr size_t kPart = kTokens / 4;
+#pragma GCC unroll 4
+    for (size_t i = kPart * kQuarter; i < kPart * (kQuarter + 1); ++i) {
+      const V::Reg scaled = V::Mul(V::ToFloat(sums[i]), OfWeights(i));
+      acc[i] = V::Add(acc[i], V::Mul(scaled, of_tokens));
+    }
+  }
+  [[gnu::always_inline]] V::Reg OfWeights(size_t i) const {
+    if constexpr (kTokens == kTile) return V::Set1(weights[i]);
+    return V::Permute(V::Load(weights), V::LoadInt(kLanesOf<kTokens>.rows[i]));
+  }
+  [[gnu::always_inline]] V::Reg OfTokens(uint16_t lanes) const {
+    const V::Reg scales = V::LoadLanes(tokens, lanes);
+    if constexpr (kTokens == kTile) return scales;
+    return V::Permute(scales, V::LoadInt(kLanesOf<kTokens>.tokens));
+  }
+};
+
+// What a step multiplies: a group of a tile's rows and of the tokens.
+struct FewOperands {
+  const uint8_t* weights;
+  const int8_t* q;
+};
+
+// Steps, a group of a tile each: the sums of one are computed while those of the one before are
+// stored, and those before that scaled. No member has an address that anybody knows, for the
+// compiler to keep all of them in registers.
+template <size_t kGroup, size_t kTokens>
+class FewPipeline {
+ public:
+  // Rows of weights are `stride` bytes apart, and `groups` steps make a tile.
+  FewPipeline(const FewOperands& first, size_t stride, size_t groups, size_t n_tokens,
+              V::Int (&sums)[2][kTokens], FewResults<kTokens>* results)
+      : stride_(stride),
+        groups_(groups),
+        lanes_(static_cast<uint16_t>((1u << n_tokens) - 1)),
+        results_(results),
+        one_ago_{sums[0], kNothing, kNothing},
+        two_ago_{sums[1], kNothing, kNothing},
+        steps_left_(groups + 2) {
+#pragma GCC unroll 16
+    for (V::Reg& sum : acc_) sum = V::Set1(0);
+    ZeroTile<kSum>();
+    Load(first);
+  }
+
+  // Of the operands that were loaded; loads those of the next step. Asks for what is wanted ahead.
+  [[gnu::always_inline]] void Step(const float* weight_scales, const float* token_scales,
+                                   const FewOperands& next, vector::PairsAhead ahead) {
+    const auto request = [&]() __attribute__((always_inline)) {
 #pragma GCC unroll 4
       for (size_t i = 0; i < kGroup / 16; ++i) ahead.Request();
     };
-    quarter.template operator()<0>();
-    StoreTile<kSums[1 - kStep][0]>(sums_[1 - kStep], sizeof(V::Int));
-    quarter.template operator()<1>();
-    if (g + 1 < groups_) LoadOperands<1 - kStep>(g + 1);
-    ZeroTile<kSums[kStep][0]>();
-    AddTileProducts<kSums[kStep][0], kWeights[kStep], kTokens[kStep]>();
-    quarter.template operator()<2>();
-    quarter.template operator()<3>();
+    const V::Reg of_tokens = two_ago_.OfTokens(lanes_);
+    StoreTile<kSum>(one_ago_.sums, kRowBytes);
+    ZeroTile<kSum>();
+    AddTileProducts<kSum, kRows, kPack>();
+    two_ago_.template Scale<0>(acc_, of_tokens);
+    request();
+    Load(next);
+    two_ago_.template Scale<1>(acc_, of_tokens);
+    request();
+    two_ago_.template Scale<2>(acc_, of_tokens);
+    request();
+    two_ago_.template Scale<3>(acc_, of_tokens);
+    request();
+    Advance({two_ago_.sums, weight_scales, token_scales});
   }
 
-  const QuantizedRows& x_;
-  const Matrix& w_;
-  const size_t row_;
-  const size_t apart_;
+  // What is under way behind the last step.
+  [[gnu::always_inline]] void Finish() {
+    StoreTile<kSum>(one_ago_.sums, kRowBytes);
+    for (size_t i = 0; i < 2; ++i) {
+      const V::Reg of_tokens = two_ago_.OfTokens(lanes_);
+      two_ago_.template Scale<0>(acc_, of_tokens);
+      two_ago_.template Scale<1>(acc_, of_tokens);
+      two_ago_.template Scale<2>(acc_, of_tokens);
+      two_ago_.template Scale<3>(acc_, of_tokens);
+      Advance({two_ago_.sums, kNothing, kNothing});
+    }
+  }
+
+ private:
+  static constexpr size_t kSum = kSums[0][0];
+  static constexpr size_t kPack = amx::kTokens[0];
+  static constexpr size_t kRows = kWeights[0];
+  static constexpr size_t kRowBytes = kTokens * sizeof(float);  // of sums, or of four columns
+  // The scales of steps that there are not, whose sums are 0 as well.
+  alignas(64) static constexpr float kNothing[kTile] = {};
+
+  [[gnu::always_inline]] void Load(const FewOperands& operands) const {
+    LoadTile<kRows>(operands.weights, stride_);
+    LoadTile<kPack>(operands.q, kRowBytes);
+  }
+
+  [[gnu::always_inline]] void Advance(const FewSums<kTokens>& now) {
+    two_ago_ = one_ago_;
+    one_ago_ = now;
+    if (--steps_left_ > 0) return;
+    steps_left_ = groups_;
+    alignas(64) float tile[kTokens][V::kLanes];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kTokens; ++i) {
+      V::Store(tile[i], acc_[i]);
+      acc_[i] = V::Set1(0);
+    }
+    results_->Take(tile[0]);
+  }
+
+  const size_t stride_;
   const size_t groups_;
-  const uint8_t* const rows_;
-  const uint8_t* next_scales_;
-  size_t column_ = 0;
-  vector::RowScales<V> row_scales_;
-  V::Int sums_[2][kTile];
-  alignas(64) float weight_scales_[4][kTile];  // [group % 4]
+  const uint16_t lanes_;
+  FewResults<kTokens>* const results_;
+  FewSums<kTokens> one_ago_;
+  FewSums<kTokens> two_ago_;
+  size_t steps_left_;  // until acc_ holds a tile's results
+  V::Reg acc_[kTokens];
 };
 
-// Rows row, row + apart and so on of a tile and those in between, kTile * apart in all, for up to
-// kTile tokens; only results of [keep_begin, keep_end) are kept.
-template <size_t kGroup>
-void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w, size_t row,
-                 size_t apart, size_t keep_begin, size_t keep_end) {
-  RowsOfFew<kGroup> rows(x, w, row, apart);
-  for (size_t phase = 0; phase < apart; ++phase) {
-    V::Reg results[kTile];
-    rows.Multiply(results, phase);
-    V::Int of_tokens[kTile];
-    V::LoadTransposed<kTile>(of_tokens, reinterpret_cast<const uint8_t*>(results), sizeof(V::Reg));
-    vector::TokenSums<V, 1, kTile, true> sums(x.n_tokens);
-    for (size_t t = 0; t < x.n_tokens; ++t) sums.acc[t][0] = V::AsFloat(of_tokens[t]);
-    sums.Store(out, out_stride, row + phase, apart, keep_begin, keep_end);
+// Results of rows [begin, end), in blocks of kTile * apart.
+template <size_t kGroup, size_t kTokens>
+void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+                 size_t apart, size_t begin, size_t end) {
+  // Copies, as what is in memory is read again after each tile instruction.
+  const size_t cols = w.cols;
+  const size_t groups = cols / kGroup;
+  const size_t stride = cols * apart;
+  const size_t n_rows = kTile * apart;
+  const size_t n_tokens = x.n_tokens;
+  const uint8_t* const weights = w.data;
+  const int8_t* const q = x.q;
+  const size_t last_block = w.rows - n_rows;
+  ScalesOfTiles scales;
+  FewResults<kTokens> results(out, out_stride, x, w, apart, begin, end);
+  V::Int sums[2][kTokens] = {};
+  FewPipeline<kGroup, kTokens> pipeline({weights + vector::Least(begin, last_block) * cols, q},
+                                        stride, groups, n_tokens, sums, &results);
+  for (size_t row = begin; row < end; row += n_rows) {
+    const size_t first = vector::Least(row, last_block);
+    const uint8_t* const block = weights + first * cols;
+    const uint8_t* next_scales = vector::ScalesFrom(w, first + n_rows);
+    for (size_t phase = 0; phase < apart; ++phase) {
+      scales.StartTile(w, first + phase, apart, groups, w.group_size / kGroup);
+      // Behind a matrix's last tile of no use, but in place.
+      const uint8_t* const next_tile =
+          phase + 1 < apart ? block + (phase + 1) * cols
+                            : weights + vector::Least(row + n_rows, last_block) * cols;
+      const float* token_scales = x.scales;
+      const float* weight_scales = nullptr;
+      size_t k = phase * cols;
+      for (size_t g = 0; g < groups; ++g, k += kGroup) {
+        if (g % ScalesOfTiles::kAtOnce == 0) {
+          weight_scales = scales.Next(vector::Least(groups - g, ScalesOfTiles::kAtOnce));
+        }
+        __builtin_prefetch(next_scales);  // a line of them with each step
+        next_scales += vector::kLine;
+        const bool last = g + 1 == groups;
+        const FewOperands next = {last ? next_tile : block + k + kGroup,
+                                  last ? q : q + (g + 1) * kGroup * kTokens};
+        pipeline.Step(weight_scales, token_scales, next,
+                      vector::AheadOfTile<V::kLanes, kGroup / 4>(block, k, stride, false));
+        weight_scales += kTile;
+        token_scales += n_tokens;
+      }
+    }
   }
+  pipeline.Finish();
 }
 
 }  // namespace amx

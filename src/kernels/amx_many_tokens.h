@@ -149,12 +149,13 @@ class LinesInParts {
 };
 
 static_assert(vector::kMostTokens % kTile == 0);
+constexpr size_t TilesOf(size_t n_tokens) { return (n_tokens + kTile - 1) / kTile; }
 
 // The results of up to kMostTokens tokens for kTiles tiles of rows.
 template <size_t kTiles>
 struct Results {
   explicit Results(size_t n_tokens) : n(n_tokens) {
-    for (size_t b = 0; b < PacksOf(n); ++b) {
+    for (size_t b = 0; b < TilesOf(n); ++b) {
       for (size_t i = 0; i < kTiles; ++i) {
         for (size_t r = 0; r < kTile; ++r) acc[b][i][r] = V::Set1(0);
       }
@@ -225,8 +226,8 @@ void MultiplyRows(float* out, size_t out_stride, const QuantizedRows& x, const M
   // Asked for in the order in which they lie, as are the rows.
   const uint8_t* const next_scales = vector::ScalesFrom(w, row + kRows);
   Results<kTiles> results(vector::Least(x.n_tokens - first, vector::kMostTokens));
-  const size_t parts = PacksOf(results.n);
-  const size_t packs = PacksOf(x.n_tokens);
+  const size_t parts = TilesOf(results.n);
+  const size_t packs = TilesOf(x.n_tokens);
   const auto tokens_of = [&](size_t g) { return x.q + (g * packs * kTile + first) * kGroup; };
   const auto weights_of = [&](size_t g) { return Weights<kTiles>{rows + g * kGroup, w.cols}; };
   // [group % 4]: the steps of up to three groups overlap.

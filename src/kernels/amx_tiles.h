@@ -3,7 +3,7 @@
 //
 // The tile unit multiplies (m, 64) int8 by (64, n), with m, n <= 16, in 16 cycles, where AVX-512's
 // dot products take 128 for the same. Its first operand is a group of 16 rows of weights as they
-// lie in memory; its second one of 16 tokens, packed (see QuantizedRows). The sums go through
+// lie in memory; its second one of a pack of tokens (see QuantizedRows). The sums go through
 // memory to the vector unit, which scales them, and is what bounds the whole. (Intel 64 and IA-32
 // Architectures Optimization Reference Manual, chapter 20)
 #ifndef CLAMMA_KERNELS_AMX_TILES_H_
@@ -17,7 +17,7 @@ namespace amx {
 
 using V = Avx512;
 
-constexpr size_t kTile = kPackedTokens;  // tokens, or rows of weights, of a tile
+constexpr size_t kTile = kLargestPack;  // tokens, or rows of weights, of a tile
 
 // Their use: sums of two steps for two tiles of rows, a tile of tokens of each step, weights of two
 // tiles of rows or of two steps. Their instructions are in assembly, as GCC's functions for them
@@ -49,14 +49,14 @@ inline void AddTileProducts() {
   asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kA), "i"(kB));
 }
 
-// The registers' shapes for groups of `group`, while it lives.
+// The registers' shapes for groups of `group` and packs of `pack` tokens, while it lives.
 class TileShapes {
  public:
-  explicit TileShapes(size_t group) {
+  TileShapes(size_t group, size_t pack) {
     for (const auto& registers : kSums) {
-      for (const size_t sums : registers) Set(sums, kTile, sizeof(V::Int));
+      for (const size_t sums : registers) Set(sums, kTile, pack * sizeof(float));
     }
-    for (const size_t tokens : kTokens) Set(tokens, group / 4, sizeof(V::Int));
+    for (const size_t tokens : kTokens) Set(tokens, group / 4, pack * 4);
     for (const size_t weights : kWeights) Set(weights, kTile, group);
     asm volatile("ldtilecfg %0" : : "m"(shapes_));
   }

@@ -102,9 +102,24 @@ class RowScales {
     return V::AsFloat(scales_[at]);
   }
 
- private:
   static constexpr size_t kAtOnce = 16;  // groups: a cache line of each row
 
+  // The scales of the next n <= kAtOnce groups, where a multiple of that many came before.
+  void Next(float (*to)[V::kLanes], size_t n) {
+    if (share_ != 1 || n < kAtOnce) {
+      for (size_t g = 0; g < n; ++g) V::Store(to[g], Next());
+      return;
+    }
+    typename V::Int scales[kAtOnce];
+    V::template LoadTransposed<kAtOnce>(scales, base_ + 4 * group_, 4 * stride_);
+    group_ += kAtOnce;
+    for (size_t r = 0; r < V::kLanes; ++r) {
+      __builtin_prefetch(base_ + 4 * (group_ + r * stride_));  // for the next call
+    }
+    for (size_t g = 0; g < kAtOnce; ++g) V::Store(to[g], V::AsFloat(scales[g]));
+  }
+
+ private:
   void Fetch() {
     const uint8_t* from = base_ + 4 * group_;
     const size_t left = groups_ - group_;

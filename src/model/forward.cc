@@ -67,7 +67,7 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
   max_rows_ = std::max(RowsWithin(kWorkspaceBytes, row_bytes, scarce ? 1 : kMaxRowsOfAny),
                        RowsWithin(little, row_bytes, kMaxRows));
   // So that whole packs have room (see QuantizedRows).
-  if (max_rows_ > kPackedTokens) max_rows_ -= max_rows_ % kPackedTokens;
+  if (max_rows_ > kLargestPack) max_rows_ -= max_rows_ % kLargestPack;
   max_logits_ = std::min(max_rows_, RowsWithin(scarce ? little : kWorkspaceBytes,
                                                uint64_t{config_.vocab_size} * 4, kMaxLogits));
 
@@ -271,8 +271,7 @@ Forward::Activations Forward::Quantize(const float* x, size_t n_rows, size_t col
                cols,
                ActivationGroup(config_, cols),
                false};
-  rows_q80_.packed =
-      PacksOf(n_rows) * kPackedTokens <= max_rows_ && Packs(*kernels_, n_rows, rows_q80_.group);
+  rows_q80_.packed = InPacks(n_rows) <= max_rows_ && Packs(*kernels_, n_rows, rows_q80_.group);
   // By groups, as those of several rows share lines of the cache.
   pool_->ParallelFor(cols / rows_q80_.group, GrainFor(32 * rows_q80_.group * n_rows),
                      [&](size_t begin, size_t end, unsigned /*worker*/) {
