@@ -54,9 +54,7 @@ void MatmulMany(float* out, size_t out_stride, const QuantizedRows& x, const Mat
   const size_t middle = row_end - (row_end - row_begin) % (2 * kTile);
   for (size_t first = 0; first < x.n_tokens; first += vector::kMostTokens) {
     const auto multiply = [&]<size_t kTiles>(size_t from, size_t to) {
-      vector::ForEachBlock(w, kTiles * kTile, from, to, [&](size_t row, size_t begin, size_t end) {
-        MultiplyRows<kGroup, kTiles>(out, out_stride, x, w, row, begin, end, first);
-      });
+      if (from < to) MultiplyMany<kGroup, kTiles>(out, out_stride, x, w, first, from, to);
     };
     multiply.template operator()<2>(row_begin, middle);
     multiply.template operator()<1>(middle, row_end);

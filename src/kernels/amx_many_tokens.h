@@ -11,6 +11,97 @@ namespace clamma {
 namespace {
 namespace amx {
 
+static_assert(vector::kMostTokens % kTile == 0);
+constexpr size_t TilesOf(size_t n_tokens) { return (n_tokens + kTile - 1) / kTile; }
+
+// The sums of a block of kTiles tiles of rows, of all blocks that cover [begin, end), for tokens
+// first and up to kMostTokens in all.
+template <size_t kTiles>
+class ManyResults {
+ public:
+  static constexpr size_t kRows = kTiles * kTile;
+
+  ManyResults(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w, size_t first,
+              size_t begin, size_t end)
+      : n_(vector::Least(x.n_tokens - first, vector::kMostTokens)),
+        out_(out + first * out_stride),
+        out_stride_(out_stride),
+        last_block_(w.rows - kRows),
+        row_(begin),
+        end_(end) {
+    for (size_t b = 0; b < TilesOf(n_); ++b) Clear(b);
+  }
+
+  size_t n_tokens() const { return n_; }
+
+  // The sums of tile b of the tokens: [tile of rows][row], a token a lane.
+  using Sums = V::Reg[kTiles][kTile];
+  Sums& sums(size_t b) { return sums_[b]; }
+
+  // Asks for the places of the results of tile b of the tokens, of the block that begins at `row`.
+  void Request(size_t row, size_t b) const {
+    const size_t end = vector::Least(n_, (b + 1) * kTile);
+    for (size_t t = b * kTile; t < end; ++t) RequestToken<2>(row, t);
+  }
+
+  // Stores the results of the next tile of the tokens, whose sums start anew. A function of its
+  // own, so that the compiler keeps all registers for the pipeline.
+  [[gnu::noinline]] void Take() {
+    const size_t row = vector::Least(row_, last_block_);
+    V::Int of_tokens[kTiles][kTile];
+    for (size_t i = 0; i < kTiles; ++i) {
+      V::LoadTransposed<kTile>(of_tokens[i], reinterpret_cast<const uint8_t*>(sums_[tile_][i]),
+                               sizeof(V::Reg));
+    }
+    const size_t keep_end = vector::Least(row_ + kRows, end_);
+    for (size_t t = tile_ * kTile; t < vector::Least(n_, (tile_ + 1) * kTile); ++t) {
+      if (t + kAhead < n_) RequestToken<3>(row, t + kAhead);
+      StoreToken(out_ + t * out_stride_, of_tokens, t % kTile, row, row_, keep_end);
+    }
+    Clear(tile_);
+    if (++tile_ < TilesOf(n_)) return;
+    tile_ = 0;
+    row_ += kRows;
+  }
+
+ private:
+  // Tokens between a request and a store: the first-level cache has ways for no more, where rows of
+  // results are so far apart that all of their lines share a set.
+  static constexpr size_t kAhead = 8;
+
+  // To the first-level cache (3), or the second-level one (2).
+  template <int kLocality>
+  void RequestToken(size_t row, size_t t) const {
+    for (size_t i = 0; i < kTiles; ++i) {
+      __builtin_prefetch(out_ + t * out_stride_ + row + i * kTile, 1, kLocality);
+    }
+  }
+
+  void Clear(size_t b) {
+    for (auto& tile : sums_[b]) {
+      for (V::Reg& sum : tile) sum = V::Set1(0);
+    }
+  }
+
+  static void StoreToken(float* out, const V::Int (&of_tokens)[kTiles][kTile], size_t k, size_t row,
+                         size_t keep_begin, size_t keep_end) {
+    float results[kRows];
+    float* const to = keep_end - keep_begin == kRows ? out + row : results;
+    for (size_t i = 0; i < kTiles; ++i) V::Store(to + i * kTile, V::AsFloat(of_tokens[i][k]));
+    if (to != results) return;
+    for (size_t at = keep_begin; at < keep_end; ++at) out[at] = results[at - row];
+  }
+
+  const size_t n_;
+  float* const out_;
+  const size_t out_stride_;
+  const size_t last_block_;
+  size_t row_;  // where the block at hand begins, or would if it were not the matrix's last one
+  const size_t end_;
+  size_t tile_ = 0;  // of tokens, that comes next
+  Sums sums_[vector::kMostTokens / kTile];
+};
+
 // What scales the sums of kTiles tiles of rows and one of tokens.
 template <size_t kTiles>
 struct Scaling {
@@ -26,9 +117,11 @@ struct Scaling {
     Add<1>(sums);
     Add<2>(sums);
     Add<3>(sums);
+    if (finished != nullptr) finished->Take();
   }
 
-  V::Reg (*acc)[kTile] = nullptr;  // if there is something to scale
+  V::Reg (*acc)[kTile] = nullptr;           // if there is something to scale
+  ManyResults<kTiles>* finished = nullptr;  // if that is all of it
   const float (*weight_scales)[kTile] = nullptr;
   V::Reg scales = {};
 };
@@ -88,6 +181,7 @@ class Pipeline {
     }
     // Member by member: a copy of the whole would wait for what was just written of it.
     waiting.acc = scaling.acc;
+    waiting.finished = scaling.finished;
     waiting.weight_scales = scaling.weight_scales;
     waiting.scales = scaling.scales;
   }
@@ -108,6 +202,9 @@ class Pipeline {
     if constexpr (kTiles == 2) Store<1 - kStep, 1>();
     if constexpr (kScale) old.template Add<3>(sums_[kStep]);
     LoadTile<kTokens[1 - kStep]>(next_tokens, sizeof(V::Int));
+    if constexpr (kScale) {
+      if (old.finished != nullptr) old.finished->Take();
+    }
   }
   // The older one's sums are in memory, the other's in tiles.
   template <size_t kStep>
@@ -148,116 +245,63 @@ class LinesInParts {
   size_t part_;
 };
 
-static_assert(vector::kMostTokens % kTile == 0);
-constexpr size_t TilesOf(size_t n_tokens) { return (n_tokens + kTile - 1) / kTile; }
-
-// The results of up to kMostTokens tokens for kTiles tiles of rows.
-template <size_t kTiles>
-struct Results {
-  explicit Results(size_t n_tokens) : n(n_tokens) {
-    for (size_t b = 0; b < TilesOf(n); ++b) {
-      for (size_t i = 0; i < kTiles; ++i) {
-        for (size_t r = 0; r < kTile; ++r) acc[b][i][r] = V::Set1(0);
-      }
-    }
-  }
-
-  // Asks for the places of those of tile b of the tokens, as they are wanted soon.
-  void Request(const float* to, size_t stride, size_t b) const {
-    for (size_t t = b * kTile; t < (b + 1) * kTile; ++t) RequestToken<2>(to, stride, t);
-  }
-
-  // Stores those of rows [keep_begin, keep_end), where `row` is the first.
-  void Store(float* out, size_t out_stride, size_t row, size_t keep_begin, size_t keep_end) const {
-    for (size_t b = 0; b * kTile < n; ++b) {
-      V::Int of_tokens[kTiles][kTile];
-      for (size_t i = 0; i < kTiles; ++i) {
-        V::LoadTransposed<kTile>(of_tokens[i], reinterpret_cast<const uint8_t*>(acc[b][i]),
-                                 sizeof(V::Reg));
-      }
-      for (size_t k = 0; k < vector::Least(n - b * kTile, kTile); ++k) {
-        const size_t t = b * kTile + k;
-        RequestToken<3>(out + row, out_stride, t + kAhead);
-        StoreToken(out + t * out_stride, of_tokens, k, row, keep_begin, keep_end);
-      }
-    }
-  }
-
-  size_t n;
-  V::Reg acc[vector::kMostTokens / kTile][kTiles][kTile];
-
- private:
-  // Tokens between a request and a store: the first-level cache has ways for no more, where rows of
-  // results are so far apart that all of their lines share a set.
-  static constexpr size_t kAhead = 8;
-
-  // To the first-level cache (3), or the second-level one (2).
-  template <int kLocality>
-  void RequestToken(const float* to, size_t stride, size_t t) const {
-    if (t >= n) return;
-    for (size_t i = 0; i < kTiles; ++i) {
-      __builtin_prefetch(to + t * stride + i * kTile, 1, kLocality);
-    }
-  }
-
-  static void StoreToken(float* out, const V::Int (&of_tokens)[kTiles][kTile], size_t k, size_t row,
-                         size_t keep_begin, size_t keep_end) {
-    constexpr size_t kRows = kTiles * kTile;
-    float results[kRows];
-    float* const to = keep_end - keep_begin == kRows ? out + row : results;
-    for (size_t i = 0; i < kTiles; ++i) V::Store(to + i * kTile, V::AsFloat(of_tokens[i][k]));
-    if (to != results) return;
-    for (size_t at = keep_begin; at < keep_end; ++at) out[at] = results[at - row];
-  }
-};
-
-// kTiles tiles of rows from `row` on for up to kMostTokens tokens from `first` on; only results of
-// [keep_begin, keep_end) are kept.
+// Results of rows [begin, end), in blocks of kTiles tiles, for up to kMostTokens tokens from
+// `first` on.
 template <size_t kGroup, size_t kTiles>
-void MultiplyRows(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                  size_t row, size_t keep_begin, size_t keep_end, size_t first) {
+void MultiplyMany(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+                  size_t first, size_t begin, size_t end) {
   constexpr size_t kRows = kTiles * kTile;
   const size_t groups = w.cols / kGroup;
-  const uint8_t* rows = w.data + row * w.cols;
-  vector::RowScales<V> row_scales[kTiles];
-  for (size_t i = 0; i < kTiles; ++i) {
-    row_scales[i].Start(w, row + i * kTile, 1, groups, w.group_size / kGroup);
-  }
-  // Asked for in the order in which they lie, as are the rows.
-  const uint8_t* const next_scales = vector::ScalesFrom(w, row + kRows);
-  Results<kTiles> results(vector::Least(x.n_tokens - first, vector::kMostTokens));
-  const size_t parts = TilesOf(results.n);
   const size_t packs = TilesOf(x.n_tokens);
   const auto tokens_of = [&](size_t g) { return x.q + (g * packs * kTile + first) * kGroup; };
-  const auto weights_of = [&](size_t g) { return Weights<kTiles>{rows + g * kGroup, w.cols}; };
-  // [group % 4]: the steps of up to three groups overlap.
+  const auto block_at = [&](size_t row) { return vector::Least(row, w.rows - kRows); };
+  const auto weights_of = [&](size_t row, size_t g) {
+    return Weights<kTiles>{w.data + row * w.cols + g * kGroup, w.cols};
+  };
+  ManyResults<kTiles> results(out, out_stride, x, w, first, begin, end);
+  const size_t parts = TilesOf(results.n_tokens());
+  vector::RowScales<V> row_scales[kTiles];
+  // [step % 4]: those of up to three groups overlap.
   alignas(64) float weight_scales[4][kTiles][kTile];
-  Pipeline<kTiles> pipeline(tokens_of(0), weights_of(0));
-  for (size_t g = 0; g < groups; ++g) {
-    const size_t next = g + 1 < groups ? g + 1 : 0;  // after the last one of no use, but in place
-    const Weights<kTiles> next_weights = weights_of(next);
-    for (size_t i = 0; i < kTiles; ++i) V::Store(weight_scales[g % 4][i], row_scales[i].Next());
-    LinesInParts ahead(vector::NextBlock(rows, g * kGroup, w.cols, kRows).p,
-                       kRows * kGroup / vector::kLine, parts);
-    LinesInParts(next_scales + g * kTiles * vector::kLine, kTiles, 1).RequestPart();
-    const int8_t* q = tokens_of(g);
-    const float* scales = x.scales + g * x.n_tokens + first;
-    Scaling<kTiles> scaling;
-    scaling.weight_scales = weight_scales[g % 4];
-    for (size_t b = 0; b < parts; ++b) {
-      ahead.RequestPart();
-      if (next == 0) results.Request(out + first * out_stride + row, out_stride, b);
-      scaling.acc = results.acc[b];
-      const size_t n = results.n - b * kTile;
-      scaling.scales =
-          n < kTile ? V::LoadFirst(scales + b * kTile, n) : V::Load(scales + b * kTile);
-      q += kTile * kGroup;
-      const bool last = b + 1 == parts;
-      pipeline.Step(scaling, last ? tokens_of(next) : q, last ? &next_weights : nullptr);
+  size_t step = 0;
+  Pipeline<kTiles> pipeline(tokens_of(0), weights_of(block_at(begin), 0));
+  for (size_t at = begin; at < end; at += kRows) {
+    const size_t row = block_at(at);
+    for (size_t i = 0; i < kTiles; ++i) {
+      row_scales[i].Start(w, row + i * kTile, 1, groups, w.group_size / kGroup);
+    }
+    // Asked for in the order in which they lie, as are the rows.
+    const uint8_t* const next_scales = vector::ScalesFrom(w, row + kRows);
+    for (size_t g = 0; g < groups; ++g, ++step) {
+      const bool last_group = g + 1 == groups;
+      const size_t next = last_group ? 0 : g + 1;
+      // Behind the last block of no use, but in place.
+      const Weights<kTiles> next_weights =
+          weights_of(last_group ? block_at(at + kRows) : row, next);
+      float(*const scales_of_rows)[kTile] = weight_scales[step % 4];
+      for (size_t i = 0; i < kTiles; ++i) V::Store(scales_of_rows[i], row_scales[i].Next());
+      LinesInParts ahead(vector::NextBlock(w.data + row * w.cols, g * kGroup, w.cols, kRows).p,
+                         kRows * kGroup / vector::kLine, parts);
+      LinesInParts(next_scales + g * kTiles * vector::kLine, kTiles, 1).RequestPart();
+      const int8_t* q = tokens_of(g);
+      const float* scales = x.scales + g * x.n_tokens + first;
+      Scaling<kTiles> scaling;
+      scaling.weight_scales = scales_of_rows;
+      scaling.finished = last_group ? &results : nullptr;
+      for (size_t b = 0; b < parts; ++b) {
+        ahead.RequestPart();
+        if (last_group) results.Request(row, b);
+        scaling.acc = results.sums(b);
+        const size_t n = results.n_tokens() - b * kTile;
+        scaling.scales =
+            n < kTile ? V::LoadFirst(scales + b * kTile, n) : V::Load(scales + b * kTile);
+        q += kTile * kGroup;
+        const bool last = b + 1 == parts;
+        pipeline.Step(scaling, last ? tokens_of(next) : q, last ? &next_weights : nullptr);
+      }
     }
   }
   pipeline.Finish();
-  results.Store(out + first * out_stride, out_stride, row, keep_begin, keep_end);
 }
 
 }  // namespace amx
