@@ -38,12 +38,6 @@ class ManyResults {
   using Sums = V::Reg[kTiles][kTile];
   Sums& sums(size_t b) { return sums_[b]; }
 
-  // Asks for the places of the results of tile b of the tokens, of the block that begins at `row`.
-  void Request(size_t row, size_t b) const {
-    const size_t end = vector::Least(n_, (b + 1) * kTile);
-    for (size_t t = b * kTile; t < end; ++t) RequestToken<2>(row, t);
-  }
-
   // Stores the results of the next tile of the tokens, whose sums start anew. A function of its
   // own, so that the compiler keeps all registers for the pipeline.
   [[gnu::noinline]] void Take() {
@@ -55,7 +49,7 @@ class ManyResults {
     }
     const size_t keep_end = vector::Least(row_ + kRows, end_);
     for (size_t t = tile_ * kTile; t < vector::Least(n_, (tile_ + 1) * kTile); ++t) {
-      if (t + kAhead < n_) RequestToken<3>(row, t + kAhead);
+      if (t + kAhead < n_) RequestToken(row, t + kAhead);
       StoreToken(out_ + t * out_stride_, of_tokens, t % kTile, row, row_, keep_end);
     }
     Clear(tile_);
@@ -69,11 +63,9 @@ class ManyResults {
   // results are so far apart that all of their lines share a set.
   static constexpr size_t kAhead = 8;
 
-  // To the first-level cache (3), or the second-level one (2).
-  template <int kLocality>
   void RequestToken(size_t row, size_t t) const {
     for (size_t i = 0; i < kTiles; ++i) {
-      __builtin_prefetch(out_ + t * out_stride_ + row + i * kTile, 1, kLocality);
+      __builtin_prefetch(out_ + t * out_stride_ + row + i * kTile, 1);
     }
   }
 
@@ -290,7 +282,6 @@ void MultiplyMany(float* out, size_t out_stride, const QuantizedRows& x, const M
       scaling.finished = last_group ? &results : nullptr;
       for (size_t b = 0; b < parts; ++b) {
         ahead.RequestPart();
-        if (last_group) results.Request(row, b);
         scaling.acc = results.sums(b);
         const size_t n = results.n_tokens() - b * kTile;
         scaling.scales =
