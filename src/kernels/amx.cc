@@ -14,8 +14,8 @@ constexpr size_t kFewestTokens = 2;
 constexpr size_t kMostGroup = 64;
 
 // A matrix of less than a tile of rows.
-void MultiplyLowMatrix(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                       size_t row_begin, size_t row_end) {
+void MultiplyLowMatrix(const Output& out, const QuantizedRows& x, const Matrix& w, size_t row_begin,
+                       size_t row_end) {
   const size_t pack = PackOf(x.n_tokens);
   for (size_t t = 0; t < x.n_tokens; ++t) {
     float acc[kTile] = {};  // of each row
@@ -32,15 +32,15 @@ void MultiplyLowMatrix(float* out, size_t out_stride, const QuantizedRows& x, co
         acc[row] += sum * scale * x.scales[g * x.n_tokens + t];
       }
     }
-    for (size_t row = row_begin; row < row_end; ++row) out[t * out_stride + row] = acc[row];
+    for (size_t row = row_begin; row < row_end; ++row) out.first[t * out.stride + row] = acc[row];
   }
 }
 
 template <size_t kGroup, size_t kTokens>
-void MatmulFew(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-               size_t row_begin, size_t row_end) {
+void MatmulFew(const Output& out, const QuantizedRows& x, const Matrix& w, size_t row_begin,
+               size_t row_end) {
   const auto multiply = [&](size_t apart, size_t from, size_t to) {
-    if (from < to) MultiplyFew<kGroup, kTokens>(out, out_stride, x, w, apart, from, to);
+    if (from < to) MultiplyFew<kGroup, kTokens>(out, x, w, apart, from, to);
   };
   const size_t apart = vector::Least(vector::RowsApart(w, kGroup), kMostApart);
   const size_t middle = row_end - (row_end - row_begin) % (kTile * apart);
@@ -49,12 +49,12 @@ void MatmulFew(float* out, size_t out_stride, const QuantizedRows& x, const Matr
 }
 
 template <size_t kGroup>
-void MatmulMany(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                size_t row_begin, size_t row_end) {
+void MatmulMany(const Output& out, const QuantizedRows& x, const Matrix& w, size_t row_begin,
+                size_t row_end) {
   const size_t middle = row_end - (row_end - row_begin) % (2 * kTile);
   for (size_t first = 0; first < x.n_tokens; first += vector::kMostTokens) {
     const auto multiply = [&]<size_t kTiles>(size_t from, size_t to) {
-      if (from < to) MultiplyMany<kGroup, kTiles>(out, out_stride, x, w, first, from, to);
+      if (from < to) MultiplyMany<kGroup, kTiles>(out, x, w, first, from, to);
     };
     multiply.template operator()<2>(row_begin, middle);
     multiply.template operator()<1>(middle, row_end);
@@ -62,15 +62,15 @@ void MatmulMany(float* out, size_t out_stride, const QuantizedRows& x, const Mat
 }
 
 template <size_t kGroup>
-void Matmul(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-            size_t row_begin, size_t row_end) {
+void Matmul(const Output& out, const QuantizedRows& x, const Matrix& w, size_t row_begin,
+            size_t row_end) {
   const size_t pack = PackOf(x.n_tokens);
   const TileShapes shapes(kGroup, pack);
   const auto matmul = x.n_tokens > kTile ? MatmulMany<kGroup>
                       : pack == 4        ? MatmulFew<kGroup, 4>
                       : pack == 8        ? MatmulFew<kGroup, 8>
                                          : MatmulFew<kGroup, 16>;
-  matmul(out, out_stride, x, w, row_begin, row_end);
+  matmul(out, x, w, row_begin, row_end);
 }
 
 // Group g of up to kPack tokens from t on.
@@ -92,8 +92,9 @@ void QuantizePack(const QuantizedRows& out, const float* x, size_t g, size_t t) 
   V::Int columns[kGroup / 4];
   V::LoadTransposed<kGroup / 4>(columns, reinterpret_cast<const uint8_t*>(rows), kGroup);
   int8_t* to = out.q + (g * InPacks(out.n_tokens) + t) * kGroup;
-  for (size_t k = 0; k < kGroup / 4; ++k)
+  for (size_t k = 0; k < kGroup / 4; ++k) {
     __builtin_memcpy(to + k * 4 * kPack, &columns[k], 4 * kPack);
+  }
 }
 
 template <size_t kGroup>
@@ -123,11 +124,11 @@ void QuantizeAmx(const QuantizedRows& out, const float* x, size_t g_begin, size_
 
 void MatmulQ80Amx(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                   size_t row_begin, size_t row_end) {
-  const auto matmul = !x.packed                    ? MatmulQ80Avx512
-                      : w.rows < amx::kTile        ? amx::MultiplyLowMatrix
+  if (!x.packed) return MatmulQ80Avx512(out, out_stride, x, w, row_begin, row_end);
+  const auto matmul = w.rows < amx::kTile          ? amx::MultiplyLowMatrix
                       : x.group == amx::kMostGroup ? amx::Matmul<amx::kMostGroup>
                                                    : amx::Matmul<32>;
-  matmul(out, out_stride, x, w, row_begin, row_end);
+  matmul({out, out_stride}, x, w, row_begin, row_end);
 }
 
 }  // namespace clamma

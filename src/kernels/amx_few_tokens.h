@@ -49,15 +49,9 @@ class ScalesOfTiles {
 template <size_t kTokens>
 class FewResults {
  public:
-  FewResults(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w, size_t apart,
-             size_t begin, size_t end)
-      : out_(out),
-        out_stride_(out_stride),
-        n_tokens_(x.n_tokens),
-        rows_(w.rows),
-        apart_(apart),
-        row_(begin),
-        end_(end) {}
+  FewResults(const Output& out, const QuantizedRows& x, const Matrix& w, size_t apart, size_t begin,
+             size_t end)
+      : out_(out), n_tokens_(x.n_tokens), rows_(w.rows), apart_(apart), row_(begin), end_(end) {}
 
   // Those of the next tile, sums[r][t] being row r's for token t, kept in kTokens registers.
   [[gnu::noinline]] void Take(const float* sums) {
@@ -81,7 +75,7 @@ class FewResults {
     const size_t keep_begin = row < row_ ? row_ : row;
     const size_t keep_end = vector::Least(row + kTile, end_);
     for (size_t t = 0; t < n_tokens_; ++t) {
-      float* const to = out_ + t * out_stride_;
+      float* const to = out_.first + t * out_.stride;
       if (keep_end - keep_begin == kTile) {
         V::Store(to + row, V::AsFloat(of_tokens[t]));
         continue;
@@ -92,8 +86,7 @@ class FewResults {
     }
   }
 
-  float* const out_;
-  const size_t out_stride_;
+  const Output out_;
   const size_t n_tokens_;
   const size_t rows_;
   const size_t apart_;
@@ -251,8 +244,8 @@ class FewPipeline {
 
 // Results of rows [begin, end), in blocks of kTile * apart.
 template <size_t kGroup, size_t kTokens>
-void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                 size_t apart, size_t begin, size_t end) {
+void MultiplyFew(const Output& out, const QuantizedRows& x, const Matrix& w, size_t apart,
+                 size_t begin, size_t end) {
   // Copies, as what is in memory is read again after each tile instruction.
   const size_t cols = w.cols;
   const size_t groups = cols / kGroup;
@@ -263,7 +256,7 @@ void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, const Ma
   const int8_t* const q = x.q;
   const size_t last_block = w.rows - n_rows;
   ScalesOfTiles scales;
-  FewResults<kTokens> results(out, out_stride, x, w, apart, begin, end);
+  FewResults<kTokens> results(out, x, w, apart, begin, end);
   V::Int sums[2][kTokens] = {};
   FewPipeline<kGroup, kTokens> pipeline({weights + vector::Least(begin, last_block) * cols, q},
                                         stride, groups, n_tokens, sums, &results);

@@ -21,11 +21,10 @@ class ManyResults {
  public:
   static constexpr size_t kRows = kTiles * kTile;
 
-  ManyResults(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w, size_t first,
+  ManyResults(const Output& out, const QuantizedRows& x, const Matrix& w, size_t first,
               size_t begin, size_t end)
       : n_(vector::Least(x.n_tokens - first, vector::kMostTokens)),
-        out_(out + first * out_stride),
-        out_stride_(out_stride),
+        out_{out.first + first * out.stride, out.stride},
         last_block_(w.rows - kRows),
         row_(begin),
         end_(end) {
@@ -50,7 +49,7 @@ class ManyResults {
     const size_t keep_end = vector::Least(row_ + kRows, end_);
     for (size_t t = tile_ * kTile; t < vector::Least(n_, (tile_ + 1) * kTile); ++t) {
       if (t + kAhead < n_) RequestToken(row, t + kAhead);
-      StoreToken(out_ + t * out_stride_, of_tokens, t % kTile, row, row_, keep_end);
+      StoreToken(out_.first + t * out_.stride, of_tokens, t % kTile, row, row_, keep_end);
     }
     Clear(tile_);
     if (++tile_ < TilesOf(n_)) return;
@@ -65,7 +64,7 @@ class ManyResults {
 
   void RequestToken(size_t row, size_t t) const {
     for (size_t i = 0; i < kTiles; ++i) {
-      __builtin_prefetch(out_ + t * out_stride_ + row + i * kTile, 1);
+      __builtin_prefetch(out_.first + t * out_.stride + row + i * kTile, 1);
     }
   }
 
@@ -85,8 +84,7 @@ class ManyResults {
   }
 
   const size_t n_;
-  float* const out_;
-  const size_t out_stride_;
+  const Output out_;
   const size_t last_block_;
   size_t row_;  // where the block at hand begins, or would if it were not the matrix's last one
   const size_t end_;
@@ -237,48 +235,66 @@ class LinesInParts {
   size_t part_;
 };
 
+// The weights' scales of blocks of kTiles tiles of rows, group by group.
+template <size_t kTiles>
+class ScalesOfBlocks {
+ public:
+  void StartBlock(const Matrix& w, size_t row, size_t groups, size_t share) {
+    for (size_t i = 0; i < kTiles; ++i) rows_[i].Start(w, row + i * kTile, 1, groups, share);
+    next_block_ = vector::ScalesFrom(w, row + kTiles * kTile);
+  }
+
+  // Those of the next group, [tile of rows][row]; those of three before stay where they are, as the
+  // steps of up to three groups overlap. The next block's are asked for in the order in which they
+  // lie, as are its rows.
+  const float (*Next())[kTile] {
+    call_ = (call_ + 1) % kCalls;
+    for (size_t i = 0; i < kTiles; ++i) V::Store(scales_[call_][i], rows_[i].Next());
+    LinesInParts(next_block_, kTiles, 1).RequestPart();
+    next_block_ += kTiles * vector::kLine;
+    return scales_[call_];
+  }
+
+ private:
+  static constexpr size_t kCalls = 4;
+
+  vector::RowScales<V> rows_[kTiles];
+  const uint8_t* next_block_ = nullptr;
+  size_t call_ = 0;
+  alignas(64) float scales_[kCalls][kTiles][kTile];
+};
+
 // Results of rows [begin, end), in blocks of kTiles tiles, for up to kMostTokens tokens from
 // `first` on.
 template <size_t kGroup, size_t kTiles>
-void MultiplyMany(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                  size_t first, size_t begin, size_t end) {
+void MultiplyMany(const Output& out, const QuantizedRows& x, const Matrix& w, size_t first,
+                  size_t begin, size_t end) {
   constexpr size_t kRows = kTiles * kTile;
   const size_t groups = w.cols / kGroup;
   const size_t packs = TilesOf(x.n_tokens);
   const auto tokens_of = [&](size_t g) { return x.q + (g * packs * kTile + first) * kGroup; };
-  const auto block_at = [&](size_t row) { return vector::Least(row, w.rows - kRows); };
-  const auto weights_of = [&](size_t row, size_t g) {
-    return Weights<kTiles>{w.data + row * w.cols + g * kGroup, w.cols};
+  const auto rows_at = [&](size_t row) {
+    return w.data + vector::Least(row, w.rows - kRows) * w.cols;
   };
-  ManyResults<kTiles> results(out, out_stride, x, w, first, begin, end);
+  ManyResults<kTiles> results(out, x, w, first, begin, end);
   const size_t parts = TilesOf(results.n_tokens());
-  vector::RowScales<V> row_scales[kTiles];
-  // [step % 4]: those of up to three groups overlap.
-  alignas(64) float weight_scales[4][kTiles][kTile];
-  size_t step = 0;
-  Pipeline<kTiles> pipeline(tokens_of(0), weights_of(block_at(begin), 0));
-  for (size_t at = begin; at < end; at += kRows) {
-    const size_t row = block_at(at);
-    for (size_t i = 0; i < kTiles; ++i) {
-      row_scales[i].Start(w, row + i * kTile, 1, groups, w.group_size / kGroup);
-    }
-    // Asked for in the order in which they lie, as are the rows.
-    const uint8_t* const next_scales = vector::ScalesFrom(w, row + kRows);
-    for (size_t g = 0; g < groups; ++g, ++step) {
+  ScalesOfBlocks<kTiles> block_scales;
+  Pipeline<kTiles> pipeline(tokens_of(0), Weights<kTiles>{rows_at(begin), w.cols});
+  for (size_t row = begin; row < end; row += kRows) {
+    const uint8_t* const rows = rows_at(row);
+    block_scales.StartBlock(w, vector::Least(row, w.rows - kRows), groups, w.group_size / kGroup);
+    for (size_t g = 0; g < groups; ++g) {
       const bool last_group = g + 1 == groups;
-      const size_t next = last_group ? 0 : g + 1;
       // Behind the last block of no use, but in place.
-      const Weights<kTiles> next_weights =
-          weights_of(last_group ? block_at(at + kRows) : row, next);
-      float(*const scales_of_rows)[kTile] = weight_scales[step % 4];
-      for (size_t i = 0; i < kTiles; ++i) V::Store(scales_of_rows[i], row_scales[i].Next());
-      LinesInParts ahead(vector::NextBlock(w.data + row * w.cols, g * kGroup, w.cols, kRows).p,
+      const int8_t* const next_tokens = tokens_of(last_group ? 0 : g + 1);
+      const Weights<kTiles> next_weights = {
+          last_group ? rows_at(row + kRows) : rows + (g + 1) * kGroup, w.cols};
+      LinesInParts ahead(vector::NextBlock(rows, g * kGroup, w.cols, kRows).p,
                          kRows * kGroup / vector::kLine, parts);
-      LinesInParts(next_scales + g * kTiles * vector::kLine, kTiles, 1).RequestPart();
       const int8_t* q = tokens_of(g);
       const float* scales = x.scales + g * x.n_tokens + first;
       Scaling<kTiles> scaling;
-      scaling.weight_scales = scales_of_rows;
+      scaling.weight_scales = block_scales.Next();
       scaling.finished = last_group ? &results : nullptr;
       for (size_t b = 0; b < parts; ++b) {
         ahead.RequestPart();
@@ -288,7 +304,7 @@ void MultiplyMany(float* out, size_t out_stride, const QuantizedRows& x, const M
             n < kTile ? V::LoadFirst(scales + b * kTile, n) : V::Load(scales + b * kTile);
         q += kTile * kGroup;
         const bool last = b + 1 == parts;
-        pipeline.Step(scaling, last ? tokens_of(next) : q, last ? &next_weights : nullptr);
+        pipeline.Step(scaling, last ? next_tokens : q, last ? &next_weights : nullptr);
       }
     }
   }

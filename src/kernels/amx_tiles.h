@@ -19,12 +19,19 @@ using V = Avx512;
 
 constexpr size_t kTile = kLargestPack;  // tokens, or rows of weights, of a tile
 
-// Their use: sums of two steps for two tiles of rows, a tile of tokens of each step, weights of two
-// tiles of rows or of two steps. Their instructions are in assembly, as GCC's functions for them
-// want a literal for a register, and tell the compiler nothing of the memory that they touch.
+// Where results go: that of a row for token t to first[t * stride + row].
+struct Output {
+  float* first;
+  size_t stride;
+};
+
+// Their use: sums of two steps for two tiles of rows, a pack of tokens of each step, weights of two
+// tiles of rows; for few tokens the first of each. Their instructions are in assembly, as GCC's
+// functions for them want a literal for a register, and tell the compiler nothing of the memory
+// that they touch.
 constexpr size_t kSums[2][2] = {{0, 1}, {2, 3}};  // [step % 2][tile of rows]
 constexpr size_t kTokens[2] = {4, 5};             // [step % 2]
-constexpr size_t kWeights[2] = {6, 7};            // [tile of rows], or [step % 2]
+constexpr size_t kWeights[2] = {6, 7};            // [tile of rows]
 
 template <size_t kRegister>
 inline void LoadTile(const void* rows, size_t stride) {

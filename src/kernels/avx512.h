@@ -208,7 +208,8 @@ struct Avx512 {
   static Reg Abs(Reg a) { return _mm512_abs_ps(a); }
   static Reg Max(Reg a, Reg b) { return _mm512_max_ps(a, b); }  // a > b ? a : b
   static Reg Min(Reg a, Reg b) { return _mm512_min_ps(a, b); }  // a < b ? a : b
-  static Reg Permute(Reg a, Int lanes) { return _mm512_permutexvar_ps(lanes, a); }  // a[lanes[i]]
+  // Lane i: a's lane lanes[i].
+  static Reg Permute(Reg a, Int lanes) { return _mm512_permutexvar_ps(lanes, a); }
   static float ReduceMax(Reg a) { return _mm512_reduce_max_ps(a); }
   static Reg Exp(Reg x) {
     const Reg bounded = Min(Max(x, Set1(-104.0f)), Set1(89.0f));
