@@ -64,7 +64,7 @@ using Bytes = Guarded<uint8_t>;
 
 // Numbers of rows that are not packed, as they would be if they were.
 inline Guarded<int8_t> Packed(const clamma::QuantizedRows& rows) {
-  const size_t pack_of = clamma::PackOf(rows.n_tokens);
+  const size_t pack_of = clamma::PackSize(rows.n_tokens);
   Guarded<int8_t> packed(clamma::InPacks(rows.n_tokens) * rows.cols);
   for (size_t g = 0; g < rows.cols / rows.group; ++g) {
     for (size_t t = 0; t < rows.n_tokens; ++t) {

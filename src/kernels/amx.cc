@@ -16,7 +16,7 @@ constexpr size_t kMostGroup = 64;
 // A matrix of less than a tile of rows.
 void MultiplyLowMatrix(const Output& out, const QuantizedRows& x, const Matrix& w, size_t row_begin,
                        size_t row_end) {
-  const size_t pack = PackOf(x.n_tokens);
+  const size_t pack = PackSize(x.n_tokens);
   for (size_t t = 0; t < x.n_tokens; ++t) {
     float acc[kTile] = {};  // of each row
     for (size_t g = 0; g < w.cols / x.group; ++g) {
@@ -36,11 +36,11 @@ void MultiplyLowMatrix(const Output& out, const QuantizedRows& x, const Matrix& 
   }
 }
 
-template <size_t kGroup, size_t kTokens>
+template <size_t kGroup, size_t kPack>
 void MatmulFew(const Output& out, const QuantizedRows& x, const Matrix& w, size_t row_begin,
                size_t row_end) {
   const auto multiply = [&](size_t apart, size_t from, size_t to) {
-    if (from < to) MultiplyFew<kGroup, kTokens>(out, x, w, apart, from, to);
+    if (from < to) MultiplyFew<kGroup, kPack>(out, x, w, apart, from, to);
   };
   const size_t apart = vector::Least(vector::RowsApart(w, kGroup), kMostApart);
   const size_t middle = row_end - (row_end - row_begin) % (kTile * apart);
@@ -64,7 +64,7 @@ void MatmulMany(const Output& out, const QuantizedRows& x, const Matrix& w, size
 template <size_t kGroup>
 void Matmul(const Output& out, const QuantizedRows& x, const Matrix& w, size_t row_begin,
             size_t row_end) {
-  const size_t pack = PackOf(x.n_tokens);
+  const size_t pack = PackSize(x.n_tokens);
   const TileShapes shapes(kGroup, pack);
   const auto matmul = x.n_tokens > kTile ? MatmulMany<kGroup>
                       : pack == 4        ? MatmulFew<kGroup, 4>
@@ -99,7 +99,7 @@ void QuantizePack(const QuantizedRows& out, const float* x, size_t g, size_t t) 
 
 template <size_t kGroup>
 void QuantizePacks(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
-  const size_t pack = PackOf(out.n_tokens);
+  const size_t pack = PackSize(out.n_tokens);
   const auto quantize = pack == 4   ? QuantizePack<kGroup, 4>
                         : pack == 8 ? QuantizePack<kGroup, 8>
                                     : QuantizePack<kGroup, 16>;

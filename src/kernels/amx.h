@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// int8 matrices times many tokens by the tile unit of x86-64 CPUs with AMX.
+// int8 matrices times two tokens or more by the tile unit of x86-64 CPUs with AMX.
 #ifndef CLAMMA_KERNELS_AMX_H_
 #define CLAMMA_KERNELS_AMX_H_
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // int8 matrices times a pack of tokens, by the tile unit: a tile of rows goes through all of its
 // groups, and its sums stay in registers. Memory bounds it, so that lines are asked for ahead one
-// by one between the instructions, and all tiles are one pipeline, which never runs dry: what
-// begins with one tile and what ends with another are under way at the same time.
+// by one between the instructions, and the tiles of a range are one pipeline, which does not run
+// dry between them: what ends with one and what begins with the next are under way at the same
+// time.
 //
 // With packs of 4 or 8 tokens a register holds the sums of 4 or 2 rows: they take a quarter or half
 // of the instructions, and the tokens as much of the first-level cache.
@@ -16,7 +17,9 @@ namespace clamma {
 namespace {
 namespace amx {
 
-constexpr size_t kMostApart = 4;  // rows from one of a tile to the next
+// Rows from one of a tile to the next: results of so many tiles are kept until they can be stored
+// side by side.
+constexpr size_t kMostApart = 4;
 
 // The weights' scales of tiles of rows, some groups at a time.
 class ScalesOfTiles {
@@ -27,36 +30,34 @@ class ScalesOfTiles {
     rows_.Start(w, row, apart, groups, share);
   }
 
-  // Of the next n groups of the tile (n, kTile); those of the two calls before stay where they are,
-  // as three steps are under way. A function of its own, so that the compiler keeps all registers
-  // for the pipeline.
+  // Of the next n groups of the tile (n, kTile); those of the two calls before stay where they are.
+  // A function of its own, so that the compiler keeps all registers for the pipeline.
   [[gnu::noinline]] const float* Next(size_t n) {
-    call_ = (call_ + 1) % kCalls;
-    rows_.Next(scales_[call_], n);
+    call_ = (call_ + 1) % kUnderWay;
+    rows_.NextGroups(scales_[call_], n);
     return scales_[call_][0];
   }
 
  private:
-  static constexpr size_t kCalls = 3;
-
   vector::RowScales<V> rows_;
   size_t call_ = 0;
-  alignas(64) float scales_[kCalls][kAtOnce][kTile];
+  alignas(64) float scales_[kUnderWay][kAtOnce][kTile];
 };
 
-// Where sums of tiles become results: of all blocks of kTile * apart rows that cover [begin, end),
-// of each block rows that are `apart` rows from each other, and those in between.
-template <size_t kTokens>
+// Makes results of the sums of tiles: block by block of kTile * apart rows over [begin, end), and
+// of each block first the tile of every apart-th row, then those of the rows in between.
+template <size_t kPack>
 class FewResults {
  public:
   FewResults(const Output& out, const QuantizedRows& x, const Matrix& w, size_t apart, size_t begin,
              size_t end)
       : out_(out), n_tokens_(x.n_tokens), rows_(w.rows), apart_(apart), row_(begin), end_(end) {}
 
-  // Those of the next tile, sums[r][t] being row r's for token t, kept in kTokens registers.
+  // Takes those of the next tile, (kTile, kPack). A function of its own, as the compiler keeps its
+  // registers out of the pipeline's then.
   [[gnu::noinline]] void Take(const float* sums) {
     for (size_t r = 0; r < kTile; ++r) {
-      __builtin_memcpy(by_row_[r * apart_ + phase_], sums + r * kTokens, kTokens * sizeof(float));
+      __builtin_memcpy(by_row_[r * apart_ + phase_], sums + r * kPack, kPack * sizeof(float));
     }
     if (++phase_ < apart_) return;
     phase_ = 0;
@@ -66,7 +67,7 @@ class FewResults {
   }
 
  private:
-  static constexpr size_t kColumns = kTokens < 8 ? 8 : kTokens;  // as LoadTransposed() is made for
+  static constexpr size_t kColumns = kPack < 8 ? 8 : kPack;  // as LoadTransposed() is made for
 
   void Store(size_t row, const float* sums) const {
     V::Int of_tokens[kColumns];
@@ -96,48 +97,47 @@ class FewResults {
   alignas(64) float by_row_[kMostApart * kTile][kColumns] = {};
 };
 
-// For each lane of a register of kTokens tokens' sums: its row in the tile, its token.
-template <size_t kTokens>
+// For each lane of a register of kPack tokens' sums: its row in the tile, its token.
+template <size_t kPack>
 struct Lanes {
   constexpr Lanes() {
-    for (size_t i = 0; i < kTokens; ++i) {
+    for (size_t i = 0; i < kPack; ++i) {
       for (size_t lane = 0; lane < V::kLanes; ++lane) {
-        rows[i][lane] = static_cast<int32_t>((i * V::kLanes + lane) / kTokens);
-        tokens[lane] = static_cast<int32_t>(lane % kTokens);
+        rows[i][lane] = static_cast<int32_t>((i * V::kLanes + lane) / kPack);
+        tokens[lane] = static_cast<int32_t>(lane % kPack);
       }
     }
   }
-  alignas(64) int32_t rows[kTokens][V::kLanes] = {};
+  alignas(64) int32_t rows[kPack][V::kLanes] = {};
   alignas(64) int32_t tokens[V::kLanes] = {};
 };
-template <size_t kTokens>
-constexpr Lanes<kTokens> kLanesOf;
+template <size_t kPack>
+constexpr Lanes<kPack> kLanesOf;
 
 // The sums of a step, with what scales them.
-template <size_t kTokens>
+template <size_t kPack>
 struct FewSums {
-  V::Int* sums;          // kTokens registers
+  V::Int* sums;          // kPack registers
   const float* weights;  // scales of the tile's rows
   const float* tokens;   // scales of n tokens
 
   // acc += (float(sums) * weights) * tokens, for a quarter of the registers.
   template <size_t kQuarter>
   [[gnu::always_inline]] void Scale(V::Reg* acc, V::Reg of_tokens) const {
-    constexpr size_t kPart = kTokens / 4;
+    constexpr size_t kPart = kPack / 4;
 #pragma GCC unroll 4
     for (size_t i = kPart * kQuarter; i < kPart * (kQuarter + 1); ++i) {
-      const V::Reg scaled = V::Mul(V::ToFloat(sums[i]), OfWeights(i));
-      acc[i] = V::Add(acc[i], V::Mul(scaled, of_tokens));
+      AddScaled(&acc[i], sums[i], OfWeights(i), of_tokens);
     }
   }
   [[gnu::always_inline]] V::Reg OfWeights(size_t i) const {
-    if constexpr (kTokens == kTile) return V::Set1(weights[i]);
-    return V::Permute(V::Load(weights), V::LoadInt(kLanesOf<kTokens>.rows[i]));
+    if constexpr (kPack == kTile) return V::Set1(weights[i]);
+    return V::Permute(V::Load(weights), V::LoadInt(kLanesOf<kPack>.rows[i]));
   }
   [[gnu::always_inline]] V::Reg OfTokens(uint16_t lanes) const {
     const V::Reg scales = V::LoadLanes(tokens, lanes);
-    if constexpr (kTokens == kTile) return scales;
-    return V::Permute(scales, V::LoadInt(kLanesOf<kTokens>.tokens));
+    if constexpr (kPack == kTile) return scales;
+    return V::Permute(scales, V::LoadInt(kLanesOf<kPack>.tokens));
   }
 };
 
@@ -150,12 +150,12 @@ struct FewOperands {
 // Steps, a group of a tile each: the sums of one are computed while those of the one before are
 // stored, and those before that scaled. No member has an address that anybody knows, for the
 // compiler to keep all of them in registers.
-template <size_t kGroup, size_t kTokens>
+template <size_t kGroup, size_t kPack>
 class FewPipeline {
  public:
   // Rows of weights are `stride` bytes apart, and `groups` steps make a tile.
   FewPipeline(const FewOperands& first, size_t stride, size_t groups, size_t n_tokens,
-              V::Int (&sums)[2][kTokens], FewResults<kTokens>* results)
+              V::Int (&sums)[2][kPack], FewResults<kPack>* results)
       : stride_(stride),
         groups_(groups),
         lanes_(static_cast<uint16_t>((1u << n_tokens) - 1)),
@@ -165,7 +165,7 @@ class FewPipeline {
         steps_left_(groups + 2) {
 #pragma GCC unroll 16
     for (V::Reg& sum : acc_) sum = V::Set1(0);
-    ZeroTile<kSum>();
+    ZeroTile<kSumTile>();
     Load(first);
   }
 
@@ -177,9 +177,9 @@ class FewPipeline {
       for (size_t i = 0; i < kGroup / 16; ++i) ahead.Request();
     };
     const V::Reg of_tokens = two_ago_.OfTokens(lanes_);
-    StoreTile<kSum>(one_ago_.sums, kRowBytes);
-    ZeroTile<kSum>();
-    AddTileProducts<kSum, kRows, kPack>();
+    StoreTile<kSumTile>(one_ago_.sums, kRowBytes);
+    ZeroTile<kSumTile>();
+    AddTileProducts<kSumTile, kWeightTile, kTokenTile>();
     two_ago_.template Scale<0>(acc_, of_tokens);
     request();
     Load(next);
@@ -194,7 +194,7 @@ class FewPipeline {
 
   // What is under way behind the last step.
   [[gnu::always_inline]] void Finish() {
-    StoreTile<kSum>(one_ago_.sums, kRowBytes);
+    StoreTile<kSumTile>(one_ago_.sums, kRowBytes);
     for (size_t i = 0; i < 2; ++i) {
       const V::Reg of_tokens = two_ago_.OfTokens(lanes_);
       two_ago_.template Scale<0>(acc_, of_tokens);
@@ -206,26 +206,26 @@ class FewPipeline {
   }
 
  private:
-  static constexpr size_t kSum = kSums[0][0];
-  static constexpr size_t kPack = amx::kTokens[0];
-  static constexpr size_t kRows = kWeights[0];
-  static constexpr size_t kRowBytes = kTokens * sizeof(float);  // of sums, or of four columns
+  static constexpr size_t kSumTile = kSumTiles[0][0];
+  static constexpr size_t kTokenTile = kTokenTiles[0];
+  static constexpr size_t kWeightTile = kWeightTiles[0];
+  static constexpr size_t kRowBytes = kPack * sizeof(float);  // of sums, or of four columns
   // The scales of steps that there are not, whose sums are 0 as well.
   alignas(64) static constexpr float kNothing[kTile] = {};
 
   [[gnu::always_inline]] void Load(const FewOperands& operands) const {
-    LoadTile<kRows>(operands.weights, stride_);
-    LoadTile<kPack>(operands.q, kRowBytes);
+    LoadTile<kWeightTile>(operands.weights, stride_);
+    LoadTile<kTokenTile>(operands.q, kRowBytes);
   }
 
-  [[gnu::always_inline]] void Advance(const FewSums<kTokens>& now) {
+  [[gnu::always_inline]] void Advance(const FewSums<kPack>& now) {
     two_ago_ = one_ago_;
     one_ago_ = now;
     if (--steps_left_ > 0) return;
     steps_left_ = groups_;
-    alignas(64) float tile[kTokens][V::kLanes];
+    alignas(64) float tile[kPack][V::kLanes];
 #pragma GCC unroll 16
-    for (size_t i = 0; i < kTokens; ++i) {
+    for (size_t i = 0; i < kPack; ++i) {
       V::Store(tile[i], acc_[i]);
       acc_[i] = V::Set1(0);
     }
@@ -235,15 +235,15 @@ class FewPipeline {
   const size_t stride_;
   const size_t groups_;
   const uint16_t lanes_;
-  FewResults<kTokens>* const results_;
-  FewSums<kTokens> one_ago_;
-  FewSums<kTokens> two_ago_;
+  FewResults<kPack>* const results_;
+  FewSums<kPack> one_ago_;
+  FewSums<kPack> two_ago_;
   size_t steps_left_;  // until acc_ holds a tile's results
-  V::Reg acc_[kTokens];
+  V::Reg acc_[kPack];
 };
 
 // Results of rows [begin, end), in blocks of kTile * apart.
-template <size_t kGroup, size_t kTokens>
+template <size_t kGroup, size_t kPack>
 void MultiplyFew(const Output& out, const QuantizedRows& x, const Matrix& w, size_t apart,
                  size_t begin, size_t end) {
   // Copies, as what is in memory is read again after each tile instruction.
@@ -256,10 +256,10 @@ void MultiplyFew(const Output& out, const QuantizedRows& x, const Matrix& w, siz
   const int8_t* const q = x.q;
   const size_t last_block = w.rows - n_rows;
   ScalesOfTiles scales;
-  FewResults<kTokens> results(out, x, w, apart, begin, end);
-  V::Int sums[2][kTokens] = {};
-  FewPipeline<kGroup, kTokens> pipeline({weights + vector::Least(begin, last_block) * cols, q},
-                                        stride, groups, n_tokens, sums, &results);
+  FewResults<kPack> results(out, x, w, apart, begin, end);
+  V::Int sums[2][kPack] = {};
+  FewPipeline<kGroup, kPack> pipeline({weights + vector::Least(begin, last_block) * cols, q},
+                                      stride, groups, n_tokens, sums, &results);
   for (size_t row = begin; row < end; row += n_rows) {
     const size_t first = vector::Least(row, last_block);
     const uint8_t* const block = weights + first * cols;
@@ -281,7 +281,7 @@ void MultiplyFew(const Output& out, const QuantizedRows& x, const Matrix& w, siz
         next_scales += vector::kLine;
         const bool last = g + 1 == groups;
         const FewOperands next = {last ? next_tile : block + k + kGroup,
-                                  last ? q : q + (g + 1) * kGroup * kTokens};
+                                  last ? q : q + (g + 1) * kGroup * kPack};
         pipeline.Step(weight_scales, token_scales, next,
                       vector::AheadOfTile<V::kLanes, kGroup / 4>(block, k, stride, false));
         weight_scales += kTile;

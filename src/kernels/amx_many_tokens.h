@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // int8 matrices times more than a tile of tokens, by the tile unit: each group of two tiles of rows
-// meets all tokens, whose sums stay in the first-level cache.
+// meets all tokens, whose sums stay in the first-level cache. The tiles of a range are one
+// pipeline.
 #ifndef CLAMMA_KERNELS_AMX_MANY_TOKENS_H_
 #define CLAMMA_KERNELS_AMX_MANY_TOKENS_H_
 
@@ -14,8 +15,8 @@ namespace amx {
 static_assert(vector::kMostTokens % kTile == 0);
 constexpr size_t TilesOf(size_t n_tokens) { return (n_tokens + kTile - 1) / kTile; }
 
-// The sums of a block of kTiles tiles of rows, of all blocks that cover [begin, end), for tokens
-// first and up to kMostTokens in all.
+// Sums of one block of kTiles tiles of rows at a time, block by block over [begin, end), for up to
+// kMostTokens tokens from `first` on; stores them as results.
 template <size_t kTiles>
 class ManyResults {
  public:
@@ -59,7 +60,8 @@ class ManyResults {
 
  private:
   // Tokens between a request and a store: the first-level cache has ways for no more, where rows of
-  // results are so far apart that all of their lines share a set.
+  // results are so far apart that all of their lines share a set. Those of a block's first tokens
+  // are not asked for, whose stores the steps that follow hide.
   static constexpr size_t kAhead = 8;
 
   void RequestToken(size_t row, size_t t) const {
@@ -95,11 +97,15 @@ class ManyResults {
 // What scales the sums of kTiles tiles of rows and one of tokens.
 template <size_t kTiles>
 struct Scaling {
+  // acc += (float(sums) * weight_scales) * scales, for a quarter of the rows.
   template <size_t kQuarter>
   [[gnu::always_inline]] void Add(const V::Int (*sums)[kTile]) const {
 #pragma GCC unroll 2
     for (size_t i = 0; i < kTiles; ++i) {
-      ScaleQuarter<kQuarter>(acc[i], sums[i], weight_scales[i], scales);
+#pragma GCC unroll 4
+      for (size_t r = 4 * kQuarter; r < 4 * kQuarter + 4; ++r) {
+        AddScaled(&acc[i][r], sums[i][r], V::Set1(weight_scales[i][r]), scales);
+      }
     }
   }
   void AddAll(const V::Int (*sums)[kTile]) const {
@@ -121,7 +127,8 @@ template <size_t kTiles>
 struct Weights {
   template <size_t kIndex>
   void Load() const {
-    if constexpr (kIndex < kTiles) LoadTile<kWeights[kIndex]>(rows + kIndex * kTile * cols, cols);
+    if constexpr (kIndex < kTiles)
+      LoadTile<kWeightTiles[kIndex]>(rows + kIndex * kTile * cols, cols);
   }
 
   const uint8_t* rows;
@@ -134,7 +141,7 @@ template <size_t kTiles>
 class Pipeline {
  public:
   Pipeline(const int8_t* first_tokens, const Weights<kTiles>& first_weights) {
-    LoadTile<kTokens[0]>(first_tokens, sizeof(V::Int));
+    LoadTile<kTokenTiles[0]>(first_tokens, sizeof(V::Int));
     first_weights.template Load<0>();
     first_weights.template Load<1>();
   }
@@ -191,7 +198,7 @@ class Pipeline {
     if constexpr (kScale) old.template Add<2>(sums_[kStep]);
     if constexpr (kTiles == 2) Store<1 - kStep, 1>();
     if constexpr (kScale) old.template Add<3>(sums_[kStep]);
-    LoadTile<kTokens[1 - kStep]>(next_tokens, sizeof(V::Int));
+    LoadTile<kTokenTiles[1 - kStep]>(next_tokens, sizeof(V::Int));
     if constexpr (kScale) {
       if (old.finished != nullptr) old.finished->Take();
     }
@@ -204,14 +211,14 @@ class Pipeline {
     if constexpr (kTiles == 2) Store<1 - kStep, 1>();
     waiting_[1 - kStep].AddAll(sums_[1 - kStep]);
   }
-  template <size_t kStep, size_t kRows>
+  template <size_t kStep, size_t kIndex>
   static void Multiply() {
-    ZeroTile<kSums[kStep][kRows]>();
-    AddTileProducts<kSums[kStep][kRows], kWeights[kRows], kTokens[kStep]>();
+    ZeroTile<kSumTiles[kStep][kIndex]>();
+    AddTileProducts<kSumTiles[kStep][kIndex], kWeightTiles[kIndex], kTokenTiles[kStep]>();
   }
-  template <size_t kStep, size_t kRows>
+  template <size_t kStep, size_t kIndex>
   void Store() {
-    StoreTile<kSums[kStep][kRows]>(sums_[kStep][kRows], sizeof(V::Int));
+    StoreTile<kSumTiles[kStep][kIndex]>(sums_[kStep][kIndex], sizeof(V::Int));
   }
 
   V::Int sums_[2][kTiles][kTile];
@@ -241,27 +248,23 @@ class ScalesOfBlocks {
  public:
   void StartBlock(const Matrix& w, size_t row, size_t groups, size_t share) {
     for (size_t i = 0; i < kTiles; ++i) rows_[i].Start(w, row + i * kTile, 1, groups, share);
-    next_block_ = vector::ScalesFrom(w, row + kTiles * kTile);
+    next_block_ = {vector::ScalesFrom(w, row + kTiles * kTile), groups * kTiles, groups};
   }
 
-  // Those of the next group, [tile of rows][row]; those of three before stay where they are, as the
-  // steps of up to three groups overlap. The next block's are asked for in the order in which they
-  // lie, as are its rows.
+  // Those of the next group, [tile of rows][row]; those of the two before stay where they are. The
+  // next block's are asked for in the order in which they lie, as are its rows.
   const float (*Next())[kTile] {
-    call_ = (call_ + 1) % kCalls;
+    call_ = (call_ + 1) % kUnderWay;
     for (size_t i = 0; i < kTiles; ++i) V::Store(scales_[call_][i], rows_[i].Next());
-    LinesInParts(next_block_, kTiles, 1).RequestPart();
-    next_block_ += kTiles * vector::kLine;
+    next_block_.RequestPart();
     return scales_[call_];
   }
 
  private:
-  static constexpr size_t kCalls = 4;
-
   vector::RowScales<V> rows_[kTiles];
-  const uint8_t* next_block_ = nullptr;
+  LinesInParts next_block_ = {nullptr, 0, 1};
   size_t call_ = 0;
-  alignas(64) float scales_[kCalls][kTiles][kTile];
+  alignas(64) float scales_[kUnderWay][kTiles][kTile];
 };
 
 // Results of rows [begin, end), in blocks of kTiles tiles, for up to kMostTokens tokens from
@@ -271,8 +274,8 @@ void MultiplyMany(const Output& out, const QuantizedRows& x, const Matrix& w, si
                   size_t begin, size_t end) {
   constexpr size_t kRows = kTiles * kTile;
   const size_t groups = w.cols / kGroup;
-  const size_t packs = TilesOf(x.n_tokens);
-  const auto tokens_of = [&](size_t g) { return x.q + (g * packs * kTile + first) * kGroup; };
+  const size_t in_packs = InPacks(x.n_tokens);
+  const auto tokens_of = [&](size_t g) { return x.q + (g * in_packs + first) * kGroup; };
   const auto rows_at = [&](size_t row) {
     return w.data + vector::Least(row, w.rows - kRows) * w.cols;
   };

@@ -4,7 +4,7 @@
 // The tile unit multiplies (m, 64) int8 by (64, n), with m, n <= 16, in 16 cycles, where AVX-512's
 // dot products take 128 for the same. Its first operand is a group of 16 rows of weights as they
 // lie in memory; its second one of a pack of tokens (see QuantizedRows). The sums go through
-// memory to the vector unit, which scales them, and is what bounds the whole. (Intel 64 and IA-32
+// memory to the vector unit, which scales them, and is what bounds many tokens. (Intel 64 and IA-32
 // Architectures Optimization Reference Manual, chapter 20)
 #ifndef CLAMMA_KERNELS_AMX_TILES_H_
 #define CLAMMA_KERNELS_AMX_TILES_H_
@@ -19,6 +19,10 @@ using V = Avx512;
 
 constexpr size_t kTile = kLargestPack;  // tokens, or rows of weights, of a tile
 
+// Groups whose steps are under way at the same time: of one sums are computed, of the one before
+// they are stored, of the one before that scaled.
+constexpr size_t kUnderWay = 3;
+
 // Where results go: that of a row for token t to first[t * stride + row].
 struct Output {
   float* first;
@@ -29,9 +33,9 @@ struct Output {
 // tiles of rows; for few tokens the first of each. Their instructions are in assembly, as GCC's
 // functions for them want a literal for a register, and tell the compiler nothing of the memory
 // that they touch.
-constexpr size_t kSums[2][2] = {{0, 1}, {2, 3}};  // [step % 2][tile of rows]
-constexpr size_t kTokens[2] = {4, 5};             // [step % 2]
-constexpr size_t kWeights[2] = {6, 7};            // [tile of rows]
+constexpr size_t kSumTiles[2][2] = {{0, 1}, {2, 3}};  // [step % 2][tile of rows]
+constexpr size_t kTokenTiles[2] = {4, 5};             // [step % 2]
+constexpr size_t kWeightTiles[2] = {6, 7};            // [tile of rows]
 
 template <size_t kRegister>
 inline void LoadTile(const void* rows, size_t stride) {
@@ -60,11 +64,11 @@ inline void AddTileProducts() {
 class TileShapes {
  public:
   TileShapes(size_t group, size_t pack) {
-    for (const auto& registers : kSums) {
+    for (const auto& registers : kSumTiles) {
       for (const size_t sums : registers) Set(sums, kTile, pack * sizeof(float));
     }
-    for (const size_t tokens : kTokens) Set(tokens, group / 4, pack * 4);
-    for (const size_t weights : kWeights) Set(weights, kTile, group);
+    for (const size_t tokens : kTokenTiles) Set(tokens, group / 4, pack * 4);
+    for (const size_t weights : kWeightTiles) Set(weights, kTile, group);
     asm volatile("ldtilecfg %0" : : "m"(shapes_));
   }
   TileShapes(const TileShapes&) = delete;
@@ -90,16 +94,10 @@ class TileShapes {
   Shapes shapes_;
 };
 
-// acc[r] += (float(sums[r]) * weight_scales[r]) * scales for rows 4 * kQuarter and three more,
-// whose sums lie row by row, a token a lane.
-template <size_t kQuarter>
-[[gnu::always_inline]] inline void ScaleQuarter(V::Reg* acc, const V::Int* sums,
-                                                const float* weight_scales, V::Reg scales) {
-#pragma GCC unroll 4
-  for (size_t r = 4 * kQuarter; r < 4 * kQuarter + 4; ++r) {
-    const V::Reg scaled = V::Mul(V::ToFloat(sums[r]), V::Set1(weight_scales[r]));
-    acc[r] = V::Add(acc[r], V::Mul(scaled, scales));
-  }
+// acc += (float(sums) * weight_scales) * scales.
+[[gnu::always_inline]] inline void AddScaled(V::Reg* acc, V::Int sums, V::Reg weight_scales,
+                                             V::Reg scales) {
+  *acc = V::Add(*acc, V::Mul(V::Mul(V::ToFloat(sums), weight_scales), scales));
 }
 
 }  // namespace amx

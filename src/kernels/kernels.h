@@ -42,18 +42,19 @@ struct QuantizedRows {
   size_t n_tokens = 0;
   size_t cols = 0;
   size_t group = 0;  // divides cols, and the matrix's group_size
-  // If so, q is (cols / group, PacksOf(n_tokens), group / 4, PackOf(n_tokens), 4): four columns of
-  // each of some tokens, the last of which may be no tokens, and 0. See Packs().
+  // If so, q is (cols / group, packs, group / 4, PackSize(n_tokens), 4): four columns of each token
+  // of a pack, the last of which may be no tokens, and 0. See Packs().
   bool packed = false;
 };
 inline constexpr size_t kLargestPack = 16;  // of tokens
-constexpr size_t PackOf(size_t n_tokens) {
+constexpr size_t PackSize(size_t n_tokens) {
   return n_tokens <= 4 ? 4 : n_tokens <= 8 ? 8 : kLargestPack;
 }
-constexpr size_t PacksOf(size_t n_tokens) {
-  return (n_tokens + PackOf(n_tokens) - 1) / PackOf(n_tokens);
+// Rounded up to whole packs.
+constexpr size_t InPacks(size_t n_tokens) {
+  const size_t size = PackSize(n_tokens);
+  return (n_tokens + size - 1) / size * size;
 }
-constexpr size_t InPacks(size_t n_tokens) { return PacksOf(n_tokens) * PackOf(n_tokens); }
 
 inline constexpr size_t kKvBlock = 32;     // positions in a block of the KV cache
 inline constexpr size_t kQueryTile = 8;    // queries whose scores are held at a time

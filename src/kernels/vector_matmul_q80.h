@@ -105,7 +105,7 @@ class RowScales {
   static constexpr size_t kAtOnce = 16;  // groups: a cache line of each row
 
   // The scales of the next n <= kAtOnce groups, where a multiple of that many came before.
-  void Next(float (*to)[V::kLanes], size_t n) {
+  void NextGroups(float (*to)[V::kLanes], size_t n) {
     if (share_ != 1 || n < kAtOnce) {
       for (size_t g = 0; g < n; ++g) V::Store(to[g], Next());
       return;
@@ -114,7 +114,7 @@ class RowScales {
     V::template LoadTransposed<kAtOnce>(scales, base_ + 4 * group_, 4 * stride_);
     group_ += kAtOnce;
     for (size_t r = 0; r < V::kLanes; ++r) {
-      __builtin_prefetch(base_ + 4 * (group_ + r * stride_));  // for the next call
+      __builtin_prefetch(base_ + 4 * (group_ + r * stride_));  // for the next call, if any
     }
     for (size_t g = 0; g < kAtOnce; ++g) V::Store(to[g], V::AsFloat(scales[g]));
   }

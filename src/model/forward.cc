@@ -66,8 +66,6 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
       std::min(weights.checkpoint().bytes / kWeightsPerWorkspace, kWorkspaceBytes);
   max_rows_ = std::max(RowsWithin(kWorkspaceBytes, row_bytes, scarce ? 1 : kMaxRowsOfAny),
                        RowsWithin(little, row_bytes, kMaxRows));
-  // So that whole packs have room (see QuantizedRows).
-  if (max_rows_ > kLargestPack) max_rows_ -= max_rows_ % kLargestPack;
   max_logits_ = std::min(max_rows_, RowsWithin(scarce ? little : kWorkspaceBytes,
                                                uint64_t{config_.vocab_size} * 4, kMaxLogits));
 
@@ -85,7 +83,8 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
       {&scales_, max_rows_ * most_groups},
   };
   for (const Sized& s : sized) CLAMMA_RETURN_IF_ERROR(s.array->Resize(memory, s.size));
-  CLAMMA_RETURN_IF_ERROR(quantized_.Resize(memory, q80 ? max_rows_ * widest : 0));
+  const uint64_t quantized_rows = kernels.packs != nullptr ? InPacks(max_rows_) : max_rows_;
+  CLAMMA_RETURN_IF_ERROR(quantized_.Resize(memory, q80 ? quantized_rows * widest : 0));
   CLAMMA_RETURN_IF_ERROR(offsets_.Resize(memory, max_rows_ * most_groups));
   if (memory.is_plan()) return Status();
 
@@ -271,7 +270,7 @@ Forward::Activations Forward::Quantize(const float* x, size_t n_rows, size_t col
                cols,
                ActivationGroup(config_, cols),
                false};
-  rows_q80_.packed = InPacks(n_rows) <= max_rows_ && Packs(*kernels_, n_rows, rows_q80_.group);
+  rows_q80_.packed = Packs(*kernels_, n_rows, rows_q80_.group);
   // By groups, as those of several rows share lines of the cache.
   pool_->ParallelFor(cols / rows_q80_.group, GrainFor(32 * rows_q80_.group * n_rows),
                      [&](size_t begin, size_t end, unsigned /*worker*/) {
