@@ -66,6 +66,8 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
       std::min(weights.checkpoint().bytes / kWeightsPerWorkspace, kWorkspaceBytes);
   max_rows_ = std::max(RowsWithin(kWorkspaceBytes, row_bytes, scarce ? 1 : kMaxRowsOfAny),
                        RowsWithin(little, row_bytes, kMaxRows));
+  // Several packs are whole ones (see QuantizedRows).
+  if (max_rows_ > kLargestPack) max_rows_ -= max_rows_ % kLargestPack;
   max_logits_ = std::min(max_rows_, RowsWithin(scarce ? little : kWorkspaceBytes,
                                                uint64_t{config_.vocab_size} * 4, kMaxLogits));
 
