@@ -64,14 +64,13 @@ using Bytes = Guarded<uint8_t>;
 
 // Numbers of rows that are not packed, as they would be if they were.
 inline Guarded<int8_t> Packed(const clamma::QuantizedRows& rows) {
-  const size_t pack_of = clamma::PackSize(rows.n_tokens);
+  const size_t size = clamma::PackSize(rows.n_tokens);
   Guarded<int8_t> packed(clamma::InPacks(rows.n_tokens) * rows.cols);
   for (size_t g = 0; g < rows.cols / rows.group; ++g) {
     for (size_t t = 0; t < rows.n_tokens; ++t) {
-      int8_t* pack =
-          &packed[(g * clamma::InPacks(rows.n_tokens) + t / pack_of * pack_of) * rows.group];
+      int8_t* pack = &packed[(g * clamma::InPacks(rows.n_tokens) + t / size * size) * rows.group];
       for (size_t k = 0; k < rows.group; ++k) {
-        pack[(k / 4 * pack_of + t % pack_of) * 4 + k % 4] =
+        pack[(k / 4 * size + t % size) * 4 + k % 4] =
             rows.q[(g * rows.n_tokens + t) * rows.group + k];
       }
     }

@@ -76,14 +76,7 @@ class FewResults {
     const size_t keep_begin = row < row_ ? row_ : row;
     const size_t keep_end = vector::Least(row + kTile, end_);
     for (size_t t = 0; t < n_tokens_; ++t) {
-      float* const to = out_.first + t * out_.stride;
-      if (keep_end - keep_begin == kTile) {
-        V::Store(to + row, V::AsFloat(of_tokens[t]));
-        continue;
-      }
-      float results[kTile];
-      V::Store(results, V::AsFloat(of_tokens[t]));
-      for (size_t at = keep_begin; at < keep_end; ++at) to[at] = results[at - row];
+      StoreRows<1>(out_.first + t * out_.stride, {of_tokens[t]}, row, keep_begin, keep_end);
     }
   }
 

@@ -42,15 +42,17 @@ class ManyResults {
   // own, so that the compiler keeps all registers for the pipeline.
   [[gnu::noinline]] void Take() {
     const size_t row = vector::Least(row_, last_block_);
-    V::Int of_tokens[kTiles][kTile];
+    V::Int of_tokens[kTile][kTiles];
     for (size_t i = 0; i < kTiles; ++i) {
-      V::LoadTransposed<kTile>(of_tokens[i], reinterpret_cast<const uint8_t*>(sums_[tile_][i]),
+      V::Int columns[kTile];
+      V::LoadTransposed<kTile>(columns, reinterpret_cast<const uint8_t*>(sums_[tile_][i]),
                                sizeof(V::Reg));
+      for (size_t t = 0; t < kTile; ++t) of_tokens[t][i] = columns[t];
     }
     const size_t keep_end = vector::Least(row_ + kRows, end_);
     for (size_t t = tile_ * kTile; t < vector::Least(n_, (tile_ + 1) * kTile); ++t) {
       if (t + kAhead < n_) RequestToken(row, t + kAhead);
-      StoreToken(out_.first + t * out_.stride, of_tokens, t % kTile, row, row_, keep_end);
+      StoreRows(out_.first + t * out_.stride, of_tokens[t % kTile], row, row_, keep_end);
     }
     Clear(tile_);
     if (++tile_ < TilesOf(n_)) return;
@@ -74,15 +76,6 @@ class ManyResults {
     for (auto& tile : sums_[b]) {
       for (V::Reg& sum : tile) sum = V::Set1(0);
     }
-  }
-
-  static void StoreToken(float* out, const V::Int (&of_tokens)[kTiles][kTile], size_t k, size_t row,
-                         size_t keep_begin, size_t keep_end) {
-    float results[kRows];
-    float* const to = keep_end - keep_begin == kRows ? out + row : results;
-    for (size_t i = 0; i < kTiles; ++i) V::Store(to + i * kTile, V::AsFloat(of_tokens[i][k]));
-    if (to != results) return;
-    for (size_t at = keep_begin; at < keep_end; ++at) out[at] = results[at - row];
   }
 
   const size_t n_;

@@ -100,6 +100,19 @@ class TileShapes {
   *acc = V::Add(*acc, V::Mul(V::Mul(V::ToFloat(sums), weight_scales), scales));
 }
 
+// Stores a token's results of kTiles tiles of rows from `row` on; only those of rows [keep_begin,
+// keep_end).
+template <size_t kTiles>
+inline void StoreRows(float* out, const V::Int (&results)[kTiles], size_t row, size_t keep_begin,
+                      size_t keep_end) {
+  constexpr size_t kRows = kTiles * kTile;
+  float kept[kRows];
+  float* const to = keep_end - keep_begin == kRows ? out + row : kept;
+  for (size_t i = 0; i < kTiles; ++i) V::Store(to + i * kTile, V::AsFloat(results[i]));
+  if (to != kept) return;
+  for (size_t at = keep_begin; at < keep_end; ++at) out[at] = kept[at - row];
+}
+
 }  // namespace amx
 }  // namespace
 }  // namespace clamma
