@@ -5,7 +5,7 @@
 namespace clamma {
 
 const Kernels kAvx2Kernels = {
-    "avx2",         vector::MatmulF32<Avx2>, vector::MatmulQ80<Avx2>,
+    "avx2",         vector::MatmulF32<Avx2>, vector::MatmulQ80<Avx2, true>,
     nullptr,        vector::Quantize<Avx2>,  portable::RmsNorm,
     portable::Rope, vector::Attention<Avx2>, vector::SwiGlu<Avx2>,
     portable::Add,  vector::Softmax<Avx2>,

@@ -39,27 +39,40 @@ inline __m256 JoinRows(const __m256 (*v)[2]) {
                        _mm256_shuffle_ps(two[0], two[1], 0xdd));
 }
 
-// Transposes 8 x 8 elements of 32 bits.
-inline void Transpose8(__m256i* v) {
-  __m256i a[8];
+// Lane r of the result is the sum of v[r].
+inline __m256i SumsOf(const __m256i (&v)[8]) {
+  __m256i two[4];  // in each 128-bit lane two sums of each of two vectors
+  for (size_t i = 0; i < 4; ++i) {
+    two[i] = _mm256_add_epi32(_mm256_unpacklo_epi32(v[2 * i], v[2 * i + 1]),
+                              _mm256_unpackhi_epi32(v[2 * i], v[2 * i + 1]));
+  }
+  __m256i four[2];  // in each 128-bit lane one sum of each of four
+  for (size_t i = 0; i < 2; ++i) {
+    four[i] = _mm256_add_epi32(_mm256_unpacklo_epi64(two[2 * i], two[2 * i + 1]),
+                               _mm256_unpackhi_epi64(two[2 * i], two[2 * i + 1]));
+  }
+  return _mm256_add_epi32(_mm256_permute2x128_si256(four[0], four[1], 0x20),
+                          _mm256_permute2x128_si256(four[0], four[1], 0x31));
+}
+
+// v[s] = element s, of 32 bits, of each of 8 rows at p, which are `stride` bytes apart, for 4 s.
+inline void LoadTransposed8x4(__m256i* v, const uint8_t* p, size_t stride) {
+  __m256i a[4];  // rows i and i + 4
 #pragma GCC unroll 4
   for (size_t i = 0; i < 4; ++i) {
-    a[2 * i] = _mm256_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
-    a[2 * i + 1] = _mm256_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
+    const auto* low = reinterpret_cast<const __m128i*>(p + i * stride);
+    const auto* high = reinterpret_cast<const __m128i*>(p + (i + 4) * stride);
+    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(low)),
+                                   _mm_loadu_si128(high), 1);
   }
-  __m256i b[8];  // b[4i + j]: in each 128-bit lane c, column 4c + j of rows 4i .. 4i + 3
-#pragma GCC unroll 2
-  for (size_t i = 0; i < 2; ++i) {
-    b[4 * i] = _mm256_unpacklo_epi64(a[4 * i], a[4 * i + 2]);
-    b[4 * i + 1] = _mm256_unpackhi_epi64(a[4 * i], a[4 * i + 2]);
-    b[4 * i + 2] = _mm256_unpacklo_epi64(a[4 * i + 1], a[4 * i + 3]);
-    b[4 * i + 3] = _mm256_unpackhi_epi64(a[4 * i + 1], a[4 * i + 3]);
-  }
-#pragma GCC unroll 4
-  for (size_t j = 0; j < 4; ++j) {
-    v[j] = _mm256_permute2x128_si256(b[j], b[4 + j], 0x20);
-    v[4 + j] = _mm256_permute2x128_si256(b[j], b[4 + j], 0x31);
-  }
+  const __m256i low01 = _mm256_unpacklo_epi32(a[0], a[1]);
+  const __m256i high01 = _mm256_unpackhi_epi32(a[0], a[1]);
+  const __m256i low23 = _mm256_unpacklo_epi32(a[2], a[3]);
+  const __m256i high23 = _mm256_unpackhi_epi32(a[2], a[3]);
+  v[0] = _mm256_unpacklo_epi64(low01, low23);
+  v[1] = _mm256_unpackhi_epi64(low01, low23);
+  v[2] = _mm256_unpacklo_epi64(high01, high23);
+  v[3] = _mm256_unpackhi_epi64(high01, high23);
 }
 
 // Exp() of 4 floats within its range, operation by operation.
@@ -98,7 +111,11 @@ struct Avx2 {
   static constexpr size_t kScoreRegs = 2;
   static constexpr size_t kMixQueries = 2;
   static constexpr size_t kMixChunks = 4;
-  static constexpr bool kHasMatvec = false;
+#if defined(__AVXVNNI__)
+  static constexpr size_t kLeastMatvecGroup = vector::kNever;
+#else
+  static constexpr size_t kLeastMatvecGroup = 32;
+#endif
 
   static Reg Set1(float x) { return _mm256_set1_ps(x); }
   static Reg Load(const float* p) { return _mm256_loadu_ps(p); }
@@ -174,19 +191,19 @@ struct Avx2 {
 
   template <size_t kSteps>
   static void LoadTransposed(Int* v, const uint8_t* rows, size_t stride) {
-    constexpr size_t kWidth = portable::Least(kSteps, 8);
-    for (size_t s = 0; s < kSteps; s += 8) {
-      Int columns[8];
-      const uint8_t* p = rows + 4 * s;
+    if constexpr (kSteps >= 4) {
+#pragma GCC unroll 4
+      for (size_t s = 0; s < kSteps; s += 4) LoadTransposed8x4(v + s, rows + 4 * s, stride);
+    } else {
+      for (size_t s = 0; s < kSteps; ++s) {
+        int32_t elements[kLanes];
 #pragma GCC unroll 8
-      for (size_t r = 0; r < 8; ++r, p += stride) {
-        columns[r] = kSteps >= 8 ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
-                                 : _mm256_maskload_epi32(reinterpret_cast<const int*>(p),
-                                                         FirstLanes(kSteps));
+        for (size_t r = 0; r < kLanes; ++r) {
+          __builtin_memcpy(&elements[r], rows + r * stride + 4 * s, 4);
+        }
+        v[s] = _mm256_setr_epi32(elements[0], elements[1], elements[2], elements[3], elements[4],
+                                 elements[5], elements[6], elements[7]);
       }
-      Transpose8(columns);
-#pragma GCC unroll 8
-      for (size_t i = 0; i < kWidth; ++i) v[s + i] = columns[i];
     }
   }
   static Reg AsFloat(Int a) { return _mm256_castsi256_ps(a); }
@@ -229,6 +246,26 @@ struct Avx2 {
     const Int pairs =
         _mm256_maddubs_epi16(tile.magnitudes[s], _mm256_sign_epi8(four, tile.steps[s]));
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+  // The same without transposition, for a line or half of one a group.
+  template <size_t kGroup>
+  static Int DotGroups(const uint8_t* weights, const int8_t* q, const int32_t* /*offsets*/) {
+    constexpr size_t kAhead = 512;  // bytes
+    const Int ones = _mm256_set1_epi16(1);
+    Int dots[kLanes];
+#pragma GCC unroll 8
+    for (size_t g = 0; g < kLanes; ++g) {
+#pragma GCC unroll 2
+      for (size_t k = g * kGroup; k < (g + 1) * kGroup; k += 32) {
+        const Int w = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights + k));
+        const Int x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q + k));
+        const Int pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+        const Int fours = _mm256_madd_epi16(pairs, ones);
+        dots[g] = k == g * kGroup ? fours : _mm256_add_epi32(dots[g], fours);
+        if (k % vector::kLine == 0) __builtin_prefetch(weights + k + kAhead, 0, 0);
+      }
+    }
+    return SumsOf(dots);
   }
 #endif
 

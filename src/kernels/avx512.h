@@ -156,8 +156,8 @@ struct Avx512 {
   static constexpr size_t kMixQueries = 4;
   static constexpr size_t kMixChunks = 4;
 
-  // Whether it has what MatvecQ80() asks for.
-  static constexpr bool kHasMatvec = true;
+  // MatvecQ80() takes groups of so many weights, or more.
+  static constexpr size_t kLeastMatvecGroup = 64;
 
   static Reg Set1(float x) { return _mm512_set1_ps(x); }
   static Reg Load(const float* p) { return _mm512_loadu_ps(p); }
@@ -273,16 +273,18 @@ struct Avx512 {
   // What a group's sum starts from.
   static Int StartSum(int32_t offset) { return _mm512_set1_epi32(offset); }
 
-  // Lane g: the dot product of group g of kLanes groups of 64 weights that follow each other, and
-  // as many of a token, plus 128 * the sum of the token's, which its offset undoes. Asks for each
-  // line of the cache `ahead` bytes before it is wanted.
-  static Int DotGroups(const uint8_t* weights, const int8_t* q, size_t ahead) {
+  // Lane g: the dot product of group g of kLanes groups of weights that follow each other, and as
+  // many of a token. Asks for each line of the cache before it is wanted.
+  template <size_t kGroup>
+  static Int DotGroups(const uint8_t* weights, const int8_t* q, const int32_t* offsets) {
+    static_assert(kGroup == 64);
+    constexpr size_t kAhead = 4096;  // bytes
     const Int sign = _mm512_set1_epi8(static_cast<char>(0x80));
     Reg dots[kLanes][1];
 #pragma GCC unroll 16
     for (size_t g = 0; g < kLanes; ++g) {
       const uint8_t* line = weights + 64 * g;
-      __builtin_prefetch(line + ahead, 0, 0);  // past the second-level cache, as it is read once
+      __builtin_prefetch(line + kAhead, 0, 0);  // past the second-level cache, as it is read once
       Int dot = _mm512_setzero_si512();
       AddProducts(&dot, _mm512_xor_si512(_mm512_loadu_si512(line), sign),
                   _mm512_loadu_si512(q + 64 * g));
@@ -291,7 +293,7 @@ struct Avx512 {
     const auto add = [](Reg a, Reg b) {
       return AsFloat(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
     };
-    return _mm512_castps_si512(ReduceRows(dots, add));
+    return AddInt(_mm512_castps_si512(ReduceRows(dots, add)), LoadInt(offsets));
   }
 
   // sums[t][r] += tiles[r] . token t, of kTokens tokens at q, stride bytes from one to the next.

@@ -79,7 +79,7 @@ struct Neon {
   static constexpr size_t kScoreRegs = 4;
   static constexpr size_t kMixQueries = 4;
   static constexpr size_t kMixChunks = 4;
-  static constexpr bool kHasMatvec = false;
+  static constexpr size_t kLeastMatvecGroup = vector::kNever;
 
   static Reg Set1(float x) { return vdupq_n_f32(x); }
   static Reg Load(const float* p) { return vld1q_f32(p); }

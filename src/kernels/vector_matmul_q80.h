@@ -420,8 +420,10 @@ void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, cons
   const auto in_blocks = [&](size_t n_rows) { return row_end - (row_end - row_begin) % n_rows; };
   if (x.n_tokens == 0) return;
   if (w.rows < kLanes) return portable::MatmulQ80(out, out_stride, x, w, row_begin, row_end);
-  if constexpr (kWhole && kSteps == 16 && V::kHasMatvec) {
-    if (in_order && IsForMatvec<V>(x, w)) return MatvecQ80<V>(out, x, w, row_begin, row_end);
+  if constexpr (kWhole && 4 * kSteps >= V::kLeastMatvecGroup) {
+    if (in_order && IsForMatvec<V, 4 * kSteps>(x, w)) {
+      return MatvecQ80<V, 4 * kSteps>(out, x, w, row_begin, row_end);
+    }
   }
   constexpr size_t kFewTokens = V::kTokensOfHeldTile;
   if constexpr (kWhole && kSteps >= 8 && kFewTokens > 0) {
