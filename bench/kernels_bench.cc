@@ -55,7 +55,9 @@ void Count(benchmark::State& state, size_t bytes, size_t items) {
 class Quantized {
  public:
   Quantized(const Kernels& kernels, size_t n_tokens, size_t cols = kCols)
-      : q_(InPacks(n_tokens) * cols), scales_(n_tokens * cols / kGroup), offsets_(scales_.size()) {
+      : q_(InPacks(n_tokens) * cols * kernels.packed_bytes),
+        scales_(n_tokens * cols / kGroup),
+        offsets_(scales_.size()) {
     rows_.q = q_.data();
     rows_.scales = scales_.data();
     rows_.offsets = offsets_.data();

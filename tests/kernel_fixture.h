@@ -62,8 +62,9 @@ using Guarded = std::vector<T, GuardedAllocator<T>>;
 using Floats = Guarded<float>;
 using Bytes = Guarded<uint8_t>;
 
-// Numbers of rows that are not packed, as they would be if they were.
-inline Guarded<int8_t> Packed(const clamma::QuantizedRows& rows) {
+// Numbers of rows that are not packed, four columns of each token of a pack by four, as amx packs
+// them.
+inline Guarded<int8_t> PackedByFour(const clamma::QuantizedRows& rows) {
   const size_t size = clamma::PackSize(rows.n_tokens);
   Guarded<int8_t> packed(clamma::InPacks(rows.n_tokens) * rows.cols);
   for (size_t g = 0; g < rows.cols / rows.group; ++g) {
@@ -76,6 +77,22 @@ inline Guarded<int8_t> Packed(const clamma::QuantizedRows& rows) {
     }
   }
   return packed;
+}
+
+// The same in 16 bits, of 32 columns first those at even places, as avx2 packs them.
+inline Guarded<int8_t> PackedWide(const clamma::QuantizedRows& rows) {
+  const size_t n = rows.n_tokens * rows.cols;
+  Guarded<int8_t> packed(2 * n);
+  for (size_t k = 0; k < n; ++k) {
+    const int16_t wide = rows.q[k];
+    std::memcpy(&packed[2 * (k / 32 * 32 + k % 2 * 16 + k % 32 / 2)], &wide, sizeof(wide));
+  }
+  return packed;
+}
+
+// As the table packs them.
+inline Guarded<int8_t> Packed(const clamma::Kernels& kernels, const clamma::QuantizedRows& rows) {
+  return kernels.packed_bytes == 2 ? PackedWide(rows) : PackedByFour(rows);
 }
 
 inline std::vector<const clamma::Kernels*> Tables() {

@@ -100,7 +100,7 @@ struct Q80Problem {
       }
       rows = {q.data(), scales.data(), offsets.data(), end - begin, problem.shape.cols, width};
       if (!Packs(kernels, rows.n_tokens, width)) return;
-      packed = clamma_test::Packed(rows);
+      packed = clamma_test::Packed(kernels, rows);
       rows.packed = true;
       rows.q = packed.data();
     }

@@ -135,7 +135,7 @@ TEST_P(KernelsTest, QuantizePacksTheNumbersOfTheScalarTable) {
         ExpectSame(Quantized(kernels_, x, group, tokens), expected);
         continue;
       }
-      const Guarded<int8_t> packed = clamma_test::Packed(expected.Rows(x, group, tokens));
+      const Guarded<int8_t> packed = clamma_test::Packed(kernels_, expected.Rows(x, group, tokens));
       Quantized result(scalar_, Floats(x.size()), group, tokens);
       result.q.assign(packed.size(), -77);
       QuantizedRows rows = result.Rows(x, group, tokens);

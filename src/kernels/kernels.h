@@ -42,10 +42,12 @@ struct QuantizedRows {
   size_t n_tokens = 0;
   size_t cols = 0;
   size_t group = 0;  // divides cols, and the matrix's group_size
-  // If so, q is (cols / group, packs, group / 4, PackSize(n_tokens), 4): four columns of each token
-  // of a pack, the last of which may be no tokens, and 0. See Packs().
+  // If so, each group's q are in the order, and of the size, in which the table's kernels take
+  // them. See Packs().
   bool packed = false;
 };
+
+// A table that packs may want tokens in whole packs, the rest of the last one being 0.
 inline constexpr size_t kLargestPack = 16;  // of tokens
 constexpr size_t PackSize(size_t n_tokens) {
   return n_tokens <= 4 ? 4 : n_tokens <= 8 ? 8 : kLargestPack;
@@ -127,9 +129,12 @@ struct Kernels {
 
   // x[i] = exp(x[i] - max(x)) / sum. (n) Entries that are no number become 0, if one is.
   void (*softmax)(float* x, size_t n);
+
+  size_t packed_bytes = 1;  // of each q that is packed
 };
 
-// Whether a table's quantize and matmul_q80 take so many tokens sooner if they are packed.
+// Whether a table's quantize and matmul_q80 take so many tokens sooner if they are packed: amx four
+// columns by four (amx_tiles.h), avx2 as 16 bits (avx2_q80.h).
 inline bool Packs(const Kernels& kernels, size_t n_tokens, size_t group) {
   return kernels.packs != nullptr && kernels.packs(n_tokens, group);
 }

@@ -61,7 +61,7 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
                      hidden_dim / ActivationGroup(config_, config_.hidden_dim))
           : 0;
   const uint64_t floats = 4 * dim + 2 * kv_dim + 2 * hidden_dim + 2 * half_head + 2 * most_groups;
-  const uint64_t row_bytes = floats * 4 + (q80 ? widest : 0);
+  const uint64_t row_bytes = floats * 4 + (q80 ? widest * kernels.packed_bytes : 0);
   const uint64_t little =
       std::min(weights.checkpoint().bytes / kWeightsPerWorkspace, kWorkspaceBytes);
   max_rows_ = std::max(RowsWithin(kWorkspaceBytes, row_bytes, scarce ? 1 : kMaxRowsOfAny),
@@ -85,8 +85,9 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
       {&scales_, max_rows_ * most_groups},
   };
   for (const Sized& s : sized) CLAMMA_RETURN_IF_ERROR(s.array->Resize(memory, s.size));
+  const uint64_t row_numbers = widest * kernels.packed_bytes;
   const uint64_t quantized_rows = kernels.packs != nullptr ? InPacks(max_rows_) : max_rows_;
-  CLAMMA_RETURN_IF_ERROR(quantized_.Resize(memory, q80 ? quantized_rows * widest : 0));
+  CLAMMA_RETURN_IF_ERROR(quantized_.Resize(memory, q80 ? quantized_rows * row_numbers : 0));
   CLAMMA_RETURN_IF_ERROR(offsets_.Resize(memory, max_rows_ * most_groups));
   if (memory.is_plan()) return Status();
 

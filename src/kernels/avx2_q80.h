@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: MIT
+// int8 matrices times several tokens, for AVX2 without an instruction for int8 dot products.
+//
+// vpmaddwd multiplies numbers of 16 bits and adds pairs of the products without loss, where
+// vpmaddubsw, with twice as many of 8 bits, saturates unless one factor's sign is moved to the
+// other for each product. So tokens are quantised to 16 bits, and weights are widened while they
+// are transposed, both in the order that widening gives: of 32 columns first those at even places.
+#ifndef CLAMMA_KERNELS_AVX2_Q80_H_
+#define CLAMMA_KERNELS_AVX2_Q80_H_
+
+#include "kernels/avx2.h"
+#include "kernels/vector_activations.h"
+
+namespace clamma {
+namespace {
+namespace avx2 {
+
+constexpr size_t kPiece = 32;  // columns that are widened together
+constexpr size_t kMostGroup = 64;
+constexpr size_t kBytesOfNumber = 2;
+constexpr size_t kMostTiles = 8;
+
+inline __m256i LoadBytes(const void* p) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+}
+
+struct Halves {
+  __m256i even;
+  __m256i odd;
+};
+// The int8 at even places and those at odd ones, as 16 bits: one product of each pair is by 0.
+inline Halves Widen(__m256i bytes) {
+  return {_mm256_maddubs_epi16(_mm256_set1_epi16(0x0001), bytes),
+          _mm256_maddubs_epi16(_mm256_set1_epi16(0x0100), bytes)};
+}
+
+// sum += a * b, pair by pair. Two lines of assembly: compilers take sums apart, as their order
+// makes no difference, and then have no registers for the parts.
+[[gnu::always_inline]] inline void AddProducts(__m256i& sum, __m256i a, const int8_t* b) {
+  __m256i products;
+  asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+      : "+x"(sum), "=&x"(products)
+      : "x"(a), "m"(*reinterpret_cast<const int8_t(*)[sizeof(__m256i)]>(b)));
+}
+
+// --- Tokens ---
+
+template <size_t kGroup>
+void QuantizeGroups(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
+  constexpr size_t kAtOnce = 8;  // see vector::Quantize()
+  alignas(32) int8_t q[kGroup];
+  for (size_t g = g_begin; g < g_end; ++g) {
+    for (size_t first = 0; first < out.n_tokens; first += kAtOnce) {
+      const size_t end = vector::Least(first + kAtOnce, out.n_tokens);
+      const size_t at = g * out.n_tokens;
+      for (size_t t = first; t < end; ++t) {
+        const float* in = x + t * out.cols + g * kGroup;
+        // The row's next group, often in another core's cache.
+        for (size_t k = 0; k < kGroup; k += 16) __builtin_prefetch(in + kGroup + k);
+        out.scales[at + t] = vector::ScaleOf<Avx2>(in, kGroup);
+      }
+      for (size_t t = first; t < end; ++t) {
+        vector::QuantizeGroup<Avx2>(q, out.offsets + at + t, x + t * out.cols + g * kGroup, kGroup,
+                                    out.scales[at + t]);
+        auto* to = reinterpret_cast<__m256i*>(out.q + (at + t) * kGroup * kBytesOfNumber);
+        for (size_t k = 0; k < kGroup; k += kPiece, to += 2) {
+          const Halves halves = Widen(LoadBytes(q + k));
+          _mm256_storeu_si256(to, halves.even);
+          _mm256_storeu_si256(to + 1, halves.odd);
+        }
+      }
+    }
+  }
+}
+
+// kGroup columns of kTiles times 8 rows: steps[s][r] holds a pair of columns of each row of tile r,
+// a row a lane, as they are at 4s of a token's bytes.
+template <size_t kGroup, size_t kTiles>
+struct WideTiles {
+  static constexpr size_t kSteps = kGroup / 2;
+
+  void Load(const uint8_t* rows, size_t stride) {
+    for (size_t r = 0; r < kTiles; ++r, rows += Avx2::kLanes * stride) {
+      for (size_t k = 0; k < kGroup; k += kPiece) {
+        __m256i fours[kPiece / 4];
+        Avx2::LoadTransposed<kPiece / 4>(fours, rows + k, stride);
+        const size_t s = k / 2;
+#pragma GCC unroll 8
+        for (size_t i = 0; i < kPiece / 4; ++i) {
+          const Halves halves = Widen(fours[i]);
+          steps[s + i][r] = halves.even;
+          steps[s + kPiece / 4 + i][r] = halves.odd;
+        }
+      }
+    }
+  }
+
+  __m256i steps[kSteps][kTiles];
+};
+
+// --- A few tokens ---
+
+// Rows are read as they lie in memory, piece by piece, so that the tokens' stay in the first-level
+// cache, and the sums of all tokens are the lanes of a vector.
+constexpr size_t kMostFew = Avx2::kLanes;
+constexpr size_t kBlockRows = 16;
+constexpr size_t kTokensOfPiece = 16384;  // bytes
+
+// The scales of a row's groups from g on, `share` of the activations' groups to one of the
+// weights'.
+class ScaleStream {
+ public:
+  ScaleStream(const Matrix& w, size_t group, uint64_t row, size_t g)
+      : share_(w.group_size / group) {
+    const uint64_t first = row * (w.cols / group) + g;
+    at_ = w.scales + 4 * (share_ == 1 ? first : first / share_);
+    left_ = share_ == 1 ? 1 : share_ - first % share_;
+  }
+  float Next() {
+    const float scale = LoadF32(at_);
+    if (--left_ == 0) {
+      left_ = share_;
+      at_ += 4;
+    }
+    return scale;
+  }
+
+ private:
+  const uint8_t* at_;
+  size_t left_;
+  size_t share_;
+};
+
+// The dot products of a group of weights and kTokens tokens, a lane each. Partial sums are joined
+// as soon as there are two: other ports do that, and they are free.
+template <size_t kGroup, size_t kTokens>
+struct TokenDots {
+  static constexpr size_t kHalves = kGroup / 16;
+
+  explicit TokenDots(const uint8_t* weights) {
+#pragma GCC unroll 2
+    for (size_t k = 0; k < kGroup; k += kPiece) {
+      const Halves halves = Widen(LoadBytes(weights + k));
+      wide[k / 16] = halves.even;
+      wide[k / 16 + 1] = halves.odd;
+    }
+  }
+
+  template <size_t kToken>
+  __m256i Dot(const int8_t* q) const {
+    if constexpr (kToken >= kTokens) return _mm256_setzero_si256();
+    const int8_t* x = q + kToken * kGroup * kBytesOfNumber;
+    __m256i dot = _mm256_madd_epi16(wide[0], LoadBytes(x));
+#pragma GCC unroll 4
+    for (size_t i = 1; i < kHalves; ++i) AddProducts(dot, wide[i], x + i * sizeof(__m256i));
+    return dot;
+  }
+  template <size_t kToken>
+  __m256i Two(const int8_t* q) const {
+    const __m256i a = Dot<kToken>(q);
+    const __m256i b = Dot<kToken + 1>(q);
+    return _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+  }
+  template <size_t kToken>
+  __m256i Four(const int8_t* q) const {
+    const __m256i a = Two<kToken>(q);
+    const __m256i b = kToken + 2 < kTokens ? Two<kToken + 2>(q) : a;
+    return _mm256_add_epi32(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+  }
+  [[gnu::always_inline]] __m256i All(const int8_t* q) const {
+    const __m256i a = Four<0>(q);
+    if constexpr (kTokens <= 4) return _mm256_add_epi32(a, _mm256_permute2x128_si256(a, a, 1));
+    const __m256i b = Four<4>(q);
+    return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
+                            _mm256_permute2x128_si256(a, b, 0x31));
+  }
+
+  __m256i wide[kHalves];
+};
+
+// sums += (float(dot) * its weights' scale) * its tokens' scale, for groups [g_begin, g_end) of a
+// row and kTokens tokens from `first` on. Asks for what the next block has in place of each line.
+template <size_t kGroup, size_t kTokens>
+[[gnu::noinline]] void MultiplyPiece(float* sums, const QuantizedRows& x, const Matrix& w,
+                                     size_t row, size_t first, size_t g_begin, size_t g_end) {
+  ScaleStream scales(w, kGroup, row, g_begin);
+  const uint8_t* weights = w.data + row * w.cols;
+  __m256 acc = _mm256_load_ps(sums);
+  for (size_t g = g_begin; g < g_end; ++g) {
+    const size_t at = g * x.n_tokens + first;
+    const uint8_t* line = weights + g * kGroup;
+    __builtin_prefetch(line + kBlockRows * w.cols, 0, 2);
+    const __m256i dots = TokenDots<kGroup, kTokens>(line).All(x.q + at * kGroup * kBytesOfNumber);
+    const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(dots), _mm256_set1_ps(scales.Next()));
+    const __m256 x_scales = kTokens == Avx2::kLanes ? _mm256_loadu_ps(x.scales + at)
+                                                    : Avx2::LoadFirst(x.scales + at, kTokens);
+    acc = _mm256_add_ps(acc, _mm256_mul_ps(scaled, x_scales));
+  }
+  _mm256_store_ps(sums, acc);
+}
+
+// Results of rows [row_begin, row_end), at most kBlockRows.
+template <size_t kGroup, size_t kTokens>
+void MultiplyRows(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+                  size_t row_begin, size_t row_end, size_t first) {
+  constexpr size_t kGroups = kTokensOfPiece / (kTokens * kGroup * kBytesOfNumber);
+  const size_t groups = w.cols / kGroup;
+  alignas(32) float sums[kBlockRows][Avx2::kLanes] = {};
+  for (size_t g = 0; g < groups; g += kGroups) {
+    const size_t end = vector::Least(g + kGroups, groups);
+    for (size_t row = row_begin; row < row_end; ++row) {
+      MultiplyPiece<kGroup, kTokens>(sums[row - row_begin], x, w, row, first, g, end);
+    }
+  }
+  for (size_t t = 0; t < kTokens; ++t) {
+    float* to = out + (first + t) * out_stride;
+    for (size_t row = row_begin; row < row_end; ++row) to[row] = sums[row - row_begin][t];
+  }
+}
+
+// More than kMostFew tokens are taken in turns.
+template <size_t kGroup>
+void MatmulFew(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+               size_t row_begin, size_t row_end) {
+  for (size_t first = 0; first < x.n_tokens; first += kMostFew) {
+    const size_t n = vector::Least(x.n_tokens - first, kMostFew);
+    vector::WithCount<kMostFew>(n, [&]<size_t kTokens>() {
+      for (size_t row = row_begin; row < row_end; row += kBlockRows) {
+        const size_t end = vector::Least(row + kBlockRows, row_end);
+        MultiplyRows<kGroup, kTokens>(out, out_stride, x, w, row, end, first);
+      }
+    });
+  }
+}
+
+// --- Many tokens ---
+
+using Sums = float[kMostTiles * Avx2::kLanes];  // of a token
+
+// A group of n tokens.
+struct TokenGroups {
+  const int8_t* q;
+  const float* scales;
+  size_t n;
+};
+
+// Lines of the cache that will be wanted, asked for a few at a time, into the second level: as many
+// rows as tiles have would push each other out of the first.
+struct LinesAhead {
+  void Request(size_t few) {
+    for (; few > 0 && left > 0; --few, --left, p += vector::kLine) __builtin_prefetch(p, 0, 2);
+  }
+
+  const uint8_t* p;
+  size_t left;
+};
+
+// sums[t] += (float(tiles . token t) * weight_scales) * its scale.
+template <size_t kGroup, size_t kTiles>
+[[gnu::noinline]] void MultiplyTokens(Sums* sums, const WideTiles<kGroup, kTiles>& tiles,
+                                      const __m256 (&weight_scales)[kTiles], const TokenGroups& x,
+                                      LinesAhead ahead) {
+  const size_t few = (ahead.left + x.n - 1) / x.n;
+  for (size_t t = 0; t < x.n; ++t) {
+    ahead.Request(few);
+    const int8_t* q = x.q + t * kGroup * kBytesOfNumber;
+    __m256i dots[kTiles];
+#pragma GCC unroll 8
+    for (size_t r = 0; r < kTiles; ++r) dots[r] = _mm256_setzero_si256();
+#pragma GCC unroll 4
+    for (size_t s = 0; s < kGroup / 2; ++s) {
+      int32_t pair = 0;
+      __builtin_memcpy(&pair, q + 4 * s, sizeof(pair));
+      const __m256i everywhere = _mm256_set1_epi32(pair);
+#pragma GCC unroll 8
+      for (size_t r = 0; r < kTiles; ++r) {
+        // As AddProducts() does it; of its sums GCC 12 would keep copies in this loop.
+        __m256i products;
+        asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+            : "+x"(dots[r]), "=&x"(products)
+            : "x"(everywhere), "m"(tiles.steps[s][r]));
+      }
+    }
+    const __m256 scale = _mm256_set1_ps(x.scales[t]);
+#pragma GCC unroll 8
+    for (size_t r = 0; r < kTiles; ++r) {
+      float* sum = sums[t] + r * Avx2::kLanes;
+      const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(dots[r]), weight_scales[r]);
+      _mm256_store_ps(sum, _mm256_add_ps(_mm256_load_ps(sum), _mm256_mul_ps(scaled, scale)));
+    }
+  }
+}
+
+// kTiles tiles of rows from `row` on for up to kMostTokens tokens from `first` on; only results of
+// [keep_begin, keep_end) are kept.
+template <size_t kGroup, size_t kTiles>
+void MultiplyBlock(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+                   size_t row, size_t keep_begin, size_t keep_end, size_t first) {
+  constexpr size_t kRows = kTiles * Avx2::kLanes;
+  const size_t n = vector::Least(x.n_tokens - first, vector::kMostTokens);
+  const size_t groups = w.cols / kGroup;
+  vector::RowScales<Avx2> row_scales[kTiles];
+  for (size_t r = 0; r < kTiles; ++r) {
+    row_scales[r].Start(w, row + r * Avx2::kLanes, 1, groups, w.group_size / kGroup);
+  }
+  alignas(32) Sums sums[vector::kMostTokens];
+  __builtin_memset(sums, 0, n * sizeof(sums[0]));
+  const uint8_t* rows = w.data + row * w.cols;
+  for (size_t g = 0; g < groups; ++g) {
+    WideTiles<kGroup, kTiles> tiles;
+    tiles.Load(rows + g * kGroup, w.cols);
+    __m256 scales[kTiles];
+    for (size_t r = 0; r < kTiles; ++r) scales[r] = row_scales[r].Next();
+    const size_t at = g * x.n_tokens + first;
+    MultiplyTokens(sums, tiles, scales, {x.q + at * kGroup * kBytesOfNumber, x.scales + at, n},
+                   {rows + kRows * (w.cols + g * kGroup), kRows * kGroup / vector::kLine});
+  }
+  out += first * out_stride;
+  for (size_t t = 0; t < n; ++t, out += out_stride) {
+    __builtin_memcpy(out + keep_begin, sums[t] + (keep_begin - row),
+                     (keep_end - keep_begin) * sizeof(float));
+  }
+}
+
+template <size_t kGroup>
+void MatmulMany(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+                size_t row_begin, size_t row_end) {
+  for (size_t first = 0; first < x.n_tokens; first += vector::kMostTokens) {
+    size_t begin = row_begin;
+    const auto multiply = [&]<size_t kTiles>(size_t end) {
+      constexpr size_t kRows = kTiles * Avx2::kLanes;
+      vector::ForEachBlock(w, kRows, begin, end, [&](size_t row, size_t from, size_t to) {
+        MultiplyBlock<kGroup, kTiles>(out, out_stride, x, w, row, from, to, first);
+      });
+      begin = end;
+    };
+    const auto whole = [&](size_t n_rows) { return row_end - (row_end - begin) % n_rows; };
+    multiply.template operator()<8>(whole(8 * Avx2::kLanes));
+    multiply.template operator()<4>(whole(4 * Avx2::kLanes));
+    multiply.template operator()<1>(row_end);
+  }
+}
+
+// --- The table's functions ---
+
+// One token needs neither.
+inline bool Widens(size_t n_tokens, size_t group) {
+  return n_tokens >= 2 && (group == kMostGroup || group == kPiece);
+}
+
+inline void Quantize(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
+  if (!out.packed) return vector::Quantize<Avx2>(out, x, g_begin, g_end);
+  const auto quantize =
+      out.group == kMostGroup ? QuantizeGroups<kMostGroup> : QuantizeGroups<kPiece>;
+  quantize(out, x, g_begin, g_end);
+}
+
+inline void MatmulQ80(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+                      size_t row_begin, size_t row_end) {
+  if (!x.packed) {
+    return vector::MatmulQ80<Avx2, true>(out, out_stride, x, w, row_begin, row_end);
+  }
+  const bool few = x.n_tokens <= kMostFew || w.rows < Avx2::kLanes;
+  const auto matmul = x.group == kMostGroup ? few ? MatmulFew<kMostGroup> : MatmulMany<kMostGroup>
+                      : few ? MatmulFew<kPiece>
+                                            : MatmulMany<kPiece>;
+  matmul(out, out_stride, x, w, row_begin, row_end);
+}
+
+}  // namespace avx2
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_AVX2_Q80_H_
