@@ -104,6 +104,7 @@ struct Avx2 {
   static constexpr size_t kFloatRows = 2;
   static constexpr size_t kFloatTokens = 3;
   static constexpr size_t kFloatRowsOfOne = 4;
+  static constexpr size_t kFloatStreams = 4;
   static constexpr size_t kRowTiles = 1;
   static constexpr size_t kTokensOfHeldTile = 0;
   static constexpr size_t kTokensAtOnce = 2;
@@ -115,6 +116,7 @@ struct Avx2 {
   static constexpr size_t kLeastMatvecGroup = vector::kNever;
 #else
   static constexpr size_t kLeastMatvecGroup = 32;
+  static constexpr size_t kMatvecStreams = 3;
 #endif
 
   static Reg Set1(float x) { return _mm256_set1_ps(x); }

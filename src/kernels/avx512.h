@@ -148,6 +148,7 @@ struct Avx512 {
   static constexpr size_t kFloatRows = 4;
   static constexpr size_t kFloatTokens = 6;
   static constexpr size_t kFloatRowsOfOne = 16;    // for a single token
+  static constexpr size_t kFloatStreams = 1;       // parts of a matrix that it meets side by side
   static constexpr size_t kRowTiles = 2;           // of int8 weights at a time
   static constexpr size_t kTokensOfHeldTile = 16;  // most that a tile meets while in registers
   static constexpr size_t kTokensAtOnce = 8;       // that meet tiles otherwise
@@ -158,6 +159,8 @@ struct Avx512 {
 
   // MatvecQ80() takes groups of so many weights, or more.
   static constexpr size_t kLeastMatvecGroup = 64;
+  // The same for int8 ones.
+  static constexpr size_t kMatvecStreams = 1;
 
   static Reg Set1(float x) { return _mm512_set1_ps(x); }
   static Reg Load(const float* p) { return _mm512_loadu_ps(p); }

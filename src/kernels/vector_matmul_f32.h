@@ -27,7 +27,7 @@ inline size_t JumpAhead(size_t at, size_t row_bytes, size_t n_rows) {
 // The products of the columns from k on, fewer than 16.
 template <typename V, size_t kRows, size_t kTokens>
 inline void AddLastColumns(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const uint8_t* w,
-                           const float* x, size_t cols, size_t k) {
+                           size_t row_stride, const float* x, size_t cols, size_t k) {
 #pragma GCC unroll 4
   for (size_t p = 0; p < kParts<V>; ++p) {
     const size_t at = k + p * V::kLanes;
@@ -35,7 +35,8 @@ inline void AddLastColumns(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], c
     const size_t n = Least(cols - at, V::kLanes);
     for (size_t t = 0; t < kTokens; ++t) {
       for (size_t r = 0; r < kRows; ++r) {
-        sums[r][t][p] = V::FmaFirst(w + 4 * (r * cols + at), x + t * cols + at, sums[r][t][p], n);
+        sums[r][t][p] =
+            V::FmaFirst(w + r * row_stride + 4 * at, x + t * cols + at, sums[r][t][p], n);
       }
     }
   }
@@ -94,10 +95,11 @@ template <typename V, size_t kRows, size_t kApart, bool kRequest>
   add(x.last, [&](auto row, Reg sum) { return V::FmaLanes(row, x.of_last, sum, x.last_lanes); });
 }
 
-// sums = kRows rows of w times kTokens rows of x, all held in registers.
-template <typename V, size_t kRows, size_t kTokens>
+// sums = kRows rows of w, row_stride bytes from each to the next, times kTokens rows of x, all held
+// in registers. kRequest: lines are asked for ahead, for rows that follow each other.
+template <typename V, size_t kRows, size_t kTokens, bool kRequest = kTokens == 1>
 inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const uint8_t* w,
-                    const float* x, size_t cols) {
+                    size_t row_stride, const float* x, size_t cols) {
   using Reg = typename V::Reg;
 #pragma GCC unroll 16
   for (size_t r = 0; r < kRows; ++r) {
@@ -119,16 +121,16 @@ inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const ui
       [[maybe_unused]] const size_t jump = JumpAhead(4 * at, 4 * cols, kRows);
 #pragma GCC unroll 16
       for (size_t r = 0; r < kRows; ++r) {
-        if constexpr (kTokens == 1) __builtin_prefetch(row + jump);
+        if constexpr (kRequest) __builtin_prefetch(row + jump);
         const Reg ws = V::LoadBytes(row);
-        row += 4 * cols;
+        row += row_stride;
         asm("" : "+r"(row));  // one address, not a register for each row
 #pragma GCC unroll 16
         for (size_t t = 0; t < kTokens; ++t) sums[r][t][p] = V::Fma(ws, xs[t], sums[r][t][p]);
       }
     }
   }
-  if (k < cols) AddLastColumns<V>(sums, w, x, cols, k);
+  if (k < cols) AddLastColumns<V>(sums, w, row_stride, x, cols, k);
 }
 
 // A row for each lane (fewer at the matrix's end) for kTokens tokens.
@@ -136,16 +138,17 @@ template <typename V, size_t kRows, size_t kTokens>
 inline void MatmulF32Block(float* out, size_t out_stride, const float* x, const uint8_t* w,
                            size_t cols, size_t rows) {
   using Reg = typename V::Reg;
+  const size_t stride = 4 * cols;
   Reg sums[kTokens][V::kLanes][kParts<V>];
   for (size_t row = 0; row < V::kLanes; row += kRows) {
     Reg tile[kRows][kTokens][kParts<V>];
     if (row + kRows <= rows) {
-      DotTile<V, kRows, kTokens>(tile, w + 4 * row * cols, x, cols);
+      DotTile<V, kRows, kTokens>(tile, w + row * stride, stride, x, cols);
     } else {
       // Those beyond the end stand for the last row.
       for (size_t r = 0; r < kRows; ++r) {
         Reg one[1][kTokens][kParts<V>];
-        DotTile<V, 1, kTokens>(one, w + 4 * Least(row + r, rows - 1) * cols, x, cols);
+        DotTile<V, 1, kTokens>(one, w + Least(row + r, rows - 1) * stride, stride, x, cols);
         for (size_t t = 0; t < kTokens; ++t) {
           for (size_t p = 0; p < kParts<V>; ++p) tile[r][t][p] = one[0][t][p];
         }
@@ -217,6 +220,31 @@ bool MatvecByLines(float* out, const float* x, const Matrix& w, size_t row_begin
   return true;
 }
 
+// One token, rows [row_begin, row_end) in V::kFloatStreams parts side by side, as some processors
+// get more from memory so. Returns from where on rows are left, some at the end.
+template <typename V>
+size_t MatvecInStreams(float* out, const float* x, const Matrix& w, size_t row_begin,
+                       size_t row_end) {
+  using Reg = typename V::Reg;
+  constexpr size_t kStreams = V::kFloatStreams;
+  const size_t part = (row_end - row_begin) / (kStreams * V::kLanes) * V::kLanes;
+  const size_t stride = size_t{4} * w.cols;
+  for (size_t row = row_begin; row < row_begin + part; row += V::kLanes) {
+    Reg sums[kStreams][V::kLanes][kParts<V>];
+    for (size_t r = 0; r < V::kLanes; ++r) {
+      Reg tile[kStreams][1][kParts<V>];
+      DotTile<V, kStreams, 1, false>(tile, w.data + (row + r) * stride, part * stride, x, w.cols);
+#pragma GCC unroll 4
+      for (size_t i = 0; i < kStreams; ++i) {
+#pragma GCC unroll 4
+        for (size_t p = 0; p < kParts<V>; ++p) sums[i][r][p] = tile[i][0][p];
+      }
+    }
+    for (size_t i = 0; i < kStreams; ++i) V::Store(out + row + i * part, V::Join(sums[i]));
+  }
+  return row_begin + kStreams * part;
+}
+
 // Any number of tokens, columns and rows, at any alignment.
 template <typename V>
 void MatmulF32OfAny(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
@@ -261,6 +289,9 @@ void MatmulF32OfAny(float* out, size_t out_stride, const float* x, size_t n_toke
 template <typename V, bool kInOrder = false>
 void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
                size_t row_begin, size_t row_end) {
+  if constexpr (V::kFloatStreams > 1) {
+    if (n_tokens == 1) row_begin = MatvecInStreams<V>(out, x, w, row_begin, row_end);
+  }
   if constexpr (V::kLanes == 16) {
     if (n_tokens == 1 && MatvecByLines<V, kInOrder>(out, x, w, row_begin, row_end)) return;
   }

@@ -2,6 +2,9 @@
 // An int8 matrix times one token, row after row as they lie in memory, for a vector unit V (see
 // vector.h).
 //
+// A range of rows is read in V::kMatvecStreams parts side by side, as some processors get more from
+// memory so, where the parts are some pages apart.
+//
 // The sums of as many groups as V has lanes are scaled together. As the groups of a row are added
 // in order, those of as many rows are kept until their sums can run side by side, a row a lane.
 #ifndef CLAMMA_KERNELS_VECTOR_MATVEC_Q80_H_
@@ -15,21 +18,16 @@ namespace vector {
 
 constexpr size_t kMostGroups = 128;  // of a row that are kept
 
-// products[g] = (float(sum of group g) * its weights' scale) * its activations' scale, for n >=
-// V::kLanes groups of one row; x holds the same groups of the token.
+// products[g] = (float(sum of group g) * its weights' scale) * its activations' scale, for as many
+// groups of a row as V has lanes; x_... hold the same groups of the token.
 template <typename V, size_t kGroup>
-inline void MultiplyLines(float* products, const uint8_t* weights, const uint8_t* scales,
-                          const int8_t* q, const float* x_scales, const int32_t* offsets,
-                          size_t n) {
+inline void MultiplyGroups(float* products, const uint8_t* weights, const uint8_t* scales,
+                           const int8_t* x_q, const float* x_scales, const int32_t* x_offsets) {
   constexpr size_t kScalesAhead = 1024;  // bytes
-  for (size_t done = 0; done < n; done += V::kLanes) {
-    __builtin_prefetch(scales + 4 * done + kScalesAhead);
-    const size_t g = Least(done, n - V::kLanes);  // the last ones begin early enough to be whole
-    const typename V::Int sums =
-        V::template DotGroups<kGroup>(weights + g * kGroup, q + g * kGroup, offsets + g);
-    const typename V::Reg scaled = V::Mul(V::ToFloat(sums), V::LoadBytes(scales + 4 * g));
-    V::Store(products + g, V::Mul(scaled, V::Load(x_scales + g)));
-  }
+  __builtin_prefetch(scales + kScalesAhead);
+  const typename V::Int sums = V::template DotGroups<kGroup>(weights, x_q, x_offsets);
+  const typename V::Reg scaled = V::Mul(V::ToFloat(sums), V::LoadBytes(scales));
+  V::Store(products, V::Mul(scaled, V::Load(x_scales)));
 }
 
 // acc + the first n products of each row, one after the other; the row r is lane r.
@@ -50,12 +48,13 @@ inline typename V::Reg AddInOrder(typename V::Reg acc,
   return acc;
 }
 
-// The results of V::kLanes rows from `row` on. A row has at least as many groups.
-template <typename V, size_t kGroup>
-inline typename V::Reg MultiplyRows(const QuantizedRows& x, const Matrix& w, size_t row) {
+// results[i] = those of V::kLanes rows from row + i * apart on. A row has at least as many groups.
+template <typename V, size_t kGroup, size_t kStreams>
+inline void MultiplyRows(typename V::Reg (&results)[kStreams], const QuantizedRows& x,
+                         const Matrix& w, size_t row, size_t apart) {
   const size_t groups = w.cols / kGroup;
-  typename V::Reg acc = V::Set1(0);
-  alignas(64) float products[V::kLanes][kMostGroups];
+  for (typename V::Reg& result : results) result = V::Set1(0);
+  alignas(64) float products[kStreams][V::kLanes][kMostGroups];
   for (size_t first = 0; first < groups;) {
     const size_t left = groups - first;
     // No fewer than V::kLanes may be left.
@@ -63,14 +62,20 @@ inline typename V::Reg MultiplyRows(const QuantizedRows& x, const Matrix& w, siz
                      : left < kMostGroups + V::kLanes ? left - V::kLanes
                                                       : kMostGroups;
     for (size_t r = 0; r < V::kLanes; ++r) {
-      const size_t at = (row + r) * groups + first;
-      MultiplyLines<V, kGroup>(products[r], w.data + at * kGroup, w.scales + 4 * at,
-                               x.q + first * kGroup, x.scales + first, x.offsets + first, n);
+      for (size_t done = 0; done < n; done += V::kLanes) {
+        const size_t g =
+            Least(done, n - V::kLanes);  // the last ones begin early enough to be whole
+        for (size_t i = 0; i < kStreams; ++i) {
+          const size_t at = (row + i * apart + r) * groups + first + g;
+          MultiplyGroups<V, kGroup>(products[i][r] + g, w.data + at * kGroup, w.scales + 4 * at,
+                                    x.q + (first + g) * kGroup, x.scales + first + g,
+                                    x.offsets + first + g);
+        }
+      }
     }
-    acc = AddInOrder<V>(acc, products, n);
+    for (size_t i = 0; i < kStreams; ++i) results[i] = AddInOrder<V>(results[i], products[i], n);
     first += n;
   }
-  return acc;
 }
 
 // Whether MatvecQ80() takes these.
@@ -83,17 +88,22 @@ inline bool IsForMatvec(const QuantizedRows& x, const Matrix& w) {
 template <typename V, size_t kGroup>
 void MatvecQ80(float* out, const QuantizedRows& x, const Matrix& w, size_t row_begin,
                size_t row_end) {
-  for (size_t row = row_begin; row < row_end; row += V::kLanes) {
+  constexpr size_t kStreams = V::kMatvecStreams;
+  const size_t part = (row_end - row_begin) / (kStreams * V::kLanes) * V::kLanes;
+  size_t row = row_begin;
+  for (; row < row_begin + part; row += V::kLanes) {
+    typename V::Reg results[kStreams];
+    MultiplyRows<V, kGroup, kStreams>(results, x, w, row, part);
+    for (size_t i = 0; i < kStreams; ++i) V::Store(out + row + i * part, results[i]);
+  }
+  for (row = row_begin + kStreams * part; row < row_end; row += V::kLanes) {
     // The last rows begin early enough to be whole; only what is in the range is kept.
     const size_t first = Least(row, w.rows - V::kLanes);
-    const typename V::Reg results = MultiplyRows<V, kGroup>(x, w, first);
-    if (first == row && row + V::kLanes <= row_end) {
-      V::Store(out + row, results);
-    } else {
-      float kept[V::kLanes];
-      V::Store(kept, results);
-      for (size_t r = row; r < Least(row + V::kLanes, row_end); ++r) out[r] = kept[r - first];
-    }
+    typename V::Reg results[1];
+    MultiplyRows<V, kGroup, 1>(results, x, w, first, 0);
+    float kept[V::kLanes];
+    V::Store(kept, results[0]);
+    for (size_t r = row; r < Least(row + V::kLanes, row_end); ++r) out[r] = kept[r - first];
   }
 }
 
