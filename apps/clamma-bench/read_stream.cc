@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A page ahead of itself: the hardware's prefetchers do not cross pages, and the difference is
-// about a tenth. What is read is folded into sums that the compiler must believe to be used.
+// In order, it is read a page ahead of itself: the hardware's prefetchers do not cross pages, and
+// the difference is about a tenth. Side by side, it is left to the prefetchers, which follow
+// several streams: an AMD Zen 3 read a quarter more so. What is read is folded into sums that the
+// compiler must believe to be used.
 #include "read_stream.h"
 
 #include <sys/mman.h>
@@ -15,6 +17,7 @@ namespace {
 constexpr size_t kStep = 256;    // bytes a turn
 constexpr size_t kAhead = 4096;  // bytes
 constexpr size_t kLine = 64;     // bytes
+constexpr size_t kParts = 4;     // read side by side
 
 inline void PrefetchStep(const uint8_t* data) {
   for (size_t i = 0; i < kStep; i += kLine) __builtin_prefetch(data + kAhead + i);
@@ -43,9 +46,32 @@ __attribute__((target("avx2"))) void Read256(const uint8_t* data, const uint8_t*
   for (const __m256i& sum : sums) asm volatile("" ::"x"(sum));
 }
 
+__attribute__((target("avx2"))) void ReadParts256(const uint8_t* data, size_t part) {
+  __m256i sums[kParts] = {};
+  for (size_t at = 0; at < part; at += kLine) {
+    for (size_t i = 0; i < kParts; ++i) {
+      const auto* in = reinterpret_cast<const __m256i*>(data + i * part + at);
+      sums[i] = _mm256_xor_si256(
+          sums[i], _mm256_xor_si256(_mm256_loadu_si256(in), _mm256_loadu_si256(in + 1)));
+    }
+  }
+  for (const __m256i& sum : sums) asm volatile("" ::"x"(sum));
+}
+
 #endif
 
-// The compiler makes 128-bit vectors of this where there are some.
+// The compiler makes 128-bit vectors of these where there are some.
+void ReadPartsPlain(const uint8_t* data, size_t part) {
+  uint64_t sums[kLine / 8] = {};
+  for (size_t at = 0; at < part; at += kLine) {
+    for (size_t i = 0; i < kParts; ++i) {
+      const auto* in = reinterpret_cast<const uint64_t*>(data + i * part + at);
+      for (size_t k = 0; k < kLine / 8; ++k) sums[k] ^= in[k];
+    }
+  }
+  for (const uint64_t sum : sums) asm volatile("" ::"r"(sum));
+}
+
 void ReadPlain(const uint8_t* data, const uint8_t* end) {
   uint64_t sums[8] = {};
   for (; data != end; data += kStep) {
@@ -76,6 +102,13 @@ void ReadStream(const uint8_t* data, size_t bytes) {
   if (__builtin_cpu_supports("avx2")) return Read256(data, data + bytes);
 #endif
   ReadPlain(data, data + bytes);
+}
+
+void ReadSideBySide(const uint8_t* data, size_t bytes) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) return ReadParts256(data, bytes / kParts);
+#endif
+  ReadPartsPlain(data, bytes / kParts);
 }
 
 }  // namespace bench

@@ -15,6 +15,8 @@ const uint8_t* MakeReadBuffer(size_t bytes);
 // Reads [data, data + bytes) once, in order; both at multiples of kReadBlock.
 inline constexpr size_t kReadBlock = 4096;
 void ReadStream(const uint8_t* data, size_t bytes);
+// The same in four parts side by side.
+void ReadSideBySide(const uint8_t* data, size_t bytes);
 
 }  // namespace bench
 
