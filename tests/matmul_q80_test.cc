@@ -226,9 +226,9 @@ TEST_P(KernelsTest, MatmulQ80KeepsTheLargestSums) {
   for (const int weight : {-128, -127, 127}) {
     for (const int activation : {-127, 127}) {
       for (const size_t group : {4u, 32u, 64u, 256u, 1024u}) {
-        for (const Q80Shape& shape :
-             {Q80Shape{3, 1024, group, 2}, Q80Shape{17, 1024, group, 2},
-              Q80Shape{3, 1024, group, 18}, Q80Shape{17, 1024, group, 18}}) {
+        for (const Q80Shape& shape : {Q80Shape{17, 1024, group, 1}, Q80Shape{3, 1024, group, 2},
+                                      Q80Shape{17, 1024, group, 2}, Q80Shape{3, 1024, group, 18},
+                                      Q80Shape{17, 1024, group, 18}}) {
           SCOPED_TRACE(testing::Message()
                        << weight << " * " << activation << ", " << NameOf(shape));
           Q80Problem problem(shape, 4, true);
