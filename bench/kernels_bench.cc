@@ -55,7 +55,7 @@ void Count(benchmark::State& state, size_t bytes, size_t items) {
 class Quantized {
  public:
   Quantized(const Kernels& kernels, size_t n_tokens, size_t cols = kCols)
-      : q_(InPacks(n_tokens) * cols * kernels.packed_bytes),
+      : q_(QuantizedBytes(kernels, n_tokens, cols)),
         scales_(n_tokens * cols / kGroup),
         offsets_(scales_.size()) {
     rows_.q = q_.data();

@@ -62,8 +62,8 @@ using Guarded = std::vector<T, GuardedAllocator<T>>;
 using Floats = Guarded<float>;
 using Bytes = Guarded<uint8_t>;
 
-// Numbers of rows that are not packed, four columns of each token of a pack by four, as amx packs
-// them.
+// The numbers of rows that are not packed, as amx packs them: four columns of each token of a pack,
+// then the next four.
 inline Guarded<int8_t> PackedByFour(const clamma::QuantizedRows& rows) {
   const size_t size = clamma::PackSize(rows.n_tokens);
   Guarded<int8_t> packed(clamma::InPacks(rows.n_tokens) * rows.cols);
@@ -79,7 +79,7 @@ inline Guarded<int8_t> PackedByFour(const clamma::QuantizedRows& rows) {
   return packed;
 }
 
-// The same in 16 bits, of 32 columns first those at even places, as avx2 packs them.
+// As avx2 packs them: in 16 bits, of 32 columns first those at even places.
 inline Guarded<int8_t> PackedWide(const clamma::QuantizedRows& rows) {
   const size_t n = rows.n_tokens * rows.cols;
   Guarded<int8_t> packed(2 * n);

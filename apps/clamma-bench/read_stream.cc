@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// In order, it is read a page ahead of itself: the hardware's prefetchers do not cross pages, and
-// the difference is about a tenth. Side by side, it is left to the prefetchers, which follow
-// several streams: an AMD Zen 3 read a quarter more so. What is read is folded into sums that the
-// compiler must believe to be used.
+// ReadStream() asks for lines a page ahead: the hardware's prefetchers do not cross pages, and the
+// difference is about a tenth. ReadSideBySide() leaves that to them, as they follow several
+// streams: an AMD Zen 3 read a quarter more so. What is read is folded into sums that the compiler
+// must believe to be used.
 #include "read_stream.h"
 
 #include <sys/mman.h>

@@ -3,9 +3,10 @@
 //
 // The tile unit multiplies (m, 64) int8 by (64, n), with m, n <= 16, in 16 cycles, where AVX-512's
 // dot products take 128 for the same. Its first operand is a group of 16 rows of weights as they
-// lie in memory; its second one of a pack of tokens (see QuantizedRows). The sums go through
-// memory to the vector unit, which scales them, and is what bounds many tokens. (Intel 64 and IA-32
-// Architectures Optimization Reference Manual, chapter 20)
+// lie in memory; its second one of a pack of tokens. So packed numbers are (cols / group, packs,
+// group / 4, PackSize(n_tokens), 4): four columns of each token of a pack, the last of which may be
+// no tokens, and 0. The sums go through memory to the vector unit, which scales them, and is what
+// bounds many tokens. (Intel 64 and IA-32 Architectures Optimization Reference Manual, chapter 20)
 #ifndef CLAMMA_KERNELS_AMX_TILES_H_
 #define CLAMMA_KERNELS_AMX_TILES_H_
 

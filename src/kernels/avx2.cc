@@ -8,9 +8,9 @@ namespace clamma {
 
 const Kernels kAvx2Kernels = {
     "avx2",         vector::MatmulF32<Avx2>, avx2::MatmulQ80,
-    avx2::Widens,   avx2::Quantize,          portable::RmsNorm,
+    avx2::Packs,    avx2::Quantize,          portable::RmsNorm,
     portable::Rope, vector::Attention<Avx2>, vector::SwiGlu<Avx2>,
-    portable::Add,  vector::Softmax<Avx2>,   avx2::kBytesOfNumber,
+    portable::Add,  vector::Softmax<Avx2>,   avx2::kPackedBytes,
 };
 
 }  // namespace clamma

@@ -39,23 +39,26 @@ inline __m256 JoinRows(const __m256 (*v)[2]) {
                        _mm256_shuffle_ps(two[0], two[1], 0xdd));
 }
 
-// Lane r of the result is the sum of v[r].
-inline __m256i SumsOf(const __m256i (&v)[8]) {
-  __m256i two[4];  // in each 128-bit lane two sums of each of two vectors
-  for (size_t i = 0; i < 4; ++i) {
-    two[i] = _mm256_add_epi32(_mm256_unpacklo_epi32(v[2 * i], v[2 * i + 1]),
-                              _mm256_unpackhi_epi32(v[2 * i], v[2 * i + 1]));
-  }
-  __m256i four[2];  // in each 128-bit lane one sum of each of four
-  for (size_t i = 0; i < 2; ++i) {
-    four[i] = _mm256_add_epi32(_mm256_unpacklo_epi64(two[2 * i], two[2 * i + 1]),
-                               _mm256_unpackhi_epi64(two[2 * i], two[2 * i + 1]));
-  }
-  return _mm256_add_epi32(_mm256_permute2x128_si256(four[0], four[1], 0x20),
-                          _mm256_permute2x128_si256(four[0], four[1], 0x31));
+// Steps of a tree that sums up each of 8 vectors: within 128-bit lanes those of two, then of four,
+// then across the lanes.
+inline __m256i JoinTwo(__m256i a, __m256i b) {
+  return _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+}
+inline __m256i JoinFour(__m256i a, __m256i b) {
+  return _mm256_add_epi32(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+}
+inline __m256i JoinEight(__m256i a, __m256i b) {
+  return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
+                          _mm256_permute2x128_si256(a, b, 0x31));
 }
 
-// v[s] = element s, of 32 bits, of each of 8 rows at p, which are `stride` bytes apart, for 4 s.
+// Lane r of the result is the sum of v[r].
+inline __m256i SumsOf(const __m256i (&v)[8]) {
+  return JoinEight(JoinFour(JoinTwo(v[0], v[1]), JoinTwo(v[2], v[3])),
+                   JoinFour(JoinTwo(v[4], v[5]), JoinTwo(v[6], v[7])));
+}
+
+// v[s] = element s, of 32 bits, of each of 8 rows at p, which are `stride` bytes apart; s < 4.
 inline void LoadTransposed8x4(__m256i* v, const uint8_t* p, size_t stride) {
   __m256i a[4];  // rows i and i + 4
 #pragma GCC unroll 4
@@ -104,7 +107,6 @@ struct Avx2 {
   static constexpr size_t kFloatRows = 2;
   static constexpr size_t kFloatTokens = 3;
   static constexpr size_t kFloatRowsOfOne = 4;
-  static constexpr size_t kFloatStreams = 4;
   static constexpr size_t kRowTiles = 1;
   static constexpr size_t kTokensOfHeldTile = 0;
   static constexpr size_t kTokensAtOnce = 2;
@@ -113,8 +115,10 @@ struct Avx2 {
   static constexpr size_t kMixQueries = 2;
   static constexpr size_t kMixChunks = 4;
 #if defined(__AVXVNNI__)
+  static constexpr size_t kFloatStreams = 1;
   static constexpr size_t kLeastMatvecGroup = vector::kNever;
-#else
+#else  // as a Zen 3 reads best
+  static constexpr size_t kFloatStreams = 4;
   static constexpr size_t kLeastMatvecGroup = 32;
   static constexpr size_t kMatvecStreams = 3;
 #endif

@@ -4,7 +4,8 @@
 // vpmaddwd multiplies numbers of 16 bits and adds pairs of the products without loss, where
 // vpmaddubsw, with twice as many of 8 bits, saturates unless one factor's sign is moved to the
 // other for each product. So tokens are quantised to 16 bits, and weights are widened while they
-// are transposed, both in the order that widening gives: of 32 columns first those at even places.
+// are transposed, both in the order that widening gives. Packed numbers are int16, (cols / group,
+// n_tokens, group / 32, 2, 16): of 32 columns those at even places, then those at odd ones.
 #ifndef CLAMMA_KERNELS_AVX2_Q80_H_
 #define CLAMMA_KERNELS_AVX2_Q80_H_
 
@@ -15,9 +16,9 @@ namespace clamma {
 namespace {
 namespace avx2 {
 
-constexpr size_t kPiece = 32;  // columns that are widened together
+constexpr size_t kWidened = 32;  // columns that are widened together, and the smaller group
 constexpr size_t kMostGroup = 64;
-constexpr size_t kBytesOfNumber = 2;
+constexpr size_t kPackedBytes = 2;
 constexpr size_t kMostTiles = 8;
 
 inline __m256i LoadBytes(const void* p) {
@@ -45,51 +46,39 @@ inline Halves Widen(__m256i bytes) {
 
 // --- Tokens ---
 
-template <size_t kGroup>
-void QuantizeGroups(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
-  constexpr size_t kAtOnce = 8;  // see vector::Quantize()
-  alignas(32) int8_t q[kGroup];
-  for (size_t g = g_begin; g < g_end; ++g) {
-    for (size_t first = 0; first < out.n_tokens; first += kAtOnce) {
-      const size_t end = vector::Least(first + kAtOnce, out.n_tokens);
-      const size_t at = g * out.n_tokens;
-      for (size_t t = first; t < end; ++t) {
-        const float* in = x + t * out.cols + g * kGroup;
-        // The row's next group, often in another core's cache.
-        for (size_t k = 0; k < kGroup; k += 16) __builtin_prefetch(in + kGroup + k);
-        out.scales[at + t] = vector::ScaleOf<Avx2>(in, kGroup);
-      }
-      for (size_t t = first; t < end; ++t) {
-        vector::QuantizeGroup<Avx2>(q, out.offsets + at + t, x + t * out.cols + g * kGroup, kGroup,
-                                    out.scales[at + t]);
-        auto* to = reinterpret_cast<__m256i*>(out.q + (at + t) * kGroup * kBytesOfNumber);
-        for (size_t k = 0; k < kGroup; k += kPiece, to += 2) {
-          const Halves halves = Widen(LoadBytes(q + k));
-          _mm256_storeu_si256(to, halves.even);
-          _mm256_storeu_si256(to + 1, halves.odd);
-        }
-      }
+inline void QuantizePacked(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
+  const size_t group = out.group;
+  vector::QuantizeBy<Avx2>(out, x, g_begin, g_end, [&](size_t at, const float* in) {
+    alignas(32) int8_t q[kMostGroup];
+    vector::QuantizeGroup<Avx2>(q, out.offsets + at, in, group, out.scales[at]);
+    auto* to = reinterpret_cast<__m256i*>(out.q + at * group * kPackedBytes);
+    for (size_t k = 0; k < group; k += kWidened, to += 2) {
+      const Halves halves = Widen(LoadBytes(q + k));
+      _mm256_storeu_si256(to, halves.even);
+      _mm256_storeu_si256(to + 1, halves.odd);
     }
-  }
+  });
 }
 
-// kGroup columns of kTiles times 8 rows: steps[s][r] holds a pair of columns of each row of tile r,
-// a row a lane, as they are at 4s of a token's bytes.
+// --- Weights ---
+
+// kGroup columns of kTiles times 8 rows, a row a lane: steps[s][r] holds of tile r's rows the two
+// columns whose numbers a token has at byte 4s.
 template <size_t kGroup, size_t kTiles>
 struct WideTiles {
   static constexpr size_t kSteps = kGroup / 2;
 
   void Load(const uint8_t* rows, size_t stride) {
     for (size_t r = 0; r < kTiles; ++r, rows += Avx2::kLanes * stride) {
-      for (size_t k = 0; k < kGroup; k += kPiece) {
-        __m256i fours[kPiece / 4];
-        Avx2::LoadTransposed<kPiece / 4>(fours, rows + k, stride);
+      for (size_t k = 0; k < kGroup; k += kWidened) {
+        __m256i fours[kWidened / 4];
+        Avx2::LoadTransposed<kWidened / 4>(fours, rows + k, stride);
         const size_t s = k / 2;
 #pragma GCC unroll 8
-        for (size_t i = 0; i < kPiece / 4; ++i) {
+        for (size_t i = 0; i < kWidened / 4; ++i) {
           const Halves halves = Widen(fours[i]);
           steps[s + i][r] = halves.even;
-          steps[s + kPiece / 4 + i][r] = halves.odd;
+          steps[s + kWidened / 4 + i][r] = halves.odd;
         }
       }
     }
@@ -100,14 +89,14 @@ struct WideTiles {
 
 // --- A few tokens ---
 
-// Rows are read as they lie in memory, piece by piece, so that the tokens' stay in the first-level
-// cache, and the sums of all tokens are the lanes of a vector.
+// Each row is read as it lies in memory, a piece of it at a time for all rows of a block, so that
+// the tokens' numbers for that stay in the first-level cache; tokens are lanes.
 constexpr size_t kMostFew = Avx2::kLanes;
 constexpr size_t kBlockRows = 16;
-constexpr size_t kTokensOfPiece = 16384;  // bytes
+constexpr size_t kPieceBytes = 16384;  // of tokens
 
-// The scales of a row's groups from g on, `share` of the activations' groups to one of the
-// weights'.
+// The scales of a row's groups from g on; share_ groups of the activations have one of the weights'
+// in common.
 class ScaleStream {
  public:
   ScaleStream(const Matrix& w, size_t group, uint64_t row, size_t g)
@@ -131,15 +120,15 @@ class ScaleStream {
   size_t share_;
 };
 
-// The dot products of a group of weights and kTokens tokens, a lane each. Partial sums are joined
-// as soon as there are two: other ports do that, and they are free.
+// The dot products of a group of weights and kTokens tokens, a lane each. Sums of two tokens are
+// joined as soon as both are known: shuffles have ports that products leave idle.
 template <size_t kGroup, size_t kTokens>
 struct TokenDots {
   static constexpr size_t kHalves = kGroup / 16;
 
   explicit TokenDots(const uint8_t* weights) {
 #pragma GCC unroll 2
-    for (size_t k = 0; k < kGroup; k += kPiece) {
+    for (size_t k = 0; k < kGroup; k += kWidened) {
       const Halves halves = Widen(LoadBytes(weights + k));
       wide[k / 16] = halves.even;
       wide[k / 16 + 1] = halves.odd;
@@ -149,7 +138,7 @@ struct TokenDots {
   template <size_t kToken>
   __m256i Dot(const int8_t* q) const {
     if constexpr (kToken >= kTokens) return _mm256_setzero_si256();
-    const int8_t* x = q + kToken * kGroup * kBytesOfNumber;
+    const int8_t* x = q + kToken * kGroup * kPackedBytes;
     __m256i dot = _mm256_madd_epi16(wide[0], LoadBytes(x));
 #pragma GCC unroll 4
     for (size_t i = 1; i < kHalves; ++i) AddProducts(dot, wide[i], x + i * sizeof(__m256i));
@@ -157,29 +146,25 @@ struct TokenDots {
   }
   template <size_t kToken>
   __m256i Two(const int8_t* q) const {
-    const __m256i a = Dot<kToken>(q);
-    const __m256i b = Dot<kToken + 1>(q);
-    return _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+    return JoinTwo(Dot<kToken>(q), Dot<kToken + 1>(q));
   }
   template <size_t kToken>
   __m256i Four(const int8_t* q) const {
     const __m256i a = Two<kToken>(q);
-    const __m256i b = kToken + 2 < kTokens ? Two<kToken + 2>(q) : a;
-    return _mm256_add_epi32(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+    return JoinFour(a, kToken + 2 < kTokens ? Two<kToken + 2>(q) : a);
   }
   [[gnu::always_inline]] __m256i All(const int8_t* q) const {
     const __m256i a = Four<0>(q);
     if constexpr (kTokens <= 4) return _mm256_add_epi32(a, _mm256_permute2x128_si256(a, a, 1));
-    const __m256i b = Four<4>(q);
-    return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
-                            _mm256_permute2x128_si256(a, b, 0x31));
+    return JoinEight(a, Four<4>(q));
   }
 
   __m256i wide[kHalves];
 };
 
-// sums += (float(dot) * its weights' scale) * its tokens' scale, for groups [g_begin, g_end) of a
-// row and kTokens tokens from `first` on. Asks for what the next block has in place of each line.
+// sums (8) += (float(dot) * its weights' scale) * its tokens' scale, for groups [g_begin, g_end) of
+// a row and kTokens tokens from `first` on, each a lane. Asks for what the next block has in place
+// of each line.
 template <size_t kGroup, size_t kTokens>
 [[gnu::noinline]] void MultiplyPiece(float* sums, const QuantizedRows& x, const Matrix& w,
                                      size_t row, size_t first, size_t g_begin, size_t g_end) {
@@ -190,7 +175,7 @@ template <size_t kGroup, size_t kTokens>
     const size_t at = g * x.n_tokens + first;
     const uint8_t* line = weights + g * kGroup;
     __builtin_prefetch(line + kBlockRows * w.cols, 0, 2);
-    const __m256i dots = TokenDots<kGroup, kTokens>(line).All(x.q + at * kGroup * kBytesOfNumber);
+    const __m256i dots = TokenDots<kGroup, kTokens>(line).All(x.q + at * kGroup * kPackedBytes);
     const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(dots), _mm256_set1_ps(scales.Next()));
     const __m256 x_scales = kTokens == Avx2::kLanes ? _mm256_loadu_ps(x.scales + at)
                                                     : Avx2::LoadFirst(x.scales + at, kTokens);
@@ -199,11 +184,11 @@ template <size_t kGroup, size_t kTokens>
   _mm256_store_ps(sums, acc);
 }
 
-// Results of rows [row_begin, row_end), at most kBlockRows.
+// Results of rows [row_begin, row_end), at most kBlockRows, for kTokens tokens from `first` on.
 template <size_t kGroup, size_t kTokens>
 void MultiplyRows(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                   size_t row_begin, size_t row_end, size_t first) {
-  constexpr size_t kGroups = kTokensOfPiece / (kTokens * kGroup * kBytesOfNumber);
+  constexpr size_t kGroups = kPieceBytes / (kTokens * kGroup * kPackedBytes);
   const size_t groups = w.cols / kGroup;
   alignas(32) float sums[kBlockRows][Avx2::kLanes] = {};
   for (size_t g = 0; g < groups; g += kGroups) {
@@ -218,7 +203,7 @@ void MultiplyRows(float* out, size_t out_stride, const QuantizedRows& x, const M
   }
 }
 
-// More than kMostFew tokens are taken in turns.
+// Only a matrix of fewer than 8 rows meets more than kMostFew tokens here, in turns.
 template <size_t kGroup>
 void MatmulFew(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                size_t row_begin, size_t row_end) {
@@ -237,8 +222,8 @@ void MatmulFew(float* out, size_t out_stride, const QuantizedRows& x, const Matr
 
 using Sums = float[kMostTiles * Avx2::kLanes];  // of a token
 
-// A group of n tokens.
-struct TokenGroups {
+// A group of n tokens: q (n, group) packed, scales (n).
+struct WideTokens {
   const int8_t* q;
   const float* scales;
   size_t n;
@@ -246,7 +231,7 @@ struct TokenGroups {
 
 // Lines of the cache that will be wanted, asked for a few at a time, into the second level: as many
 // rows as tiles have would push each other out of the first.
-struct LinesAhead {
+struct LinesOfNextBlock {
   void Request(size_t few) {
     for (; few > 0 && left > 0; --few, --left, p += vector::kLine) __builtin_prefetch(p, 0, 2);
   }
@@ -255,15 +240,15 @@ struct LinesAhead {
   size_t left;
 };
 
-// sums[t] += (float(tiles . token t) * weight_scales) * its scale.
+// sums[t] += (float(tiles . token t) * weight_scales) * its scale. sums (x.n)
 template <size_t kGroup, size_t kTiles>
 [[gnu::noinline]] void MultiplyTokens(Sums* sums, const WideTiles<kGroup, kTiles>& tiles,
-                                      const __m256 (&weight_scales)[kTiles], const TokenGroups& x,
-                                      LinesAhead ahead) {
+                                      const __m256 (&weight_scales)[kTiles], const WideTokens& x,
+                                      LinesOfNextBlock ahead) {
   const size_t few = (ahead.left + x.n - 1) / x.n;
   for (size_t t = 0; t < x.n; ++t) {
     ahead.Request(few);
-    const int8_t* q = x.q + t * kGroup * kBytesOfNumber;
+    const int8_t* q = x.q + t * kGroup * kPackedBytes;
     __m256i dots[kTiles];
 #pragma GCC unroll 8
     for (size_t r = 0; r < kTiles; ++r) dots[r] = _mm256_setzero_si256();
@@ -274,7 +259,7 @@ template <size_t kGroup, size_t kTiles>
       const __m256i everywhere = _mm256_set1_epi32(pair);
 #pragma GCC unroll 8
       for (size_t r = 0; r < kTiles; ++r) {
-        // As AddProducts() does it; of its sums GCC 12 would keep copies in this loop.
+        // AddProducts(), written out: GCC 12 copies its sums to and fro in this loop.
         __m256i products;
         asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
             : "+x"(dots[r]), "=&x"(products)
@@ -312,8 +297,9 @@ void MultiplyBlock(float* out, size_t out_stride, const QuantizedRows& x, const 
     __m256 scales[kTiles];
     for (size_t r = 0; r < kTiles; ++r) scales[r] = row_scales[r].Next();
     const size_t at = g * x.n_tokens + first;
-    MultiplyTokens(sums, tiles, scales, {x.q + at * kGroup * kBytesOfNumber, x.scales + at, n},
-                   {rows + kRows * (w.cols + g * kGroup), kRows * kGroup / vector::kLine});
+    MultiplyTokens(
+        sums, tiles, scales, {x.q + at * kGroup * kPackedBytes, x.scales + at, n},
+        {vector::NextBlock(rows, g * kGroup, w.cols, kRows).p, kRows * kGroup / vector::kLine});
   }
   out += first * out_stride;
   for (size_t t = 0; t < n; ++t, out += out_stride) {
@@ -335,35 +321,37 @@ void MatmulMany(float* out, size_t out_stride, const QuantizedRows& x, const Mat
       begin = end;
     };
     const auto whole = [&](size_t n_rows) { return row_end - (row_end - begin) % n_rows; };
-    multiply.template operator()<8>(whole(8 * Avx2::kLanes));
-    multiply.template operator()<4>(whole(4 * Avx2::kLanes));
+    multiply.template operator()<kMostTiles>(whole(kMostTiles * Avx2::kLanes));
+    multiply.template operator()<kMostTiles / 2>(whole(kMostTiles / 2 * Avx2::kLanes));
     multiply.template operator()<1>(row_end);
   }
 }
 
 // --- The table's functions ---
 
-// One token needs neither.
-inline bool Widens(size_t n_tokens, size_t group) {
-  return n_tokens >= 2 && (group == kMostGroup || group == kPiece);
+template <size_t kGroup>
+void MatmulPacked(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+                  size_t row_begin, size_t row_end) {
+  const bool few = x.n_tokens <= kMostFew || w.rows < Avx2::kLanes;
+  const auto matmul = few ? MatmulFew<kGroup> : MatmulMany<kGroup>;
+  matmul(out, out_stride, x, w, row_begin, row_end);
+}
+
+// One token is read as it is (vector_matvec_q80.h): its weights' way from memory takes longer.
+inline bool Packs(size_t n_tokens, size_t group) {
+  return n_tokens >= 2 && (group == kMostGroup || group == kWidened);
 }
 
 inline void Quantize(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
-  if (!out.packed) return vector::Quantize<Avx2>(out, x, g_begin, g_end);
-  const auto quantize =
-      out.group == kMostGroup ? QuantizeGroups<kMostGroup> : QuantizeGroups<kPiece>;
+  const auto quantize = out.packed ? QuantizePacked : vector::Quantize<Avx2>;
   quantize(out, x, g_begin, g_end);
 }
 
 inline void MatmulQ80(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
                       size_t row_begin, size_t row_end) {
-  if (!x.packed) {
-    return vector::MatmulQ80<Avx2, true>(out, out_stride, x, w, row_begin, row_end);
-  }
-  const bool few = x.n_tokens <= kMostFew || w.rows < Avx2::kLanes;
-  const auto matmul = x.group == kMostGroup ? few ? MatmulFew<kMostGroup> : MatmulMany<kMostGroup>
-                      : few ? MatmulFew<kPiece>
-                                            : MatmulMany<kPiece>;
+  const auto matmul = !x.packed               ? vector::MatmulQ80<Avx2, true>
+                      : x.group == kMostGroup ? MatmulPacked<kMostGroup>
+                                              : MatmulPacked<kWidened>;
   matmul(out, out_stride, x, w, row_begin, row_end);
 }
 

@@ -157,10 +157,10 @@ struct Avx512 {
   static constexpr size_t kMixQueries = 4;
   static constexpr size_t kMixChunks = 4;
 
-  // MatvecQ80() takes groups of so many weights, or more.
+  // MatvecQ80() takes groups of so many weights, or more; a unit for which that is vector::kNever
+  // needs neither what follows nor DotGroups().
   static constexpr size_t kLeastMatvecGroup = 64;
-  // The same for int8 ones.
-  static constexpr size_t kMatvecStreams = 1;
+  static constexpr size_t kMatvecStreams = 1;  // as kFloatStreams, for int8 weights
 
   static Reg Set1(float x) { return _mm512_set1_ps(x); }
   static Reg Load(const float* p) { return _mm512_loadu_ps(p); }
@@ -277,7 +277,8 @@ struct Avx512 {
   static Int StartSum(int32_t offset) { return _mm512_set1_epi32(offset); }
 
   // Lane g: the dot product of group g of kLanes groups of weights that follow each other, and as
-  // many of a token. Asks for each line of the cache before it is wanted.
+  // many of a token, whose offsets (kLanes) undo the flipped sign bits; a unit that flips none does
+  // not read them. Asks for each line of the cache before it is wanted.
   template <size_t kGroup>
   static Int DotGroups(const uint8_t* weights, const int8_t* q, const int32_t* offsets) {
     static_assert(kGroup == 64);

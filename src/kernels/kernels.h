@@ -42,8 +42,8 @@ struct QuantizedRows {
   size_t n_tokens = 0;
   size_t cols = 0;
   size_t group = 0;  // divides cols, and the matrix's group_size
-  // If so, each group's q are in the order, and of the size, in which the table's kernels take
-  // them. See Packs().
+  // If so, q is as the table's kernels take it instead: in an order of their own,
+  // Kernels::packed_bytes a number. See Packs().
   bool packed = false;
 };
 
@@ -130,13 +130,19 @@ struct Kernels {
   // x[i] = exp(x[i] - max(x)) / sum. (n) Entries that are no number become 0, if one is.
   void (*softmax)(float* x, size_t n);
 
-  size_t packed_bytes = 1;  // of each q that is packed
+  size_t packed_bytes = 1;  // that a packed number takes in QuantizedRows::q
 };
 
 // Whether a table's quantize and matmul_q80 take so many tokens sooner if they are packed: amx four
 // columns by four (amx_tiles.h), avx2 as 16 bits (avx2_q80.h).
 inline bool Packs(const Kernels& kernels, size_t n_tokens, size_t group) {
   return kernels.packs != nullptr && kernels.packs(n_tokens, group);
+}
+
+// Bytes of QuantizedRows::q for up to n_tokens rows, packed or not.
+inline uint64_t QuantizedBytes(const Kernels& kernels, size_t n_tokens, uint64_t cols) {
+  return kernels.packs == nullptr ? n_tokens * cols
+                                  : InPacks(n_tokens) * cols * kernels.packed_bytes;
 }
 
 // Writes the tables that can be used, the best first, and nullptr in the rest. Acquires what the

@@ -13,8 +13,8 @@ namespace vector {
 
 using portable::Least;
 
-constexpr size_t kLine = 64;  // bytes of the cache's
-constexpr size_t kNever = ~size_t{0};
+constexpr size_t kLine = 64;           // bytes of the cache's
+constexpr size_t kNever = ~size_t{0};  // a least that nothing reaches
 
 // Runs f<n>() for an n in 1 .. kMost known at run time.
 template <size_t kMost, typename F>

@@ -68,14 +68,15 @@ inline void QuantizeGroup(int8_t* q, int32_t* offset, const float* in, size_t gr
   *offset = -128 * V::ReduceAddInt(sums);
 }
 
+// Calls put(at, in) for groups [g_begin, g_end) of all tokens, whose scale at `at` is known then.
 // The scales of some groups first: what waits for one would fill the processor's scheduler, and
 // keep it from the next.
-template <typename V>
-void Quantize(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
+template <typename V, typename Put>
+inline void QuantizeBy(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end,
+                       const Put& put) {
   constexpr size_t kAtOnce = 8;
   const size_t group = out.group;
   const size_t end = g_end * out.n_tokens;
-  if (group % V::kLanes != 0) return portable::Quantize(out, x, g_begin, g_end);
   size_t t = 0;
   const float* in_rows = x + g_begin * group;
   for (size_t first = g_begin * out.n_tokens; first < end; first += kAtOnce) {
@@ -91,10 +92,17 @@ void Quantize(const QuantizedRows& out, const float* x, size_t g_begin, size_t g
         in_rows += group;
       }
     }
-    for (size_t at = first; at < first + n; ++at) {
-      QuantizeGroup<V>(out.q + at * group, out.offsets + at, in[at - first], group, out.scales[at]);
-    }
+    for (size_t at = first; at < first + n; ++at) put(at, in[at - first]);
   }
+}
+
+template <typename V>
+void Quantize(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
+  const size_t group = out.group;
+  if (group % V::kLanes != 0) return portable::Quantize(out, x, g_begin, g_end);
+  QuantizeBy<V>(out, x, g_begin, g_end, [&](size_t at, const float* in) {
+    QuantizeGroup<V>(out.q + at * group, out.offsets + at, in, group, out.scales[at]);
+  });
 }
 
 // --- Element by element ---

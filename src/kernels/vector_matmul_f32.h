@@ -221,7 +221,8 @@ bool MatvecByLines(float* out, const float* x, const Matrix& w, size_t row_begin
 }
 
 // One token, rows [row_begin, row_end) in V::kFloatStreams parts side by side, as some processors
-// get more from memory so. Returns from where on rows are left, some at the end.
+// get more from memory so, and without requests. Returns the first of the rows that are left, all
+// at the end: fewer than kFloatStreams * V::kLanes.
 template <typename V>
 size_t MatvecInStreams(float* out, const float* x, const Matrix& w, size_t row_begin,
                        size_t row_end) {

@@ -18,7 +18,9 @@ namespace clamma {
 namespace {
 namespace vector {
 
-constexpr size_t kMostTokens = 128;  // of one pass: their sums stay in the first-level cache
+// Of one pass: their sums stay in the first-level cache (those of avx2_q80.h in the second-level
+// one).
+constexpr size_t kMostTokens = 128;
 
 // Asks for the line at `p` and those in the rows that follow, one or a few at a time: of many at
 // once, the processor drops those that it has no buffer for, or waits for one.

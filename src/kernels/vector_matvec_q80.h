@@ -48,10 +48,10 @@ inline typename V::Reg AddInOrder(typename V::Reg acc,
   return acc;
 }
 
-// results[i] = those of V::kLanes rows from row + i * apart on. A row has at least as many groups.
+// results[i] = those of V::kLanes rows from row + i * part on. A row has at least as many groups.
 template <typename V, size_t kGroup, size_t kStreams>
 inline void MultiplyRows(typename V::Reg (&results)[kStreams], const QuantizedRows& x,
-                         const Matrix& w, size_t row, size_t apart) {
+                         const Matrix& w, size_t row, size_t part) {
   const size_t groups = w.cols / kGroup;
   for (typename V::Reg& result : results) result = V::Set1(0);
   alignas(64) float products[kStreams][V::kLanes][kMostGroups];
@@ -63,10 +63,10 @@ inline void MultiplyRows(typename V::Reg (&results)[kStreams], const QuantizedRo
                                                       : kMostGroups;
     for (size_t r = 0; r < V::kLanes; ++r) {
       for (size_t done = 0; done < n; done += V::kLanes) {
-        const size_t g =
-            Least(done, n - V::kLanes);  // the last ones begin early enough to be whole
+        // The last ones begin early enough to be whole.
+        const size_t g = Least(done, n - V::kLanes);
         for (size_t i = 0; i < kStreams; ++i) {
-          const size_t at = (row + i * apart + r) * groups + first + g;
+          const size_t at = (row + i * part + r) * groups + first + g;
           MultiplyGroups<V, kGroup>(products[i][r] + g, w.data + at * kGroup, w.scales + 4 * at,
                                     x.q + (first + g) * kGroup, x.scales + first + g,
                                     x.offsets + first + g);

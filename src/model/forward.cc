@@ -66,7 +66,7 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
       std::min(weights.checkpoint().bytes / kWeightsPerWorkspace, kWorkspaceBytes);
   max_rows_ = std::max(RowsWithin(kWorkspaceBytes, row_bytes, scarce ? 1 : kMaxRowsOfAny),
                        RowsWithin(little, row_bytes, kMaxRows));
-  // Several packs are whole ones (see QuantizedRows).
+  // Several packs are whole ones (see InPacks()).
   if (max_rows_ > kLargestPack) max_rows_ -= max_rows_ % kLargestPack;
   max_logits_ = std::min(max_rows_, RowsWithin(scarce ? little : kWorkspaceBytes,
                                                uint64_t{config_.vocab_size} * 4, kMaxLogits));
@@ -85,9 +85,8 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
       {&scales_, max_rows_ * most_groups},
   };
   for (const Sized& s : sized) CLAMMA_RETURN_IF_ERROR(s.array->Resize(memory, s.size));
-  const uint64_t row_numbers = widest * kernels.packed_bytes;
-  const uint64_t quantized_rows = kernels.packs != nullptr ? InPacks(max_rows_) : max_rows_;
-  CLAMMA_RETURN_IF_ERROR(quantized_.Resize(memory, q80 ? quantized_rows * row_numbers : 0));
+  CLAMMA_RETURN_IF_ERROR(
+      quantized_.Resize(memory, q80 ? QuantizedBytes(kernels, max_rows_, widest) : 0));
   CLAMMA_RETURN_IF_ERROR(offsets_.Resize(memory, max_rows_ * most_groups));
   if (memory.is_plan()) return Status();
 

@@ -100,7 +100,7 @@ class Forward {
   Array<float> gate_;         // (max_rows, hidden_dim)
   Array<float> up_;           // (max_rows, hidden_dim)
   Array<float> logits_;       // (max_logits, vocab_size)
-  Array<int8_t> quantized_;   // (max_rows in packs * max(dim, hidden_dim)) as packed; q80 only
+  Array<int8_t> quantized_;   // QuantizedBytes() of (max_rows, max(dim, hidden_dim)); q80 only
   Array<float> scales_;       // (max_rows * most groups of a row); q80 only
   Array<int32_t> offsets_;    // (max_rows * most groups of a row); q80 only
   QuantizedRows rows_q80_;    // the activations that were quantised last
