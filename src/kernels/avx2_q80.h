@@ -184,20 +184,22 @@ template <size_t kGroup, size_t kTokens>
   _mm256_store_ps(sums, acc);
 }
 
-// Results of rows [row_begin, row_end), at most kBlockRows, for kTokens tokens from `first` on.
-template <size_t kGroup, size_t kTokens>
+// Results of rows [row_begin, row_end), at most kBlockRows, for n tokens from `first` on, which
+// multiply_piece takes.
+template <size_t kGroup>
 void MultiplyRows(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                  size_t row_begin, size_t row_end, size_t first) {
-  constexpr size_t kGroups = kPieceBytes / (kTokens * kGroup * kPackedBytes);
+                  size_t row_begin, size_t row_end, size_t first, size_t n,
+                  decltype(MultiplyPiece<kGroup, 1>)* multiply_piece) {
   const size_t groups = w.cols / kGroup;
+  const size_t piece = kPieceBytes / (n * kGroup * kPackedBytes);
   alignas(32) float sums[kBlockRows][Avx2::kLanes] = {};
-  for (size_t g = 0; g < groups; g += kGroups) {
-    const size_t end = vector::Least(g + kGroups, groups);
+  for (size_t g = 0; g < groups; g += piece) {
+    const size_t end = vector::Least(g + piece, groups);
     for (size_t row = row_begin; row < row_end; ++row) {
-      MultiplyPiece<kGroup, kTokens>(sums[row - row_begin], x, w, row, first, g, end);
+      multiply_piece(sums[row - row_begin], x, w, row, first, g, end);
     }
   }
-  for (size_t t = 0; t < kTokens; ++t) {
+  for (size_t t = 0; t < n; ++t) {
     float* to = out + (first + t) * out_stride;
     for (size_t row = row_begin; row < row_end; ++row) to[row] = sums[row - row_begin][t];
   }
@@ -209,12 +211,13 @@ void MatmulFew(float* out, size_t out_stride, const QuantizedRows& x, const Matr
                size_t row_begin, size_t row_end) {
   for (size_t first = 0; first < x.n_tokens; first += kMostFew) {
     const size_t n = vector::Least(x.n_tokens - first, kMostFew);
-    vector::WithCount<kMostFew>(n, [&]<size_t kTokens>() {
-      for (size_t row = row_begin; row < row_end; row += kBlockRows) {
-        const size_t end = vector::Least(row + kBlockRows, row_end);
-        MultiplyRows<kGroup, kTokens>(out, out_stride, x, w, row, end, first);
-      }
-    });
+    auto* multiply_piece = MultiplyPiece<kGroup, 1>;
+    vector::WithCount<kMostFew>(
+        n, [&]<size_t kTokens>() { multiply_piece = MultiplyPiece<kGroup, kTokens>; });
+    for (size_t row = row_begin; row < row_end; row += kBlockRows) {
+      const size_t end = vector::Least(row + kBlockRows, row_end);
+      MultiplyRows<kGroup>(out, out_stride, x, w, row, end, first, n, multiply_piece);
+    }
   }
 }
 
