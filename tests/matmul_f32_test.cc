@@ -55,10 +55,11 @@ struct FloatProblem {
 struct Shape {
   size_t rows, cols, tokens;
 };
-constexpr Shape kShapes[] = {{1, 1, 1},    {3, 2, 2},     {5, 7, 1},    {4, 15, 3},   {4, 16, 4},
-                             {4, 17, 5},   {7, 31, 2},    {9, 33, 6},   {64, 64, 1},  {65, 64, 9},
-                             {172, 64, 7}, {64, 172, 17}, {64, 172, 1}, {33, 300, 1}, {37, 36, 1},
-                             {33, 288, 1}, {33, 288, 33}, {5, 4096, 2}, {3, 11008, 1}};
+constexpr Shape kShapes[] = {{1, 1, 1},     {3, 2, 2},    {5, 7, 1},     {4, 15, 3},
+                             {4, 16, 4},    {4, 17, 5},   {7, 31, 2},    {9, 33, 6},
+                             {64, 64, 1},   {65, 64, 9},  {172, 64, 7},  {64, 172, 17},
+                             {64, 172, 1},  {33, 300, 1}, {37, 36, 1},   {33, 288, 1},
+                             {33, 288, 33}, {5, 4096, 2}, {3, 11008, 1}, {13, 1040, 65}};
 
 std::string NameOf(const Shape& shape) {
   return std::to_string(shape.rows) + " x " + std::to_string(shape.cols) + ", " +
@@ -109,22 +110,25 @@ TEST_P(KernelsTest, MatmulF32SumsInTheDocumentedOrder) {
 }
 
 TEST_P(KernelsTest, MatmulF32DoesNotDependOnTheSplitOfRowsOrTheBatch) {
-  const FloatProblem problem(37, 100, 11, 3);
-  const Floats whole = problem.Solve(kernels_);
-  const size_t rows = problem.matrix.rows;
-  const size_t cols = problem.matrix.cols;
-  for (const size_t rows_at_once : {1u, 2u, 3u, 4u, 5u, 8u, 16u, 17u, 36u}) {
-    for (const size_t tokens_at_once : {1u, 2u, 3u, 4u, 8u, 11u}) {
-      SCOPED_TRACE(testing::Message() << rows_at_once << " rows, " << tokens_at_once << " tokens");
-      Floats out(whole.size());
-      for (size_t t = 0; t < problem.tokens; t += tokens_at_once) {
-        const size_t tokens = std::min(tokens_at_once, problem.tokens - t);
-        for (size_t row = 0; row < rows; row += rows_at_once) {
-          kernels_.matmul_f32(&out[t * rows], rows, &problem.x[t * cols], tokens, problem.matrix,
-                              row, std::min(row + rows_at_once, rows));
+  for (const Shape& shape : {Shape{37, 100, 11}, {19, 528, 68}}) {
+    SCOPED_TRACE(NameOf(shape));
+    const FloatProblem problem(shape.rows, shape.cols, shape.tokens, 3);
+    const Floats whole = problem.Solve(kernels_);
+    for (const size_t rows_at_once : {1u, 2u, 3u, 4u, 5u, 8u, 16u, 17u, 36u}) {
+      for (const size_t tokens_at_once : {1u, 2u, 3u, 4u, 8u, 11u, 16u, 67u}) {
+        SCOPED_TRACE(testing::Message()
+                     << rows_at_once << " rows, " << tokens_at_once << " tokens");
+        Floats out(whole.size());
+        for (size_t t = 0; t < shape.tokens; t += tokens_at_once) {
+          const size_t tokens = std::min(tokens_at_once, shape.tokens - t);
+          for (size_t row = 0; row < shape.rows; row += rows_at_once) {
+            kernels_.matmul_f32(&out[t * shape.rows], shape.rows, &problem.x[t * shape.cols],
+                                tokens, problem.matrix, row,
+                                std::min(row + rows_at_once, shape.rows));
+          }
         }
+        ExpectSameBits(out, whole);
       }
-      ExpectSameBits(out, whole);
     }
   }
 }
@@ -136,7 +140,8 @@ TEST_P(KernelsTest, MatmulF32ReadsWeightsAtAnyAlignment) {
                          {37, 32, 1},
                          {33, 36, 1},
                          {23, 172, 1},
-                         {19, 272, 1}}) {
+                         {19, 272, 1},
+                         {9, 512, 16}}) {
     const Floats aligned = FloatProblem(s.rows, s.cols, s.tokens, 4).Solve(kernels_);
     for (size_t offset = 1; offset <= 64; ++offset) {
       SCOPED_TRACE(testing::Message() << s.rows << " rows of " << s.cols << ", offset " << offset);
@@ -162,7 +167,8 @@ TEST_P(KernelsTest, MatmulF32DoesNotMindWhatLiesBesideTheMatrix) {
 }
 
 TEST_P(KernelsTest, MatmulF32WritesItsRowsOnly) {
-  for (const Shape& shape : {Shape{10, 20, 3}, {37, 36, 1}, {37, 36, 3}, {37, 64, 1}}) {
+  for (const Shape& shape :
+       {Shape{10, 20, 3}, {37, 36, 1}, {37, 36, 3}, {37, 64, 1}, {29, 528, 20}}) {
     SCOPED_TRACE(NameOf(shape));
     const FloatProblem problem(shape.rows, shape.cols, shape.tokens, 5);
     const Floats whole = problem.Solve(kernels_);
@@ -195,28 +201,45 @@ TEST_P(KernelsTest, MatmulF32GivesTheBitsOfTheScalarTable) {
   }
 }
 
-// Heights and batches around the sizes of every table's tiles, and ranges of rows that begin
-// anywhere.
+struct Sizes {
+  std::vector<size_t> rows, cols, tokens;
+};
+
+// Heights and batches around the sizes of every table's tiles, narrow; and wide ones, which are met
+// a chunk of columns at a time.
+const Sizes kSizes[] = {
+    {{1, 15, 16, 17, 37}, {7, 48, 77, 92}, {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
+                                            13, 14, 15, 16, 17, 18, 19, 20, 63, 64, 65, 130}},
+    {{7, 8, 9, 22},
+     {176, 192, 208, 210, 768, 784, 1552},
+     {12, 13, 14, 15, 16, 44, 45, 46, 47, 48, 91}},
+};
+
+// Ranges of rows that begin anywhere.
 TEST_P(KernelsTest, MatmulF32GivesTheBitsOfTheScalarTableForAnyRange) {
-  for (const size_t rows : {1u, 15u, 16u, 17u, 37u}) {
-    for (const size_t tokens : {1u,  2u,  3u,  4u,  5u,  6u,  7u,  8u,  9u,  10u, 11u, 12u,
-                                13u, 14u, 15u, 16u, 17u, 18u, 19u, 20u, 63u, 64u, 65u, 130u}) {
-      for (const size_t cols : {7u, 48u, 77u, 92u}) {
-        SCOPED_TRACE(NameOf(Shape{rows, cols, tokens}));
-        const FloatProblem problem(rows, cols, tokens, static_cast<uint32_t>(rows + tokens), 1);
-        const Floats expected = problem.Solve(scalar_);
-        ExpectSameBits(problem.Solve(kernels_), expected);
-        for (const size_t begin : {1u, 5u, 13u}) {
-          if (begin >= rows) continue;
-          for (const size_t end : {begin + 1, rows}) {
-            Floats out = expected;
-            for (size_t t = 0; t < tokens; ++t) {
-              for (size_t row = begin; row < end; ++row) out[t * rows + row] = kNaN;
-            }
-            kernels_.matmul_f32(out.data(), rows, problem.x.data(), tokens, problem.matrix, begin,
-                                end);
-            ExpectSameBits(out, expected);
-          }
+  const auto expect_ranges = [this](const FloatProblem& problem) {
+    const size_t rows = problem.matrix.rows;
+    const Floats expected = problem.Solve(scalar_);
+    ExpectSameBits(problem.Solve(kernels_), expected);
+    for (const size_t begin : {1u, 5u, 13u}) {
+      if (begin >= rows) continue;
+      for (const size_t end : {begin + 1, rows}) {
+        Floats out = expected;
+        for (size_t t = 0; t < problem.tokens; ++t) {
+          for (size_t row = begin; row < end; ++row) out[t * rows + row] = kNaN;
+        }
+        kernels_.matmul_f32(out.data(), rows, problem.x.data(), problem.tokens, problem.matrix,
+                            begin, end);
+        ExpectSameBits(out, expected);
+      }
+    }
+  };
+  for (const Sizes& sizes : kSizes) {
+    for (const size_t rows : sizes.rows) {
+      for (const size_t tokens : sizes.tokens) {
+        for (const size_t cols : sizes.cols) {
+          SCOPED_TRACE(NameOf(Shape{rows, cols, tokens}));
+          expect_ranges(FloatProblem(rows, cols, tokens, static_cast<uint32_t>(rows + tokens), 1));
         }
       }
     }
@@ -237,8 +260,8 @@ TEST_P(KernelsTest, MatmulF32GivesTheBitsOfTheScalarTableWhateverItIsFed) {
 
 // Products that vanish leave a zero with a sign.
 TEST_P(KernelsTest, MatmulF32KeepsTheSignOfZero) {
-  for (const size_t cols : {1u, 5u, 15u, 16u, 17u, 31u, 32u, 40u}) {
-    FloatProblem problem(20, cols, 7, 9);
+  for (const size_t cols : {1u, 5u, 15u, 16u, 17u, 31u, 32u, 40u, 528u}) {
+    FloatProblem problem(20, cols, cols < 512 ? 7 : 17, 9);
     problem.bytes = BytesOf(Floats(problem.weights.size(), -1e-30f));
     problem.matrix.data = problem.bytes.data();
     problem.x = Floats(problem.x.size(), 1e-30f);

@@ -156,6 +156,7 @@ struct Avx512 {
   static constexpr size_t kScoreRegs = 2;
   static constexpr size_t kMixQueries = 4;
   static constexpr size_t kMixChunks = 4;
+  static constexpr size_t kLeastPanelTokens = vector::kNever;  // that meet copies of float weights
 
   // MatvecQ80() takes groups of so many weights, or more; a unit for which that is vector::kNever
   // needs neither what follows nor DotGroups().

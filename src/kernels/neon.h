@@ -72,6 +72,7 @@ struct Neon {
   static constexpr size_t kFloatRows = 2;
   static constexpr size_t kFloatTokens = 3;
   static constexpr size_t kFloatRowsOfOne = 4;
+  static constexpr size_t kLeastPanelTokens = vector::kNever;
   static constexpr size_t kFloatStreams = 1;
   static constexpr size_t kRowTiles = 1;
   static constexpr size_t kTokensOfHeldTile = 0;

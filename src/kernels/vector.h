@@ -16,6 +16,10 @@ using portable::Least;
 constexpr size_t kLine = 64;           // bytes of the cache's
 constexpr size_t kNever = ~size_t{0};  // a least that nothing reaches
 
+// Registers of a float dot product's 16 partial sums.
+template <typename V>
+constexpr size_t kParts = 16 / V::kLanes;
+
 // Runs f<n>() for an n in 1 .. kMost known at run time.
 template <size_t kMost, typename F>
 inline void WithCount(size_t n, const F& f) {

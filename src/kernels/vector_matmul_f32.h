@@ -4,14 +4,11 @@
 #define CLAMMA_KERNELS_VECTOR_MATMUL_F32_H_
 
 #include "kernels/vector.h"
+#include "kernels/vector_panels_f32.h"
 
 namespace clamma {
 namespace {
 namespace vector {
-
-// Registers of one dot product's 16 partial sums.
-template <typename V>
-constexpr size_t kParts = 16 / V::kLanes;
 
 constexpr size_t kShortRow = 1024;  // bytes
 
@@ -295,6 +292,12 @@ void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, c
   }
   if constexpr (V::kLanes == 16) {
     if (n_tokens == 1 && MatvecByLines<V, kInOrder>(out, x, w, row_begin, row_end)) return;
+  }
+  if constexpr (V::kLeastPanelTokens != kNever) {
+    if (WantsPanels<V>(n_tokens, row_end - row_begin, w.cols)) {
+      MatmulF32Panels<V>(out, out_stride, x, n_tokens, w, row_begin, row_end);
+      return;
+    }
   }
   MatmulF32OfAny<V>(out, out_stride, x, n_tokens, w, row_begin, row_end);
 }

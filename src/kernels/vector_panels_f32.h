@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// Float matrices times many tokens, for a vector unit V (see vector.h) with few registers.
+//
+// Each dot product has 16 partial sums, kParts<V> registers. Here one of these at a time is held,
+// of kPanelRows rows by kPanelTokens tokens, so that what is loaded serves more products than if
+// all were held of fewer rows. The weights of a chunk of columns are copied to a panel, which stays
+// in the first-level cache while tokens pass; partial sums wait in memory from chunk to chunk. Each
+// partial sum has its products in the same order as anywhere else.
+#ifndef CLAMMA_KERNELS_VECTOR_PANELS_F32_H_
+#define CLAMMA_KERNELS_VECTOR_PANELS_F32_H_
+
+#include "kernels/vector.h"
+
+namespace clamma {
+namespace {
+namespace vector {
+
+constexpr size_t kPanelRows = 4;
+constexpr size_t kPanelTokens = 3;
+constexpr size_t kPanelSteps = 48;       // of 16 columns, at most
+constexpr size_t kPanelPass = 45;        // tokens whose partial sums wait: 23 KB
+constexpr size_t kLeastPanelCols = 192;  // with fewer the sums cost more than is spared
+
+// V::kLanes rows, in groups of kPanelRows.
+template <typename V>
+struct Panel {
+  using Reg = typename V::Reg;
+  static constexpr size_t kGroups = V::kLanes / kPanelRows;
+  using Sums = float[kParts<V>][V::kLanes][V::kLanes];  // of one token
+
+  void Load(const uint8_t* rows, size_t stride) {
+    for (size_t r = 0; r < V::kLanes; ++r, rows += stride) {
+      for (size_t s = 0; s < n_steps; ++s) {
+#pragma GCC unroll 4
+        for (size_t p = 0; p < kParts<V>; ++p) {
+          V::Store(steps[p][r / kPanelRows][s][r % kPanelRows],
+                   V::LoadBytes(rows + 4 * (16 * s + V::kLanes * p)));
+        }
+      }
+    }
+  }
+
+  // sums = those that wait, or none, and the products of part p of a group of rows.
+  template <size_t kTokens>
+  [[gnu::noinline]] void Multiply(Sums* sums, bool waiting, size_t p, size_t group, const float* x,
+                                  size_t stride) const {
+    Reg held[kPanelRows][kTokens];
+#pragma GCC unroll 4
+    for (size_t r = 0; r < kPanelRows; ++r) {
+#pragma GCC unroll 4
+      for (size_t t = 0; t < kTokens; ++t) {
+        held[r][t] = waiting ? V::Load(sums[t][p][group * kPanelRows + r]) : V::Set1(0);
+      }
+    }
+    x += p * V::kLanes;
+#pragma GCC unroll 2
+    for (size_t s = 0; s < n_steps; ++s, x += 16) {
+      Reg xs[kTokens];
+#pragma GCC unroll 4
+      for (size_t t = 0; t < kTokens; ++t) xs[t] = V::Load(x + t * stride);
+#pragma GCC unroll 4
+      for (size_t r = 0; r < kPanelRows; ++r) {
+        const Reg ws = V::Load(steps[p][group][s][r]);
+#pragma GCC unroll 4
+        for (size_t t = 0; t < kTokens; ++t) held[r][t] = V::Fma(ws, xs[t], held[r][t]);
+      }
+    }
+#pragma GCC unroll 4
+    for (size_t r = 0; r < kPanelRows; ++r) {
+#pragma GCC unroll 4
+      for (size_t t = 0; t < kTokens; ++t) {
+        V::Store(sums[t][p][group * kPanelRows + r], held[r][t]);
+      }
+    }
+  }
+
+  // All of it times n tokens, `stride` floats from each to the next; lines of the next rows, as far
+  // apart, are asked for meanwhile, into the second-level cache.
+  void MultiplyAll(Sums* sums, bool waiting, const float* x, size_t stride, size_t n,
+                   const uint8_t* next) const {
+    size_t asked = 0;  // of each row's lines
+    for (size_t t = 0; t < n; t += kPanelTokens) {
+      const size_t tokens = Least(n - t, kPanelTokens);
+      for (; asked < (t + tokens) * n_steps / n; ++asked) {
+#pragma GCC unroll 16
+        for (size_t r = 0; r < V::kLanes; ++r) {
+          __builtin_prefetch(next + 4 * r * stride + asked * kLine, 0, 2);
+        }
+      }
+      WithCount<kPanelTokens>(tokens, [&]<size_t kTokens>() {
+        for (size_t p = 0; p < kParts<V>; ++p) {
+          for (size_t group = 0; group < kGroups; ++group) {
+            Multiply<kTokens>(sums + t, waiting, p, group, x + t * stride, stride);
+          }
+        }
+      });
+    }
+  }
+
+  size_t n_steps;
+  alignas(64) float steps[kParts<V>][kGroups][kPanelSteps][kPanelRows][V::kLanes];
+};
+
+// V::kLanes rows times n tokens, at most kPanelPass.
+template <typename V>
+void MatmulF32Panel(float* out, size_t out_stride, const float* x, size_t n, const uint8_t* rows,
+                    size_t cols) {
+  using P = Panel<V>;
+  P panel;
+  alignas(64) typename P::Sums sums[kPanelPass];
+  const size_t n_steps = cols / 16;
+  const size_t n_chunks = (n_steps + kPanelSteps - 1) / kPanelSteps;
+  size_t begin = 0;
+  for (size_t chunk = 1; chunk <= n_chunks; ++chunk) {
+    const size_t end = chunk * n_steps / n_chunks;
+    panel.n_steps = end - begin;
+    const uint8_t* chunk_rows = rows + kLine * begin;
+    panel.Load(chunk_rows, 4 * cols);
+    panel.MultiplyAll(sums, begin > 0, x + 16 * begin, cols, n, chunk_rows + 4 * V::kLanes * cols);
+    begin = end;
+  }
+  for (size_t t = 0; t < n; ++t) {
+    typename V::Reg parts[V::kLanes][kParts<V>];
+#pragma GCC unroll 16
+    for (size_t r = 0; r < V::kLanes; ++r) {
+#pragma GCC unroll 4
+      for (size_t p = 0; p < kParts<V>; ++p) parts[r][p] = V::Load(sums[t][p][r]);
+    }
+    V::Store(out + t * out_stride, V::Join(parts));
+  }
+}
+
+// Whether MatmulF32Panels() takes the matrix, and is faster than other ways.
+template <typename V>
+bool WantsPanels(size_t n_tokens, size_t n_rows, size_t cols) {
+  return n_tokens >= V::kLeastPanelTokens && n_rows >= V::kLanes && cols >= kLeastPanelCols &&
+         cols % 16 == 0;
+}
+
+// Rows [row_begin, row_end). The second pass of tokens finds the rows' weights in a cache.
+template <typename V>
+void MatmulF32Panels(float* out, size_t out_stride, const float* x, size_t n_tokens,
+                     const Matrix& w, size_t row_begin, size_t row_end) {
+  for (size_t next = row_begin; next < row_end; next += V::kLanes) {
+    const size_t row = Least(next, row_end - V::kLanes);
+    for (size_t t = 0; t < n_tokens; t += kPanelPass) {
+      MatmulF32Panel<V>(out + t * out_stride + row, out_stride, x + t * w.cols,
+                        Least(n_tokens - t, kPanelPass), w.data + size_t{4} * row * w.cols, w.cols);
+    }
+  }
+}
+
+}  // namespace vector
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_VECTOR_PANELS_F32_H_
