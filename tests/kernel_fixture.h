@@ -164,12 +164,19 @@ class Random {
   std::normal_distribution<float> normal_;
 };
 
+constexpr size_t kLine = 64;  // bytes of the cache's
+
+// What values have in memory; with an offset, at so many bytes behind the beginning of a line, and
+// with 1 bits around them, instead of right before what may not be read.
 template <typename T>
 Bytes BytesOf(const Guarded<T>& values, size_t offset = 0) {
-  Bytes bytes(offset + values.size() * sizeof(T));
-  if (!values.empty()) std::memcpy(bytes.data() + offset, values.data(), bytes.size() - offset);
+  const size_t size = values.size() * sizeof(T);
+  Bytes bytes(offset == 0 ? size : (offset + size + kLine - 1) / kLine * kLine, 0xff);
+  if (size > 0) std::memcpy(bytes.data() + offset, values.data(), size);
   return bytes;
 }
+
+inline size_t PlaceInLine(const uint8_t* p) { return reinterpret_cast<uintptr_t>(p) % kLine; }
 
 // A NaN's sign and payload are not defined: they depend on the order of a sum's operands.
 inline bool SameBits(float a, float b) {

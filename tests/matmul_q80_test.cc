@@ -23,6 +23,7 @@ using clamma_test::Floats;
 using clamma_test::Guarded;
 using clamma_test::KernelsTest;
 using clamma_test::kRounding;
+using clamma_test::PlaceInLine;
 using clamma_test::Random;
 
 INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::Tables()),
@@ -276,7 +277,10 @@ TEST_P(KernelsTest, MatmulQ80ReadsWeightsAndScalesAtAnyAlignment) {
        {Q80Shape{10, 12, 8, 3}, Q80Shape{9, 128, 64, 2}, Q80Shape{50, 192, 64, 20}}) {
     const Floats aligned = Q80Problem(shape, 6, false).Solve(kernels_);
     for (size_t offset = 1; offset < 8; ++offset) {
-      ExpectSameBits(Q80Problem(shape, 6, false, offset).Solve(kernels_), aligned);
+      const Q80Problem problem(shape, 6, false, offset);
+      ASSERT_EQ(PlaceInLine(problem.matrix.data), offset);
+      ASSERT_EQ(PlaceInLine(problem.matrix.scales), offset);
+      ExpectSameBits(problem.Solve(kernels_), aligned);
     }
   }
 }
@@ -341,7 +345,7 @@ TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTableForAnyRange) {
                                   13u, 14u, 15u, 16u, 17u, 18u, 19u, 20u, 63u, 64u, 65u, 130u}) {
         const Q80Shape shape = {rows, width.cols, width.group, tokens};
         SCOPED_TRACE(NameOf(shape));
-        const Q80Problem problem(shape, static_cast<uint32_t>(rows + tokens), false, 1);
+        const Q80Problem problem(shape, static_cast<uint32_t>(rows + tokens), false);
         const Floats expected = problem.Solve(scalar_);
         ExpectSameBits(problem.Solve(kernels_), expected);
         const Q80Problem::GroupMajor x(problem, 0, tokens, kernels_);
@@ -368,7 +372,7 @@ TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTableForRangesOfManyRows) {
     for (const size_t tokens : {1u, 2u, 4u, 5u, 8u, 9u, 16u, 17u}) {
       const Q80Shape shape = {140, width.cols, width.group, tokens};
       SCOPED_TRACE(NameOf(shape));
-      const Q80Problem problem(shape, static_cast<uint32_t>(width.cols + tokens), false, 1);
+      const Q80Problem problem(shape, static_cast<uint32_t>(width.cols + tokens), false);
       const Floats expected = problem.Solve(scalar_);
       const Q80Problem::GroupMajor x(problem, 0, tokens, kernels_);
       for (const size_t begin : {0u, 1u, 33u, 64u}) {

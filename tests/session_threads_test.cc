@@ -440,13 +440,16 @@ void LiveOnASmallStack(Life* life) {
 }
 
 TEST_F(SessionThreadsTest, StackOf64KBIsEnough) {
-  // Groups of 128 take the most: the sums of a group's tiles are kept beside those of all groups.
+  // Groups of 128 take the most on some tables: the sums of a group's tiles are kept beside those
+  // of all groups. On others it is groups of 64, or wide rows of floats.
   HeapCopy of_64(MakeModel({2, 128, 192, 2, 4, 2, 512, 128, true, 64}, 1));
   HeapCopy of_128(MakeModel({2, 128, 256, 2, 4, 2, 512, 128, true, 128}, 1));
+  HeapCopy wide(MakeModel({0, 256, 768, 2, 4, 2, 512, 128, true, 0}, 1));
   clamma_txf_info_t infos[] = {ModelInfo(kFloatModel), ModelInfo(kQ80Model), ModelInfo(kQ80Model),
-                               ModelInfo(kQ80Model)};
+                               ModelInfo(kQ80Model), ModelInfo(kFloatModel)};
   of_64.BecomeModel(&infos[2]);
   of_128.BecomeModel(&infos[3]);
+  wide.BecomeModel(&infos[4]);
   CpuChoice choice;
   for (const clamma::Kernels* table : Tables()) {
     choice.Set(table->name);

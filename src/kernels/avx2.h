@@ -107,7 +107,6 @@ struct Avx2 {
   static constexpr size_t kFloatRows = 2;
   static constexpr size_t kFloatTokens = 3;
   static constexpr size_t kFloatRowsOfOne = 4;
-  static constexpr size_t kLeastPanelTokens = 13;
   static constexpr size_t kRowTiles = 1;
   static constexpr size_t kTokensOfHeldTile = 0;
   static constexpr size_t kTokensAtOnce = 2;
@@ -115,6 +114,7 @@ struct Avx2 {
   static constexpr size_t kScoreRegs = 2;
   static constexpr size_t kMixQueries = 2;
   static constexpr size_t kMixChunks = 4;
+  static constexpr size_t kLeastPanelTokens = 13;
 #if defined(__AVXVNNI__)
   static constexpr size_t kFloatStreams = 1;
   static constexpr size_t kLeastMatvecGroup = vector::kNever;

@@ -3,9 +3,9 @@
 //
 // Each dot product has 16 partial sums, kParts<V> registers. Here one of these at a time is held,
 // of kPanelRows rows by kPanelTokens tokens, so that what is loaded serves more products than if
-// all were held of fewer rows. The weights of a chunk of columns are copied to a panel, which stays
-// in the first-level cache while tokens pass; partial sums wait in memory from chunk to chunk. Each
-// partial sum has its products in the same order as anywhere else.
+// all were held of fewer rows. The weights of a chunk of columns are copied to a panel, most of
+// which stays in the first-level cache while tokens pass; partial sums wait in memory from chunk to
+// chunk. Each partial sum has its products in the same order as anywhere else.
 #ifndef CLAMMA_KERNELS_VECTOR_PANELS_F32_H_
 #define CLAMMA_KERNELS_VECTOR_PANELS_F32_H_
 
@@ -19,7 +19,7 @@ constexpr size_t kPanelRows = 4;
 constexpr size_t kPanelTokens = 3;
 constexpr size_t kPanelSteps = 48;       // of 16 columns, at most
 constexpr size_t kPanelPass = 45;        // tokens whose partial sums wait: 23 KB
-constexpr size_t kLeastPanelCols = 192;  // with fewer the sums cost more than is spared
+constexpr size_t kLeastPanelCols = 192;  // with fewer the sums cost what is spared
 
 // V::kLanes rows, in groups of kPanelRows.
 template <typename V>
@@ -101,10 +101,11 @@ struct Panel {
   alignas(64) float steps[kParts<V>][kGroups][kPanelSteps][kPanelRows][V::kLanes];
 };
 
-// V::kLanes rows times n tokens, at most kPanelPass.
+// V::kLanes rows times n tokens, at most kPanelPass. Not inlined: only who calls it needs the
+// stack.
 template <typename V>
-void MatmulF32Panel(float* out, size_t out_stride, const float* x, size_t n, const uint8_t* rows,
-                    size_t cols) {
+[[gnu::noinline]] void MatmulF32Panel(float* out, size_t out_stride, const float* x, size_t n,
+                                      const uint8_t* rows, size_t cols) {
   using P = Panel<V>;
   P panel;
   alignas(64) typename P::Sums sums[kPanelPass];
