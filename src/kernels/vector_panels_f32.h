@@ -28,7 +28,8 @@ struct Panel {
   static constexpr size_t kGroups = V::kLanes / kPanelRows;
   using Sums = float[kParts<V>][V::kLanes][V::kLanes];  // of one token
 
-  void Load(const uint8_t* rows, size_t stride) {
+  void Load(const uint8_t* rows, size_t stride, size_t n) {
+    n_steps = n;
     for (size_t r = 0; r < V::kLanes; ++r, rows += stride) {
       for (size_t s = 0; s < n_steps; ++s) {
 #pragma GCC unroll 4
@@ -114,9 +115,8 @@ template <typename V>
   size_t begin = 0;
   for (size_t chunk = 1; chunk <= n_chunks; ++chunk) {
     const size_t end = chunk * n_steps / n_chunks;
-    panel.n_steps = end - begin;
     const uint8_t* chunk_rows = rows + kLine * begin;
-    panel.Load(chunk_rows, 4 * cols);
+    panel.Load(chunk_rows, 4 * cols, end - begin);
     panel.MultiplyAll(sums, begin > 0, x + 16 * begin, cols, n, chunk_rows + 4 * V::kLanes * cols);
     begin = end;
   }
