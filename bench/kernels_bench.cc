@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Every kernel of every table that this CPU can run, on one thread, at the sizes of a 1.1 B model:
-//   kernels_bench --benchmark_filter='avx512/matmul_q80'
+//   kernels_bench --benchmark_filter='avx512/matmul_int8'
 // Weights stay in the cache (a slice of 256 rows), so that what shows is arithmetic; clamma-bench
 // measures them coming from memory. Names: table/kernel/number of tokens or positions.
 #include <benchmark/benchmark.h>
@@ -51,57 +51,66 @@ void Count(benchmark::State& state, size_t bytes, size_t items) {
   state.SetItemsProcessed(iterations * static_cast<int64_t>(items));
 }
 
-// Activations of n_tokens rows, quantised as a table wants them.
+// Activations of n_tokens rows of x, quantised as a table wants them.
 class Quantized {
  public:
-  Quantized(const Kernels& kernels, size_t n_tokens, size_t cols = kCols)
-      : q_(QuantizedBytes(kernels, n_tokens, cols)),
-        scales_(n_tokens * cols / kGroup),
-        offsets_(scales_.size()) {
-    rows_.q = q_.data();
-    rows_.scales = scales_.data();
-    rows_.offsets = offsets_.data();
-    rows_.n_tokens = n_tokens;
-    rows_.cols = cols;
-    rows_.group = kGroup;
-    rows_.packed = Packs(kernels, n_tokens, kGroup);
+  Quantized(const Kernels& kernels, const std::vector<float>& x)
+      : quantizer_(kernels.quantizers[ActivationKind::kInt8Groups]) {
+    activations_ = {.x = x.data(), .n_tokens = x.size() / kCols, .cols = kCols, .group = kGroup};
+    bytes_.resize(quantizer_.bytes(activations_.n_tokens, kCols, kGroup) + kAlignment);
+    const auto address = reinterpret_cast<uintptr_t>(bytes_.data());
+    activations_.bytes = bytes_.data() + (kAlignment - address % kAlignment) % kAlignment;
+    Quantize();
   }
-  const QuantizedRows& rows() const { return rows_; }
+
+  void Quantize() { quantizer_.quantize(activations_, 0, kCols / kGroup); }
+  const Activations& operator*() const { return activations_; }
 
  private:
-  std::vector<int8_t> q_;
-  std::vector<float> scales_;
-  std::vector<int32_t> offsets_;
-  QuantizedRows rows_;
+  static constexpr size_t kAlignment = 64;
+
+  const Kernels::Quantizer& quantizer_;
+  std::vector<uint8_t> bytes_;
+  Activations activations_;
 };
+
+void Matmul(benchmark::State& state, const Kernels& kernels, const Activations& x,
+            const Matrix& matrix) {
+  std::vector<float> out(x.n_tokens * kRows);
+  for (auto _ : state) {
+    kernels.matmul[matrix.type](out.data(), kRows, x, matrix, 0, kRows);
+    benchmark::DoNotOptimize(out.data());
+  }
+}
 
 // Items: multiply-adds.
 void MatmulF32(benchmark::State& state, const Kernels& kernels) {
   const auto n_tokens = static_cast<size_t>(state.range(0));
   const std::vector<float> weights = RandomFloats(size_t{kRows} * kCols);
   const std::vector<float> x = RandomFloats(n_tokens * kCols);
-  std::vector<float> out(n_tokens * kRows);
-  const Matrix matrix = {Bytes(weights), nullptr, kRows, kCols, 0};
-  for (auto _ : state) {
-    kernels.matmul_f32(out.data(), kRows, x.data(), n_tokens, matrix, 0, kRows);
-    benchmark::DoNotOptimize(out.data());
-  }
+  Matmul(state, kernels, {.x = x.data(), .n_tokens = n_tokens, .cols = kCols},
+         {.type = WeightType::kF32,
+          .data = Bytes(weights),
+          .rows = kRows,
+          .cols = kCols,
+          .row_bytes = kCols * sizeof(float)});
   Count(state, weights.size() * sizeof(float), weights.size() * n_tokens);
 }
 
-void MatmulQ80(benchmark::State& state, const Kernels& kernels) {
+void MatmulInt8(benchmark::State& state, const Kernels& kernels) {
   const auto n_tokens = static_cast<size_t>(state.range(0));
   const std::vector<uint8_t> weights = RandomInt8(size_t{kRows} * kCols);
   const std::vector<float> scales = RandomFloats(weights.size() / kGroup);
   const std::vector<float> x = RandomFloats(n_tokens * kCols);
-  const Quantized quantized(kernels, n_tokens);
-  kernels.quantize(quantized.rows(), x.data(), 0, kCols / kGroup);
-  std::vector<float> out(n_tokens * kRows);
-  const Matrix matrix = {weights.data(), Bytes(scales), kRows, kCols, kGroup};
-  for (auto _ : state) {
-    kernels.matmul_q80(out.data(), kRows, quantized.rows(), matrix, 0, kRows);
-    benchmark::DoNotOptimize(out.data());
-  }
+  const Quantized quantized(kernels, x);
+  Matmul(state, kernels, *quantized,
+         {.type = WeightType::kInt8Groups,
+          .data = weights.data(),
+          .rows = kRows,
+          .cols = kCols,
+          .row_bytes = kCols,
+          .scales = Bytes(scales),
+          .group_size = kGroup});
   Count(state, weights.size() + scales.size() * sizeof(float), weights.size() * n_tokens);
 }
 
@@ -109,10 +118,10 @@ void MatmulQ80(benchmark::State& state, const Kernels& kernels) {
 void Quantize(benchmark::State& state, const Kernels& kernels) {
   const auto n_tokens = static_cast<size_t>(state.range(0));
   const std::vector<float> x = RandomFloats(n_tokens * kCols);
-  const Quantized quantized(kernels, n_tokens);
+  Quantized quantized(kernels, x);
   for (auto _ : state) {
-    kernels.quantize(quantized.rows(), x.data(), 0, kCols / kGroup);
-    benchmark::DoNotOptimize(quantized.rows().q);
+    quantized.Quantize();
+    benchmark::DoNotOptimize((*quantized).bytes);
   }
   Count(state, x.size() * sizeof(float), x.size());
 }
@@ -122,7 +131,8 @@ void RmsNorm(benchmark::State& state, const Kernels& kernels) {
   const std::vector<float> weight = RandomFloats(kCols);
   std::vector<float> out(kCols);
   for (auto _ : state) {
-    kernels.rmsnorm(out.data(), x.data(), weight.data(), 1, kCols, 1e-5f);
+    kernels.orders[SumOrder::kLlama2c].rmsnorm(out.data(), x.data(), weight.data(), 1, kCols,
+                                               1e-5f);
     benchmark::DoNotOptimize(out.data());
   }
   Count(state, (x.size() + weight.size()) * sizeof(float), x.size());
@@ -133,7 +143,7 @@ void Rope(benchmark::State& state, const Kernels& kernels) {
   const std::vector<float> cosines(kHeadSize / 2, 0.8f);  // 0.8^2 + 0.6^2 = 1
   const std::vector<float> sines(kHeadSize / 2, 0.6f);
   for (auto _ : state) {
-    kernels.rope(x.data(), cosines.data(), sines.data(), kHeads, kHeadSize);
+    kernels.rope[RopeStyle::kPairs](x.data(), cosines.data(), sines.data(), kHeads, kHeadSize);
     benchmark::DoNotOptimize(x.data());
   }
   Count(state, x.size() * sizeof(float), x.size());
@@ -166,9 +176,10 @@ void Attention(benchmark::State& state, const Kernels& kernels, bool half) {
   input.row_stride = kHeads * kHeadSize;
   input.n_positions = n_positions - (n_rows - 1);
   input.head_size = kHeadSize;
-  input.half = half;
+  input.kv_type = half ? KvType::kF16 : KvType::kF32;
   for (auto _ : state) {
-    kernels.attention(out.data(), scratch.data(), stride, input, 0, n_kv_heads);
+    kernels.orders[SumOrder::kLlama2c].attention[input.kv_type](out.data(), scratch.data(), stride,
+                                                                input, 0, n_kv_heads);
     benchmark::DoNotOptimize(out.data());
   }
   Count(state, n_positions * n_kv_heads * kHeadSize * (half ? 4 : 8),
@@ -181,7 +192,7 @@ void SwiGlu(benchmark::State& state, const Kernels& kernels) {
   std::vector<float> gate(kHidden);
   for (auto _ : state) {
     std::memcpy(gate.data(), start.data(), kHidden * sizeof(float));  // else it goes to 0
-    kernels.swiglu(gate.data(), up.data(), kHidden);
+    kernels.orders[SumOrder::kLlama2c].glu[GluType::kSilu](gate.data(), up.data(), kHidden);
     benchmark::DoNotOptimize(gate.data());
   }
   Count(state, 2 * kHidden * sizeof(float), kHidden);
@@ -200,7 +211,7 @@ void Add(benchmark::State& state, const Kernels& kernels) {
 void Softmax(benchmark::State& state, const Kernels& kernels) {
   std::vector<float> x = RandomFloats(kVocabulary);
   for (auto _ : state) {
-    kernels.softmax(x.data(), kVocabulary);
+    kernels.orders[SumOrder::kLlama2c].softmax(x.data(), kVocabulary);
     benchmark::DoNotOptimize(x.data());
   }
   Count(state, kVocabulary * sizeof(float), kVocabulary);
@@ -212,7 +223,7 @@ void Register(const Kernels& kernels) {
         (std::string(kernels.name) + "/" + kernel).c_str(),
         [&kernels, function](benchmark::State& state) { function(state, kernels); });
   };
-  for (auto* matmul : {add("matmul_f32", MatmulF32), add("matmul_q80", MatmulQ80)}) {
+  for (auto* matmul : {add("matmul_f32", MatmulF32), add("matmul_int8", MatmulInt8)}) {
     for (const int n_tokens : {1, 4, 8, 16, 64, 120, 128}) matmul->Arg(n_tokens);
   }
   add("quantize", Quantize)->Arg(1)->Arg(16);
@@ -235,9 +246,8 @@ void Register(const Kernels& kernels) {
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  const clamma::Kernels* tables[clamma::kMostTables];
-  clamma::UsableKernels(tables);
-  for (const clamma::Kernels* table : tables) {
+  for (size_t i = 0; i < clamma::TableCount(); ++i) {
+    const clamma::Kernels* table = clamma::UsableTable(i);
     if (table != nullptr) clamma::Register(*table);
   }
   benchmark::RunSpecifiedBenchmarks();

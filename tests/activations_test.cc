@@ -21,6 +21,7 @@ using clamma_test::KernelsTest;
 using clamma_test::kInfinity;
 using clamma_test::kNaN;
 using clamma_test::kRounding;
+using clamma_test::OrderOf;
 using clamma_test::Random;
 
 INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::Tables()),
@@ -34,7 +35,7 @@ TEST_P(KernelsTest, RmsNormDividesByTheRootOfTheMeanSquare) {
     const Floats x = random.Normals(n, 3);
     const Floats weight = random.Normals(n);
     Floats out(n);
-    kernels_.rmsnorm(out.data(), x.data(), weight.data(), 1, n, 1e-5f);
+    order_.rmsnorm(out.data(), x.data(), weight.data(), 1, n, 1e-5f);
     double squares = 0;
     for (const float value : x) squares += double{value} * double{value};
     const double root = std::sqrt(squares / static_cast<double>(n) + double{1e-5f});
@@ -44,11 +45,11 @@ TEST_P(KernelsTest, RmsNormDividesByTheRootOfTheMeanSquare) {
       ASSERT_NEAR(static_cast<double>(out[i]), exact, bound) << i << " of " << n;
     }
     Floats scalar(n);
-    scalar_.rmsnorm(scalar.data(), x.data(), weight.data(), 1, n, 1e-5f);
+    scalar_order_.rmsnorm(scalar.data(), x.data(), weight.data(), 1, n, 1e-5f);
     ExpectSameBits(out, scalar);
     // In place.
     Floats same = x;
-    kernels_.rmsnorm(same.data(), same.data(), weight.data(), 1, n, 1e-5f);
+    order_.rmsnorm(same.data(), same.data(), weight.data(), 1, n, 1e-5f);
     ExpectSameBits(same, out);
   }
 }
@@ -60,10 +61,11 @@ TEST_P(KernelsTest, RmsNormOfARowDoesNotDependOnTheOthers) {
   for (size_t n_rows = 0; n_rows <= 13; ++n_rows) {
     const Floats x = random.Normals(n_rows * kColumns);
     Floats out(x.size());
-    kernels_.rmsnorm(out.data(), x.data(), weight.data(), n_rows, kColumns, 1e-5f);
+    order_.rmsnorm(out.data(), x.data(), weight.data(), n_rows, kColumns, 1e-5f);
     Floats alone(x.size());
     for (size_t r = 0; r < n_rows; ++r) {
-      scalar_.rmsnorm(&alone[r * kColumns], &x[r * kColumns], weight.data(), 1, kColumns, 1e-5f);
+      scalar_order_.rmsnorm(&alone[r * kColumns], &x[r * kColumns], weight.data(), 1, kColumns,
+                            1e-5f);
     }
     ExpectSameBits(out, alone);
   }
@@ -72,7 +74,7 @@ TEST_P(KernelsTest, RmsNormOfARowDoesNotDependOnTheOthers) {
 TEST_P(KernelsTest, RmsNormOfZerosIsZero) {
   const Floats weight(20, 2);
   Floats x(20);
-  kernels_.rmsnorm(x.data(), x.data(), weight.data(), 1, 20, 1e-5f);
+  order_.rmsnorm(x.data(), x.data(), weight.data(), 1, 20, 1e-5f);
   EXPECT_EQ(x, Floats(20));
 }
 
@@ -87,7 +89,7 @@ TEST_P(KernelsTest, RopeTurnsEachPairOfEveryHeadByItsAngle) {
       }
       const Floats x = random.Normals(heads * head_size);
       Floats out = x;
-      kernels_.rope(out.data(), cosines.data(), sines.data(), heads, head_size);
+      kernels_.rope[RopeStyle::kPairs](out.data(), cosines.data(), sines.data(), heads, head_size);
       for (size_t k = 0; k < x.size(); k += 2) {
         const double c = double{cosines[k % head_size / 2]};
         const double s = double{sines[k % head_size / 2]};
@@ -99,7 +101,8 @@ TEST_P(KernelsTest, RopeTurnsEachPairOfEveryHeadByItsAngle) {
             << k << ", " << head_size;
       }
       Floats scalar = x;
-      scalar_.rope(scalar.data(), cosines.data(), sines.data(), heads, head_size);
+      scalar_.rope[RopeStyle::kPairs](scalar.data(), cosines.data(), sines.data(), heads,
+                                      head_size);
       ExpectSameBits(out, scalar);
     }
   }
@@ -111,7 +114,7 @@ TEST_P(KernelsTest, RopeByNoAngleChangesNothing) {
   Floats out = x;
   const Floats ones(8, 1);
   const Floats zeros(8, 0);
-  kernels_.rope(out.data(), ones.data(), zeros.data(), 3, 16);
+  kernels_.rope[RopeStyle::kPairs](out.data(), ones.data(), zeros.data(), 3, 16);
   EXPECT_EQ(out, x);
 }
 
@@ -121,7 +124,7 @@ TEST_P(KernelsTest, SwiGluGatesByTheSigmoid) {
     const Floats gate = random.Normals(n, 8);
     const Floats up = random.Normals(n);
     Floats out = gate;
-    kernels_.swiglu(out.data(), up.data(), n);
+    order_.glu[GluType::kSilu](out.data(), up.data(), n);
     for (size_t i = 0; i < n; ++i) {
       const double g = double{gate[i]};
       const double exact = g / (1 + std::exp(-g)) * double{up[i]};
@@ -129,7 +132,7 @@ TEST_P(KernelsTest, SwiGluGatesByTheSigmoid) {
           << gate[i] << ", " << up[i];
     }
     Floats scalar = gate;
-    scalar_.swiglu(scalar.data(), up.data(), n);
+    scalar_order_.glu[GluType::kSilu](scalar.data(), up.data(), n);
     ExpectSameBits(out, scalar);
   }
 }
@@ -138,7 +141,7 @@ TEST_P(KernelsTest, SwiGluIsOffFarBelowZeroAndOnFarAbove) {
   Floats gate = {-80, -90, -100, -200, -1000, 0, -0.0f, 100, 1000, 1e10f};
   const Floats x = gate;
   const Floats up(gate.size(), 1);
-  kernels_.swiglu(gate.data(), up.data(), gate.size());
+  order_.glu[GluType::kSilu](gate.data(), up.data(), gate.size());
   for (size_t i = 0; i < 7; ++i) EXPECT_NEAR(gate[i], 0, 1e-30) << x[i];
   for (size_t i = 7; i < x.size(); ++i) EXPECT_EQ(gate[i], x[i]);
 }
@@ -166,7 +169,7 @@ TEST_P(KernelsTest, SoftmaxGivesProbabilities) {
       SCOPED_TRACE(testing::Message() << n << " of " << deviation);
       const Floats x = random.Normals(n, deviation);
       Floats out = x;
-      kernels_.softmax(out.data(), n);
+      order_.softmax(out.data(), n);
       const double largest = double{*std::max_element(x.begin(), x.end())};
       double total = 0;
       for (const float value : x) total += std::exp(double{value} - largest);
@@ -177,7 +180,7 @@ TEST_P(KernelsTest, SoftmaxGivesProbabilities) {
         ASSERT_NEAR(static_cast<double>(out[i]), exact, relative * exact + 1e-37) << x[i];
       }
       Floats scalar = x;
-      scalar_.softmax(scalar.data(), n);
+      scalar_order_.softmax(scalar.data(), n);
       ExpectSameBits(out, scalar);
     }
   }
@@ -191,9 +194,9 @@ TEST_P(KernelsTest, SoftmaxDividesWithoutError) {
     SCOPED_TRACE(testing::Message() << "round " << round);
     const Floats x = random.Normals(40 + static_cast<size_t>(round % 37), deviation);
     Floats out = x;
-    kernels_.softmax(out.data(), out.size());
+    order_.softmax(out.data(), out.size());
     Floats scalar = x;
-    scalar_.softmax(scalar.data(), scalar.size());
+    scalar_order_.softmax(scalar.data(), scalar.size());
     ExpectSameBits(out, scalar);
   }
 }
@@ -201,14 +204,14 @@ TEST_P(KernelsTest, SoftmaxDividesWithoutError) {
 TEST_P(KernelsTest, SoftmaxOfEqualsIsEven) {
   for (const float value : {0.0f, 1e30f, -1e30f, 3.4e38f}) {
     Floats x(8, value);
-    kernels_.softmax(x.data(), x.size());
+    order_.softmax(x.data(), x.size());
     EXPECT_EQ(x, Floats(8, 0.125f)) << value;
   }
 }
 
 TEST_P(KernelsTest, SoftmaxOfWhatIsNoNumberIsZero) {
   Floats x = {kNaN, 1, -kInfinity, 1, -kNaN, kNaN, -1000};
-  kernels_.softmax(x.data(), x.size());
+  order_.softmax(x.data(), x.size());
   EXPECT_EQ(x, (Floats{0, 0.5f, 0, 0.5f, 0, 0, 0}));
 }
 
@@ -228,15 +231,17 @@ TEST_P(KernelsTest, ActivationsHaveTheBitsOfTheScalarTableWhateverTheyAre) {
         ExpectSameBits(out, scalar);
       };
       same([&](const Kernels& k, Floats& out) {
-        k.rmsnorm(out.data(), x.data(), y.data(), 1, n, 0);
+        OrderOf(k).rmsnorm(out.data(), x.data(), y.data(), 1, n, 0);
       });
-      same([&](const Kernels& k, Floats& out) { k.swiglu(out.data(), y.data(), n); });
+      same([&](const Kernels& k, Floats& out) {
+        OrderOf(k).glu[GluType::kSilu](out.data(), y.data(), n);
+      });
       same([&](const Kernels& k, Floats& out) { k.add(out.data(), y.data(), n); });
-      same([&](const Kernels& k, Floats& out) { k.softmax(out.data(), n); });
+      same([&](const Kernels& k, Floats& out) { OrderOf(k).softmax(out.data(), n); });
       if (n % 2 != 0) continue;
       const Floats angles = random.Normals(n);
       same([&](const Kernels& k, Floats& out) {
-        k.rope(out.data(), angles.data(), angles.data() + n / 2, 1, n);
+        k.rope[RopeStyle::kPairs](out.data(), angles.data(), angles.data() + n / 2, 1, n);
       });
     }
   }
@@ -258,12 +263,12 @@ TEST_P(KernelsTest, ExpHasTheBitsOfTheScalarTable) {
   const Floats ones(x.size(), 1);
   Floats out = x;
   Floats scalar = x;
-  kernels_.swiglu(out.data(), ones.data(), x.size());
-  scalar_.swiglu(scalar.data(), ones.data(), x.size());
+  order_.glu[GluType::kSilu](out.data(), ones.data(), x.size());
+  scalar_order_.glu[GluType::kSilu](scalar.data(), ones.data(), x.size());
   ExpectSameBits(out, scalar);
   out = scalar = x;
-  kernels_.softmax(out.data() + n, n);
-  scalar_.softmax(scalar.data() + n, n);
+  order_.softmax(out.data() + n, n);
+  scalar_order_.softmax(scalar.data() + n, n);
   ExpectSameBits(out, scalar);
 }
 

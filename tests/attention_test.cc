@@ -75,11 +75,12 @@ class Context {
     input.heads_per_kv_head = heads_per_kv_head_;
     input.n_positions = n_positions;
     input.head_size = head_size_;
-    input.half = half_;
+    input.kv_type = half_ ? KvType::kF16 : KvType::kF32;
     Floats out(q.size(), kNaN);
     const size_t stride = BlocksOf(n_positions + input.n_rows - 1) * kKvBlock;
     Floats scratch(AttentionScratch(stride, head_size_), kNaN);
-    kernels.attention(out.data(), scratch.data(), stride, input, kv_begin, kv_end);
+    clamma_test::OrderOf(kernels).attention[input.kv_type](out.data(), scratch.data(), stride,
+                                                           input, kv_begin, kv_end);
     return out;
   }
   Floats Attend(const Kernels& kernels, const Floats& q, size_t n_positions) const {

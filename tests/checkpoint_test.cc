@@ -113,7 +113,7 @@ TEST(Checkpoint, ReadsTheConfiguration) {
     EXPECT_EQ(config.seq_len, static_cast<uint32_t>(shape.seq_len));
     EXPECT_EQ(config.group_size, static_cast<uint32_t>(shape.group));
     EXPECT_EQ(config.shared_classifier, shape.shared);
-    EXPECT_EQ(config.weight_type, shape.version == 2 ? WeightType::kQ80 : WeightType::kF32);
+    EXPECT_EQ(config.weight_type, shape.version == 2 ? WeightType::kInt8Groups : WeightType::kF32);
     EXPECT_EQ(checkpoint.format, static_cast<CheckpointFormat>(shape.version));
     EXPECT_STRNE(CheckpointFormatName(checkpoint.format), "");
     if (shape.shared) {

@@ -12,21 +12,28 @@
 namespace clamma {
 namespace {
 
-TEST(UsableKernels, AreCompleteAndEndWithTheScalarOnes) {
+TEST(Tables, AreCompleteAndEndWithTheScalarOnes) {
   const std::vector<const Kernels*> tables = clamma_test::Tables();
   ASSERT_FALSE(tables.empty());
   EXPECT_EQ(tables.back(), &kScalarKernels);
+  EXPECT_EQ(UsableTable(TableCount() - 1), &kScalarKernels);
   for (const Kernels* table : tables) {
     EXPECT_STRNE(table->name, "");
-    EXPECT_NE(table->matmul_f32, nullptr);
-    EXPECT_NE(table->matmul_q80, nullptr);
-    EXPECT_NE(table->quantize, nullptr);
-    EXPECT_NE(table->rmsnorm, nullptr);
-    EXPECT_NE(table->rope, nullptr);
-    EXPECT_NE(table->attention, nullptr);
-    EXPECT_NE(table->swiglu, nullptr);
+    for (size_t i = 0; i < kWeightTypes; ++i) {
+      const auto type = static_cast<WeightType>(i);
+      EXPECT_NE(table->matmul[type], nullptr);
+      const Kernels::Quantizer& quantizer = table->quantizers[KindOf(type)];
+      EXPECT_EQ(quantizer.bytes == nullptr, KindOf(type) == ActivationKind::kFloats);
+      EXPECT_EQ(quantizer.quantize == nullptr, KindOf(type) == ActivationKind::kFloats);
+    }
+    const Kernels::Order& order = table->orders[SumOrder::kLlama2c];
+    EXPECT_NE(order.rmsnorm, nullptr);
+    EXPECT_NE(order.softmax, nullptr);
+    EXPECT_NE(order.glu[GluType::kSilu], nullptr);
+    EXPECT_NE(order.attention[KvType::kF32], nullptr);
+    EXPECT_NE(order.attention[KvType::kF16], nullptr);
+    EXPECT_NE(table->rope[RopeStyle::kPairs], nullptr);
     EXPECT_NE(table->add, nullptr);
-    EXPECT_NE(table->softmax, nullptr);
   }
 }
 

@@ -307,9 +307,8 @@ TEST_P(ForwardOf, LogitsDoNotDependOnTheAccess) {
 }
 
 TEST_P(ForwardOf, LogitsDoNotDependOnTheTableOfKernels) {
-  const Kernels* tables[kMostTables];
-  UsableKernels(tables);
-  for (const Kernels* table : tables) {
+  for (size_t i = 0; i < TableCount(); ++i) {
+    const Kernels* table = UsableTable(i);
     if (table == nullptr) continue;
     for (const KvType type : {KvType::kF32, KvType::kF16}) {
       const Logits expected =

@@ -62,48 +62,38 @@ using Guarded = std::vector<T, GuardedAllocator<T>>;
 using Floats = Guarded<float>;
 using Bytes = Guarded<uint8_t>;
 
-// The numbers of rows that are not packed, as amx packs them: four columns of each token of a pack,
-// then the next four.
-inline Guarded<int8_t> PackedByFour(const clamma::QuantizedRows& rows) {
-  const size_t size = clamma::PackSize(rows.n_tokens);
-  Guarded<int8_t> packed(clamma::InPacks(rows.n_tokens) * rows.cols);
-  for (size_t g = 0; g < rows.cols / rows.group; ++g) {
-    for (size_t t = 0; t < rows.n_tokens; ++t) {
-      int8_t* pack = &packed[(g * clamma::InPacks(rows.n_tokens) + t / size * size) * rows.group];
-      for (size_t k = 0; k < rows.group; ++k) {
-        pack[(k / 4 * size + t % size) * 4 + k % 4] =
-            rows.q[(g * rows.n_tokens + t) * rows.group + k];
-      }
-    }
-  }
-  return packed;
-}
-
-// As avx2 packs them: in 16 bits, of 32 columns first those at even places.
-inline Guarded<int8_t> PackedWide(const clamma::QuantizedRows& rows) {
-  const size_t n = rows.n_tokens * rows.cols;
-  Guarded<int8_t> packed(2 * n);
-  for (size_t k = 0; k < n; ++k) {
-    const int16_t wide = rows.q[k];
-    std::memcpy(&packed[2 * (k / 32 * 32 + k % 2 * 16 + k % 32 / 2)], &wide, sizeof(wide));
-  }
-  return packed;
-}
-
-// As the table packs them.
-inline Guarded<int8_t> Packed(const clamma::Kernels& kernels, const clamma::QuantizedRows& rows) {
-  return kernels.packed_bytes == 2 ? PackedWide(rows) : PackedByFour(rows);
-}
-
 inline std::vector<const clamma::Kernels*> Tables() {
-  const clamma::Kernels* usable[clamma::kMostTables];
-  clamma::UsableKernels(usable);
   std::vector<const clamma::Kernels*> tables;
-  for (const clamma::Kernels* table : usable) {
+  for (size_t i = 0; i < clamma::TableCount(); ++i) {
+    const clamma::Kernels* table = clamma::UsableTable(i);
     if (table != nullptr) tables.push_back(table);
   }
   return tables;
 }
+
+// What a table makes of x (n_tokens, cols) for int8 matrices, in memory whose end is the end of
+// what may be read. It reads x again where groups are quantised once more.
+class Quantized {
+ public:
+  Quantized(const clamma::Kernels& kernels, const float* x, size_t n_tokens, size_t cols,
+            size_t group)
+      : quantizer_(kernels.quantizers[clamma::ActivationKind::kInt8Groups]),
+        bytes_(quantizer_.bytes(n_tokens, cols, group), 0xa5),
+        activations_{
+            .x = x, .bytes = bytes_.data(), .n_tokens = n_tokens, .cols = cols, .group = group} {
+    Quantize(0, cols / group);
+  }
+  Quantized(const Quantized&) = delete;
+  Quantized& operator=(const Quantized&) = delete;
+
+  void Quantize(size_t begin, size_t end) { quantizer_.quantize(activations_, begin, end); }
+  const clamma::Activations& operator*() const { return activations_; }
+
+ private:
+  const clamma::Kernels::Quantizer& quantizer_;
+  Bytes bytes_;
+  clamma::Activations activations_;
+};
 
 // While this lives, CLAMMA_CPU is what it is told, at first nothing; then what it was before.
 class CpuChoice {
@@ -192,10 +182,16 @@ inline void ExpectSameBits(const Floats& actual, const Floats& expected) {
   }
 }
 
+inline const clamma::Kernels::Order& OrderOf(const clamma::Kernels& kernels) {
+  return kernels.orders[clamma::SumOrder::kLlama2c];
+}
+
 class KernelsTest : public testing::TestWithParam<const clamma::Kernels*> {
  protected:
   const clamma::Kernels& kernels_ = *GetParam();
   const clamma::Kernels& scalar_ = clamma::kScalarKernels;
+  const clamma::Kernels::Order& order_ = OrderOf(kernels_);
+  const clamma::Kernels::Order& scalar_order_ = OrderOf(scalar_);
 };
 
 inline std::string NameOf(const testing::TestParamInfo<const clamma::Kernels*>& table) {

@@ -65,7 +65,7 @@ class KvCacheOf : public testing::TestWithParam<KvType> {
       cache_.Attend(layer, end, &input);
       EXPECT_EQ(input.n_positions, end);
       EXPECT_EQ(input.head_size, kHeadSize);
-      EXPECT_EQ(input.half, GetParam() == KvType::kF16);
+      EXPECT_EQ(input.kv_type, GetParam());
       for (uint32_t head = 0; head < config_.n_kv_heads; ++head) {
         for (size_t position = 0; position < end; ++position) {
           const uint8_t* block = input.blocks[position / kKvBlock] + head * input.head_bytes;

@@ -39,12 +39,21 @@ struct FloatProblem {
     matrix.data = bytes.data() + misalignment;
     matrix.rows = static_cast<uint32_t>(rows);
     matrix.cols = static_cast<uint32_t>(cols);
+    matrix.row_bytes = cols * sizeof(float);
   }
 
   Floats Solve(const Kernels& kernels) const {
     Floats out(tokens * matrix.rows);
-    kernels.matmul_f32(out.data(), matrix.rows, x.data(), tokens, matrix, 0, matrix.rows);
+    Multiply(kernels, out.data(), matrix.rows, 0, tokens, 0, matrix.rows);
     return out;
+  }
+
+  // Rows [row_begin, row_end) for n_tokens tokens from `first` on, the first of which goes to out.
+  void Multiply(const Kernels& kernels, float* out, size_t out_stride, size_t first,
+                size_t n_tokens, size_t row_begin, size_t row_end) const {
+    const Activations activations = {
+        .x = x.data() + first * matrix.cols, .n_tokens = n_tokens, .cols = matrix.cols};
+    kernels.matmul[WeightType::kF32](out, out_stride, activations, matrix, row_begin, row_end);
   }
 
   size_t tokens;
@@ -124,9 +133,8 @@ TEST_P(KernelsTest, MatmulF32DoesNotDependOnTheSplitOfRowsOrTheBatch) {
         for (size_t t = 0; t < shape.tokens; t += tokens_at_once) {
           const size_t tokens = std::min(tokens_at_once, shape.tokens - t);
           for (size_t row = 0; row < shape.rows; row += rows_at_once) {
-            kernels_.matmul_f32(&out[t * shape.rows], shape.rows, &problem.x[t * shape.cols],
-                                tokens, problem.matrix, row,
-                                std::min(row + rows_at_once, shape.rows));
+            problem.Multiply(kernels_, &out[t * shape.rows], shape.rows, t, tokens, row,
+                             std::min(row + rows_at_once, shape.rows));
           }
         }
         ExpectSameBits(out, whole);
@@ -182,7 +190,7 @@ TEST_P(KernelsTest, MatmulF32WritesItsRowsOnly) {
     Floats expected(shape.tokens * stride, -77);
     Floats out = expected;
     const auto multiply = [&](size_t tokens, size_t from, size_t to) {
-      kernels_.matmul_f32(out.data(), stride, problem.x.data(), tokens, problem.matrix, from, to);
+      problem.Multiply(kernels_, out.data(), stride, 0, tokens, from, to);
     };
     multiply(shape.tokens, 4, 4);
     multiply(0, 0, shape.rows);
@@ -230,8 +238,7 @@ TEST_P(KernelsTest, MatmulF32GivesTheBitsOfTheScalarTableForAnyRange) {
         for (size_t t = 0; t < problem.tokens; ++t) {
           for (size_t row = begin; row < end; ++row) out[t * rows + row] = kNaN;
         }
-        kernels_.matmul_f32(out.data(), rows, problem.x.data(), problem.tokens, problem.matrix,
-                            begin, end);
+        problem.Multiply(kernels_, out.data(), rows, 0, problem.tokens, begin, end);
         ExpectSameBits(out, expected);
       }
     }

@@ -93,7 +93,7 @@ class WeightsOf : public testing::TestWithParam<TestModel> {
       EXPECT_EQ(matrix.cols, extent.cols);
       EXPECT_EQ(matrix.group_size, weights.config().group_size);
       // The data and, right behind it, the scales.
-      const bool q80 = weights.config().weight_type == WeightType::kQ80;
+      const bool q80 = weights.config().weight_type == WeightType::kInt8Groups;
       const uint64_t elements = uint64_t{extent.rows} * extent.cols;
       const std::vector<uint8_t> expected =
           clamma_test::InMachineOrder(&bytes_[extent.offset], extent.bytes, q80 ? elements : 0);

@@ -134,7 +134,7 @@ Status Transformer::OpenTokenizer(const TransformerOptions& options) {
 void Transformer::Describe(char* text, size_t size) const {
   const ModelConfig& c = config();
   char weights_text[64];
-  if (c.weight_type == WeightType::kQ80) {
+  if (c.weight_type == WeightType::kInt8Groups) {
     Format(weights_text, sizeof(weights_text), "int8 in groups of %u",
            static_cast<unsigned>(c.group_size));
   } else {

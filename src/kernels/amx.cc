@@ -14,7 +14,7 @@ constexpr size_t kFewestTokens = 2;
 constexpr size_t kMostGroup = 64;
 
 // A matrix of less than a tile of rows.
-void MultiplyLowMatrix(const Output& out, const QuantizedRows& x, const Matrix& w, size_t row_begin,
+void MultiplyLowMatrix(const Output& out, const Int8Groups& x, const Matrix& w, size_t row_begin,
                        size_t row_end) {
   const size_t pack = PackSize(x.n_tokens);
   for (size_t t = 0; t < x.n_tokens; ++t) {
@@ -37,7 +37,7 @@ void MultiplyLowMatrix(const Output& out, const QuantizedRows& x, const Matrix& 
 }
 
 template <size_t kGroup, size_t kPack>
-void MatmulFew(const Output& out, const QuantizedRows& x, const Matrix& w, size_t row_begin,
+void MatmulFew(const Output& out, const Int8Groups& x, const Matrix& w, size_t row_begin,
                size_t row_end) {
   const auto multiply = [&](size_t apart, size_t from, size_t to) {
     if (from < to) MultiplyFew<kGroup, kPack>(out, x, w, apart, from, to);
@@ -49,7 +49,7 @@ void MatmulFew(const Output& out, const QuantizedRows& x, const Matrix& w, size_
 }
 
 template <size_t kGroup>
-void MatmulMany(const Output& out, const QuantizedRows& x, const Matrix& w, size_t row_begin,
+void MatmulMany(const Output& out, const Int8Groups& x, const Matrix& w, size_t row_begin,
                 size_t row_end) {
   const size_t middle = row_end - (row_end - row_begin) % (2 * kTile);
   for (size_t first = 0; first < x.n_tokens; first += vector::kMostTokens) {
@@ -62,7 +62,7 @@ void MatmulMany(const Output& out, const QuantizedRows& x, const Matrix& w, size
 }
 
 template <size_t kGroup>
-void Matmul(const Output& out, const QuantizedRows& x, const Matrix& w, size_t row_begin,
+void Matmul(const Output& out, const Int8Groups& x, const Matrix& w, size_t row_begin,
             size_t row_end) {
   const size_t pack = PackSize(x.n_tokens);
   const TileShapes shapes(kGroup, pack);
@@ -75,10 +75,10 @@ void Matmul(const Output& out, const QuantizedRows& x, const Matrix& w, size_t r
 
 // Group g of up to kPack tokens from t on.
 template <size_t kGroup, size_t kPack>
-void QuantizePack(const QuantizedRows& out, const float* x, size_t g, size_t t) {
+void QuantizePack(const Int8Groups& out, size_t g, size_t t) {
   const size_t n = vector::Least(out.n_tokens - t, kPack);
   const size_t at = g * out.n_tokens + t;
-  const float* in = x + t * out.cols + g * kGroup;
+  const float* in = out.x + t * out.cols + g * kGroup;
   for (size_t i = 0; i < n; ++i) {
     // The row's next group, often in another core's cache.
     for (size_t k = 0; k < kGroup; k += 16) __builtin_prefetch(in + i * out.cols + kGroup + k);
@@ -86,7 +86,7 @@ void QuantizePack(const QuantizedRows& out, const float* x, size_t g, size_t t) 
   }
   alignas(64) int8_t rows[kTile][kGroup] = {};
   for (size_t i = 0; i < n; ++i) {
-    vector::QuantizeGroup<V>(rows[i], out.offsets + at + i, in + i * out.cols, kGroup,
+    vector::QuantizeGroup<V>(rows[i], out.sums + at + i, in + i * out.cols, kGroup,
                              out.scales[at + i]);
   }
   V::Int columns[kGroup / 4];
@@ -98,37 +98,49 @@ void QuantizePack(const QuantizedRows& out, const float* x, size_t g, size_t t) 
 }
 
 template <size_t kGroup>
-void QuantizePacks(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
+void QuantizePacks(const Int8Groups& out, size_t g_begin, size_t g_end) {
   const size_t pack = PackSize(out.n_tokens);
   const auto quantize = pack == 4   ? QuantizePack<kGroup, 4>
                         : pack == 8 ? QuantizePack<kGroup, 8>
                                     : QuantizePack<kGroup, 16>;
   for (size_t g = g_begin; g < g_end; ++g) {
-    for (size_t t = 0; t < out.n_tokens; t += pack) quantize(out, x, g, t);
+    for (size_t t = 0; t < out.n_tokens; t += pack) quantize(out, g, t);
   }
+}
+
+bool IsForTiles(size_t n_tokens, size_t group) {
+  return n_tokens >= kFewestTokens && (group == kMostGroup || group == 32);
+}
+uint64_t BytesOfQ(size_t n_tokens, size_t cols, size_t group) {
+  return uint64_t{IsForTiles(n_tokens, group) ? InPacks(n_tokens) : n_tokens} * cols;
+}
+Int8Groups GroupsOf(const Activations& x) {
+  return Int8GroupsOf(x, BytesOfQ(x.n_tokens, x.cols, x.group));
 }
 
 }  // namespace amx
 }  // namespace
 
-bool PacksAmx(size_t n_tokens, size_t group) {
-  return n_tokens >= amx::kFewestTokens && (group == amx::kMostGroup || group == 32);
+uint64_t Int8BytesAmx(size_t n_tokens, size_t cols, size_t group) {
+  return Int8GroupsBytes(amx::BytesOfQ(n_tokens, cols, group), n_tokens, cols, group);
 }
 
-void QuantizeAmx(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
-  if (!out.packed) return vector::Quantize<Avx512>(out, x, g_begin, g_end);
+void QuantizeInt8Amx(const Activations& x, size_t begin, size_t end) {
+  if (!amx::IsForTiles(x.n_tokens, x.group)) return vector::QuantizeInt8<Avx512>(x, begin, end);
   const auto quantize =
-      out.group == amx::kMostGroup ? amx::QuantizePacks<amx::kMostGroup> : amx::QuantizePacks<32>;
-  quantize(out, x, g_begin, g_end);
+      x.group == amx::kMostGroup ? amx::QuantizePacks<amx::kMostGroup> : amx::QuantizePacks<32>;
+  quantize(amx::GroupsOf(x), begin, end);
 }
 
-void MatmulQ80Amx(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                  size_t row_begin, size_t row_end) {
-  if (!x.packed) return MatmulQ80Avx512(out, out_stride, x, w, row_begin, row_end);
+void MatmulInt8Amx(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                   size_t row_begin, size_t row_end) {
+  if (!amx::IsForTiles(x.n_tokens, x.group)) {
+    return MatmulInt8Avx512(out, out_stride, x, w, row_begin, row_end);
+  }
   const auto matmul = w.rows < amx::kTile          ? amx::MultiplyLowMatrix
                       : x.group == amx::kMostGroup ? amx::Matmul<amx::kMostGroup>
                                                    : amx::Matmul<32>;
-  matmul({out, out_stride}, x, w, row_begin, row_end);
+  matmul({out, out_stride}, amx::GroupsOf(x), w, row_begin, row_end);
 }
 
 }  // namespace clamma

@@ -7,11 +7,11 @@
 
 namespace clamma {
 
-// Kernels::packs, quantize and matmul_q80. What the tile unit is of no use for goes to AVX-512's.
-bool PacksAmx(size_t n_tokens, size_t group);
-void QuantizeAmx(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end);
-void MatmulQ80Amx(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                  size_t row_begin, size_t row_end);
+// Of the table, for int8 groups. What the tile unit is of no use for goes to AVX-512's.
+uint64_t Int8BytesAmx(size_t n_tokens, size_t cols, size_t group);
+void QuantizeInt8Amx(const Activations& x, size_t begin, size_t end);
+void MatmulInt8Amx(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                   size_t row_begin, size_t row_end);
 
 }  // namespace clamma
 

@@ -49,7 +49,7 @@ class ScalesOfTiles {
 template <size_t kPack>
 class FewResults {
  public:
-  FewResults(const Output& out, const QuantizedRows& x, const Matrix& w, size_t apart, size_t begin,
+  FewResults(const Output& out, const Int8Groups& x, const Matrix& w, size_t apart, size_t begin,
              size_t end)
       : out_(out), n_tokens_(x.n_tokens), rows_(w.rows), apart_(apart), row_(begin), end_(end) {}
 
@@ -237,7 +237,7 @@ class FewPipeline {
 
 // Results of rows [begin, end), in blocks of kTile * apart.
 template <size_t kGroup, size_t kPack>
-void MultiplyFew(const Output& out, const QuantizedRows& x, const Matrix& w, size_t apart,
+void MultiplyFew(const Output& out, const Int8Groups& x, const Matrix& w, size_t apart,
                  size_t begin, size_t end) {
   // Copies, as what is in memory is read again after each tile instruction.
   const size_t cols = w.cols;

@@ -22,8 +22,8 @@ class ManyResults {
  public:
   static constexpr size_t kRows = kTiles * kTile;
 
-  ManyResults(const Output& out, const QuantizedRows& x, const Matrix& w, size_t first,
-              size_t begin, size_t end)
+  ManyResults(const Output& out, const Int8Groups& x, const Matrix& w, size_t first, size_t begin,
+              size_t end)
       : n_(vector::Least(x.n_tokens - first, vector::kMostTokens)),
         out_{out.first + first * out.stride, out.stride},
         last_block_(w.rows - kRows),
@@ -263,7 +263,7 @@ class ScalesOfBlocks {
 // Results of rows [begin, end), in blocks of kTiles tiles, for up to kMostTokens tokens from
 // `first` on.
 template <size_t kGroup, size_t kTiles>
-void MultiplyMany(const Output& out, const QuantizedRows& x, const Matrix& w, size_t first,
+void MultiplyMany(const Output& out, const Int8Groups& x, const Matrix& w, size_t first,
                   size_t begin, size_t end) {
   constexpr size_t kRows = kTiles * kTile;
   const size_t groups = w.cols / kGroup;

@@ -18,7 +18,14 @@ namespace amx {
 
 using V = Avx512;
 
-constexpr size_t kTile = kLargestPack;  // tokens, or rows of weights, of a tile
+constexpr size_t kTile = 16;  // tokens, or rows of weights, of a tile
+
+// Tokens come in whole packs, the rest of the last one being 0.
+constexpr size_t PackSize(size_t n_tokens) { return n_tokens <= 4 ? 4 : n_tokens <= 8 ? 8 : kTile; }
+constexpr size_t InPacks(size_t n_tokens) {
+  const size_t size = PackSize(n_tokens);
+  return (n_tokens + size - 1) / size * size;
+}
 
 // Groups whose steps are under way at the same time: of one sums are computed, of the one before
 // they are stored, of the one before that scaled.

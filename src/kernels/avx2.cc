@@ -6,11 +6,21 @@
 
 namespace clamma {
 
-const Kernels kAvx2Kernels = {
-    "avx2",         vector::MatmulF32<Avx2>, avx2::MatmulQ80,
-    avx2::Packs,    avx2::Quantize,          portable::RmsNorm,
-    portable::Rope, vector::Attention<Avx2>, vector::SwiGlu<Avx2>,
-    portable::Add,  vector::Softmax<Avx2>,   avx2::kPackedBytes,
+constinit const Kernels kAvx2Kernels = {
+    .name = "avx2",
+    .quantizers = {{{ActivationKind::kFloats, {}},
+                    {ActivationKind::kInt8Groups,
+                     {.bytes = avx2::Int8Bytes, .quantize = avx2::QuantizeInt8}}}},
+    .matmul = {{{WeightType::kF32, vector::MatmulF32<Avx2>},
+                {WeightType::kInt8Groups, avx2::MatmulInt8}}},
+    .orders = {{{SumOrder::kLlama2c,
+                 {.rmsnorm = portable::RmsNorm,
+                  .softmax = vector::Softmax<Avx2>,
+                  .glu = {{{GluType::kSilu, vector::SwiGlu<Avx2>}}},
+                  .attention = {{{KvType::kF32, vector::Attention<Avx2, KvType::kF32>},
+                                 {KvType::kF16, vector::Attention<Avx2, KvType::kF16>}}}}}}},
+    .rope = {{{RopeStyle::kPairs, portable::Rope}}},
+    .add = portable::Add,
 };
 
 }  // namespace clamma

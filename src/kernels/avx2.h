@@ -240,13 +240,13 @@ struct Avx2 {
   };
 
 #if defined(__AVXVNNI__)
-  static Int StartSum(int32_t offset) { return _mm256_set1_epi32(offset); }
+  static Int StartSum(int32_t x_sum) { return _mm256_set1_epi32(x_sum); }
   template <size_t kSteps>
   static Int DotStep(Int sum, const Tile<kSteps>& tile, size_t s, Int four) {
     return _mm256_dpbusd_avx_epi32(sum, tile.steps[s], four);
   }
 #else
-  static Int StartSum(int32_t /*offset*/) { return _mm256_setzero_si256(); }
+  static Int StartSum(int32_t /*x_sum*/) { return _mm256_setzero_si256(); }
   // |w| * (x with w's sign): two products of at most 128 * 127 fit in 16 bits.
   template <size_t kSteps>
   static Int DotStep(Int sum, const Tile<kSteps>& tile, size_t s, Int four) {
@@ -256,7 +256,7 @@ struct Avx2 {
   }
   // The same without transposition, for a line or half of one a group.
   template <size_t kGroup>
-  static Int DotGroups(const uint8_t* weights, const int8_t* q, const int32_t* /*offsets*/) {
+  static Int DotGroups(const uint8_t* weights, const int8_t* q, const int32_t* /*x_sums*/) {
     constexpr size_t kAhead = 512;  // bytes
     const Int ones = _mm256_set1_epi16(1);
     Int dots[kLanes];

@@ -46,11 +46,11 @@ inline Halves Widen(__m256i bytes) {
 
 // --- Tokens ---
 
-inline void QuantizePacked(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
+inline void QuantizeWide(const Int8Groups& out, size_t g_begin, size_t g_end) {
   const size_t group = out.group;
-  vector::QuantizeBy<Avx2>(out, x, g_begin, g_end, [&](size_t at, const float* in) {
+  vector::QuantizeBy<Avx2>(out, g_begin, g_end, [&](size_t at, const float* in) {
     alignas(32) int8_t q[kMostGroup];
-    vector::QuantizeGroup<Avx2>(q, out.offsets + at, in, group, out.scales[at]);
+    vector::QuantizeGroup<Avx2>(q, out.sums + at, in, group, out.scales[at]);
     auto* to = reinterpret_cast<__m256i*>(out.q + at * group * kPackedBytes);
     for (size_t k = 0; k < group; k += kWidened, to += 2) {
       const Halves halves = Widen(LoadBytes(q + k));
@@ -166,8 +166,8 @@ struct TokenDots {
 // a row and kTokens tokens from `first` on, each a lane. Asks for what the next block has in place
 // of each line.
 template <size_t kGroup, size_t kTokens>
-[[gnu::noinline]] void MultiplyPiece(float* sums, const QuantizedRows& x, const Matrix& w,
-                                     size_t row, size_t first, size_t g_begin, size_t g_end) {
+[[gnu::noinline]] void MultiplyPiece(float* sums, const Int8Groups& x, const Matrix& w, size_t row,
+                                     size_t first, size_t g_begin, size_t g_end) {
   ScaleStream scales(w, kGroup, row, g_begin);
   const uint8_t* weights = w.data + row * w.cols;
   __m256 acc = _mm256_load_ps(sums);
@@ -187,7 +187,7 @@ template <size_t kGroup, size_t kTokens>
 // Results of rows [row_begin, row_end), at most kBlockRows, for n tokens from `first` on, which
 // multiply_piece takes.
 template <size_t kGroup>
-void MultiplyRows(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+void MultiplyRows(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                   size_t row_begin, size_t row_end, size_t first, size_t n,
                   decltype(MultiplyPiece<kGroup, 1>)* multiply_piece) {
   const size_t groups = w.cols / kGroup;
@@ -207,7 +207,7 @@ void MultiplyRows(float* out, size_t out_stride, const QuantizedRows& x, const M
 
 // Only a matrix of fewer than 8 rows meets more than kMostFew tokens here, in turns.
 template <size_t kGroup>
-void MatmulFew(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+void MatmulFew(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                size_t row_begin, size_t row_end) {
   for (size_t first = 0; first < x.n_tokens; first += kMostFew) {
     const size_t n = vector::Least(x.n_tokens - first, kMostFew);
@@ -282,8 +282,8 @@ template <size_t kGroup, size_t kTiles>
 // kTiles tiles of rows from `row` on for up to kMostTokens tokens from `first` on; only results of
 // [keep_begin, keep_end) are kept.
 template <size_t kGroup, size_t kTiles>
-void MultiplyBlock(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                   size_t row, size_t keep_begin, size_t keep_end, size_t first) {
+void MultiplyBlock(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w, size_t row,
+                   size_t keep_begin, size_t keep_end, size_t first) {
   constexpr size_t kRows = kTiles * Avx2::kLanes;
   const size_t n = vector::Least(x.n_tokens - first, vector::kMostTokens);
   const size_t groups = w.cols / kGroup;
@@ -312,7 +312,7 @@ void MultiplyBlock(float* out, size_t out_stride, const QuantizedRows& x, const 
 }
 
 template <size_t kGroup>
-void MatmulMany(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+void MatmulMany(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                 size_t row_begin, size_t row_end) {
   for (size_t first = 0; first < x.n_tokens; first += vector::kMostTokens) {
     size_t begin = row_begin;
@@ -333,7 +333,7 @@ void MatmulMany(float* out, size_t out_stride, const QuantizedRows& x, const Mat
 // --- The table's functions ---
 
 template <size_t kGroup>
-void MatmulPacked(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+void MatmulPacked(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                   size_t row_begin, size_t row_end) {
   const bool few = x.n_tokens <= kMostFew || w.rows < Avx2::kLanes;
   const auto matmul = few ? MatmulFew<kGroup> : MatmulMany<kGroup>;
@@ -341,21 +341,30 @@ void MatmulPacked(float* out, size_t out_stride, const QuantizedRows& x, const M
 }
 
 // One token is read as it is (vector_matvec_q80.h): its weights' way from memory takes longer.
-inline bool Packs(size_t n_tokens, size_t group) {
+inline bool IsWide(size_t n_tokens, size_t group) {
   return n_tokens >= 2 && (group == kMostGroup || group == kWidened);
 }
-
-inline void Quantize(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
-  const auto quantize = out.packed ? QuantizePacked : vector::Quantize<Avx2>;
-  quantize(out, x, g_begin, g_end);
+inline uint64_t BytesOfQ(size_t n_tokens, size_t cols, size_t group) {
+  return uint64_t{n_tokens} * cols * (IsWide(n_tokens, group) ? kPackedBytes : 1);
+}
+inline uint64_t Int8Bytes(size_t n_tokens, size_t cols, size_t group) {
+  return Int8GroupsBytes(BytesOfQ(n_tokens, cols, group), n_tokens, cols, group);
+}
+inline Int8Groups GroupsOf(const Activations& x) {
+  return Int8GroupsOf(x, BytesOfQ(x.n_tokens, x.cols, x.group));
 }
 
-inline void MatmulQ80(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                      size_t row_begin, size_t row_end) {
-  const auto matmul = !x.packed               ? vector::MatmulQ80<Avx2, true>
-                      : x.group == kMostGroup ? MatmulPacked<kMostGroup>
-                                              : MatmulPacked<kWidened>;
-  matmul(out, out_stride, x, w, row_begin, row_end);
+inline void QuantizeInt8(const Activations& x, size_t begin, size_t end) {
+  const auto quantize = IsWide(x.n_tokens, x.group) ? QuantizeWide : vector::QuantizeGroups<Avx2>;
+  quantize(GroupsOf(x), begin, end);
+}
+
+inline void MatmulInt8(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                       size_t row_begin, size_t row_end) {
+  const auto matmul = !IsWide(x.n_tokens, x.group) ? vector::MatmulGroups<Avx2, true>
+                      : x.group == kMostGroup      ? MatmulPacked<kMostGroup>
+                                                   : MatmulPacked<kWidened>;
+  matmul(out, out_stride, GroupsOf(x), w, row_begin, row_end);
 }
 
 }  // namespace avx2

@@ -262,7 +262,7 @@ struct Avx512 {
   // An int8 tile: 4 * kSteps columns of kLanes rows.
   template <size_t kSteps>
   struct Tile {
-    // Flips the sign bits: the instruction takes unsigned weights, and the offsets undo it.
+    // Flips the sign bits: the instruction takes unsigned weights, and the sums of x undo it.
     [[gnu::always_inline]] void Load(const uint8_t* rows, size_t stride) {
       Int v[kSteps];
       LoadTransposed<kSteps>(v, rows, stride);
@@ -275,13 +275,13 @@ struct Avx512 {
   };
 
   // What a group's sum starts from.
-  static Int StartSum(int32_t offset) { return _mm512_set1_epi32(offset); }
+  static Int StartSum(int32_t x_sum) { return _mm512_set1_epi32(x_sum); }
 
   // Lane g: the dot product of group g of kLanes groups of weights that follow each other, and as
-  // many of a token, whose offsets (kLanes) undo the flipped sign bits; a unit that flips none does
+  // many of a token, whose sums (kLanes) undo the flipped sign bits; a unit that flips none does
   // not read them. Asks for each line of the cache before it is wanted.
   template <size_t kGroup>
-  static Int DotGroups(const uint8_t* weights, const int8_t* q, const int32_t* offsets) {
+  static Int DotGroups(const uint8_t* weights, const int8_t* q, const int32_t* x_sums) {
     static_assert(kGroup == 64);
     constexpr size_t kAhead = 4096;  // bytes
     const Int sign = _mm512_set1_epi8(static_cast<char>(0x80));
@@ -298,7 +298,7 @@ struct Avx512 {
     const auto add = [](Reg a, Reg b) {
       return AsFloat(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
     };
-    return AddInt(_mm512_castps_si512(ReduceRows(dots, add)), LoadInt(offsets));
+    return AddInt(_mm512_castps_si512(ReduceRows(dots, add)), LoadInt(x_sums));
   }
 
   // sums[t][r] += tiles[r] . token t, of kTokens tokens at q, stride bytes from one to the next.

@@ -7,13 +7,13 @@
 
 namespace clamma {
 
-// Kernels::matmul_q80.
-void MatmulQ80Avx512(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                     size_t row_begin, size_t row_end);
+// Kernels::matmul[WeightType::kInt8Groups].
+void MatmulInt8Avx512(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                      size_t row_begin, size_t row_end);
 
 // The same for CPUs that read weights best in the order in which they lie.
-void MatmulQ80Avx512InOrder(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                            size_t row_begin, size_t row_end);
+void MatmulInt8Avx512InOrder(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                             size_t row_begin, size_t row_end);
 
 }  // namespace clamma
 

@@ -109,12 +109,10 @@ constexpr Candidate kCandidates[] = {
 
 }  // namespace
 
-void UsableKernels(const Kernels* (&tables)[kMostTables]) {
-  for (const Kernels*& table : tables) table = nullptr;
-  size_t n = 0;
-  for (const Candidate& candidate : kCandidates) {
-    if (candidate.is_usable()) tables[n++] = candidate.table;
-  }
+size_t TableCount() { return sizeof(kCandidates) / sizeof(kCandidates[0]); }
+
+const Kernels* UsableTable(size_t i) {
+  return kCandidates[i].is_usable() ? kCandidates[i].table : nullptr;
 }
 
 const Kernels& SelectKernels() {

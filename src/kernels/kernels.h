@@ -7,11 +7,11 @@
 // * A dot product of float weights keeps 16 partial sums, element k in sum k mod 16, each a chain
 // of
 //   Fma() in order of k, and joins them by halves: s[i] += s[i + 8], then 4, 2, 1 (Reduce16).
-// * An int8 dot product is exact within a group, and the groups' results are added in order, each
-// as
-//   acc = acc + (float(sum) * weight_scale) * activation_scale.
-// * Everything else is done as llama2.c does it, operation by operation and in order of the index,
-//   each rounded for itself: an int8 model turns the last bit of an activation into a whole step of
+// * A dot product of kInt8Groups is exact within a group of the activations, q = x / scale rounded
+//   to nearest, ties away from 0, with scale = max |x| / 127. The groups' results are added in
+//   order, each as acc = acc + (float(sum) * weight_scale) * activation_scale.
+// * SumOrder::kLlama2c is llama2.c's way, operation by operation and in order of the index, each
+//   rounded for itself: an int8 model turns the last bit of an activation into a whole step of
 //   1/127 now and then, so that texts equal to llama2.c's need sums equal to its.
 #ifndef CLAMMA_KERNELS_KERNELS_H_
 #define CLAMMA_KERNELS_KERNELS_H_
@@ -21,42 +21,91 @@
 
 namespace clamma {
 
+// What the rows of a matrix are made of.
+enum class WeightType : uint8_t {
+  kF32,
+  kInt8Groups,  // llama2.c: int8, and a float scale for each group of them, which may straddle rows
+};
+inline constexpr size_t kWeightTypes = 2;
+
 // A weight matrix as it lies in memory, row-major, at any alignment.
 struct Matrix {
-  const uint8_t* data = nullptr;    // (rows, cols): float, or int8 where group_size != 0
-  const uint8_t* scales = nullptr;  // int8: (rows * cols / group_size) float
+  WeightType type = WeightType::kF32;
+  const uint8_t* data = nullptr;  // (rows, row_bytes)
   uint32_t rows = 0;
   uint32_t cols = 0;
-  uint32_t group_size = 0;
+  uint64_t row_bytes = 0;
+  const uint8_t* scales = nullptr;  // kInt8Groups alone: (rows * cols / group_size) float
+  uint32_t group_size = 0;          // kInt8Groups alone
 };
 
 // Row ranges of a matrix are best cut at multiples of this.
 inline constexpr size_t kRowBlock = 32;
+// Large batches are best multiples of this.
+inline constexpr size_t kTokenTile = 16;
 
-// Activations quantised to int8, x[t][g * group + k] ~ q[g][t][k] * scales[g][t]: group by group,
-// so that all that meets a group of weights lies together.
-struct QuantizedRows {
-  int8_t* q = nullptr;         // (cols / group, n_tokens, group), values in [-127, 127]
-  float* scales = nullptr;     // (cols / group, n_tokens)
-  int32_t* offsets = nullptr;  // (cols / group, n_tokens): -128 * the sum of the group's q
+// What activations must be made of before a matrix multiplies them.
+enum class ActivationKind : uint8_t { kFloats, kInt8Groups };
+inline constexpr size_t kActivationKinds = 2;
+constexpr ActivationKind KindOf(WeightType type) {
+  return type == WeightType::kF32 ? ActivationKind::kFloats : ActivationKind::kInt8Groups;
+}
+
+// What a matrix multiplies. What `bytes` holds, and in which order, is known to the table alone
+// that filled it.
+struct Activations {
+  const float* x = nullptr;  // (n_tokens, cols)
+  uint8_t* bytes = nullptr;  // x as Quantizer::quantize writes it, aligned to 64; kFloats: nullptr
   size_t n_tokens = 0;
   size_t cols = 0;
-  size_t group = 0;  // divides cols, and the matrix's group_size
-  // If so, q is as the table's kernels take it instead: in an order of their own,
-  // Kernels::packed_bytes a number. See Packs().
-  bool packed = false;
+  size_t group = 0;  // kInt8Groups: columns that share a scale; divides cols and the matrix's group
 };
 
-// A table that packs may want tokens in whole packs, the rest of the last one being 0.
-inline constexpr size_t kLargestPack = 16;  // of tokens
-constexpr size_t PackSize(size_t n_tokens) {
-  return n_tokens <= 4 ? 4 : n_tokens <= 8 ? 8 : kLargestPack;
-}
-// Rounded up to whole packs.
-constexpr size_t InPacks(size_t n_tokens) {
-  const size_t size = PackSize(n_tokens);
-  return (n_tokens + size - 1) / size * size;
-}
+// A value for each of kSize keys, which are an enum's: of a table's functions, one for each type.
+template <typename Key, size_t kSize, typename Value>
+class ByKey {
+ public:
+  struct Entry {
+    Key key;
+    Value value;
+  };
+  constexpr ByKey() = default;
+  // Each key once: checked where a table is compiled.
+  template <size_t kEntries>
+  constexpr ByKey(const Entry (&entries)[kEntries]) {  // NOLINT: as a list of initialisers
+    static_assert(kEntries == kSize);
+    bool given[kSize] = {};
+    for (const Entry& entry : entries) {
+      const auto at = static_cast<size_t>(entry.key);
+      if (given[at]) KeyGivenTwice();
+      given[at] = true;
+      values_[at] = entry.value;
+    }
+  }
+
+  constexpr const Value& operator[](Key key) const { return values_[static_cast<size_t>(key)]; }
+
+ private:
+  static void KeyGivenTwice();  // nowhere: no constant can be made of a call
+
+  Value values_[kSize] = {};
+};
+
+// What a KV cache is made of: IEEE single or half precision.
+enum class KvType : uint8_t { kF32, kF16 };
+inline constexpr size_t kKvTypes = 2;
+
+// The order in which norms, softmax and attention add up. A model's file format fixes it.
+enum class SumOrder : uint8_t { kLlama2c };
+inline constexpr size_t kSumOrders = 1;
+
+// Which elements of a head a rotary embedding rotates together.
+enum class RopeStyle : uint8_t { kPairs };  // 2i and 2i + 1
+inline constexpr size_t kRopeStyles = 1;
+
+// The function of a gated linear unit. (Shazeer: GLU Variants Improve Transformer, 2020)
+enum class GluType : uint8_t { kSilu };
+inline constexpr size_t kGluTypes = 1;
 
 inline constexpr size_t kKvBlock = 32;     // positions in a block of the KV cache
 inline constexpr size_t kQueryTile = 8;    // queries whose scores are held at a time
@@ -85,70 +134,63 @@ struct AttentionInput {
   size_t row_stride = 0;   // floats from a row to the next, in q and in out
   size_t n_positions = 0;  // row r attends to positions 0 .. n_positions + r - 1
   size_t head_size = 0;
-  bool half = false;  // keys and values are IEEE half precision, else float
+  KvType kv_type = KvType::kF32;
 };
 
 struct Kernels {
-  const char* name;
+  // Makes activations of one kind; kFloats has none, as these are multiplied as they are.
+  struct Quantizer {
+    // Bytes of Activations::bytes; never fewer for more tokens.
+    uint64_t (*bytes)(size_t n_tokens, size_t cols, size_t group) = nullptr;
+    // Writes groups [begin, end) of every token.
+    void (*quantize)(const Activations& x, size_t begin, size_t end) = nullptr;
+  };
 
-  // out[t * out_stride + r] = sum over k of w[r][k] * x[t * cols + k], for r in [row_begin,
-  // row_end) and t < n_tokens.
-  void (*matmul_f32)(float* out, size_t out_stride, const float* x, size_t n_tokens,
-                     const Matrix& w, size_t row_begin, size_t row_end);
-  void (*matmul_q80)(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                     size_t row_begin, size_t row_end);
+  // out[t * out_stride + r] = sum over k of w[r][k] * x[t][k], for r in [row_begin, row_end) and
+  // t < n_tokens.
+  using Matmul = void (*)(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                          size_t row_begin, size_t row_end);
 
-  // What Packs() tells; nullptr: never.
-  bool (*packs)(size_t n_tokens, size_t group);
+  // Rotates the pairs of elements (a, b) of every head, each by its angle: a * cos - b * sin and
+  // a * sin + b * cos. x (n_heads, head_size), cosines and sines (head_size / 2). (Su et al.:
+  // RoFormer, 2021)
+  using Rope = void (*)(float* x, const float* cosines, const float* sines, size_t n_heads,
+                        size_t head_size);
 
-  // Quantises groups [g_begin, g_end) of every row of x (n_tokens, cols): q = x / scale rounded to
-  // nearest, ties away from 0, scale = max |x| / 127.
-  void (*quantize)(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end);
-
-  // out[i] = weight[i] * (x[i] / sqrt(mean(x^2) + epsilon)) for each row; out may be x. Rows
-  // (n_rows, n), weight (n). (Zhang, Sennrich: Root Mean Square Layer Normalization, 2019)
-  void (*rmsnorm)(float* out, const float* x, const float* weight, size_t n_rows, size_t n,
-                  float epsilon);
-
-  // Turns each pair (x[2i], x[2i+1]) of every head by its angle. x (n_heads, head_size), cosines
-  // and sines (head_size / 2). (Su et al.: RoFormer, 2021)
-  void (*rope)(float* x, const float* cosines, const float* sines, size_t n_heads,
-               size_t head_size);
+  // gate[i] = f(gate[i]) * up[i]. (n)
+  using Glu = void (*)(float* gate, const float* up, size_t n);
 
   // out (as q) = sum over positions of softmax(q . key / sqrt(head_size)) * value, for the query
-  // heads of kv heads [kv_begin, kv_end). `scratch` is what AttentionScratch() tells, the stride
-  // being the last row's positions rounded up to whole blocks, or more.
-  void (*attention)(float* out, float* scratch, size_t stride, const AttentionInput& input,
-                    size_t kv_begin, size_t kv_end);
+  // heads of kv heads [kv_begin, kv_end). `scratch` is AttentionScratch() floats, the stride being
+  // the last row's positions rounded up to whole blocks, or more.
+  using Attention = void (*)(float* out, float* scratch, size_t stride, const AttentionInput& input,
+                             size_t kv_begin, size_t kv_end);
 
-  // gate[i] = gate[i] * sigmoid(gate[i]) * up[i]. (n) (Shazeer: GLU Variants Improve Transformer)
-  void (*swiglu)(float* gate, const float* up, size_t n);
+  // What depends on the order of sums.
+  struct Order {
+    // out[i] = weight[i] * (x[i] / sqrt(mean(x^2) + epsilon)) for each row; out may be x. Rows
+    // (n_rows, n), weight (n). (Zhang, Sennrich: Root Mean Square Layer Normalization, 2019)
+    void (*rmsnorm)(float* out, const float* x, const float* weight, size_t n_rows, size_t n,
+                    float epsilon) = nullptr;
+    // x[i] = exp(x[i] - max(x)) / sum. (n) Entries that are no number become 0, if one is.
+    void (*softmax)(float* x, size_t n) = nullptr;
+    ByKey<GluType, kGluTypes, Glu> glu;
+    ByKey<KvType, kKvTypes, Attention> attention;
+  };
 
-  // x[i] += y[i]. (n)
-  void (*add)(float* x, const float* y, size_t n);
-
-  // x[i] = exp(x[i] - max(x)) / sum. (n) Entries that are no number become 0, if one is.
-  void (*softmax)(float* x, size_t n);
-
-  size_t packed_bytes = 1;  // that a packed number takes in QuantizedRows::q
+  const char* name;
+  ByKey<ActivationKind, kActivationKinds, Quantizer> quantizers;
+  ByKey<WeightType, kWeightTypes, Matmul> matmul;
+  ByKey<SumOrder, kSumOrders, Order> orders;
+  ByKey<RopeStyle, kRopeStyles, Rope> rope;
+  void (*add)(float* x, const float* y, size_t n);  // x[i] += y[i]. (n)
 };
 
-// Whether a table's quantize and matmul_q80 take so many tokens sooner if they are packed: amx four
-// columns by four (amx_tiles.h), avx2 as 16 bits (avx2_q80.h).
-inline bool Packs(const Kernels& kernels, size_t n_tokens, size_t group) {
-  return kernels.packs != nullptr && kernels.packs(n_tokens, group);
-}
-
-// Bytes of QuantizedRows::q for up to n_tokens rows, packed or not.
-inline uint64_t QuantizedBytes(const Kernels& kernels, size_t n_tokens, uint64_t cols) {
-  return kernels.packs == nullptr ? n_tokens * cols
-                                  : InPacks(n_tokens) * cols * kernels.packed_bytes;
-}
-
-// Writes the tables that can be used, the best first, and nullptr in the rest. Acquires what the
-// system gives to those alone that ask for it.
-inline constexpr size_t kMostTables = 6;
-void UsableKernels(const Kernels* (&tables)[kMostTables]);
+// The tables of this build, the best first; the last one is kScalarKernels.
+size_t TableCount();
+// Table i, or nullptr if this machine cannot run it. Acquires what the system gives to those alone
+// that ask for it.
+const Kernels* UsableTable(size_t i);
 
 // The table that the environment variable CLAMMA_CPU names, if this CPU can run it; else the best.
 const Kernels& SelectKernels();

@@ -188,7 +188,7 @@ struct Neon {
     int8x16_t steps[kSteps];
   };
 
-  static Int StartSum(int32_t /*offset*/) { return vdupq_n_s32(0); }
+  static Int StartSum(int32_t /*x_sum*/) { return vdupq_n_s32(0); }
 
   static int8x16_t Broadcast4(const int8_t* p) {
     int32_t four;

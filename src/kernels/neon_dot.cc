@@ -4,11 +4,21 @@
 
 namespace clamma {
 
-const Kernels kNeonDotKernels = {
-    "neondot",      vector::MatmulF32<Neon>, vector::MatmulQ80<Neon>,
-    nullptr,        vector::Quantize<Neon>,  portable::RmsNorm,
-    portable::Rope, vector::Attention<Neon>, vector::SwiGlu<Neon>,
-    portable::Add,  vector::Softmax<Neon>,
+constinit const Kernels kNeonDotKernels = {
+    .name = "neondot",
+    .quantizers = {{{ActivationKind::kFloats, {}},
+                    {ActivationKind::kInt8Groups,
+                     {.bytes = portable::Int8Bytes, .quantize = vector::QuantizeInt8<Neon>}}}},
+    .matmul = {{{WeightType::kF32, vector::MatmulF32<Neon>},
+                {WeightType::kInt8Groups, vector::MatmulInt8<Neon>}}},
+    .orders = {{{SumOrder::kLlama2c,
+                 {.rmsnorm = portable::RmsNorm,
+                  .softmax = vector::Softmax<Neon>,
+                  .glu = {{{GluType::kSilu, vector::SwiGlu<Neon>}}},
+                  .attention = {{{KvType::kF32, vector::Attention<Neon, KvType::kF32>},
+                                 {KvType::kF16, vector::Attention<Neon, KvType::kF16>}}}}}}},
+    .rope = {{{RopeStyle::kPairs, portable::Rope}}},
+    .add = portable::Add,
 };
 
 }  // namespace clamma

@@ -5,6 +5,7 @@
 #define CLAMMA_KERNELS_PORTABLE_H_
 
 #include "kernels/half.h"
+#include "kernels/int8_groups.h"
 #include "kernels/kernels.h"
 #include "kernels/math.h"
 
@@ -26,13 +27,13 @@ inline float DotWeights(const uint8_t* w, const float* x, size_t n) {
   return Reduce16(sums);
 }
 
-inline void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens,
-                      const Matrix& w, size_t row_begin, size_t row_end) {
+inline void MatmulF32(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                      size_t row_begin, size_t row_end) {
   const size_t cols = w.cols;
   for (size_t row = row_begin; row < row_end; ++row) {
     const uint8_t* weights = w.data + row * cols * 4;
-    for (size_t t = 0; t < n_tokens; ++t) {
-      out[t * out_stride + row] = DotWeights(weights, x + t * cols, cols);
+    for (size_t t = 0; t < x.n_tokens; ++t) {
+      out[t * out_stride + row] = DotWeights(weights, x.x + t * cols, cols);
     }
   }
 }
@@ -46,8 +47,8 @@ inline int32_t DotInt8(const uint8_t* w, const int8_t* q, size_t n) {
   return sum;
 }
 
-inline void MatmulQ80(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-                      size_t row_begin, size_t row_end) {
+inline void MatmulGroups(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
+                         size_t row_begin, size_t row_end) {
   const size_t cols = w.cols;
   const size_t groups = cols / x.group;
   for (size_t row = row_begin; row < row_end; ++row) {
@@ -73,7 +74,7 @@ inline void MatmulQ80(float* out, size_t out_stride, const QuantizedRows& x, con
   }
 }
 
-inline void QuantizeGroup(int8_t* q, float* scale_out, int32_t* offset, const float* in,
+inline void QuantizeGroup(int8_t* q, float* scale_out, int32_t* sum_out, const float* in,
                           size_t group) {
   float largest = 0;
   for (size_t k = 0; k < group; ++k) {
@@ -94,17 +95,35 @@ inline void QuantizeGroup(int8_t* q, float* scale_out, int32_t* offset, const fl
     sum += rounded;
   }
   *scale_out = scale;
-  *offset = -128 * sum;
+  *sum_out = -128 * sum;
 }
 
-inline void Quantize(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
+inline void QuantizeGroups(const Int8Groups& out, size_t g_begin, size_t g_end) {
   for (size_t g = g_begin; g < g_end; ++g) {
     for (size_t t = 0; t < out.n_tokens; ++t) {
       const size_t at = g * out.n_tokens + t;
-      QuantizeGroup(out.q + at * out.group, out.scales + at, out.offsets + at,
-                    x + t * out.cols + g * out.group, out.group);
+      QuantizeGroup(out.q + at * out.group, out.scales + at, out.sums + at,
+                    out.x + t * out.cols + g * out.group, out.group);
     }
   }
+}
+
+// q in the order of Int8Groups.
+inline uint64_t Int8Bytes(size_t n_tokens, size_t cols, size_t group) {
+  return Int8GroupsBytes(uint64_t{n_tokens} * cols, n_tokens, cols, group);
+}
+
+inline Int8Groups PlainGroupsOf(const Activations& x) {
+  return Int8GroupsOf(x, uint64_t{x.n_tokens} * x.cols);
+}
+
+inline void QuantizeInt8(const Activations& x, size_t begin, size_t end) {
+  QuantizeGroups(PlainGroupsOf(x), begin, end);
+}
+
+inline void MatmulInt8(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                       size_t row_begin, size_t row_end) {
+  MatmulGroups(out, out_stride, PlainGroupsOf(x), w, row_begin, row_end);
 }
 
 // kRows rows, whose sums wait for themselves alone.
@@ -195,15 +214,15 @@ inline void AttendHead(float* out, float* scores, const float* q, const Attentio
   }
 }
 
+template <KvType kType>
 inline void Attention(float* out, float* scratch, size_t /*stride*/, const AttentionInput& in,
                       size_t kv_begin, size_t kv_end) {
-  const auto attend_head = in.half ? AttendHead<true> : AttendHead<false>;
   const size_t n_heads = in.heads_per_kv_head;
   for (size_t row = 0; row < in.n_rows; ++row) {
     for (size_t head = kv_begin * n_heads; head < kv_end * n_heads; ++head) {
       const size_t at = row * in.row_stride + head * in.head_size;
-      attend_head(out + at, scratch, in.q + at, in, in.n_positions + row,
-                  head / n_heads * in.head_bytes);
+      AttendHead<kType == KvType::kF16>(out + at, scratch, in.q + at, in, in.n_positions + row,
+                                        head / n_heads * in.head_bytes);
     }
   }
 }

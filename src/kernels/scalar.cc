@@ -5,10 +5,21 @@
 
 namespace clamma {
 
-const Kernels kScalarKernels = {
-    "scalar",           portable::MatmulF32, portable::MatmulQ80, nullptr,
-    portable::Quantize, portable::RmsNorm,   portable::Rope,      portable::Attention,
-    portable::SwiGlu,   portable::Add,       portable::Softmax,
+constinit const Kernels kScalarKernels = {
+    .name = "scalar",
+    .quantizers = {{{ActivationKind::kFloats, {}},
+                    {ActivationKind::kInt8Groups,
+                     {.bytes = portable::Int8Bytes, .quantize = portable::QuantizeInt8}}}},
+    .matmul = {{{WeightType::kF32, portable::MatmulF32},
+                {WeightType::kInt8Groups, portable::MatmulInt8}}},
+    .orders = {{{SumOrder::kLlama2c,
+                 {.rmsnorm = portable::RmsNorm,
+                  .softmax = portable::Softmax,
+                  .glu = {{{GluType::kSilu, portable::SwiGlu}}},
+                  .attention = {{{KvType::kF32, portable::Attention<KvType::kF32>},
+                                 {KvType::kF16, portable::Attention<KvType::kF16>}}}}}}},
+    .rope = {{{RopeStyle::kPairs, portable::Rope}}},
+    .add = portable::Add,
 };
 
 }  // namespace clamma

@@ -46,7 +46,7 @@ inline float ScaleOf(const float* in, size_t group) {
 }
 
 template <typename V>
-inline void QuantizeGroup(int8_t* q, int32_t* offset, const float* in, size_t group, float scale) {
+inline void QuantizeGroup(int8_t* q, int32_t* sum, const float* in, size_t group, float scale) {
   using Reg = typename V::Reg;
   typename V::Int sums = V::SetInt(0);
   const auto store = [&](size_t k, Reg value) {
@@ -65,20 +65,19 @@ inline void QuantizeGroup(int8_t* q, int32_t* offset, const float* in, size_t gr
       store(k, scale > 0 ? V::Div(V::Load(in + k), scales) : V::Set1(0));
     }
   }
-  *offset = -128 * V::ReduceAddInt(sums);
+  *sum = -128 * V::ReduceAddInt(sums);
 }
 
 // Calls put(at, in) for groups [g_begin, g_end) of all tokens, whose scale at `at` is known then.
 // The scales of some groups first: what waits for one would fill the processor's scheduler, and
 // keep it from the next.
 template <typename V, typename Put>
-inline void QuantizeBy(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end,
-                       const Put& put) {
+inline void QuantizeBy(const Int8Groups& out, size_t g_begin, size_t g_end, const Put& put) {
   constexpr size_t kAtOnce = 8;
   const size_t group = out.group;
   const size_t end = g_end * out.n_tokens;
   size_t t = 0;
-  const float* in_rows = x + g_begin * group;
+  const float* in_rows = out.x + g_begin * group;
   for (size_t first = g_begin * out.n_tokens; first < end; first += kAtOnce) {
     const size_t n = Least(kAtOnce, end - first);
     const float* in[kAtOnce];
@@ -97,12 +96,17 @@ inline void QuantizeBy(const QuantizedRows& out, const float* x, size_t g_begin,
 }
 
 template <typename V>
-void Quantize(const QuantizedRows& out, const float* x, size_t g_begin, size_t g_end) {
+void QuantizeGroups(const Int8Groups& out, size_t g_begin, size_t g_end) {
   const size_t group = out.group;
-  if (group % V::kLanes != 0) return portable::Quantize(out, x, g_begin, g_end);
-  QuantizeBy<V>(out, x, g_begin, g_end, [&](size_t at, const float* in) {
-    QuantizeGroup<V>(out.q + at * group, out.offsets + at, in, group, out.scales[at]);
+  if (group % V::kLanes != 0) return portable::QuantizeGroups(out, g_begin, g_end);
+  QuantizeBy<V>(out, g_begin, g_end, [&](size_t at, const float* in) {
+    QuantizeGroup<V>(out.q + at * group, out.sums + at, in, group, out.scales[at]);
   });
+}
+
+template <typename V>
+void QuantizeInt8(const Activations& x, size_t begin, size_t end) {
+  QuantizeGroups<V>(portable::PlainGroupsOf(x), begin, end);
 }
 
 // --- Element by element ---

@@ -310,11 +310,10 @@ void AttentionOf(float* out, float* scratch, size_t stride, const AttentionInput
   }
 }
 
-template <typename V>
+template <typename V, KvType kType>
 void Attention(float* out, float* scratch, size_t stride, const AttentionInput& in, size_t kv_begin,
                size_t kv_end) {
-  const auto attention = in.half ? AttentionOf<V, true> : AttentionOf<V, false>;
-  attention(out, scratch, stride, in, kv_begin, kv_end);
+  AttentionOf<V, kType == KvType::kF16>(out, scratch, stride, in, kv_begin, kv_end);
 }
 
 }  // namespace vector

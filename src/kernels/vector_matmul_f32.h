@@ -285,8 +285,10 @@ void MatmulF32OfAny(float* out, size_t out_stride, const float* x, size_t n_toke
 // kInOrder: whether weights that are read by whole lines are best read row after row, and not from
 // many rows side by side.
 template <typename V, bool kInOrder = false>
-void MatmulF32(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
+void MatmulF32(float* out, size_t out_stride, const Activations& activations, const Matrix& w,
                size_t row_begin, size_t row_end) {
+  const float* x = activations.x;
+  const size_t n_tokens = activations.n_tokens;
   if constexpr (V::kFloatStreams > 1) {
     if (n_tokens == 1) row_begin = MatvecInStreams<V>(out, x, w, row_begin, row_end);
   }

@@ -169,15 +169,15 @@ class RowScales {
 
 // A group (or part of one) of the tokens: their numbers, and what goes with them.
 struct TokenGroups {
-  TokenGroups(const QuantizedRows& x, size_t g, size_t first)
+  TokenGroups(const Int8Groups& x, size_t g, size_t first)
       : q(x.q + (g * x.n_tokens + first) * x.group),
         scales(x.scales + g * x.n_tokens + first),
-        offsets(x.offsets + g * x.n_tokens + first),
+        sums(x.sums + g * x.n_tokens + first),
         group(x.group) {}
 
-  const int8_t* q;         // (n, group)
-  const float* scales;     // (n)
-  const int32_t* offsets;  // (n)
+  const int8_t* q;      // (n, group)
+  const float* scales;  // (n)
+  const int32_t* sums;  // (n)
   size_t group;
 };
 
@@ -227,7 +227,7 @@ template <typename V, size_t kTokens, bool kFirst, bool kLast, bool kHeld, typen
   for (size_t i = 0; i < kTokens; ++i) {
 #pragma GCC unroll 4
     for (size_t r = 0; r < kTiles; ++r) {
-      sums[i][r] = kFirst ? V::StartSum(x.offsets[t + i]) : to->kept[t + i][r];
+      sums[i][r] = kFirst ? V::StartSum(x.sums[t + i]) : to->kept[t + i][r];
     }
   }
   const size_t stride = kFirst && kLast ? 4 * kSteps : x.group;
@@ -275,7 +275,7 @@ inline PairsAhead AheadOfTile(const uint8_t* rows, size_t k, size_t stride, bool
 // Rows row, row + apart, ... of a tile and those in between, kLanes * apart in all, for kTokens
 // tokens; only results of [keep_begin, keep_end) are kept.
 template <typename V, size_t kSteps, size_t kTokens>
-inline void MultiplyFew(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+inline void MultiplyFew(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                         size_t row, size_t apart, size_t keep_begin, size_t keep_end,
                         bool in_order) {
   constexpr size_t kGroup = 4 * kSteps;
@@ -386,7 +386,7 @@ template <typename V, size_t kSteps, bool kWhole, typename Sums, size_t kTiles>
 // kTiles tiles of rows from `row` on for up to kMostTokens tokens from `first` on; only results of
 // [keep_begin, keep_end) are kept.
 template <typename V, size_t kSteps, bool kWhole, size_t kTiles>
-inline void MultiplyMany(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+inline void MultiplyMany(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                          size_t row, size_t keep_begin, size_t keep_end, size_t first,
                          bool in_order) {
   const size_t group = kWhole ? 4 * kSteps : x.group;
@@ -416,12 +416,12 @@ inline void ForEachBlock(const Matrix& w, size_t n_rows, size_t begin, size_t en
 }
 
 template <typename V, size_t kSteps, bool kWhole>
-void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
+void MatmulQ80Groups(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                      size_t row_begin, size_t row_end, bool in_order) {
   constexpr size_t kLanes = V::kLanes;
   const auto in_blocks = [&](size_t n_rows) { return row_end - (row_end - row_begin) % n_rows; };
   if (x.n_tokens == 0) return;
-  if (w.rows < kLanes) return portable::MatmulQ80(out, out_stride, x, w, row_begin, row_end);
+  if (w.rows < kLanes) return portable::MatmulGroups(out, out_stride, x, w, row_begin, row_end);
   if constexpr (kWhole && 4 * kSteps >= V::kLeastMatvecGroup) {
     if (in_order && IsForMatvec<V, 4 * kSteps>(x, w)) {
       return MatvecQ80<V, 4 * kSteps>(out, x, w, row_begin, row_end);
@@ -459,8 +459,8 @@ void MatmulQ80Groups(float* out, size_t out_stride, const QuantizedRows& x, cons
 
 // What MatmulQ80<V, in_order>() does.
 template <typename V>
-void MatmulQ80By(bool in_order, float* out, size_t out_stride, const QuantizedRows& x,
-                 const Matrix& w, size_t row_begin, size_t row_end) {
+void MatmulQ80By(bool in_order, float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
+                 size_t row_begin, size_t row_end) {
   const auto multiply = [&]<size_t kSteps, bool kWhole>() {
     MatmulQ80Groups<V, kSteps, kWhole>(out, out_stride, x, w, row_begin, row_end, in_order);
   };
@@ -483,16 +483,22 @@ void MatmulQ80By(bool in_order, float* out, size_t out_stride, const QuantizedRo
       if (x.group % 32 == 0) {
         return multiply.template operator()<8, false>();
       }
-      return portable::MatmulQ80(out, out_stride, x, w, row_begin, row_end);
+      return portable::MatmulGroups(out, out_stride, x, w, row_begin, row_end);
   }
 }
 
 // kInOrder: whether weights are best read, or asked for, in the order in which they lie, and not in
 // many rows side by side.
 template <typename V, bool kInOrder = false>
-void MatmulQ80(float* out, size_t out_stride, const QuantizedRows& x, const Matrix& w,
-               size_t row_begin, size_t row_end) {
+void MatmulGroups(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
+                  size_t row_begin, size_t row_end) {
   MatmulQ80By<V>(kInOrder, out, out_stride, x, w, row_begin, row_end);
+}
+
+template <typename V, bool kInOrder = false>
+void MatmulInt8(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                size_t row_begin, size_t row_end) {
+  MatmulGroups<V, kInOrder>(out, out_stride, portable::PlainGroupsOf(x), w, row_begin, row_end);
 }
 
 }  // namespace vector

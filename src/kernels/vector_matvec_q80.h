@@ -22,10 +22,10 @@ constexpr size_t kMostGroups = 128;  // of a row that are kept
 // groups of a row as V has lanes; x_... hold the same groups of the token.
 template <typename V, size_t kGroup>
 inline void MultiplyGroups(float* products, const uint8_t* weights, const uint8_t* scales,
-                           const int8_t* x_q, const float* x_scales, const int32_t* x_offsets) {
+                           const int8_t* x_q, const float* x_scales, const int32_t* x_sums) {
   constexpr size_t kScalesAhead = 1024;  // bytes
   __builtin_prefetch(scales + kScalesAhead);
-  const typename V::Int sums = V::template DotGroups<kGroup>(weights, x_q, x_offsets);
+  const typename V::Int sums = V::template DotGroups<kGroup>(weights, x_q, x_sums);
   const typename V::Reg scaled = V::Mul(V::ToFloat(sums), V::LoadBytes(scales));
   V::Store(products, V::Mul(scaled, V::Load(x_scales)));
 }
@@ -50,8 +50,8 @@ inline typename V::Reg AddInOrder(typename V::Reg acc,
 
 // results[i] = those of V::kLanes rows from row + i * part on. A row has at least as many groups.
 template <typename V, size_t kGroup, size_t kStreams>
-inline void MultiplyRows(typename V::Reg (&results)[kStreams], const QuantizedRows& x,
-                         const Matrix& w, size_t row, size_t part) {
+inline void MultiplyRows(typename V::Reg (&results)[kStreams], const Int8Groups& x, const Matrix& w,
+                         size_t row, size_t part) {
   const size_t groups = w.cols / kGroup;
   for (typename V::Reg& result : results) result = V::Set1(0);
   alignas(64) float products[kStreams][V::kLanes][kMostGroups];
@@ -69,7 +69,7 @@ inline void MultiplyRows(typename V::Reg (&results)[kStreams], const QuantizedRo
           const size_t at = (row + i * part + r) * groups + first + g;
           MultiplyGroups<V, kGroup>(products[i][r] + g, w.data + at * kGroup, w.scales + 4 * at,
                                     x.q + (first + g) * kGroup, x.scales + first + g,
-                                    x.offsets + first + g);
+                                    x.sums + first + g);
         }
       }
     }
@@ -80,14 +80,13 @@ inline void MultiplyRows(typename V::Reg (&results)[kStreams], const QuantizedRo
 
 // Whether MatvecQ80() takes these.
 template <typename V, size_t kGroup>
-inline bool IsForMatvec(const QuantizedRows& x, const Matrix& w) {
+inline bool IsForMatvec(const Int8Groups& x, const Matrix& w) {
   return x.n_tokens == 1 && x.group == kGroup && w.group_size == kGroup &&
          w.cols >= V::kLanes * kGroup && w.rows >= V::kLanes;
 }
 
 template <typename V, size_t kGroup>
-void MatvecQ80(float* out, const QuantizedRows& x, const Matrix& w, size_t row_begin,
-               size_t row_end) {
+void MatvecQ80(float* out, const Int8Groups& x, const Matrix& w, size_t row_begin, size_t row_end) {
   constexpr size_t kStreams = V::kMatvecStreams;
   const size_t part = (row_end - row_begin) / (kStreams * V::kLanes) * V::kLanes;
   size_t row = row_begin;

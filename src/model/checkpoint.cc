@@ -105,7 +105,7 @@ Status ReadConfig(const Header& header, ModelConfig* config) {
         static_cast<unsigned>(config->n_heads), static_cast<unsigned>(config->n_kv_heads));
   }
   if (header.format == CheckpointFormat::kVersion2) {
-    config->weight_type = WeightType::kQ80;
+    config->weight_type = WeightType::kInt8Groups;
     CLAMMA_RETURN_IF_ERROR(
         CheckRange("group size", header.group_size, 1, kMaxGroupSize, &config->group_size));
   }
@@ -130,7 +130,7 @@ class Layout {
   TensorExtent Matrices(uint32_t rows, uint32_t cols, uint32_t count = 1) {
     const uint64_t elements = uint64_t{rows} * cols;  // < 2^56, see kMaxDimension
     TensorExtent extent = {at_, elements * 4, rows, cols};
-    if (config_.weight_type == WeightType::kQ80) {
+    if (config_.weight_type == WeightType::kInt8Groups) {
       if (elements % config_.group_size != 0) group_fits_ = false;
       extent.bytes = elements + elements / config_.group_size * 4;
     }

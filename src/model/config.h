@@ -5,9 +5,9 @@
 
 #include <cstdint>
 
-namespace clamma {
+#include "kernels/kernels.h"
 
-enum class WeightType : uint8_t { kF32, kQ80 };
+namespace clamma {
 
 struct ModelConfig {
   uint32_t dim = 0;         // width of the residual stream
@@ -17,7 +17,7 @@ struct ModelConfig {
   uint32_t n_kv_heads = 0;  // key and value heads; each serves n_heads / n_kv_heads query heads
   uint32_t vocab_size = 0;
   uint32_t seq_len = 0;     // context: most positions a session may use
-  uint32_t group_size = 0;  // q80: weights that share a scale; f32: 0
+  uint32_t group_size = 0;  // kInt8Groups: weights that share a scale; else 0
   WeightType weight_type = WeightType::kF32;
   bool shared_classifier = false;  // the classifier is the embedding table
   float norm_epsilon = 1e-5f;

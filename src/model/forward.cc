@@ -48,26 +48,20 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
   memory_ = &memory;
   weights_ = &weights;
   kernels_ = &kernels;
+  order_ = &kernels.orders[SumOrder::kLlama2c];
   pool_ = &pool;
   config_ = weights.config();
   const uint64_t dim = config_.dim;
   const uint64_t kv_dim = config_.kv_dim();
   const uint64_t hidden_dim = config_.hidden_dim;
   const uint64_t half_head = config_.head_size() / 2;
-  const bool q80 = config_.weight_type == WeightType::kQ80;
-  const uint64_t widest = std::max(dim, hidden_dim);
-  const uint64_t most_groups =
-      q80 ? std::max(dim / ActivationGroup(config_, config_.dim),
-                     hidden_dim / ActivationGroup(config_, config_.hidden_dim))
-          : 0;
-  const uint64_t floats = 4 * dim + 2 * kv_dim + 2 * hidden_dim + 2 * half_head + 2 * most_groups;
-  const uint64_t row_bytes = floats * 4 + (q80 ? widest * kernels.packed_bytes : 0);
+  const uint64_t floats = 4 * dim + 2 * kv_dim + 2 * hidden_dim + 2 * half_head;
+  const uint64_t row_bytes = floats * 4 + QuantizedBytes(kMaxRows) / kMaxRows;
   const uint64_t little =
       std::min(weights.checkpoint().bytes / kWeightsPerWorkspace, kWorkspaceBytes);
   max_rows_ = std::max(RowsWithin(kWorkspaceBytes, row_bytes, scarce ? 1 : kMaxRowsOfAny),
                        RowsWithin(little, row_bytes, kMaxRows));
-  // Several packs are whole ones (see InPacks()).
-  if (max_rows_ > kLargestPack) max_rows_ -= max_rows_ % kLargestPack;
+  if (max_rows_ > kTokenTile) max_rows_ -= max_rows_ % kTokenTile;
   max_logits_ = std::min(max_rows_, RowsWithin(scarce ? little : kWorkspaceBytes,
                                                uint64_t{config_.vocab_size} * 4, kMaxLogits));
 
@@ -76,18 +70,15 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
     uint64_t size;
   };
   const Sized sized[] = {
-      {&rope_frequency_, half_head},       {&cosines_, max_rows_ * half_head},
-      {&sines_, max_rows_ * half_head},    {&x_, max_rows_ * dim},
-      {&normed_, max_rows_ * dim},         {&q_, max_rows_ * dim},
-      {&k_, max_rows_ * kv_dim},           {&v_, max_rows_ * kv_dim},
-      {&attended_, max_rows_ * dim},       {&gate_, max_rows_ * hidden_dim},
-      {&up_, max_rows_ * hidden_dim},      {&logits_, max_logits_ * uint64_t{config_.vocab_size}},
-      {&scales_, max_rows_ * most_groups},
+      {&rope_frequency_, half_head},    {&cosines_, max_rows_ * half_head},
+      {&sines_, max_rows_ * half_head}, {&x_, max_rows_ * dim},
+      {&normed_, max_rows_ * dim},      {&q_, max_rows_ * dim},
+      {&k_, max_rows_ * kv_dim},        {&v_, max_rows_ * kv_dim},
+      {&attended_, max_rows_ * dim},    {&gate_, max_rows_ * hidden_dim},
+      {&up_, max_rows_ * hidden_dim},   {&logits_, max_logits_ * uint64_t{config_.vocab_size}},
   };
   for (const Sized& s : sized) CLAMMA_RETURN_IF_ERROR(s.array->Resize(memory, s.size));
-  CLAMMA_RETURN_IF_ERROR(
-      quantized_.Resize(memory, q80 ? QuantizedBytes(kernels, max_rows_, widest) : 0));
-  CLAMMA_RETURN_IF_ERROR(offsets_.Resize(memory, max_rows_ * most_groups));
+  CLAMMA_RETURN_IF_ERROR(quantized_.Resize(memory, QuantizedBytes(max_rows_)));
   if (memory.is_plan()) return Status();
 
   // theta^(-2i / head_size), by way of a float power as llama2.c has it: half a unit in the last
@@ -161,7 +152,8 @@ Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
   CLAMMA_RETURN_IF_ERROR(Apply(inputs, Quantize(normed_.data(), n_rows, config_.dim)));
   pool_->ParallelFor(n_rows * config_.hidden_dim, GrainFor(64),
                      [this](size_t begin, size_t end, unsigned /*worker*/) {
-                       kernels_->swiglu(gate_.data() + begin, up_.data() + begin, end - begin);
+                       order_->glu[GluType::kSilu](gate_.data() + begin, up_.data() + begin,
+                                                   end - begin);
                      });
   const Linear output[] = {{c.w2.layer(layer), normed_.data()}};
   return Apply(output, Quantize(gate_.data(), n_rows, config_.hidden_dim));
@@ -175,8 +167,8 @@ Status Forward::Classify(ForwardRow* rows, size_t n_rows) {
     // Into the place of a row that was added before, or of this one.
     float* x = x_.data() + r * config_.dim;
     kernels_->add(x, normed_.data() + r * config_.dim, config_.dim);
-    kernels_->rmsnorm(normed_.data() + wanted * config_.dim, x, weights_->final_norm(), 1,
-                      config_.dim, config_.norm_epsilon);
+    order_->rmsnorm(normed_.data() + wanted * config_.dim, x, weights_->final_norm(), 1,
+                    config_.dim, config_.norm_epsilon);
     rows[r].logits = logits_.data() + wanted * config_.vocab_size;
     ++wanted;
   }
@@ -196,7 +188,7 @@ void Forward::AddAndNormalize(const float* weight, size_t n_rows) {
                        float* x = x_.data() + first * dim;
                        float* normed = normed_.data() + first * dim;
                        kernels_->add(x, normed, n * dim);
-                       kernels_->rmsnorm(normed, x, weight, n, dim, config_.norm_epsilon);
+                       order_->rmsnorm(normed, x, weight, n, dim, config_.norm_epsilon);
                      });
 }
 
@@ -209,10 +201,11 @@ void Forward::TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows
                          const float* cosines = cosines_.data() + r * half_head;
                          const float* sines = sines_.data() + r * half_head;
                          float* key = k_.data() + r * kv_dim;
-                         kernels_->rope(q_.data() + r * config_.dim, cosines, sines,
-                                        config_.n_heads, config_.head_size());
-                         kernels_->rope(key, cosines, sines, config_.n_kv_heads,
-                                        config_.head_size());
+                         kernels_->rope[RopeStyle::kPairs](q_.data() + r * config_.dim, cosines,
+                                                           sines, config_.n_heads,
+                                                           config_.head_size());
+                         kernels_->rope[RopeStyle::kPairs](key, cosines, sines, config_.n_kv_heads,
+                                                           config_.head_size());
                          rows[r].kv->Store(layer, rows[r].position, key, v_.data() + r * kv_dim);
                        }
                      });
@@ -256,29 +249,36 @@ void Forward::AttendRows(uint32_t layer, const ForwardRow* rows, size_t begin, s
     while (r + input.n_rows < end && Follows(rows[r], rows[r + input.n_rows], input.n_rows)) {
       ++input.n_rows;
     }
-    kernels_->attention(attended_.data() + r * dim, scratch, scores_stride_, input, kv_begin,
-                        kv_end);
+    order_->attention[input.kv_type](attended_.data() + r * dim, scratch, scores_stride_, input,
+                                     kv_begin, kv_end);
     r += input.n_rows;
   }
 }
 
-// Makes int8 activations of x (n_rows, cols) for an int8 model.
-Forward::Activations Forward::Quantize(const float* x, size_t n_rows, size_t cols) {
-  if (config_.weight_type != WeightType::kQ80) return {x, nullptr, n_rows};
-  rows_q80_ = {quantized_.data(),
-               scales_.data(),
-               offsets_.data(),
-               n_rows,
-               cols,
-               ActivationGroup(config_, cols),
-               false};
-  rows_q80_.packed = Packs(*kernels_, n_rows, rows_q80_.group);
+// Of activations of either width.
+uint64_t Forward::QuantizedBytes(size_t n_rows) const {
+  auto* const bytes = kernels_->quantizers[KindOf(config_.weight_type)].bytes;
+  if (bytes == nullptr) return 0;
+  const size_t widths[] = {config_.dim, config_.hidden_dim};
+  uint64_t most = 0;
+  for (const size_t cols : widths) {
+    most = std::max(most, bytes(n_rows, cols, ActivationGroup(config_, cols)));
+  }
+  return most;
+}
+
+// Makes of x (n_rows, cols) what the model's matrices multiply.
+Activations Forward::Quantize(const float* x, size_t n_rows, size_t cols) {
+  auto* const quantize = kernels_->quantizers[KindOf(config_.weight_type)].quantize;
+  if (quantize == nullptr) return {.x = x, .n_tokens = n_rows, .cols = cols};
+  const size_t group = ActivationGroup(config_, cols);
+  const Activations activations = {
+      .x = x, .bytes = quantized_.data(), .n_tokens = n_rows, .cols = cols, .group = group};
   // By groups, as those of several rows share lines of the cache.
-  pool_->ParallelFor(cols / rows_q80_.group, GrainFor(32 * rows_q80_.group * n_rows),
-                     [&](size_t begin, size_t end, unsigned /*worker*/) {
-                       kernels_->quantize(rows_q80_, x, begin, end);
-                     });
-  return {x, &rows_q80_, n_rows};
+  pool_->ParallelFor(
+      cols / group, GrainFor(32 * group * n_rows),
+      [&](size_t begin, size_t end, unsigned /*worker*/) { quantize(activations, begin, end); });
+  return activations;
 }
 
 // Applies matrices of one width. Without a cache they are one job; with one each is pinned for
@@ -303,7 +303,7 @@ void Forward::Multiply(const Linear* linears, const Matrix* matrices, size_t cou
   const auto blocks_of = [](const Matrix& w) { return (w.rows + kRowBlock - 1) / kRowBlock; };
   size_t blocks = 0;
   for (size_t i = 0; i < count; ++i) blocks += blocks_of(matrices[i]);
-  const size_t work = x.n_rows * kRowBlock * matrices[0].cols;
+  const size_t work = x.n_tokens * kRowBlock * matrices[0].cols;
   pool_->ParallelFor(blocks, GrainFor(work), [&](size_t begin, size_t end, unsigned /*worker*/) {
     size_t first = 0;  // block of the matrix at hand
     for (size_t i = 0; i < count; ++i) {
@@ -314,11 +314,7 @@ void Forward::Multiply(const Linear* linears, const Matrix* matrices, size_t cou
       if (from < to) {
         const size_t row_begin = (from - first) * kRowBlock;
         const size_t row_end = std::min<size_t>((to - first) * kRowBlock, w.rows);
-        if (x.q80 == nullptr) {
-          kernels_->matmul_f32(linears[i].out, w.rows, x.rows, x.n_rows, w, row_begin, row_end);
-        } else {
-          kernels_->matmul_q80(linears[i].out, w.rows, *x.q80, w, row_begin, row_end);
-        }
+        kernels_->matmul[w.type](linears[i].out, w.rows, x, w, row_begin, row_end);
       }
       first = last;
     }

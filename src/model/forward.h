@@ -57,13 +57,6 @@ class Forward {
     float* out;
   };
 
-  // What matrices are applied to.
-  struct Activations {
-    const float* rows;         // (n_rows, cols)
-    const QuantizedRows* q80;  // the same for an int8 model; nullptr for a float model
-    size_t n_rows;
-  };
-
   Status Embed(const ForwardRow* rows, size_t n_rows);
   Status AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   Status FeedForwardLayer(uint32_t layer, size_t n_rows);
@@ -76,11 +69,13 @@ class Forward {
   template <size_t kCount>
   Status Apply(const Linear (&linears)[kCount], const Activations& x);
   void Multiply(const Linear* linears, const Matrix* matrices, size_t count, const Activations& x);
+  uint64_t QuantizedBytes(size_t n_rows) const;
   Activations Quantize(const float* x, size_t n_rows, size_t cols);
 
   Memory* memory_ = nullptr;
   Weights* weights_ = nullptr;
   const Kernels* kernels_ = nullptr;
+  const Kernels::Order* order_ = nullptr;  // of sums: one of kernels_
   ThreadPool* pool_ = nullptr;
   ModelConfig config_;
   size_t max_rows_ = 0;
@@ -100,10 +95,7 @@ class Forward {
   Array<float> gate_;         // (max_rows, hidden_dim)
   Array<float> up_;           // (max_rows, hidden_dim)
   Array<float> logits_;       // (max_logits, vocab_size)
-  Array<int8_t> quantized_;   // QuantizedBytes() of (max_rows, max(dim, hidden_dim)); q80 only
-  Array<float> scales_;       // (max_rows * most groups of a row); q80 only
-  Array<int32_t> offsets_;    // (max_rows * most groups of a row); q80 only
-  QuantizedRows rows_q80_;    // the activations that were quantised last
+  Array<uint8_t> quantized_;  // Activations::bytes of max_rows rows of dim or of hidden_dim
 };
 
 }  // namespace clamma

@@ -126,7 +126,7 @@ void KvCache::Attend(uint32_t layer, size_t n_positions, AttentionInput* input) 
   input->head_bytes = HeadBytes();
   input->n_positions = n_positions;
   input->head_size = head_size_;
-  input->half = element_bytes_ == 2;
+  input->kv_type = element_bytes_ == 2 ? KvType::kF16 : KvType::kF32;
 }
 
 uint64_t KvCache::BytesFor(const ModelConfig& config, KvType type, size_t positions) {

@@ -13,8 +13,6 @@
 
 namespace clamma {
 
-enum class KvType : uint8_t { kF32, kF16 };
-
 // A block holds, for each layer, keys (n_kv_heads, head_size, kKvBlock) and then values
 // (n_kv_heads, kKvBlock, head_size); see AttentionInput.
 class KvCache {

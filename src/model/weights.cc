@@ -67,7 +67,7 @@ Status Weights::DeclareBlocks(Memory& memory, size_t limit) {
 }
 
 void Weights::DeclareBlock(const TensorExtent& extent) {
-  const bool q80 = config().weight_type == WeightType::kQ80;
+  const bool q80 = config().weight_type == WeightType::kInt8Groups;
   cache_.AddBlock(extent.offset, extent.bytes, q80 ? Elements(extent) : 0);
 }
 
@@ -78,11 +78,14 @@ Status Weights::Acquire(const TensorExtent& extent, Matrix* matrix) {
   } else {
     data = source_.base + extent.offset;
   }
-  matrix->data = data;
-  matrix->scales = config().weight_type == WeightType::kQ80 ? data + Elements(extent) : nullptr;
-  matrix->rows = extent.rows;
-  matrix->cols = extent.cols;
-  matrix->group_size = config().group_size;
+  const bool is_float = config().weight_type == WeightType::kF32;
+  *matrix = {.type = config().weight_type,
+             .data = data,
+             .rows = extent.rows,
+             .cols = extent.cols,
+             .row_bytes = uint64_t{extent.cols} * (is_float ? sizeof(float) : 1),
+             .scales = is_float ? nullptr : data + Elements(extent),
+             .group_size = config().group_size};
   return Status();
 }
 

@@ -24,15 +24,16 @@ using clamma_test::Guarded;
 using clamma_test::KernelsTest;
 using clamma_test::kRounding;
 using clamma_test::PlaceInLine;
+using clamma_test::Quantized;
 using clamma_test::Random;
 
 INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::Tables()),
                          [](const auto& table) { return clamma_test::NameOf(table); });
 
-struct Q80Shape {
+struct Int8Shape {
   size_t rows, cols, group, tokens;  // group divides rows * cols
 };
-constexpr Q80Shape kQ80Shapes[] = {
+constexpr Int8Shape kShapes[] = {
     {1, 1, 1, 1},       {2, 4, 4, 1},       {3, 8, 4, 2},      {4, 12, 8, 3},
     {2, 12, 24, 1},     {10, 6, 4, 5},      {64, 64, 4, 1},    {64, 64, 64, 4},
     {172, 64, 8, 3},    {64, 172, 8, 9},    {64, 172, 4, 2},   {33, 96, 32, 33},
@@ -44,73 +45,84 @@ constexpr Q80Shape kQ80Shapes[] = {
     {100, 2048, 64, 8}, {139, 1024, 32, 6}, {70, 128, 64, 16}, {34, 32, 32, 5},
     {50, 64, 64, 2},    {49, 128, 32, 12}};
 
-struct Q80Problem {
+struct Int8Problem {
   // With `exact` every result is a float, in whatever order it is summed.
-  Q80Problem(const Q80Shape& s, uint32_t seed, bool exact, size_t misalignment = 0) : shape(s) {
+  Int8Problem(const Int8Shape& s, uint32_t seed, bool exact, size_t misalignment = 0) : shape(s) {
     Random random(seed);
     group = std::gcd(s.group, s.cols);
     weights = random.Int8s(s.rows * s.cols);
-    q = random.Int8s(s.tokens * s.cols, -127);
     // The extremes, side by side.
     weights[0] = -128;
-    q[0] = -127;
     weights.back() = 127;
-    q.back() = 127;
-    const auto scale = [&]() {
-      return exact ? std::ldexp(1.0f, -static_cast<int>(random.Below(3)))
-                   : std::abs(random.Normal());
-    };
     weight_scales.resize(s.rows * s.cols / s.group);
-    for (float& value : weight_scales) value = scale();
-    scales.resize(s.tokens * s.cols / group);
-    for (float& value : scales) value = scale();
+    for (float& value : weight_scales) value = exact ? Power(random) : std::abs(random.Normal());
+    x = random.Normals(s.tokens * s.cols);
+    if (exact) MakeExact(random);
+    for (const auto sign : {-1.0f, 1.0f}) {  // becomes -127 or 127
+      float& value = sign < 0 ? x.front() : x.back();
+      value = sign * LargestOfGroup(static_cast<size_t>(&value - x.data()) / group);
+    }
+    Quantize();
     weight_bytes = BytesOf(weights, misalignment);
     scale_bytes = BytesOf(weight_scales, misalignment);
-    matrix.data = weight_bytes.data() + misalignment;
-    matrix.scales = scale_bytes.data() + misalignment;
-    matrix.rows = static_cast<uint32_t>(s.rows);
-    matrix.cols = static_cast<uint32_t>(s.cols);
-    matrix.group_size = static_cast<uint32_t>(s.group);
+    matrix = {.type = WeightType::kInt8Groups,
+              .data = weight_bytes.data() + misalignment,
+              .rows = static_cast<uint32_t>(s.rows),
+              .cols = static_cast<uint32_t>(s.cols),
+              .row_bytes = s.cols,
+              .scales = scale_bytes.data() + misalignment,
+              .group_size = static_cast<uint32_t>(s.group)};
+  }
+
+  static float Power(Random& random) {
+    return std::ldexp(1.0f, -static_cast<int>(random.Below(3)));
+  }
+
+  // Numbers that are a whole one times their group's scale, which is a power of two.
+  void MakeExact(Random& random) {
+    const Guarded<int8_t> whole = random.Int8s(x.size(), -127);
+    float scale = 1;
+    for (size_t k = 0; k < x.size(); ++k) {
+      if (k % group == 0) scale = Power(random);
+      x[k] = scale * static_cast<float>(k % group == 0 ? 127 : whole[k]);
+    }
+  }
+
+  float LargestOfGroup(size_t g) const {
+    float largest = 0;
+    for (size_t k = g * group; k < (g + 1) * group; ++k) {
+      largest = std::max(largest, std::abs(x[k]));
+    }
+    return largest;
+  }
+
+  // q and scales, as kernels.h defines them.
+  void Quantize() {
+    q.resize(x.size());
+    scales.resize(x.size() / group);
+    for (size_t g = 0; g < scales.size(); ++g) {
+      scales[g] = LargestOfGroup(g) / 127.0f;
+      for (size_t k = g * group; k < (g + 1) * group; ++k) {
+        q[k] = static_cast<int8_t>(scales[g] > 0 ? std::round(x[k] / scales[g]) : 0);
+      }
+    }
+  }
+
+  Quantized Tokens(const Kernels& kernels, size_t begin, size_t end) const {
+    return Quantized(kernels, x.data() + begin * shape.cols, end - begin, shape.cols, group);
+  }
+  Quantized Tokens(const Kernels& kernels) const { return Tokens(kernels, 0, shape.tokens); }
+
+  void Multiply(const Kernels& kernels, float* out, size_t out_stride, const Activations& tokens,
+                size_t row_begin, size_t row_end) const {
+    kernels.matmul[matrix.type](out, out_stride, tokens, matrix, row_begin, row_end);
   }
 
   Floats Solve(const Kernels& kernels) const {
     Floats out(shape.tokens * shape.rows);
-    const GroupMajor x(*this, 0, shape.tokens, kernels);
-    kernels.matmul_q80(out.data(), shape.rows, x.rows, matrix, 0, shape.rows);
+    Multiply(kernels, out.data(), shape.rows, *Tokens(kernels), 0, shape.rows);
     return out;
   }
-
-  // Tokens [begin, end) in the order that the kernels want, with the sums that they want.
-  struct GroupMajor {
-    GroupMajor(const Q80Problem& problem, size_t begin, size_t end, const Kernels& kernels)
-        : q((end - begin) * problem.shape.cols),
-          scales(q.size() / problem.group),
-          offsets(scales.size()) {
-      const size_t width = problem.group;
-      const size_t groups = problem.shape.cols / width;
-      for (size_t g = 0; g < groups; ++g) {
-        for (size_t t = begin; t < end; ++t) {
-          const size_t from = t * groups + g;
-          const size_t to = g * (end - begin) + (t - begin);
-          scales[to] = problem.scales[from];
-          for (size_t k = 0; k < width; ++k) {
-            q[to * width + k] = problem.q[from * width + k];
-            offsets[to] -= 128 * q[to * width + k];
-          }
-        }
-      }
-      rows = {q.data(), scales.data(), offsets.data(), end - begin, problem.shape.cols, width};
-      if (!Packs(kernels, rows.n_tokens, width)) return;
-      packed = clamma_test::Packed(kernels, rows);
-      rows.packed = true;
-      rows.q = packed.data();
-    }
-    Guarded<int8_t> q;
-    Guarded<int8_t> packed;
-    Floats scales;
-    Guarded<int32_t> offsets;
-    QuantizedRows rows;
-  };
 
   // weight * activation as the formats define them, element by element.
   double Term(size_t row, size_t t, size_t k) const {
@@ -121,9 +133,10 @@ struct Q80Problem {
     return weight * double{scales[at / group]} * static_cast<double>(q[at]);
   }
 
-  Q80Shape shape;
+  Int8Shape shape;
   size_t group;  // of the activations
   Guarded<int8_t> weights;
+  Floats x;           // (tokens, cols)
   Guarded<int8_t> q;  // (tokens, cols)
   Floats weight_scales;
   Floats scales;  // (tokens, cols / group)
@@ -132,14 +145,14 @@ struct Q80Problem {
   Matrix matrix;
 };
 
-std::string NameOf(const Q80Shape& shape) {
+std::string NameOf(const Int8Shape& shape) {
   return std::to_string(shape.rows) + " x " + std::to_string(shape.cols) + ", " +
          std::to_string(shape.tokens) + " tokens, groups of " + std::to_string(shape.group);
 }
 
 // That rows [begin, end) get the expected results, (tokens, rows) in all, and nothing else is
 // written.
-void ExpectRange(const Kernels& kernels, const Q80Problem& problem, const QuantizedRows& x,
+void ExpectRange(const Kernels& kernels, const Int8Problem& problem, const Activations& x,
                  const Floats& expected, size_t begin, size_t end) {
   const size_t rows = problem.shape.rows;
   const size_t stride = rows + 5;
@@ -148,17 +161,17 @@ void ExpectRange(const Kernels& kernels, const Q80Problem& problem, const Quanti
   for (size_t t = 0; t < x.n_tokens; ++t) {
     for (size_t row = begin; row < end; ++row) wanted[t * stride + row] = expected[t * rows + row];
   }
-  kernels.matmul_q80(out.data(), stride, x, problem.matrix, begin, end);
+  problem.Multiply(kernels, out.data(), stride, x, begin, end);
   SCOPED_TRACE(testing::Message() << "rows " << begin << " to " << end);
   ExpectSameBits(out, wanted);
 }
 
-TEST_P(KernelsTest, MatmulQ80IsExactWhereFloatsAre) {
-  for (const Q80Shape& shape : kQ80Shapes) {
+TEST_P(KernelsTest, MatmulInt8IsExactWhereFloatsAre) {
+  for (const Int8Shape& shape : kShapes) {
     // 11008 products of up to 127 * 128, in quarters of halves, need more than 24 bits.
     if (shape.cols > 64) continue;
     SCOPED_TRACE(NameOf(shape));
-    const Q80Problem problem(shape, 1, true);
+    const Int8Problem problem(shape, 1, true);
     const Floats out = problem.Solve(kernels_);
     for (size_t t = 0; t < shape.tokens; ++t) {
       for (size_t row = 0; row < shape.rows; ++row) {
@@ -171,10 +184,10 @@ TEST_P(KernelsTest, MatmulQ80IsExactWhereFloatsAre) {
   }
 }
 
-TEST_P(KernelsTest, MatmulQ80IsNearTheExactProduct) {
-  for (const Q80Shape& shape : kQ80Shapes) {
+TEST_P(KernelsTest, MatmulInt8IsNearTheExactProduct) {
+  for (const Int8Shape& shape : kShapes) {
     SCOPED_TRACE(NameOf(shape));
-    const Q80Problem problem(shape, 2, false);
+    const Int8Problem problem(shape, 2, false);
     const Floats out = problem.Solve(kernels_);
     const size_t group = problem.group;
     for (size_t t = 0; t < shape.tokens; ++t) {
@@ -196,10 +209,10 @@ TEST_P(KernelsTest, MatmulQ80IsNearTheExactProduct) {
   }
 }
 
-TEST_P(KernelsTest, MatmulQ80SumsInTheDocumentedOrder) {
-  for (const Q80Shape& shape : kQ80Shapes) {
+TEST_P(KernelsTest, MatmulInt8SumsInTheDocumentedOrder) {
+  for (const Int8Shape& shape : kShapes) {
     SCOPED_TRACE(NameOf(shape));
-    const Q80Problem problem(shape, 3, false);
+    const Int8Problem problem(shape, 3, false);
     const size_t group = problem.group;
     std::vector<float> expected;
     for (size_t t = 0; t < shape.tokens; ++t) {
@@ -223,22 +236,21 @@ TEST_P(KernelsTest, MatmulQ80SumsInTheDocumentedOrder) {
 }
 
 // All weights -128 and all activations -127: where an int16 or a saturating instruction breaks.
-TEST_P(KernelsTest, MatmulQ80KeepsTheLargestSums) {
+TEST_P(KernelsTest, MatmulInt8KeepsTheLargestSums) {
   for (const int weight : {-128, -127, 127}) {
     for (const int activation : {-127, 127}) {
       for (const size_t group : {4u, 32u, 64u, 256u, 1024u}) {
-        for (const Q80Shape& shape : {Q80Shape{17, 1024, group, 1}, Q80Shape{3, 1024, group, 2},
-                                      Q80Shape{17, 1024, group, 2}, Q80Shape{3, 1024, group, 18},
-                                      Q80Shape{17, 1024, group, 18}}) {
+        for (const Int8Shape& shape : {Int8Shape{17, 1024, group, 1}, Int8Shape{3, 1024, group, 2},
+                                       Int8Shape{17, 1024, group, 2}, Int8Shape{3, 1024, group, 18},
+                                       Int8Shape{17, 1024, group, 18}}) {
           SCOPED_TRACE(testing::Message()
                        << weight << " * " << activation << ", " << NameOf(shape));
-          Q80Problem problem(shape, 4, true);
+          Int8Problem problem(shape, 4, true);
           std::fill(problem.weights.begin(), problem.weights.end(), static_cast<int8_t>(weight));
-          std::fill(problem.q.begin(), problem.q.end(), static_cast<int8_t>(activation));
+          std::fill(problem.x.begin(), problem.x.end(), static_cast<float>(activation));
           std::fill(problem.scale_bytes.begin(), problem.scale_bytes.end(), uint8_t{0});
           const Floats ones(problem.weight_scales.size(), 1.0f);
           std::memcpy(problem.scale_bytes.data(), ones.data(), ones.size() * 4);
-          std::fill(problem.scales.begin(), problem.scales.end(), 1.0f);
           std::memcpy(problem.weight_bytes.data(), problem.weights.data(), problem.weights.size());
           for (const float value : problem.Solve(kernels_)) {
             ASSERT_EQ(value, static_cast<float>(weight * activation * 1024));
@@ -249,9 +261,9 @@ TEST_P(KernelsTest, MatmulQ80KeepsTheLargestSums) {
   }
 }
 
-TEST_P(KernelsTest, MatmulQ80DoesNotDependOnTheSplitOfRowsOrTheBatch) {
-  for (const Q80Shape& shape : {Q80Shape{38, 100, 40, 11}, Q80Shape{37, 128, 32, 11}}) {
-    const Q80Problem problem(shape, 5, false);
+TEST_P(KernelsTest, MatmulInt8DoesNotDependOnTheSplitOfRowsOrTheBatch) {
+  for (const Int8Shape& shape : {Int8Shape{38, 100, 40, 11}, Int8Shape{37, 128, 32, 11}}) {
+    const Int8Problem problem(shape, 5, false);
     const Floats whole = problem.Solve(kernels_);
     for (const size_t rows_at_once : {1u, 2u, 3u, 4u, 5u, 8u, 16u, 36u}) {
       for (const size_t tokens_at_once : {1u, 2u, 3u, 4u, 8u, 11u}) {
@@ -259,11 +271,11 @@ TEST_P(KernelsTest, MatmulQ80DoesNotDependOnTheSplitOfRowsOrTheBatch) {
                      << NameOf(shape) << ": " << rows_at_once << ", " << tokens_at_once);
         Floats out(whole.size());
         for (size_t t = 0; t < shape.tokens; t += tokens_at_once) {
-          const Q80Problem::GroupMajor x(problem, t, std::min(t + tokens_at_once, shape.tokens),
-                                         kernels_);
+          const Quantized x =
+              problem.Tokens(kernels_, t, std::min(t + tokens_at_once, shape.tokens));
           for (size_t row = 0; row < shape.rows; row += rows_at_once) {
-            kernels_.matmul_q80(&out[t * shape.rows], shape.rows, x.rows, problem.matrix, row,
-                                std::min(row + rows_at_once, shape.rows));
+            problem.Multiply(kernels_, &out[t * shape.rows], shape.rows, *x, row,
+                             std::min(row + rows_at_once, shape.rows));
           }
         }
         ExpectSameBits(out, whole);
@@ -272,12 +284,12 @@ TEST_P(KernelsTest, MatmulQ80DoesNotDependOnTheSplitOfRowsOrTheBatch) {
   }
 }
 
-TEST_P(KernelsTest, MatmulQ80ReadsWeightsAndScalesAtAnyAlignment) {
-  for (const Q80Shape& shape :
-       {Q80Shape{10, 12, 8, 3}, Q80Shape{9, 128, 64, 2}, Q80Shape{50, 192, 64, 20}}) {
-    const Floats aligned = Q80Problem(shape, 6, false).Solve(kernels_);
+TEST_P(KernelsTest, MatmulInt8ReadsWeightsAndScalesAtAnyAlignment) {
+  for (const Int8Shape& shape :
+       {Int8Shape{10, 12, 8, 3}, Int8Shape{9, 128, 64, 2}, Int8Shape{50, 192, 64, 20}}) {
+    const Floats aligned = Int8Problem(shape, 6, false).Solve(kernels_);
     for (size_t offset = 1; offset < 8; ++offset) {
-      const Q80Problem problem(shape, 6, false, offset);
+      const Int8Problem problem(shape, 6, false, offset);
       ASSERT_EQ(PlaceInLine(problem.matrix.data), offset);
       ASSERT_EQ(PlaceInLine(problem.matrix.scales), offset);
       ExpectSameBits(problem.Solve(kernels_), aligned);
@@ -285,29 +297,29 @@ TEST_P(KernelsTest, MatmulQ80ReadsWeightsAndScalesAtAnyAlignment) {
   }
 }
 
-TEST_P(KernelsTest, MatmulQ80OfNoTokenDoesNothing) {
-  for (const Q80Shape& shape : {Q80Shape{40, 64, 4, 1}, Q80Shape{40, 64, 32, 1},
-                                Q80Shape{40, 64, 64, 1}, Q80Shape{40, 256, 128, 1}}) {
+TEST_P(KernelsTest, MatmulInt8OfNoTokenDoesNothing) {
+  for (const Int8Shape& shape : {Int8Shape{40, 64, 4, 1}, Int8Shape{40, 64, 32, 1},
+                                 Int8Shape{40, 64, 64, 1}, Int8Shape{40, 256, 128, 1}}) {
     SCOPED_TRACE(NameOf(shape));
-    const Q80Problem problem(shape, 9, false);
+    const Int8Problem problem(shape, 9, false);
     Floats out(shape.rows, -77);
-    const Q80Problem::GroupMajor none(problem, 0, 0, kernels_);
-    kernels_.matmul_q80(out.data(), shape.rows, none.rows, problem.matrix, 0, shape.rows);
+    problem.Multiply(kernels_, out.data(), shape.rows, *problem.Tokens(kernels_, 0, 0), 0,
+                     shape.rows);
     EXPECT_EQ(out, Floats(shape.rows, -77));
   }
 }
 
-TEST_P(KernelsTest, MatmulQ80WritesItsRowsOnly) {
-  const Q80Problem problem({10, 20, 4, 3}, 7, false);
+TEST_P(KernelsTest, MatmulInt8WritesItsRowsOnly) {
+  const Int8Problem problem({10, 20, 4, 3}, 7, false);
   const Floats whole = problem.Solve(kernels_);
   constexpr size_t kStride = 13;
   Floats out(3 * kStride, -77);
-  const Q80Problem::GroupMajor none(problem, 0, 0, kernels_);
-  const Q80Problem::GroupMajor all(problem, 0, 3, kernels_);
-  kernels_.matmul_q80(out.data(), kStride, all.rows, problem.matrix, 4, 4);
-  kernels_.matmul_q80(out.data(), kStride, none.rows, problem.matrix, 0, 10);
+  const Quantized none = problem.Tokens(kernels_, 0, 0);
+  const Quantized all = problem.Tokens(kernels_);
+  problem.Multiply(kernels_, out.data(), kStride, *all, 4, 4);
+  problem.Multiply(kernels_, out.data(), kStride, *none, 0, 10);
   EXPECT_EQ(out, Floats(3 * kStride, -77));
-  kernels_.matmul_q80(out.data(), kStride, all.rows, problem.matrix, 2, 9);
+  problem.Multiply(kernels_, out.data(), kStride, *all, 2, 9);
   for (size_t t = 0; t < 3; ++t) {
     for (size_t i = 0; i < kStride; ++i) {
       const bool written = i >= 2 && i < 9;
@@ -316,17 +328,17 @@ TEST_P(KernelsTest, MatmulQ80WritesItsRowsOnly) {
   }
 }
 
-TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTable) {
-  for (const Q80Shape& shape : kQ80Shapes) {
+TEST_P(KernelsTest, MatmulInt8GivesTheBitsOfTheScalarTable) {
+  for (const Int8Shape& shape : kShapes) {
     SCOPED_TRACE(NameOf(shape));
-    const Q80Problem problem(shape, 8, false);
+    const Int8Problem problem(shape, 8, false);
     ExpectSameBits(problem.Solve(kernels_), problem.Solve(scalar_));
   }
 }
 
 // Heights and batches around the sizes of every table's tiles, groups of every width, and ranges of
 // rows that begin anywhere.
-TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTableForAnyRange) {
+TEST_P(KernelsTest, MatmulInt8GivesTheBitsOfTheScalarTableForAnyRange) {
   struct Width {
     size_t cols, group;
   };
@@ -343,16 +355,16 @@ TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTableForAnyRange) {
       while (rows * width.cols % width.group != 0) ++rows;
       for (const size_t tokens : {1u,  2u,  3u,  4u,  5u,  6u,  7u,  8u,  9u,  10u, 11u, 12u,
                                   13u, 14u, 15u, 16u, 17u, 18u, 19u, 20u, 63u, 64u, 65u, 130u}) {
-        const Q80Shape shape = {rows, width.cols, width.group, tokens};
+        const Int8Shape shape = {rows, width.cols, width.group, tokens};
         SCOPED_TRACE(NameOf(shape));
-        const Q80Problem problem(shape, static_cast<uint32_t>(rows + tokens), false);
+        const Int8Problem problem(shape, static_cast<uint32_t>(rows + tokens), false);
         const Floats expected = problem.Solve(scalar_);
         ExpectSameBits(problem.Solve(kernels_), expected);
-        const Q80Problem::GroupMajor x(problem, 0, tokens, kernels_);
+        const Quantized x = problem.Tokens(kernels_);
         for (const size_t begin : {1u, 5u, 13u}) {
           if (begin >= rows) continue;
           for (const size_t end : {begin + 1, rows}) {
-            ExpectRange(kernels_, problem, x.rows, expected, begin, end);
+            ExpectRange(kernels_, problem, *x, expected, begin, end);
           }
         }
       }
@@ -362,7 +374,7 @@ TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTableForAnyRange) {
 
 // Several blocks of rows, of which some lie in a page together (some tables take them a page apart,
 // and those in between later), or with groups that straddle long rows.
-TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTableForRangesOfManyRows) {
+TEST_P(KernelsTest, MatmulInt8GivesTheBitsOfTheScalarTableForRangesOfManyRows) {
   struct Width {
     size_t cols, group;
   };
@@ -370,26 +382,26 @@ TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTableForRangesOfManyRows) {
                                {512, 64}, {1024, 64}, {2048, 64}, {1056, 64}, {2112, 128}};
   for (const Width& width : kWidths) {
     for (const size_t tokens : {1u, 2u, 4u, 5u, 8u, 9u, 16u, 17u}) {
-      const Q80Shape shape = {140, width.cols, width.group, tokens};
+      const Int8Shape shape = {140, width.cols, width.group, tokens};
       SCOPED_TRACE(NameOf(shape));
-      const Q80Problem problem(shape, static_cast<uint32_t>(width.cols + tokens), false);
+      const Int8Problem problem(shape, static_cast<uint32_t>(width.cols + tokens), false);
       const Floats expected = problem.Solve(scalar_);
-      const Q80Problem::GroupMajor x(problem, 0, tokens, kernels_);
+      const Quantized x = problem.Tokens(kernels_);
       for (const size_t begin : {0u, 1u, 33u, 64u}) {
         for (const size_t end : {97u, 128u, 140u}) {
-          ExpectRange(kernels_, problem, x.rows, expected, begin, end);
+          ExpectRange(kernels_, problem, *x, expected, begin, end);
         }
       }
     }
   }
 }
 
-TEST_P(KernelsTest, MatmulQ80GivesTheBitsOfTheScalarTableWhateverTheScales) {
-  for (const Q80Shape& shape : kQ80Shapes) {
+TEST_P(KernelsTest, MatmulInt8GivesTheBitsOfTheScalarTableWhateverTheScales) {
+  for (const Int8Shape& shape : kShapes) {
     SCOPED_TRACE(NameOf(shape));
-    Q80Problem problem(shape, 9, false);
+    Int8Problem problem(shape, 9, false);
     Random random(10);
-    problem.scales = random.Hostile(problem.scales.size(), 20);
+    problem.x = random.Hostile(problem.x.size(), 20);
     problem.scale_bytes = BytesOf(random.Hostile(problem.weight_scales.size(), 20));
     problem.matrix.scales = problem.scale_bytes.data();
     ExpectSameBits(problem.Solve(kernels_), problem.Solve(scalar_));
