@@ -19,6 +19,25 @@
 namespace clamma {
 namespace {
 
+// A stretch of floats.
+TensorPlace PlaceOf(uint64_t offset, uint64_t bytes) {
+  TensorPlace place;
+  place.offset = offset;
+  place.bytes = bytes;
+  return place;
+}
+
+// Declares these blocks.
+Status Open(Memory& memory, size_t limit, const std::vector<TensorPlace>& places,
+            BlockCache* cache) {
+  TensorTotals totals;
+  for (const TensorPlace& place : places) totals.Add(place.bytes, 1);
+  CLAMMA_RETURN_IF_ERROR(cache->Init(memory, limit, totals));
+  for (const TensorPlace& place : places) cache->AddBlock(place);
+  cache->Seal();
+  return Status();
+}
+
 // A source of some bytes, and a cache of blocks in it.
 class BlockCacheTest : public testing::Test {
  protected:
@@ -31,30 +50,30 @@ class BlockCacheTest : public testing::Test {
 
   // Blocks of these sizes, with a gap of 4 bytes between them.
   void Open(size_t limit, const std::vector<uint64_t>& sizes) {
-    ASSERT_TRUE(cache_.Init(memory_, limit, sizes.size()).ok());
-    table_bytes_ = memory_.bytes_in_use();
     uint64_t at = 8;
     for (const uint64_t size : sizes) {
-      cache_.AddBlock(at, size, 0);
-      offsets_.push_back(at);
-      sizes_.push_back(size);
+      places_.push_back(PlaceOf(at, size));
       at += size + 4;
     }
+    // In whatever order.
+    const std::vector<TensorPlace> reversed(places_.rbegin(), places_.rend());
+    ASSERT_TRUE(clamma::Open(memory_, limit, reversed, &cache_).ok());
+    table_bytes_ = memory_.bytes_in_use();
   }
 
   void Pin(size_t block) {
     const uint8_t* data = nullptr;
-    const Status status = cache_.Pin(source_, offsets_[block], &data);
+    const Status status = cache_.Pin(&source_, places_[block], &data);
     ASSERT_TRUE(status.ok()) << status.message();
     ASSERT_TRUE(Holds(data, block)) << block;
   }
   bool Holds(const uint8_t* data, size_t block) const {
-    const uint64_t size = sizes_[block];
+    const uint64_t size = places_[block].bytes;
     const std::vector<uint8_t> expected =
-        clamma_test::InMachineOrder(&bytes_[offsets_[block]], size, 0);
+        clamma_test::InMachineOrder(&bytes_[places_[block].offset], size, 0);
     return std::memcmp(data, expected.data(), size) == 0;
   }
-  void Unpin(size_t block) { cache_.Unpin(offsets_[block]); }
+  void Unpin(size_t block) { cache_.Unpin(places_[block]); }
   void Use(size_t block) {
     Pin(block);
     Unpin(block);
@@ -73,8 +92,7 @@ class BlockCacheTest : public testing::Test {
   std::vector<uint8_t> bytes_;
   ByteSource source_;
   BlockCache cache_;
-  std::vector<uint64_t> offsets_;
-  std::vector<uint64_t> sizes_;
+  std::vector<TensorPlace> places_;
   size_t table_bytes_ = 0;
 };
 
@@ -124,14 +142,14 @@ TEST_F(BlockCacheTest, EvictsAsManyAsALargeBlockNeeds) {
 TEST_F(BlockCacheTest, NeverEvictsWhatIsPinned) {
   Open(300, {100, 100, 100, 100, 100});
   const uint8_t* first = nullptr;
-  ASSERT_TRUE(cache_.Pin(source_, offsets_[0], &first).ok());
+  ASSERT_TRUE(cache_.Pin(&source_, places_[0], &first).ok());
   for (int round = 0; round < 10; ++round) {
     for (const size_t block : {1u, 2u, 3u, 4u}) Use(block);
   }
   EXPECT_TRUE(Holds(first, 0));
   const size_t misses = cache_.stats().misses;
   const uint8_t* again = nullptr;
-  ASSERT_TRUE(cache_.Pin(source_, offsets_[0], &again).ok());
+  ASSERT_TRUE(cache_.Pin(&source_, places_[0], &again).ok());
   EXPECT_EQ(again, first);
   EXPECT_EQ(cache_.stats().misses, misses);
   // Pinned twice, unpinned once: it still stays.
@@ -150,7 +168,7 @@ TEST_F(BlockCacheTest, AllPinnedIsAClearError) {
   Pin(0);
   Pin(1);
   const uint8_t* data = nullptr;
-  const Status status = cache_.Pin(source_, offsets_[2], &data);
+  const Status status = cache_.Pin(&source_, places_[2], &data);
   EXPECT_EQ(status.code(), StatusCode::kLimit);
   EXPECT_NE(std::strstr(status.message(), "250"), nullptr) << status.message();
   EXPECT_NE(std::strstr(status.message(), "in use"), nullptr) << status.message();
@@ -170,10 +188,7 @@ TEST_F(BlockCacheTest, ABlockAsLargeAsTheLimitFits) {
 }
 
 TEST_F(BlockCacheTest, ABlockAboveTheLimitIsRefusedWithTheSizeItNeeds) {
-  ASSERT_TRUE(cache_.Init(memory_, 299, 2).ok());
-  cache_.AddBlock(0, 299, 0);
-  cache_.AddBlock(299, 300, 0);
-  const Status status = cache_.CheckLimit();
+  const Status status = clamma::Open(memory_, 299, {PlaceOf(0, 299), PlaceOf(299, 300)}, &cache_);
   EXPECT_EQ(status.code(), StatusCode::kLimit);
   EXPECT_NE(std::strstr(status.message(), "300"), nullptr) << status.message();
   EXPECT_NE(std::strstr(status.message(), "299"), nullptr) << status.message();
@@ -226,17 +241,35 @@ TEST_F(BlockCacheTest, BehavesAsALeastRecentlyUsedListDoes) {
   EXPECT_GT(evictions, 1000u);
 }
 
+// Offsets may be the same in several files.
+TEST_F(BlockCacheTest, BlocksAreOfSeveralFiles) {
+  ByteSource sources[2] = {source_, source_};
+  sources[1].base += 1000;
+  TensorPlace places[] = {PlaceOf(8, 100), PlaceOf(8, 100), PlaceOf(200, 50)};
+  places[1].file = 1;
+  places[2].file = 1;
+  ASSERT_TRUE(clamma::Open(memory_, 0, {places[2], places[0], places[1]}, &cache_).ok());
+  for (const TensorPlace& place : places) {
+    const uint8_t* data = nullptr;
+    ASSERT_TRUE(cache_.Pin(sources, place, &data).ok());
+    const std::vector<uint8_t> expected =
+        clamma_test::InMachineOrder(sources[place.file].base + place.offset, place.bytes, 0);
+    EXPECT_EQ(std::memcmp(data, expected.data(), place.bytes), 0);
+    cache_.Unpin(place);
+  }
+  EXPECT_EQ(cache_.stats().misses, 3u);
+}
+
 TEST_F(BlockCacheTest, HoldsNothingAfterItsEnd) {
   Memory memory;
   {
     BlockCache cache;
-    ASSERT_TRUE(cache.Init(memory, 0, 2).ok());
-    cache.AddBlock(0, 50, 0);
-    cache.AddBlock(50, 60, 0);
+    const TensorPlace places[] = {PlaceOf(0, 50), PlaceOf(50, 60)};
+    ASSERT_TRUE(clamma::Open(memory, 0, {places[0], places[1]}, &cache).ok());
     const uint8_t* data = nullptr;
-    ASSERT_TRUE(cache.Pin(source_, 0, &data).ok());
-    ASSERT_TRUE(cache.Pin(source_, 50, &data).ok());
-    cache.Unpin(50);
+    ASSERT_TRUE(cache.Pin(&source_, places[0], &data).ok());
+    ASSERT_TRUE(cache.Pin(&source_, places[1], &data).ok());
+    cache.Unpin(places[1]);
   }
   EXPECT_EQ(memory.bytes_in_use(), 0u);
   { const BlockCache unused; }
@@ -253,10 +286,10 @@ TEST_F(BlockCacheTest, AReadErrorIsReportedAndMended) {
   Open(2500, {1000, 1000, 1000, 1000});
   Use(0);
   Use(1);
-  std::filesystem::resize_file(path, offsets_[2] + 999);
+  std::filesystem::resize_file(path, places_[2].offset + 999);
   for (int attempt = 1; attempt <= 3; ++attempt) {
     const uint8_t* data = nullptr;
-    const Status status = cache_.Pin(source_, offsets_[2], &data);
+    const Status status = cache_.Pin(&source_, places_[2], &data);
     EXPECT_EQ(status.code(), StatusCode::kIo);
     EXPECT_STRNE(status.message(), "");
     EXPECT_LE(cache_.stats().bytes, 2500u);

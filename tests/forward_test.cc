@@ -49,14 +49,15 @@ struct Engine {
   }
 
   static size_t LargestMatrix(const ByteSource& source) {
-    uint8_t header[kCheckpointHeaderBytes];
-    Checkpoint c;
-    EXPECT_TRUE(source.Read(0, header, sizeof(header)).ok());
-    EXPECT_TRUE(ParseCheckpoint(header, sizeof(header), source.size, false, &c).ok());
+    Memory memory;
+    Weights weights;
+    Weights::Options options;
+    options.use_cache = true;
+    EXPECT_TRUE(weights.Open(memory, source, options).ok());
     uint64_t largest = 0;
-    for (const TensorExtent& extent :
-         {c.classifier, c.wq.first, c.wk.first, c.wo.first, c.w1.first, c.w2.first}) {
-      largest = std::max(largest, extent.bytes);
+    for (const TensorId id : {TensorId::kOutput, TensorId::kQ, TensorId::kK,
+                              TensorId::kAttentionOutput, TensorId::kGate, TensorId::kDown}) {
+      largest = std::max(largest, weights.MatrixPlace(id).bytes);
     }
     return static_cast<size_t>(largest);
   }

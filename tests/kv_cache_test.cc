@@ -10,6 +10,7 @@
 
 #include "allow_failed_allocations.h"
 #include "kernels/half.h"
+#include "model/model_file.h"
 
 namespace clamma {
 namespace {
@@ -17,8 +18,7 @@ namespace {
 ModelConfig SmallConfig() {
   ModelConfig config;
   config.dim = 24;
-  config.n_heads = 4;  // of 6
-  config.n_kv_heads = 2;
+  config.widest = {.n_heads = 4, .n_kv_heads = 2, .head_size = 6};
   config.n_layers = 3;
   config.seq_len = 1000;
   return config;
@@ -66,7 +66,7 @@ class KvCacheOf : public testing::TestWithParam<KvType> {
       EXPECT_EQ(input.n_positions, end);
       EXPECT_EQ(input.head_size, kHeadSize);
       EXPECT_EQ(input.kv_type, GetParam());
-      for (uint32_t head = 0; head < config_.n_kv_heads; ++head) {
+      for (uint32_t head = 0; head < config_.widest.n_kv_heads; ++head) {
         for (size_t position = 0; position < end; ++position) {
           const uint8_t* block = input.blocks[position / kKvBlock] + head * input.head_bytes;
           const size_t slot = position % kKvBlock;
@@ -197,14 +197,72 @@ TEST_P(KvCacheOf, HoldsNothingAfterItsEnd) {
 TEST_P(KvCacheOf, ABlockThatCannotBeHadIsAnError) {
   ModelConfig config;
   config.dim = 1u << 28;
-  config.n_heads = 1;
-  config.n_kv_heads = 1;
+  config.widest = {.n_heads = 1, .n_kv_heads = 1, .head_size = config.dim};
   config.n_layers = 1u << 16;
   KvCache cache;
   cache.Init(memory_, config, GetParam());
   const Status status = cache.Reserve(1);
   EXPECT_EQ(status.code(), StatusCode::kOutOfMemory);
   EXPECT_STRNE(status.message(), "");
+}
+
+// Layers of other numbers lie one behind the other, without gaps.
+TEST_P(KvCacheOf, LayersMayDiffer) {
+  Memory memory;
+  ModelFile file;
+  file.config.dim = 24;
+  file.config.n_layers = 4;
+  const LayerConfig layers[] = {{.n_heads = 4, .n_kv_heads = 2, .head_size = 6},
+                                {.n_heads = 4, .n_kv_heads = 2, .head_size = 6},
+                                {.n_heads = 4, .n_kv_heads = 1, .head_size = 10},
+                                {.n_heads = 3, .n_kv_heads = 3, .head_size = 2}};
+  for (const LayerConfig& layer : layers) ASSERT_TRUE(file.AddLayer(memory, layer).ok());
+  const size_t element = GetParam() == KvType::kF16 ? 2 : 4;
+  KvCache cache;
+  cache.Init(memory, file.config, GetParam());
+  EXPECT_GE(cache.MaxRowBytes(), 12 * element);
+  ASSERT_TRUE(cache.Reserve(70).ok());
+  EXPECT_EQ(cache.bytes_held(), KvCache::BytesFor(file.config, GetParam(), 70));
+  EXPECT_EQ(cache.bytes_held(),
+            3 * 2 * (12 + 12 + 10 + 6) * kKvBlock * element + 4 * sizeof(uint8_t*));
+  const auto store = [&](uint32_t layer, size_t position) {
+    std::vector<float> key(layers[layer].kv_dim());
+    std::vector<float> value(layers[layer].kv_dim());
+    for (size_t i = 0; i < key.size(); ++i) {
+      key[i] = ValueAt(layer, position, i, false);
+      value[i] = ValueAt(layer, position, i, true);
+    }
+    cache.Store(layer, position, key.data(), value.data());
+  };
+  for (uint32_t layer = 0; layer < 4; ++layer) {
+    for (size_t position = 0; position < 70; ++position) store(layer, position);
+  }
+  size_t before = 0;
+  for (uint32_t layer = 0; layer < 4; ++layer) {
+    const LayerConfig& numbers = layers[layer];
+    EXPECT_EQ(cache.RowBytes(layer), numbers.kv_dim() * element);
+    AttentionInput input;
+    cache.Attend(layer, 70, &input);
+    EXPECT_EQ(input.head_size, numbers.head_size);
+    EXPECT_EQ(input.key_offset, 2 * before * kKvBlock * element);
+    before += numbers.kv_dim();
+    std::vector<uint8_t> key(cache.RowBytes(layer));
+    std::vector<uint8_t> value(cache.RowBytes(layer));
+    for (size_t position = 0; position < 70; ++position) {
+      cache.GetRows(layer, position, key.data(), value.data());
+      for (size_t i = 0; i < numbers.kv_dim(); ++i) {
+        const size_t head = i / numbers.head_size;
+        const size_t d = i % numbers.head_size;
+        const size_t slot = position % kKvBlock;
+        const uint8_t* block = input.blocks[position / kKvBlock] + head * input.head_bytes;
+        ASSERT_EQ(Load(block + input.key_offset, d * kKvBlock + slot),
+                  ValueAt(layer, position, i, false));
+        ASSERT_EQ(Load(block + input.value_offset, slot * numbers.head_size + d),
+                  ValueAt(layer, position, i, true));
+      }
+      cache.SetRows(layer, position, key.data(), value.data());
+    }
+  }
 }
 
 TEST(KvCache, HalfPrecisionTakesHalfTheMemory) {
@@ -220,8 +278,7 @@ TEST(KvCache, HalfPrecisionTakesHalfTheMemory) {
 TEST(KvCache, BytesForLargeModelsGoBeyond32Bits) {
   ModelConfig config;
   config.dim = 8192;
-  config.n_heads = 64;
-  config.n_kv_heads = 64;
+  config.widest = {.n_heads = 64, .n_kv_heads = 64, .head_size = 128};
   config.n_layers = 80;
   // 80 layers of keys and values of 8192 floats each, and a table of 4096 pointers.
   EXPECT_EQ(KvCache::BytesFor(config, KvType::kF32, 131072),

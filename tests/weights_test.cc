@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,19 +24,20 @@ using clamma_test::Stretch;
 using clamma_test::TestModel;
 
 // All matrices that a forward pass multiplies by.
-std::vector<TensorExtent> Matrices(const Checkpoint& c) {
-  std::vector<TensorExtent> all = {c.classifier};
-  for (const TensorSeries* series : {&c.wq, &c.wk, &c.wv, &c.wo, &c.w1, &c.w2, &c.w3}) {
-    for (uint32_t layer = 0; layer < c.config.n_layers; ++layer) {
-      all.push_back(series->layer(layer));
+std::vector<TensorPlace> Matrices(const Weights& weights) {
+  std::vector<TensorPlace> all = {weights.MatrixPlace(TensorId::kOutput)};
+  for (const TensorId id : {TensorId::kQ, TensorId::kK, TensorId::kV, TensorId::kAttentionOutput,
+                            TensorId::kGate, TensorId::kDown, TensorId::kUp}) {
+    for (uint32_t layer = 0; layer < weights.config().n_layers; ++layer) {
+      all.push_back(weights.MatrixPlace(id, layer));
     }
   }
   return all;
 }
 
-uint64_t LargestMatrix(const Checkpoint& c) {
+uint64_t LargestMatrix(const Weights& weights) {
   uint64_t largest = 0;
-  for (const TensorExtent& extent : Matrices(c)) largest = std::max(largest, extent.bytes);
+  for (const TensorPlace& place : Matrices(weights)) largest = std::max(largest, place.bytes);
   return largest;
 }
 
@@ -77,28 +79,30 @@ class WeightsOf : public testing::TestWithParam<TestModel> {
       }
     };
     for (uint32_t layer = 0; layer < weights.config().n_layers; ++layer) {
-      expect(weights.attention_norm(layer), "attention_norm", layer * dim);
-      expect(weights.ffn_norm(layer), "ffn_norm", layer * dim);
+      expect(weights.Vector(TensorId::kAttentionNorm, layer), "attention_norm", layer * dim);
+      expect(weights.Vector(TensorId::kFfnNorm, layer), "ffn_norm", layer * dim);
     }
-    expect(weights.final_norm(), "final_norm", 0);
+    expect(weights.Vector(TensorId::kOutputNorm), "final_norm", 0);
+    EXPECT_EQ(weights.Vector(TensorId::kQBias), nullptr);
+    EXPECT_EQ(weights.Vector(TensorId::kFfnNorm, weights.config().n_layers), nullptr);
   }
 
   void ExpectMatricesOfFile(Weights& weights) {
-    for (const TensorExtent& extent : Matrices(weights.checkpoint())) {
+    for (const TensorPlace& place : Matrices(weights)) {
       AcquiredMatrix acquired;
-      const Status status = acquired.Acquire(weights, extent);
+      const Status status = acquired.Acquire(weights, place);
       ASSERT_TRUE(status.ok()) << status.message();
       const Matrix& matrix = *acquired;
-      EXPECT_EQ(matrix.rows, extent.rows);
-      EXPECT_EQ(matrix.cols, extent.cols);
+      EXPECT_EQ(matrix.rows, place.rows);
+      EXPECT_EQ(matrix.cols, place.cols);
       EXPECT_EQ(matrix.group_size, weights.config().group_size);
       // The data and, right behind it, the scales.
       const bool q80 = weights.config().weight_type == WeightType::kInt8Groups;
-      const uint64_t elements = uint64_t{extent.rows} * extent.cols;
+      const uint64_t elements = uint64_t{place.rows} * place.cols;
       const std::vector<uint8_t> expected =
-          clamma_test::InMachineOrder(&bytes_[extent.offset], extent.bytes, q80 ? elements : 0);
-      ASSERT_EQ(std::memcmp(matrix.data, expected.data(), extent.bytes), 0)
-          << "offset " << extent.offset;
+          clamma_test::InMachineOrder(&bytes_[place.offset], place.bytes, q80 ? elements : 0);
+      ASSERT_EQ(std::memcmp(matrix.data, expected.data(), place.bytes), 0)
+          << "offset " << place.offset;
       EXPECT_EQ(matrix.scales, q80 ? matrix.data + elements : nullptr);
     }
   }
@@ -123,10 +127,10 @@ TEST_P(WeightsOf, InPlaceEveryTensorIsWhereTheFileHasIt) {
   ExpectMatricesOfFile(weights);
   ExpectNorms(weights);
   Matrix matrix;
-  ASSERT_TRUE(weights.Acquire(weights.checkpoint().classifier, &matrix).ok());
-  const uint8_t* in_place = bytes_.data() + weights.checkpoint().classifier.offset;
-  EXPECT_EQ(matrix.data == in_place, !kBigEndianHost);
-  weights.Release(weights.checkpoint().classifier);
+  const TensorPlace classifier = weights.MatrixPlace(TensorId::kOutput);
+  ASSERT_TRUE(weights.Acquire(classifier, &matrix).ok());
+  EXPECT_EQ(matrix.data == bytes_.data() + classifier.offset, !kBigEndianHost);
+  weights.Release(classifier);
 }
 
 TEST_P(WeightsOf, ThroughTheCacheEveryTensorIsTheSame) {
@@ -139,6 +143,31 @@ TEST_P(WeightsOf, ThroughTheCacheEveryTensorIsTheSame) {
   EXPECT_EQ(weights.cache_stats().evictions, 0u);
 }
 
+// Saved sessions depend on these values, which the first version of the library gave.
+TEST_P(WeightsOf, FingerprintsStayWhatTheyWere) {
+  const std::map<std::string, uint64_t> fingerprints = {
+      {"stories260K", 0x35c415c7b782850cu},
+      {"stories260K_v1", 0x8eaf3c839d52f114u},
+      {"stories260K_q80", 0xe3d38f2440eba9d3u},
+      {"stories260K_q80_straddling", 0xbb441f3ab2426c24u},
+      {"made_legacy", 0x364aa7c6014bb628u},
+      {"made_legacy_unshared", 0x40caa0d64fff05aau},
+      {"made_v1", 0xd023f4c8b24d2020u},
+      {"made_v1_unshared", 0x8f1a0b5f9b18c1afu},
+      {"made_q80", 0x199f02adfd373c68u},
+      {"made_q80_unshared", 0x2bcd4cf14d90205du},
+      {"made_q80_straddling", 0xef2ef820a7fcc02du},
+      {"made_wide", 0xa6a23385bd3e9ff6u},
+  };
+  for (const ByteSource& source : {in_memory_, in_file_}) {
+    Weights weights;
+    ASSERT_TRUE(weights.Open(memory_, source, Cached()).ok());
+    Checksum checksum;
+    ASSERT_TRUE(weights.AddSamples(&checksum).ok());
+    EXPECT_EQ(checksum.Value(), fingerprints.at(GetParam().name));
+  }
+}
+
 // Rows are all that is read of an embedding that is no classifier: it need not fit the cache.
 TEST_P(WeightsOf, TheCacheHoldsWhatIsMultipliedByOnly) {
   Weights weights;
@@ -148,14 +177,14 @@ TEST_P(WeightsOf, TheCacheHoldsWhatIsMultipliedByOnly) {
   EXPECT_EQ(weights.cache_stats().bytes, 0u);
   ExpectMatricesOfFile(weights);
   uint64_t total = 0;
-  for (const TensorExtent& extent : Matrices(weights.checkpoint())) total += extent.bytes;
+  for (const TensorPlace& place : Matrices(weights)) total += place.bytes;
   EXPECT_EQ(weights.cache_stats().bytes, total);
 }
 
 TEST_P(WeightsOf, ThroughTheSmallestCacheEveryTensorIsTheSame) {
   Weights in_place;
   ASSERT_TRUE(in_place.Open(memory_, in_memory_, {}).ok());
-  const uint64_t largest = LargestMatrix(in_place.checkpoint());
+  const uint64_t largest = LargestMatrix(in_place);
   Weights weights;
   ASSERT_TRUE(weights.Open(memory_, in_file_, Cached(largest)).ok());
   ExpectMatricesOfFile(weights);
@@ -166,7 +195,7 @@ TEST_P(WeightsOf, ThroughTheSmallestCacheEveryTensorIsTheSame) {
 TEST_P(WeightsOf, ACacheTooSmallForATensorIsRefusedWithTheSizeNeeded) {
   Weights in_place;
   ASSERT_TRUE(in_place.Open(memory_, in_memory_, {}).ok());
-  const uint64_t largest = LargestMatrix(in_place.checkpoint());
+  const uint64_t largest = LargestMatrix(in_place);
   Weights weights;
   const Status status = weights.Open(memory_, in_file_, Cached(largest - 1));
   EXPECT_EQ(status.code(), StatusCode::kLimit);
@@ -201,7 +230,7 @@ TEST_P(WeightsOf, ReadsTheConfiguration) {
   const clamma_test::ModelShape& shape = GetParam().shape;
   EXPECT_EQ(weights.config().dim, static_cast<uint32_t>(shape.dim));
   EXPECT_EQ(weights.config().vocab_size, static_cast<uint32_t>(shape.vocab));
-  EXPECT_EQ(weights.checkpoint().bytes, bytes_.size());
+  EXPECT_EQ(weights.file().bytes, bytes_.size());
 }
 
 TEST_P(WeightsOf, HoldsNothingAfterItsEnd) {
@@ -272,7 +301,7 @@ TEST_P(WeightsOf, AFileCutShortLaterGivesReadErrors) {
   ASSERT_TRUE(weights.Open(memory_, in_file_, Cached()).ok());
   std::filesystem::resize_file(folder_.path("model.bin"), 300);
   Matrix matrix;
-  EXPECT_EQ(weights.Acquire(weights.checkpoint().w3.first, &matrix).code(), StatusCode::kIo);
+  EXPECT_EQ(weights.Acquire(weights.MatrixPlace(TensorId::kUp), &matrix).code(), StatusCode::kIo);
   std::vector<float> row(weights.config().dim);
   EXPECT_EQ(weights.ReadEmbedding(weights.config().vocab_size - 1, row.data()).code(),
             StatusCode::kIo);

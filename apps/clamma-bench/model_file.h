@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Models of random weights, and dictionaries for them, in llama2.c's formats: see
-// src/model/checkpoint.h and tokenizer.h of the library.
+// src/model/files/llama2c.h and tokenizer.h of the library.
 #ifndef CLAMMA_BENCH_MODEL_FILE_H_
 #define CLAMMA_BENCH_MODEL_FILE_H_
 

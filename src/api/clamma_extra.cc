@@ -138,25 +138,25 @@ int clamma_score(const struct txf* txf, const char* text, size_t size, clamma_sc
 int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
   if (txf == nullptr || facts == nullptr) return clamma::ReturnMissing(txf, "clamma_txf_facts");
   const clamma::Transformer& transformer = *FromHandle(txf);
-  const clamma::Checkpoint& checkpoint = transformer.weights.checkpoint();
-  const clamma::ModelConfig& config = checkpoint.config;
+  const clamma::ModelFile& file = transformer.weights.file();
+  const clamma::ModelConfig& config = file.config;
   *facts = {};
   facts->dim = config.dim;
-  facts->hidden_dim = config.hidden_dim;
+  facts->hidden_dim = config.widest.hidden_dim;
   facts->layers = config.n_layers;
-  facts->heads = config.n_heads;
-  facts->kv_heads = config.n_kv_heads;
-  facts->head_size = config.head_size();
+  facts->heads = config.widest.n_heads;
+  facts->kv_heads = config.widest.n_kv_heads;
+  facts->head_size = config.widest.head_size;
   facts->vocab_size = config.vocab_size;
   facts->context = config.seq_len;
   facts->group_size = config.group_size;
   facts->shared_classifier = config.shared_classifier ? 1 : 0;
-  facts->format = clamma::CheckpointFormatName(checkpoint.format);
+  facts->format = file.format;
   facts->kernels = transformer.kernels->name;
   facts->threads = transformer.pool.threads();
   facts->sessions = clamma::TheScheduler().CountSessions(transformer);
   facts->max_sessions = transformer.max_sessions;
-  facts->model_bytes = checkpoint.bytes;
+  facts->model_bytes = file.bytes;
   facts->memory_bytes = sizeof(transformer) + transformer.memory.bytes_in_use();
   if (clamma::Arena* arena = transformer.memory.arena(); arena != nullptr) {
     const clamma::Arena::Usage usage = arena->usage();

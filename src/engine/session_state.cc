@@ -188,11 +188,11 @@ Status WriteState(const Transformer& transformer, const Conversation& c, const S
   CLAMMA_RETURN_IF_ERROR(WriteTokens(c, writer));
   Memory memory(transformer.memory.arena());
   Array<uint8_t> rows;
-  const size_t row = c.kv.row_bytes();
-  CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, 2 * uint64_t{row}));
+  CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, 2 * uint64_t{c.kv.MaxRowBytes()}));
   const auto write_rows = [&](uint32_t layer, size_t position) {
+    const size_t row = c.kv.RowBytes(layer);
     c.kv.GetRows(layer, position, rows.data(), rows.data() + row);
-    return writer.Write(rows.data(), rows.size());
+    return writer.Write(rows.data(), 2 * row);
   };
   CLAMMA_RETURN_IF_ERROR(ForEachRow(transformer, c.position, write_rows));
   return writer.WriteChecksum();
@@ -204,11 +204,11 @@ Status ReadState(const Transformer& transformer, Memory& memory, const StateSour
   CLAMMA_RETURN_IF_ERROR(ReadHeader(transformer, reader, c));
   CLAMMA_RETURN_IF_ERROR(ReadTokens(transformer.tokenizer, memory, reader, c));
   Array<uint8_t> rows;
-  const size_t row = c->kv.row_bytes();
-  CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, 2 * uint64_t{row}));
+  CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, 2 * uint64_t{c->kv.MaxRowBytes()}));
   const auto read_rows = [&](uint32_t layer, size_t position) {
+    const size_t row = c->kv.RowBytes(layer);
     CLAMMA_RETURN_IF_ERROR(c->kv.Reserve(position + 1));  // as it comes: it may end early
-    CLAMMA_RETURN_IF_ERROR(reader.Read(rows.data(), rows.size()));
+    CLAMMA_RETURN_IF_ERROR(reader.Read(rows.data(), 2 * row));
     c->kv.SetRows(layer, position, rows.data(), rows.data() + row);
     return Status();
   };

@@ -149,11 +149,10 @@ void Transformer::Describe(char* text, size_t size) const {
          "%s: %s, %s weights (%s), %llu bytes\n"
          "dim %u, hidden %u, layers %u, heads %u, kv heads %u, vocabulary %u, context %u\n"
          "%s cache, %s kernels, %u thread%s%s, up to %u sessions",
-         name[0] == '\0' ? "model" : name, CheckpointFormatName(weights.checkpoint().format),
-         weights_text, AccessName(access),
-         static_cast<unsigned long long>(weights.checkpoint().bytes), static_cast<unsigned>(c.dim),
-         static_cast<unsigned>(c.hidden_dim), static_cast<unsigned>(c.n_layers),
-         static_cast<unsigned>(c.n_heads), static_cast<unsigned>(c.n_kv_heads),
+         name[0] == '\0' ? "model" : name, weights.file().format, weights_text, AccessName(access),
+         static_cast<unsigned long long>(weights.file().bytes), static_cast<unsigned>(c.dim),
+         static_cast<unsigned>(c.widest.hidden_dim), static_cast<unsigned>(c.n_layers),
+         static_cast<unsigned>(c.widest.n_heads), static_cast<unsigned>(c.widest.n_kv_heads),
          static_cast<unsigned>(c.vocab_size), static_cast<unsigned>(c.seq_len),
          kv_type == KvType::kF16 ? "half-precision kv" : "float kv", kernels->name, pool.threads(),
          pool.threads() == 1 ? "" : "s", cut, static_cast<unsigned>(max_sessions));

@@ -7,6 +7,19 @@
 #include "platform/endian.h"
 
 namespace clamma {
+namespace {
+
+uint64_t FloatsFrom(const TensorPlace& place) {
+  switch (place.type) {
+    case WeightType::kF32:
+      return 0;
+    case WeightType::kInt8Groups:
+      return place.elements();
+  }
+  return place.bytes;
+}
+
+}  // namespace
 
 BlockCache::~BlockCache() {
   for (size_t i = 0; i < n_blocks_; ++i) {
@@ -14,35 +27,43 @@ BlockCache::~BlockCache() {
   }
 }
 
-Status BlockCache::Init(Memory& memory, size_t limit, size_t capacity) {
+Status BlockCache::Init(Memory& memory, size_t limit, const TensorTotals& blocks) {
   memory_ = &memory;
   limit_ = limit;
-  return blocks_.Resize(memory, capacity);
-}
-
-void BlockCache::AddBlock(uint64_t offset, uint64_t bytes, uint64_t floats_from) {
-  if (bytes > largest_) largest_ = bytes;
-  all_of_arena_ += Arena::CostOf(bytes);
-  if (memory_->is_plan()) return;
-  blocks_[n_blocks_++] = {offset, bytes, floats_from, nullptr, 0, 0};
-}
-
-Status BlockCache::CheckLimit() const {
-  if (limit_ == 0 || largest_ <= limit_) return Status();
+  CLAMMA_RETURN_IF_ERROR(blocks_.Resize(memory, blocks.count));
+  if (memory.is_plan()) {
+    memory.PlanFor(limit == 0 ? blocks.arena_bytes
+                              : std::min(Arena::CostOf(limit), blocks.arena_bytes));
+  }
+  if (limit == 0 || blocks.largest <= limit) return Status();
   return Status::Error(StatusCode::kLimit,
                        "the cache limit of %zu bytes is too small: the largest block of this model "
                        "needs %llu",
-                       limit_, static_cast<unsigned long long>(largest_));
+                       limit, static_cast<unsigned long long>(blocks.largest));
 }
 
-uint64_t BlockCache::MostOfArena() const {
-  return limit_ == 0 ? all_of_arena_ : std::min(Arena::CostOf(limit_), all_of_arena_);
+void BlockCache::AddBlock(const TensorPlace& place) {
+  assert(n_blocks_ < blocks_.size());
+  Block& block = blocks_[n_blocks_++];
+  block.file = place.file;
+  block.offset = place.offset;
+  block.bytes = place.bytes;
+  block.floats_from = FloatsFrom(place);
 }
 
-BlockCache::Block* BlockCache::Find(uint64_t offset) {
-  Block* block = std::lower_bound(blocks_.data(), blocks_.data() + n_blocks_, offset,
-                                  [](const Block& b, uint64_t at) { return b.offset < at; });
-  assert(block != blocks_.data() + n_blocks_ && block->offset == offset);
+void BlockCache::Seal() {
+  // By a heap, as its code is the smallest.
+  const auto before = [](const Block& a, const Block& b) { return a.IsBefore(b.file, b.offset); };
+  std::make_heap(blocks_.data(), blocks_.data() + n_blocks_, before);
+  std::sort_heap(blocks_.data(), blocks_.data() + n_blocks_, before);
+}
+
+BlockCache::Block* BlockCache::Find(const TensorPlace& place) {
+  Block* end = blocks_.data() + n_blocks_;
+  Block* block = std::lower_bound(
+      blocks_.data(), end, place,
+      [](const Block& b, const TensorPlace& at) { return b.IsBefore(at.file, at.offset); });
+  assert(block != end && block->file == place.file && block->offset == place.offset);
   return block;
 }
 
@@ -86,11 +107,11 @@ Status BlockCache::Load(const ByteSource& source, Block& block) {
   return Status();
 }
 
-Status BlockCache::Pin(const ByteSource& source, uint64_t offset, const uint8_t** data) {
-  Block& block = *Find(offset);
+Status BlockCache::Pin(const ByteSource* sources, const TensorPlace& place, const uint8_t** data) {
+  Block& block = *Find(place);
   if (block.data == nullptr) {
     misses_.fetch_add(1, std::memory_order_relaxed);
-    CLAMMA_RETURN_IF_ERROR(Load(source, block));
+    CLAMMA_RETURN_IF_ERROR(Load(sources[block.file], block));
   } else {
     hits_.fetch_add(1, std::memory_order_relaxed);
   }
@@ -100,7 +121,7 @@ Status BlockCache::Pin(const ByteSource& source, uint64_t offset, const uint8_t*
   return Status();
 }
 
-void BlockCache::Unpin(uint64_t offset) { --Find(offset)->pins; }
+void BlockCache::Unpin(const TensorPlace& place) { --Find(place)->pins; }
 
 BlockCacheStats BlockCache::stats() const {
   BlockCacheStats stats;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A size-limited cache of stretches of a checkpoint ("blocks": one tensor of one layer each).
+// A size-limited cache of stretches of a model's files ("blocks": one matrix of one layer each).
 #ifndef CLAMMA_MODEL_BLOCK_CACHE_H_
 #define CLAMMA_MODEL_BLOCK_CACHE_H_
 
@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "model/byte_source.h"
+#include "model/tensors.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 
@@ -26,21 +27,20 @@ class BlockCache {
  public:
   ~BlockCache();
 
-  // Declares the blocks, at most `capacity` of them, by AddBlock() in order of their offsets. From
-  // byte `floats_from` on a block holds floats, which are in this machine's order once loaded.
-  Status Init(Memory& memory, size_t limit, size_t capacity);
-  void AddBlock(uint64_t offset, uint64_t bytes, uint64_t floats_from);
+  // For blocks of these sums, each of which must fit in the limit; if one does not, the reason
+  // names what would do. A plan takes in what the blocks that may be held at a time take of an
+  // arena.
+  Status Init(Memory& memory, size_t limit, const TensorTotals& blocks);
 
-  // Whether each block fits in the limit; if not, the reason names what would do.
-  Status CheckLimit() const;
+  // Declares the blocks, all of them and each once; not on a plan.
+  void AddBlock(const TensorPlace& place);
+  void Seal();  // ends that
 
-  // What the blocks that may be held at a time take of an arena.
-  uint64_t MostOfArena() const;
-
-  // Pins a declared block, read from `source` if it is not held; the least recently used unpinned
-  // ones make room. The bytes stay where they are until as many calls of Unpin().
-  Status Pin(const ByteSource& source, uint64_t offset, const uint8_t** data);
-  void Unpin(uint64_t offset);
+  // Pins a declared block, read from `sources` [place.file] if it is not held; the least recently
+  // used unpinned ones make room. Numbers of several bytes are in this machine's order. The bytes
+  // stay where they are until as many calls of Unpin().
+  Status Pin(const ByteSource* sources, const TensorPlace& place, const uint8_t** data);
+  void Unpin(const TensorPlace& place);
 
   BlockCacheStats stats() const;
 
@@ -48,22 +48,25 @@ class BlockCache {
   struct Block {
     uint64_t offset;
     uint64_t bytes;
-    uint64_t floats_from;
-    uint8_t* data;      // nullptr: not held
-    uint64_t last_use;  // value of clock_
+    uint64_t floats_from;  // byte from which on the block holds floats
+    uint8_t* data;         // nullptr: not held
+    uint64_t last_use;     // value of clock_
     uint32_t pins;
+    uint16_t file;
+
+    bool IsBefore(uint16_t other_file, uint64_t other_offset) const {
+      return file != other_file ? file < other_file : offset < other_offset;
+    }
   };
 
-  Block* Find(uint64_t offset);
+  Block* Find(const TensorPlace& place);
   Status Load(const ByteSource& source, Block& block);
   bool EvictOne();
 
   Memory* memory_ = nullptr;
-  Array<Block> blocks_;
+  Array<Block> blocks_;  // by file and offset
   size_t n_blocks_ = 0;
   size_t limit_ = 0;
-  uint64_t largest_ = 0;
-  uint64_t all_of_arena_ = 0;  // what all blocks would take
   uint64_t clock_ = 0;
   std::atomic<size_t> hits_{0};
   std::atomic<size_t> misses_{0};

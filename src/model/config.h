@@ -9,22 +9,49 @@
 
 namespace clamma {
 
-struct ModelConfig {
-  uint32_t dim = 0;         // width of the residual stream
-  uint32_t hidden_dim = 0;  // width of the feed-forward layer
-  uint32_t n_layers = 0;
+// What may differ from layer to layer.
+struct LayerConfig {
   uint32_t n_heads = 0;     // query heads
   uint32_t n_kv_heads = 0;  // key and value heads; each serves n_heads / n_kv_heads query heads
+  uint32_t head_size = 0;
+  uint32_t hidden_dim = 0;  // width of the feed-forward part
+  uint64_t kv_before = 0;   // sum of kv_dim() of the layers before; see ModelConfig::kv_before()
+
+  uint64_t q_dim() const { return uint64_t{n_heads} * head_size; }
+  uint64_t kv_dim() const { return uint64_t{n_kv_heads} * head_size; }
+
+  bool operator==(const LayerConfig&) const = default;
+};
+
+// A copy refers to the same layers, which ModelFile owns.
+struct ModelConfig {
+  uint32_t dim = 0;  // width of the residual stream
+  uint32_t n_layers = 0;
   uint32_t vocab_size = 0;
   uint32_t seq_len = 0;     // context: most positions a session may use
   uint32_t group_size = 0;  // kInt8Groups: weights that share a scale; else 0
   WeightType weight_type = WeightType::kF32;
   bool shared_classifier = false;  // the classifier is the embedding table
+  SumOrder order = SumOrder::kLlama2c;
   float norm_epsilon = 1e-5f;
+  uint32_t rope_dims = 0;  // elements at a head's front that are rotated, even; the rest stays
   float rope_theta = 10000.0f;
+  float rope_frequency_scale = 1.0f;  // 1 / f where positions count as f times less
 
-  uint32_t head_size() const { return dim / n_heads; }
-  uint32_t kv_dim() const { return head_size() * n_kv_heads; }
+  // The largest of each number in any layer; where all layers are alike, what each of them has.
+  LayerConfig widest;
+  const LayerConfig* layers = nullptr;  // (n_layers); nullptr: all are alike, or this is a plan
+
+  const LayerConfig& layer(uint32_t index) const {
+    return layers == nullptr ? widest : layers[index];
+  }
+
+  // The sum of kv_dim() of the layers in front of `index`, which may be n_layers.
+  uint64_t kv_before(uint32_t index) const {
+    if (layers == nullptr) return index * widest.kv_dim();
+    if (index < n_layers) return layers[index].kv_before;
+    return layers[index - 1].kv_before + layers[index - 1].kv_dim();
+  }
 };
 
 }  // namespace clamma

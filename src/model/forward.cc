@@ -48,17 +48,17 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
   memory_ = &memory;
   weights_ = &weights;
   kernels_ = &kernels;
-  order_ = &kernels.orders[SumOrder::kLlama2c];
   pool_ = &pool;
   config_ = weights.config();
+  order_ = &kernels.orders[config_.order];
   const uint64_t dim = config_.dim;
-  const uint64_t kv_dim = config_.kv_dim();
-  const uint64_t hidden_dim = config_.hidden_dim;
-  const uint64_t half_head = config_.head_size() / 2;
-  const uint64_t floats = 4 * dim + 2 * kv_dim + 2 * hidden_dim + 2 * half_head;
+  const uint64_t q_dim = config_.widest.q_dim();
+  const uint64_t kv_dim = config_.widest.kv_dim();
+  const uint64_t hidden_dim = config_.widest.hidden_dim;
+  const uint64_t half_rope = config_.rope_dims / 2;
+  const uint64_t floats = 2 * (dim + q_dim + kv_dim + hidden_dim + half_rope);
   const uint64_t row_bytes = floats * 4 + QuantizedBytes(kMaxRows) / kMaxRows;
-  const uint64_t little =
-      std::min(weights.checkpoint().bytes / kWeightsPerWorkspace, kWorkspaceBytes);
+  const uint64_t little = std::min(weights.file().bytes / kWeightsPerWorkspace, kWorkspaceBytes);
   max_rows_ = std::max(RowsWithin(kWorkspaceBytes, row_bytes, scarce ? 1 : kMaxRowsOfAny),
                        RowsWithin(little, row_bytes, kMaxRows));
   if (max_rows_ > kTokenTile) max_rows_ -= max_rows_ % kTokenTile;
@@ -70,25 +70,30 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
     uint64_t size;
   };
   const Sized sized[] = {
-      {&rope_frequency_, half_head},    {&cosines_, max_rows_ * half_head},
-      {&sines_, max_rows_ * half_head}, {&x_, max_rows_ * dim},
-      {&normed_, max_rows_ * dim},      {&q_, max_rows_ * dim},
+      {&rope_frequency_, half_rope},    {&cosines_, max_rows_ * half_rope},
+      {&sines_, max_rows_ * half_rope}, {&x_, max_rows_ * dim},
+      {&normed_, max_rows_ * dim},      {&q_, max_rows_ * q_dim},
       {&k_, max_rows_ * kv_dim},        {&v_, max_rows_ * kv_dim},
-      {&attended_, max_rows_ * dim},    {&gate_, max_rows_ * hidden_dim},
+      {&attended_, max_rows_ * q_dim},  {&gate_, max_rows_ * hidden_dim},
       {&up_, max_rows_ * hidden_dim},   {&logits_, max_logits_ * uint64_t{config_.vocab_size}},
   };
   for (const Sized& s : sized) CLAMMA_RETURN_IF_ERROR(s.array->Resize(memory, s.size));
   CLAMMA_RETURN_IF_ERROR(quantized_.Resize(memory, QuantizedBytes(max_rows_)));
-  if (memory.is_plan()) return Status();
-
-  // theta^(-2i / head_size), by way of a float power as llama2.c has it: half a unit in the last
-  // place of a frequency is an angle at the context's other end.
-  const double log_theta = LogDouble(static_cast<double>(config_.rope_theta));
-  for (size_t i = 0; i < half_head; ++i) {
-    const double power = static_cast<double>(2 * i) / static_cast<double>(config_.head_size());
-    rope_frequency_[i] = 1.0f / static_cast<float>(ExpDouble(log_theta * power));
-  }
+  if (!memory.is_plan()) SetRopeFrequencies();
   return Status();
+}
+
+// theta^(-2i / rope_dims), by way of a float power as llama2.c has it: half a unit in the last
+// place of a frequency is an angle at the context's other end.
+void Forward::SetRopeFrequencies() {
+  const double log_theta = LogDouble(static_cast<double>(config_.rope_theta));
+  const float* factors = weights_->Vector(TensorId::kRopeFactors);  // (rope_dims / 2)
+  for (size_t i = 0; i < rope_frequency_.size(); ++i) {
+    const double power = static_cast<double>(2 * i) / static_cast<double>(config_.rope_dims);
+    const float frequency = 1.0f / static_cast<float>(ExpDouble(log_theta * power));
+    const float factor = factors == nullptr ? 1.0f : factors[i];
+    rope_frequency_[i] = frequency / factor * config_.rope_frequency_scale;
+  }
 }
 
 Status Forward::Run(ForwardRow* rows, size_t n_rows) {
@@ -107,7 +112,7 @@ Status Forward::ReserveScores(Memory& memory, size_t positions) {
   if (positions <= scores_stride_) return Status();
   size_t stride = std::max<size_t>(scores_stride_, 8 * kKvBlock);
   while (stride < positions) stride *= 2;
-  const uint64_t floats = AttentionScratch(stride, config_.head_size()) * pool_->threads();
+  const uint64_t floats = AttentionScratch(stride, config_.widest.head_size) * pool_->threads();
   if (memory.is_plan()) {
     memory.PlanFor(floats * sizeof(float));
     return Status();
@@ -119,44 +124,62 @@ Status Forward::ReserveScores(Memory& memory, size_t positions) {
 
 Status Forward::Embed(const ForwardRow* rows, size_t n_rows) {
   std::fill_n(normed_.data(), n_rows * config_.dim, -0.0f);  // to which everything adds as it is
-  const size_t half_head = rope_frequency_.size();
+  const size_t half_rope = rope_frequency_.size();
   for (size_t r = 0; r < n_rows; ++r) {
     CLAMMA_RETURN_IF_ERROR(
         weights_->ReadEmbedding(static_cast<uint32_t>(rows[r].token), x_.data() + r * config_.dim));
     const auto position = static_cast<float>(rows[r].position);
-    for (size_t i = 0; i < half_head; ++i) {
-      SinCos(position * rope_frequency_[i], &sines_[r * half_head + i],
-             &cosines_[r * half_head + i]);
+    for (size_t i = 0; i < half_rope; ++i) {
+      SinCos(position * rope_frequency_[i], &sines_[r * half_rope + i],
+             &cosines_[r * half_rope + i]);
     }
   }
   return Status();
 }
 
 Status Forward::AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
-  const Checkpoint& c = weights_->checkpoint();
-  AddAndNormalize(weights_->attention_norm(layer), n_rows);
-  const Linear inputs[] = {{c.wq.layer(layer), q_.data()},
-                           {c.wk.layer(layer), k_.data()},
-                           {c.wv.layer(layer), v_.data()}};
+  const auto q_dim = static_cast<size_t>(config_.layer(layer).q_dim());
+  const auto kv_dim = static_cast<size_t>(config_.layer(layer).kv_dim());
+  AddAndNormalize(weights_->Vector(TensorId::kAttentionNorm, layer), n_rows);
+  const Linear inputs[] = {{weights_->MatrixPlace(TensorId::kQ, layer), q_.data()},
+                           {weights_->MatrixPlace(TensorId::kK, layer), k_.data()},
+                           {weights_->MatrixPlace(TensorId::kV, layer), v_.data()}};
   CLAMMA_RETURN_IF_ERROR(Apply(inputs, Quantize(normed_.data(), n_rows, config_.dim)));
+  AddBias(TensorId::kQBias, layer, q_.data(), n_rows, q_dim);
+  AddBias(TensorId::kKBias, layer, k_.data(), n_rows, kv_dim);
+  AddBias(TensorId::kVBias, layer, v_.data(), n_rows, kv_dim);
   TurnAndStore(layer, rows, n_rows);
   Attend(layer, rows, n_rows);
-  const Linear output[] = {{c.wo.layer(layer), normed_.data()}};
-  return Apply(output, Quantize(attended_.data(), n_rows, config_.dim));
+  const Linear output[] = {
+      {weights_->MatrixPlace(TensorId::kAttentionOutput, layer), normed_.data()}};
+  CLAMMA_RETURN_IF_ERROR(Apply(output, Quantize(attended_.data(), n_rows, q_dim)));
+  AddBias(TensorId::kAttentionOutputBias, layer, normed_.data(), n_rows, config_.dim);
+  return Status();
 }
 
 Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
-  const Checkpoint& c = weights_->checkpoint();
-  AddAndNormalize(weights_->ffn_norm(layer), n_rows);
-  const Linear inputs[] = {{c.w1.layer(layer), gate_.data()}, {c.w3.layer(layer), up_.data()}};
+  const size_t hidden_dim = config_.layer(layer).hidden_dim;
+  AddAndNormalize(weights_->Vector(TensorId::kFfnNorm, layer), n_rows);
+  const Linear inputs[] = {{weights_->MatrixPlace(TensorId::kGate, layer), gate_.data()},
+                           {weights_->MatrixPlace(TensorId::kUp, layer), up_.data()}};
   CLAMMA_RETURN_IF_ERROR(Apply(inputs, Quantize(normed_.data(), n_rows, config_.dim)));
-  pool_->ParallelFor(n_rows * config_.hidden_dim, GrainFor(64),
-                     [this](size_t begin, size_t end, unsigned /*worker*/) {
-                       order_->glu[GluType::kSilu](gate_.data() + begin, up_.data() + begin,
-                                                   end - begin);
-                     });
-  const Linear output[] = {{c.w2.layer(layer), normed_.data()}};
-  return Apply(output, Quantize(gate_.data(), n_rows, config_.hidden_dim));
+  AddBias(TensorId::kGateBias, layer, gate_.data(), n_rows, hidden_dim);
+  AddBias(TensorId::kUpBias, layer, up_.data(), n_rows, hidden_dim);
+  pool_->ParallelFor(
+      n_rows * hidden_dim, GrainFor(64), [this](size_t begin, size_t end, unsigned /*worker*/) {
+        order_->glu[GluType::kSilu](gate_.data() + begin, up_.data() + begin, end - begin);
+      });
+  const Linear output[] = {{weights_->MatrixPlace(TensorId::kDown, layer), normed_.data()}};
+  CLAMMA_RETURN_IF_ERROR(Apply(output, Quantize(gate_.data(), n_rows, hidden_dim)));
+  AddBias(TensorId::kDownBias, layer, normed_.data(), n_rows, config_.dim);
+  return Status();
+}
+
+// Adds a layer's bias (n), if it has one, to each row of x (n_rows, n).
+void Forward::AddBias(TensorId id, uint32_t layer, float* x, size_t n_rows, size_t n) {
+  const float* bias = weights_->Vector(id, layer);
+  if (bias == nullptr) return;
+  for (size_t r = 0; r < n_rows; ++r) kernels_->add(x + r * n, bias, n);
 }
 
 Status Forward::Classify(ForwardRow* rows, size_t n_rows) {
@@ -167,13 +190,13 @@ Status Forward::Classify(ForwardRow* rows, size_t n_rows) {
     // Into the place of a row that was added before, or of this one.
     float* x = x_.data() + r * config_.dim;
     kernels_->add(x, normed_.data() + r * config_.dim, config_.dim);
-    order_->rmsnorm(normed_.data() + wanted * config_.dim, x, weights_->final_norm(), 1,
-                    config_.dim, config_.norm_epsilon);
+    order_->rmsnorm(normed_.data() + wanted * config_.dim, x,
+                    weights_->Vector(TensorId::kOutputNorm), 1, config_.dim, config_.norm_epsilon);
     rows[r].logits = logits_.data() + wanted * config_.vocab_size;
     ++wanted;
   }
   if (wanted == 0) return Status();
-  const Linear classifier[] = {{weights_->checkpoint().classifier, logits_.data()}};
+  const Linear classifier[] = {{weights_->MatrixPlace(TensorId::kOutput), logits_.data()}};
   return Apply(classifier, Quantize(normed_.data(), wanted, config_.dim));
 }
 
@@ -192,20 +215,32 @@ void Forward::AddAndNormalize(const float* weight, size_t n_rows) {
                      });
 }
 
+// Rotates the first rope_dims elements of each head.
+void Forward::Rotate(float* x, const float* cosines, const float* sines, size_t n_heads,
+                     size_t head_size) const {
+  const size_t rotated = config_.rope_dims;
+  if (rotated == head_size) {
+    kernels_->rope[RopeStyle::kPairs](x, cosines, sines, n_heads, head_size);
+    return;
+  }
+  for (size_t head = 0; head < n_heads; ++head) {
+    kernels_->rope[RopeStyle::kPairs](x + head * head_size, cosines, sines, 1, rotated);
+  }
+}
+
 void Forward::TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
-  const size_t half_head = rope_frequency_.size();
-  const size_t kv_dim = config_.kv_dim();
-  pool_->ParallelFor(n_rows, GrainFor(32 * size_t{config_.dim}),
+  const size_t half_rope = rope_frequency_.size();
+  const LayerConfig& c = config_.layer(layer);
+  const auto q_dim = static_cast<size_t>(c.q_dim());
+  const auto kv_dim = static_cast<size_t>(c.kv_dim());
+  pool_->ParallelFor(n_rows, GrainFor(32 * q_dim),
                      [&](size_t begin, size_t end, unsigned /*worker*/) {
                        for (size_t r = begin; r < end; ++r) {
-                         const float* cosines = cosines_.data() + r * half_head;
-                         const float* sines = sines_.data() + r * half_head;
+                         const float* cosines = cosines_.data() + r * half_rope;
+                         const float* sines = sines_.data() + r * half_rope;
                          float* key = k_.data() + r * kv_dim;
-                         kernels_->rope[RopeStyle::kPairs](q_.data() + r * config_.dim, cosines,
-                                                           sines, config_.n_heads,
-                                                           config_.head_size());
-                         kernels_->rope[RopeStyle::kPairs](key, cosines, sines, config_.n_kv_heads,
-                                                           config_.head_size());
+                         Rotate(q_.data() + r * q_dim, cosines, sines, c.n_heads, c.head_size);
+                         Rotate(key, cosines, sines, c.n_kv_heads, c.head_size);
                          rows[r].kv->Store(layer, rows[r].position, key, v_.data() + r * kv_dim);
                        }
                      });
@@ -213,18 +248,19 @@ void Forward::TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows
 
 // By tiles of rows for each kv head, or for several.
 void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
-  const size_t n_kv_heads = config_.n_kv_heads;
-  const size_t kv_head_queries = config_.n_heads / n_kv_heads;
+  const LayerConfig& c = config_.layer(layer);
+  const size_t n_kv_heads = c.n_kv_heads;
+  const size_t kv_head_queries = c.n_heads / n_kv_heads;
   const size_t tile = std::max<size_t>(1, kQueryTile / kv_head_queries);
   const size_t n_tiles = (n_rows + tile - 1) / tile;
-  const size_t work = 2 * (size_t{config_.dim} / n_kv_heads) * (rows[n_rows - 1].position + 1) *
-                      std::min(tile, n_rows);
+  const size_t work =
+      2 * kv_head_queries * c.head_size * (rows[n_rows - 1].position + 1) * std::min(tile, n_rows);
   // Of one session, all rows meet the keys and values of a kv head while caches hold them.
   const bool by_heads = rows[0].kv == rows[n_rows - 1].kv && n_rows > 1;
   pool_->ParallelFor(
       n_tiles * n_kv_heads, GrainFor(work), [&](size_t begin, size_t end, unsigned worker) {
         float* scratch =
-            scores_.data() + worker * AttentionScratch(scores_stride_, config_.head_size());
+            scores_.data() + worker * AttentionScratch(scores_stride_, config_.widest.head_size);
         for (size_t i = begin; i < end;) {
           const size_t t = by_heads ? i % n_tiles : i / n_kv_heads;
           const size_t head = by_heads ? i / n_tiles : i % n_kv_heads;
@@ -239,29 +275,31 @@ void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
 // Kv heads [kv_begin, kv_end) of rows [begin, end), which may be of several sessions.
 void Forward::AttendRows(uint32_t layer, const ForwardRow* rows, size_t begin, size_t end,
                          size_t kv_begin, size_t kv_end, float* scratch) {
-  const size_t dim = config_.dim;
+  const LayerConfig& c = config_.layer(layer);
+  const auto q_dim = static_cast<size_t>(c.q_dim());
   for (size_t r = begin; r < end;) {
     AttentionInput input;
     rows[r].kv->Attend(layer, rows[r].position + 1, &input);
-    input.q = q_.data() + r * dim;
-    input.heads_per_kv_head = config_.n_heads / config_.n_kv_heads;
-    input.row_stride = dim;
+    input.q = q_.data() + r * q_dim;
+    input.heads_per_kv_head = c.n_heads / c.n_kv_heads;
+    input.row_stride = q_dim;
     while (r + input.n_rows < end && Follows(rows[r], rows[r + input.n_rows], input.n_rows)) {
       ++input.n_rows;
     }
-    order_->attention[input.kv_type](attended_.data() + r * dim, scratch, scores_stride_, input,
+    order_->attention[input.kv_type](attended_.data() + r * q_dim, scratch, scores_stride_, input,
                                      kv_begin, kv_end);
     r += input.n_rows;
   }
 }
 
-// Of activations of either width.
+// Of activations of any width.
 uint64_t Forward::QuantizedBytes(size_t n_rows) const {
   auto* const bytes = kernels_->quantizers[KindOf(config_.weight_type)].bytes;
   if (bytes == nullptr) return 0;
-  const size_t widths[] = {config_.dim, config_.hidden_dim};
+  const uint64_t widths[] = {config_.dim, config_.widest.q_dim(), config_.widest.hidden_dim};
   uint64_t most = 0;
-  for (const size_t cols : widths) {
+  for (const uint64_t width : widths) {
+    const auto cols = static_cast<size_t>(width);
     most = std::max(most, bytes(n_rows, cols, ActivationGroup(config_, cols)));
   }
   return most;
@@ -290,7 +328,7 @@ Status Forward::Apply(const Linear (&linears)[kCount], const Activations& x) {
     AcquiredMatrix acquired[kCount];
     Matrix matrices[kCount];
     for (size_t i = 0; i < at_a_time; ++i) {
-      CLAMMA_RETURN_IF_ERROR(acquired[i].Acquire(*weights_, linears[first + i].extent));
+      CLAMMA_RETURN_IF_ERROR(acquired[i].Acquire(*weights_, linears[first + i].place));
       matrices[i] = *acquired[i];
     }
     Multiply(linears + first, matrices, at_a_time, x);

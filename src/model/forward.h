@@ -51,9 +51,9 @@ class Forward {
   Status Run(ForwardRow* rows, size_t n_rows);
 
  private:
-  // A matrix to apply, and where its results go: (n_rows, extent.rows).
+  // A matrix to apply, and where its results go: (n_rows, place.rows).
   struct Linear {
-    TensorExtent extent;
+    TensorPlace place;
     float* out;
   };
 
@@ -62,6 +62,10 @@ class Forward {
   Status FeedForwardLayer(uint32_t layer, size_t n_rows);
   Status Classify(ForwardRow* rows, size_t n_rows);
   void AddAndNormalize(const float* weight, size_t n_rows);
+  void AddBias(TensorId id, uint32_t layer, float* x, size_t n_rows, size_t n);
+  void SetRopeFrequencies();
+  void Rotate(float* x, const float* cosines, const float* sines, size_t n_heads,
+              size_t head_size) const;
   void TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   void Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   void AttendRows(uint32_t layer, const ForwardRow* rows, size_t begin, size_t end, size_t kv_begin,
@@ -81,21 +85,23 @@ class Forward {
   size_t max_rows_ = 0;
   size_t max_logits_ = 0;
 
-  Array<float> rope_frequency_;  // (head_size / 2)
-  Array<float> cosines_;         // (max_rows, head_size / 2)
-  Array<float> sines_;           // (max_rows, head_size / 2)
+  // Sizes that depend on the layer are those of the widest one; rows of a layer that is less wide
+  // lie closer together.
+  Array<float> rope_frequency_;  // (rope_dims / 2)
+  Array<float> cosines_;         // (max_rows, rope_dims / 2)
+  Array<float> sines_;           // (max_rows, rope_dims / 2)
   Array<float> x_;               // (max_rows, dim): the residual stream
   Array<float> normed_;  // (max_rows, dim): what goes into a layer's part, and what comes out of it
-  Array<float> q_;       // (max_rows, dim)
+  Array<float> q_;       // (max_rows, q_dim)
   Array<float> k_;       // (max_rows, kv_dim)
   Array<float> v_;       // (max_rows, kv_dim)
-  Array<float> attended_;     // (max_rows, dim)
+  Array<float> attended_;     // (max_rows, q_dim)
   Array<float> scores_;       // (threads, AttentionScratch(scores_stride_, head_size))
   size_t scores_stride_ = 0;  // positions, in whole blocks
   Array<float> gate_;         // (max_rows, hidden_dim)
   Array<float> up_;           // (max_rows, hidden_dim)
   Array<float> logits_;       // (max_logits, vocab_size)
-  Array<uint8_t> quantized_;  // Activations::bytes of max_rows rows of dim or of hidden_dim
+  Array<uint8_t> quantized_;  // Activations::bytes of max_rows rows of any width
 };
 
 }  // namespace clamma

@@ -13,7 +13,7 @@ namespace {
 size_t ElementBytes(KvType type) { return type == KvType::kF16 ? 2 : 4; }
 
 uint64_t BlockBytes(const ModelConfig& config, KvType type) {
-  return uint64_t{config.n_layers} * 2 * config.kv_dim() * kKvBlock * ElementBytes(type);
+  return 2 * config.kv_before(config.n_layers) * kKvBlock * ElementBytes(type);
 }
 
 // The table doubles as the conversation grows.
@@ -32,9 +32,7 @@ void CopyLittleEndian(uint8_t* to, const uint8_t* from, size_t bytes) {
 
 void KvCache::Init(Memory& memory, const ModelConfig& config, KvType type) {
   memory_ = &memory;
-  n_layers_ = config.n_layers;
-  n_kv_heads_ = config.n_kv_heads;
-  head_size_ = config.head_size();
+  config_ = &config;
   element_bytes_ = ElementBytes(type);
   // Fits: a model whose weights fit in memory has dim * dim > kv_dim for each layer... and where it
   // does not, the allocation of the first block fails.
@@ -70,16 +68,21 @@ void KvCache::PlanReserve(Memory& plan, size_t positions) const {
 // key and value in a layer.
 template <typename Body>
 void KvCache::ForEachElement(uint32_t layer, size_t position, const Body& body) const {
+  const LayerConfig& numbers = config_->layer(layer);
+  const size_t n_kv_heads = numbers.n_kv_heads;
+  const size_t head_size = numbers.head_size;
+  const size_t element_bytes = element_bytes_;
+  const size_t head_bytes = kKvBlock * head_size * element_bytes;
   const size_t slot = position % kKvBlock;
-  uint8_t* keys = blocks_[position / kKvBlock] + size_t{layer} * 2 * n_kv_heads_ * HeadBytes();
-  uint8_t* values = keys + n_kv_heads_ * HeadBytes();
-  for (size_t head = 0; head < n_kv_heads_; ++head) {
-    for (size_t d = 0; d < head_size_; ++d) {
-      body(head * head_size_ + d, keys + (d * kKvBlock + slot) * element_bytes_,
-           values + (slot * head_size_ + d) * element_bytes_);
+  uint8_t* keys = blocks_[position / kKvBlock] + KeyOffset(layer);
+  uint8_t* values = keys + n_kv_heads * head_bytes;
+  for (size_t head = 0; head < n_kv_heads; ++head) {
+    for (size_t d = 0; d < head_size; ++d) {
+      body(head * head_size + d, keys + (d * kKvBlock + slot) * element_bytes,
+           values + (slot * head_size + d) * element_bytes);
     }
-    keys += HeadBytes();
-    values += HeadBytes();
+    keys += head_bytes;
+    values += head_bytes;
   }
 }
 
@@ -121,11 +124,12 @@ void KvCache::Swap(KvCache& other) {
 
 void KvCache::Attend(uint32_t layer, size_t n_positions, AttentionInput* input) const {
   input->blocks = blocks_.data();
-  input->key_offset = size_t{layer} * 2 * n_kv_heads_ * HeadBytes();
-  input->value_offset = input->key_offset + n_kv_heads_ * HeadBytes();
-  input->head_bytes = HeadBytes();
+  const LayerConfig& numbers = config_->layer(layer);
+  input->head_bytes = kKvBlock * size_t{numbers.head_size} * element_bytes_;
+  input->key_offset = KeyOffset(layer);
+  input->value_offset = input->key_offset + numbers.n_kv_heads * input->head_bytes;
   input->n_positions = n_positions;
-  input->head_size = head_size_;
+  input->head_size = numbers.head_size;
   input->kv_type = element_bytes_ == 2 ? KvType::kF16 : KvType::kF32;
 }
 

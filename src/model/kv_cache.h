@@ -14,7 +14,7 @@
 namespace clamma {
 
 // A block holds, for each layer, keys (n_kv_heads, head_size, kKvBlock) and then values
-// (n_kv_heads, kKvBlock, head_size); see AttentionInput.
+// (n_kv_heads, kKvBlock, head_size), of that layer's numbers; see AttentionInput.
 class KvCache {
  public:
   KvCache() = default;
@@ -22,6 +22,7 @@ class KvCache {
   KvCache(const KvCache&) = delete;
   KvCache& operator=(const KvCache&) = delete;
 
+  // The config must outlive this.
   void Init(Memory& memory, const ModelConfig& config, KvType type);
 
   // Makes room for `positions` (at most seq_len). On failure what was there stays.
@@ -35,8 +36,9 @@ class KvCache {
   void Store(uint32_t layer, size_t position, const float* key, const float* value);
 
   // One position's key and value of a layer as they are kept, each (kv_dim) little-endian numbers
-  // in row_bytes(). The position must be reserved.
-  size_t row_bytes() const { return n_kv_heads_ * head_size_ * element_bytes_; }
+  // in RowBytes(layer). The position must be reserved.
+  size_t RowBytes(uint32_t layer) const { return RowBytesOf(config_->layer(layer)); }
+  size_t MaxRowBytes() const { return RowBytesOf(config_->widest); }  // at least that of any layer
   void GetRows(uint32_t layer, size_t position, uint8_t* key, uint8_t* value) const;
   void SetRows(uint32_t layer, size_t position, const uint8_t* key, const uint8_t* value);
 
@@ -54,12 +56,16 @@ class KvCache {
  private:
   template <typename Body>
   void ForEachElement(uint32_t layer, size_t position, const Body& body) const;
-  size_t HeadBytes() const { return kKvBlock * head_size_ * element_bytes_; }
+  size_t RowBytesOf(const LayerConfig& layer) const {
+    return static_cast<size_t>(layer.kv_dim()) * element_bytes_;
+  }
+  // From a block's begin to a layer's keys.
+  size_t KeyOffset(uint32_t layer) const {
+    return 2 * static_cast<size_t>(config_->kv_before(layer)) * kKvBlock * element_bytes_;
+  }
 
   Memory* memory_ = nullptr;
-  uint32_t n_layers_ = 0;
-  uint32_t n_kv_heads_ = 0;
-  size_t head_size_ = 0;
+  const ModelConfig* config_ = nullptr;
   size_t element_bytes_ = 4;
   size_t block_bytes_ = 0;
   Array<uint8_t*> blocks_;  // filled up to n_blocks_

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
+#include <utility>
 
+#include "model/files/llama2c.h"
 #include "platform/endian.h"
 
 namespace clamma {
@@ -14,111 +17,138 @@ namespace {
 constexpr size_t kSampleBytes = 1024;
 constexpr uint64_t kMostSampledBytes = uint64_t{4} << 20;
 
-uint64_t Elements(const TensorExtent& extent) { return uint64_t{extent.rows} * extent.cols; }
+// Most that a row takes in a file, in bytes a column: an int8 with a scale of its own has 5.
+constexpr uint64_t kMaxBytesPerColumn = 8;
 
 }  // namespace
 
 Status Weights::Open(Memory& memory, const ByteSource& source, const Options& options) {
-  source_ = source;
-  uint8_t header[kCheckpointHeaderBytes];
+  uint8_t header[kLlama2cHeaderBytes];
   const auto size = static_cast<size_t>(std::min<uint64_t>(source.size, sizeof(header)));
   CLAMMA_RETURN_IF_ERROR(source.Read(0, header, size));
+  ModelFile file;
   CLAMMA_RETURN_IF_ERROR(
-      ParseCheckpoint(header, size, source.size, options.allow_trailing, &checkpoint_));
-  // The file's float order is not that of a big-endian machine: there everything is converted on
-  // its way into the cache.
+      ParseLlama2c(memory, header, size, source.size, options.allow_trailing, &file));
+  return Open(memory, std::move(file), &source, 1, options);
+}
+
+Status Weights::Open(Memory& memory, ModelFile&& file, const ByteSource* sources, size_t n_sources,
+                     const Options& options) {
+  assert(n_sources >= 1 && n_sources <= kMaxFiles);
+  file_ = std::move(file);
+  CLAMMA_RETURN_IF_ERROR(sources_.Resize(memory, n_sources));
+  bool all_in_memory = true;
+  for (size_t i = 0; i < n_sources; ++i) {
+    all_in_memory = all_in_memory && sources[i].base != nullptr;
+    if (!memory.is_plan()) sources_[i] = sources[i];
+  }
+  // The files' order of bytes is not that of a big-endian machine: there everything is converted
+  // on its way into the cache.
   use_cache_ = options.use_cache || kBigEndianHost;
   if (use_cache_) {
     CLAMMA_RETURN_IF_ERROR(DeclareBlocks(memory, options.use_cache ? options.cache_limit : 0));
   }
-  if (source.base == nullptr)
-    CLAMMA_RETURN_IF_ERROR(row_.Resize(memory, uint64_t{config().dim} * 8));
-  return LoadNorms(memory);
+  if (!all_in_memory) {
+    CLAMMA_RETURN_IF_ERROR(row_.Resize(memory, config().dim * kMaxBytesPerColumn));
+  }
+  return LoadVectors(memory);
 }
 
-Status Weights::LoadNorms(Memory& memory) {
-  const size_t dim = config().dim;
-  const size_t of_layers = config().n_layers * dim;
-  CLAMMA_RETURN_IF_ERROR(norms_.Resize(memory, 2 * of_layers + dim));
-  if (memory.is_plan()) return Status();
-  float* out = norms_.data();
-  CLAMMA_RETURN_IF_ERROR(source_.Read(checkpoint_.attention_norm, out, of_layers * 4));
-  CLAMMA_RETURN_IF_ERROR(source_.Read(checkpoint_.ffn_norm, out + of_layers, of_layers * 4));
-  CLAMMA_RETURN_IF_ERROR(source_.Read(checkpoint_.final_norm, out + 2 * of_layers, dim * 4));
-  Le32ToHost(reinterpret_cast<uint8_t*>(out), norms_.size());
-  return Status();
+Status Weights::LoadVectors(Memory& memory) {
+  CLAMMA_RETURN_IF_ERROR(vectors_.Resize(memory, file_.tensors.floats()));
+  float* out = vectors_.data();
+  return file_.tensors.ForEach([&](TensorId id, const TensorPlace& place) {
+    if (!IsVector(id)) return Status();
+    CLAMMA_RETURN_IF_ERROR(ReadRow(place, 0, out));
+    out += place.cols;
+    return Status();
+  });
 }
 
 Status Weights::DeclareBlocks(Memory& memory, size_t limit) {
-  const Checkpoint& c = checkpoint_;
-  CLAMMA_RETURN_IF_ERROR(cache_.Init(memory, limit, 7 * size_t{config().n_layers} + 2));
-  // In the order of all three formats. Of an embedding that is no classifier only rows are read,
-  // past the cache.
-  if (config().shared_classifier) DeclareBlock(c.classifier);
-  const TensorSeries* const series[] = {&c.wq, &c.wk, &c.wv, &c.wo, &c.w1, &c.w2, &c.w3};
-  for (const TensorSeries* s : series) {
-    for (uint32_t layer = 0; layer < config().n_layers; ++layer) {
-      DeclareBlock(s->layer(layer));
-    }
-  }
-  if (!config().shared_classifier) DeclareBlock(c.classifier);
-  if (memory.is_plan()) memory.PlanFor(cache_.MostOfArena());
-  return cache_.CheckLimit();
-}
-
-void Weights::DeclareBlock(const TensorExtent& extent) {
-  const bool q80 = config().weight_type == WeightType::kInt8Groups;
-  cache_.AddBlock(extent.offset, extent.bytes, q80 ? Elements(extent) : 0);
-}
-
-Status Weights::Acquire(const TensorExtent& extent, Matrix* matrix) {
-  const uint8_t* data = nullptr;
-  if (use_cache_) {
-    CLAMMA_RETURN_IF_ERROR(cache_.Pin(source_, extent.offset, &data));
-  } else {
-    data = source_.base + extent.offset;
-  }
-  const bool is_float = config().weight_type == WeightType::kF32;
-  *matrix = {.type = config().weight_type,
-             .data = data,
-             .rows = extent.rows,
-             .cols = extent.cols,
-             .row_bytes = uint64_t{extent.cols} * (is_float ? sizeof(float) : 1),
-             .scales = is_float ? nullptr : data + Elements(extent),
-             .group_size = config().group_size};
+  const Tensors& tensors = file_.tensors;
+  CLAMMA_RETURN_IF_ERROR(cache_.Init(memory, limit, tensors.multiplied()));
+  CLAMMA_RETURN_IF_ERROR(tensors.ForEach([&](TensorId id, const TensorPlace& place) {
+    const bool multiplied = id != TensorId::kEmbedding || !tensors.Has(TensorId::kOutput);
+    if (!IsVector(id) && multiplied) cache_.AddBlock(place);
+    return Status();
+  }));
+  cache_.Seal();
   return Status();
 }
 
-void Weights::Release(const TensorExtent& extent) {
-  if (use_cache_) cache_.Unpin(extent.offset);
+const float* Weights::Vector(TensorId id, uint32_t layer) const {
+  size_t first = 0;
+  return file_.tensors.FindFloats(id, layer, &first) ? vectors_.data() + first : nullptr;
+}
+
+TensorPlace Weights::MatrixPlace(TensorId id, uint32_t layer) const {
+  if (id == TensorId::kOutput && !file_.tensors.Has(id)) return file_.tensors.embedding();
+  TensorPlace place;
+  [[maybe_unused]] const bool found = file_.tensors.Find(id, layer, &place);
+  assert(found);
+  return place;
+}
+
+Status Weights::Acquire(const TensorPlace& place, Matrix* matrix) {
+  const uint8_t* data = nullptr;
+  if (use_cache_) {
+    CLAMMA_RETURN_IF_ERROR(cache_.Pin(sources_.data(), place, &data));
+  } else {
+    data = sources_[place.file].base + place.offset;
+  }
+  const bool is_int8 = place.type == WeightType::kInt8Groups;
+  *matrix = {.type = place.type,
+             .data = data,
+             .rows = place.rows,
+             .cols = place.cols,
+             .row_bytes = place.row_bytes,
+             .scales = is_int8 ? data + place.elements() : nullptr,
+             .group_size = is_int8 ? config().group_size : 0};
+  return Status();
+}
+
+void Weights::Release(const TensorPlace& place) {
+  if (use_cache_) cache_.Unpin(place);
 }
 
 Status Weights::ReadEmbedding(uint32_t token, float* out) {
-  const TensorExtent& extent = checkpoint_.embedding;
-  const size_t dim = extent.cols;
-  const uint64_t first = uint64_t{token} * dim;  // element
-  if (config().weight_type == WeightType::kF32) {
-    CLAMMA_RETURN_IF_ERROR(source_.Read(extent.offset + first * 4, out, dim * 4));
-    Le32ToHost(reinterpret_cast<uint8_t*>(out), dim);
-    return Status();
+  return ReadRow(file_.tensors.embedding(), token, out);
+}
+
+// Writes a row, as floats, to out (cols).
+Status Weights::ReadRow(const TensorPlace& place, uint32_t row, float* out) {
+  switch (place.type) {
+    case WeightType::kF32:
+      CLAMMA_RETURN_IF_ERROR(Read(place, row * place.row_bytes, out, size_t{place.cols} * 4));
+      Le32ToHost(reinterpret_cast<uint8_t*>(out), place.cols);
+      return Status();
+    case WeightType::kInt8Groups:
+      return ReadInt8Row(place, row, out);
   }
-  // A row touches at most dim scales: its bytes first, then those.
+  return Status();
+}
+
+Status Weights::ReadInt8Row(const TensorPlace& place, uint32_t row, float* out) {
+  const size_t cols = place.cols;
+  const uint64_t first = uint64_t{row} * cols;  // element
+  // A row touches at most as many scales as it has columns: its bytes first, then those.
   const uint64_t group = config().group_size;
   const uint64_t first_scale = first / group;
-  const auto n_scales = static_cast<size_t>((first + dim - 1) / group - first_scale + 1);
-  const uint64_t data_at = extent.offset + first;
-  const uint64_t scales_at = extent.offset + Elements(extent) + first_scale * 4;
+  const auto n_scales = static_cast<size_t>((first + cols - 1) / group - first_scale + 1);
+  const uint64_t scales_at = place.elements() + first_scale * 4;
   const uint8_t* data = row_.data();
-  const uint8_t* scales = row_.data() + dim;
-  if (source_.base != nullptr) {
-    data = source_.base + data_at;
-    scales = source_.base + scales_at;
+  const uint8_t* scales = row_.data() + cols;
+  const ByteSource& source = sources_[place.file];
+  if (source.base != nullptr) {
+    data = source.base + place.offset + first;
+    scales = source.base + place.offset + scales_at;
   } else {
-    CLAMMA_RETURN_IF_ERROR(source_.Read(data_at, row_.data(), dim));
-    CLAMMA_RETURN_IF_ERROR(source_.Read(scales_at, row_.data() + dim, n_scales * 4));
+    CLAMMA_RETURN_IF_ERROR(Read(place, first, row_.data(), cols));
+    CLAMMA_RETURN_IF_ERROR(Read(place, scales_at, row_.data() + cols, n_scales * 4));
   }
   uint64_t in_group = first % group;
-  for (size_t k = 0; k < dim; ++k) {
+  for (size_t k = 0; k < cols; ++k) {
     out[k] = static_cast<float>(static_cast<int8_t>(data[k])) * ReadLeF32(scales);
     if (++in_group == group) {
       in_group = 0;
@@ -128,43 +158,34 @@ Status Weights::ReadEmbedding(uint32_t token, float* out) {
   return Status();
 }
 
-Status Weights::AddSamplesOf(const TensorExtent& extent, uint64_t step, Checksum* checksum) const {
-  for (uint64_t at = 0; at < extent.bytes; at += step) {
+Status Weights::AddSamplesOf(const TensorPlace& place, uint64_t step, Checksum* checksum) const {
+  for (uint64_t at = 0; at < place.bytes; at += step) {
     uint8_t sample[kSampleBytes];
-    const auto n = static_cast<size_t>(std::min<uint64_t>(extent.bytes - at, kSampleBytes));
-    CLAMMA_RETURN_IF_ERROR(source_.Read(extent.offset + at, sample, n));
+    const auto n = static_cast<size_t>(std::min<uint64_t>(place.bytes - at, kSampleBytes));
+    CLAMMA_RETURN_IF_ERROR(Read(place, at, sample, n));
     checksum->Add(sample, n);
   }
   return Status();
 }
 
 uint64_t Weights::SampleStep() const {
-  const Checkpoint& c = checkpoint_;
-  uint64_t total = c.embedding.bytes + (config().shared_classifier ? 0 : c.classifier.bytes);
-  for (const TensorSeries* series : {&c.wq, &c.wk, &c.wv, &c.wo, &c.w1, &c.w2, &c.w3}) {
-    total += config().n_layers * series->first.bytes;
-  }
+  const uint64_t total = file_.tensors.matrix_bytes();
   return kSampleBytes * ((total + kMostSampledBytes - 1) / kMostSampledBytes);
 }
 
 Status Weights::AddSamples(Checksum* checksum) const {
-  const Checkpoint& c = checkpoint_;
-  const TensorExtent header = {0, std::min<uint64_t>(c.bytes, kCheckpointHeaderBytes), 0, 0};
+  TensorPlace header;
+  header.bytes = file_.sampled_bytes;
   CLAMMA_RETURN_IF_ERROR(AddSamplesOf(header, kSampleBytes, checksum));
-  for (size_t i = 0; i < norms_.size(); ++i) {
+  for (size_t i = 0; i < vectors_.size(); ++i) {
     uint8_t bytes[4];
-    WriteLe32(bytes, std::bit_cast<uint32_t>(norms_[i]));
+    WriteLe32(bytes, std::bit_cast<uint32_t>(vectors_[i]));
     checksum->Add(bytes, sizeof(bytes));
   }
   const uint64_t step = SampleStep();
-  for (const TensorSeries* series : {&c.wq, &c.wk, &c.wv, &c.wo, &c.w1, &c.w2, &c.w3}) {
-    for (uint32_t layer = 0; layer < config().n_layers; ++layer) {
-      CLAMMA_RETURN_IF_ERROR(AddSamplesOf(series->layer(layer), step, checksum));
-    }
-  }
-  CLAMMA_RETURN_IF_ERROR(AddSamplesOf(c.embedding, step, checksum));
-  if (config().shared_classifier) return Status();
-  return AddSamplesOf(c.classifier, step, checksum);
+  return file_.tensors.ForEach([&](TensorId id, const TensorPlace& place) {
+    return IsVector(id) ? Status() : AddSamplesOf(place, step, checksum);
+  });
 }
 
 }  // namespace clamma

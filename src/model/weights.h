@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A checkpoint's tensors, ready for the kernels, in one of three ways: where they lie in memory (a
-// mapping, flash), or block by block through a size-limited cache.
+// A model's tensors, ready for the kernels: where they lie in memory (a mapping, flash), or block
+// by block through a size-limited cache. Vectors are kept as floats.
 #ifndef CLAMMA_MODEL_WEIGHTS_H_
 #define CLAMMA_MODEL_WEIGHTS_H_
 
@@ -10,7 +10,9 @@
 #include "kernels/kernels.h"
 #include "model/block_cache.h"
 #include "model/byte_source.h"
-#include "model/checkpoint.h"
+#include "model/config.h"
+#include "model/model_file.h"
+#include "model/tensors.h"
 #include "platform/checksum.h"
 #include "platform/memory.h"
 #include "platform/status.h"
@@ -30,30 +32,34 @@ class Weights {
     bool allow_trailing = false;  // bytes behind the last tensor are no error
   };
 
-  // `source` and what it points to must outlive this.
+  static constexpr size_t kMaxFiles = 1024;  // that make a model
+
+  // Opens a model of a single file. What `source` points to must outlive this.
   Status Open(Memory& memory, const ByteSource& source, const Options& options);
 
-  const Checkpoint& checkpoint() const { return checkpoint_; }
-  const ModelConfig& config() const { return checkpoint_.config; }
+  // The same for what has been made of the files `sources` already, in the order in which
+  // TensorPlace::file counts them; every matrix and norm that the forward pass needs must be there,
+  // in its shape.
+  Status Open(Memory& memory, ModelFile&& file, const ByteSource* sources, size_t n_sources,
+              const Options& options);
 
-  const float* attention_norm(uint32_t layer) const {  // (dim)
-    return norms_.data() + size_t{layer} * config().dim;
-  }
-  const float* ffn_norm(uint32_t layer) const {  // (dim)
-    return norms_.data() + (size_t{config().n_layers} + layer) * config().dim;
-  }
-  const float* final_norm() const {  // (dim)
-    return norms_.data() + 2 * size_t{config().n_layers} * config().dim;
-  }
+  const ModelFile& file() const { return file_; }
+  const ModelConfig& config() const { return file_.config; }
 
-  // Makes a tensor's bytes available until Release(extent).
-  Status Acquire(const TensorExtent& extent, Matrix* matrix);
-  void Release(const TensorExtent& extent);
+  // A norm, a bias ...; nullptr if the model has none.
+  const float* Vector(TensorId id, uint32_t layer = 0) const;
+
+  // A matrix that every model has; kOutput where it is the embedding, too.
+  TensorPlace MatrixPlace(TensorId id, uint32_t layer = 0) const;
+
+  // Makes a tensor's bytes available until Release(place).
+  Status Acquire(const TensorPlace& place, Matrix* matrix);
+  void Release(const TensorPlace& place);
 
   // Writes row `token` of the embedding, as floats, to out (dim).
   Status ReadEmbedding(uint32_t token, float* out);
 
-  // Adds what tells this model from others: the header, the norms and the matrices; where these
+  // Adds what tells this model from others: the header, the vectors and the matrices; where these
   // have more than 4 MiB together, pieces of each. Any thread.
   Status AddSamples(Checksum* checksum) const;
 
@@ -62,15 +68,19 @@ class Weights {
 
  private:
   uint64_t SampleStep() const;  // from one piece's begin to the next one's
-  Status AddSamplesOf(const TensorExtent& extent, uint64_t step, Checksum* checksum) const;
-  Status LoadNorms(Memory& memory);
+  Status AddSamplesOf(const TensorPlace& place, uint64_t step, Checksum* checksum) const;
+  Status LoadVectors(Memory& memory);
   Status DeclareBlocks(Memory& memory, size_t limit);
-  void DeclareBlock(const TensorExtent& extent);
+  Status ReadInt8Row(const TensorPlace& place, uint32_t row, float* out);
+  Status ReadRow(const TensorPlace& place, uint32_t row, float* out);
+  Status Read(const TensorPlace& place, uint64_t at, void* destination, size_t n) const {
+    return sources_[place.file].Read(place.offset + at, destination, n);
+  }
 
-  ByteSource source_;
-  Checkpoint checkpoint_;
-  Array<float> norms_;  // (2 * n_layers + 1, dim): attention, feed-forward, final
-  Array<uint8_t> row_;  // one embedding row as it is in the file, where it is not in memory
+  Array<ByteSource> sources_;  // (files)
+  ModelFile file_;
+  Array<float> vectors_;  // all of them, in the order of Tensors::ForEach()
+  Array<uint8_t> row_;    // one embedding row as it is in the file, where it is not in memory
   BlockCache cache_;
   bool use_cache_ = false;
 };
@@ -80,22 +90,22 @@ class AcquiredMatrix {
  public:
   AcquiredMatrix() = default;
   ~AcquiredMatrix() {
-    if (weights_ != nullptr) weights_->Release(extent_);
+    if (weights_ != nullptr) weights_->Release(place_);
   }
   AcquiredMatrix(const AcquiredMatrix&) = delete;
   AcquiredMatrix& operator=(const AcquiredMatrix&) = delete;
 
-  Status Acquire(Weights& weights, const TensorExtent& extent) {
-    CLAMMA_RETURN_IF_ERROR(weights.Acquire(extent, &matrix_));
+  Status Acquire(Weights& weights, const TensorPlace& place) {
+    CLAMMA_RETURN_IF_ERROR(weights.Acquire(place, &matrix_));
     weights_ = &weights;
-    extent_ = extent;
+    place_ = place;
     return Status();
   }
   const Matrix& operator*() const { return matrix_; }
 
  private:
   Weights* weights_ = nullptr;
-  TensorExtent extent_;
+  TensorPlace place_;
   Matrix matrix_;
 };
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "model/checkpoint.h"
+#include "model/files/llama2c.h"
+
+#include <algorithm>
 
 #include "platform/endian.h"
 #include "platform/memory.h"
@@ -10,6 +12,8 @@ namespace {
 constexpr uint32_t kMagic = 0x616b3432;  // "ak42" as a number
 constexpr size_t kLegacyHeaderBytes = 28;
 constexpr size_t kParameters = 7;
+// Nine matrices or series of them, three norms or series of them.
+constexpr size_t kEntries = 12;
 // Contexts beyond this are damage, not models: the longest in use are about a million.
 constexpr uint32_t kMaxSeqLen = 1u << 24;
 // A group's sum of int8 products stays far within 32 bits. In use are 32 to 256.
@@ -20,8 +24,10 @@ constexpr uint32_t kMaxVocabSize = 1u << 21;
 // Keeps every count of rows or columns far from the limits of 32-bit arithmetic.
 constexpr uint32_t kMaxDimension = 1u << 28;
 
+enum class Format : uint8_t { kLegacy, kVersion1, kVersion2 };
+
 struct Header {
-  CheckpointFormat format = CheckpointFormat::kLegacy;
+  Format format = Format::kLegacy;
   size_t bytes = 0;
   int32_t parameters[kParameters] = {};
   bool shared_classifier = false;
@@ -38,11 +44,11 @@ Status ReadHeader(const uint8_t* p, size_t size, Header* header) {
                            "checkpoint version %u is unknown: 1 (float) and 2 (int8) are read",
                            static_cast<unsigned>(version));
     }
-    header->format = version == 1 ? CheckpointFormat::kVersion1 : CheckpointFormat::kVersion2;
-    header->bytes = kCheckpointHeaderBytes;
+    header->format = version == 1 ? Format::kVersion1 : Format::kVersion2;
+    header->bytes = kLlama2cHeaderBytes;
     parameters += 8;
   } else {
-    header->format = CheckpointFormat::kLegacy;
+    header->format = Format::kLegacy;
     header->bytes = kLegacyHeaderBytes;
   }
   if (size < header->bytes) {
@@ -67,7 +73,7 @@ Status ReadHeader(const uint8_t* p, size_t size, Header* header) {
                          "the checkpoint's shared-classifier flag is %u, not 0 or 1", shared);
   }
   header->shared_classifier = shared == 1;
-  if (header->format == CheckpointFormat::kVersion2) header->group_size = ReadLe32Signed(p + 37);
+  if (header->format == Format::kVersion2) header->group_size = ReadLe32Signed(p + 37);
   return Status();
 }
 
@@ -83,28 +89,31 @@ Status CheckRange(const char* what, int32_t value, int32_t least, uint32_t most,
 
 Status ReadConfig(const Header& header, ModelConfig* config) {
   const int32_t* p = header.parameters;
+  LayerConfig& layer = config->widest;  // all are alike
   CLAMMA_RETURN_IF_ERROR(CheckRange("dim", p[0], 1, kMaxDimension, &config->dim));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("hidden_dim", p[1], 1, kMaxDimension, &config->hidden_dim));
+  CLAMMA_RETURN_IF_ERROR(CheckRange("hidden_dim", p[1], 1, kMaxDimension, &layer.hidden_dim));
   CLAMMA_RETURN_IF_ERROR(CheckRange("layer count", p[2], 1, 1u << 16, &config->n_layers));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("head count", p[3], 1, 1u << 16, &config->n_heads));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("kv head count", p[4], 1, 1u << 16, &config->n_kv_heads));
+  CLAMMA_RETURN_IF_ERROR(CheckRange("head count", p[3], 1, 1u << 16, &layer.n_heads));
+  CLAMMA_RETURN_IF_ERROR(CheckRange("kv head count", p[4], 1, 1u << 16, &layer.n_kv_heads));
   CLAMMA_RETURN_IF_ERROR(
       CheckRange("vocabulary size", p[5], kMinVocabSize, kMaxVocabSize, &config->vocab_size));
   CLAMMA_RETURN_IF_ERROR(CheckRange("context length", p[6], 1, kMaxSeqLen, &config->seq_len));
   config->shared_classifier = header.shared_classifier;
-  if (config->dim % config->n_heads != 0 || config->head_size() % 2 != 0) {
+  layer.head_size = config->dim / layer.n_heads;
+  config->rope_dims = layer.head_size;
+  if (config->dim % layer.n_heads != 0 || layer.head_size % 2 != 0) {
     return Status::Error(
         StatusCode::kCorrupt,
         "not a checkpoint, or damaged: dim %u does not split into %u heads of even "
         "size",
-        static_cast<unsigned>(config->dim), static_cast<unsigned>(config->n_heads));
+        static_cast<unsigned>(config->dim), static_cast<unsigned>(layer.n_heads));
   }
-  if (config->n_heads % config->n_kv_heads != 0) {
+  if (layer.n_heads % layer.n_kv_heads != 0) {
     return Status::Error(
         StatusCode::kCorrupt, "not a checkpoint, or damaged: %u heads cannot share %u kv heads",
-        static_cast<unsigned>(config->n_heads), static_cast<unsigned>(config->n_kv_heads));
+        static_cast<unsigned>(layer.n_heads), static_cast<unsigned>(layer.n_kv_heads));
   }
-  if (header.format == CheckpointFormat::kVersion2) {
+  if (header.format == Format::kVersion2) {
     config->weight_type = WeightType::kInt8Groups;
     CLAMMA_RETURN_IF_ERROR(
         CheckRange("group size", header.group_size, 1, kMaxGroupSize, &config->group_size));
@@ -112,31 +121,27 @@ Status ReadConfig(const Header& header, ModelConfig* config) {
   return Status();
 }
 
-// Hands out consecutive stretches of the file; the first that does not fit sticks as the error.
+// Gives the tensors consecutive stretches of the file; the first that does not fit sticks as the
+// error.
 class Layout {
  public:
-  Layout(const ModelConfig& config, uint64_t start) : config_(config), at_(start) {}
+  Layout(uint64_t start, ModelFile* file) : file_(*file), at_(start) {}
 
-  // `count` floats.
-  uint64_t Floats(uint64_t count, uint64_t times = 1) {
-    const uint64_t offset = at_;
+  // `count` floats that are no tensor of ours.
+  void Skip(uint64_t count, uint64_t times) {
     uint64_t bytes = 0;
     ok_ = ok_ && CheckedMultiply(count, times, &bytes) && CheckedMultiply(bytes, 4, &bytes) &&
           CheckedAdd(at_, bytes, &at_);
-    return offset;
   }
 
-  // `count` matrices of (rows, cols).
-  TensorExtent Matrices(uint32_t rows, uint32_t cols, uint32_t count = 1) {
-    const uint64_t elements = uint64_t{rows} * cols;  // < 2^56, see kMaxDimension
-    TensorExtent extent = {at_, elements * 4, rows, cols};
-    if (config_.weight_type == WeightType::kInt8Groups) {
-      if (elements % config_.group_size != 0) group_fits_ = false;
-      extent.bytes = elements + elements / config_.group_size * 4;
-    }
-    uint64_t bytes = 0;
-    ok_ = ok_ && CheckedMultiply(extent.bytes, count, &bytes) && CheckedAdd(at_, bytes, &at_);
-    return extent;
+  // A norm of n_layers layers each.
+  void Norms(TensorId id, uint32_t n_layers = 1) {
+    Add(id, WeightType::kF32, 1, file_.config.dim, n_layers);
+  }
+
+  // A matrix (rows, cols) of n_layers layers each.
+  void Matrices(TensorId id, uint64_t rows, uint64_t cols, uint32_t n_layers = 1) {
+    Add(id, file_.config.weight_type, rows, cols, n_layers);
   }
 
   bool ok() const { return ok_; }
@@ -144,69 +149,94 @@ class Layout {
   uint64_t end() const { return at_; }
 
  private:
-  const ModelConfig& config_;
+  void Add(TensorId id, WeightType type, uint64_t rows, uint64_t cols, uint32_t n_layers) {
+    TensorPlace place;
+    place.type = type;
+    place.offset = at_;
+    place.rows = static_cast<uint32_t>(rows);
+    place.cols = static_cast<uint32_t>(cols);
+    place.row_bytes = cols * 4;
+    place.bytes = rows * cols * 4;  // < 2^58, see kMaxDimension
+    if (type == WeightType::kInt8Groups) {
+      const uint32_t group = file_.config.group_size;
+      if (rows * cols % group != 0) group_fits_ = false;
+      place.row_bytes = cols;
+      place.bytes = rows * cols + rows * cols / group * 4;
+    }
+    uint64_t bytes = 0;
+    ok_ = ok_ && CheckedMultiply(place.bytes, n_layers, &bytes) && CheckedAdd(at_, bytes, &at_);
+    file_.tensors.Add(id, place, 0, n_layers);
+  }
+
+  ModelFile& file_;
   uint64_t at_;
   bool ok_ = true;
   bool group_fits_ = true;
 };
 
-void LayOutNorms(Layout& layout, Checkpoint* c) {
-  const ModelConfig& m = c->config;
-  c->attention_norm = layout.Floats(m.dim, m.n_layers);
-  c->ffn_norm = layout.Floats(m.dim, m.n_layers);
-  c->final_norm = layout.Floats(m.dim);
+void LayOutAttention(Layout& layout, const ModelConfig& m) {
+  const uint64_t q_dim = m.widest.q_dim();
+  const uint64_t kv_dim = m.widest.kv_dim();
+  layout.Matrices(TensorId::kQ, q_dim, m.dim, m.n_layers);
+  layout.Matrices(TensorId::kK, kv_dim, m.dim, m.n_layers);
+  layout.Matrices(TensorId::kV, kv_dim, m.dim, m.n_layers);
+  layout.Matrices(TensorId::kAttentionOutput, m.dim, q_dim, m.n_layers);
 }
 
-void LayOutAttention(Layout& layout, Checkpoint* c) {
-  const ModelConfig& m = c->config;
-  c->wq.first = layout.Matrices(m.dim, m.dim, m.n_layers);
-  c->wk.first = layout.Matrices(m.kv_dim(), m.dim, m.n_layers);
-  c->wv.first = layout.Matrices(m.kv_dim(), m.dim, m.n_layers);
-  c->wo.first = layout.Matrices(m.dim, m.dim, m.n_layers);
+void LayOutFeedForward(Layout& layout, const ModelConfig& m) {
+  layout.Matrices(TensorId::kGate, m.widest.hidden_dim, m.dim, m.n_layers);
+  layout.Matrices(TensorId::kDown, m.dim, m.widest.hidden_dim, m.n_layers);
+  layout.Matrices(TensorId::kUp, m.widest.hidden_dim, m.dim, m.n_layers);
 }
 
-void LayOutFeedForward(Layout& layout, Checkpoint* c) {
-  const ModelConfig& m = c->config;
-  c->w1.first = layout.Matrices(m.hidden_dim, m.dim, m.n_layers);
-  c->w2.first = layout.Matrices(m.dim, m.hidden_dim, m.n_layers);
-  c->w3.first = layout.Matrices(m.hidden_dim, m.dim, m.n_layers);
-}
-
-void LayOutTensors(Layout& layout, Checkpoint* c) {
-  const ModelConfig& m = c->config;
-  if (c->format == CheckpointFormat::kLegacy) {
-    c->embedding = layout.Matrices(m.vocab_size, m.dim);
-    c->attention_norm = layout.Floats(m.dim, m.n_layers);
-    LayOutAttention(layout, c);
-    c->ffn_norm = layout.Floats(m.dim, m.n_layers);
-    LayOutFeedForward(layout, c);
-    c->final_norm = layout.Floats(m.dim);
-    layout.Floats(m.head_size() / 2, m.seq_len);  // cosines and sines of RoPE, once in the format
-    layout.Floats(m.head_size() / 2, m.seq_len);
+void LayOutTensors(Format format, Layout& layout, const ModelConfig& m) {
+  if (format == Format::kLegacy) {
+    layout.Matrices(TensorId::kEmbedding, m.vocab_size, m.dim);
+    layout.Norms(TensorId::kAttentionNorm, m.n_layers);
+    LayOutAttention(layout, m);
+    layout.Norms(TensorId::kFfnNorm, m.n_layers);
+    LayOutFeedForward(layout, m);
+    layout.Norms(TensorId::kOutputNorm);
+    layout.Skip(m.rope_dims, m.seq_len);  // cosines and sines of RoPE, once in the format
   } else {
-    LayOutNorms(layout, c);
-    c->embedding = layout.Matrices(m.vocab_size, m.dim);
-    LayOutAttention(layout, c);
-    LayOutFeedForward(layout, c);
+    layout.Norms(TensorId::kAttentionNorm, m.n_layers);
+    layout.Norms(TensorId::kFfnNorm, m.n_layers);
+    layout.Norms(TensorId::kOutputNorm);
+    layout.Matrices(TensorId::kEmbedding, m.vocab_size, m.dim);
+    LayOutAttention(layout, m);
+    LayOutFeedForward(layout, m);
   }
-  c->classifier = m.shared_classifier ? c->embedding : layout.Matrices(m.vocab_size, m.dim);
+  if (!m.shared_classifier) layout.Matrices(TensorId::kOutput, m.vocab_size, m.dim);
+}
+
+const char* NameOf(Format format) {
+  switch (format) {
+    case Format::kLegacy:
+      return "llama2.c legacy";
+    case Format::kVersion1:
+      return "llama2.c version 1";
+    case Format::kVersion2:
+      return "llama2.c version 2";
+  }
+  return "";
 }
 
 }  // namespace
 
-Status ParseCheckpoint(const uint8_t* header_bytes, size_t size, uint64_t file_bytes,
-                       bool allow_trailing, Checkpoint* checkpoint) {
+Status ParseLlama2c(Memory& memory, const uint8_t* header_bytes, size_t size, uint64_t file_bytes,
+                    bool allow_trailing, ModelFile* file) {
   Header header;
   CLAMMA_RETURN_IF_ERROR(ReadHeader(header_bytes, size, &header));
-  *checkpoint = Checkpoint();
-  checkpoint->format = header.format;
-  CLAMMA_RETURN_IF_ERROR(ReadConfig(header, &checkpoint->config));
-  Layout layout(checkpoint->config, header.bytes);
-  LayOutTensors(layout, checkpoint);
+  *file = ModelFile();
+  file->format = NameOf(header.format);
+  CLAMMA_RETURN_IF_ERROR(ReadConfig(header, &file->config));
+  CLAMMA_RETURN_IF_ERROR(file->tensors.Init(memory, kEntries));
+  Layout layout(header.bytes, file);
+  LayOutTensors(header.format, layout, file->config);
   if (!layout.group_fits()) {
     return Status::Error(StatusCode::kCorrupt,
                          "the checkpoint's group size %u does not divide its tensors",
-                         static_cast<unsigned>(checkpoint->config.group_size));
+                         static_cast<unsigned>(file->config.group_size));
   }
   if (!layout.ok() || layout.end() > file_bytes) {
     return Status::Error(StatusCode::kCorrupt,
@@ -223,20 +253,9 @@ Status ParseCheckpoint(const uint8_t* header_bytes, size_t size, uint64_t file_b
         "%llu",
         static_cast<unsigned long long>(layout.end()), static_cast<unsigned long long>(file_bytes));
   }
-  checkpoint->bytes = layout.end();
-  return Status();
-}
-
-const char* CheckpointFormatName(CheckpointFormat format) {
-  switch (format) {
-    case CheckpointFormat::kLegacy:
-      return "llama2.c legacy";
-    case CheckpointFormat::kVersion1:
-      return "llama2.c version 1";
-    case CheckpointFormat::kVersion2:
-      return "llama2.c version 2";
-  }
-  return "";
+  file->bytes = layout.end();
+  file->sampled_bytes = std::min<uint64_t>(file->bytes, kLlama2cHeaderBytes);
+  return file->tensors.Seal();
 }
 
 }  // namespace clamma

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "model/checkpoint.h"
+#include "model/files/llama2c.h"
 
 #include <gtest/gtest.h>
 
@@ -25,16 +25,17 @@ using clamma_test::SmallShapes;
 using clamma_test::Stretch;
 
 // Copies the header, so that a sanitizer sees every read beyond it.
-Status Parse(const std::vector<uint8_t>& header, uint64_t file_bytes, Checkpoint* checkpoint,
+Status Parse(const std::vector<uint8_t>& header, uint64_t file_bytes, ModelFile* file,
              bool allow_trailing = false) {
+  static Memory memory;
   const std::vector<uint8_t> copy(header);
-  return ParseCheckpoint(copy.data(), copy.size(), file_bytes, allow_trailing, checkpoint);
+  return ParseLlama2c(memory, copy.data(), copy.size(), file_bytes, allow_trailing, file);
 }
 
 void ExpectRefused(const std::vector<uint8_t>& header, uint64_t file_bytes,
                    bool allow_trailing = false) {
-  Checkpoint checkpoint;
-  const Status status = Parse(header, file_bytes, &checkpoint, allow_trailing);
+  ModelFile file;
+  const Status status = Parse(header, file_bytes, &file, allow_trailing);
   EXPECT_EQ(status.code(), StatusCode::kCorrupt);
   EXPECT_STRNE(status.message(), "");
 }
@@ -55,82 +56,103 @@ std::vector<std::pair<std::string, ModelShape>> AllShapes() {
   return shapes;
 }
 
-// Where the parser says each stretch lies; norms by their offset alone.
-std::map<std::string, TensorExtent> ExtentsOf(const Checkpoint& c) {
-  std::map<std::string, TensorExtent> extents;
-  extents["attention_norm"].offset = c.attention_norm;
-  extents["ffn_norm"].offset = c.ffn_norm;
-  extents["final_norm"].offset = c.final_norm;
-  extents["embedding"] = c.embedding;
-  if (!c.config.shared_classifier) extents["classifier"] = c.classifier;
-  const std::pair<const char*, const TensorSeries*> all[] = {
-      {"wq.", &c.wq}, {"wk.", &c.wk}, {"wv.", &c.wv}, {"wo.", &c.wo},
-      {"w1.", &c.w1}, {"w2.", &c.w2}, {"w3.", &c.w3}};
-  for (const auto& [name, series] : all) {
-    for (uint32_t layer = 0; layer < c.config.n_layers; ++layer) {
-      extents[name + std::to_string(layer)] = series->layer(layer);
+// Where the parser says each stretch lies; norms of all layers are one.
+std::map<std::string, TensorPlace> PlacesOf(const ModelFile& file) {
+  const std::map<TensorId, const char*> names = {
+      {TensorId::kAttentionNorm, "attention_norm"},
+      {TensorId::kFfnNorm, "ffn_norm"},
+      {TensorId::kOutputNorm, "final_norm"},
+      {TensorId::kEmbedding, "embedding"},
+      {TensorId::kOutput, "classifier"},
+      {TensorId::kQ, "wq."},
+      {TensorId::kK, "wk."},
+      {TensorId::kV, "wv."},
+      {TensorId::kAttentionOutput, "wo."},
+      {TensorId::kGate, "w1."},
+      {TensorId::kDown, "w2."},
+      {TensorId::kUp, "w3."},
+  };
+  std::map<std::string, TensorPlace> places;
+  for (const auto& [id, name] : names) {
+    const bool of_layers = name[std::strlen(name) - 1] == '.';
+    TensorPlace place;
+    for (uint32_t layer = 0; file.tensors.Find(id, layer, &place); ++layer) {
+      if (IsVector(id) && layer > 0) {
+        TensorPlace& first = places[name];
+        EXPECT_EQ(place.offset, first.offset + first.bytes);
+        first.bytes += place.bytes;
+        first.rows += place.rows;
+      } else {
+        places[of_layers ? name + std::to_string(layer) : name] = place;
+      }
     }
   }
-  return extents;
+  return places;
 }
 
-TEST(Checkpoint, FindsEveryTensorOfEveryFormat) {
+TEST(Llama2c, FindsEveryTensorOfEveryFormat) {
   for (const auto& [name, shape] : AllShapes()) {
     SCOPED_TRACE(name);
-    Checkpoint checkpoint;
-    const Status status = Parse(MakeHeader(shape), FileBytes(shape), &checkpoint);
+    ModelFile file;
+    const Status status = Parse(MakeHeader(shape), FileBytes(shape), &file);
     ASSERT_TRUE(status.ok()) << status.message();
-    EXPECT_EQ(checkpoint.bytes, FileBytes(shape));
-    std::map<std::string, TensorExtent> extents = ExtentsOf(checkpoint);
+    EXPECT_EQ(file.bytes, FileBytes(shape));
+    std::map<std::string, TensorPlace> places = PlacesOf(file);
     for (const Stretch& stretch : LayOut(shape)) {
       if (stretch.name == "cosines" || stretch.name == "sines") continue;
-      ASSERT_TRUE(extents.contains(stretch.name)) << stretch.name;
-      const TensorExtent& extent = extents[stretch.name];
-      EXPECT_EQ(extent.offset, stretch.offset) << stretch.name;
-      if (extent.bytes != 0) {
-        EXPECT_EQ(extent.bytes, stretch.bytes) << stretch.name;
-        EXPECT_EQ(extent.rows, stretch.rows) << stretch.name;
-        EXPECT_EQ(extent.cols, stretch.cols) << stretch.name;
-      }
-      extents.erase(stretch.name);
+      ASSERT_TRUE(places.contains(stretch.name)) << stretch.name;
+      const TensorPlace& place = places[stretch.name];
+      EXPECT_EQ(place.type, stretch.quantized ? WeightType::kInt8Groups : WeightType::kF32);
+      EXPECT_EQ(place.file, 0u);
+      EXPECT_EQ(place.offset, stretch.offset) << stretch.name;
+      EXPECT_EQ(place.bytes, stretch.bytes) << stretch.name;
+      EXPECT_EQ(place.rows, stretch.rows) << stretch.name;
+      EXPECT_EQ(place.cols, stretch.cols) << stretch.name;
+      EXPECT_EQ(place.row_bytes, stretch.cols * (stretch.quantized ? 1 : 4)) << stretch.name;
+      places.erase(stretch.name);
     }
-    EXPECT_TRUE(extents.empty()) << extents.begin()->first;
+    EXPECT_TRUE(places.empty()) << places.begin()->first;
   }
 }
 
-TEST(Checkpoint, ReadsTheConfiguration) {
+TEST(Llama2c, ReadsTheConfiguration) {
   for (const auto& [name, shape] : AllShapes()) {
     SCOPED_TRACE(name);
-    Checkpoint checkpoint;
-    ASSERT_TRUE(Parse(MakeHeader(shape), FileBytes(shape), &checkpoint).ok());
-    const ModelConfig& config = checkpoint.config;
+    ModelFile file;
+    ASSERT_TRUE(Parse(MakeHeader(shape), FileBytes(shape), &file).ok());
+    const ModelConfig& config = file.config;
     EXPECT_EQ(config.dim, static_cast<uint32_t>(shape.dim));
-    EXPECT_EQ(config.hidden_dim, static_cast<uint32_t>(shape.hidden_dim));
     EXPECT_EQ(config.n_layers, static_cast<uint32_t>(shape.layers));
-    EXPECT_EQ(config.n_heads, static_cast<uint32_t>(shape.heads));
-    EXPECT_EQ(config.n_kv_heads, static_cast<uint32_t>(shape.kv_heads));
     EXPECT_EQ(config.vocab_size, static_cast<uint32_t>(shape.vocab));
     EXPECT_EQ(config.seq_len, static_cast<uint32_t>(shape.seq_len));
     EXPECT_EQ(config.group_size, static_cast<uint32_t>(shape.group));
     EXPECT_EQ(config.shared_classifier, shape.shared);
     EXPECT_EQ(config.weight_type, shape.version == 2 ? WeightType::kInt8Groups : WeightType::kF32);
-    EXPECT_EQ(checkpoint.format, static_cast<CheckpointFormat>(shape.version));
-    EXPECT_STRNE(CheckpointFormatName(checkpoint.format), "");
-    if (shape.shared) {
-      EXPECT_EQ(checkpoint.classifier.offset, checkpoint.embedding.offset);
-      EXPECT_EQ(checkpoint.classifier.rows, checkpoint.embedding.rows);
-    }
+    EXPECT_EQ(config.order, SumOrder::kLlama2c);
+    EXPECT_EQ(config.rope_dims, shape.head_size());
+    EXPECT_EQ(config.layers, nullptr);
+    const LayerConfig& layer = config.layer(config.n_layers - 1);
+    EXPECT_EQ(layer.hidden_dim, static_cast<uint32_t>(shape.hidden_dim));
+    EXPECT_EQ(layer.n_heads, static_cast<uint32_t>(shape.heads));
+    EXPECT_EQ(layer.n_kv_heads, static_cast<uint32_t>(shape.kv_heads));
+    EXPECT_EQ(layer.head_size, shape.head_size());
+    constexpr const char* kFormats[] = {"llama2.c legacy", "llama2.c version 1",
+                                        "llama2.c version 2"};
+    EXPECT_STREQ(file.format, kFormats[shape.version]);
+    EXPECT_EQ(file.tensors.Has(TensorId::kOutput), !shape.shared);
   }
 }
 
 // Numbers known from the real files, computed by hand.
-TEST(Checkpoint, SizesGoBeyond32Bits) {
+TEST(Llama2c, SizesGoBeyond32Bits) {
   EXPECT_EQ(FileBytes(Shape7B(1)), 256u + 4u * 6738415616u);
   EXPECT_EQ(FileBytes(Shape70B(1)), 256u + 4u * 68976648192u);
-  Checkpoint checkpoint;
-  ASSERT_TRUE(Parse(MakeHeader(Shape7B(1)), 256u + 4u * 6738415616u, &checkpoint).ok());
-  EXPECT_GT(checkpoint.w3.first.offset, uint64_t{1} << 32);
-  ASSERT_TRUE(Parse(MakeHeader(Shape70B(1)), 256u + 4u * 68976648192u, &checkpoint).ok());
+  ModelFile file;
+  ASSERT_TRUE(Parse(MakeHeader(Shape7B(1)), 256u + 4u * 6738415616u, &file).ok());
+  TensorPlace place;
+  ASSERT_TRUE(file.tensors.Find(TensorId::kUp, 0, &place));
+  EXPECT_GT(place.offset, uint64_t{1} << 32);
+  ASSERT_TRUE(Parse(MakeHeader(Shape70B(1)), 256u + 4u * 68976648192u, &file).ok());
   // Sizes that differ from the true one by a multiple of 2^32 are not it.
   for (const uint64_t difference : {uint64_t{1} << 32, uint64_t{1} << 33, uint64_t{1} << 36}) {
     ExpectRefused(MakeHeader(Shape70B(1)), 256u + 4u * 68976648192u - difference);
@@ -165,7 +187,7 @@ std::vector<int32_t> HostileValues(std::mt19937* random) {
   return values;
 }
 
-TEST(Checkpoint, RefusesEveryParameterThatDoesNotFitTheSize) {
+TEST(Llama2c, RefusesEveryParameterThatDoesNotFitTheSize) {
   std::mt19937 random(1);
   for (const auto& [name, shape] : AllShapes()) {
     const uint64_t size = FileBytes(shape);
@@ -174,8 +196,8 @@ TEST(Checkpoint, RefusesEveryParameterThatDoesNotFitTheSize) {
         SCOPED_TRACE(testing::Message() << name << ", parameter " << i << " = " << value);
         std::vector<uint8_t> header = MakeHeader(shape);
         PutLe32(&header, ParameterOffset(shape, i), static_cast<uint32_t>(value));
-        Checkpoint checkpoint;
-        const Status status = Parse(header, size, &checkpoint);
+        ModelFile file;
+        const Status status = Parse(header, size, &file);
         if (!status.ok()) {
           EXPECT_EQ(status.code(), StatusCode::kCorrupt);
           EXPECT_STRNE(status.message(), "");
@@ -185,21 +207,21 @@ TEST(Checkpoint, RefusesEveryParameterThatDoesNotFitTheSize) {
         ModelShape described;
         ASSERT_TRUE(WithParameter(shape, i, value, &described));
         EXPECT_EQ(FileBytes(described), size);
-        EXPECT_EQ(checkpoint.bytes, size);
+        EXPECT_EQ(file.bytes, size);
       }
     }
   }
 }
 
 // The context's length is no part of these formats' size.
-TEST(Checkpoint, AcceptsAnySensibleContextInVersions1And2) {
+TEST(Llama2c, AcceptsAnySensibleContextInVersions1And2) {
   for (const int version : {1, 2}) {
     ModelShape shape = Shape7B(version);
     for (const int32_t seq_len : {1, 2, 512, 4096, 131072, 1 << 20}) {
       shape.seq_len = seq_len;
-      Checkpoint checkpoint;
-      EXPECT_TRUE(Parse(MakeHeader(shape), FileBytes(shape), &checkpoint).ok()) << seq_len;
-      EXPECT_EQ(checkpoint.config.seq_len, static_cast<uint32_t>(seq_len));
+      ModelFile file;
+      EXPECT_TRUE(Parse(MakeHeader(shape), FileBytes(shape), &file).ok()) << seq_len;
+      EXPECT_EQ(file.config.seq_len, static_cast<uint32_t>(seq_len));
     }
     for (const int32_t seq_len : {0, -1, INT32_MIN, INT32_MAX}) {
       shape.seq_len = seq_len;
@@ -208,7 +230,7 @@ TEST(Checkpoint, AcceptsAnySensibleContextInVersions1And2) {
   }
 }
 
-TEST(Checkpoint, RandomHeadersAreRefusedOrTrue) {
+TEST(Llama2c, RandomHeadersAreRefusedOrTrue) {
   std::mt19937 random(2);
   const auto small = [&random] { return static_cast<int32_t>(1 + random() % 12); };
   size_t accepted = 0;
@@ -231,15 +253,15 @@ TEST(Checkpoint, RandomHeadersAreRefusedOrTrue) {
       if (!stretch.quantized) continue;
       fits = fits && stretch.rows * stretch.cols % static_cast<uint64_t>(shape.group) == 0;
     }
-    Checkpoint checkpoint;
-    const Status status = Parse(MakeHeader(shape), FileBytes(shape), &checkpoint);
+    ModelFile file;
+    const Status status = Parse(MakeHeader(shape), FileBytes(shape), &file);
     EXPECT_EQ(status.ok(), sound && fits) << status.message();
     accepted += status.ok() ? 1 : 0;
   }
   EXPECT_GT(accepted, 500u);
 }
 
-TEST(Checkpoint, RandomBytesAreRefused) {
+TEST(Llama2c, RandomBytesAreRefused) {
   std::mt19937 random(3);
   for (int i = 0; i < 20000; ++i) {
     std::vector<uint8_t> header(random() % 257);
@@ -254,7 +276,7 @@ TEST(Checkpoint, RandomBytesAreRefused) {
   }
 }
 
-TEST(Checkpoint, RefusesEveryCutHeader) {
+TEST(Llama2c, RefusesEveryCutHeader) {
   for (const auto& [name, shape] : SmallShapes()) {
     const std::vector<uint8_t> whole = MakeHeader(shape);
     for (size_t length = 0; length < whole.size(); ++length) {
@@ -265,25 +287,26 @@ TEST(Checkpoint, RefusesEveryCutHeader) {
       ExpectRefused(cut, FileBytes(shape));
     }
     // Legacy headers end before 256 bytes: what follows them is the first tensor.
-    for (size_t length = whole.size(); length <= kCheckpointHeaderBytes; ++length) {
+    for (size_t length = whole.size(); length <= kLlama2cHeaderBytes; ++length) {
       std::vector<uint8_t> longer = whole;
       longer.resize(length, 0xaa);
-      Checkpoint checkpoint;
-      EXPECT_TRUE(Parse(longer, FileBytes(shape), &checkpoint).ok()) << name << ", " << length;
+      ModelFile file;
+      EXPECT_TRUE(Parse(longer, FileBytes(shape), &file).ok()) << name << ", " << length;
       ExpectRefused(longer, length);
     }
   }
 }
 
-TEST(Checkpoint, RefusesAnEmptyFile) {
-  Checkpoint checkpoint;
+TEST(Llama2c, RefusesAnEmptyFile) {
+  ModelFile file;
   const uint8_t none = 0;
-  const Status status = ParseCheckpoint(&none, 0, 0, true, &checkpoint);
+  Memory memory;
+  const Status status = ParseLlama2c(memory, &none, 0, 0, true, &file);
   EXPECT_EQ(status.code(), StatusCode::kCorrupt);
   EXPECT_STRNE(status.message(), "");
 }
 
-TEST(Checkpoint, RefusesASizeOffByOne) {
+TEST(Llama2c, RefusesASizeOffByOne) {
   for (const auto& [name, shape] : AllShapes()) {
     SCOPED_TRACE(name);
     const uint64_t size = FileBytes(shape);
@@ -295,44 +318,44 @@ TEST(Checkpoint, RefusesASizeOffByOne) {
   }
 }
 
-TEST(Checkpoint, TrailingBytesAreAllowedOnRequestAndMissingOnesNever) {
+TEST(Llama2c, TrailingBytesAreAllowedOnRequestAndMissingOnesNever) {
   for (const auto& [name, shape] : AllShapes()) {
     SCOPED_TRACE(name);
     const uint64_t size = FileBytes(shape);
     for (const uint64_t file_bytes : {size, size + 1, size + 4096, UINT64_MAX}) {
-      Checkpoint checkpoint;
-      EXPECT_TRUE(Parse(MakeHeader(shape), file_bytes, &checkpoint, true).ok()) << file_bytes;
-      EXPECT_EQ(checkpoint.bytes, size);
+      ModelFile file;
+      EXPECT_TRUE(Parse(MakeHeader(shape), file_bytes, &file, true).ok()) << file_bytes;
+      EXPECT_EQ(file.bytes, size);
     }
     ExpectRefused(MakeHeader(shape), size - 1, true);
   }
 }
 
-TEST(Checkpoint, TheReasonNamesBothSizes) {
+TEST(Llama2c, TheReasonNamesBothSizes) {
   const ModelShape shape = SmallShapes()[0].second;
   const uint64_t size = FileBytes(shape);
   for (const uint64_t wrong : {size - 1, size + 1}) {
-    Checkpoint checkpoint;
-    const std::string reason = Parse(MakeHeader(shape), wrong, &checkpoint).message();
+    ModelFile file;
+    const std::string reason = Parse(MakeHeader(shape), wrong, &file).message();
     EXPECT_NE(reason.find(std::to_string(size)), std::string::npos) << reason;
     EXPECT_NE(reason.find(std::to_string(wrong)), std::string::npos) << reason;
   }
 }
 
-TEST(Checkpoint, RefusesUnknownVersions) {
+TEST(Llama2c, RefusesUnknownVersions) {
   const ModelShape shape = Shape7B(1);
   for (const uint32_t version : {0u, 3u, 4u, 256u, 0x01000000u, 0xffffffffu}) {
     std::vector<uint8_t> header = MakeHeader(shape);
     PutLe32(&header, 4, version);
-    Checkpoint checkpoint;
-    const Status status = Parse(header, FileBytes(shape), &checkpoint);
+    ModelFile file;
+    const Status status = Parse(header, FileBytes(shape), &file);
     EXPECT_EQ(status.code(), StatusCode::kCorrupt);
     EXPECT_NE(std::strstr(status.message(), std::to_string(version).c_str()), nullptr)
         << status.message();
   }
 }
 
-TEST(Checkpoint, RefusesAnotherMagic) {
+TEST(Llama2c, RefusesAnotherMagic) {
   for (const size_t i : {0u, 1u, 2u, 3u}) {
     std::vector<uint8_t> header = MakeHeader(Shape7B(1));
     header[i] ^= 1;
@@ -340,7 +363,7 @@ TEST(Checkpoint, RefusesAnotherMagic) {
   }
 }
 
-TEST(Checkpoint, RefusesSharedFlagsOtherThan0And1) {
+TEST(Llama2c, RefusesSharedFlagsOtherThan0And1) {
   for (const int version : {1, 2}) {
     ModelShape shape = Shape7B(version);
     for (int flag = 0; flag < 256; ++flag) {
@@ -351,13 +374,13 @@ TEST(Checkpoint, RefusesSharedFlagsOtherThan0And1) {
         ExpectRefused(header, FileBytes(shape));
         continue;
       }
-      Checkpoint checkpoint;
-      EXPECT_TRUE(Parse(header, FileBytes(shape), &checkpoint).ok()) << flag;
+      ModelFile file;
+      EXPECT_TRUE(Parse(header, FileBytes(shape), &file).ok()) << flag;
     }
   }
 }
 
-TEST(Checkpoint, RefusesGroupSizesThatDoNotDivide) {
+TEST(Llama2c, RefusesGroupSizesThatDoNotDivide) {
   const ModelShape shape = {2, 32, 48, 2, 4, 2, 50, 64, true, 16};
   for (const int32_t group :
        {3, 5, 7, 17, 24, 63, 1024, 65536, 65537, 0, -1, -16, INT32_MIN, INT32_MAX}) {
@@ -370,7 +393,7 @@ TEST(Checkpoint, RefusesGroupSizesThatDoNotDivide) {
 }
 
 // Heads must split dim into even sizes, and kv heads must split the heads.
-TEST(Checkpoint, RefusesHeadsThatDoNotDivide) {
+TEST(Llama2c, RefusesHeadsThatDoNotDivide) {
   for (const auto& [heads, kv_heads] :
        {std::pair{5, 5}, {3, 1}, {32, 32}, {4, 3}, {4, 8}, {64, 1}}) {
     const ModelShape shape = {1, 32, 44, 2, heads, kv_heads, 50, 64, true, 0};
@@ -382,7 +405,7 @@ TEST(Checkpoint, RefusesHeadsThatDoNotDivide) {
 }
 
 // Products that wrap around 2^64 must not come out as small sizes.
-TEST(Checkpoint, RefusesSizesBeyond64Bits) {
+TEST(Llama2c, RefusesSizesBeyond64Bits) {
   constexpr int32_t kHuge = 1 << 28;
   for (int version = 0; version <= 2; ++version) {
     for (const ModelShape& shape :

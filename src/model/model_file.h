@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// What a reader of model files (model/files/) makes of one: the numbers of the model, and where its
+// tensors are.
+#ifndef CLAMMA_MODEL_MODEL_FILE_H_
+#define CLAMMA_MODEL_MODEL_FILE_H_
+
+#include <cstdint>
+
+#include "model/config.h"
+#include "model/tensors.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+
+namespace clamma {
+
+struct ModelFile {
+  const char* format = "";     // for people
+  uint64_t bytes = 0;          // of all files, without what may stand behind them
+  uint64_t sampled_bytes = 0;  // of the first file's front: all of them are in the fingerprint
+  ModelConfig config;
+  Tensors tensors;
+  Array<LayerConfig> layers;  // empty: all are alike
+
+  // Adds the next layer: config.n_layers of them, once that is set. Memory is taken when the first
+  // one comes that differs. Where all are known to be alike, setting config.widest does as well.
+  Status AddLayer(Memory& memory, const LayerConfig& layer);
+
+  uint32_t n_added = 0;  // layers
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_MODEL_MODEL_FILE_H_
