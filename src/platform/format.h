@@ -16,6 +16,8 @@
 
 namespace clamma {
 
+using Ull = unsigned long long;  // NOLINT(google-runtime-int): what %llu takes, for a uint64_t
+
 // As snprintf: returns the length of the whole text; what of it fits in `size` bytes is written,
 // always terminated unless size is 0. Knows %s, %d, %u, %x, the latter two also with z or ll, and
 // %%; nothing else may be in a format.
