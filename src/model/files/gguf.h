@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+// GGUF files, versions 2 and 3, little-endian: metadata (keys and values) and where tensors lie.
+//
+// A file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md) is "GGUF", uint32 version,
+// uint64 number of tensors, uint64 number of keys; for each key its name, uint32 type, value; for
+// each tensor its name, uint32 number of dimensions, uint64 each of them, uint32 type, uint64
+// offset; then, at the next multiple of the alignment, the tensors' data, which offsets count from.
+// A string is uint64 length and bytes; an array is uint32 type, uint64 count and the
+// elements.
+#ifndef CLAMMA_MODEL_FILES_GGUF_H_
+#define CLAMMA_MODEL_FILES_GGUF_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "model/files/ggml_types.h"
+#include "model/files/gguf_value.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+
+namespace clamma {
+
+// What is read. Every limit is far beyond the files in use; a file beyond one is refused by name.
+struct GgufLimits {
+  static constexpr uint64_t kHeaderBytes = uint64_t{64} << 20;  // all before the tensors' data
+  static constexpr uint64_t kKeys = 65536;
+  static constexpr uint64_t kTensors = 65536;
+  static constexpr uint64_t kKeyBytes = 65535;
+  static constexpr uint64_t kTensorNameBytes = 255;
+  static constexpr uint64_t kStringBytes = uint64_t{16} << 20;
+  static constexpr uint64_t kArrayCount = uint64_t{1} << 24;
+  static constexpr uint64_t kMinAlignment = 8;
+  static constexpr uint64_t kMaxAlignment = 65536;
+};
+
+struct GgufTensor {
+  std::string_view name;
+  const GgmlType* type = nullptr;   // its layout is known: block_cols and block_bytes are not 0
+  uint32_t n_dims = 0;              // 1 to 4
+  uint64_t dims[4] = {1, 1, 1, 1};  // columns first: (dims[3], dims[2], rows, columns)
+  uint64_t offset = 0;              // from the file's start
+  uint64_t bytes = 0;
+};
+
+// Constant once parsed: any number of threads may use it. It copies nothing: views last as long as
+// the header's bytes. Its memory is a few bytes a key and a tensor, 1 MB at
+// most, and while it parses tensors that do not lie in the order of their entries, 2 MB more.
+class Gguf {
+ public:
+  Gguf() = default;
+  Gguf(const Gguf&) = delete;
+  Gguf& operator=(const Gguf&) = delete;
+
+  // Whether a file with these first `size` bytes is to be parsed as GGUF.
+  static bool HasMagic(const uint8_t* bytes, uint64_t size);
+
+  // Parses the first `size` bytes of a file of `file_size`, which must outlive this. Any bytes are
+  // safe; what is not whole, sound and within GgufLimits is refused with a reason.
+  //
+  // If the header does not end within the bytes at hand, but may within the file, *wanted is how
+  // many are needed at least (more than `size`), and nothing else is to be used: call again with so
+  // many or more, twice as many best. Else *wanted is 0.
+  //
+  // With a plan, the bytes are looked at all the same, but names are not kept: looking one up walks
+  // through the header, and that none is there twice is not checked.
+  Status Parse(Memory& memory, const uint8_t* bytes, uint64_t size, uint64_t file_size,
+               uint64_t* wanted);
+
+  // Refuses the first tensor of a type that has no kernels.
+  Status CheckTensorTypes() const;
+
+  uint32_t version() const { return version_; }
+  uint64_t n_keys() const { return n_keys_; }
+  uint64_t n_tensors() const { return n_tensors_; }
+  uint64_t alignment() const { return alignment_; }
+  uint64_t header_bytes() const { return header_bytes_; }  // the last tensor's entry ends there
+  uint64_t data_begin() const { return data_begin_; }      // behind the header, aligned
+  uint64_t data_end() const { return data_end_; }          // of the last tensor
+  bool has_index() const { return keys_by_name_.size() > 0 && keys_by_name_.data() != nullptr; }
+
+  bool Find(std::string_view key, GgufValue* value) const;
+  bool FindTensor(std::string_view name, GgufTensor* tensor) const;
+
+  // The values of keys. A missing key is an error if it is required, else *out stays as it is; a
+  // value of another kind or out of range is an error that names the key.
+  enum class Presence : uint8_t { kRequired, kOptional };
+  struct Range {
+    uint32_t least = 0;
+    uint32_t most = UINT32_MAX;
+  };
+  Status GetUint32(std::string_view key, Presence presence, Range range, uint32_t* out) const {
+    return ReadUint32(key, nullptr, presence, range, out);
+  }
+  Status GetFloat(std::string_view key, Presence presence, float* out) const {  // finite
+    return ReadFloat(key, nullptr, presence, out);
+  }
+  Status GetBool(std::string_view key, Presence presence, bool* out) const {
+    return ReadBool(key, nullptr, presence, out);
+  }
+  Status GetString(std::string_view key, Presence presence, std::string_view* out) const;
+
+  // The same of one layer: the key holds one value for all, or an array with one for each.
+  struct Layer {
+    uint32_t index = 0;
+    uint32_t count = 0;  // of layers
+  };
+  Status GetUint32(std::string_view key, Layer layer, Presence presence, Range range,
+                   uint32_t* out) const {
+    return ReadUint32(key, &layer, presence, range, out);
+  }
+  Status GetFloat(std::string_view key, Layer layer, Presence presence, float* out) const {
+    return ReadFloat(key, &layer, presence, out);
+  }
+  Status GetBool(std::string_view key, Layer layer, Presence presence, bool* out) const {
+    return ReadBool(key, &layer, presence, out);
+  }
+
+  // Arrays whose elements can be read as such: integers, floats or integers, strings.
+  enum class Elements : uint8_t { kIntegers, kNumbers, kStrings };
+  Status GetArray(std::string_view key, Elements elements, Presence presence, GgufValue* out) const;
+
+  // Walks through all keys, or all tensors, in the file's order.
+  class Keys {
+   public:
+    explicit Keys(const Gguf& gguf) : next_(gguf.keys_), left_(gguf.n_keys_) {}
+    bool Next(std::string_view* key, GgufValue* value);  // false: there are no more
+   private:
+    const uint8_t* next_;
+    uint64_t left_;
+  };
+  class Tensors {
+   public:
+    explicit Tensors(const Gguf& gguf)
+        : next_(gguf.tensors_), left_(gguf.n_tensors_), data_begin_(gguf.data_begin_) {}
+    bool Next(GgufTensor* tensor);  // false: there are no more
+   private:
+    const uint8_t* next_;
+    uint64_t left_;
+    uint64_t data_begin_;
+  };
+
+ private:
+  friend class GgufParser;
+
+  // A hash table of the names in the header's entries, by where those begin; 0: a free slot.
+  using Index = Array<uint32_t>;
+  size_t FirstSlot(const Index& index, std::string_view name) const;
+  const uint8_t* Lookup(const Index& index, std::string_view name) const;  // nullptr: no such name
+  // `layer` is nullptr where an array is not expected.
+  Status ReadUint32(std::string_view key, const Layer* layer, Presence presence, Range range,
+                    uint32_t* out) const;
+  Status ReadFloat(std::string_view key, const Layer* layer, Presence presence, float* out) const;
+  Status ReadBool(std::string_view key, const Layer* layer, Presence presence, bool* out) const;
+  // value->data stays nullptr where the key is missing.
+  Status FindElement(std::string_view key, const Layer* layer, Presence presence, GgufValue* value,
+                     uint64_t* element) const;
+
+  const uint8_t* bytes_ = nullptr;
+  const uint8_t* keys_ = nullptr;     // the first entry
+  const uint8_t* tensors_ = nullptr;  // the first entry
+  uint32_t version_ = 0;
+  uint64_t n_keys_ = 0;
+  uint64_t n_tensors_ = 0;
+  uint64_t alignment_ = 32;
+  uint64_t header_bytes_ = 0;
+  uint64_t data_begin_ = 0;
+  uint64_t data_end_ = 0;
+  uint64_t hash_seed_ = 0;
+  Index keys_by_name_;
+  Index tensors_by_name_;
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_MODEL_FILES_GGUF_H_

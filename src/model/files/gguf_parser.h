@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// Gguf::Parse()'s work: one walk over a header of any bytes.
+#ifndef CLAMMA_MODEL_FILES_GGUF_PARSER_H_
+#define CLAMMA_MODEL_FILES_GGUF_PARSER_H_
+
+#include <cstdint>
+#include <string_view>
+
+#include "model/files/gguf.h"
+
+namespace clamma {
+
+// Its functions return false when the walk is over: failed (status_) or out of bytes (wanted_).
+class GgufParser {
+ public:
+  GgufParser(Memory& memory, Gguf& gguf, const uint8_t* bytes, uint64_t size, uint64_t file_size)
+      : memory_(memory), gguf_(gguf), bytes_(bytes), size_(size), file_size_(file_size) {}
+
+  Status Run(uint64_t* wanted);
+
+ private:
+  bool Walk();
+  bool ReadPreamble();
+  bool CheckVersion(uint32_t version);
+  bool CheckCounts();
+  bool ReserveIndex(Gguf::Index* index, uint64_t names);
+  bool ReadKeys();
+  bool ReadValue();
+  bool ReadArray();
+  bool SkipStrings(uint64_t count);
+  bool ReadAlignment();
+  bool ReadTensors();
+  bool ReadTensor(GgufTensor* tensor);
+  bool ReadDimensions(GgufTensor* tensor);
+  bool ReadType(GgufTensor* tensor);
+  bool PlaceTensors();
+  bool CheckOverlaps();
+
+  // Whether n more bytes are at hand.
+  bool Need(uint64_t n);
+  bool Uint32(uint32_t* out);
+  bool Uint64(uint64_t* out);
+  bool String(const char* what, uint64_t most, std::string_view* out);
+  bool Name(const char* what, uint64_t most, Gguf::Index* index, std::string_view* out);
+
+  // Ends the walk with a reason that begins with the place.
+  CLAMMA_PRINTF_LIKE(3, 4) bool Fail(StatusCode code, const char* format, ...);
+  bool Check(const Status& status);
+
+  // Where the walk is, for messages: the index-th key or tensor, or its name if that is known.
+  struct Place {
+    const char* what = "";
+    uint64_t index = 0;
+    uint64_t count = 0;
+    std::string_view name;
+    bool has_name = false;
+  };
+
+  Memory& memory_;
+  Gguf& gguf_;
+  const uint8_t* bytes_;
+  uint64_t size_;
+  uint64_t file_size_;
+  uint64_t at_ = 0;
+  uint64_t wanted_ = 0;
+  Place place_;
+  Status status_;
+
+  // Of the tensors so far, from the data's begin.
+  uint64_t end_ = 0;           // of the one that ends last
+  std::string_view end_name_;  // its name
+  bool in_order_ = true;       // each begins behind the one before
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_MODEL_FILES_GGUF_PARSER_H_
