@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What is done to activations, for any vector unit V (see vector.h).
-#ifndef CLAMMA_KERNELS_VECTOR_ACTIVATIONS_H_
-#define CLAMMA_KERNELS_VECTOR_ACTIVATIONS_H_
+#ifndef CLAMMA_KERNELS_SKELETONS_ACTIVATIONS_H_
+#define CLAMMA_KERNELS_SKELETONS_ACTIVATIONS_H_
 
-#include "kernels/vector.h"
+#include "kernels/skeletons/vector.h"
 
 namespace clamma {
 namespace {
@@ -79,12 +79,12 @@ inline void QuantizeBy(const Int8Groups& out, size_t g_begin, size_t g_end, cons
   size_t t = 0;
   const float* in_rows = out.x + g_begin * group;
   for (size_t first = g_begin * out.n_tokens; first < end; first += kAtOnce) {
-    const size_t n = Least(kAtOnce, end - first);
+    const size_t n = Min(kAtOnce, end - first);
     const float* in[kAtOnce];
     for (size_t i = 0; i < n; ++i) {
       in[i] = in_rows + t * out.cols;
       // The row's next group, often in another core's cache.
-      for (size_t k = 0; k < group; k += 16) __builtin_prefetch(in[i] + group + k);
+      for (size_t k = 0; k < group; k += 16) PrefetchLine(in[i] + group + k);
       out.scales[first + i] = ScaleOf<V>(in[i], group);
       if (++t == out.n_tokens) {
         t = 0;
@@ -185,7 +185,7 @@ inline void DivideAll(float* x, size_t n, const F& divide) {
 template <typename V>
 [[gnu::noinline]] inline float AddExps(float* x, size_t n, float top, float sum) {
   for (size_t first = 0; first < n; first += V::kLanes) {
-    const size_t end = Least(first + V::kLanes, n);
+    const size_t end = Min(first + V::kLanes, n);
     ExpBelow<V>(x + first, end - first, top);
     for (size_t i = first; i < end; ++i) sum += x[i];
   }
@@ -216,11 +216,11 @@ inline void SoftmaxRows(float* x, size_t stride, const size_t (&n)[kRows]) {
     const Range range = RangeOf<V>(x + row * stride, n[row]);
     largest[row] = range.largest;
     least[row] = range.smallest - range.largest;
-    common = Least(common, n[row]);
+    common = Min(common, n[row]);
   }
   float sums[kRows] = {};
   for (size_t first = 0; first < common; first += V::kLanes) {
-    const size_t end = Least(first + V::kLanes, common);
+    const size_t end = Min(first + V::kLanes, common);
     for (size_t row = 0; row < kRows; ++row) {
       ExpBelow<V>(x + row * stride + first, end - first, largest[row]);
     }
@@ -250,4 +250,4 @@ void Softmax(float* x, size_t n) {
 }  // namespace
 }  // namespace clamma
 
-#endif  // CLAMMA_KERNELS_VECTOR_ACTIVATIONS_H_
+#endif  // CLAMMA_KERNELS_SKELETONS_ACTIVATIONS_H_

@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: MIT
-#include "kernels/amx.h"
+#include "kernels/amx/matmul_int8.h"
 
-#include "kernels/amx_few_tokens.h"
-#include "kernels/amx_many_tokens.h"
-#include "kernels/avx512_q80.h"
+#include "kernels/amx/few_tokens.h"
+#include "kernels/amx/many_tokens.h"
+#include "kernels/skeletons/activations.h"
+#include "kernels/tables/avx512.h"
 
 namespace clamma {
-namespace {
 namespace amx {
+namespace {
 
 // One takes the vector unit less time than its weights take from memory.
-constexpr size_t kFewestTokens = 2;
-constexpr size_t kMostGroup = 64;
+constexpr size_t kMinTokens = 2;
+constexpr size_t kMaxGroup = 64;
 
 // A matrix of less than a tile of rows.
 void MultiplyLowMatrix(const Output& out, const Int8Groups& x, const Matrix& w, size_t row_begin,
                        size_t row_end) {
-  const size_t pack = PackSize(x.n_tokens);
+  const size_t panel = PanelSize(x.n_tokens);
   for (size_t t = 0; t < x.n_tokens; ++t) {
     float acc[kTile] = {};  // of each row
     for (size_t g = 0; g < w.cols / x.group; ++g) {
-      const int8_t* from = x.q + (g * InPacks(x.n_tokens) + t / pack * pack) * x.group;
-      int8_t q[kMostGroup];
+      const int8_t* from = x.q + (g * InPanels(x.n_tokens) + t / panel * panel) * x.group;
+      int8_t q[kMaxGroup];
       for (size_t k = 0; k < x.group; k += 4) {
-        __builtin_memcpy(q + k, from + k * pack + 4 * (t % pack), 4);
+        __builtin_memcpy(q + k, from + k * panel + 4 * (t % panel), 4);
       }
       for (size_t row = row_begin; row < row_end; ++row) {
         const size_t at = row * w.cols + g * x.group;
@@ -36,13 +37,13 @@ void MultiplyLowMatrix(const Output& out, const Int8Groups& x, const Matrix& w, 
   }
 }
 
-template <size_t kGroup, size_t kPack>
+template <size_t kGroup, size_t kPanel>
 void MatmulFew(const Output& out, const Int8Groups& x, const Matrix& w, size_t row_begin,
                size_t row_end) {
   const auto multiply = [&](size_t apart, size_t from, size_t to) {
-    if (from < to) MultiplyFew<kGroup, kPack>(out, x, w, apart, from, to);
+    if (from < to) MultiplyFew<kGroup, kPanel>(out, x, w, apart, from, to);
   };
-  const size_t apart = vector::Least(vector::RowsApart(w, kGroup), kMostApart);
+  const size_t apart = vector::Min(vector::RowsApart(w, kGroup), kMaxApart);
   const size_t middle = row_end - (row_end - row_begin) % (kTile * apart);
   multiply(apart, row_begin, middle);
   multiply(1, middle, row_end);
@@ -52,7 +53,7 @@ template <size_t kGroup>
 void MatmulMany(const Output& out, const Int8Groups& x, const Matrix& w, size_t row_begin,
                 size_t row_end) {
   const size_t middle = row_end - (row_end - row_begin) % (2 * kTile);
-  for (size_t first = 0; first < x.n_tokens; first += vector::kMostTokens) {
+  for (size_t first = 0; first < x.n_tokens; first += vector::kMaxTokens) {
     const auto multiply = [&]<size_t kTiles>(size_t from, size_t to) {
       if (from < to) MultiplyMany<kGroup, kTiles>(out, x, w, first, from, to);
     };
@@ -64,24 +65,24 @@ void MatmulMany(const Output& out, const Int8Groups& x, const Matrix& w, size_t 
 template <size_t kGroup>
 void Matmul(const Output& out, const Int8Groups& x, const Matrix& w, size_t row_begin,
             size_t row_end) {
-  const size_t pack = PackSize(x.n_tokens);
-  const TileShapes shapes(kGroup, pack);
+  const size_t panel = PanelSize(x.n_tokens);
+  const TileShapes shapes(kGroup, panel);
   const auto matmul = x.n_tokens > kTile ? MatmulMany<kGroup>
-                      : pack == 4        ? MatmulFew<kGroup, 4>
-                      : pack == 8        ? MatmulFew<kGroup, 8>
+                      : panel == 4       ? MatmulFew<kGroup, 4>
+                      : panel == 8       ? MatmulFew<kGroup, 8>
                                          : MatmulFew<kGroup, 16>;
   matmul(out, x, w, row_begin, row_end);
 }
 
-// Group g of up to kPack tokens from t on.
-template <size_t kGroup, size_t kPack>
-void QuantizePack(const Int8Groups& out, size_t g, size_t t) {
-  const size_t n = vector::Least(out.n_tokens - t, kPack);
+// Group g of up to kPanel tokens from t on.
+template <size_t kGroup, size_t kPanel>
+void QuantizePanel(const Int8Groups& out, size_t g, size_t t) {
+  const size_t n = vector::Min(out.n_tokens - t, kPanel);
   const size_t at = g * out.n_tokens + t;
   const float* in = out.x + t * out.cols + g * kGroup;
   for (size_t i = 0; i < n; ++i) {
     // The row's next group, often in another core's cache.
-    for (size_t k = 0; k < kGroup; k += 16) __builtin_prefetch(in + i * out.cols + kGroup + k);
+    for (size_t k = 0; k < kGroup; k += 16) PrefetchLine(in + i * out.cols + kGroup + k);
     out.scales[at + i] = vector::ScaleOf<V>(in + i * out.cols, kGroup);
   }
   alignas(64) int8_t rows[kTile][kGroup] = {};
@@ -91,56 +92,55 @@ void QuantizePack(const Int8Groups& out, size_t g, size_t t) {
   }
   V::Int columns[kGroup / 4];
   V::LoadTransposed<kGroup / 4>(columns, reinterpret_cast<const uint8_t*>(rows), kGroup);
-  int8_t* to = out.q + (g * InPacks(out.n_tokens) + t) * kGroup;
+  int8_t* to = out.q + (g * InPanels(out.n_tokens) + t) * kGroup;
   for (size_t k = 0; k < kGroup / 4; ++k) {
-    __builtin_memcpy(to + k * 4 * kPack, &columns[k], 4 * kPack);
+    __builtin_memcpy(to + k * 4 * kPanel, &columns[k], 4 * kPanel);
   }
 }
 
 template <size_t kGroup>
-void QuantizePacks(const Int8Groups& out, size_t g_begin, size_t g_end) {
-  const size_t pack = PackSize(out.n_tokens);
-  const auto quantize = pack == 4   ? QuantizePack<kGroup, 4>
-                        : pack == 8 ? QuantizePack<kGroup, 8>
-                                    : QuantizePack<kGroup, 16>;
+void QuantizePanels(const Int8Groups& out, size_t g_begin, size_t g_end) {
+  const size_t panel = PanelSize(out.n_tokens);
+  const auto quantize = panel == 4   ? QuantizePanel<kGroup, 4>
+                        : panel == 8 ? QuantizePanel<kGroup, 8>
+                                     : QuantizePanel<kGroup, 16>;
   for (size_t g = g_begin; g < g_end; ++g) {
-    for (size_t t = 0; t < out.n_tokens; t += pack) quantize(out, g, t);
+    for (size_t t = 0; t < out.n_tokens; t += panel) quantize(out, g, t);
   }
 }
 
 bool IsForTiles(size_t n_tokens, size_t group) {
-  return n_tokens >= kFewestTokens && (group == kMostGroup || group == 32);
+  return n_tokens >= kMinTokens && (group == kMaxGroup || group == 32);
 }
 uint64_t BytesOfQ(size_t n_tokens, size_t cols, size_t group) {
-  return uint64_t{IsForTiles(n_tokens, group) ? InPacks(n_tokens) : n_tokens} * cols;
+  return uint64_t{IsForTiles(n_tokens, group) ? InPanels(n_tokens) : n_tokens} * cols;
 }
 Int8Groups GroupsOf(const Activations& x) {
   return Int8GroupsOf(x, BytesOfQ(x.n_tokens, x.cols, x.group));
 }
 
-}  // namespace amx
 }  // namespace
 
-uint64_t Int8BytesAmx(size_t n_tokens, size_t cols, size_t group) {
-  return Int8GroupsBytes(amx::BytesOfQ(n_tokens, cols, group), n_tokens, cols, group);
+uint64_t Int8Bytes(size_t n_tokens, size_t cols, size_t group) {
+  return Int8GroupsBytes(BytesOfQ(n_tokens, cols, group), n_tokens, cols, group);
 }
 
-void QuantizeInt8Amx(const Activations& x, size_t begin, size_t end) {
-  if (!amx::IsForTiles(x.n_tokens, x.group)) return vector::QuantizeInt8<Avx512>(x, begin, end);
-  const auto quantize =
-      x.group == amx::kMostGroup ? amx::QuantizePacks<amx::kMostGroup> : amx::QuantizePacks<32>;
-  quantize(amx::GroupsOf(x), begin, end);
+void QuantizeInt8(const Activations& x, size_t begin, size_t end) {
+  if (!IsForTiles(x.n_tokens, x.group)) return avx512::QuantizeInt8(x, begin, end);
+  const auto quantize = x.group == kMaxGroup ? QuantizePanels<kMaxGroup> : QuantizePanels<32>;
+  quantize(GroupsOf(x), begin, end);
 }
 
-void MatmulInt8Amx(float* out, size_t out_stride, const Activations& x, const Matrix& w,
-                   size_t row_begin, size_t row_end) {
-  if (!amx::IsForTiles(x.n_tokens, x.group)) {
-    return MatmulInt8Avx512(out, out_stride, x, w, row_begin, row_end);
+void MatmulInt8(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                size_t row_begin, size_t row_end) {
+  if (!IsForTiles(x.n_tokens, x.group)) {
+    return avx512::MatmulInt8(out, out_stride, x, w, row_begin, row_end);
   }
-  const auto matmul = w.rows < amx::kTile          ? amx::MultiplyLowMatrix
-                      : x.group == amx::kMostGroup ? amx::Matmul<amx::kMostGroup>
-                                                   : amx::Matmul<32>;
-  matmul({out, out_stride}, amx::GroupsOf(x), w, row_begin, row_end);
+  const auto matmul = w.rows < kTile         ? MultiplyLowMatrix
+                      : x.group == kMaxGroup ? Matmul<kMaxGroup>
+                                             : Matmul<32>;
+  matmul({out, out_stride}, GroupsOf(x), w, row_begin, row_end);
 }
 
+}  // namespace amx
 }  // namespace clamma

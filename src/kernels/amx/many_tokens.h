@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
 // int8 matrices times more than a tile of tokens, by the tile unit: each group of two tiles of rows
-// meets all tokens, whose sums stay in the first-level cache. The tiles of a range are one
+// multiplies all tokens, whose sums stay in the first-level cache. The tiles of a range are one
 // pipeline.
 #ifndef CLAMMA_KERNELS_AMX_MANY_TOKENS_H_
 #define CLAMMA_KERNELS_AMX_MANY_TOKENS_H_
 
-#include "kernels/amx_tiles.h"
-#include "kernels/vector_matmul_q80.h"
+#include "kernels/amx/tiles.h"
+#include "kernels/skeletons/matmul_int8.h"
 
 namespace clamma {
-namespace {
 namespace amx {
+namespace {
 
-static_assert(vector::kMostTokens % kTile == 0);
+static_assert(vector::kMaxTokens % kTile == 0);
 constexpr size_t TilesOf(size_t n_tokens) { return (n_tokens + kTile - 1) / kTile; }
 
 // Sums of one block of kTiles tiles of rows at a time, block by block over [begin, end), for up to
-// kMostTokens tokens from `first` on; stores them as results.
+// kMaxTokens tokens from `first` on; stores them as results.
 template <size_t kTiles>
 class ManyResults {
  public:
@@ -24,7 +24,7 @@ class ManyResults {
 
   ManyResults(const Output& out, const Int8Groups& x, const Matrix& w, size_t first, size_t begin,
               size_t end)
-      : n_(vector::Least(x.n_tokens - first, vector::kMostTokens)),
+      : n_(vector::Min(x.n_tokens - first, vector::kMaxTokens)),
         out_{out.first + first * out.stride, out.stride},
         last_block_(w.rows - kRows),
         row_(begin),
@@ -41,7 +41,7 @@ class ManyResults {
   // Stores the results of the next tile of the tokens, whose sums start anew. A function of its
   // own, so that the compiler keeps all registers for the pipeline.
   [[gnu::noinline]] void Take() {
-    const size_t row = vector::Least(row_, last_block_);
+    const size_t row = vector::Min(row_, last_block_);
     V::Int of_tokens[kTile][kTiles];
     for (size_t i = 0; i < kTiles; ++i) {
       V::Int columns[kTile];
@@ -49,8 +49,8 @@ class ManyResults {
                                sizeof(V::Reg));
       for (size_t t = 0; t < kTile; ++t) of_tokens[t][i] = columns[t];
     }
-    const size_t keep_end = vector::Least(row_ + kRows, end_);
-    for (size_t t = tile_ * kTile; t < vector::Least(n_, (tile_ + 1) * kTile); ++t) {
+    const size_t keep_end = vector::Min(row_ + kRows, end_);
+    for (size_t t = tile_ * kTile; t < vector::Min(n_, (tile_ + 1) * kTile); ++t) {
       if (t + kAhead < n_) RequestToken(row, t + kAhead);
       StoreRows(out_.first + t * out_.stride, of_tokens[t % kTile], row, row_, keep_end);
     }
@@ -84,7 +84,7 @@ class ManyResults {
   size_t row_;  // where the block at hand begins, or would if it were not the matrix's last one
   const size_t end_;
   size_t tile_ = 0;  // of tokens, that comes next
-  Sums sums_[vector::kMostTokens / kTile];
+  Sums sums_[vector::kMaxTokens / kTile];
 };
 
 // What scales the sums of kTiles tiles of rows and one of tokens.
@@ -227,7 +227,7 @@ class LinesInParts {
       : next_(first), part_((n + parts - 1) / parts) {}
 
   void RequestPart() {
-    for (size_t i = 0; i < part_; ++i, next_ += vector::kLine) __builtin_prefetch(next_, 0, 1);
+    for (size_t i = 0; i < part_; ++i, next_ += kLine) PrefetchLine<CacheLevel::kThird>(next_);
   }
 
  private:
@@ -260,17 +260,17 @@ class ScalesOfBlocks {
   alignas(64) float scales_[kUnderWay][kTiles][kTile];
 };
 
-// Results of rows [begin, end), in blocks of kTiles tiles, for up to kMostTokens tokens from
+// Results of rows [begin, end), in blocks of kTiles tiles, for up to kMaxTokens tokens from
 // `first` on.
 template <size_t kGroup, size_t kTiles>
 void MultiplyMany(const Output& out, const Int8Groups& x, const Matrix& w, size_t first,
                   size_t begin, size_t end) {
   constexpr size_t kRows = kTiles * kTile;
   const size_t groups = w.cols / kGroup;
-  const size_t in_packs = InPacks(x.n_tokens);
-  const auto tokens_of = [&](size_t g) { return x.q + (g * in_packs + first) * kGroup; };
+  const size_t in_panels = InPanels(x.n_tokens);
+  const auto tokens_of = [&](size_t g) { return x.q + (g * in_panels + first) * kGroup; };
   const auto rows_at = [&](size_t row) {
-    return w.data + vector::Least(row, w.rows - kRows) * w.cols;
+    return w.data + vector::Min(row, w.rows - kRows) * w.cols;
   };
   ManyResults<kTiles> results(out, x, w, first, begin, end);
   const size_t parts = TilesOf(results.n_tokens());
@@ -278,15 +278,15 @@ void MultiplyMany(const Output& out, const Int8Groups& x, const Matrix& w, size_
   Pipeline<kTiles> pipeline(tokens_of(0), Weights<kTiles>{rows_at(begin), w.cols});
   for (size_t row = begin; row < end; row += kRows) {
     const uint8_t* const rows = rows_at(row);
-    block_scales.StartBlock(w, vector::Least(row, w.rows - kRows), groups, w.group_size / kGroup);
+    block_scales.StartBlock(w, vector::Min(row, w.rows - kRows), groups, w.group_size / kGroup);
     for (size_t g = 0; g < groups; ++g) {
       const bool last_group = g + 1 == groups;
       // Behind the last block of no use, but in place.
       const int8_t* const next_tokens = tokens_of(last_group ? 0 : g + 1);
       const Weights<kTiles> next_weights = {
           last_group ? rows_at(row + kRows) : rows + (g + 1) * kGroup, w.cols};
-      LinesInParts ahead(vector::NextBlock(rows, g * kGroup, w.cols, kRows).p,
-                         kRows * kGroup / vector::kLine, parts);
+      LinesInParts ahead(vector::NextBlock(rows, g * kGroup, w.cols, kRows), kRows * kGroup / kLine,
+                         parts);
       const int8_t* q = tokens_of(g);
       const float* scales = x.scales + g * x.n_tokens + first;
       Scaling<kTiles> scaling;
@@ -307,8 +307,8 @@ void MultiplyMany(const Output& out, const Int8Groups& x, const Matrix& w, size_
   pipeline.Finish();
 }
 
-}  // namespace amx
 }  // namespace
+}  // namespace amx
 }  // namespace clamma
 
 #endif  // CLAMMA_KERNELS_AMX_MANY_TOKENS_H_

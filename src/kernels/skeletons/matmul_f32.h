@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Float matrices times activations, for any vector unit V (see vector.h).
-#ifndef CLAMMA_KERNELS_VECTOR_MATMUL_F32_H_
-#define CLAMMA_KERNELS_VECTOR_MATMUL_F32_H_
+#ifndef CLAMMA_KERNELS_SKELETONS_MATMUL_F32_H_
+#define CLAMMA_KERNELS_SKELETONS_MATMUL_F32_H_
 
-#include "kernels/vector.h"
-#include "kernels/vector_panels_f32.h"
+#include "kernels/skeletons/panels_f32.h"
+#include "kernels/skeletons/vector.h"
 
 namespace clamma {
 namespace {
@@ -14,8 +14,9 @@ constexpr size_t kShortRow = 1024;  // bytes
 
 // From byte `at` of each of n_rows rows to what will be wanted some time after it; beyond a row's
 // end, that is in the rows that follow.
+template <const Tuning& kTuning>
 inline size_t JumpAhead(size_t at, size_t row_bytes, size_t n_rows) {
-  constexpr size_t kAhead = 1024;
+  constexpr size_t kAhead = kTuning.float_prefetch;
   if (n_rows == 1) return 4 * kAhead;
   if (row_bytes <= kShortRow) return 4 * kAhead;
   return kAhead + (at + kAhead < row_bytes ? 0 : (n_rows - 1) * row_bytes);
@@ -29,7 +30,7 @@ inline void AddLastColumns(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], c
   for (size_t p = 0; p < kParts<V>; ++p) {
     const size_t at = k + p * V::kLanes;
     if (at >= cols) return;
-    const size_t n = Least(cols - at, V::kLanes);
+    const size_t n = Min(cols - at, V::kLanes);
     for (size_t t = 0; t < kTokens; ++t) {
       for (size_t r = 0; r < kRows; ++r) {
         sums[r][t][p] =
@@ -64,19 +65,19 @@ struct SkewedVector {
   Reg of_last;
 };
 
-// sums = rows of w, which are kApart apart from each other, times x. kRequest: lines are asked for
+// sums = rows of w, which are kApart apart from each other, times x. kPrefetch: lines are asked for
 // ahead, as rows that are not short want it.
-template <typename V, size_t kRows, size_t kApart, bool kRequest>
+template <typename V, const Tuning& kTuning, size_t kRows, size_t kApart, bool kPrefetch>
 [[gnu::always_inline]] inline void DotSkewedRows(typename V::Reg (&sums)[kRows], const uint8_t* w,
                                                  size_t cols, const SkewedVector<V>& x) {
   using Reg = typename V::Reg;
   const uint8_t* line = w - reinterpret_cast<uintptr_t>(w) % kLine;
   const auto add = [&](size_t at, const auto& fma) {
     const uint8_t* row = line + 4 * at;
-    [[maybe_unused]] const size_t jump = JumpAhead(4 * at, 4 * cols, kRows);
+    [[maybe_unused]] const size_t jump = JumpAhead<kTuning>(4 * at, 4 * cols, kRows);
 #pragma GCC unroll 16
     for (size_t r = 0; r < kRows; ++r) {
-      if constexpr (kRequest) __builtin_prefetch(row + jump);
+      if constexpr (kPrefetch) PrefetchLine(row + jump);
       sums[r] = fma(row, sums[r]);
       row += 4 * cols * kApart;
       asm("" : "+r"(row));  // one address, not a register for each row
@@ -93,8 +94,9 @@ template <typename V, size_t kRows, size_t kApart, bool kRequest>
 }
 
 // sums = kRows rows of w, row_stride bytes from each to the next, times kTokens rows of x, all held
-// in registers. kRequest: lines are asked for ahead, for rows that follow each other.
-template <typename V, size_t kRows, size_t kTokens, bool kRequest = kTokens == 1>
+// in registers. kPrefetch: lines are asked for ahead, for rows that follow each other.
+template <typename V, const Tuning& kTuning, size_t kRows, size_t kTokens,
+          bool kPrefetch = kTokens == 1>
 inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const uint8_t* w,
                     size_t row_stride, const float* x, size_t cols) {
   using Reg = typename V::Reg;
@@ -115,10 +117,10 @@ inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const ui
 #pragma GCC unroll 16
       for (size_t t = 0; t < kTokens; ++t) xs[t] = V::Load(x + t * cols + at);
       const uint8_t* row = w + 4 * at;
-      [[maybe_unused]] const size_t jump = JumpAhead(4 * at, 4 * cols, kRows);
+      [[maybe_unused]] const size_t jump = JumpAhead<kTuning>(4 * at, 4 * cols, kRows);
 #pragma GCC unroll 16
       for (size_t r = 0; r < kRows; ++r) {
-        if constexpr (kRequest) __builtin_prefetch(row + jump);
+        if constexpr (kPrefetch) PrefetchLine(row + jump);
         const Reg ws = V::LoadBytes(row);
         row += row_stride;
         asm("" : "+r"(row));  // one address, not a register for each row
@@ -131,7 +133,7 @@ inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const ui
 }
 
 // A row for each lane (fewer at the matrix's end) for kTokens tokens.
-template <typename V, size_t kRows, size_t kTokens>
+template <typename V, const Tuning& kTuning, size_t kRows, size_t kTokens>
 inline void MatmulF32Block(float* out, size_t out_stride, const float* x, const uint8_t* w,
                            size_t cols, size_t rows) {
   using Reg = typename V::Reg;
@@ -140,12 +142,12 @@ inline void MatmulF32Block(float* out, size_t out_stride, const float* x, const 
   for (size_t row = 0; row < V::kLanes; row += kRows) {
     Reg tile[kRows][kTokens][kParts<V>];
     if (row + kRows <= rows) {
-      DotTile<V, kRows, kTokens>(tile, w + row * stride, stride, x, cols);
+      DotTile<V, kTuning, kRows, kTokens>(tile, w + row * stride, stride, x, cols);
     } else {
       // Those beyond the end stand for the last row.
       for (size_t r = 0; r < kRows; ++r) {
         Reg one[1][kTokens][kParts<V>];
-        DotTile<V, 1, kTokens>(one, w + Least(row + r, rows - 1) * stride, stride, x, cols);
+        DotTile<V, kTuning, 1, kTokens>(one, w + Min(row + r, rows - 1) * stride, stride, x, cols);
         for (size_t t = 0; t < kTokens; ++t) {
           for (size_t p = 0; p < kParts<V>; ++p) tile[r][t][p] = one[0][t][p];
         }
@@ -171,7 +173,7 @@ inline void MatmulF32Block(float* out, size_t out_stride, const float* x, const 
 
 // One token, rows [row_begin, row_end), 16 or more, by whole lines; of 16 rows kRows are read side
 // by side, which are kApart apart: no more than so many skews take turns.
-template <typename V, size_t kRows, size_t kApart, bool kRequest>
+template <typename V, const Tuning& kTuning, size_t kRows, size_t kApart, bool kPrefetch>
 void MatvecSkewed(float* out, const float* x, const Matrix& w, size_t row_begin, size_t row_end) {
   const size_t cols = w.cols;
   const uint8_t* begin = w.data + 4 * row_begin * cols;
@@ -181,15 +183,15 @@ void MatvecSkewed(float* out, const float* x, const Matrix& w, size_t row_begin,
     skewed[i] = SkewedVector<V>(x, cols, address % kLine / 4);
   }
   for (size_t next = 0; next < row_end - row_begin; next += 16) {
-    const size_t row = Least(next, row_end - row_begin - 16);
+    const size_t row = Min(next, row_end - row_begin - 16);
     typename V::Reg sums[16][1];
 #pragma GCC unroll 16
     for (size_t r = 0; r < 16; r += kRows * kApart) {
 #pragma GCC unroll 4
       for (size_t phase = r; phase < r + kApart; ++phase) {
         typename V::Reg some[kRows];
-        DotSkewedRows<V, kRows, kApart, kRequest>(some, begin + 4 * cols * (row + phase), cols,
-                                                  skewed[(row + phase) % kApart]);
+        DotSkewedRows<V, kTuning, kRows, kApart, kPrefetch>(some, begin + 4 * cols * (row + phase),
+                                                            cols, skewed[(row + phase) % kApart]);
 #pragma GCC unroll 16
         for (size_t i = 0; i < kRows; ++i) sums[phase + i * kApart][0] = some[i];
       }
@@ -199,39 +201,41 @@ void MatvecSkewed(float* out, const float* x, const Matrix& w, size_t row_begin,
 }
 
 // The same if the rows can be read so; else it returns false.
-template <typename V, bool kInOrder>
+template <typename V, const Tuning& kTuning>
 bool MatvecByLines(float* out, const float* x, const Matrix& w, size_t row_begin, size_t row_end) {
   const size_t cols = w.cols;
   const bool at_floats = reinterpret_cast<uintptr_t>(w.data) % 4 == 0;
   if (!at_floats || cols < 32 || row_end - row_begin < 16) return false;
   if (4 * cols > kShortRow) {
     if (cols % 16 != 0) return false;
-    MatvecSkewed<V, kInOrder ? 1 : 16, 1, true>(out, x, w, row_begin, row_end);
+    MatvecSkewed<V, kTuning, kTuning.rows_in_order ? 1 : 16, 1, true>(out, x, w, row_begin,
+                                                                      row_end);
   } else if (cols % 16 == 0) {
-    MatvecSkewed<V, 16, 1, false>(out, x, w, row_begin, row_end);
+    MatvecSkewed<V, kTuning, 16, 1, false>(out, x, w, row_begin, row_end);
   } else if (cols % 4 == 0) {
-    MatvecSkewed<V, 4, 4, false>(out, x, w, row_begin, row_end);
+    MatvecSkewed<V, kTuning, 4, 4, false>(out, x, w, row_begin, row_end);
   } else {
     return false;
   }
   return true;
 }
 
-// One token, rows [row_begin, row_end) in V::kFloatStreams parts side by side, as some processors
-// get more from memory so, and without requests. Returns the first of the rows that are left, all
-// at the end: fewer than kFloatStreams * V::kLanes.
-template <typename V>
+// One token, rows [row_begin, row_end) in kTuning.float_streams parts side by side, as some
+// processors get more from memory so, and without requests. Returns the first of the rows that are
+// left, all at the end: fewer than float_streams * V::kLanes.
+template <typename V, const Tuning& kTuning>
 size_t MatvecInStreams(float* out, const float* x, const Matrix& w, size_t row_begin,
                        size_t row_end) {
   using Reg = typename V::Reg;
-  constexpr size_t kStreams = V::kFloatStreams;
+  constexpr size_t kStreams = kTuning.float_streams;
   const size_t part = (row_end - row_begin) / (kStreams * V::kLanes) * V::kLanes;
   const size_t stride = size_t{4} * w.cols;
   for (size_t row = row_begin; row < row_begin + part; row += V::kLanes) {
     Reg sums[kStreams][V::kLanes][kParts<V>];
     for (size_t r = 0; r < V::kLanes; ++r) {
       Reg tile[kStreams][1][kParts<V>];
-      DotTile<V, kStreams, 1, false>(tile, w.data + (row + r) * stride, part * stride, x, w.cols);
+      DotTile<V, kTuning, kStreams, 1, false>(tile, w.data + (row + r) * stride, part * stride, x,
+                                              w.cols);
 #pragma GCC unroll 4
       for (size_t i = 0; i < kStreams; ++i) {
 #pragma GCC unroll 4
@@ -244,7 +248,7 @@ size_t MatvecInStreams(float* out, const float* x, const Matrix& w, size_t row_b
 }
 
 // Any number of tokens, columns and rows, at any alignment.
-template <typename V>
+template <typename V, const Tuning& kTuning>
 void MatmulF32OfAny(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
                     size_t row_begin, size_t row_end) {
   constexpr size_t kTokens = V::kFloatTokens;
@@ -257,24 +261,26 @@ void MatmulF32OfAny(float* out, size_t out_stride, const float* x, size_t n_toke
   const bool single = block_bytes <= kSmallBlock || block_bytes > kPassBytes;
   const size_t pass_rows = (single ? 1 : kPassBytes / block_bytes) * V::kLanes;
   for (size_t pass = row_begin; pass < row_end; pass += pass_rows) {
-    const size_t pass_end = Least(pass + pass_rows, row_end);
+    const size_t pass_end = Min(pass + pass_rows, row_end);
     for (size_t t = 0; t < n_tokens;) {
       const size_t left = n_tokens - t;
       const size_t tokens = left >= kTokens ? kTokens : left >= 2 ? 2 : 1;
       for (size_t next = pass; next < pass_end; next += V::kLanes) {
         // The last rows together with some of those before, if there are so many.
         const bool few = pass_end - row_begin < V::kLanes;
-        const size_t row = few ? next : Least(next, pass_end - V::kLanes);
+        const size_t row = few ? next : Min(next, pass_end - V::kLanes);
         const uint8_t* block = w.data + 4 * row * cols;
         float* to = out + t * out_stride + row;
         const float* from = x + t * cols;
         const size_t rows = pass_end - row;
         if (tokens == kTokens) {
-          MatmulF32Block<V, V::kFloatRows, kTokens>(to, out_stride, from, block, cols, rows);
+          MatmulF32Block<V, kTuning, V::kFloatRows, kTokens>(to, out_stride, from, block, cols,
+                                                             rows);
         } else if (tokens == 2) {
-          MatmulF32Block<V, V::kFloatRows, 2>(to, out_stride, from, block, cols, rows);
+          MatmulF32Block<V, kTuning, V::kFloatRows, 2>(to, out_stride, from, block, cols, rows);
         } else {
-          MatmulF32Block<V, V::kFloatRowsOfOne, 1>(to, out_stride, from, block, cols, rows);
+          MatmulF32Block<V, kTuning, V::kFloatRowsOfOne, 1>(to, out_stride, from, block, cols,
+                                                            rows);
         }
       }
       t += tokens;
@@ -282,30 +288,28 @@ void MatmulF32OfAny(float* out, size_t out_stride, const float* x, size_t n_toke
   }
 }
 
-// kInOrder: whether weights that are read by whole lines are best read row after row, and not from
-// many rows side by side.
-template <typename V, bool kInOrder = false>
+template <typename V, const Tuning& kTuning>
 void MatmulF32(float* out, size_t out_stride, const Activations& activations, const Matrix& w,
                size_t row_begin, size_t row_end) {
   const float* x = activations.x;
   const size_t n_tokens = activations.n_tokens;
-  if constexpr (V::kFloatStreams > 1) {
-    if (n_tokens == 1) row_begin = MatvecInStreams<V>(out, x, w, row_begin, row_end);
+  if constexpr (kTuning.float_streams > 1) {
+    if (n_tokens == 1) row_begin = MatvecInStreams<V, kTuning>(out, x, w, row_begin, row_end);
   }
   if constexpr (V::kLanes == 16) {
-    if (n_tokens == 1 && MatvecByLines<V, kInOrder>(out, x, w, row_begin, row_end)) return;
+    if (n_tokens == 1 && MatvecByLines<V, kTuning>(out, x, w, row_begin, row_end)) return;
   }
-  if constexpr (V::kLeastPanelTokens != kNever) {
+  if constexpr (V::kMinPanelTokens != kNever) {
     if (WantsPanels<V>(n_tokens, row_end - row_begin, w.cols)) {
       MatmulF32Panels<V>(out, out_stride, x, n_tokens, w, row_begin, row_end);
       return;
     }
   }
-  MatmulF32OfAny<V>(out, out_stride, x, n_tokens, w, row_begin, row_end);
+  MatmulF32OfAny<V, kTuning>(out, out_stride, x, n_tokens, w, row_begin, row_end);
 }
 
 }  // namespace vector
 }  // namespace
 }  // namespace clamma
 
-#endif  // CLAMMA_KERNELS_VECTOR_MATMUL_F32_H_
+#endif  // CLAMMA_KERNELS_SKELETONS_MATMUL_F32_H_

@@ -2,10 +2,10 @@
 // Attention for any vector unit V (see vector.h). Queries are attended a tile at a time: all heads
 // of a kv head, of one position or of several that follow each other, so that a key or value that
 // was loaded serves them all.
-#ifndef CLAMMA_KERNELS_VECTOR_ATTENTION_H_
-#define CLAMMA_KERNELS_VECTOR_ATTENTION_H_
+#ifndef CLAMMA_KERNELS_SKELETONS_ATTENTION_H_
+#define CLAMMA_KERNELS_SKELETONS_ATTENTION_H_
 
-#include "kernels/vector_activations.h"
+#include "kernels/skeletons/activations.h"
 
 namespace clamma {
 namespace {
@@ -17,12 +17,12 @@ namespace vector {
 class RunAhead {
  public:
   RunAhead(const uint8_t* now, size_t bytes, const uint8_t* next)
-      : now_(now + kAhead), next_(next), left_(bytes - Least(bytes, kAhead)) {}
+      : now_(now + kAhead), next_(next), left_(bytes - Min(bytes, kAhead)) {}
 
   void Request(size_t at, size_t bytes) const {
     if (left_ == 0) return;  // a tiny model's, which the caches hold
     const uint8_t* const from = at < left_ ? now_ + at : next_ + (at - left_);
-    for (size_t i = 0; i < bytes; i += kLine) __builtin_prefetch(from + i);
+    for (size_t i = 0; i < bytes; i += kLine) PrefetchLine(from + i);
   }
 
  private:
@@ -184,7 +184,7 @@ void MixQueries(float* const* out, const float* scores, size_t stride, const Att
   for (size_t at = positions.begin; at < positions.end;) {
     const size_t block = at / kKvBlock;
     const uint8_t* values = in.blocks[block] + value_offset;
-    const size_t n = Least(positions.end - block * kKvBlock, kKvBlock);
+    const size_t n = Min(positions.end - block * kKvBlock, kKvBlock);
     const RunAhead ahead = AheadInBlocks(in, block, BlocksOf(positions.end), value_offset,
                                          n * head_size * kElement, next_keys);
     const float* weights = scores + block * kKvBlock;
@@ -213,7 +213,7 @@ void MixAll(float* const* out, const float* scores, size_t stride, const Attenti
             size_t value_offset, const Positions& positions) {
   size_t d = 0;
   while (d + V::kLanes <= in.head_size) {
-    const size_t chunks = Least((in.head_size - d) / V::kLanes, V::kMixChunks);
+    const size_t chunks = Min((in.head_size - d) / V::kLanes, V::kMixChunks);
     WithCount<V::kMixChunks>(chunks, [&]<size_t kChunks>() {
       MixQueries<V, kHalf, kQueries, kChunks, true>(out, scores, stride, in, value_offset, d, 0,
                                                     positions);
@@ -233,7 +233,7 @@ inline void MixRun(const float* scores, size_t stride, const AttentionInput& in,
   for (size_t first = 0; first < n; first += V::kMixQueries) {
     const Query* group = queries + first;
     const float* weights = scores + first * stride;
-    const size_t count = Least(n - first, V::kMixQueries);
+    const size_t count = Min(n - first, V::kMixQueries);
     const size_t common = group->n_positions;
     float* to[V::kMixQueries];
     for (size_t h = 0; h < count; ++h) to[h] = group[h].out;
@@ -258,11 +258,11 @@ inline void ScoreRun(float* scores, size_t stride, float* packed, const Attentio
   for (size_t i = 0; n > kUnpacked && i < n; ++i) {
     for (size_t d = 0; d < in.head_size; d += kQueryPiece) {
       Copy<V>(packed + d * kQueryTile + i * kQueryPiece, queries[i].q + d,
-              Least(in.head_size - d, kQueryPiece));
+              Min(in.head_size - d, kQueryPiece));
     }
   }
   for (size_t first = 0; first < n; first += V::kScoreQueries) {
-    const size_t count = Least(n - first, V::kScoreQueries);
+    const size_t count = Min(n - first, V::kScoreQueries);
     WithCount<V::kScoreQueries>(count, [&]<size_t kQueries>() {
       const float* q = kQueries > kUnpacked ? packed + first * kQueryPiece : queries[first].q;
       const auto apart = static_cast<size_t>(queries[first + count - 1].q - queries[first].q);
@@ -292,7 +292,7 @@ void AttentionOf(float* out, float* scratch, size_t stride, const AttentionInput
   Queries queries(in, out, kv_begin);
   size_t left = (kv_end - kv_begin) * in.n_rows * in.heads_per_kv_head;
   while (left > 0) {
-    const size_t n = Least(left, kQueryTile);
+    const size_t n = Min(left, kQueryTile);
     Query tile[kQueryTile];
     for (size_t i = 0; i < n; ++i) tile[i] = queries.Next();
     ForEachRun(tile, n, [&](size_t first, size_t count) {
@@ -320,4 +320,4 @@ void Attention(float* out, float* scratch, size_t stride, const AttentionInput& 
 }  // namespace
 }  // namespace clamma
 
-#endif  // CLAMMA_KERNELS_VECTOR_ATTENTION_H_
+#endif  // CLAMMA_KERNELS_SKELETONS_ATTENTION_H_

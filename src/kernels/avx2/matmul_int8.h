@@ -6,20 +6,21 @@
 // other for each product. So tokens are quantised to 16 bits, and weights are widened while they
 // are transposed, both in the order that widening gives. Packed numbers are int16, (cols / group,
 // n_tokens, group / 32, 2, 16): of 32 columns those at even places, then those at odd ones.
-#ifndef CLAMMA_KERNELS_AVX2_Q80_H_
-#define CLAMMA_KERNELS_AVX2_Q80_H_
+#ifndef CLAMMA_KERNELS_AVX2_MATMUL_INT8_H_
+#define CLAMMA_KERNELS_AVX2_MATMUL_INT8_H_
 
-#include "kernels/avx2.h"
-#include "kernels/vector_activations.h"
+#include "kernels/skeletons/activations.h"
+#include "kernels/skeletons/matmul_int8.h"
+#include "kernels/units/avx2.h"
 
 namespace clamma {
 namespace {
 namespace avx2 {
 
 constexpr size_t kWidened = 32;  // columns that are widened together, and the smaller group
-constexpr size_t kMostGroup = 64;
-constexpr size_t kPackedBytes = 2;
-constexpr size_t kMostTiles = 8;
+constexpr size_t kMaxGroup = 64;
+constexpr size_t kWideBytes = 2;
+constexpr size_t kMaxTiles = 8;
 
 inline __m256i LoadBytes(const void* p) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(p));
@@ -49,9 +50,9 @@ inline Halves Widen(__m256i bytes) {
 inline void QuantizeWide(const Int8Groups& out, size_t g_begin, size_t g_end) {
   const size_t group = out.group;
   vector::QuantizeBy<Avx2>(out, g_begin, g_end, [&](size_t at, const float* in) {
-    alignas(32) int8_t q[kMostGroup];
+    alignas(32) int8_t q[kMaxGroup];
     vector::QuantizeGroup<Avx2>(q, out.sums + at, in, group, out.scales[at]);
-    auto* to = reinterpret_cast<__m256i*>(out.q + at * group * kPackedBytes);
+    auto* to = reinterpret_cast<__m256i*>(out.q + at * group * kWideBytes);
     for (size_t k = 0; k < group; k += kWidened, to += 2) {
       const Halves halves = Widen(LoadBytes(q + k));
       _mm256_storeu_si256(to, halves.even);
@@ -91,7 +92,7 @@ struct WideTiles {
 
 // Each row is read as it lies in memory, a piece of it at a time for all rows of a block, so that
 // the tokens' numbers for that stay in the first-level cache; tokens are lanes.
-constexpr size_t kMostFew = Avx2::kLanes;
+constexpr size_t kMaxFew = Avx2::kLanes;
 constexpr size_t kBlockRows = 16;
 constexpr size_t kPieceBytes = 16384;  // of tokens
 
@@ -138,7 +139,7 @@ struct TokenDots {
   template <size_t kToken>
   __m256i Dot(const int8_t* q) const {
     if constexpr (kToken >= kTokens) return _mm256_setzero_si256();
-    const int8_t* x = q + kToken * kGroup * kPackedBytes;
+    const int8_t* x = q + kToken * kGroup * kWideBytes;
     __m256i dot = _mm256_madd_epi16(wide[0], LoadBytes(x));
 #pragma GCC unroll 4
     for (size_t i = 1; i < kHalves; ++i) AddProducts(dot, wide[i], x + i * sizeof(__m256i));
@@ -174,8 +175,8 @@ template <size_t kGroup, size_t kTokens>
   for (size_t g = g_begin; g < g_end; ++g) {
     const size_t at = g * x.n_tokens + first;
     const uint8_t* line = weights + g * kGroup;
-    __builtin_prefetch(line + kBlockRows * w.cols, 0, 2);
-    const __m256i dots = TokenDots<kGroup, kTokens>(line).All(x.q + at * kGroup * kPackedBytes);
+    PrefetchLine<CacheLevel::kSecond>(line + kBlockRows * w.cols);
+    const __m256i dots = TokenDots<kGroup, kTokens>(line).All(x.q + at * kGroup * kWideBytes);
     const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(dots), _mm256_set1_ps(scales.Next()));
     const __m256 x_scales = kTokens == Avx2::kLanes ? _mm256_loadu_ps(x.scales + at)
                                                     : Avx2::LoadFirst(x.scales + at, kTokens);
@@ -191,10 +192,10 @@ void MultiplyRows(float* out, size_t out_stride, const Int8Groups& x, const Matr
                   size_t row_begin, size_t row_end, size_t first, size_t n,
                   decltype(MultiplyPiece<kGroup, 1>)* multiply_piece) {
   const size_t groups = w.cols / kGroup;
-  const size_t piece = kPieceBytes / (n * kGroup * kPackedBytes);
+  const size_t piece = kPieceBytes / (n * kGroup * kWideBytes);
   alignas(32) float sums[kBlockRows][Avx2::kLanes] = {};
   for (size_t g = 0; g < groups; g += piece) {
-    const size_t end = vector::Least(g + piece, groups);
+    const size_t end = vector::Min(g + piece, groups);
     for (size_t row = row_begin; row < row_end; ++row) {
       multiply_piece(sums[row - row_begin], x, w, row, first, g, end);
     }
@@ -205,17 +206,17 @@ void MultiplyRows(float* out, size_t out_stride, const Int8Groups& x, const Matr
   }
 }
 
-// Only a matrix of fewer than 8 rows meets more than kMostFew tokens here, in turns.
+// Only a matrix of fewer than 8 rows meets more than kMaxFew tokens here, in turns.
 template <size_t kGroup>
 void MatmulFew(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                size_t row_begin, size_t row_end) {
-  for (size_t first = 0; first < x.n_tokens; first += kMostFew) {
-    const size_t n = vector::Least(x.n_tokens - first, kMostFew);
+  for (size_t first = 0; first < x.n_tokens; first += kMaxFew) {
+    const size_t n = vector::Min(x.n_tokens - first, kMaxFew);
     auto* multiply_piece = MultiplyPiece<kGroup, 1>;
-    vector::WithCount<kMostFew>(
+    vector::WithCount<kMaxFew>(
         n, [&]<size_t kTokens>() { multiply_piece = MultiplyPiece<kGroup, kTokens>; });
     for (size_t row = row_begin; row < row_end; row += kBlockRows) {
-      const size_t end = vector::Least(row + kBlockRows, row_end);
+      const size_t end = vector::Min(row + kBlockRows, row_end);
       MultiplyRows<kGroup>(out, out_stride, x, w, row, end, first, n, multiply_piece);
     }
   }
@@ -223,7 +224,7 @@ void MatmulFew(float* out, size_t out_stride, const Int8Groups& x, const Matrix&
 
 // --- Many tokens ---
 
-using Sums = float[kMostTiles * Avx2::kLanes];  // of a token
+using Sums = float[kMaxTiles * Avx2::kLanes];  // of a token
 
 // A group of n tokens: q (n, group) packed, scales (n).
 struct WideTokens {
@@ -232,26 +233,18 @@ struct WideTokens {
   size_t n;
 };
 
-// Lines of the cache that will be wanted, asked for a few at a time, into the second level: as many
-// rows as tiles have would push each other out of the first.
-struct LinesOfNextBlock {
-  void Request(size_t few) {
-    for (; few > 0 && left > 0; --few, --left, p += vector::kLine) __builtin_prefetch(p, 0, 2);
-  }
-
-  const uint8_t* p;
-  size_t left;
-};
+// Into the second-level cache: as many rows as tiles have would push each other out of the first.
+using Prefetch = LinePrefetch<CacheLevel::kSecond>;
 
 // sums[t] += (float(tiles . token t) * weight_scales) * its scale. sums (x.n)
 template <size_t kGroup, size_t kTiles>
 [[gnu::noinline]] void MultiplyTokens(Sums* sums, const WideTiles<kGroup, kTiles>& tiles,
                                       const __m256 (&weight_scales)[kTiles], const WideTokens& x,
-                                      LinesOfNextBlock ahead) {
+                                      Prefetch ahead) {
   const size_t few = (ahead.left + x.n - 1) / x.n;
   for (size_t t = 0; t < x.n; ++t) {
-    ahead.Request(few);
-    const int8_t* q = x.q + t * kGroup * kPackedBytes;
+    ahead.Next(few);
+    const int8_t* q = x.q + t * kGroup * kWideBytes;
     __m256i dots[kTiles];
 #pragma GCC unroll 8
     for (size_t r = 0; r < kTiles; ++r) dots[r] = _mm256_setzero_si256();
@@ -279,19 +272,19 @@ template <size_t kGroup, size_t kTiles>
   }
 }
 
-// kTiles tiles of rows from `row` on for up to kMostTokens tokens from `first` on; only results of
+// kTiles tiles of rows from `row` on for up to kMaxTokens tokens from `first` on; only results of
 // [keep_begin, keep_end) are kept.
 template <size_t kGroup, size_t kTiles>
 void MultiplyBlock(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w, size_t row,
                    size_t keep_begin, size_t keep_end, size_t first) {
   constexpr size_t kRows = kTiles * Avx2::kLanes;
-  const size_t n = vector::Least(x.n_tokens - first, vector::kMostTokens);
+  const size_t n = vector::Min(x.n_tokens - first, vector::kMaxTokens);
   const size_t groups = w.cols / kGroup;
   vector::RowScales<Avx2> row_scales[kTiles];
   for (size_t r = 0; r < kTiles; ++r) {
     row_scales[r].Start(w, row + r * Avx2::kLanes, 1, groups, w.group_size / kGroup);
   }
-  alignas(32) Sums sums[vector::kMostTokens];
+  alignas(32) Sums sums[vector::kMaxTokens];
   __builtin_memset(sums, 0, n * sizeof(sums[0]));
   const uint8_t* rows = w.data + row * w.cols;
   for (size_t g = 0; g < groups; ++g) {
@@ -301,8 +294,8 @@ void MultiplyBlock(float* out, size_t out_stride, const Int8Groups& x, const Mat
     for (size_t r = 0; r < kTiles; ++r) scales[r] = row_scales[r].Next();
     const size_t at = g * x.n_tokens + first;
     MultiplyTokens(
-        sums, tiles, scales, {x.q + at * kGroup * kPackedBytes, x.scales + at, n},
-        {vector::NextBlock(rows, g * kGroup, w.cols, kRows).p, kRows * kGroup / vector::kLine});
+        sums, tiles, scales, {x.q + at * kGroup * kWideBytes, x.scales + at, n},
+        {vector::NextBlock(rows, g * kGroup, w.cols, kRows), kLine, kRows * kGroup / kLine});
   }
   out += first * out_stride;
   for (size_t t = 0; t < n; ++t, out += out_stride) {
@@ -314,7 +307,7 @@ void MultiplyBlock(float* out, size_t out_stride, const Int8Groups& x, const Mat
 template <size_t kGroup>
 void MatmulMany(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                 size_t row_begin, size_t row_end) {
-  for (size_t first = 0; first < x.n_tokens; first += vector::kMostTokens) {
+  for (size_t first = 0; first < x.n_tokens; first += vector::kMaxTokens) {
     size_t begin = row_begin;
     const auto multiply = [&]<size_t kTiles>(size_t end) {
       constexpr size_t kRows = kTiles * Avx2::kLanes;
@@ -324,8 +317,8 @@ void MatmulMany(float* out, size_t out_stride, const Int8Groups& x, const Matrix
       begin = end;
     };
     const auto whole = [&](size_t n_rows) { return row_end - (row_end - begin) % n_rows; };
-    multiply.template operator()<kMostTiles>(whole(kMostTiles * Avx2::kLanes));
-    multiply.template operator()<kMostTiles / 2>(whole(kMostTiles / 2 * Avx2::kLanes));
+    multiply.template operator()<kMaxTiles>(whole(kMaxTiles * Avx2::kLanes));
+    multiply.template operator()<kMaxTiles / 2>(whole(kMaxTiles / 2 * Avx2::kLanes));
     multiply.template operator()<1>(row_end);
   }
 }
@@ -333,19 +326,19 @@ void MatmulMany(float* out, size_t out_stride, const Int8Groups& x, const Matrix
 // --- The table's functions ---
 
 template <size_t kGroup>
-void MatmulPacked(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
-                  size_t row_begin, size_t row_end) {
-  const bool few = x.n_tokens <= kMostFew || w.rows < Avx2::kLanes;
+void MatmulWide(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
+                size_t row_begin, size_t row_end) {
+  const bool few = x.n_tokens <= kMaxFew || w.rows < Avx2::kLanes;
   const auto matmul = few ? MatmulFew<kGroup> : MatmulMany<kGroup>;
   matmul(out, out_stride, x, w, row_begin, row_end);
 }
 
-// One token is read as it is (vector_matvec_q80.h): its weights' way from memory takes longer.
+// One token is read as it is (matvec_int8.h): its weights' way from memory takes longer.
 inline bool IsWide(size_t n_tokens, size_t group) {
-  return n_tokens >= 2 && (group == kMostGroup || group == kWidened);
+  return n_tokens >= 2 && (group == kMaxGroup || group == kWidened);
 }
 inline uint64_t BytesOfQ(size_t n_tokens, size_t cols, size_t group) {
-  return uint64_t{n_tokens} * cols * (IsWide(n_tokens, group) ? kPackedBytes : 1);
+  return uint64_t{n_tokens} * cols * (IsWide(n_tokens, group) ? kWideBytes : 1);
 }
 inline uint64_t Int8Bytes(size_t n_tokens, size_t cols, size_t group) {
   return Int8GroupsBytes(BytesOfQ(n_tokens, cols, group), n_tokens, cols, group);
@@ -361,9 +354,9 @@ inline void QuantizeInt8(const Activations& x, size_t begin, size_t end) {
 
 inline void MatmulInt8(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                        size_t row_begin, size_t row_end) {
-  const auto matmul = !IsWide(x.n_tokens, x.group) ? vector::MatmulGroups<Avx2, true>
-                      : x.group == kMostGroup      ? MatmulPacked<kMostGroup>
-                                                   : MatmulPacked<kWidened>;
+  const auto matmul = !IsWide(x.n_tokens, x.group) ? vector::MatmulGroups<Avx2, kZen3>
+                      : x.group == kMaxGroup       ? MatmulWide<kMaxGroup>
+                                                   : MatmulWide<kWidened>;
   matmul(out, out_stride, GroupsOf(x), w, row_begin, row_end);
 }
 
@@ -371,4 +364,4 @@ inline void MatmulInt8(float* out, size_t out_stride, const Activations& x, cons
 }  // namespace
 }  // namespace clamma
 
-#endif  // CLAMMA_KERNELS_AVX2_Q80_H_
+#endif  // CLAMMA_KERNELS_AVX2_MATMUL_INT8_H_

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The portable kernels as they are: the reference of every other table, and all there is where no
 // vector unit is.
-#include "kernels/portable.h"
+#include "kernels/skeletons/portable.h"
 
 namespace clamma {
 

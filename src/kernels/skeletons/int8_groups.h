@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Activations of ActivationKind::kInt8Groups as the kernels take them: what a table makes of
 // Activations::bytes.
-#ifndef CLAMMA_KERNELS_INT8_GROUPS_H_
-#define CLAMMA_KERNELS_INT8_GROUPS_H_
+#ifndef CLAMMA_KERNELS_SKELETONS_INT8_GROUPS_H_
+#define CLAMMA_KERNELS_SKELETONS_INT8_GROUPS_H_
 
 #include "kernels/kernels.h"
 
@@ -46,4 +46,4 @@ inline Int8Groups Int8GroupsOf(const Activations& x, uint64_t q_bytes) {
 }  // namespace
 }  // namespace clamma
 
-#endif  // CLAMMA_KERNELS_INT8_GROUPS_H_
+#endif  // CLAMMA_KERNELS_SKELETONS_INT8_GROUPS_H_

@@ -6,10 +6,10 @@
 // all were held of fewer rows. The weights of a chunk of columns are copied to a panel, most of
 // which stays in the first-level cache while tokens pass; partial sums wait in memory from chunk to
 // chunk. Each partial sum has its products in the same order as anywhere else.
-#ifndef CLAMMA_KERNELS_VECTOR_PANELS_F32_H_
-#define CLAMMA_KERNELS_VECTOR_PANELS_F32_H_
+#ifndef CLAMMA_KERNELS_SKELETONS_PANELS_F32_H_
+#define CLAMMA_KERNELS_SKELETONS_PANELS_F32_H_
 
-#include "kernels/vector.h"
+#include "kernels/skeletons/vector.h"
 
 namespace clamma {
 namespace {
@@ -17,9 +17,9 @@ namespace vector {
 
 constexpr size_t kPanelRows = 4;
 constexpr size_t kPanelTokens = 3;
-constexpr size_t kPanelSteps = 48;       // of 16 columns, at most
-constexpr size_t kPanelPass = 45;        // tokens whose partial sums wait: 23 KB
-constexpr size_t kLeastPanelCols = 192;  // with fewer the sums cost what is spared
+constexpr size_t kPanelSteps = 48;     // of 16 columns, at most
+constexpr size_t kPanelPass = 45;      // tokens whose partial sums wait: 23 KB
+constexpr size_t kMinPanelCols = 192;  // with fewer the sums cost what is spared
 
 // V::kLanes rows, in groups of kPanelRows.
 template <typename V>
@@ -81,11 +81,11 @@ struct Panel {
                    const uint8_t* next) const {
     size_t asked = 0;  // of each row's lines
     for (size_t t = 0; t < n; t += kPanelTokens) {
-      const size_t tokens = Least(n - t, kPanelTokens);
+      const size_t tokens = Min(n - t, kPanelTokens);
       for (; asked < (t + tokens) * n_steps / n; ++asked) {
 #pragma GCC unroll 16
         for (size_t r = 0; r < V::kLanes; ++r) {
-          __builtin_prefetch(next + 4 * r * stride + asked * kLine, 0, 2);
+          PrefetchLine<CacheLevel::kSecond>(next + 4 * r * stride + asked * kLine);
         }
       }
       WithCount<kPanelTokens>(tokens, [&]<size_t kTokens>() {
@@ -134,7 +134,7 @@ template <typename V>
 // Whether MatmulF32Panels() takes the matrix, and is faster than other ways.
 template <typename V>
 bool WantsPanels(size_t n_tokens, size_t n_rows, size_t cols) {
-  return n_tokens >= V::kLeastPanelTokens && n_rows >= V::kLanes && cols >= kLeastPanelCols &&
+  return n_tokens >= V::kMinPanelTokens && n_rows >= V::kLanes && cols >= kMinPanelCols &&
          cols % 16 == 0;
 }
 
@@ -143,10 +143,10 @@ template <typename V>
 void MatmulF32Panels(float* out, size_t out_stride, const float* x, size_t n_tokens,
                      const Matrix& w, size_t row_begin, size_t row_end) {
   for (size_t next = row_begin; next < row_end; next += V::kLanes) {
-    const size_t row = Least(next, row_end - V::kLanes);
+    const size_t row = Min(next, row_end - V::kLanes);
     for (size_t t = 0; t < n_tokens; t += kPanelPass) {
       MatmulF32Panel<V>(out + t * out_stride + row, out_stride, x + t * w.cols,
-                        Least(n_tokens - t, kPanelPass), w.data + size_t{4} * row * w.cols, w.cols);
+                        Min(n_tokens - t, kPanelPass), w.data + size_t{4} * row * w.cols, w.cols);
     }
   }
 }
@@ -155,4 +155,4 @@ void MatmulF32Panels(float* out, size_t out_stride, const float* x, size_t n_tok
 }  // namespace
 }  // namespace clamma
 
-#endif  // CLAMMA_KERNELS_VECTOR_PANELS_F32_H_
+#endif  // CLAMMA_KERNELS_SKELETONS_PANELS_F32_H_

@@ -2,30 +2,30 @@
 // An int8 matrix times one token, row after row as they lie in memory, for a vector unit V (see
 // vector.h).
 //
-// A range of rows is read in V::kMatvecStreams parts side by side, as some processors get more from
-// memory so, where the parts are some pages apart.
+// A range of rows is read in kTuning.int8_streams parts side by side, as some processors get more
+// from memory so, where the parts are some pages apart.
 //
 // The sums of as many groups as V has lanes are scaled together. As the groups of a row are added
 // in order, those of as many rows are kept until their sums can run side by side, a row a lane.
-#ifndef CLAMMA_KERNELS_VECTOR_MATVEC_Q80_H_
-#define CLAMMA_KERNELS_VECTOR_MATVEC_Q80_H_
+#ifndef CLAMMA_KERNELS_SKELETONS_MATVEC_INT8_H_
+#define CLAMMA_KERNELS_SKELETONS_MATVEC_INT8_H_
 
-#include "kernels/vector.h"
+#include "kernels/skeletons/vector.h"
 
 namespace clamma {
 namespace {
 namespace vector {
 
-constexpr size_t kMostGroups = 128;  // of a row that are kept
+constexpr size_t kMaxGroups = 128;  // of a row that are kept
 
 // products[g] = (float(sum of group g) * its weights' scale) * its activations' scale, for as many
 // groups of a row as V has lanes; x_... hold the same groups of the token.
-template <typename V, size_t kGroup>
+template <typename V, const Tuning& kTuning, size_t kGroup>
 inline void MultiplyGroups(float* products, const uint8_t* weights, const uint8_t* scales,
                            const int8_t* x_q, const float* x_scales, const int32_t* x_sums) {
-  constexpr size_t kScalesAhead = 1024;  // bytes
-  __builtin_prefetch(scales + kScalesAhead);
-  const typename V::Int sums = V::template DotGroups<kGroup>(weights, x_q, x_sums);
+  PrefetchLine(scales + kTuning.scale_prefetch);
+  const typename V::Int sums =
+      V::template DotGroups<kGroup, kTuning.matvec_prefetch>(weights, x_q, x_sums);
   const typename V::Reg scaled = V::Mul(V::ToFloat(sums), V::LoadBytes(scales));
   V::Store(products, V::Mul(scaled, V::Load(x_scales)));
 }
@@ -33,7 +33,7 @@ inline void MultiplyGroups(float* products, const uint8_t* weights, const uint8_
 // acc + the first n products of each row, one after the other; the row r is lane r.
 template <typename V>
 inline typename V::Reg AddInOrder(typename V::Reg acc,
-                                  const float (&products)[V::kLanes][kMostGroups], size_t n) {
+                                  const float (&products)[V::kLanes][kMaxGroups], size_t n) {
   for (size_t g = 0; g < n; g += V::kLanes) {
     typename V::Int columns[V::kLanes];
     V::template LoadTransposed<V::kLanes>(
@@ -49,27 +49,27 @@ inline typename V::Reg AddInOrder(typename V::Reg acc,
 }
 
 // results[i] = those of V::kLanes rows from row + i * part on. A row has at least as many groups.
-template <typename V, size_t kGroup, size_t kStreams>
+template <typename V, const Tuning& kTuning, size_t kGroup, size_t kStreams>
 inline void MultiplyRows(typename V::Reg (&results)[kStreams], const Int8Groups& x, const Matrix& w,
                          size_t row, size_t part) {
   const size_t groups = w.cols / kGroup;
   for (typename V::Reg& result : results) result = V::Set1(0);
-  alignas(64) float products[kStreams][V::kLanes][kMostGroups];
+  alignas(64) float products[kStreams][V::kLanes][kMaxGroups];
   for (size_t first = 0; first < groups;) {
     const size_t left = groups - first;
     // No fewer than V::kLanes may be left.
-    const size_t n = left <= kMostGroups              ? left
-                     : left < kMostGroups + V::kLanes ? left - V::kLanes
-                                                      : kMostGroups;
+    const size_t n = left <= kMaxGroups              ? left
+                     : left < kMaxGroups + V::kLanes ? left - V::kLanes
+                                                     : kMaxGroups;
     for (size_t r = 0; r < V::kLanes; ++r) {
       for (size_t done = 0; done < n; done += V::kLanes) {
         // The last ones begin early enough to be whole.
-        const size_t g = Least(done, n - V::kLanes);
+        const size_t g = Min(done, n - V::kLanes);
         for (size_t i = 0; i < kStreams; ++i) {
           const size_t at = (row + i * part + r) * groups + first + g;
-          MultiplyGroups<V, kGroup>(products[i][r] + g, w.data + at * kGroup, w.scales + 4 * at,
-                                    x.q + (first + g) * kGroup, x.scales + first + g,
-                                    x.sums + first + g);
+          MultiplyGroups<V, kTuning, kGroup>(products[i][r] + g, w.data + at * kGroup,
+                                             w.scales + 4 * at, x.q + (first + g) * kGroup,
+                                             x.scales + first + g, x.sums + first + g);
         }
       }
     }
@@ -78,31 +78,32 @@ inline void MultiplyRows(typename V::Reg (&results)[kStreams], const Int8Groups&
   }
 }
 
-// Whether MatvecQ80() takes these.
+// Whether MatvecInt8() takes these.
 template <typename V, size_t kGroup>
 inline bool IsForMatvec(const Int8Groups& x, const Matrix& w) {
   return x.n_tokens == 1 && x.group == kGroup && w.group_size == kGroup &&
          w.cols >= V::kLanes * kGroup && w.rows >= V::kLanes;
 }
 
-template <typename V, size_t kGroup>
-void MatvecQ80(float* out, const Int8Groups& x, const Matrix& w, size_t row_begin, size_t row_end) {
-  constexpr size_t kStreams = V::kMatvecStreams;
+template <typename V, const Tuning& kTuning, size_t kGroup>
+void MatvecInt8(float* out, const Int8Groups& x, const Matrix& w, size_t row_begin,
+                size_t row_end) {
+  constexpr size_t kStreams = kTuning.int8_streams;
   const size_t part = (row_end - row_begin) / (kStreams * V::kLanes) * V::kLanes;
   size_t row = row_begin;
   for (; row < row_begin + part; row += V::kLanes) {
     typename V::Reg results[kStreams];
-    MultiplyRows<V, kGroup, kStreams>(results, x, w, row, part);
+    MultiplyRows<V, kTuning, kGroup, kStreams>(results, x, w, row, part);
     for (size_t i = 0; i < kStreams; ++i) V::Store(out + row + i * part, results[i]);
   }
   for (row = row_begin + kStreams * part; row < row_end; row += V::kLanes) {
     // The last rows begin early enough to be whole; only what is in the range is kept.
-    const size_t first = Least(row, w.rows - V::kLanes);
+    const size_t first = Min(row, w.rows - V::kLanes);
     typename V::Reg results[1];
-    MultiplyRows<V, kGroup, 1>(results, x, w, first, 0);
+    MultiplyRows<V, kTuning, kGroup, 1>(results, x, w, first, 0);
     float kept[V::kLanes];
     V::Store(kept, results[0]);
-    for (size_t r = row; r < Least(row + V::kLanes, row_end); ++r) out[r] = kept[r - first];
+    for (size_t r = row; r < Min(row + V::kLanes, row_end); ++r) out[r] = kept[r - first];
   }
 }
 
@@ -110,4 +111,4 @@ void MatvecQ80(float* out, const Int8Groups& x, const Matrix& w, size_t row_begi
 }  // namespace
 }  // namespace clamma
 
-#endif  // CLAMMA_KERNELS_VECTOR_MATVEC_Q80_H_
+#endif  // CLAMMA_KERNELS_SKELETONS_MATVEC_INT8_H_

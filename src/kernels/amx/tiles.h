@@ -3,27 +3,30 @@
 //
 // The tile unit multiplies (m, 64) int8 by (64, n), with m, n <= 16, in 16 cycles, where AVX-512's
 // dot products take 128 for the same. Its first operand is a group of 16 rows of weights as they
-// lie in memory; its second one of a pack of tokens. So packed numbers are (cols / group, packs,
-// group / 4, PackSize(n_tokens), 4): four columns of each token of a pack, the last of which may be
-// no tokens, and 0. The sums go through memory to the vector unit, which scales them, and is what
-// bounds many tokens. (Intel 64 and IA-32 Architectures Optimization Reference Manual, chapter 20)
+// lie in memory; its second one of a panel of tokens. So paneled numbers are (cols / group, panels,
+// group / 4, PanelSize(n_tokens), 4): four columns of each token of a panel, the last of which may
+// be no tokens, and 0. The sums go through memory to the vector unit, which scales them, and is
+// what bounds many tokens. (Intel 64 and IA-32 Architectures Optimization Reference Manual, chapter
+// 20)
 #ifndef CLAMMA_KERNELS_AMX_TILES_H_
 #define CLAMMA_KERNELS_AMX_TILES_H_
 
-#include "kernels/avx512.h"
+#include "kernels/units/avx512.h"
 
 namespace clamma {
-namespace {
 namespace amx {
+namespace {
 
 using V = Avx512;
 
 constexpr size_t kTile = 16;  // tokens, or rows of weights, of a tile
 
-// Tokens come in whole packs, the rest of the last one being 0.
-constexpr size_t PackSize(size_t n_tokens) { return n_tokens <= 4 ? 4 : n_tokens <= 8 ? 8 : kTile; }
-constexpr size_t InPacks(size_t n_tokens) {
-  const size_t size = PackSize(n_tokens);
+// Tokens come in whole panels, the rest of the last one being 0.
+constexpr size_t PanelSize(size_t n_tokens) {
+  return n_tokens <= 4 ? 4 : n_tokens <= 8 ? 8 : kTile;
+}
+constexpr size_t InPanels(size_t n_tokens) {
+  const size_t size = PanelSize(n_tokens);
   return (n_tokens + size - 1) / size * size;
 }
 
@@ -37,8 +40,8 @@ struct Output {
   size_t stride;
 };
 
-// Their use: sums of two steps for two tiles of rows, a pack of tokens of each step, weights of two
-// tiles of rows; for few tokens the first of each. Their instructions are in assembly, as GCC's
+// Their use: sums of two steps for two tiles of rows, a panel of tokens of each step, weights of
+// two tiles of rows; for few tokens the first of each. Their instructions are in assembly, as GCC's
 // functions for them want a literal for a register, and tell the compiler nothing of the memory
 // that they touch.
 constexpr size_t kSumTiles[2][2] = {{0, 1}, {2, 3}};  // [step % 2][tile of rows]
@@ -68,14 +71,14 @@ inline void AddTileProducts() {
   asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kA), "i"(kB));
 }
 
-// The registers' shapes for groups of `group` and packs of `pack` tokens, while it lives.
+// The registers' shapes for groups of `group` and panels of `panel` tokens, while it lives.
 class TileShapes {
  public:
-  TileShapes(size_t group, size_t pack) {
+  TileShapes(size_t group, size_t panel) {
     for (const auto& registers : kSumTiles) {
-      for (const size_t sums : registers) Set(sums, kTile, pack * sizeof(float));
+      for (const size_t sums : registers) Set(sums, kTile, panel * sizeof(float));
     }
-    for (const size_t tokens : kTokenTiles) Set(tokens, group / 4, pack * 4);
+    for (const size_t tokens : kTokenTiles) Set(tokens, group / 4, panel * 4);
     for (const size_t weights : kWeightTiles) Set(weights, kTile, group);
     asm volatile("ldtilecfg %0" : : "m"(shapes_));
   }
@@ -121,8 +124,8 @@ inline void StoreRows(float* out, const V::Int (&results)[kTiles], size_t row, s
   for (size_t at = keep_begin; at < keep_end; ++at) out[at] = kept[at - row];
 }
 
-}  // namespace amx
 }  // namespace
+}  // namespace amx
 }  // namespace clamma
 
 #endif  // CLAMMA_KERNELS_AMX_TILES_H_

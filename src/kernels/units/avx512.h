@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The vector unit of x86-64 with AVX-512 (F, BW, DQ, VL) and VNNI.
-#ifndef CLAMMA_KERNELS_AVX512_H_
-#define CLAMMA_KERNELS_AVX512_H_
+#ifndef CLAMMA_KERNELS_UNITS_AVX512_H_
+#define CLAMMA_KERNELS_UNITS_AVX512_H_
 
 #include <immintrin.h>
 
-#include "kernels/vector_attention.h"
-#include "kernels/vector_matmul_f32.h"
-#include "kernels/vector_matmul_q80.h"
+#include "kernels/skeletons/vector.h"
 
 namespace clamma {
 namespace {
@@ -148,7 +146,6 @@ struct Avx512 {
   static constexpr size_t kFloatRows = 4;
   static constexpr size_t kFloatTokens = 6;
   static constexpr size_t kFloatRowsOfOne = 16;    // for a single token
-  static constexpr size_t kFloatStreams = 1;       // parts of a matrix that it meets side by side
   static constexpr size_t kRowTiles = 2;           // of int8 weights at a time
   static constexpr size_t kTokensOfHeldTile = 16;  // most that a tile meets while in registers
   static constexpr size_t kTokensAtOnce = 8;       // that meet tiles otherwise
@@ -156,12 +153,7 @@ struct Avx512 {
   static constexpr size_t kScoreRegs = 2;
   static constexpr size_t kMixQueries = 4;
   static constexpr size_t kMixChunks = 4;
-  static constexpr size_t kLeastPanelTokens = vector::kNever;  // that meet copies of float weights
-
-  // MatvecQ80() takes groups of so many weights, or more; a unit for which that is vector::kNever
-  // needs neither what follows nor DotGroups().
-  static constexpr size_t kLeastMatvecGroup = 64;
-  static constexpr size_t kMatvecStreams = 1;  // as kFloatStreams, for int8 weights
+  static constexpr size_t kMinPanelTokens = kNever;  // that meet copies of float weights
 
   static Reg Set1(float x) { return _mm512_set1_ps(x); }
   static Reg Load(const float* p) { return _mm512_loadu_ps(p); }
@@ -279,17 +271,16 @@ struct Avx512 {
 
   // Lane g: the dot product of group g of kLanes groups of weights that follow each other, and as
   // many of a token, whose sums (kLanes) undo the flipped sign bits; a unit that flips none does
-  // not read them. Asks for each line of the cache before it is wanted.
-  template <size_t kGroup>
+  // not read them. Prefetches each line kAhead bytes before it is read.
+  template <size_t kGroup, size_t kAhead>
   static Int DotGroups(const uint8_t* weights, const int8_t* q, const int32_t* x_sums) {
     static_assert(kGroup == 64);
-    constexpr size_t kAhead = 4096;  // bytes
     const Int sign = _mm512_set1_epi8(static_cast<char>(0x80));
     Reg dots[kLanes][1];
 #pragma GCC unroll 16
     for (size_t g = 0; g < kLanes; ++g) {
       const uint8_t* line = weights + 64 * g;
-      __builtin_prefetch(line + kAhead, 0, 0);  // past the second-level cache, as it is read once
+      PrefetchLine<CacheLevel::kPassing>(line + kAhead);  // as it is read once
       Int dot = _mm512_setzero_si512();
       AddProducts(&dot, _mm512_xor_si512(_mm512_loadu_si512(line), sign),
                   _mm512_loadu_si512(q + 64 * g));
@@ -310,7 +301,7 @@ struct Avx512 {
                                          size_t stride, const Between& between) {
     // Few sums are made of several, so that one step need not wait for the other.
     constexpr size_t kSums = kTiles * kTokens;
-    constexpr size_t kChains = kSums >= 8 ? 1 : kSums >= 4 ? 2 : vector::Least(4, kSteps);
+    constexpr size_t kChains = kSums >= 8 ? 1 : kSums >= 4 ? 2 : vector::Min(4, kSteps);
     if constexpr (kChains > 1) {
       Int chains[kChains][kTokens][kTiles] = {};
 #pragma GCC unroll 16
@@ -370,4 +361,4 @@ struct Avx512 {
 }  // namespace
 }  // namespace clamma
 
-#endif  // CLAMMA_KERNELS_AVX512_H_
+#endif  // CLAMMA_KERNELS_UNITS_AVX512_H_

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The kernels in plain C++, for the file of each table to include and be compiled with its own
 // instruction set: it uses them as they are, as compilers vectorise them, or has better ones.
-#ifndef CLAMMA_KERNELS_PORTABLE_H_
-#define CLAMMA_KERNELS_PORTABLE_H_
+#ifndef CLAMMA_KERNELS_SKELETONS_PORTABLE_H_
+#define CLAMMA_KERNELS_SKELETONS_PORTABLE_H_
 
 #include "kernels/half.h"
-#include "kernels/int8_groups.h"
 #include "kernels/kernels.h"
 #include "kernels/math.h"
+#include "kernels/skeletons/int8_groups.h"
 
 namespace clamma {
 namespace {
@@ -15,7 +15,7 @@ namespace portable {
 
 constexpr size_t kLanes = 16;
 
-constexpr size_t Least(size_t a, size_t b) { return a < b ? a : b; }
+constexpr size_t Min(size_t a, size_t b) { return a < b ? a : b; }
 
 inline float DotWeights(const uint8_t* w, const float* x, size_t n) {
   float sums[kLanes] = {};
@@ -208,7 +208,7 @@ inline void AttendHead(float* out, float* scores, const float* q, const Attentio
   Softmax(scores, n_positions);
   for (size_t d = 0; d < in.head_size; ++d) out[d] = 0;
   for (size_t first = 0; first < n_positions; first += kKvBlock) {
-    const size_t n = Least(n_positions - first, kKvBlock);
+    const size_t n = Min(n_positions - first, kKvBlock);
     const uint8_t* values = in.blocks[first / kKvBlock] + in.value_offset + skip;
     MixBlock<kHalf>(out, scores + first, values, n, in.head_size);
   }
@@ -239,4 +239,4 @@ inline void Add(float* x, const float* y, size_t n) {
 }  // namespace
 }  // namespace clamma
 
-#endif  // CLAMMA_KERNELS_PORTABLE_H_
+#endif  // CLAMMA_KERNELS_SKELETONS_PORTABLE_H_

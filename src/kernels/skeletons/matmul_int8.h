@@ -4,56 +4,24 @@
 // As many rows as a register has lanes, times a group of columns (or 64 of them), make a tile of
 // registers: register s holds columns 4s .. 4s + 3 of every row, a row a lane, for an instruction
 // that multiplies it by a token's four, which stand in every lane. Tiles are transposed from the
-// rows as they lie in memory while they are wanted, and nothing is packed but on the stack:
-// * for one token rows may be read as they lie instead (vector_matvec_q80.h);
-// * for a few tokens, as generation has them, a tile stays in registers and meets them all;
-// * for more, V::kRowTiles tiles, of rows that follow each other, meet V::kTokensAtOnce tokens at a
-//   time, so that what is loaded of a token serves several tiles and of a tile several tokens.
-#ifndef CLAMMA_KERNELS_VECTOR_MATMUL_Q80_H_
-#define CLAMMA_KERNELS_VECTOR_MATMUL_Q80_H_
+// rows as they lie in memory while they are wanted, and nothing is copied but to the stack:
+// * for one token rows may be read as they lie instead (matvec_int8.h);
+// * for a few tokens, as generation has them, a tile stays in registers and multiplies them all;
+// * for more, V::kRowTiles tiles, of rows that lie side by side, multiply V::kTokensAtOnce tokens
+// at
+//   a time, so that what is loaded of a token serves several tiles and of a tile several tokens.
+#ifndef CLAMMA_KERNELS_SKELETONS_MATMUL_INT8_H_
+#define CLAMMA_KERNELS_SKELETONS_MATMUL_INT8_H_
 
-#include "kernels/vector_matvec_q80.h"
+#include "kernels/skeletons/matvec_int8.h"
 
 namespace clamma {
 namespace {
 namespace vector {
 
-// Of one pass: their sums stay in the first-level cache (those of avx2_q80.h in the second-level
-// one).
-constexpr size_t kMostTokens = 128;
-
-// Asks for the line at `p` and those in the rows that follow, one or a few at a time: of many at
-// once, the processor drops those that it has no buffer for, or waits for one.
-struct LinesAhead {
-  static constexpr size_t kFew = 4;
-
-  void Request() {
-    __builtin_prefetch(p);
-    p += stride;
-    asm("" : "+r"(p));  // one address, not a register for each row
-  }
-  void RequestFew() {
-#pragma GCC unroll 4
-    for (size_t i = 0; i < kFew; ++i) Request();
-  }
-
-  const uint8_t* p;
-  size_t stride;
-};
-
-// The same for two lines each, which memory gives sooner one after the other.
-struct PairsAhead {
-  void Request() {
-    __builtin_prefetch(p + (second ? kLine : 0));
-    p += second ? stride : 0;
-    second = !second;
-    asm("" : "+r"(p));
-  }
-
-  const uint8_t* p;
-  size_t stride;
-  bool second = false;
-};
+// Of one pass: their sums stay in the first-level cache (those of avx2/matmul_int8.h in the
+// second-level one).
+constexpr size_t kMaxTokens = 128;
 
 // What Dot() is to do before each of its steps.
 struct Nothing {
@@ -62,15 +30,15 @@ struct Nothing {
 
 // In the order in which they lie, as many lines of the block of n_rows rows behind the one at
 // `rows` as that has in the columns of a tile at column k: all of the block by the end of this one.
-inline LinesAhead NextBlock(const uint8_t* rows, size_t k, size_t cols, size_t n_rows) {
-  return {rows + n_rows * (cols + k), kLine};
+inline const uint8_t* NextBlock(const uint8_t* rows, size_t k, size_t cols, size_t n_rows) {
+  return rows + n_rows * (cols + k);
 }
 
 // What will be wanted some groups after column k of the first of n_rows rows; beyond their end, in
 // the rows that follow.
+template <const Tuning& kTuning>
 inline const uint8_t* AheadOf(const uint8_t* rows, size_t k, size_t cols, size_t n_rows) {
-  constexpr size_t kAhead = 512;  // bytes
-  const size_t next = k + kAhead;
+  const size_t next = k + kTuning.tile_prefetch;
   return rows + next + (next < cols ? 0 : (n_rows - 1) * cols);
 }
 
@@ -116,13 +84,14 @@ class RowScales {
     V::template LoadTransposed<kAtOnce>(scales, base_ + 4 * group_, 4 * stride_);
     group_ += kAtOnce;
     for (size_t r = 0; r < V::kLanes; ++r) {
-      __builtin_prefetch(base_ + 4 * (group_ + r * stride_));  // for the next call, if any
+      PrefetchLine(base_ + 4 * (group_ + r * stride_));  // for the next call, if any
     }
     for (size_t g = 0; g < kAtOnce; ++g) V::Store(to[g], V::AsFloat(scales[g]));
   }
 
  private:
-  void Fetch() {
+  // Functions of their own, as they would be most of the code of those who use them.
+  [[gnu::noinline]] void Fetch() {
     const uint8_t* from = base_ + 4 * group_;
     const size_t left = groups_ - group_;
     if (left < kAtOnce) {
@@ -133,7 +102,7 @@ class RowScales {
     V::template LoadTransposed<kAtOnce>(scales_, from, 4 * stride_);
   }
 
-  void StartStraddling(uint64_t part) {
+  [[gnu::noinline]] void StartStraddling(uint64_t part) {
     // From one row to the next.
     const size_t step = groups_ / share_;
     const size_t rest = groups_ % share_;
@@ -147,7 +116,7 @@ class RowScales {
     }
   }
 
-  typename V::Reg NextOfStraddling() {
+  [[gnu::noinline]] typename V::Reg NextOfStraddling() {
     const typename V::Int scales = V::Gather(base_, index_);
     for (size_t r = 0; r < V::kLanes; ++r) {
       const bool wraps = ++phase_[r] == share_;
@@ -181,8 +150,8 @@ struct TokenGroups {
   size_t group;
 };
 
-// The sums of up to kMost tokens for each of kTiles tiles of rows.
-template <typename V, size_t kTiles, size_t kMost, bool kWhole>
+// The sums of up to kMax tokens for each of kTiles tiles of rows.
+template <typename V, size_t kTiles, size_t kMax, bool kWhole>
 struct TokenSums {
   explicit TokenSums(size_t n_tokens) : n(n_tokens) {
     for (size_t t = 0; t < n; ++t) {
@@ -209,9 +178,9 @@ struct TokenSums {
   }
 
   size_t n;
-  typename V::Reg acc[kMost][kTiles];
+  typename V::Reg acc[kMax][kTiles];
   // Of the tiles so far of a group that has several.
-  typename V::Int kept[kWhole ? 1 : kMost][kTiles];
+  typename V::Int kept[kWhole ? 1 : kMax][kTiles];
 };
 
 // acc[t] += (float(sum) * weight_scales) * scales[t] for kTokens tokens from t on, where the tiles
@@ -261,47 +230,91 @@ inline size_t RowsApart(const Matrix& w, size_t group) {
 
 // What is wanted ahead of the tile of kSteps steps at column k of rows that are `stride` bytes
 // apart: a line for each step.
-template <size_t kLanes, size_t kSteps>
-inline PairsAhead AheadOfTile(const uint8_t* rows, size_t k, size_t stride, bool in_order) {
+template <const Tuning& kTuning, size_t kLanes, size_t kSteps>
+inline PairPrefetch AheadOfTile(const uint8_t* rows, size_t k, size_t stride) {
   constexpr size_t kPair = 2 * kLine;
   constexpr size_t kGroup = 4 * kSteps;
-  if (in_order) return {NextBlock(rows, k, stride, kLanes).p, kPair};
+  if (kTuning.rows_in_order) return {NextBlock(rows, k, stride, kLanes), kPair};
   // Two lines of each row: those of all rows together with the other tiles of these two lines.
   static_assert(kPair % kGroup == 0 && kLanes * kGroup == kLine * kSteps);
   const size_t row = k % kPair / kGroup * (kSteps / 2);
-  return {AheadOf(rows, k - k % kPair, stride, kLanes) + row * stride, stride};
+  return {AheadOf<kTuning>(rows, k - k % kPair, stride, kLanes) + row * stride, stride};
 }
 
-// Rows row, row + apart, ... of a tile and those in between, kLanes * apart in all, for kTokens
-// tokens; only results of [keep_begin, keep_end) are kept.
-template <typename V, size_t kSteps, size_t kTokens>
+// A tile times the n tokens that are at hand, all at once: as many sums side by side as the latency
+// of a product asks for. kMaxTokens is n, or 0: then they are multiplied 8, 4, 2 and 1 at a time.
+template <typename V, size_t kTokens, typename Sums, size_t kSteps>
+[[gnu::always_inline]] inline void MultiplyHeldTile(
+    Sums* sums, const typename V::template Tile<kSteps> (&tile)[1],
+    const typename V::Reg (&scales)[1], const TokenGroups& tokens, PairPrefetch ahead) {
+  const auto prefetch = [&] { ahead.Next(); };
+  if constexpr (kTokens > 0) {
+    MultiplyTiles<V, kTokens, true, true, true>(sums, tile, scales, tokens, 0, prefetch);
+  } else {
+    // The first of them prefetches for all.
+    size_t t = 0;
+    const auto multiply = [&]<size_t kCount>() __attribute__((always_inline)) {
+      if ((sums->n & kCount) == 0) return;
+      if (t == 0) {
+        MultiplyTiles<V, kCount, true, true, true>(sums, tile, scales, tokens, t, prefetch);
+      } else {
+        MultiplyTiles<V, kCount, true, true, true>(sums, tile, scales, tokens, t);
+      }
+      t += kCount;
+    };
+    multiply.template operator()<8>();
+    multiply.template operator()<4>();
+    multiply.template operator()<2>();
+    multiply.template operator()<1>();
+  }
+}
+
+// Rows row, row + apart, ... of a tile and those in between, kLanes * apart in all, for all tokens
+// of x: kTokens, or if that is 0 any number below 16. Only results of [keep_begin, keep_end) are
+// kept.
+template <typename V, const Tuning& kTuning, size_t kSteps, size_t kTokens>
 inline void MultiplyFew(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
-                        size_t row, size_t apart, size_t keep_begin, size_t keep_end,
-                        bool in_order) {
+                        size_t row, size_t apart, size_t keep_begin, size_t keep_end) {
   constexpr size_t kGroup = 4 * kSteps;
   const size_t groups = w.cols / kGroup;
   const size_t stride = w.cols * apart;
   const uint8_t* rows = w.data + row * w.cols;
-  // Of the rows that follow, a line for each tile: no more than there are.
+  // Of the next rows, a line for each tile: no more than there are.
   const uint8_t* next_scales = ScalesFrom(w, row + V::kLanes * apart);
   for (size_t phase = 0; phase < apart; ++phase) {
     RowScales<V> row_scales;
     row_scales.Start(w, row + phase, apart, groups, w.group_size / kGroup);
-    TokenSums<V, 1, kTokens, true> sums(kTokens);
+    TokenSums<V, 1, kTokens == 0 ? 15 : kTokens, true> sums(kTokens == 0 ? x.n_tokens : kTokens);
     for (size_t g = 0; g < groups; ++g) {
       const size_t k = phase * w.cols + g * kGroup;
-      PairsAhead ahead = AheadOfTile<V::kLanes, kSteps>(rows, k, stride, in_order);
-      __builtin_prefetch(next_scales);
+      const PairPrefetch ahead = AheadOfTile<kTuning, V::kLanes, kSteps>(rows, k, stride);
+      PrefetchLine(next_scales);
       next_scales += kLine;
       const typename V::Reg scales[1] = {row_scales.Next()};
       typename V::template Tile<kSteps> tile[1];
       tile[0].Load(rows + k, stride);
-      const TokenGroups tokens(x, g, 0);
-      // All tokens at once: as many sums side by side as the latency of a product asks for.
-      MultiplyTiles<V, kTokens, true, true, true>(&sums, tile, scales, tokens, 0,
-                                                  [&] { ahead.Request(); });
+      MultiplyHeldTile<V, kTokens>(&sums, tile, scales, TokenGroups(x, g, 0), ahead);
     }
     sums.Store(out, out_stride, row + phase, apart, keep_begin, keep_end);
+  }
+}
+
+// Runs f<n>() for a number of tokens that MultiplyFew() takes at once, or else f<0>().
+template <typename F>
+inline void WithTokensAtOnce(size_t n, const F& f) {
+  switch (n) {
+    case 1:
+      return f.template operator()<1>();
+    case 2:
+      return f.template operator()<2>();
+    case 4:
+      return f.template operator()<4>();
+    case 8:
+      return f.template operator()<8>();
+    case 16:
+      return f.template operator()<16>();
+    default:
+      return f.template operator()<0>();
   }
 }
 
@@ -311,7 +324,6 @@ inline void MultiplyFew(float* out, size_t out_stride, const Int8Groups& x, cons
 struct BlockRows {
   const uint8_t* first;
   size_t cols;
-  bool in_order;  // see MatmulQ80()
 };
 
 // A function of its own, so that the compiler keeps all registers for this.
@@ -325,26 +337,24 @@ template <typename V, size_t kTokens, bool kFirst, bool kLast, typename Sums, si
 }
 
 // The tiles for the n tokens that are at hand.
-template <typename V, bool kFirst, bool kLast, typename Sums, size_t kSteps, size_t kTiles>
+template <typename V, const Tuning& kTuning, bool kFirst, bool kLast, typename Sums, size_t kSteps,
+          size_t kTiles>
 inline void MultiplyTilesByAll(Sums* to, const typename V::template Tile<kSteps> (&tiles)[kTiles],
                                const typename V::Reg (&scales)[kTiles], const TokenGroups& x,
                                const BlockRows& rows, size_t k) {
   constexpr size_t kTokens = V::kTokensAtOnce;
   constexpr size_t kRows = kTiles * V::kLanes;
-  LinesAhead ahead = {AheadOf(rows.first, k, rows.cols, kRows), rows.cols};
-  size_t lines = k % kLine == 0 ? kRows : 0;
-  size_t at_once = LinesAhead::kFew;
-  if (rows.in_order) {
-    ahead = NextBlock(rows.first, k, rows.cols, kRows);
-    lines = kRows * 4 * kSteps / kLine;
+  using Prefetch = LinePrefetch<>;
+  Prefetch ahead = {AheadOf<kTuning>(rows.first, k, rows.cols, kRows), rows.cols,
+                    k % kLine == 0 ? kRows : 0};
+  size_t at_once = Prefetch::kFew;
+  if constexpr (kTuning.rows_in_order) {
+    ahead = {NextBlock(rows.first, k, rows.cols, kRows), kLine, kRows * 4 * kSteps / kLine};
     // All of them by the last tokens.
-    while (at_once * (to->n / kTokens + 1) < lines) at_once += LinesAhead::kFew;
+    while (at_once * (to->n / kTokens + 1) < ahead.left) at_once += Prefetch::kFew;
   }
   const auto multiply = [&]<size_t kCount>(size_t t) {
-    for (size_t i = 0; i < at_once && lines > 0; i += LinesAhead::kFew) {
-      ahead.RequestFew();
-      lines -= Least(lines, LinesAhead::kFew);
-    }
+    for (size_t i = 0; i < at_once && ahead.left > 0; i += Prefetch::kFew) ahead.NextFew();
     MultiplyLoadedTiles<V, kCount, kFirst, kLast>(to, tiles, scales, x, t);
   };
   size_t t = 0;
@@ -360,7 +370,8 @@ inline void MultiplyTilesByAll(Sums* to, const typename V::template Tile<kSteps>
 
 // The group at column `column` of the rows of kTiles tiles, for all tokens. A group is kSteps steps
 // of 4 columns, or without kWhole any number of times as many.
-template <typename V, size_t kSteps, bool kWhole, typename Sums, size_t kTiles>
+template <typename V, const Tuning& kTuning, size_t kSteps, bool kWhole, typename Sums,
+          size_t kTiles>
 [[gnu::always_inline]] inline void MultiplyGroup(Sums* to, const BlockRows& rows, size_t column,
                                                  const typename V::Reg (&scales)[kTiles],
                                                  TokenGroups tokens) {
@@ -372,35 +383,35 @@ template <typename V, size_t kSteps, bool kWhole, typename Sums, size_t kTiles>
       tiles[r].Load(rows.first + r * V::kLanes * rows.cols + k, rows.cols);
     }
     if constexpr (kWhole) {
-      MultiplyTilesByAll<V, true, true>(to, tiles, scales, tokens, rows, k);
+      MultiplyTilesByAll<V, kTuning, true, true>(to, tiles, scales, tokens, rows, k);
     } else if (k == column) {
-      MultiplyTilesByAll<V, true, false>(to, tiles, scales, tokens, rows, k);
+      MultiplyTilesByAll<V, kTuning, true, false>(to, tiles, scales, tokens, rows, k);
     } else if (k + kTileCols < column + group) {
-      MultiplyTilesByAll<V, false, false>(to, tiles, scales, tokens, rows, k);
+      MultiplyTilesByAll<V, kTuning, false, false>(to, tiles, scales, tokens, rows, k);
     } else {
-      MultiplyTilesByAll<V, false, true>(to, tiles, scales, tokens, rows, k);
+      MultiplyTilesByAll<V, kTuning, false, true>(to, tiles, scales, tokens, rows, k);
     }
   }
 }
 
-// kTiles tiles of rows from `row` on for up to kMostTokens tokens from `first` on; only results of
+// kTiles tiles of rows from `row` on for up to kMaxTokens tokens from `first` on; only results of
 // [keep_begin, keep_end) are kept.
-template <typename V, size_t kSteps, bool kWhole, size_t kTiles>
+template <typename V, const Tuning& kTuning, size_t kSteps, bool kWhole, size_t kTiles>
 inline void MultiplyMany(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
-                         size_t row, size_t keep_begin, size_t keep_end, size_t first,
-                         bool in_order) {
+                         size_t row, size_t keep_begin, size_t keep_end, size_t first) {
   const size_t group = kWhole ? 4 * kSteps : x.group;
   const size_t groups = w.cols / group;
   RowScales<V> row_scales[kTiles];
   for (size_t r = 0; r < kTiles; ++r) {
     row_scales[r].Start(w, row + r * V::kLanes, 1, groups, w.group_size / group);
   }
-  const BlockRows rows = {w.data + row * w.cols, w.cols, in_order};
-  TokenSums<V, kTiles, kMostTokens, kWhole> sums(Least(x.n_tokens - first, kMostTokens));
+  const BlockRows rows = {w.data + row * w.cols, w.cols};
+  TokenSums<V, kTiles, kMaxTokens, kWhole> sums(Min(x.n_tokens - first, kMaxTokens));
   for (size_t g = 0; g < groups; ++g) {
     typename V::Reg scales[kTiles];
     for (size_t r = 0; r < kTiles; ++r) scales[r] = row_scales[r].Next();
-    MultiplyGroup<V, kSteps, kWhole>(&sums, rows, g * group, scales, TokenGroups(x, g, first));
+    MultiplyGroup<V, kTuning, kSteps, kWhole>(&sums, rows, g * group, scales,
+                                              TokenGroups(x, g, first));
   }
   sums.Store(out + first * out_stride, out_stride, row, 1, keep_begin, keep_end);
 }
@@ -411,58 +422,59 @@ template <typename Body>
 inline void ForEachBlock(const Matrix& w, size_t n_rows, size_t begin, size_t end,
                          const Body& body) {
   for (size_t row = begin; row < end; row += n_rows) {
-    body(Least(row, w.rows - n_rows), row, Least(row + n_rows, end));
+    body(Min(row, w.rows - n_rows), row, Min(row + n_rows, end));
   }
 }
 
-template <typename V, size_t kSteps, bool kWhole>
-void MatmulQ80Groups(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
-                     size_t row_begin, size_t row_end, bool in_order) {
+template <typename V, const Tuning& kTuning, size_t kSteps, bool kWhole>
+void MatmulGroupsOf(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
+                    size_t row_begin, size_t row_end) {
   constexpr size_t kLanes = V::kLanes;
   const auto in_blocks = [&](size_t n_rows) { return row_end - (row_end - row_begin) % n_rows; };
   if (x.n_tokens == 0) return;
   if (w.rows < kLanes) return portable::MatmulGroups(out, out_stride, x, w, row_begin, row_end);
-  if constexpr (kWhole && 4 * kSteps >= V::kLeastMatvecGroup) {
-    if (in_order && IsForMatvec<V, 4 * kSteps>(x, w)) {
-      return MatvecQ80<V, 4 * kSteps>(out, x, w, row_begin, row_end);
+  if constexpr (kWhole && 4 * kSteps >= kTuning.min_matvec_group) {
+    if (IsForMatvec<V, 4 * kSteps>(x, w)) {
+      return MatvecInt8<V, kTuning, 4 * kSteps>(out, x, w, row_begin, row_end);
     }
   }
   constexpr size_t kFewTokens = V::kTokensOfHeldTile;
   if constexpr (kWhole && kSteps >= 8 && kFewTokens > 0) {
+    static_assert(kFewTokens == 16);
     if (x.n_tokens <= kFewTokens) {
-      return WithCount<kFewTokens>(x.n_tokens, [&]<size_t kTokens>() {
+      return WithTokensAtOnce(x.n_tokens, [&]<size_t kTokens>() {
         const auto multiply = [&](size_t apart, size_t from, size_t to) {
           ForEachBlock(w, kLanes * apart, from, to, [&](size_t row, size_t begin, size_t end) {
-            MultiplyFew<V, kSteps, kTokens>(out, out_stride, x, w, row, apart, begin, end,
-                                            in_order);
+            MultiplyFew<V, kTuning, kSteps, kTokens>(out, out_stride, x, w, row, apart, begin, end);
           });
         };
-        const size_t apart = in_order ? 1 : RowsApart(w, x.group);
+        const size_t apart = kTuning.rows_in_order ? 1 : RowsApart(w, x.group);
         const size_t middle = in_blocks(kLanes * apart);
         multiply(apart, row_begin, middle);
         multiply(1, middle, row_end);
       });
     }
   }
-  const size_t middle = in_blocks(V::kRowTiles * kLanes);
-  for (size_t first = 0; first < x.n_tokens; first += kMostTokens) {
+  // Small groups, as tiny models have, are not worth the code of several tiles.
+  constexpr size_t kRowTiles = kSteps >= 8 ? V::kRowTiles : 1;
+  const size_t middle = in_blocks(kRowTiles * kLanes);
+  for (size_t first = 0; first < x.n_tokens; first += kMaxTokens) {
     const auto multiply = [&]<size_t kTiles>(size_t from, size_t to) {
       ForEachBlock(w, kTiles * kLanes, from, to, [&](size_t row, size_t begin, size_t end) {
-        MultiplyMany<V, kSteps, kWhole, kTiles>(out, out_stride, x, w, row, begin, end, first,
-                                                in_order);
+        MultiplyMany<V, kTuning, kSteps, kWhole, kTiles>(out, out_stride, x, w, row, begin, end,
+                                                         first);
       });
     };
-    multiply.template operator()<V::kRowTiles>(row_begin, middle);
+    multiply.template operator()<kRowTiles>(row_begin, middle);
     multiply.template operator()<1>(middle, row_end);
   }
 }
 
-// What MatmulQ80<V, in_order>() does.
-template <typename V>
-void MatmulQ80By(bool in_order, float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
-                 size_t row_begin, size_t row_end) {
+template <typename V, const Tuning& kTuning>
+void MatmulGroups(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
+                  size_t row_begin, size_t row_end) {
   const auto multiply = [&]<size_t kSteps, bool kWhole>() {
-    MatmulQ80Groups<V, kSteps, kWhole>(out, out_stride, x, w, row_begin, row_end, in_order);
+    MatmulGroupsOf<V, kTuning, kSteps, kWhole>(out, out_stride, x, w, row_begin, row_end);
   };
   switch (x.group) {
     case 4:
@@ -487,22 +499,14 @@ void MatmulQ80By(bool in_order, float* out, size_t out_stride, const Int8Groups&
   }
 }
 
-// kInOrder: whether weights are best read, or asked for, in the order in which they lie, and not in
-// many rows side by side.
-template <typename V, bool kInOrder = false>
-void MatmulGroups(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
-                  size_t row_begin, size_t row_end) {
-  MatmulQ80By<V>(kInOrder, out, out_stride, x, w, row_begin, row_end);
-}
-
-template <typename V, bool kInOrder = false>
+template <typename V, const Tuning& kTuning>
 void MatmulInt8(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                 size_t row_begin, size_t row_end) {
-  MatmulGroups<V, kInOrder>(out, out_stride, portable::PlainGroupsOf(x), w, row_begin, row_end);
+  MatmulGroups<V, kTuning>(out, out_stride, portable::PlainGroupsOf(x), w, row_begin, row_end);
 }
 
 }  // namespace vector
 }  // namespace
 }  // namespace clamma
 
-#endif  // CLAMMA_KERNELS_VECTOR_MATMUL_Q80_H_
+#endif  // CLAMMA_KERNELS_SKELETONS_MATMUL_INT8_H_

@@ -2,14 +2,12 @@
 // The vector unit of AArch64, with or without the dot product of Armv8.2: each table's file
 // includes this and is compiled with its own instruction set. See avx512.h for what the members
 // mean.
-#ifndef CLAMMA_KERNELS_NEON_H_
-#define CLAMMA_KERNELS_NEON_H_
+#ifndef CLAMMA_KERNELS_UNITS_NEON_H_
+#define CLAMMA_KERNELS_UNITS_NEON_H_
 
 #include <arm_neon.h>
 
-#include "kernels/vector_attention.h"
-#include "kernels/vector_matmul_f32.h"
-#include "kernels/vector_matmul_q80.h"
+#include "kernels/skeletons/vector.h"
 
 namespace clamma {
 namespace {
@@ -72,8 +70,7 @@ struct Neon {
   static constexpr size_t kFloatRows = 2;
   static constexpr size_t kFloatTokens = 3;
   static constexpr size_t kFloatRowsOfOne = 4;
-  static constexpr size_t kLeastPanelTokens = vector::kNever;
-  static constexpr size_t kFloatStreams = 1;
+  static constexpr size_t kMinPanelTokens = kNever;
   static constexpr size_t kRowTiles = 1;
   static constexpr size_t kTokensOfHeldTile = 0;
   static constexpr size_t kTokensAtOnce = 2;
@@ -81,7 +78,6 @@ struct Neon {
   static constexpr size_t kScoreRegs = 4;
   static constexpr size_t kMixQueries = 4;
   static constexpr size_t kMixChunks = 4;
-  static constexpr size_t kLeastMatvecGroup = vector::kNever;
 
   static Reg Set1(float x) { return vdupq_n_f32(x); }
   static Reg Load(const float* p) { return vld1q_f32(p); }
@@ -154,7 +150,7 @@ struct Neon {
 
   template <size_t kSteps>
   static void LoadTransposed(Int* v, const uint8_t* rows, size_t stride) {
-    constexpr size_t kWidth = portable::Least(kSteps, 4);
+    constexpr size_t kWidth = portable::Min(kSteps, 4);
 #pragma GCC unroll 4
     for (size_t s = 0; s < kSteps; s += 4) {
       Int columns[4];
@@ -245,4 +241,4 @@ struct Neon {
 }  // namespace
 }  // namespace clamma
 
-#endif  // CLAMMA_KERNELS_NEON_H_
+#endif  // CLAMMA_KERNELS_UNITS_NEON_H_

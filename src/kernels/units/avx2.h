@@ -2,14 +2,12 @@
 // The vector unit of x86-64 with AVX2, FMA and F16C, with or without AVX-VNNI: each table's file
 // includes this and is compiled with its own instruction set. See avx512.h for what the members
 // mean.
-#ifndef CLAMMA_KERNELS_AVX2_H_
-#define CLAMMA_KERNELS_AVX2_H_
+#ifndef CLAMMA_KERNELS_UNITS_AVX2_H_
+#define CLAMMA_KERNELS_UNITS_AVX2_H_
 
 #include <immintrin.h>
 
-#include "kernels/vector_attention.h"
-#include "kernels/vector_matmul_f32.h"
-#include "kernels/vector_matmul_q80.h"
+#include "kernels/skeletons/vector.h"
 
 namespace clamma {
 namespace {
@@ -114,15 +112,7 @@ struct Avx2 {
   static constexpr size_t kScoreRegs = 2;
   static constexpr size_t kMixQueries = 2;
   static constexpr size_t kMixChunks = 4;
-  static constexpr size_t kLeastPanelTokens = 13;
-#if defined(__AVXVNNI__)
-  static constexpr size_t kFloatStreams = 1;
-  static constexpr size_t kLeastMatvecGroup = vector::kNever;
-#else  // as a Zen 3 reads best
-  static constexpr size_t kFloatStreams = 4;
-  static constexpr size_t kLeastMatvecGroup = 32;
-  static constexpr size_t kMatvecStreams = 3;
-#endif
+  static constexpr size_t kMinPanelTokens = 13;
 
   static Reg Set1(float x) { return _mm256_set1_ps(x); }
   static Reg Load(const float* p) { return _mm256_loadu_ps(p); }
@@ -255,9 +245,8 @@ struct Avx2 {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
   // The same without transposition, for a line or half of one a group.
-  template <size_t kGroup>
+  template <size_t kGroup, size_t kAhead>
   static Int DotGroups(const uint8_t* weights, const int8_t* q, const int32_t* /*x_sums*/) {
-    constexpr size_t kAhead = 512;  // bytes
     const Int ones = _mm256_set1_epi16(1);
     Int dots[kLanes];
 #pragma GCC unroll 8
@@ -269,7 +258,7 @@ struct Avx2 {
         const Int pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
         const Int fours = _mm256_madd_epi16(pairs, ones);
         dots[g] = k == g * kGroup ? fours : _mm256_add_epi32(dots[g], fours);
-        if (k % vector::kLine == 0) __builtin_prefetch(weights + k + kAhead, 0, 0);
+        if (k % kLine == 0) PrefetchLine<CacheLevel::kPassing>(weights + k + kAhead);
       }
     }
     return SumsOf(dots);
@@ -297,4 +286,4 @@ struct Avx2 {
 }  // namespace
 }  // namespace clamma
 
-#endif  // CLAMMA_KERNELS_AVX2_H_
+#endif  // CLAMMA_KERNELS_UNITS_AVX2_H_

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: MIT
-// int8 matrices times a pack of tokens, by the tile unit: a tile of rows goes through all of its
-// groups, and its sums stay in registers. Memory bounds it, so that lines are asked for ahead one
+// int8 matrices times a panel of tokens, by the tile unit: a tile of rows goes through all of its
+// groups, and its sums stay in registers. Memory bounds it, so that lines are prefetched one
 // by one between the instructions, and the tiles of a range are one pipeline, which does not run
 // dry between them: what ends with one and what begins with the next are under way at the same
 // time.
 //
-// With packs of 4 or 8 tokens a register holds the sums of 4 or 2 rows: they take a quarter or half
-// of the instructions, and the tokens as much of the first-level cache.
+// With panels of 4 or 8 tokens a register holds the sums of 4 or 2 rows: they take a quarter or
+// half of the instructions, and the tokens as much of the first-level cache.
 #ifndef CLAMMA_KERNELS_AMX_FEW_TOKENS_H_
 #define CLAMMA_KERNELS_AMX_FEW_TOKENS_H_
 
-#include "kernels/amx_tiles.h"
-#include "kernels/vector_matmul_q80.h"
+#include "kernels/amx/tiles.h"
+#include "kernels/skeletons/matmul_int8.h"
 
 namespace clamma {
-namespace {
 namespace amx {
+namespace {
 
 // Rows from one of a tile to the next: results of so many tiles are kept until they can be stored
 // side by side.
-constexpr size_t kMostApart = 4;
+constexpr size_t kMaxApart = 4;
 
 // The weights' scales of tiles of rows, some groups at a time.
 class ScalesOfTiles {
@@ -46,35 +46,35 @@ class ScalesOfTiles {
 
 // Makes results of the sums of tiles: block by block of kTile * apart rows over [begin, end), and
 // of each block first the tile of every apart-th row, then those of the rows in between.
-template <size_t kPack>
+template <size_t kPanel>
 class FewResults {
  public:
   FewResults(const Output& out, const Int8Groups& x, const Matrix& w, size_t apart, size_t begin,
              size_t end)
       : out_(out), n_tokens_(x.n_tokens), rows_(w.rows), apart_(apart), row_(begin), end_(end) {}
 
-  // Takes those of the next tile, (kTile, kPack). A function of its own, as the compiler keeps its
+  // Takes those of the next tile, (kTile, kPanel). A function of its own, as the compiler keeps its
   // registers out of the pipeline's then.
   [[gnu::noinline]] void Take(const float* sums) {
     for (size_t r = 0; r < kTile; ++r) {
-      __builtin_memcpy(by_row_[r * apart_ + phase_], sums + r * kPack, kPack * sizeof(float));
+      __builtin_memcpy(by_row_[r * apart_ + phase_], sums + r * kPanel, kPanel * sizeof(float));
     }
     if (++phase_ < apart_) return;
     phase_ = 0;
-    const size_t first = vector::Least(row_, rows_ - kTile * apart_);
+    const size_t first = vector::Min(row_, rows_ - kTile * apart_);
     for (size_t i = 0; i < apart_; ++i) Store(first + i * kTile, by_row_[i * kTile]);
     row_ += kTile * apart_;
   }
 
  private:
-  static constexpr size_t kColumns = kPack < 8 ? 8 : kPack;  // as LoadTransposed() is made for
+  static constexpr size_t kColumns = kPanel < 8 ? 8 : kPanel;  // as LoadTransposed() is made for
 
   void Store(size_t row, const float* sums) const {
     V::Int of_tokens[kColumns];
     V::LoadTransposed<kColumns>(of_tokens, reinterpret_cast<const uint8_t*>(sums),
                                 sizeof(by_row_[0]));
     const size_t keep_begin = row < row_ ? row_ : row;
-    const size_t keep_end = vector::Least(row + kTile, end_);
+    const size_t keep_end = vector::Min(row + kTile, end_);
     for (size_t t = 0; t < n_tokens_; ++t) {
       StoreRows<1>(out_.first + t * out_.stride, {of_tokens[t]}, row, keep_begin, keep_end);
     }
@@ -87,50 +87,50 @@ class FewResults {
   size_t row_;  // where the block at hand begins, or would if it were not the matrix's last one
   const size_t end_;
   size_t phase_ = 0;
-  alignas(64) float by_row_[kMostApart * kTile][kColumns] = {};
+  alignas(64) float by_row_[kMaxApart * kTile][kColumns] = {};
 };
 
-// For each lane of a register of kPack tokens' sums: its row in the tile, its token.
-template <size_t kPack>
+// For each lane of a register of kPanel tokens' sums: its row in the tile, its token.
+template <size_t kPanel>
 struct Lanes {
   constexpr Lanes() {
-    for (size_t i = 0; i < kPack; ++i) {
+    for (size_t i = 0; i < kPanel; ++i) {
       for (size_t lane = 0; lane < V::kLanes; ++lane) {
-        rows[i][lane] = static_cast<int32_t>((i * V::kLanes + lane) / kPack);
-        tokens[lane] = static_cast<int32_t>(lane % kPack);
+        rows[i][lane] = static_cast<int32_t>((i * V::kLanes + lane) / kPanel);
+        tokens[lane] = static_cast<int32_t>(lane % kPanel);
       }
     }
   }
-  alignas(64) int32_t rows[kPack][V::kLanes] = {};
+  alignas(64) int32_t rows[kPanel][V::kLanes] = {};
   alignas(64) int32_t tokens[V::kLanes] = {};
 };
-template <size_t kPack>
-constexpr Lanes<kPack> kLanesOf;
+template <size_t kPanel>
+constexpr Lanes<kPanel> kLanesOf;
 
 // The sums of a step, with what scales them.
-template <size_t kPack>
+template <size_t kPanel>
 struct FewSums {
-  V::Int* sums;          // kPack registers
+  V::Int* sums;          // kPanel registers
   const float* weights;  // scales of the tile's rows
   const float* tokens;   // scales of n tokens
 
   // acc += (float(sums) * weights) * tokens, for a quarter of the registers.
   template <size_t kQuarter>
   [[gnu::always_inline]] void Scale(V::Reg* acc, V::Reg of_tokens) const {
-    constexpr size_t kPart = kPack / 4;
+    constexpr size_t kPart = kPanel / 4;
 #pragma GCC unroll 4
     for (size_t i = kPart * kQuarter; i < kPart * (kQuarter + 1); ++i) {
       AddScaled(&acc[i], sums[i], OfWeights(i), of_tokens);
     }
   }
   [[gnu::always_inline]] V::Reg OfWeights(size_t i) const {
-    if constexpr (kPack == kTile) return V::Set1(weights[i]);
-    return V::Permute(V::Load(weights), V::LoadInt(kLanesOf<kPack>.rows[i]));
+    if constexpr (kPanel == kTile) return V::Set1(weights[i]);
+    return V::Permute(V::Load(weights), V::LoadInt(kLanesOf<kPanel>.rows[i]));
   }
   [[gnu::always_inline]] V::Reg OfTokens(uint16_t lanes) const {
     const V::Reg scales = V::LoadLanes(tokens, lanes);
-    if constexpr (kPack == kTile) return scales;
-    return V::Permute(scales, V::LoadInt(kLanesOf<kPack>.tokens));
+    if constexpr (kPanel == kTile) return scales;
+    return V::Permute(scales, V::LoadInt(kLanesOf<kPanel>.tokens));
   }
 };
 
@@ -143,12 +143,12 @@ struct FewOperands {
 // Steps, a group of a tile each: the sums of one are computed while those of the one before are
 // stored, and those before that scaled. No member has an address that anybody knows, for the
 // compiler to keep all of them in registers.
-template <size_t kGroup, size_t kPack>
+template <size_t kGroup, size_t kPanel>
 class FewPipeline {
  public:
   // Rows of weights are `stride` bytes apart, and `groups` steps make a tile.
   FewPipeline(const FewOperands& first, size_t stride, size_t groups, size_t n_tokens,
-              V::Int (&sums)[2][kPack], FewResults<kPack>* results)
+              V::Int (&sums)[2][kPanel], FewResults<kPanel>* results)
       : stride_(stride),
         groups_(groups),
         lanes_(static_cast<uint16_t>((1u << n_tokens) - 1)),
@@ -164,10 +164,10 @@ class FewPipeline {
 
   // Of the operands that were loaded; loads those of the next step. Asks for what is wanted ahead.
   [[gnu::always_inline]] void Step(const float* weight_scales, const float* token_scales,
-                                   const FewOperands& next, vector::PairsAhead ahead) {
+                                   const FewOperands& next, PairPrefetch ahead) {
     const auto request = [&]() __attribute__((always_inline)) {
 #pragma GCC unroll 4
-      for (size_t i = 0; i < kGroup / 16; ++i) ahead.Request();
+      for (size_t i = 0; i < kGroup / 16; ++i) ahead.Next();
     };
     const V::Reg of_tokens = two_ago_.OfTokens(lanes_);
     StoreTile<kSumTile>(one_ago_.sums, kRowBytes);
@@ -202,7 +202,7 @@ class FewPipeline {
   static constexpr size_t kSumTile = kSumTiles[0][0];
   static constexpr size_t kTokenTile = kTokenTiles[0];
   static constexpr size_t kWeightTile = kWeightTiles[0];
-  static constexpr size_t kRowBytes = kPack * sizeof(float);  // of sums, or of four columns
+  static constexpr size_t kRowBytes = kPanel * sizeof(float);  // of sums, or of four columns
   // The scales of steps that there are not, whose sums are 0 as well.
   alignas(64) static constexpr float kNothing[kTile] = {};
 
@@ -211,14 +211,14 @@ class FewPipeline {
     LoadTile<kTokenTile>(operands.q, kRowBytes);
   }
 
-  [[gnu::always_inline]] void Advance(const FewSums<kPack>& now) {
+  [[gnu::always_inline]] void Advance(const FewSums<kPanel>& now) {
     two_ago_ = one_ago_;
     one_ago_ = now;
     if (--steps_left_ > 0) return;
     steps_left_ = groups_;
-    alignas(64) float tile[kPack][V::kLanes];
+    alignas(64) float tile[kPanel][V::kLanes];
 #pragma GCC unroll 16
-    for (size_t i = 0; i < kPack; ++i) {
+    for (size_t i = 0; i < kPanel; ++i) {
       V::Store(tile[i], acc_[i]);
       acc_[i] = V::Set1(0);
     }
@@ -228,15 +228,15 @@ class FewPipeline {
   const size_t stride_;
   const size_t groups_;
   const uint16_t lanes_;
-  FewResults<kPack>* const results_;
-  FewSums<kPack> one_ago_;
-  FewSums<kPack> two_ago_;
+  FewResults<kPanel>* const results_;
+  FewSums<kPanel> one_ago_;
+  FewSums<kPanel> two_ago_;
   size_t steps_left_;  // until acc_ holds a tile's results
-  V::Reg acc_[kPack];
+  V::Reg acc_[kPanel];
 };
 
 // Results of rows [begin, end), in blocks of kTile * apart.
-template <size_t kGroup, size_t kPack>
+template <size_t kGroup, size_t kPanel>
 void MultiplyFew(const Output& out, const Int8Groups& x, const Matrix& w, size_t apart,
                  size_t begin, size_t end) {
   // Copies, as what is in memory is read again after each tile instruction.
@@ -249,34 +249,34 @@ void MultiplyFew(const Output& out, const Int8Groups& x, const Matrix& w, size_t
   const int8_t* const q = x.q;
   const size_t last_block = w.rows - n_rows;
   ScalesOfTiles scales;
-  FewResults<kPack> results(out, x, w, apart, begin, end);
-  V::Int sums[2][kPack] = {};
-  FewPipeline<kGroup, kPack> pipeline({weights + vector::Least(begin, last_block) * cols, q},
-                                      stride, groups, n_tokens, sums, &results);
+  FewResults<kPanel> results(out, x, w, apart, begin, end);
+  V::Int sums[2][kPanel] = {};
+  FewPipeline<kGroup, kPanel> pipeline({weights + vector::Min(begin, last_block) * cols, q}, stride,
+                                       groups, n_tokens, sums, &results);
   for (size_t row = begin; row < end; row += n_rows) {
-    const size_t first = vector::Least(row, last_block);
+    const size_t first = vector::Min(row, last_block);
     const uint8_t* const block = weights + first * cols;
     const uint8_t* next_scales = vector::ScalesFrom(w, first + n_rows);
     for (size_t phase = 0; phase < apart; ++phase) {
       scales.StartTile(w, first + phase, apart, groups, w.group_size / kGroup);
       // Behind a matrix's last tile of no use, but in place.
-      const uint8_t* const next_tile =
-          phase + 1 < apart ? block + (phase + 1) * cols
-                            : weights + vector::Least(row + n_rows, last_block) * cols;
+      const uint8_t* const next_tile = phase + 1 < apart
+                                           ? block + (phase + 1) * cols
+                                           : weights + vector::Min(row + n_rows, last_block) * cols;
       const float* token_scales = x.scales;
       const float* weight_scales = nullptr;
       size_t k = phase * cols;
       for (size_t g = 0; g < groups; ++g, k += kGroup) {
         if (g % ScalesOfTiles::kAtOnce == 0) {
-          weight_scales = scales.Next(vector::Least(groups - g, ScalesOfTiles::kAtOnce));
+          weight_scales = scales.Next(vector::Min(groups - g, ScalesOfTiles::kAtOnce));
         }
-        __builtin_prefetch(next_scales);  // a line of them with each step
-        next_scales += vector::kLine;
+        PrefetchLine(next_scales);  // a line of them with each step
+        next_scales += kLine;
         const bool last = g + 1 == groups;
         const FewOperands next = {last ? next_tile : block + k + kGroup,
-                                  last ? q : q + (g + 1) * kGroup * kPack};
+                                  last ? q : q + (g + 1) * kGroup * kPanel};
         pipeline.Step(weight_scales, token_scales, next,
-                      vector::AheadOfTile<V::kLanes, kGroup / 4>(block, k, stride, false));
+                      vector::AheadOfTile<kIntelServer, V::kLanes, kGroup / 4>(block, k, stride));
         weight_scales += kTile;
         token_scales += n_tokens;
       }
@@ -285,8 +285,8 @@ void MultiplyFew(const Output& out, const Int8Groups& x, const Matrix& w, size_t
   pipeline.Finish();
 }
 
-}  // namespace amx
 }  // namespace
+}  // namespace amx
 }  // namespace clamma
 
 #endif  // CLAMMA_KERNELS_AMX_FEW_TOKENS_H_

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// int8 matrices times two tokens or more by the tile unit of x86-64 CPUs with AMX.
+#ifndef CLAMMA_KERNELS_AMX_MATMUL_INT8_H_
+#define CLAMMA_KERNELS_AMX_MATMUL_INT8_H_
+
+#include "kernels/kernels.h"
+
+namespace clamma {
+namespace amx {
+
+// Of the table, for int8 groups. What the tile unit is of no use for goes to AVX-512's.
+uint64_t Int8Bytes(size_t n_tokens, size_t cols, size_t group);
+void QuantizeInt8(const Activations& x, size_t begin, size_t end);
+void MatmulInt8(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                size_t row_begin, size_t row_end);
+
+}  // namespace amx
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_AMX_MATMUL_INT8_H_

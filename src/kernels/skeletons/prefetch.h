@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// Prefetches that are spread over other work: of many at once, the processor drops those that it
+// has no buffer for, or waits for one.
+#ifndef CLAMMA_KERNELS_SKELETONS_PREFETCH_H_
+#define CLAMMA_KERNELS_SKELETONS_PREFETCH_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace clamma {
+namespace {
+
+constexpr size_t kLine = 64;  // bytes of the cache's
+
+// Where lines go, as __builtin_prefetch() counts: past the caches that they would only pass
+// through, into the third level, the second, or the first.
+enum class CacheLevel { kPassing = 0, kThird = 1, kSecond = 2, kFirst = 3 };
+
+template <CacheLevel kLevel = CacheLevel::kFirst>
+[[gnu::always_inline]] inline void PrefetchLine(const void* p) {
+  __builtin_prefetch(p, 0, static_cast<int>(kLevel));
+}
+
+// Lines that are `stride` bytes apart, `left` of them.
+template <CacheLevel kLevel = CacheLevel::kFirst>
+struct LinePrefetch {
+  static constexpr size_t kFew = 4;
+
+  void Next() {
+    PrefetchLine<kLevel>(p);
+    p += stride;
+    asm("" : "+r"(p));  // one address, not a register for each line
+  }
+  // kFew lines, even if fewer are left.
+  void NextFew() {
+#pragma GCC unroll 4
+    for (size_t i = 0; i < kFew; ++i) Next();
+    left -= left < kFew ? left : kFew;
+  }
+  // n lines, or all that are left.
+  void Next(size_t n) {
+    for (; n > 0 && left > 0; --n, --left, p += stride) PrefetchLine<kLevel>(p);
+  }
+
+  const uint8_t* p;
+  size_t stride;
+  size_t left;
+};
+
+// Two lines that follow each other at every `stride` bytes: memory gives such a pair sooner.
+struct PairPrefetch {
+  void Next() {
+    PrefetchLine(p + (second ? kLine : 0));
+    p += second ? stride : 0;
+    second = !second;
+    asm("" : "+r"(p));
+  }
+
+  const uint8_t* p;
+  size_t stride;
+  bool second = false;
+};
+
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_SKELETONS_PREFETCH_H_

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// Kernels for x86-64 with AVX-VNNI beside AVX2, FMA and F16C.
+#include "kernels/tables/vector_table.h"
+#include "kernels/units/avx2.h"
+
+namespace clamma {
+
+constinit const Kernels kAvxVnniKernels =
+    VectorTable<Avx2, kIntelClient>("avx-vnni", kVectorInt8<Avx2, kIntelClient>);
+
+}  // namespace clamma

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// Kernels for AArch64 with no more than every one of them has.
+#include "kernels/units/neon.h"
+
+#include "kernels/tables/vector_table.h"
+
+namespace clamma {
+
+constinit const Kernels kNeonKernels = VectorTable<Neon, kArm>("neon", kVectorInt8<Neon, kArm>);
+
+}  // namespace clamma

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// The table of a vector unit and a CPU family, all of the skeletons.
+#ifndef CLAMMA_KERNELS_TABLES_VECTOR_TABLE_H_
+#define CLAMMA_KERNELS_TABLES_VECTOR_TABLE_H_
+
+#include "kernels/skeletons/activations.h"
+#include "kernels/skeletons/attention.h"
+#include "kernels/skeletons/matmul_f32.h"
+#include "kernels/skeletons/matmul_int8.h"
+
+namespace clamma {
+namespace {
+
+// How a table multiplies int8 groups. Quantizer and matmul share a layout.
+struct Int8Functions {
+  Kernels::Quantizer quantizer;
+  Kernels::Matmul matmul;
+};
+
+template <typename V, const Tuning& kTuning>
+constexpr Int8Functions kVectorInt8 = {
+    .quantizer = {.bytes = portable::Int8Bytes, .quantize = vector::QuantizeInt8<V>},
+    .matmul = vector::MatmulInt8<V, kTuning>};
+
+template <typename V, const Tuning& kTuning>
+constexpr Kernels VectorTable(const char* name, const Int8Functions& int8) {
+  return {
+      .name = name,
+      .quantizers = {{{ActivationKind::kFloats, {}},
+                      {ActivationKind::kInt8Groups, int8.quantizer}}},
+      .matmul = {{{WeightType::kF32, vector::MatmulF32<V, kTuning>},
+                  {WeightType::kInt8Groups, int8.matmul}}},
+      .orders = {{{SumOrder::kLlama2c,
+                   {.rmsnorm = portable::RmsNorm,
+                    .softmax = vector::Softmax<V>,
+                    .glu = {{{GluType::kSilu, vector::SwiGlu<V>}}},
+                    .attention = {{{KvType::kF32, vector::Attention<V, KvType::kF32>},
+                                   {KvType::kF16, vector::Attention<V, KvType::kF16>}}}}}}},
+      .rope = {{{RopeStyle::kPairs, portable::Rope}}},
+      .add = portable::Add,
+  };
+}
+
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_TABLES_VECTOR_TABLE_H_
