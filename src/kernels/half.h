@@ -43,6 +43,13 @@ static inline float LoadHalf(const uint8_t* p) {
   return HalfToFloat(half);
 }
 
+// bfloat16, the upper half of a float.
+static inline float LoadBFloat16(const uint8_t* p) {
+  uint16_t upper = 0;
+  std::memcpy(&upper, p, sizeof(upper));
+  return __builtin_bit_cast(float, static_cast<uint32_t>(upper) << 16);
+}
+
 }  // namespace clamma
 
 #endif  // CLAMMA_KERNELS_HALF_H_

@@ -10,6 +10,13 @@
 // * A dot product of kInt8Groups is exact within a group of the activations, q = x / scale rounded
 //   to nearest, ties away from 0, with scale = max |x| / 127. The groups' results are added in
 //   order, each as acc = acc + (float(sum) * weight_scale) * activation_scale.
+// * A block of quantised weights is exact, too: S = the integer sum of the products of its numbers
+//   with those of the activations, of super-blocks each group's sum times the group's scale. Blocks
+//   are added in order, acc = Fma(float(S), d * xs, acc), and where there are minima then
+//   acc = Fma(float(sum of the activations), m * xs, acc) or, of super-blocks, acc =
+//   Fma(float(-sum of each group's minimum times its activations), dmin * xs, acc). The activations
+//   of a block have the scale xs = max |x| / 127 and q = x * (127 / max |x|) rounded to nearest,
+//   ties to even.
 // * SumOrder::kLlama2c is llama2.c's way, operation by operation and in order of the index, each
 //   rounded for itself: an int8 model turns the last bit of an activation into a whole step of
 //   1/127 now and then, so that texts equal to llama2.c's need sums equal to its.
@@ -25,8 +32,22 @@ namespace clamma {
 enum class WeightType : uint8_t {
   kF32,
   kInt8Groups,  // llama2.c: int8, and a float scale for each group of them, which may straddle rows
+  kF16,         // IEEE half precision
+  kBF16,        // the upper half of a float
+  // Blocks of 32 columns, as GGUF files have them; see formats/.
+  kQ8_0,
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kIQ4_NL,
+  kMXFP4,
+  // Super-blocks of 256 columns.
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
 };
-inline constexpr size_t kWeightTypes = 2;
+inline constexpr size_t kWeightTypes = 14;
 
 // A weight matrix as it lies in memory, row-major, at any alignment.
 struct Matrix {
@@ -45,10 +66,28 @@ inline constexpr size_t kRowBlock = 32;
 inline constexpr size_t kTokenTile = 16;
 
 // What activations must be made of before a matrix multiplies them.
-enum class ActivationKind : uint8_t { kFloats, kInt8Groups };
-inline constexpr size_t kActivationKinds = 2;
+enum class ActivationKind : uint8_t {
+  kFloats,
+  kInt8Groups,
+  kBlocks32,   // int8, and a scale for each 32 columns
+  kBlocks256,  // int8, and a scale for each 256 columns
+};
+inline constexpr size_t kActivationKinds = 4;
 constexpr ActivationKind KindOf(WeightType type) {
-  return type == WeightType::kF32 ? ActivationKind::kFloats : ActivationKind::kInt8Groups;
+  switch (type) {
+    case WeightType::kF32:
+    case WeightType::kF16:
+    case WeightType::kBF16:
+      return ActivationKind::kFloats;
+    case WeightType::kInt8Groups:
+      return ActivationKind::kInt8Groups;
+    case WeightType::kQ4_K:
+    case WeightType::kQ5_K:
+    case WeightType::kQ6_K:
+      return ActivationKind::kBlocks256;
+    default:
+      return ActivationKind::kBlocks32;
+  }
 }
 
 // What a matrix multiplies. What `bytes` holds, and in which order, is known to the table alone
@@ -84,6 +123,7 @@ class ByKey {
   }
 
   constexpr const Value& operator[](Key key) const { return values_[static_cast<size_t>(key)]; }
+  constexpr Value& operator[](Key key) { return values_[static_cast<size_t>(key)]; }
 
  private:
   static void KeyGivenTwice();  // nowhere: no constant can be made of a call
@@ -138,18 +178,21 @@ struct AttentionInput {
 };
 
 struct Kernels {
+  using QuantizeFunction = void(const Activations& x, size_t begin, size_t end);
+
   // Makes activations of one kind; kFloats has none, as these are multiplied as they are.
   struct Quantizer {
     // Bytes of Activations::bytes; never fewer for more tokens.
     uint64_t (*bytes)(size_t n_tokens, size_t cols, size_t group) = nullptr;
     // Writes groups [begin, end) of every token.
-    void (*quantize)(const Activations& x, size_t begin, size_t end) = nullptr;
+    QuantizeFunction* quantize = nullptr;
   };
 
   // out[t * out_stride + r] = sum over k of w[r][k] * x[t][k], for r in [row_begin, row_end) and
   // t < n_tokens.
-  using Matmul = void (*)(float* out, size_t out_stride, const Activations& x, const Matrix& w,
-                          size_t row_begin, size_t row_end);
+  using MatmulFunction = void(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                              size_t row_begin, size_t row_end);
+  using Matmul = MatmulFunction*;
 
   // Rotates the pairs of elements (a, b) of every head, each by its angle: a * cos - b * sin and
   // a * sin + b * cos. x (n_heads, head_size), cosines and sines (head_size / 2). (Su et al.:

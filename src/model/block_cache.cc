@@ -9,14 +9,26 @@
 namespace clamma {
 namespace {
 
-uint64_t FloatsFrom(const TensorPlace& place) {
+// Puts what was read into this machine's order of bytes. Blocks of quantised weights stay as they
+// are: kernels read them byte by byte where the order is another one.
+void ToHostOrder(uint8_t* data, const TensorPlace& place) {
+  const auto bytes = static_cast<size_t>(place.bytes);
   switch (place.type) {
     case WeightType::kF32:
-      return 0;
-    case WeightType::kInt8Groups:
-      return place.elements();
+      Le32ToHost(data, bytes / 4);
+      return;
+    case WeightType::kF16:
+    case WeightType::kBF16:
+      Le16ToHost(data, bytes / 2);
+      return;
+    case WeightType::kInt8Groups: {
+      const auto elements = static_cast<size_t>(place.elements());
+      Le32ToHost(data + elements, (bytes - elements) / 4);
+      return;
+    }
+    default:
+      return;
   }
-  return place.bytes;
 }
 
 }  // namespace
@@ -48,7 +60,6 @@ void BlockCache::AddBlock(const TensorPlace& place) {
   block.file = place.file;
   block.offset = place.offset;
   block.bytes = place.bytes;
-  block.floats_from = FloatsFrom(place);
 }
 
 void BlockCache::Seal() {
@@ -101,8 +112,6 @@ Status BlockCache::Load(const ByteSource& source, Block& block) {
     return status;
   }
   block.data = static_cast<uint8_t*>(data);
-  Le32ToHost(block.data + block.floats_from,
-             static_cast<size_t>(block.bytes - block.floats_from) / 4);
   bytes_.fetch_add(bytes, std::memory_order_relaxed);
   return Status();
 }
@@ -112,6 +121,7 @@ Status BlockCache::Pin(const ByteSource* sources, const TensorPlace& place, cons
   if (block.data == nullptr) {
     misses_.fetch_add(1, std::memory_order_relaxed);
     CLAMMA_RETURN_IF_ERROR(Load(sources[block.file], block));
+    ToHostOrder(block.data, place);
   } else {
     hits_.fetch_add(1, std::memory_order_relaxed);
   }

@@ -48,7 +48,6 @@ class BlockCache {
   struct Block {
     uint64_t offset;
     uint64_t bytes;
-    uint64_t floats_from;  // byte from which on the block holds floats
     uint8_t* data;         // nullptr: not held
     uint64_t last_use;     // value of clock_
     uint32_t pins;

@@ -18,6 +18,9 @@ constexpr uint64_t kWeightsPerWorkspace = 16;
 constexpr size_t kMaxLogits = 64;
 // Rows and logits stay below this each, whatever a file claims, but for a single row.
 constexpr uint64_t kWorkspaceBytes = uint64_t{24} << 20;
+constexpr ActivationKind kKinds[] = {ActivationKind::kFloats, ActivationKind::kInt8Groups,
+                                     ActivationKind::kBlocks32, ActivationKind::kBlocks256};
+static_assert(sizeof(kKinds) / sizeof(kKinds[0]) == kActivationKinds);
 // Multiplications that are worth waking another thread for.
 constexpr size_t kGrainWork = 65536;
 
@@ -28,12 +31,6 @@ size_t RowsWithin(uint64_t budget, uint64_t bytes, size_t most) {
 
 size_t GrainFor(size_t work_per_index) {
   return std::max<size_t>(1, kGrainWork / std::max<size_t>(work_per_index, 1));
-}
-
-// Groups for the activations of a matrix: they may not straddle the weights' groups, which may
-// straddle rows.
-size_t ActivationGroup(const ModelConfig& config, size_t cols) {
-  return std::gcd(size_t{config.group_size}, cols);
 }
 
 // Whether `later` is n positions behind `row`, and of the same session.
@@ -57,7 +54,8 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
   const uint64_t hidden_dim = config_.widest.hidden_dim;
   const uint64_t half_rope = config_.rope_dims / 2;
   const uint64_t floats = 2 * (dim + q_dim + kv_dim + hidden_dim + half_rope);
-  const uint64_t row_bytes = floats * 4 + QuantizedBytes(kMaxRows) / kMaxRows;
+  uint64_t row_bytes = floats * 4;
+  for (const ActivationKind kind : kKinds) row_bytes += QuantizedBytes(kind, kMaxRows) / kMaxRows;
   const uint64_t little = std::min(weights.file().bytes / kWeightsPerWorkspace, kWorkspaceBytes);
   max_rows_ = std::max(RowsWithin(kWorkspaceBytes, row_bytes, scarce ? 1 : kMaxRowsOfAny),
                        RowsWithin(little, row_bytes, kMaxRows));
@@ -78,7 +76,10 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
       {&up_, max_rows_ * hidden_dim},   {&logits_, max_logits_ * uint64_t{config_.vocab_size}},
   };
   for (const Sized& s : sized) CLAMMA_RETURN_IF_ERROR(s.array->Resize(memory, s.size));
-  CLAMMA_RETURN_IF_ERROR(quantized_.Resize(memory, QuantizedBytes(max_rows_)));
+  for (const ActivationKind kind : kKinds) {
+    CLAMMA_RETURN_IF_ERROR(
+        quantized_[static_cast<size_t>(kind)].Resize(memory, QuantizedBytes(kind, max_rows_)));
+  }
   if (!memory.is_plan()) SetRopeFrequencies();
   return Status();
 }
@@ -144,7 +145,7 @@ Status Forward::AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_
   const Linear inputs[] = {{weights_->MatrixPlace(TensorId::kQ, layer), q_.data()},
                            {weights_->MatrixPlace(TensorId::kK, layer), k_.data()},
                            {weights_->MatrixPlace(TensorId::kV, layer), v_.data()}};
-  CLAMMA_RETURN_IF_ERROR(Apply(inputs, Quantize(normed_.data(), n_rows, config_.dim)));
+  CLAMMA_RETURN_IF_ERROR(Apply(inputs, normed_.data(), n_rows));
   AddBias(TensorId::kQBias, layer, q_.data(), n_rows, q_dim);
   AddBias(TensorId::kKBias, layer, k_.data(), n_rows, kv_dim);
   AddBias(TensorId::kVBias, layer, v_.data(), n_rows, kv_dim);
@@ -152,7 +153,7 @@ Status Forward::AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_
   Attend(layer, rows, n_rows);
   const Linear output[] = {
       {weights_->MatrixPlace(TensorId::kAttentionOutput, layer), normed_.data()}};
-  CLAMMA_RETURN_IF_ERROR(Apply(output, Quantize(attended_.data(), n_rows, q_dim)));
+  CLAMMA_RETURN_IF_ERROR(Apply(output, attended_.data(), n_rows));
   AddBias(TensorId::kAttentionOutputBias, layer, normed_.data(), n_rows, config_.dim);
   return Status();
 }
@@ -162,7 +163,7 @@ Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
   AddAndNormalize(weights_->Vector(TensorId::kFfnNorm, layer), n_rows);
   const Linear inputs[] = {{weights_->MatrixPlace(TensorId::kGate, layer), gate_.data()},
                            {weights_->MatrixPlace(TensorId::kUp, layer), up_.data()}};
-  CLAMMA_RETURN_IF_ERROR(Apply(inputs, Quantize(normed_.data(), n_rows, config_.dim)));
+  CLAMMA_RETURN_IF_ERROR(Apply(inputs, normed_.data(), n_rows));
   AddBias(TensorId::kGateBias, layer, gate_.data(), n_rows, hidden_dim);
   AddBias(TensorId::kUpBias, layer, up_.data(), n_rows, hidden_dim);
   pool_->ParallelFor(
@@ -170,7 +171,7 @@ Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
         order_->glu[GluType::kSilu](gate_.data() + begin, up_.data() + begin, end - begin);
       });
   const Linear output[] = {{weights_->MatrixPlace(TensorId::kDown, layer), normed_.data()}};
-  CLAMMA_RETURN_IF_ERROR(Apply(output, Quantize(gate_.data(), n_rows, hidden_dim)));
+  CLAMMA_RETURN_IF_ERROR(Apply(output, gate_.data(), n_rows));
   AddBias(TensorId::kDownBias, layer, normed_.data(), n_rows, config_.dim);
   return Status();
 }
@@ -197,7 +198,7 @@ Status Forward::Classify(ForwardRow* rows, size_t n_rows) {
   }
   if (wanted == 0) return Status();
   const Linear classifier[] = {{weights_->MatrixPlace(TensorId::kOutput), logits_.data()}};
-  return Apply(classifier, Quantize(normed_.data(), wanted, config_.dim));
+  return Apply(classifier, normed_.data(), wanted);
 }
 
 // Adds what the last matrix gave to the residual stream, and normalises that.
@@ -292,26 +293,45 @@ void Forward::AttendRows(uint32_t layer, const ForwardRow* rows, size_t begin, s
   }
 }
 
+// Columns that share a scale. Groups of kInt8Groups may not straddle the weights' groups, which may
+// straddle rows.
+size_t Forward::GroupOf(ActivationKind kind, size_t cols) const {
+  switch (kind) {
+    case ActivationKind::kFloats:
+      return 0;
+    case ActivationKind::kInt8Groups:
+      return std::gcd(size_t{config_.group_size}, cols);
+    case ActivationKind::kBlocks32:
+      return 32;
+    case ActivationKind::kBlocks256:
+      return 256;
+  }
+  return 0;
+}
+
 // Of activations of any width.
-uint64_t Forward::QuantizedBytes(size_t n_rows) const {
-  auto* const bytes = kernels_->quantizers[KindOf(config_.weight_type)].bytes;
-  if (bytes == nullptr) return 0;
+uint64_t Forward::QuantizedBytes(ActivationKind kind, size_t n_rows) const {
+  auto* const bytes = kernels_->quantizers[kind].bytes;
+  if (bytes == nullptr || !weights_->file().tensors.IsMultiplied(kind)) return 0;
   const uint64_t widths[] = {config_.dim, config_.widest.q_dim(), config_.widest.hidden_dim};
   uint64_t most = 0;
   for (const uint64_t width : widths) {
     const auto cols = static_cast<size_t>(width);
-    most = std::max(most, bytes(n_rows, cols, ActivationGroup(config_, cols)));
+    most = std::max(most, bytes(n_rows, cols, GroupOf(kind, cols)));
   }
   return most;
 }
 
-// Makes of x (n_rows, cols) what the model's matrices multiply.
-Activations Forward::Quantize(const float* x, size_t n_rows, size_t cols) {
-  auto* const quantize = kernels_->quantizers[KindOf(config_.weight_type)].quantize;
+// Makes of x (n_rows, cols) what matrices of a kind multiply.
+Activations Forward::Quantize(ActivationKind kind, const float* x, size_t n_rows, size_t cols) {
+  auto* const quantize = kernels_->quantizers[kind].quantize;
   if (quantize == nullptr) return {.x = x, .n_tokens = n_rows, .cols = cols};
-  const size_t group = ActivationGroup(config_, cols);
-  const Activations activations = {
-      .x = x, .bytes = quantized_.data(), .n_tokens = n_rows, .cols = cols, .group = group};
+  const size_t group = GroupOf(kind, cols);
+  const Activations activations = {.x = x,
+                                   .bytes = quantized_[static_cast<size_t>(kind)].data(),
+                                   .n_tokens = n_rows,
+                                   .cols = cols,
+                                   .group = group};
   // By groups, as those of several rows share lines of the cache.
   pool_->ParallelFor(
       cols / group, GrainFor(32 * group * n_rows),
@@ -319,10 +339,15 @@ Activations Forward::Quantize(const float* x, size_t n_rows, size_t cols) {
   return activations;
 }
 
-// Applies matrices of one width. Without a cache they are one job; with one each is pinned for
-// itself, so that the cache need not hold more than the largest.
+// Applies matrices of one width to x (n_rows, columns). Without a cache they are one job; with one
+// each is pinned for itself, so that the cache need not hold more than the largest.
 template <size_t kCount>
-Status Forward::Apply(const Linear (&linears)[kCount], const Activations& x) {
+Status Forward::Apply(const Linear (&linears)[kCount], const float* x, size_t n_rows) {
+  Inputs inputs;
+  for (const Linear& linear : linears) {
+    const ActivationKind kind = KindOf(linear.place.type);
+    if (inputs[kind].n_tokens == 0) inputs[kind] = Quantize(kind, x, n_rows, linear.place.cols);
+  }
   const size_t at_a_time = weights_->cached() ? 1 : kCount;
   for (size_t first = 0; first < kCount; first += at_a_time) {
     AcquiredMatrix acquired[kCount];
@@ -331,17 +356,18 @@ Status Forward::Apply(const Linear (&linears)[kCount], const Activations& x) {
       CLAMMA_RETURN_IF_ERROR(acquired[i].Acquire(*weights_, linears[first + i].place));
       matrices[i] = *acquired[i];
     }
-    Multiply(linears + first, matrices, at_a_time, x);
+    Multiply(linears + first, matrices, at_a_time, inputs);
   }
   return Status();
 }
 
 void Forward::Multiply(const Linear* linears, const Matrix* matrices, size_t count,
-                       const Activations& x) {
+                       const Inputs& inputs) {
   const auto blocks_of = [](const Matrix& w) { return (w.rows + kRowBlock - 1) / kRowBlock; };
   size_t blocks = 0;
   for (size_t i = 0; i < count; ++i) blocks += blocks_of(matrices[i]);
-  const size_t work = x.n_tokens * kRowBlock * matrices[0].cols;
+  const size_t n_tokens = inputs[KindOf(matrices[0].type)].n_tokens;
+  const size_t work = n_tokens * kRowBlock * matrices[0].cols;
   pool_->ParallelFor(blocks, GrainFor(work), [&](size_t begin, size_t end, unsigned /*worker*/) {
     size_t first = 0;  // block of the matrix at hand
     for (size_t i = 0; i < count; ++i) {
@@ -352,7 +378,8 @@ void Forward::Multiply(const Linear* linears, const Matrix* matrices, size_t cou
       if (from < to) {
         const size_t row_begin = (from - first) * kRowBlock;
         const size_t row_end = std::min<size_t>((to - first) * kRowBlock, w.rows);
-        kernels_->matmul[w.type](linears[i].out, w.rows, x, w, row_begin, row_end);
+        kernels_->matmul[w.type](linears[i].out, w.rows, inputs[KindOf(w.type)], w, row_begin,
+                                 row_end);
       }
       first = last;
     }

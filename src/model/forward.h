@@ -57,6 +57,9 @@ class Forward {
     float* out;
   };
 
+  // What matrices of one width are applied to, as each kind of them that there is takes it.
+  using Inputs = ByKey<ActivationKind, kActivationKinds, Activations>;
+
   Status Embed(const ForwardRow* rows, size_t n_rows);
   Status AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   Status FeedForwardLayer(uint32_t layer, size_t n_rows);
@@ -71,10 +74,11 @@ class Forward {
   void AttendRows(uint32_t layer, const ForwardRow* rows, size_t begin, size_t end, size_t kv_begin,
                   size_t kv_end, float* scratch);
   template <size_t kCount>
-  Status Apply(const Linear (&linears)[kCount], const Activations& x);
-  void Multiply(const Linear* linears, const Matrix* matrices, size_t count, const Activations& x);
-  uint64_t QuantizedBytes(size_t n_rows) const;
-  Activations Quantize(const float* x, size_t n_rows, size_t cols);
+  Status Apply(const Linear (&linears)[kCount], const float* x, size_t n_rows);
+  void Multiply(const Linear* linears, const Matrix* matrices, size_t count, const Inputs& x);
+  uint64_t QuantizedBytes(ActivationKind kind, size_t n_rows) const;
+  size_t GroupOf(ActivationKind kind, size_t cols) const;
+  Activations Quantize(ActivationKind kind, const float* x, size_t n_rows, size_t cols);
 
   Memory* memory_ = nullptr;
   Weights* weights_ = nullptr;
@@ -101,7 +105,8 @@ class Forward {
   Array<float> gate_;         // (max_rows, hidden_dim)
   Array<float> up_;           // (max_rows, hidden_dim)
   Array<float> logits_;       // (max_logits, vocab_size)
-  Array<uint8_t> quantized_;  // Activations::bytes of max_rows rows of any width
+  // Activations::bytes of max_rows rows of any width; empty where no matrix is of the kind.
+  Array<uint8_t> quantized_[kActivationKinds];
 };
 
 }  // namespace clamma

@@ -53,6 +53,7 @@ void Tensors::Add(TensorId id, const TensorPlace& place, uint32_t layer, uint32_
     embedding_ = place;
   } else {
     others_.Add(place.bytes, n_layers);
+    kinds_ |= 1u << static_cast<unsigned>(KindOf(place.type));
   }
   if (entries_.data() != nullptr) entries_[n_entries_++] = {place, 0, layer, n_layers, id};
 }
@@ -108,6 +109,11 @@ TensorTotals Tensors::multiplied() const {
   TensorTotals totals = others_;
   if (!Has(TensorId::kOutput)) totals.Add(embedding_.bytes, 1);
   return totals;
+}
+
+bool Tensors::IsMultiplied(ActivationKind kind) const {
+  if (!Has(TensorId::kOutput) && KindOf(embedding_.type) == kind) return true;
+  return (kinds_ >> static_cast<unsigned>(kind) & 1) != 0;
 }
 
 }  // namespace clamma

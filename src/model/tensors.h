@@ -114,6 +114,7 @@ class Tensors {
   // Of the matrices that are multiplied. An embedding that is no classifier is not: single rows are
   // read of it.
   TensorTotals multiplied() const;
+  bool IsMultiplied(ActivationKind kind) const;  // whether one of them is of a type of that kind
 
  private:
   struct Entry {
@@ -141,6 +142,7 @@ class Tensors {
   TensorTotals others_;  // matrices but for the embedding
   TensorPlace embedding_;
   uint32_t present_ = 0;  // bit of each TensorId
+  uint32_t kinds_ = 0;    // bit of each ActivationKind of matrices but for the embedding
 };
 static_assert(kTensorIds <= 32);
 

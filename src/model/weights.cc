@@ -6,6 +6,7 @@
 #include <cassert>
 #include <utility>
 
+#include "kernels/weight_types.h"
 #include "model/files/llama2c.h"
 #include "platform/endian.h"
 
@@ -118,14 +119,21 @@ Status Weights::ReadEmbedding(uint32_t token, float* out) {
 
 // Writes a row, as floats, to out (cols).
 Status Weights::ReadRow(const TensorPlace& place, uint32_t row, float* out) {
-  switch (place.type) {
-    case WeightType::kF32:
-      CLAMMA_RETURN_IF_ERROR(Read(place, row * place.row_bytes, out, size_t{place.cols} * 4));
-      Le32ToHost(reinterpret_cast<uint8_t*>(out), place.cols);
-      return Status();
-    case WeightType::kInt8Groups:
-      return ReadInt8Row(place, row, out);
+  if (place.type == WeightType::kInt8Groups) return ReadInt8Row(place, row, out);
+  const uint64_t at = row * place.row_bytes;
+  if (place.type == WeightType::kF32) {
+    CLAMMA_RETURN_IF_ERROR(Read(place, at, out, size_t{place.cols} * 4));
+    Le32ToHost(reinterpret_cast<uint8_t*>(out), place.cols);
+    return Status();
   }
+  const ByteSource& source = sources_[place.file];
+  const uint8_t* data = row_.data();
+  if (source.base != nullptr) {
+    data = source.base + place.offset + at;
+  } else {
+    CLAMMA_RETURN_IF_ERROR(Read(place, at, row_.data(), static_cast<size_t>(place.row_bytes)));
+  }
+  DequantizeRow(place.type, data, place.cols, out);
   return Status();
 }
 

@@ -42,6 +42,17 @@ inline void Le32ToHost(uint8_t* p, size_t n) {
   }
 }
 
+// The same for 16-bit values.
+inline void Le16ToHost(uint8_t* p, size_t n) {
+  if constexpr (kBigEndianHost) {
+    for (size_t i = 0; i < n; ++i, p += 2) {
+      const uint8_t low = p[0];
+      p[0] = p[1];
+      p[1] = low;
+    }
+  }
+}
+
 }  // namespace clamma
 
 #endif  // CLAMMA_PLATFORM_ENDIAN_H_

@@ -3,15 +3,16 @@
 // unit, all else to the code of kAvx512Kernels.
 #include "kernels/amx/matmul_int8.h"
 #include "kernels/tables/avx512.h"
+#include "kernels/tables/blocks.h"
 
 namespace clamma {
 
 constinit const Kernels kAmxKernels = {
     .name = "amx",
-    .quantizers = {{{ActivationKind::kFloats, {}},
-                    {ActivationKind::kInt8Groups,
-                     {.bytes = amx::Int8Bytes, .quantize = amx::QuantizeInt8}}}},
-    .matmul = {{{WeightType::kF32, avx512::MatmulF32}, {WeightType::kInt8Groups, amx::MatmulInt8}}},
+    .quantizers =
+        QuantizersBy({.bytes = amx::Int8Bytes, .quantize = amx::QuantizeInt8}, kBlocksAvx512),
+    .matmul = MatmulsBy(avx512::MatmulF32, amx::MatmulInt8, avx512::MatmulF16, avx512::MatmulBF16,
+                        kBlocksAvx512),
     .orders = {{{SumOrder::kLlama2c,
                  {.rmsnorm = avx512::RmsNorm,
                   .softmax = avx512::Softmax,

@@ -8,7 +8,9 @@
 namespace clamma {
 
 constinit const Kernels kAvx2Kernels = VectorTable<Avx2, kZen3>(
-    "avx2", {.quantizer = {.bytes = avx2::Int8Bytes, .quantize = avx2::QuantizeInt8},
-             .matmul = avx2::MatmulInt8});
+    "avx2",
+    {.quantizer = {.bytes = avx2::Int8Bytes, .quantize = avx2::QuantizeInt8},
+     .matmul = avx2::MatmulInt8},
+    kBlocksAvx2);
 
 }  // namespace clamma

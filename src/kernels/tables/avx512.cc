@@ -16,15 +16,23 @@ constexpr Int8Functions Int8By(Kernels::Matmul matmul) {
 }  // namespace
 
 constinit const Kernels kAvx512Kernels =
-    VectorTable<Avx512, kIntelServer>("avx512", Int8By(avx512::MatmulInt8));
+    VectorTable<Avx512, kIntelServer>("avx512", Int8By(avx512::MatmulInt8), kBlocksAvx512);
 constinit const Kernels kAvx512ZenKernels =
-    VectorTable<Avx512, kZen5>("avx512-zen", Int8By(avx512::MatmulInt8Zen));
+    VectorTable<Avx512, kZen5>("avx512-zen", Int8By(avx512::MatmulInt8Zen), kBlocksAvx512);
 
 namespace avx512 {
 
 void MatmulF32(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                size_t row_begin, size_t row_end) {
   vector::MatmulF32<Avx512, kIntelServer>(out, out_stride, x, w, row_begin, row_end);
+}
+void MatmulF16(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+               size_t row_begin, size_t row_end) {
+  vector::MatmulHalves<Avx512, formats::F16>(out, out_stride, x, w, row_begin, row_end);
+}
+void MatmulBF16(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                size_t row_begin, size_t row_end) {
+  vector::MatmulHalves<Avx512, formats::BF16>(out, out_stride, x, w, row_begin, row_end);
 }
 void QuantizeInt8(const Activations& x, size_t begin, size_t end) {
   vector::QuantizeInt8<Avx512>(x, begin, end);

@@ -11,6 +11,10 @@ namespace avx512 {
 
 void MatmulF32(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                size_t row_begin, size_t row_end);
+void MatmulF16(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+               size_t row_begin, size_t row_end);
+void MatmulBF16(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                size_t row_begin, size_t row_end);
 void MatmulInt8(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                 size_t row_begin, size_t row_end);
 void MatmulInt8Zen(float* out, size_t out_stride, const Activations& x, const Matrix& w,

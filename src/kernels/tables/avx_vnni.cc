@@ -6,6 +6,6 @@
 namespace clamma {
 
 constinit const Kernels kAvxVnniKernels =
-    VectorTable<Avx2, kIntelClient>("avx-vnni", kVectorInt8<Avx2, kIntelClient>);
+    VectorTable<Avx2, kIntelClient>("avx-vnni", kVectorInt8<Avx2, kIntelClient>, kBlocksAvxVnni);
 
 }  // namespace clamma

@@ -6,6 +6,7 @@
 
 namespace clamma {
 
-constinit const Kernels kNeonKernels = VectorTable<Neon, kArm>("neon", kVectorInt8<Neon, kArm>);
+constinit const Kernels kNeonKernels =
+    VectorTable<Neon, kArm>("neon", kVectorInt8<Neon, kArm>, kBlocksNeon);
 
 }  // namespace clamma

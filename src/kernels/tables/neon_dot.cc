@@ -6,6 +6,6 @@
 namespace clamma {
 
 constinit const Kernels kNeonDotKernels =
-    VectorTable<Neon, kArm>("neondot", kVectorInt8<Neon, kArm>);
+    VectorTable<Neon, kArm>("neondot", kVectorInt8<Neon, kArm>, kBlocksNeonDot);
 
 }  // namespace clamma

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
 // The portable kernels as they are: the reference of every other table, and all there is where no
 // vector unit is.
+#include "kernels/skeletons/matmul_halves.h"
 #include "kernels/skeletons/portable.h"
+#include "kernels/tables/blocks.h"
 
 namespace clamma {
 
 constinit const Kernels kScalarKernels = {
     .name = "scalar",
-    .quantizers = {{{ActivationKind::kFloats, {}},
-                    {ActivationKind::kInt8Groups,
-                     {.bytes = portable::Int8Bytes, .quantize = portable::QuantizeInt8}}}},
-    .matmul = {{{WeightType::kF32, portable::MatmulF32},
-                {WeightType::kInt8Groups, portable::MatmulInt8}}},
+    .quantizers = QuantizersBy({.bytes = portable::Int8Bytes, .quantize = portable::QuantizeInt8},
+                               kBlocksPlain),
+    .matmul =
+        MatmulsBy(portable::MatmulF32, portable::MatmulInt8, portable::MatmulHalves<formats::F16>,
+                  portable::MatmulHalves<formats::BF16>, kBlocksPlain),
     .orders = {{{SumOrder::kLlama2c,
                  {.rmsnorm = portable::RmsNorm,
                   .softmax = portable::Softmax,

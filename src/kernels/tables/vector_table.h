@@ -6,7 +6,9 @@
 #include "kernels/skeletons/activations.h"
 #include "kernels/skeletons/attention.h"
 #include "kernels/skeletons/matmul_f32.h"
+#include "kernels/skeletons/matmul_halves.h"
 #include "kernels/skeletons/matmul_int8.h"
+#include "kernels/tables/blocks.h"
 
 namespace clamma {
 namespace {
@@ -23,13 +25,14 @@ constexpr Int8Functions kVectorInt8 = {
     .matmul = vector::MatmulInt8<V, kTuning>};
 
 template <typename V, const Tuning& kTuning>
-constexpr Kernels VectorTable(const char* name, const Int8Functions& int8) {
+constexpr Kernels VectorTable(const char* name, const Int8Functions& int8,
+                              const BlockFunctions& blocks) {
   return {
       .name = name,
-      .quantizers = {{{ActivationKind::kFloats, {}},
-                      {ActivationKind::kInt8Groups, int8.quantizer}}},
-      .matmul = {{{WeightType::kF32, vector::MatmulF32<V, kTuning>},
-                  {WeightType::kInt8Groups, int8.matmul}}},
+      .quantizers = QuantizersBy(int8.quantizer, blocks),
+      .matmul = MatmulsBy(vector::MatmulF32<V, kTuning>, int8.matmul,
+                          vector::MatmulHalves<V, formats::F16>,
+                          vector::MatmulHalves<V, formats::BF16>, blocks),
       .orders = {{{SumOrder::kLlama2c,
                    {.rmsnorm = portable::RmsNorm,
                     .softmax = vector::Softmax<V>,

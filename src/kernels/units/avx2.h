@@ -8,6 +8,7 @@
 #include <immintrin.h>
 
 #include "kernels/skeletons/vector.h"
+#include "kernels/units/avx2_bytes.h"
 
 namespace clamma {
 namespace {
@@ -96,7 +97,7 @@ inline __m128 Exp4(__m128 x) {
   return _mm256_cvtpd_ps(_mm256_mul_pd(factor, _mm256_castsi256_pd(power)));
 }
 
-struct Avx2 {
+struct Avx2 : Avx2Bytes {
   using Reg = __m256;
   using Int = __m256i;
   static constexpr size_t kLanes = 8;

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include "kernels/skeletons/vector.h"
+#include "kernels/units/avx512_bytes.h"
 
 namespace clamma {
 namespace {
@@ -137,7 +138,7 @@ inline __m512 Exp16(__m512 x) {
   return _mm512_insertf32x8(_mm512_castps256_ps512(of_first), of_second, 1);
 }
 
-struct Avx512 {
+struct Avx512 : Avx512Bytes {
   using Reg = __m512;   // kLanes floats
   using Int = __m512i;  // as many integers
   static constexpr size_t kLanes = 16;

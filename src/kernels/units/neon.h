@@ -8,6 +8,7 @@
 #include <arm_neon.h>
 
 #include "kernels/skeletons/vector.h"
+#include "kernels/units/neon_bytes.h"
 
 namespace clamma {
 namespace {
@@ -61,7 +62,7 @@ inline float64x2_t Exp2Lanes(float64x2_t wide) {
   return vmulq_f64(factor, vreinterpretq_f64_u64(power));
 }
 
-struct Neon {
+struct Neon : NeonBytes {
   using Reg = float32x4_t;
   using Int = int32x4_t;
   static constexpr size_t kLanes = 4;

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// F16: IEEE half precision. One(): a weight as the float that it is; Load(): V::kLanes of them.
+#ifndef CLAMMA_KERNELS_FORMATS_F16_H_
+#define CLAMMA_KERNELS_FORMATS_F16_H_
+
+#include "kernels/half.h"
+
+namespace clamma {
+namespace {
+namespace formats {
+
+struct F16 {
+  static float One(const uint8_t* p) { return LoadHalf(p); }
+  template <typename V>
+  static typename V::Reg Load(const uint8_t* p) {
+    return V::LoadF16(p);
+  }
+};
+
+}  // namespace formats
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_FORMATS_F16_H_

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Q4_1: f16 d, m; u8 q[16]. Value: d q + m.
+#ifndef CLAMMA_KERNELS_FORMATS_Q4_1_H_
+#define CLAMMA_KERNELS_FORMATS_Q4_1_H_
+
+#include "kernels/formats/format.h"
+
+namespace clamma {
+namespace {
+namespace formats {
+
+struct Q4_1 {
+  static constexpr WeightType kType = WeightType::kQ4_1;
+  static constexpr size_t kCols = 32, kBytes = 20, kGroup = kCols, kChunkCols = kCols;
+  static constexpr bool kSigned = false, kHasMin = true;
+  static constexpr int kMax = 15, kZero = 0;
+
+  static void Decode(const uint8_t* block, Block* out) {
+    out->d = LoadLeHalf(block);
+    out->m = LoadLeHalf(block + 2);
+    DecodeNibbles(block + 4, out->q);
+  }
+
+  template <typename V>
+  static void Expand(const uint8_t* rows, size_t stride, size_t /*chunk*/,
+                     typename V::Int (&steps)[8]) {
+    ExpandNibbles<V>(rows + 4, stride, steps);
+  }
+
+  template <typename V>
+  static void LoadScales(const uint8_t* rows, size_t stride, RowScales<V, Q4_1>* out) {
+    typename V::Int header[1];
+    V::template LoadTransposed<1>(header, rows, stride);
+    out->d = V::LowHalves(header[0]);
+    out->m = V::HighHalves(header[0]);
+  }
+};
+
+}  // namespace formats
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_FORMATS_Q4_1_H_

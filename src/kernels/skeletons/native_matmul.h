@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: MIT
+// Matrices of quantised blocks times activations, for a vector unit V (units/unit.h) and a format F
+// (formats/format.h).
+//
+// A tile is a block of each of V::kLanes rows, transposed while it is loaded, so that a lane works
+// for a row: whatever the format, sums need no joining, and a block costs few instructions even for
+// one token. With several tokens a tile is kept, in the first-level cache, and all of them multiply
+// it.
+#ifndef CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_H_
+#define CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_H_
+
+#include "kernels/skeletons/native_matmul_plain.h"
+
+namespace clamma {
+namespace {
+namespace native {
+
+constexpr size_t kCacheLine = 64;     // bytes
+constexpr size_t kTokensOfPass = 64;  // whose sums wait on the stack
+
+// How format F's weights lie in registers of V. Units multiply bytes of one kind, signed or not, by
+// signed ones; where bytes with their sign flipped are too large for it, they are two planes, of
+// high and low nibbles.
+template <typename V, typename F>
+struct Layout {
+  static constexpr bool kFlips = F::kSigned && !V::kSignedWeights;
+  static constexpr size_t kPlanes = kFlips && V::kMaxWeight < 255 ? 2 : 1;
+  static constexpr size_t kSteps = F::kChunkCols / 4;
+  static constexpr size_t kChunks = F::kCols / F::kChunkCols;
+  static constexpr size_t kGroupSteps = (F::kGroup < F::kChunkCols ? F::kGroup : F::kChunkCols) / 4;
+  static constexpr bool kIsSuper = F::kCols == formats::kSuperBlock;
+
+  static constexpr int Zero() {
+    if constexpr (F::kSigned) {
+      return kFlips ? 128 : 0;
+    } else {
+      return F::kZero;
+    }
+  }
+  static constexpr int Max() {
+    if constexpr (F::kSigned) {
+      return kPlanes == 2 ? 15 : 255;
+    } else {
+      return F::kMax;
+    }
+  }
+  // Steps whose products add up before they are folded into 32-bit totals.
+  static constexpr size_t Depth() {
+    size_t depth = kGroupSteps;
+    while (depth > V::MaxDepth(Max())) depth /= 2;
+    return depth;
+  }
+};
+
+// A chunk of columns of V::kLanes rows.
+template <typename V, typename F>
+struct Chunk {
+  using L = Layout<V, F>;
+  using Int = typename V::Int;
+
+  [[gnu::always_inline]] void Load(const uint8_t* rows, size_t stride, size_t chunk) {
+    F::template Expand<V>(rows, stride, chunk, planes[0]);
+    if constexpr (L::kFlips) {
+#pragma GCC unroll 32
+      for (size_t s = 0; s < L::kSteps; ++s) {
+        const Int flipped = V::Xor(planes[0][s], V::SetBytes(0x80));
+        planes[0][s] = flipped;
+        if constexpr (L::kPlanes == 2) {
+          planes[0][s] = V::HighNibbles(flipped);
+          planes[1][s] = V::LowNibbles(flipped);
+        }
+      }
+    }
+  }
+
+  Int planes[L::kPlanes][L::kSteps];
+};
+
+// A block of V::kLanes rows.
+template <typename V, typename F>
+struct Tile {
+  void Load(const uint8_t* rows, size_t stride) {
+    F::LoadScales(rows, stride, &scales);
+#pragma GCC unroll 4
+    for (size_t c = 0; c < Layout<V, F>::kChunks; ++c) chunks[c].Load(rows, stride, c);
+  }
+
+  formats::RowScales<V, F> scales;
+  Chunk<V, F> chunks[Layout<V, F>::kChunks];
+};
+
+// totals[t][r] += scale * (a group's steps of chunk r from `first` on) . token t, for kTokens
+// tokens at x, `stride` bytes from one to the next.
+template <typename V, typename F, size_t kTokens, size_t kTiles>
+[[gnu::always_inline]] inline void AddGroup(typename V::Int (&totals)[kTokens][kTiles],
+                                            const Chunk<V, F>* const (&chunks)[kTiles],
+                                            const formats::RowScales<V, F>* const (&scales)[kTiles],
+                                            size_t plane, size_t group, size_t first,
+                                            const int8_t* x, size_t stride) {
+  using L = Layout<V, F>;
+  using Int = typename V::Int;
+  constexpr size_t kDepth = L::Depth();
+#pragma GCC unroll 8
+  for (size_t begin = 0; begin < L::kGroupSteps; begin += kDepth) {
+    Int sums[kTokens][kTiles];
+#pragma GCC unroll 16
+    for (size_t s = begin; s < begin + kDepth; ++s) {
+      Int xs[kTokens];
+#pragma GCC unroll 8
+      for (size_t t = 0; t < kTokens; ++t) {
+        int32_t four = 0;
+        __builtin_memcpy(&four, x + t * stride + 4 * s, sizeof(four));
+        xs[t] = V::SetInt(four);
+      }
+#pragma GCC unroll 8
+      for (size_t r = 0; r < kTiles; ++r) {
+        const Int w = chunks[r]->planes[plane][first + s];
+#pragma GCC unroll 8
+        for (size_t t = 0; t < kTokens; ++t) {
+          sums[t][r] = s == begin ? V::Dot4(w, xs[t]) : V::AddDot4(sums[t][r], w, xs[t]);
+        }
+      }
+    }
+#pragma GCC unroll 8
+    for (size_t t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 8
+      for (size_t r = 0; r < kTiles; ++r) {
+        if constexpr (L::kIsSuper) {
+          totals[t][r] = V::Fold(totals[t][r], sums[t][r], scales[r]->scales[group]);
+        } else if constexpr (L::kPlanes == 2) {
+          totals[t][r] = V::Fold(totals[t][r], sums[t][r], V::SetScale(plane == 0 ? 16 : 1));
+        } else {
+          totals[t][r] = V::Fold(totals[t][r], sums[t][r]);
+        }
+      }
+    }
+  }
+}
+
+// A chunk's products, group by group.
+template <typename V, typename F, size_t kTokens, size_t kTiles>
+[[gnu::always_inline]] inline void AddChunk(typename V::Int (&totals)[kTokens][kTiles],
+                                            const Chunk<V, F>* const (&chunks)[kTiles],
+                                            const formats::RowScales<V, F>* const (&scales)[kTiles],
+                                            size_t chunk, const int8_t* x, size_t stride) {
+  using L = Layout<V, F>;
+  constexpr size_t kGroups = L::kSteps / L::kGroupSteps;
+#pragma GCC unroll 8
+  for (size_t g = 0; g < kGroups; ++g) {
+#pragma GCC unroll 2
+    for (size_t plane = 0; plane < L::kPlanes; ++plane) {
+      AddGroup<V, F>(totals, chunks, scales, plane, chunk * kGroups + g, g * L::kGroupSteps,
+                     x + 4 * (chunk * L::kSteps + g * L::kGroupSteps), stride);
+    }
+  }
+}
+
+// What a total starts from: what takes the zero point off.
+template <typename V, typename F>
+inline typename V::Int Start(const BlockSums<32>& sums) {
+  return V::SetInt(-Layout<V, F>::Zero() * sums.all);
+}
+template <typename V, typename F>
+inline typename V::Int Start(const BlockSums<256>& /*sums*/) {
+  return V::SetInt(0);
+}
+
+// acc and what a block adds to it.
+template <typename V, typename F>
+[[gnu::always_inline]] inline typename V::Reg Finish(typename V::Reg acc, typename V::Int total,
+                                                     const formats::RowScales<V, F>& w, float scale,
+                                                     const BlockSums<32>& sums) {
+  const typename V::Reg xs = V::Set1(scale);
+  acc = V::Fma(V::ToFloat(total), V::Mul(w.d, xs), acc);
+  if constexpr (F::kHasMin)
+    acc = V::Fma(V::Set1(static_cast<float>(sums.all)), V::Mul(w.m, xs), acc);
+  return acc;
+}
+
+template <typename V, typename F>
+[[gnu::always_inline]] inline typename V::Reg Finish(typename V::Reg acc, typename V::Int total,
+                                                     const formats::RowScales<V, F>& w, float scale,
+                                                     const BlockSums<256>& sums) {
+  constexpr size_t kPairs = formats::RowScales<V, F>::kPairs;
+  const int16_t* x = F::kHasMin ? sums.of32 : sums.of16;
+  typename V::Int by_pairs = V::SetInt(0);
+#pragma GCC unroll 8
+  for (size_t i = 0; i < kPairs; ++i) {
+    int32_t two = 0;
+    __builtin_memcpy(&two, x + 2 * i, sizeof(two));
+    by_pairs = V::AddInt(by_pairs, V::MulPairs(w.pairs[i], V::SetInt(two)));
+  }
+  const typename V::Reg xs = V::Set1(scale);
+  if constexpr (F::kHasMin) {
+    acc = V::Fma(V::ToFloat(total), V::Mul(w.d, xs), acc);
+    return V::Fma(V::Negate(V::ToFloat(by_pairs)), V::Mul(w.m, xs), acc);
+  } else {
+    const typename V::Int sum = V::SubInt(total, V::template ShiftLanesLeft<5>(by_pairs));
+    static_assert(F::kZero == 1 << 5);
+    return V::Fma(V::ToFloat(sum), V::Mul(w.d, xs), acc);
+  }
+}
+
+// --- One token ---
+
+// Results of V::kLanes rows. Lines of the next as many rows are prefetched in the order in which
+// they lie.
+template <typename V, typename F>
+[[gnu::always_inline]] inline typename V::Reg MultiplyRows(const BlockActivations<F::kCols>& x,
+                                                           const uint8_t* rows, size_t row_bytes) {
+  using L = Layout<V, F>;
+  constexpr size_t kAhead = V::kLanes * F::kBytes;  // bytes of a block's rows
+  typename V::Reg acc = V::Set1(0);
+  const size_t n_blocks = row_bytes / F::kBytes;
+  const uint8_t* next = rows + V::kLanes * row_bytes;
+  for (size_t b = 0; b < n_blocks; ++b, rows += F::kBytes, next += kAhead) {
+#pragma GCC unroll 32
+    for (size_t at = 0; at < kAhead; at += kCacheLine) __builtin_prefetch(next + at);
+    formats::RowScales<V, F> scales;
+    F::LoadScales(rows, row_bytes, &scales);
+    const formats::RowScales<V, F>* const all_scales[1] = {&scales};
+    typename V::Int totals[1][1] = {{Start<V, F>(x.sums[b])}};
+#pragma GCC unroll 4
+    for (size_t c = 0; c < L::kChunks; ++c) {
+      Chunk<V, F> chunk;
+      chunk.Load(rows, row_bytes, c);
+      const Chunk<V, F>* const chunks[1] = {&chunk};
+      AddChunk<V, F, 1, 1>(totals, chunks, all_scales, c, x.q + b * F::kCols, 0);
+    }
+    acc = Finish<V, F>(acc, totals[0][0], scales, x.scales[b], x.sums[b]);
+  }
+  return acc;
+}
+
+// --- Several tokens ---
+
+// accs[t][r] += tiles[r] . token t of a block of `x`, for n tokens from `first` on.
+template <typename V, typename F, size_t kTokens, size_t kTiles>
+[[gnu::always_inline]] inline void MultiplyTokens(float* accs, const Tile<V, F> (&tiles)[kTiles],
+                                                  const BlockActivations<F::kCols>& x, size_t at) {
+  using L = Layout<V, F>;
+  typename V::Int totals[kTokens][kTiles];
+  const formats::RowScales<V, F>* scales[kTiles];
+#pragma GCC unroll 8
+  for (size_t r = 0; r < kTiles; ++r) {
+    scales[r] = &tiles[r].scales;
+#pragma GCC unroll 8
+    for (size_t t = 0; t < kTokens; ++t) totals[t][r] = Start<V, F>(x.sums[at + t]);
+  }
+#pragma GCC unroll 4
+  for (size_t c = 0; c < L::kChunks; ++c) {
+    const Chunk<V, F>* chunks[kTiles];
+    for (size_t r = 0; r < kTiles; ++r) chunks[r] = &tiles[r].chunks[c];
+    AddChunk<V, F, kTokens, kTiles>(totals, chunks, scales, c, x.q + at * F::kCols, F::kCols);
+  }
+#pragma GCC unroll 8
+  for (size_t t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 8
+    for (size_t r = 0; r < kTiles; ++r) {
+      float* acc = accs + (t * kTiles + r) * V::kLanes;
+      V::Store(acc, Finish<V, F>(V::Load(acc), totals[t][r], tiles[r].scales, x.scales[at + t],
+                                 x.sums[at + t]));
+    }
+  }
+}
+
+template <typename V, typename F, size_t kTiles>
+[[gnu::noinline]] void MultiplyBlock(float* accs, const Tile<V, F> (&tiles)[kTiles],
+                                     const BlockActivations<F::kCols>& x, size_t at, size_t n,
+                                     const uint8_t* next) {
+  constexpr size_t kTokens = V::kNativeTokens;
+  constexpr size_t kLines = (kTiles * V::kLanes * F::kBytes + kCacheLine - 1) / kCacheLine;
+  const size_t lines_of_token = (kLines + n - 1) / n;
+  const uint8_t* const end = next + kLines * kCacheLine;
+  const auto prefetch = [&](size_t tokens) {
+    for (size_t i = 0; i < tokens * lines_of_token && next < end; ++i, next += kCacheLine) {
+      __builtin_prefetch(next, 0, 2);
+    }
+  };
+  size_t t = 0;
+  for (; t + kTokens <= n; t += kTokens) {
+    prefetch(kTokens);
+    MultiplyTokens<V, F, kTokens>(accs + t * kTiles * V::kLanes, tiles, x, at + t);
+  }
+  for (; t < n; ++t) {
+    prefetch(1);
+    MultiplyTokens<V, F, 1>(accs + t * kTiles * V::kLanes, tiles, x, at + t);
+  }
+}
+
+// kTiles tiles of rows from `row` on times n tokens from `first` on, at most kTokensOfPass; results
+// of rows [keep_begin, keep_end) are kept.
+template <typename V, typename F, size_t kTiles>
+[[gnu::noinline]] void MultiplyTiles(float* out, size_t out_stride, const Activations& x,
+                                     const Matrix& w, size_t row, size_t keep_begin,
+                                     size_t keep_end, size_t first, size_t n) {
+  constexpr size_t kRows = kTiles * V::kLanes;
+  const BlockActivations<F::kCols> in(x);
+  alignas(64) float accs[kTokensOfPass * kRows];
+  __builtin_memset(accs, 0, n * kRows * sizeof(float));
+  const uint8_t* rows = w.data + row * w.row_bytes;
+  const uint8_t* next = rows + kRows * w.row_bytes;
+  for (size_t b = 0; b < w.cols / F::kCols; ++b, rows += F::kBytes, next += kRows * F::kBytes) {
+    Tile<V, F> tiles[kTiles];
+    for (size_t r = 0; r < kTiles; ++r) {
+      tiles[r].Load(rows + r * V::kLanes * w.row_bytes, w.row_bytes);
+    }
+    MultiplyBlock<V, F>(accs, tiles, in, b * x.n_tokens + first, n, next);
+  }
+  for (size_t t = 0; t < n; ++t) {
+    __builtin_memcpy(out + (first + t) * out_stride + keep_begin,
+                     accs + t * kRows + (keep_begin - row),
+                     (keep_end - keep_begin) * sizeof(float));
+  }
+}
+
+// Calls body(row, keep_begin, keep_end) for blocks of n_rows rows that cover [begin, end): the last
+// one of a matrix begins early enough to be whole.
+template <typename Body>
+inline void ForEachRows(const Matrix& w, size_t n_rows, size_t begin, size_t end,
+                        const Body& body) {
+  for (size_t row = begin; row < end; row += n_rows) {
+    const size_t last = w.rows - n_rows;
+    body(row < last ? row : last, row, row + n_rows < end ? row + n_rows : end);
+  }
+}
+
+template <typename V, typename F>
+void MultiplyOneToken(float* out, const Activations& x, const Matrix& w, size_t row_begin,
+                      size_t row_end) {
+  const BlockActivations<F::kCols> in(x);
+  ForEachRows(w, V::kLanes, row_begin, row_end, [&](size_t row, size_t begin, size_t end) {
+    const typename V::Reg acc =
+        MultiplyRows<V, F>(in, w.data + row * w.row_bytes, w.cols / F::kCols * F::kBytes);
+    if (end - begin == V::kLanes) return V::Store(out + row, acc);
+    float kept[V::kLanes];
+    V::Store(kept, acc);
+    for (size_t r = begin; r < end; ++r) out[r] = kept[r - row];
+  });
+}
+
+template <typename V, typename F>
+void Matmul(float* out, size_t out_stride, const Activations& x, const Matrix& w, size_t row_begin,
+            size_t row_end) {
+  constexpr size_t kTiles = V::kNativeTiles;
+  if (w.rows < V::kLanes) return MatmulPlainly<F>(out, out_stride, x, w, row_begin, row_end);
+  if (x.n_tokens == 1) return MultiplyOneToken<V, F>(out, x, w, row_begin, row_end);
+  const size_t middle = row_end - (row_end - row_begin) % (kTiles * V::kLanes);
+  for (size_t first = 0; first < x.n_tokens; first += kTokensOfPass) {
+    const size_t left = x.n_tokens - first;
+    const size_t n = left < kTokensOfPass ? left : kTokensOfPass;
+    ForEachRows(w, kTiles * V::kLanes, row_begin, middle, [&](size_t row, size_t b, size_t e) {
+      MultiplyTiles<V, F, kTiles>(out, out_stride, x, w, row, b, e, first, n);
+    });
+    ForEachRows(w, V::kLanes, middle, row_end, [&](size_t row, size_t b, size_t e) {
+      MultiplyTiles<V, F, 1>(out, out_stride, x, w, row, b, e, first, n);
+    });
+  }
+}
+
+}  // namespace native
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_H_
