@@ -185,6 +185,96 @@ TEST(ModelFile, LayersThatAreAlikeTakeNoMemory) {
   EXPECT_EQ(file.config.kv_before(65536), uint64_t{65536} * 16);
 }
 
+// All tensors that a model of 2 layers must have, but for one.
+Status CheckWithout(TensorId missing, uint32_t of_layer) {
+  Memory memory;
+  ModelFile file;
+  ModelConfig& config = file.config;
+  config.dim = 12;
+  config.vocab_size = 30;
+  config.n_layers = 2;
+  config.rope_dims = 4;
+  const LayerConfig layer = {.n_heads = 2, .n_kv_heads = 1, .head_size = 8, .hidden_dim = 20};
+  EXPECT_TRUE(file.tensors.Init(memory, 30).ok());
+  const auto add = [&](TensorId id, uint32_t rows, uint32_t cols, uint32_t of) {
+    if (id != missing || of != of_layer) file.tensors.Add(id, PlaceOf(64, rows, cols), of);
+  };
+  add(TensorId::kEmbedding, 30, 12, 0);
+  add(TensorId::kOutputNorm, 1, 12, 0);
+  for (uint32_t i = 0; i < 2; ++i) {
+    EXPECT_TRUE(file.AddLayer(memory, layer).ok());
+    add(TensorId::kAttentionNorm, 1, 12, i);
+    add(TensorId::kFfnNorm, 1, 12, i);
+    add(TensorId::kQ, 16, 12, i);
+    add(TensorId::kK, 8, 12, i);
+    add(TensorId::kV, 8, 12, i);
+    add(TensorId::kAttentionOutput, 12, 16, i);
+    add(TensorId::kGate, 20, 12, i);
+    add(TensorId::kUp, 20, 12, i);
+    add(TensorId::kDown, 12, 20, i);
+  }
+  EXPECT_TRUE(file.tensors.Seal().ok());
+  return file.Check();
+}
+
+TEST(ModelFile, RefusesWhatLacksATensor) {
+  EXPECT_TRUE(CheckWithout(TensorId::kQBias, 0).ok());
+  for (const TensorId id :
+       {TensorId::kQ, TensorId::kK, TensorId::kV, TensorId::kAttentionOutput, TensorId::kGate,
+        TensorId::kUp, TensorId::kDown, TensorId::kFfnNorm, TensorId::kAttentionNorm}) {
+    const Status status = CheckWithout(id, 1);
+    EXPECT_EQ(status.code(), StatusCode::kCorrupt);
+    EXPECT_EQ(std::string("there is no tensor '") + TensorName(id) + "' of layer 1",
+              status.message());
+  }
+  EXPECT_FALSE(CheckWithout(TensorId::kEmbedding, 0).ok());
+  EXPECT_FALSE(CheckWithout(TensorId::kOutputNorm, 0).ok());
+}
+
+// One of each kind.
+TEST(ModelFile, RefusesNumbersAndShapesThatDoNotFit) {
+  const auto check = [](const LayerConfig& layer, uint32_t rope_dims, uint32_t bias) {
+    Memory memory;
+    ModelFile file;
+    file.config.dim = 12;
+    file.config.vocab_size = 30;
+    file.config.n_layers = 1;
+    file.config.rope_dims = rope_dims;
+    EXPECT_TRUE(file.AddLayer(memory, layer).ok());
+    EXPECT_TRUE(file.tensors.Init(memory, 12).ok());
+    const TensorPlace places[] = {PlaceOf(0, 16, 12), PlaceOf(0, 8, 12),  PlaceOf(0, 8, 12),
+                                  PlaceOf(0, 12, 16), PlaceOf(0, 20, 12), PlaceOf(0, 12, 20),
+                                  PlaceOf(0, 20, 12), PlaceOf(0, 30, 12)};
+    for (size_t i = 0; i < 8; ++i) {
+      file.tensors.Add(static_cast<TensorId>(static_cast<size_t>(TensorId::kQ) + i), places[i]);
+    }
+    for (const TensorId id :
+         {TensorId::kAttentionNorm, TensorId::kFfnNorm, TensorId::kOutputNorm}) {
+      file.tensors.Add(id, PlaceOf(0, 1, 12));
+    }
+    file.tensors.Add(TensorId::kVBias, PlaceOf(0, 1, bias));
+    EXPECT_TRUE(file.tensors.Seal().ok());
+    return std::string(file.Check().message());
+  };
+  const LayerConfig right = {.n_heads = 2, .n_kv_heads = 1, .head_size = 8, .hidden_dim = 20};
+  EXPECT_EQ(check(right, 8, 8), "");
+  EXPECT_EQ(check(right, 8, 7),
+            "the tensor 'value bias' of layer 0 has 1 rows of 7, and 1 of 8 are expected");
+  EXPECT_EQ(check(right, 10, 8), "layer 0: of heads of 8 elements 10 are to be rotated");
+  EXPECT_NE(check(right, 7, 8), "");
+  LayerConfig wrong = right;
+  wrong.n_kv_heads = 0;
+  EXPECT_EQ(check(wrong, 8, 8), "layer 0 has no heads, or no width");
+  wrong = right;
+  wrong.n_heads = 3;
+  wrong.n_kv_heads = 2;
+  EXPECT_EQ(check(wrong, 8, 8), "layer 0: 3 heads cannot share 2 kv heads");
+  wrong = right;
+  wrong.hidden_dim = 21;
+  EXPECT_EQ(check(wrong, 8, 8),
+            "the tensor 'gate' of layer 0 has 20 rows of 12, and 21 of 12 are expected");
+}
+
 TEST(ModelFile, LayersThatDifferAreKeptEach) {
   Memory memory;
   Memory plan((Memory::Plan()));

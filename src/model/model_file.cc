@@ -4,7 +4,87 @@
 #include <algorithm>
 #include <cassert>
 
+#include "platform/format.h"
+
 namespace clamma {
+namespace {
+
+Status CheckNumbers(const ModelConfig& config, uint32_t index) {
+  const LayerConfig& c = config.layer(index);
+  const auto layer = static_cast<unsigned>(index);
+  if (c.n_heads == 0 || c.n_kv_heads == 0 || c.head_size == 0 || c.hidden_dim == 0) {
+    return Status::Error(StatusCode::kCorrupt, "layer %u has no heads, or no width", layer);
+  }
+  if (c.n_heads % c.n_kv_heads != 0) {
+    return Status::Error(StatusCode::kCorrupt, "layer %u: %u heads cannot share %u kv heads", layer,
+                         static_cast<unsigned>(c.n_heads), static_cast<unsigned>(c.n_kv_heads));
+  }
+  if (config.rope_dims % 2 != 0 || config.rope_dims > c.head_size) {
+    return Status::Error(
+        StatusCode::kCorrupt, "layer %u: of heads of %u elements %u are to be rotated", layer,
+        static_cast<unsigned>(c.head_size), static_cast<unsigned>(config.rope_dims));
+  }
+  return Status();
+}
+
+// Checks tensors of a layer, or of the model.
+struct ShapeCheck {
+  const Tensors& tensors;
+  uint32_t layer;
+  const char* where;  // " of layer 3"
+
+  Status Require(TensorId id, uint64_t rows, uint64_t cols) const {
+    TensorPlace place;
+    if (tensors.Find(id, layer, &place)) return Allow(id, rows, cols);
+    return Status::Error(StatusCode::kCorrupt, "there is no tensor '%s'%s", TensorName(id), where);
+  }
+
+  Status Allow(TensorId id, uint64_t rows, uint64_t cols) const {
+    TensorPlace place;
+    if (!tensors.Find(id, layer, &place) || (place.rows == rows && place.cols == cols)) {
+      return Status();
+    }
+    return Status::Error(
+        StatusCode::kCorrupt, "the tensor '%s'%s has %u rows of %u, and %llu of %llu are expected",
+        TensorName(id), where, static_cast<unsigned>(place.rows), static_cast<unsigned>(place.cols),
+        static_cast<unsigned long long>(rows), static_cast<unsigned long long>(cols));
+  }
+};
+
+Status CheckLayer(const Tensors& tensors, const ModelConfig& config, uint32_t index) {
+  const LayerConfig& c = config.layer(index);
+  char where[32];
+  Format(where, sizeof(where), " of layer %u", static_cast<unsigned>(index));
+  const ShapeCheck layer = {tensors, index, where};
+  const struct {
+    TensorId id;
+    uint64_t rows, cols;
+  } required[] = {
+      {TensorId::kAttentionNorm, 1, config.dim},
+      {TensorId::kQ, c.q_dim(), config.dim},
+      {TensorId::kK, c.kv_dim(), config.dim},
+      {TensorId::kV, c.kv_dim(), config.dim},
+      {TensorId::kAttentionOutput, config.dim, c.q_dim()},
+      {TensorId::kFfnNorm, 1, config.dim},
+      {TensorId::kGate, c.hidden_dim, config.dim},
+      {TensorId::kUp, c.hidden_dim, config.dim},
+      {TensorId::kDown, config.dim, c.hidden_dim},
+  };
+  for (const auto& r : required) CLAMMA_RETURN_IF_ERROR(layer.Require(r.id, r.rows, r.cols));
+  const struct {
+    TensorId id;
+    uint64_t size;
+  } biases[] = {
+      {TensorId::kQBias, c.q_dim()},       {TensorId::kKBias, c.kv_dim()},
+      {TensorId::kVBias, c.kv_dim()},      {TensorId::kAttentionOutputBias, config.dim},
+      {TensorId::kGateBias, c.hidden_dim}, {TensorId::kUpBias, c.hidden_dim},
+      {TensorId::kDownBias, config.dim},
+  };
+  for (const auto& b : biases) CLAMMA_RETURN_IF_ERROR(layer.Allow(b.id, 1, b.size));
+  return Status();
+}
+
+}  // namespace
 
 Status ModelFile::AddLayer(Memory& memory, const LayerConfig& layer) {
   assert(n_added < config.n_layers);
@@ -27,6 +107,23 @@ Status ModelFile::AddLayer(Memory& memory, const LayerConfig& layer) {
   if (config.layers == nullptr) return Status();  // a plan
   layers[index] = layer;
   layers[index].kv_before = layers[index - 1].kv_before + layers[index - 1].kv_dim();
+  return Status();
+}
+
+Status ModelFile::Check() const {
+  if (tensors.is_plan()) return Status();
+  for (uint32_t i = 0; i < config.n_layers; ++i) {
+    CLAMMA_RETURN_IF_ERROR(CheckNumbers(config, i));
+    if (layers.size() == 0) break;  // all are alike
+  }
+  const ShapeCheck model = {tensors, 0, " of the model"};
+  CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kEmbedding, config.vocab_size, config.dim));
+  CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kOutputNorm, 1, config.dim));
+  CLAMMA_RETURN_IF_ERROR(model.Allow(TensorId::kOutput, config.vocab_size, config.dim));
+  CLAMMA_RETURN_IF_ERROR(model.Allow(TensorId::kRopeFactors, 1, config.rope_dims / 2));
+  for (uint32_t i = 0; i < config.n_layers; ++i) {
+    CLAMMA_RETURN_IF_ERROR(CheckLayer(tensors, config, i));
+  }
   return Status();
 }
 

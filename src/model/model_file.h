@@ -25,6 +25,11 @@ struct ModelFile {
   // one comes that differs. Where all are known to be alike, setting config.widest does as well.
   Status AddLayer(Memory& memory, const LayerConfig& layer);
 
+  // Whether the forward pass can run the model: all tensors are there that it needs, and all that
+  // are there have the shapes that the numbers ask for. If not, the reason names the tensor. Of a
+  // plan nothing is checked.
+  Status Check() const;
+
   uint32_t n_added = 0;  // layers
 };
 

@@ -85,6 +85,7 @@ class Tensors {
   // layer.
   Status Seal();
 
+  bool is_plan() const { return entries_.data() == nullptr; }  // or has no memory yet
   bool Has(TensorId id) const { return (present_ >> static_cast<unsigned>(id) & 1) != 0; }
 
   // False if there is none.

@@ -38,8 +38,7 @@ class Weights {
   Status Open(Memory& memory, const ByteSource& source, const Options& options);
 
   // The same for what has been made of the files `sources` already, in the order in which
-  // TensorPlace::file counts them; every matrix and norm that the forward pass needs must be there,
-  // in its shape.
+  // TensorPlace::file counts them. ModelFile::Check() must be true of it.
   Status Open(Memory& memory, ModelFile&& file, const ByteSource* sources, size_t n_sources,
               const Options& options);
 
