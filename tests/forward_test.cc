@@ -74,7 +74,7 @@ using Logits = std::vector<std::vector<float>>;  // (positions, vocab_size)
 
 std::vector<TokenId> RandomTokens(size_t n, uint32_t vocab_size, uint32_t seed) {
   std::mt19937 random(seed);
-  std::vector<TokenId> tokens = {kBosToken};
+  std::vector<TokenId> tokens = {1};
   while (tokens.size() < n) tokens.push_back(static_cast<TokenId>(random() % vocab_size));
   return tokens;
 }

@@ -86,7 +86,10 @@ int PlainSample(std::vector<float> logits, float temperature, float topp, PlainG
 class SamplerFor {
  public:
   explicit SamplerFor(size_t vocab_size) {
-    EXPECT_TRUE(sampler_.Init(memory_, SelectKernels(), static_cast<uint32_t>(vocab_size)).ok());
+    EXPECT_TRUE(sampler_
+                    .Init(memory_, SelectKernels(), SumOrder::kLlama2c,
+                          static_cast<uint32_t>(vocab_size), nullptr)
+                    .ok());
   }
   // -1 on an error.
   TokenId Sample(const std::vector<float>& logits, const SamplingOptions& options,

@@ -533,7 +533,7 @@ TEST(Tokenizer, ByteTokensTakePartInNoMerge) {
 
 TEST(Tokenizer, WithoutByteTokensTheUnknownTokenStandsForThem) {
   Opened opened(Dictionary{{"<unk>", 0}, {"<s>", 0}, {"</s>", 0}, {"a", 0}, {"b", 0}, {"ab", 1}});
-  EXPECT_EQ(opened.Encode("abz"), (Tokens{5, kUnknownToken}));
+  EXPECT_EQ(opened.Encode("abz"), (Tokens{5, 0}));
   EXPECT_EQ(opened.Encode("\xe4\xb8\xad"), (Tokens{0, 0, 0}));
   EXPECT_EQ(opened.Encode("a\xff"
                           "b"),

@@ -102,7 +102,8 @@ int clamma_decode(const struct txf* txf, const tok_id_t* tokens, size_t count, c
   while (first < count && transformer.tokenizer.Bytes(tokens[first]).empty()) ++first;
   const auto bytes_at = [&](size_t i) {
     std::string_view bytes = transformer.tokenizer.Bytes(tokens[i]);
-    if (i == first && i > 0 && tokens[0] == TOK_BOS && bytes[0] == ' ') bytes.remove_prefix(1);
+    if (i == first && i > 0 && tokens[0] == transformer.tokenizer.bos() && bytes[0] == ' ')
+      bytes.remove_prefix(1);
     return bytes;
   };
   size_t total = 0;
@@ -199,7 +200,7 @@ int clamma_encode_query(const struct txf* txf, const char* system, const char* p
   }
   clamma::Transformer& transformer = *FromHandle(txf);
   clamma::Array<clamma::TokenId> encoded;
-  const clamma::TokenId last = opens != 0 ? clamma::kNoToken : clamma::kEosToken;
+  const clamma::TokenId last = opens != 0 ? clamma::kNoToken : transformer.tokenizer.eos();
   const Status status =
       clamma::EncodePrompt(transformer.memory, transformer.tokenizer, transformer.type,
                            {system, prompt}, last, transformer.config().seq_len, &encoded, count);

@@ -30,7 +30,7 @@ Status EncodeParts(Memory& memory, const Tokenizer& tokenizer, const std::string
 
 Status EncodeGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& texts, TokenId last,
                  Array<TokenId>* tokens, size_t* count) {
-  const bool opens = last == kNoToken || last == kBosToken || last == kEosToken;
+  const bool opens = last == kNoToken || tokenizer.EndsText(last);
   std::string_view parts[3];
   size_t n = 0;
   if (texts.system != nullptr && texts.system[0] != '\0') {
@@ -43,9 +43,9 @@ Status EncodeGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& 
     parts[n++] = "\n\n";
   }
   Tokenizer::EncodeOptions options;
-  options.dummy_prefix = opens;
+  options.dummy_prefix = opens && tokenizer.adds_prefix();
   // A text that BOS itself ended has it already.
-  options.bos = opens && last != kBosToken;
+  options.bos = opens && tokenizer.adds_bos() && last != tokenizer.bos();
   return EncodeParts(memory, tokenizer, parts, n, options, tokens, count);
 }
 
@@ -53,11 +53,11 @@ Status EncodeChat(Memory& memory, const Tokenizer& tokenizer, const PromptTexts&
                   TokenId last, Array<TokenId>* tokens, size_t* count) {
   const bool first = last == kNoToken;
   if (texts.prompt == nullptr) {
-    if (!first && last != kBosToken && last != kEosToken) return Status();
+    if (!first && !tokenizer.EndsText(last)) return Status();
     return Status::Error(StatusCode::kInvalidArgument,
                          "a chat's query needs a prompt, but to go on with an answer");
   }
-  if (!first && last != kEosToken) {
+  if (!first && last != tokenizer.eos()) {
     // An answer that was cut off is closed like any other.
     Tokenizer::EncodeOptions close;
     close.eos = true;

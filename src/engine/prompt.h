@@ -18,8 +18,6 @@ struct PromptTexts {
   const char* prompt = nullptr;  // nullptr: none given
 };
 
-inline constexpr TokenId kNoToken = -1;
-
 // Writes the *count tokens that a query adds to a conversation that ends in `last` (kNoToken: to an
 // empty one). Texts that cannot fit in `room` positions, however they are encoded, are refused at
 // once.

@@ -46,12 +46,33 @@ float RandomGenerator::Uniform() {
   return static_cast<float>(bits >> 8) / 16777216.0f;
 }
 
-Status Sampler::Init(Memory& memory, const Kernels& kernels, uint32_t vocab_size) {
+Status Sampler::Init(Memory& memory, const Kernels& kernels, SumOrder order, uint32_t vocab_size,
+                     const Tokenizer* tokenizer) {
   kernels_ = &kernels;
+  order_ = order;
+  tokenizer_ = tokenizer;
+  if (tokenizer != nullptr && !memory.is_plan()) {
+    CLAMMA_RETURN_IF_ERROR(ExcludeTokens(memory, vocab_size));
+  }
   CLAMMA_RETURN_IF_ERROR(probabilities_.Resize(memory, vocab_size));
   CLAMMA_RETURN_IF_ERROR(candidates_.Resize(memory, vocab_size));
   CLAMMA_RETURN_IF_ERROR(scratch_.Resize(memory, vocab_size));
   return seen_.Resize(memory, vocab_size);
+}
+
+// Finds out which tokens are never generated, beyond those that the vocabulary has among them.
+Status Sampler::ExcludeTokens(Memory& memory, uint32_t vocab_size) {
+  size_t count = 0;
+  for (const bool fills_in : {false, true}) {
+    if (fills_in) CLAMMA_RETURN_IF_ERROR(excluded_.Resize(memory, count));
+    count = 0;
+    for (TokenId id = 0; static_cast<uint32_t>(id) < vocab_size; ++id) {
+      if (tokenizer_->IsGenerated(id)) continue;
+      if (fills_in) excluded_[count] = id;
+      ++count;
+    }
+  }
+  return Status();
 }
 
 Status Sampler::Sample(const float* logits, const SamplingOptions& options, const TokenId* context,
@@ -59,6 +80,9 @@ Status Sampler::Sample(const float* logits, const SamplingOptions& options, cons
   const size_t n = probabilities_.size();
   float* p = probabilities_.data();
   std::memcpy(p, logits, n * sizeof(float));
+  for (size_t i = 0; i < excluded_.size(); ++i) {
+    p[static_cast<size_t>(excluded_[i])] = -__builtin_inff();
+  }
   const float penalty = options.repetition_penalty;
   if (penalty > 0 && penalty != 1.0f) Penalize(penalty, context, n_context);
   const TokenId likeliest = ArgMax(p, n);
@@ -72,7 +96,7 @@ Status Sampler::Sample(const float* logits, const SamplingOptions& options, cons
     for (size_t i = 0; i < n; ++i) p[i] /= options.temperature;
   }
   if (!std::isfinite(p[likeliest])) return Status();  // so cold that it is greedy
-  kernels_->orders[SumOrder::kLlama2c].softmax(p, n);
+  kernels_->orders[order_].softmax(p, n);
   const float coin = random->Uniform();
   const bool nucleus = options.topp > 0 && options.topp < 1;
   const bool filtered = nucleus || options.top_k > 0 || options.min_p > 0;
@@ -81,12 +105,17 @@ Status Sampler::Sample(const float* logits, const SamplingOptions& options, cons
   return Status();
 }
 
+// Texts must be able to end.
+bool Sampler::MayBePenalized(TokenId token) const {
+  return tokenizer_ == nullptr ? token > 2 : !tokenizer_->IsSilent(token);
+}
+
 // Divides positive logits of tokens in the context, multiplies negative ones.
 // (Keskar et al.: CTRL, 2019)
 void Sampler::Penalize(float penalty, const TokenId* context, size_t n_context) {
   for (size_t i = 0; i < n_context; ++i) {
     const auto id = static_cast<size_t>(context[i]);
-    if (seen_[id] != 0 || context[i] <= kEosToken) continue;  // texts must be able to end
+    if (seen_[id] != 0 || !MayBePenalized(context[i])) continue;
     seen_[id] = 1;
     float& logit = probabilities_[id];
     logit = logit > 0 ? logit / penalty : logit * penalty;

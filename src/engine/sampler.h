@@ -36,11 +36,15 @@ class RandomGenerator {
 // Scratch that sessions share. One thread at a time.
 class Sampler {
  public:
-  Status Init(Memory& memory, const Kernels& kernels, uint32_t vocab_size);
+  // Of a model whose order of sums that is, with a vocabulary of at most vocab_size tokens, which
+  // must outlive this; nullptr: one in which tokens 0, 1 and 2 are unknown, BOS and EOS.
+  Status Init(Memory& memory, const Kernels& kernels, SumOrder order, uint32_t vocab_size,
+              const Tokenizer* tokenizer);
 
-  // Picks a token of `logits` (vocab_size), in this order: repetition penalty over `context`,
-  // temperature, softmax, top-k, min-p, top-p. Ties go to the lower id, and the result depends on
-  // the arguments alone. Logits of which the largest is not finite are an error.
+  // Picks a token of `logits` (vocab_size), one that may be generated, in this order: repetition
+  // penalty over `context`, temperature, softmax, top-k, min-p, top-p. Ties go to the lower id, and
+  // the result depends on the arguments alone. Logits of which the largest is not finite are an
+  // error.
   Status Sample(const float* logits, const SamplingOptions& options, const TokenId* context,
                 size_t n_context, RandomGenerator* random, TokenId* token);
 
@@ -53,6 +57,8 @@ class Sampler {
   static uint32_t BitsOf(const Candidate& c);  // of its probability
   static bool Before(const Candidate& a, const Candidate& b);
   void SortMany();
+  Status ExcludeTokens(Memory& memory, uint32_t vocab_size);
+  bool MayBePenalized(TokenId token) const;
   void Penalize(float penalty, const TokenId* context, size_t n_context);
   TokenId PickInOrder(float coin) const;
   TokenId PickFiltered(const SamplingOptions& options, float largest, float coin);
@@ -61,6 +67,9 @@ class Sampler {
   size_t CountAtLeast(float probability, size_t n);
 
   const Kernels* kernels_ = nullptr;
+  SumOrder order_ = SumOrder::kLlama2c;
+  const Tokenizer* tokenizer_ = nullptr;
+  Array<TokenId> excluded_;      // tokens that are never generated
   Array<float> probabilities_;   // (vocab_size): logits first, then probabilities
   Array<Candidate> candidates_;  // (vocab_size): n_candidates_, the first n_sorted_ in order
   size_t n_candidates_ = 0;

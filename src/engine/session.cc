@@ -6,11 +6,7 @@
 #include "engine/transformer.h"
 
 namespace clamma {
-namespace {
-
-bool EndsText(TokenId token) { return token == kBosToken || token == kEosToken; }
-
-}  // namespace
+namespace {}  // namespace
 
 Session::Session(Transformer& transformer)
     : transformer_(transformer), memory_(transformer.memory.arena()) {}
@@ -224,7 +220,7 @@ Session::Progress Session::DeliverToken(Done* why) {
   // What was unfinished before a prompt is not continued behind it.
   if (generated_ == 0 && prompt_tokens_ > 0) utf8_.Drop();
   if (!TellLogprobs()) return Progress::kDestroyed;
-  if (EndsText(token_)) return EndShown(Done::kEndOfText, why);
+  if (transformer_.tokenizer.EndsText(token_)) return EndShown(Done::kEndOfText, why);
   bool stopped = false;
   const Progress progress = Emit(token_, previous, &stopped);
   if (progress == Progress::kDestroyed) return progress;
@@ -260,7 +256,7 @@ Session::Progress Session::Emit(TokenId token, TokenId previous, bool* stopped) 
   // The space that stands before a text's first word is the tokenizer's, not the text's.
   const bool answers =
       transformer_.type == ModelType::kChat && generated_ == 0 && prompt_tokens_ > 0;
-  if ((previous == kBosToken || answers) && !bytes.empty() && bytes[0] == ' ') {
+  if ((previous == transformer_.tokenizer.bos() || answers) && !bytes.empty() && bytes[0] == ' ') {
     bytes.remove_prefix(1);
   }
   ++generated_;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "engine/logprobs.h"
 #include "platform/checksum.h"
@@ -17,6 +18,16 @@ namespace {
 Status Locate(const char* path, const Status& status) {
   if (status.ok()) return status;
   return Status::Error(status.code(), "%s: %s", path, status.message());
+}
+
+// A number in millions or, from a thousand of them on, in billions: "135.20 M", "1.10 B".
+void FormatCount(char* text, size_t size, uint64_t count, const char* million,
+                 const char* billion) {
+  const bool billions = count >= 1000000000;
+  const uint64_t hundredths = (count + (billions ? 5000000 : 5000)) / (billions ? 10000000 : 10000);
+  Format(text, size, "%llu.%u%u %s", Ull{hundredths / 100},
+         static_cast<unsigned>(hundredths / 10 % 10), static_cast<unsigned>(hundredths % 10),
+         billions ? billion : million);
 }
 
 const char* AccessName(ModelAccess access) {
@@ -48,7 +59,8 @@ Status Transformer::Open(const TransformerOptions& options) {
   CLAMMA_RETURN_IF_ERROR(forward.Init(memory, weights, *kernels, pool, in_arena()));
   CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, forward.max_rows()));
   for (unsigned i = 0; i < pool.threads(); ++i) {
-    CLAMMA_RETURN_IF_ERROR(samplers[i].Init(memory, *kernels, config().vocab_size));
+    CLAMMA_RETURN_IF_ERROR(
+        samplers[i].Init(memory, *kernels, config().order, config().vocab_size, &tokenizer));
   }
   return Status();
 }
@@ -71,35 +83,32 @@ void Transformer::SetName(const TransformerOptions& options) {
 }
 
 Status Transformer::OpenWeights(const TransformerOptions& options) {
-  ByteSource source;
-  Weights::Options how;
+  const char* place = "the model";
   if (access == ModelAccess::kAbsoluteAddress) {
     if (options.model_base == nullptr || options.model_size == 0) {
       return Status::Error(StatusCode::kInvalidArgument,
                            "absolute address: model_base and model_size must both be given");
     }
-    source.base = static_cast<const uint8_t*>(options.model_base);
-    source.size = options.model_size;
-    how.allow_trailing = true;  // a flash partition is larger than what it holds
-    return Locate("the model", weights.Open(memory, source, how));
+    CLAMMA_RETURN_IF_ERROR(Locate(
+        name,
+        files.OpenAt(memory, static_cast<const uint8_t*>(options.model_base), options.model_size)));
+  } else {
+    place = options.checkpoint_path;
+    if (place == nullptr || place[0] == '\0') {
+      return Status::Error(StatusCode::kInvalidArgument, "no checkpoint_path given%s",
+                           options.model_base == nullptr
+                               ? ""
+                               : ", and model_base counts with "
+                                 "CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS alone");
+    }
+    CLAMMA_RETURN_IF_ERROR(
+        files.Open(memory, place, options.model_dir, access == ModelAccess::kMmap));
   }
-  const char* path = options.checkpoint_path;
-  if (path == nullptr || path[0] == '\0') {
-    return Status::Error(StatusCode::kInvalidArgument, "no checkpoint_path given%s",
-                         options.model_base == nullptr
-                             ? ""
-                             : ", and model_base counts with "
-                               "CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS alone");
-  }
-  CLAMMA_RETURN_IF_ERROR(checkpoint_file.Open(path, options.model_dir));
-  source.file = &checkpoint_file;
-  source.size = checkpoint_file.size();
-  if (access == ModelAccess::kMmap) {
-    CLAMMA_RETURN_IF_ERROR(Locate(path, checkpoint_file.Map(&source.base)));
-  }
-  how.use_cache = access == ModelAccess::kMallocCache;
-  how.cache_limit = options.cache_limit;
-  return Locate(path, weights.Open(memory, source, how));
+  ModelFile model;
+  CLAMMA_RETURN_IF_ERROR(Locate(place, files.ReadModel(&model)));
+  const Weights::Options how = {.use_cache = access == ModelAccess::kMallocCache,
+                                .cache_limit = options.cache_limit};
+  return Locate(place, weights.Open(memory, std::move(model), files.sources(), files.count(), how));
 }
 
 Status Transformer::OpenTokenizer(const TransformerOptions& options) {
@@ -112,6 +121,10 @@ Status Transformer::OpenTokenizer(const TransformerOptions& options) {
     const auto* base = static_cast<const uint8_t*>(options.tokenizer_base);
     return Locate("the dictionary",
                   tokenizer.Open(memory, base, options.tokenizer_size, vocab_size));
+  }
+  if (options.tokenizer_path == nullptr && files.gguf() != nullptr) {
+    return Locate(options.checkpoint_path == nullptr ? "the model" : options.checkpoint_path,
+                  tokenizer.Open(memory, *files.gguf(), vocab_size));
   }
   const char* path = options.tokenizer_path == nullptr ? "tokenizer.bin" : options.tokenizer_path;
   CLAMMA_RETURN_IF_ERROR(tokenizer_file.Open(path, options.model_dir));
@@ -131,29 +144,43 @@ Status Transformer::OpenTokenizer(const TransformerOptions& options) {
   return Locate(path, tokenizer.Open(memory, data, size, vocab_size));
 }
 
+// "Q4_K_M, 1.10 B parameters, 668.79 MB (mapped)"; of llama2.c files as they were always described.
+void Transformer::DescribeWeights(char* text, size_t size) const {
+  const ModelFile& model = weights.file();
+  const auto bytes = static_cast<unsigned long long>(model.bytes);
+  if (files.gguf() != nullptr) {
+    char parameters[32];
+    char file_bytes[32];
+    FormatCount(parameters, sizeof(parameters), model.tensors.parameters(), "M", "B");
+    FormatCount(file_bytes, sizeof(file_bytes), model.bytes, "MB", "GB");
+    Format(text, size, "%s, %s parameters, %s (%s)", model.file_type, parameters, file_bytes,
+           AccessName(access));
+  } else if (config().group_size != 0) {
+    Format(text, size, "int8 in groups of %u weights (%s), %llu bytes",
+           static_cast<unsigned>(config().group_size), AccessName(access), bytes);
+  } else {
+    Format(text, size, "float weights (%s), %llu bytes", AccessName(access), bytes);
+  }
+}
+
 void Transformer::Describe(char* text, size_t size) const {
   const ModelConfig& c = config();
-  char weights_text[64];
-  if (c.weight_type == WeightType::kInt8Groups) {
-    Format(weights_text, sizeof(weights_text), "int8 in groups of %u",
-           static_cast<unsigned>(c.group_size));
-  } else {
-    Format(weights_text, sizeof(weights_text), "float");
-  }
+  char weights_text[160];
+  DescribeWeights(weights_text, sizeof(weights_text));
   char cut[64] = "";
   if (threads_wanted != pool.threads()) {
     Format(cut, sizeof(cut), " (%u asked for; this build has at most %u)", threads_wanted,
            kMaxThreads);
   }
   Format(text, size,
-         "%s: %s, %s weights (%s), %llu bytes\n"
+         "%s: %s, %s\n"
          "dim %u, hidden %u, layers %u, heads %u, kv heads %u, vocabulary %u, context %u\n"
          "%s cache, %s kernels, %u thread%s%s, up to %u sessions",
-         name[0] == '\0' ? "model" : name, weights.file().format, weights_text, AccessName(access),
-         static_cast<unsigned long long>(weights.file().bytes), static_cast<unsigned>(c.dim),
-         static_cast<unsigned>(c.widest.hidden_dim), static_cast<unsigned>(c.n_layers),
-         static_cast<unsigned>(c.widest.n_heads), static_cast<unsigned>(c.widest.n_kv_heads),
-         static_cast<unsigned>(c.vocab_size), static_cast<unsigned>(c.seq_len),
+         name[0] == '\0' ? "model" : name, weights.file().format, weights_text,
+         static_cast<unsigned>(c.dim), static_cast<unsigned>(c.widest.hidden_dim),
+         static_cast<unsigned>(c.n_layers), static_cast<unsigned>(c.widest.n_heads),
+         static_cast<unsigned>(c.widest.n_kv_heads), static_cast<unsigned>(c.vocab_size),
+         static_cast<unsigned>(c.seq_len),
          kv_type == KvType::kF16 ? "half-precision kv" : "float kv", kernels->name, pool.threads(),
          pool.threads() == 1 ? "" : "s", cut, static_cast<unsigned>(max_sessions));
 }

@@ -11,6 +11,7 @@
 #include "engine/sampler.h"
 #include "model/forward.h"
 #include "model/kv_cache.h"
+#include "model/model_files.h"
 #include "model/tokenizer.h"
 #include "model/weights.h"
 #include "platform/file.h"
@@ -73,7 +74,7 @@ class Transformer {
   Status Fingerprint(uint64_t* fingerprint) const;
 
   Memory memory;
-  File checkpoint_file;
+  ModelFiles files;
   File tokenizer_file;
   Array<uint8_t> tokenizer_bytes;  // the dictionary, where it is neither mapped nor given
   Weights weights;
@@ -103,6 +104,7 @@ class Transformer {
  private:
   explicit Transformer(Memory::Plan plan) : memory(plan) {}
   bool in_arena() const { return memory.arena() != nullptr || memory.is_plan(); }
+  void DescribeWeights(char* text, size_t size) const;
   Status OpenWeights(const TransformerOptions& options);
   Status OpenTokenizer(const TransformerOptions& options);
   void SetName(const TransformerOptions& options);

@@ -48,8 +48,8 @@ class BlockCache {
   struct Block {
     uint64_t offset;
     uint64_t bytes;
-    uint8_t* data;         // nullptr: not held
-    uint64_t last_use;     // value of clock_
+    uint8_t* data;      // nullptr: not held
+    uint64_t last_use;  // value of clock_
     uint32_t pins;
     uint16_t file;
 

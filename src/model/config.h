@@ -9,6 +9,17 @@
 
 namespace clamma {
 
+// What is beyond these is damage, not a model.
+struct ModelLimits {
+  static constexpr uint32_t kMaxLayers = 1u << 16;
+  static constexpr uint32_t kMaxHeads = 1u << 16;
+  static constexpr uint32_t kMaxSeqLen = 1u << 24;     // the longest contexts in use are about 2^20
+  static constexpr uint32_t kMinVocabSize = 3;         // unknown, BOS, EOS
+  static constexpr uint32_t kMaxVocabSize = 1u << 21;  // the largest in use are about 260,000
+  // Keeps every count of rows or columns far from the limits of 32-bit arithmetic.
+  static constexpr uint32_t kMaxDimension = 1u << 28;
+};
+
 // What may differ from layer to layer.
 struct LayerConfig {
   uint32_t n_heads = 0;     // query heads
@@ -28,10 +39,10 @@ struct ModelConfig {
   uint32_t dim = 0;  // width of the residual stream
   uint32_t n_layers = 0;
   uint32_t vocab_size = 0;
-  uint32_t seq_len = 0;     // context: most positions a session may use
-  uint32_t group_size = 0;  // kInt8Groups: weights that share a scale; else 0
-  WeightType weight_type = WeightType::kF32;
-  bool shared_classifier = false;  // the classifier is the embedding table
+  uint32_t seq_len = 0;                       // context: most positions a session may use
+  uint32_t group_size = 0;                    // kInt8Groups: weights that share a scale; else 0
+  WeightType weight_type = WeightType::kF32;  // of most of its weights
+  bool shared_classifier = false;             // the classifier is the embedding table
   SumOrder order = SumOrder::kLlama2c;
   float norm_epsilon = 1e-5f;
   uint32_t rope_dims = 0;  // elements at a head's front that are rotated, even; the rest stays

@@ -14,7 +14,9 @@
 namespace clamma {
 
 struct ModelFile {
-  const char* format = "";     // for people
+  const char* format = "";  // for people, as are these
+  const char* architecture = "llama";
+  const char* file_type = "";  // what its weights are: "Q4_K_M"
   uint64_t bytes = 0;          // of all files, without what may stand behind them
   uint64_t sampled_bytes = 0;  // of the first file's front: all of them are in the fingerprint
   ModelConfig config;

@@ -47,6 +47,8 @@ Status Tensors::Init(Memory& memory, size_t capacity) { return entries_.Resize(m
 void Tensors::Add(TensorId id, const TensorPlace& place, uint32_t layer, uint32_t n_layers) {
   assert(n_entries_ < entries_.size());
   present_ |= 1u << static_cast<unsigned>(id);
+  parameters_ += place.elements() * n_layers;
+  if (!IsVector(id)) bytes_of_type_[static_cast<size_t>(place.type)] += place.bytes * n_layers;
   if (IsVector(id)) {
     floats_ += place.elements() * n_layers;
   } else if (id == TensorId::kEmbedding) {
@@ -109,6 +111,11 @@ TensorTotals Tensors::multiplied() const {
   TensorTotals totals = others_;
   if (!Has(TensorId::kOutput)) totals.Add(embedding_.bytes, 1);
   return totals;
+}
+
+WeightType Tensors::main_type() const {
+  return static_cast<WeightType>(std::max_element(bytes_of_type_, bytes_of_type_ + kWeightTypes) -
+                                 bytes_of_type_);
 }
 
 bool Tensors::IsMultiplied(ActivationKind kind) const {

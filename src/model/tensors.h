@@ -109,7 +109,9 @@ class Tensors {
     return Status();
   }
 
-  uint64_t floats() const { return floats_; }  // of all vectors
+  uint64_t floats() const { return floats_; }          // of all vectors
+  uint64_t parameters() const { return parameters_; }  // elements of all tensors
+  WeightType main_type() const;                        // of the matrices that take the most bytes
   uint64_t matrix_bytes() const { return others_.bytes + embedding_.bytes; }
 
   // Of the matrices that are multiplied. An embedding that is no classifier is not: single rows are
@@ -140,7 +142,9 @@ class Tensors {
   Array<Entry> entries_;  // filled up to n_entries_; by Key() once sealed
   size_t n_entries_ = 0;
   uint64_t floats_ = 0;
-  TensorTotals others_;  // matrices but for the embedding
+  uint64_t parameters_ = 0;
+  uint64_t bytes_of_type_[kWeightTypes] = {};  // matrices
+  TensorTotals others_;                        // matrices but for the embedding
   TensorPlace embedding_;
   uint32_t present_ = 0;  // bit of each TensorId
   uint32_t kinds_ = 0;    // bit of each ActivationKind of matrices but for the embedding

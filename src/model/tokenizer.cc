@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "model/tokenizer.h"
 
+#include <algorithm>
+
 #include "model/byte_pair_encoder.h"
+#include "model/config.h"
+#include "model/files/gguf.h"
 #include "platform/clock.h"
 #include "platform/endian.h"
+#include "platform/quoted.h"
 
 namespace clamma {
 namespace {
 
 // Far beyond any real token; bounds what a session holds to put one together.
 constexpr int32_t kMaxTokenBytes = 1 << 16;
-
-constexpr uint64_t kRawByte = uint64_t{1} << 63;
 
 int HexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -36,7 +39,30 @@ struct AllBytes {
 };
 constexpr AllBytes kAllBytes;
 
-bool IsControl(TokenId token) { return token <= kEosToken; }
+// Of tokenizer.ggml.token_type, as SentencePiece numbers them.
+enum TokenKind : int32_t {
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6,
+};
+
+// U+2581, in which SentencePiece keeps a space.
+constexpr std::string_view kSpace = "\xe2\x96\x81";
+
+// A text without its U+2581; out may be nullptr, to count. Returns its bytes.
+size_t CopyWithSpaces(std::string_view text, uint8_t* out) {
+  size_t n = 0;
+  while (!text.empty()) {
+    const bool space = text.starts_with(kSpace);
+    if (out != nullptr) out[n] = space ? ' ' : static_cast<uint8_t>(text[0]);
+    ++n;
+    text.remove_prefix(space ? kSpace.size() : 1);
+  }
+  return n;
+}
 
 }  // namespace
 
@@ -70,6 +96,7 @@ Status Tokenizer::Open(Memory& memory, const uint8_t* data, uint64_t size, uint3
                            static_cast<unsigned>(id), static_cast<int>(length));
     }
     tokens_[id] = {at, static_cast<uint32_t>(length), score};
+    if (static_cast<TokenId>(id) <= eos_) tokens_[id].offset |= kSilent;
     at += static_cast<uint32_t>(length);
     if (static_cast<size_t>(length) > longest_token_) longest_token_ = static_cast<size_t>(length);
   }
@@ -82,6 +109,108 @@ Status Tokenizer::Open(Memory& memory, const uint8_t* data, uint64_t size, uint3
   return BuildIndex(memory);
 }
 
+Status Tokenizer::Open(Memory& memory, const Gguf& gguf, uint32_t vocab_size) {
+  std::string_view kind;
+  CLAMMA_RETURN_IF_ERROR(gguf.GetString("tokenizer.ggml.model", Gguf::Presence::kRequired, &kind));
+  if (kind != "llama") {
+    return Status::Error(StatusCode::kCorrupt,
+                         "the vocabulary inside the file is of kind %s, and only those of kind "
+                         "\"llama\" are read: give a tokenizer_path",
+                         Quoted(kind).c_str());
+  }
+  CLAMMA_RETURN_IF_ERROR(ReadGgufTexts(memory, gguf));
+  if (tokens_.size() > vocab_size || tokens_.size() < ModelLimits::kMinVocabSize) {
+    return Status::Error(StatusCode::kCorrupt,
+                         "the vocabulary inside the file has %zu tokens, and the model %u",
+                         tokens_.size(), static_cast<unsigned>(vocab_size));
+  }
+  CLAMMA_RETURN_IF_ERROR(ReadGgufEnds(gguf));
+  if (memory.is_plan()) return ReserveIndex(memory);
+  CLAMMA_RETURN_IF_ERROR(ReadGgufKinds(gguf));
+  return BuildIndex(memory);
+}
+
+// The tokens' texts and scores.
+Status Tokenizer::ReadGgufTexts(Memory& memory, const Gguf& gguf) {
+  GgufValue texts;
+  GgufValue scores;
+  CLAMMA_RETURN_IF_ERROR(gguf.GetArray("tokenizer.ggml.tokens", Gguf::Elements::kStrings,
+                                       Gguf::Presence::kRequired, &texts));
+  CLAMMA_RETURN_IF_ERROR(gguf.GetArray("tokenizer.ggml.scores", Gguf::Elements::kNumbers,
+                                       Gguf::Presence::kRequired, &scores));
+  if (texts.count > ModelLimits::kMaxVocabSize || scores.count != texts.count) {
+    return Status::Error(StatusCode::kCorrupt,
+                         "the vocabulary inside the file has %llu tokens and %llu scores",
+                         static_cast<unsigned long long>(texts.count),
+                         static_cast<unsigned long long>(scores.count));
+  }
+  uint64_t bytes = 0;
+  std::string_view text;
+  for (GgufStrings all(texts); all.Next(&text);) {
+    if (text.size() > static_cast<size_t>(kMaxTokenBytes)) {
+      return Status::Error(StatusCode::kCorrupt,
+                           "a token of the vocabulary inside the file has %zu bytes", text.size());
+    }
+    bytes += CopyWithSpaces(text, nullptr);
+  }
+  CLAMMA_RETURN_IF_ERROR(tokens_.Resize(memory, texts.count));
+  CLAMMA_RETURN_IF_ERROR(texts_.Resize(memory, bytes));
+  if (memory.is_plan()) return Status();
+  data_ = texts_.data();
+  size_t at = 0;
+  size_t id = 0;
+  for (GgufStrings all(texts); all.Next(&text); ++id) {
+    const size_t length = CopyWithSpaces(text, texts_.data() + at);
+    tokens_[id] = {at, static_cast<uint32_t>(length), 0};
+    scores.Float(id, &tokens_[id].score);
+    at += length;
+    longest_token_ = std::max(longest_token_, length);
+  }
+  return Status();
+}
+
+// What kind each token is of. Without kinds all but the unknown token, BOS and EOS are texts.
+Status Tokenizer::ReadGgufKinds(const Gguf& gguf) {
+  GgufValue kinds;
+  CLAMMA_RETURN_IF_ERROR(gguf.GetArray("tokenizer.ggml.token_type", Gguf::Elements::kIntegers,
+                                       Gguf::Presence::kOptional, &kinds));
+  for (size_t id = 0; id < tokens_.size(); ++id) {
+    const auto token = static_cast<TokenId>(id);
+    int64_t kind = kNormal;
+    if (kinds.data != nullptr && !kinds.Int(id, &kind)) {
+      return Status::Error(StatusCode::kCorrupt, "token %zu of the vocabulary has no type", id);
+    }
+    // Files give ends of texts any type.
+    if (token == unknown_) kind = kUnknown;
+    if (EndsText(token)) kind = kControl;
+    uint64_t* offset = &tokens_[id].offset;
+    if (kind == kControl || kind == kUnknown) *offset |= kSilent;
+    if (kind == kUnused || kind == kUnknown) *offset |= kNeverGenerated;
+  }
+  return Status();
+}
+
+// The tokens that begin and end texts.
+Status Tokenizer::ReadGgufEnds(const Gguf& gguf) {
+  const struct {
+    const char* key;
+    TokenId* token;
+  } named[] = {{"tokenizer.ggml.unknown_token_id", &unknown_},
+               {"tokenizer.ggml.bos_token_id", &bos_},
+               {"tokenizer.ggml.eos_token_id", &eos_},
+               {"tokenizer.ggml.eot_token_id", &other_ends_[0]},
+               {"tokenizer.ggml.eom_token_id", &other_ends_[1]}};
+  for (const auto& entry : named) {
+    uint32_t id = UINT32_MAX;
+    const Gguf::Range range = {0, static_cast<uint32_t>(tokens_.size()) - 1};
+    CLAMMA_RETURN_IF_ERROR(gguf.GetUint32(entry.key, Gguf::Presence::kOptional, range, &id));
+    if (id != UINT32_MAX) *entry.token = static_cast<TokenId>(id);
+  }
+  CLAMMA_RETURN_IF_ERROR(
+      gguf.GetBool("tokenizer.ggml.add_bos_token", Gguf::Presence::kOptional, &adds_bos_));
+  return gguf.GetBool("tokenizer.ggml.add_space_prefix", Gguf::Presence::kOptional, &adds_prefix_);
+}
+
 Status Tokenizer::ReserveIndex(Memory& memory) {
   uint64_t slots = 16;
   while (slots < 2 * uint64_t{vocab_size()}) slots *= 2;
@@ -92,13 +221,13 @@ Status Tokenizer::BuildIndex(Memory& memory) {
   hash_seed_ = SeedFromClock();
   CLAMMA_RETURN_IF_ERROR(ReserveIndex(memory));
   for (size_t i = 0; i < index_.size(); ++i) index_[i] = -1;
-  for (TokenId& token : byte_tokens_) token = kUnknownToken;
+  for (TokenId& token : byte_tokens_) token = unknown_;
   for (TokenId id = 0; IsValid(id); ++id) {
-    if (IsControl(id)) continue;
     Entry& entry = tokens_[static_cast<size_t>(id)];
+    if ((entry.offset & (kSilent | kNeverGenerated)) != 0) continue;
     const std::string_view text = Text(id);
     if (const int byte = RawByteOf(text); byte >= 0) {
-      if (byte_tokens_[byte] == kUnknownToken) byte_tokens_[byte] = id;
+      if (byte_tokens_[byte] == unknown_) byte_tokens_[byte] = id;
       entry.offset = kRawByte | static_cast<uint64_t>(byte);
       entry.length = 1;
       continue;
@@ -115,11 +244,14 @@ Status Tokenizer::BuildIndex(Memory& memory) {
 std::string_view Tokenizer::Text(TokenId token) const {
   const Entry& entry = tokens_[static_cast<size_t>(token)];
   if ((entry.offset & kRawByte) != 0) return {&kAllBytes.bytes[entry.offset & 0xff], 1};
-  return {reinterpret_cast<const char*>(data_) + entry.offset, entry.length};
+  const uint64_t offset = entry.offset & ~(kSilent | kNeverGenerated);
+  return {reinterpret_cast<const char*>(data_) + offset, entry.length};
 }
 
 std::string_view Tokenizer::Bytes(TokenId token) const {
-  return !IsValid(token) || IsControl(token) ? std::string_view() : Text(token);
+  if (!IsValid(token)) return {};
+  return (tokens_[static_cast<size_t>(token)].offset & kSilent) != 0 ? std::string_view()
+                                                                     : Text(token);
 }
 
 // FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/) from a start that no dictionary can know, so
@@ -149,9 +281,9 @@ Status Tokenizer::Encode(Memory& memory, std::string_view text, const EncodeOpti
     *count = needed;
     return Status();
   }
-  if (options.bos) (*tokens)[(*count)++] = kBosToken;
+  if (options.bos) (*tokens)[(*count)++] = bos_;
   *count += encoder.Take(tokens->data() + *count);
-  if (options.eos) (*tokens)[(*count)++] = kEosToken;
+  if (options.eos) (*tokens)[(*count)++] = eos_;
   return Status();
 }
 

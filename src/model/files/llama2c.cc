@@ -14,15 +14,8 @@ constexpr size_t kLegacyHeaderBytes = 28;
 constexpr size_t kParameters = 7;
 // Nine matrices or series of them, three norms or series of them.
 constexpr size_t kEntries = 12;
-// Contexts beyond this are damage, not models: the longest in use are about a million.
-constexpr uint32_t kMaxSeqLen = 1u << 24;
 // A group's sum of int8 products stays far within 32 bits. In use are 32 to 256.
 constexpr uint32_t kMaxGroupSize = 1u << 16;
-constexpr int32_t kMinVocabSize = 3;  // unknown, BOS, EOS
-// The largest vocabularies in use have about 260,000 tokens.
-constexpr uint32_t kMaxVocabSize = 1u << 21;
-// Keeps every count of rows or columns far from the limits of 32-bit arithmetic.
-constexpr uint32_t kMaxDimension = 1u << 28;
 
 enum class Format : uint8_t { kLegacy, kVersion1, kVersion2 };
 
@@ -90,14 +83,16 @@ Status CheckRange(const char* what, int32_t value, int32_t least, uint32_t most,
 Status ReadConfig(const Header& header, ModelConfig* config) {
   const int32_t* p = header.parameters;
   LayerConfig& layer = config->widest;  // all are alike
-  CLAMMA_RETURN_IF_ERROR(CheckRange("dim", p[0], 1, kMaxDimension, &config->dim));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("hidden_dim", p[1], 1, kMaxDimension, &layer.hidden_dim));
+  CLAMMA_RETURN_IF_ERROR(CheckRange("dim", p[0], 1, ModelLimits::kMaxDimension, &config->dim));
+  CLAMMA_RETURN_IF_ERROR(
+      CheckRange("hidden_dim", p[1], 1, ModelLimits::kMaxDimension, &layer.hidden_dim));
   CLAMMA_RETURN_IF_ERROR(CheckRange("layer count", p[2], 1, 1u << 16, &config->n_layers));
   CLAMMA_RETURN_IF_ERROR(CheckRange("head count", p[3], 1, 1u << 16, &layer.n_heads));
   CLAMMA_RETURN_IF_ERROR(CheckRange("kv head count", p[4], 1, 1u << 16, &layer.n_kv_heads));
+  CLAMMA_RETURN_IF_ERROR(CheckRange("vocabulary size", p[5], int32_t{ModelLimits::kMinVocabSize},
+                                    ModelLimits::kMaxVocabSize, &config->vocab_size));
   CLAMMA_RETURN_IF_ERROR(
-      CheckRange("vocabulary size", p[5], kMinVocabSize, kMaxVocabSize, &config->vocab_size));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("context length", p[6], 1, kMaxSeqLen, &config->seq_len));
+      CheckRange("context length", p[6], 1, ModelLimits::kMaxSeqLen, &config->seq_len));
   config->shared_classifier = header.shared_classifier;
   layer.head_size = config->dim / layer.n_heads;
   config->rope_dims = layer.head_size;
@@ -156,7 +151,7 @@ class Layout {
     place.rows = static_cast<uint32_t>(rows);
     place.cols = static_cast<uint32_t>(cols);
     place.row_bytes = cols * 4;
-    place.bytes = rows * cols * 4;  // < 2^58, see kMaxDimension
+    place.bytes = rows * cols * 4;  // < 2^58, see ModelLimits::kMaxDimension
     if (type == WeightType::kInt8Groups) {
       const uint32_t group = file_.config.group_size;
       if (rows * cols % group != 0) group_fits_ = false;
@@ -229,6 +224,7 @@ Status ParseLlama2c(Memory& memory, const uint8_t* header_bytes, size_t size, ui
   CLAMMA_RETURN_IF_ERROR(ReadHeader(header_bytes, size, &header));
   *file = ModelFile();
   file->format = NameOf(header.format);
+  file->file_type = header.format == Format::kVersion2 ? "int8" : "F32";
   CLAMMA_RETURN_IF_ERROR(ReadConfig(header, &file->config));
   CLAMMA_RETURN_IF_ERROR(file->tensors.Init(memory, kEntries));
   Layout layout(header.bytes, file);

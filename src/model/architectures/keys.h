@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// A GGUF file's keys of one architecture: "llama.context_length" and the like.
+#ifndef CLAMMA_MODEL_ARCHITECTURES_KEYS_H_
+#define CLAMMA_MODEL_ARCHITECTURES_KEYS_H_
+
+#include <cstdint>
+
+#include "model/config.h"
+#include "model/files/gguf.h"
+#include "platform/status.h"
+
+namespace clamma {
+
+// Keys are given without the architecture's name in front. Numbers out of range are errors that
+// name the key.
+class ArchitectureKeys {
+ public:
+  // Both must outlive this.
+  ArchitectureKeys(const Gguf& gguf, const char* architecture)
+      : gguf_(gguf), architecture_(architecture) {}
+
+  Status Uint(const char* key, uint32_t least, uint32_t most, uint32_t* out) const;
+  // A missing key leaves *out as it is.
+  Status OptionalUint(const char* key, uint32_t least, uint32_t most, uint32_t* out) const;
+
+  // The same for a layer: one value for all, or an array with one for each.
+  Status Uint(const char* key, Gguf::Layer layer, uint32_t least, uint32_t most,
+              uint32_t* out) const;
+  Status OptionalUint(const char* key, Gguf::Layer layer, uint32_t least, uint32_t most,
+                      uint32_t* out) const;
+
+  Status PositiveFloat(const char* key, float* out) const;
+
+  // rope.freq_base and rope.scaling: none or linear, any other kind is refused.
+  Status ReadRope(ModelConfig* config) const;
+
+  // Refuse a model that wants what is not supported: a key whose number is not 0 (or not 1).
+  Status RefuseUnlessZero(const char* key, const char* what) const;
+  Status RefuseUnlessOne(const char* key) const;  // 0 is taken for 1: it says "none"
+
+ private:
+  const Gguf& gguf_;
+  const char* architecture_;
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_MODEL_ARCHITECTURES_KEYS_H_

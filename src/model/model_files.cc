@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+#include "model/model_files.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <string_view>
+
+#include "model/files/file_kind.h"
+#include "model/files/gguf_model.h"
+#include "model/files/llama2c.h"
+#include "model/files/split.h"
+
+namespace clamma {
+namespace {
+
+// Of a header that is read, at first: enough for most.
+constexpr uint64_t kFirstHeaderBytes = uint64_t{1} << 20;
+
+// Puts the file's name in front of what is wrong with it.
+Status Locate(const char* path, const Status& status) {
+  if (status.ok()) return status;
+  return Status::Error(status.code(), "%s: %s", path, status.message());
+}
+
+// The header of a GGUF file; what it is read into, where it is not in memory.
+Status ParseHeader(Memory& memory, const ByteSource& source, const uint8_t* plan_bytes, Gguf* gguf,
+                   Array<uint8_t>* header) {
+  uint64_t wanted = 0;
+  if (source.base != nullptr) {
+    return gguf->Parse(memory, source.base, source.size, source.size, &wanted);
+  }
+  for (uint64_t size = std::min(source.size, kFirstHeaderBytes);;) {
+    header->Reset();
+    CLAMMA_RETURN_IF_ERROR(header->Resize(memory, size));
+    const uint8_t* bytes = plan_bytes;
+    if (!memory.is_plan()) {
+      CLAMMA_RETURN_IF_ERROR(source.Read(0, header->data(), static_cast<size_t>(size)));
+      bytes = header->data();
+    }
+    CLAMMA_RETURN_IF_ERROR(gguf->Parse(memory, bytes, size, source.size, &wanted));
+    if (wanted == 0) return Status();
+    size = std::min(source.size, std::max(wanted, 2 * size));
+  }
+}
+
+}  // namespace
+
+ModelFiles::~ModelFiles() {
+  for (size_t i = 0; i < others_.size() && others_.data() != nullptr; ++i) {
+    if (others_[i] == nullptr) continue;
+    others_[i]->~Part();
+    memory_->Free(others_[i], sizeof(Part));
+  }
+}
+
+Status ModelFiles::OpenPart(const char* path, const char* model_dir, bool map, Part* part) {
+  CLAMMA_RETURN_IF_ERROR(part->file.Open(path, model_dir));
+  part->source = {.base = nullptr, .file = &part->file, .size = part->file.size()};
+  if (map) CLAMMA_RETURN_IF_ERROR(Locate(path, part->file.Map(&part->source.base)));
+  return Locate(path, ParsePart(part));
+}
+
+// The header, if it is of a GGUF file.
+Status ModelFiles::ParsePart(Part* part) {
+  const ByteSource& source = part->source;
+  uint8_t front[kFileKindBytes];
+  const auto n = static_cast<size_t>(std::min<uint64_t>(source.size, sizeof(front)));
+  CLAMMA_RETURN_IF_ERROR(source.Read(0, front, n));
+  part->is_gguf = Gguf::HasMagic(front, n);
+  if (!part->is_gguf) return Status();
+  // What is to be planned by is in no memory of the plan's.
+  const uint8_t* plan_bytes = nullptr;
+  if (memory_->is_plan() && source.base == nullptr) {
+    CLAMMA_RETURN_IF_ERROR(part->file.Map(&plan_bytes));
+  }
+  return ParseHeader(*memory_, source, plan_bytes, &part->gguf, &part->header);
+}
+
+Status ModelFiles::Open(Memory& memory, const char* path, const char* model_dir, bool map) {
+  memory_ = &memory;
+  CLAMMA_RETURN_IF_ERROR(OpenPart(path, model_dir, map, &named_));
+  if (!named_.is_gguf) return Status();
+  SplitInfo info;
+  CLAMMA_RETURN_IF_ERROR(Locate(path, ReadSplitInfo(named_.gguf, &info)));
+  if (info.count == 1) return Status();
+  return OpenOthers(path, model_dir, map, info);
+}
+
+Status ModelFiles::OpenAt(Memory& memory, const uint8_t* base, uint64_t size) {
+  memory_ = &memory;
+  allow_trailing_ = true;  // a flash partition is larger than what it holds
+  named_.source = {.base = base, .file = nullptr, .size = size};
+  CLAMMA_RETURN_IF_ERROR(ParsePart(&named_));
+  if (!named_.is_gguf) return Status();
+  SplitInfo info;
+  CLAMMA_RETURN_IF_ERROR(ReadSplitInfo(named_.gguf, &info));
+  if (info.count == 1) return Status();
+  return Status::Error(StatusCode::kInvalidArgument,
+                       "a GGUF model that is split into %u files cannot be used at an address: "
+                       "name one of its files, or make one file of them",
+                       static_cast<unsigned>(info.count));
+}
+
+// The other files of a set, beside the one that was named.
+Status ModelFiles::OpenOthers(const char* path, const char* model_dir, bool map,
+                              const SplitInfo& info) {
+  if (memory_->is_plan() || memory_->arena() != nullptr) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "%s: a GGUF model that is split into files cannot be opened in an arena: "
+                         "make one file of them",
+                         path);
+  }
+  const std::string_view name(path);
+  Array<char> other;
+  CLAMMA_RETURN_IF_ERROR(other.Resize(*memory_, name.size() + 1));
+  CLAMMA_RETURN_IF_ERROR(others_.Resize(*memory_, info.count));
+  CLAMMA_RETURN_IF_ERROR(sources_.Resize(*memory_, info.count));
+  CLAMMA_RETURN_IF_ERROR(ggufs_.Resize(*memory_, info.count));
+  for (uint32_t i = 0; i < info.count; ++i) {
+    Part* part = &named_;
+    if (i != info.index) {
+      void* place = nullptr;
+      CLAMMA_RETURN_IF_ERROR(memory_->Allocate(sizeof(Part), &place));
+      part = others_[i] = new (place) Part;
+      CLAMMA_RETURN_IF_ERROR(SplitPath(name, info, i, other.data(), other.size()));
+      CLAMMA_RETURN_IF_ERROR(OpenPart(other.data(), model_dir, map, part));
+      if (!part->is_gguf) {
+        return Status::Error(StatusCode::kCorrupt, "%s: not a GGUF file, as %s is", other.data(),
+                             path);
+      }
+    }
+    sources_[i] = part->source;
+    ggufs_[i] = &part->gguf;
+  }
+  return Locate(path, CheckSplit(ggufs_.data(), info.count));
+}
+
+Status ModelFiles::ReadModel(ModelFile* model) const {
+  const Gguf* const single[] = {&named_.gguf};
+  if (named_.is_gguf) {
+    return ReadGgufModel(*memory_, ggufs_.size() == 0 ? single : ggufs_.data(), count(), model);
+  }
+  const ByteSource& source = named_.source;
+  uint8_t front[kFileKindBytes];
+  const auto n = static_cast<size_t>(std::min<uint64_t>(source.size, sizeof(front)));
+  CLAMMA_RETURN_IF_ERROR(source.Read(0, front, n));
+  const Status status = ParseLlama2c(*memory_, front, std::min(n, kLlama2cHeaderBytes), source.size,
+                                     allow_trailing_, model);
+  if (status.ok()) return status;
+  // Only then: a checkpoint without a magic number may look like anything.
+  CLAMMA_RETURN_IF_ERROR(ExplainForeign(front, n, source.size));
+  return status;
+}
+
+}  // namespace clamma
