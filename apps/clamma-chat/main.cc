@@ -7,7 +7,6 @@
 #include <clamma-extra.h>
 #include <clamma.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -43,22 +42,22 @@ constexpr char kHelp[] =
     "//...         say a line that begins with /\n";
 
 int Parse(int argc, char** argv, Options& o) {
-  CLI::App app("Chats with a Llama model, in Llama 2's chat format.", "clamma-chat");
-  app.footer(
+  options::CommandLine line(
+      "clamma-chat", "Chats with a Llama model, in Llama 2's chat format.",
       "Prompts come from -i, then from stdin, a line each; lines that begin with / are commands\n"
       "(/help lists them). Files are looked for in the working directory, then in the model\n"
       "directory.\n"
       "Exit codes: 0 the input ended, 1 set-up failed, 2 wrong command line, 3 an answer failed,\n"
       "130 interrupted.");
   o.sampling.steps = 0;
-  options::Add(app, o.model);
-  options::Add(app, o.sampling);
-  options::Add(app, o.prompt);
-  app.get_option("--prompt")->description("First prompt");
-  app.get_option("--system")->description("System prompt: how the model is to answer");
-  app.get_option("--steps")->description("Most tokens of an answer, 0 = until it ends");
-  app.add_flag("-q,--quiet", o.quiet, "No banner and no figures on stderr");
-  return options::Parse(app, argc, argv);
+  line.Add(o.model);
+  line.Add(o.sampling);
+  line.Add(o.prompt);
+  line.Find("--prompt").Describe("First prompt");
+  line.Find("--system").Describe("System prompt: how the model is to answer");
+  line.Find("--steps").Describe("Most tokens of an answer, 0 = until it ends");
+  line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
+  return line.Parse(argc, argv);
 }
 
 void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-chat: %s\n", message); }

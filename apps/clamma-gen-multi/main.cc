@@ -7,7 +7,6 @@
 #include <clamma-extra.h>
 #include <clamma.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstdarg>
@@ -57,9 +56,9 @@ struct Author {
 };
 
 int Parse(int argc, char** argv, Options& o) {
-  CLI::App app("Several sessions continue a text side by side, each into a file of its own.",
-               "clamma-gen-multi");
-  app.footer(
+  options::CommandLine line(
+      "clamma-gen-multi",
+      "Several sessions continue a text side by side, each into a file of its own.",
       "Session N writes DIR/outN.txt as its text comes, the prompt first, with seed SEED + N.\n"
       "An earlier file of one's own is written anew; one that is a link, belongs to another\n"
       "user or is being written ends that session, not the others. New files have mode 0600.\n"
@@ -68,17 +67,19 @@ int Parse(int argc, char** argv, Options& o) {
       "Models are looked for in the working directory, then in the model directory.\n"
       "Exit codes: 0 done, 1 set-up failed, 2 wrong command line, 3 a session or its file\n"
       "failed, 130 interrupted.");
-  options::Add(app, o.model);
-  app.add_option("-c,--count", o.count, "Sessions, up to what the build allows")
-      ->transform(options::WholeNumber)
-      ->check([](const std::string& count) { return count == "0" ? "at least 1 is needed" : ""; })
-      ->capture_default_str();
-  app.add_option("-o,--output", o.folder, "Folder of the texts; made if missing")
-      ->type_name("DIR")
-      ->capture_default_str();
-  options::Add(app, o.sampling);
-  options::Add(app, o.prompt);
-  return options::Parse(app, argc, argv);
+  line.Add(o.model);
+  line.Add("-c,--count", o.count, "Sessions, up to what the build allows")
+      .WholeNumber()
+      .Check([](const std::string& count) -> std::string {
+        return count == "0" ? "at least 1 is needed" : "";
+      })
+      .ShowDefault();
+  line.Add("-o,--output", o.folder, "Folder of the texts; made if missing")
+      .TypeName("DIR")
+      .ShowDefault();
+  line.Add(o.sampling);
+  line.Add(o.prompt);
+  return line.Parse(argc, argv);
 }
 
 LiveLines& Lines() {

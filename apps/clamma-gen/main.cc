@@ -6,7 +6,6 @@
 #include <clamma-extra.h>
 #include <clamma.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -29,16 +28,16 @@ struct Options {
 };
 
 int Parse(int argc, char** argv, Options& o) {
-  CLI::App app("Continues a text with a Llama model.", "clamma-gen");
-  app.footer(
+  options::CommandLine line(
+      "clamma-gen", "Continues a text with a Llama model.",
       "Files are looked for in the working directory, then in the model directory.\n"
       "Exit codes: 0 done, 1 set-up failed, 2 wrong command line, 3 generation failed,\n"
       "130 interrupted.");
-  options::Add(app, o.model);
-  options::Add(app, o.sampling);
-  options::Add(app, o.prompt);
-  app.add_flag("-q,--quiet", o.quiet, "No banner and no figures on stderr");
-  return options::Parse(app, argc, argv);
+  line.Add(o.model);
+  line.Add(o.sampling);
+  line.Add(o.prompt);
+  line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
+  return line.Parse(argc, argv);
 }
 
 void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-gen: %s\n", message); }

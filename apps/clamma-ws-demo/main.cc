@@ -9,7 +9,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -45,48 +44,47 @@ struct Options {
 };
 
 int Parse(int argc, char** argv, Options& o) {
-  CLI::App app("Serves a page that tells each visitor two stories at once.", "clamma-ws-demo");
-  app.footer(
+  options::CommandLine line(
+      "clamma-ws-demo", "Serves a page that tells each visitor two stories at once.",
       "Files are looked for in the working directory, then in the model directory.\n"
       "Exit codes: 0 ended by SIGTERM or SIGINT, 1 set-up failed, 2 wrong command line,\n"
       "3 serving failed.");
   o.model.checkpoint = "stories110M.bin";
-  options::Add(app, o.model);
-  app.get_option("checkpoint")->required(false)->capture_default_str();
-  options::Add(app, o.sampling);
-  app.add_option("--port", o.port, "TCP port, 0 = any that is free")
-      ->transform(options::WholeNumber)
-      ->check(CLI::Range(0, 65535))
-      ->capture_default_str();
-  app.add_option("--bind", o.address, "Address to listen at")->capture_default_str();
-  app.add_option("--allow-origin", o.origins,
-                 "Further origin, as https://stories.example.org, whose pages and name are served; "
-                 "may be repeated");
-  app.add_option("--max-sessions", o.max_sessions, "Most sessions, two for a visitor, 0 = all")
-      ->transform(options::WholeNumber)
-      ->capture_default_str();
-  app.add_option("--max-connections", o.limits.connections, "Most connections")
-      ->transform(options::WholeNumber)
-      ->check(CLI::Range(1, 65000))
-      ->capture_default_str();
-  app.add_option("--max-per-address", o.limits.per_address,
-                 "Most connections from an address that is not the loopback")
-      ->transform(options::WholeNumber)
-      ->check(CLI::Range(1, 65000))
-      ->capture_default_str();
-  app.add_option("--buffer", o.buffer, "Most bytes of text that wait for a slow visitor")
-      ->check(options::CheckSize)
-      ->transform(CLI::AsSizeValue(false))
-      ->capture_default_str();
-  app.add_option("--idle", o.limits.idle, "Seconds that a visitor may stay without stories")
-      ->transform(options::WholeNumber)
-      ->check(CLI::Range(1, 86400))
-      ->capture_default_str();
-  app.add_option("--drain", o.limits.drain, "Seconds that stories have to end in at the end")
-      ->transform(options::WholeNumber)
-      ->check(CLI::Range(0, 3600))
-      ->capture_default_str();
-  return options::Parse(app, argc, argv);
+  line.Add(o.model);
+  line.Find("checkpoint").Required(false).ShowDefault();
+  line.Add(o.sampling);
+  line.Add("--port", o.port, "TCP port, 0 = any that is free")
+      .WholeNumber()
+      .In(0, 65535)
+      .ShowDefault();
+  line.Add("--bind", o.address, "Address to listen at").ShowDefault();
+  line.Add("--allow-origin", o.origins,
+           "Further origin, as https://stories.example.org, whose pages and name are served; "
+           "may be repeated");
+  line.Add("--max-sessions", o.max_sessions, "Most sessions, two for a visitor, 0 = all")
+      .WholeNumber()
+      .ShowDefault();
+  line.Add("--max-connections", o.limits.connections, "Most connections")
+      .WholeNumber()
+      .In(1, 65000)
+      .ShowDefault();
+  line.Add("--max-per-address", o.limits.per_address,
+           "Most connections from an address that is not the loopback")
+      .WholeNumber()
+      .In(1, 65000)
+      .ShowDefault();
+  line.Add("--buffer", o.buffer, "Most bytes of text that wait for a slow visitor")
+      .Size()
+      .ShowDefault();
+  line.Add("--idle", o.limits.idle, "Seconds that a visitor may stay without stories")
+      .WholeNumber()
+      .In(1, 86400)
+      .ShowDefault();
+  line.Add("--drain", o.limits.drain, "Seconds that stories have to end in at the end")
+      .WholeNumber()
+      .In(0, 3600)
+      .ShowDefault();
+  return line.Parse(argc, argv);
 }
 
 void OnLog(void*, const char* message) { demo::Log("", message); }
