@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Builds libclamma in every way that we support and tests each; see usage(). A stage is a function
-# stage_NAME below: it runs in a subshell that stops at the first failure, with its output in a log.
+# Builds libclamma and tests it, for this machine or in every way that we support; see usage().
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -11,380 +10,35 @@ cd "$root"
 
 usage() {
   cat <<'END'
-Usage: ./test.sh [--long] [STAGE...]  all stages, or only those that are named
-       ./test.sh --list               what the stages are
+Usage: ./test.sh                    the Release build and all its tests
+       ./test.sh [--full] STAGE...  the stages that are named
+       ./test.sh --full             all stages
+       ./test.sh --list             what the stages are
        ./test.sh --help
 
-Installs what is missing, runs the stages, two at a time, shows the log of one that fails,
-goes on with the others, and ends with one line: N passed, N failed, N skipped (tests that
-ctest ran, and one for each stage that is not made of such tests). The exit code is 0 if
-none failed.
-With --long, the stages that are marked as long run, too (as they do where they are named), and
-those of emulated machines run what they leave out for its slowness.
+Without arguments it shows that this build works on this machine: at most ten minutes on two
+slow cores, with what it installs (compiler, CMake, libraries of the apps, GoogleTest).
+Further stages install what they need: cross compilers, QEMU, Wine, a browser, PyTorch.
+Stages leave out what takes long and says little more there (sweeps under an emulator or a
+sanitizer; clang-tidy of sources that are not new); --full leaves out nothing, and takes hours
+for all stages. Two run at a time.
+
+Shows the log of a stage that fails, goes on with the others, and ends with one line:
+N passed, N failed, N skipped (tests that ctest ran, and one for each stage that is not made
+of such tests). The exit code is 0 if none failed.
 Logs are in build-logs/, builds in build-PRESET/.
 
 Tests of real checkpoints look for them in $CLAMMA_TEST_DATA, else in ../shared.
+$CCACHE_DIR keeps compiled objects, $CLAMMA_PYTHON_CACHE the Python packages of tests; the
+defaults are build-ccache and build-python in the tree.
 END
 }
 
-# Name, then what it shows. Those that build on an earlier stage's build make it if need be.
-readonly stages=(
-  "release:the Release build and all tests: unit, golden texts, command line"
-  "asan:all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
-  "tsan:the tests of sessions and threads under ThreadSanitizer"
-  "valgrind:generation in every access mode under memcheck"
-  "web:clamma-ws-demo over plain sockets, and its page in Chromium"
-  "web-sanitized:clamma-ws-demo under AddressSanitizer and ThreadSanitizer"
-  "nothreads:the build without threads: golden texts, sessions, command line, no thread symbol"
-  "shared:the shared library: its C test, its symbols, what it needs"
-  "install:installed, static and shared, and used from outside"
-  "bare:the library alone for size"
-  "arm64:AArch64 Linux under QEMU: both NEON tables, unit tests, golden texts, logits to the bit"
-  "armhf:Arm Linux under QEMU: golden texts, formats, logits to the bit (long)"
-  "riscv64:RISC-V Linux under QEMU: golden texts, formats, logits to the bit (long)"
-  "s390x:big-endian Linux under QEMU: golden texts, formats, logits to the bit"
-  "clang:Clang and libc++: golden texts, formats, logits to the bit"
-  "musl:the library with musl in place of glibc: golden texts, the C interface"
-  "mingw:64-bit Windows by MinGW-w64, under Wine: golden texts, the C interface"
-  "bare-metal:stories told by emulated Cortex-M and RISC-V boards without an operating system"
-  "export:export.py against transformers, SentencePiece, and damaged files"
-  "readme:every command of README.md, as it is written there, in a clean copy, by Ninja"
-  "format:clang-format over all sources"
-  "tidy:clang-tidy over src, apps and the headers"
-  "scripts:shellcheck over the scripts"
-  "fresh-machine:the README's commands and an installed copy on a new Debian (long)"
-)
-
 jobs=$(nproc)
 logs=$root/build-logs
-
-# --- What stages are made of ----------------------------------------------------------------------
-
-# alone WHAT COMMAND...: runs the command, or function, while no other stage runs one alone for the
-# same.
-alone() {
-  local what=$1
-  shift
-  (
-    flock 9
-    "$@"
-  ) 9>"$logs/$what.lock"
-}
-
-# build PRESET [TARGET...]
-build() {
-  local preset=$1
-  shift
-  alone "build-$preset" cmake --preset "$preset"
-  alone "build-$preset" cmake --build --preset "$preset" -j "$jobs" ${1+--target "$@"}
-}
-
-# For what several stages compile with options that make no difference to most sources: whoever comes
-# later gets the objects of the first.
-share_objects() {
-  export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
-}
-# For all stages, as others go on with the builds of these: in a folder of ours, and by relative paths.
-export CCACHE_DIR=$root/build-ccache CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
-export CCACHE_IGNOREOPTIONS=-Werror CCACHE_SLOPPINESS=pch_defines,time_macros
-
-# run_ctest PRESET [ARGUMENT...]
-run_ctest() {
-  local preset=$1
-  shift
-  ctest --test-dir "build-$preset" -j "$jobs" --output-on-failure --no-tests=error "$@"
-}
-
-# The tests whose results depend on the machine and the compiler.
-readonly port_programs=(arena_model_test arena_test block_cache_test c_api_test c_golden_test
-  checkpoint_test dispatch_test forward_test golden_test half_test kv_cache_test logit_hash_test
-  math_test session_extra_test tokenizer_test weights_test)
-
-# no COMMAND...: fails, and shows what it printed, if COMMAND finds something.
-no() {
-  local found
-  if found=$("$@"); then
-    printf 'not expected, and found by: %s\n%s\n' "$*" "$found"
-    return 1
-  fi
-}
-
-# Every source in C or C++.
-sources() {
-  local dir
-  for dir in apps bench examples fuzz include ports src tests; do
-    [[ ! -d $dir ]] || find "$dir" -name '*.h' -o -name '*.hpp' -o -name '*.cc' -o -name '*.c'
-  done
-}
-
-# --- The stages -----------------------------------------------------------------------------------
-
-stage_release() {
-  share_objects
-  build dev
-  run_ctest dev
-}
-
-stage_asan() {
-  build asan
-  export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
-  export UBSAN_OPTIONS=print_stacktrace=1
-  run_ctest asan
-}
-
-# Sets `fixed` to the words before a command that ThreadSanitizer needs, or skips the stage. gcc's
-# runtime knows the memory layout of up to 28 random bits; beyond, it may refuse to start.
-fix_layout() {
-  fixed=()
-  if (($(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28) > 28)); then
-    echo "this kernel places memory too much at random for gcc's ThreadSanitizer: using setarch -R"
-    fixed=(setarch "$(uname -m)" -R)
-    "${fixed[@]}" true || skip "this kernel's memory layout is too random, and setarch -R is refused"
-  fi
-}
-
-stage_tsan() {
-  local fixed=()
-  fix_layout
-  local programs
-  mapfile -t programs < <(basename -s .cc tests/*_test.cc | grep -E 'golden|hpp|session|thread')
-  alone build-tsan cmake --preset tsan
-  # The build runs the programs, too: for the names of their tests.
-  alone build-tsan "${fixed[@]}" cmake --build --preset tsan -j "$jobs" --target "${programs[@]}"
-  export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-  # All that these programs have (what else there is has no dot in its name), less golden texts: 15
-  # times as slow here, so that one text from 5 threads, by each access, must do.
-  "${fixed[@]}" ctest --test-dir build-tsan -j "$jobs" --output-on-failure --no-tests=error \
-    -R '[.]' -E 'SameWeights|Golden.*Threads[0-4]|Golden.*(Greedy|Prompt|Readme)'
-}
-
-stage_valgrind() {
-  local data
-  data=$(find_data "$root")
-  [[ -n $data ]] || skip "the models are missing"
-  build dev clamma-gen c_api_test
-  local memcheck=(valgrind --error-exitcode=99 --leak-check=full --show-leak-kinds=all
-    --errors-for-leak-kinds=all --track-origins=yes)
-  local generate=("${memcheck[@]}" build-dev/bin/clamma-gen "$data/models/stories260K.bin"
-    -z "$data/models/tok512.bin" -h 2 -n 40 -s 1024)
-  "${generate[@]}" -m 0
-  "${generate[@]}" -m 1
-  "${generate[@]}" -m 1 --cache-limit 140000
-  "${memcheck[@]}" build-dev/bin/c_api_test # every call, and the absolute address
-}
-
-# web_test NAME PRESET [COMMAND...]: a test of clamma-ws-demo, by the interpreter of the packages.
-web_test() {
-  local name=$1 preset=$2
-  shift 2
-  build "$preset" clamma-ws-demo clamma-gen
-  "$@" /usr/bin/python3 "tests/clamma_ws_demo_$name.py" "build-$preset/bin" "$root"
-}
-
-stage_web() {
-  [[ -n $(find_data "$root") ]] || skip "the models are missing"
-  web_test test dev
-  web_test browser_test dev
-}
-
-stage_web-sanitized() {
-  [[ -n $(find_data "$root") ]] || skip "the models are missing"
-  local fixed=()
-  fix_layout
-  export CLAMMA_TEST_SLOW=1
-  web_test test asan
-  web_test test tsan "${fixed[@]}"
-}
-
-stage_nothreads() {
-  share_objects
-  local programs
-  mapfile -t programs < <(basename -s .cc tests/*_test.cc | grep -E 'alloc|pass|session_test|thread_pool')
-  build nothreads "${port_programs[@]}" "${programs[@]}" clamma-gen clamma-gen-multi clamma-chat
-  local symbols
-  symbols=$(nm --undefined-only build-nothreads/lib/libclamma.a)
-  no grep -E ' (pthread_|sem_|thrd_|mtx_|cnd_|__cxa_guard)' <<<"$symbols"
-  run_ctest nothreads -R '[.]|^c_|_(gen|gen_multi|chat)_cli_'
-}
-
-stage_shared() {
-  share_objects
-  build shared clamma c_api_test
-  local symbols needed
-  symbols=$(nm -D --defined-only build-shared/lib/libclamma.so)
-  printf 'exported:\n%s\n' "$symbols"
-  no grep -v ' clamma_' <<<"$symbols"
-  needed=$(readelf -d build-shared/lib/libclamma.so | grep NEEDED)
-  printf 'needed:\n%s\n' "$needed"
-  no grep -E '(libstdc|libc)\+\+' <<<"$needed"
-  local status=0
-  build-shared/bin/c_api_test || status=$?
-  ((status != 77)) || skip "c_api_test: the models are missing"
-  return "$status"
-}
-
-stage_install() {
-  share_objects
-  tests/install_test.sh "$root"
-}
-
-stage_bare() {
-  build bare
-  size --totals build-bare/lib/libclamma.a
-  tell_size bare
-}
-
-stage_bare-metal() {
-  local data
-  data=$(find_data "$root")
-  [[ -n $data ]] || skip "the models are missing"
-  tests/bare_metal_test.sh "$root" "$data"
-  say_more "$(sed -n 's/^tell-mps3-an547-stories260K.q80: //p' "$logs/bare-metal.log")"
-}
-
-# What takes minutes under an emulator and says little more there: sweeps over damaged files, chunks
-# of prompts, sizes of arenas and failing allocations, sessions from many threads, long contexts, and
-# golden texts by further ways and formats.
-slow_under_emulation='^(AllocFailure|CorruptFiles|Hostile|MemoryBound|SameWeights|SessionThreads)'
-slow_under_emulation+='|ForwardOf.*/stories|FullContext|GoesOn|EncodesAMegabyte|c_golden_test'
-slow_under_emulation+='|WhoIsInThePass|EverySizeGivesAReason|PromptCannotBeEncoded'
-slow_under_emulation+='|SessionsThatComeAndGo|QueryFromInside'
-slow_under_emulation+='|ArenaCaseTest.*(Float|Q80)$'
-slow_under_emulation+='|GoldenTest.*(Threads[15]|/V1|/(Float|Q80GreedyBos|Q80Seed).*(Cached|AtAddress))'
-readonly slow_under_emulation
-
-# run_emulated PRESET CPU TABLE [ONLY NOT]: the tests that are built, or those of them that match ONLY
-# and not NOT, on the CPU that QEMU calls so, where TABLE must be the best of the kernels.
-run_emulated() {
-  local only=${4:-'[.]|^c_'} not=${5:-^$}
-  [[ $long == yes ]] || not+="|$slow_under_emulation"
-  QEMU_CPU=$2 CLAMMA_TEST_TABLE=$3 run_ctest "$1" -R "$only" -E "$not"
-}
-
-# tell_size PRESET [PREFIX]: adds the library's size, by the size program of that name.
-tell_size() {
-  local bytes
-  bytes=$("${2-}size" --totals "build-$1/lib/libclamma.a" | awk 'END { print $1 + $2 }')
-  say_more "$bytes bytes of code and data"
-}
-
-# port PRESET CPU PREFIX: the tests of a port that has the scalar kernels alone; PREFIX is that of
-# its tools.
-port() {
-  build "$1" "${port_programs[@]}"
-  run_emulated "$1" "$2" scalar
-  tell_size "$1" "$3"
-}
-
-stage_arm64() {
-  build arm64
-  run_emulated arm64 max neondot
-  tell_size arm64 aarch64-linux-gnu-
-  # What depends on the table. Names with another one are of tests that this CPU has not.
-  run_emulated arm64 cortex-a53 neon 'Kernels|LogitHash|Golden|ForwardOf|ThreadPool' neondot
-}
-stage_armhf() { port armhf max arm-linux-gnueabihf-; }
-stage_riscv64() { port riscv64 rv64 riscv64-linux-gnu-; }
-stage_s390x() { port s390x max s390x-linux-gnu-; }
-
-stage_clang() {
-  build clang "${port_programs[@]}"
-  readelf -d build-clang/bin/golden_test | grep 'NEEDED.*libc++'
-  run_ctest clang -R '[.]|^c_'
-  tell_size clang
-}
-
-stage_musl() {
-  build musl
-  run_ctest musl
-  tell_size musl
-}
-
-stage_mingw() {
-  build mingw
-  x86_64-w64-mingw32-gcc -Wall -Wextra -Wpedantic -Werror -Iinclude examples/minimal.c \
-    -Lbuild-mingw/lib -lclamma -o build-mingw/bin/minimal.exe
-  x86_64-w64-mingw32-objdump -p build-mingw/bin/minimal.exe | grep 'DLL Name' >build-mingw/needed
-  no grep -vE 'KERNEL32|msvcrt' build-mingw/needed
-  export WINEPREFIX=$root/build-mingw/wine WINEDEBUG=-all
-  run_ctest mingw -j 1 # two at once would both make Wine's folder
-  tell_size mingw x86_64-w64-mingw32-
-  CLAMMA_CPU=scalar CLAMMA_TEST_TABLE=scalar run_ctest mingw -R c_golden_test
-}
-
-# Puts torch and what goes with it into an environment of its own, once for each state of the
-# requirements.
-install_python() {
-  local stamp=build-python/requirements
-  if ! sha256sum --check --status "$stamp"; then
-    /usr/bin/python3 -m venv --clear --system-site-packages build-python
-    "$python" -m pip install --disable-pip-version-check -r tests/requirements-test.txt
-    sha256sum tests/requirements-test.txt >"$stamp"
-  fi
-}
-
-# Sets `python` to that of this environment.
-make_python() {
-  python=build-python/bin/python
-  alone python install_python
-}
-
-stage_export() {
-  local python
-  build dev print_logits print_tokens
-  make_python
-  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
-    --start-directory tests --pattern 'export*_test.py'
-  say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/export.log")"
-  say_more "$(grep -oE 'skipped=[0-9]+' "$logs/export.log" || echo 'none skipped')"
-}
-
-stage_readme() {
-  local python status=0
-  make_python
-  # Other stages compile the same sources: within this tree, and by Ninja, ccache has the objects.
-  share_objects
-  export CMAKE_GENERATOR=Ninja TMPDIR=$root/build-readme
-  mkdir -p "$TMPDIR"
-  "$python" -W ignore tests/readme_test.py "$root" || status=$?
-  ((status != 77)) || skip "the models are missing"
-  say_more "$(grep -c '^ok ' "$logs/readme.log") commands"
-  return "$status"
-}
-
-stage_format() {
-  local file wrong=0
-  while read -r file; do
-    clang-format --dry-run -Werror "$file" 2>/dev/null && continue
-    wrong=$((wrong + 1))
-    echo "clang-format -i $file"
-    diff -u "$file" <(clang-format "$file") | head -n 20
-  done < <(sources)
-  ((wrong == 0))
-}
-
-stage_tidy() {
-  alone build-dev cmake --preset dev
-  # The sources of this build, so that each is read with its own options.
-  sed -n 's/^ *"file": "\(.*\)".*/\1/p' build-dev/compile_commands.json |
-    grep -E "^$root/(src|apps)/" | sort -u |
-    xargs -P "$jobs" -n 1 clang-tidy -p build-dev --quiet 2> >(grep -v 'warnings generated')
-  clang-tidy --quiet examples/wrapper.cc -- -std=c++20 -Iinclude # for clamma.hpp
-}
-
-stage_scripts() {
-  shellcheck --external-sources try.sh test.sh .ci/run scripts/*.sh tests/*.sh ports/*.sh ports/*/*.sh
-  local others='.*(/CMakeLists[.]txt|[.](py|sh|cmake|S|ld|js|css|html|[13]|[13][.]in))'
-  { sources && find . -regextype egrep -type f -regex "$others" -not -path './build*'; } |
-    xargs grep -L 'SPDX-License-Identifier: MIT' | no grep .
-}
-
-stage_fresh-machine() {
-  [[ -n $(find_data "$root") ]] || skip "the models are missing"
-  ((EUID == 0)) || skip "it takes root to make a system in a folder"
-  ports/fresh-machine.sh
-  say_more "$(sed -n 's/^   //p' "$logs/fresh-machine.log" | paste -sd ',' | sed 's/,/, /g')"
-}
+chosen=() full=no
+# shellcheck source=scripts/stages.sh
+source "$root/scripts/stages.sh"
 
 # --- Running them -----------------------------------------------------------------------------------
 
@@ -476,14 +130,13 @@ tell_result() {
   say "$stage: $result in $((SECONDS - started[$stage])) s$counts$more"
 }
 
-chosen=() long=no
 for argument in "$@"; do
   case $argument in
     --help | -h)
       usage
       exit
       ;;
-    --long) long=yes ;;
+    --full) full=yes ;;
     --list)
       for entry in "${stages[@]}"; do printf '%-13s %s\n' "${entry%%:*}" "${entry#*:}"; done
       exit
@@ -496,42 +149,15 @@ for argument in "$@"; do
       ;;
   esac
 done
-
-# packages_of STAGE: what it needs beyond what all do.
-packages_of() {
-  case $1 in
-    web) echo chromium chromium-driver python3-selenium python3-websocket ;;
-    web-sanitized) echo python3-websocket ;;
-    arm64) echo g++-aarch64-linux-gnu qemu-user googletest ;;
-    armhf) echo g++-arm-linux-gnueabihf qemu-user googletest ;;
-    riscv64) echo g++-riscv64-linux-gnu qemu-user googletest ;;
-    s390x) echo g++-s390x-linux-gnu qemu-user googletest ;;
-    clang) echo clang libc++-dev libc++abi-dev googletest ;;
-    musl) echo musl-tools clang libc++-dev ;;
-    mingw) echo g++-mingw-w64-x86-64 wine wine64 ;;
-    bare-metal)
-      echo gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-dev qemu-system-arm
-      echo gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc
-      ;;
-    fresh-machine) echo debootstrap git ;;
-    export) echo python3-venv python3-torch ;; # 178 packages on a fresh system
-    readme) echo git python3-venv python3-torch ;;
-  esac
-}
+if ((${#chosen[@]} == 0)) && [[ $full == no ]]; then chosen=(release); fi
 
 # is_chosen STAGE: whether it is to run.
-is_chosen() {
-  if ((${#chosen[@]} == 0)); then
-    [[ $long == yes ]] || ! grep -q "^$1:.*(long)$" <<<"$(printf '%s\n' "${stages[@]}")"
-  else
-    [[ " ${chosen[*]} " == *" $1 "* ]]
-  fi
-}
+is_chosen() { ((${#chosen[@]} == 0)) || [[ " ${chosen[*]} " == *" $1 "* ]]; }
 
 need_packages ccache g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libgtest-dev \
-  libwebsockets-dev binutils pkg-config valgrind libc6-dbg clang-format clang-tidy shellcheck python3 \
-  mandoc
+  libwebsockets-dev binutils pkg-config python3 mandoc
 mkdir -p "$logs"
+rm -f "$logs/result"
 mapfile -t packages < <(
   for entry in "${stages[@]}"; do
     ! is_chosen "${entry%%:*}" || packages_of "${entry%%:*}"
@@ -556,5 +182,6 @@ if ((${#skipped_names[@]} > 0)); then
   printf '%s\n' "${skipped_names[@]}"
 fi
 say "all of it in $SECONDS s"
-printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "${#skipped_names[@]}"
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "${#skipped_names[@]}" |
+  tee "$logs/result"
 ((failed == 0))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# What try.sh and test.sh share; source it, do not run it. Expects set -euo pipefail.
+# What try.sh, test.sh and others share; source it, do not run it. Expects set -euo pipefail.
 
 say() { printf '== %s\n' "$*"; }
 
@@ -29,6 +29,13 @@ find_data() {
   if [[ -e $data/models/stories260K.bin && -e $data/models/tok512.bin && -d $data/golden ]]; then
     printf '%s' "$data"
   fi
+}
+
+# commit_number: a number that is the same for a commit everywhere; 0 where there is none.
+commit_number() {
+  local commit
+  commit=$(git rev-parse HEAD 2>/dev/null) || commit=0
+  echo $((16#${commit:0:8}))
 }
 
 # missing_packages PACKAGE...: prints those that are not installed, one a line.
