@@ -10,7 +10,7 @@ source "$root/scripts/common.sh"
 
 usage() {
   cat <<'END'
-Usage: ports/fresh-machine.sh [--quick] [--keep] [STAGE...]
+Usage: ports/fresh-machine.sh [--quick | --full] [--keep] [STAGE...]
 
 Makes a minimal Debian 12 in a temporary folder (debootstrap, about 200 MB; some 4 GB at the
 end), clones the last commit of this tree into it, and runs there, as root with nothing but
@@ -19,8 +19,8 @@ what Debian's minimal system has:
   ./try.sh                     a story
   the installed copy           cmake --install, static and shared; examples/minimal.c built
                                by pkg-config and by find_package() tells the golden story
-  ./test.sh                    all tests (the long stages, too), or the stages that are named;
-                               none with --quick
+  ./test.sh                    or the stages that are named, or none with --quick; with
+                               --full, then all other stages
 
 A package that the scripts forget to install makes it fail. The test data is that of this
 machine ($CLAMMA_TEST_DATA, else ../shared). How the network is reached (name servers,
@@ -31,10 +31,11 @@ folder. TMPDIR says where it goes. Exit code: 0 if all succeed.
 END
 }
 
-quick=no keep=no stages=()
+quick=no full=no keep=no stages=()
 for argument in "$@"; do
   case $argument in
     --quick) quick=yes ;;
+    --full) full=yes ;;
     --keep) keep=yes ;;
     --help | -h)
       usage
@@ -135,8 +136,8 @@ step "./try.sh" in_tree ./try.sh
 step "the installed copy" in_tree ports/installed-copy.sh
 if [[ $quick == no ]]; then
   step "./test.sh${stages[*]:+ ${stages[*]}}" in_tree ./test.sh "${stages[@]}"
-  if ((${#stages[@]} == 0)); then # what that leaves out for its length, but for this very stage
-    mapfile -t stages < <("$root/test.sh" --list | sed -n 's/ .*(long)$//p' | grep -vx fresh-machine)
+  if [[ $full == yes ]]; then # but for this very stage
+    mapfile -t stages < <("$root/test.sh" --list | sed 's/ .*//' | grep -vxE 'release|fresh-machine')
     step "./test.sh ${stages[*]}" in_tree ./test.sh "${stages[@]}"
   fi
 fi
