@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+#include "json.h"
 
 namespace bench {
 namespace {
@@ -40,9 +43,12 @@ void PrintSingle(const char* label, double value, const char* unit) {
   std::printf("%-28s %10s %10s %10s  %s\n", label, "", Number(value).c_str(), "", unit);
 }
 
-nlohmann::ordered_json NumberOrNull(const std::vector<double>& values) {
-  if (values.empty()) return nullptr;
-  return Median(values);
+Json NumberOrNull(const std::vector<double>& values) {
+  return values.empty() ? Json() : Json(Median(values));
+}
+
+Json Numbers(const std::vector<double>& values) {
+  return Json::Array({values.begin(), values.end()});
 }
 
 }  // namespace
@@ -83,44 +89,44 @@ void PrintTable(const Report& report) {
 }
 
 void PrintJson(const Report& report) {
-  nlohmann::ordered_json json;
-  nlohmann::ordered_json samples;
+  Json json = Json::Object();
+  Json samples = Json::Object();
   for (const Figure& figure : report.figures) {
-    json[figure.key] = NumberOrNull(figure.values);
-    samples[figure.key] = figure.values;
+    json.Set(figure.key, NumberOrNull(figure.values));
+    samples.Set(figure.key, Numbers(figure.values));
     if (figure.fraction_key.empty()) continue;
-    json[figure.fraction_key] = NumberOrNull(figure.fractions);
-    samples[figure.fraction_key] = figure.fractions;
+    json.Set(figure.fraction_key, NumberOrNull(figure.fractions));
+    samples.Set(figure.fraction_key, Numbers(figure.fractions));
   }
-  json["peak_rss_mb"] = Megabytes(report.peak_rss);
-  json["peak_rss_1_session_mb"] = Megabytes(report.peak_rss_one_session);
-  json["file_mb"] = Megabytes(report.file_bytes);
-  json["version"] = clamma_version();
-  json["model"] = report.model;
-  json["type"] = report.type;
-  json["format"] = report.format;
-  json["threads"] = report.threads;
-  json["kernels"] = report.kernels;
-  json["cpu"] = report.cpu;
-  json["kv"] = report.kv;
-  json["int8_instruction"] = report.int8_instruction;
-  json["f32_instruction"] = report.float_instruction;
-  json["dim"] = report.shape.dim;
-  json["hidden_dim"] = report.shape.hidden_dim;
-  json["layers"] = report.shape.layers;
-  json["heads"] = report.shape.heads;
-  json["kv_heads"] = report.shape.kv_heads;
-  json["vocab_size"] = report.shape.vocab_size;
-  json["context"] = report.shape.context;
-  json["group_size"] = report.shape.group_size;
-  json["layer_weights"] = report.shape.layer_weights();
-  json["classifier_weights"] = report.shape.classifier_weights();
-  json["bytes_per_token"] = report.shape.bytes_per_token();
-  json["prompt_tokens"] = report.prompt_tokens;
-  json["repeats"] = report.repeats;
-  json["samples"] = samples;
+  json.Set("peak_rss_mb", Megabytes(report.peak_rss));
+  json.Set("peak_rss_1_session_mb", Megabytes(report.peak_rss_one_session));
+  json.Set("file_mb", Megabytes(report.file_bytes));
+  json.Set("version", clamma_version());
+  json.Set("model", report.model);
+  json.Set("type", report.type);
+  json.Set("format", report.format);
+  json.Set("threads", report.threads);
+  json.Set("kernels", report.kernels);
+  json.Set("cpu", report.cpu);
+  json.Set("kv", report.kv);
+  json.Set("int8_instruction", report.int8_instruction);
+  json.Set("f32_instruction", report.float_instruction);
+  json.Set("dim", report.shape.dim);
+  json.Set("hidden_dim", report.shape.hidden_dim);
+  json.Set("layers", report.shape.layers);
+  json.Set("heads", report.shape.heads);
+  json.Set("kv_heads", report.shape.kv_heads);
+  json.Set("vocab_size", report.shape.vocab_size);
+  json.Set("context", report.shape.context);
+  json.Set("group_size", report.shape.group_size);
+  json.Set("layer_weights", report.shape.layer_weights());
+  json.Set("classifier_weights", report.shape.classifier_weights());
+  json.Set("bytes_per_token", report.shape.bytes_per_token());
+  json.Set("prompt_tokens", report.prompt_tokens);
+  json.Set("repeats", report.repeats);
+  json.Set("samples", std::move(samples));
   // Names and paths may hold any bytes.
-  std::printf("%s\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  std::printf("%s\n", json.Text(2).c_str());
 }
 
 }  // namespace bench

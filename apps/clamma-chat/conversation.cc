@@ -6,15 +6,18 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
+#include <limits>
+#include <optional>
 #include <system_error>
 #include <utility>
 
+#include "json.h"
 #include "story.h"
 
 namespace {
@@ -24,6 +27,7 @@ constexpr char kFormat[] = "clamma-chat 1";
 constexpr char kBegin[] = R"({"format":"clamma-chat 1")";
 // What is said takes a few bytes a token; a damaged or foreign file may go on for gigabytes.
 constexpr size_t kMostLineBytes = size_t{1} << 24;
+constexpr uint64_t kMostId = std::numeric_limits<tok_id_t>::max();
 
 int WriteTo(void* opaque, const void* bytes, size_t size) {
   return std::fwrite(bytes, 1, size, static_cast<std::FILE*>(opaque)) == size ? 0 : 1;
@@ -198,17 +202,17 @@ void Conversation::Reset() {
 }
 
 std::string Conversation::Save(const std::string& path) const {
-  nlohmann::json header = {{"format", kFormat}, {"system", system_}};
-  header["turns"] = nlohmann::json::array();
+  Json turns = Json::Array();
   for (const Turn& turn : turns_) {
-    header["turns"].push_back({{"prompt", turn.prompt}, {"answer", turn.answer}});
+    Json answer = Json::Array();
+    for (const tok_id_t token : turn.answer) answer.Add(static_cast<unsigned>(token));
+    turns.Add(Json::Object({{"answer", std::move(answer)}, {"prompt", turn.prompt}}));
   }
-  std::string line;
-  try {
-    line = header.dump() + "\n";
-  } catch (const nlohmann::json::exception&) {
-    return path + ": not saved, as a prompt of this chat is not UTF-8";
-  }
+  const Json header =
+      Json::Object({{"format", kFormat}, {"system", system_}, {"turns", std::move(turns)}});
+  const std::optional<std::string> text = header.Exact();
+  if (!text) return path + ": not saved, as a prompt of this chat is not UTF-8";
+  const std::string line = *text + "\n";
   if (line.size() > kMostLineBytes) return path + ": not saved, as this chat is too long";
   const std::string target = Target(path);
   if (target.empty()) return path + ": is no file";
@@ -233,6 +237,28 @@ std::string Conversation::Save(const std::string& path) const {
   return wrong;
 }
 
+bool Conversation::ParseHeader(const std::string& line, std::string& system,
+                               std::vector<Turn>& turns) {
+  const std::optional<Json> header = Json::Parse(line);
+  if (!header) return false;
+  const Json* said = header->Find("system");
+  const Json* list = header->Find("turns");
+  if (said == nullptr || !said->is_text() || list == nullptr || !list->is_array()) return false;
+  system = said->text();
+  for (const Json& turn : list->items()) {
+    const Json* prompt = turn.Find("prompt");
+    const Json* answer = turn.Find("answer");
+    if (prompt == nullptr || !prompt->is_text()) return false;
+    if (answer == nullptr || !answer->is_array()) return false;
+    turns.push_back({prompt->text(), {}});
+    for (const Json& token : answer->items()) {
+      if (!token.is_whole() || token.whole() > kMostId) return false;
+      turns.back().answer.push_back(static_cast<tok_id_t>(token.whole()));
+    }
+  }
+  return true;
+}
+
 std::string Conversation::Load(const std::string& path) {
   errno = 0;
   struct stat status = {};
@@ -248,15 +274,7 @@ std::string Conversation::Load(const std::string& path) {
   line.resize(static_cast<size_t>(file.gcount()) - 1);
   std::string system;
   std::vector<Turn> turns;
-  try {
-    const nlohmann::json header = nlohmann::json::parse(line);
-    system = header.at("system").get<std::string>();
-    for (const nlohmann::json& turn : header.at("turns")) {
-      turns.push_back({turn.at("prompt").get<std::string>(), turn.at("answer").get<Tokens>()});
-    }
-  } catch (const nlohmann::json::exception&) {
-    return path + ": is no saved chat";
-  }
+  if (!ParseHeader(line, system, turns)) return path + ": is no saved chat";
   // Into a session of its own first: what is said and what the state holds must be the same.
   decltype(session_) fresh(clamma_session_construct(model_), &clamma_session_destroy);
   if (fresh == nullptr) return path + ": there is no further session for it";

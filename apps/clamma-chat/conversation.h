@@ -46,6 +46,7 @@ class Conversation {
   };
   using Tokens = std::vector<tok_id_t>;
 
+  static bool ParseHeader(const std::string& line, std::string& system, std::vector<Turn>& turns);
   Tokens EncodeTurn(const std::string& prompt, bool first) const;
   std::optional<Tokens> Encode(const std::vector<Turn>& turns) const;
   Tokens SessionTokens() const;

@@ -3,33 +3,29 @@
 
 #include <cmath>
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
+
+#include "json.h"
 
 namespace demo {
 namespace {
 
-using nlohmann::json;
-
 // What a JSON number of a page can hold exactly.
 constexpr uint64_t kMostSeed = (uint64_t{1} << 53) - 1;
-
-std::string Text(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
 
 // An amount as users write it: 0.9 and not what the nearest float is.
 double Short(float amount) { return std::round(static_cast<double>(amount) * 1e6) / 1e6; }
 
 // Each of these sets a field and returns "", or returns what is wrong.
 
-std::string SetPrompt(const json& value, Request& request) {
+std::string SetPrompt(const Json& value, Request& request) {
   if (value.is_null()) {
     request.prompt.reset();
     return "";
   }
-  if (!value.is_string()) return "prompt is neither a string nor null";
-  const auto& text = value.get_ref<const std::string&>();
+  if (!value.is_text()) return "prompt is neither a string nor null";
+  const std::string& text = value.text();
   if (text.size() > kMostPromptBytes) {
     return "the prompt has " + std::to_string(text.size()) + " bytes; at most " +
            std::to_string(kMostPromptBytes) + " are allowed";
@@ -39,8 +35,8 @@ std::string SetPrompt(const json& value, Request& request) {
   return "";
 }
 
-std::string SetAmount(const char* name, const json& value, float most, float& amount) {
-  const double number = value.is_number() ? value.get<double>() : -1;
+std::string SetAmount(const char* name, const Json& value, float most, float& amount) {
+  const double number = value.is_number() ? value.number() : -1;
   if (std::isfinite(number) && number >= 0 && number <= static_cast<double>(most)) {
     amount = static_cast<float>(number);
     return "";
@@ -48,18 +44,18 @@ std::string SetAmount(const char* name, const json& value, float most, float& am
   return std::string(name) + " is not a number from 0 to " + std::to_string(static_cast<int>(most));
 }
 
-std::string SetSeed(const json& value, uint64_t& seed) {
-  if (value.is_number_unsigned() && value.get<uint64_t>() <= kMostSeed) {
-    seed = value.get<uint64_t>();
+std::string SetSeed(const Json& value, uint64_t& seed) {
+  if (value.is_whole() && value.whole() <= kMostSeed) {
+    seed = value.whole();
     return "";
   }
   return "seed is not a whole number from 0 to 2^53-1";
 }
 
-std::string SetType(const json& value, Message::Type& type) {
-  if (value == "begin") {
+std::string SetType(const Json& value, Message::Type& type) {
+  if (value.text() == "begin") {
     type = Message::Type::kBegin;
-  } else if (value == "stop") {
+  } else if (value.text() == "stop") {
     type = Message::Type::kStop;
   } else {
     return R"(type is neither "begin" nor "stop")";
@@ -67,7 +63,7 @@ std::string SetType(const json& value, Message::Type& type) {
   return "";
 }
 
-std::string SetField(const std::string& name, const json& value, Message& message) {
+std::string SetField(const std::string& name, const Json& value, Message& message) {
   if (name == "type") return SetType(value, message.type);
   if (name == "prompt") return SetPrompt(value, message.request);
   if (name == "temperature") {
@@ -81,56 +77,58 @@ std::string SetField(const std::string& name, const json& value, Message& messag
 }  // namespace
 
 std::string Parse(std::string_view text, Message& message) {
-  const json value = json::parse(text, nullptr, false);
-  if (value.is_discarded()) return "the message is not JSON";
-  if (!value.is_object()) return "the message is not an object";
-  if (!value.contains("type")) return "the message has no type";
-  for (const auto& [name, field] : value.items()) {
+  const std::optional<Json> value = Json::Parse(text);
+  if (!value) return "the message is not JSON";
+  if (!value->is_object()) return "the message is not an object";
+  if (value->Find("type") == nullptr) return "the message has no type";
+  for (const auto& [name, field] : value->fields()) {
     if (std::string wrong = SetField(name, field, message); !wrong.empty()) return wrong;
   }
-  if (message.type == Message::Type::kStop && value.size() > 1) {
+  if (message.type == Message::Type::kStop && value->fields().size() > 1) {
     return R"(a message of type "stop" has no further field)";
   }
   return "";
 }
 
 std::string HelloMessage(std::string_view model, const Request& defaults) {
-  return Text({{"type", "hello"},
-               {"model", model},
-               {"temperature", Short(defaults.temperature)},
-               {"topp", Short(defaults.topp)},
-               {"max_prompt", kMostPromptBytes}});
+  return Json::Object({{"type", "hello"},
+                       {"model", model},
+                       {"temperature", Short(defaults.temperature)},
+                       {"topp", Short(defaults.topp)},
+                       {"max_prompt", kMostPromptBytes}})
+      .Text();
 }
 
-std::string WaitingMessage(size_t place) { return Text({{"type", "waiting"}, {"place", place}}); }
+std::string WaitingMessage(size_t place) {
+  return Json::Object({{"type", "waiting"}, {"place", place}}).Text();
+}
 
 std::string BeginMessage(const Request& request) {
-  json message = {{"type", "begin"}, {"prompt", nullptr}};
-  if (request.prompt) message["prompt"] = *request.prompt;
-  return Text(message);
+  const Json prompt = request.prompt ? Json(*request.prompt) : Json();
+  return Json::Object({{"type", "begin"}, {"prompt", prompt}}).Text();
 }
 
 std::string ProgressMessage(const std::vector<News>& news) {
-  json stories = json::array();
+  Json stories = Json::Array();
   for (const News& story : news) {
-    json entry = {{"story", story.story},
-                  {"text", story.text},
-                  {"tokens", story.progress.tokens},
-                  {"tokens_per_second", story.progress.tokens_per_second},
-                  {"seed", std::to_string(story.progress.seed)}};
-    if (story.ending) entry["end"] = Name(*story.ending);
-    if (!story.reason.empty()) entry["reason"] = story.reason;
-    stories.push_back(std::move(entry));
+    Json entry = Json::Object({{"story", story.story},
+                               {"text", story.text},
+                               {"tokens", story.progress.tokens},
+                               {"tokens_per_second", story.progress.tokens_per_second},
+                               {"seed", std::to_string(story.progress.seed)}});
+    if (story.ending) entry.Set("end", Name(*story.ending));
+    if (!story.reason.empty()) entry.Set("reason", story.reason);
+    stories.Add(std::move(entry));
   }
-  return Text({{"type", "progress"}, {"stories", stories}});
+  return Json::Object({{"type", "progress"}, {"stories", std::move(stories)}}).Text();
 }
 
 std::string ErrorMessage(std::string_view reason) {
-  return Text({{"type", "error"}, {"reason", reason}});
+  return Json::Object({{"type", "error"}, {"reason", reason}}).Text();
 }
 
 std::string DrainMessage(unsigned seconds) {
-  return Text({{"type", "drain"}, {"seconds", seconds}});
+  return Json::Object({{"type", "drain"}, {"seconds", seconds}}).Text();
 }
 
 }  // namespace demo

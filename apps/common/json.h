@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// JSON values, by nlohmann-json, which json.cc alone includes: it takes far longer to compile than
+// what uses it. Copy this folder with the app that you start from.
+#ifndef CLAMMA_APPS_COMMON_JSON_H_
+#define CLAMMA_APPS_COMMON_JSON_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+class Json {
+ public:
+  enum class Kind : uint8_t { kNull, kBool, kWhole, kNumber, kText, kArray, kObject };
+  struct Field;
+
+  Json() = default;                // null
+  Json(bool value);                // NOLINT(google-explicit-constructor)
+  Json(double value);              // NOLINT(google-explicit-constructor)
+  Json(unsigned value);            // NOLINT(google-explicit-constructor)
+  Json(unsigned long value);       // NOLINT(google-explicit-constructor)
+  Json(unsigned long long value);  // NOLINT(google-explicit-constructor)
+  Json(const char* value);         // NOLINT(google-explicit-constructor)
+  Json(std::string_view value);    // NOLINT(google-explicit-constructor)
+  Json(const std::string& value);  // NOLINT(google-explicit-constructor)
+  static Json Array(std::vector<Json> items = {});
+  static Json Object(std::vector<Field> fields = {});
+
+  // Of untrusted text; nothing if it is not JSON, or nested more than 64 deep. Of fields of one
+  // name the last counts; they come in the order of their names.
+  static std::optional<Json> Parse(std::string_view text);
+
+  // In one line, or by lines that are indented by so much a level. Bytes that are not UTF-8 are
+  // replaced; Exact() gives nothing then.
+  std::string Text(int indent = -1) const;
+  std::optional<std::string> Exact() const;
+
+  Kind kind() const { return kind_; }
+  bool is_null() const { return kind_ == Kind::kNull; }
+  bool is_whole() const { return kind_ == Kind::kWhole; }  // from 0 to 2^64-1
+  bool is_number() const { return kind_ == Kind::kNumber || is_whole(); }
+  bool is_text() const { return kind_ == Kind::kText; }
+  bool is_array() const { return kind_ == Kind::kArray; }
+  bool is_object() const { return kind_ == Kind::kObject; }
+
+  // What it is, and nothing where it is something else.
+  bool boolean() const { return kind_ == Kind::kBool && whole_ != 0; }
+  uint64_t whole() const { return is_whole() ? whole_ : 0; }
+  double number() const { return is_whole() ? static_cast<double>(whole_) : number_; }
+  const std::string& text() const { return text_; }
+  const std::vector<Json>& items() const { return items_; }
+  const std::vector<Field>& fields() const { return fields_; }
+  const Json* Find(std::string_view name) const;  // nullptr: it has no such field
+
+  void Add(Json item);                     // to an array
+  void Set(std::string name, Json value);  // a further field of an object
+
+ private:
+  Kind kind_ = Kind::kNull;
+  uint64_t whole_ = 0;
+  double number_ = 0;
+  std::string text_;
+  std::vector<Json> items_;
+  std::vector<Field> fields_;
+};
+
+struct Json::Field {
+  std::string name;
+  Json value;
+};
+
+#endif  // CLAMMA_APPS_COMMON_JSON_H_
