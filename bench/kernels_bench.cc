@@ -131,7 +131,7 @@ void RmsNorm(benchmark::State& state, const Kernels& kernels) {
   const std::vector<float> weight = RandomFloats(kCols);
   std::vector<float> out(kCols);
   for (auto _ : state) {
-    kernels.orders[SumOrder::kLlama2c].rmsnorm(out.data(), x.data(), weight.data(), 1, kCols,
+    kernels.orders[SumOrder::kLlama2c]->rmsnorm(out.data(), x.data(), weight.data(), 1, kCols,
                                                1e-5f);
     benchmark::DoNotOptimize(out.data());
   }
@@ -178,7 +178,7 @@ void Attention(benchmark::State& state, const Kernels& kernels, bool half) {
   input.head_size = kHeadSize;
   input.kv_type = half ? KvType::kF16 : KvType::kF32;
   for (auto _ : state) {
-    kernels.orders[SumOrder::kLlama2c].attention[input.kv_type](out.data(), scratch.data(), stride,
+    kernels.orders[SumOrder::kLlama2c]->attention[input.kv_type](out.data(), scratch.data(), stride,
                                                                 input, 0, n_kv_heads);
     benchmark::DoNotOptimize(out.data());
   }
@@ -192,7 +192,7 @@ void SwiGlu(benchmark::State& state, const Kernels& kernels) {
   std::vector<float> gate(kHidden);
   for (auto _ : state) {
     std::memcpy(gate.data(), start.data(), kHidden * sizeof(float));  // else it goes to 0
-    kernels.orders[SumOrder::kLlama2c].glu[GluType::kSilu](gate.data(), up.data(), kHidden);
+    kernels.orders[SumOrder::kLlama2c]->glu[GluType::kSilu](gate.data(), up.data(), kHidden);
     benchmark::DoNotOptimize(gate.data());
   }
   Count(state, 2 * kHidden * sizeof(float), kHidden);
@@ -211,7 +211,7 @@ void Add(benchmark::State& state, const Kernels& kernels) {
 void Softmax(benchmark::State& state, const Kernels& kernels) {
   std::vector<float> x = RandomFloats(kVocabulary);
   for (auto _ : state) {
-    kernels.orders[SumOrder::kLlama2c].softmax(x.data(), kVocabulary);
+    kernels.orders[SumOrder::kLlama2c]->softmax(x.data(), kVocabulary);
     benchmark::DoNotOptimize(x.data());
   }
   Count(state, kVocabulary * sizeof(float), kVocabulary);

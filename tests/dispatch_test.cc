@@ -26,7 +26,7 @@ TEST(Tables, AreCompleteAndEndWithTheScalarOnes) {
       EXPECT_EQ(quantizer.bytes == nullptr, KindOf(type) == ActivationKind::kFloats);
       EXPECT_EQ(quantizer.quantize == nullptr, KindOf(type) == ActivationKind::kFloats);
     }
-    const Kernels::Order& order = table->orders[SumOrder::kLlama2c];
+    const OrderKernels& order = *table->orders[SumOrder::kLlama2c];
     EXPECT_NE(order.rmsnorm, nullptr);
     EXPECT_NE(order.softmax, nullptr);
     EXPECT_NE(order.glu[GluType::kSilu], nullptr);

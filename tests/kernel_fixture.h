@@ -182,16 +182,16 @@ inline void ExpectSameBits(const Floats& actual, const Floats& expected) {
   }
 }
 
-inline const clamma::Kernels::Order& OrderOf(const clamma::Kernels& kernels) {
-  return kernels.orders[clamma::SumOrder::kLlama2c];
+inline const clamma::OrderKernels& OrderOf(const clamma::Kernels& kernels) {
+  return *kernels.orders[clamma::SumOrder::kLlama2c];
 }
 
 class KernelsTest : public testing::TestWithParam<const clamma::Kernels*> {
  protected:
   const clamma::Kernels& kernels_ = *GetParam();
   const clamma::Kernels& scalar_ = clamma::kScalarKernels;
-  const clamma::Kernels::Order& order_ = OrderOf(kernels_);
-  const clamma::Kernels::Order& scalar_order_ = OrderOf(scalar_);
+  const clamma::OrderKernels& order_ = OrderOf(kernels_);
+  const clamma::OrderKernels& scalar_order_ = OrderOf(scalar_);
 };
 
 inline std::string NameOf(const testing::TestParamInfo<const clamma::Kernels*>& table) {

@@ -96,7 +96,7 @@ Status Sampler::Sample(const float* logits, const SamplingOptions& options, cons
     for (size_t i = 0; i < n; ++i) p[i] /= options.temperature;
   }
   if (!std::isfinite(p[likeliest])) return Status();  // so cold that it is greedy
-  kernels_->orders[order_].softmax(p, n);
+  kernels_->orders[order_]->softmax(p, n);
   const float coin = random->Uniform();
   const bool nucleus = options.topp > 0 && options.topp < 1;
   const bool filtered = nucleus || options.top_k > 0 || options.min_p > 0;

@@ -136,8 +136,11 @@ enum class KvType : uint8_t { kF32, kF16 };
 inline constexpr size_t kKvTypes = 2;
 
 // The order in which norms, softmax and attention add up. A model's file format fixes it.
-enum class SumOrder : uint8_t { kLlama2c };
-inline constexpr size_t kSumOrders = 1;
+enum class SumOrder : uint8_t {
+  kLlama2c,  // of llama2.c files
+  kNative,   // of GGUF files: see native_ops.h
+};
+inline constexpr size_t kSumOrders = 2;
 
 // Which elements of a head a rotary embedding rotates together.
 enum class RopeStyle : uint8_t { kPairs };  // 2i and 2i + 1
@@ -175,6 +178,43 @@ struct AttentionInput {
   size_t n_positions = 0;  // row r attends to positions 0 .. n_positions + r - 1
   size_t head_size = 0;
   KvType kv_type = KvType::kF32;
+  // Of the native order alone:
+  float scale = 0;    // above 0, by which scores are multiplied; 0: 1 / sqrt(head_size)
+  size_t window = 0;  // positions that a row attends to, the last ones of its own; 0: all
+};
+
+// What depends on the order of sums.
+struct OrderKernels {
+  // gate[i] = f(gate[i]) * up[i]. (n)
+  using Glu = void (*)(float* gate, const float* up, size_t n);
+
+  // out (as q) = sum over positions of softmax(q . key / sqrt(head_size)) * value, for the query
+  // heads of kv heads [kv_begin, kv_end). `scratch` is attention_scratch() floats, the stride being
+  // the last row's positions rounded up to whole blocks, or more.
+  using Attention = void (*)(float* out, float* scratch, size_t stride, const AttentionInput& input,
+                             size_t kv_begin, size_t kv_end);
+
+  const char* name;  // of the instruction set
+
+  // out[i] = weight[i] * (x[i] / sqrt(mean(x^2) + epsilon)) for each row; out may be x. Rows
+  // (n_rows, n), weight (n). (Zhang, Sennrich: Root Mean Square Layer Normalization, 2019)
+  void (*rmsnorm)(float* out, const float* x, const float* weight, size_t n_rows, size_t n,
+                  float epsilon) = nullptr;
+  // x[i] = exp(x[i] - max(x)) / sum. (n) Entries that are no number become 0, if one is.
+  void (*softmax)(float* x, size_t n) = nullptr;
+  ByKey<GluType, kGluTypes, Glu> glu;
+  ByKey<KvType, kKvTypes, Attention> attention;
+
+  uint64_t (*attention_scratch)(uint64_t stride, uint64_t head_size) = nullptr;
+  size_t query_tile = 1;  // queries of a kv head that are best attended together
+
+  // Attention in parts, for threads that share a long context; nullptr where there is none: see
+  // native_ops.h.
+  void (*attend_segments)(float* states, float* scratch, const AttentionInput& input,
+                          size_t kv_begin, size_t kv_end, size_t begin, size_t end) = nullptr;
+  void (*merge_states)(float* states, const float* next, size_t n, size_t head_size) = nullptr;
+  void (*finish_attention)(float* out, const float* states, const AttentionInput& input,
+                           size_t kv_begin, size_t kv_end) = nullptr;
 };
 
 struct Kernels {
@@ -200,31 +240,10 @@ struct Kernels {
   using Rope = void (*)(float* x, const float* cosines, const float* sines, size_t n_heads,
                         size_t head_size);
 
-  // gate[i] = f(gate[i]) * up[i]. (n)
-  using Glu = void (*)(float* gate, const float* up, size_t n);
-
-  // out (as q) = sum over positions of softmax(q . key / sqrt(head_size)) * value, for the query
-  // heads of kv heads [kv_begin, kv_end). `scratch` is AttentionScratch() floats, the stride being
-  // the last row's positions rounded up to whole blocks, or more.
-  using Attention = void (*)(float* out, float* scratch, size_t stride, const AttentionInput& input,
-                             size_t kv_begin, size_t kv_end);
-
-  // What depends on the order of sums.
-  struct Order {
-    // out[i] = weight[i] * (x[i] / sqrt(mean(x^2) + epsilon)) for each row; out may be x. Rows
-    // (n_rows, n), weight (n). (Zhang, Sennrich: Root Mean Square Layer Normalization, 2019)
-    void (*rmsnorm)(float* out, const float* x, const float* weight, size_t n_rows, size_t n,
-                    float epsilon) = nullptr;
-    // x[i] = exp(x[i] - max(x)) / sum. (n) Entries that are no number become 0, if one is.
-    void (*softmax)(float* x, size_t n) = nullptr;
-    ByKey<GluType, kGluTypes, Glu> glu;
-    ByKey<KvType, kKvTypes, Attention> attention;
-  };
-
   const char* name;
   ByKey<ActivationKind, kActivationKinds, Quantizer> quantizers;
   ByKey<WeightType, kWeightTypes, Matmul> matmul;
-  ByKey<SumOrder, kSumOrders, Order> orders;
+  ByKey<SumOrder, kSumOrders, const OrderKernels*> orders;
   ByKey<RopeStyle, kRopeStyles, Rope> rope;
   void (*add)(float* x, const float* y, size_t n);  // x[i] += y[i]. (n)
 };

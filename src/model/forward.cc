@@ -47,7 +47,7 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
   kernels_ = &kernels;
   pool_ = &pool;
   config_ = weights.config();
-  order_ = &kernels.orders[config_.order];
+  order_ = kernels.orders[config_.order];
   const uint64_t dim = config_.dim;
   const uint64_t q_dim = config_.widest.q_dim();
   const uint64_t kv_dim = config_.widest.kv_dim();
@@ -113,7 +113,12 @@ Status Forward::ReserveScores(Memory& memory, size_t positions) {
   if (positions <= scores_stride_) return Status();
   size_t stride = std::max<size_t>(scores_stride_, 8 * kKvBlock);
   while (stride < positions) stride *= 2;
-  const uint64_t floats = AttentionScratch(stride, config_.widest.head_size) * pool_->threads();
+  const uint64_t floats =
+      order_->attention_scratch(stride, config_.widest.head_size) * pool_->threads();
+  if (floats == scores_.size()) {  // does not depend on them
+    scores_stride_ = stride;
+    return Status();
+  }
   if (memory.is_plan()) {
     memory.PlanFor(floats * sizeof(float));
     return Status();
@@ -252,7 +257,7 @@ void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const LayerConfig& c = config_.layer(layer);
   const size_t n_kv_heads = c.n_kv_heads;
   const size_t kv_head_queries = c.n_heads / n_kv_heads;
-  const size_t tile = std::max<size_t>(1, kQueryTile / kv_head_queries);
+  const size_t tile = std::max<size_t>(1, order_->query_tile / kv_head_queries);
   const size_t n_tiles = (n_rows + tile - 1) / tile;
   const size_t work =
       2 * kv_head_queries * c.head_size * (rows[n_rows - 1].position + 1) * std::min(tile, n_rows);
@@ -260,8 +265,8 @@ void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const bool by_heads = rows[0].kv == rows[n_rows - 1].kv && n_rows > 1;
   pool_->ParallelFor(
       n_tiles * n_kv_heads, GrainFor(work), [&](size_t begin, size_t end, unsigned worker) {
-        float* scratch =
-            scores_.data() + worker * AttentionScratch(scores_stride_, config_.widest.head_size);
+        float* scratch = scores_.data() + worker * order_->attention_scratch(
+                                                       scores_stride_, config_.widest.head_size);
         for (size_t i = begin; i < end;) {
           const size_t t = by_heads ? i % n_tiles : i / n_kv_heads;
           const size_t head = by_heads ? i / n_tiles : i % n_kv_heads;

@@ -83,7 +83,7 @@ class Forward {
   Memory* memory_ = nullptr;
   Weights* weights_ = nullptr;
   const Kernels* kernels_ = nullptr;
-  const Kernels::Order* order_ = nullptr;  // of sums: one of kernels_
+  const OrderKernels* order_ = nullptr;  // of sums: one of kernels_
   ThreadPool* pool_ = nullptr;
   ModelConfig config_;
   size_t max_rows_ = 0;

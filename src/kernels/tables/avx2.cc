@@ -3,6 +3,7 @@
 #include "kernels/units/avx2.h"
 
 #include "kernels/avx2/matmul_int8.h"
+#include "kernels/native_ops.h"
 #include "kernels/tables/vector_table.h"
 
 namespace clamma {
@@ -11,6 +12,6 @@ constinit const Kernels kAvx2Kernels = VectorTable<Avx2, kZen3>(
     "avx2",
     {.quantizer = {.bytes = avx2::Int8Bytes, .quantize = avx2::QuantizeInt8},
      .matmul = avx2::MatmulInt8},
-    kBlocksAvx2);
+    kBlocksAvx2, kAvx2NativeOrder);
 
 }  // namespace clamma

@@ -2,6 +2,7 @@
 // Kernels for x86-64 with AVX-512 (F, BW, DQ, VL) and VNNI.
 #include "kernels/tables/avx512.h"
 
+#include "kernels/native_ops.h"
 #include "kernels/tables/vector_table.h"
 #include "kernels/units/avx512.h"
 
@@ -15,10 +16,12 @@ constexpr Int8Functions Int8By(Kernels::Matmul matmul) {
 
 }  // namespace
 
-constinit const Kernels kAvx512Kernels =
-    VectorTable<Avx512, kIntelServer>("avx512", Int8By(avx512::MatmulInt8), kBlocksAvx512);
-constinit const Kernels kAvx512ZenKernels =
-    VectorTable<Avx512, kZen5>("avx512-zen", Int8By(avx512::MatmulInt8Zen), kBlocksAvx512);
+constinit const OrderKernels kAvx512Llama2cOrder = kLlama2cOrder<Avx512>;
+
+constinit const Kernels kAvx512Kernels = VectorTable<Avx512, kIntelServer>(
+    "avx512", Int8By(avx512::MatmulInt8), kBlocksAvx512, kAvx512NativeOrder);
+constinit const Kernels kAvx512ZenKernels = VectorTable<Avx512, kZen5>(
+    "avx512-zen", Int8By(avx512::MatmulInt8Zen), kBlocksAvx512, kAvx512NativeOrder);
 
 namespace avx512 {
 
@@ -36,20 +39,6 @@ void MatmulBF16(float* out, size_t out_stride, const Activations& x, const Matri
 }
 void QuantizeInt8(const Activations& x, size_t begin, size_t end) {
   vector::QuantizeInt8<Avx512>(x, begin, end);
-}
-void RmsNorm(float* out, const float* x, const float* weight, size_t n_rows, size_t n,
-             float epsilon) {
-  portable::RmsNorm(out, x, weight, n_rows, n, epsilon);
-}
-void Softmax(float* x, size_t n) { vector::Softmax<Avx512>(x, n); }
-void SwiGlu(float* gate, const float* up, size_t n) { vector::SwiGlu<Avx512>(gate, up, n); }
-void AttentionF32(float* out, float* scratch, size_t stride, const AttentionInput& input,
-                  size_t kv_begin, size_t kv_end) {
-  vector::Attention<Avx512, KvType::kF32>(out, scratch, stride, input, kv_begin, kv_end);
-}
-void AttentionF16(float* out, float* scratch, size_t stride, const AttentionInput& input,
-                  size_t kv_begin, size_t kv_end) {
-  vector::Attention<Avx512, KvType::kF16>(out, scratch, stride, input, kv_begin, kv_end);
 }
 void Rope(float* x, const float* cosines, const float* sines, size_t n_heads, size_t head_size) {
   portable::Rope(x, cosines, sines, n_heads, head_size);

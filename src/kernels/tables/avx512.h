@@ -20,18 +20,13 @@ void MatmulInt8(float* out, size_t out_stride, const Activations& x, const Matri
 void MatmulInt8Zen(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                    size_t row_begin, size_t row_end);
 void QuantizeInt8(const Activations& x, size_t begin, size_t end);
-void RmsNorm(float* out, const float* x, const float* weight, size_t n_rows, size_t n,
-             float epsilon);
-void Softmax(float* x, size_t n);
-void SwiGlu(float* gate, const float* up, size_t n);
-void AttentionF32(float* out, float* scratch, size_t stride, const AttentionInput& input,
-                  size_t kv_begin, size_t kv_end);
-void AttentionF16(float* out, float* scratch, size_t stride, const AttentionInput& input,
-                  size_t kv_begin, size_t kv_end);
 void Rope(float* x, const float* cosines, const float* sines, size_t n_heads, size_t head_size);
 void Add(float* x, const float* y, size_t n);
 
 }  // namespace avx512
+
+extern const OrderKernels kAvx512Llama2cOrder;
+
 }  // namespace clamma
 
 #endif  // CLAMMA_KERNELS_TABLES_AVX512_H_

@@ -2,11 +2,12 @@
 // Kernels for AArch64 with no more than every one of them has.
 #include "kernels/units/neon.h"
 
+#include "kernels/native_ops.h"
 #include "kernels/tables/vector_table.h"
 
 namespace clamma {
 
 constinit const Kernels kNeonKernels =
-    VectorTable<Neon, kArm>("neon", kVectorInt8<Neon, kArm>, kBlocksNeon);
+    VectorTable<Neon, kArm>("neon", kVectorInt8<Neon, kArm>, kBlocksNeon, kNeonNativeOrder);
 
 }  // namespace clamma

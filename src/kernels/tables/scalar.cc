@@ -1,11 +1,27 @@
 // SPDX-License-Identifier: MIT
 // The portable kernels as they are: the reference of every other table, and all there is where no
 // vector unit is.
+#include "kernels/native_ops.h"
 #include "kernels/skeletons/matmul_halves.h"
 #include "kernels/skeletons/portable.h"
 #include "kernels/tables/blocks.h"
 
 namespace clamma {
+
+namespace {
+
+constexpr OrderKernels kScalarLlama2cOrder = {
+    .name = "scalar",
+    .rmsnorm = portable::RmsNorm,
+    .softmax = portable::Softmax,
+    .glu = {{{GluType::kSilu, portable::SwiGlu}}},
+    .attention = {{{KvType::kF32, portable::Attention<KvType::kF32>},
+                   {KvType::kF16, portable::Attention<KvType::kF16>}}},
+    .attention_scratch = AttentionScratch,
+    .query_tile = kQueryTile,
+};
+
+}  // namespace
 
 constinit const Kernels kScalarKernels = {
     .name = "scalar",
@@ -14,12 +30,8 @@ constinit const Kernels kScalarKernels = {
     .matmul =
         MatmulsBy(portable::MatmulF32, portable::MatmulInt8, portable::MatmulHalves<formats::F16>,
                   portable::MatmulHalves<formats::BF16>, kBlocksPlain),
-    .orders = {{{SumOrder::kLlama2c,
-                 {.rmsnorm = portable::RmsNorm,
-                  .softmax = portable::Softmax,
-                  .glu = {{{GluType::kSilu, portable::SwiGlu}}},
-                  .attention = {{{KvType::kF32, portable::Attention<KvType::kF32>},
-                                 {KvType::kF16, portable::Attention<KvType::kF16>}}}}}}},
+    .orders = {{{SumOrder::kLlama2c, &kScalarLlama2cOrder},
+                {SumOrder::kNative, &kScalarNativeOrder}}},
     .rope = {{{RopeStyle::kPairs, portable::Rope}}},
     .add = portable::Add,
 };

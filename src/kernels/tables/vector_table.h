@@ -24,21 +24,28 @@ constexpr Int8Functions kVectorInt8 = {
     .quantizer = {.bytes = portable::Int8Bytes, .quantize = vector::QuantizeInt8<V>},
     .matmul = vector::MatmulInt8<V, kTuning>};
 
+template <typename V>
+constexpr OrderKernels kLlama2cOrder = {
+    .name = "",
+    .rmsnorm = portable::RmsNorm,
+    .softmax = vector::Softmax<V>,
+    .glu = {{{GluType::kSilu, vector::SwiGlu<V>}}},
+    .attention = {{{KvType::kF32, vector::Attention<V, KvType::kF32>},
+                   {KvType::kF16, vector::Attention<V, KvType::kF16>}}},
+    .attention_scratch = AttentionScratch,
+    .query_tile = kQueryTile,
+};
+
 template <typename V, const Tuning& kTuning>
 constexpr Kernels VectorTable(const char* name, const Int8Functions& int8,
-                              const BlockFunctions& blocks) {
+                              const BlockFunctions& blocks, const OrderKernels& native) {
   return {
       .name = name,
       .quantizers = QuantizersBy(int8.quantizer, blocks),
       .matmul = MatmulsBy(vector::MatmulF32<V, kTuning>, int8.matmul,
                           vector::MatmulHalves<V, formats::F16>,
                           vector::MatmulHalves<V, formats::BF16>, blocks),
-      .orders = {{{SumOrder::kLlama2c,
-                   {.rmsnorm = portable::RmsNorm,
-                    .softmax = vector::Softmax<V>,
-                    .glu = {{{GluType::kSilu, vector::SwiGlu<V>}}},
-                    .attention = {{{KvType::kF32, vector::Attention<V, KvType::kF32>},
-                                   {KvType::kF16, vector::Attention<V, KvType::kF16>}}}}}}},
+      .orders = {{{SumOrder::kLlama2c, &kLlama2cOrder<V>}, {SumOrder::kNative, &native}}},
       .rope = {{{RopeStyle::kPairs, portable::Rope}}},
       .add = portable::Add,
   };

@@ -109,6 +109,9 @@ struct Avx2 : Avx2Bytes {
   static constexpr size_t kRowTiles = 1;
   static constexpr size_t kTokensOfHeldTile = 0;
   static constexpr size_t kTokensAtOnce = 2;
+  // Of native attention: queries that are multiplied at a time, and registers of their sums.
+  static constexpr size_t kSumQueries = 6;
+  static constexpr size_t kSumRegs = 12;
   static constexpr size_t kScoreQueries = 4;
   static constexpr size_t kScoreRegs = 2;
   static constexpr size_t kMixQueries = 2;
@@ -167,6 +170,19 @@ struct Avx2 : Avx2Bytes {
                                 Exp4(_mm256_extractf128_ps(bounded, 1)), 1);
   }
   static Reg Join(const Reg (&v)[kLanes][2]) { return JoinRows(v); }
+
+  // The float whose bits are those of x moved up by 23.
+  static Reg ToPower(Reg x) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(x), 23));
+  }
+  // a in lanes where the sign bit of `sign` is set, else b.
+  static Reg IfNegative(Reg sign, Reg a, Reg b) { return _mm256_blendv_ps(b, a, sign); }
+  // The sum of all lanes by halves: a[i] + a[i + kLanes / 2], and so on.
+  static float ReduceAdd(Reg a) {
+    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+  }
 
   static Int SetInt(int32_t x) { return _mm256_set1_epi32(x); }
   static Int AddInt(Int a, Int b) { return _mm256_add_epi32(a, b); }

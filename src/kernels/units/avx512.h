@@ -150,6 +150,9 @@ struct Avx512 : Avx512Bytes {
   static constexpr size_t kRowTiles = 2;           // of int8 weights at a time
   static constexpr size_t kTokensOfHeldTile = 16;  // most that a tile meets while in registers
   static constexpr size_t kTokensAtOnce = 8;       // that meet tiles otherwise
+  // Of native attention: queries that are multiplied at a time, and registers of their sums.
+  static constexpr size_t kSumQueries = 8;
+  static constexpr size_t kSumRegs = 16;
   static constexpr size_t kScoreQueries = 8;
   static constexpr size_t kScoreRegs = 2;
   static constexpr size_t kMixQueries = 4;
@@ -214,6 +217,22 @@ struct Avx512 : Avx512Bytes {
   }
   // Lane r: the sum of v[r].
   static Reg Join(const Reg (&v)[kLanes][1]) { return ReduceRows(v, Add); }
+
+  // The float whose bits are those of x moved up by 23.
+  static Reg ToPower(Reg x) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(x), 23));
+  }
+  // a in lanes where the sign bit of `sign` is set, else b.
+  static Reg IfNegative(Reg sign, Reg a, Reg b) {
+    return _mm512_mask_blend_ps(_mm512_movepi32_mask(_mm512_castps_si512(sign)), b, a);
+  }
+  // The sum of all lanes by halves: a[i] + a[i + kLanes / 2], and so on.
+  static float ReduceAdd(Reg a) {
+    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+  }
 
   static Int SetInt(int32_t x) { return _mm512_set1_epi32(x); }
   static Int LoadInt(const int32_t* p) { return _mm512_loadu_si512(p); }

@@ -75,6 +75,9 @@ struct Neon : NeonBytes {
   static constexpr size_t kRowTiles = 1;
   static constexpr size_t kTokensOfHeldTile = 0;
   static constexpr size_t kTokensAtOnce = 2;
+  // Of native attention: queries that are multiplied at a time, and registers of their sums.
+  static constexpr size_t kSumQueries = 6;
+  static constexpr size_t kSumRegs = 24;
   static constexpr size_t kScoreQueries = 4;
   static constexpr size_t kScoreRegs = 4;
   static constexpr size_t kMixQueries = 4;
@@ -136,6 +139,20 @@ struct Neon : NeonBytes {
     return vcvt_high_f32_f64(low, Exp2Lanes(vcvt_high_f64_f32(bounded)));
   }
   static Reg Join(const Reg (&v)[kLanes][4]) { return JoinRows(v); }
+
+  // The float whose bits are those of x moved up by 23.
+  static Reg ToPower(Reg x) {
+    return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(x), 23));
+  }
+  // a in lanes where the sign bit of `sign` is set, else b.
+  static Reg IfNegative(Reg sign, Reg a, Reg b) {
+    return vbslq_f32(vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_f32(sign), 31)), a, b);
+  }
+  // The sum of all lanes by halves: a[i] + a[i + kLanes / 2], and so on.
+  static float ReduceAdd(Reg a) {
+    const float32x2_t two = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+    return vget_lane_f32(vpadd_f32(two, two), 0);
+  }
 
   static Int SetInt(int32_t x) { return vdupq_n_s32(x); }
   static Int AddInt(Int a, Int b) { return vaddq_s32(a, b); }

@@ -64,7 +64,7 @@ Status ReadLayer(const ArchitectureKeys& keys, const ModelConfig& config, uint32
 Status ReadLlamaConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   const ArchitectureKeys keys(gguf, kLlamaArchitecture.name);
   ModelConfig& config = file->config;
-  config.order = SumOrder::kLlama2c;
+  config.order = SumOrder::kNative;
   CLAMMA_RETURN_IF_ERROR(keys.Uint("block_count", 1, ModelLimits::kMaxLayers, &config.n_layers));
   CLAMMA_RETURN_IF_ERROR(keys.Uint("embedding_length", 1, ModelLimits::kMaxDimension, &config.dim));
   CLAMMA_RETURN_IF_ERROR(keys.Uint("context_length", 1, ModelLimits::kMaxSeqLen, &config.seq_len));

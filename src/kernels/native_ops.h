@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// What the native order of sums has of its own beside matrix products: norms, softmax, gates and
+// attention. Every table gives the same bits, whatever the batch and the number of threads.
+//
+// Attention goes page by page (kKvBlock positions). A row attends to the positions of its window
+// up to its own; in what follows, a page has only these.
+// * A score is one chain of Fma() over the head's elements in order, from 0, times the scale.
+// * Positions are taken in segments of kSegment, each for itself, from the largest score m =
+//   -infinity, the sum l = 0 and the values o[d] = 0. For each page, in order:
+//     t = the larger of m and the page's largest score; what is no number does not count;
+//     if t > m: c = ExpNative(m - t), l = l * c, o[d] = o[d] * c, m = t;
+//     p[i] = ExpNative(score[i] - m), and 0 for positions that the row does not attend to;
+//     l = l + the sum of the 32 p[i] by halves, p[i] + p[i + 16], then 8, 4, 2, 1;
+//     o[d] = Fma(p[i], value[i][d], o[d]), position after position.
+// * The segments are merged in order, those without a position being left out. The first is taken
+//   as it is; with each further one's (m, l, o), into (M, L, O):
+//     t = m > M ? m : M, a = ExpNative(M - t), b = ExpNative(m - t);
+//     L = Fma(l, b, L * a), O[d] = Fma(o[d], b, O[d] * a), M = t.
+// * The result is O[d] / L.
+// A query, key or value that is no number makes the elements that depend on it NaN.
+#ifndef CLAMMA_KERNELS_NATIVE_OPS_H_
+#define CLAMMA_KERNELS_NATIVE_OPS_H_
+
+#include "kernels/kernels.h"
+
+namespace clamma {
+
+inline constexpr size_t kSegment = 512;    // positions; whole pages
+inline constexpr size_t kNativeTile = 24;  // queries that a key or value meets at a time
+
+// A head's elements in whole pieces, as scratch has them.
+constexpr uint64_t InPieces(uint64_t head_size) {
+  return (head_size + kKvBlock - 1) / kKvBlock * kKvBlock;
+}
+
+// Floats of a state, what is known of a query after some positions: the values, in whole pieces,
+// behind them the largest score and the sum.
+constexpr uint64_t AttentionStateSize(uint64_t head_size) { return InPieces(head_size) + 16; }
+
+// Floats that attention takes as scratch, however many positions there are.
+constexpr uint64_t NativeAttentionScratch(uint64_t /*stride*/, uint64_t head_size) {
+  return kNativeTile * (InPieces(head_size) + kKvBlock + 2 * AttentionStateSize(head_size));
+}
+
+constexpr size_t SegmentsOf(size_t n_positions) { return (n_positions + kSegment - 1) / kSegment; }
+
+// Of OrderKernels:
+// * rmsnorm: out[i] = (x[i] * scale) * weight[i], scale = 1 / sqrt(sum of x^2 / n + epsilon). The
+//   sum: element k in sum k mod 16, each a chain of Fma(), joined by Reduce16().
+// * softmax: x[i] = ExpNative(x[i] - max(x)) * (1 / sum). The sum: element k in sum k mod 16,
+// joined
+//   by Reduce16().
+// * glu, silu: gate[i] = (gate[i] * (s / (1 + e))) * up[i], where e = ExpNative(-|gate[i]|), and s
+// is
+//   e for a negative gate, else 1.
+// * attend_segments: the states of the queries after each of the segments [begin, end) alone.
+// states
+//   (end - begin, queries, AttentionStateSize()), the queries kv head after kv head, of each the
+//   rows, and of each row the heads.
+// * merge_states: merges the states of a segment, or of all before it, with those of the next. Both
+//   (n, AttentionStateSize()).
+// * finish_attention: out (as q) from the states of all segments merged.
+extern const OrderKernels kScalarNativeOrder;
+#if defined(__x86_64__)
+extern const OrderKernels kAvx2NativeOrder;
+extern const OrderKernels kAvx512NativeOrder;
+#elif defined(__AARCH64EL__)
+extern const OrderKernels kNeonNativeOrder;
+#endif
+
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_NATIVE_OPS_H_

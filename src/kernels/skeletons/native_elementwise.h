@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// The norm, the softmax and the gate of native_ops.h for any vector unit V.
+#ifndef CLAMMA_KERNELS_SKELETONS_NATIVE_ELEMENTWISE_H_
+#define CLAMMA_KERNELS_SKELETONS_NATIVE_ELEMENTWISE_H_
+
+#include "kernels/skeletons/native_portable.h"
+#include "kernels/skeletons/vector.h"
+
+namespace clamma {
+namespace {
+namespace native {
+
+using portable::Min;
+using portable::native::kMinusInfinity;
+
+// ExpNative(), operation by operation.
+template <typename V>
+[[gnu::always_inline]] inline typename V::Reg Exp(typename V::Reg x) {
+  using Reg = typename V::Reg;
+  using C = ExpNativeConstants;
+  // The second operand is what is left of a NaN.
+  const Reg bounded = V::Max(V::Set1(-C::kLargest), V::Min(V::Set1(C::kLargest), x));
+  const Reg magic = V::Set1(C::kMagic);
+  const Reg shifted = V::Fma(bounded, V::Set1(C::kLog2E), magic);
+  const Reg n = V::Sub(shifted, magic);
+  const Reg r = V::Fma(n, V::Set1(C::kLn2Low), V::Fma(n, V::Set1(C::kLn2High), bounded));
+  Reg sum = V::Set1(C::kTerms[4]);
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 4; ++i) sum = V::Fma(sum, r, V::Set1(C::kTerms[3 - i]));
+  const Reg one = V::Set1(1.0f);
+  sum = V::Fma(V::Fma(sum, r, one), r, one);
+  return V::Mul(sum, V::ToPower(shifted));
+}
+
+// The 16 partial sums of a row.
+template <typename V>
+struct Sums16 {
+  static constexpr size_t kParts = vector::kParts<V>;
+
+  Sums16() {
+    for (size_t i = 0; i < kParts; ++i) of[i] = V::Set1(0);
+  }
+  float Join() const {
+    float sums[16];
+    for (size_t i = 0; i < kParts; ++i) V::Store(sums + i * V::kLanes, of[i]);
+    return Reduce16(sums);
+  }
+
+  typename V::Reg of[kParts];
+};
+
+// Calls body(i, part, count) for elements i .. i + count - 1, which belong to partial sums
+// part * kLanes and those behind it; count is kLanes but for the last.
+template <typename V, typename Body>
+[[gnu::always_inline]] inline void ForEachPart(size_t n, const Body& body) {
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+#pragma GCC unroll 4
+    for (size_t part = 0; part < vector::kParts<V>; ++part) {
+      body(i + part * V::kLanes, part, V::kLanes);
+    }
+  }
+  for (size_t part = 0; i < n; ++part, i += V::kLanes) body(i, part, Min(n - i, V::kLanes));
+}
+
+template <typename V>
+[[gnu::always_inline]] inline typename V::Reg LoadUpTo(const float* p, size_t n) {
+  return n == V::kLanes ? V::Load(p) : V::LoadFirst(p, n);
+}
+template <typename V>
+[[gnu::always_inline]] inline void StoreUpTo(float* p, typename V::Reg x, size_t n) {
+  n == V::kLanes ? V::Store(p, x) : V::StoreFirst(p, x, n);
+}
+
+template <typename V>
+void RmsNorm(float* out, const float* x, const float* weight, size_t n_rows, size_t n,
+             float epsilon) {
+  using Reg = typename V::Reg;
+  for (size_t r = 0; r < n_rows; ++r, out += n, x += n) {
+    Sums16<V> squares;
+    ForEachPart<V>(n, [&](size_t i, size_t part, size_t count) {
+      const Reg value = LoadUpTo<V>(x + i, count);  // 0 in the other lanes changes no sum
+      squares.of[part] = V::Fma(value, value, squares.of[part]);
+    });
+    const Reg scale = V::Set1(portable::native::RootScale(squares.Join(), n, epsilon));
+    ForEachPart<V>(n, [&](size_t i, size_t /*part*/, size_t count) {
+      const Reg scaled = V::Mul(LoadUpTo<V>(x + i, count), scale);
+      StoreUpTo<V>(out + i, V::Mul(scaled, LoadUpTo<V>(weight + i, count)), count);
+    });
+  }
+}
+
+// Of what is a number.
+template <typename V>
+inline float LargestOf(const float* x, size_t n) {
+  typename V::Reg largest = V::Set1(kMinusInfinity);
+  size_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) largest = V::Max(V::Load(x + i), largest);
+  float all = V::ReduceMax(largest);
+  for (; i < n; ++i) all = x[i] > all ? x[i] : all;
+  return all;
+}
+
+template <typename V>
+void Softmax(float* x, size_t n) {
+  using Reg = typename V::Reg;
+  const Reg largest = V::Set1(LargestOf<V>(x, n));
+  Sums16<V> sums;
+  ForEachPart<V>(n, [&](size_t i, size_t part, size_t count) {
+    const Reg below = V::Sub(LoadUpTo<V>(x + i, count), largest);
+    StoreUpTo<V>(x + i, Exp<V>(V::Max(below, V::Set1(kMinusInfinity))), count);
+    sums.of[part] = V::Add(sums.of[part], LoadUpTo<V>(x + i, count));
+  });
+  const Reg scale = V::Set1(1.0f / sums.Join());
+  ForEachPart<V>(n, [&](size_t i, size_t /*part*/, size_t count) {
+    StoreUpTo<V>(x + i, V::Mul(LoadUpTo<V>(x + i, count), scale), count);
+  });
+}
+
+template <typename V>
+void SwiGlu(float* gate, const float* up, size_t n) {
+  using Reg = typename V::Reg;
+  const Reg one = V::Set1(1.0f);
+  ForEachPart<V>(n, [&](size_t i, size_t /*part*/, size_t count) {
+    const Reg g = LoadUpTo<V>(gate + i, count);
+    const Reg e = Exp<V>(V::Negate(V::Abs(g)));
+    const Reg sigmoid = V::Div(V::IfNegative(g, e, one), V::Add(one, e));
+    const Reg gated = V::Mul(V::Mul(g, sigmoid), LoadUpTo<V>(up + i, count));
+    StoreUpTo<V>(gate + i, gated, count);
+  });
+}
+
+}  // namespace native
+}  // namespace
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_SKELETONS_NATIVE_ELEMENTWISE_H_
