@@ -61,6 +61,10 @@ typedef struct clamma_txf_facts_t {
   size_t arena_in_use; /* ... of it now, by the transformer and its sessions */
   size_t arena_peak;   /* ... and up to where it ever was in use, or what construction asked for if
                           that is more: a size that would have done, of an arena aligned alike */
+  const char* architecture; /* of the model: "llama" */
+  const char* file_type;    /* what its weights are: "F32", "Q4_K_M" ... */
+  uint64_t parameters;      /* weights, all counted */
+  double bits_per_weight;   /* of all of them on average, scales counted */
 } clamma_txf_facts_t;
 
 /* Texts are valid as long as the transformer. */

@@ -159,7 +159,8 @@ typedef enum clamma_model_type {
 /* How a session keeps its keys and values. */
 typedef enum clamma_kv_type {
   CLAMMA_KV_F32 = 0,
-  CLAMMA_KV_F16 /* half the memory, slightly different results */
+  CLAMMA_KV_F16, /* half the memory, slightly different results */
+  CLAMMA_KV_AUTO /* F16 for GGUF models, F32 for others */
 } clamma_kv_type_t;
 
 /* What a transformer is made of and what a query asks. Zero it first, then set what is wanted; new
@@ -168,10 +169,13 @@ typedef struct clamma_txf_info {
   /* Read by clamma_txf_construct() */
 
   unsigned int clamma_api_version; /* CLAMMA_API_VERSION; mandatory */
-  const char* checkpoint_path;     /* llama2.c checkpoint: legacy, version 1 or version 2 (int8). A
-                                      relative path is looked for in the working directory, then in
-                                      the model directory (LIBCLAMMA_MODEL_DIR of the build) */
-  const char* tokenizer_path;      /* its dictionary; looked for likewise. NULL: "tokenizer.bin" */
+  const char* checkpoint_path;     /* a GGUF model, or a llama2.c checkpoint: legacy, version 1 or
+                                      version 2 (int8). A relative path is looked for in the working
+                                      directory, then in the model directory (LIBCLAMMA_MODEL_DIR of
+                                      the build). Of a split GGUF model, any of its files: the
+                                      others are found beside it */
+  const char* tokenizer_path;      /* its vocabulary in llama2.c's format, looked for likewise.
+                                      NULL: the one inside a GGUF model, else "tokenizer.bin" */
   clamma_model_access_t model_access;
   void* model_base;     /* ABSOLUTE_ADDRESS: where the checkpoint is, at any alignment */
   size_t model_size;    /* ... and its size in bytes */

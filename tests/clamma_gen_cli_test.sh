@@ -89,7 +89,7 @@ tells "-q: the same text" cmp expected out
 tells "-q: nothing on stderr" cmp empty err
 
 run "$float" --tokenizer "$dictionary" --seed 1024 --temperature 1.0 --topp 0.9 --steps 256 \
-  --threads 2 --mode 0 --kv f32 --top-k 0 --min-p 0 --repetition-penalty 0 --quiet
+  --threads 2 --mode 0 --kv auto --top-k 0 --min-p 0 --repetition-penalty 0 --quiet
 tells "long names: the same text" cmp expected out
 tells "long names: nothing on stderr" cmp empty err
 run "$float" -z "$dictionary" -t 0.7 -p 0.5 -s 3 -n 30 -i "One day" -y "A tale." -h 1 -m 1 -q

@@ -156,7 +156,8 @@ Option CommandLine::Add(const char* names, bool& value, const char* what) {
 
 void CommandLine::Add(Model& o) {
   Add("checkpoint", o.checkpoint, "Model checkpoint (llama2.c format, float or int8)").Required();
-  Add("-z,--tokenizer", o.tokenizer, "Token dictionary").ShowDefault();
+  Add("-z,--tokenizer", o.tokenizer,
+      "Vocabulary (default: the one inside the checkpoint, else tokenizer.bin)");
   Add("-h,--threads", o.threads, "Compute threads, 0 = all usable cores")
       .WholeNumber()
       .ShowDefault();
@@ -164,7 +165,9 @@ void CommandLine::Add(Model& o) {
   Add("--cache-limit", o.cache_limit, "With -m 1: most bytes of weights held, 0 = all")
       .Size()
       .ShowDefault();
-  Add("--kv", o.kv, "Keys and values in f32 or f16").OneOf({"f32", "f16"}).ShowDefault();
+  Add("--kv", o.kv, "Keys and values in f32 or f16 (auto: f16 for GGUF models, else f32)")
+      .OneOf({"auto", "f32", "f16"})
+      .ShowDefault();
 }
 
 void CommandLine::Add(Prompt& o) {

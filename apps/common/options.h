@@ -20,11 +20,11 @@ constexpr int kExitInterrupted = 130;
 
 struct Model {
   std::string checkpoint;
-  std::string tokenizer = "tokenizer.bin";
+  std::string tokenizer;  // "": the one inside the checkpoint, else tokenizer.bin
   unsigned threads = 0;
   int mode = 0;
   size_t cache_limit = 0;
-  std::string kv = "f32";
+  std::string kv = "auto";
 };
 
 struct Prompt {
@@ -48,11 +48,11 @@ inline clamma_txf_info_t MakeInfo(const Model& o) {
   clamma_txf_info_t info = {};
   info.clamma_api_version = CLAMMA_API_VERSION;
   info.checkpoint_path = o.checkpoint.c_str();
-  info.tokenizer_path = o.tokenizer.c_str();
+  info.tokenizer_path = o.tokenizer.empty() ? nullptr : o.tokenizer.c_str();
   info.model_access = o.mode == 1 ? CLAMMA_MODEL_ACCESS_MALLOC_CACHE : CLAMMA_MODEL_ACCESS_MMAP;
   info.cache_limit = o.cache_limit;
   info.threads = o.threads;
-  info.kv_type = o.kv == "f16" ? CLAMMA_KV_F16 : CLAMMA_KV_F32;
+  info.kv_type = o.kv == "f16" ? CLAMMA_KV_F16 : o.kv == "f32" ? CLAMMA_KV_F32 : CLAMMA_KV_AUTO;
   return info;
 }
 

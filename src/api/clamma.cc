@@ -63,7 +63,7 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
     return Invalid("model_type is none of clamma_model_type_t");
   }
   const int kv_type = NumberOf(info.kv_type);
-  if (kv_type != CLAMMA_KV_F32 && kv_type != CLAMMA_KV_F16) {
+  if (kv_type != CLAMMA_KV_F32 && kv_type != CLAMMA_KV_F16 && kv_type != CLAMMA_KV_AUTO) {
     return Invalid("kv_type is none of clamma_kv_type_t");
   }
   if (info.max_sessions > kMaxSessions) {
@@ -81,6 +81,7 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   options->threads = info.threads;
   options->type = type == CLAMMA_MODEL_CHAT ? ModelType::kChat : ModelType::kGen;
   options->kv_type = kv_type == CLAMMA_KV_F16 ? KvType::kF16 : KvType::kF32;
+  options->kv_type_by_model = kv_type == CLAMMA_KV_AUTO;
   options->max_sessions =
       info.max_sessions == 0 ? LIBCLAMMA_MAX_SESSIONS_PER_MODEL : info.max_sessions;
   options->log = {info.log_cb, info.opaque_user_pointer};

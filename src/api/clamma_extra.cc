@@ -158,6 +158,10 @@ int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
   facts->sessions = clamma::TheScheduler().CountSessions(transformer);
   facts->max_sessions = transformer.max_sessions;
   facts->model_bytes = file.bytes;
+  facts->architecture = transformer.weights.file().architecture;
+  facts->file_type = transformer.weights.file().file_type;
+  facts->parameters = transformer.weights.file().tensors.parameters();
+  facts->bits_per_weight = transformer.weights.file().tensors.bits_per_weight();
   facts->memory_bytes = sizeof(transformer) + transformer.memory.bytes_in_use();
   if (clamma::Arena* arena = transformer.memory.arena(); arena != nullptr) {
     const clamma::Arena::Usage usage = arena->usage();

@@ -53,6 +53,7 @@ Status Transformer::Open(const TransformerOptions& options) {
   threads_wanted = options.threads == 0 ? std::min(UsableCores(), kMaxThreads) : options.threads;
   SetName(options);
   CLAMMA_RETURN_IF_ERROR(OpenWeights(options));
+  if (options.kv_type_by_model && files.gguf() != nullptr) kv_type = KvType::kF16;
   CLAMMA_RETURN_IF_ERROR(OpenTokenizer(options));
   kernels = &SelectKernels();
   CLAMMA_RETURN_IF_ERROR(pool.Start(memory, threads_wanted));

@@ -42,6 +42,7 @@ struct TransformerOptions {
   unsigned threads = 0;    // 0: all usable cores
   ModelType type = ModelType::kGen;
   KvType kv_type = KvType::kF32;
+  bool kv_type_by_model = false;  // half precision for GGUF models, whatever kv_type says
   uint32_t max_sessions = 1;
   const char* name = "";  // kept in part, see kMaxName
   Log log;

@@ -113,6 +113,11 @@ TensorTotals Tensors::multiplied() const {
   return totals;
 }
 
+double Tensors::bits_per_weight() const {
+  const uint64_t bytes = matrix_bytes() + floats_ * sizeof(float);
+  return 8 * static_cast<double>(bytes) / static_cast<double>(parameters_);
+}
+
 WeightType Tensors::main_type() const {
   return static_cast<WeightType>(std::max_element(bytes_of_type_, bytes_of_type_ + kWeightTypes) -
                                  bytes_of_type_);

@@ -111,6 +111,7 @@ class Tensors {
 
   uint64_t floats() const { return floats_; }          // of all vectors
   uint64_t parameters() const { return parameters_; }  // elements of all tensors
+  double bits_per_weight() const;                      // of all tensors on average
   WeightType main_type() const;                        // of the matrices that take the most bytes
   uint64_t matrix_bytes() const { return others_.bytes + embedding_.bytes; }
 
