@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -247,9 +246,9 @@ TEST(Gguf, ReadsRealVocabularies) {
         gguf->GetArray("tokenizer.ggml.tokens", Gguf::Elements::kStrings, kRequired, &tokens).ok());
     EXPECT_EQ(tokens.count, file.tokens);
     GgufStrings texts(tokens);
-    std::set<std::string> all;
-    for (std::string_view text; texts.Next(&text);) all.emplace(text);
-    EXPECT_EQ(all.size(), file.tokens);
+    uint64_t n = 0;
+    for (std::string_view text; texts.Next(&text); ++n) ASSERT_FALSE(text.empty()) << n;
+    EXPECT_EQ(n, file.tokens);
     EXPECT_TRUE(gguf->GetArray("tokenizer.ggml.merges", Gguf::Elements::kStrings,
                                Gguf::Presence::kOptional, &merges)
                     .ok());

@@ -247,6 +247,13 @@ TEST(GgufValues, OfArraysAreReadOneByOne) {
                {"\"scores\"", "array of integers"});
 }
 
+TEST(GgufKey, JoinsTheArchitectureAndAName) {
+  EXPECT_EQ(GgufKey("llama", "block_count").view(), "llama.block_count");
+  EXPECT_EQ(GgufKey("", "a").view(), ".a");
+  EXPECT_EQ(GgufKey(std::string(100, 'x'), std::string(27, 'y')).view().size(), 128u);
+  EXPECT_EQ(GgufKey(std::string(100, 'x'), std::string(28, 'y')).view(), "");
+}
+
 TEST(GgufValues, HaveNamesOfTheirTypes) {
   for (uint32_t type = 0; type < kGgufTypes; ++type) {
     EXPECT_STRNE(GgufTypeName(static_cast<GgufType>(type)), "");

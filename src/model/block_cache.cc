@@ -5,6 +5,7 @@
 #include <cassert>
 
 #include "platform/endian.h"
+#include "platform/sort.h"
 
 namespace clamma {
 namespace {
@@ -62,12 +63,7 @@ void BlockCache::AddBlock(const TensorPlace& place) {
   block.bytes = place.bytes;
 }
 
-void BlockCache::Seal() {
-  // By a heap, as its code is the smallest.
-  const auto before = [](const Block& a, const Block& b) { return a.IsBefore(b.file, b.offset); };
-  std::make_heap(blocks_.data(), blocks_.data() + n_blocks_, before);
-  std::sort_heap(blocks_.data(), blocks_.data() + n_blocks_, before);
-}
+void BlockCache::Seal() { Sort<Block, Block::Before>(blocks_.data(), n_blocks_); }
 
 BlockCache::Block* BlockCache::Find(const TensorPlace& place) {
   Block* end = blocks_.data() + n_blocks_;

@@ -53,6 +53,7 @@ class BlockCache {
     uint32_t pins;
     uint16_t file;
 
+    static bool Before(const Block& a, const Block& b) { return a.IsBefore(b.file, b.offset); }
     bool IsBefore(uint16_t other_file, uint64_t other_offset) const {
       return file != other_file ? file < other_file : offset < other_offset;
     }

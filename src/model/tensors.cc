@@ -5,6 +5,7 @@
 #include <cassert>
 
 #include "platform/arena.h"
+#include "platform/sort.h"
 
 namespace clamma {
 
@@ -61,12 +62,7 @@ void Tensors::Add(TensorId id, const TensorPlace& place, uint32_t layer, uint32_
 }
 
 Status Tensors::Seal() {
-  // By a heap, as its code is the smallest.
-  const auto before = [](const Entry& a, const Entry& b) {
-    return Key(a.id, a.layer) < Key(b.id, b.layer);
-  };
-  std::make_heap(entries_.data(), entries_.data() + n_entries_, before);
-  std::sort_heap(entries_.data(), entries_.data() + n_entries_, before);
+  Sort<Entry, Entry::Before>(entries_.data(), n_entries_);
   uint64_t floats = 0;
   for (size_t i = 0; i < n_entries_; ++i) {
     Entry& entry = entries_[i];

@@ -128,6 +128,9 @@ class Tensors {
     uint32_t n_layers;
     TensorId id;
 
+    static bool Before(const Entry& a, const Entry& b) {
+      return Key(a.id, a.layer) < Key(b.id, b.layer);
+    }
     TensorPlace place(uint32_t index) const {
       TensorPlace place = first;
       place.offset += first.bytes * index;

@@ -27,16 +27,21 @@ Status Weights::Open(Memory& memory, const ByteSource& source, const Options& op
   uint8_t header[kLlama2cHeaderBytes];
   const auto size = static_cast<size_t>(std::min<uint64_t>(source.size, sizeof(header)));
   CLAMMA_RETURN_IF_ERROR(source.Read(0, header, size));
-  ModelFile file;
   CLAMMA_RETURN_IF_ERROR(
-      ParseLlama2c(memory, header, size, source.size, options.allow_trailing, &file));
-  return Open(memory, std::move(file), &source, 1, options);
+      ParseLlama2c(memory, header, size, source.size, options.allow_trailing, &file_));
+  return OpenFiles(memory, &source, 1, options);
 }
 
 Status Weights::Open(Memory& memory, ModelFile&& file, const ByteSource* sources, size_t n_sources,
                      const Options& options) {
-  assert(n_sources >= 1 && n_sources <= kMaxFiles);
   file_ = std::move(file);
+  return OpenFiles(memory, sources, n_sources, options);
+}
+
+// Of file_.
+Status Weights::OpenFiles(Memory& memory, const ByteSource* sources, size_t n_sources,
+                          const Options& options) {
+  assert(n_sources >= 1 && n_sources <= kMaxFiles);
   CLAMMA_RETURN_IF_ERROR(sources_.Resize(memory, n_sources));
   bool all_in_memory = true;
   for (size_t i = 0; i < n_sources; ++i) {

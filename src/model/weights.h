@@ -66,6 +66,8 @@ class Weights {
   BlockCacheStats cache_stats() const { return cache_.stats(); }
 
  private:
+  Status OpenFiles(Memory& memory, const ByteSource* sources, size_t n_sources,
+                   const Options& options);
   uint64_t SampleStep() const;  // from one piece's begin to the next one's
   Status AddSamplesOf(const TensorPlace& place, uint64_t step, Checksum* checksum) const;
   Status LoadVectors(Memory& memory);

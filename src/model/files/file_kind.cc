@@ -13,8 +13,10 @@ namespace {
 constexpr std::string_view kLfsFirstLine = "version https://git-lfs.github.com/spec/";
 constexpr uint64_t kMaxSafetensorsHeader = 100'000'000;  // as its own library has it
 
-bool StartsWith(std::string_view text, std::string_view start) {
-  return text.substr(0, start.size()) == start;
+// What follows the first n bytes, which are there. (substr() would need the C++ library.)
+std::string_view Behind(size_t n, std::string_view text) {
+  text.remove_prefix(n);
+  return text;
 }
 
 // Letters of either case; `start` is of small ones.
@@ -29,7 +31,7 @@ bool StartsWithLetters(std::string_view text, std::string_view start) {
 
 // Without a byte-order mark and white space.
 std::string_view TextOf(std::string_view bytes) {
-  if (StartsWith(bytes, "\xef\xbb\xbf")) bytes.remove_prefix(3);
+  if (bytes.starts_with("\xef\xbb\xbf")) bytes.remove_prefix(3);
   while (!bytes.empty() && (bytes[0] == ' ' || (bytes[0] >= '\t' && bytes[0] <= '\r'))) {
     bytes.remove_prefix(1);
   }
@@ -45,7 +47,7 @@ bool IsWebPage(std::string_view text) {
 bool IsJson(std::string_view text) {
   if (text.empty() || (text[0] != '{' && text[0] != '[')) return false;
   const bool is_object = text[0] == '{';
-  text = TextOf(text.substr(1));
+  text = TextOf(Behind(1, text));
   if (text.empty()) return true;
   const std::string_view begins = is_object ? "\"}" : "\"]{[-0123456789tfn";
   return begins.find(text[0]) != std::string_view::npos;
@@ -56,7 +58,7 @@ bool IsSafetensors(std::string_view bytes, uint64_t file_size) {
   if (bytes.size() < 10 || bytes[8] != '{') return false;
   const uint64_t header = ReadLe64(reinterpret_cast<const uint8_t*>(bytes.data()));
   return header >= 2 && header <= kMaxSafetensorsHeader && header < file_size &&
-         IsJson(bytes.substr(8));
+         IsJson(Behind(8, bytes));
 }
 
 // A protocol buffer: field 1, the version of the format, and a string or message as the next field.
@@ -66,7 +68,7 @@ bool IsOnnx(std::string_view bytes) {
   if (bytes[2] != 0x12) return bytes[2] == 0x3a || bytes[2] == 0x42;  // graph, operators' versions
   const auto length = static_cast<uint8_t>(bytes[3]);  // of the name of the program that wrote it
   if (length == 0 || length > 127 || bytes.size() < size_t{4} + length) return false;
-  const std::string_view name = bytes.substr(4, length);
+  const std::string_view name = Behind(4, bytes).substr(0, length);
   return std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
@@ -77,22 +79,21 @@ bool IsPickle(std::string_view bytes) {
 }
 
 bool IsOldGgml(std::string_view bytes) {
-  return StartsWith(bytes, "lmgg") || StartsWith(bytes, "fmgg") || StartsWith(bytes, "tjgg") ||
-         StartsWith(bytes, "algg");
+  return bytes.starts_with("lmgg") || bytes.starts_with("fmgg") || bytes.starts_with("tjgg") ||
+         bytes.starts_with("algg");
 }
 
 FileKind KindOfArchive(std::string_view bytes) {
-  if (StartsWith(bytes, "PK\x03\x04")) {
+  if (bytes.starts_with("PK\x03\x04")) {
     // Torch's begin with NAME/data.pkl: the name of a zip archive's entry is at byte 30.
     const bool is_torch = bytes.substr(0, 512).find("data.pkl") != std::string_view::npos;
     return is_torch ? FileKind::kPytorch : FileKind::kZip;
   }
-  if (StartsWith(bytes, "PK\x05\x06")) return FileKind::kZip;  // an empty one
-  if (StartsWith(bytes, "\x1f\x8b\x08")) return FileKind::kGzip;
-  for (const std::string_view magic : {"\xfd"
-                                       "7zXZ",
-                                       "\x28\xb5\x2f\xfd", "7z\xbc\xaf\x27\x1c", "BZh91AY&SY"}) {
-    if (StartsWith(bytes, magic)) return FileKind::kCompressed;
+  if (bytes.starts_with("PK\x05\x06")) return FileKind::kZip;  // an empty one
+  if (bytes.starts_with("\x1f\x8b\x08")) return FileKind::kGzip;
+  if (bytes.starts_with("\xfd\x37zXZ") || bytes.starts_with("\x28\xb5\x2f\xfd") ||
+      bytes.starts_with("7z\xbc\xaf\x27\x1c") || bytes.starts_with("BZh91AY&SY")) {
+    return FileKind::kCompressed;  // xz, zstd, 7z, bzip2
   }
   return FileKind::kUnknown;
 }
@@ -102,7 +103,7 @@ uint64_t LfsSize(std::string_view text) {
   const size_t at = text.find("\nsize ");
   if (at == std::string_view::npos) return 0;
   uint64_t size = 0;
-  for (const char c : text.substr(at + 6, 18)) {
+  for (const char c : Behind(at + 6, text).substr(0, 18)) {
     if (c < '0' || c > '9') break;
     size = size * 10 + static_cast<uint64_t>(c - '0');
   }
@@ -116,11 +117,11 @@ FileKind FileKindOf(const uint8_t* bytes, size_t n, uint64_t file_size) {
   if (n > kFileKindBytes) n = kFileKindBytes;
   const std::string_view start(reinterpret_cast<const char*>(bytes), n);
   if (Gguf::HasMagic(bytes, n)) return FileKind::kGguf;
-  if (StartsWith(start, "24ka")) return FileKind::kCheckpoint;
+  if (start.starts_with("24ka")) return FileKind::kCheckpoint;
   if (IsOldGgml(start)) return FileKind::kOldGgml;
   if (const FileKind archive = KindOfArchive(start); archive != FileKind::kUnknown) return archive;
   if (IsSafetensors(start, file_size)) return FileKind::kSafetensors;
-  if (StartsWith(start, kLfsFirstLine)) return FileKind::kLfsPointer;
+  if (start.starts_with(kLfsFirstLine)) return FileKind::kLfsPointer;
   if (IsPickle(start)) return FileKind::kPickle;
   if (IsOnnx(start)) return FileKind::kOnnx;
   const std::string_view text = TextOf(start);
@@ -239,14 +240,10 @@ Status CheckArchitecture(const Gguf& gguf, std::string_view architecture) {
   bool embeds = false;
   for (const std::string_view name : kEmbeddingArchitectures) embeds |= architecture == name;
   // Others become embedding models by the way in which their outputs are joined.
-  std::string_view key;
   GgufValue value;
-  for (Gguf::Keys keys(gguf); !embeds && keys.Next(&key, &value);) {
-    constexpr std::string_view kSuffix = ".pooling_type";
-    uint64_t pooling = 0;
-    embeds = key.size() == architecture.size() + kSuffix.size() && StartsWith(key, architecture) &&
-             key.substr(architecture.size()) == kSuffix && value.Uint(0, &pooling) && pooling > 0;
-  }
+  uint64_t pooling = 0;
+  embeds = embeds || (gguf.Find(GgufKey(architecture, "pooling_type").view(), &value) &&
+                      value.Uint(0, &pooling) && pooling > 0);
   if (!embeds) return Status();
   return Status::Error(StatusCode::kCorrupt,
                        "not a model that writes text, but an embedding model (of architecture %s), "

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "model/files/gguf.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -67,6 +68,14 @@ Status WrongKind(std::string_view key, const GgufValue& value, const char* expec
 }
 
 }  // namespace
+
+GgufKey::GgufKey(std::string_view architecture, std::string_view name) {
+  if (architecture.size() + name.size() >= sizeof(text_)) return;
+  char* end = std::copy(architecture.begin(), architecture.end(), text_);
+  *end++ = '.';
+  std::copy(name.begin(), name.end(), end);
+  size_ = architecture.size() + 1 + name.size();
+}
 
 bool Gguf::HasMagic(const uint8_t* bytes, uint64_t size) {
   return size >= 4 && std::memcmp(bytes, "GGUF", 4) == 0;

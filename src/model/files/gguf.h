@@ -34,6 +34,18 @@ struct GgufLimits {
   static constexpr uint64_t kMaxAlignment = 65536;
 };
 
+// "ARCHITECTURE.name": the key under which a model of that architecture has something.
+class GgufKey {
+ public:
+  GgufKey(std::string_view architecture, std::string_view name);
+  // Empty, as no key is, where it would be longer than the key of any known architecture.
+  std::string_view view() const { return {text_, size_}; }
+
+ private:
+  size_t size_ = 0;
+  char text_[128];
+};
+
 struct GgufTensor {
   std::string_view name;
   const GgmlType* type = nullptr;   // its layout is known: block_cols and block_bytes are not 0

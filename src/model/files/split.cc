@@ -82,7 +82,7 @@ Status ReadSplitInfo(const Gguf& gguf, SplitInfo* info) {
 Status SplitPath(std::string_view path, const SplitInfo& info, uint32_t index, char* out,
                  size_t size) {
   const Tail own(info.index, info.count);
-  if (path.size() < kTailBytes || path.substr(path.size() - kTailBytes) != own.text) {
+  if (!path.ends_with(own.text)) {
     return Status::Error(StatusCode::kInvalidArgument,
                          "%s is file %u of the %u that a GGUF model is split into: the others "
                          "cannot be found, as its name does not end in %s",
