@@ -163,6 +163,14 @@ typedef enum clamma_kv_type {
   CLAMMA_KV_AUTO /* F16 for GGUF models, F32 for others */
 } clamma_kv_type_t;
 
+/* A part of an open file: an asset inside an archive, say. The library uses a descriptor of its own
+ * for it: this one may be closed once the call that got it has returned. */
+typedef struct clamma_file_part {
+  int descriptor;
+  uint64_t offset; /* in bytes, any */
+  uint64_t length; /* in bytes; 0: all that follows */
+} clamma_file_part_t;
+
 /* What a transformer is made of and what a query asks. Zero it first, then set what is wanted; new
  * fields are added behind these, and 0 always means "as before". */
 typedef struct clamma_txf_info {
@@ -225,6 +233,9 @@ typedef struct clamma_txf_info {
   void* arena;       /* construct: if not NULL, all memory of the transformer and of its sessions
                         comes from here: see "Arenas" above */
   size_t arena_size; /* ... and its size in bytes */
+  const clamma_file_part_t* checkpoint_part; /* construct: if not NULL, the checkpoint is here, with
+                                                MMAP or MALLOC_CACHE, and checkpoint_path is only a
+                                                name for messages, or NULL */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */

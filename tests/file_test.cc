@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "platform/file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -257,6 +258,67 @@ TEST_F(FileTest, LeaksNoDescriptor) {
     static_cast<void>(file.Open(name, models_.c_str()).ok());
   }
   EXPECT_EQ(OpenDescriptors(), before);
+}
+
+// --- A part of an open file ---
+
+class FilePart : public FileTest {
+ protected:
+  void SetUp() override {
+    FileTest::SetUp();
+    descriptor_ = open(folder_.Write("archive", "0123456789").c_str(), O_RDONLY);
+    ASSERT_GE(descriptor_, 0);
+  }
+  void TearDown() override {
+    if (descriptor_ >= 0) close(descriptor_);
+    FileTest::TearDown();
+  }
+
+  int descriptor_ = -1;
+};
+
+TEST_F(FilePart, IsReadAndMappedAsAFileOfItsOwn) {
+  File file;
+  ASSERT_TRUE(file.OpenPart(descriptor_, 3, 4).ok());
+  EXPECT_EQ(file.size(), 4u);
+  EXPECT_EQ(Contents(file), "3456");
+  char byte = 0;
+  EXPECT_TRUE(file.Read(3, &byte, 1).ok());
+  EXPECT_EQ(byte, '6');
+  const uint8_t* data = nullptr;
+  ASSERT_TRUE(file.Map(&data).ok());
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(data), 4), "3456");
+}
+
+TEST_F(FilePart, OfNoLengthIsAllThatFollows) {
+  File file;
+  ASSERT_TRUE(file.OpenPart(descriptor_, 8, 0).ok());
+  EXPECT_EQ(Contents(file), "89");
+}
+
+TEST_F(FilePart, NeedsTheDescriptorNoMore) {
+  File file;
+  ASSERT_TRUE(file.OpenPart(descriptor_, 0, 10).ok());
+  close(descriptor_);
+  descriptor_ = -1;
+  EXPECT_EQ(Contents(file), "0123456789");
+}
+
+TEST_F(FilePart, EndsWhereItEnds) {
+  File file;
+  ASSERT_TRUE(file.OpenPart(descriptor_, 3, 4).ok());
+  char bytes[2];
+  EXPECT_TRUE(Mentions(file.Read(3, bytes, 2), "ends before byte 5"));
+  EXPECT_TRUE(Mentions(file.Read(UINT64_MAX, bytes, 2), "ends before"));
+}
+
+TEST_F(FilePart, BeyondTheFileIsRefused) {
+  File file;
+  EXPECT_TRUE(Mentions(file.OpenPart(descriptor_, 11, 0), "0 bytes at byte 11"));
+  EXPECT_TRUE(Mentions(file.OpenPart(descriptor_, 8, 3), "the file has 10"));
+  EXPECT_TRUE(Mentions(file.OpenPart(descriptor_, 8, UINT64_MAX), "the file has 10"));
+  EXPECT_TRUE(Mentions(file.OpenPart(-1, 0, 0), "descriptor -1"));
+  EXPECT_FALSE(file.is_open());
 }
 
 }  // namespace

@@ -71,6 +71,15 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
                          info.max_sessions, unsigned{LIBCLAMMA_MAX_SESSIONS_PER_MODEL});
   }
   options->checkpoint_path = info.checkpoint_path;
+  if (const clamma_file_part_t* part = info.checkpoint_part; part != nullptr) {
+    if (options->access == ModelAccess::kAbsoluteAddress) {
+      return Invalid("checkpoint_part and an absolute address exclude each other");
+    }
+    options->has_part = true;
+    options->part_descriptor = part->descriptor;
+    options->part_offset = part->offset;
+    options->part_length = part->length;
+  }
   options->tokenizer_path = info.tokenizer_path;
   options->model_dir = LIBCLAMMA_MODEL_DIR;
   options->model_base = info.model_base;

@@ -95,6 +95,7 @@ Status Transformer::OpenWeights(const TransformerOptions& options) {
         files.OpenAt(memory, static_cast<const uint8_t*>(options.model_base), options.model_size)));
   } else {
     place = options.checkpoint_path;
+    if (options.has_part && (place == nullptr || place[0] == '\0')) place = "the descriptor";
     if (place == nullptr || place[0] == '\0') {
       return Status::Error(StatusCode::kInvalidArgument, "no checkpoint_path given%s",
                            options.model_base == nullptr
@@ -102,8 +103,12 @@ Status Transformer::OpenWeights(const TransformerOptions& options) {
                                : ", and model_base counts with "
                                  "CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS alone");
     }
+    const bool map = access == ModelAccess::kMmap;
     CLAMMA_RETURN_IF_ERROR(
-        files.Open(memory, place, options.model_dir, access == ModelAccess::kMmap));
+        options.has_part
+            ? Locate(place, files.OpenPartOf(memory, options.part_descriptor, options.part_offset,
+                                             options.part_length, map))
+            : files.Open(memory, place, options.model_dir, map));
   }
   ModelFile model;
   CLAMMA_RETURN_IF_ERROR(Locate(place, files.ReadModel(&model)));

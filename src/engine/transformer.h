@@ -30,6 +30,10 @@ enum class ModelAccess : uint8_t { kMmap, kMallocCache, kAbsoluteAddress };
 
 struct TransformerOptions {
   const char* checkpoint_path = nullptr;
+  bool has_part = false;  // the checkpoint is a part of an open file
+  int part_descriptor = -1;
+  uint64_t part_offset = 0;
+  uint64_t part_length = 0;  // 0: all that follows
   const char* tokenizer_path = nullptr;
   const char* model_dir = "";
   ModelAccess access = ModelAccess::kMmap;

@@ -49,6 +49,14 @@ enum class WeightType : uint8_t {
 };
 inline constexpr size_t kWeightTypes = 14;
 
+// What this build has of them: a bit for each from kF16 on. F32 and llama2.c's int8 always are.
+inline constexpr uint32_t kFormatsMask = LIBCLAMMA_FORMATS_MASK;
+inline constexpr bool kHasGguf = kFormatsMask != 0;
+constexpr bool IsInBuild(WeightType type) {
+  const auto bit = static_cast<unsigned>(type) - static_cast<unsigned>(WeightType::kF16);
+  return type < WeightType::kF16 || (kFormatsMask >> bit & 1) != 0;
+}
+
 // A weight matrix as it lies in memory, row-major, at any alignment.
 struct Matrix {
   WeightType type = WeightType::kF32;

@@ -67,8 +67,12 @@ Status ModelFiles::ParsePart(Part* part) {
   uint8_t front[kFileKindBytes];
   const auto n = static_cast<size_t>(std::min<uint64_t>(source.size, sizeof(front)));
   CLAMMA_RETURN_IF_ERROR(source.Read(0, front, n));
-  part->is_gguf = Gguf::HasMagic(front, n);
-  if (!part->is_gguf) return Status();
+  part->has_magic = Gguf::HasMagic(front, n);
+  if (part->has_magic && !kHasGguf) {
+    return Status::Error(StatusCode::kCorrupt,
+                         "a GGUF model, and this build reads none (LIBCLAMMA_FORMATS)");
+  }
+  if (!part->IsGguf()) return Status();
   // What is to be planned by is in no memory of the plan's.
   const uint8_t* plan_bytes = nullptr;
   if (memory_->is_plan() && source.base == nullptr) {
@@ -80,11 +84,21 @@ Status ModelFiles::ParsePart(Part* part) {
 Status ModelFiles::Open(Memory& memory, const char* path, const char* model_dir, bool map) {
   memory_ = &memory;
   CLAMMA_RETURN_IF_ERROR(OpenPart(path, model_dir, map, &named_));
-  if (!named_.is_gguf) return Status();
+  if (!named_.IsGguf()) return Status();
   SplitInfo info;
   CLAMMA_RETURN_IF_ERROR(Locate(path, ReadSplitInfo(named_.gguf, &info)));
   if (info.count == 1) return Status();
   return OpenOthers(path, model_dir, map, info);
+}
+
+Status ModelFiles::OpenPartOf(Memory& memory, int descriptor, uint64_t offset, uint64_t length,
+                              bool map) {
+  memory_ = &memory;
+  CLAMMA_RETURN_IF_ERROR(named_.file.OpenPart(descriptor, offset, length));
+  named_.source = {.base = nullptr, .file = &named_.file, .size = named_.file.size()};
+  if (map) CLAMMA_RETURN_IF_ERROR(named_.file.Map(&named_.source.base));
+  CLAMMA_RETURN_IF_ERROR(ParsePart(&named_));
+  return RefuseSplit("by a descriptor");
 }
 
 Status ModelFiles::OpenAt(Memory& memory, const uint8_t* base, uint64_t size) {
@@ -92,14 +106,19 @@ Status ModelFiles::OpenAt(Memory& memory, const uint8_t* base, uint64_t size) {
   allow_trailing_ = true;  // a flash partition is larger than what it holds
   named_.source = {.base = base, .file = nullptr, .size = size};
   CLAMMA_RETURN_IF_ERROR(ParsePart(&named_));
-  if (!named_.is_gguf) return Status();
+  return RefuseSplit("at an address");
+}
+
+// There the other files cannot be found.
+Status ModelFiles::RefuseSplit(const char* where) const {
+  if (!named_.IsGguf()) return Status();
   SplitInfo info;
   CLAMMA_RETURN_IF_ERROR(ReadSplitInfo(named_.gguf, &info));
   if (info.count == 1) return Status();
   return Status::Error(StatusCode::kInvalidArgument,
-                       "a GGUF model that is split into %u files cannot be used at an address: "
-                       "name one of its files, or make one file of them",
-                       static_cast<unsigned>(info.count));
+                       "a GGUF model that is split into %u files cannot be used %s: name one of "
+                       "its files, or make one file of them",
+                       static_cast<unsigned>(info.count), where);
 }
 
 // The other files of a set, beside the one that was named.
@@ -125,7 +144,7 @@ Status ModelFiles::OpenOthers(const char* path, const char* model_dir, bool map,
       part = others_[i] = new (place) Part;
       CLAMMA_RETURN_IF_ERROR(SplitPath(name, info, i, other.data(), other.size()));
       CLAMMA_RETURN_IF_ERROR(OpenPart(other.data(), model_dir, map, part));
-      if (!part->is_gguf) {
+      if (!part->IsGguf()) {
         return Status::Error(StatusCode::kCorrupt, "%s: not a GGUF file, as %s is", other.data(),
                              path);
       }
@@ -138,7 +157,7 @@ Status ModelFiles::OpenOthers(const char* path, const char* model_dir, bool map,
 
 Status ModelFiles::ReadModel(ModelFile* model) const {
   const Gguf* const single[] = {&named_.gguf};
-  if (named_.is_gguf) {
+  if (named_.IsGguf()) {
     return ReadGgufModel(*memory_, ggufs_.size() == 0 ? single : ggufs_.data(), count(), model);
   }
   const ByteSource& source = named_.source;

@@ -28,6 +28,10 @@ class ModelFiles {
   // is parsed. Reasons of failures begin with the file's name.
   Status Open(Memory& memory, const char* path, const char* model_dir, bool map);
 
+  // The same for a part of an open file, see File::OpenPart(), which may not be one of several
+  // files of a split model.
+  Status OpenPartOf(Memory& memory, int descriptor, uint64_t offset, uint64_t length, bool map);
+
   // The same for `size` bytes at `base`, which must outlive this. More may stand behind the model.
   Status OpenAt(Memory& memory, const uint8_t* base, uint64_t size);
 
@@ -42,20 +46,23 @@ class ModelFiles {
 
   // The metadata of a GGUF model; nullptr of any other.
   const Gguf* gguf() const {
-    return !named_.is_gguf ? nullptr : ggufs_.size() == 0 ? &named_.gguf : ggufs_[0];
+    return !named_.IsGguf() ? nullptr : ggufs_.size() == 0 ? &named_.gguf : ggufs_[0];
   }
 
  private:
   struct Part {
     File file;
     ByteSource source;
-    bool is_gguf = false;
+    bool has_magic = false;
     Gguf gguf;
     Array<uint8_t> header;  // of a GGUF file that is not in memory
+
+    bool IsGguf() const { return kHasGguf && has_magic; }
   };
 
   Status OpenPart(const char* path, const char* model_dir, bool map, Part* part);
   Status ParsePart(Part* part);
+  Status RefuseSplit(const char* where) const;
   Status OpenOthers(const char* path, const char* model_dir, bool map, const SplitInfo& info);
 
   Memory* memory_ = nullptr;

@@ -34,15 +34,42 @@ Status File::Open(const char* path, const char* model_dir) {
   }
   Status status = Examine(path);
   if (!status.ok()) Close();
+  size_ = file_size_;
   return status;
+}
+
+Status File::OpenPart(int descriptor, uint64_t offset, uint64_t length) {
+  Close();
+  descriptor_ = Duplicate(descriptor);
+  if (descriptor_ < 0) {
+    return Status::Error(StatusCode::kIo, "cannot use descriptor %d: %s", descriptor,
+                         std::strerror(errno));
+  }
+  Status status = Examine("the descriptor's file");
+  if (status.ok() && (offset > file_size_ || length > file_size_ - offset)) {
+    status = Status::Error(StatusCode::kInvalidArgument,
+                           "%llu bytes at byte %llu are asked for, and the file has %llu",
+                           Ull{length}, Ull{offset}, Ull{file_size_});
+  }
+  if (!status.ok()) {
+    Close();
+    return status;
+  }
+  begin_ = offset;
+  size_ = length == 0 ? file_size_ - offset : length;
+  return Status();
 }
 
 Status File::Read(uint64_t offset, void* destination, size_t n) const {
   auto* out = static_cast<uint8_t*>(destination);
+  if (offset > size_ || n > size_ - offset) {
+    return Status::Error(StatusCode::kIo, "the file ends before byte %llu: was it cut short?",
+                         Ull{offset} + n);
+  }
   while (n > 0) {
     // Linux moves at most 2 GiB a call, and some systems refuse more.
     size_t got = 0;
-    CLAMMA_RETURN_IF_ERROR(ReadSome(offset, out, n < kMostAtOnce ? n : kMostAtOnce, &got));
+    CLAMMA_RETURN_IF_ERROR(ReadSome(begin_ + offset, out, n < kMostAtOnce ? n : kMostAtOnce, &got));
     if (got == 0) {
       return Status::Error(StatusCode::kIo, "the file ends before byte %llu: was it cut short?",
                            static_cast<unsigned long long>(offset) + n);
@@ -56,14 +83,14 @@ Status File::Read(uint64_t offset, void* destination, size_t n) const {
 
 Status File::Map(const uint8_t** data) {
   if (size_ == 0) return Status::Error(StatusCode::kCorrupt, "the file is empty");
-  if (size_ > SIZE_MAX) {
+  if (file_size_ > SIZE_MAX) {
     return Status::Error(StatusCode::kLimit, "the file is too large to map on this machine");
   }
   if (mapping_ == nullptr) {
     CLAMMA_RETURN_IF_ERROR(MapAll());
     CloseDescriptor();
   }
-  *data = static_cast<const uint8_t*>(mapping_);
+  *data = static_cast<const uint8_t*>(mapping_) + begin_;
   return Status();
 }
 

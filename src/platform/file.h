@@ -21,10 +21,14 @@ class File {
   // Opens a regular file: first `path` as it is, then, if it is relative, in `model_dir`.
   Status Open(const char* path, const char* model_dir);
 
+  // Opens a part of a file that is open already, by a descriptor of its own: `length` bytes from
+  // `offset` on, or all that follows for length 0. What `descriptor` refers to stays as it is.
+  Status OpenPart(int descriptor, uint64_t offset, uint64_t length);
+
   // Reads exactly n bytes at `offset`; less is an error. Any thread.
   Status Read(uint64_t offset, void* destination, size_t n) const;
 
-  // Maps the whole file, shared with every other process that maps it. Valid until Close().
+  // Maps the file, shared with every other process that maps it. Valid until Close().
   Status Map(const uint8_t** data);
 
   void Close();
@@ -34,17 +38,20 @@ class File {
  private:
   // Of the system. A descriptor, or -1 and errno.
   static int OpenReadOnly(const char* path);
+  static int Duplicate(int descriptor);
   static bool IsAbsolute(const char* path);
-  // Refuses what is no regular file, and finds out size_.
+  // Refuses what is no regular file, and finds out file_size_.
   Status Examine(const char* path);
-  // Reads 1 .. n bytes, or none behind the file's end; n is at most 2^30.
+  // Reads 1 .. n bytes at an offset of the whole file, or none behind its end; n is at most 2^30.
   Status ReadSome(uint64_t offset, void* destination, size_t n, size_t* got) const;
   // Sets mapping_; the descriptor is not needed any more.
   Status MapAll();
   void CloseDescriptor();
 
   int descriptor_ = -1;
-  uint64_t size_ = 0;
+  uint64_t file_size_ = 0;
+  uint64_t begin_ = 0;  // of the part that is used
+  uint64_t size_ = 0;   // ... and its size
   void* mapping_ = nullptr;
 };
 

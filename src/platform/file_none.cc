@@ -12,6 +12,10 @@ Status File::Open(const char* path, const char* /*model_dir*/) {
                        path);
 }
 
+Status File::OpenPart(int /*descriptor*/, uint64_t /*offset*/, uint64_t /*length*/) {
+  return Status::Error(StatusCode::kIo, "this build reads no files");
+}
+
 Status File::Read(uint64_t /*offset*/, void* /*destination*/, size_t /*n*/) const {
   return Status::Error(StatusCode::kIo, "this build reads no files");
 }

@@ -20,6 +20,8 @@ int File::OpenReadOnly(const char* path) {
   return descriptor;
 }
 
+int File::Duplicate(int descriptor) { return fcntl(descriptor, F_DUPFD_CLOEXEC, 0); }
+
 bool File::IsAbsolute(const char* path) { return path[0] == '/'; }
 
 Status File::Examine(const char* path) {
@@ -30,7 +32,7 @@ Status File::Examine(const char* path) {
   if (!S_ISREG(info.st_mode)) {
     return Status::Error(StatusCode::kIo, "'%s' is not a regular file", path);
   }
-  size_ = static_cast<uint64_t>(info.st_size);
+  file_size_ = static_cast<uint64_t>(info.st_size);
   return Status();
 }
 
@@ -48,7 +50,8 @@ Status File::ReadSome(uint64_t offset, void* destination, size_t n, size_t* got)
 }
 
 Status File::MapAll() {
-  void* mapping = mmap(nullptr, static_cast<size_t>(size_), PROT_READ, MAP_PRIVATE, descriptor_, 0);
+  void* mapping =
+      mmap(nullptr, static_cast<size_t>(file_size_), PROT_READ, MAP_PRIVATE, descriptor_, 0);
   if (mapping == MAP_FAILED) {
     return Status::Error(StatusCode::kIo, "cannot map the file: %s", std::strerror(errno));
   }
@@ -62,10 +65,10 @@ void File::CloseDescriptor() {
 }
 
 void File::Close() {
-  if (mapping_ != nullptr) munmap(mapping_, static_cast<size_t>(size_));
+  if (mapping_ != nullptr) munmap(mapping_, static_cast<size_t>(file_size_));
   CloseDescriptor();
   mapping_ = nullptr;
-  size_ = 0;
+  file_size_ = begin_ = size_ = 0;
 }
 
 }  // namespace clamma

@@ -37,6 +37,8 @@ int File::OpenReadOnly(const char* path) {
   return -1;
 }
 
+int File::Duplicate(int descriptor) { return _dup(descriptor); }
+
 // From a root, or with a drive.
 bool File::IsAbsolute(const char* path) {
   return path[0] == '/' || path[0] == '\\' || (path[0] != '\0' && path[1] == ':');
@@ -49,7 +51,7 @@ Status File::Examine(const char* path) {
     return Status::Error(StatusCode::kIo, "'%s' is not a regular file", path);
   }
   if (!GetFileSizeEx(handle, &size)) return LastError("tell the file's size");
-  size_ = static_cast<uint64_t>(size.QuadPart);
+  file_size_ = static_cast<uint64_t>(size.QuadPart);
   return Status();
 }
 
@@ -86,7 +88,7 @@ void File::Close() {
   if (mapping_ != nullptr) UnmapViewOfFile(mapping_);
   CloseDescriptor();
   mapping_ = nullptr;
-  size_ = 0;
+  file_size_ = begin_ = size_ = 0;
 }
 
 }  // namespace clamma

@@ -23,19 +23,26 @@ template <typename Body>
 inline void WithSmallBlocks(WeightType type, const Body& body) {
   switch (type) {
     case WeightType::kQ8_0:
-      return body.template operator()<Q8_0>();
+      if constexpr (IsInBuild(WeightType::kQ8_0)) body.template operator()<Q8_0>();
+      return;
     case WeightType::kQ4_0:
-      return body.template operator()<Q4_0>();
+      if constexpr (IsInBuild(WeightType::kQ4_0)) body.template operator()<Q4_0>();
+      return;
     case WeightType::kQ4_1:
-      return body.template operator()<Q4_1>();
+      if constexpr (IsInBuild(WeightType::kQ4_1)) body.template operator()<Q4_1>();
+      return;
     case WeightType::kQ5_0:
-      return body.template operator()<Q5_0>();
+      if constexpr (IsInBuild(WeightType::kQ5_0)) body.template operator()<Q5_0>();
+      return;
     case WeightType::kQ5_1:
-      return body.template operator()<Q5_1>();
+      if constexpr (IsInBuild(WeightType::kQ5_1)) body.template operator()<Q5_1>();
+      return;
     case WeightType::kIQ4_NL:
-      return body.template operator()<IQ4_NL>();
+      if constexpr (IsInBuild(WeightType::kIQ4_NL)) body.template operator()<IQ4_NL>();
+      return;
     case WeightType::kMXFP4:
-      return body.template operator()<MXFP4>();
+      if constexpr (IsInBuild(WeightType::kMXFP4)) body.template operator()<MXFP4>();
+      return;
     default:
       return;
   }
@@ -46,11 +53,14 @@ template <typename Body>
 inline void WithSuperBlocks(WeightType type, const Body& body) {
   switch (type) {
     case WeightType::kQ4_K:
-      return body.template operator()<Q4_K>();
+      if constexpr (IsInBuild(WeightType::kQ4_K)) body.template operator()<Q4_K>();
+      return;
     case WeightType::kQ5_K:
-      return body.template operator()<Q5_K>();
+      if constexpr (IsInBuild(WeightType::kQ5_K)) body.template operator()<Q5_K>();
+      return;
     case WeightType::kQ6_K:
-      return body.template operator()<Q6_K>();
+      if constexpr (IsInBuild(WeightType::kQ6_K)) body.template operator()<Q6_K>();
+      return;
     default:
       return;
   }

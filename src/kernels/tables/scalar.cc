@@ -31,7 +31,7 @@ constinit const Kernels kScalarKernels = {
         MatmulsBy(portable::MatmulF32, portable::MatmulInt8, portable::MatmulHalves<formats::F16>,
                   portable::MatmulHalves<formats::BF16>, kBlocksPlain),
     .orders = {{{SumOrder::kLlama2c, &kScalarLlama2cOrder},
-                {SumOrder::kNative, &kScalarNativeOrder}}},
+                {SumOrder::kNative, kHasGguf ? &kScalarNativeOrder : nullptr}}},
     .rope = {{{RopeStyle::kPairs, portable::Rope}}},
     .add = portable::Add,
 };

@@ -102,6 +102,9 @@ Status AddTensor(const Architecture& architecture, const GgufTensor& tensor, siz
     return Wrong(tensor, "is too large");
   }
   const WeightType type = WeightTypeOf(*tensor.type);
+  if (!IsInBuild(type)) {
+    return Wrong(tensor, "is of a type that this build leaves out (LIBCLAMMA_FORMATS)");
+  }
   if (IsVector(known->id) && type != WeightType::kF32) {
     return Wrong(tensor, "is a vector, and not of type F32");
   }
