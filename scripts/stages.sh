@@ -123,18 +123,18 @@ stage_release() {
   run_ctest dev
 }
 
-# Golden texts, and texts compared between formats, ways to the weights and numbers of threads: the
-# sanitizers run their code at a fifteenth of its speed, and have seen it after one text by each access
-# from 5 threads. That all texts are right is shown by the Release build.
-readonly texts_for_their_letters='^SameWeights|Golden.*Threads[0-4]|Golden.*(Greedy|Prompt|Readme)'
+# Texts that are generated once more: by another format, access to the weights or number of threads. Under a
+# sanitizer this takes 15 times as long, and what remains, one text by each access from 5 threads, runs the
+# same code. That all texts are right is for the Release build to show.
+readonly repeated_texts='^SameWeights|Golden.*Threads[0-4]|Golden.*(Greedy|Prompt|Readme)'
 
 stage_asan() {
   build asan
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=print_stacktrace=1
   local not='^$'
-  # So it is with who else is in a pass, and which sessions an arena has seen before; and in C.
-  [[ $full == yes ]] || not+="|$texts_for_their_letters|WhoIsInThePass|SessionsThatComeAndGo|^c_golden_test"
+  # The same holds for other sessions in a pass, for sessions that an arena has had before, and in C.
+  [[ $full == yes ]] || not+="|$repeated_texts|WhoIsInThePass|SessionsThatComeAndGo|^c_golden_test"
   run_ctest asan -E "$not"
 }
 
@@ -160,7 +160,7 @@ stage_tsan() {
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
   # All that these programs have; what else there is has no dot in its name.
   local not='^$'
-  [[ $full == yes ]] || not=$texts_for_their_letters
+  [[ $full == yes ]] || not=$repeated_texts
   "${fixed[@]}" ctest --test-dir build-tsan -j "$jobs" --output-on-failure --no-tests=error \
     -R '[.]' -E "$not"
 }
