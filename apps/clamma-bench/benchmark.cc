@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "compute_peak.h"
+#include "first_token.h"
 #include "machine.h"
 
 namespace bench {
@@ -18,7 +19,7 @@ constexpr unsigned kBatches[] = {4, 8, 16};
 constexpr unsigned kTokensBehindPrompt = 8;  // room that the long prompt leaves in the context
 
 // Indices of Report::figures.
-enum : size_t { kRead, kInt8, kFloat, kLoad, kFirst, kPrompt, kDecode, kFirstBatch };
+enum : size_t { kRead, kInt8, kFloat, kLoad, kFirst, kProcess, kPrompt, kDecode, kFirstBatch };
 
 const char* LimitName(Limit limit) {
   switch (limit) {
@@ -43,6 +44,7 @@ std::vector<Figure> Figures(const Report& report) {
       {"f32_gflops", "", f32, "Gop/s", "", {}, {}},
       {"load_s", "", "load", "s", "", {}, {}},
       {"ttft_s", "", "load and first text", "s", "", {}, {}},
+      {"process_ttft_s", "", "first token of a process", "s", "", {}, {}},
       {"prefill_tok_s", "prefill_fraction", prompt, "tok/s", peak, {}, {}},
       {"decode_tok_s",
        "decode_fraction",
@@ -67,9 +69,14 @@ std::vector<Figure> Figures(const Report& report) {
 
 class Benchmark {
  public:
-  Benchmark(const Options& options, const Source& source, Probe& probe, Progress& progress,
-            Report* report)
-      : options_(options), source_(source), probe_(probe), progress_(progress), report_(*report) {}
+  Benchmark(const char* program, const Options& options, const Source& source, Probe& probe,
+            Progress& progress, Report* report)
+      : program_(program),
+        options_(options),
+        source_(source),
+        probe_(probe),
+        progress_(progress),
+        report_(*report) {}
 
   int Run();
 
@@ -77,6 +84,7 @@ class Benchmark {
   bool Prepare();
   bool Repeat();
   bool MeasureLoading();
+  bool MeasureProcess();
   bool MeasurePrompt();
   bool MeasureDecode();
   bool MeasureBatch(size_t index);
@@ -87,6 +95,7 @@ class Benchmark {
   double Look(Limit limit);
   Limit arithmetic() const { return report_.shape.int8() ? Limit::kInt8 : Limit::kFloat; }
 
+  const char* const program_;
   const Options& options_;
   const Source& source_;
   Probe& probe_;
@@ -94,6 +103,7 @@ class Benchmark {
   Report& report_;
   std::unique_ptr<Workload> workload_;
   std::string short_prompt_;
+  std::string process_prompt_;
   std::string long_prompt_;
   size_t wanted_repeats_ = 0;
   size_t steps_done_ = 0;
@@ -129,12 +139,12 @@ bool Benchmark::Prepare() {
   const std::unique_ptr<Workload> workload = Workload::Load(source_, &seconds);
   if (workload == nullptr) return false;
   report_.shape = workload->shape();
-  report_.type = report_.shape.int8() ? "q80" : "f32";
+  report_.type = !source_.type.empty() ? source_.type : report_.shape.int8() ? "q80" : "f32";
   report_.format = workload->facts().format;
   report_.kernels = workload->facts().kernels;
   report_.threads = workload->facts().threads;
   report_.cpu = CpuName();
-  report_.kv = options_.kv;
+  report_.kv = source_.kv_type == CLAMMA_KV_F16 ? "f16" : "f32";
   report_.int8_instruction = Int8PeakKernel().instruction;
   report_.float_instruction = FloatPeakKernel().instruction;
 
@@ -147,6 +157,7 @@ bool Benchmark::Prepare() {
   }
   const unsigned wanted = options_.prompt != 0 ? options_.prompt : std::min(kDefaultPrompt, most);
   short_prompt_ = workload->MakePrompt(kShortPrompt, 1);
+  process_prompt_ = workload->MakePrompt(std::min(kProcessPrompt, most), 3);
   long_prompt_ = workload->MakePrompt(wanted, 2);
   report_.prompt_tokens = wanted;
   report_.figures = Figures(report_);
@@ -164,6 +175,14 @@ bool Benchmark::MeasureLoading() {
   const double first = std::chrono::duration<double>(Clock::now() - start).count();
   figure(kLoad).values.push_back(load);
   figure(kFirst).values.push_back(first);
+  return true;
+}
+
+bool Benchmark::MeasureProcess() {
+  Show("the first token of a process");
+  const double seconds = FirstTokenOfProcess(program_, source_, process_prompt_);
+  if (seconds <= 0) return Fail("the first token of a process");
+  figure(kProcess).values.push_back(seconds);
   return true;
 }
 
@@ -217,7 +236,7 @@ bool Benchmark::MeasureBatch(size_t index) {
 bool Benchmark::Repeat() {
   // Beside those that are looked at as limits: all are reported.
   Look(report_.shape.int8() ? Limit::kFloat : Limit::kInt8);
-  if (!MeasureLoading() || !MeasurePrompt() || !MeasureDecode()) return false;
+  if (!MeasureLoading() || !MeasureProcess() || !MeasurePrompt() || !MeasureDecode()) return false;
   if (report_.repeats == 0) report_.peak_rss_one_session = PeakRssBytes();
   for (size_t i = 0; i < std::size(kBatches); ++i) {
     if (!MeasureBatch(i)) return false;
@@ -247,9 +266,9 @@ int Benchmark::Run() {
 
 }  // namespace
 
-int RunBenchmark(const Options& options, const Source& source, Probe& probe, Progress& progress,
-                 Report* report) {
-  return Benchmark(options, source, probe, progress, report).Run();
+int RunBenchmark(const char* program, const Options& options, const Source& source, Probe& probe,
+                 Progress& progress, Report* report) {
+  return Benchmark(program, options, source, probe, progress, report).Run();
 }
 
 }  // namespace bench

@@ -11,10 +11,11 @@
 
 namespace bench {
 
-// Fills the report but for the model's name and file size; prints its header as soon as it is
-// known, unless JSON is wanted. Returns 0, or an exit code after the reason went to stderr.
-int RunBenchmark(const Options& options, const Source& source, Probe& probe, Progress& progress,
-                 Report* report);
+// `program` is this one, as argv[0] names it. Fills the report but for the model's name and file
+// size; prints its header as soon as it is known, unless JSON is wanted. Returns 0, or an exit code
+// after the reason went to stderr.
+int RunBenchmark(const char* program, const Options& options, const Source& source, Probe& probe,
+                 Progress& progress, Report* report);
 
 }  // namespace bench
 

@@ -13,11 +13,15 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "benchmark.h"
-#include "model_file.h"
+#include "first_token.h"
+#include "gguf_model.h"
+#include "llama2c_model.h"
 #include "options.h"
 #include "temporary_file.h"
 
@@ -32,37 +36,61 @@ bool CannotWrite(const std::string& path, int error, uint64_t bytes) {
   return false;
 }
 
+bool WriteDictionary(const std::string& path, const std::vector<char>& dictionary) {
+  std::ofstream out(path, std::ios::binary);
+  out.write(dictionary.data(), static_cast<std::streamsize>(dictionary.size()));
+  out.close();
+  if (!out) std::fprintf(stderr, "clamma-bench: cannot write %s\n", path.c_str());
+  return !out.fail();
+}
+
+// A model that can be made.
+struct Recipe {
+  uint64_t bytes = 0;
+  std::function<int(int fd, const std::function<void(double)>& progress)> write;  // gives an errno
+};
+
+Recipe MakeRecipe(const Options& options, bench::Source* source) {
+  bench::Shape shape = bench::FindShape(options.shape);
+  if (options.context != 0) shape.context = options.context;
+  if (const bench::GgufKind* kind = bench::FindGgufKind(options.type); kind != nullptr) {
+    const auto model = std::make_shared<bench::GgufModel>(shape, options.shape, *kind);
+    source->type = options.type;
+    source->gguf_bytes = model->bytes_per_token();
+    source->gguf_int8 = kind->int8;
+    return {model->file_bytes(),
+            [model](int fd, const auto& progress) { return model->Write(fd, progress); }};
+  }
+  if (options.type == "q80") shape.group_size = bench::Int8GroupSize(shape);
+  source->dictionary = bench::MakeDictionary(shape.vocab_size);
+  return {bench::Llama2cModelBytes(shape), [shape](int fd, const auto& progress) {
+            return bench::WriteLlama2cModel(shape, fd, progress);
+          }};
+}
+
 // Makes the model that the options ask for. Tells why on stderr if it cannot.
 bool MakeModel(const Options& options, bench::TemporaryFile& file, bench::Progress& progress,
                bench::Source* source) {
-  bench::Shape shape = bench::FindShape(options.shape, options.type == "q80");
-  if (options.context != 0) shape.context = options.context;
-  const uint64_t bytes = bench::ModelFileBytes(shape);
+  const Recipe recipe = MakeRecipe(options, source);
   const int fd = file.Create(options.keep);
-  if (fd < 0) return CannotWrite(options.keep.empty() ? "TMPDIR" : options.keep, errno, bytes);
+  if (fd < 0) {
+    return CannotWrite(options.keep.empty() ? "TMPDIR" : options.keep, errno, recipe.bytes);
+  }
   source->checkpoint = file.path();
-  source->dictionary = bench::MakeDictionary(shape.vocab_size);
   const std::string what = "writing a model of random weights to " + file.path();
   struct statvfs disk = {};
   int error = 0;
-  if (fstatvfs(fd, &disk) == 0 && bytes / disk.f_frsize > disk.f_bavail) error = ENOSPC;
-  if (error == 0) {
-    error = bench::WriteModel(shape, fd, [&](double share) { progress.Show(share, what); });
-  }
+  if (fstatvfs(fd, &disk) == 0 && recipe.bytes / disk.f_frsize > disk.f_bavail) error = ENOSPC;
+  if (error == 0) error = recipe.write(fd, [&](double share) { progress.Show(share, what); });
   // On the disk before anything is measured, so that no measurement shares the machine with that.
   progress.Show(1, "waiting for the disk");
   if (error == 0 && fsync(fd) != 0) error = errno;
   close(fd);
   progress.Clear();
-  if (error != 0) return CannotWrite(source->checkpoint, error, bytes);
+  if (error != 0) return CannotWrite(source->checkpoint, error, recipe.bytes);
   if (options.keep.empty()) return true;
   file.Keep();
-  const std::string tokenizer = options.keep + ".tok";
-  std::ofstream out(tokenizer, std::ios::binary);
-  out.write(source->dictionary.data(), static_cast<std::streamsize>(source->dictionary.size()));
-  out.close();
-  if (!out) std::fprintf(stderr, "clamma-bench: cannot write %s\n", tokenizer.c_str());
-  return !out.fail();
+  return source->dictionary.empty() || WriteDictionary(options.keep + ".tok", source->dictionary);
 }
 
 // Brings a checkpoint into the page cache. What is wrong with it is the library's to tell.
@@ -74,6 +102,12 @@ void ReadThrough(const std::string& path, bench::Progress& progress) {
   progress.Clear();
 }
 
+bool IsGguf(const std::string& path) {
+  char magic[4] = {};
+  std::ifstream(path, std::ios::binary).read(magic, sizeof(magic));
+  return std::memcmp(magic, "GGUF", sizeof(magic)) == 0;
+}
+
 uint64_t FileBytes(const std::string& path) {
   struct stat facts = {};
   return stat(path.c_str(), &facts) == 0 ? static_cast<uint64_t>(facts.st_size) : 0;
@@ -83,6 +117,7 @@ uint64_t FileBytes(const std::string& path) {
 
 int main(int argc, char** argv) {
   Options options;
+  if (int code = 0; bench::RunFirstToken(argc, argv, &code)) return code;
   if (const int code = bench::ParseOptions(argc, argv, &options); code >= 0) return code;
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of writing, not the end of us
   bench::HandleSignals();
@@ -96,10 +131,10 @@ int main(int argc, char** argv) {
   bench::TemporaryFile file;
   bench::Source source;
   source.threads = options.threads;
-  source.kv_type = options.kv == "f16" ? CLAMMA_KV_F16 : CLAMMA_KV_F32;
   bench::Report report;
   if (options.checkpoint.empty()) {
     if (!MakeModel(options, file, progress, &source)) return bench::kExitSetup;
+    if (options.make_only) return 0;
     report.model = options.shape;
   } else {
     source.checkpoint = options.checkpoint;
@@ -108,7 +143,9 @@ int main(int argc, char** argv) {
     ReadThrough(options.checkpoint, progress);
   }
   report.file_bytes = FileBytes(source.checkpoint);
-  const int code = bench::RunBenchmark(options, source, probe, progress, &report);
+  const bool f16 = options.kv.empty() ? IsGguf(source.checkpoint) : options.kv == "f16";
+  source.kv_type = f16 ? CLAMMA_KV_F16 : CLAMMA_KV_F32;
+  const int code = bench::RunBenchmark(argv[0], options, source, probe, progress, &report);
   if (code != 0) return code;
   if (options.json) {
     bench::PrintJson(report);

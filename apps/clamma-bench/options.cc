@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include "command_line.h"
+#include "gguf_types.h"
 #include "shape.h"
 
 namespace bench {
@@ -19,18 +20,26 @@ void Declare(options::CommandLine& line, Options& o) {
       .OneOf(ShapeNames())
       .Excludes(checkpoint)
       .ShowDefault();
-  line.Add("--type", o.type, "Its weights: float, or int8 in groups of 64")
-      .OneOf({"f32", "q80"})
+  std::vector<std::string> types = {"f32", "q80"};
+  for (const std::string& type : GgufKindNames()) types.push_back(type);
+  line.Add("--type", o.type,
+           "Its weights: f32 and q80 (int8 in groups of 64) make a file of llama2.c's, the others "
+           "a GGUF file")
+      .OneOf(types)
       .Excludes(checkpoint)
       .ShowDefault();
   line.Add("--context", o.context, "Its context in tokens (default: the shape's)")
       .In(64u, kMostTokens)
       .Excludes(checkpoint);
-  line.Add("--keep", o.keep,
-           "Write it to this file, its dictionary to FILE.tok, and leave both there")
-      .Excludes(checkpoint);
+  const options::Option keep =
+      line.Add(
+              "--keep", o.keep,
+              "Write it to this file, a dictionary of llama2.c's to FILE.tok, and leave both there")
+          .Excludes(checkpoint);
+  line.Add("--make-only", o.make_only, "... and measure nothing").Needs(keep);
   line.Add("-h,--threads", o.threads, "Compute threads, 0 = all usable cores").ShowDefault();
-  line.Add("--kv", o.kv, "Keys and values in f32 or f16").OneOf({"f32", "f16"}).ShowDefault();
+  line.Add("--kv", o.kv, "Keys and values in f32 or f16 (default: f16 with GGUF, else f32)")
+      .OneOf({"f32", "f16"});
   line.Add("--prompt", o.prompt, "Tokens of the long prompt (default: 512, or what fits)")
       .In(2u, kMostTokens);
   line.Add("--repeats", o.repeats,

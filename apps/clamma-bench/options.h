@@ -17,10 +17,11 @@ struct Options {
   std::string type = "q80";
   uint32_t context = 0;  // of the model that is made; 0: the shape's
   std::string keep;
+  bool make_only = false;
   unsigned threads = 0;
   unsigned prompt = 0;   // tokens; 0: kDefaultPrompt, or what fits
   unsigned repeats = 0;  // 0: kDefaultRepeats, but no new one after kMostSeconds
-  std::string kv = "f32";
+  std::string kv;        // "": as the apps keep them
   bool json = false;
   bool quiet = false;
 };

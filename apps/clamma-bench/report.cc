@@ -68,7 +68,7 @@ void PrintHeader(const Report& report) {
       "%s %s: dim %u, hidden %u, %u layers, %u heads, %u kv heads, vocabulary %u, context %u",
       report.model.c_str(), report.type.c_str(), s.dim, s.hidden_dim, s.layers, s.heads, s.kv_heads,
       s.vocab_size, s.context);
-  if (s.int8()) std::printf(", groups of %u", s.group_size);
+  if (s.group_size != 0) std::printf(", groups of %u", s.group_size);
   std::printf("\n\n");
   std::fflush(stdout);
 }

@@ -18,24 +18,29 @@ struct Shape {
   uint32_t vocab_size = 0;
   uint32_t context = 0;
   bool shared_classifier = false;
-  uint32_t group_size = 0;  // int8 weights that share a scale; 0: float weights
+  float rope_base = 10000;
+  uint32_t group_size = 0;  // llama2.c's int8 weights that share a scale; 0: other weights
+  uint64_t gguf_bytes = 0;  // of a GGUF model, read for a token; 0: it is one of llama2.c's
+  bool gguf_int8 = false;   // ... whose matrices are multiplied as integers
 
   uint32_t kv_dim() const { return dim / heads * kv_heads; }
-  bool int8() const { return group_size != 0; }
+  bool int8() const { return group_size != 0 || gguf_int8; }
   uint64_t layer_weights() const;       // in all matrices of all layers
   uint64_t classifier_weights() const;  // in the last one
-  // Of `weights` weights with their scales.
+  // Of `weights` weights of llama2.c's with their scales.
   uint64_t bytes_of(uint64_t weights) const;
   // Read for a token: every matrix, the norms and a row of the embedding.
   uint64_t bytes_per_token() const;
 };
 
-// The names that FindShape() knows, smallest first.
+// The names that FindShape() knows: smallest first, then other names of some of them.
 const std::vector<std::string>& ShapeNames();
 
-// The named shape with float weights, or with int8 weights in groups of 64, halved until they
-// divide its rows.
-Shape FindShape(const std::string& name, bool int8);
+// The named shape, for float weights.
+Shape FindShape(const std::string& name);
+
+// The size of groups of llama2.c's int8 weights: 64, halved until it divides the rows.
+uint32_t Int8GroupSize(const Shape& shape);
 
 }  // namespace bench
 

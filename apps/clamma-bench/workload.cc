@@ -118,7 +118,7 @@ std::unique_ptr<Workload> Workload::Load(const Source& source, double* seconds) 
   txf* model = clamma_txf_construct(&info);
   *seconds = SecondsSince(start);
   if (model == nullptr) return nullptr;
-  std::unique_ptr<Workload> workload(new Workload(model));
+  std::unique_ptr<Workload> workload(new Workload(model, source));
   clamma_txf_facts(model, &workload->facts_);
   return workload;
 }
@@ -134,6 +134,8 @@ Shape Workload::shape() const {
   shape.context = facts_.context;
   shape.shared_classifier = facts_.shared_classifier != 0;
   shape.group_size = facts_.group_size;
+  shape.gguf_bytes = source_.gguf_bytes;
+  shape.gguf_int8 = source_.gguf_int8;
   return shape;
 }
 

@@ -22,14 +22,19 @@ struct Source {
   std::vector<char> dictionary;  // in memory
   unsigned threads = 0;
   clamma_kv_type_t kv_type = CLAMMA_KV_F32;
+  std::string type;         // of the weights of a GGUF model that was made; "": to be found out
+  uint64_t gguf_bytes = 0;  // see Shape
+  bool gguf_int8 = false;
 };
 
 // Tokens of the prompt of everything but the long prompt, BOS included.
 inline constexpr unsigned kShortPrompt = 8;
+inline constexpr unsigned kProcessPrompt = 16;  // ... of the first token of a process
 
 class Workload {
  public:
-  // nullptr if the library refuses; it has told why on stderr. *seconds: how long it took.
+  // nullptr if the library refuses; it has told why on stderr. *seconds: how long it took. The
+  // source must outlive it.
   static std::unique_ptr<Workload> Load(const Source& source, double* seconds);
 
   const clamma_txf_facts_t& facts() const { return facts_; }
@@ -51,8 +56,10 @@ class Workload {
   double GenerationRate(unsigned sessions, double seconds) const;
 
  private:
-  explicit Workload(txf* model) : model_(model, &clamma_txf_destroy) {}
+  Workload(txf* model, const Source& source)
+      : source_(source), model_(model, &clamma_txf_destroy) {}
 
+  const Source& source_;
   std::unique_ptr<txf, decltype(&clamma_txf_destroy)> model_;
   clamma_txf_facts_t facts_ = {};
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Models of random weights, and dictionaries for them, in llama2.c's formats: see
 // src/model/files/llama2c.h and tokenizer.h of the library.
-#ifndef CLAMMA_BENCH_MODEL_FILE_H_
-#define CLAMMA_BENCH_MODEL_FILE_H_
+#ifndef CLAMMA_BENCH_LLAMA2C_MODEL_H_
+#define CLAMMA_BENCH_LLAMA2C_MODEL_H_
 
 #include <functional>
 #include <string>
@@ -12,18 +12,18 @@
 
 namespace bench {
 
-// Of the file that WriteModel() writes.
-uint64_t ModelFileBytes(const Shape& shape);
+// Of the file that WriteLlama2cModel() writes.
+uint64_t Llama2cModelBytes(const Shape& shape);
 
 // Writes a checkpoint of version 1 (float) or 2 (int8) to the file. Activations stay within a few
 // units and logits are about normal; byte and control tokens are unlikely, so that texts neither
 // end nor hold bytes that are no UTF-8. Calls `progress` with the share done now and then. Returns
 // 0, or an errno.
-int WriteModel(const Shape& shape, int fd, const std::function<void(double)>& progress);
+int WriteLlama2cModel(const Shape& shape, int fd, const std::function<void(double)>& progress);
 
-// A dictionary: the control tokens, a token for each byte, and random strings of letters.
+// A dictionary of RandomStrings().
 std::vector<char> MakeDictionary(uint32_t vocab_size);
 
 }  // namespace bench
 
-#endif  // CLAMMA_BENCH_MODEL_FILE_H_
+#endif  // CLAMMA_BENCH_LLAMA2C_MODEL_H_

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#ifndef CLAMMA_BENCH_FILE_WRITER_H_
+#define CLAMMA_BENCH_FILE_WRITER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace bench {
+
+// A buffered file; the first error sticks, and what comes behind is dropped.
+class FileWriter {
+ public:
+  static constexpr size_t kMaxAppendBytes = size_t{4} << 20;
+
+  // Calls `progress` with the share of `total` bytes written now and then.
+  FileWriter(int fd, uint64_t total, const std::function<void(double)>& progress);
+
+  // Zeroed room for `count` more items, of kMaxAppendBytes at most.
+  template <typename T>
+  T* Append(size_t count) {
+    return reinterpret_cast<T*>(AppendBytes(count * sizeof(T)));
+  }
+  void Put(const void* data, size_t bytes);  // any number of them
+  void PadTo(uint64_t multiple);             // the file's size so far
+  void Flush() { Write(buffer_.size()); }
+
+  int error() const { return error_; }
+
+ private:
+  char* AppendBytes(size_t bytes);
+  void Write(size_t bytes);  // the first ones of the buffer, which keeps the others
+
+  const int fd_;
+  const double total_;
+  const std::function<void(double)>& progress_;
+  std::vector<char> buffer_;
+  uint64_t written_ = 0;
+  int error_ = 0;
+};
+
+}  // namespace bench
+
+#endif  // CLAMMA_BENCH_FILE_WRITER_H_

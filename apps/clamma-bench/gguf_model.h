@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Llama models of random weights as GGUF files, their vocabulary included.
+#ifndef CLAMMA_BENCH_GGUF_MODEL_H_
+#define CLAMMA_BENCH_GGUF_MODEL_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "gguf_types.h"
+#include "shape.h"
+
+namespace bench {
+
+class GgufModel {
+ public:
+  GgufModel(const Shape& shape, const std::string& name, const GgufKind& kind);
+
+  uint64_t file_bytes() const { return data_begin_ + data_bytes_; }
+  // Read for a token: every matrix, the norms and a row of the embedding.
+  uint64_t bytes_per_token() const { return bytes_per_token_; }
+
+  // As WriteLlama2cModel(). `fd` is at the file's begin.
+  int Write(int fd, const std::function<void(double)>& progress) const;
+
+ private:
+  struct Tensor {
+    std::string name;
+    const GgufType* type;
+    uint32_t rows;  // 0: a vector of `cols` floats
+    uint32_t cols;
+    uint32_t quiet_rows;  // the first ones, of tokens that are unlikely
+    float value;          // of a vector
+    uint64_t offset, bytes;
+  };
+
+  void AddTensors(const Shape& shape, const GgufKind& kind);
+  void AddLayer(const Shape& shape, const GgufKind& kind, uint32_t layer);
+  void AddMatrix(const std::string& name, const GgufType& type, uint32_t rows, uint32_t cols,
+                 uint32_t quiet_rows = 0);
+  void AddNorm(const std::string& name, uint32_t cols, float value);
+  void MakeHeader(const Shape& shape, const std::string& name, const GgufKind& kind);
+
+  std::vector<Tensor> tensors_;
+  std::string header_;
+  uint64_t data_begin_ = 0;
+  uint64_t data_bytes_ = 0;
+  uint64_t bytes_per_token_ = 0;
+};
+
+}  // namespace bench
+
+#endif  // CLAMMA_BENCH_GGUF_MODEL_H_
