@@ -2,6 +2,8 @@
 #include "vocabulary.h"
 
 #include <cstdio>
+#include <unordered_set>
+#include <utility>
 
 #include "random.h"
 
@@ -33,8 +35,13 @@ std::string ByteToken(uint32_t byte) {
 std::vector<std::string> RandomStrings(uint32_t vocab_size) {
   Random random;
   std::vector<std::string> strings;
+  std::unordered_set<std::string> known;
   for (uint32_t id = kFirstString; id < vocab_size; ++id) {
-    strings.push_back(RandomString(id - kFirstString, random));
+    std::string text;
+    do {
+      text = RandomString(id - kFirstString, random);
+    } while (!known.insert(text).second);
+    strings.push_back(std::move(text));
   }
   return strings;
 }
