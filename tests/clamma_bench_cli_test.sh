@@ -26,7 +26,7 @@ is_report() {
   python3 - out "$1" "$2" <<'END'
 import json, sys
 report = json.load(open(sys.argv[1]))
-figures = """read_gbs int8_gops f32_gflops load_s ttft_s prefill_tok_s prefill_fraction decode_tok_s
+figures = """read_gbs int8_gops f32_gflops load_s ttft_s process_ttft_s prefill_tok_s prefill_fraction decode_tok_s
   decode_fraction batch4_tok_s batch8_tok_s batch16_tok_s batch4_fraction batch8_fraction
   batch16_fraction peak_rss_mb file_mb threads prompt_tokens""".split()
 bad = [key for key in figures if not isinstance(report.get(key), (int, float)) or report[key] <= 0]
@@ -54,7 +54,7 @@ tells "the chart is XML" python3 -c 'import sys, xml.dom.minidom as m; m.parse(s
 run "${small[@]}" --type q80 --threads 1 --kv f16 --context 64 --prompt 20 --keep model.bin
 tells "table: succeeds" test "$status" = 0
 tells "table: nothing on stderr" cmp empty err
-for row in 'memory read' 'int8 peak' 'float peak' 'load' 'prompt, 20 tokens' 'generation, 1 session' \
+for row in 'memory read' 'int8 peak' 'float peak' 'load' 'first token of a process' 'prompt, 20 tokens' 'generation, 1 session' \
   'generation, 4 sessions' 'generation, 8 sessions' 'generation, 16 sessions' 'peak memory' \
   'model file'; do
   tells "table: $row" grep -q "^$row" out
@@ -65,6 +65,19 @@ tells "--keep: the model is there" test -s model.bin
 tells "--keep: so is its dictionary" test -s model.bin.tok
 tells "--keep: and nothing elsewhere" nothing_left
 
+run "${small[@]}" --type q4_k_m --json -q
+tells "GGUF: succeeds" test "$status" = 0
+tells "GGUF: a JSON object with all keys" is_report stories260k q4_k_m
+tells "GGUF: keys and values in f16" grep -q '"kv": "f16"' out
+tells "GGUF: the model is gone" nothing_left
+for type in gguf-f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q4_k q5_k q6_k iq4_nl mxfp4 q5_k_m; do
+  run --shape stories15m --type $type --keep model.gguf --make-only
+  tells "$type: is written" test "$status" = 0
+  tells "$type: nothing on stdout" cmp empty out
+  tells "$type: a GGUF file without a dictionary beside it" \
+    bash -c '[[ $(head -c 4 model.gguf) == GGUF && ! -e model.gguf.tok ]]'
+done
+
 run model.bin -z model.bin.tok --repeats 1 --json -q
 tells "a checkpoint of one's own: succeeds" test "$status" = 0
 tells "a checkpoint of one's own: a JSON object" is_report model.bin q80
@@ -73,7 +86,7 @@ run --help
 tells "--help succeeds" test "$status" = 0
 tells "--help: nothing on stderr" cmp empty err
 for flag in --help --version --shape --type -z --tokenizer -h --threads --context --prompt --repeats \
-  --json --keep --kv -q --quiet; do
+  --json --keep --make-only --kv -q --quiet; do
   tells "--help mentions $flag" grep -qE -- "(^|[ ,])$flag([ ,=:]|\$)" out
 done
 run --version
@@ -82,7 +95,7 @@ tells "--version" grep -qE '^clamma-bench [0-9]+\.[0-9]+\.[0-9]+$' out
 # --- What it refuses, how and with which code --------------------------------------------------------
 
 refuses 2 'shape' --shape stories1t
-refuses 2 'type' --type f16
+refuses 2 'type' --type q3_k
 refuses 2 'kv' --kv f64
 refuses 2 'repeats' --repeats 0
 refuses 2 'repeats' --repeats x
@@ -92,6 +105,7 @@ refuses 2 'context' --context 1
 refuses 2 'nope' --nope
 refuses 2 'shape' model.bin --shape stories260k
 refuses 2 'keep' model.bin --keep other.bin
+refuses 2 'keep' --make-only
 refuses 2 'checkpoint' -z model.bin.tok
 refuses 1 'none\.bin.*No such file' none.bin -z model.bin.tok
 refuses 1 'none\.tok.*No such file' model.bin -z none.tok
