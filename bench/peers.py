@@ -6,18 +6,18 @@
 
 Makes a model of random weights by clamma-bench, installs both peers (PyPI: xllamacpp and
 ik-llama-cpp-python) into an environment of its own, and lets each engine measure the same figures
-with the same threads, keys and values in f16: one session, a prompt, 8 and 16 sessions together, and
-the first token of a process with 16 tokens of prompt and the file in memory. Each turn runs every
-engine once, in an order that changes; the table on stdout has the medians, and the spread of the
-turns.
+with the same threads, keys and values in f16: one session, a prompt, 8 and 16 sessions together,
+and the first token of a process with 16 tokens of prompt and the file in memory. Each turn runs
+every engine once, in an order that changes; the table on stdout has the medians, and the spread of
+the turns.
 
 ik_llama.cpp runs twice: with the file as it is, and "repacked", where it rearranges the weights at
 load (its option -rtr: without a mapped file, hence the slow first token). Its fused attention is on
 for one session, and off for several, where it would abort. The peers do not sample; libclamma does,
 as its users would. Python's own start does not count for a peer's first token.
 
-The Linux wheels of xllamacpp leave out AVX-512 and AMX, so on a CPU that has AVX-512 it is built from
-source for this CPU (CMake, a C++ compiler and up to an hour); --wheel skips that.
+The Linux wheels of xllamacpp leave out AVX-512 and AMX, so on a CPU that has AVX-512 it is built
+from source for this CPU (CMake, a C++ compiler and up to an hour); --wheel skips that.
 
 Other load on the machine spoils the figures; where there is some, run it as
 "chrt -f 10 bench/peers.py ...".
@@ -38,8 +38,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGES = {"xllamacpp": "2026.10.11549", "ik-llama-cpp-python": "0.1.5"}
 OURS = "libclamma"
 PEERS = ("llama.cpp", "ik", "ik-repacked")
-NAMES = {OURS: OURS, "llama.cpp": "llama.cpp", "ik": "ik_llama.cpp",
-         "ik-repacked": "ik_llama.cpp, repacked"}
+NAMES = {
+    OURS: OURS,
+    "llama.cpp": "llama.cpp",
+    "ik": "ik_llama.cpp",
+    "ik-repacked": "ik_llama.cpp, repacked"
+}
 FIGURES = {  # key: (label, key of clamma-bench)
     "sessions1": ("one session, tok/s", "decode_tok_s"),
     "prompt": ("prompt of {prompt}, tok/s", "prefill_tok_s"),
@@ -51,242 +55,276 @@ BEHIND = 0.97  # times the better peer: less counts as behind
 
 
 class Failure(Exception):
-  """What the user is told."""
+    """What the user is told."""
 
 
 def say(text):
-  print(f"peers.py: {text}", file=sys.stderr, flush=True)
+    print(f"peers.py: {text}", file=sys.stderr, flush=True)
 
 
 def run(command, what, environment=None):
-  """stdout of a command; a Failure with the end of its stderr if it fails."""
-  try:
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
-                          env=environment)
-  except OSError as error:
-    raise Failure(f"{what}: {error}") from error
-  if done.returncode != 0:
-    tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
-    raise Failure(f"{what} failed ({done.returncode}):\n{tail}")
-  return done.stdout
+    """stdout of a command; a Failure with the end of its stderr if it fails."""
+    try:
+        done = subprocess.run(command,
+                              capture_output=True,
+                              text=True,
+                              errors="replace",
+                              check=False,
+                              env=environment)
+    except OSError as error:
+        raise Failure(f"{what}: {error}") from error
+    if done.returncode != 0:
+        tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
+        raise Failure(f"{what} failed ({done.returncode}):\n{tail}")
+    return done.stdout
 
 
 def cpu_facts():
-  """The CPU's name, and whether it has AVX-512."""
-  name, avx512 = "", False
-  try:
-    with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-      for line in file:
-        key, _, value = line.partition(":")
-        if key.strip() == "model name" and not name:
-          name = value.strip()
-        avx512 = avx512 or (key.strip() == "flags" and "avx512f" in value.split())
-  except OSError:
-    pass
-  return name, avx512
+    """The CPU's name, and whether it has AVX-512."""
+    name, avx512 = "", False
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                key, _, value = line.partition(":")
+                if key.strip() == "model name" and not name:
+                    name = value.strip()
+                avx512 = avx512 or (key.strip() == "flags" and "avx512f" in value.split())
+    except OSError:
+        pass
+    return name, avx512
 
 
 def environment_python(folder, from_source):
-  """The Python of the environment that has the peers; makes it where it is not there."""
-  folder = os.path.join(folder, "native" if from_source else "wheels")
-  python = os.path.join(folder, "bin", "python")
-  stamp = os.path.join(folder, "installed")
-  wanted = "".join(f"{name}=={version}\n" for name, version in PACKAGES.items())
-  try:
-    with open(stamp, encoding="utf-8") as file:
-      if file.read() == wanted:
-        return python
-  except OSError:
-    pass
-  say(f"installing {', '.join(PACKAGES)} into {folder}")
-  shutil.rmtree(folder, ignore_errors=True)
-  run([sys.executable, "-m", "venv", folder], "making the environment (Debian: python3-venv)")
-  for name, version in PACKAGES.items():
-    command = [python, "-m", "pip", "install", "--quiet", "--no-deps",
-               "--disable-pip-version-check"]
-    if name == "xllamacpp" and from_source:
-      say("building xllamacpp from source for this CPU; --wheel would take the wheel")
-      command += ["--no-binary", name]
-    run(command + [f"{name}=={version}"], f"installing {name} {version}")
-  with open(stamp, "w", encoding="utf-8") as file:
-    file.write(wanted)
-  return python
+    """The Python of the environment that has the peers; makes it where it is not there."""
+    folder = os.path.join(folder, "native" if from_source else "wheels")
+    python = os.path.join(folder, "bin", "python")
+    stamp = os.path.join(folder, "installed")
+    wanted = "".join(f"{name}=={version}\n" for name, version in PACKAGES.items())
+    try:
+        with open(stamp, encoding="utf-8") as file:
+            if file.read() == wanted:
+                return python
+    except OSError:
+        pass
+    say(f"installing {', '.join(PACKAGES)} into {folder}")
+    shutil.rmtree(folder, ignore_errors=True)
+    run([sys.executable, "-m", "venv", folder], "making the environment (Debian: python3-venv)")
+    for name, version in PACKAGES.items():
+        command = [
+            python, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"
+        ]
+        if name == "xllamacpp" and from_source:
+            say("building xllamacpp from source for this CPU; --wheel would take the wheel")
+            command += ["--no-binary", name]
+        run(command + [f"{name}=={version}"], f"installing {name} {version}")
+    with open(stamp, "w", encoding="utf-8") as file:
+        file.write(wanted)
+    return python
 
 
 def find_bench(path):
-  """The path of clamma-bench."""
-  places = [path] if path else [
-      os.path.join(HERE, "..", build, "bin", "clamma-bench") for build in ("build", "build-dev")
-  ] + [shutil.which("clamma-bench")]
-  for place in places:
-    if place and os.access(place, os.X_OK):
-      return os.path.abspath(place)
-  raise Failure("there is no clamma-bench: build the default preset, or name it by --bench")
+    """The path of clamma-bench."""
+    places = [path] if path else [
+        os.path.join(HERE, "..", build, "bin", "clamma-bench") for build in ("build", "build-dev")
+    ] + [shutil.which("clamma-bench")]
+    for place in places:
+        if place and os.access(place, os.X_OK):
+            return os.path.abspath(place)
+    raise Failure("there is no clamma-bench: build the default preset, or name it by --bench")
 
 
 def measure_ours(bench, model, options):
-  command = [bench, model, "--json", "-q", "--repeats", "1", "--kv", "f16", "--threads",
-             str(options.threads), "--prompt", str(options.prompt)]
-  report = json.loads(run(command, "clamma-bench"))
-  result = {figure: report[key] for figure, (_, key) in FIGURES.items()}
-  result["features"] = f"kernels {report['kernels']}, {report['version']}"
-  return result
+    command = [
+        bench, model, "--json", "-q", "--repeats", "1", "--kv", "f16", "--threads",
+        str(options.threads), "--prompt",
+        str(options.prompt)
+    ]
+    report = json.loads(run(command, "clamma-bench"))
+    result = {figure: report[key] for figure, (_, key) in FIGURES.items()}
+    result["features"] = f"kernels {report['kernels']}, {report['version']}"
+    return result
 
 
 def measure_peer(python, engine, model, options):
-  environment = dict(os.environ, GGML_NO_BACKTRACE="1")
-  result = {}
-  for what in ("speed", "first"):
-    command = [python, os.path.join(HERE, "peers_worker.py"), engine, model, str(options.threads),
-               str(options.prompt), what]
-    result.update(json.loads(run(command, f"{NAMES[engine]} ({what})", environment)))
-  return result
+    environment = dict(os.environ, GGML_NO_BACKTRACE="1")
+    result = {}
+    for what in ("speed", "first"):
+        command = [
+            python,
+            os.path.join(HERE, "peers_worker.py"), engine, model,
+            str(options.threads),
+            str(options.prompt), what
+        ]
+        result.update(json.loads(run(command, f"{NAMES[engine]} ({what})", environment)))
+    return result
 
 
 def ratio(figure, ours, peer):
-  """How many times as fast ours is."""
-  return peer / ours if figure == "first" else ours / peer
+    """How many times as fast ours is."""
+    return peer / ours if figure == "first" else ours / peer
 
 
 def number(figure, value):
-  if figure == "first":
-    return f"{1000 * value:.0f}"
-  return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+    if figure == "first":
+        return f"{1000 * value:.0f}"
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
 def table(samples, options):
-  """The Markdown table of the medians, and of the turns' spread."""
-  engines = [engine for engine in (OURS,) + PEERS if samples.get(engine)]
-  peers = [engine for engine in engines if engine != OURS]
-  compare = OURS in engines and peers
-  medians = {engine: {figure: statistics.median(turn[figure] for turn in samples[engine])
-                      for figure in FIGURES} for engine in engines}
-  head = [""] + [NAMES[engine] for engine in engines]
-  if compare:
-    head += ["ours / " + NAMES[engine] for engine in peers] + ["ours / best peer"]
-  lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
-  for figure, (label, _) in FIGURES.items():
-    row = [label.format(prompt=options.prompt)]
-    for engine in engines:
-      values = [turn[figure] for turn in samples[engine]]
-      cell = number(figure, medians[engine][figure])
-      if len(values) > 1:
-        cell += f" ({number(figure, min(values))}-{number(figure, max(values))})"
-      row.append(cell)
+    """The Markdown table of the medians, and of the turns' spread."""
+    engines = [engine for engine in (OURS, ) + PEERS if samples.get(engine)]
+    peers = [engine for engine in engines if engine != OURS]
+    compare = OURS in engines and peers
+    medians = {
+        engine: {
+            figure: statistics.median(turn[figure] for turn in samples[engine])
+            for figure in FIGURES
+        }
+        for engine in engines
+    }
+    head = [""] + [NAMES[engine] for engine in engines]
     if compare:
-      ratios = [ratio(figure, medians[OURS][figure], medians[peer][figure]) for peer in peers]
-      row += [f"{value:.2f}" for value in ratios]
-      least = min(ratios)
-      row.append(f"**{least:.2f}**" if least < BEHIND else f"{least:.2f}")
-    lines.append("| " + " | ".join(row) + " |")
-  return "\n".join(lines)
+        head += ["ours / " + NAMES[engine] for engine in peers] + ["ours / best peer"]
+    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
+    for figure, (label, _) in FIGURES.items():
+        row = [label.format(prompt=options.prompt)]
+        for engine in engines:
+            values = [turn[figure] for turn in samples[engine]]
+            cell = number(figure, medians[engine][figure])
+            if len(values) > 1:
+                cell += f" ({number(figure, min(values))}-{number(figure, max(values))})"
+            row.append(cell)
+        if compare:
+            ratios = [ratio(figure, medians[OURS][figure], medians[peer][figure]) for peer in peers]
+            row += [f"{value:.2f}" for value in ratios]
+            least = min(ratios)
+            row.append(f"**{least:.2f}**" if least < BEHIND else f"{least:.2f}")
+        lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines)
 
 
 def measure(bench, python, model, options):
-  """Samples of each engine. One that fails is told and left out from then on."""
-  samples = {engine: [] for engine in options.engines}
-  engines = list(options.engines)
-  start = time.monotonic()
-  for turn in range(options.turns):
-    for engine in engines[turn % len(engines):] + engines[:turn % len(engines)]:
-      say(f"turn {turn + 1} of {options.turns}, {NAMES[engine]} "
-          f"({time.monotonic() - start:.0f} s so far)")
-      try:
-        sample = (measure_ours(bench, model, options) if engine == OURS else measure_peer(
-            python, engine, model, options))
-      except Failure as failure:
-        say(str(failure))
-        engines.remove(engine)
-        if not engines:
-          raise Failure("no engine is left") from failure
-        continue
-      samples[engine].append(sample)
-      say(", ".join(f"{figure} {number(figure, sample[figure])}" for figure in FIGURES))
-  return samples
+    """Samples of each engine. One that fails is told and left out from then on."""
+    samples = {engine: [] for engine in options.engines}
+    engines = list(options.engines)
+    start = time.monotonic()
+    for turn in range(options.turns):
+        for engine in engines[turn % len(engines):] + engines[:turn % len(engines)]:
+            say(f"turn {turn + 1} of {options.turns}, {NAMES[engine]} "
+                f"({time.monotonic() - start:.0f} s so far)")
+            try:
+                sample = (measure_ours(bench, model, options) if engine == OURS else measure_peer(
+                    python, engine, model, options))
+            except Failure as failure:
+                say(str(failure))
+                engines.remove(engine)
+                if not engines:
+                    raise Failure("no engine is left") from failure
+                continue
+            samples[engine].append(sample)
+            say(", ".join(f"{figure} {number(figure, sample[figure])}" for figure in FIGURES))
+    return samples
 
 
 def read_through(path):
-  """Brings the file into the page cache."""
-  with open(path, "rb", buffering=0) as file:
-    while file.read(1 << 24):
-      pass
+    """Brings the file into the page cache."""
+    with open(path, "rb", buffering=0) as file:
+        while file.read(1 << 24):
+            pass
 
 
 def parse_options():
-  parser = argparse.ArgumentParser(description=__doc__,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter)
-  cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-  try:
-    cores = len(os.sched_getaffinity(0))
-  except AttributeError:
-    cores = os.cpu_count() or 1
-  add = parser.add_argument
-  add("--type", default="q4_0", help="of the weights, as clamma-bench names it (default: %(default)s)")
-  add("--shape", default="tinyllama", help="of the model, likewise (default: %(default)s)")
-  add("--model", metavar="FILE", help="a GGUF model to measure in place of a random one")
-  add("--keep", metavar="FILE", help="write the random model there and leave it")
-  add("--threads", type=int, default=cores, help="of every engine (default: %(default)s)")
-  add("--prompt", type=int, default=512, help="tokens of the prompt (default: %(default)s)")
-  add("--turns", type=int, default=5, help="how often each engine runs (default: %(default)s)")
-  add("--engines", default=",".join((OURS,) + PEERS), metavar="LIST",
-      help="which are measured, with commas between (default: %(default)s)")
-  add("--bench", metavar="PATH", help="clamma-bench (default: in build/bin, or as installed)")
-  add("--environment", metavar="FOLDER", default=os.path.join(cache, "libclamma-peers"),
-      help="where the peers are installed (default: %(default)s)")
-  add("--wheel", action="store_true",
-      help="on a CPU with AVX-512, take the wheel of xllamacpp, which does not use it")
-  add("--json", metavar="FILE", help="write all samples there")
-  options = parser.parse_args()
-  options.engines = options.engines.split(",")
-  for engine in options.engines:
-    if engine not in NAMES:
-      parser.error(f"--engines: {engine} is none of {', '.join(NAMES)}")
-  for name, least in (("threads", 1), ("turns", 1), ("prompt", 2)):
-    if getattr(options, name) < least:
-      parser.error(f"--{name}: at least {least}")
-  if options.model and options.keep:
-    parser.error("--keep is for a model that is made")
-  return options
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:
+        cores = os.cpu_count() or 1
+    add = parser.add_argument
+    add("--type",
+        default="q4_0",
+        help="its weights, as clamma-bench names them (default: %(default)s)")
+    add("--shape", default="tinyllama", help="of the model, likewise (default: %(default)s)")
+    add("--model", metavar="FILE", help="a GGUF model to measure in place of a random one")
+    add("--keep", metavar="FILE", help="write the random model there and leave it")
+    add("--threads", type=int, default=cores, help="of every engine (default: %(default)s)")
+    add("--prompt", type=int, default=512, help="tokens of the prompt (default: %(default)s)")
+    add("--turns", type=int, default=5, help="how often each engine runs (default: %(default)s)")
+    add("--engines",
+        default=",".join((OURS, ) + PEERS),
+        metavar="LIST",
+        help="which are measured, with commas between (default: %(default)s)")
+    add("--bench", metavar="PATH", help="clamma-bench (default: in build/bin, or as installed)")
+    add("--environment",
+        metavar="FOLDER",
+        default=os.path.join(cache, "libclamma-peers"),
+        help="where the peers are installed (default: %(default)s)")
+    add("--wheel",
+        action="store_true",
+        help="on a CPU with AVX-512, take the wheel of xllamacpp, which does not use it")
+    add("--json", metavar="FILE", help="write all samples there")
+    options = parser.parse_args()
+    options.engines = options.engines.split(",")
+    for engine in options.engines:
+        if engine not in NAMES:
+            parser.error(f"--engines: {engine} is none of {', '.join(NAMES)}")
+    for name, least in (("threads", 1), ("turns", 1), ("prompt", 2)):
+        if getattr(options, name) < least:
+            parser.error(f"--{name}: at least {least}")
+    if options.model and options.keep:
+        parser.error("--keep is for a model that is made")
+    return options
 
 
 def compare(options, folder):
-  """Makes the model in the folder, measures, and prints."""
-  peers = [engine for engine in options.engines if engine != OURS]
-  bench = find_bench(options.bench) if OURS in options.engines or not options.model else ""
-  cpu, avx512 = cpu_facts()
-  python = environment_python(options.environment, avx512 and not options.wheel) if peers else ""
-  model = options.model or options.keep or os.path.join(folder, "model.gguf")
-  if not options.model:
-    say(f"writing a model of shape {options.shape}, type {options.type}")
-    run([bench, "--shape", options.shape, "--type", options.type, "--keep", model, "--make-only",
-         "-q"], "clamma-bench")
-  read_through(model)
-  samples = measure(bench, python, model, options)
-  what = os.path.basename(model) if options.model else f"{options.shape}, {options.type}"
-  print(f"{what}: {os.path.getsize(model) / 1e6:.0f} MB, {options.threads} threads, medians of "
-        f"{options.turns} turns (least-most), {cpu}\n")
-  print(table(samples, options) + "\n")
-  for engine in options.engines:
-    if samples[engine]:
-      print(f"* {NAMES[engine]}: {samples[engine][-1]['features'].strip(' |')}")
-  if options.json:
-    with open(options.json, "w", encoding="utf-8") as file:
-      json.dump({"model": what, "cpu": cpu, "threads": options.threads, "packages": PACKAGES,
-                 "samples": samples}, file, indent=2)
+    """Makes the model in the folder, measures, and prints."""
+    peers = [engine for engine in options.engines if engine != OURS]
+    bench = find_bench(options.bench) if OURS in options.engines or not options.model else ""
+    cpu, avx512 = cpu_facts()
+    python = environment_python(options.environment, avx512 and not options.wheel) if peers else ""
+    model = options.model or options.keep or os.path.join(folder, "model.gguf")
+    if not options.model:
+        say(f"writing a model of shape {options.shape}, type {options.type}")
+        run([
+            bench, "--shape", options.shape, "--type", options.type, "--keep", model, "--make-only",
+            "-q"
+        ], "clamma-bench")
+    read_through(model)
+    samples = measure(bench, python, model, options)
+    what = os.path.basename(model) if options.model else f"{options.shape}, {options.type}"
+    print(f"{what}: {os.path.getsize(model) / 1e6:.0f} MB, {options.threads} threads, medians of "
+          f"{options.turns} turns (least-most), {cpu}\n")
+    print(table(samples, options) + "\n")
+    for engine in options.engines:
+        if samples[engine]:
+            print(f"* {NAMES[engine]}: {samples[engine][-1]['features'].strip(' |')}")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(
+                {
+                    "model": what,
+                    "cpu": cpu,
+                    "threads": options.threads,
+                    "packages": PACKAGES,
+                    "samples": samples
+                },
+                file,
+                indent=2)
 
 
 def main():
-  options = parse_options()
-  try:
-    with tempfile.TemporaryDirectory(prefix="clamma-peers.") as folder:
-      compare(options, folder)
-  except (Failure, OSError) as error:
-    say(str(error))
-    return 1
-  except KeyboardInterrupt:
-    return 130
-  return 0
+    options = parse_options()
+    try:
+        with tempfile.TemporaryDirectory(prefix="clamma-peers.") as folder:
+            compare(options, folder)
+    except (Failure, OSError) as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
 
 
 if __name__ == "__main__":
-  sys.exit(main())
+    sys.exit(main())
