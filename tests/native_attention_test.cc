@@ -308,12 +308,12 @@ TEST_P(NativeTest, AttentionOfSeveralRowsHasTheBitsOfEachRowAlone) {
   for (const bool half : {false, true}) {
     for (const auto& [head_size, heads] :
          {std::pair(8u, 1u), std::pair(20u, 3u), std::pair(48u, 7u), std::pair(80u, 2u)}) {
-      for (const size_t window : {0u, 1u, 9u, 33u, 70u}) {
+      for (const size_t window : {0u, 9u, 70u}) {
         const Shape shape = {head_size, 2, heads, half, window};
         const Context context(shape, 180, random);
         for (const auto& [rows, n] :
              {std::pair(1u, 1u), std::pair(1u, 100u), std::pair(2u, 32u), std::pair(13u, 24u),
-              std::pair(40u, 1u), std::pair(61u, 97u)}) {
+              std::pair(26u, 1u), std::pair(30u, 97u)}) {
           SCOPED_TRACE(testing::Message()
                        << rows << " rows from " << n << " positions on, " << shape);
           const Floats q = context.RandomQuery(random, rows);

@@ -99,17 +99,22 @@ struct ArrayUnit {
   }
 };
 
-// As NEON, AVX2 and AVX-512 have it, and as none has.
+// As NEON, AVX2 and AVX-512 have it, and as none has. Not under sanitizers, for which they take
+// minutes to compile: what they are made of is checked in the other tables.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 inline const clamma::OrderKernels kArrayTables[] = {
     clamma::native::OrderOf<ArrayUnit<4, 6, 24>>("arrays4"),
     clamma::native::OrderOf<ArrayUnit<8, 6, 12>>("arrays8"),
     clamma::native::OrderOf<ArrayUnit<16, 8, 16>>("arrays16"),
     clamma::native::OrderOf<ArrayUnit<8, 5, 4>>("arrays8few"),
 };
+#endif
 
 inline std::vector<const clamma::OrderKernels*> NativeTables() {
   std::vector<const clamma::OrderKernels*> tables = {&clamma::kScalarNativeOrder};
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   for (const clamma::OrderKernels& table : kArrayTables) tables.push_back(&table);
+#endif
   for (const clamma::Kernels* usable : Tables()) {
     const std::string name = usable->name;
 #if defined(__x86_64__)

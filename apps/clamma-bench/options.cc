@@ -13,9 +13,9 @@ constexpr unsigned kMostTokens = 1u << 20;
 void Declare(options::CommandLine& line, Options& o) {
   const options::Option checkpoint =
       line.Add("checkpoint", o.checkpoint, "Model checkpoint; without one, a model is made");
-  line.Add("-z,--tokenizer", o.tokenizer, "Token dictionary of the checkpoint")
-      .Needs(checkpoint)
-      .ShowDefault();
+  line.Add("-z,--tokenizer", o.tokenizer,
+           "Vocabulary of the checkpoint (default: the one inside it, else tokenizer.bin)")
+      .Needs(checkpoint);
   line.Add("--shape", o.shape, "Shape of the model that is made")
       .OneOf(ShapeNames())
       .Excludes(checkpoint)

@@ -106,7 +106,7 @@ std::unique_ptr<Workload> Workload::Load(const Source& source, double* seconds) 
   clamma_txf_info_t info = {};
   info.clamma_api_version = CLAMMA_API_VERSION;
   info.checkpoint_path = source.checkpoint.c_str();
-  info.tokenizer_path = source.tokenizer.c_str();
+  info.tokenizer_path = source.tokenizer.empty() ? nullptr : source.tokenizer.c_str();
   if (!source.dictionary.empty()) {
     info.tokenizer_base = source.dictionary.data();
     info.tokenizer_size = source.dictionary.size();

@@ -100,24 +100,23 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   using L = Layout<V, F>;
   using Int = typename V::Int;
   constexpr size_t kDepth = L::Depth();
+  asm volatile("" : "+r"(x));  // what was loaded of a token for another plane is loaded again, not kept
 #pragma GCC unroll 8
   for (size_t begin = 0; begin < L::kGroupSteps; begin += kDepth) {
     Int sums[kTokens][kTiles];
 #pragma GCC unroll 16
     for (size_t s = begin; s < begin + kDepth; ++s) {
-      Int xs[kTokens];
+      Int w[kTiles];
+#pragma GCC unroll 8
+      for (size_t r = 0; r < kTiles; ++r) w[r] = chunks[r]->planes[plane][first + s];
 #pragma GCC unroll 8
       for (size_t t = 0; t < kTokens; ++t) {
         int32_t four = 0;
         __builtin_memcpy(&four, x + t * stride + 4 * s, sizeof(four));
-        xs[t] = V::SetInt(four);
-      }
+        const Int xs = V::SetInt(four);
 #pragma GCC unroll 8
-      for (size_t r = 0; r < kTiles; ++r) {
-        const Int w = chunks[r]->planes[plane][first + s];
-#pragma GCC unroll 8
-        for (size_t t = 0; t < kTokens; ++t) {
-          sums[t][r] = s == begin ? V::Dot4(w, xs[t]) : V::AddDot4(sums[t][r], w, xs[t]);
+        for (size_t r = 0; r < kTiles; ++r) {
+          sums[t][r] = s == begin ? V::Dot4(w[r], xs) : V::AddDot4(sums[t][r], w[r], xs);
         }
       }
     }
@@ -203,6 +202,22 @@ template <typename V, typename F>
 
 // --- One token ---
 
+// The products of a small block of int8 and of a token's, without planes.
+template <typename V, typename F>
+[[gnu::always_inline]] inline typename V::Int DotSigned(const uint8_t* rows, size_t stride,
+                                                        const int8_t* x) {
+  typename V::Int w[F::kCols / 4];
+  F::template Expand<V>(rows, stride, 0, w);
+  typename V::Int sums = V::SetInt(0);
+#pragma GCC unroll 8
+  for (size_t s = 0; s < F::kCols / 4; ++s) {
+    int32_t four = 0;
+    __builtin_memcpy(&four, x + 4 * s, sizeof(four));
+    sums = V::AddSignedDot4(sums, w[s], V::SetInt(four));
+  }
+  return sums;
+}
+
 // Results of V::kLanes rows. Lines of the next as many rows are prefetched in the order in which
 // they lie.
 template <typename V, typename F>
@@ -219,13 +234,18 @@ template <typename V, typename F>
     formats::RowScales<V, F> scales;
     F::LoadScales(rows, row_bytes, &scales);
     const formats::RowScales<V, F>* const all_scales[1] = {&scales};
-    typename V::Int totals[1][1] = {{Start<V, F>(x.sums[b])}};
+    typename V::Int totals[1][1];
+    if constexpr (L::kPlanes == 2) {
+      totals[0][0] = DotSigned<V, F>(rows, row_bytes, x.q + b * F::kCols);
+    } else {
+      totals[0][0] = Start<V, F>(x.sums[b]);
 #pragma GCC unroll 4
-    for (size_t c = 0; c < L::kChunks; ++c) {
-      Chunk<V, F> chunk;
-      chunk.Load(rows, row_bytes, c);
-      const Chunk<V, F>* const chunks[1] = {&chunk};
-      AddChunk<V, F, 1, 1>(totals, chunks, all_scales, c, x.q + b * F::kCols, 0);
+      for (size_t c = 0; c < L::kChunks; ++c) {
+        Chunk<V, F> chunk;
+        chunk.Load(rows, row_bytes, c);
+        const Chunk<V, F>* const chunks[1] = {&chunk};
+        AddChunk<V, F, 1, 1>(totals, chunks, all_scales, c, x.q + b * F::kCols, 0);
+      }
     }
     acc = Finish<V, F>(acc, totals[0][0], scales, x.scales[b], x.sums[b]);
   }
