@@ -9,13 +9,17 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <ostream>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
+#include "gguf_models.h"
 #include "kernel_fixture.h"
 #include "model/forward.h"
 #include "model/kv_cache.h"
+#include "model/model_files.h"
 #include "model/weights.h"
 #include "platform/memory.h"
 #include "platform/thread_pool.h"
@@ -53,15 +57,37 @@ uint64_t Hash(const float* values, size_t n) {
   return hash;
 }
 
+// The checkpoints of the other tests, and a GGUF model of each type.
+struct HashedModel {
+  std::string name;
+  TestModel checkpoint;
+  GgufSpec gguf;  // where the checkpoint has no name
+
+  bool is_gguf() const { return checkpoint.name.empty(); }
+};
+
+std::ostream& operator<<(std::ostream& out, const HashedModel& model) { return out << model.name; }
+
+std::vector<HashedModel> HashedModels() {
+  std::vector<HashedModel> models;
+  for (const TestModel& model : TestModels()) models.push_back({model.name, model, {}});
+  for (const NamedGguf& model : GgufModels())
+    models.push_back({"gguf_" + model.name, {}, model.spec});
+  return models;
+}
+
 // Feeds tokens up to each of kPositions in turn, and adds a hash of the logits there.
 void AddHashes(const std::vector<uint8_t>& bytes, const clamma::Kernels& kernels, KvType type,
                std::vector<Case>* cases) {
   clamma::Memory memory;
-  clamma::ByteSource source;
-  source.base = bytes.data();
-  source.size = bytes.size();
+  clamma::ModelFiles files;
+  Status status = files.OpenAt(memory, bytes.data(), bytes.size());
+  ASSERT_TRUE(status.ok()) << status.message();
+  clamma::ModelFile model;
+  status = files.ReadModel(&model);
+  ASSERT_TRUE(status.ok()) << status.message();
   clamma::Weights weights;
-  Status status = weights.Open(memory, source, {});
+  status = weights.Open(memory, std::move(model), files.sources(), files.count(), {});
   ASSERT_TRUE(status.ok()) << status.message();
   clamma::ThreadPool pool;
   ASSERT_TRUE(pool.Start(memory, 1).ok());
@@ -84,15 +110,16 @@ void AddHashes(const std::vector<uint8_t>& bytes, const clamma::Kernels& kernels
   }
 }
 
-std::vector<Case> HashesOf(const TestModel& model, const clamma::Kernels& kernels) {
+std::vector<Case> HashesOf(const HashedModel& model, const clamma::Kernels& kernels) {
   std::vector<Case> cases;
-  const std::vector<uint8_t> bytes = BytesOf(model);
+  const std::vector<uint8_t> bytes =
+      model.is_gguf() ? MakeGguf(model.gguf).Build() : BytesOf(model.checkpoint);
   AddHashes(bytes, kernels, KvType::kF32, &cases);
   AddHashes(bytes, kernels, KvType::kF16, &cases);
   return cases;
 }
 
-std::string LineOf(const TestModel& model, const Case& c) {
+std::string LineOf(const HashedModel& model, const Case& c) {
   char line[128];
   std::snprintf(line, sizeof(line), "%s %s %zu %016llx", model.name.c_str(), Name(c.kv), c.position,
                 static_cast<unsigned long long>(c.hash));
@@ -109,13 +136,13 @@ std::vector<std::string> KeptLines(const std::string& model) {
   return lines;
 }
 
-using Parameters = std::tuple<TestModel, const clamma::Kernels*>;
+using Parameters = std::tuple<HashedModel, const clamma::Kernels*>;
 
 class LogitHashTest : public testing::TestWithParam<Parameters> {};
 
 TEST_P(LogitHashTest, LogitsAreThoseOfX86ToTheBit) {
   const auto& [model, kernels] = GetParam();
-  CLAMMA_NEED_MODEL(model);
+  CLAMMA_NEED_MODEL(model.checkpoint);
   std::vector<std::string> lines;
   for (const Case& c : HashesOf(model, *kernels)) lines.push_back(LineOf(model, c));
   EXPECT_EQ(lines.size(), 2 * std::size(kPositions));
@@ -128,7 +155,7 @@ std::string ParametersName(const testing::TestParamInfo<Parameters>& parameters)
 }
 
 INSTANTIATE_TEST_SUITE_P(All, LogitHashTest,
-                         testing::Combine(testing::ValuesIn(TestModels()),
+                         testing::Combine(testing::ValuesIn(HashedModels()),
                                           testing::ValuesIn(Tables())),
                          ParametersName);
 
@@ -137,7 +164,7 @@ int WriteHashes(const char* path) {
   std::ofstream file(path);
   file << "# Hashes of logits, made on x86: model, KV cache, position, FNV-1a 64 of the logits'\n"
           "# bits. See logit_hash_test.cc.\n";
-  for (const TestModel& model : TestModels()) {
+  for (const HashedModel& model : HashedModels()) {
     const std::vector<Case> cases = HashesOf(model, clamma::kScalarKernels);
     for (const Case& c : cases) file << LineOf(model, c) << "\n";
     if (cases.size() == 2 * std::size(kPositions)) continue;

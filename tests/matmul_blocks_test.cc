@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "kernel_fixture.h"
-#include "kernels/half.h"
 #include "kernels/weight_types.h"
+#include "random_blocks.h"
 
 namespace clamma {
 namespace {
@@ -22,56 +22,18 @@ using clamma_test::Bytes;
 using clamma_test::BytesOf;
 using clamma_test::ExpectSameBits;
 using clamma_test::Floats;
+using clamma_test::Halves;
+using clamma_test::HalvesOf;
+using clamma_test::kBlockTypes;
 using clamma_test::Random;
-
-constexpr WeightType kTypes[] = {WeightType::kF16,  WeightType::kBF16,   WeightType::kQ8_0,
-                                 WeightType::kQ4_0, WeightType::kQ4_1,   WeightType::kQ5_0,
-                                 WeightType::kQ5_1, WeightType::kIQ4_NL, WeightType::kMXFP4,
-                                 WeightType::kQ4_K, WeightType::kQ5_K,   WeightType::kQ6_K};
-
-// Where a block has half-precision numbers; -1: none.
-struct Halves {
-  int first, second;
-};
-Halves HalvesOf(WeightType type) {
-  switch (type) {
-    case WeightType::kF16:
-      return {0, -1};
-    case WeightType::kQ8_0:
-    case WeightType::kQ4_0:
-    case WeightType::kQ5_0:
-    case WeightType::kIQ4_NL:
-      return {0, -1};
-    case WeightType::kQ4_1:
-    case WeightType::kQ5_1:
-    case WeightType::kQ4_K:
-    case WeightType::kQ5_K:
-      return {0, 2};
-    case WeightType::kQ6_K:
-      return {208, -1};
-    default:
-      return {-1, -1};
-  }
-}
 
 // Rows of any bytes but for the scales, which are ordinary numbers.
 Bytes RandomRows(WeightType type, size_t rows, size_t cols, Random& random) {
-  const WeightTypeFacts& facts = FactsOf(type);
   Bytes bytes(rows * RowBytes(type, cols));
-  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.Below(256));
-  const auto put_half = [&](size_t at, float value) {
-    const uint16_t half = FloatToHalf(value);
-    bytes[at] = static_cast<uint8_t>(half);
-    bytes[at + 1] = static_cast<uint8_t>(half >> 8);
-  };
-  for (size_t at = 0; at < bytes.size(); at += facts.block_bytes) {
-    const Halves halves = HalvesOf(type);
-    if (halves.first >= 0) put_half(at + static_cast<size_t>(halves.first), random.Normal());
-    if (halves.second >= 0) put_half(at + static_cast<size_t>(halves.second), random.Normal());
-    if (type == WeightType::kBF16)
-      bytes[at + 1] = static_cast<uint8_t>(0x3e + random.Below(2) * 128);
-    if (type == WeightType::kMXFP4) bytes[at] = static_cast<uint8_t>(124 + random.Below(6));
-  }
+  const auto normal = [&random] { return random.Normal(); };
+  clamma_test::FillBlocks(
+      type, bytes.data(), bytes.size(),
+      [&random] { return static_cast<uint8_t>(random.Below(256)); }, normal, normal);
   return bytes;
 }
 
@@ -111,7 +73,7 @@ std::string NameOf(WeightType type) { return FactsOf(type).name; }
 using TypeAndTable = std::tuple<WeightType, const Kernels*>;
 class MatmulBlocks : public testing::TestWithParam<TypeAndTable> {};
 INSTANTIATE_TEST_SUITE_P(Tables, MatmulBlocks,
-                         testing::Combine(testing::ValuesIn(kTypes),
+                         testing::Combine(testing::ValuesIn(kBlockTypes),
                                           testing::ValuesIn(clamma_test::Tables())),
                          [](const testing::TestParamInfo<TypeAndTable>& test) {
                            std::string name = std::get<1>(test.param)->name;
@@ -170,7 +132,7 @@ TEST_P(MatmulBlocks, HoldsTheLargestSums) {
     const WeightTypeFacts& facts = FactsOf(type);
     for (size_t at = 0; at < weights.size() && facts.block_cols > 1; at += facts.block_bytes) {
       const Halves halves = HalvesOf(type);
-      for (const int half : {halves.first, halves.second}) {
+      for (const int half : {halves.scale, halves.min}) {
         if (half < 0) continue;
         weights[at + static_cast<size_t>(half)] = 0x00;
         weights[at + static_cast<size_t>(half) + 1] = 0x3c;  // 1
@@ -189,7 +151,7 @@ TEST_P(MatmulBlocks, HoldsTheLargestSums) {
 }
 
 class MatmulBlocksOfType : public testing::TestWithParam<WeightType> {};
-INSTANTIATE_TEST_SUITE_P(Types, MatmulBlocksOfType, testing::ValuesIn(kTypes),
+INSTANTIATE_TEST_SUITE_P(Types, MatmulBlocksOfType, testing::ValuesIn(kBlockTypes),
                          [](const auto& test) { return NameOf(test.param); });
 
 // Activations have 8 bits, so the error of a product is about that of 256 of them.
