@@ -13,7 +13,10 @@
 #include <set>
 #include <vector>
 
+#include "gguf_fixture.h"
+#include "gguf_models.h"
 #include "kernels/kernels.h"
+#include "model/tokenizer.h"
 #include "platform/memory.h"
 
 namespace clamma {
@@ -529,6 +532,37 @@ TEST(SamplerTest, AnyOptionsGiveATokenThatIsThere) {
     ASSERT_GE(token, 0);
     ASSERT_NE(logits[static_cast<size_t>(token)], -kInfinity);
   }
+}
+
+// A model may have rows for ids that its vocabulary does not have.
+TEST(Sampler, RoundingPicksNoTokenThatTheVocabularyLacks) {
+  const clamma_test::GgufSpec spec = {.vocab = 20000, .tokens = 19990};
+  clamma_test::GgufBytes file;
+  clamma_test::AddKeys(spec, &file);
+  const clamma_test::ParsedGguf gguf(file);
+  Memory memory;
+  Tokenizer tokenizer;
+  const Status status = tokenizer.Open(memory, *gguf, spec.vocab);
+  ASSERT_TRUE(status.ok()) << status.message();
+  Sampler sampler;
+  ASSERT_TRUE(
+      sampler.Init(memory, SelectKernels(), SumOrder::kNative, spec.vocab, &tokenizer).ok());
+  // The sum of so many equal probabilities is not 1: some coins are beyond it.
+  const std::vector<float> logits(spec.vocab, 1.0f);
+  TokenId largest = 0;
+  PlainGenerator coins = {1};
+  for (int high = 0; high < 20;) {
+    const uint64_t seed = coins.state;
+    if (coins.Uniform() < 0.99995f) continue;
+    ++high;
+    RandomGenerator random(seed);
+    TokenId token = -1;
+    ASSERT_TRUE(
+        sampler.Sample(logits.data(), {.temperature = 1}, nullptr, 0, &random, &token).ok());
+    ASSERT_LT(token, 19989);  // of which the last is unused
+    largest = std::max(largest, token);
+  }
+  EXPECT_EQ(largest, 19988);
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ Status Sampler::Init(Memory& memory, const Kernels& kernels, SumOrder order, uin
   kernels_ = &kernels;
   order_ = order;
   tokenizer_ = tokenizer;
-  if (tokenizer != nullptr && !memory.is_plan()) {
+  if (tokenizer != nullptr) {
     CLAMMA_RETURN_IF_ERROR(ExcludeTokens(memory, vocab_size));
   }
   CLAMMA_RETURN_IF_ERROR(probabilities_.Resize(memory, vocab_size));
@@ -62,15 +62,12 @@ Status Sampler::Init(Memory& memory, const Kernels& kernels, SumOrder order, uin
 
 // Finds out which tokens are never generated, beyond those that the vocabulary has among them.
 Status Sampler::ExcludeTokens(Memory& memory, uint32_t vocab_size) {
+  const uint32_t missing = vocab_size - tokenizer_->vocab_size();
+  CLAMMA_RETURN_IF_ERROR(excluded_.Resize(memory, missing + tokenizer_->never_generated()));
+  if (memory.is_plan()) return Status();
   size_t count = 0;
-  for (const bool fills_in : {false, true}) {
-    if (fills_in) CLAMMA_RETURN_IF_ERROR(excluded_.Resize(memory, count));
-    count = 0;
-    for (TokenId id = 0; static_cast<uint32_t>(id) < vocab_size; ++id) {
-      if (tokenizer_->IsGenerated(id)) continue;
-      if (fills_in) excluded_[count] = id;
-      ++count;
-    }
+  for (TokenId id = 0; static_cast<uint32_t>(id) < vocab_size; ++id) {
+    if (!tokenizer_->IsGenerated(id)) excluded_[count++] = id;
   }
   return Status();
 }
@@ -132,7 +129,10 @@ TokenId Sampler::PickInOrder(float coin) const {
     sum += probabilities_[i];
     if (coin < sum) return static_cast<TokenId>(i);
   }
-  return static_cast<TokenId>(n - 1);  // rounding left the sum below 1
+  // Rounding left the sum below 1: the last that may be generated.
+  auto last = static_cast<TokenId>(n - 1);
+  for (size_t i = excluded_.size(); i > 0 && excluded_[i - 1] == last; --i) --last;
+  return last;
 }
 
 // Gathers the tokens with at least that probability, in order of their ids.

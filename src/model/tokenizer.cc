@@ -125,9 +125,8 @@ Status Tokenizer::Open(Memory& memory, const Gguf& gguf, uint32_t vocab_size) {
                          tokens_.size(), static_cast<unsigned>(vocab_size));
   }
   CLAMMA_RETURN_IF_ERROR(ReadGgufEnds(gguf));
-  if (memory.is_plan()) return ReserveIndex(memory);
   CLAMMA_RETURN_IF_ERROR(ReadGgufKinds(gguf));
-  return BuildIndex(memory);
+  return memory.is_plan() ? ReserveIndex(memory) : BuildIndex(memory);
 }
 
 // The tokens' texts and scores.
@@ -169,7 +168,8 @@ Status Tokenizer::ReadGgufTexts(Memory& memory, const Gguf& gguf) {
   return Status();
 }
 
-// What kind each token is of. Without kinds all but the unknown token, BOS and EOS are texts.
+// What kind each token is of. Without kinds all but the unknown token, BOS and EOS are texts. A
+// plan only counts those that are never generated.
 Status Tokenizer::ReadGgufKinds(const Gguf& gguf) {
   GgufValue kinds;
   CLAMMA_RETURN_IF_ERROR(gguf.GetArray("tokenizer.ggml.token_type", Gguf::Elements::kIntegers,
@@ -183,9 +183,11 @@ Status Tokenizer::ReadGgufKinds(const Gguf& gguf) {
     // Files give ends of texts any type.
     if (token == unknown_) kind = kUnknown;
     if (EndsText(token)) kind = kControl;
-    uint64_t* offset = &tokens_[id].offset;
-    if (kind == kControl || kind == kUnknown) *offset |= kSilent;
-    if (kind == kUnused || kind == kUnknown) *offset |= kNeverGenerated;
+    uint64_t flags = 0;
+    if (kind == kControl || kind == kUnknown) flags |= kSilent;
+    if (kind == kUnused || kind == kUnknown) flags |= kNeverGenerated;
+    n_never_generated_ += (flags & kNeverGenerated) != 0 ? 1 : 0;
+    if (tokens_.data() != nullptr) tokens_[id].offset |= flags;
   }
   return Status();
 }

@@ -67,6 +67,7 @@ class Tokenizer {
   bool IsGenerated(TokenId token) const {
     return IsValid(token) && (tokens_[static_cast<size_t>(token)].offset & kNeverGenerated) == 0;
   }
+  uint32_t never_generated() const { return n_never_generated_; }  // how many of vocab_size()
 
   // Control tokens and the unknown one: no text gives them, and they give none.
   bool IsSilent(TokenId token) const {
@@ -115,6 +116,7 @@ class Tokenizer {
   TokenId other_ends_[2] = {kNoToken, kNoToken};
   bool adds_bos_ = true;
   bool adds_prefix_ = true;
+  uint32_t n_never_generated_ = 0;
   size_t longest_token_ = 1;
   uint64_t hash_seed_ = 0;
 };
