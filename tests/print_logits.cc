@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
-// print_logits CHECKPOINT TOKEN...: writes the logits at each of the tokens, which stand at
-// positions 0, 1, ..., to stdout as float32 (tokens, vocab_size). A helper of export_test.py.
+// print_logits MODEL TOKEN...: writes the logits at each of the tokens, which stand at positions 0,
+// 1, ..., to stdout as float32 (tokens, vocab_size). A helper of tests in Python.
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 #include <vector>
 
 #include "kernels/kernels.h"
 #include "model/forward.h"
 #include "model/kv_cache.h"
+#include "model/model_file.h"
+#include "model/model_files.h"
 #include "model/weights.h"
-#include "platform/file.h"
 #include "platform/memory.h"
 #include "platform/thread_pool.h"
 
@@ -18,14 +20,13 @@ namespace {
 
 Status PrintLogits(const char* path, const std::vector<TokenId>& tokens) {
   Memory memory;
-  File file;
-  CLAMMA_RETURN_IF_ERROR(file.Open(path, ""));
-  ByteSource source;
-  source.file = &file;
-  source.size = file.size();
-  CLAMMA_RETURN_IF_ERROR(file.Map(&source.base));
+  ModelFiles files;
+  CLAMMA_RETURN_IF_ERROR(files.Open(memory, path, "", true));
+  ModelFile model;
+  CLAMMA_RETURN_IF_ERROR(files.ReadModel(&model));
   Weights weights;
-  CLAMMA_RETURN_IF_ERROR(weights.Open(memory, source, {}));
+  CLAMMA_RETURN_IF_ERROR(
+      weights.Open(memory, std::move(model), files.sources(), files.count(), {}));
   ThreadPool pool;
   CLAMMA_RETURN_IF_ERROR(pool.Start(memory, 1));
   Forward forward;
@@ -55,7 +56,7 @@ int main(int argc, char** argv) {
   std::vector<clamma::TokenId> tokens;
   for (int i = 2; i < argc; ++i) tokens.push_back(atoi(argv[i]));
   if (tokens.empty()) {
-    fprintf(stderr, "usage: print_logits CHECKPOINT TOKEN...\n");
+    fprintf(stderr, "usage: print_logits MODEL TOKEN...\n");
     return 2;
   }
   const clamma::Status status = clamma::PrintLogits(argv[1], tokens);
