@@ -70,6 +70,10 @@ tells "GGUF: succeeds" test "$status" = 0
 tells "GGUF: a JSON object with all keys" is_report stories260k q4_k_m
 tells "GGUF: keys and values in f16" grep -q '"kv": "f16"' out
 tells "GGUF: the model is gone" nothing_left
+run --shape stories260k --type q8_0 --keep model.gguf --make-only
+run model.gguf --repeats 1 --json -q
+tells "a GGUF file of one's own: succeeds" test "$status" = 0
+tells "a GGUF file of one's own: a JSON object" is_report model.gguf Q8_0
 for type in gguf-f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q4_k q5_k q6_k iq4_nl mxfp4 q5_k_m; do
   run --shape stories15m --type $type --keep model.gguf --make-only
   tells "$type: is written" test "$status" = 0

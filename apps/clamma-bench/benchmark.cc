@@ -139,7 +139,7 @@ bool Benchmark::Prepare() {
   const std::unique_ptr<Workload> workload = Workload::Load(source_, &seconds);
   if (workload == nullptr) return false;
   report_.shape = workload->shape();
-  report_.type = !source_.type.empty() ? source_.type : report_.shape.int8() ? "q80" : "f32";
+  report_.type = workload->weight_type();
   report_.format = workload->facts().format;
   report_.kernels = workload->facts().kernels;
   report_.threads = workload->facts().threads;

@@ -143,7 +143,8 @@ int main(int argc, char** argv) {
     ReadThrough(options.checkpoint, progress);
   }
   report.file_bytes = FileBytes(source.checkpoint);
-  const bool f16 = options.kv.empty() ? IsGguf(source.checkpoint) : options.kv == "f16";
+  source.gguf = IsGguf(source.checkpoint);
+  const bool f16 = options.kv == "auto" ? source.gguf : options.kv == "f16";
   source.kv_type = f16 ? CLAMMA_KV_F16 : CLAMMA_KV_F32;
   const int code = bench::RunBenchmark(argv[0], options, source, probe, progress, &report);
   if (code != 0) return code;

@@ -14,7 +14,7 @@ void Declare(options::CommandLine& line, Options& o) {
   const options::Option checkpoint =
       line.Add("checkpoint", o.checkpoint, "Model checkpoint; without one, a model is made");
   line.Add("-z,--tokenizer", o.tokenizer,
-           "Vocabulary of the checkpoint (default: the one inside it, else tokenizer.bin)")
+           "Its vocabulary (default: the one inside it, else tokenizer.bin)")
       .Needs(checkpoint);
   line.Add("--shape", o.shape, "Shape of the model that is made")
       .OneOf(ShapeNames())
@@ -38,8 +38,9 @@ void Declare(options::CommandLine& line, Options& o) {
           .Excludes(checkpoint);
   line.Add("--make-only", o.make_only, "... and measure nothing").Needs(keep);
   line.Add("-h,--threads", o.threads, "Compute threads, 0 = all usable cores").ShowDefault();
-  line.Add("--kv", o.kv, "Keys and values in f32 or f16 (default: f16 with GGUF, else f32)")
-      .OneOf({"f32", "f16"});
+  line.Add("--kv", o.kv, "Keys and values in f32 or f16 (auto: f16 for GGUF models, else f32)")
+      .OneOf({"auto", "f32", "f16"})
+      .ShowDefault();
   line.Add("--prompt", o.prompt, "Tokens of the long prompt (default: 512, or what fits)")
       .In(2u, kMostTokens);
   line.Add("--repeats", o.repeats,

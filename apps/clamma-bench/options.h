@@ -12,7 +12,7 @@ inline constexpr int kExitMeasurement = 3;
 
 struct Options {
   std::string checkpoint;  // "": one is made
-  std::string tokenizer;  // "": the one inside the checkpoint, else tokenizer.bin
+  std::string tokenizer;   // "": the one inside the checkpoint, else tokenizer.bin
   std::string shape = "tinyllama-1.1b";
   std::string type = "q80";
   uint32_t context = 0;  // of the model that is made; 0: the shape's
@@ -21,7 +21,7 @@ struct Options {
   unsigned threads = 0;
   unsigned prompt = 0;   // tokens; 0: kDefaultPrompt, or what fits
   unsigned repeats = 0;  // 0: kDefaultRepeats, but no new one after kMostSeconds
-  std::string kv;        // "": as the apps keep them
+  std::string kv = "auto";
   bool json = false;
   bool quiet = false;
 };

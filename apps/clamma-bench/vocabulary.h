@@ -22,7 +22,8 @@ inline constexpr float kLogitDeviation = 7.3f;
 
 std::string ByteToken(uint32_t byte);
 
-// Of the tokens from kFirstString on, in their order, each different; a token's score is its id, negated.
+// Of the tokens from kFirstString on, in their order, each different; a token's score is its id,
+// negated.
 std::vector<std::string> RandomStrings(uint32_t vocab_size);
 
 }  // namespace bench

@@ -136,7 +136,21 @@ Shape Workload::shape() const {
   shape.group_size = facts_.group_size;
   shape.gguf_bytes = source_.gguf_bytes;
   shape.gguf_int8 = source_.gguf_int8;
+  if (source_.gguf && shape.gguf_bytes == 0) {
+    // All tensors but an embedding that is no classifier, as if it had as many bits as the others.
+    const uint64_t unread = shape.shared_classifier ? 0 : shape.classifier_weights() - shape.dim;
+    const auto weights = static_cast<double>(facts_.parameters - unread);
+    const std::string type = facts_.file_type;
+    shape.gguf_bytes = static_cast<uint64_t>(weights * facts_.bits_per_weight / 8);
+    shape.gguf_int8 = type != "F32" && type != "F16" && type != "BF16";
+  }
   return shape;
+}
+
+std::string Workload::weight_type() const {
+  if (!source_.type.empty()) return source_.type;
+  if (source_.gguf) return facts_.file_type;
+  return facts_.group_size != 0 ? "q80" : "f32";
 }
 
 std::string Workload::MakePrompt(unsigned tokens, unsigned seed) const {

@@ -22,7 +22,8 @@ struct Source {
   std::vector<char> dictionary;  // in memory
   unsigned threads = 0;
   clamma_kv_type_t kv_type = CLAMMA_KV_F32;
-  std::string type;         // of the weights of a GGUF model that was made; "": to be found out
+  bool gguf = false;
+  std::string type;         // of the weights of a GGUF model that was made; "": of another model
   uint64_t gguf_bytes = 0;  // see Shape
   bool gguf_int8 = false;
 };
@@ -39,6 +40,7 @@ class Workload {
 
   const clamma_txf_facts_t& facts() const { return facts_; }
   Shape shape() const;
+  std::string weight_type() const;  // as --type names it, or a GGUF file
 
   // Text that makes `tokens` tokens, BOS included, or a few fewer; different for each seed.
   std::string MakePrompt(unsigned tokens, unsigned seed) const;
