@@ -27,6 +27,7 @@ readonly stages=(
   "mingw:64-bit Windows by MinGW-w64, under Wine: golden texts, the C interface"
   "bare-metal:stories told by emulated Cortex-M and RISC-V boards without an operating system"
   "export:export.py against transformers, SentencePiece, and damaged files"
+  "gguf:GGUF models that Python's gguf writes: logits against float64, llama2.c's texts"
   "readme:every command of README.md, as it is written there, in a clean copy, by Ninja"
   "format:clang-format over all sources"
   "tidy:clang-tidy over src, apps and the headers"
@@ -56,6 +57,7 @@ packages_of() {
       ;;
     fresh-machine) echo debootstrap git ;;
     export) echo python3-venv python3-torch ;; # 178 packages on a fresh system
+    gguf) echo python3-venv python3-numpy ;;
     readme) echo git python3-venv python3-torch ;;
   esac
 }
@@ -345,6 +347,16 @@ stage_export() {
     --start-directory tests --pattern 'export*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/export.log")"
   say_more "$(grep -oE 'skipped=[0-9]+' "$logs/export.log" || echo 'none skipped')"
+}
+
+stage_gguf() {
+  local python
+  build dev print_logits clamma-gen
+  make_python
+  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
+    --start-directory tests --pattern 'gguf*_test.py'
+  say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/gguf.log")"
+  say_more "$(grep -oE 'skipped=[0-9]+' "$logs/gguf.log" || echo 'none skipped')"
 }
 
 stage_readme() {
