@@ -13,7 +13,7 @@
 #include <memory>
 #include <vector>
 
-extern char** environ;
+extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX leaves it to us
 
 namespace bench {
 namespace {

@@ -106,7 +106,8 @@ void FillSuperBlocksWithMinima(uint8_t* out, size_t count, float deviation, Rand
     const float d = deviation * 100 / kDeviation / kScaleDeviation * Varied(random);
     PutHalf(out, d);
     PutHalf(out + 2, d * kMean / 2);
-    uint8_t scales[8], minima[8];
+    uint8_t scales[8];
+    uint8_t minima[8];
     for (size_t j = 0; j < 8; ++j) {
       const uint64_t bits = random.Next() >> 24;
       scales[j] = static_cast<uint8_t>(32 + bits % 32);
@@ -136,11 +137,11 @@ void FillQ6K(uint8_t* out, size_t count, float deviation, Random& random) {
 
 constexpr GgufType kF16 = {1, 1, 2, FillF16};
 constexpr GgufType kBF16 = {30, 1, 2, FillBF16};
-constexpr GgufType kQ8_0 = {8, 32, 34, FillBlocks32<34, 7390, 0>};
-constexpr GgufType kQ4_0 = {2, 32, 18, FillBlocks32<18, 464, 0>};
-constexpr GgufType kQ4_1 = {3, 32, 20, FillBlocks32<20, 461, 15>};
-constexpr GgufType kQ5_0 = {6, 32, 22, FillBlocks32<22, 925, 0>};
-constexpr GgufType kQ5_1 = {7, 32, 24, FillBlocks32<24, 923, 31>};
+constexpr GgufType kQ8V0 = {8, 32, 34, FillBlocks32<34, 7390, 0>};
+constexpr GgufType kQ4V0 = {2, 32, 18, FillBlocks32<18, 464, 0>};
+constexpr GgufType kQ4V1 = {3, 32, 20, FillBlocks32<20, 461, 15>};
+constexpr GgufType kQ5V0 = {6, 32, 22, FillBlocks32<22, 925, 0>};
+constexpr GgufType kQ5V1 = {7, 32, 24, FillBlocks32<24, 923, 31>};
 constexpr GgufType kIQ4NL = {20, 32, 18, FillBlocks32<18, 6744, 0>};
 constexpr GgufType kMXFP4 = {39, 32, 17, FillMxfp4};
 constexpr GgufType kQ4K = {12, 256, 144, FillSuperBlocksWithMinima<144, 461, 15>};
@@ -152,11 +153,11 @@ constexpr GgufKind kKinds[] = {
     {"gguf-f32", 0, &kGgufF32, &kGgufF32, false},
     {"f16", 1, &kF16, &kF16, false},
     {"bf16", 32, &kBF16, &kBF16, false},
-    {"q8_0", 7, &kQ8_0, &kQ8_0, true},
-    {"q4_0", 2, &kQ4_0, &kQ4_0, true},
-    {"q4_1", 3, &kQ4_1, &kQ4_1, true},
-    {"q5_0", 8, &kQ5_0, &kQ5_0, true},
-    {"q5_1", 9, &kQ5_1, &kQ5_1, true},
+    {"q8_0", 7, &kQ8V0, &kQ8V0, true},
+    {"q4_0", 2, &kQ4V0, &kQ4V0, true},
+    {"q4_1", 3, &kQ4V1, &kQ4V1, true},
+    {"q5_0", 8, &kQ5V0, &kQ5V0, true},
+    {"q5_1", 9, &kQ5V1, &kQ5V1, true},
     {"q4_k", 14, &kQ4K, &kQ4K, true},
     {"q5_k", 16, &kQ5K, &kQ5K, true},
     {"q6_k", 18, &kQ6K, &kQ6K, true},
@@ -186,7 +187,7 @@ const GgufKind* FindGgufKind(const std::string& name) {
 const GgufType& TypeForCols(const GgufType& type, uint32_t cols) {
   if (cols % type.cols == 0) return type;
   if (cols % 32 != 0) return kF16;
-  return &type == &kQ4K ? kQ5_0 : &type == &kQ5K ? kQ5_1 : kQ8_0;
+  return &type == &kQ4K ? kQ5V0 : &type == &kQ5K ? kQ5V1 : kQ8V0;
 }
 
 }  // namespace bench

@@ -61,11 +61,12 @@ const std::vector<std::string>& ShapeNames() {
 }
 
 Shape FindShape(const std::string& name) {
+  std::string usual = name;
   for (const OtherName& other : kOtherNames) {
-    if (name == other.name) return FindShape(other.shape);
+    if (name == other.name) usual = other.shape;
   }
   for (const NamedShape& named : kShapes) {
-    if (name == named.name) return named.shape;
+    if (usual == named.name) return named.shape;
   }
   return {};
 }
