@@ -138,10 +138,12 @@ Option CommandLine::Add(const char* names, unsigned& value, const char* what) {
   return Option(app_->add_option(names, value, what));
 }
 
+// NOLINTNEXTLINE(google-runtime-int)
 Option CommandLine::Add(const char* names, unsigned long& value, const char* what) {
   return Option(app_->add_option(names, value, what));
 }
 
+// NOLINTNEXTLINE(google-runtime-int)
 Option CommandLine::Add(const char* names, unsigned long long& value, const char* what) {
   return Option(app_->add_option(names, value, what));
 }

@@ -58,6 +58,7 @@ class CommandLine {
   Option Add(const char* names, std::vector<std::string>& values, const char* what);
   Option Add(const char* names, int& value, const char* what);
   Option Add(const char* names, unsigned& value, const char* what);
+  // size_t and uint64_t, whichever these are.
   Option Add(const char* names, unsigned long& value, const char* what);
   Option Add(const char* names, unsigned long long& value, const char* what);
   Option Add(const char* names, float& value, const char* what);

@@ -2,6 +2,7 @@
 #include "json.h"
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace {
 
@@ -15,7 +16,7 @@ class Writer {
  public:
   Writer(int indent, Other::error_handler_t if_wrong) : indent_(indent), if_wrong_(if_wrong) {}
 
-  void Write(const Json& json, int level = 0) {
+  void Write(const Json& json, int level = 0) {  // NOLINT(misc-no-recursion): as deep as `json`
     if (json.is_array()) {
       text_ += '[';
       for (const Json& item : json.items()) {
@@ -69,7 +70,7 @@ class Writer {
   void NewLine(int level) {
     if (indent_ < 0) return;
     text_ += '\n';
-    text_.append(static_cast<size_t>(level * indent_), ' ');
+    text_.append(static_cast<size_t>(level) * static_cast<size_t>(indent_), ' ');
   }
 
   int indent_;
@@ -77,7 +78,8 @@ class Writer {
   std::string text_;
 };
 
-// False: it is nested too deep.
+// False: it is nested deeper than `levels`.
+// NOLINTNEXTLINE(misc-no-recursion): no deeper than that
 bool FromOther(const Other& other, int levels, Json& json) {
   if (other.is_structured() && levels == 0) return false;
   if (other.is_boolean()) {
@@ -110,12 +112,11 @@ bool FromOther(const Other& other, int levels, Json& json) {
 
 Json::Json(bool value) : kind_(Kind::kBool), whole_(value ? 1 : 0) {}
 Json::Json(double value) : kind_(Kind::kNumber), number_(value) {}
-Json::Json(unsigned value) : kind_(Kind::kWhole), whole_(value) {}
-Json::Json(unsigned long value) : kind_(Kind::kWhole), whole_(value) {}
-Json::Json(unsigned long long value) : kind_(Kind::kWhole), whole_(value) {}
 Json::Json(const char* value) : kind_(Kind::kText), text_(value) {}
 Json::Json(std::string_view value) : kind_(Kind::kText), text_(value) {}
-Json::Json(const std::string& value) : kind_(Kind::kText), text_(value) {}
+Json::Json(std::string value) : kind_(Kind::kText), text_(std::move(value)) {}
+
+Json Json::Array() { return Array({}); }
 
 Json Json::Array(std::vector<Json> items) {
   Json json;
@@ -123,6 +124,8 @@ Json Json::Array(std::vector<Json> items) {
   json.items_ = std::move(items);
   return json;
 }
+
+Json Json::Object() { return Object({}); }
 
 Json Json::Object(std::vector<Field> fields) {
   Json json;

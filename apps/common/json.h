@@ -4,7 +4,7 @@
 #ifndef CLAMMA_APPS_COMMON_JSON_H_
 #define CLAMMA_APPS_COMMON_JSON_H_
 
-#include <cstddef>
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,17 +17,19 @@ class Json {
   enum class Kind : uint8_t { kNull, kBool, kWhole, kNumber, kText, kArray, kObject };
   struct Field;
 
-  Json() = default;                // null
-  Json(bool value);                // NOLINT(google-explicit-constructor)
-  Json(double value);              // NOLINT(google-explicit-constructor)
-  Json(unsigned value);            // NOLINT(google-explicit-constructor)
-  Json(unsigned long value);       // NOLINT(google-explicit-constructor)
-  Json(unsigned long long value);  // NOLINT(google-explicit-constructor)
-  Json(const char* value);         // NOLINT(google-explicit-constructor)
-  Json(std::string_view value);    // NOLINT(google-explicit-constructor)
-  Json(const std::string& value);  // NOLINT(google-explicit-constructor)
-  static Json Array(std::vector<Json> items = {});
-  static Json Object(std::vector<Field> fields = {});
+  Json() = default;  // null
+  // Implicit, so that fields and items can be listed in braces.
+  Json(bool value);
+  Json(double value);
+  template <std::unsigned_integral T>
+  Json(T value) : kind_(Kind::kWhole), whole_(value) {}
+  Json(const char* value);
+  Json(std::string_view value);
+  Json(std::string value);
+  static Json Array();
+  static Json Array(std::vector<Json> items);
+  static Json Object();
+  static Json Object(std::vector<Field> fields);
 
   // Of untrusted text; nothing if it is not JSON, or nested more than 64 deep. Of fields of one
   // name the last counts; they come in the order of their names.
