@@ -132,7 +132,7 @@ void RmsNorm(benchmark::State& state, const Kernels& kernels) {
   std::vector<float> out(kCols);
   for (auto _ : state) {
     kernels.orders[SumOrder::kLlama2c]->rmsnorm(out.data(), x.data(), weight.data(), 1, kCols,
-                                               1e-5f);
+                                                1e-5f);
     benchmark::DoNotOptimize(out.data());
   }
   Count(state, (x.size() + weight.size()) * sizeof(float), x.size());
@@ -179,7 +179,7 @@ void Attention(benchmark::State& state, const Kernels& kernels, bool half) {
   input.kv_type = half ? KvType::kF16 : KvType::kF32;
   for (auto _ : state) {
     kernels.orders[SumOrder::kLlama2c]->attention[input.kv_type](out.data(), scratch.data(), stride,
-                                                                input, 0, n_kv_heads);
+                                                                 input, 0, n_kv_heads);
     benchmark::DoNotOptimize(out.data());
   }
   Count(state, n_positions * n_kv_heads * kHeadSize * (half ? 4 : 8),

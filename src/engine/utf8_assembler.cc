@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "model/utf8.h"
+#include "platform/text.h"
 
 namespace clamma {
 namespace {
@@ -33,7 +34,7 @@ const char* Utf8Assembler::Append(std::string_view piece) {
       std::memcpy(held_, rest.data(), n_held_);
       break;
     }
-    std::string_view shown = rest.substr(0, scan.length);
+    std::string_view shown = Front(rest, scan.length);
     if (scan.prefix == Utf8Prefix::kInvalid || shown[0] == '\0') shown = kReplacement;
     std::memcpy(out, shown.data(), shown.size());
     out += shown.size();

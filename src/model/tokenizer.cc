@@ -9,6 +9,7 @@
 #include "platform/clock.h"
 #include "platform/endian.h"
 #include "platform/quoted.h"
+#include "platform/text.h"
 
 namespace clamma {
 namespace {
@@ -24,7 +25,7 @@ int HexDigit(char c) {
 
 // The byte that "<0xHH>" stands for, or -1.
 int RawByteOf(std::string_view text) {
-  if (text.size() != 6 || text.substr(0, 3) != "<0x" || text[5] != '>') return -1;
+  if (text.size() != 6 || !StartsWith(text, "<0x") || text[5] != '>') return -1;
   const int high = HexDigit(text[3]);
   const int low = HexDigit(text[4]);
   return high < 0 || low < 0 ? -1 : high * 16 + low;
@@ -56,7 +57,7 @@ constexpr std::string_view kSpace = "\xe2\x96\x81";
 size_t CopyWithSpaces(std::string_view text, uint8_t* out) {
   size_t n = 0;
   while (!text.empty()) {
-    const bool space = text.starts_with(kSpace);
+    const bool space = StartsWith(text, kSpace);
     if (out != nullptr) out[n] = space ? ' ' : static_cast<uint8_t>(text[0]);
     ++n;
     text.remove_prefix(space ? kSpace.size() : 1);

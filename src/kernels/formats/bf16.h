@@ -11,6 +11,8 @@ namespace {
 namespace formats {
 
 struct BF16 {
+  static constexpr size_t kBytes = 2;
+
   static float One(const uint8_t* p) { return LoadBFloat16(p); }
   template <typename V>
   static typename V::Reg Load(const uint8_t* p) {

@@ -10,6 +10,8 @@ namespace {
 namespace formats {
 
 struct F16 {
+  static constexpr size_t kBytes = 2;
+
   static float One(const uint8_t* p) { return LoadHalf(p); }
   template <typename V>
   static typename V::Reg Load(const uint8_t* p) {

@@ -301,7 +301,7 @@ void MatmulF32(float* out, size_t out_stride, const Activations& activations, co
   }
   if constexpr (V::kMinPanelTokens != kNever) {
     if (WantsPanels<V>(n_tokens, row_end - row_begin, w.cols)) {
-      MatmulF32Panels<V>(out, out_stride, x, n_tokens, w, row_begin, row_end);
+      MatmulPanels<V, formats::F32>(out, out_stride, x, n_tokens, w, row_begin, row_end);
       return;
     }
   }

@@ -100,7 +100,9 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   using L = Layout<V, F>;
   using Int = typename V::Int;
   constexpr size_t kDepth = L::Depth();
-  asm volatile("" : "+r"(x));  // what was loaded of a token for another plane is loaded again, not kept
+  asm volatile(
+      ""
+      : "+r"(x));  // what was loaded of a token for another plane is loaded again, not kept
 #pragma GCC unroll 8
   for (size_t begin = 0; begin < L::kGroupSteps; begin += kDepth) {
     Int sums[kTokens][kTiles];
@@ -228,9 +230,15 @@ template <typename V, typename F>
   typename V::Reg acc = V::Set1(0);
   const size_t n_blocks = row_bytes / F::kBytes;
   const uint8_t* next = rows + V::kLanes * row_bytes;
+  // A few at a time: more than a core has room for would wait.
+  const auto prefetch = [&](size_t chunk) {
+    constexpr size_t kPart = kAhead / L::kChunks;
+    for (size_t at = chunk * kPart; at < (chunk + 1) * kPart; at += kCacheLine) {
+      __builtin_prefetch(next + at);
+    }
+  };
   for (size_t b = 0; b < n_blocks; ++b, rows += F::kBytes, next += kAhead) {
-#pragma GCC unroll 32
-    for (size_t at = 0; at < kAhead; at += kCacheLine) __builtin_prefetch(next + at);
+    prefetch(0);
     formats::RowScales<V, F> scales;
     F::LoadScales(rows, row_bytes, &scales);
     const formats::RowScales<V, F>* const all_scales[1] = {&scales};
@@ -241,6 +249,7 @@ template <typename V, typename F>
       totals[0][0] = Start<V, F>(x.sums[b]);
 #pragma GCC unroll 4
       for (size_t c = 0; c < L::kChunks; ++c) {
+        if (c > 0) prefetch(c);
         Chunk<V, F> chunk;
         chunk.Load(rows, row_bytes, c);
         const Chunk<V, F>* const chunks[1] = {&chunk};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Float matrices times many tokens, for a vector unit V (see vector.h) with few registers.
+// Matrices of floats times many tokens, and of 16-bit floats times several, for a vector unit V
+// (see vector.h) with few registers. E is the weights' format: formats/f32.h, f16.h, bf16.h.
 //
 // Each dot product has 16 partial sums, kParts<V> registers. Here one of these at a time is held,
 // of kPanelRows rows by kPanelTokens tokens, so that what is loaded serves more products than if
@@ -9,6 +10,8 @@
 #ifndef CLAMMA_KERNELS_SKELETONS_PANELS_F32_H_
 #define CLAMMA_KERNELS_SKELETONS_PANELS_F32_H_
 
+#include "kernels/formats/f32.h"
+#include "kernels/skeletons/prefetch.h"
 #include "kernels/skeletons/vector.h"
 
 namespace clamma {
@@ -17,9 +20,12 @@ namespace vector {
 
 constexpr size_t kPanelRows = 4;
 constexpr size_t kPanelTokens = 3;
-constexpr size_t kPanelSteps = 48;     // of 16 columns, at most
-constexpr size_t kPanelPass = 45;      // tokens whose partial sums wait: 23 KB
-constexpr size_t kMinPanelCols = 192;  // with fewer the sums cost what is spared
+// Steps of 16 columns, and tokens whose partial sums wait: with both a panel takes at most 48 KB.
+template <typename V>
+constexpr size_t kPanelSteps = V::kLanes == 16 ? 24 : 48;
+template <typename V>
+constexpr size_t kPanelPass = V::kLanes == 16 ? 21 : 45;
+constexpr size_t kMinPanelCols = 192;  // of floats: with fewer the sums cost what is spared
 
 // V::kLanes rows, in groups of kPanelRows.
 template <typename V>
@@ -28,6 +34,8 @@ struct Panel {
   static constexpr size_t kGroups = V::kLanes / kPanelRows;
   using Sums = float[kParts<V>][V::kLanes][V::kLanes];  // of one token
 
+  // n steps of rows that are `stride` bytes apart.
+  template <typename E>
   void Load(const uint8_t* rows, size_t stride, size_t n) {
     n_steps = n;
     for (size_t r = 0; r < V::kLanes; ++r, rows += stride) {
@@ -35,7 +43,7 @@ struct Panel {
 #pragma GCC unroll 4
         for (size_t p = 0; p < kParts<V>; ++p) {
           V::Store(steps[p][r / kPanelRows][s][r % kPanelRows],
-                   V::LoadBytes(rows + 4 * (16 * s + V::kLanes * p)));
+                   E::template Load<V>(rows + E::kBytes * (16 * s + V::kLanes * p)));
         }
       }
     }
@@ -75,17 +83,17 @@ struct Panel {
     }
   }
 
-  // All of it times n tokens, `stride` floats from each to the next; lines of the next rows, as far
-  // apart, are asked for meanwhile, into the second-level cache.
+  // All of it times n tokens, `stride` floats from each to the next. Meanwhile n_lines lines of
+  // each of the next rows, row_bytes apart, are prefetched into the second-level cache.
   void MultiplyAll(Sums* sums, bool waiting, const float* x, size_t stride, size_t n,
-                   const uint8_t* next) const {
+                   const uint8_t* next, size_t row_bytes, size_t n_lines) const {
     size_t asked = 0;  // of each row's lines
     for (size_t t = 0; t < n; t += kPanelTokens) {
       const size_t tokens = Min(n - t, kPanelTokens);
-      for (; asked < (t + tokens) * n_steps / n; ++asked) {
+      for (; asked < (t + tokens) * n_lines / n; ++asked) {
 #pragma GCC unroll 16
         for (size_t r = 0; r < V::kLanes; ++r) {
-          PrefetchLine<CacheLevel::kSecond>(next + 4 * r * stride + asked * kLine);
+          PrefetchLine<CacheLevel::kSecond>(next + r * row_bytes + asked * kLine);
         }
       }
       WithCount<kPanelTokens>(tokens, [&]<size_t kTokens>() {
@@ -99,25 +107,27 @@ struct Panel {
   }
 
   size_t n_steps;
-  alignas(64) float steps[kParts<V>][kGroups][kPanelSteps][kPanelRows][V::kLanes];
+  alignas(64) float steps[kParts<V>][kGroups][kPanelSteps<V>][kPanelRows][V::kLanes];
 };
 
-// V::kLanes rows times n tokens, at most kPanelPass. Not inlined: only who calls it needs the
+// V::kLanes rows times n tokens, at most kPanelPass<V>. Not inlined: only who calls it needs the
 // stack.
-template <typename V>
-[[gnu::noinline]] void MatmulF32Panel(float* out, size_t out_stride, const float* x, size_t n,
-                                      const uint8_t* rows, size_t cols) {
+template <typename V, typename E>
+[[gnu::noinline]] void MatmulPanel(float* out, size_t out_stride, const float* x, size_t n,
+                                   const uint8_t* rows, size_t row_bytes, size_t cols) {
   using P = Panel<V>;
   P panel;
-  alignas(64) typename P::Sums sums[kPanelPass];
+  alignas(64) typename P::Sums sums[kPanelPass<V>];
   const size_t n_steps = cols / 16;
-  const size_t n_chunks = (n_steps + kPanelSteps - 1) / kPanelSteps;
+  const size_t n_chunks = (n_steps + kPanelSteps<V> - 1) / kPanelSteps<V>;
   size_t begin = 0;
   for (size_t chunk = 1; chunk <= n_chunks; ++chunk) {
     const size_t end = chunk * n_steps / n_chunks;
-    const uint8_t* chunk_rows = rows + kLine * begin;
-    panel.Load(chunk_rows, 4 * cols, end - begin);
-    panel.MultiplyAll(sums, begin > 0, x + 16 * begin, cols, n, chunk_rows + 4 * V::kLanes * cols);
+    const uint8_t* chunk_rows = rows + 16 * E::kBytes * begin;
+    const size_t n_lines = ((end - begin) * 16 * E::kBytes + kLine - 1) / kLine;
+    panel.template Load<E>(chunk_rows, row_bytes, end - begin);
+    panel.MultiplyAll(sums, begin > 0, x + 16 * begin, cols, n, chunk_rows + V::kLanes * row_bytes,
+                      row_bytes, n_lines);
     begin = end;
   }
   for (size_t t = 0; t < n; ++t) {
@@ -131,22 +141,25 @@ template <typename V>
   }
 }
 
-// Whether MatmulF32Panels() takes the matrix, and is faster than other ways.
+// Whether MatmulPanels() takes a matrix of floats, and is faster than other ways.
 template <typename V>
 bool WantsPanels(size_t n_tokens, size_t n_rows, size_t cols) {
   return n_tokens >= V::kMinPanelTokens && n_rows >= V::kLanes && cols >= kMinPanelCols &&
          cols % 16 == 0;
 }
 
-// Rows [row_begin, row_end). The second pass of tokens finds the rows' weights in a cache.
-template <typename V>
-void MatmulF32Panels(float* out, size_t out_stride, const float* x, size_t n_tokens,
-                     const Matrix& w, size_t row_begin, size_t row_end) {
+// Rows [row_begin, row_end), V::kLanes or more, of a multiple of 16 columns. The second pass of
+// tokens finds the rows' weights in a cache.
+template <typename V, typename E>
+void MatmulPanels(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
+                  size_t row_begin, size_t row_end) {
+  const auto row_bytes = static_cast<size_t>(w.row_bytes);
   for (size_t next = row_begin; next < row_end; next += V::kLanes) {
     const size_t row = Min(next, row_end - V::kLanes);
-    for (size_t t = 0; t < n_tokens; t += kPanelPass) {
-      MatmulF32Panel<V>(out + t * out_stride + row, out_stride, x + t * w.cols,
-                        Min(n_tokens - t, kPanelPass), w.data + size_t{4} * row * w.cols, w.cols);
+    for (size_t t = 0; t < n_tokens; t += kPanelPass<V>) {
+      MatmulPanel<V, E>(out + t * out_stride + row, out_stride, x + t * w.cols,
+                        Min(n_tokens - t, kPanelPass<V>), w.data + row * row_bytes, row_bytes,
+                        w.cols);
     }
   }
 }

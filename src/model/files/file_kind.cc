@@ -6,6 +6,7 @@
 
 #include "platform/endian.h"
 #include "platform/quoted.h"
+#include "platform/text.h"
 
 namespace clamma {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 constexpr std::string_view kLfsFirstLine = "version https://git-lfs.github.com/spec/";
 constexpr uint64_t kMaxSafetensorsHeader = 100'000'000;  // as its own library has it
 
-// What follows the first n bytes, which are there. (substr() would need the C++ library.)
+// What follows the first n bytes, which are there.
 std::string_view Behind(size_t n, std::string_view text) {
   text.remove_prefix(n);
   return text;
@@ -31,7 +32,7 @@ bool StartsWithLetters(std::string_view text, std::string_view start) {
 
 // Without a byte-order mark and white space.
 std::string_view TextOf(std::string_view bytes) {
-  if (bytes.starts_with("\xef\xbb\xbf")) bytes.remove_prefix(3);
+  if (StartsWith(bytes, "\xef\xbb\xbf")) bytes.remove_prefix(3);
   while (!bytes.empty() && (bytes[0] == ' ' || (bytes[0] >= '\t' && bytes[0] <= '\r'))) {
     bytes.remove_prefix(1);
   }
@@ -68,7 +69,7 @@ bool IsOnnx(std::string_view bytes) {
   if (bytes[2] != 0x12) return bytes[2] == 0x3a || bytes[2] == 0x42;  // graph, operators' versions
   const auto length = static_cast<uint8_t>(bytes[3]);  // of the name of the program that wrote it
   if (length == 0 || length > 127 || bytes.size() < size_t{4} + length) return false;
-  const std::string_view name = Behind(4, bytes).substr(0, length);
+  const std::string_view name = Front(Behind(4, bytes), length);
   return std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
@@ -79,20 +80,20 @@ bool IsPickle(std::string_view bytes) {
 }
 
 bool IsOldGgml(std::string_view bytes) {
-  return bytes.starts_with("lmgg") || bytes.starts_with("fmgg") || bytes.starts_with("tjgg") ||
-         bytes.starts_with("algg");
+  return StartsWith(bytes, "lmgg") || StartsWith(bytes, "fmgg") || StartsWith(bytes, "tjgg") ||
+         StartsWith(bytes, "algg");
 }
 
 FileKind KindOfArchive(std::string_view bytes) {
-  if (bytes.starts_with("PK\x03\x04")) {
+  if (StartsWith(bytes, "PK\x03\x04")) {
     // Torch's begin with NAME/data.pkl: the name of a zip archive's entry is at byte 30.
-    const bool is_torch = bytes.substr(0, 512).find("data.pkl") != std::string_view::npos;
+    const bool is_torch = Front(bytes, 512).find("data.pkl") != std::string_view::npos;
     return is_torch ? FileKind::kPytorch : FileKind::kZip;
   }
-  if (bytes.starts_with("PK\x05\x06")) return FileKind::kZip;  // an empty one
-  if (bytes.starts_with("\x1f\x8b\x08")) return FileKind::kGzip;
-  if (bytes.starts_with("\xfd\x37zXZ") || bytes.starts_with("\x28\xb5\x2f\xfd") ||
-      bytes.starts_with("7z\xbc\xaf\x27\x1c") || bytes.starts_with("BZh91AY&SY")) {
+  if (StartsWith(bytes, "PK\x05\x06")) return FileKind::kZip;  // an empty one
+  if (StartsWith(bytes, "\x1f\x8b\x08")) return FileKind::kGzip;
+  if (StartsWith(bytes, "\xfd\x37zXZ") || StartsWith(bytes, "\x28\xb5\x2f\xfd") ||
+      StartsWith(bytes, "7z\xbc\xaf\x27\x1c") || StartsWith(bytes, "BZh91AY&SY")) {
     return FileKind::kCompressed;  // xz, zstd, 7z, bzip2
   }
   return FileKind::kUnknown;
@@ -103,7 +104,7 @@ uint64_t LfsSize(std::string_view text) {
   const size_t at = text.find("\nsize ");
   if (at == std::string_view::npos) return 0;
   uint64_t size = 0;
-  for (const char c : Behind(at + 6, text).substr(0, 18)) {
+  for (const char c : Front(Behind(at + 6, text), 18)) {
     if (c < '0' || c > '9') break;
     size = size * 10 + static_cast<uint64_t>(c - '0');
   }
@@ -117,11 +118,11 @@ FileKind FileKindOf(const uint8_t* bytes, size_t n, uint64_t file_size) {
   if (n > kFileKindBytes) n = kFileKindBytes;
   const std::string_view start(reinterpret_cast<const char*>(bytes), n);
   if (Gguf::HasMagic(bytes, n)) return FileKind::kGguf;
-  if (start.starts_with("24ka")) return FileKind::kCheckpoint;
+  if (StartsWith(start, "24ka")) return FileKind::kCheckpoint;
   if (IsOldGgml(start)) return FileKind::kOldGgml;
   if (const FileKind archive = KindOfArchive(start); archive != FileKind::kUnknown) return archive;
   if (IsSafetensors(start, file_size)) return FileKind::kSafetensors;
-  if (start.starts_with(kLfsFirstLine)) return FileKind::kLfsPointer;
+  if (StartsWith(start, kLfsFirstLine)) return FileKind::kLfsPointer;
   if (IsPickle(start)) return FileKind::kPickle;
   if (IsOnnx(start)) return FileKind::kOnnx;
   const std::string_view text = TextOf(start);
@@ -145,7 +146,7 @@ Status ExplainForeign(const uint8_t* bytes, size_t n, uint64_t file_size) {
           StatusCode::kCorrupt,
           "a Git LFS pointer, which stands for a file of %llu bytes that was not "
           "fetched: run \"git lfs pull\" in its folder, or download the file itself",
-          Ull{LfsSize(text.substr(0, kFileKindBytes))});
+          Ull{LfsSize(Front(text, kFileKindBytes))});
     }
     case FileKind::kEmpty:
       reason = "an empty file: download or write it again";

@@ -8,6 +8,7 @@
 #include "model/architectures/architecture.h"
 #include "model/files/file_kind.h"
 #include "platform/quoted.h"
+#include "platform/text.h"
 
 namespace clamma {
 namespace {
@@ -48,7 +49,7 @@ struct ParsedName {
 
 ParsedName Parse(std::string_view name) {
   constexpr std::string_view kFront = "blk.";
-  if (name.size() <= kFront.size() || !name.starts_with(kFront)) return {name, 0, false};
+  if (name.size() <= kFront.size() || !StartsWith(name, kFront)) return {name, 0, false};
   uint64_t layer = 0;
   size_t at = kFront.size();
   for (; at < name.size() && name[at] >= '0' && name[at] <= '9' && layer <= UINT32_MAX; ++at) {

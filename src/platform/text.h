@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// Parts of texts. Not by std::string_view::substr() and starts_with(), whose exception would be the
+// one thing to link of the C++ library.
+#ifndef CLAMMA_PLATFORM_TEXT_H_
+#define CLAMMA_PLATFORM_TEXT_H_
+
+#include <cstddef>
+#include <string_view>
+
+namespace clamma {
+
+// The first n bytes, or all if there are fewer.
+inline std::string_view Front(std::string_view text, size_t n) {
+  return {text.data(), n < text.size() ? n : text.size()};
+}
+
+// The last n bytes, or all if there are fewer.
+inline std::string_view Back(std::string_view text, size_t n) {
+  return n < text.size() ? std::string_view(text.data() + (text.size() - n), n) : text;
+}
+
+inline bool StartsWith(std::string_view text, std::string_view start) {
+  return Front(text, start.size()) == start;
+}
+
+}  // namespace clamma
+
+#endif  // CLAMMA_PLATFORM_TEXT_H_
