@@ -24,7 +24,7 @@ using clamma_test::kRounding;
 using clamma_test::OrderOf;
 using clamma_test::Random;
 
-INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::Tables()),
+INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::AllTables()),
                          [](const auto& table) { return clamma_test::NameOf(table); });
 
 constexpr size_t kLengths[] = {1, 2, 3, 15, 16, 17, 31, 64, 100, 172, 288, 1000, 4096};

@@ -23,7 +23,7 @@ using clamma_test::kInfinity;
 using clamma_test::kNaN;
 using clamma_test::Random;
 
-INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::Tables()),
+INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::AllTables()),
                          [](const auto& table) { return clamma_test::NameOf(table); });
 
 // Keys and values of some kv heads and positions, in blocks as AttentionInput has them.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// For the tests of kernels: every table that this machine can run, and buffers whose end is the end
+// For the tests of kernels: every table that this machine can run, those of the compiler's vectors
+// among them, and buffers whose end is the end
 // of what may be read.
 #ifndef CLAMMA_TESTS_KERNEL_FIXTURE_H_
 #define CLAMMA_TESTS_KERNEL_FIXTURE_H_
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "vector_tables/vector_tables.h"
 
 namespace clamma_test {
 
@@ -68,6 +70,14 @@ inline std::vector<const clamma::Kernels*> Tables() {
     const clamma::Kernels* table = clamma::UsableTable(i);
     if (table != nullptr) tables.push_back(table);
   }
+  return tables;
+}
+
+// With those that only tests have.
+inline std::vector<const clamma::Kernels*> AllTables() {
+  std::vector<const clamma::Kernels*> tables = Tables();
+  tables.insert(tables.end(), {&kVector128Kernels, &kVector256Kernels, &kVector512Kernels,
+                               &kVector512InOrderKernels});
   return tables;
 }
 

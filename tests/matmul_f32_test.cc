@@ -26,7 +26,7 @@ using clamma_test::kRounding;
 using clamma_test::PlaceInLine;
 using clamma_test::Random;
 
-INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::Tables()),
+INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::AllTables()),
                          [](const auto& table) { return clamma_test::NameOf(table); });
 
 struct FloatProblem {

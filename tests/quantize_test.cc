@@ -24,7 +24,7 @@ using clamma_test::kNaN;
 using clamma_test::Quantized;
 using clamma_test::Random;
 
-INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::Tables()),
+INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::AllTables()),
                          [](const auto& table) { return clamma_test::NameOf(table); });
 
 // An int8 matrix (rows, cols) whose scales are all 1.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is done to activations, for any vector unit V (see vector.h).
+// What is done to activations, for any vector unit V (units/unit.h).
 #ifndef CLAMMA_KERNELS_SKELETONS_ACTIVATIONS_H_
 #define CLAMMA_KERNELS_SKELETONS_ACTIVATIONS_H_
 
@@ -18,7 +18,7 @@ namespace vector {
 // RISC System/6000 processor, 1990), as long as a - q * b is exact: for a divisor in
 // [2^-64, 2^64], where a quotient and 2^-24 of its dividend are no subnormal numbers. A dividend of
 // 0 gives 0.
-template <typename V>
+template <Unit V>
 class Divisor {
  public:
   explicit Divisor(float b) : b_(V::Set1(-b)), y_(V::Set1(1.0f / b)) {}
@@ -36,7 +36,7 @@ class Divisor {
 
 // --- Quantisation ---
 
-template <typename V>
+template <Unit V>
 inline float ScaleOf(const float* in, size_t group) {
   typename V::Reg largest = V::Set1(0);  // what is no number does not count
   for (size_t k = 0; k < group; k += V::kLanes) {
@@ -45,7 +45,7 @@ inline float ScaleOf(const float* in, size_t group) {
   return V::ReduceMax(largest) / 127.0f;
 }
 
-template <typename V>
+template <Unit V>
 inline void QuantizeGroup(int8_t* q, int32_t* sum, const float* in, size_t group, float scale) {
   using Reg = typename V::Reg;
   typename V::Int sums = V::SetInt(0);
@@ -71,7 +71,7 @@ inline void QuantizeGroup(int8_t* q, int32_t* sum, const float* in, size_t group
 // Calls put(at, in) for groups [g_begin, g_end) of all tokens, whose scale at `at` is known then.
 // The scales of some groups first: what waits for one would fill the processor's scheduler, and
 // keep it from the next.
-template <typename V, typename Put>
+template <Unit V, typename Put>
 inline void QuantizeBy(const Int8Groups& out, size_t g_begin, size_t g_end, const Put& put) {
   constexpr size_t kAtOnce = 8;
   const size_t group = out.group;
@@ -95,7 +95,7 @@ inline void QuantizeBy(const Int8Groups& out, size_t g_begin, size_t g_end, cons
   }
 }
 
-template <typename V>
+template <Unit V>
 void QuantizeGroups(const Int8Groups& out, size_t g_begin, size_t g_end) {
   const size_t group = out.group;
   if (group % V::kLanes != 0) return portable::QuantizeGroups(out, g_begin, g_end);
@@ -104,21 +104,21 @@ void QuantizeGroups(const Int8Groups& out, size_t g_begin, size_t g_end) {
   });
 }
 
-template <typename V>
+template <Unit V>
 void QuantizeInt8(const Activations& x, size_t begin, size_t end) {
   QuantizeGroups<V>(portable::PlainGroupsOf(x), begin, end);
 }
 
 // --- Element by element ---
 
-template <typename V>
+template <Unit V>
 inline typename V::Reg GateOf(typename V::Reg gate, typename V::Reg up) {
   const typename V::Reg one = V::Set1(1.0f);
   const typename V::Reg sigmoid = V::Div(one, V::Add(one, V::Exp(V::Negate(gate))));
   return V::Mul(V::Mul(gate, sigmoid), up);
 }
 
-template <typename V>
+template <Unit V>
 void SwiGlu(float* gate, const float* up, size_t n) {
   size_t i = 0;
   for (; i + V::kLanes <= n; i += V::kLanes) {
@@ -138,7 +138,7 @@ struct Range {
 };
 
 // Of what is a number among n of them; +-infinity the other way round if none is.
-template <typename V>
+template <Unit V>
 inline Range RangeOf(const float* x, size_t n) {
   constexpr float kInfinity = __builtin_inff();
   typename V::Reg largest = V::Set1(-kInfinity);
@@ -163,7 +163,7 @@ inline Range RangeOf(const float* x, size_t n) {
 }
 
 // x[i] = exp(x[i] - top), n <= kLanes of them.
-template <typename V>
+template <Unit V>
 inline void ExpBelow(float* x, size_t n, float top) {
   const typename V::Reg tops = V::Set1(top);
   if (n == V::kLanes) {
@@ -174,7 +174,7 @@ inline void ExpBelow(float* x, size_t n, float top) {
 }
 
 // x[i] = divide(x[i]). (n)
-template <typename V, typename F>
+template <Unit V, typename F>
 inline void DivideAll(float* x, size_t n, const F& divide) {
   size_t i = 0;
   for (; i + V::kLanes <= n; i += V::kLanes) V::Store(x + i, divide(V::Load(x + i)));
@@ -182,7 +182,7 @@ inline void DivideAll(float* x, size_t n, const F& divide) {
 }
 
 // The sum so far and, in order, those of x[i] = exp(x[i] - top). (n)
-template <typename V>
+template <Unit V>
 [[gnu::noinline]] inline float AddExps(float* x, size_t n, float top, float sum) {
   for (size_t first = 0; first < n; first += V::kLanes) {
     const size_t end = Min(first + V::kLanes, n);
@@ -193,7 +193,7 @@ template <typename V>
 }
 
 // x[i] = x[i] / sum, for exponentials (n) whose smallest's logarithm is `least`.
-template <typename V>
+template <Unit V>
 [[gnu::noinline]] inline void DivideExps(float* x, size_t n, float least, float sum) {
   // exp(-70) is above 2^-102, and a sum below 2^25.
   if (least > -70.0f && sum >= 1.0f) {
@@ -207,7 +207,7 @@ template <typename V>
 
 // Softmax of kRows rows of n each. The sums run in order of the index, several rows' side by side
 // and beside the exponentials, as each waits for the one before.
-template <typename V, size_t kRows>
+template <Unit V, size_t kRows>
 inline void SoftmaxRows(float* x, size_t stride, const size_t (&n)[kRows]) {
   float largest[kRows];
   float least[kRows];  // logarithms of the smallest
@@ -241,7 +241,7 @@ inline void SoftmaxRows(float* x, size_t stride, const size_t (&n)[kRows]) {
   }
 }
 
-template <typename V>
+template <Unit V>
 void Softmax(float* x, size_t n) {
   SoftmaxRows<V, 1>(x, 0, {n});
 }

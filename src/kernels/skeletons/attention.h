@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Attention for any vector unit V (see vector.h). Queries are attended a tile at a time: all heads
+// Attention for any vector unit V (units/unit.h). Queries are attended a tile at a time: all heads
 // of a kv head, of one position or of several that follow each other, so that a key or value that
 // was loaded serves them all.
 #ifndef CLAMMA_KERNELS_SKELETONS_ATTENTION_H_
@@ -79,7 +79,7 @@ class Queries {
 };
 
 // Sums of products, some registers of them for each of several queries.
-template <typename V, size_t kQueries, size_t kRegs>
+template <Unit V, size_t kQueries, size_t kRegs>
 struct Sums {
   using Reg = typename V::Reg;
 
@@ -104,7 +104,7 @@ struct Sums {
 };
 
 // Copies n elements to where there is room for whole registers of them.
-template <typename V>
+template <Unit V>
 inline void Copy(float* to, const float* from, size_t n) {
   size_t i = 0;
   for (; i + V::kLanes <= n; i += V::kLanes) V::Store(to + i, V::Load(from + i));
@@ -116,7 +116,7 @@ constexpr size_t kUnpacked = 2;  // queries that need no more addresses than the
 // scores[h][position] = query . key / root, for kQueries queries of one kv head and n_positions
 // positions. The kv head's values are wanted soon. More than kUnpacked queries are packed (see
 // ScoreRun()); two or one are where they were, `apart` elements from each other.
-template <typename V, bool kHalf, size_t kQueries>
+template <Unit V, bool kHalf, size_t kQueries>
 void ScoreQueries(float* scores, size_t stride, const float* queries, size_t apart,
                   const AttentionInput& in, size_t n_positions, size_t key_offset,
                   size_t value_offset) {
@@ -168,7 +168,7 @@ struct Positions {
 // out[h][d .. d + kChunks registers) = sum over positions of scores[h][position] * value; without
 // kWhole only n_last elements, of one register. Of positions before, out holds the sum. The keys of
 // the kv head behind are asked for at the end: those that one position wants next.
-template <typename V, bool kHalf, size_t kQueries, size_t kChunks, bool kWhole>
+template <Unit V, bool kHalf, size_t kQueries, size_t kChunks, bool kWhole>
 void MixQueries(float* const* out, const float* scores, size_t stride, const AttentionInput& in,
                 size_t value_offset, size_t d, size_t n_last, const Positions& positions) {
   static_assert(kWhole || kChunks == 1);
@@ -208,7 +208,7 @@ void MixQueries(float* const* out, const float* scores, size_t stride, const Att
 }
 
 // The same for all elements of the heads.
-template <typename V, bool kHalf, size_t kQueries>
+template <Unit V, bool kHalf, size_t kQueries>
 void MixAll(float* const* out, const float* scores, size_t stride, const AttentionInput& in,
             size_t value_offset, const Positions& positions) {
   size_t d = 0;
@@ -226,7 +226,7 @@ void MixAll(float* const* out, const float* scores, size_t stride, const Attenti
 }
 
 // The values of n queries of one kv head, of which none has more positions than the next.
-template <typename V, bool kHalf>
+template <Unit V, bool kHalf>
 inline void MixRun(const float* scores, size_t stride, const AttentionInput& in,
                    const Query* queries, size_t n) {
   const size_t value_offset = in.value_offset + queries->kv_head * in.head_bytes;
@@ -250,7 +250,7 @@ inline void MixRun(const float* scores, size_t stride, const AttentionInput& in,
 
 // The scores of n such queries. `packed` is scratch: pieces of kQueryPiece elements, of each the
 // queries' one behind the other.
-template <typename V, bool kHalf>
+template <Unit V, bool kHalf>
 inline void ScoreRun(float* scores, size_t stride, float* packed, const AttentionInput& in,
                      const Query* queries, size_t n) {
   static_assert(kQueryPiece % V::kLanes == 0);
@@ -284,7 +284,7 @@ inline void ForEachRun(const Query* queries, size_t n, const Body& body) {
   }
 }
 
-template <typename V, bool kHalf>
+template <Unit V, bool kHalf>
 void AttentionOf(float* out, float* scratch, size_t stride, const AttentionInput& in,
                  size_t kv_begin, size_t kv_end) {
   float* const scores = scratch;
@@ -310,7 +310,7 @@ void AttentionOf(float* out, float* scratch, size_t stride, const AttentionInput
   }
 }
 
-template <typename V, KvType kType>
+template <Unit V, KvType kType>
 void Attention(float* out, float* scratch, size_t stride, const AttentionInput& in, size_t kv_begin,
                size_t kv_end) {
   AttentionOf<V, kType == KvType::kF16>(out, scratch, stride, in, kv_begin, kv_end);

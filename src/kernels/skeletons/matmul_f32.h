@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Float matrices times activations, for any vector unit V (see vector.h).
+// Float matrices times activations, for any vector unit V (units/unit.h).
 #ifndef CLAMMA_KERNELS_SKELETONS_MATMUL_F32_H_
 #define CLAMMA_KERNELS_SKELETONS_MATMUL_F32_H_
 
@@ -23,7 +23,7 @@ inline size_t JumpAhead(size_t at, size_t row_bytes, size_t n_rows) {
 }
 
 // The products of the columns from k on, fewer than 16.
-template <typename V, size_t kRows, size_t kTokens>
+template <Unit V, size_t kRows, size_t kTokens>
 inline void AddLastColumns(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const uint8_t* w,
                            size_t row_stride, const float* x, size_t cols, size_t k) {
 #pragma GCC unroll 4
@@ -44,7 +44,7 @@ inline void AddLastColumns(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], c
 // `skew` elements behind a line's beginning: a load that straddles two lines costs two. So element
 // k goes to lane (k + skew) % 16 instead of k % 16, which Join() does not mind: it adds the same
 // pairs. A row takes two lines at least.
-template <typename V>
+template <Unit V>
 struct SkewedVector {
   using Reg = typename V::Reg;
 
@@ -67,7 +67,7 @@ struct SkewedVector {
 
 // sums = rows of w, which are kApart apart from each other, times x. kPrefetch: lines are asked for
 // ahead, as rows that are not short want it.
-template <typename V, const Tuning& kTuning, size_t kRows, size_t kApart, bool kPrefetch>
+template <Unit V, const Tuning& kTuning, size_t kRows, size_t kApart, bool kPrefetch>
 [[gnu::always_inline]] inline void DotSkewedRows(typename V::Reg (&sums)[kRows], const uint8_t* w,
                                                  size_t cols, const SkewedVector<V>& x) {
   using Reg = typename V::Reg;
@@ -95,7 +95,7 @@ template <typename V, const Tuning& kTuning, size_t kRows, size_t kApart, bool k
 
 // sums = kRows rows of w, row_stride bytes from each to the next, times kTokens rows of x, all held
 // in registers. kPrefetch: lines are asked for ahead, for rows that follow each other.
-template <typename V, const Tuning& kTuning, size_t kRows, size_t kTokens,
+template <Unit V, const Tuning& kTuning, size_t kRows, size_t kTokens,
           bool kPrefetch = kTokens == 1>
 inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const uint8_t* w,
                     size_t row_stride, const float* x, size_t cols) {
@@ -133,7 +133,7 @@ inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const ui
 }
 
 // A row for each lane (fewer at the matrix's end) for kTokens tokens.
-template <typename V, const Tuning& kTuning, size_t kRows, size_t kTokens>
+template <Unit V, const Tuning& kTuning, size_t kRows, size_t kTokens>
 inline void MatmulF32Block(float* out, size_t out_stride, const float* x, const uint8_t* w,
                            size_t cols, size_t rows) {
   using Reg = typename V::Reg;
@@ -173,7 +173,7 @@ inline void MatmulF32Block(float* out, size_t out_stride, const float* x, const 
 
 // One token, rows [row_begin, row_end), 16 or more, by whole lines; of 16 rows kRows are read side
 // by side, which are kApart apart: no more than so many skews take turns.
-template <typename V, const Tuning& kTuning, size_t kRows, size_t kApart, bool kPrefetch>
+template <Unit V, const Tuning& kTuning, size_t kRows, size_t kApart, bool kPrefetch>
 void MatvecSkewed(float* out, const float* x, const Matrix& w, size_t row_begin, size_t row_end) {
   const size_t cols = w.cols;
   const uint8_t* begin = w.data + 4 * row_begin * cols;
@@ -201,7 +201,7 @@ void MatvecSkewed(float* out, const float* x, const Matrix& w, size_t row_begin,
 }
 
 // The same if the rows can be read so; else it returns false.
-template <typename V, const Tuning& kTuning>
+template <Unit V, const Tuning& kTuning>
 bool MatvecByLines(float* out, const float* x, const Matrix& w, size_t row_begin, size_t row_end) {
   const size_t cols = w.cols;
   const bool at_floats = reinterpret_cast<uintptr_t>(w.data) % 4 == 0;
@@ -223,7 +223,7 @@ bool MatvecByLines(float* out, const float* x, const Matrix& w, size_t row_begin
 // One token, rows [row_begin, row_end) in kTuning.float_streams parts side by side, as some
 // processors get more from memory so, and without requests. Returns the first of the rows that are
 // left, all at the end: fewer than float_streams * V::kLanes.
-template <typename V, const Tuning& kTuning>
+template <Unit V, const Tuning& kTuning>
 size_t MatvecInStreams(float* out, const float* x, const Matrix& w, size_t row_begin,
                        size_t row_end) {
   using Reg = typename V::Reg;
@@ -248,7 +248,7 @@ size_t MatvecInStreams(float* out, const float* x, const Matrix& w, size_t row_b
 }
 
 // Any number of tokens, columns and rows, at any alignment.
-template <typename V, const Tuning& kTuning>
+template <Unit V, const Tuning& kTuning>
 void MatmulF32OfAny(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
                     size_t row_begin, size_t row_end) {
   constexpr size_t kTokens = V::kFloatTokens;
@@ -288,7 +288,7 @@ void MatmulF32OfAny(float* out, size_t out_stride, const float* x, size_t n_toke
   }
 }
 
-template <typename V, const Tuning& kTuning>
+template <Unit V, const Tuning& kTuning>
 void MatmulF32(float* out, size_t out_stride, const Activations& activations, const Matrix& w,
                size_t row_begin, size_t row_end) {
   const float* x = activations.x;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// int8 matrices times activations, for any vector unit V (see vector.h).
+// int8 matrices times activations, for any vector unit V (units/unit.h).
 //
 // As many rows as a register has lanes, times a group of columns (or 64 of them), make a tile of
 // registers: register s holds columns 4s .. 4s + 3 of every row, a row a lane, for an instruction
@@ -48,7 +48,7 @@ inline const uint8_t* ScalesFrom(const Matrix& w, uint64_t row) {
 }
 
 // The scales of a tile's rows, group by group.
-template <typename V>
+template <Unit V>
 class RowScales {
  public:
   // Of rows row, row + apart and so on. `groups` of the activations make a row, `share` of them one
@@ -151,7 +151,7 @@ struct TokenGroups {
 };
 
 // The sums of up to kMax tokens for each of kTiles tiles of rows.
-template <typename V, size_t kTiles, size_t kMax, bool kWhole>
+template <Unit V, size_t kTiles, size_t kMax, bool kWhole>
 struct TokenSums {
   explicit TokenSums(size_t n_tokens) : n(n_tokens) {
     for (size_t t = 0; t < n; ++t) {
@@ -185,8 +185,8 @@ struct TokenSums {
 
 // acc[t] += (float(sum) * weight_scales) * scales[t] for kTokens tokens from t on, where the tiles
 // are the last of their group; else the sums are kept.
-template <typename V, size_t kTokens, bool kFirst, bool kLast, bool kHeld, typename Sums,
-          size_t kSteps, size_t kTiles, typename Between = Nothing>
+template <Unit V, size_t kTokens, bool kFirst, bool kLast, bool kHeld, typename Sums, size_t kSteps,
+          size_t kTiles, typename Between = Nothing>
 [[gnu::always_inline]] inline void MultiplyTiles(
     Sums* to, const typename V::template Tile<kSteps> (&tiles)[kTiles],
     const typename V::Reg (&weight_scales)[kTiles], const TokenGroups& x, size_t t,
@@ -243,7 +243,7 @@ inline PairPrefetch AheadOfTile(const uint8_t* rows, size_t k, size_t stride) {
 
 // A tile times the n tokens that are at hand, all at once: as many sums side by side as the latency
 // of a product asks for. kMaxTokens is n, or 0: then they are multiplied 8, 4, 2 and 1 at a time.
-template <typename V, size_t kTokens, typename Sums, size_t kSteps>
+template <Unit V, size_t kTokens, typename Sums, size_t kSteps>
 [[gnu::always_inline]] inline void MultiplyHeldTile(
     Sums* sums, const typename V::template Tile<kSteps> (&tile)[1],
     const typename V::Reg (&scales)[1], const TokenGroups& tokens, PairPrefetch ahead) {
@@ -272,7 +272,7 @@ template <typename V, size_t kTokens, typename Sums, size_t kSteps>
 // Rows row, row + apart, ... of a tile and those in between, kLanes * apart in all, for all tokens
 // of x: kTokens, or if that is 0 any number below 16. Only results of [keep_begin, keep_end) are
 // kept.
-template <typename V, const Tuning& kTuning, size_t kSteps, size_t kTokens>
+template <Unit V, const Tuning& kTuning, size_t kSteps, size_t kTokens>
 inline void MultiplyFew(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                         size_t row, size_t apart, size_t keep_begin, size_t keep_end) {
   constexpr size_t kGroup = 4 * kSteps;
@@ -327,7 +327,7 @@ struct BlockRows {
 };
 
 // A function of its own, so that the compiler keeps all registers for this.
-template <typename V, size_t kTokens, bool kFirst, bool kLast, typename Sums, size_t kSteps,
+template <Unit V, size_t kTokens, bool kFirst, bool kLast, typename Sums, size_t kSteps,
           size_t kTiles>
 [[gnu::noinline]] void MultiplyLoadedTiles(Sums* to,
                                            const typename V::template Tile<kSteps> (&tiles)[kTiles],
@@ -337,7 +337,7 @@ template <typename V, size_t kTokens, bool kFirst, bool kLast, typename Sums, si
 }
 
 // The tiles for the n tokens that are at hand.
-template <typename V, const Tuning& kTuning, bool kFirst, bool kLast, typename Sums, size_t kSteps,
+template <Unit V, const Tuning& kTuning, bool kFirst, bool kLast, typename Sums, size_t kSteps,
           size_t kTiles>
 inline void MultiplyTilesByAll(Sums* to, const typename V::template Tile<kSteps> (&tiles)[kTiles],
                                const typename V::Reg (&scales)[kTiles], const TokenGroups& x,
@@ -370,8 +370,7 @@ inline void MultiplyTilesByAll(Sums* to, const typename V::template Tile<kSteps>
 
 // The group at column `column` of the rows of kTiles tiles, for all tokens. A group is kSteps steps
 // of 4 columns, or without kWhole any number of times as many.
-template <typename V, const Tuning& kTuning, size_t kSteps, bool kWhole, typename Sums,
-          size_t kTiles>
+template <Unit V, const Tuning& kTuning, size_t kSteps, bool kWhole, typename Sums, size_t kTiles>
 [[gnu::always_inline]] inline void MultiplyGroup(Sums* to, const BlockRows& rows, size_t column,
                                                  const typename V::Reg (&scales)[kTiles],
                                                  TokenGroups tokens) {
@@ -396,7 +395,7 @@ template <typename V, const Tuning& kTuning, size_t kSteps, bool kWhole, typenam
 
 // kTiles tiles of rows from `row` on for up to kMaxTokens tokens from `first` on; only results of
 // [keep_begin, keep_end) are kept.
-template <typename V, const Tuning& kTuning, size_t kSteps, bool kWhole, size_t kTiles>
+template <Unit V, const Tuning& kTuning, size_t kSteps, bool kWhole, size_t kTiles>
 inline void MultiplyMany(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                          size_t row, size_t keep_begin, size_t keep_end, size_t first) {
   const size_t group = kWhole ? 4 * kSteps : x.group;
@@ -426,7 +425,7 @@ inline void ForEachBlock(const Matrix& w, size_t n_rows, size_t begin, size_t en
   }
 }
 
-template <typename V, const Tuning& kTuning, size_t kSteps, bool kWhole>
+template <Unit V, const Tuning& kTuning, size_t kSteps, bool kWhole>
 void MatmulGroupsOf(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                     size_t row_begin, size_t row_end) {
   constexpr size_t kLanes = V::kLanes;
@@ -470,7 +469,7 @@ void MatmulGroupsOf(float* out, size_t out_stride, const Int8Groups& x, const Ma
   }
 }
 
-template <typename V, const Tuning& kTuning>
+template <Unit V, const Tuning& kTuning>
 void MatmulGroups(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                   size_t row_begin, size_t row_end) {
   const auto multiply = [&]<size_t kSteps, bool kWhole>() {
@@ -499,7 +498,7 @@ void MatmulGroups(float* out, size_t out_stride, const Int8Groups& x, const Matr
   }
 }
 
-template <typename V, const Tuning& kTuning>
+template <Unit V, const Tuning& kTuning>
 void MatmulInt8(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                 size_t row_begin, size_t row_end) {
   MatmulGroups<V, kTuning>(out, out_stride, portable::PlainGroupsOf(x), w, row_begin, row_end);

@@ -20,7 +20,7 @@ constexpr size_t kMaxGroups = 128;  // of a row that are kept
 
 // products[g] = (float(sum of group g) * its weights' scale) * its activations' scale, for as many
 // groups of a row as V has lanes; x_... hold the same groups of the token.
-template <typename V, const Tuning& kTuning, size_t kGroup>
+template <Unit V, const Tuning& kTuning, size_t kGroup>
 inline void MultiplyGroups(float* products, const uint8_t* weights, const uint8_t* scales,
                            const int8_t* x_q, const float* x_scales, const int32_t* x_sums) {
   PrefetchLine(scales + kTuning.scale_prefetch);
@@ -31,7 +31,7 @@ inline void MultiplyGroups(float* products, const uint8_t* weights, const uint8_
 }
 
 // acc + the first n products of each row, one after the other; the row r is lane r.
-template <typename V>
+template <Unit V>
 inline typename V::Reg AddInOrder(typename V::Reg acc,
                                   const float (&products)[V::kLanes][kMaxGroups], size_t n) {
   for (size_t g = 0; g < n; g += V::kLanes) {
@@ -49,7 +49,7 @@ inline typename V::Reg AddInOrder(typename V::Reg acc,
 }
 
 // results[i] = those of V::kLanes rows from row + i * part on. A row has at least as many groups.
-template <typename V, const Tuning& kTuning, size_t kGroup, size_t kStreams>
+template <Unit V, const Tuning& kTuning, size_t kGroup, size_t kStreams>
 inline void MultiplyRows(typename V::Reg (&results)[kStreams], const Int8Groups& x, const Matrix& w,
                          size_t row, size_t part) {
   const size_t groups = w.cols / kGroup;
@@ -79,13 +79,13 @@ inline void MultiplyRows(typename V::Reg (&results)[kStreams], const Int8Groups&
 }
 
 // Whether MatvecInt8() takes these.
-template <typename V, size_t kGroup>
+template <Unit V, size_t kGroup>
 inline bool IsForMatvec(const Int8Groups& x, const Matrix& w) {
   return x.n_tokens == 1 && x.group == kGroup && w.group_size == kGroup &&
          w.cols >= V::kLanes * kGroup && w.rows >= V::kLanes;
 }
 
-template <typename V, const Tuning& kTuning, size_t kGroup>
+template <Unit V, const Tuning& kTuning, size_t kGroup>
 void MatvecInt8(float* out, const Int8Groups& x, const Matrix& w, size_t row_begin,
                 size_t row_end) {
   constexpr size_t kStreams = kTuning.int8_streams;

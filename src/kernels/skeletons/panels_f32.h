@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Matrices of floats times many tokens, and of 16-bit floats times several, for a vector unit V
-// (see vector.h) with few registers. E is the weights' format: formats/f32.h, f16.h, bf16.h.
+// (units/unit.h) with few registers. E is the weights' format: formats/f32.h, f16.h, bf16.h.
 //
 // Each dot product has 16 partial sums, kParts<V> registers. Here one of these at a time is held,
 // of kPanelRows rows by kPanelTokens tokens, so that what is loaded serves more products than if
@@ -28,7 +28,7 @@ constexpr size_t kPanelPass = V::kLanes == 16 ? 21 : 45;
 constexpr size_t kMinPanelCols = 192;  // of floats: with fewer the sums cost what is spared
 
 // V::kLanes rows, in groups of kPanelRows.
-template <typename V>
+template <Unit V>
 struct Panel {
   using Reg = typename V::Reg;
   static constexpr size_t kGroups = V::kLanes / kPanelRows;
@@ -112,7 +112,7 @@ struct Panel {
 
 // V::kLanes rows times n tokens, at most kPanelPass<V>. Not inlined: only who calls it needs the
 // stack.
-template <typename V, typename E>
+template <Unit V, typename E>
 [[gnu::noinline]] void MatmulPanel(float* out, size_t out_stride, const float* x, size_t n,
                                    const uint8_t* rows, size_t row_bytes, size_t cols) {
   using P = Panel<V>;
@@ -142,7 +142,7 @@ template <typename V, typename E>
 }
 
 // Whether MatmulPanels() takes a matrix of floats, and is faster than other ways.
-template <typename V>
+template <Unit V>
 bool WantsPanels(size_t n_tokens, size_t n_rows, size_t cols) {
   return n_tokens >= V::kMinPanelTokens && n_rows >= V::kLanes && cols >= kMinPanelCols &&
          cols % 16 == 0;
@@ -150,7 +150,7 @@ bool WantsPanels(size_t n_tokens, size_t n_rows, size_t cols) {
 
 // Rows [row_begin, row_end), V::kLanes or more, of a multiple of 16 columns. The second pass of
 // tokens finds the rows' weights in a cache.
-template <typename V, typename E>
+template <Unit V, typename E>
 void MatmulPanels(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
                   size_t row_begin, size_t row_end) {
   const auto row_bytes = static_cast<size_t>(w.row_bytes);

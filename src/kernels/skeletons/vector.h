@@ -7,6 +7,7 @@
 #include "kernels/skeletons/portable.h"
 #include "kernels/skeletons/prefetch.h"
 #include "kernels/tuning.h"
+#include "kernels/units/unit.h"
 
 namespace clamma {
 namespace {
@@ -15,7 +16,7 @@ namespace vector {
 using portable::Min;
 
 // Registers of a float dot product's 16 partial sums.
-template <typename V>
+template <Unit V>
 constexpr size_t kParts = 16 / V::kLanes;
 
 // Runs f<n>() for an n in 1 .. kMax known at run time.

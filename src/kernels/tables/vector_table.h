@@ -19,12 +19,12 @@ struct Int8Functions {
   Kernels::Matmul matmul;
 };
 
-template <typename V, const Tuning& kTuning>
+template <Unit V, const Tuning& kTuning>
 constexpr Int8Functions kVectorInt8 = {
     .quantizer = {.bytes = portable::Int8Bytes, .quantize = vector::QuantizeInt8<V>},
     .matmul = vector::MatmulInt8<V, kTuning>};
 
-template <typename V>
+template <Unit V>
 constexpr OrderKernels kLlama2cOrder = {
     .name = "",
     .rmsnorm = portable::RmsNorm,
@@ -36,7 +36,7 @@ constexpr OrderKernels kLlama2cOrder = {
     .query_tile = kQueryTile,
 };
 
-template <typename V, const Tuning& kTuning>
+template <Unit V, const Tuning& kTuning>
 constexpr Kernels VectorTable(const char* name, const Int8Functions& int8,
                               const BlockFunctions& blocks, const OrderKernels& native) {
   return {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The vector unit of x86-64 with AVX2, FMA and F16C, with or without AVX-VNNI: each table's file
-// includes this and is compiled with its own instruction set. See avx512.h for what the members
-// mean.
+// includes this and is compiled with its own instruction set.
 #ifndef CLAMMA_KERNELS_UNITS_AVX2_H_
 #define CLAMMA_KERNELS_UNITS_AVX2_H_
 
@@ -232,7 +231,7 @@ struct Avx2 : Avx2Bytes {
     }
 
 #if defined(__AVXVNNI__)
-    // As avx512.h does it.
+    // For an instruction that takes unsigned weights.
     void Keep(size_t s, Int v) {
       steps[s] = _mm256_xor_si256(v, _mm256_set1_epi8(static_cast<char>(0x80)));
     }
@@ -299,6 +298,8 @@ struct Avx2 : Avx2Bytes {
     }
   }
 };
+
+static_assert(Unit<Avx2>);
 
 }  // namespace
 }  // namespace clamma

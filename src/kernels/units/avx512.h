@@ -139,8 +139,8 @@ inline __m512 Exp16(__m512 x) {
 }
 
 struct Avx512 : Avx512Bytes {
-  using Reg = __m512;   // kLanes floats
-  using Int = __m512i;  // as many integers
+  using Reg = __m512;
+  using Int = __m512i;
   static constexpr size_t kLanes = 16;
 
   // Tiles of the kernels, as many as the 32 registers hold.
@@ -163,12 +163,9 @@ struct Avx512 : Avx512Bytes {
   static Reg Load(const float* p) { return _mm512_loadu_ps(p); }
   static Reg LoadBytes(const uint8_t* p) { return _mm512_loadu_ps(p); }
   static void Store(float* p, Reg x) { _mm512_storeu_ps(p, x); }
-  // The first n < kLanes elements, without touching what follows; the other lanes are 0.
   static Reg LoadFirst(const float* p, size_t n) { return _mm512_maskz_loadu_ps(FirstLanes(n), p); }
-  // Those in whose lanes `lanes` has a bit. (Of units with 16 lanes, as FmaLanes().)
   static Reg LoadLanes(const float* p, uint16_t lanes) { return _mm512_maskz_loadu_ps(lanes, p); }
   static void StoreFirst(float* p, Reg x, size_t n) { _mm512_mask_storeu_ps(p, FirstLanes(n), x); }
-  // Elements i .. i + kLanes - 1 of a KV cache's, or n < kLanes of them.
   template <bool kHalf>
   static Reg LoadKv(const uint8_t* p, size_t i) {
     if constexpr (!kHalf) return _mm512_loadu_ps(p + 4 * i);
@@ -179,7 +176,6 @@ struct Avx512 : Avx512Bytes {
     if constexpr (!kHalf) return _mm512_maskz_loadu_ps(FirstLanes(n), p + 4 * i);
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(FirstLanes(n), p + 2 * i));
   }
-  // base[index[lane]]
   static Int Gather(const uint8_t* base, const int32_t* index) {
     return _mm512_i32gather_epi32(_mm512_loadu_si512(index), base, 4);
   }
@@ -189,14 +185,12 @@ struct Avx512 : Avx512Bytes {
   static Reg Mul(Reg a, Reg b) { return _mm512_mul_ps(a, b); }
   static Reg Div(Reg a, Reg b) { return _mm512_div_ps(a, b); }
   static Reg Fma(Reg a, Reg b, Reg c) { return _mm512_fmadd_ps(a, b, c); }
-  // The same for the first n <= kLanes elements of a and b; the other lanes of c stay.
   static Reg FmaFirst(const uint8_t* a, const float* b, Reg c, size_t n) {
     const __mmask16 mask = FirstLanes(n);
     return _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(mask, a), _mm512_maskz_loadu_ps(mask, b), c,
                                  mask);
   }
-  // The same for those lanes in which `lanes` has a bit; no other element of a is read. One
-  // instruction, where compilers make two.
+  // One instruction, where compilers make two.
   static Reg FmaLanes(const uint8_t* a, Reg b, Reg c, uint16_t lanes) {
     asm("vfmadd231ps %3, %2, %0%{%1%}"
         : "+v"(c)
@@ -206,8 +200,8 @@ struct Avx512 : Avx512Bytes {
   }
   static Reg Negate(Reg a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
   static Reg Abs(Reg a) { return _mm512_abs_ps(a); }
-  static Reg Max(Reg a, Reg b) { return _mm512_max_ps(a, b); }  // a > b ? a : b
-  static Reg Min(Reg a, Reg b) { return _mm512_min_ps(a, b); }  // a < b ? a : b
+  static Reg Max(Reg a, Reg b) { return _mm512_max_ps(a, b); }
+  static Reg Min(Reg a, Reg b) { return _mm512_min_ps(a, b); }
   // Lane i: a's lane lanes[i].
   static Reg Permute(Reg a, Int lanes) { return _mm512_permutexvar_ps(lanes, a); }
   static float ReduceMax(Reg a) { return _mm512_reduce_max_ps(a); }
@@ -215,7 +209,6 @@ struct Avx512 : Avx512Bytes {
     const Reg bounded = Min(Max(x, Set1(-104.0f)), Set1(89.0f));
     return Exp16(bounded);
   }
-  // Lane r: the sum of v[r].
   static Reg Join(const Reg (&v)[kLanes][1]) { return ReduceRows(v, Add); }
 
   // The float whose bits are those of x moved up by 23.
@@ -250,7 +243,6 @@ struct Avx512 : Avx512Bytes {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x));
   }
 
-  // v[s] = element s, of 32 bits, of each of kLanes rows, which are `stride` bytes apart.
   template <size_t kSteps>
   [[gnu::always_inline]] static void LoadTransposed(Int* v, const uint8_t* rows, size_t stride) {
     if constexpr (kSteps >= 8) {
@@ -269,9 +261,8 @@ struct Avx512 : Avx512Bytes {
       for (size_t s = 0; s < kSteps; ++s) v[s] = _mm512_load_si512(elements[s]);
     }
   }
-  static Reg AsFloat(Int a) { return _mm512_castsi512_ps(a); }  // the bits as they are
+  static Reg AsFloat(Int a) { return _mm512_castsi512_ps(a); }
 
-  // An int8 tile: 4 * kSteps columns of kLanes rows.
   template <size_t kSteps>
   struct Tile {
     // Flips the sign bits: the instruction takes unsigned weights, and the sums of x undo it.
@@ -286,12 +277,8 @@ struct Avx512 : Avx512Bytes {
     Int steps[kSteps];
   };
 
-  // What a group's sum starts from.
   static Int StartSum(int32_t x_sum) { return _mm512_set1_epi32(x_sum); }
 
-  // Lane g: the dot product of group g of kLanes groups of weights that follow each other, and as
-  // many of a token, whose sums (kLanes) undo the flipped sign bits; a unit that flips none does
-  // not read them. Prefetches each line kAhead bytes before it is read.
   template <size_t kGroup, size_t kAhead>
   static Int DotGroups(const uint8_t* weights, const int8_t* q, const int32_t* x_sums) {
     static_assert(kGroup == 64);
@@ -312,9 +299,8 @@ struct Avx512 : Avx512Bytes {
     return AddInt(_mm512_castps_si512(ReduceRows(dots, add)), LoadInt(x_sums));
   }
 
-  // sums[t][r] += tiles[r] . token t, of kTokens tokens at q, stride bytes from one to the next.
-  // Step by step for all of them: a chain of sums that wait for each other would fill the
-  // scheduler. With kHeld all steps are unrolled, so that tiles can stay in registers.
+  // Step by step for all tokens: a chain of sums that wait for each other would fill the scheduler.
+  // With kHeld all steps are unrolled, so that tiles can stay in registers.
   template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens, typename Between>
   [[gnu::always_inline]] static void Dot(Int (&sums)[kTokens][kTiles],
                                          const Tile<kSteps> (&tiles)[kTiles], const int8_t* q,
@@ -377,6 +363,8 @@ struct Avx512 : Avx512Bytes {
     asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(*sum) : "v"(weights), "m"(x));
   }
 };
+
+static_assert(Unit<Avx512>);
 
 }  // namespace
 }  // namespace clamma

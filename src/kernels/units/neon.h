@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The vector unit of AArch64, with or without the dot product of Armv8.2: each table's file
-// includes this and is compiled with its own instruction set. See avx512.h for what the members
-// mean.
+// includes this and is compiled with its own instruction set.
 #ifndef CLAMMA_KERNELS_UNITS_NEON_H_
 #define CLAMMA_KERNELS_UNITS_NEON_H_
 
@@ -255,6 +254,8 @@ struct Neon : NeonBytes {
   }
 #endif
 };
+
+static_assert(Unit<Neon>);
 
 }  // namespace
 }  // namespace clamma

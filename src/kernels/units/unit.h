@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// What a vector unit must have: the vocabulary in which the skeletons are written. Each operation
+// is tested by itself (tests/unit_test.cc), on every unit that the machine has.
+//
+// A unit V is a struct of static functions:
+//   V::kLanes                     floats in a V::Reg, and int32 in a V::Int: 4, 8 or 16
+//
+// Memory. Pointers need no more alignment than their type; of bytes, none.
+//   Load(p), Store(p, x)          kLanes floats
+//   LoadBytes(p)                  kLanes floats
+//   LoadFirst(p, n)               the first n < kLanes; other lanes are 0, nothing else is read
+//   StoreFirst(p, x, n)           the first n < kLanes; nothing else is written
+//   LoadKv<kHalf>(p, i)           elements i .. i + kLanes - 1 of a KV cache's float or half at p
+//   LoadKvFirst<kHalf>(p, i, n)   n < kLanes of them; other lanes are 0, nothing else is read
+//   Gather(base, index)           Int: lane l is the 32 bits at base + 4 * index[l]
+//   LoadTransposed<kSteps>(v, rows, stride)
+//                                 Int v[s] = in lane r, element s, of 32 bits, of the row at
+//                                 rows + r * stride; nothing but these kSteps elements is read
+//   StoreInt8(p, x)               each lane of an Int, which int8 holds, as one byte
+//
+// Floats, a lane for itself, rounded once as IEEE has it, to nearest even.
+//   Set1(x)                       x in every lane
+//   Add, Sub, Mul, Div (a, b)
+//   Fma(a, b, c)                  a * b + c, rounded once
+//   FmaFirst(a, b, c, n)          the same for the first n <= kLanes elements of a (bytes) and b
+//                                 (floats), which are all that is read; other lanes of c stay
+//   Negate(a), Abs(a)             of the sign bit alone
+//   Max(a, b)                     a > b ? a : b, so that b comes out if one is no number
+//   Min(a, b)                     a < b ? a : b
+//   Exp(x)                        Exp() of math.h, bit for bit
+//   ReduceMax(a)                  of all lanes, none of which is a NaN
+//   Join(v)                       lane r: Reduce16() of the 16 partial sums v[r], of which register
+//                                 p holds kLanes from kLanes * p on
+//
+// Integers, modulo 2^32.
+//   SetInt(x), AddInt(a, b), ReduceAddInt(a)
+//   ToFloat(a)                    each lane's value, rounded to nearest even
+//   RoundAway(x)                  Int: the nearest integers, ties away from 0, for |x| <= 127
+//   AsFloat(a)                    the bits as they are
+//
+// Products of int8. A Tile<kSteps> holds 4 * kSteps columns of kLanes rows, Load(rows, stride).
+//   StartSum(x_sum)               what a group's sum starts from, x_sum being -128 times the sum of
+//                                 the token's numbers: a unit whose instruction takes one factor
+//                                 unsigned flips the sign bits of the weights, and this undoes it
+//   Dot<kHeld>(sums, tiles, q, stride, between)
+//                                 Int sums[t][r] += tile r . token t, whose numbers are at
+//                                 q + t * stride: with StartSum() exact for weights in [-128, 127]
+//                                 and numbers in [-127, 127]. With kHeld the tiles may stay in
+//                                 registers, and between() is called before each of the first
+//                                 tile's steps or never: it prefetches.
+//
+// For a Tuning with min_matvec_group, besides:
+//   DotGroups<kGroup, kAhead>(weights, q, x_sums)
+//                                 Int: lane g is the dot product of the g-th kGroup weights and
+//                                 numbers, where x_sums (kLanes) are as for StartSum(); prefetches
+//                                 what is kAhead bytes behind
+// For 16 lanes, besides:
+//   LoadLanes(p, lanes)           those in whose lanes `lanes` has a bit; others are 0 and not read
+//   FmaLanes(a, b, c, lanes)      Fma() for those lanes of a (bytes) and b; others of c stay, and
+//   no
+//                                 other element of a is read
+// For the native order of sums, besides:
+//   ToPower(x)                    the float whose bits are those of x moved up by 23
+//   IfNegative(sign, a, b)        a in lanes where the sign bit of `sign` is set, else b
+//   ReduceAdd(a)                  all lanes by halves: a[i] + a[i + kLanes / 2], and so on
+// For quantised blocks, besides, what NAME_bytes.h has: compiler_bytes.h says it lane by lane.
+//
+// And how much of a skeleton's work its registers hold:
+//   kFloatRows x kFloatTokens     rows and tokens of a tile of floats, of 16 partial sums each
+//   kFloatRowsOfOne               rows for a single token
+//   kMinPanelTokens               from which float weights are copied to panels, or kNever
+//   kRowTiles                     tiles of int8 rows at a time for any number of tokens
+//   kTokensOfHeldTile             up to how many a tile is kept in registers for: 16, or 0 for
+//   never kTokensAtOnce                 that are multiplied at a time otherwise: 1, 2, 4 or 8
+//   kScoreQueries x kScoreRegs    queries and registers of positions of a tile of scores
+//   kMixQueries x kMixChunks      queries and registers of elements of a tile of values
+//   kSumQueries, kSumRegs         of the native order: see native_attention.h
+#ifndef CLAMMA_KERNELS_UNITS_UNIT_H_
+#define CLAMMA_KERNELS_UNITS_UNIT_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace clamma {
+
+template <typename T, typename U>
+inline constexpr bool kIsSame = false;
+template <typename T>
+inline constexpr bool kIsSame<T, T> = true;
+template <typename T, typename U>
+concept Is = kIsSame<T, U>;  // <concepts> is part of the C++ library
+
+template <typename V>
+concept HasUnitSizes =
+    (V::kLanes == 4 || V::kLanes == 8 || V::kLanes == 16) && V::kFloatRows > 0 &&
+    V::kFloatTokens > 0 && V::kFloatRowsOfOne > 0 && V::kMinPanelTokens > 0 && V::kRowTiles > 0 &&
+    (V::kTokensOfHeldTile == 0 || V::kTokensOfHeldTile == 16) && V::kTokensAtOnce > 0 &&
+    V::kScoreQueries > 0 && V::kScoreRegs > 0 && V::kMixQueries > 0 && V::kMixChunks > 0;
+
+template <typename V>
+concept HasUnitMemory = requires(typename V::Reg reg, typename V::Int integers,
+                                 const uint8_t* bytes, const float* from, float* to,
+                                 const int32_t* index, size_t n) {
+  { V::Load(from) } -> Is<typename V::Reg>;
+  { V::LoadBytes(bytes) } -> Is<typename V::Reg>;
+  { V::LoadFirst(from, n) } -> Is<typename V::Reg>;
+  { V::template LoadKv<false>(bytes, n) } -> Is<typename V::Reg>;
+  { V::template LoadKv<true>(bytes, n) } -> Is<typename V::Reg>;
+  { V::template LoadKvFirst<false>(bytes, n, n) } -> Is<typename V::Reg>;
+  { V::template LoadKvFirst<true>(bytes, n, n) } -> Is<typename V::Reg>;
+  { V::Gather(bytes, index) } -> Is<typename V::Int>;
+  V::Store(to, reg);
+  V::StoreFirst(to, reg, n);
+  V::StoreInt8(static_cast<int8_t*>(nullptr), integers);
+  V::template LoadTransposed<8>(&integers, bytes, n);
+};
+
+template <typename V>
+concept HasUnitFloats = requires(typename V::Reg reg, const uint8_t* bytes, const float* from,
+                                 const typename V::Reg (&rows)[V::kLanes][16 / V::kLanes],
+                                 size_t n) {
+  { V::Set1(1.0f) } -> Is<typename V::Reg>;
+  { V::Add(reg, reg) } -> Is<typename V::Reg>;
+  { V::Sub(reg, reg) } -> Is<typename V::Reg>;
+  { V::Mul(reg, reg) } -> Is<typename V::Reg>;
+  { V::Div(reg, reg) } -> Is<typename V::Reg>;
+  { V::Fma(reg, reg, reg) } -> Is<typename V::Reg>;
+  { V::FmaFirst(bytes, from, reg, n) } -> Is<typename V::Reg>;
+  { V::Negate(reg) } -> Is<typename V::Reg>;
+  { V::Abs(reg) } -> Is<typename V::Reg>;
+  { V::Max(reg, reg) } -> Is<typename V::Reg>;
+  { V::Min(reg, reg) } -> Is<typename V::Reg>;
+  { V::Exp(reg) } -> Is<typename V::Reg>;
+  { V::ReduceMax(reg) } -> Is<float>;
+  { V::ToPower(reg) } -> Is<typename V::Reg>;
+  { V::IfNegative(reg, reg, reg) } -> Is<typename V::Reg>;
+  { V::ReduceAdd(reg) } -> Is<float>;
+  { V::Join(rows) } -> Is<typename V::Reg>;
+};
+
+template <typename V>
+concept HasUnitIntegers = requires(typename V::Reg reg, typename V::Int integers,
+                                   typename V::Int (&sums)[2][1],
+                                   const typename V::template Tile<8> (&tiles)[1],
+                                   typename V::template Tile<8> tile, const uint8_t* bytes,
+                                   const int8_t* q, size_t n, void (&between)()) {
+  { V::SetInt(1) } -> Is<typename V::Int>;
+  { V::AddInt(integers, integers) } -> Is<typename V::Int>;
+  { V::ReduceAddInt(integers) } -> Is<int32_t>;
+  { V::ToFloat(integers) } -> Is<typename V::Reg>;
+  { V::AsFloat(integers) } -> Is<typename V::Reg>;
+  { V::RoundAway(reg) } -> Is<typename V::Int>;
+  { V::StartSum(1) } -> Is<typename V::Int>;
+  tile.Load(bytes, n);
+  V::template Dot<false>(sums, tiles, q, n, between);
+  V::template Dot<true>(sums, tiles, q, n, between);
+};
+
+template <typename V>
+concept HasUnitLanes = V::kLanes != 16 || requires(typename V::Reg reg, const float* from,
+                                                   const uint8_t* bytes, uint16_t lanes) {
+  { V::LoadLanes(from, lanes) } -> Is<typename V::Reg>;
+  { V::FmaLanes(bytes, reg, reg, lanes) } -> Is<typename V::Reg>;
+};
+
+template <typename V>
+concept Unit = HasUnitSizes<V> && HasUnitMemory<V> && HasUnitFloats<V> && HasUnitIntegers<V> &&
+    HasUnitLanes<V>;
+
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_UNITS_UNIT_H_
