@@ -13,6 +13,7 @@
 
 #include "kernel_fixture.h"
 #include "kernels/weight_types.h"
+#include "platform/endian.h"
 #include "random_blocks.h"
 
 namespace clamma {
@@ -161,7 +162,9 @@ TEST_P(MatmulBlocksOfType, IsNearTheProductOfDequantizedRows) {
   const size_t rows = 24;
   const size_t tokens = 3;
   const Bytes weights = RandomRows(GetParam(), rows, cols, random);
-  const Matrix w = MatrixOf(GetParam(), weights.data(), rows, cols);
+  Bytes in_memory = weights;
+  if (FactsOf(GetParam()).block_bytes == 2) Le16ToHost(in_memory.data(), rows * cols);
+  const Matrix w = MatrixOf(GetParam(), in_memory.data(), rows, cols);
   const Floats x = random.Normals(tokens * cols);
   const Floats out = Products(kScalarKernels, w, x, tokens, rows, rows);
   double error = 0;
