@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "api_fixture.h"
+#include "gguf_models.h"
 #include "platform/threads.h"
 #include "temporary_folder.h"
 
@@ -168,11 +169,13 @@ const char* Name(Access access) {
   return kNames[static_cast<size_t>(access)];
 }
 
-// A model by one of the ways to it. Holds what the info points to.
+// A model by one of the ways to it: of the test data, or a GGUF file by its absolute path, whose
+// vocabulary is inside. Holds what the info points to.
 class Model {
  public:
-  Model(const char* name, Access access)
+  Model(const std::string& name, Access access)
       : bytes_(ReadBytes(ModelPath(name))), dictionary_(ReadBytes(ModelPath(kDictionary))) {
+    const bool is_gguf = name[0] == '/';
     info_ = ModelInfo(name);
     if (access == Access::kCached || access == Access::kTightlyCached) {
       info_.model_access = CLAMMA_MODEL_ACCESS_MALLOC_CACHE;
@@ -180,8 +183,9 @@ class Model {
     if (access == Access::kTightlyCached) info_.cache_limit = SmallestCacheLimit(name);
     if (access == Access::kAtAddress) {
       bytes_.BecomeModel(&info_);
-      dictionary_.BecomeDictionary(&info_);
+      if (!is_gguf) dictionary_.BecomeDictionary(&info_);
     }
+    if (is_gguf) info_.tokenizer_path = nullptr;
   }
   const clamma_txf_info_t& info() const { return info_; }
 
@@ -199,6 +203,7 @@ struct Life {
   std::string reason;
   std::string text;
   size_t reasons = 0;
+  bool ended_by_limit = false;
 };
 
 Life Live(const clamma_txf_info_t& how, const Ask& ask) {
@@ -223,9 +228,9 @@ Life Live(const clamma_txf_info_t& how, const Ask& ask) {
   } else {
     StepAll();
     EXPECT_EQ(listener.ends.size(), 1u);
-    if (listener.ends != std::vector<clamma_done_t>{CLAMMA_DONE_LIMIT}) {
+    life.ended_by_limit = listener.ends == std::vector<clamma_done_t>{CLAMMA_DONE_LIMIT};
+    if (listener.ends == std::vector<clamma_done_t>{CLAMMA_DONE_ERROR}) {
       life.failed = Stage::kGenerate;
-      EXPECT_EQ(listener.ends, std::vector<clamma_done_t>{CLAMMA_DONE_ERROR});
     }
   }
   life.reason = log.last();
@@ -242,7 +247,7 @@ class AllocFailureTest : public ModelTest {
   }
 };
 
-void FailEveryAllocation(const char* name, Access access, unsigned threads, bool for_good) {
+void FailEveryAllocation(const std::string& name, Access access, unsigned threads, bool for_good) {
   const Model model(name, access);
   clamma_txf_info_t info = model.info();
   info.threads = threads;
@@ -266,6 +271,7 @@ void FailEveryAllocation(const char* name, Access access, unsigned threads, bool
     ASSERT_EQ(OpenFiles(), files);
     seen[static_cast<size_t>(life.failed)] = true;
     if (life.failed == Stage::kNone) {
+      EXPECT_TRUE(life.ended_by_limit);
       EXPECT_EQ(life.text, expected);
       EXPECT_EQ(life.reasons, 0u) << life.reason;
     } else {
@@ -283,12 +289,72 @@ void FailEveryAllocation(const char* name, Access access, unsigned threads, bool
   EXPECT_TRUE(seen[static_cast<size_t>(Stage::kGenerate)]);
 }
 
+void ExpectNoAllocationInAnArena(const std::string& name) {
+  const Ask ask = {.prompt = "Once upon a time", .limit = 30};
+  std::vector<uint8_t> arena(size_t{4} << 20);
+  for (const Access access : kEveryAccess) {
+    const Model model(name, access);
+    clamma_txf_info_t info = model.info();
+    info.threads = 3;
+    const Life expected = Live(info, ask);
+    info.arena = arena.data();
+    info.arena_size = arena.size();
+    Heap().FailAllocation(1, true);
+    const Life life = Live(info, ask);
+    EXPECT_FALSE(Heap().failed()) << Name(access);
+    EXPECT_EQ(life.failed, Stage::kNone) << Name(access) << ": " << life.reason;
+    EXPECT_EQ(life.text, expected.text) << Name(access);
+    Heap().FailAllocation(0);
+  }
+}
+
 TEST_F(AllocFailureTest, EveryAllocationOfAFloatModelMayFail) {
   for (const Access access : kEveryAccess) FailEveryAllocation(kFloatModel, access, 1, false);
 }
 
 TEST_F(AllocFailureTest, EveryAllocationOfAnInt8ModelMayFail) {
   for (const Access access : kEveryAccess) FailEveryAllocation(kQ80Model, access, 1, false);
+}
+
+class GgufAllocFailureTest : public AllocFailureTest {
+ protected:
+  // The first made model that has more to say than the tests ask for. Its layers differ, which
+  // takes an array.
+  void SetUp() override {
+    AllocFailureTest::SetUp();
+    if (IsSkipped()) return;
+    spec_ = UnusualSpec();
+    spec_.tokens = 50;
+    for (spec_.seed = 1; spec_.seed < 50; ++spec_.seed) {
+      path_ = folder_.Write("model.gguf", MakeGguf(spec_).Build());
+      const Life life =
+          Live(Model(path_, Access::kMapped).info(), {.prompt = "Once upon a time", .limit = 30});
+      if (life.ended_by_limit && !life.text.empty()) return;
+    }
+    FAIL() << "every model ends its text at once";
+  }
+  GgufSpec spec_;
+  std::string path_;
+  TemporaryFolder folder_;
+};
+
+TEST_F(GgufAllocFailureTest, EveryAllocationMayFail) {
+  for (const Access access : kEveryAccess) FailEveryAllocation(path_, access, 1, false);
+  FailEveryAllocation(path_, Access::kMapped, 3, true);
+}
+
+TEST_F(GgufAllocFailureTest, EveryAllocationOfASplitModelMayFail) {
+  const std::vector<GgufBytes> parts = MakeSplitGguf(spec_, 3);
+  folder_.Write("m-00001-of-00003.gguf", parts[0].Build());
+  folder_.Write("m-00003-of-00003.gguf", parts[2].Build());
+  const std::string path = folder_.Write("m-00002-of-00003.gguf", parts[1].Build());
+  for (const Access access : {Access::kMapped, Access::kCached}) {
+    FailEveryAllocation(path, access, 1, false);
+  }
+}
+
+TEST_F(GgufAllocFailureTest, NothingIsAllocatedWhereThereIsAnArena) {
+  ExpectNoAllocationInAnArena(path_);
 }
 
 TEST_F(AllocFailureTest, MemoryMayRunOutForGoodAtAnyPoint) {
@@ -303,22 +369,7 @@ TEST_F(AllocFailureTest, EveryAllocationMayFailWithThreads) {
 }
 
 TEST_F(AllocFailureTest, NothingIsAllocatedWhereThereIsAnArena) {
-  const Ask ask = {.prompt = "Once upon a time", .limit = 30};
-  std::vector<uint8_t> arena(size_t{4} << 20);
-  for (const Access access : kEveryAccess) {
-    const Model model(kQ80Model, access);
-    clamma_txf_info_t info = model.info();
-    info.threads = 3;
-    const Life expected = Live(info, ask);
-    info.arena = arena.data();
-    info.arena_size = arena.size();
-    Heap().FailAllocation(1, true);
-    const Life life = Live(info, ask);
-    EXPECT_FALSE(Heap().failed()) << Name(access);
-    EXPECT_EQ(life.failed, Stage::kNone) << Name(access) << ": " << life.reason;
-    EXPECT_EQ(life.text, expected.text) << Name(access);
-    Heap().FailAllocation(0);
-  }
+  ExpectNoAllocationInAnArena(kQ80Model);
 }
 
 TEST_F(AllocFailureTest, EveryThreadMayFailToStart) {
