@@ -16,7 +16,7 @@ namespace vector {
 using portable::Min;
 
 // Registers of a float dot product's 16 partial sums.
-template <Unit V>
+template <typename V>
 constexpr size_t kParts = 16 / V::kLanes;
 
 // Runs f<n>() for an n in 1 .. kMax known at run time.
