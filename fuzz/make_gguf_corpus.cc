@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Writes files for gguf_fuzzer to begin with into a folder, its one argument.
+// Writes files for the fuzzers of GGUF to begin with into a folder, its one argument.
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
@@ -7,10 +7,13 @@
 #include <vector>
 
 #include "gguf_bytes.h"
+#include "gguf_models.h"
 
 namespace {
 
 using clamma_test::GgufBytes;
+using clamma_test::GgufSpec;
+using clamma_test::MakeGguf;
 
 GgufBytes EveryValue() {
   GgufBytes file;
@@ -62,6 +65,47 @@ GgufBytes Split() {
   return file.AddTensor("a", clamma_test::kF32, {1});
 }
 
+// Whole models of a few kilobytes.
+GgufBytes SmallModel(uint32_t type) {
+  return MakeGguf({.dim = 32,
+                   .hidden = 32,
+                   .layers = 1,
+                   .heads = 2,
+                   .kv_heads = 1,
+                   .vocab = 34,
+                   .type = type,
+                   .tied = true,
+                   .biases = true,
+                   .rope_factors = true,
+                   .tokens = 32});
+}
+GgufBytes ModelOfLayersThatDiffer() {
+  return MakeGguf({.dim = 8,
+                   .layers = 3,
+                   .heads = 4,
+                   .head_size = 4,
+                   .vocab = 20,
+                   .linear_scaling = 2,
+                   .tokens = 20,
+                   .layer_kv_heads = {2, 4, 1},
+                   .layer_hidden = {5, 3, 8}});
+}
+GgufBytes ModelOfSuperBlocks() {
+  GgufSpec spec = {.dim = 256,
+                   .hidden = 2,
+                   .layers = 1,
+                   .heads = 1,
+                   .kv_heads = 1,
+                   .head_size = 2,
+                   .vocab = 5,
+                   .type = clamma_test::kQ4_K,
+                   .tokens = 5};
+  spec.types["blk.0.attn_output.weight"] = clamma_test::kF16;
+  spec.types["blk.0.ffn_down.weight"] = clamma_test::kBF16;
+  spec.types["blk.0.attn_v.weight"] = clamma_test::kQ6_K;
+  return MakeGguf(spec);
+}
+
 bool Write(const std::string& path, const std::string& bytes) {
   std::ofstream file(path, std::ios::binary);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
@@ -71,6 +115,14 @@ bool Write(const std::string& path, const std::string& bytes) {
 bool Write(const std::string& path, const GgufBytes& file) {
   const std::vector<uint8_t> bytes = file.Build();
   return Write(path, std::string(bytes.begin(), bytes.end()));
+}
+
+bool WriteModels(const std::string& folder) {
+  return Write(folder + "small_q5_1.gguf", SmallModel(clamma_test::kQ5_1)) &&
+         Write(folder + "small_q8_0.gguf", SmallModel(clamma_test::kQ8_0)) &&
+         Write(folder + "small_mxfp4.gguf", SmallModel(clamma_test::kMXFP4)) &&
+         Write(folder + "layers.gguf", ModelOfLayersThatDiffer()) &&
+         Write(folder + "super_blocks.gguf", ModelOfSuperBlocks());
 }
 
 }  // namespace
@@ -89,7 +141,7 @@ int main(int argc, char** argv) {
             Write(folder + "types.gguf", EveryType()) && Write(folder + "old.gguf", old) &&
             Write(folder + "disordered.gguf", Disordered()) &&
             Write(folder + "split.gguf", Split()) && Write(folder + "empty.gguf", GgufBytes()) &&
-            Write(folder + "big_endian.gguf", big_endian);
+            Write(folder + "big_endian.gguf", big_endian) && WriteModels(folder);
   const std::string kForeign[] = {
       "{\"a\": 1}",
       "<!DOCTYPE html>",

@@ -100,8 +100,9 @@ class WeightMaker {
     const float size = 1.0f / std::sqrt(static_cast<float>(cols));
     if (type == kF32) return FloatBytes(Floats(static_cast<size_t>(cols * rows), 0, 1.7f * size));
     const clamma::WeightType weight_type = NameOfGgufType(type).weight_type;
-    const auto [quotient, ratio] = ScalesOf(type);
-    const float unit = size / quotient;
+    const std::pair<float, float> scales = ScalesOf(type);
+    const float ratio = scales.second;
+    const float unit = size / scales.first;
     const bool floats = type == kF16 || type == kBF16;
     std::vector<uint8_t> bytes(static_cast<size_t>(GgufBytes::BytesOf(type, {cols, rows})));
     FillBlocks(
