@@ -4,8 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -257,6 +257,27 @@ TEST(GgufModel, ArraysOfAnotherLengthAreRefused) {
   const std::string key = "llama.attention.head_count_kv";
   ExpectRefusal(Without(key).AddArray(key, std::vector<uint32_t>{2}), {key});
   ExpectRefusal(Without(key).AddArray(key, std::vector<uint32_t>{2, 2, 2}), {key});
+}
+
+// A plan has no index of its keys: it must not search through them for every layer.
+TEST(GgufModel, ManyLayersAndManyKeysArePlannedInLittleTime) {
+  GgufBytes file;
+  for (int i = 0; i < 20000; ++i) file.Add("key." + std::to_string(i), uint8_t{1});
+  GgufSpec spec;
+  spec.layers = 60000;
+  AddKeys(spec, &file);
+  file.AddTensor("token_embd.weight", kF32, {64, 48});
+  const std::vector<uint8_t> bytes = file.Build();
+  clamma::Memory plan((clamma::Memory::Plan()));
+  clamma::ModelFiles files;
+  Status status = files.OpenAt(plan, bytes.data(), bytes.size());
+  ASSERT_TRUE(status.ok()) << status.message();
+  clamma::ModelFile model;
+  const auto begin = std::chrono::steady_clock::now();
+  status = files.ReadModel(&model);
+  ASSERT_TRUE(status.ok()) << status.message();
+  // One walk for each of 300,000 numbers would take a minute.
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
 }
 
 // A frequency that is divided is an angle that grows with the position's part.

@@ -28,16 +28,10 @@ Status ArchitectureKeys::OptionalUint(const char* key, uint32_t least, uint32_t 
                          out);
 }
 
-Status ArchitectureKeys::Uint(const char* key, Gguf::Layer layer, uint32_t least, uint32_t most,
-                              uint32_t* out) const {
-  return gguf_.GetUint32(FullKey(architecture_, key).text, layer, Gguf::Presence::kRequired,
-                         {least, most}, out);
-}
-
-Status ArchitectureKeys::OptionalUint(const char* key, Gguf::Layer layer, uint32_t least,
-                                      uint32_t most, uint32_t* out) const {
-  return gguf_.GetUint32(FullKey(architecture_, key).text, layer, Gguf::Presence::kOptional,
-                         {least, most}, out);
+Status ArchitectureKeys::FindLayers(const char* key, uint32_t n_layers, Gguf::Presence presence,
+                                    LayerKey* found) const {
+  Format(found->name, sizeof(found->name), "%s.%s", architecture_, key);
+  return gguf_.FindLayers(found->name, n_layers, presence, &found->value);
 }
 
 Status ArchitectureKeys::PositiveFloat(const char* key, float* out) const {

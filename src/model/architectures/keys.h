@@ -11,6 +11,17 @@
 
 namespace clamma {
 
+// A key that has a number of each layer.
+struct LayerKey {
+  char name[128];
+  GgufValue value;
+
+  // A missing key leaves *out as it is.
+  Status Uint(uint32_t layer, uint32_t least, uint32_t most, uint32_t* out) const {
+    return Gguf::GetLayerUint32(name, value, layer, {least, most}, out);
+  }
+};
+
 // Keys are given without the architecture's name in front. Numbers out of range are errors that
 // name the key.
 class ArchitectureKeys {
@@ -23,11 +34,11 @@ class ArchitectureKeys {
   // A missing key leaves *out as it is.
   Status OptionalUint(const char* key, uint32_t least, uint32_t most, uint32_t* out) const;
 
-  // The same for a layer: one value for all, or an array with one for each.
-  Status Uint(const char* key, Gguf::Layer layer, uint32_t least, uint32_t most,
-              uint32_t* out) const;
-  Status OptionalUint(const char* key, Gguf::Layer layer, uint32_t least, uint32_t most,
-                      uint32_t* out) const;
+  // The same for layers: one value for all, or an array with one for each. The key is searched for
+  // once, as a file may say that there are many layers, and a plan searches one key after the
+  // other.
+  Status FindLayers(const char* key, uint32_t n_layers, Gguf::Presence presence,
+                    LayerKey* found) const;
 
   Status PositiveFloat(const char* key, float* out) const;
 

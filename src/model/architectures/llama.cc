@@ -34,32 +34,45 @@ constexpr GgufTensorName kTensors[] = {
     {"ffn_down.bias", TensorId::kDownBias, true},
 };
 
-// What a head's numbers are, of all layers or of one.
-Status ReadLayer(const ArchitectureKeys& keys, const ModelConfig& config, uint32_t index,
-                 LayerConfig* layer) {
-  const Gguf::Layer at = {index, config.n_layers};
-  CLAMMA_RETURN_IF_ERROR(
-      keys.Uint("attention.head_count", at, 1, ModelLimits::kMaxHeads, &layer->n_heads));
-  layer->n_kv_heads = layer->n_heads;
-  CLAMMA_RETURN_IF_ERROR(keys.OptionalUint("attention.head_count_kv", at, 1, ModelLimits::kMaxHeads,
-                                           &layer->n_kv_heads));
-  CLAMMA_RETURN_IF_ERROR(
-      keys.Uint("feed_forward_length", at, 1, ModelLimits::kMaxDimension, &layer->hidden_dim));
-  layer->head_size = config.dim / layer->n_heads;
-  CLAMMA_RETURN_IF_ERROR(keys.OptionalUint("attention.key_length", at, 1,
-                                           ModelLimits::kMaxDimension, &layer->head_size));
-  uint32_t value_size = layer->head_size;
-  CLAMMA_RETURN_IF_ERROR(
-      keys.OptionalUint("attention.value_length", at, 1, ModelLimits::kMaxDimension, &value_size));
-  if (value_size != layer->head_size) {
+// Where the numbers are that layers have.
+struct LayerKeys {
+  LayerKey heads, kv_heads, hidden, key_length, value_length;
+
+  Status Find(const ArchitectureKeys& keys, uint32_t n_layers) {
+    const struct {
+      const char* name;
+      Gguf::Presence presence;
+      LayerKey* key;
+    } all[] = {{"attention.head_count", Gguf::Presence::kRequired, &heads},
+               {"attention.head_count_kv", Gguf::Presence::kOptional, &kv_heads},
+               {"feed_forward_length", Gguf::Presence::kRequired, &hidden},
+               {"attention.key_length", Gguf::Presence::kOptional, &key_length},
+               {"attention.value_length", Gguf::Presence::kOptional, &value_length}};
+    for (const auto& entry : all) {
+      CLAMMA_RETURN_IF_ERROR(keys.FindLayers(entry.name, n_layers, entry.presence, entry.key));
+    }
+    return Status();
+  }
+
+  Status Read(uint32_t dim, uint32_t index, LayerConfig* layer) const {
+    constexpr uint32_t kMaxHeads = ModelLimits::kMaxHeads;
+    constexpr uint32_t kMaxDimension = ModelLimits::kMaxDimension;
+    CLAMMA_RETURN_IF_ERROR(heads.Uint(index, 1, kMaxHeads, &layer->n_heads));
+    layer->n_kv_heads = layer->n_heads;
+    CLAMMA_RETURN_IF_ERROR(kv_heads.Uint(index, 1, kMaxHeads, &layer->n_kv_heads));
+    CLAMMA_RETURN_IF_ERROR(hidden.Uint(index, 1, kMaxDimension, &layer->hidden_dim));
+    layer->head_size = dim / layer->n_heads;
+    CLAMMA_RETURN_IF_ERROR(key_length.Uint(index, 1, kMaxDimension, &layer->head_size));
+    uint32_t value_size = layer->head_size;
+    CLAMMA_RETURN_IF_ERROR(value_length.Uint(index, 1, kMaxDimension, &value_size));
+    if (value_size == layer->head_size) return Status();
     return Status::Error(StatusCode::kCorrupt,
                          "keys of %u elements and values of %u in a head are not supported: they "
                          "must be equal",
                          static_cast<unsigned>(layer->head_size),
                          static_cast<unsigned>(value_size));
   }
-  return Status();
-}
+};
 
 Status ReadLlamaConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   const ArchitectureKeys keys(gguf, kLlamaArchitecture.name);
@@ -77,9 +90,11 @@ Status ReadLlamaConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessOne("embedding_scale"));
   CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessOne("residual_scale"));
   CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessOne("logit_scale"));
+  LayerKeys layers;
+  CLAMMA_RETURN_IF_ERROR(layers.Find(keys, config.n_layers));
   for (uint32_t i = 0; i < config.n_layers; ++i) {
     LayerConfig layer;
-    CLAMMA_RETURN_IF_ERROR(ReadLayer(keys, config, i, &layer));
+    CLAMMA_RETURN_IF_ERROR(layers.Read(config.dim, i, &layer));
     CLAMMA_RETURN_IF_ERROR(file->AddLayer(memory, layer));
   }
   config.rope_dims = config.widest.head_size;

@@ -189,10 +189,16 @@ Status Gguf::ReadUint32(std::string_view key, const Layer* layer, Presence prese
   GgufValue value;
   uint64_t element = 0;
   CLAMMA_RETURN_IF_ERROR(FindElement(key, layer, presence, &value, &element));
-  if (value.data == nullptr) return Status();
-  if (!value.is_integer() || (value.is_array && layer == nullptr)) {
+  if (value.data != nullptr && value.is_array && layer == nullptr) {
     return WrongKind(key, value, "an integer");
   }
+  return ReadElement(key, value, element, range, out);
+}
+
+Status Gguf::ReadElement(std::string_view key, const GgufValue& value, uint64_t element,
+                         Range range, uint32_t* out) {
+  if (value.data == nullptr) return Status();
+  if (!value.is_integer()) return WrongKind(key, value, "an integer");
   uint64_t number = 0;
   const bool is_natural = value.Uint(element, &number);
   if (!is_natural || number < range.least || number > range.most) {
@@ -206,6 +212,18 @@ Status Gguf::ReadUint32(std::string_view key, const Layer* layer, Presence prese
   }
   *out = static_cast<uint32_t>(number);
   return Status();
+}
+
+Status Gguf::FindLayers(std::string_view key, uint32_t count, Presence presence,
+                        GgufValue* value) const {
+  const Layer first = {0, count};
+  uint64_t element = 0;
+  return FindElement(key, &first, presence, value, &element);
+}
+
+Status Gguf::GetLayerUint32(std::string_view key, const GgufValue& value, uint32_t layer,
+                            Range range, uint32_t* out) {
+  return ReadElement(key, value, value.is_array ? layer : 0, range, out);
 }
 
 Status Gguf::ReadFloat(std::string_view key, const Layer* layer, Presence presence,

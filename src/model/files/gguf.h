@@ -128,6 +128,13 @@ class Gguf {
     return ReadBool(key, &layer, presence, out);
   }
 
+  // The same of many layers, with a single search for the key: of a missing one value->data stays
+  // nullptr, and it leaves *out as it is.
+  Status FindLayers(std::string_view key, uint32_t count, Presence presence,
+                    GgufValue* value) const;
+  static Status GetLayerUint32(std::string_view key, const GgufValue& value, uint32_t layer,
+                               Range range, uint32_t* out);
+
   // Arrays whose elements can be read as such: integers, floats or integers, strings.
   enum class Elements : uint8_t { kIntegers, kNumbers, kStrings };
   Status GetArray(std::string_view key, Elements elements, Presence presence, GgufValue* out) const;
@@ -162,6 +169,8 @@ class Gguf {
   // `layer` is nullptr where an array is not expected.
   Status ReadUint32(std::string_view key, const Layer* layer, Presence presence, Range range,
                     uint32_t* out) const;
+  static Status ReadElement(std::string_view key, const GgufValue& value, uint64_t element,
+                            Range range, uint32_t* out);
   Status ReadFloat(std::string_view key, const Layer* layer, Presence presence, float* out) const;
   Status ReadBool(std::string_view key, const Layer* layer, Presence presence, bool* out) const;
   // value->data stays nullptr where the key is missing.
