@@ -29,36 +29,34 @@ inline constexpr size_t kSegment = 512;    // positions; whole pages
 inline constexpr size_t kNativeTile = 24;  // queries that a key or value meets at a time
 
 // A head's elements in whole pieces, as scratch has them.
-constexpr uint64_t InPieces(uint64_t head_size) {
+constexpr size_t InPieces(size_t head_size) {
   return (head_size + kKvBlock - 1) / kKvBlock * kKvBlock;
 }
 
 // Floats of a state, what is known of a query after some positions: the values, in whole pieces,
 // behind them the largest score and the sum.
-constexpr uint64_t AttentionStateSize(uint64_t head_size) { return InPieces(head_size) + 16; }
+constexpr size_t AttentionStateSize(size_t head_size) { return InPieces(head_size) + 16; }
 
 // Floats that attention takes as scratch, however many positions there are.
 constexpr uint64_t NativeAttentionScratch(uint64_t /*stride*/, uint64_t head_size) {
-  return kNativeTile * (InPieces(head_size) + kKvBlock + 2 * AttentionStateSize(head_size));
+  const auto size = static_cast<size_t>(head_size);
+  return uint64_t{kNativeTile} * (InPieces(size) + kKvBlock + 2 * AttentionStateSize(size));
 }
 
 constexpr size_t SegmentsOf(size_t n_positions) { return (n_positions + kSegment - 1) / kSegment; }
 
 // Of OrderKernels:
-// * rmsnorm: out[i] = (x[i] * scale) * weight[i], scale = 1 / sqrt(sum of x^2 / n + epsilon). The
-//   sum: element k in sum k mod 16, each a chain of Fma(), joined by Reduce16().
-// * softmax: x[i] = ExpNative(x[i] - max(x)) * (1 / sum). The sum: element k in sum k mod 16,
-// joined
-//   by Reduce16().
-// * glu, silu: gate[i] = (gate[i] * (s / (1 + e))) * up[i], where e = ExpNative(-|gate[i]|), and s
-// is
-//   e for a negative gate, else 1.
+// * rmsnorm: out[i] = (x[i] * scale) * weight[i], scale = 1 / sqrt(sum of x^2 / n + epsilon).
+//   In the sum, element k goes to sum k mod 16, each a chain of Fma(), joined by Reduce16().
+// * softmax: x[i] = ExpNative(x[i] - max(x)) * (1 / sum). In the sum, element k goes to sum
+//   k mod 16, joined by Reduce16().
+// * glu, silu: gate[i] = (gate[i] * (s / (1 + e))) * up[i], with e = ExpNative(-|gate[i]|); s is e
+//   for a negative gate, else 1.
 // * attend_segments: the states of the queries after each of the segments [begin, end) alone.
-// states
-//   (end - begin, queries, AttentionStateSize()), the queries kv head after kv head, of each the
-//   rows, and of each row the heads.
-// * merge_states: merges the states of a segment, or of all before it, with those of the next. Both
-//   (n, AttentionStateSize()).
+//   states (end - begin, queries, AttentionStateSize()); the queries are kv head after kv head, of
+//   each the rows, and of each row the heads.
+// * merge_states: merges the states of a segment, or of all before it, with those of the next.
+//   Both (n, AttentionStateSize()).
 // * finish_attention: out (as q) from the states of all segments merged.
 extern const OrderKernels kScalarNativeOrder;
 #if defined(__x86_64__)
