@@ -16,8 +16,9 @@ load (its option -rtr: without a mapped file, hence the slow first token). Its f
 for one session, and off for several, where it would abort. The peers do not sample; libclamma does,
 as its users would. Python's own start does not count for a peer's first token.
 
-The Linux wheels of xllamacpp leave out AVX-512 and AMX, so on a CPU that has AVX-512 it is built
-from source for this CPU (CMake, a C++ compiler and up to an hour); --wheel skips that.
+The Linux wheels of xllamacpp leave out AVX-512 and AMX, so on a CPU that has AVX-512 the llama.cpp
+inside its source package is built for this CPU (CMake, Ninja, a C++ compiler and some minutes);
+--wheel skips that.
 
 Other load on the machine spoils the figures; where there is some, run it as
 "chrt -f 10 bench/peers.py ...".
@@ -94,6 +95,26 @@ def cpu_facts():
     return name, avx512
 
 
+def build_llama(python, folder):
+    """Builds llama.cpp's library for this CPU from the source package of xllamacpp, into the folder.
+    The package's own build would take its server along, and what that fetches."""
+    name, version = "xllamacpp", PACKAGES["xllamacpp"]
+    with tempfile.TemporaryDirectory(prefix="clamma-peers.") as place:
+        run([
+            python, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check",
+            "--no-binary", name, "--dest", place, f"{name}=={version}"
+        ], f"fetching the source of {name} {version}")
+        archive = os.path.join(place, f"{name}-{version}.tar.gz")
+        shutil.unpack_archive(archive, place)
+        source = os.path.join(place, f"{name}-{version}", "thirdparty", "llama.cpp")
+        parts = ("COMMON", "TESTS", "TOOLS", "EXAMPLES", "SERVER", "APP")
+        run([
+            "cmake", "-S", source, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
+            "-DGGML_NATIVE=ON"
+        ] + [f"-DLLAMA_BUILD_{part}=OFF" for part in parts], "configuring llama.cpp")
+        run(["cmake", "--build", folder, "--target", "llama"], "building llama.cpp")
+
+
 def environment_python(folder, from_source):
     """The Python of the environment that has the peers; makes it where it is not there."""
     folder = os.path.join(folder, "native" if from_source else "wheels")
@@ -110,13 +131,14 @@ def environment_python(folder, from_source):
     shutil.rmtree(folder, ignore_errors=True)
     run([sys.executable, "-m", "venv", folder], "making the environment (Debian: python3-venv)")
     for name, version in PACKAGES.items():
-        command = [
-            python, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"
-        ]
         if name == "xllamacpp" and from_source:
-            say("building xllamacpp from source for this CPU; --wheel would take the wheel")
-            command += ["--no-binary", name]
-        run(command + [f"{name}=={version}"], f"installing {name} {version}")
+            say("building llama.cpp from source for this CPU; --wheel would take the wheel")
+            build_llama(python, os.path.join(folder, "llama.cpp"))
+            continue
+        run([
+            python, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check",
+            f"{name}=={version}"
+        ], f"installing {name} {version}")
     with open(stamp, "w", encoding="utf-8") as file:
         file.write(wanted)
     return python

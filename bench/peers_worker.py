@@ -79,7 +79,11 @@ def fail(message):
 
 
 def load_library(engine):
-    """The shared library that the engine's package brings."""
+    """The shared library that the engine's package brings, or that was built from its source."""
+    for suffix in (".so", ".dylib"):
+        path = os.path.join(sys.prefix, "llama.cpp", "bin", "libllama" + suffix)
+        if engine == "llama.cpp" and os.path.exists(path):
+            return ctypes.CDLL(path)
     for folder in sys.path:
         if engine == "llama.cpp":
             package = os.path.join(folder, "xllamacpp")
