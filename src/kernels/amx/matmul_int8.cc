@@ -66,7 +66,8 @@ template <size_t kGroup>
 void Matmul(const Output& out, const Int8Groups& x, const Matrix& w, size_t row_begin,
             size_t row_end) {
   const size_t panel = PanelSize(x.n_tokens);
-  const TileShapes shapes(kGroup, panel);
+  const size_t row_bytes = panel * sizeof(float);  // of sums, or of four columns of tokens
+  const TileShapes shapes({kTile, row_bytes}, {kGroup / 4, row_bytes}, {kTile, kGroup});
   const auto matmul = x.n_tokens > kTile ? MatmulMany<kGroup>
                       : panel == 4       ? MatmulFew<kGroup, 4>
                       : panel == 8       ? MatmulFew<kGroup, 8>

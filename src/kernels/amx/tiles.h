@@ -71,15 +71,26 @@ inline void AddTileProducts() {
   asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kA), "i"(kB));
 }
 
-// The registers' shapes for groups of `group` and panels of `panel` tokens, while it lives.
+// The same, where A is signed and B is not.
+template <size_t kSum, size_t kA, size_t kB>
+inline void AddTileProductsOfUnsigned() {
+  asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kA), "i"(kB));
+}
+
+struct TileShape {
+  size_t rows;
+  size_t row_bytes;
+};
+
+// The registers' shapes, by their use, while it lives.
 class TileShapes {
  public:
-  TileShapes(size_t group, size_t panel) {
+  TileShapes(const TileShape& sums, const TileShape& tokens, const TileShape& weights) {
     for (const auto& registers : kSumTiles) {
-      for (const size_t sums : registers) Set(sums, kTile, panel * sizeof(float));
+      for (const size_t index : registers) Set(index, sums);
     }
-    for (const size_t tokens : kTokenTiles) Set(tokens, group / 4, panel * 4);
-    for (const size_t weights : kWeightTiles) Set(weights, kTile, group);
+    for (const size_t index : kTokenTiles) Set(index, tokens);
+    for (const size_t index : kWeightTiles) Set(index, weights);
     asm volatile("ldtilecfg %0" : : "m"(shapes_));
   }
   TileShapes(const TileShapes&) = delete;
@@ -97,9 +108,9 @@ class TileShapes {
   };
   static_assert(sizeof(Shapes) == 64);
 
-  void Set(size_t index, size_t rows, size_t row_bytes) {
-    shapes_.rows[index] = static_cast<uint8_t>(rows);
-    shapes_.row_bytes[index] = static_cast<uint16_t>(row_bytes);
+  void Set(size_t index, const TileShape& shape) {
+    shapes_.rows[index] = static_cast<uint8_t>(shape.rows);
+    shapes_.row_bytes[index] = static_cast<uint16_t>(shape.row_bytes);
   }
 
   Shapes shapes_;

@@ -24,6 +24,8 @@ constexpr size_t kTokensOfPass = 64;  // whose sums wait on the stack
 template <typename V, typename F>
 struct Layout {
   static constexpr bool kFlips = F::kSigned && !V::kSignedWeights;
+  // Whether the zero point is taken off the weights, and not off their sums.
+  static constexpr bool kCentres = V::kCentresWeights && !F::kSigned;
   static constexpr size_t kPlanes = kFlips && V::kMaxWeight < 255 ? 2 : 1;
   static constexpr size_t kSteps = F::kChunkCols / 4;
   static constexpr size_t kChunks = F::kCols / F::kChunkCols;
@@ -34,7 +36,7 @@ struct Layout {
     if constexpr (F::kSigned) {
       return kFlips ? 128 : 0;
     } else {
-      return F::kZero;
+      return kCentres ? 0 : F::kZero;
     }
   }
   static constexpr int Max() {
@@ -60,6 +62,10 @@ struct Chunk {
 
   [[gnu::always_inline]] void Load(const uint8_t* rows, size_t stride, size_t chunk) {
     F::template Expand<V>(rows, stride, chunk, planes[0]);
+    if constexpr (L::kCentres) {
+#pragma GCC unroll 32
+      for (Int& step : planes[0]) step = V::SubBytes(step, V::SetBytes(F::kZero));
+    }
     if constexpr (L::kFlips) {
 #pragma GCC unroll 32
       for (size_t s = 0; s < L::kSteps; ++s) {
@@ -182,6 +188,9 @@ template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Reg Finish(typename V::Reg acc, typename V::Int total,
                                                      const formats::RowScales<V, F>& w, float scale,
                                                      const BlockSums<256>& sums) {
+  if constexpr (!F::kHasMin && Layout<V, F>::Zero() == 0) {
+    return V::Fma(V::ToFloat(total), V::Mul(w.d, V::Set1(scale)), acc);
+  }
   constexpr size_t kPairs = formats::RowScales<V, F>::kPairs;
   const int16_t* x = F::kHasMin ? sums.of32 : sums.of16;
   typename V::Int by_pairs = V::SetInt(0);
@@ -293,49 +302,67 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   }
 }
 
-template <typename V, typename F, size_t kTiles>
-[[gnu::noinline]] void MultiplyBlock(float* accs, const Tile<V, F> (&tiles)[kTiles],
-                                     const BlockActivations<F::kCols>& x, size_t at, size_t n,
-                                     const uint8_t* next) {
-  constexpr size_t kTokens = V::kNativeTokens;
-  constexpr size_t kLines = (kTiles * V::kLanes * F::kBytes + kCacheLine - 1) / kCacheLine;
-  const size_t lines_of_token = (kLines + n - 1) / n;
-  const uint8_t* const end = next + kLines * kCacheLine;
-  const auto prefetch = [&](size_t tokens) {
-    for (size_t i = 0; i < tokens * lines_of_token && next < end; ++i, next += kCacheLine) {
-      __builtin_prefetch(next, 0, 2);
+// How the vector unit V multiplies blocks of format F.
+template <typename V, typename F>
+struct VectorProducts {
+  static constexpr size_t kTileSets = 1;  // that are in use at the same time
+
+  // Of a pass of n tokens of x.
+  VectorProducts(const BlockActivations<F::kCols>& activations, size_t n_tokens)
+      : x(activations), n(n_tokens) {}
+
+  // accs[t][r] += tiles[r] . token t, for the pass's tokens, whose block begins at number `at` of
+  // all blocks of x. From `next` on lie the bytes of the tiles that come next.
+  template <size_t kTiles>
+  [[gnu::noinline]] void Multiply(float* accs, const Tile<V, F> (&tiles)[kTiles], size_t at,
+                                  const uint8_t* next) const {
+    constexpr size_t kTokens = V::kNativeTokens;
+    constexpr size_t kLines = (kTiles * V::kLanes * F::kBytes + kCacheLine - 1) / kCacheLine;
+    const size_t lines_of_token = (kLines + n - 1) / n;
+    const uint8_t* const end = next + kLines * kCacheLine;
+    const auto prefetch = [&](size_t tokens) {
+      for (size_t i = 0; i < tokens * lines_of_token && next < end; ++i, next += kCacheLine) {
+        __builtin_prefetch(next, 0, 2);
+      }
+    };
+    size_t t = 0;
+    for (; t + kTokens <= n; t += kTokens) {
+      prefetch(kTokens);
+      MultiplyTokens<V, F, kTokens>(accs + t * kTiles * V::kLanes, tiles, x, at + t);
     }
-  };
-  size_t t = 0;
-  for (; t + kTokens <= n; t += kTokens) {
-    prefetch(kTokens);
-    MultiplyTokens<V, F, kTokens>(accs + t * kTiles * V::kLanes, tiles, x, at + t);
+    for (; t < n; ++t) {
+      prefetch(1);
+      MultiplyTokens<V, F, 1>(accs + t * kTiles * V::kLanes, tiles, x, at + t);
+    }
   }
-  for (; t < n; ++t) {
-    prefetch(1);
-    MultiplyTokens<V, F, 1>(accs + t * kTiles * V::kLanes, tiles, x, at + t);
-  }
-}
+
+  // Adds what is still to be added.
+  void Finish() const {}
+
+  const BlockActivations<F::kCols> x;
+  const size_t n;
+};
 
 // kTiles tiles of rows from `row` on times n tokens from `first` on, at most kTokensOfPass; results
 // of rows [keep_begin, keep_end) are kept.
-template <typename V, typename F, size_t kTiles>
+template <typename V, typename F, size_t kTiles, typename Products>
 [[gnu::noinline]] void MultiplyTiles(float* out, size_t out_stride, const Activations& x,
                                      const Matrix& w, size_t row, size_t keep_begin,
-                                     size_t keep_end, size_t first, size_t n) {
+                                     size_t keep_end, size_t first, size_t n, Products& products) {
   constexpr size_t kRows = kTiles * V::kLanes;
-  const BlockActivations<F::kCols> in(x);
   alignas(64) float accs[kTokensOfPass * kRows];
   __builtin_memset(accs, 0, n * kRows * sizeof(float));
+  Tile<V, F> sets[Products::kTileSets][kTiles];
   const uint8_t* rows = w.data + row * w.row_bytes;
   const uint8_t* next = rows + kRows * w.row_bytes;
   for (size_t b = 0; b < w.cols / F::kCols; ++b, rows += F::kBytes, next += kRows * F::kBytes) {
-    Tile<V, F> tiles[kTiles];
+    auto& tiles = sets[b % Products::kTileSets];
     for (size_t r = 0; r < kTiles; ++r) {
       tiles[r].Load(rows + r * V::kLanes * w.row_bytes, w.row_bytes);
     }
-    MultiplyBlock<V, F>(accs, tiles, in, b * x.n_tokens + first, n, next);
+    products.Multiply(accs, tiles, b * x.n_tokens + first, next);
   }
+  products.Finish();
   for (size_t t = 0; t < n; ++t) {
     __builtin_memcpy(out + (first + t) * out_stride + keep_begin,
                      accs + t * kRows + (keep_begin - row),
@@ -368,7 +395,7 @@ void MultiplyOneToken(float* out, const Activations& x, const Matrix& w, size_t 
   });
 }
 
-template <typename V, typename F>
+template <typename V, typename F, typename Products = VectorProducts<V, F>>
 void Matmul(float* out, size_t out_stride, const Activations& x, const Matrix& w, size_t row_begin,
             size_t row_end) {
   constexpr size_t kTiles = V::kNativeTiles;
@@ -378,11 +405,12 @@ void Matmul(float* out, size_t out_stride, const Activations& x, const Matrix& w
   for (size_t first = 0; first < x.n_tokens; first += kTokensOfPass) {
     const size_t left = x.n_tokens - first;
     const size_t n = left < kTokensOfPass ? left : kTokensOfPass;
+    Products products(BlockActivations<F::kCols>(x), n);
     ForEachRows(w, kTiles * V::kLanes, row_begin, middle, [&](size_t row, size_t b, size_t e) {
-      MultiplyTiles<V, F, kTiles>(out, out_stride, x, w, row, b, e, first, n);
+      MultiplyTiles<V, F, kTiles>(out, out_stride, x, w, row, b, e, first, n, products);
     });
     ForEachRows(w, V::kLanes, middle, row_end, [&](size_t row, size_t b, size_t e) {
-      MultiplyTiles<V, F, 1>(out, out_stride, x, w, row, b, e, first, n);
+      MultiplyTiles<V, F, 1>(out, out_stride, x, w, row, b, e, first, n, products);
     });
   }
 }

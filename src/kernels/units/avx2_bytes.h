@@ -18,6 +18,7 @@ struct Avx2Bytes {
   static constexpr size_t kNativeTokens = 4;  // that multiply tiles at a time
   static constexpr size_t kNativeTiles = 2;
   static constexpr bool kSignedWeights = false;
+  static constexpr bool kCentresWeights = false;
 
   static Int SetBytes(uint8_t x) { return _mm256_set1_epi8(static_cast<char>(x)); }
   static Int And(Int a, Int b) { return _mm256_and_si256(a, b); }

@@ -39,6 +39,7 @@ struct Avx512Bytes {
   static constexpr size_t kNativeTokens = 4;  // that multiply tiles at a time
   static constexpr size_t kNativeTiles = 2;
   static constexpr bool kSignedWeights = false;
+  static constexpr bool kCentresWeights = false;
   static constexpr int kMaxWeight = 255;
   static constexpr size_t MaxDepth(int /*max_weight*/) { return 64; }
 

@@ -37,6 +37,7 @@ struct CompilerBytes {
   static constexpr size_t kNativeTiles = 2;
   // As the units of these widths have it, so that tests run all that they run.
   static constexpr bool kSignedWeights = kBytes == 16;
+  static constexpr bool kCentresWeights = false;
   static constexpr int kMaxWeight = kBytes == 32 ? 32767 / (2 * 127) : 255;
   static constexpr size_t MaxDepth(int max_weight) {
     return kBytes == 32 ? 32767u / (2u * 127u * static_cast<unsigned>(max_weight)) : 64;

@@ -19,6 +19,7 @@ struct NeonBytes {
   static constexpr size_t kNativeTokens = 4;  // that multiply tiles at a time
   static constexpr size_t kNativeTiles = 2;
   static constexpr bool kSignedWeights = true;
+  static constexpr bool kCentresWeights = false;
   static constexpr int kMaxWeight = 255;
   static constexpr size_t MaxDepth(int /*max_weight*/) { return 64; }
 

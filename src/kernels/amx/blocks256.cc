@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/amx/matmul_blocks.h"
+#include "kernels/formats/all.h"
+#include "kernels/tables/blocks.h"
+
+namespace clamma {
+
+void MatmulBlocks256Amx(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                        size_t row_begin, size_t row_end) {
+  formats::WithSuperBlocks(w.type, [&]<typename F>() {
+    amx::MatmulBlocks<F>(out, out_stride, x, w, row_begin, row_end);
+  });
+}
+
+}  // namespace clamma

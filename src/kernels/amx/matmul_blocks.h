@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+// Matrices of quantised blocks times several tokens by the tile unit: what the skeleton of
+// native_matmul.h leaves to the vector unit but for the products themselves.
+//
+// A tile of native_matmul.h, transposed as it is loaded, is the tile unit's second operand: four
+// columns of 16 rows in each of its lines. The first one is a group of columns of up to 16 tokens,
+// as they lie in memory. Sums go through memory to the vector unit, which scales them.
+#ifndef CLAMMA_KERNELS_AMX_MATMUL_BLOCKS_H_
+#define CLAMMA_KERNELS_AMX_MATMUL_BLOCKS_H_
+
+#include "kernels/amx/tiles.h"
+#include "kernels/skeletons/native_matmul.h"
+
+namespace clamma {
+namespace amx {
+namespace {
+
+// Tiles as the tile unit takes them: of signed bytes, less their zero points.
+struct TileUnit : Avx512 {
+  static constexpr bool kSignedWeights = true;
+  static constexpr bool kCentresWeights = true;
+  static Int SubBytes(Int a, Int b) { return _mm512_sub_epi8(a, b); }
+};
+
+// Lines that are to be in the second-level cache soon, some with each step.
+class Ahead {
+ public:
+  Ahead(const uint8_t* next, size_t lines, size_t steps)
+      : next_(next), end_(next + lines * kLine), of_step_((lines + steps - 1) / steps) {}
+
+  [[gnu::always_inline]] void Step() {
+    for (size_t i = 0; i < of_step_ && next_ < end_; ++i, next_ += kLine) {
+      PrefetchLine<CacheLevel::kSecond>(next_);
+    }
+  }
+
+ private:
+  const uint8_t* next_;
+  const uint8_t* const end_;
+  const size_t of_step_;
+};
+
+// How the tile unit multiplies blocks of format F, a block of 16 rows and up to 16 tokens a step.
+// Products add up in a tile register, which is stored when the next ones follow, and loaded by the
+// vector unit one step later still: sooner, it would wait.
+template <typename F>
+class BlockProducts {
+ public:
+  static constexpr bool kIsSuper = F::kCols == formats::kSuperBlock;
+  // Stages of small blocks' steps overlap from block to block, those of super-blocks' end with it.
+  static constexpr size_t kTileSets = kIsSuper ? 1 : kUnderWay;
+  using Tile = native::Tile<TileUnit, F>;
+
+  // A pass of n tokens of x, while it lives.
+  BlockProducts(const native::BlockActivations<F::kCols>& x, size_t n)
+      : x_(x),
+        n_(n),
+        tokens_(vector::Min(n, kTile)),
+        shapes_({tokens_, kLineBytes}, {tokens_, F::kGroup}, {F::kGroup / 4, kLineBytes}) {}
+
+  // As VectorProducts::Multiply() of native_matmul.h. What it adds last comes with the next calls,
+  // or with Finish(): until then `tiles` stays as it is.
+  template <size_t kTiles>
+  [[gnu::noinline]] void Multiply(float* accs, const Tile (&tiles)[kTiles], size_t at,
+                                  const uint8_t* next) {
+    const size_t parts = (n_ + kTile - 1) / kTile;
+    Ahead ahead(next, (kTiles * V::kLanes * F::kBytes + kLine - 1) / kLine,
+                parts * kTiles * kGroups);
+    for (size_t r = 0; r < kTiles; ++r) {
+      for (size_t fresh = 0; fresh < n_; fresh += kTile) {
+        // The last step ends with the last token, and has as many tokens as the others.
+        const size_t end = vector::Min(fresh + kTile, n_);
+        const Step step = {
+            &tiles[r], accs + r * V::kLanes, kTiles * V::kLanes, end - tokens_, fresh, end, at};
+        if constexpr (kIsSuper) {
+          MultiplySuper(step, ahead);
+        } else {
+          ahead.Step();
+          MultiplySmall(step);
+        }
+      }
+    }
+  }
+
+  void Finish() {
+    if constexpr (!kIsSuper) {
+      for (size_t i = 1; i < kUnderWay; ++i) MultiplySmall({});
+    }
+  }
+
+ private:
+  using L = native::Layout<TileUnit, F>;
+  static constexpr size_t kLineBytes = V::kLanes * sizeof(int32_t);
+  static constexpr size_t kGroups = F::kCols / F::kGroup;
+  static constexpr size_t kSumTile = kSumTiles[0][0];
+  static constexpr size_t kTokenTile = kTokenTiles[0];
+  static constexpr size_t kWeightTile = kWeightTiles[0];
+  static_assert(L::kPlanes == 1 && L::Zero() == 0);
+
+  struct Step {
+    const Tile* tile = nullptr;
+    float* accs = nullptr;  // of the first token
+    size_t stride = 0;      // from a token's to the next one's
+    size_t first = 0;       // token; results are those of [fresh, end)
+    size_t fresh = 0;
+    size_t end = 0;
+    size_t at = 0;  // of token 0 in x
+  };
+
+  // Sums of products of a group: (tokens, rows).
+  struct alignas(64) GroupSums {
+    int32_t of[kTile][V::kLanes];
+  };
+
+  [[gnu::always_inline]] void AddUp(const Step& step, size_t group) const {
+    constexpr size_t kOfChunk = F::kChunkCols / F::kGroup;
+    const auto& chunk = step.tile->chunks[group / kOfChunk];
+    LoadTile<kWeightTile>(&chunk.planes[0][group % kOfChunk * L::kGroupSteps], kLineBytes);
+    LoadTile<kTokenTile>(x_.q + (step.at + step.first) * F::kCols + group * F::kGroup, F::kCols);
+    ZeroTile<kSumTile>();
+    AddTileProducts<kSumTile, kTokenTile, kWeightTile>();
+  }
+
+  // Begins a step, stores the sums of the one before, and ends the one before that.
+  [[gnu::always_inline]] void MultiplySmall(const Step& step) {
+    StoreTile<kSumTile>(&sums_[turn_ ^ 1], kLineBytes);
+    if (step.tile != nullptr) AddUp(step, 0);
+    const Step done = before_;
+    before_ = last_;
+    last_ = step;
+    const auto* sums = sums_[turn_].of + (done.fresh - done.first);
+    turn_ ^= 1;
+#pragma GCC unroll 4
+    for (size_t t = done.fresh; t < done.end; ++t, ++sums) Add(done, t, V::LoadInt(*sums));
+  }
+
+  [[gnu::always_inline]] void FoldGroup(V::Int (&totals)[kTile], const Step& step,
+                                        size_t group) const {
+    const typename V::Scale scale = step.tile->scales.scales[group];
+#pragma GCC unroll 16
+    for (size_t t = 0; t < kTile; ++t) {
+      totals[t] = V::Fold(totals[t], V::LoadInt(sums_[group % 2].of[t]), scale);
+    }
+  }
+
+  // A group's products, its sums, and their scaling are likewise three groups apart.
+  [[gnu::always_inline]] void MultiplySuper(const Step& step, Ahead& ahead) {
+    V::Int totals[kTile];
+#pragma GCC unroll 16
+    for (V::Int& total : totals) total = V::SetInt(0);
+#pragma GCC unroll 2
+    for (size_t g = 0; g < kGroups; ++g) {
+      ahead.Step();
+      StoreTile<kSumTile>(&sums_[(g + 1) % 2], kLineBytes);
+      AddUp(step, g);
+      if (g >= 2) FoldGroup(totals, step, g - 2);
+    }
+    StoreTile<kSumTile>(&sums_[(kGroups + 1) % 2], kLineBytes);
+    FoldGroup(totals, step, kGroups - 2);
+    FoldGroup(totals, step, kGroups - 1);
+    GroupSums of_tokens;
+#pragma GCC unroll 16
+    for (size_t t = 0; t < kTile; ++t) {
+      V::Store(reinterpret_cast<float*>(of_tokens.of[t]), V::AsFloat(totals[t]));
+    }
+    for (size_t t = step.fresh; t < step.end; ++t) {
+      Add(step, t, V::LoadInt(of_tokens.of[t - step.first]));
+    }
+  }
+
+  // Token t's result of a block.
+  [[gnu::always_inline]] void Add(const Step& step, size_t t, V::Int total) const {
+    float* acc = step.accs + t * step.stride;
+    V::Store(acc, native::Finish<TileUnit, F>(V::Load(acc), total, step.tile->scales,
+                                              x_.scales[step.at + t], x_.sums[step.at + t]));
+  }
+
+  const native::BlockActivations<F::kCols> x_;
+  const size_t n_;
+  const size_t tokens_;  // of a step
+  const TileShapes shapes_;
+  Step last_;
+  Step before_;
+  size_t turn_ = 0;
+  GroupSums sums_[2] = {};
+};
+
+// The fewest tokens that are worth the way of their sums through memory.
+constexpr size_t kMinTokensOfBlocks = 9;
+
+template <typename F>
+void MatmulBlocks(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                  size_t row_begin, size_t row_end) {
+  if (x.n_tokens < kMinTokensOfBlocks) {
+    return native::Matmul<V, F>(out, out_stride, x, w, row_begin, row_end);
+  }
+  native::Matmul<TileUnit, F, BlockProducts<F>>(out, out_stride, x, w, row_begin, row_end);
+}
+
+}  // namespace
+}  // namespace amx
+}  // namespace clamma
+
+#endif  // CLAMMA_KERNELS_AMX_MATMUL_BLOCKS_H_
