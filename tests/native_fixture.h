@@ -32,7 +32,7 @@ class NativeTest : public testing::TestWithParam<const clamma::OrderKernels*> {
 };
 
 inline std::string NameOfNative(const testing::TestParamInfo<const clamma::OrderKernels*>& table) {
-  return table.param->name;
+  return NameInTests(table.param->name);
 }
 
 }  // namespace clamma_test
