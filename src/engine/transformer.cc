@@ -14,12 +14,6 @@
 namespace clamma {
 namespace {
 
-// Puts the file's name in front of what is wrong with it.
-Status Locate(const char* path, const Status& status) {
-  if (status.ok()) return status;
-  return Status::Error(status.code(), "%s: %s", path, status.message());
-}
-
 // A number in millions or, from a thousand of them on, in billions: "135.20 M", "1.10 B".
 void FormatCount(char* text, size_t size, uint64_t count, const char* million,
                  const char* billion) {
