@@ -4,14 +4,15 @@
 //   kType               its WeightType
 //   kCols, kBytes       columns and bytes of a block: 32 columns, or 256 ("super-block")
 //   kGroup              columns that share an integer scale; kCols where there is none
-//   kSigned             whether Expand() gives int8; else it gives 0 .. kMax, and kZero stands for
-//   0 kHasMin             whether a block has minima kChunkCols          columns that Expand()
-//   gives at a time, a multiple of kGroup
+//   kSigned             whether Expand() gives int8; else it gives 0 .. kMax
+//   kMax, kZero         then the largest number, and the one that stands for 0
+//   kHasMin             whether a block has minima
+//   kChunkCols          columns that Expand() gives at a time, a multiple of kGroup
 //
 //   void Decode(const uint8_t* block, Block* out)
 //       The block's numbers, in plain C++: right on every machine.
-//   void Expand<V>(const uint8_t* rows, size_t stride, size_t chunk, V::Int (&steps)[kChunkCols /
-//   4])
+//   void Expand<V>(const uint8_t* rows, size_t stride, size_t chunk,
+//                  V::Int (&steps)[kChunkCols / 4])
 //       The same in registers of a unit V: step s holds, of one block of each of V::kLanes rows
 //       that lie `stride` bytes apart, columns 4s .. 4s + 3 of the chunk, a row a lane.
 //   void LoadScales<V>(const uint8_t* rows, size_t stride, RowScales<V, F>* out)
