@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "kernels/weight_types.h"
 
 namespace clamma {
 namespace {
@@ -54,16 +55,18 @@ void Count(benchmark::State& state, size_t bytes, size_t items) {
 // Activations of n_tokens rows of x, quantised as a table wants them.
 class Quantized {
  public:
-  Quantized(const Kernels& kernels, const std::vector<float>& x)
-      : quantizer_(kernels.quantizers[ActivationKind::kInt8Groups]) {
-    activations_ = {.x = x.data(), .n_tokens = x.size() / kCols, .cols = kCols, .group = kGroup};
-    bytes_.resize(quantizer_.bytes(activations_.n_tokens, kCols, kGroup) + kAlignment);
+  Quantized(const Kernels& kernels, const std::vector<float>& x,
+            ActivationKind kind = ActivationKind::kInt8Groups, size_t group = kGroup)
+      : quantizer_(kernels.quantizers[kind]) {
+    activations_ = {.x = x.data(), .n_tokens = x.size() / kCols, .cols = kCols, .group = group};
+    if (quantizer_.quantize == nullptr) return;  // they are multiplied as floats
+    bytes_.resize(quantizer_.bytes(activations_.n_tokens, kCols, group) + kAlignment);
     const auto address = reinterpret_cast<uintptr_t>(bytes_.data());
     activations_.bytes = bytes_.data() + (kAlignment - address % kAlignment) % kAlignment;
     Quantize();
   }
 
-  void Quantize() { quantizer_.quantize(activations_, 0, kCols / kGroup); }
+  void Quantize() { quantizer_.quantize(activations_, 0, kCols / activations_.group); }
   const Activations& operator*() const { return activations_; }
 
  private:
@@ -112,6 +115,24 @@ void MatmulInt8(benchmark::State& state, const Kernels& kernels) {
           .scales = Bytes(scales),
           .group_size = kGroup});
   Count(state, weights.size() + scales.size() * sizeof(float), weights.size() * n_tokens);
+}
+
+// Random blocks, whose scales, of 16 bits or of 8, are ordinary numbers whatever the bytes: 2^-7 to
+// 2 in half precision.
+void MatmulBlocks(benchmark::State& state, const Kernels& kernels, WeightType type) {
+  const auto n_tokens = static_cast<size_t>(state.range(0));
+  std::vector<uint8_t> weights(kRows * RowBytes(type, kCols));
+  std::mt19937 generator(1);
+  for (uint8_t& byte : weights) byte = static_cast<uint8_t>(0x20 + generator() % 0x20);
+  const std::vector<float> x = RandomFloats(n_tokens * kCols);
+  const Quantized quantized(kernels, x, KindOf(type), FactsOf(type).block_cols);
+  Matmul(state, kernels, *quantized,
+         {.type = type,
+          .data = weights.data(),
+          .rows = kRows,
+          .cols = kCols,
+          .row_bytes = RowBytes(type, kCols)});
+  Count(state, weights.size(), size_t{kRows} * kCols * n_tokens);
 }
 
 // Items of the kernels from here on: elements, unless said otherwise.
@@ -225,6 +246,15 @@ void Register(const Kernels& kernels) {
   };
   for (auto* matmul : {add("matmul_f32", MatmulF32), add("matmul_int8", MatmulInt8)}) {
     for (const int n_tokens : {1, 4, 8, 16, 64, 120, 128}) matmul->Arg(n_tokens);
+  }
+  for (size_t i = 0; i < kWeightTypes; ++i) {
+    const auto type = static_cast<WeightType>(i);
+    if (type < WeightType::kF16 || !IsInBuild(type)) continue;
+    const std::string name = std::string("matmul_") + FactsOf(type).name;
+    auto* matmul = add(name.c_str(), [type](benchmark::State& state, const Kernels& k) {
+      MatmulBlocks(state, k, type);
+    });
+    for (const int n_tokens : {1, 4, 8, 16, 64}) matmul->Arg(n_tokens);
   }
   add("quantize", Quantize)->Arg(1)->Arg(16);
   add("rmsnorm", RmsNorm);

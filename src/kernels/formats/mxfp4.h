@@ -40,9 +40,14 @@ struct MXFP4 {
 
   template <typename V>
   static void LoadScales(const uint8_t* rows, size_t stride, RowScales<V, MXFP4>* out) {
-    float powers[V::kLanes];
-    for (size_t r = 0; r < V::kLanes; ++r) powers[r] = PowerOf(rows[r * stride]);
-    out->d = V::Load(powers);
+    using Int = typename V::Int;
+    Int exponents[1];
+    V::template LoadTransposed<1>(exponents, rows, stride);
+    const Int e = V::And(exponents[0], V::SetInt(0xff));
+    // PowerOf(): for e < 2 the first is below 0 or 0, else the second one is smaller.
+    const Int normal = V::SubInt(V::template ShiftLanesLeft<23>(e), V::SetInt(1 << 23));
+    const Int subnormal = V::AddInt(V::template ShiftLanesLeft<21>(e), V::SetInt(1 << 21));
+    out->d = V::Max(V::AsFloat(normal), V::AsFloat(subnormal));
   }
 };
 

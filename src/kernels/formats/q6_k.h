@@ -69,7 +69,9 @@ struct Q6_K {
       out->pairs[2 * i] = V::template PairOfSignedBytes<0>(bytes[i]);
       out->pairs[2 * i + 1] = V::template PairOfSignedBytes<1>(bytes[i]);
     }
-    out->d = V::LoadHalves(rows + 208, stride);
+    typename V::Int last[1];
+    V::template LoadTransposed<1>(last, rows + 206, stride);
+    out->d = V::HighHalves(last[0]);
   }
 };
 

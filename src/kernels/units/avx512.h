@@ -81,6 +81,28 @@ inline __m512 ReduceRows(const __m512 (*v)[1], const Add& add) {
   }
 }
 
+// 4 elements of 32 bits of each of 16 rows, `stride` bytes apart: v[j] is column j.
+[[gnu::always_inline]] inline void LoadTransposed16x4(__m512i* v, const uint8_t* rows,
+                                                      size_t stride) {
+  __m512i w[4];  // in 128-bit lane c, row 4 * c + i
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 4; ++i) {
+    const auto row = [&](size_t c) {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows + (4 * c + i) * stride));
+    };
+    w[i] = _mm512_castsi128_si512(row(0));
+    w[i] = _mm512_inserti32x4(w[i], row(1), 1);
+    w[i] = _mm512_inserti32x4(w[i], row(2), 2);
+    w[i] = _mm512_inserti32x4(w[i], row(3), 3);
+  }
+  const __m512i low[2] = {_mm512_unpacklo_epi32(w[0], w[1]), _mm512_unpacklo_epi32(w[2], w[3])};
+  const __m512i high[2] = {_mm512_unpackhi_epi32(w[0], w[1]), _mm512_unpackhi_epi32(w[2], w[3])};
+  v[0] = _mm512_unpacklo_epi64(low[0], low[1]);
+  v[1] = _mm512_unpackhi_epi64(low[0], low[1]);
+  v[2] = _mm512_unpacklo_epi64(high[0], high[1]);
+  v[3] = _mm512_unpackhi_epi64(high[0], high[1]);
+}
+
 // The halves of kExp2Table's bits: a vector register has room for 16 of either, and one
 // instruction picks 16 out of two registers.
 struct Exp2Halves {
@@ -251,14 +273,11 @@ struct Avx512 : Avx512Bytes {
         asm("" : "+r"(rows));  // one address, not a register for each row
         LoadTransposed16x8(v + s, rows + 4 * s, stride);
       }
+    } else if constexpr (kSteps == 4) {
+      LoadTransposed16x4(v, rows, stride);
     } else {
-      alignas(64) int32_t elements[kSteps][kLanes];
-      for (size_t r = 0; r < kLanes; ++r) {
-        for (size_t s = 0; s < kSteps; ++s) {
-          __builtin_memcpy(&elements[s][r], rows + r * stride + 4 * s, 4);
-        }
-      }
-      for (size_t s = 0; s < kSteps; ++s) v[s] = _mm512_load_si512(elements[s]);
+#pragma GCC unroll 4
+      for (size_t s = 0; s < kSteps; ++s) v[s] = LoadColumn16(rows + 4 * s, stride);
     }
   }
   static Reg AsFloat(Int a) { return _mm512_castsi512_ps(a); }

@@ -12,6 +12,26 @@
 namespace clamma {
 namespace {
 
+// An element of 32 bits of each of 16 rows, `stride` bytes apart, a row a lane. By broadcasts and
+// blends, which need no shuffle unit; a vector made of 16 stores would wait for all of them.
+[[gnu::always_inline]] inline __m512i LoadColumn16(const uint8_t* rows, size_t stride) {
+  const auto element = [&](size_t r) {
+    int32_t bits = 0;
+    __builtin_memcpy(&bits, rows + r * stride, sizeof(bits));
+    return bits;
+  };
+  __m512i w[8];  // lanes 0-7: row i, 8-15: row i + 8
+#pragma GCC unroll 8
+  for (size_t i = 0; i < 8; ++i) {
+    w[i] = _mm512_mask_set1_epi32(_mm512_set1_epi32(element(i)), 0xff00, element(i + 8));
+  }
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 4; ++i) w[i] = _mm512_mask_blend_epi32(0xf0f0, w[i], w[i + 4]);
+#pragma GCC unroll 2
+  for (size_t i = 0; i < 2; ++i) w[i] = _mm512_mask_blend_epi32(0xcccc, w[i], w[i + 2]);
+  return _mm512_mask_blend_epi32(0xaaaa, w[0], w[1]);
+}
+
 struct Avx512Bytes {
   using Reg = __m512;
   using Int = __m512i;
@@ -52,11 +72,9 @@ struct Avx512Bytes {
         _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     return _mm512_castsi512_ps(_mm512_slli_epi32(upper, 16));
   }
+  // 16-bit numbers at p of each row, rows `stride` bytes apart. Reads the two bytes behind, too.
   static Reg LoadHalves(const uint8_t* p, size_t stride) {
-    alignas(32) uint16_t halves[16];
-#pragma GCC unroll 16
-    for (size_t r = 0; r < 16; ++r) __builtin_memcpy(&halves[r], p + r * stride, 2);
-    return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(halves)));
+    return LowHalves(LoadColumn16(p, stride));
   }
   static Reg LowHalves(Int a) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a)); }
   static Reg HighHalves(Int a) { return LowHalves(_mm512_srli_epi32(a, 16)); }

@@ -73,6 +73,7 @@ struct CompilerBytes {
       return __builtin_bit_cast(float, uint32_t{upper} << 16);
     });
   }
+  // The two bytes behind each number must be readable as well.
   static Reg LoadHalves(const uint8_t* p, size_t stride) {
     return Lanes<Reg>([&](size_t i) { return LoadHalf(p + i * stride); });
   }
