@@ -99,8 +99,8 @@ run_ctest() {
 # The tests whose results depend on the machine and the compiler.
 readonly port_programs=(arena_model_test arena_test block_cache_test c_api_test c_golden_test
   dispatch_test forward_test gguf_test gguf_values_test golden_test half_test kv_cache_test
-  llama2c_test logit_hash_test math_test matmul_blocks_test native_ops_test session_extra_test
-  tensors_test tokenizer_test weights_test)
+  llama2c_test logit_hash_test math_test matmul_blocks_test native_ops_test orders_test
+  session_extra_test tensors_test tokenizer_test weights_test)
 
 # no COMMAND...: fails, and shows what it printed, if COMMAND finds something.
 no() {
@@ -288,7 +288,7 @@ stage_arm64() {
   run_emulated arm64 max neondot
   tell_size arm64 aarch64-linux-gnu-
   # What depends on the table. Names with another one are of tests that this CPU has not.
-  run_emulated arm64 cortex-a53 neon 'Kernels|LogitHash|Golden|ForwardOf|ThreadPool' neondot
+  run_emulated arm64 cortex-a53 neon 'Kernels|Orders|LogitHash|Golden|ForwardOf|ThreadPool' neondot
 }
 stage_armhf() { port armhf max arm-linux-gnueabihf-; }
 stage_riscv64() { port riscv64 rv64 riscv64-linux-gnu-; }

@@ -62,7 +62,7 @@ done
 tells "table: the header tells threads and shape" grep -q '1 thread,' out
 tells "table: the context asked for" grep -q 'context 64' out
 tells "--keep: the model is there" test -s model.bin
-tells "--keep: so is its dictionary" test -s model.bin.tok
+tells "--keep: so is its vocabulary" test -s model.bin.tok
 tells "--keep: and nothing elsewhere" nothing_left
 
 run "${small[@]}" --type q4_k_m --json -q
@@ -79,7 +79,7 @@ for type in gguf-f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q4_k q5_k q6_k iq4_nl mxf
   tells "$type: is written" test "$status" = 0
   tells "$type: nothing on stdout" cmp empty out
   tells "$type: a GGUF file" grep -q '^GGUF' <(head -c 4 model.gguf)
-  tells "$type: no dictionary beside it" test ! -e model.gguf.tok
+  tells "$type: no vocabulary beside it" test ! -e model.gguf.tok
 done
 
 run model.bin -z model.bin.tok --repeats 1 --json -q

@@ -270,7 +270,9 @@ TEST_F(GgufApi, FilesOfOtherKindsSayWhatTheyAre) {
     HeapCopy copy({c.bytes.begin(), c.bytes.end()});
     clamma_txf_info_t info = Info("model.gguf");
     copy.BecomeModel(&info);
-    ExpectTexts(ReasonOfRefusal(info), {c.text});
+    const std::string reason = ReasonOfRefusal(info);
+    ExpectTexts(reason, {c.text});
+    EXPECT_EQ(reason.rfind("the model: ", 0), 0u) << reason;
   }
 }
 

@@ -206,20 +206,27 @@ TEST(Gguf, OfAPlanWalksAndCountsItsMemory) {
   EXPECT_FALSE(gguf.Find("u9", &value));
 }
 
-// What a plan counts is enough in an arena, and nothing less is.
+// What a plan counts is enough in an arena, and nothing less is where that begins aligned.
 TEST(Gguf, TakesFromAnArenaWhatAPlanCounts) {
   const std::vector<uint8_t> bytes = Sample().Build();
   Memory plan((Memory::Plan()));
   uint64_t wanted = 0;
   ASSERT_TRUE(Gguf().Parse(plan, bytes.data(), bytes.size(), bytes.size(), &wanted).ok());
-  std::vector<uint8_t> place(Arena::Overhead() + plan.planned_bytes() + kAlignment);
-  const auto parse = [&](size_t size) {
-    Memory memory(Arena::Make(place.data(), size));
+  struct alignas(kAlignment) Line {
+    uint8_t bytes[kAlignment];
+  };
+  const size_t anywhere = Arena::Overhead() + plan.planned_bytes();
+  const size_t aligned = anywhere - (kAlignment - 1);
+  std::vector<Line> place(anywhere / kAlignment + 1);
+  const auto parse = [&](size_t offset, size_t size) {
+    Memory memory(Arena::Make(reinterpret_cast<uint8_t*>(place.data()) + offset, size));
     Gguf gguf;
     return gguf.Parse(memory, bytes.data(), bytes.size(), bytes.size(), &wanted);
   };
-  EXPECT_TRUE(parse(Arena::Overhead() + plan.planned_bytes()).ok());
-  EXPECT_EQ(parse(plan.planned_bytes()).code(), StatusCode::kOutOfMemory);
+  EXPECT_TRUE(parse(0, aligned).ok());
+  EXPECT_EQ(parse(0, aligned - 1).code(), StatusCode::kOutOfMemory);
+  EXPECT_TRUE(parse(1, anywhere).ok());
+  EXPECT_EQ(parse(1, anywhere - 1).code(), StatusCode::kOutOfMemory);
 }
 
 // Real files: vocabularies with no tensors.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // For the tests of kernels: every table that this machine can run, those of the compiler's vectors
-// among them, and buffers whose end is the end
-// of what may be read.
+// among them, and buffers whose end is the end of what may be read.
 #ifndef CLAMMA_TESTS_KERNEL_FIXTURE_H_
 #define CLAMMA_TESTS_KERNEL_FIXTURE_H_
 
@@ -200,14 +199,15 @@ class KernelsTest : public testing::TestWithParam<const clamma::Kernels*> {
  protected:
   const clamma::Kernels& kernels_ = *GetParam();
   const clamma::Kernels& scalar_ = clamma::kScalarKernels;
-  const clamma::OrderKernels& order_ = OrderOf(kernels_);
-  const clamma::OrderKernels& scalar_order_ = OrderOf(scalar_);
 };
 
-inline std::string NameOf(const testing::TestParamInfo<const clamma::Kernels*>& table) {
-  std::string name = table.param->name;
+// Of letters and digits, as GoogleTest wants it.
+inline std::string NameInTests(std::string name) {
   for (char& c : name) c = c == '-' ? '_' : c;
   return name;
+}
+inline std::string NameOf(const testing::TestParamInfo<const clamma::Kernels*>& table) {
+  return NameInTests(table.param->name);
 }
 
 }  // namespace clamma_test

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Norm, softmax, gate and exponential of the native order: against exact arithmetic, against their
-// law, and every table against the scalar one, bit for bit.
+// The native order's exponential against exact arithmetic, and its norm and softmax against the law
+// of native_ops.h, bit for bit. See orders_test.cc for what holds in any order.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -18,8 +18,6 @@ namespace {
 using clamma_test::ExpectSameBits;
 using clamma_test::Floats;
 using clamma_test::kInfinity;
-using clamma_test::kNaN;
-using clamma_test::kRounding;
 using clamma_test::NativeTest;
 using clamma_test::Random;
 
@@ -70,53 +68,7 @@ TEST(ExpNative, NaNStaysNaN) {
   }
 }
 
-// By way of the gate and of softmax.
-TEST_P(NativeTest, ExpHasTheBitsOfTheScalarTable) {
-  Floats x;
-  for (uint32_t bits = 0; bits < 0x7f900000u; bits += 40961)
-    x.push_back(std::bit_cast<float>(bits));
-  for (const float edge : {87.3f, 87.336f, 87.68f, 88.0f, 103.0f}) {
-    for (int step = -100; step <= 100; ++step) {
-      const auto bits = static_cast<int32_t>(std::bit_cast<uint32_t>(edge)) + step;
-      x.push_back(std::bit_cast<float>(bits));
-    }
-  }
-  const size_t n = x.size();
-  for (size_t i = 0; i < n; ++i) x.push_back(-x[i]);
-  const Floats ones(x.size(), 1);
-  Floats out = x;
-  Floats scalar = x;
-  ops_.glu[GluType::kSilu](out.data(), ones.data(), x.size());
-  scalar_.glu[GluType::kSilu](scalar.data(), ones.data(), x.size());
-  ExpectSameBits(out, scalar);
-  out = scalar = x;
-  ops_.softmax(out.data() + n, n);
-  scalar_.softmax(scalar.data() + n, n);
-  ExpectSameBits(out, scalar);
-}
-
-// --- Norm ---
-
-TEST_P(NativeTest, RmsNormDividesByTheRootOfTheMeanSquare) {
-  Random random(1);
-  for (const size_t n : kLengths) {
-    const Floats x = random.Normals(n, 3);
-    const Floats weight = random.Normals(n);
-    Floats out(n);
-    ops_.rmsnorm(out.data(), x.data(), weight.data(), 1, n, 1e-5f);
-    double squares = 0;
-    for (const float value : x) squares += double{value} * double{value};
-    const double root = std::sqrt(squares / static_cast<double>(n) + double{1e-5f});
-    for (size_t i = 0; i < n; ++i) {
-      const double exact = double{weight[i]} * double{x[i]} / root;
-      const double bound = kRounding * (static_cast<double>(n) / 32 + 10) * std::abs(exact);
-      ASSERT_NEAR(double{out[i]}, exact, bound) << i << " of " << n;
-    }
-    Floats same = x;  // in place
-    ops_.rmsnorm(same.data(), same.data(), weight.data(), 1, n, 1e-5f);
-    ExpectSameBits(same, out);
-  }
-}
+// --- Laws ---
 
 TEST_P(NativeTest, RmsNormFollowsItsLaw) {
   Random random(2);
@@ -135,78 +87,6 @@ TEST_P(NativeTest, RmsNormFollowsItsLaw) {
     Floats out(n);
     ops_.rmsnorm(out.data(), x.data(), weight.data(), 1, n, 1e-6f);
     ExpectSameBits(out, expected);
-  }
-}
-
-TEST_P(NativeTest, RmsNormOfARowDoesNotDependOnTheOthers) {
-  Random random(3);
-  constexpr size_t kColumns = 100;
-  const Floats weight = random.Normals(kColumns);
-  for (size_t n_rows = 0; n_rows <= 9; ++n_rows) {
-    const Floats x = random.Normals(n_rows * kColumns);
-    Floats out(x.size());
-    ops_.rmsnorm(out.data(), x.data(), weight.data(), n_rows, kColumns, 1e-5f);
-    Floats alone(x.size());
-    for (size_t r = 0; r < n_rows; ++r) {
-      scalar_.rmsnorm(&alone[r * kColumns], &x[r * kColumns], weight.data(), 1, kColumns, 1e-5f);
-    }
-    ExpectSameBits(out, alone);
-  }
-}
-
-TEST_P(NativeTest, RmsNormOfZerosIsZero) {
-  const Floats weight(20, 2);
-  Floats x(20);
-  ops_.rmsnorm(x.data(), x.data(), weight.data(), 1, 20, 1e-5f);
-  EXPECT_EQ(x, Floats(20));
-}
-
-// --- Gate ---
-
-TEST_P(NativeTest, SwiGluGatesByTheSigmoid) {
-  Random random(4);
-  for (const size_t n : kLengths) {
-    const Floats gate = random.Normals(n, 8);
-    const Floats up = random.Normals(n);
-    Floats out = gate;
-    ops_.glu[GluType::kSilu](out.data(), up.data(), n);
-    for (size_t i = 0; i < n; ++i) {
-      const double g = double{gate[i]};
-      const double exact = g / (1 + std::exp(-g)) * double{up[i]};
-      ASSERT_NEAR(double{out[i]}, exact, 8 * kRounding * std::abs(exact)) << gate[i];
-    }
-  }
-}
-
-TEST_P(NativeTest, SwiGluIsOffFarBelowZeroAndOnFarAbove) {
-  Floats gate = {-80, -90, -100, -200, -1000, -3e38f, 0, -0.0f, 100, 1000, 1e10f};
-  const Floats x = gate;
-  const Floats up(gate.size(), 1);
-  ops_.glu[GluType::kSilu](gate.data(), up.data(), gate.size());
-  for (size_t i = 0; i < 8; ++i) EXPECT_NEAR(gate[i], 0, 1e-30) << x[i];
-  for (size_t i = 8; i < x.size(); ++i) EXPECT_EQ(gate[i], x[i]);
-}
-
-// --- Softmax ---
-
-TEST_P(NativeTest, SoftmaxGivesProbabilities) {
-  Random random(5);
-  for (const size_t n : {1u, 2u, 3u, 15u, 16u, 17u, 100u, 512u, 32000u}) {
-    for (const float deviation : {0.1f, 1.0f, 30.0f}) {
-      SCOPED_TRACE(testing::Message() << n << " of " << deviation);
-      const Floats x = random.Normals(n, deviation);
-      Floats out = x;
-      ops_.softmax(out.data(), n);
-      const double largest = double{*std::max_element(x.begin(), x.end())};
-      double total = 0;
-      for (const float value : x) total += std::exp(double{value} - largest);
-      for (size_t i = 0; i < n; ++i) {
-        const double exact = std::exp(double{x[i]} - largest) / total;
-        // The difference to the largest is rounded, too, and exp() makes that relative.
-        const double relative = kRounding * (static_cast<double>(n) / 32 + 12 + 10 * deviation);
-        ASSERT_NEAR(double{out[i]}, exact, relative * exact + 1e-37) << x[i];
-      }
-    }
   }
 }
 
@@ -229,48 +109,6 @@ TEST_P(NativeTest, SoftmaxFollowsItsLaw) {
     Floats out = x;
     ops_.softmax(out.data(), n);
     ExpectSameBits(out, expected);
-  }
-}
-
-TEST_P(NativeTest, SoftmaxOfEqualsIsEven) {
-  for (const float value : {0.0f, 1e30f, -1e30f, 3.4e38f}) {
-    Floats x(8, value);
-    ops_.softmax(x.data(), x.size());
-    EXPECT_EQ(x, Floats(8, 0.125f)) << value;
-  }
-}
-
-TEST_P(NativeTest, SoftmaxOfWhatIsNoNumberIsZero) {
-  Floats x = {kNaN, 1, -kInfinity, 1, -kNaN, kNaN, -1000};
-  ops_.softmax(x.data(), x.size());
-  EXPECT_EQ(x, (Floats{0, 0.5f, 0, 0.5f, 0, 0, 0}));
-}
-
-// --- All ---
-
-// Of lengths around the sizes of vector registers.
-TEST_P(NativeTest, ActivationsHaveTheBitsOfTheScalarTableWhateverTheyAre) {
-  Random random(7);
-  for (size_t n = 1; n <= 70; ++n) {
-    for (const size_t one_in : {1u, 4u, 1000u}) {
-      SCOPED_TRACE(testing::Message() << n << ", one hostile in " << one_in);
-      const Floats x = random.Hostile(n, one_in);
-      const Floats y = random.Hostile(n, one_in);
-      const auto same = [&](const auto& run) {
-        Floats out = x;
-        run(ops_, out);
-        Floats scalar = x;
-        run(scalar_, scalar);
-        ExpectSameBits(out, scalar);
-      };
-      same([&](const OrderKernels& ops, Floats& out) {
-        ops.rmsnorm(out.data(), x.data(), y.data(), 1, n, 0);
-      });
-      same([&](const OrderKernels& ops, Floats& out) {
-        ops.glu[GluType::kSilu](out.data(), y.data(), n);
-      });
-      same([&](const OrderKernels& ops, Floats& out) { ops.softmax(out.data(), n); });
-    }
   }
 }
 

@@ -76,6 +76,13 @@ TEST(Status, AssignmentToItselfChangesNothing) {
   EXPECT_STREQ(status.message(), "at work");
 }
 
+TEST(Status, LocateNamesThePlaceOfAnErrorAlone) {
+  const Status status = Locate("model.bin", Status::Error(StatusCode::kCorrupt, "cut short"));
+  EXPECT_EQ(status.code(), StatusCode::kCorrupt);
+  EXPECT_STREQ(status.message(), "model.bin: cut short");
+  EXPECT_STREQ(Locate("model.bin", Status()).message(), "");
+}
+
 TEST(Status, OutOfMemorySaysHowMuch) {
   const Status status = Status::OutOfMemory(UINT64_MAX);
   EXPECT_EQ(status.code(), StatusCode::kOutOfMemory);

@@ -25,13 +25,13 @@ using Clock = std::chrono::steady_clock;
 constexpr char kFlag[] = "--first-token-of-process";
 constexpr int kArguments = 7;
 
-// A dictionary in memory as a file without a name; nullptr if the source has none, or on failure.
-std::unique_ptr<FILE, int (*)(FILE*)> DictionaryFile(const Source& source) {
+// A vocabulary in memory as a file without a name; nullptr if the source has none, or on failure.
+std::unique_ptr<FILE, int (*)(FILE*)> VocabularyFile(const Source& source) {
   std::unique_ptr<FILE, int (*)(FILE*)> file(nullptr, &std::fclose);
-  if (source.dictionary.empty()) return file;
+  if (source.vocabulary.empty()) return file;
   file.reset(std::tmpfile());
-  const size_t size = source.dictionary.size();
-  if (file != nullptr && (std::fwrite(source.dictionary.data(), 1, size, file.get()) != size ||
+  const size_t size = source.vocabulary.size();
+  if (file != nullptr && (std::fwrite(source.vocabulary.data(), 1, size, file.get()) != size ||
                           std::fflush(file.get()) != 0)) {
     file.reset();
   }
@@ -59,12 +59,12 @@ int Start(const char* program, char* const* arguments, pid_t* child, int* out) {
 }  // namespace
 
 double FirstTokenOfProcess(const char* program, const Source& source, const std::string& prompt) {
-  const auto dictionary = DictionaryFile(source);
+  const auto vocabulary = VocabularyFile(source);
   std::string texts[] = {program,
                          kFlag,
                          source.checkpoint,
-                         dictionary != nullptr
-                             ? "/dev/fd/" + std::to_string(fileno(dictionary.get()))
+                         vocabulary != nullptr
+                             ? "/dev/fd/" + std::to_string(fileno(vocabulary.get()))
                              : source.tokenizer,
                          std::to_string(source.threads),
                          std::to_string(source.kv_type),

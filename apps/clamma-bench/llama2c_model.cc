@@ -141,7 +141,7 @@ int WriteLlama2cModel(const Shape& shape, int fd, const std::function<void(doubl
   return writer.error();
 }
 
-std::vector<char> MakeDictionary(uint32_t vocab_size) {
+std::vector<char> MakeVocabulary(uint32_t vocab_size) {
   std::vector<char> out = {8, 0, 0, 0};  // the longest token
   for (const char* control : {"<unk>", "\n<s>\n", "\n</s>\n"}) PutToken(out, 0, control);
   for (uint32_t byte = 0; byte < kByteTokens; ++byte) PutToken(out, 0, ByteToken(byte));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Models of random weights, and dictionaries for them, in llama2.c's formats: see
+// Models of random weights, and vocabularies for them, in llama2.c's formats: see
 // src/model/files/llama2c.h and tokenizer.h of the library.
 #ifndef CLAMMA_BENCH_LLAMA2C_MODEL_H_
 #define CLAMMA_BENCH_LLAMA2C_MODEL_H_
@@ -21,8 +21,8 @@ uint64_t Llama2cModelBytes(const Shape& shape);
 // 0, or an errno.
 int WriteLlama2cModel(const Shape& shape, int fd, const std::function<void(double)>& progress);
 
-// A dictionary of RandomStrings().
-std::vector<char> MakeDictionary(uint32_t vocab_size);
+// A vocabulary of RandomStrings().
+std::vector<char> MakeVocabulary(uint32_t vocab_size);
 
 }  // namespace bench
 

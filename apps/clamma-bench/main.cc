@@ -36,9 +36,9 @@ bool CannotWrite(const std::string& path, int error, uint64_t bytes) {
   return false;
 }
 
-bool WriteDictionary(const std::string& path, const std::vector<char>& dictionary) {
+bool WriteVocabulary(const std::string& path, const std::vector<char>& vocabulary) {
   std::ofstream out(path, std::ios::binary);
-  out.write(dictionary.data(), static_cast<std::streamsize>(dictionary.size()));
+  out.write(vocabulary.data(), static_cast<std::streamsize>(vocabulary.size()));
   out.close();
   if (!out) std::fprintf(stderr, "clamma-bench: cannot write %s\n", path.c_str());
   return !out.fail();
@@ -62,7 +62,7 @@ Recipe MakeRecipe(const Options& options, bench::Source* source) {
             [model](int fd, const auto& progress) { return model->Write(fd, progress); }};
   }
   if (options.type == "q80") shape.group_size = bench::Int8GroupSize(shape);
-  source->dictionary = bench::MakeDictionary(shape.vocab_size);
+  source->vocabulary = bench::MakeVocabulary(shape.vocab_size);
   return {bench::Llama2cModelBytes(shape), [shape](int fd, const auto& progress) {
             return bench::WriteLlama2cModel(shape, fd, progress);
           }};
@@ -90,7 +90,7 @@ bool MakeModel(const Options& options, bench::TemporaryFile& file, bench::Progre
   if (error != 0) return CannotWrite(source->checkpoint, error, recipe.bytes);
   if (options.keep.empty()) return true;
   file.Keep();
-  return source->dictionary.empty() || WriteDictionary(options.keep + ".tok", source->dictionary);
+  return source->vocabulary.empty() || WriteVocabulary(options.keep + ".tok", source->vocabulary);
 }
 
 // Brings a checkpoint into the page cache. What is wrong with it is the library's to tell.

@@ -32,9 +32,8 @@ void Declare(options::CommandLine& line, Options& o) {
       .In(64u, kMostTokens)
       .Excludes(checkpoint);
   const options::Option keep =
-      line.Add(
-              "--keep", o.keep,
-              "Write it to this file, a dictionary of llama2.c's to FILE.tok, and leave both there")
+      line.Add("--keep", o.keep,
+               "Keep it in this file, the vocabulary of a llama2.c model in FILE.tok")
           .Excludes(checkpoint);
   line.Add("--make-only", o.make_only, "... and measure nothing").Needs(keep);
   line.Add("-h,--threads", o.threads, "Compute threads, 0 = all usable cores").ShowDefault();

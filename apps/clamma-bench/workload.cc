@@ -107,9 +107,9 @@ std::unique_ptr<Workload> Workload::Load(const Source& source, double* seconds) 
   info.clamma_api_version = CLAMMA_API_VERSION;
   info.checkpoint_path = source.checkpoint.c_str();
   info.tokenizer_path = source.tokenizer.empty() ? nullptr : source.tokenizer.c_str();
-  if (!source.dictionary.empty()) {
-    info.tokenizer_base = source.dictionary.data();
-    info.tokenizer_size = source.dictionary.size();
+  if (!source.vocabulary.empty()) {
+    info.tokenizer_base = source.vocabulary.data();
+    info.tokenizer_size = source.vocabulary.size();
   }
   info.threads = source.threads;
   info.kv_type = source.kv_type;

@@ -19,7 +19,7 @@ namespace bench {
 struct Source {
   std::string checkpoint;
   std::string tokenizer;         // unless there is a
-  std::vector<char> dictionary;  // in memory
+  std::vector<char> vocabulary;  // in memory
   unsigned threads = 0;
   clamma_kv_type_t kv_type = CLAMMA_KV_F32;
   bool gguf = false;

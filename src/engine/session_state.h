@@ -11,8 +11,7 @@
 //   48  uint32 bytes (0 .. 3) held back of an unfinished character, and those, filled up to 4
 //   56  uint64 Checksum of the 56 bytes before
 //   64  the tokens, each int32
-//   ... for each position in the cache, for each layer, its key and its value: (kv_dim) numbers
-//   each
+//   ... for each position in the cache, for each layer: its key and its value, each (kv_dim)
 //   ... uint64 Checksum of all bytes before
 #ifndef CLAMMA_ENGINE_SESSION_STATE_H_
 #define CLAMMA_ENGINE_SESSION_STATE_H_

@@ -14,12 +14,6 @@
 namespace clamma {
 namespace {
 
-// Puts the file's name in front of what is wrong with it.
-Status Locate(const char* path, const Status& status) {
-  if (status.ok()) return status;
-  return Status::Error(status.code(), "%s: %s", path, status.message());
-}
-
 // A number in millions or, from a thousand of them on, in billions: "135.20 M", "1.10 B".
 void FormatCount(char* text, size_t size, uint64_t count, const char* million,
                  const char* billion) {
@@ -90,9 +84,8 @@ Status Transformer::OpenWeights(const TransformerOptions& options) {
       return Status::Error(StatusCode::kInvalidArgument,
                            "absolute address: model_base and model_size must both be given");
     }
-    CLAMMA_RETURN_IF_ERROR(Locate(
-        name,
-        files.OpenAt(memory, static_cast<const uint8_t*>(options.model_base), options.model_size)));
+    const auto* base = static_cast<const uint8_t*>(options.model_base);
+    CLAMMA_RETURN_IF_ERROR(Locate(place, files.OpenAt(memory, base, options.model_size)));
   } else {
     place = options.checkpoint_path;
     if (options.has_part && (place == nullptr || place[0] == '\0')) place = "the descriptor";

@@ -39,8 +39,7 @@ struct TransformerOptions {
   ModelAccess access = ModelAccess::kMmap;
   const void* model_base = nullptr;  // kAbsoluteAddress
   size_t model_size = 0;
-  const void* tokenizer_base =
-      nullptr;  // if set, the dictionary is there and tokenizer_path unused
+  const void* tokenizer_base = nullptr;  // the vocabulary; tokenizer_path is not used then
   size_t tokenizer_size = 0;
   size_t cache_limit = 0;  // kMallocCache: bytes; 0: none
   unsigned threads = 0;    // 0: all usable cores

@@ -5,18 +5,17 @@
 // One order of operations for every table, thread count and batch, so that every one of them gives
 // the same bits:
 // * A dot product of float weights keeps 16 partial sums, element k in sum k mod 16, each a chain
-// of
-//   Fma() in order of k, and joins them by halves: s[i] += s[i + 8], then 4, 2, 1 (Reduce16).
+//   of Fma() in order of k, and joins them by halves: s[i] += s[i + 8], then 4, 2, 1 (Reduce16).
 // * A dot product of kInt8Groups is exact within a group of the activations, q = x / scale rounded
 //   to nearest, ties away from 0, with scale = max |x| / 127. The groups' results are added in
 //   order, each as acc = acc + (float(sum) * weight_scale) * activation_scale.
 // * A block of quantised weights is exact, too: S = the integer sum of the products of its numbers
 //   with those of the activations, of super-blocks each group's sum times the group's scale. Blocks
 //   are added in order, acc = Fma(float(S), d * xs, acc), and where there are minima then
-//   acc = Fma(float(sum of the activations), m * xs, acc) or, of super-blocks, acc =
-//   Fma(float(-sum of each group's minimum times its activations), dmin * xs, acc). The activations
-//   of a block have the scale xs = max |x| / 127 and q = x * (127 / max |x|) rounded to nearest,
-//   ties to even.
+//   acc = Fma(float(sum of the activations), m * xs, acc) or, of super-blocks,
+//   acc = Fma(float(-sum of each group's minimum times its activations), dmin * xs, acc).
+//   The activations of a block have the scale xs = max |x| / 127 and q = x * (127 / max |x|)
+//   rounded to nearest, ties to even.
 // * SumOrder::kLlama2c is llama2.c's way, operation by operation and in order of the index, each
 //   rounded for itself: an int8 model turns the last bit of an activation into a whole step of
 //   1/127 now and then, so that texts equal to llama2.c's need sums equal to its.
@@ -175,8 +174,8 @@ constexpr uint64_t AttentionScratch(uint64_t stride, uint64_t head_size) {
 // elements; values lie position by position, (kKvBlock, head_size).
 struct AttentionInput {
   const float* q = nullptr;  // of each row (n_kv_heads * heads_per_kv_head, head_size)
-  const uint8_t* const* blocks =
-      nullptr;              // of the KV cache, all that the last row's positions take
+  // Of the KV cache, all that the last row's positions take.
+  const uint8_t* const* blocks = nullptr;
   size_t key_offset = 0;    // bytes from a block's start to the keys of kv head 0
   size_t value_offset = 0;  // the same for its values
   size_t head_bytes = 0;    // from a kv head's keys to the next one's; the same for values

@@ -21,10 +21,9 @@ namespace clamma {
 struct ForwardRow {
   TokenId token = 0;
   size_t position = 0;
-  KvCache* kv = nullptr;  // reserved beyond `position`
-  const float* logits =
-      nullptr;  // result, (vocab_size), valid until the next pass; see want_logits
-  bool want_logits = false;
+  KvCache* kv = nullptr;          // reserved beyond `position`
+  const float* logits = nullptr;  // result, (vocab_size), valid until the next pass
+  bool want_logits = false;       // else there are none
 };
 
 // What a position's row holds never depends on the rest of the batch, nor on the threads.

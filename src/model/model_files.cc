@@ -17,12 +17,6 @@ namespace {
 // Of a header that is read, at first: enough for most.
 constexpr uint64_t kFirstHeaderBytes = uint64_t{1} << 20;
 
-// Puts the file's name in front of what is wrong with it.
-Status Locate(const char* path, const Status& status) {
-  if (status.ok()) return status;
-  return Status::Error(status.code(), "%s: %s", path, status.message());
-}
-
 // The header of a GGUF file; what it is read into, where it is not in memory.
 Status ParseHeader(Memory& memory, const ByteSource& source, const uint8_t* plan_bytes, Gguf* gguf,
                    Array<uint8_t>* header) {

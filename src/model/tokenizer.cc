@@ -8,6 +8,7 @@
 #include "model/files/gguf.h"
 #include "platform/clock.h"
 #include "platform/endian.h"
+#include "platform/hash.h"
 #include "platform/quoted.h"
 #include "platform/text.h"
 
@@ -257,13 +258,8 @@ std::string_view Tokenizer::Bytes(TokenId token) const {
                                                                      : Text(token);
 }
 
-// FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/) from a start that no dictionary can know, so
-// that none can make its tokens collide.
 size_t Tokenizer::FirstSlot(std::string_view text) const {
-  uint64_t hash = hash_seed_;
-  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
-  hash ^= hash >> 32;
-  return static_cast<size_t>(hash * 0x9e3779b97f4a7c15u >> 32) & (index_.size() - 1);
+  return static_cast<size_t>(SeededHash(hash_seed_, text)) & (index_.size() - 1);
 }
 
 TokenId Tokenizer::Lookup(std::string_view text) const {

@@ -12,8 +12,8 @@
 
 namespace clamma {
 
-inline constexpr size_t kAlignment =
-    64;  // of every allocation: one cache line, one AVX-512 register
+// Of every allocation: one cache line, one AVX-512 register.
+inline constexpr size_t kAlignment = 64;
 
 // Any thread. It lies at the beginning of the memory that it hands out.
 class Arena {

@@ -47,4 +47,9 @@ Status Status::ArenaTooSmall(size_t size, uint64_t needed) {
                static_cast<unsigned long long>(needed));
 }
 
+Status Locate(const char* place, const Status& status) {
+  if (status.ok()) return status;
+  return Status::Error(status.code(), "%s: %s", place, status.message());
+}
+
 }  // namespace clamma

@@ -46,6 +46,9 @@ class [[nodiscard]] Status {
   char message_[kMaxMessage];
 };
 
+// Puts the place in front of what is wrong there, such as a file's path.
+Status Locate(const char* place, const Status& status);
+
 #define CLAMMA_RETURN_IF_ERROR(expression)          \
   do {                                              \
     const ::clamma::Status& status_ = (expression); \

@@ -14,11 +14,6 @@ inline std::string_view Front(std::string_view text, size_t n) {
   return {text.data(), n < text.size() ? n : text.size()};
 }
 
-// The last n bytes, or all if there are fewer.
-inline std::string_view Back(std::string_view text, size_t n) {
-  return n < text.size() ? std::string_view(text.data() + (text.size() - n), n) : text;
-}
-
 inline bool StartsWith(std::string_view text, std::string_view start) {
   return Front(text, start.size()) == start;
 }

@@ -14,6 +14,9 @@ extern const clamma::Kernels kVector256Kernels;
 extern const clamma::Kernels kVector512Kernels;
 extern const clamma::Kernels kVector512InOrderKernels;
 
+// The native order of sums, with room for various numbers of sums.
+extern const clamma::OrderKernels kVectorNativeOrders[4];
+
 }  // namespace clamma_test
 
 #endif  // CLAMMA_TESTS_VECTOR_TABLES_VECTOR_TABLES_H_

@@ -4,14 +4,15 @@
 //   kType               its WeightType
 //   kCols, kBytes       columns and bytes of a block: 32 columns, or 256 ("super-block")
 //   kGroup              columns that share an integer scale; kCols where there is none
-//   kSigned             whether Expand() gives int8; else it gives 0 .. kMax, and kZero stands for
-//   0 kHasMin             whether a block has minima kChunkCols          columns that Expand()
-//   gives at a time, a multiple of kGroup
+//   kSigned             whether Expand() gives int8; else it gives 0 .. kMax
+//   kMax, kZero         then the largest number, and the one that stands for 0
+//   kHasMin             whether a block has minima
+//   kChunkCols          columns that Expand() gives at a time, a multiple of kGroup
 //
 //   void Decode(const uint8_t* block, Block* out)
 //       The block's numbers, in plain C++: right on every machine.
-//   void Expand<V>(const uint8_t* rows, size_t stride, size_t chunk, V::Int (&steps)[kChunkCols /
-//   4])
+//   void Expand<V>(const uint8_t* rows, size_t stride, size_t chunk,
+//                  V::Int (&steps)[kChunkCols / 4])
 //       The same in registers of a unit V: step s holds, of one block of each of V::kLanes rows
 //       that lie `stride` bytes apart, columns 4s .. 4s + 3 of the chunk, a row a lane.
 //   void LoadScales<V>(const uint8_t* rows, size_t stride, RowScales<V, F>* out)
@@ -106,11 +107,30 @@ struct RowScales {
   typename V::Int pairs[kPairs];
 };
 
+// The header of blocks with minima: f16 d, m.
+inline void DecodeScaleAndMin(const uint8_t* block, Block* out) {
+  out->d = LoadLeHalf(block);
+  out->m = LoadLeHalf(block + 2);
+}
+
+// The same in registers.
+template <typename V, typename F>
+[[gnu::always_inline]] inline void SetScaleAndMin(typename V::Int header, RowScales<V, F>* out) {
+  out->d = V::LowHalves(header);
+  out->m = V::HighHalves(header);
+}
+template <typename V, typename F>
+[[gnu::always_inline]] inline void LoadScaleAndMin(const uint8_t* rows, size_t stride,
+                                                   RowScales<V, F>* out) {
+  typename V::Int header[1];
+  V::template LoadTransposed<1>(header, rows, stride);
+  SetScaleAndMin<V>(header[0], out);
+}
+
 // The header of Q4_K and Q5_K: f16 d, dmin; u8 a[12] with a scale and a minimum of 6 bits for each
 // of 8 groups.
 inline void DecodeSixBitScales(const uint8_t* block, Block* out) {
-  out->d = LoadLeHalf(block);
-  out->m = LoadLeHalf(block + 2);
+  DecodeScaleAndMin(block, out);
   const uint8_t* a = block + 4;
   for (size_t j = 0; j < 4; ++j) {
     out->scales[j] = static_cast<int8_t>(a[j] & 63);
@@ -126,8 +146,7 @@ template <typename V, typename F>
   using Int = typename V::Int;
   Int header[4];  // d and dmin; a[0 .. 3]; a[4 .. 7]; a[8 .. 11]
   V::template LoadTransposed<4>(header, rows, stride);
-  out->d = V::LowHalves(header[0]);
-  out->m = V::HighHalves(header[0]);
+  SetScaleAndMin<V>(header[0], out);
   const Int six = V::SetBytes(0x3f);
   const Int top = V::SetBytes(0x30);
   const Int scales[2] = {V::And(header[1], six),

@@ -16,8 +16,7 @@ struct Q5_1 {
   static constexpr int kMax = 31, kZero = 0;
 
   static void Decode(const uint8_t* block, Block* out) {
-    out->d = LoadLeHalf(block);
-    out->m = LoadLeHalf(block + 2);
+    DecodeScaleAndMin(block, out);
     DecodeNibbles(block + 8, out->q);
     DecodeFifthBits(block + 4, out->q);
   }
@@ -31,10 +30,7 @@ struct Q5_1 {
 
   template <typename V>
   static void LoadScales(const uint8_t* rows, size_t stride, RowScales<V, Q5_1>* out) {
-    typename V::Int header[1];
-    V::template LoadTransposed<1>(header, rows, stride);
-    out->d = V::LowHalves(header[0]);
-    out->m = V::HighHalves(header[0]);
+    LoadScaleAndMin(rows, stride, out);
   }
 };
 

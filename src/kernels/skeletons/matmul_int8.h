@@ -8,8 +8,7 @@
 // * for one token rows may be read as they lie instead (matvec_int8.h);
 // * for a few tokens, as generation has them, a tile stays in registers and multiplies them all;
 // * for more, V::kRowTiles tiles, of rows that lie side by side, multiply V::kTokensAtOnce tokens
-// at
-//   a time, so that what is loaded of a token serves several tiles and of a tile several tokens.
+//   at a time, so that what is loaded of a token serves several tiles and of a tile several tokens.
 #ifndef CLAMMA_KERNELS_SKELETONS_MATMUL_INT8_H_
 #define CLAMMA_KERNELS_SKELETONS_MATMUL_INT8_H_
 

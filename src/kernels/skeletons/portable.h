@@ -52,8 +52,8 @@ inline void MatmulGroups(float* out, size_t out_stride, const Int8Groups& x, con
   const size_t cols = w.cols;
   const size_t groups = cols / x.group;
   for (size_t row = row_begin; row < row_end; ++row) {
-    const uint64_t first =
-        uint64_t{row} * cols;  // element of the tensor, whose groups may straddle
+    // Scales belong to groups of the whole tensor, which may straddle rows.
+    const uint64_t first = uint64_t{row} * cols;
     const uint8_t* weights = w.data + first;
     for (size_t t = 0; t < x.n_tokens; ++t) {
       const uint8_t* weight_scale = w.scales + 4 * (first / w.group_size);

@@ -57,8 +57,7 @@
 // For 16 lanes, besides:
 //   LoadLanes(p, lanes)           those in whose lanes `lanes` has a bit; others are 0 and not read
 //   FmaLanes(a, b, c, lanes)      Fma() for those lanes of a (bytes) and b; others of c stay, and
-//   no
-//                                 other element of a is read
+//                                 no other element of a is read
 // For the native order of sums, besides:
 //   ToPower(x)                    the float whose bits are those of x moved up by 23
 //   IfNegative(sign, a, b)        a in lanes where the sign bit of `sign` is set, else b
@@ -70,8 +69,8 @@
 //   kFloatRowsOfOne               rows for a single token
 //   kMinPanelTokens               from which float weights are copied to panels, or kNever
 //   kRowTiles                     tiles of int8 rows at a time for any number of tokens
-//   kTokensOfHeldTile             up to how many a tile is kept in registers for: 16, or 0 for
-//   never kTokensAtOnce                 that are multiplied at a time otherwise: 1, 2, 4 or 8
+//   kTokensOfHeldTile             up to how many a tile is kept in registers for: 16, or 0 (never)
+//   kTokensAtOnce                 that are multiplied at a time otherwise: 1, 2, 4 or 8
 //   kScoreQueries x kScoreRegs    queries and registers of positions of a tile of scores
 //   kMixQueries x kMixChunks      queries and registers of elements of a tile of values
 //   kSumQueries, kSumRegs         of the native order: see native_attention.h

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // "llama": Llama 2 and 3, and what has their form: TinyLlama, SmolLM and SmolLM2, Mistral 7B. Keys
-// and names as llama.cpp's converters write them
-// (https://github.com/ggml-org/ggml/blob/master/docs/ gguf.md), which also reorder the rows of
-// queries and keys for pairs of neighbours to rotate.
+// and names are as llama.cpp's converters write them, which also reorder the rows of queries and
+// keys for pairs of neighbours to rotate
+// (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
 #include <algorithm>
 
 #include "model/architectures/architecture.h"

@@ -5,8 +5,7 @@
 // uint64 number of tensors, uint64 number of keys; for each key its name, uint32 type, value; for
 // each tensor its name, uint32 number of dimensions, uint64 each of them, uint32 type, uint64
 // offset; then, at the next multiple of the alignment, the tensors' data, which offsets count from.
-// A string is uint64 length and bytes; an array is uint32 type, uint64 count and the
-// elements.
+// A string is uint64 length and bytes; an array is uint32 type, uint64 count and the elements.
 #ifndef CLAMMA_MODEL_FILES_GGUF_H_
 #define CLAMMA_MODEL_FILES_GGUF_H_
 
@@ -56,8 +55,8 @@ struct GgufTensor {
 };
 
 // Constant once parsed: any number of threads may use it. It copies nothing: views last as long as
-// the header's bytes. Its memory is a few bytes a key and a tensor, 1 MB at
-// most, and while it parses tensors that do not lie in the order of their entries, 2 MB more.
+// the header's bytes. Its memory is a few bytes a key and a tensor, 1 MB at most, and while it
+// parses tensors that do not lie in the order of their entries, 2 MB more.
 class Gguf {
  public:
   Gguf() = default;
