@@ -44,11 +44,8 @@ class BlockProducts {
   // or with Finish(): until then `tiles` stays as it is.
   template <size_t kTiles>
   [[gnu::noinline]] void Multiply(float* accs, const Tile (&tiles)[kTiles], size_t at,
-                                  const uint8_t* next) {
-    constexpr size_t kLines = (kTiles * V::kLanes * F::kBytes + kLine - 1) / kLine;
-    const size_t groups = (n_ + kTile - 1) / kTile * kTiles * kGroups;
-    lines_of_group_ = (kLines + groups - 1) / groups;
-    ahead_ = {next, kLine, kLines};
+                                  native::PassPrefetch* ahead) {
+    const size_t bytes_of_group = V::kLanes * F::kBytes / kGroups * kTile / n_;
     for (size_t r = 0; r < kTiles; ++r) {
       for (size_t fresh = 0; fresh < n_; fresh += kTile) {
         // The last step ends with the last token, and has as many tokens as the others.
@@ -56,9 +53,9 @@ class BlockProducts {
         const Step step = {
             &tiles[r], accs + r * V::kLanes, kTiles * V::kLanes, end - tokens_, fresh, end, at};
         if constexpr (kIsSuper) {
-          MultiplySuper(step);
+          MultiplySuper(step, bytes_of_group, ahead);
         } else {
-          ahead_.Next(lines_of_group_);
+          ahead->Advance(bytes_of_group);
           MultiplySmall(step);
         }
       }
@@ -128,13 +125,14 @@ class BlockProducts {
 
   // Likewise group by group: products of one, sums of the one before, scaled ones of the one before
   // that.
-  [[gnu::always_inline]] void MultiplySuper(const Step& step) {
+  [[gnu::always_inline]] void MultiplySuper(const Step& step, size_t bytes_of_group,
+                                            native::PassPrefetch* ahead) {
     V::Int totals[kTile];
 #pragma GCC unroll 16
     for (V::Int& total : totals) total = V::SetInt(0);
 #pragma GCC unroll 2
     for (size_t g = 0; g < kGroups; ++g) {
-      ahead_.Next(lines_of_group_);
+      ahead->Advance(bytes_of_group);
       StoreTile<kSumTile>(&sums_[(g + 1) % 2], kLineBytes);
       AddUp(step, g);
       if (g >= 2) FoldGroup(totals, step, g - 2);
@@ -167,8 +165,6 @@ class BlockProducts {
   Step before_;
   size_t turn_ = 0;
   GroupSums sums_[2] = {};
-  LinePrefetch<CacheLevel::kSecond> ahead_ = {nullptr, 0, 0};  // of the next tiles
-  size_t lines_of_group_ = 0;
 };
 
 // The fewest tokens that are worth the way of their sums through memory.
@@ -178,9 +174,10 @@ template <typename F>
 void MatmulBlocks(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                   size_t row_begin, size_t row_end) {
   if (x.n_tokens < kMinTokensOfBlocks) {
-    return native::Matmul<V, F>(out, out_stride, x, w, row_begin, row_end);
+    return native::Matmul<V, F>(out, out_stride, x, w, row_begin, row_end, kIntelServer);
   }
-  native::Matmul<TileUnit, F, BlockProducts<F>>(out, out_stride, x, w, row_begin, row_end);
+  native::Matmul<TileUnit, F, BlockProducts<F>>(out, out_stride, x, w, row_begin, row_end,
+                                                kIntelServer);
 }
 
 }  // namespace

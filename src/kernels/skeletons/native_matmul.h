@@ -229,23 +229,18 @@ template <typename V, typename F>
   return sums;
 }
 
-// Results of V::kLanes rows. Lines of the next as many rows are prefetched in the order in which
-// they lie.
+// Results of V::kLanes rows.
 template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Reg MultiplyRows(const BlockActivations<F::kCols>& x,
-                                                           const uint8_t* rows, size_t row_bytes) {
+                                                           const uint8_t* rows, size_t row_bytes,
+                                                           const Tuning& tuning) {
   using L = Layout<V, F>;
-  constexpr size_t kAhead = V::kLanes * F::kBytes;  // bytes of a block's rows
+  constexpr size_t kChunkBytes = V::kLanes * F::kBytes / L::kChunks;
+  TilePrefetch<CacheLevel::kFirst> ahead(tuning, rows, V::kLanes, row_bytes);
   typename V::Reg acc = V::Set1(0);
   const size_t n_blocks = row_bytes / F::kBytes;
-  const uint8_t* next = rows + V::kLanes * row_bytes;
-  // A few at a time: more than a core has room for would wait.
-  const auto prefetch = [&](size_t chunk) {
-    constexpr size_t kPart = kAhead / L::kChunks;
-    for (size_t at = chunk * kPart; at < (chunk + 1) * kPart; at += kLine) PrefetchLine(next + at);
-  };
-  for (size_t b = 0; b < n_blocks; ++b, rows += F::kBytes, next += kAhead) {
-    prefetch(0);
+  for (size_t b = 0; b < n_blocks; ++b, rows += F::kBytes) {
+    ahead.Advance(kChunkBytes);
     formats::RowScales<V, F> scales;
     F::LoadScales(rows, row_bytes, &scales);
     const formats::RowScales<V, F>* const all_scales[1] = {&scales};
@@ -256,7 +251,7 @@ template <typename V, typename F>
       totals[0][0] = Start<V, F>(x.sums[b]);
 #pragma GCC unroll 4
       for (size_t c = 0; c < L::kChunks; ++c) {
-        if (c > 0) prefetch(c);
+        if (c > 0) ahead.Advance(kChunkBytes);
         Chunk<V, F> chunk;
         chunk.Load(rows, row_bytes, c);
         const Chunk<V, F>* const chunks[1] = {&chunk};
@@ -300,6 +295,9 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   }
 }
 
+// What several tokens multiply is first expanded, and read from memory long before.
+using PassPrefetch = TilePrefetch<CacheLevel::kSecond>;
+
 // How the vector unit V multiplies blocks of format F.
 template <typename V, typename F>
 struct VectorProducts {
@@ -310,21 +308,19 @@ struct VectorProducts {
       : x(activations), n(n_tokens) {}
 
   // accs[t][r] += tiles[r] . token t, for the pass's tokens, whose block begins at number `at` of
-  // all blocks of x. From `next` on lie the bytes of the tiles that come next.
+  // all blocks of x.
   template <size_t kTiles>
   [[gnu::noinline]] void Multiply(float* accs, const Tile<V, F> (&tiles)[kTiles], size_t at,
-                                  const uint8_t* next) const {
+                                  PassPrefetch* ahead) const {
     constexpr size_t kTokens = V::kNativeTokens;
-    constexpr size_t kLines = (kTiles * V::kLanes * F::kBytes + kLine - 1) / kLine;
-    const size_t lines_of_token = (kLines + n - 1) / n;
-    LinePrefetch<CacheLevel::kSecond> ahead = {next, kLine, kLines};
+    const size_t bytes_of_token = kTiles * V::kLanes * F::kBytes / n;
     size_t t = 0;
     for (; t + kTokens <= n; t += kTokens) {
-      ahead.Next(kTokens * lines_of_token);
+      ahead->Advance(kTokens * bytes_of_token);
       MultiplyTokens<V, F, kTokens>(accs + t * kTiles * V::kLanes, tiles, x, at + t);
     }
     for (; t < n; ++t) {
-      ahead.Next(lines_of_token);
+      ahead->Advance(bytes_of_token);
       MultiplyTokens<V, F, 1>(accs + t * kTiles * V::kLanes, tiles, x, at + t);
     }
   }
@@ -341,19 +337,20 @@ struct VectorProducts {
 template <typename V, typename F, size_t kTiles, typename Products>
 [[gnu::noinline]] void MultiplyTiles(float* out, size_t out_stride, const Activations& x,
                                      const Matrix& w, size_t row, size_t keep_begin,
-                                     size_t keep_end, size_t first, size_t n, Products& products) {
+                                     size_t keep_end, size_t first, size_t n, const Tuning& tuning,
+                                     Products& products) {
   constexpr size_t kRows = kTiles * V::kLanes;
   alignas(64) float accs[kTokensOfPass * kRows];
   __builtin_memset(accs, 0, n * kRows * sizeof(float));
   Tile<V, F> sets[Products::kTileSets][kTiles];
   const uint8_t* rows = w.data + row * w.row_bytes;
-  const uint8_t* next = rows + kRows * w.row_bytes;
-  for (size_t b = 0; b < w.cols / F::kCols; ++b, rows += F::kBytes, next += kRows * F::kBytes) {
+  PassPrefetch ahead(tuning, rows, kRows, w.row_bytes);
+  for (size_t b = 0; b < w.cols / F::kCols; ++b, rows += F::kBytes) {
     auto& tiles = sets[b % Products::kTileSets];
     for (size_t r = 0; r < kTiles; ++r) {
       tiles[r].Load(rows + r * V::kLanes * w.row_bytes, w.row_bytes);
     }
-    products.Multiply(accs, tiles, b * x.n_tokens + first, next);
+    products.Multiply(accs, tiles, b * x.n_tokens + first, &ahead);
   }
   products.Finish();
   for (size_t t = 0; t < n; ++t) {
@@ -376,11 +373,11 @@ inline void ForEachRows(const Matrix& w, size_t n_rows, size_t begin, size_t end
 
 template <typename V, typename F>
 void MultiplyOneToken(float* out, const Activations& x, const Matrix& w, size_t row_begin,
-                      size_t row_end) {
+                      size_t row_end, const Tuning& tuning) {
   const BlockActivations<F::kCols> in(x);
   ForEachRows(w, V::kLanes, row_begin, row_end, [&](size_t row, size_t begin, size_t end) {
     const typename V::Reg acc =
-        MultiplyRows<V, F>(in, w.data + row * w.row_bytes, w.cols / F::kCols * F::kBytes);
+        MultiplyRows<V, F>(in, w.data + row * w.row_bytes, w.cols / F::kCols * F::kBytes, tuning);
     if (end - begin == V::kLanes) return V::Store(out + row, acc);
     float kept[V::kLanes];
     V::Store(kept, acc);
@@ -390,20 +387,20 @@ void MultiplyOneToken(float* out, const Activations& x, const Matrix& w, size_t 
 
 template <typename V, typename F, typename Products = VectorProducts<V, F>>
 void Matmul(float* out, size_t out_stride, const Activations& x, const Matrix& w, size_t row_begin,
-            size_t row_end) {
+            size_t row_end, const Tuning& tuning) {
   constexpr size_t kTiles = V::kNativeTiles;
   if (w.rows < V::kLanes) return MatmulPlainly<F>(out, out_stride, x, w, row_begin, row_end);
-  if (x.n_tokens == 1) return MultiplyOneToken<V, F>(out, x, w, row_begin, row_end);
+  if (x.n_tokens == 1) return MultiplyOneToken<V, F>(out, x, w, row_begin, row_end, tuning);
   const size_t middle = row_end - (row_end - row_begin) % (kTiles * V::kLanes);
   for (size_t first = 0; first < x.n_tokens; first += kTokensOfPass) {
     const size_t left = x.n_tokens - first;
     const size_t n = left < kTokensOfPass ? left : kTokensOfPass;
     Products products(BlockActivations<F::kCols>(x), n);
     ForEachRows(w, kTiles * V::kLanes, row_begin, middle, [&](size_t row, size_t b, size_t e) {
-      MultiplyTiles<V, F, kTiles>(out, out_stride, x, w, row, b, e, first, n, products);
+      MultiplyTiles<V, F, kTiles>(out, out_stride, x, w, row, b, e, first, n, tuning, products);
     });
     ForEachRows(w, V::kLanes, middle, row_end, [&](size_t row, size_t b, size_t e) {
-      MultiplyTiles<V, F, 1>(out, out_stride, x, w, row, b, e, first, n, products);
+      MultiplyTiles<V, F, 1>(out, out_stride, x, w, row, b, e, first, n, tuning, products);
     });
   }
 }

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/tuning.h"
+
 namespace clamma {
 namespace {
 
@@ -59,6 +61,53 @@ struct PairPrefetch {
   const uint8_t* p;
   size_t stride;
   bool second = false;
+};
+
+// Lines of a tile of rows, and behind them those of the rows that follow: by the tuning side by
+// side, a line of each row and then the next one of each, some bytes ahead of what is read; or in
+// the order in which they lie, a tile ahead.
+template <CacheLevel kLevel>
+class TilePrefetch {
+ public:
+  TilePrefetch(const Tuning& tuning, const uint8_t* rows, size_t n_rows, size_t row_bytes)
+      : tile_bytes_(n_rows * row_bytes),
+        streams_(tuning.rows_in_order ? 1 : n_rows),
+        length_(tuning.rows_in_order ? tile_bytes_ : row_bytes),
+        tile_(rows),
+        column_(tuning.rows_in_order ? tile_bytes_ : tuning.tile_prefetch) {
+    StartLines();
+  }
+
+  // Whenever so many bytes are read. A few lines at a time: more than a core has room for would
+  // wait.
+  [[gnu::always_inline]] void Advance(size_t bytes) {
+    for (owed_ += bytes; owed_ >= kLine; owed_ -= kLine) {
+      PrefetchLine<kLevel>(p_);
+      p_ += length_;
+      if (--left_ > 0) continue;
+      column_ += kLine;
+      StartLines();
+    }
+  }
+
+ private:
+  void StartLines() {
+    if (column_ >= length_) {
+      tile_ += tile_bytes_;
+      column_ = 0;
+    }
+    p_ = tile_ + column_;
+    left_ = streams_;
+  }
+
+  const size_t tile_bytes_;
+  const size_t streams_;
+  const size_t length_;  // of a stream, and from one to the next
+  const uint8_t* tile_;
+  size_t column_;  // byte of each stream
+  const uint8_t* p_ = nullptr;
+  size_t left_ = 0;  // streams that are behind in their column
+  size_t owed_ = 0;  // bytes
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Kernels for x86-64 with AMX beside AVX-512: matrices of int8 and of quantised blocks times several
-// tokens go to the tile unit, all else to the code of kAvx512Kernels.
+// Kernels for x86-64 with AMX beside AVX-512: matrices of int8 and of quantised blocks times
+// several tokens go to the tile unit, all else to the code of kAvx512Kernels.
 #include "kernels/amx/matmul_int8.h"
 #include "kernels/native_ops.h"
 #include "kernels/tables/avx512.h"

@@ -21,7 +21,7 @@ constinit const OrderKernels kAvx512Llama2cOrder = kLlama2cOrder<Avx512>;
 constinit const Kernels kAvx512Kernels = VectorTable<Avx512, kIntelServer>(
     "avx512", Int8By(avx512::MatmulInt8), kBlocksAvx512, kAvx512NativeOrder);
 constinit const Kernels kAvx512ZenKernels = VectorTable<Avx512, kZen5>(
-    "avx512-zen", Int8By(avx512::MatmulInt8Zen), kBlocksAvx512, kAvx512NativeOrder);
+    "avx512-zen", Int8By(avx512::MatmulInt8Zen), kBlocksAvx512Zen, kAvx512NativeOrder);
 
 namespace avx512 {
 

@@ -13,7 +13,14 @@ void QuantizeBlocks32Avx512(const Activations& x, size_t begin, size_t end) {
 void MatmulBlocks32Avx512(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                           size_t row_begin, size_t row_end) {
   formats::WithSmallBlocks(w.type, [&]<typename F>() {
-    native::Matmul<Avx512, F>(out, out_stride, x, w, row_begin, row_end);
+    native::Matmul<Avx512, F>(out, out_stride, x, w, row_begin, row_end, kIntelServer);
+  });
+}
+
+void MatmulBlocks32Avx512Zen(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                             size_t row_begin, size_t row_end) {
+  formats::WithSmallBlocks(w.type, [&]<typename F>() {
+    native::Matmul<Avx512, F>(out, out_stride, x, w, row_begin, row_end, kZen5);
   });
 }
 

@@ -13,7 +13,7 @@ void QuantizeBlocks32AvxVnni(const Activations& x, size_t begin, size_t end) {
 void MatmulBlocks32AvxVnni(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                            size_t row_begin, size_t row_end) {
   formats::WithSmallBlocks(w.type, [&]<typename F>() {
-    native::Matmul<Avx2, F>(out, out_stride, x, w, row_begin, row_end);
+    native::Matmul<Avx2, F>(out, out_stride, x, w, row_begin, row_end, kIntelClient);
   });
 }
 

@@ -16,6 +16,7 @@ extern Kernels::MatmulFunction MatmulBlocks32AvxVnni, MatmulBlocks256AvxVnni;
 extern Kernels::QuantizeFunction QuantizeBlocks32AvxVnni, QuantizeBlocks256AvxVnni;
 extern Kernels::MatmulFunction MatmulBlocks32Avx512, MatmulBlocks256Avx512;
 extern Kernels::QuantizeFunction QuantizeBlocks32Avx512, QuantizeBlocks256Avx512;
+extern Kernels::MatmulFunction MatmulBlocks32Avx512Zen, MatmulBlocks256Avx512Zen;
 extern Kernels::MatmulFunction MatmulBlocks32Amx, MatmulBlocks256Amx;
 extern Kernels::MatmulFunction MatmulBlocks32Neon, MatmulBlocks256Neon;
 extern Kernels::QuantizeFunction QuantizeBlocks32Neon, QuantizeBlocks256Neon;
@@ -51,6 +52,9 @@ constexpr BlockFunctions kBlocksAvxVnni =
              MatmulBlocks256AvxVnni);
 constexpr BlockFunctions kBlocksAvx512 = BlocksBy(QuantizeBlocks32Avx512, MatmulBlocks32Avx512,
                                                   QuantizeBlocks256Avx512, MatmulBlocks256Avx512);
+constexpr BlockFunctions kBlocksAvx512Zen =
+    BlocksBy(QuantizeBlocks32Avx512, MatmulBlocks32Avx512Zen, QuantizeBlocks256Avx512,
+             MatmulBlocks256Avx512Zen);
 constexpr BlockFunctions kBlocksAmx = BlocksBy(QuantizeBlocks32Avx512, MatmulBlocks32Amx,
                                                QuantizeBlocks256Avx512, MatmulBlocks256Amx);
 constexpr BlockFunctions kBlocksNeon =

@@ -13,7 +13,7 @@ void QuantizeBlocks256Neon(const Activations& x, size_t begin, size_t end) {
 void MatmulBlocks256Neon(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                          size_t row_begin, size_t row_end) {
   formats::WithSuperBlocks(w.type, [&]<typename F>() {
-    native::Matmul<Neon, F>(out, out_stride, x, w, row_begin, row_end);
+    native::Matmul<Neon, F>(out, out_stride, x, w, row_begin, row_end, kArm);
   });
 }
 
