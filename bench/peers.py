@@ -17,8 +17,8 @@ for one session, and off for several, where it would abort. The peers do not sam
 as its users would. Python's own start does not count for a peer's first token.
 
 The Linux wheels of xllamacpp leave out AVX-512 and AMX, so on a CPU that has AVX-512 the llama.cpp
-inside its source package is built for this CPU (CMake, Ninja, a C++ compiler and some minutes);
---wheel skips that.
+inside its source package is built for this CPU (CMake, Ninja, Clang and some minutes; GCC before 14
+drops part of what AMX is configured by, and the process ends); --wheel skips that.
 
 Other load on the machine spoils the figures; where there is some, run it as
 "chrt -f 10 bench/peers.py ...".
@@ -81,23 +81,24 @@ def run(command, what, environment=None):
 
 
 def cpu_facts():
-    """The CPU's name, and whether it has AVX-512."""
-    name, avx512 = "", False
+    """The CPU's name, and its flags."""
+    name, flags = "", set()
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             for line in file:
                 key, _, value = line.partition(":")
                 if key.strip() == "model name" and not name:
                     name = value.strip()
-                avx512 = avx512 or (key.strip() == "flags" and "avx512f" in value.split())
+                if key.strip() == "flags":
+                    flags.update(value.split())
     except OSError:
         pass
-    return name, avx512
+    return name, flags
 
 
-def build_llama(python, folder):
-    """Builds llama.cpp's library for this CPU from the source package of xllamacpp, into the folder.
-    The package's own build would take its server along, and what that fetches."""
+def build_llama(python, folder, flags):
+    """Builds llama.cpp's library for a CPU of these flags from the source package of xllamacpp, into
+    the folder. The package's own build would take its server along, and what that fetches."""
     name, version = "xllamacpp", PACKAGES["xllamacpp"]
     with tempfile.TemporaryDirectory(prefix="clamma-peers.") as place:
         run([
@@ -108,15 +109,20 @@ def build_llama(python, folder):
         shutil.unpack_archive(archive, place)
         source = os.path.join(place, f"{name}-{version}", "thirdparty", "llama.cpp")
         parts = ("COMMON", "TESTS", "TOOLS", "EXAMPLES", "SERVER", "APP")
+        # Where Clang before 16 compiles for the tile unit, it says so by other names.
+        amx = " ".join(f"-D__{flag.upper()}__=1" for flag in ("amx_tile", "amx_int8")
+                       if flag in flags)
         run([
             "cmake", "-S", source, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-            "-DGGML_NATIVE=ON"
+            "-DCMAKE_C_COMPILER=clang", "-DCMAKE_CXX_COMPILER=clang++", f"-DCMAKE_C_FLAGS={amx}",
+            f"-DCMAKE_CXX_FLAGS={amx}", "-DGGML_NATIVE=ON"
         ] + [f"-DLLAMA_BUILD_{part}=OFF" for part in parts], "configuring llama.cpp")
         run(["cmake", "--build", folder, "--target", "llama"], "building llama.cpp")
 
 
-def environment_python(folder, from_source):
+def environment_python(folder, flags, wheel):
     """The Python of the environment that has the peers; makes it where it is not there."""
+    from_source = "avx512f" in flags and not wheel
     folder = os.path.join(folder, "native" if from_source else "wheels")
     python = os.path.join(folder, "bin", "python")
     stamp = os.path.join(folder, "installed")
@@ -133,7 +139,7 @@ def environment_python(folder, from_source):
     for name, version in PACKAGES.items():
         if name == "xllamacpp" and from_source:
             say("building llama.cpp from source for this CPU; --wheel would take the wheel")
-            build_llama(python, os.path.join(folder, "llama.cpp"))
+            build_llama(python, os.path.join(folder, "llama.cpp"), flags)
             continue
         run([
             python, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check",
@@ -303,8 +309,8 @@ def compare(options, folder):
     """Makes the model in the folder, measures, and prints."""
     peers = [engine for engine in options.engines if engine != OURS]
     bench = find_bench(options.bench) if OURS in options.engines or not options.model else ""
-    cpu, avx512 = cpu_facts()
-    python = environment_python(options.environment, avx512 and not options.wheel) if peers else ""
+    cpu, flags = cpu_facts()
+    python = environment_python(options.environment, flags, options.wheel) if peers else ""
     model = options.model or options.keep or os.path.join(folder, "model.gguf")
     if not options.model:
         say(f"writing a model of shape {options.shape}, type {options.type}")

@@ -22,24 +22,6 @@ struct TileUnit : Avx512 {
   static Int SubBytes(Int a, Int b) { return _mm512_sub_epi8(a, b); }
 };
 
-// Lines that are to be in the second-level cache soon, some with each step.
-class Ahead {
- public:
-  Ahead(const uint8_t* next, size_t lines, size_t steps)
-      : next_(next), end_(next + lines * kLine), of_step_((lines + steps - 1) / steps) {}
-
-  [[gnu::always_inline]] void Step() {
-    for (size_t i = 0; i < of_step_ && next_ < end_; ++i, next_ += kLine) {
-      PrefetchLine<CacheLevel::kSecond>(next_);
-    }
-  }
-
- private:
-  const uint8_t* next_;
-  const uint8_t* const end_;
-  const size_t of_step_;
-};
-
 // How the tile unit multiplies blocks of format F, a block of 16 rows and up to 16 tokens a step.
 // Products add up in a tile register, which is stored when the next ones follow, and loaded by the
 // vector unit one step later still: sooner, it would wait.
@@ -63,9 +45,10 @@ class BlockProducts {
   template <size_t kTiles>
   [[gnu::noinline]] void Multiply(float* accs, const Tile (&tiles)[kTiles], size_t at,
                                   const uint8_t* next) {
-    const size_t parts = (n_ + kTile - 1) / kTile;
-    Ahead ahead(next, (kTiles * V::kLanes * F::kBytes + kLine - 1) / kLine,
-                parts * kTiles * kGroups);
+    constexpr size_t kLines = (kTiles * V::kLanes * F::kBytes + kLine - 1) / kLine;
+    const size_t groups = (n_ + kTile - 1) / kTile * kTiles * kGroups;
+    lines_of_group_ = (kLines + groups - 1) / groups;
+    ahead_ = {next, kLine, kLines};
     for (size_t r = 0; r < kTiles; ++r) {
       for (size_t fresh = 0; fresh < n_; fresh += kTile) {
         // The last step ends with the last token, and has as many tokens as the others.
@@ -73,9 +56,9 @@ class BlockProducts {
         const Step step = {
             &tiles[r], accs + r * V::kLanes, kTiles * V::kLanes, end - tokens_, fresh, end, at};
         if constexpr (kIsSuper) {
-          MultiplySuper(step, ahead);
+          MultiplySuper(step);
         } else {
-          ahead.Step();
+          ahead_.Next(lines_of_group_);
           MultiplySmall(step);
         }
       }
@@ -143,14 +126,15 @@ class BlockProducts {
     }
   }
 
-  // A group's products, its sums, and their scaling are likewise three groups apart.
-  [[gnu::always_inline]] void MultiplySuper(const Step& step, Ahead& ahead) {
+  // Likewise group by group: products of one, sums of the one before, scaled ones of the one before
+  // that.
+  [[gnu::always_inline]] void MultiplySuper(const Step& step) {
     V::Int totals[kTile];
 #pragma GCC unroll 16
     for (V::Int& total : totals) total = V::SetInt(0);
 #pragma GCC unroll 2
     for (size_t g = 0; g < kGroups; ++g) {
-      ahead.Step();
+      ahead_.Next(lines_of_group_);
       StoreTile<kSumTile>(&sums_[(g + 1) % 2], kLineBytes);
       AddUp(step, g);
       if (g >= 2) FoldGroup(totals, step, g - 2);
@@ -183,6 +167,8 @@ class BlockProducts {
   Step before_;
   size_t turn_ = 0;
   GroupSums sums_[2] = {};
+  LinePrefetch<CacheLevel::kSecond> ahead_ = {nullptr, 0, 0};  // of the next tiles
+  size_t lines_of_group_ = 0;
 };
 
 // The fewest tokens that are worth the way of their sums through memory.

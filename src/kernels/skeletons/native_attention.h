@@ -8,6 +8,7 @@
 #define CLAMMA_KERNELS_SKELETONS_NATIVE_ATTENTION_H_
 
 #include "kernels/skeletons/native_elementwise.h"
+#include "kernels/skeletons/prefetch.h"
 
 namespace clamma {
 namespace {
@@ -75,9 +76,7 @@ void MultiplyColumns(float* out, size_t out_stride, bool fresh, const float* a,
     const size_t stop = Min(rows.end, (row / kKvBlock + 1) * kKvBlock);
     for (; row < stop; ++row, ++factor) {
       const size_t at = row * rows.width + c;
-      for (size_t i = 0; i < kBytes; i += kLine) {
-        __builtin_prefetch(rows.next + at * kElement + i);
-      }
+      for (size_t i = 0; i < kBytes; i += kLine) PrefetchLine(rows.next + at * kElement + i);
       Reg element[kRegs];
 #pragma GCC unroll 8
       for (size_t i = 0; i < kRegs; ++i) {

@@ -10,12 +10,12 @@
 #define CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_H_
 
 #include "kernels/skeletons/native_matmul_plain.h"
+#include "kernels/skeletons/prefetch.h"
 
 namespace clamma {
 namespace {
 namespace native {
 
-constexpr size_t kCacheLine = 64;     // bytes
 constexpr size_t kTokensOfPass = 64;  // whose sums wait on the stack
 
 // How format F's weights lie in registers of V. Units multiply bytes of one kind, signed or not, by
@@ -242,9 +242,7 @@ template <typename V, typename F>
   // A few at a time: more than a core has room for would wait.
   const auto prefetch = [&](size_t chunk) {
     constexpr size_t kPart = kAhead / L::kChunks;
-    for (size_t at = chunk * kPart; at < (chunk + 1) * kPart; at += kCacheLine) {
-      __builtin_prefetch(next + at);
-    }
+    for (size_t at = chunk * kPart; at < (chunk + 1) * kPart; at += kLine) PrefetchLine(next + at);
   };
   for (size_t b = 0; b < n_blocks; ++b, rows += F::kBytes, next += kAhead) {
     prefetch(0);
@@ -317,21 +315,16 @@ struct VectorProducts {
   [[gnu::noinline]] void Multiply(float* accs, const Tile<V, F> (&tiles)[kTiles], size_t at,
                                   const uint8_t* next) const {
     constexpr size_t kTokens = V::kNativeTokens;
-    constexpr size_t kLines = (kTiles * V::kLanes * F::kBytes + kCacheLine - 1) / kCacheLine;
+    constexpr size_t kLines = (kTiles * V::kLanes * F::kBytes + kLine - 1) / kLine;
     const size_t lines_of_token = (kLines + n - 1) / n;
-    const uint8_t* const end = next + kLines * kCacheLine;
-    const auto prefetch = [&](size_t tokens) {
-      for (size_t i = 0; i < tokens * lines_of_token && next < end; ++i, next += kCacheLine) {
-        __builtin_prefetch(next, 0, 2);
-      }
-    };
+    LinePrefetch<CacheLevel::kSecond> ahead = {next, kLine, kLines};
     size_t t = 0;
     for (; t + kTokens <= n; t += kTokens) {
-      prefetch(kTokens);
+      ahead.Next(kTokens * lines_of_token);
       MultiplyTokens<V, F, kTokens>(accs + t * kTiles * V::kLanes, tiles, x, at + t);
     }
     for (; t < n; ++t) {
-      prefetch(1);
+      ahead.Next(lines_of_token);
       MultiplyTokens<V, F, 1>(accs + t * kTiles * V::kLanes, tiles, x, at + t);
     }
   }
