@@ -77,32 +77,35 @@ void Transformer::SetName(const TransformerOptions& options) {
   Format(name, sizeof(name), "%s", source);
 }
 
-Status Transformer::OpenWeights(const TransformerOptions& options) {
-  const char* place = "the model";
+// *place is where the model is, for messages.
+Status Transformer::OpenModelFiles(const TransformerOptions& options, const char** place) {
   if (access == ModelAccess::kAbsoluteAddress) {
     if (options.model_base == nullptr || options.model_size == 0) {
       return Status::Error(StatusCode::kInvalidArgument,
                            "absolute address: model_base and model_size must both be given");
     }
+    *place = "the model";
     const auto* base = static_cast<const uint8_t*>(options.model_base);
-    CLAMMA_RETURN_IF_ERROR(Locate(place, files.OpenAt(memory, base, options.model_size)));
-  } else {
-    place = options.checkpoint_path;
-    if (options.has_part && (place == nullptr || place[0] == '\0')) place = "the descriptor";
-    if (place == nullptr || place[0] == '\0') {
-      return Status::Error(StatusCode::kInvalidArgument, "no checkpoint_path given%s",
-                           options.model_base == nullptr
-                               ? ""
-                               : ", and model_base counts with "
-                                 "CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS alone");
-    }
-    const bool map = access == ModelAccess::kMmap;
-    CLAMMA_RETURN_IF_ERROR(
-        options.has_part
-            ? Locate(place, files.OpenPartOf(memory, options.part_descriptor, options.part_offset,
-                                             options.part_length, map))
-            : files.Open(memory, place, options.model_dir, map));
+    return Locate(*place, files.OpenAt(memory, base, options.model_size));
   }
+  const bool map = access == ModelAccess::kMmap;
+  const bool has_path = options.checkpoint_path != nullptr && options.checkpoint_path[0] != '\0';
+  *place = has_path ? options.checkpoint_path : "the descriptor";
+  if (options.has_part) {
+    return Locate(*place, files.OpenPartOf(memory, options.part_descriptor, options.part_offset,
+                                           options.part_length, map));
+  }
+  if (has_path) return files.Open(memory, *place, options.model_dir, map);
+  const char* hint =
+      options.model_base == nullptr
+          ? ""
+          : ", and model_base counts with CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS alone";
+  return Status::Error(StatusCode::kInvalidArgument, "no checkpoint_path given%s", hint);
+}
+
+Status Transformer::OpenWeights(const TransformerOptions& options) {
+  const char* place = "";
+  CLAMMA_RETURN_IF_ERROR(OpenModelFiles(options, &place));
   ModelFile model;
   CLAMMA_RETURN_IF_ERROR(Locate(place, files.ReadModel(&model)));
   const Weights::Options how = {.use_cache = access == ModelAccess::kMallocCache,
@@ -127,26 +130,27 @@ Status Transformer::OpenTokenizer(const TransformerOptions& options) {
   }
   const char* path = options.tokenizer_path == nullptr ? "tokenizer.bin" : options.tokenizer_path;
   CLAMMA_RETURN_IF_ERROR(tokenizer_file.Open(path, options.model_dir));
-  const uint64_t size = tokenizer_file.size();
   const uint8_t* data = nullptr;
-  if (access == ModelAccess::kMallocCache) {
-    // Whoever wants no mapping of the checkpoint wants none of the dictionary.
-    CLAMMA_RETURN_IF_ERROR(tokenizer_bytes.Resize(memory, size));
-    data = tokenizer_bytes.data();
-    if (size > 0 && !memory.is_plan()) {
-      CLAMMA_RETURN_IF_ERROR(
-          Locate(path, tokenizer_file.Read(0, tokenizer_bytes.data(), tokenizer_bytes.size())));
-    }
-  } else if (size > 0) {
-    CLAMMA_RETURN_IF_ERROR(Locate(path, tokenizer_file.Map(&data)));
+  CLAMMA_RETURN_IF_ERROR(ReadTokenizerFile(path, &data));
+  return Locate(path, tokenizer.Open(memory, data, tokenizer_file.size(), vocab_size));
+}
+
+Status Transformer::ReadTokenizerFile(const char* path, const uint8_t** data) {
+  const uint64_t size = tokenizer_file.size();
+  if (access != ModelAccess::kMallocCache) {
+    return size == 0 ? Status() : Locate(path, tokenizer_file.Map(data));
   }
-  return Locate(path, tokenizer.Open(memory, data, size, vocab_size));
+  // Whoever wants no mapping of the checkpoint wants none of the vocabulary.
+  CLAMMA_RETURN_IF_ERROR(tokenizer_bytes.Resize(memory, size));
+  *data = tokenizer_bytes.data();
+  if (size == 0 || memory.is_plan()) return Status();
+  return Locate(path, tokenizer_file.Read(0, tokenizer_bytes.data(), tokenizer_bytes.size()));
 }
 
 // "Q4_K_M, 1.10 B parameters, 668.79 MB (mapped)"; of llama2.c files as they were always described.
 void Transformer::DescribeWeights(char* text, size_t size) const {
   const ModelFile& model = weights.file();
-  const auto bytes = static_cast<unsigned long long>(model.bytes);
+  const auto bytes = static_cast<Ull>(model.bytes);
   if (files.gguf() != nullptr) {
     char parameters[32];
     char file_bytes[32];

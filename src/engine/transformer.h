@@ -109,8 +109,10 @@ class Transformer {
   explicit Transformer(Memory::Plan plan) : memory(plan) {}
   bool in_arena() const { return memory.arena() != nullptr || memory.is_plan(); }
   void DescribeWeights(char* text, size_t size) const;
+  Status OpenModelFiles(const TransformerOptions& options, const char** place);
   Status OpenWeights(const TransformerOptions& options);
   Status OpenTokenizer(const TransformerOptions& options);
+  Status ReadTokenizerFile(const char* path, const uint8_t** data);
   void SetName(const TransformerOptions& options);
 };
 

@@ -43,9 +43,11 @@ template <typename F>
 void DequantizeSuperBlock(const formats::Block& block, float* out) {
   for (size_t k = 0; k < F::kCols; ++k) {
     const auto q = static_cast<float>(block.q[k]);
-    const float scale = block.d * static_cast<float>(block.scales[k / F::kGroup]);
+    const size_t group = k / F::kGroup;
+    const float scale = block.d * static_cast<float>(block.scales[group]);
     if constexpr (F::kHasMin) {
-      out[k] = Fma(q, scale, -(block.m * static_cast<float>(block.mins[k / formats::kMinGroup])));
+      const size_t min_group = k / formats::kMinGroup;
+      out[k] = Fma(q, scale, -(block.m * static_cast<float>(block.mins[min_group])));
     } else {
       out[k] = q * scale;
     }

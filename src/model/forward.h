@@ -74,7 +74,7 @@ class Forward {
                   size_t kv_end, float* scratch);
   template <size_t kCount>
   Status Apply(const Linear (&linears)[kCount], const float* x, size_t n_rows);
-  void Multiply(const Linear* linears, const Matrix* matrices, size_t count, const Inputs& x);
+  void Multiply(const Linear* linears, const Matrix* matrices, size_t count, const Inputs& inputs);
   uint64_t QuantizedBytes(ActivationKind kind, size_t n_rows) const;
   size_t GroupOf(ActivationKind kind, size_t cols) const;
   Activations Quantize(ActivationKind kind, const float* x, size_t n_rows, size_t cols);

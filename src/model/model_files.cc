@@ -124,29 +124,30 @@ Status ModelFiles::OpenOthers(const char* path, const char* model_dir, bool map,
                          "make one file of them",
                          path);
   }
-  const std::string_view name(path);
-  Array<char> other;
-  CLAMMA_RETURN_IF_ERROR(other.Resize(*memory_, name.size() + 1));
   CLAMMA_RETURN_IF_ERROR(others_.Resize(*memory_, info.count));
   CLAMMA_RETURN_IF_ERROR(sources_.Resize(*memory_, info.count));
   CLAMMA_RETURN_IF_ERROR(ggufs_.Resize(*memory_, info.count));
   for (uint32_t i = 0; i < info.count; ++i) {
-    Part* part = &named_;
-    if (i != info.index) {
-      void* place = nullptr;
-      CLAMMA_RETURN_IF_ERROR(memory_->Allocate(sizeof(Part), &place));
-      part = others_[i] = new (place) Part;
-      CLAMMA_RETURN_IF_ERROR(SplitPath(name, info, i, other.data(), other.size()));
-      CLAMMA_RETURN_IF_ERROR(OpenPart(other.data(), model_dir, map, part));
-      if (!part->IsGguf()) {
-        return Status::Error(StatusCode::kCorrupt, "%s: not a GGUF file, as %s is", other.data(),
-                             path);
-      }
-    }
-    sources_[i] = part->source;
-    ggufs_[i] = &part->gguf;
+    if (i != info.index) CLAMMA_RETURN_IF_ERROR(OpenOther(path, model_dir, map, info, i));
+    const Part& part = i == info.index ? named_ : *others_[i];
+    sources_[i] = part.source;
+    ggufs_[i] = &part.gguf;
   }
   return Locate(path, CheckSplit(ggufs_.data(), info.count));
+}
+
+Status ModelFiles::OpenOther(const char* path, const char* model_dir, bool map,
+                             const SplitInfo& info, uint32_t index) {
+  void* place = nullptr;
+  CLAMMA_RETURN_IF_ERROR(memory_->Allocate(sizeof(Part), &place));
+  Part* const part = others_[index] = new (place) Part;
+  const std::string_view name(path);
+  Array<char> other;
+  CLAMMA_RETURN_IF_ERROR(other.Resize(*memory_, name.size() + 1));
+  CLAMMA_RETURN_IF_ERROR(SplitPath(name, info, index, other.data(), other.size()));
+  CLAMMA_RETURN_IF_ERROR(OpenPart(other.data(), model_dir, map, part));
+  if (part->IsGguf()) return Status();
+  return Status::Error(StatusCode::kCorrupt, "%s: not a GGUF file, as %s is", other.data(), path);
 }
 
 Status ModelFiles::ReadModel(ModelFile* model) const {

@@ -64,6 +64,8 @@ class ModelFiles {
   Status ParsePart(Part* part);
   Status RefuseSplit(const char* where) const;
   Status OpenOthers(const char* path, const char* model_dir, bool map, const SplitInfo& info);
+  Status OpenOther(const char* path, const char* model_dir, bool map, const SplitInfo& info,
+                   uint32_t index);
 
   Memory* memory_ = nullptr;
   Part named_;

@@ -72,7 +72,7 @@ class Array {
   // the array is as it was. Of a plan, it has a size and no data.
   Status Resize(Memory& memory, uint64_t size);
   void Reset() {
-    if (data_ != nullptr) memory_->Free(data_, size_ * sizeof(T));
+    if (data_ != nullptr) memory_->Free(data_, size_ * kElementBytes);
     data_ = nullptr;
     size_ = 0;
   }
@@ -89,6 +89,8 @@ class Array {
   const T& operator[](size_t i) const { return data_[i]; }
 
  private:
+  static constexpr size_t kElementBytes = sizeof(T);  // NOLINT: T may be a pointer
+
   Memory* memory_ = nullptr;
   T* data_ = nullptr;
   size_t size_ = 0;
@@ -96,11 +98,11 @@ class Array {
 
 template <typename T>
 Status Array<T>::Resize(Memory& memory, uint64_t size) {
-  if (size > SIZE_MAX / sizeof(T)) return Status::OutOfMemory(size);
+  if (size > SIZE_MAX / kElementBytes) return Status::OutOfMemory(size);
   Array grown;
   if (size > 0) {
     void* pointer = nullptr;
-    CLAMMA_RETURN_IF_ERROR(memory.Allocate(size * sizeof(T), &pointer));
+    CLAMMA_RETURN_IF_ERROR(memory.Allocate(size * kElementBytes, &pointer));
     grown.memory_ = &memory;
     grown.data_ = static_cast<T*>(pointer);
     grown.size_ = static_cast<size_t>(size);

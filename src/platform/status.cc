@@ -7,16 +7,13 @@
 
 namespace clamma {
 
-Status& Status::operator=(const Status& other) {
-  if (this == &other) return *this;
-  code_ = other.code_;
-  // Most are ok: copy the text only where there is one.
-  if (code_ == StatusCode::kOk) {
+// Most are ok, without a text.
+void Status::CopyMessage(const Status& other) {
+  if (other.ok()) {
     message_[0] = '\0';
   } else {
     std::memcpy(message_, other.message_, sizeof(message_));
   }
-  return *this;
 }
 
 Status Status::Error(StatusCode code, const char* format, ...) {

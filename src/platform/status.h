@@ -30,7 +30,12 @@ class [[nodiscard]] Status {
 
   Status() { message_[0] = '\0'; }
   Status(const Status& other) { *this = other; }
-  Status& operator=(const Status& other);
+  Status& operator=(const Status& other) {
+    if (this == &other) return *this;
+    CopyMessage(other);
+    code_ = other.code_;  // here, where an analyzer sees it
+    return *this;
+  }
 
   // printf-like; a longer message ends in "...".
   CLAMMA_PRINTF_LIKE(2, 3) static Status Error(StatusCode code, const char* format, ...);
@@ -42,6 +47,8 @@ class [[nodiscard]] Status {
   const char* message() const { return message_; }
 
  private:
+  void CopyMessage(const Status& other);
+
   StatusCode code_ = StatusCode::kOk;
   char message_[kMaxMessage];
 };

@@ -9,8 +9,7 @@
 
 namespace clamma {
 namespace {
-namespace portable {
-namespace native {
+namespace portable::native {
 
 constexpr float kMinusInfinity = -__builtin_inff();
 
@@ -33,8 +32,9 @@ inline void Softmax(float* x, size_t n) {
   for (size_t i = 0; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
   float sums[kLanes] = {};
   for (size_t i = 0; i < n; ++i) {
-    const float below = x[i] - largest;
-    x[i] = ExpNative(below > kMinusInfinity ? below : kMinusInfinity);  // of NaN: 0
+    float below = x[i] - largest;
+    if (!(below > kMinusInfinity)) below = kMinusInfinity;  // what is no number, too
+    x[i] = ExpNative(below);
     sums[i % kLanes] += x[i];
   }
   const float scale = 1.0f / Reduce16(sums);
@@ -44,7 +44,7 @@ inline void Softmax(float* x, size_t n) {
 inline void SwiGlu(float* gate, const float* up, size_t n) {
   for (size_t i = 0; i < n; ++i) {
     const float e = ExpNative(-__builtin_fabsf(gate[i]));
-    const float share = __builtin_signbit(gate[i]) ? e : 1.0f;
+    const float share = __builtin_signbit(gate[i]) != 0 ? e : 1.0f;
     gate[i] = gate[i] * (share / (1.0f + e)) * up[i];
   }
 }
@@ -227,22 +227,21 @@ inline void AttendSegments(float* states, float* /*scratch*/, const AttentionInp
 template <KvType kType>
 inline void Attention(float* out, float* scratch, size_t /*stride*/, const AttentionInput& in,
                       size_t kv_begin, size_t kv_end) {
-  constexpr auto attend = AttendSegment<kType == KvType::kF16>;
+  constexpr auto kAttend = AttendSegment<kType == KvType::kF16>;
   float* const states = scratch;
   float* const next = scratch + AttentionStateSize(in.head_size);
   ForEachQuery(in, kv_begin, kv_end, [&](size_t row, size_t head, size_t /*query*/) {
     const Positions visible = VisibleTo(in, row);
     const size_t begin = visible.begin / kSegment;
     for (size_t s = begin; s < SegmentsOf(visible.end); ++s) {
-      attend(State(s == begin ? states : next, in.head_size), in, row, head, s);
+      kAttend(State(s == begin ? states : next, in.head_size), in, row, head, s);
       if (s > begin) MergeStates(states, next, 1, in.head_size);
     }
     Finish(out + row * in.row_stride + head * in.head_size, {states, in.head_size}, in.head_size);
   });
 }
 
-}  // namespace native
-}  // namespace portable
+}  // namespace portable::native
 }  // namespace
 }  // namespace clamma
 

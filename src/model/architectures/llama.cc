@@ -74,22 +74,33 @@ struct LayerKeys {
   }
 };
 
+// What all layers have in common.
+Status ReadModelConfig(const ArchitectureKeys& keys, ModelConfig* config) {
+  config->order = SumOrder::kNative;
+  CLAMMA_RETURN_IF_ERROR(keys.Uint("block_count", 1, ModelLimits::kMaxLayers, &config->n_layers));
+  CLAMMA_RETURN_IF_ERROR(
+      keys.Uint("embedding_length", 1, ModelLimits::kMaxDimension, &config->dim));
+  CLAMMA_RETURN_IF_ERROR(keys.Uint("context_length", 1, ModelLimits::kMaxSeqLen, &config->seq_len));
+  CLAMMA_RETURN_IF_ERROR(
+      keys.PositiveFloat("attention.layer_norm_rms_epsilon", &config->norm_epsilon));
+  return keys.ReadRope(config);
+}
+
+Status RefuseWhatIsNotSupported(const ArchitectureKeys& keys) {
+  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero("expert_count", "mixtures of experts"));
+  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero("attention.sliding_window", "sliding windows"));
+  for (const char* scale :
+       {"attention.scale", "embedding_scale", "residual_scale", "logit_scale"}) {
+    CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessOne(scale));
+  }
+  return Status();
+}
+
 Status ReadLlamaConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   const ArchitectureKeys keys(gguf, kLlamaArchitecture.name);
   ModelConfig& config = file->config;
-  config.order = SumOrder::kNative;
-  CLAMMA_RETURN_IF_ERROR(keys.Uint("block_count", 1, ModelLimits::kMaxLayers, &config.n_layers));
-  CLAMMA_RETURN_IF_ERROR(keys.Uint("embedding_length", 1, ModelLimits::kMaxDimension, &config.dim));
-  CLAMMA_RETURN_IF_ERROR(keys.Uint("context_length", 1, ModelLimits::kMaxSeqLen, &config.seq_len));
-  CLAMMA_RETURN_IF_ERROR(
-      keys.PositiveFloat("attention.layer_norm_rms_epsilon", &config.norm_epsilon));
-  CLAMMA_RETURN_IF_ERROR(keys.ReadRope(&config));
-  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero("expert_count", "mixtures of experts"));
-  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero("attention.sliding_window", "sliding windows"));
-  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessOne("attention.scale"));
-  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessOne("embedding_scale"));
-  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessOne("residual_scale"));
-  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessOne("logit_scale"));
+  CLAMMA_RETURN_IF_ERROR(ReadModelConfig(keys, &config));
+  CLAMMA_RETURN_IF_ERROR(RefuseWhatIsNotSupported(keys));
   LayerKeys layers;
   CLAMMA_RETURN_IF_ERROR(layers.Find(keys, config.n_layers));
   for (uint32_t i = 0; i < config.n_layers; ++i) {

@@ -116,16 +116,16 @@ uint64_t LfsSize(std::string_view text) {
 FileKind FileKindOf(const uint8_t* bytes, size_t n, uint64_t file_size) {
   if (file_size == 0) return FileKind::kEmpty;
   if (n > kFileKindBytes) n = kFileKindBytes;
-  const std::string_view start(reinterpret_cast<const char*>(bytes), n);
+  const std::string_view head(reinterpret_cast<const char*>(bytes), n);
   if (Gguf::HasMagic(bytes, n)) return FileKind::kGguf;
-  if (StartsWith(start, "24ka")) return FileKind::kCheckpoint;
-  if (IsOldGgml(start)) return FileKind::kOldGgml;
-  if (const FileKind archive = KindOfArchive(start); archive != FileKind::kUnknown) return archive;
-  if (IsSafetensors(start, file_size)) return FileKind::kSafetensors;
-  if (StartsWith(start, kLfsFirstLine)) return FileKind::kLfsPointer;
-  if (IsPickle(start)) return FileKind::kPickle;
-  if (IsOnnx(start)) return FileKind::kOnnx;
-  const std::string_view text = TextOf(start);
+  if (StartsWith(head, "24ka")) return FileKind::kCheckpoint;
+  if (IsOldGgml(head)) return FileKind::kOldGgml;
+  if (const FileKind archive = KindOfArchive(head); archive != FileKind::kUnknown) return archive;
+  if (IsSafetensors(head, file_size)) return FileKind::kSafetensors;
+  if (StartsWith(head, kLfsFirstLine)) return FileKind::kLfsPointer;
+  if (IsPickle(head)) return FileKind::kPickle;
+  if (IsOnnx(head)) return FileKind::kOnnx;
+  const std::string_view text = TextOf(head);
   if (text.find('\0') != std::string_view::npos) return FileKind::kUnknown;  // no text
   if (IsWebPage(text)) return FileKind::kWebPage;
   if (StartsWithLetters(text, "<?xml")) return FileKind::kXml;

@@ -81,26 +81,33 @@ Status CheckRange(const char* what, int32_t value, int32_t least, uint32_t most,
 }
 
 Status ReadConfig(const Header& header, ModelConfig* config) {
-  const int32_t* p = header.parameters;
   LayerConfig& layer = config->widest;  // all are alike
-  CLAMMA_RETURN_IF_ERROR(CheckRange("dim", p[0], 1, ModelLimits::kMaxDimension, &config->dim));
-  CLAMMA_RETURN_IF_ERROR(
-      CheckRange("hidden_dim", p[1], 1, ModelLimits::kMaxDimension, &layer.hidden_dim));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("layer count", p[2], 1, 1u << 16, &config->n_layers));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("head count", p[3], 1, 1u << 16, &layer.n_heads));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("kv head count", p[4], 1, 1u << 16, &layer.n_kv_heads));
-  CLAMMA_RETURN_IF_ERROR(CheckRange("vocabulary size", p[5], int32_t{ModelLimits::kMinVocabSize},
-                                    ModelLimits::kMaxVocabSize, &config->vocab_size));
-  CLAMMA_RETURN_IF_ERROR(
-      CheckRange("context length", p[6], 1, ModelLimits::kMaxSeqLen, &config->seq_len));
+  const struct {
+    const char* name;
+    int32_t min;
+    uint32_t max;
+    uint32_t* value;
+  } parameters[kParameters] = {
+      {"dim", 1, ModelLimits::kMaxDimension, &config->dim},
+      {"hidden_dim", 1, ModelLimits::kMaxDimension, &layer.hidden_dim},
+      {"layer count", 1, 1u << 16, &config->n_layers},
+      {"head count", 1, 1u << 16, &layer.n_heads},
+      {"kv head count", 1, 1u << 16, &layer.n_kv_heads},
+      {"vocabulary size", int32_t{ModelLimits::kMinVocabSize}, ModelLimits::kMaxVocabSize,
+       &config->vocab_size},
+      {"context length", 1, ModelLimits::kMaxSeqLen, &config->seq_len},
+  };
+  for (size_t i = 0; i < kParameters; ++i) {
+    const auto& p = parameters[i];
+    CLAMMA_RETURN_IF_ERROR(CheckRange(p.name, header.parameters[i], p.min, p.max, p.value));
+  }
   config->shared_classifier = header.shared_classifier;
   layer.head_size = config->dim / layer.n_heads;
   config->rope_dims = layer.head_size;
   if (config->dim % layer.n_heads != 0 || layer.head_size % 2 != 0) {
     return Status::Error(
         StatusCode::kCorrupt,
-        "not a checkpoint, or damaged: dim %u does not split into %u heads of even "
-        "size",
+        "not a checkpoint, or damaged: dim %u does not split into %u heads of even size",
         static_cast<unsigned>(config->dim), static_cast<unsigned>(layer.n_heads));
   }
   if (layer.n_heads % layer.n_kv_heads != 0) {
