@@ -8,11 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+import unittest
 
 import numpy as np
 import torch
 
 import export_fixtures as fx
+
+sys.path.insert(0, str(fx.ROOT))
+from exporter.output import PIECE, InPieces  # noqa: E402 (of the tree that is tested)
 
 # 219 million weights: 438 MB as bfloat16, 876 MB as float32.
 LARGE = fx.Shape(1024, 2816, 12, 16, 16, 32000, False, 1e-6, 64)
@@ -131,6 +135,30 @@ class LargeModel(fx.ExportTestCase):
             preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
         self.assertEqual(status, 0, stderr)
         self.assertGreater(out.stat().st_size, 1000)
+
+
+class Pieces(unittest.TestCase):
+    """What Linux needs to keep a file in huge pages."""
+
+    def test_all_but_the_last_are_whole(self):
+        written = []
+
+        class File:
+            def write(self, data):
+                written.append(data)
+
+            def flush(self):
+                pass
+
+        out, expected = InPieces(File()), b""
+        numbers = np.random.default_rng(1).standard_normal((1000, 1300), np.float32)
+        for data in (b"header", numbers, numbers[:0], numbers[:3].astype(">f4"), numbers[:, 0].copy()):
+            out.write(data)
+            expected += bytes(data) if isinstance(data, bytes) else data.tobytes()
+        out.flush()
+        self.assertEqual([len(data) for data in written],
+                         [PIECE] * (len(expected) // PIECE) + [len(expected) % PIECE])
+        self.assertEqual(b"".join(written), expected)
 
 
 class Output(fx.ExportTestCase):
