@@ -7,6 +7,9 @@ namespace clamma {
 
 void MatmulBlocks256Amx(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                         size_t row_begin, size_t row_end) {
+  if (!amx::IsForTiles(x, w)) {
+    return MatmulBlocks256Avx512(out, out_stride, x, w, row_begin, row_end);
+  }
   formats::WithSuperBlocks(w.type, [&]<typename F>() {
     amx::MatmulBlocks<F>(out, out_stride, x, w, row_begin, row_end);
   });

@@ -167,17 +167,16 @@ class BlockProducts {
   GroupSums sums_[2] = {};
 };
 
-// The fewest tokens that are worth the way of their sums through memory.
-constexpr size_t kMinTokensOfBlocks = 9;
+// Whether it is worth the way of the sums through memory.
+inline bool IsForTiles(const Activations& x, const Matrix& w) {
+  return x.n_tokens >= 9 && w.rows >= V::kLanes;
+}
 
 template <typename F>
 void MatmulBlocks(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                   size_t row_begin, size_t row_end) {
-  if (x.n_tokens < kMinTokensOfBlocks) {
-    return native::Matmul<V, F>(out, out_stride, x, w, row_begin, row_end, kIntelServer);
-  }
-  native::Matmul<TileUnit, F, BlockProducts<F>>(out, out_stride, x, w, row_begin, row_end,
-                                                kIntelServer);
+  native::MultiplySeveral<TileUnit, F, BlockProducts<F>>(out, out_stride, x, w, row_begin, row_end,
+                                                         kIntelServer);
 }
 
 }  // namespace

@@ -385,12 +385,11 @@ void MultiplyOneToken(float* out, const Activations& x, const Matrix& w, size_t 
   });
 }
 
-template <typename V, typename F, typename Products = VectorProducts<V, F>>
-void Matmul(float* out, size_t out_stride, const Activations& x, const Matrix& w, size_t row_begin,
-            size_t row_end, const Tuning& tuning) {
+// At least V::kLanes rows times any number of tokens.
+template <typename V, typename F, typename Products>
+void MultiplySeveral(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                     size_t row_begin, size_t row_end, const Tuning& tuning) {
   constexpr size_t kTiles = V::kNativeTiles;
-  if (w.rows < V::kLanes) return MatmulPlainly<F>(out, out_stride, x, w, row_begin, row_end);
-  if (x.n_tokens == 1) return MultiplyOneToken<V, F>(out, x, w, row_begin, row_end, tuning);
   const size_t middle = row_end - (row_end - row_begin) % (kTiles * V::kLanes);
   for (size_t first = 0; first < x.n_tokens; first += kTokensOfPass) {
     const size_t left = x.n_tokens - first;
@@ -403,6 +402,14 @@ void Matmul(float* out, size_t out_stride, const Activations& x, const Matrix& w
       MultiplyTiles<V, F, 1>(out, out_stride, x, w, row, b, e, first, n, tuning, products);
     });
   }
+}
+
+template <typename V, typename F>
+void Matmul(float* out, size_t out_stride, const Activations& x, const Matrix& w, size_t row_begin,
+            size_t row_end, const Tuning& tuning) {
+  if (w.rows < V::kLanes) return MatmulPlainly<F>(out, out_stride, x, w, row_begin, row_end);
+  if (x.n_tokens == 1) return MultiplyOneToken<V, F>(out, x, w, row_begin, row_end, tuning);
+  MultiplySeveral<V, F, VectorProducts<V, F>>(out, out_stride, x, w, row_begin, row_end, tuning);
 }
 
 }  // namespace native
