@@ -123,8 +123,8 @@ class BlockProducts {
     }
   }
 
-  // Likewise group by group: products of one, sums of the one before, scaled ones of the one before
-  // that.
+  // Likewise group by group: while products of one add up, the sums of the one before are stored,
+  // and those of the one before that scaled.
   [[gnu::always_inline]] void MultiplySuper(const Step& step, size_t bytes_of_group,
                                             native::PassPrefetch* ahead) {
     V::Int totals[kTile];
@@ -169,7 +169,7 @@ class BlockProducts {
 
 // Whether it is worth the way of the sums through memory.
 inline bool IsForTiles(const Activations& x, const Matrix& w) {
-  return x.n_tokens >= 9 && w.rows >= V::kLanes;
+  return x.n_tokens > native::kMaxTokensSideBySide && w.rows >= native::kMinRows<V>;
 }
 
 template <typename F>

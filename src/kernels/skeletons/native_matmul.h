@@ -11,12 +11,15 @@
 
 #include "kernels/skeletons/native_matmul_plain.h"
 #include "kernels/skeletons/prefetch.h"
+#include "kernels/tuning.h"
 
 namespace clamma {
 namespace {
 namespace native {
 
 constexpr size_t kTokensOfPass = 64;  // whose sums wait on the stack
+// Of more tokens results would be stored too far apart, and memory is no bound.
+constexpr size_t kMaxTokensSideBySide = 8;  // that multiply rows side by side
 
 // How format F's weights lie in registers of V. Units multiply bytes of one kind, signed or not, by
 // signed ones; where bytes with their sign flipped are too large for it, they are two planes, of
@@ -211,6 +214,49 @@ template <typename V, typename F>
   }
 }
 
+// --- Which rows make tiles ---
+
+// The rows of one tile or of several: `n` of them, `apart` rows from one to the next.
+struct TileRows {
+  const uint8_t* data;  // the first row
+  size_t row_bytes;
+  size_t stride;  // bytes from one to the next
+  size_t n;
+  size_t row;  // number of the first one in the matrix
+  size_t apart;
+  size_t keep_begin;  // results of the rows from here to keep_end are kept
+  size_t keep_end;
+
+  // Of rows side by side lines of each, `bytes` ahead: behind its end lies what the stream goes on
+  // with. Else those of the next tile, in the order in which they lie.
+  template <CacheLevel kLevel>
+  StreamPrefetch<kLevel> Ahead(size_t bytes) const {
+    if (apart > 1) return {data + bytes, n, stride};
+    return {data + n * row_bytes, 1, 0};
+  }
+};
+
+// Calls body(TileRows) for tiles of `n` rows that cover [begin, end). `side_by_side`: the range is
+// read as n streams, of which each goes on where it was with the next tile, as memory is read best
+// by Intel's processors. Else, and for what is left of it, rows of a tile follow each other, and
+// the last tile of a matrix begins early enough to be whole.
+template <typename Body>
+inline void ForEachTile(const Matrix& w, size_t n, size_t begin, size_t end, bool side_by_side,
+                        const Body& body) {
+  const auto tile = [&](size_t row, size_t apart, size_t keep_begin, size_t keep_end) {
+    body(TileRows{w.data + row * w.row_bytes, w.row_bytes, apart * w.row_bytes, n, row, apart,
+                  keep_begin, keep_end});
+  };
+  if (const size_t apart = (end - begin) / n; side_by_side && apart > 1) {
+    for (size_t i = 0; i < apart; ++i) tile(begin + i, apart, begin, end);
+    begin += n * apart;
+  }
+  for (size_t row = begin; row < end; row += n) {
+    const size_t last = w.rows - n;
+    tile(row < last ? row : last, 1, row, row + n < end ? row + n : end);
+  }
+}
+
 // --- One token ---
 
 // The products of a small block of int8 and of a token's, without planes.
@@ -229,31 +275,31 @@ template <typename V, typename F>
   return sums;
 }
 
-// Results of V::kLanes rows.
+// Results of the rows of a tile.
 template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Reg MultiplyRows(const BlockActivations<F::kCols>& x,
-                                                           const uint8_t* rows, size_t row_bytes,
-                                                           const Tuning& tuning) {
+                                                           const TileRows& tile,
+                                                           size_t bytes_ahead) {
   using L = Layout<V, F>;
   constexpr size_t kChunkBytes = V::kLanes * F::kBytes / L::kChunks;
-  TilePrefetch<CacheLevel::kFirst> ahead(tuning, rows, V::kLanes, row_bytes);
+  auto ahead = tile.Ahead<CacheLevel::kFirst>(bytes_ahead);
   typename V::Reg acc = V::Set1(0);
-  const size_t n_blocks = row_bytes / F::kBytes;
-  for (size_t b = 0; b < n_blocks; ++b, rows += F::kBytes) {
+  const uint8_t* rows = tile.data;
+  for (size_t b = 0; b < tile.row_bytes / F::kBytes; ++b, rows += F::kBytes) {
     ahead.Advance(kChunkBytes);
     formats::RowScales<V, F> scales;
-    F::LoadScales(rows, row_bytes, &scales);
+    F::LoadScales(rows, tile.stride, &scales);
     const formats::RowScales<V, F>* const all_scales[1] = {&scales};
     typename V::Int totals[1][1];
     if constexpr (L::kPlanes == 2) {
-      totals[0][0] = DotSigned<V, F>(rows, row_bytes, x.q + b * F::kCols);
+      totals[0][0] = DotSigned<V, F>(rows, tile.stride, x.q + b * F::kCols);
     } else {
       totals[0][0] = Start<V, F>(x.sums[b]);
 #pragma GCC unroll 4
       for (size_t c = 0; c < L::kChunks; ++c) {
         if (c > 0) ahead.Advance(kChunkBytes);
         Chunk<V, F> chunk;
-        chunk.Load(rows, row_bytes, c);
+        chunk.Load(rows, tile.stride, c);
         const Chunk<V, F>* const chunks[1] = {&chunk};
         AddChunk<V, F, 1, 1>(totals, chunks, all_scales, c, x.q + b * F::kCols, 0);
       }
@@ -296,7 +342,7 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
 }
 
 // What several tokens multiply is first expanded, and read from memory long before.
-using PassPrefetch = TilePrefetch<CacheLevel::kSecond>;
+using PassPrefetch = StreamPrefetch<CacheLevel::kSecond>;
 
 // How the vector unit V multiplies blocks of format F.
 template <typename V, typename F>
@@ -332,42 +378,38 @@ struct VectorProducts {
   const size_t n;
 };
 
-// kTiles tiles of rows from `row` on times n tokens from `first` on, at most kTokensOfPass; results
-// of rows [keep_begin, keep_end) are kept.
-template <typename V, typename F, size_t kTiles, typename Products>
+// out[row] = results[i], for the rows of a tile that are kept.
+inline void StoreResults(float* out, const float* results, const TileRows& tile) {
+  if (tile.apart > 1) {
+    for (size_t i = 0; i < tile.n; ++i) out[tile.row + i * tile.apart] = results[i];
+  } else {
+    __builtin_memcpy(out + tile.keep_begin, results + (tile.keep_begin - tile.row),
+                     (tile.keep_end - tile.keep_begin) * sizeof(float));
+  }
+}
+
+// Tiles times the tokens of a pass, n of them from `first` on.
+template <typename V, typename F, typename Products>
 [[gnu::noinline]] void MultiplyTiles(float* out, size_t out_stride, const Activations& x,
-                                     const Matrix& w, size_t row, size_t keep_begin,
-                                     size_t keep_end, size_t first, size_t n, const Tuning& tuning,
-                                     Products& products) {
+                                     const TileRows& tile, size_t bytes_ahead, size_t first,
+                                     size_t n, Products& products) {
+  constexpr size_t kTiles = V::kNativeTiles;
   constexpr size_t kRows = kTiles * V::kLanes;
   alignas(64) float accs[kTokensOfPass * kRows];
   __builtin_memset(accs, 0, n * kRows * sizeof(float));
   Tile<V, F> sets[Products::kTileSets][kTiles];
-  const uint8_t* rows = w.data + row * w.row_bytes;
-  PassPrefetch ahead(tuning, rows, kRows, w.row_bytes);
-  for (size_t b = 0; b < w.cols / F::kCols; ++b, rows += F::kBytes) {
+  const uint8_t* rows = tile.data;
+  auto ahead = tile.Ahead<CacheLevel::kSecond>(bytes_ahead);
+  for (size_t b = 0; b < tile.row_bytes / F::kBytes; ++b, rows += F::kBytes) {
     auto& tiles = sets[b % Products::kTileSets];
     for (size_t r = 0; r < kTiles; ++r) {
-      tiles[r].Load(rows + r * V::kLanes * w.row_bytes, w.row_bytes);
+      tiles[r].Load(rows + r * V::kLanes * tile.stride, tile.stride);
     }
     products.Multiply(accs, tiles, b * x.n_tokens + first, &ahead);
   }
   products.Finish();
   for (size_t t = 0; t < n; ++t) {
-    __builtin_memcpy(out + (first + t) * out_stride + keep_begin,
-                     accs + t * kRows + (keep_begin - row),
-                     (keep_end - keep_begin) * sizeof(float));
-  }
-}
-
-// Calls body(row, keep_begin, keep_end) for blocks of n_rows rows that cover [begin, end): the last
-// one of a matrix begins early enough to be whole.
-template <typename Body>
-inline void ForEachRows(const Matrix& w, size_t n_rows, size_t begin, size_t end,
-                        const Body& body) {
-  for (size_t row = begin; row < end; row += n_rows) {
-    const size_t last = w.rows - n_rows;
-    body(row < last ? row : last, row, row + n_rows < end ? row + n_rows : end);
+    StoreResults(out + (first + t) * out_stride, accs + t * kRows, tile);
   }
 }
 
@@ -375,31 +417,27 @@ template <typename V, typename F>
 void MultiplyOneToken(float* out, const Activations& x, const Matrix& w, size_t row_begin,
                       size_t row_end, const Tuning& tuning) {
   const BlockActivations<F::kCols> in(x);
-  ForEachRows(w, V::kLanes, row_begin, row_end, [&](size_t row, size_t begin, size_t end) {
-    const typename V::Reg acc =
-        MultiplyRows<V, F>(in, w.data + row * w.row_bytes, w.cols / F::kCols * F::kBytes, tuning);
-    if (end - begin == V::kLanes) return V::Store(out + row, acc);
-    float kept[V::kLanes];
-    V::Store(kept, acc);
-    for (size_t r = begin; r < end; ++r) out[r] = kept[r - row];
+  ForEachTile(w, V::kLanes, row_begin, row_end, !tuning.rows_in_order, [&](const TileRows& tile) {
+    float results[V::kLanes];
+    V::Store(results, MultiplyRows<V, F>(in, tile, tuning.tile_prefetch));
+    StoreResults(out, results, tile);
   });
 }
 
-// At least V::kLanes rows times any number of tokens.
-template <typename V, typename F, typename Products>
+// The fewest rows of a matrix that vectors multiply.
+template <typename V>
+constexpr size_t kMinRows = V::kNativeTiles* V::kLanes;
+
+template <typename V, typename F, typename Products = VectorProducts<V, F>>
 void MultiplySeveral(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                      size_t row_begin, size_t row_end, const Tuning& tuning) {
-  constexpr size_t kTiles = V::kNativeTiles;
-  const size_t middle = row_end - (row_end - row_begin) % (kTiles * V::kLanes);
+  const bool side_by_side = !tuning.rows_in_order && x.n_tokens <= kMaxTokensSideBySide;
   for (size_t first = 0; first < x.n_tokens; first += kTokensOfPass) {
     const size_t left = x.n_tokens - first;
     const size_t n = left < kTokensOfPass ? left : kTokensOfPass;
     Products products(BlockActivations<F::kCols>(x), n);
-    ForEachRows(w, kTiles * V::kLanes, row_begin, middle, [&](size_t row, size_t b, size_t e) {
-      MultiplyTiles<V, F, kTiles>(out, out_stride, x, w, row, b, e, first, n, tuning, products);
-    });
-    ForEachRows(w, V::kLanes, middle, row_end, [&](size_t row, size_t b, size_t e) {
-      MultiplyTiles<V, F, 1>(out, out_stride, x, w, row, b, e, first, n, tuning, products);
+    ForEachTile(w, kMinRows<V>, row_begin, row_end, side_by_side, [&](const TileRows& tile) {
+      MultiplyTiles<V, F>(out, out_stride, x, tile, tuning.tile_prefetch, first, n, products);
     });
   }
 }
@@ -407,9 +445,9 @@ void MultiplySeveral(float* out, size_t out_stride, const Activations& x, const 
 template <typename V, typename F>
 void Matmul(float* out, size_t out_stride, const Activations& x, const Matrix& w, size_t row_begin,
             size_t row_end, const Tuning& tuning) {
-  if (w.rows < V::kLanes) return MatmulPlainly<F>(out, out_stride, x, w, row_begin, row_end);
+  if (w.rows < kMinRows<V>) return MatmulPlainly<F>(out, out_stride, x, w, row_begin, row_end);
   if (x.n_tokens == 1) return MultiplyOneToken<V, F>(out, x, w, row_begin, row_end, tuning);
-  MultiplySeveral<V, F, VectorProducts<V, F>>(out, out_stride, x, w, row_begin, row_end, tuning);
+  MultiplySeveral<V, F>(out, out_stride, x, w, row_begin, row_end, tuning);
 }
 
 }  // namespace native

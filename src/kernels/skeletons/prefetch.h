@@ -7,8 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/tuning.h"
-
 namespace clamma {
 namespace {
 
@@ -63,50 +61,33 @@ struct PairPrefetch {
   bool second = false;
 };
 
-// Lines of a tile of rows, and behind them those of the rows that follow: by the tuning side by
-// side, a line of each row and then the next one of each, some bytes ahead of what is read; or in
-// the order in which they lie, a tile ahead.
+// Lines of some streams, a line of each and then the next one of each.
 template <CacheLevel kLevel>
-class TilePrefetch {
+class StreamPrefetch {
  public:
-  TilePrefetch(const Tuning& tuning, const uint8_t* rows, size_t n_rows, size_t row_bytes)
-      : tile_bytes_(n_rows * row_bytes),
-        streams_(tuning.rows_in_order ? 1 : n_rows),
-        length_(tuning.rows_in_order ? tile_bytes_ : row_bytes),
-        tile_(rows),
-        column_(tuning.rows_in_order ? tile_bytes_ : tuning.tile_prefetch) {
-    StartLines();
-  }
+  // `n_streams` streams, `stride` bytes apart, from `begin` on.
+  StreamPrefetch(const uint8_t* begin, size_t n_streams, size_t stride)
+      : n_streams_(n_streams), stride_(stride), line_(begin), p_(begin), left_(n_streams) {}
 
-  // Whenever so many bytes are read. A few lines at a time: more than a core has room for would
-  // wait.
+  // Whenever so many bytes of all streams are read. A few lines at a time: more than a core has
+  // room for would wait.
   [[gnu::always_inline]] void Advance(size_t bytes) {
     for (owed_ += bytes; owed_ >= kLine; owed_ -= kLine) {
       PrefetchLine<kLevel>(p_);
-      p_ += length_;
+      p_ += stride_;
       if (--left_ > 0) continue;
-      column_ += kLine;
-      StartLines();
+      left_ = n_streams_;
+      line_ += kLine;
+      p_ = line_;
     }
   }
 
  private:
-  void StartLines() {
-    if (column_ >= length_) {
-      tile_ += tile_bytes_;
-      column_ = 0;
-    }
-    p_ = tile_ + column_;
-    left_ = streams_;
-  }
-
-  const size_t tile_bytes_;
-  const size_t streams_;
-  const size_t length_;  // of a stream, and from one to the next
-  const uint8_t* tile_;
-  size_t column_;  // byte of each stream
-  const uint8_t* p_ = nullptr;
-  size_t left_ = 0;  // streams that are behind in their column
+  const size_t n_streams_;
+  const size_t stride_;
+  const uint8_t* line_;  // of the first stream
+  const uint8_t* p_;
+  size_t left_;      // streams whose line is still to come
   size_t owed_ = 0;  // bytes
 };
 
