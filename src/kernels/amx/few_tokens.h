@@ -13,8 +13,7 @@
 #include "kernels/amx/tiles.h"
 #include "kernels/skeletons/matmul_int8.h"
 
-namespace clamma {
-namespace amx {
+namespace clamma::amx {
 namespace {
 
 // Rows from one of a tile to the next: results of so many tiles are kept until they can be stored
@@ -286,7 +285,6 @@ void MultiplyFew(const Output& out, const Int8Groups& x, const Matrix& w, size_t
 }
 
 }  // namespace
-}  // namespace amx
-}  // namespace clamma
+}  // namespace clamma::amx
 
 #endif  // CLAMMA_KERNELS_AMX_FEW_TOKENS_H_

@@ -8,8 +8,7 @@
 #include "kernels/amx/tiles.h"
 #include "kernels/skeletons/matmul_int8.h"
 
-namespace clamma {
-namespace amx {
+namespace clamma::amx {
 namespace {
 
 static_assert(vector::kMaxTokens % kTile == 0);
@@ -308,7 +307,6 @@ void MultiplyMany(const Output& out, const Int8Groups& x, const Matrix& w, size_
 }
 
 }  // namespace
-}  // namespace amx
-}  // namespace clamma
+}  // namespace clamma::amx
 
 #endif  // CLAMMA_KERNELS_AMX_MANY_TOKENS_H_

@@ -11,8 +11,7 @@
 #include "kernels/amx/tiles.h"
 #include "kernels/skeletons/native_matmul.h"
 
-namespace clamma {
-namespace amx {
+namespace clamma::amx {
 namespace {
 
 // Tiles as the tile unit takes them: of signed bytes, less their zero points.
@@ -42,7 +41,7 @@ class BlockProducts {
 
   // As VectorProducts::Multiply() of native_matmul.h. What it adds last comes with the next calls,
   // or with Finish(): until then `tiles` stays as it is.
-  template <size_t kTiles>
+  template <size_t kTiles>  // NOLINTNEXTLINE(readability-non-const-parameter): by way of Step
   [[gnu::noinline]] void Multiply(float* accs, const Tile (&tiles)[kTiles], size_t at,
                                   native::PassPrefetch* ahead) {
     const size_t bytes_of_group = V::kLanes * F::kBytes / kGroups * kTile / n_;
@@ -180,7 +179,6 @@ void MatmulBlocks(float* out, size_t out_stride, const Activations& x, const Mat
 }
 
 }  // namespace
-}  // namespace amx
-}  // namespace clamma
+}  // namespace clamma::amx
 
 #endif  // CLAMMA_KERNELS_AMX_MATMUL_BLOCKS_H_

@@ -6,8 +6,7 @@
 #include "kernels/skeletons/activations.h"
 #include "kernels/tables/avx512.h"
 
-namespace clamma {
-namespace amx {
+namespace clamma::amx {
 namespace {
 
 // One takes the vector unit less time than its weights take from memory.
@@ -143,5 +142,4 @@ void MatmulInt8(float* out, size_t out_stride, const Activations& x, const Matri
   matmul({out, out_stride}, GroupsOf(x), w, row_begin, row_end);
 }
 
-}  // namespace amx
-}  // namespace clamma
+}  // namespace clamma::amx

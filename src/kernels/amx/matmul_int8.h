@@ -5,8 +5,7 @@
 
 #include "kernels/kernels.h"
 
-namespace clamma {
-namespace amx {
+namespace clamma::amx {
 
 // Of the table, for int8 groups. What the tile unit is of no use for goes to AVX-512's.
 uint64_t Int8Bytes(size_t n_tokens, size_t cols, size_t group);
@@ -14,7 +13,6 @@ void QuantizeInt8(const Activations& x, size_t begin, size_t end);
 void MatmulInt8(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                 size_t row_begin, size_t row_end);
 
-}  // namespace amx
-}  // namespace clamma
+}  // namespace clamma::amx
 
 #endif  // CLAMMA_KERNELS_AMX_MATMUL_INT8_H_

@@ -13,8 +13,7 @@
 
 #include "kernels/units/avx512.h"
 
-namespace clamma {
-namespace amx {
+namespace clamma::amx {
 namespace {
 
 using V = Avx512;
@@ -136,7 +135,6 @@ inline void StoreRows(float* out, const V::Int (&results)[kTiles], size_t row, s
 }
 
 }  // namespace
-}  // namespace amx
-}  // namespace clamma
+}  // namespace clamma::amx
 
 #endif  // CLAMMA_KERNELS_AMX_TILES_H_

@@ -98,6 +98,21 @@ struct Tile {
   Chunk<V, F> chunks[Layout<V, F>::kChunks];
 };
 
+// total + scale * sums, of a group's products in one of the planes.
+template <typename V, typename F>
+[[gnu::always_inline]] inline typename V::Int AddScaled(typename V::Int total, typename V::Int sums,
+                                                        const formats::RowScales<V, F>& scales,
+                                                        size_t plane, size_t group) {
+  using L = Layout<V, F>;
+  if constexpr (L::kIsSuper) {
+    return V::Fold(total, sums, scales.scales[group]);
+  } else if constexpr (L::kPlanes == 2) {
+    return V::Fold(total, sums, V::SetScale(plane == 0 ? 16 : 1));
+  } else {
+    return V::Fold(total, sums);
+  }
+}
+
 // totals[t][r] += scale * (a group's steps of chunk r from `first` on) . token t, for kTokens
 // tokens at x, `stride` bytes from one to the next.
 template <typename V, typename F, size_t kTokens, size_t kTiles>
@@ -109,9 +124,8 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   using L = Layout<V, F>;
   using Int = typename V::Int;
   constexpr size_t kDepth = L::Depth();
-  asm volatile(
-      ""
-      : "+r"(x));  // what was loaded of a token for another plane is loaded again, not kept
+  // What was loaded of a token for another plane is loaded again, not kept.
+  asm volatile("" : "+r"(x));
 #pragma GCC unroll 8
   for (size_t begin = 0; begin < L::kGroupSteps; begin += kDepth) {
     Int sums[kTokens][kTiles];
@@ -135,13 +149,7 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
     for (size_t t = 0; t < kTokens; ++t) {
 #pragma GCC unroll 8
       for (size_t r = 0; r < kTiles; ++r) {
-        if constexpr (L::kIsSuper) {
-          totals[t][r] = V::Fold(totals[t][r], sums[t][r], scales[r]->scales[group]);
-        } else if constexpr (L::kPlanes == 2) {
-          totals[t][r] = V::Fold(totals[t][r], sums[t][r], V::SetScale(plane == 0 ? 16 : 1));
-        } else {
-          totals[t][r] = V::Fold(totals[t][r], sums[t][r]);
-        }
+        totals[t][r] = AddScaled<V, F>(totals[t][r], sums[t][r], *scales[r], plane, group);
       }
     }
   }

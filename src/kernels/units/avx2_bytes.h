@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/units/x86_bytes.h"
+
 namespace clamma {
 namespace {
 
@@ -34,8 +36,8 @@ struct Avx2Bytes {
   }
   template <size_t kStep>
   static Int SpreadBits(Int bits) {
-    constexpr char b = kStep / 2;
-    const Int byte = Shuffle<b, b, b, b>(bits);
+    constexpr int kByte = kStep / 2;
+    const Int byte = Shuffle<kByte, kByte, kByte, kByte>(bits);
     constexpr uint32_t kFirst = kStep % 2 == 0 ? 0x08040201u : 0x80402010u;
     const Int mask = _mm256_set1_epi32(static_cast<int>(kFirst));
     return And(_mm256_cmpeq_epi8(And(byte, mask), mask), SetBytes(16));
@@ -51,13 +53,13 @@ struct Avx2Bytes {
   }
   // 16-bit numbers at p of each row, rows `stride` bytes apart.
   static Reg LoadHalves(const uint8_t* p, size_t stride) {
-    uint16_t h[8];
-#pragma GCC unroll 8
-    for (size_t r = 0; r < 8; ++r) __builtin_memcpy(&h[r], p + r * stride, 2);
-    return _mm256_cvtph_ps(_mm_setr_epi16(static_cast<short>(h[0]), static_cast<short>(h[1]),
-                                          static_cast<short>(h[2]), static_cast<short>(h[3]),
-                                          static_cast<short>(h[4]), static_cast<short>(h[5]),
-                                          static_cast<short>(h[6]), static_cast<short>(h[7])));
+    const auto half = [&](size_t r) {
+      int16_t bits = 0;
+      __builtin_memcpy(&bits, p + r * stride, sizeof(bits));
+      return bits;
+    };
+    return _mm256_cvtph_ps(
+        _mm_setr_epi16(half(0), half(1), half(2), half(3), half(4), half(5), half(6), half(7)));
   }
   static Reg LowHalves(Int a) { return HalvesToFloat(And(a, _mm256_set1_epi32(0xffff))); }
   static Reg HighHalves(Int a) { return HalvesToFloat(_mm256_srli_epi32(a, 16)); }
@@ -112,7 +114,7 @@ struct Avx2Bytes {
     const Int pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
     return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
-  static Scale SetScale(int x) { return _mm256_set1_epi16(static_cast<short>(x)); }
+  static Scale SetScale(int x) { return _mm256_set1_epi16(static_cast<int16_t>(x)); }
   template <size_t kByte>
   static Scale ScaleOfByte(Int a) {
     return Shuffle<kByte, -1, kByte, -1>(a);
@@ -135,21 +137,10 @@ struct Avx2Bytes {
   }
 
  private:
-  // In each lane bytes a, b, c, d of it; 0 for -1.
-  template <int a, int b, int c, int d>
+  // In each lane bytes kA, kB, kC, kD of it; 0 for -1.
+  template <int kA, int kB, int kC, int kD>
   static Int Shuffle(Int v) {
-    const auto at = [](int byte, int lane) {
-      return static_cast<char>(byte < 0 ? -1 : 4 * lane + byte);
-    };
-    const __m128i order = _mm_setr_epi8(at(a, 0), at(b, 0), at(c, 0), at(d, 0), at(a, 1), at(b, 1),
-                                        at(c, 1), at(d, 1), at(a, 2), at(b, 2), at(c, 2), at(d, 2),
-                                        at(a, 3), at(b, 3), at(c, 3), at(d, 3));
-    return _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(order));
-  }
-  // Of 32-bit lanes whose upper halves are 0.
-  static Reg HalvesToFloat(Int a) {
-    const Int packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(a, a), 0xd8);
-    return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
+    return _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(ByteOrder<kA, kB, kC, kD>()));
   }
 };
 

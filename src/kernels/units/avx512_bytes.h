@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/units/x86_bytes.h"
+
 namespace clamma {
 namespace {
 
@@ -57,8 +59,8 @@ struct Avx512Bytes {
   }
   template <size_t kStep>
   static Int SpreadBits(Int bits) {
-    constexpr int b = kStep / 2;
-    const Int byte = Shuffle<b, b, b, b>(bits);
+    constexpr int kByte = kStep / 2;
+    const Int byte = Shuffle<kByte, kByte, kByte, kByte>(bits);
     constexpr uint32_t kFirst = kStep % 2 == 0 ? 0x08040201u : 0x80402010u;
     const Int mask = _mm512_set1_epi32(static_cast<int>(kFirst));
     return _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(byte, mask), SetBytes(16));
@@ -118,16 +120,10 @@ struct Avx512Bytes {
   }
 
  private:
-  // In each lane bytes a, b, c, d of it; 0 for -1.
-  template <int a, int b, int c, int d>
+  // In each lane bytes kA, kB, kC, kD of it; 0 for -1.
+  template <int kA, int kB, int kC, int kD>
   static Int Shuffle(Int v) {
-    const auto at = [](int byte, int lane) {
-      return static_cast<char>(byte < 0 ? -1 : 4 * lane + byte);
-    };
-    const __m128i order = _mm_setr_epi8(at(a, 0), at(b, 0), at(c, 0), at(d, 0), at(a, 1), at(b, 1),
-                                        at(c, 1), at(d, 1), at(a, 2), at(b, 2), at(c, 2), at(d, 2),
-                                        at(a, 3), at(b, 3), at(c, 3), at(d, 3));
-    return _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(order));
+    return _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(ByteOrder<kA, kB, kC, kD>()));
   }
 };
 
