@@ -7,8 +7,9 @@
 #include "kernels/formats/bf16.h"
 #include "kernels/formats/f16.h"
 #include "kernels/skeletons/panels_f32.h"
-#include "kernels/skeletons/prefetch.h"
+#include "kernels/skeletons/tile_rows.h"
 #include "kernels/skeletons/vector.h"
+#include "kernels/tuning.h"
 
 namespace clamma {
 namespace {
@@ -34,12 +35,12 @@ void MatmulHalves(float* out, size_t out_stride, const Activations& x, const Mat
 
 namespace vector {
 
-// sums = kRows rows of w, row_bytes apart, times x. (cols) Meanwhile as much as that from `next` on
-// is prefetched.
+// sums = kRows rows of w, row_bytes apart, times x. (cols)
 template <typename V, typename E, size_t kRows>
 [[gnu::always_inline]] inline void DotHalves(typename V::Reg (&sums)[kRows][kParts<V>],
                                              const uint8_t* w, size_t row_bytes, const float* x,
-                                             size_t cols, const uint8_t* next) {
+                                             size_t cols,
+                                             StreamPrefetch<CacheLevel::kFirst> ahead) {
   using Reg = typename V::Reg;
 #pragma GCC unroll 16
   for (size_t r = 0; r < kRows; ++r) {
@@ -48,8 +49,7 @@ template <typename V, typename E, size_t kRows>
   }
   size_t k = 0;
   for (; k + 16 <= cols; k += 16) {
-#pragma GCC unroll 8
-    for (size_t at = 0; at < 32 * kRows; at += kLine) PrefetchLine(next + 2 * kRows * k + at);
+    ahead.Advance(32 * kRows);
 #pragma GCC unroll 4
     for (size_t p = 0; p < kParts<V>; ++p) {
       const size_t at = k + p * V::kLanes;
@@ -77,18 +77,17 @@ template <typename V, typename E, size_t kRows>
   }
 }
 
-// One token, V::kLanes rows, whose results are lanes. The next as many are prefetched in the order
-// in which they lie.
+// One token, a tile of V::kLanes rows, whose results are lanes.
 template <typename V, typename E>
-inline typename V::Reg MatvecHalves(const uint8_t* rows, size_t row_bytes, const float* x,
-                                    size_t cols) {
+inline typename V::Reg MatvecHalves(const TileRows& tile, const float* x, size_t cols,
+                                    size_t bytes_ahead) {
   constexpr size_t kRows = V::kFloatRowsOfOne < V::kLanes ? V::kFloatRowsOfOne : V::kLanes;
   typename V::Reg sums[V::kLanes][kParts<V>];
 #pragma GCC unroll 16
   for (size_t r = 0; r < V::kLanes; r += kRows) {
     typename V::Reg some[kRows][kParts<V>];
-    DotHalves<V, E, kRows>(some, rows + r * row_bytes, row_bytes, x, cols,
-                           rows + (V::kLanes + r) * row_bytes);
+    DotHalves<V, E, kRows>(some, tile.data + r * tile.stride, tile.stride, x, cols,
+                           tile.Ahead<CacheLevel::kFirst>(bytes_ahead, r, kRows));
 #pragma GCC unroll 16
     for (size_t i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
@@ -98,7 +97,7 @@ inline typename V::Reg MatvecHalves(const uint8_t* rows, size_t row_bytes, const
   return V::Join(sums);
 }
 
-template <typename V, typename E>
+template <typename V, const Tuning& kTuning, typename E>
 void MatmulHalves(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                   size_t row_begin, size_t row_end) {
   const bool panels = x.n_tokens > 1 && w.cols % 16 == 0;
@@ -108,12 +107,11 @@ void MatmulHalves(float* out, size_t out_stride, const Activations& x, const Mat
   if (panels) {
     return MatmulPanels<V, E>(out, out_stride, x.x, x.n_tokens, w, row_begin, row_end);
   }
-  for (size_t next = row_begin; next < row_end; next += V::kLanes) {
-    // The last rows together with some of those before.
-    const size_t row = Min(next, row_end - V::kLanes);
-    const uint8_t* rows = w.data + row * w.row_bytes;
-    V::Store(out + row, MatvecHalves<V, E>(rows, static_cast<size_t>(w.row_bytes), x.x, w.cols));
-  }
+  ForEachTile(w, V::kLanes, row_begin, row_end, !kTuning.rows_in_order, [&](const TileRows& tile) {
+    float results[V::kLanes];
+    V::Store(results, MatvecHalves<V, E>(tile, x.x, w.cols, kTuning.tile_prefetch));
+    StoreResults(out, results, tile);
+  });
 }
 
 }  // namespace vector

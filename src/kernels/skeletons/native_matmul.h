@@ -10,7 +10,7 @@
 #define CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_H_
 
 #include "kernels/skeletons/native_matmul_plain.h"
-#include "kernels/skeletons/prefetch.h"
+#include "kernels/skeletons/tile_rows.h"
 #include "kernels/tuning.h"
 
 namespace clamma {
@@ -222,49 +222,6 @@ template <typename V, typename F>
   }
 }
 
-// --- Which rows make tiles ---
-
-// The rows of one tile or of several: `n` of them, `apart` rows from one to the next.
-struct TileRows {
-  const uint8_t* data;  // the first row
-  size_t row_bytes;
-  size_t stride;  // bytes from one to the next
-  size_t n;
-  size_t row;  // number of the first one in the matrix
-  size_t apart;
-  size_t keep_begin;  // results of the rows from here to keep_end are kept
-  size_t keep_end;
-
-  // Of rows side by side lines of each, `bytes` ahead: behind its end lies what the stream goes on
-  // with. Else those of the next tile, in the order in which they lie.
-  template <CacheLevel kLevel>
-  StreamPrefetch<kLevel> Ahead(size_t bytes) const {
-    if (apart > 1) return {data + bytes, n, stride};
-    return {data + n * row_bytes, 1, 0};
-  }
-};
-
-// Calls body(TileRows) for tiles of `n` rows that cover [begin, end). `side_by_side`: the range is
-// read as n streams, of which each goes on where it was with the next tile, as memory is read best
-// by Intel's processors. Else, and for what is left of it, rows of a tile follow each other, and
-// the last tile of a matrix begins early enough to be whole.
-template <typename Body>
-inline void ForEachTile(const Matrix& w, size_t n, size_t begin, size_t end, bool side_by_side,
-                        const Body& body) {
-  const auto tile = [&](size_t row, size_t apart, size_t keep_begin, size_t keep_end) {
-    body(TileRows{w.data + row * w.row_bytes, w.row_bytes, apart * w.row_bytes, n, row, apart,
-                  keep_begin, keep_end});
-  };
-  if (const size_t apart = (end - begin) / n; side_by_side && apart > 1) {
-    for (size_t i = 0; i < apart; ++i) tile(begin + i, apart, begin, end);
-    begin += n * apart;
-  }
-  for (size_t row = begin; row < end; row += n) {
-    const size_t last = w.rows - n;
-    tile(row < last ? row : last, 1, row, row + n < end ? row + n : end);
-  }
-}
-
 // --- One token ---
 
 // The products of a small block of int8 and of a token's, without planes.
@@ -290,7 +247,7 @@ template <typename V, typename F>
                                                            size_t bytes_ahead) {
   using L = Layout<V, F>;
   constexpr size_t kChunkBytes = V::kLanes * F::kBytes / L::kChunks;
-  auto ahead = tile.Ahead<CacheLevel::kFirst>(bytes_ahead);
+  auto ahead = tile.Ahead<CacheLevel::kFirst>(bytes_ahead, 0, V::kLanes);
   typename V::Reg acc = V::Set1(0);
   const uint8_t* rows = tile.data;
   for (size_t b = 0; b < tile.row_bytes / F::kBytes; ++b, rows += F::kBytes) {
@@ -386,16 +343,6 @@ struct VectorProducts {
   const size_t n;
 };
 
-// out[row] = results[i], for the rows of a tile that are kept.
-inline void StoreResults(float* out, const float* results, const TileRows& tile) {
-  if (tile.apart > 1) {
-    for (size_t i = 0; i < tile.n; ++i) out[tile.row + i * tile.apart] = results[i];
-  } else {
-    __builtin_memcpy(out + tile.keep_begin, results + (tile.keep_begin - tile.row),
-                     (tile.keep_end - tile.keep_begin) * sizeof(float));
-  }
-}
-
 // Tiles times the tokens of a pass, n of them from `first` on.
 template <typename V, typename F, typename Products>
 [[gnu::noinline]] void MultiplyTiles(float* out, size_t out_stride, const Activations& x,
@@ -407,7 +354,7 @@ template <typename V, typename F, typename Products>
   __builtin_memset(accs, 0, n * kRows * sizeof(float));
   Tile<V, F> sets[Products::kTileSets][kTiles];
   const uint8_t* rows = tile.data;
-  auto ahead = tile.Ahead<CacheLevel::kSecond>(bytes_ahead);
+  auto ahead = tile.Ahead<CacheLevel::kSecond>(bytes_ahead, 0, kRows);
   for (size_t b = 0; b < tile.row_bytes / F::kBytes; ++b, rows += F::kBytes) {
     auto& tiles = sets[b % Products::kTileSets];
     for (size_t r = 0; r < kTiles; ++r) {

@@ -31,11 +31,13 @@ void MatmulF32(float* out, size_t out_stride, const Activations& x, const Matrix
 }
 void MatmulF16(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                size_t row_begin, size_t row_end) {
-  vector::MatmulHalves<Avx512, formats::F16>(out, out_stride, x, w, row_begin, row_end);
+  vector::MatmulHalves<Avx512, kIntelServer, formats::F16>(out, out_stride, x, w, row_begin,
+                                                           row_end);
 }
 void MatmulBF16(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                 size_t row_begin, size_t row_end) {
-  vector::MatmulHalves<Avx512, formats::BF16>(out, out_stride, x, w, row_begin, row_end);
+  vector::MatmulHalves<Avx512, kIntelServer, formats::BF16>(out, out_stride, x, w, row_begin,
+                                                            row_end);
 }
 void QuantizeInt8(const Activations& x, size_t begin, size_t end) {
   vector::QuantizeInt8<Avx512>(x, begin, end);

@@ -142,6 +142,11 @@ struct Avx2Bytes {
   static Int Shuffle(Int v) {
     return _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(ByteOrder<kA, kB, kC, kD>()));
   }
+  // Of 32-bit lanes whose upper halves are 0.
+  static Reg HalvesToFloat(Int a) {
+    const Int packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(a, a), 0xd8);
+    return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
+  }
 };
 
 }  // namespace
