@@ -201,8 +201,11 @@ def prompt_rate(engine, tokens):
     for n in (min(tokens, 32), tokens):  # the first to warm up
         context = engine.context(max(tokens, 256), 1)
         start = time.monotonic()
+        rows = prompt_rows(n)
         for begin in range(0, n, BATCH):
-            engine.decode(context, prompt_rows(n)[begin:begin + BATCH])
+            part = rows[begin:begin + BATCH]
+            part[-1] = part[-1][:3] + (True, )  # decode() waits for its logits
+            engine.decode(context, part)
         rate = n / (time.monotonic() - start)
         engine.lib.llama_free(context)
     return rate
