@@ -26,8 +26,8 @@ PIECE = 2 << 20  # bytes
 
 
 class InPieces:
-    """Writes to a file whole pieces at a time: Linux keeps what is written so in huge pages, which
-    are read up to a tenth faster."""
+    """Writes to a file whole pieces at a time: some file systems of Linux keep what is written so
+    in huge pages, which are read up to a tenth faster."""
 
     def __init__(self, file):
         self._file = file
@@ -44,7 +44,8 @@ class InPieces:
 
     def _write(self, size):
         if size > 0:
-            self._file.write(bytes(self._rest[:size]))
+            with memoryview(self._rest) as rest, rest[:size] as pieces:
+                self._file.write(pieces)
             del self._rest[:size]
 
 

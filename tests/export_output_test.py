@@ -140,12 +140,12 @@ class LargeModel(fx.ExportTestCase):
 class Pieces(unittest.TestCase):
     """What Linux needs to keep a file in huge pages."""
 
-    def test_all_but_the_last_are_whole(self):
+    def test_all_writes_but_the_last_are_of_whole_ones(self):
         written = []
 
         class File:
             def write(self, data):
-                written.append(data)
+                written.append(bytes(data))
 
             def flush(self):
                 pass
@@ -156,8 +156,8 @@ class Pieces(unittest.TestCase):
             out.write(data)
             expected += bytes(data) if isinstance(data, bytes) else data.tobytes()
         out.flush()
-        self.assertEqual([len(data) for data in written],
-                         [PIECE] * (len(expected) // PIECE) + [len(expected) % PIECE])
+        self.assertEqual([len(data) % PIECE for data in written[:-1]], [0] * (len(written) - 1))
+        self.assertEqual(len(written[-1]), len(expected) % PIECE)
         self.assertEqual(b"".join(written), expected)
 
 

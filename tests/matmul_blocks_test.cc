@@ -89,8 +89,8 @@ TEST_P(MatmulBlocks, GivesTheBitsOfTheScalarTable) {
   const std::vector<size_t> widths = block == 1 ? std::vector<size_t>{1, 15, 16, 47, 256, 300, 1000}
                                                 : std::vector<size_t>{block, 2 * block, 3 * block};
   for (const size_t cols : widths) {
-    for (const size_t rows : {1, 7, 8, 16, 19, 37, 70}) {
-      for (const size_t tokens : {1, 2, 3, 4, 5, 8, 13, 17, 70}) {
+    for (const size_t rows : {1, 7, 8, 16, 19, 37, 70, 133}) {
+      for (const size_t tokens : {1, 2, 3, 4, 5, 8, 9, 13, 16, 17, 65}) {
         const size_t offset = random.Below(7);
         const Bytes weights = RandomRows(type, rows, cols, random);
         const Bytes placed = BytesOf(weights, offset);

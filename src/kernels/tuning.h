@@ -21,8 +21,9 @@ struct Tuning {
   // The smallest group of int8 weights whose rows one token multiplies one after the other
   // (skeletons/matvec_int8.h).
   size_t min_matvec_group = kNever;
-  // Bytes from what is read to what is prefetched: by float kernels for one token, by tiles of int8
-  // rows, by rows of int8 weights one after the other and by their scales.
+  // Bytes from what is read to what is prefetched: by float kernels for one token, by tiles of
+  // rows (int8, blocks, 16-bit floats) side by side, by rows of int8 weights one after the other
+  // and by their scales.
   size_t float_prefetch = 1024;
   size_t tile_prefetch = 512;
   size_t matvec_prefetch = 4096;

@@ -28,8 +28,10 @@ template <typename F>
 class BlockProducts {
  public:
   static constexpr bool kIsSuper = F::kCols == formats::kSuperBlock;
-  // Stages of small blocks' steps overlap from block to block, those of super-blocks' end with it.
-  static constexpr size_t kTileSets = kIsSuper ? 1 : kUnderWay;
+  // Stages of small blocks' steps overlap with those of the next block, which has two steps or
+  // more; those of super-blocks end with the step.
+  static constexpr size_t kTileSets = kIsSuper ? 1 : 2;
+  static_assert(V::kNativeTiles >= 2);
   using Tile = native::Tile<TileUnit, F>;
 
   // A pass of n tokens of x, while it lives.
@@ -44,7 +46,7 @@ class BlockProducts {
   template <size_t kTiles>  // NOLINTNEXTLINE(readability-non-const-parameter): by way of Step
   [[gnu::noinline]] void Multiply(float* accs, const Tile (&tiles)[kTiles], size_t at,
                                   native::PassPrefetch* ahead) {
-    const size_t bytes_of_group = V::kLanes * F::kBytes / kGroups * kTile / n_;
+    const size_t bytes_of_group = V::kLanes * F::kBytes / kGroups / ((n_ + kTile - 1) / kTile);
     for (size_t r = 0; r < kTiles; ++r) {
       for (size_t fresh = 0; fresh < n_; fresh += kTile) {
         // The last step ends with the last token, and has as many tokens as the others.
@@ -166,9 +168,11 @@ class BlockProducts {
   GroupSums sums_[2] = {};
 };
 
-// Whether it is worth the way of the sums through memory.
+// Fewer are done sooner by the vector unit alone.
+constexpr size_t kMinTokensOfBlocks = 9;
+
 inline bool IsForTiles(const Activations& x, const Matrix& w) {
-  return x.n_tokens > native::kMaxTokensSideBySide && w.rows >= native::kMinRows<V>;
+  return x.n_tokens >= kMinTokensOfBlocks && w.rows >= native::kMinRows<V>;
 }
 
 template <typename F>

@@ -70,12 +70,6 @@ inline void AddTileProducts() {
   asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kA), "i"(kB));
 }
 
-// The same, where A is signed and B is not.
-template <size_t kSum, size_t kA, size_t kB>
-inline void AddTileProductsOfUnsigned() {
-  asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kA), "i"(kB));
-}
-
 struct TileShape {
   size_t rows;
   size_t row_bytes;

@@ -44,7 +44,7 @@ struct MXFP4 {
     Int exponents[1];
     V::template LoadTransposed<1>(exponents, rows, stride);
     const Int e = V::And(exponents[0], V::SetInt(0xff));
-    // PowerOf(): for e < 2 the first is below 0 or 0, else the second one is smaller.
+    // PowerOf(): `normal` is -infinity for e = 0, and 0 for 1; from 2 on it is the larger one.
     const Int normal = V::SubInt(V::template ShiftLanesLeft<23>(e), V::SetInt(1 << 23));
     const Int subnormal = V::AddInt(V::template ShiftLanesLeft<21>(e), V::SetInt(1 << 21));
     out->d = V::Max(V::AsFloat(normal), V::AsFloat(subnormal));

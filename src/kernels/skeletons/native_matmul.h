@@ -276,7 +276,7 @@ template <typename V, typename F>
 
 // --- Several tokens ---
 
-// accs[t][r] += tiles[r] . token t of a block of `x`, for n tokens from `first` on.
+// accs[t][r] += tiles[r] . token t, for kTokens tokens, whose blocks of x begin with number `at`.
 template <typename V, typename F, size_t kTokens, size_t kTiles>
 [[gnu::always_inline]] inline void MultiplyTokens(float* accs, const Tile<V, F> (&tiles)[kTiles],
                                                   const BlockActivations<F::kCols>& x, size_t at) {
@@ -383,13 +383,18 @@ void MultiplyOneToken(float* out, const Activations& x, const Matrix& w, size_t 
 template <typename V>
 constexpr size_t kMinRows = V::kNativeTiles* V::kLanes;
 
+// Of so many tokens that are left, those of the next pass: not so that only a few remain.
+constexpr size_t TokensOfPass(size_t left) {
+  if (left <= kTokensOfPass) return left;
+  return left < kTokensOfPass + kTokensOfPass / 4 ? kTokensOfPass * 3 / 4 : kTokensOfPass;
+}
+
 template <typename V, typename F, typename Products = VectorProducts<V, F>>
 void MultiplySeveral(float* out, size_t out_stride, const Activations& x, const Matrix& w,
                      size_t row_begin, size_t row_end, const Tuning& tuning) {
   const bool side_by_side = !tuning.rows_in_order && x.n_tokens <= kMaxTokensSideBySide;
-  for (size_t first = 0; first < x.n_tokens; first += kTokensOfPass) {
-    const size_t left = x.n_tokens - first;
-    const size_t n = left < kTokensOfPass ? left : kTokensOfPass;
+  for (size_t first = 0, n = 0; first < x.n_tokens; first += n) {
+    n = TokensOfPass(x.n_tokens - first);
     Products products(BlockActivations<F::kCols>(x), n);
     ForEachTile(w, kMinRows<V>, row_begin, row_end, side_by_side, [&](const TileRows& tile) {
       MultiplyTiles<V, F>(out, out_stride, x, tile, tuning.tile_prefetch, first, n, products);

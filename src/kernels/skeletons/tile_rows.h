@@ -20,9 +20,9 @@ struct TileRows {
   size_t keep_begin;  // results of the rows from here to keep_end are kept
   size_t keep_end;
 
-  // For rows [first, first + count) of the tile: where rows are read side by side, lines of each,
-  // `bytes` ahead, as behind its end lies what the stream goes on with. Else those of the next
-  // tile, in the order in which they lie.
+  // For rows [first, first + count) of the tile. Side by side: of each row the line `bytes` ahead;
+  // beyond its end lies the row that the stream goes on with. Otherwise the next tile's rows, in
+  // order.
   template <CacheLevel kLevel>
   StreamPrefetch<kLevel> Ahead(size_t bytes, size_t first, size_t count) const {
     if (apart > 1) return {data + first * stride + bytes, count, stride};

@@ -37,6 +37,8 @@ struct CompilerBytes {
   static constexpr size_t kNativeTiles = 2;
   // As the units of these widths have it, so that tests run all that they run.
   static constexpr bool kSignedWeights = kBytes == 16;
+  // Whether zero points are taken off the weights, by SubBytes(), and not off their sums; where
+  // weights may be signed.
   static constexpr bool kCentresWeights = false;
   static constexpr int kMaxWeight = kBytes == 32 ? 32767 / (2 * 127) : 255;
   static constexpr size_t MaxDepth(int max_weight) {
