@@ -7,12 +7,12 @@ namespace clamma {
 namespace {
 
 // Positions of prompts that still make good use of a pass.
-constexpr size_t kLeastPromptRows = 32;
+constexpr size_t kMinPromptRows = 32;
 
 // Most rows for prompts in a pass in which n_generating sessions wait for their next token.
 size_t PromptBudget(size_t max_rows, size_t n_generating) {
   if (n_generating == 0) return max_rows;
-  const size_t share = std::max(kLeastPromptRows, max_rows / (1 + n_generating));
+  const size_t share = std::max(kMinPromptRows, max_rows / (1 + n_generating));
   return std::min(share, max_rows - std::min(max_rows, n_generating));
 }
 
@@ -28,7 +28,7 @@ size_t EvenShare(size_t waiting, size_t most) {
 }
 
 // Sampling for less than this is not worth a thread's attention.
-constexpr size_t kLeastLogits = 16384;
+constexpr size_t kMinLogits = 16384;
 
 struct Draw {
   Session* session;
@@ -36,7 +36,7 @@ struct Draw {
 };
 
 void SampleAll(Transformer& transformer, const Draw* draws, size_t n_draws) {
-  const size_t grain = std::max<size_t>(1, kLeastLogits / transformer.config().vocab_size);
+  const size_t grain = std::max<size_t>(1, kMinLogits / transformer.config().vocab_size);
   transformer.pool.ParallelFor(n_draws, grain, [&](size_t begin, size_t end, unsigned worker) {
     for (size_t i = begin; i < end; ++i) {
       draws[i].session->Sample(draws[i].logits, transformer.samplers[worker]);

@@ -16,7 +16,7 @@ namespace {
 // AddSamples(): pieces of so many bytes, and how many bytes in all, but for one piece more a
 // matrix.
 constexpr size_t kSampleBytes = 1024;
-constexpr uint64_t kMostSampledBytes = uint64_t{4} << 20;
+constexpr uint64_t kMaxSampledBytes = uint64_t{4} << 20;
 
 // Most that a row takes in a file, in bytes a column: an int8 with a scale of its own has 5.
 constexpr uint64_t kMaxBytesPerColumn = 8;
@@ -183,7 +183,7 @@ Status Weights::AddSamplesOf(const TensorPlace& place, uint64_t step, Checksum* 
 
 uint64_t Weights::SampleStep() const {
   const uint64_t total = file_.tensors.matrix_bytes();
-  return kSampleBytes * ((total + kMostSampledBytes - 1) / kMostSampledBytes);
+  return kSampleBytes * ((total + kMaxSampledBytes - 1) / kMaxSampledBytes);
 }
 
 Status Weights::AddSamples(Checksum* checksum) const {

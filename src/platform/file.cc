@@ -9,8 +9,8 @@
 namespace clamma {
 namespace {
 
-constexpr size_t kMostPathBytes = 4096;
-constexpr size_t kMostAtOnce = size_t{1} << 30;
+constexpr size_t kMaxPathBytes = 4096;
+constexpr size_t kMaxAtOnce = size_t{1} << 30;
 
 }  // namespace
 
@@ -19,7 +19,7 @@ Status File::Open(const char* path, const char* model_dir) {
   descriptor_ = OpenReadOnly(path);
   const bool search = descriptor_ < 0 && errno == ENOENT && path[0] != '\0' && !IsAbsolute(path);
   if (search) {
-    char candidate[kMostPathBytes];
+    char candidate[kMaxPathBytes];
     if (Format(candidate, sizeof(candidate), "%s/%s", model_dir, path) < sizeof(candidate)) {
       descriptor_ = OpenReadOnly(candidate);
     } else {
@@ -69,7 +69,7 @@ Status File::Read(uint64_t offset, void* destination, size_t n) const {
   while (n > 0) {
     // Linux moves at most 2 GiB a call, and some systems refuse more.
     size_t got = 0;
-    CLAMMA_RETURN_IF_ERROR(ReadSome(begin_ + offset, out, n < kMostAtOnce ? n : kMostAtOnce, &got));
+    CLAMMA_RETURN_IF_ERROR(ReadSome(begin_ + offset, out, n < kMaxAtOnce ? n : kMaxAtOnce, &got));
     if (got == 0) {
       return Status::Error(StatusCode::kIo, "the file ends before byte %llu: was it cut short?",
                            static_cast<unsigned long long>(offset) + n);

@@ -12,7 +12,7 @@
 namespace clamma {
 namespace {
 
-constexpr int kMostPathUnits = 4096;
+constexpr int kMaxPathUnits = 4096;
 
 HANDLE HandleOf(int descriptor) { return reinterpret_cast<HANDLE>(_get_osfhandle(descriptor)); }
 
@@ -24,8 +24,8 @@ Status LastError(const char* what) {
 }  // namespace
 
 int File::OpenReadOnly(const char* path) {
-  wchar_t wide[kMostPathUnits];
-  if (MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, kMostPathUnits) == 0) {
+  wchar_t wide[kMaxPathUnits];
+  if (MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, kMaxPathUnits) == 0) {
     errno = GetLastError() == ERROR_INSUFFICIENT_BUFFER ? ENAMETOOLONG : EILSEQ;
     return -1;
   }
