@@ -140,7 +140,7 @@ Status Transformer::ReadTokenizerFile(const char* path, const uint8_t** data) {
   if (access != ModelAccess::kMallocCache) {
     return size == 0 ? Status() : Locate(path, tokenizer_file.Map(data));
   }
-  // Whoever wants no mapping of the checkpoint wants none of the vocabulary.
+  // Where the checkpoint is not mapped, the vocabulary is not either.
   CLAMMA_RETURN_IF_ERROR(tokenizer_bytes.Resize(memory, size));
   *data = tokenizer_bytes.data();
   if (size == 0 || memory.is_plan()) return Status();

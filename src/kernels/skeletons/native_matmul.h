@@ -343,13 +343,17 @@ struct VectorProducts {
   const size_t n;
 };
 
+// Rows that several tokens multiply at a time, and the fewest of a matrix that vectors multiply.
+template <typename V>
+constexpr size_t kMinRows = V::kNativeTiles* V::kLanes;
+
 // Tiles times the tokens of a pass, n of them from `first` on.
 template <typename V, typename F, typename Products>
 [[gnu::noinline]] void MultiplyTiles(float* out, size_t out_stride, const Activations& x,
                                      const TileRows& tile, size_t bytes_ahead, size_t first,
                                      size_t n, Products& products) {
   constexpr size_t kTiles = V::kNativeTiles;
-  constexpr size_t kRows = kTiles * V::kLanes;
+  constexpr size_t kRows = kMinRows<V>;
   alignas(64) float accs[kTokensOfPass * kRows];
   __builtin_memset(accs, 0, n * kRows * sizeof(float));
   Tile<V, F> sets[Products::kTileSets][kTiles];
@@ -378,10 +382,6 @@ void MultiplyOneToken(float* out, const Activations& x, const Matrix& w, size_t 
     StoreResults(out, results, tile);
   });
 }
-
-// The fewest rows of a matrix that vectors multiply.
-template <typename V>
-constexpr size_t kMinRows = V::kNativeTiles* V::kLanes;
 
 // Of so many tokens that are left, those of the next pass: not so that only a few remain.
 constexpr size_t TokensOfPass(size_t left) {
