@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "model/model_files.h"
-#include "model/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 #include "model/weights.h"
 #include "platform/checksum.h"
 #include "platform/memory.h"

@@ -14,7 +14,7 @@
 #include "model/forward.h"
 #include "model/kv_cache.h"
 #include "model/model_files.h"
-#include "model/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 #include "model/weights.h"
 #include "platform/memory.h"
 #include "platform/thread_pool.h"

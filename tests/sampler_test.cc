@@ -16,7 +16,7 @@
 #include "gguf_fixture.h"
 #include "gguf_models.h"
 #include "kernels/kernels.h"
-#include "model/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 #include "platform/memory.h"
 
 namespace clamma {

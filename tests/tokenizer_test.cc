@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "model/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 #include <gtest/gtest.h>
 
@@ -154,9 +154,21 @@ size_t CharacterLength(std::string_view text) {
   return code < kLeast[length] || code > 0x10ffff || surrogate ? 0 : length;
 }
 
+// With spaces for U+2581, as SentencePiece has it.
+std::string WithSpaces(const std::string& text) {
+  std::string result;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool mark = text.compare(i, 3, "\xe2\x96\x81") == 0;
+    result += mark ? ' ' : text[i];
+    if (mark) i += 2;
+  }
+  return result;
+}
+
 // Scans all pairs for the best one, merges it, and scans again. Beyond llama2.c, which leaves these
 // to chance: bytes that are no UTF-8 become byte tokens, control and byte tokens match no text, and
-// of equal texts the first counts.
+// of equal texts the first counts. As SentencePiece has it, U+2581 is a space, and a character that
+// is no token may be a part of one.
 class Reference {
  public:
   explicit Reference(const Dictionary& dictionary) : dictionary_(dictionary) {
@@ -175,8 +187,13 @@ class Reference {
     Tokens tokens;
     if (options.bos) tokens.push_back(1);
     if (!text.empty()) {
-      for (const Symbol& symbol : Merge(Split(options.dummy_prefix ? " " + text : text))) {
-        tokens.push_back(symbol.id);
+      const std::string plain = WithSpaces(text);
+      for (const Symbol& symbol : Merge(Split(options.dummy_prefix ? " " + plain : plain))) {
+        if (symbol.id >= 0) {
+          tokens.push_back(symbol.id);
+        } else {
+          for (const char c : symbol.text) tokens.push_back(ByteToken(c));
+        }
       }
     }
     if (options.eos) tokens.push_back(2);
@@ -185,9 +202,14 @@ class Reference {
 
  private:
   struct Symbol {
-    std::string text;  // "": a byte, which merges with nothing
-    TokenId id;
+    std::string text;  // "": a byte of no character, which merges with nothing
+    TokenId id;        // -1: a character that is no token, and may become a part of one
   };
+
+  TokenId ByteToken(char c) const {
+    const auto found = bytes_.find(c);
+    return found == bytes_.end() ? 0 : found->second;
+  }
 
   TokenId Lookup(const std::string& text) const {
     const auto found = ids_.find(text);
@@ -199,14 +221,11 @@ class Reference {
     for (size_t at = 0; at < text.size();) {
       const size_t length = CharacterLength(std::string_view(text).substr(at));
       const std::string character = text.substr(at, length);
-      if (length > 0 && Lookup(character) >= 0) {
+      if (length > 0) {
         symbols.push_back({character, Lookup(character)});
         at += length;
-        continue;
-      }
-      for (size_t i = 0; i < (length > 0 ? length : 1); ++i, ++at) {
-        const auto found = bytes_.find(text[at]);
-        symbols.push_back({"", found == bytes_.end() ? 0 : found->second});
+      } else {
+        symbols.push_back({"", ByteToken(text[at++])});
       }
     }
     return symbols;
@@ -281,9 +300,10 @@ class RandomTexts {
       case 4:
         return {static_cast<char>(static_cast<uint8_t>(Below(256)))};
       case 5: {  // cut and overlong characters, controls, names of byte tokens
-        const std::string odd[] = {"\xe4\xb8"s, "\xf0\x9f\x98"s, "\xc0\x80"s, "\xed\xa0\x80"s,
-                                   "\xff"s,     "\0"s,           "<s>"s,      "\n<s>\n"s,
-                                   "</s>"s,     "<0x41>"s,       "<unk>"s,    "\x80"s};
+        const std::string odd[] = {"\xe4\xb8"s,    "\xf0\x9f\x98"s, "\xc0\x80"s, "\xed\xa0\x80"s,
+                                   "\xff"s,        "\0"s,           "<s>"s,      "\n<s>\n"s,
+                                   "</s>"s,        "<0x41>"s,       "<unk>"s,    "\x80"s,
+                                   "\xe2\x96\x81"s};
         return odd[Below(std::size(odd))];
       }
       default:
@@ -350,7 +370,7 @@ TEST_P(TokenizerOf, DecodesToTheSameBytes) {
   }
   RandomTexts random(opened_->dictionary(), 2);
   for (int i = 0; i < 4000; ++i) {
-    const std::string text = random.Next(200);
+    const std::string text = WithSpaces(random.Next(200));
     ASSERT_EQ(opened_->Decode(opened_->Encode(text)), text) << Show(text);
     const Tokens prefixed = opened_->Encode(text, {.bos = true, .dummy_prefix = true, .eos = true});
     ASSERT_EQ(opened_->Decode(prefixed), text.empty() ? "" : " " + text) << Show(text);
@@ -525,10 +545,30 @@ TEST(Tokenizer, BytesNotInTheDictionaryBecomeByteTokens) {
   EXPECT_EQ(opened.Encode("a\0a"s), (Tokens{kFirst, ByteTokenOf('\0'), kFirst}));
 }
 
-TEST(Tokenizer, ByteTokensTakePartInNoMerge) {
-  // "zz" is a token, "z" is none.
+// As in SentencePiece, which looks at what a merge gives, and not at its halves.
+TEST(Tokenizer, CharactersThatAreNoTokensMergeToTokens) {
   Opened opened(WithBytes({{"a", 0}, {"zz", 1}, {"az", 1}}));
-  EXPECT_EQ(opened.Encode("azz"), (Tokens{kFirst, ByteTokenOf('z'), ByteTokenOf('z')}));
+  EXPECT_EQ(opened.Pieces("zz"), (Pieces{"zz"}));
+  EXPECT_EQ(opened.Pieces("zza"), (Pieces{"zz", "a"}));
+  EXPECT_EQ(opened.Encode("azz"), (Tokens{kFirst + 2, ByteTokenOf('z')}));
+  EXPECT_EQ(opened.Encode("zzz"), (Tokens{kFirst + 1, ByteTokenOf('z')}));
+}
+
+TEST(Tokenizer, BytesOfNoCharacterTakePartInNoMerge) {
+  Opened opened(WithBytes({{"a", 0}, {"a\xff", 1}, {"\xff", 0}, {"\xff\xff", 2}}));
+  EXPECT_EQ(opened.Encode("a\xff\xff"), (Tokens{kFirst, ByteTokenOf('\xff'), ByteTokenOf('\xff')}));
+}
+
+TEST(Tokenizer, SentencePiecesMarkIsASpace) {
+  Opened opened(WithBytes({{"a", 0}, {" ", 0}, {" a", 1}}));
+  EXPECT_EQ(opened.Encode("a\xe2\x96\x81"
+                          "a"),
+            opened.Encode("a a"));
+  EXPECT_EQ(opened.Encode("\xe2\x96\x81"
+                          "a",
+                          {.dummy_prefix = true}),
+            (Tokens{kFirst + 1, kFirst + 2}));
+  EXPECT_EQ(opened.Encode("\xe2\x96"), (Tokens{ByteTokenOf('\xe2'), ByteTokenOf('\x96')}));
 }
 
 TEST(Tokenizer, WithoutByteTokensTheUnknownTokenStandsForThem) {

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "model/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 

@@ -5,7 +5,7 @@
 
 #include <cstddef>
 
-#include "model/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 

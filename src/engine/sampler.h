@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "kernels/kernels.h"
-#include "model/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 

@@ -15,7 +15,7 @@
 #include "engine/utf8_assembler.h"
 #include "model/forward.h"
 #include "model/kv_cache.h"
-#include "model/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 

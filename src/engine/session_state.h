@@ -21,7 +21,7 @@
 
 #include "engine/sampler.h"
 #include "model/kv_cache.h"
-#include "model/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 

@@ -8,7 +8,7 @@
 
 #include "kernels/kernels.h"
 #include "model/kv_cache.h"
-#include "model/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 #include "model/weights.h"
 #include "platform/memory.h"
 #include "platform/status.h"

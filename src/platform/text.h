@@ -14,6 +14,12 @@ inline std::string_view Front(std::string_view text, size_t n) {
   return {text.data(), n < text.size() ? n : text.size()};
 }
 
+// The bytes [begin, end) of a text.
+struct TextRange {
+  size_t begin;
+  size_t end;
+};
+
 inline bool StartsWith(std::string_view text, std::string_view start) {
   return Front(text, start.size()) == start;
 }

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// Vocabularies in llama2.c's format (https://github.com/karpathy/llama2.c, tokenizer.py),
+// little-endian: int32 length of the longest token, then for each token float score, int32 length,
+// bytes. Tokens 0, 1, 2 are unknown, BOS and EOS; "<0xHH>" stand for raw bytes.
+#ifndef CLAMMA_TOKENIZER_LLAMA2C_VOCABULARY_H_
+#define CLAMMA_TOKENIZER_LLAMA2C_VOCABULARY_H_
+
+#include <cstdint>
+
+#include "platform/memory.h"
+#include "platform/status.h"
+#include "tokenizer/vocabulary.h"
+
+namespace clamma {
+
+// Reads exactly vocab_size tokens from [data, data + size), which must outlive them. Any bytes are
+// safe; what is no vocabulary of that size is refused. A plan does not look at the bytes.
+Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
+                             uint32_t vocab_size, Vocabulary* vocabulary);
+
+}  // namespace clamma
+
+#endif  // CLAMMA_TOKENIZER_LLAMA2C_VOCABULARY_H_

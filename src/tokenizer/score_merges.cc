@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include "tokenizer/score_merges.h"
+
+#include <algorithm>
+
+#include "model/utf8.h"
+#include "platform/text.h"
+
+namespace clamma {
+namespace {
+
+constexpr uint32_t kNone = UINT32_MAX;
+// Merges at or below this score never happen, as in llama2.c. NaN compares false, so neither do
+// those of a damaged vocabulary.
+constexpr float kLowestScore = -1e10f;
+
+// What a merge may give: an unused token is taken apart again at the end.
+constexpr uint32_t kMergeable =
+    Kinds(TokenKind::kNormal) | Kinds(TokenKind::kUserDefined) | Kinds(TokenKind::kUnused);
+
+// Heap order: the higher score first, the leftmost of equals.
+template <typename Merge>
+bool ComesLater(const Merge& a, const Merge& b) {
+  if (a.score != b.score) return a.score < b.score;
+  return a.left > b.left;
+}
+
+}  // namespace
+
+Status ScoreMerger::Reserve(Memory& memory, uint64_t max_bytes) {
+  if (max_bytes >= kNone / 2) {
+    return Status::Error(StatusCode::kLimit, "a text of %llu bytes is too long to encode",
+                         static_cast<unsigned long long>(max_bytes));  // NOLINT: for %llu
+  }
+  CLAMMA_RETURN_IF_ERROR(text_.Resize(memory, max_bytes));
+  CLAMMA_RETURN_IF_ERROR(symbols_.Resize(memory, max_bytes));
+  // Each boundary between symbols makes one candidate; each merge takes one and makes at most two.
+  CLAMMA_RETURN_IF_ERROR(heap_.Resize(memory, 2 * max_bytes));
+  if (!vocabulary_.has_unused()) return Status();
+  CLAMMA_RETURN_IF_ERROR(halves_.Resize(memory, vocabulary_.size()));
+  return parts_.Resize(memory, 2 * (uint64_t{vocabulary_.longest_token()} + 1));
+}
+
+// Whatever stands for a space becomes one.
+size_t ScoreMerger::CopyText(std::string_view text, bool dummy_prefix) {
+  size_t n = 0;
+  if (dummy_prefix) text_[n++] = ' ';
+  while (!text.empty()) {
+    const bool mark = StartsWith(text, kSpaceMark);
+    text_[n++] = mark ? ' ' : text[0];
+    text.remove_prefix(mark ? kSpaceMark.size() : 1);
+  }
+  return n;
+}
+
+void ScoreMerger::Run(std::string_view text, bool dummy_prefix) {
+  n_symbols_ = 0;
+  heap_size_ = 0;
+  Split(CopyText(text, dummy_prefix));
+  for (uint32_t i = 0; i + 1 < n_symbols_; ++i) Consider(i);
+  while (heap_size_ > 0) Apply(PopMerge());
+  count_ = 0;
+  for (uint32_t i = 0; i != kNone; i = symbols_[i].next) {
+    const Symbol& symbol = symbols_[i];
+    count_ +=
+        halves_.size() > 0 ? TakeUnused(symbol, nullptr) : CountOf(symbol.token, symbol.length);
+  }
+}
+
+void ScoreMerger::AddSymbol(uint32_t begin, uint32_t length, TokenId token, bool is_invalid) {
+  const auto index = static_cast<uint32_t>(n_symbols_++);
+  symbols_[index] = {begin, length, index == 0 ? kNone : index - 1, kNone, token, is_invalid};
+  if (index > 0) symbols_[index - 1].next = index;
+}
+
+void ScoreMerger::Split(size_t size) {
+  // Not by substr(), whose exception would be the one thing to link of the C++ library.
+  std::string_view rest(text_.data(), size);
+  for (uint32_t at = 0; !rest.empty();) {
+    const Utf8Scan scan = ScanUtf8(rest);
+    const auto length = static_cast<uint32_t>(scan.length);
+    if (scan.prefix == Utf8Prefix::kCharacter) {
+      AddSymbol(at, length, vocabulary_.Find({rest.data(), length}, kMergeable), false);
+    } else {
+      for (uint32_t i = 0; i < length; ++i) AddSymbol(at + i, 1, kNoToken, true);
+    }
+    at += length;
+    rest.remove_prefix(length);
+  }
+}
+
+void ScoreMerger::Consider(uint32_t left) {
+  const Symbol& a = symbols_[left];
+  if (a.next == kNone || a.is_invalid || symbols_[a.next].is_invalid) return;
+  const uint32_t length = a.length + symbols_[a.next].length;
+  if (length > vocabulary_.longest_token()) return;
+  const TokenId token = vocabulary_.Find({text_.data() + a.begin, length}, kMergeable);
+  if (token < 0) return;
+  if (halves_.size() > 0) Remember(a, symbols_[a.next], token);
+  const float score = vocabulary_.score(token);
+  if (score > kLowestScore) PushMerge({score, left, length, token});
+}
+
+// What an unused token is made of: as it was last seen.
+void ScoreMerger::Remember(const Symbol& left, const Symbol& right, TokenId token) {
+  if (vocabulary_.kind(token) != TokenKind::kUnused) return;
+  halves_[static_cast<size_t>(token)] = {left.token, right.token, left.length, true};
+}
+
+void ScoreMerger::PushMerge(const Merge& merge) {
+  heap_[heap_size_++] = merge;
+  std::push_heap(heap_.data(), heap_.data() + heap_size_, ComesLater<Merge>);
+}
+
+ScoreMerger::Merge ScoreMerger::PopMerge() {
+  std::pop_heap(heap_.data(), heap_.data() + heap_size_, ComesLater<Merge>);
+  return heap_[--heap_size_];
+}
+
+void ScoreMerger::Apply(const Merge& merge) {
+  Symbol& a = symbols_[merge.left];
+  // Out of date where either side has merged meanwhile: as texts only grow, the length tells.
+  if (a.length == 0 || a.next == kNone || a.length + symbols_[a.next].length != merge.length) {
+    return;
+  }
+  Symbol& b = symbols_[a.next];
+  a.length = merge.length;
+  a.token = merge.token;
+  a.next = b.next;
+  b.length = 0;
+  if (a.next != kNone) symbols_[a.next].previous = merge.left;
+  if (a.previous != kNone) Consider(a.previous);
+  Consider(merge.left);
+}
+
+// A character that is no token becomes as many as it has bytes.
+size_t ScoreMerger::CountOf(TokenId token, uint32_t length) const {
+  return token >= 0 ? 1 : length;
+}
+
+size_t ScoreMerger::Emit(uint32_t begin, uint32_t length, TokenId token, TokenId* tokens) const {
+  if (token >= 0) {
+    tokens[0] = token;
+    return 1;
+  }
+  for (uint32_t i = 0; i < length; ++i) {
+    tokens[i] = vocabulary_.byte_token(static_cast<uint8_t>(text_[begin + i]));
+  }
+  return length;
+}
+
+// Takes unused tokens apart until none is left that has parts; for nullptr only counts.
+size_t ScoreMerger::TakeUnused(const Symbol& symbol, TokenId* tokens) {
+  size_t n = 0;
+  size_t n_parts = 0;
+  uint32_t begin = symbol.begin;
+  const auto push = [&](TokenId token, uint32_t length) {
+    parts_[n_parts++] = static_cast<uint32_t>(token);
+    parts_[n_parts++] = length;
+  };
+  push(symbol.token, symbol.length);
+  while (n_parts > 0) {
+    const uint32_t length = parts_[--n_parts];
+    const auto token = static_cast<TokenId>(parts_[--n_parts]);
+    const bool unused = token >= 0 && vocabulary_.kind(token) == TokenKind::kUnused;
+    if (unused && halves_[static_cast<size_t>(token)].is_known) {
+      const Halves& halves = halves_[static_cast<size_t>(token)];
+      push(halves.right, length - halves.left_length);
+      push(halves.left, halves.left_length);
+      continue;
+    }
+    n += tokens == nullptr ? CountOf(token, length) : Emit(begin, length, token, tokens + n);
+    begin += length;
+  }
+  return n;
+}
+
+size_t ScoreMerger::Take(TokenId* tokens) {
+  size_t n = 0;
+  for (uint32_t i = 0; n < count_; i = symbols_[i].next) {
+    const Symbol& symbol = symbols_[i];
+    n += halves_.size() > 0 ? TakeUnused(symbol, tokens + n)
+                            : Emit(symbol.begin, symbol.length, symbol.token, tokens + n);
+  }
+  return n;
+}
+
+}  // namespace clamma

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: MIT
+#include "tokenizer/tokenizer.h"
+
+#include <algorithm>
+
+#include "model/files/gguf.h"
+#include "platform/format.h"
+#include "platform/quoted.h"
+#include "tokenizer/gguf_vocabulary.h"
+#include "tokenizer/llama2c_vocabulary.h"
+#include "tokenizer/pretokenizers.h"
+#include "tokenizer/score_merges.h"
+#include "tokenizer/unicode.h"
+
+namespace clamma {
+namespace {
+
+constexpr size_t kMaxWarning = 256;
+
+// Llama 3's, of which many files were made before there were names for rules.
+constexpr uint32_t kLlama3Tokens = 128256;
+
+// A text without its U+2581; out may be nullptr, to count. Returns its bytes.
+size_t CopyWithSpaces(TokenKind /*kind*/, std::string_view text, uint8_t* out) {
+  size_t n = 0;
+  while (!text.empty()) {
+    const bool space = StartsWith(text, kSpaceMark);
+    if (out != nullptr) out[n] = space ? ' ' : static_cast<uint8_t>(text[0]);
+    ++n;
+    text.remove_prefix(space ? kSpaceMark.size() : 1);
+  }
+  return n;
+}
+
+// Only normal tokens are written in the alphabet of bytes.
+size_t CopyFromAlphabet(TokenKind kind, std::string_view text, uint8_t* out) {
+  if (kind == TokenKind::kNormal) return BytesOfAlphabet(text, out);
+  if (out != nullptr) std::copy(text.begin(), text.end(), out);
+  return text.size();
+}
+
+constexpr GgufVocabularyTraits kScoreTraits = {.copy_text = CopyWithSpaces,
+                                               .has_scores = true,
+                                               .is_byte_level = false,
+                                               .default_unknown = 0,
+                                               .default_bos = 1,
+                                               .default_eos = 2};
+constexpr GgufVocabularyTraits kRankTraits = {.copy_text = CopyFromAlphabet,
+                                              .has_scores = false,
+                                              .is_byte_level = true,
+                                              .default_unknown = kNoToken,
+                                              .default_bos = kNoToken,
+                                              .default_eos = kNoToken};
+
+// The parts of a text between special tokens, for ScoreMerger.
+class ScoreEncoder {
+ public:
+  ScoreEncoder(const Vocabulary& vocabulary, const RankMerges& /*merges*/,
+               const Pretokenizer* /*rule*/)
+      : merger_(vocabulary) {}
+  static constexpr bool kMarksAreSpaces = true;
+
+  void Measure(std::string_view text, bool prefix) {
+    longest_ = std::max<uint64_t>(longest_, uint64_t{text.size()} + (prefix ? 1 : 0));
+  }
+  Status Reserve(Memory& memory) { return merger_.Reserve(memory, longest_); }
+  Status Encode(std::string_view text, bool prefix, TokenId* tokens, size_t* count) {
+    merger_.Run(text, prefix);
+    *count += merger_.Take(tokens + *count);
+    return Status();
+  }
+
+ private:
+  ScoreMerger merger_;
+  uint64_t longest_ = 0;
+};
+
+// The same for RankMerger.
+class RankEncoder {
+ public:
+  RankEncoder(const Vocabulary& vocabulary, const RankMerges& merges, const Pretokenizer* rule)
+      : vocabulary_(vocabulary), rule_(*rule), merger_(vocabulary, merges) {}
+  static constexpr bool kMarksAreSpaces = false;
+
+  void Measure(std::string_view text, bool /*prefix*/) {
+    if (text.data() == nullptr) {  // a plan's, of which nothing but the size is known
+      longest_ = text.size();
+      return;
+    }
+    std::string_view word;
+    for (WordSplitter words(rule_, text); words.Next(&word);) {
+      longest_ = std::max<uint64_t>(longest_, word.size());
+    }
+  }
+  Status Reserve(Memory& memory) { return merger_.Reserve(memory, longest_); }
+  Status Encode(std::string_view text, bool /*prefix*/, TokenId* tokens, size_t* count) {
+    std::string_view word;
+    for (WordSplitter words(rule_, text); words.Next(&word);) {
+      if (rule_.ignores_merges) {
+        const TokenId whole = vocabulary_.Find(word, Kinds(TokenKind::kNormal));
+        if (whole >= 0) {
+          tokens[(*count)++] = whole;
+          continue;
+        }
+      }
+      const size_t n = merger_.Run(word, tokens + *count);
+      for (size_t i = 0; i < n; ++i) {
+        if (tokens[*count + i] < 0) return MissingByte(word);
+      }
+      *count += n;
+    }
+    return Status();
+  }
+
+ private:
+  Status MissingByte(std::string_view word) const {
+    for (const char c : word) {
+      const auto byte = static_cast<uint8_t>(c);
+      if (vocabulary_.byte_token(byte) < 0) {
+        return Status::Error(StatusCode::kInvalidArgument,
+                             "the vocabulary has no token for the byte 0x%x, which the text has",
+                             static_cast<unsigned>(byte));
+      }
+    }
+    return Status();
+  }
+
+  const Vocabulary& vocabulary_;
+  const Pretokenizer& rule_;
+  RankMerger merger_;
+  uint64_t longest_ = 0;
+};
+
+bool Contains(std::string_view text, std::string_view part) {
+  for (; text.size() >= part.size(); text.remove_prefix(1)) {
+    if (StartsWith(text, part)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+// A kind of vocabularies in GGUF files.
+struct TokenizerKind {
+  std::string_view name;  // as tokenizer.ggml.model has it
+  Status (Tokenizer::*open)(Memory& memory, const Gguf& gguf, const char* pre);
+  Status (Tokenizer::*encode)(Memory& memory, std::string_view text,
+                              const Tokenizer::EncodeOptions& options, Array<TokenId>* tokens,
+                              size_t* count) const;
+  GgufVocabularyTraits traits;
+
+  static const TokenizerKind kAll[2];
+};
+
+constexpr TokenizerKind TokenizerKind::kAll[2] = {
+    {.name = "llama",
+     .open = &Tokenizer::OpenScores,
+     .encode = &Tokenizer::EncodeParts<ScoreEncoder>,
+     .traits = kScoreTraits},
+    {.name = "gpt2",
+     .open = &Tokenizer::OpenRanks,
+     .encode = &Tokenizer::EncodeParts<RankEncoder>,
+     .traits = kRankTraits},
+};
+
+// --- Opening
+// --------------------------------------------------------------------------------------
+
+Status Tokenizer::Open(Memory& memory, const uint8_t* data, uint64_t size, uint32_t vocab_size) {
+  return ReadLlama2cVocabulary(memory, data, size, vocab_size, &vocabulary_);
+}
+
+Status Tokenizer::Open(Memory& memory, const Gguf& gguf, uint32_t vocab_size, const char* pre) {
+  if constexpr (kHasGguf) {
+    std::string_view name;
+    CLAMMA_RETURN_IF_ERROR(
+        gguf.GetString("tokenizer.ggml.model", Gguf::Presence::kRequired, &name));
+    for (const TokenizerKind& kind : TokenizerKind::kAll) {
+      if (kind.name == name) rules_.kind = &kind;
+    }
+    if (rules_.kind == nullptr) {
+      return Status::Error(StatusCode::kCorrupt,
+                           "the vocabulary inside the file is of kind %s, and only those of kinds "
+                           "\"llama\" and \"gpt2\" are read: give a tokenizer_path",
+                           Quoted(name).c_str());
+    }
+    uint64_t n_special = 0;
+    CLAMMA_RETURN_IF_ERROR(ReadGgufVocabulary(memory, gguf, rules_.kind->traits, vocab_size,
+                                              &vocabulary_, &n_special));
+    CLAMMA_RETURN_IF_ERROR(rules_.special_tokens.Build(memory, vocabulary_, n_special));
+    return (this->*rules_.kind->open)(memory, gguf, pre);
+  } else {
+    static_cast<void>(memory);
+    static_cast<void>(gguf);
+    static_cast<void>(vocab_size);
+    static_cast<void>(pre);
+    return Status::Error(StatusCode::kInvalidArgument, "this build reads no GGUF files");
+  }
+}
+
+const char* Tokenizer::warning() const {
+  if constexpr (kHasGguf) return rules_.warning.data();
+  return nullptr;
+}
+
+Status Tokenizer::ReadFlags(const Gguf& gguf, bool adds_bos) {
+  adds_bos_ = adds_bos;
+  CLAMMA_RETURN_IF_ERROR(
+      gguf.GetBool("tokenizer.ggml.add_bos_token", Gguf::Presence::kOptional, &adds_bos_));
+  CLAMMA_RETURN_IF_ERROR(
+      gguf.GetBool("tokenizer.ggml.add_eos_token", Gguf::Presence::kOptional, &adds_eos_));
+  adds_bos_ = adds_bos_ && bos() >= 0;
+  adds_eos_ = adds_eos_ && eos() >= 0;
+  return Status();
+}
+
+Status Tokenizer::OpenScores(Memory& /*memory*/, const Gguf& gguf, const char* /*pre*/) {
+  if constexpr (kHasGguf) {
+    // Phi-3's files do not say that its control tokens take the white space behind them, as
+    // tokenizer.json of the model does.
+    std::string_view architecture;
+    std::string_view name;
+    CLAMMA_RETURN_IF_ERROR(
+        gguf.GetString("general.architecture", Gguf::Presence::kOptional, &architecture));
+    CLAMMA_RETURN_IF_ERROR(gguf.GetString("general.name", Gguf::Presence::kOptional, &name));
+    rules_.strips_right = architecture == "phi3" || Contains(name, "phi-3") ||
+                          Contains(name, "Phi-3") || Contains(name, "Phi3");
+  }
+  CLAMMA_RETURN_IF_ERROR(ReadFlags(gguf, true));
+  return gguf.GetBool("tokenizer.ggml.add_space_prefix", Gguf::Presence::kOptional, &adds_prefix_);
+}
+
+Status Tokenizer::OpenRanks(Memory& memory, const Gguf& gguf, const char* pre) {
+  if constexpr (kHasGguf) {
+    adds_prefix_ = false;
+    CLAMMA_RETURN_IF_ERROR(ChoosePretokenizer(memory, gguf, pre));
+    CLAMMA_RETURN_IF_ERROR(rules_.merges.Read(memory, gguf, vocabulary_));
+    return ReadFlags(gguf, rules_.pretokenizer->adds_bos);
+  }
+  return Status();
+}
+
+Status Tokenizer::ChoosePretokenizer(Memory& memory, const Gguf& gguf, const char* pre) {
+  if constexpr (kHasGguf) {
+    if (pre != nullptr && FindPretokenizer(pre) == nullptr) {
+      return Status::Error(StatusCode::kInvalidArgument,
+                           "there is no rule %s for splitting texts into words",
+                           Quoted(pre).c_str());
+    }
+    std::string_view name;
+    if (pre != nullptr) {
+      name = pre;
+    } else {
+      CLAMMA_RETURN_IF_ERROR(
+          gguf.GetString("tokenizer.ggml.pre", Gguf::Presence::kOptional, &name));
+    }
+    rules_.pretokenizer = FindPretokenizer(name);
+    if (rules_.pretokenizer != nullptr) return Status();
+    const bool guessed = name.empty() && vocab_size() == kLlama3Tokens;
+    rules_.pretokenizer = FindPretokenizer(guessed ? "llama-bpe" : "default");
+    CLAMMA_RETURN_IF_ERROR(rules_.warning.Resize(memory, kMaxWarning));
+    if (memory.is_plan()) return Status();
+    const char* const rule = rules_.pretokenizer->name.data();  // a literal
+    if (name.empty()) {
+      Format(rules_.warning.data(), kMaxWarning,
+             "the file does not say how its vocabulary splits texts into words "
+             "(tokenizer.ggml.pre): taking \"%s\"",
+             rule);
+    } else {
+      Format(rules_.warning.data(), kMaxWarning,
+             "the vocabulary's rule %s for splitting texts into words is not known: taking \"%s\"",
+             Quoted(name).c_str(), rule);
+    }
+  }
+  return Status();
+}
+
+// --- Encoding
+// -------------------------------------------------------------------------------------
+
+Status Tokenizer::Encode(Memory& memory, std::string_view text, const EncodeOptions& options,
+                         Array<TokenId>* tokens, size_t* count) const {
+  if constexpr (kHasGguf) {
+    if (rules_.kind != nullptr) {
+      return (this->*rules_.kind->encode)(memory, text, options, tokens, count);
+    }
+  }
+  return EncodePlain(memory, text, options, tokens, count);
+}
+
+// By a vocabulary of llama2.c, which has no special tokens.
+Status Tokenizer::EncodePlain(Memory& memory, std::string_view text, const EncodeOptions& options,
+                              Array<TokenId>* tokens, size_t* count) const {
+  ScoreMerger merger(vocabulary_);
+  size_t n = 0;
+  if (!text.empty()) {
+    const bool prefix = options.dummy_prefix;
+    const uint64_t size = uint64_t{text.size()} + (prefix ? 1 : 0);
+    CLAMMA_RETURN_IF_ERROR(merger.Reserve(memory, size));
+    if (!memory.is_plan()) merger.Run(text, prefix);
+    n = memory.is_plan() ? static_cast<size_t>(size) : merger.count();
+  }
+  const size_t needed = *count + n + (options.bos ? 1 : 0) + (options.eos ? 1 : 0);
+  if (tokens->size() < needed) CLAMMA_RETURN_IF_ERROR(tokens->Resize(memory, needed));
+  if (memory.is_plan()) {
+    *count = needed;
+    return Status();
+  }
+  if (options.bos) (*tokens)[(*count)++] = bos();
+  if (n > 0) *count += merger.Take(tokens->data() + *count);
+  if (options.eos) (*tokens)[(*count)++] = eos();
+  return Status();
+}
+
+// Calls on_text(part, prefix) and on_token(token, is_control) for what a text is made of.
+template <typename OnText, typename OnToken>
+void Tokenizer::ForEachPart(std::string_view text, const EncodeOptions& options,
+                            bool marks_are_spaces, OnText on_text, OnToken on_token) const {
+  SpecialTokens::Scan scan(rules_.special_tokens, text,
+                           {.control = options.parse_control,
+                            .data = options.data,
+                            .n_data = options.n_data,
+                            .marks_are_spaces = marks_are_spaces});
+  size_t at = 0;
+  bool prefix = options.dummy_prefix;
+  const auto text_until = [&](size_t end) {
+    if (end > at) on_text({text.data() + at, end - at}, prefix);
+    prefix = prefix && end <= at;
+  };
+  SpecialTokens::Match match;
+  while (scan.Next(&match)) {
+    if (match.begin < at) continue;  // white space that the last one took
+    text_until(match.begin);
+    if (prefix && !match.is_control) on_text(" ", false);  // the space stands before this one
+    on_token(match.token, match.is_control);
+    at = match.end;
+    prefix = options.dummy_prefix && match.is_control;
+    if (match.is_control && rules_.strips_right) {
+      const char* const end = text.data() + text.size();
+      at = static_cast<size_t>(SkipClasses(text.data() + at, end, kWhite) - text.data());
+    }
+  }
+  text_until(text.size());
+}
+
+template <typename Encoder>
+Status Tokenizer::EncodeParts(Memory& memory, std::string_view text, const EncodeOptions& options,
+                              Array<TokenId>* tokens, size_t* count) const {
+  Encoder encoder(vocabulary_, rules_.merges, rules_.pretokenizer);
+  EncodeOptions how = options;
+  how.dummy_prefix = options.dummy_prefix && Encoder::kMarksAreSpaces;
+  uint64_t most = uint64_t{text.size()} + 3;  // BOS, EOS, and a space in front
+  if (memory.is_plan()) {
+    if (options.parse_control) most += text.size();  // a space behind each control token
+    if (!text.empty()) encoder.Measure({nullptr, text.size()}, how.dummy_prefix);
+  } else {
+    ForEachPart(
+        text, how, Encoder::kMarksAreSpaces,
+        [&](std::string_view part, bool prefix) { encoder.Measure(part, prefix); },
+        [&](TokenId /*token*/, bool is_control) { most += is_control ? 1 : 0; });
+  }
+  CLAMMA_RETURN_IF_ERROR(encoder.Reserve(memory));
+  uint64_t needed = 0;
+  if (!CheckedAdd(*count, most, &needed)) needed = UINT64_MAX;
+  if (tokens->size() < needed) CLAMMA_RETURN_IF_ERROR(tokens->Resize(memory, needed));
+  if (memory.is_plan()) {
+    *count = static_cast<size_t>(needed);
+    return Status();
+  }
+  Status status;
+  size_t n = *count;
+  if (options.bos && bos() >= 0) (*tokens)[n++] = bos();
+  ForEachPart(
+      text, how, Encoder::kMarksAreSpaces,
+      [&](std::string_view part, bool prefix) {
+        if (status.ok()) status = encoder.Encode(part, prefix, tokens->data(), &n);
+      },
+      [&](TokenId token, bool /*is_control*/) { (*tokens)[n++] = token; });
+  CLAMMA_RETURN_IF_ERROR(status);
+  if (options.eos && eos() >= 0) (*tokens)[n++] = eos();
+  *count = n;
+  return Status();
+}
+
+}  // namespace clamma

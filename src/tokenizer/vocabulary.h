@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// The tokens of a vocabulary: their bytes, kinds and scores, which of them stand for single bytes,
+// and which begin and end texts. Whatever format they come from, the readers fill in one of these.
+#ifndef CLAMMA_TOKENIZER_VOCABULARY_H_
+#define CLAMMA_TOKENIZER_VOCABULARY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "kernels/kernels.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+
+namespace clamma {
+
+using TokenId = int;  // tok_id_t
+static_assert(sizeof(TokenId) == 4);
+
+inline constexpr TokenId kNoToken = -1;
+
+// As SentencePiece numbers them (sentencepiece_model.proto), and tokenizer.ggml.token_type.
+enum class TokenKind : uint8_t {
+  kNormal = 1,
+  kUnknown = 2,      // has no bytes
+  kControl = 3,      // begins, ends or marks parts of texts, and has no bytes
+  kUserDefined = 4,  // taken whole wherever its text stands
+  kUnused = 5,       // never the result of an encoding
+  kByte = 6,         // "<0xHH>", which stands for that byte
+};
+
+// A set of kinds.
+constexpr uint32_t Kinds(TokenKind kind) { return 1u << static_cast<unsigned>(kind); }
+inline constexpr uint32_t kAnyKind = UINT32_MAX;
+
+// U+2581, in which SentencePiece keeps a space.
+inline constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
+
+// Far beyond any real token; bounds what a session holds to put one together.
+inline constexpr int32_t kMaxTokenBytes = 1 << 16;
+
+// The byte that "<0xHH>" stands for, or -1.
+int RawByteOf(std::string_view text);
+
+// Constant once filled in: any number of threads may use it.
+class Vocabulary {
+ public:
+  uint32_t size() const { return static_cast<uint32_t>(tokens_.size()); }
+  bool IsValid(TokenId token) const { return token >= 0 && static_cast<uint32_t>(token) < size(); }
+  size_t longest_token() const { return longest_token_; }  // bytes
+
+  // Of valid tokens. The text of a byte token is "<0xHH>"; a space is a space.
+  std::string_view Text(TokenId token) const {
+    const Entry& entry = At(token);
+    return {reinterpret_cast<const char*>(data_) + (entry.place & kOffset), entry.length};
+  }
+  TokenKind kind(TokenId token) const {
+    return static_cast<TokenKind>(At(token).place >> kKindShift & 7);
+  }
+  float score(TokenId token) const { return At(token).score; }
+
+  // Of any id: what the token adds to a text, nothing for those of no bytes.
+  std::string_view Bytes(TokenId token) const;
+  bool EndsText(TokenId token) const { return Has(token, kEndsText); }
+  bool IsGenerated(TokenId token) const { return IsValid(token) && !Has(token, kNeverGenerated); }
+  bool IsPadding(TokenId token) const { return Has(token, kPadding); }
+  uint32_t never_generated() const { return n_never_generated_; }  // a plan's: at most so many
+
+  // The first token of these kinds with that text, or kNoToken.
+  TokenId Find(std::string_view text, uint32_t kinds) const;
+  TokenId byte_token(uint8_t byte) const { return byte_tokens_[byte]; }
+
+  TokenId unknown() const { return unknown_; }  // these are kNoToken where there is none
+  TokenId bos() const { return bos_; }
+  TokenId eos() const { return eos_; }
+  bool has_unused() const { return kHasGguf && has_unused_; }  // tokens of kind kUnused
+
+  // For readers: room for the tokens, and for their texts unless those stay where they are.
+  Status Resize(Memory& memory, uint64_t n_tokens) { return tokens_.Resize(memory, n_tokens); }
+  Status ResizeTexts(Memory& memory, uint64_t bytes);
+  uint8_t* texts() { return texts_.data(); }
+  void set_data(const uint8_t* data) { data_ = data; }
+  // Of a plan, which has no tokens to set.
+  void PlanToken(size_t length, TokenKind kind) {
+    if (length > longest_token_) longest_token_ = length;
+    if (kind == TokenKind::kUnused) has_unused_ = true;
+  }
+  void Set(TokenId token, uint64_t offset, size_t length, float score, TokenKind kind);
+  void SetKind(TokenId token, TokenKind kind);
+  void SetEnd(TokenId token, bool ends) { SetFlag(token, kEndsText, ends); }
+  void SetPadding(TokenId token) { SetFlag(token, kPadding, true); }
+  void SetNeverGenerated(TokenId token) {
+    SetFlag(token, kNeverGenerated, true);
+    ++n_never_generated_;
+  }
+  void PlanNeverGenerated(uint32_t n) { n_never_generated_ = n; }
+  void set_unknown(TokenId token) { unknown_ = token; }
+  void set_bos(TokenId token) { bos_ = token; }
+  void set_eos(TokenId token) { eos_ = token; }
+
+  // Makes the tokens findable. A plan has no tokens to look at.
+  Status BuildIndex(Memory& memory);
+  // The tokens that stand for bytes: those of kind kByte or, for byte-level vocabularies, normal
+  // ones. A byte that has none gets `missing`.
+  void FindByteTokens(bool byte_level, TokenId missing);
+
+ private:
+  // Of Entry::place: the offset of the text at data_, its kind, and flags.
+  static constexpr uint64_t kOffset = (uint64_t{1} << 48) - 1;
+  static constexpr int kKindShift = 48;
+  static constexpr uint64_t kEndsText = uint64_t{1} << 56;
+  static constexpr uint64_t kNeverGenerated = uint64_t{1} << 57;
+  static constexpr uint64_t kPadding = uint64_t{1} << 58;
+
+  struct Entry {
+    uint64_t place;
+    uint32_t length;
+    float score;
+  };
+
+  const Entry& At(TokenId token) const { return tokens_[static_cast<size_t>(token)]; }
+  bool Has(TokenId token, uint64_t flag) const {
+    return IsValid(token) && (At(token).place & flag) != 0;
+  }
+  void SetFlag(TokenId token, uint64_t flag, bool value);
+  size_t FirstSlot(std::string_view text) const;  // of index_, from where to look
+
+  const uint8_t* data_ = nullptr;
+  Array<uint8_t> texts_;  // what data_ points to, where the texts are not used in their place
+  Array<Entry> tokens_;
+  Array<TokenId> index_;  // open-addressing hash table of token ids, kNoToken: free
+  TokenId byte_tokens_[256] = {};
+  TokenId unknown_ = kNoToken;
+  TokenId bos_ = kNoToken;
+  TokenId eos_ = kNoToken;
+  bool has_unused_ = false;
+  uint32_t n_never_generated_ = 0;
+  size_t longest_token_ = 1;
+  uint64_t hash_seed_ = 0;
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_TOKENIZER_VOCABULARY_H_
