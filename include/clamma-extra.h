@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Beside generation: tokens, scores, facts, and what a session holds, to save, restore and edit.
- * The conventions of clamma.h hold here, too. Functions that return int return 0 on success; else
- * the reason goes to the transformer's log_cb.
+ * Beside generation: tokens, chats, scores, facts, and what a session holds, to save, restore and
+ * edit. The conventions of clamma.h hold here, too. Functions that return int return 0 on success;
+ * else the reason goes to the transformer's log_cb.
  */
 #ifndef CLAMMA_EXTRA_H
 #define CLAMMA_EXTRA_H
@@ -17,6 +17,7 @@ extern "C" {
 #define CLAMMA_ENCODE_BOS 1u          /* BOS in front */
 #define CLAMMA_ENCODE_DUMMY_PREFIX 2u /* a space before a text that is not empty */
 #define CLAMMA_ENCODE_EOS 4u          /* EOS behind */
+#define CLAMMA_ENCODE_CONTROL 8u      /* texts of control tokens, as "<|im_end|>", become these */
 
 /* Encodes `size` bytes of text, which may hold any bytes. Sets *count to the number of tokens, and
  * writes them to `tokens` if it has room for all of them (max); else nothing is written, and it
@@ -31,6 +32,63 @@ CLAMMA_EXPORT int clamma_encode(const struct txf* txf, const char* text, size_t 
  * if it has room for all of them (max); else nothing is written. An id out of range is an error. */
 CLAMMA_EXPORT int clamma_decode(const struct txf* txf, const tok_id_t* tokens, size_t count,
                                 char* text, size_t max, size_t* size);
+
+/* The text of one token: as clamma_decode() gives it, but of control tokens their names, such as
+ * "<|im_end|>". As clamma_decode() otherwise. */
+CLAMMA_EXPORT int clamma_token_text(const struct txf* txf, tok_id_t token, char* text, size_t max,
+                                    size_t* size);
+
+/* The value of a key of a GGUF model's metadata, such as "general.license": numbers and booleans as
+ * text, arrays as JSON. Sets *size to its bytes, and writes them, without a NUL, to `text` if it
+ * has room for all of them (max). A key that is not there is an error; so is one of a model that is
+ * no GGUF file. */
+CLAMMA_EXPORT int clamma_txf_metadata(const struct txf* txf, const char* key, char* text,
+                                      size_t max, size_t* size);
+
+/* --- Chats ---
+ *
+ * A conversation is a list of messages, which the model's chat template makes a text of. What
+ * messages hold is data: no text in them becomes a control token, whatever it looks like. */
+
+typedef struct clamma_message {
+  const char* role;          /* "system", "user", "assistant", "tool" ... */
+  const char* content;       /* NULL: none */
+  const char* content_parts; /* in place of content: a JSON array of parts, as
+                                [{"type": "text", "text": "..."}]; NULL: none */
+  const char* name;          /* of who speaks, or of the tool; NULL: none */
+  const char* reasoning;     /* what an assistant thought before its content; NULL: none */
+  const char* tool_calls;    /* an assistant's, a JSON array as the template wants it; NULL: none */
+  const char* tool_call_id;  /* of a tool's answer: which call it answers; NULL: none */
+} clamma_message_t;
+
+/* Starts the answer to a conversation: as clamma_session_query(), but the session's context becomes
+ * these messages and what opens the model's answer; `system` and `prompt` of info are not read, and
+ * chat_tools and chat_arguments are. For transformers of any model_type.
+ *
+ * What of it the context has already stays there and is not processed again: so give all messages
+ * each time, those that the model generated among them, as the callback got them. Answers keep the
+ * tokens by which they were generated, as long as their text, and what stands between them and the
+ * next control tokens, is the same. A query that is cancelled or fails before its first token
+ * leaves the tokens of the context as they were.
+ *
+ * Fails, beside the reasons of clamma_session_query(), where the model has no chat format, where
+ * the template refuses the messages (its own words are the reason), and where JSON is none. */
+CLAMMA_EXPORT int clamma_chat_query(struct txf_session* session, const clamma_txf_info_t* info,
+                                    const clamma_message_t* messages, size_t count);
+
+/* What the template makes of messages. `info` gives chat_tools and chat_arguments, or is NULL.
+ * With `opens_answer` the text ends with what opens the model's answer, as in a query. Sets *size
+ * to its bytes, and writes them, without a NUL, to `text` if it has room for all of them (max). */
+CLAMMA_EXPORT int clamma_chat_render(const struct txf* txf, const clamma_txf_info_t* info,
+                                     const clamma_message_t* messages, size_t count,
+                                     int opens_answer, char* text, size_t max, size_t* size);
+
+/* The same as tokens: those of which an empty session's context would consist. Sets *n_tokens, and
+ * writes them to `tokens` if it has room for all of them (max). */
+CLAMMA_EXPORT int clamma_chat_encode(const struct txf* txf, const clamma_txf_info_t* info,
+                                     const clamma_message_t* messages, size_t count,
+                                     int opens_answer, tok_id_t* tokens, size_t max,
+                                     size_t* n_tokens);
 
 typedef struct clamma_score_t {
   size_t tokens;         /* tokens that were scored: all but BOS */
@@ -65,6 +123,10 @@ typedef struct clamma_txf_facts_t {
   const char* file_type;    /* what its weights are: "F32", "Q4_K_M" ... */
   uint64_t parameters;      /* weights, all counted */
   double bits_per_weight;   /* of all of them on average, scales counted */
+  const char* chat_format;  /* "the model's own", or of which family: "chatml"; NULL: none known */
+  int chat_format_is_guessed; /* 1: by the vocabulary, as the file has no template */
+  const char* warning;        /* what is doubtful about the vocabulary; NULL: nothing */
+  tok_id_t bos, eos;          /* -1: there is none */
 } clamma_txf_facts_t;
 
 /* Texts are valid as long as the transformer. */

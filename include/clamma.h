@@ -130,9 +130,9 @@ typedef void (*clamma_done_cb_t)(void* opaque_user_pointer, clamma_done_t why);
 
 /* Gets, for each token that is generated, its id and the natural logarithm of its probability, and
  * those of the n_top likeliest tokens, the likeliest first, ties by id. Probabilities are the
- * model's own: of the softmax of its logits, before repetition_penalty, temperature, top_k, min_p
- * and topp. Called before the token's text is issued, and for a token that ends the text, too.
- * The arrays are the library's and valid during the call. */
+ * model's own: of the softmax of its logits, before penalties, logit_bias, temperature, top_k,
+ * min_p and topp. Called before the token's text is issued, and for a token that ends the text,
+ * too. The arrays are the library's and valid during the call. */
 typedef void (*clamma_logprobs_cb_t)(void* opaque_user_pointer, tok_id_t token, float logprob,
                                      size_t n_top, const tok_id_t* top_tokens,
                                      const float* top_logprobs);
@@ -153,7 +153,7 @@ typedef enum clamma_model_access {
 
 typedef enum clamma_model_type {
   CLAMMA_MODEL_GEN = 0, /* continues the text it is given */
-  CLAMMA_MODEL_CHAT     /* answers, in Llama 2's chat format */
+  CLAMMA_MODEL_CHAT     /* answers, in the model's chat format: see chat_template */
 } clamma_model_type_t;
 
 /* How a session keeps its keys and values. */
@@ -170,6 +170,11 @@ typedef struct clamma_file_part {
   uint64_t offset; /* in bytes, any */
   uint64_t length; /* in bytes; 0: all that follows */
 } clamma_file_part_t;
+
+typedef struct clamma_logit_bias {
+  tok_id_t token;
+  float bias;
+} clamma_logit_bias_t;
 
 /* What a transformer is made of and what a query asks. Zero it first, then set what is wanted; new
  * fields are added behind these, and 0 always means "as before". */
@@ -236,6 +241,16 @@ typedef struct clamma_txf_info {
   const clamma_file_part_t* checkpoint_part; /* construct: if not NULL, the checkpoint is here, with
                                                 MMAP or MALLOC_CACHE, and checkpoint_path is only a
                                                 name for messages, or NULL */
+  const tok_id_t* stop_tokens; /* query: each of these tokens ends the text, as the model's own ends
+                                  do: its text is not issued, and it stays in the context */
+  size_t stop_token_count;     /* ... and how many they are */
+  const clamma_logit_bias_t* logit_bias; /* query: what is added to logits, finite, behind the
+                                            penalties and before temperature */
+  size_t logit_bias_count;               /* ... and how many they are */
+  float frequency_penalty; /* query: subtracted from a token's logit for each time that this query
+                              has generated it; 0: off. But for tokens that end a text */
+  float presence_penalty; /* query: subtracted once from the logit of each token that this query has
+                             generated; 0: off. Likewise */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */
@@ -270,7 +285,8 @@ CLAMMA_EXPORT void clamma_session_destroy(struct txf_session* session);
  * then, and dropped if a text is given.
  *
  * CHAT: the prompt is the user's next turn; `system` counts in the first turn. NULL goes on with an
- * answer that was cut short.
+ * answer that was cut short. No text of these becomes a control token. (clamma_chat_query() of
+ * clamma-extra.h takes whole conversations.)
  *
  * The prompt is never echoed. A limit beyond the context ends by CLAMMA_DONE_CONTEXT_FULL. A query
  * that is cancelled or fails before its first token leaves the context as it was. */

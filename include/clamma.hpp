@@ -96,8 +96,12 @@ struct Query {
   float min_p = 0;
   float repetition_penalty = 0;
   std::vector<std::string> stop_strings = {};  // the text ends before the first that it reaches
-  OnLogprobs on_logprobs = {};                 // if set: told of each token, before its text
-  unsigned top_logprobs = 0;                   // ... and of so many of the likeliest
+  std::vector<tok_id_t> stop_tokens = {};      // each ends the text, as the model's own ends do
+  std::vector<clamma_logit_bias_t> logit_bias = {};
+  float frequency_penalty = 0;
+  float presence_penalty = 0;
+  OnLogprobs on_logprobs = {};  // if set: told of each token, before its text
+  unsigned top_logprobs = 0;    // ... and of so many of the likeliest
 };
 
 // Gets each piece of text: whole characters of UTF-8. False cancels the query.
@@ -372,6 +376,12 @@ class Session {
     info.repetition_penalty = query.repetition_penalty;
     info.stop_strings = stop_strings.data();
     info.stop_string_count = stop_strings.size();
+    info.stop_tokens = query.stop_tokens.data();
+    info.stop_token_count = query.stop_tokens.size();
+    info.logit_bias = query.logit_bias.data();
+    info.logit_bias_count = query.logit_bias.size();
+    info.frequency_penalty = query.frequency_penalty;
+    info.presence_penalty = query.presence_penalty;
     info.logprobs_cb = query.on_logprobs == nullptr ? nullptr : detail::Progress::Logprobs;
     info.top_logprobs = query.top_logprobs;
     detail::Check(clamma_session_query(session, &info) == 0);

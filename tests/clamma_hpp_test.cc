@@ -63,6 +63,14 @@ TEST_F(ClammaHppTest, EveryFieldOfAQueryArrives) {
   info.top_k = 20;
   info.min_p = 0.02F;
   info.repetition_penalty = 1.3F;
+  const tok_id_t stop = 511;
+  info.stop_tokens = &stop;
+  info.stop_token_count = 1;
+  const clamma_logit_bias_t bias = {300, -2};
+  info.logit_bias = &bias;
+  info.logit_bias_count = 1;
+  info.frequency_penalty = 0.1F;
+  info.presence_penalty = 0.2F;
   Listener listener;
   info.issue_cb = Listener::Issue;
   info.done_cb = Listener::Done;
@@ -79,10 +87,19 @@ TEST_F(ClammaHppTest, EveryFieldOfAQueryArrives) {
                              .seed = 77,
                              .top_k = 20,
                              .min_p = 0.02F,
-                             .repetition_penalty = 1.3F};
-  EXPECT_EQ(clamma::Session(model).Generate(all), listener.text);
+                             .repetition_penalty = 1.3F,
+                             .stop_tokens = {511},
+                             .logit_bias = {{300, -2}},
+                             .frequency_penalty = 0.1F,
+                             .presence_penalty = 0.2F};
+  clamma::Session session_of_all(model);
+  EXPECT_EQ(session_of_all.Generate(all), listener.text);
   // Each of them counts.
-  std::vector<clamma::Query> others(9, all);
+  std::vector<clamma::Query> others(13, all);
+  others[9].stop_tokens = {session_of_all.GetTokens().back()};
+  others[10].logit_bias = {{session_of_all.GetTokens().back(), -100}};
+  others[11].frequency_penalty = 3;
+  others[12].presence_penalty = 5;
   others[0].prompt = "Two days";
   others[1].system = "";
   others[2].limit = 59;

@@ -96,10 +96,11 @@ class SamplerFor {
   }
   // -1 on an error.
   TokenId Sample(const std::vector<float>& logits, const SamplingOptions& options,
-                 RandomGenerator* random, const std::vector<TokenId>& context = {}) {
+                 RandomGenerator* random, const std::vector<TokenId>& context = {},
+                 size_t n_generated = 0) {
     TokenId token = -7;
-    const Status status =
-        sampler_.Sample(logits.data(), options, context.data(), context.size(), random, &token);
+    const Status status = sampler_.Sample(
+        logits.data(), options, {context.data(), context.size(), n_generated}, random, &token);
     if (!status.ok()) {
       EXPECT_STRNE(status.message(), "");
       return -1;
@@ -414,6 +415,69 @@ TEST(SamplerTest, RepetitionPenaltyLeavesNoTraceInTheNextCall) {
   EXPECT_EQ(sampler.Sample(logits, options, &random, {3}), 4);
 }
 
+// The token behind the controls that a greedy draw picks, where the last n_generated of the context
+// were generated.
+TokenId Greedy(const std::vector<float>& logits, const SamplingOptions& options,
+               const std::vector<TokenId>& context, size_t n_generated) {
+  RandomGenerator random(1);
+  return SamplerFor(logits.size()).Sample(logits, options, &random, context, n_generated);
+}
+
+TEST(SamplerTest, FrequencyPenaltyCountsEachTimeThatATokenWasGenerated) {
+  const std::vector<float> logits = BehindControls({3.0f, 2.0f, 0.5f});
+  const SamplingOptions options = {.frequency_penalty = 0.4f};
+  EXPECT_EQ(Greedy(logits, options, {3, 3}, 2), 3);                    // 2.2 beside 2.0
+  EXPECT_EQ(Greedy(logits, options, {3, 3, 3}, 3), 4);                 // 1.8
+  EXPECT_EQ(Greedy(logits, options, {3, 3, 3, 4, 4}, 5), 3);           // 1.8 beside 1.2
+  EXPECT_EQ(Greedy(logits, {.frequency_penalty = -1}, {4, 4}, 2), 4);  // negative ones favour
+}
+
+TEST(SamplerTest, PresencePenaltyCountsOnce) {
+  const std::vector<float> logits = BehindControls({3.0f, 2.0f, 0.5f});
+  EXPECT_EQ(Greedy(logits, {.presence_penalty = 0.9f}, {3, 3, 3, 3}, 4), 3);
+  EXPECT_EQ(Greedy(logits, {.presence_penalty = 1.1f}, {3}, 1), 4);
+  EXPECT_EQ(Greedy(logits, {.presence_penalty = 1.1f}, {3, 4}, 2), 3);
+  // Both: 3 - 2 * 0.3 - 0.5 = 1.9.
+  const SamplingOptions both = {.frequency_penalty = 0.3f, .presence_penalty = 0.5f};
+  EXPECT_EQ(Greedy(logits, both, {3, 3}, 2), 4);
+  EXPECT_EQ(Greedy(logits, both, {3}, 1), 3);
+}
+
+TEST(SamplerTest, FrequencyAndPresencePenaltySpareThePromptAndTheEnd) {
+  const std::vector<float> logits = BehindControls({3.0f, 2.0f, 0.5f});
+  const SamplingOptions options = {.frequency_penalty = 5, .presence_penalty = 5};
+  EXPECT_EQ(Greedy(logits, options, {3, 3, 4}, 1), 3);
+  EXPECT_EQ(Greedy(logits, options, {3, 3, 4}, 2), 5);
+  EXPECT_EQ(Greedy({0, 0, 9, 4, 5}, options, {2, 2}, 2), 2);
+}
+
+TEST(SamplerTest, FrequencyAndPresencePenaltyLeaveNoTraceInTheNextCall) {
+  SamplerFor sampler(6);
+  RandomGenerator random(1);
+  const SamplingOptions options = {.presence_penalty = 2};
+  const std::vector<float> logits = BehindControls({2.0f, 1.9f, 0});
+  EXPECT_EQ(sampler.Sample(logits, options, &random, {3}, 1), 4);
+  EXPECT_EQ(sampler.Sample(logits, options, &random, {4}, 1), 3);
+  EXPECT_EQ(sampler.Sample(logits, options, &random, {3}, 1), 4);
+}
+
+TEST(SamplerTest, BiasesAreAddedToLogits) {
+  const std::vector<float> logits = BehindControls({3.0f, 2.0f, 0.5f});
+  const auto with = [&](std::vector<LogitBias> biases) {
+    return SampleOnce(logits, {.biases = biases.data(), .n_biases = biases.size()});
+  };
+  EXPECT_EQ(with({{3, -0.5f}}), 3);
+  EXPECT_EQ(with({{3, -1.5f}}), 4);
+  EXPECT_EQ(with({{3, -1.5f}, {4, -3}}), 3);
+  EXPECT_EQ(with({{5, 1.0f}, {5, 2.0f}}), 5);  // both of a token count
+  EXPECT_EQ(with({{2, 100}}), 2);              // the end, too
+  EXPECT_EQ(with({{3, -std::numeric_limits<float>::max()},
+                  {3, -std::numeric_limits<float>::max()},
+                  {4, std::numeric_limits<float>::max()},
+                  {4, std::numeric_limits<float>::max()}}),
+            4);  // no overflow
+}
+
 TEST(SamplerTest, RepetitionPenaltyOfZeroOrOneIsOff) {
   for (const float penalty : {0.0f, 1.0f}) {
     SamplingOptions options;
@@ -557,8 +621,7 @@ TEST(Sampler, RoundingPicksNoTokenThatTheVocabularyLacks) {
     ++high;
     RandomGenerator random(seed);
     TokenId token = -1;
-    ASSERT_TRUE(
-        sampler.Sample(logits.data(), {.temperature = 1}, nullptr, 0, &random, &token).ok());
+    ASSERT_TRUE(sampler.Sample(logits.data(), {.temperature = 1}, {}, &random, &token).ok());
     ASSERT_LT(token, 19989);  // of which the last is unused
     largest = std::max(largest, token);
   }

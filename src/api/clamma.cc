@@ -3,9 +3,11 @@
 #include "clamma.h"
 
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <type_traits>
 
+#include "api/convert.h"
 #include "api/handles.h"
 #include "engine/scheduler.h"
 #include "platform/format.h"
@@ -28,11 +30,6 @@ Status Invalid(const char* message) {
 void Tell(const clamma_txf_info_t* info, const char* text) {
   if (info == nullptr || info->desc == nullptr || info->desc_max == 0) return;
   Format(info->desc, info->desc_max, "%s", text);
-}
-
-void Report(const Log& log, const clamma_txf_info_t* info, const Status& status) {
-  Tell(info, status.message());
-  log.Write(status.message());
 }
 
 // A C caller's enum may hold any number, which C++ must not load as one. (Some ABIs have it in a
@@ -93,6 +90,8 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   options->kv_type_by_model = kv_type == CLAMMA_KV_AUTO;
   options->max_sessions =
       info.max_sessions == 0 ? LIBCLAMMA_MAX_SESSIONS_PER_MODEL : info.max_sessions;
+  if (info.chat_template != nullptr) options->chat_template = info.chat_template;
+  options->pre_tokenizer = info.pre_tokenizer;
   options->log = {info.log_cb, info.opaque_user_pointer};
   return Status();
 }
@@ -134,6 +133,34 @@ Status Construct(const clamma_txf_info_t& info, Transformer** transformer) {
 // Finite and at least 0; NaN is neither.
 bool IsAmount(float value) { return value >= 0 && std::isfinite(value); }
 
+// A bias is the caller's struct under the engine's name.
+static_assert(sizeof(LogitBias) == sizeof(clamma_logit_bias_t));
+static_assert(offsetof(LogitBias, bias) == offsetof(clamma_logit_bias_t, bias));
+
+Status CheckTokenLists(const clamma_txf_info_t& info) {
+  if (info.stop_tokens == nullptr && info.stop_token_count > 0) {
+    return Invalid("stop_token_count is given, and stop_tokens is NULL");
+  }
+  if (info.logit_bias == nullptr && info.logit_bias_count > 0) {
+    return Invalid("logit_bias_count is given, and logit_bias is NULL");
+  }
+  for (size_t i = 0; i < info.logit_bias_count; ++i) {
+    if (!std::isfinite(info.logit_bias[i].bias))
+      return Invalid("a bias of logit_bias is not finite");
+  }
+  if (!std::isfinite(info.frequency_penalty) || !std::isfinite(info.presence_penalty)) {
+    return Invalid("frequency_penalty and presence_penalty must be finite");
+  }
+  return Status();
+}
+
+}  // namespace
+
+void Report(const Log& log, const clamma_txf_info_t* info, const Status& status) {
+  Tell(info, status.message());
+  log.Write(status.message());
+}
+
 Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   if (!IsAmount(info.temperature)) return Invalid("temperature must be 0 or more");
   if (std::isnan(info.topp)) return Invalid("topp is not a number");
@@ -142,12 +169,23 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   if (info.stop_strings == nullptr && info.stop_string_count > 0) {
     return Invalid("stop_string_count is given, and stop_strings is NULL");
   }
+  CLAMMA_RETURN_IF_ERROR(CheckTokenLists(info));
   query->stop_strings = info.stop_strings;
   query->n_stop_strings = info.stop_string_count;
   query->logprobs = info.logprobs_cb;
   query->n_top_logprobs = info.top_logprobs;
   query->texts = {info.system, info.prompt};
-  query->sampling = {info.temperature, info.topp, info.top_k, info.min_p, info.repetition_penalty};
+  query->stop_tokens = info.stop_tokens;
+  query->n_stop_tokens = info.stop_token_count;
+  query->sampling = {.temperature = info.temperature,
+                     .topp = info.topp,
+                     .top_k = info.top_k,
+                     .min_p = info.min_p,
+                     .repetition_penalty = info.repetition_penalty,
+                     .frequency_penalty = info.frequency_penalty,
+                     .presence_penalty = info.presence_penalty,
+                     .biases = reinterpret_cast<const LogitBias*>(info.logit_bias),
+                     .n_biases = info.logit_bias_count};
   query->limit = info.limit;
   query->seed = info.rng_seed;
   query->issue = info.issue_cb;
@@ -162,7 +200,36 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   return Status();
 }
 
-}  // namespace
+int Return(const Log& log, const Status& status) {
+  if (status.ok()) return 0;
+  log.Write(status.message());
+  return 1;
+}
+
+int ReturnMissing(const txf* handle, const char* function) {
+  const Log log = handle == nullptr ? Log() : FromHandle(handle)->log;
+  return Return(log, Status::Error(StatusCode::kInvalidArgument,
+                                   "%s() was given NULL where it needs something", function));
+}
+
+int ReportMissing(const txf_session* session, const clamma_txf_info_t* info, const char* function) {
+  Report(session == nullptr ? Log() : FromHandle(session)->transformer().log, info,
+         Status::Error(StatusCode::kInvalidArgument, "%s() needs a session and an info", function));
+  return 1;
+}
+
+int ReportQuery(const Session& session, const clamma_txf_info_t& info, const Status& status,
+                uint64_t seed) {
+  if (!status.ok()) {
+    Report(session.transformer().log, &info, status);
+    return 1;
+  }
+  char text[32];
+  Format(text, sizeof(text), "seed %llu", static_cast<unsigned long long>(seed));
+  Tell(&info, text);
+  return 0;
+}
+
 }  // namespace clamma
 
 using clamma::FromHandle;
@@ -230,21 +297,12 @@ void clamma_session_destroy(struct txf_session* session) {
 
 int clamma_session_query(struct txf_session* session, const clamma_txf_info_t* info) {
   if (session == nullptr || info == nullptr) {
-    clamma::Report(session == nullptr ? clamma::Log() : FromHandle(session)->transformer().log,
-                   info, clamma::Invalid("clamma_session_query() needs a session and an info"));
-    return 1;
+    return clamma::ReportMissing(session, info, "clamma_session_query");
   }
   clamma::Query query;
   Status status = clamma::ReadQuery(*info, &query);
   if (status.ok()) status = TheScheduler().Query(FromHandle(session), &query);
-  if (!status.ok()) {
-    clamma::Report(FromHandle(session)->transformer().log, info, status);
-    return 1;
-  }
-  char text[32];
-  clamma::Format(text, sizeof(text), "seed %llu", static_cast<unsigned long long>(query.seed));
-  clamma::Tell(info, text);
-  return 0;
+  return clamma::ReportQuery(*FromHandle(session), *info, status, query.seed);
 }
 
 int clamma_sessions_step_next(void) { return TheScheduler().Step() ? 1 : 0; }

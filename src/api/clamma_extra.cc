@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "api/convert.h"
 #include "api/handles.h"
 #include "clamma-extra.h"
 #include "engine/scheduler.h"
@@ -10,28 +11,18 @@
 namespace clamma {
 namespace {
 
-// Turns a Status into the return value of the calls here.
-int Return(const Log& log, const Status& status) {
-  if (status.ok()) return 0;
-  log.Write(status.message());
-  return 1;
-}
-
-int ReturnMissing(const txf* handle, const char* function) {
-  const Log log = handle == nullptr ? Log() : FromHandle(handle)->log;
-  return Return(log, Status::Error(StatusCode::kInvalidArgument,
-                                   "%s() was given NULL where it needs something", function));
-}
-
 Status Encode(Transformer& transformer, std::string_view text, unsigned flags,
               Array<TokenId>* tokens, size_t* count) {
-  if ((flags & ~(CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX | CLAMMA_ENCODE_EOS)) != 0) {
+  constexpr unsigned kFlags =
+      CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX | CLAMMA_ENCODE_EOS | CLAMMA_ENCODE_CONTROL;
+  if ((flags & ~kFlags) != 0) {
     return Status::Error(StatusCode::kInvalidArgument, "flags 0x%x: unknown ones are set", flags);
   }
   Tokenizer::EncodeOptions options;
   options.bos = (flags & CLAMMA_ENCODE_BOS) != 0;
   options.dummy_prefix = (flags & CLAMMA_ENCODE_DUMMY_PREFIX) != 0;
   options.eos = (flags & CLAMMA_ENCODE_EOS) != 0;
+  options.parse_control = (flags & CLAMMA_ENCODE_CONTROL) != 0;
   *count = 0;
   return transformer.tokenizer.Encode(transformer.memory, text, options, tokens, count);
 }
@@ -126,6 +117,25 @@ int clamma_decode(const struct txf* txf, const tok_id_t* tokens, size_t count, c
   return 0;
 }
 
+int clamma_token_text(const struct txf* txf, tok_id_t token, char* text, size_t max, size_t* size) {
+  if (txf == nullptr || size == nullptr || (text == nullptr && max > 0)) {
+    return clamma::ReturnMissing(txf, "clamma_token_text");
+  }
+  const clamma::Transformer& transformer = *FromHandle(txf);
+  const clamma::Tokenizer& tokenizer = transformer.tokenizer;
+  if (!tokenizer.IsValid(token)) {
+    return clamma::Return(
+        transformer.log,
+        Status::Error(clamma::StatusCode::kInvalidArgument, "token %d is not one of 0 .. %u", token,
+                      static_cast<unsigned>(tokenizer.vocab_size()) - 1));
+  }
+  const std::string_view piece =
+      tokenizer.IsSilent(token) ? tokenizer.Piece(token) : tokenizer.Bytes(token);
+  *size = piece.size();
+  if (*size <= max) std::copy(piece.begin(), piece.end(), text);
+  return 0;
+}
+
 int clamma_score(const struct txf* txf, const char* text, size_t size, clamma_score_t* score,
                  float* logprobs, size_t max) {
   if (txf == nullptr || text == nullptr || score == nullptr) {
@@ -162,6 +172,13 @@ int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
   facts->file_type = transformer.weights.file().file_type;
   facts->parameters = transformer.weights.file().tensors.parameters();
   facts->bits_per_weight = transformer.weights.file().tensors.bits_per_weight();
+  if (const clamma::ChatFormat* chat = transformer.chat_format; chat != nullptr) {
+    facts->chat_format = chat->name();
+    facts->chat_format_is_guessed = chat->is_guessed() ? 1 : 0;
+  }
+  facts->warning = transformer.tokenizer.warning();
+  facts->bos = transformer.tokenizer.bos();
+  facts->eos = transformer.tokenizer.eos();
   facts->memory_bytes = sizeof(transformer) + transformer.memory.bytes_in_use();
   if (clamma::Arena* arena = transformer.memory.arena(); arena != nullptr) {
     const clamma::Arena::Usage usage = arena->usage();
@@ -206,8 +223,8 @@ int clamma_encode_query(const struct txf* txf, const char* system, const char* p
   clamma::Array<clamma::TokenId> encoded;
   const clamma::TokenId last = opens != 0 ? clamma::kNoToken : transformer.tokenizer.eos();
   const Status status =
-      clamma::EncodePrompt(transformer.memory, transformer.tokenizer, transformer.type,
-                           {system, prompt}, last, transformer.config().seq_len, &encoded, count);
+      clamma::EncodePrompt(transformer.memory, transformer.prompt_format(), {system, prompt}, last,
+                           transformer.config().seq_len, &encoded, count);
   if (status.ok()) clamma::CopyTokens(encoded.data(), *count, tokens, max);
   return clamma::Return(transformer.log, status);
 }

@@ -49,14 +49,10 @@ Status EncodeGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& 
   return EncodeParts(memory, tokenizer, parts, n, options, tokens, count);
 }
 
-Status EncodeChat(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& texts,
-                  TokenId last, Array<TokenId>* tokens, size_t* count) {
+// In Llama 2's format.
+Status EncodeLlama2Turn(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& texts,
+                        TokenId last, Array<TokenId>* tokens, size_t* count) {
   const bool first = last == kNoToken;
-  if (texts.prompt == nullptr) {
-    if (!first && !tokenizer.EndsText(last)) return Status();
-    return Status::Error(StatusCode::kInvalidArgument,
-                         "a chat's query needs a prompt, but to go on with an answer");
-  }
   if (!first && last != tokenizer.eos()) {
     // An answer that was cut off is closed like any other.
     Tokenizer::EncodeOptions close;
@@ -80,17 +76,119 @@ Status EncodeChat(Memory& memory, const Tokenizer& tokenizer, const PromptTexts&
   return EncodeParts(memory, tokenizer, parts, n, options, tokens, count);
 }
 
+// Stands for an answer that is in the conversation already.
+constexpr std::string_view kAnswer = "clamma-answer";
+
+// What of a rendered chat follows the answer: its text, and where its bytes come from.
+Status TailBehindAnswer(Memory& memory, const RenderedText& rendered, RenderedText* tail) {
+  const std::string_view text(rendered.text.data(), rendered.text.size());
+  const size_t found = text.find(kAnswer);
+  if (found == std::string_view::npos) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "the chat template leaves answers out, so that a query cannot add a turn "
+                         "to them: use clamma_chat_query()");
+  }
+  const size_t begin = found + kAnswer.size();
+  CLAMMA_RETURN_IF_ERROR(tail->text.Resize(memory, text.size() - begin));
+  std::copy(text.begin() + static_cast<ptrdiff_t>(begin), text.end(), tail->text.data());
+  size_t first = 0;
+  while (first < rendered.caller.size() && rendered.caller[first].end <= begin) ++first;
+  CLAMMA_RETURN_IF_ERROR(tail->caller.Resize(memory, rendered.caller.size() - first));
+  for (size_t i = 0; i < tail->caller.size(); ++i) {
+    const TextRange& range = rendered.caller[first + i];
+    tail->caller[i] = {std::max(range.begin, begin) - begin, range.end - begin};
+  }
+  return Status();
+}
+
+// What closes an answer is there already, up to the end `last`, if that ended it.
+void DropClosing(const Tokenizer& tokenizer, TokenId last, Array<TokenId>* tokens, size_t* count) {
+  if (!tokenizer.EndsText(last)) return;
+  for (size_t i = 0; i < *count; ++i) {
+    if ((*tokens)[i] == last) {
+      *count = static_cast<size_t>(
+          std::copy(tokens->data() + i + 1, tokens->data() + *count, tokens->data()) -
+          tokens->data());
+      return;
+    }
+    const std::string_view bytes = tokenizer.Bytes((*tokens)[i]);
+    if (bytes.empty() || bytes.find_first_not_of(" \n") != std::string_view::npos) return;
+  }
+}
+
+Status EncodeFirstTurn(Memory& memory, const PromptFormat& format, const PromptTexts& texts,
+                       Array<TokenId>* tokens, size_t* count) {
+  const bool with_system = texts.system != nullptr && texts.system[0] != '\0';
+  const ChatMessage messages[2] = {{.role = "system", .content = with_system ? texts.system : ""},
+                                   {.role = "user", .content = texts.prompt}};
+  const ChatRequest request = {.messages = with_system ? messages : messages + 1,
+                               .n_messages = with_system ? size_t{2} : size_t{1}};
+  RenderedText rendered;
+  CLAMMA_RETURN_IF_ERROR(format.chat->Render(memory, request, &rendered));
+  return format.chat->Encode(memory, rendered, nullptr, 0, tokens, count);
+}
+
+Status EncodeFurtherTurn(Memory& memory, const PromptFormat& format, const PromptTexts& texts,
+                         TokenId last, Array<TokenId>* tokens, size_t* count) {
+  const ChatMessage messages[3] = {{.role = "user", .content = "x"},
+                                   {.role = "assistant", .content = kAnswer},
+                                   {.role = "user", .content = texts.prompt}};
+  const ChatRequest request = {.messages = messages, .n_messages = 3};
+  RenderedText rendered;
+  CLAMMA_RETURN_IF_ERROR(format.chat->Render(memory, request, &rendered));
+  RenderedText tail;
+  CLAMMA_RETURN_IF_ERROR(TailBehindAnswer(memory, rendered, &tail));
+  CLAMMA_RETURN_IF_ERROR(format.chat->EncodePart(memory, tail, tokens, count));
+  DropClosing(format.tokenizer, last, tokens, count);
+  return Status();
+}
+
+Status EncodeTurn(Memory& memory, const PromptFormat& format, const PromptTexts& texts,
+                  TokenId last, Array<TokenId>* tokens, size_t* count) {
+  const bool first = last == kNoToken;
+  if (texts.prompt == nullptr) {
+    if (!first && !format.tokenizer.EndsText(last)) return Status();
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "a chat's query needs a prompt, but to go on with an answer");
+  }
+  if constexpr (kHasGguf) {
+    if (format.chat != nullptr) {
+      return first ? EncodeFirstTurn(memory, format, texts, tokens, count)
+                   : EncodeFurtherTurn(memory, format, texts, last, tokens, count);
+    }
+  }
+  return EncodeLlama2Turn(memory, format.tokenizer, texts, last, tokens, count);
+}
+
 }  // namespace
 
-Status EncodePrompt(Memory& memory, const Tokenizer& tokenizer, ModelType type,
-                    const PromptTexts& texts, TokenId last, size_t room, Array<TokenId>* tokens,
-                    size_t* count) {
+Status EncodePrompt(Memory& memory, const PromptFormat& format, const PromptTexts& texts,
+                    TokenId last, size_t room, Array<TokenId>* tokens, size_t* count) {
   *count = 0;
   size_t size = texts.prompt == nullptr ? 0 : std::strlen(texts.prompt);
   if (texts.system != nullptr) size += std::strlen(texts.system);
-  CLAMMA_RETURN_IF_ERROR(CheckFits(tokenizer, size, room));
-  return type == ModelType::kChat ? EncodeChat(memory, tokenizer, texts, last, tokens, count)
-                                  : EncodeGen(memory, tokenizer, texts, last, tokens, count);
+  CLAMMA_RETURN_IF_ERROR(CheckFits(format.tokenizer, size, room));
+  return format.type == ModelType::kChat
+             ? EncodeTurn(memory, format, texts, last, tokens, count)
+             : EncodeGen(memory, format.tokenizer, texts, last, tokens, count);
+}
+
+Status EncodeChat(Memory& memory, const ChatFormat* format, const ChatRequest& request,
+                  const TokenId* held, size_t n_held, size_t room, Array<TokenId>* tokens,
+                  size_t* count) {
+  *count = 0;
+  if constexpr (kHasGguf) {
+    if (format != nullptr) {
+      RenderedText rendered;
+      CLAMMA_RETURN_IF_ERROR(format->Render(memory, request, &rendered));
+      CLAMMA_RETURN_IF_ERROR(CheckFits(format->tokenizer(), rendered.text.size(), room));
+      CLAMMA_RETURN_IF_ERROR(format->Encode(memory, rendered, held, n_held, tokens, count));
+      if (*count > 0 || memory.is_plan()) return Status();
+      return Status::Error(StatusCode::kInvalidArgument,
+                           "the chat template makes nothing of these messages");
+    }
+  }
+  return Status::Error(StatusCode::kInvalidArgument, "this build has no chat templates");
 }
 
 Status CheckFits(const Tokenizer& tokenizer, size_t size, size_t room) {

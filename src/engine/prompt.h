@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// How a query's texts become the tokens that go in front of the answer.
+// How a query's texts, or a chat's messages, become the tokens that go in front of the answer.
 #ifndef CLAMMA_ENGINE_PROMPT_H_
 #define CLAMMA_ENGINE_PROMPT_H_
 
 #include <cstddef>
 
+#include "chat/chat_format.h"
 #include "tokenizer/tokenizer.h"
 #include "platform/memory.h"
 #include "platform/status.h"
@@ -18,6 +19,12 @@ struct PromptTexts {
   const char* prompt = nullptr;  // nullptr: none given
 };
 
+struct PromptFormat {
+  const Tokenizer& tokenizer;
+  ModelType type;
+  const ChatFormat* chat;  // nullptr: Llama 2's, as below
+};
+
 // Writes the *count tokens that a query adds to a conversation that ends in `last` (kNoToken: to an
 // empty one). Texts that cannot fit in `room` positions, however they are encoded, are refused at
 // once.
@@ -27,12 +34,19 @@ struct PromptTexts {
 // empty prompt alone is BOS alone. Otherwise the texts go on where the conversation stopped, as
 // they are.
 //
-// CHAT: Llama 2's format, "[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{prompt} [/INST]" behind BOS, the
-// system part in an empty conversation only, and EOS behind each answer. No prompt goes on with an
-// answer that was cut off, and adds nothing.
-Status EncodePrompt(Memory& memory, const Tokenizer& tokenizer, ModelType type,
-                    const PromptTexts& texts, TokenId last, size_t room, Array<TokenId>* tokens,
-                    size_t* count);
+// CHAT: what the chat format makes of the system prompt, in an empty conversation only, and of
+// `prompt` as the user's turn; before that, what closes the answer that ends in `last`. Without a
+// format it is Llama 2's: "[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{prompt} [/INST]" behind BOS, and
+// EOS behind each answer. No prompt goes on with an answer that was cut off, and adds nothing.
+Status EncodePrompt(Memory& memory, const PromptFormat& format, const PromptTexts& texts,
+                    TokenId last, size_t room, Array<TokenId>* tokens, size_t* count);
+
+// Writes the *count tokens, at least one, of which a conversation of these messages consists. Parts
+// that `held` has already keep their tokens: see ChatFormat::Encode(). Texts that cannot fit in
+// `room` positions, however they are encoded, are refused at once.
+Status EncodeChat(Memory& memory, const ChatFormat* format, const ChatRequest& request,
+                  const TokenId* held, size_t n_held, size_t room, Array<TokenId>* tokens,
+                  size_t* count);
 
 // Refuses `size` bytes of text that take more than `room` positions even in the longest tokens: it
 // would be a waste to encode them.

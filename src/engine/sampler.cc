@@ -10,6 +10,11 @@
 namespace clamma {
 namespace {
 
+// Of a logit, which stays finite where it is; those of tokens that are not generated stay so.
+void AddTo(float* logit, float bias) {
+  if (std::isfinite(*logit)) *logit = std::clamp(*logit + bias, -FLT_MAX, FLT_MAX);
+}
+
 // Candidates that are put in order at first.
 constexpr size_t kFew = 64;
 
@@ -72,16 +77,15 @@ Status Sampler::ExcludeTokens(Memory& memory, uint32_t vocab_size) {
   return Status();
 }
 
-Status Sampler::Sample(const float* logits, const SamplingOptions& options, const TokenId* context,
-                       size_t n_context, RandomGenerator* random, TokenId* token) {
+Status Sampler::Sample(const float* logits, const SamplingOptions& options,
+                       const SampledContext& context, RandomGenerator* random, TokenId* token) {
   const size_t n = probabilities_.size();
   float* p = probabilities_.data();
   std::memcpy(p, logits, n * sizeof(float));
   for (size_t i = 0; i < excluded_.size(); ++i) {
     p[static_cast<size_t>(excluded_[i])] = -__builtin_inff();
   }
-  const float penalty = options.repetition_penalty;
-  if (penalty > 0 && penalty != 1.0f) Penalize(penalty, context, n_context);
+  AdjustLogits(options, context);
   const TokenId likeliest = ArgMax(p, n);
   if (likeliest < 0) {
     return Status::Error(StatusCode::kCorrupt,
@@ -105,6 +109,30 @@ Status Sampler::Sample(const float* logits, const SamplingOptions& options, cons
 // Texts must be able to end.
 bool Sampler::MayBePenalized(TokenId token) const {
   return tokenizer_ == nullptr ? token > 2 : !tokenizer_->IsSilent(token);
+}
+
+void Sampler::AdjustLogits(const SamplingOptions& options, const SampledContext& context) {
+  const float penalty = options.repetition_penalty;
+  if (penalty > 0 && penalty != 1.0f) Penalize(penalty, context.tokens, context.n);
+  if (options.frequency_penalty != 0 || options.presence_penalty != 0) {
+    Subtract(options, context.tokens + (context.n - context.n_generated), context.n_generated);
+  }
+  for (size_t i = 0; i < options.n_biases; ++i) {
+    AddTo(&probabilities_[static_cast<size_t>(options.biases[i].token)], options.biases[i].bias);
+  }
+}
+
+// The frequency penalty counts every time, the presence penalty once.
+// (https://platform.openai.com/docs/advanced-usage, "Frequency and presence penalties")
+void Sampler::Subtract(const SamplingOptions& options, const TokenId* generated, size_t n) {
+  for (size_t i = 0; i < n; ++i) {
+    const auto id = static_cast<size_t>(generated[i]);
+    if (!MayBePenalized(generated[i])) continue;
+    const float once = seen_[id] == 0 ? options.presence_penalty : 0;
+    seen_[id] = 1;
+    AddTo(&probabilities_[id], -(options.frequency_penalty + once));
+  }
+  for (size_t i = 0; i < n; ++i) seen_[static_cast<size_t>(generated[i])] = 0;
 }
 
 // Divides positive logits of tokens in the context, multiplies negative ones.

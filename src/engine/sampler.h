@@ -13,12 +13,28 @@
 
 namespace clamma {
 
+struct LogitBias {
+  TokenId token;
+  float bias;  // finite
+};
+
 struct SamplingOptions {
-  float temperature = 0;         // 0: greedy; else logits are divided by it
-  float topp = 0;                // nucleus; <= 0 or >= 1: off
-  uint32_t top_k = 0;            // keep that many of the likeliest; 0: off
-  float min_p = 0;               // keep those with p >= min_p * the likeliest's p; 0: off
-  float repetition_penalty = 0;  // weakens what the context holds already; 0 or 1: off
+  float temperature = 0;              // 0: greedy; else logits are divided by it
+  float topp = 0;                     // nucleus; <= 0 or >= 1: off
+  uint32_t top_k = 0;                 // keep that many of the likeliest; 0: off
+  float min_p = 0;                    // keep those with p >= min_p * the likeliest's p; 0: off
+  float repetition_penalty = 0;       // weakens what the context holds already; 0 or 1: off
+  float frequency_penalty = 0;        // of a token's logit, for each time that it was generated
+  float presence_penalty = 0;         // of the logit of each token that was generated
+  const LogitBias* biases = nullptr;  // (n_biases): added to logits
+  size_t n_biases = 0;
+};
+
+// What the context holds already.
+struct SampledContext {
+  const TokenId* tokens = nullptr;  // (n)
+  size_t n = 0;
+  size_t n_generated = 0;  // of these, by the query, at the end
 };
 
 // The generator of llama2.c: xorshift64* (Vigna: An experimental exploration of Marsaglia's
@@ -42,11 +58,11 @@ class Sampler {
               const Tokenizer* tokenizer);
 
   // Picks a token of `logits` (vocab_size), one that may be generated, in this order: repetition
-  // penalty over `context`, temperature, softmax, top-k, min-p, top-p. Ties go to the lower id, and
-  // the result depends on the arguments alone. Logits of which the largest is not finite are an
-  // error.
-  Status Sample(const float* logits, const SamplingOptions& options, const TokenId* context,
-                size_t n_context, RandomGenerator* random, TokenId* token);
+  // penalty over the context, frequency and presence penalty over what was generated, biases,
+  // temperature, softmax, top-k, min-p, top-p. Ties go to the lower id, and the result depends on
+  // the arguments alone. Logits of which the largest is not finite are an error.
+  Status Sample(const float* logits, const SamplingOptions& options, const SampledContext& context,
+                RandomGenerator* random, TokenId* token);
 
  private:
   struct Candidate {
@@ -59,7 +75,9 @@ class Sampler {
   void SortMany();
   Status ExcludeTokens(Memory& memory, uint32_t vocab_size);
   bool MayBePenalized(TokenId token) const;
+  void AdjustLogits(const SamplingOptions& options, const SampledContext& context);
   void Penalize(float penalty, const TokenId* context, size_t n_context);
+  void Subtract(const SamplingOptions& options, const TokenId* generated, size_t n);
   TokenId PickInOrder(float coin) const;
   TokenId PickFiltered(const SamplingOptions& options, float largest, float coin);
   void CollectCandidates(float at_least);

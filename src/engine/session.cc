@@ -6,7 +6,17 @@
 #include "engine/transformer.h"
 
 namespace clamma {
-namespace {}  // namespace
+namespace {
+
+// A copy of `n` items.
+template <typename T>
+Status Copy(Memory& memory, const T* items, size_t n, Array<T>* copy) {
+  CLAMMA_RETURN_IF_ERROR(copy->Resize(memory, n));
+  if (!memory.is_plan()) std::copy_n(items, n, copy->data());
+  return Status();
+}
+
+}  // namespace
 
 Session::Session(Transformer& transformer)
     : transformer_(transformer), memory_(transformer.memory.arena()) {}
@@ -37,7 +47,7 @@ Status Session::NoRoomInArena(const Query& query, const PreparedQuery& prepared)
   CLAMMA_RETURN_IF_ERROR(PrepareIn(plan, plan, query, &planned));
   // Tokens that were encoded are counted; else there are at most as many as bytes.
   const size_t n_added = prepared.complete ? prepared.n_added : planned.n_added;
-  const size_t positions = PositionsOf(query, n_added);
+  const size_t positions = PositionsOf(query, planned.n_kept + n_added);
   if (positions + 1 > talk_.tokens.size()) {
     plan.PlanFor(TokensFor(positions + 1) * sizeof(TokenId));
   }
@@ -55,44 +65,109 @@ Status Session::Prepare(const Query& query, PreparedQuery* prepared) {
 // What is there for the duration of the call is in `scratch`.
 Status Session::PrepareIn(Memory& scratch, Memory& memory, const Query& query,
                           PreparedQuery* prepared) const {
-  const ModelConfig& config = transformer_.config();
-  const TokenId last = talk_.n_tokens == 0 ? kNoToken : talk_.tokens[talk_.n_tokens - 1];
-  CLAMMA_RETURN_IF_ERROR(EncodePrompt(scratch, transformer_.tokenizer, transformer_.type,
-                                      query.texts, last, config.seq_len - talk_.position,
-                                      &prepared->added, &prepared->n_added));
+  CLAMMA_RETURN_IF_ERROR(query.chat == nullptr ? PrepareTexts(scratch, query, prepared)
+                                               : PrepareChat(scratch, memory, query, prepared));
   CLAMMA_RETURN_IF_ERROR(prepared->stops.Set(memory, query.stop_strings, query.n_stop_strings));
   CLAMMA_RETURN_IF_ERROR(prepared->stops.Reserve(memory, utf8_.longest_output()));
+  CLAMMA_RETURN_IF_ERROR(PrepareTokens(memory, query, prepared));
   if (query.logprobs == nullptr) return Status();
-  return prepared->logprobs.Init(memory, std::min<size_t>(query.n_top_logprobs, config.vocab_size));
+  return prepared->logprobs.Init(
+      memory, std::min<size_t>(query.n_top_logprobs, transformer_.config().vocab_size));
 }
 
-Status Session::Begin(const Query& query, PreparedQuery* prepared) {
-  const size_t n_added = prepared->n_added;
+// What the query adds to the conversation.
+Status Session::PrepareTexts(Memory& scratch, const Query& query, PreparedQuery* prepared) const {
+  const TokenId last = talk_.n_tokens == 0 ? kNoToken : talk_.tokens[talk_.n_tokens - 1];
+  prepared->n_kept = talk_.n_tokens;
+  return EncodePrompt(scratch, transformer_.prompt_format(), query.texts, last,
+                      transformer_.config().seq_len - talk_.position, &prepared->added,
+                      &prepared->n_added);
+}
+
+// What the conversation becomes: as much as it has of that already stays.
+Status Session::PrepareChat(Memory& scratch, Memory& memory, const Query& query,
+                            PreparedQuery* prepared) const {
+  const TokenId* const held = talk_.tokens.data();
+  Array<TokenId>& tokens = prepared->added;
+  size_t count = 0;
+  CLAMMA_RETURN_IF_ERROR(EncodeChat(scratch, transformer_.chat_format, *query.chat, held,
+                                    talk_.n_tokens, transformer_.config().seq_len, &tokens,
+                                    &count));
+  size_t same = 0;
+  if (!memory.is_plan()) {
+    while (same < std::min(count, talk_.n_tokens) && tokens[same] == held[same]) ++same;
+    std::copy(tokens.data() + same, tokens.data() + count, tokens.data());
+  }
+  prepared->n_kept = same;
+  prepared->n_added = count - same;
+  return Copy(memory, held + same, talk_.n_tokens - same, &prepared->displaced);
+}
+
+// Copies the query's lists of tokens.
+Status Session::PrepareTokens(Memory& memory, const Query& query, PreparedQuery* prepared) const {
+  const auto check = [&](const char* list, size_t i, TokenId token) {
+    if (token >= 0 && static_cast<uint32_t>(token) < transformer_.config().vocab_size) {
+      return Status();
+    }
+    return Status::Error(StatusCode::kInvalidArgument, "%s: token %d at %zu is not one of 0 .. %u",
+                         list, static_cast<int>(token), i,
+                         static_cast<unsigned>(transformer_.config().vocab_size) - 1);
+  };
+  for (size_t i = 0; i < query.n_stop_tokens; ++i) {
+    CLAMMA_RETURN_IF_ERROR(check("stop_tokens", i, query.stop_tokens[i]));
+  }
+  const SamplingOptions& sampling = query.sampling;
+  for (size_t i = 0; i < sampling.n_biases; ++i) {
+    CLAMMA_RETURN_IF_ERROR(check("logit_bias", i, sampling.biases[i].token));
+  }
+  CLAMMA_RETURN_IF_ERROR(
+      Copy(memory, query.stop_tokens, query.n_stop_tokens, &prepared->stop_tokens));
+  return Copy(memory, sampling.biases, sampling.n_biases, &prepared->biases);
+}
+
+Status Session::CheckRoom(const Query& query, const PreparedQuery& prepared) const {
   const size_t seq_len = transformer_.config().seq_len;
-  if (talk_.position >= seq_len) {
+  if (query.chat == nullptr && talk_.position >= seq_len) {
     return Status::Error(StatusCode::kLimit,
                          "the context of %zu positions is full: a new session starts afresh",
                          seq_len);
   }
-  const size_t count = talk_.n_tokens + n_added;
+  const size_t used = std::min(talk_.position, prepared.n_kept);
+  const size_t count = prepared.n_kept + prepared.n_added;
   if (count > seq_len) {
     return Status::Error(StatusCode::kLimit,
                          "the prompt takes %zu positions, and %zu of the context's %zu are left",
-                         count - talk_.position, seq_len - talk_.position, seq_len);
+                         count - used, seq_len - used, seq_len);
   }
+  return Status();
+}
+
+Status Session::Begin(const Query& query, PreparedQuery* prepared) {
+  CLAMMA_RETURN_IF_ERROR(CheckRoom(query, *prepared));
+  const size_t n_added = prepared->n_added;
+  const size_t count = prepared->n_kept + n_added;
   CLAMMA_RETURN_IF_ERROR(memory_.arena() == nullptr ? ReserveTokens(count + 1)
-                                                    : ReserveWhole(PositionsOf(query, n_added)));
-  std::copy_n(prepared->added.data(), n_added, talk_.tokens.data() + talk_.n_tokens);
+                                                    : ReserveWhole(PositionsOf(query, count)));
+  std::copy_n(prepared->added.data(), n_added, talk_.tokens.data() + prepared->n_kept);
 
   n_tokens_before_ = talk_.n_tokens;
   position_before_ = talk_.position;
+  n_kept_ = prepared->n_kept;
+  displaced_.Swap(prepared->displaced);
   prompt_tokens_ = n_added;
+  talk_.position = std::min(talk_.position, n_kept_);
+  if (talk_.position == count && count > 0) --talk_.position;  // the last token waits, as ever
   talk_.n_tokens = count;
   generated_ = 0;
   query_ = query;
-  query_.texts = PromptTexts();  // the caller's strings are his again
+  query_.texts = PromptTexts();  // the caller's strings are not kept
+  query_.chat = nullptr;
   query_.stop_strings = nullptr;
   stops_.Swap(prepared->stops);
+  query_.stop_tokens = nullptr;
+  stop_tokens_.Swap(prepared->stop_tokens);
+  biases_.Swap(prepared->biases);
+  query_.sampling.biases = biases_.data();
   logprobs_.Swap(prepared->logprobs);
   talk_.seed = query.seed;
   talk_.random = RandomGenerator(query.seed);
@@ -101,11 +176,11 @@ Status Session::Begin(const Query& query, PreparedQuery* prepared) {
   return Status();
 }
 
-// How many positions of the context are in use when the query has generated all that it may: the
-// last token that it generates takes none.
-size_t Session::PositionsOf(const Query& query, size_t n_added) const {
+// How many positions of the context are in use when, behind `count` of them, the query has
+// generated all that it may: the last token that it generates takes none.
+size_t Session::PositionsOf(const Query& query, size_t count) const {
   const size_t most = transformer_.config().seq_len;
-  const size_t count = std::min(most, talk_.n_tokens + n_added);
+  count = std::min(most, count);
   if (query.limit == 0 || query.limit > most - count) return most;
   return count + static_cast<size_t>(query.limit) - 1;
 }
@@ -149,8 +224,9 @@ void Session::Fail(const Status& status) {
 
 // A query that ends before its first token leaves the conversation as it was.
 void Session::RollBack() {
+  std::copy_n(displaced_.data(), displaced_.size(), talk_.tokens.data() + n_kept_);
   talk_.n_tokens = n_tokens_before_;
-  talk_.position = std::min(talk_.position, position_before_);
+  talk_.position = std::min({talk_.position, position_before_, n_kept_});
   prompt_tokens_ = 0;
 }
 
@@ -175,8 +251,9 @@ void Session::Fed(size_t count) {
 
 void Session::Sample(const float* logits, Sampler& sampler) {
   random_before_ = talk_.random;
-  const Status status = sampler.Sample(logits, query_.sampling, talk_.tokens.data(), talk_.n_tokens,
-                                       &talk_.random, &token_);
+  const SampledContext context = {talk_.tokens.data(), talk_.n_tokens,
+                                  static_cast<size_t>(generated_)};
+  const Status status = sampler.Sample(logits, query_.sampling, context, &talk_.random, &token_);
   outcome_ = Outcome::kToken;
   if (!status.ok()) {
     Fail(status);
@@ -218,9 +295,10 @@ Session::Progress Session::DeliverToken(Done* why) {
   const TokenId previous = talk_.tokens[talk_.n_tokens - 1];
   talk_.tokens[talk_.n_tokens++] = token_;
   // What was unfinished before a prompt is not continued behind it.
-  if (generated_ == 0 && prompt_tokens_ > 0) utf8_.Drop();
+  const bool goes_on = prompt_tokens_ == 0 && displaced_.size() == 0;
+  if (generated_ == 0 && !goes_on) utf8_.Drop();
   if (!TellLogprobs()) return Progress::kDestroyed;
-  if (transformer_.tokenizer.EndsText(token_)) return EndShown(Done::kEndOfText, why);
+  if (EndsText(token_)) return EndShown(Done::kEndOfText, why);
   bool stopped = false;
   const Progress progress = Emit(token_, previous, &stopped);
   if (progress == Progress::kDestroyed) return progress;
@@ -229,6 +307,12 @@ Session::Progress Session::DeliverToken(Done* why) {
   if (query_.limit != 0 && generated_ >= query_.limit) return EndShown(Done::kLimit, why);
   if (talk_.position == transformer_.config().seq_len) return EndShown(Done::kContextFull, why);
   return Progress::kGoesOn;
+}
+
+bool Session::EndsText(TokenId token) const {
+  const TokenId* const end = stop_tokens_.data() + stop_tokens_.size();
+  return transformer_.tokenizer.EndsText(token) ||
+         std::find(stop_tokens_.data(), end, token) != end;
 }
 
 // False if that destroyed the session.

@@ -35,11 +35,14 @@ enum class Done : int {
 
 struct Query {
   PromptTexts texts;
+  const ChatRequest* chat = nullptr;  // in place of texts: what the conversation is to consist of
   SamplingOptions sampling;
   uint64_t limit = 0;  // most tokens to generate; 0: until the context is full
   uint64_t seed = 0;
   const char* const* stop_strings = nullptr;  // (n_stop_strings)
   size_t n_stop_strings = 0;
+  const TokenId* stop_tokens = nullptr;  // (n_stop_tokens): each ends the text, as an end does
+  size_t n_stop_tokens = 0;
   size_t n_top_logprobs = 0;
   int (*issue)(void* opaque, const char* text) = nullptr;
   void (*logprobs)(void* opaque, TokenId token, float logprob, size_t n_top,
@@ -54,14 +57,21 @@ struct Query {
 struct PreparedQuery {
   Array<TokenId> added;  // tokens: n_added
   size_t n_added = 0;
+  size_t n_kept = 0;         // of the conversation's tokens, behind which they come
+  Array<TokenId> displaced;  // those that come to stand there no more
   StopStrings stops;
   Logprobs logprobs;
+  Array<LogitBias> biases;
+  Array<TokenId> stop_tokens;
   bool complete = false;  // Prepare() came to its end
 
   void Free() {
     added.Reset();
+    displaced.Reset();
     StopStrings().Swap(stops);
     Logprobs().Swap(logprobs);
+    biases.Reset();
+    stop_tokens.Reset();
   }
 };
 
@@ -167,7 +177,13 @@ class Session {
   Progress EndShown(Done why, Done* out);
   Status PrepareIn(Memory& scratch, Memory& memory, const Query& query,
                    PreparedQuery* prepared) const;
-  size_t PositionsOf(const Query& query, size_t n_added) const;
+  Status PrepareTexts(Memory& scratch, const Query& query, PreparedQuery* prepared) const;
+  Status PrepareChat(Memory& scratch, Memory& memory, const Query& query,
+                     PreparedQuery* prepared) const;
+  Status PrepareTokens(Memory& memory, const Query& query, PreparedQuery* prepared) const;
+  bool EndsText(TokenId token) const;
+  Status CheckRoom(const Query& query, const PreparedQuery& prepared) const;
+  size_t PositionsOf(const Query& query, size_t count) const;
   Status ReserveTokens(size_t size);
   size_t TokensFor(size_t size) const;
   Status ReserveWhole(size_t positions);
@@ -185,6 +201,8 @@ class Session {
 
   Query query_;
   StopStrings stops_;
+  Array<TokenId> stop_tokens_;
+  Array<LogitBias> biases_;        // what query_.sampling refers to
   Logprobs logprobs_;              // of token_, where the query wants them
   RandomGenerator random_before_;  // token_ was sampled
   Outcome outcome_ = Outcome::kNone;
@@ -195,6 +213,8 @@ class Session {
   size_t prompt_tokens_ = 0;
   size_t n_tokens_before_ = 0;  // as the query found them
   size_t position_before_ = 0;
+  size_t n_kept_ = 0;         // of those tokens
+  Array<TokenId> displaced_;  // ... and the others
   std::atomic<bool> cancelled_{false};
 };
 

@@ -49,6 +49,7 @@ Status Transformer::Open(const TransformerOptions& options) {
   CLAMMA_RETURN_IF_ERROR(OpenWeights(options));
   if (options.kv_type_by_model && files.gguf() != nullptr) kv_type = KvType::kF16;
   CLAMMA_RETURN_IF_ERROR(OpenTokenizer(options));
+  if constexpr (kHasGguf) CLAMMA_RETURN_IF_ERROR(OpenChatFormat(options));
   kernels = &SelectKernels();
   CLAMMA_RETURN_IF_ERROR(pool.Start(memory, threads_wanted));
   CLAMMA_RETURN_IF_ERROR(forward.Init(memory, weights, *kernels, pool, in_arena()));
@@ -58,6 +59,10 @@ Status Transformer::Open(const TransformerOptions& options) {
         samplers[i].Init(memory, *kernels, config().order, config().vocab_size, &tokenizer));
   }
   return Status();
+}
+
+Transformer::~Transformer() {
+  if constexpr (kHasGguf) DeleteObject(memory.arena(), chat_format);
 }
 
 Status Transformer::PlanArena(const TransformerOptions& options, uint64_t* bytes) {
@@ -126,13 +131,26 @@ Status Transformer::OpenTokenizer(const TransformerOptions& options) {
   }
   if (options.tokenizer_path == nullptr && files.gguf() != nullptr) {
     return Locate(options.checkpoint_path == nullptr ? "the model" : options.checkpoint_path,
-                  tokenizer.Open(memory, *files.gguf(), vocab_size));
+                  tokenizer.Open(memory, *files.gguf(), vocab_size, options.pre_tokenizer));
   }
   const char* path = options.tokenizer_path == nullptr ? "tokenizer.bin" : options.tokenizer_path;
   CLAMMA_RETURN_IF_ERROR(tokenizer_file.Open(path, options.model_dir));
   const uint8_t* data = nullptr;
   CLAMMA_RETURN_IF_ERROR(ReadTokenizerFile(path, &data));
   return Locate(path, tokenizer.Open(memory, data, tokenizer_file.size(), vocab_size));
+}
+
+Status Transformer::OpenChatFormat(const TransformerOptions& options) {
+  if (memory.is_plan()) {
+    memory.PlanFor(sizeof(ChatFormat));
+  } else {
+    chat_format = NewObject<ChatFormat>(memory.arena());
+    if (chat_format == nullptr) return Status::OutOfMemory(sizeof(ChatFormat));
+  }
+  speaks_llama2 = files.gguf() == nullptr && options.chat_template[0] == '\0';
+  ChatFormat plan;
+  ChatFormat& format = memory.is_plan() ? plan : *chat_format;
+  return format.Open(memory, files.gguf(), tokenizer, options.chat_template);
 }
 
 Status Transformer::ReadTokenizerFile(const char* path, const uint8_t** data) {

@@ -44,10 +44,13 @@ struct TransformerOptions {
   size_t cache_limit = 0;  // kMallocCache: bytes; 0: none
   unsigned threads = 0;    // 0: all usable cores
   ModelType type = ModelType::kGen;
+  bool speaks_llama2 = true;  // in its queries of texts, by what needs no template
   KvType kv_type = KvType::kF32;
   bool kv_type_by_model = false;  // half precision for GGUF models, whatever kv_type says
   uint32_t max_sessions = 1;
-  const char* name = "";  // kept in part, see kMaxName
+  const char* name = "";                // kept in part, see kMaxName
+  const char* chat_template = "";       // see ChatFormat::Open()
+  const char* pre_tokenizer = nullptr;  // see Tokenizer::Open()
   Log log;
 };
 
@@ -59,6 +62,7 @@ class Transformer {
 
   // What is allocated for it and its sessions comes from the arena or, for nullptr, from the heap.
   explicit Transformer(Arena* arena = nullptr) : memory(arena) {}
+  ~Transformer();
 
   Status Open(const TransformerOptions& options);
 
@@ -69,6 +73,10 @@ class Transformer {
   void Describe(char* text, size_t size) const;
 
   const ModelConfig& config() const { return weights.config(); }
+
+  PromptFormat prompt_format() const {
+    return {tokenizer, type, speaks_llama2 ? nullptr : chat_format};
+  }
 
   // Scores tokens[1 .. n): writes ln p(tokens[i] | those before) to logprobs[i - 1]. Needs the
   // turn.
@@ -83,6 +91,7 @@ class Transformer {
   Array<uint8_t> tokenizer_bytes;  // the dictionary, where it is neither mapped nor given
   Weights weights;
   Tokenizer tokenizer;
+  ChatFormat* chat_format = nullptr;  // nullptr: this build has no templates
   ThreadPool pool;
   const Kernels* kernels = nullptr;
   Forward forward;
@@ -91,6 +100,7 @@ class Transformer {
   char name[kMaxName] = {};
   ModelAccess access = ModelAccess::kMmap;
   ModelType type = ModelType::kGen;
+  bool speaks_llama2 = true;  // in its queries of texts, by what needs no template
   KvType kv_type = KvType::kF32;
   uint32_t max_sessions = 0;
   unsigned threads_wanted = 0;
@@ -112,6 +122,7 @@ class Transformer {
   Status OpenModelFiles(const TransformerOptions& options, const char** place);
   Status OpenWeights(const TransformerOptions& options);
   Status OpenTokenizer(const TransformerOptions& options);
+  Status OpenChatFormat(const TransformerOptions& options);
   Status ReadTokenizerFile(const char* path, const uint8_t** data);
   void SetName(const TransformerOptions& options);
 };

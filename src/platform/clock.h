@@ -10,6 +10,9 @@ namespace clamma {
 // clock: clock_none.cc.
 uint64_t Now();
 
+// Seconds since 1970-01-01 UTC, and those to add for local time; false where that is not known.
+bool LocalTime(int64_t* seconds, int32_t* utc_offset);
+
 // A number that differs from call to call and, where there is a clock, from run to run; never 0.
 // Any thread.
 uint64_t SeedFromClock();

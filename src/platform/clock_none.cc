@@ -6,4 +6,6 @@ namespace clamma {
 
 uint64_t Now() { return 0; }
 
+bool LocalTime(int64_t* /*seconds*/, int32_t* /*utc_offset*/) { return false; }
+
 }  // namespace clamma

@@ -11,4 +11,15 @@ uint64_t Now() {
   return (uint64_t{now.dwHighDateTime} << 32 | now.dwLowDateTime) * 100;
 }
 
+bool LocalTime(int64_t* seconds, int32_t* utc_offset) {
+  constexpr int64_t kTo1970 = 11644473600;  // seconds, from 1601
+  TIME_ZONE_INFORMATION zone = {};
+  const DWORD kind = GetTimeZoneInformation(&zone);
+  if (kind == TIME_ZONE_ID_INVALID) return false;
+  const LONG summer = kind == TIME_ZONE_ID_DAYLIGHT ? zone.DaylightBias : 0;
+  *seconds = static_cast<int64_t>(Now() / 1000000000u) - kTo1970;
+  *utc_offset = static_cast<int32_t>(-60 * (zone.Bias + summer));
+  return true;
+}
+
 }  // namespace clamma

@@ -13,6 +13,8 @@
 
 namespace clamma {
 
+inline constexpr uint32_t kLlama2cControlTokens = 3;  // unknown, BOS, EOS
+
 // Reads exactly vocab_size tokens from [data, data + size), which must outlive them. Any bytes are
 // safe; what is no vocabulary of that size is refused. A plan does not look at the bytes.
 Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,

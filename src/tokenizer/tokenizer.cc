@@ -167,7 +167,11 @@ constexpr TokenizerKind TokenizerKind::kAll[2] = {
 // --------------------------------------------------------------------------------------
 
 Status Tokenizer::Open(Memory& memory, const uint8_t* data, uint64_t size, uint32_t vocab_size) {
-  return ReadLlama2cVocabulary(memory, data, size, vocab_size, &vocabulary_);
+  CLAMMA_RETURN_IF_ERROR(ReadLlama2cVocabulary(memory, data, size, vocab_size, &vocabulary_));
+  if constexpr (kHasGguf) {
+    return rules_.special_tokens.Build(memory, vocabulary_, kLlama2cControlTokens);
+  }
+  return Status();
 }
 
 Status Tokenizer::Open(Memory& memory, const Gguf& gguf, uint32_t vocab_size, const char* pre) {
@@ -284,11 +288,14 @@ Status Tokenizer::Encode(Memory& memory, std::string_view text, const EncodeOpti
     if (rules_.kind != nullptr) {
       return (this->*rules_.kind->encode)(memory, text, options, tokens, count);
     }
+    if (options.parse_control) {
+      return EncodeParts<ScoreEncoder>(memory, text, options, tokens, count);
+    }
   }
   return EncodePlain(memory, text, options, tokens, count);
 }
 
-// By a vocabulary of llama2.c, which has no special tokens.
+// By a vocabulary of llama2.c, whose control tokens are not to be found.
 Status Tokenizer::EncodePlain(Memory& memory, std::string_view text, const EncodeOptions& options,
                               Array<TokenId>* tokens, size_t* count) const {
   ScoreMerger merger(vocabulary_);

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+#include "chat/chat_format.h"
+
+#include "chat/builtin_templates.h"
+#include "chat/held_tokens.h"
+#include "model/files/gguf.h"
+#include "platform/clock.h"
+#include "platform/quoted.h"
+
+namespace clamma {
+namespace {
+
+constexpr std::string_view kTemplateKey = "tokenizer.chat_template";
+
+// Whether a text is a template, not the name of one.
+bool IsTemplate(std::string_view text) {
+  for (size_t i = 0; i + 1 < text.size(); ++i) {
+    if (text[i] == '{' && (text[i + 1] == '{' || text[i + 1] == '%')) return true;
+  }
+  return false;
+}
+
+// The template that a GGUF file has under a name; empty: none.
+Status FindNamed(const Gguf& gguf, std::string_view name, std::string_view* source) {
+  std::string_view key;
+  GgufValue value;
+  for (Gguf::Keys keys(gguf); keys.Next(&key, &value);) {
+    if (key.size() != kTemplateKey.size() + 1 + name.size() || !StartsWith(key, kTemplateKey)) {
+      continue;
+    }
+    key.remove_prefix(kTemplateKey.size());
+    if (key[0] != '.') continue;
+    key.remove_prefix(1);
+    if (key == name && value.String(source)) return Status();
+  }
+  return Status();
+}
+
+Status UnknownTemplate(std::string_view name) {
+  char names[160] = "";
+  for (size_t i = 0; i < kBuiltinTemplateCount; ++i) {
+    const size_t used = std::string_view(names).size();
+    Format(names + used, sizeof(names) - used, "%s%s", i == 0 ? "" : ", ",
+           kBuiltinTemplates[i].name);
+  }
+  return Status::Error(
+      StatusCode::kInvalidArgument,
+      "there is no chat template %s: it is neither a template's text, nor the name "
+      "of one in the file, nor one of %s",
+      Quoted(name).c_str(), names);
+}
+
+}  // namespace
+
+Status ChatFormat::Open(Memory& memory, const Gguf* gguf, const Tokenizer& tokenizer,
+                        std::string_view wanted) {
+  tokenizer_ = &tokenizer;
+  std::string_view source;
+  CLAMMA_RETURN_IF_ERROR(Choose(gguf, wanted, &source));
+  if (name_ == nullptr) {
+    unusable_ = Status::Error(StatusCode::kInvalidArgument,
+                              "the model has no chat format that is known: give a chat_template");
+    return Status();
+  }
+  const Status status = template_.Parse(memory, source);
+  if (status.ok() || status.code() == StatusCode::kOutOfMemory) return status;
+  const Status located = Locate("the chat template", status);
+  if (!wanted.empty()) return located;
+  unusable_ = located;
+  return Status();
+}
+
+// Sets name_, unless there is none.
+Status ChatFormat::Choose(const Gguf* gguf, std::string_view wanted, std::string_view* source) {
+  if (IsTemplate(wanted)) {
+    name_ = "given";
+    *source = wanted;
+    return Status();
+  }
+  if (wanted.empty() && gguf != nullptr) {
+    CLAMMA_RETURN_IF_ERROR(gguf->GetString(kTemplateKey, Gguf::Presence::kOptional, source));
+  } else if (gguf != nullptr) {
+    CLAMMA_RETURN_IF_ERROR(FindNamed(*gguf, wanted, source));
+  }
+  if (!source->empty()) {
+    name_ = "the model's own";
+    return Status();
+  }
+  const BuiltinTemplate* builtin = FindBuiltinTemplate(wanted);
+  if (builtin == nullptr && !wanted.empty()) return UnknownTemplate(wanted);
+  if (wanted.empty()) {
+    builtin = Guess(gguf);
+    is_guessed_ = gguf != nullptr;
+  }
+  if (builtin != nullptr) {
+    name_ = builtin->name;
+    *source = builtin->source;
+  }
+  return Status();
+}
+
+const BuiltinTemplate* ChatFormat::Guess(const Gguf* gguf) const {
+  if (gguf == nullptr) return FindBuiltinTemplate("llama2");
+  std::string_view architecture;
+  const Status status =
+      gguf->GetString("general.architecture", Gguf::Presence::kOptional, &architecture);
+  if (!status.ok()) return nullptr;
+  const auto has_piece = [](void* opaque, std::string_view piece) {
+    return static_cast<const Tokenizer*>(opaque)->Find(piece) != kNoToken;
+  };
+  return GuessTemplate(architecture, has_piece, const_cast<Tokenizer*>(tokenizer_));
+}
+
+Status ChatFormat::Render(Memory& scratch, const ChatRequest& request, RenderedText* out) const {
+  CLAMMA_RETURN_IF_ERROR(unusable_);
+  ChatContext context(scratch);
+  for (size_t i = 0; i < request.n_messages; ++i) {
+    const Status status = context.AddMessage(request.messages[i]);
+    if (!status.ok()) {
+      char place[32];
+      Format(place, sizeof(place), "message %zu", i);
+      return Locate(place, status);
+    }
+  }
+  if (!request.tools.empty()) {
+    CLAMMA_RETURN_IF_ERROR(Locate("the tools", context.SetTools(request.tools)));
+  }
+  if (!request.arguments.empty()) {
+    CLAMMA_RETURN_IF_ERROR(
+        Locate("the template's arguments", context.SetArguments(request.arguments)));
+  }
+  CLAMMA_RETURN_IF_ERROR(context.SetToken("bos_token", tokenizer_->Piece(tokenizer_->bos())));
+  CLAMMA_RETURN_IF_ERROR(context.SetToken("eos_token", tokenizer_->Piece(tokenizer_->eos())));
+  CLAMMA_RETURN_IF_ERROR(context.SetAddGenerationPrompt(request.add_generation_prompt));
+  Value root;
+  CLAMMA_RETURN_IF_ERROR(context.Finish(&root));
+  RenderOptions options;
+  LocalTime(&options.seconds, &options.utc_offset);
+  const Status status = template_.Render(scratch, root, options, out);
+  return status.ok() || out->was_raised ? status : Locate("the chat template", status);
+}
+
+Status ChatFormat::EncodePart(Memory& memory, const RenderedText& rendered, Array<TokenId>* tokens,
+                              size_t* count) const {
+  *count = 0;
+  Tokenizer::EncodeOptions options;
+  options.parse_control = true;
+  options.data = rendered.caller.data();
+  options.n_data = rendered.caller.size();
+  return tokenizer_->Encode(memory, {rendered.text.data(), rendered.text.size()}, options, tokens,
+                            count);
+}
+
+Status ChatFormat::Encode(Memory& memory, const RenderedText& rendered, const TokenId* held,
+                          size_t n_held, Array<TokenId>* tokens, size_t* count) const {
+  *count = 0;
+  Tokenizer::EncodeOptions options;
+  options.parse_control = true;
+  options.data = rendered.caller.data();
+  options.n_data = rendered.caller.size();
+  options.dummy_prefix = tokenizer_->adds_prefix();
+  const std::string_view text(rendered.text.data(), rendered.text.size());
+  options.bos = tokenizer_->adds_bos() && !BeginsWithBos(text, rendered);
+  CLAMMA_RETURN_IF_ERROR(tokenizer_->Encode(memory, text, options, tokens, count));
+  return KeepHeldTokens(memory, *tokenizer_, held, n_held, tokens, count);
+}
+
+// Whether the template has put BOS in front.
+bool ChatFormat::BeginsWithBos(std::string_view text, const RenderedText& rendered) const {
+  const std::string_view bos = tokenizer_->Piece(tokenizer_->bos());
+  const bool by_caller = rendered.caller.size() > 0 && rendered.caller[0].begin < bos.size();
+  return !bos.empty() && StartsWith(text, bos) && !by_caller;
+}
+
+}  // namespace clamma
