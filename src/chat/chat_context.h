@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// What a chat template is rendered with: the names that transformers gives it.
+#ifndef CLAMMA_CHAT_CHAT_CONTEXT_H_
+#define CLAMMA_CHAT_CHAT_CONTEXT_H_
+
+#include <cstddef>
+#include <string_view>
+
+#include "chat/template/bump.h"
+#include "chat/template/value.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+
+namespace clamma {
+
+// A text that may be absent (data() == nullptr), which is not the same as empty.
+struct ChatMessage {
+  std::string_view role;
+  std::string_view content;
+  std::string_view content_parts;  // JSON: a list of parts, in place of `content`
+  std::string_view name;
+  std::string_view reasoning_content;
+  std::string_view tool_calls;  // JSON: a list
+  std::string_view tool_call_id;
+};
+
+// Builds the context. All texts are copied. Strings are the caller's bytes but for the special
+// tokens and the usual roles (system, user, assistant, tool, developer ...), of which templates
+// build control tokens.
+class ChatContext {
+ public:
+  static constexpr size_t kMaxMemory = size_t{256} << 20;  // bytes
+
+  explicit ChatContext(Memory& memory) : bump_(memory, kMaxMemory) {}
+
+  // The order of calls is free. Each call of AddMessage() adds one; of the others the last counts.
+  // Without SetTools(), `tools` is none, and so is `documents`, as in transformers.
+  Status AddMessage(const ChatMessage& message);
+  Status SetTools(std::string_view json);
+  Status SetDocuments(std::string_view json);
+  Status SetArguments(std::string_view json);  // an object: further names, such as enable_thinking
+  Status SetToken(std::string_view name, std::string_view text);  // bos_token, eos_token ...
+  Status SetAddGenerationPrompt(bool value);
+
+  // The dict to render with; stays as long as this object.
+  Status Finish(Value* root);
+
+ private:
+  struct MessageNode {
+    Value message;
+    MessageNode* next;
+  };
+
+  Status Prepare();
+  Status Set(std::string_view name, const Value& value);
+  Status SetJson(std::string_view name, std::string_view json);
+
+  Bump bump_;
+  Dict* root_ = nullptr;
+  MessageNode* first_ = nullptr;
+  MessageNode* last_ = nullptr;
+  size_t n_messages_ = 0;
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_CHAT_CHAT_CONTEXT_H_

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// Memory that is handed out piece by piece and given back all at once: what parsing a template, or
+// rendering it once, takes. It has a limit, and each failure has a reason.
+#ifndef CLAMMA_CHAT_TEMPLATE_BUMP_H_
+#define CLAMMA_CHAT_TEMPLATE_BUMP_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "platform/memory.h"
+#include "platform/status.h"
+
+namespace clamma {
+
+class Bump {
+ public:
+  // Takes from `memory`, which must outlive it, at most about `limit` bytes. Takes nothing yet.
+  Bump(Memory& memory, size_t limit) : memory_(memory), limit_(limit) {}
+  ~Bump() { Reset(); }
+  Bump(const Bump&) = delete;
+  Bump& operator=(const Bump&) = delete;
+
+  void Reset();
+
+  // Zeroed bytes, aligned to 16, or nullptr: then status() says why. No bytes are a place, too.
+  void* Allocate(uint64_t bytes);
+
+  // `count` zeroed objects, or nullptr.
+  template <typename T>
+  T* New(uint64_t count = 1) {
+    static_assert(std::is_trivially_copyable_v<T> && alignof(T) <= 16);
+    if (count > SIZE_MAX / 2 / sizeof(T)) return static_cast<T*>(Refuse());
+    return static_cast<T*>(Allocate(count * sizeof(T)));
+  }
+
+  const Status& status() const { return status_; }  // of the last failure
+  size_t bytes() const { return bytes_; }           // taken of the memory
+  size_t limit() const { return limit_; }
+
+ private:
+  struct Chunk {
+    Chunk* next;
+    size_t bytes;
+  };
+
+  void* Refuse();
+  bool AddChunk(size_t least);
+
+  Memory& memory_;
+  size_t limit_;
+  size_t bytes_ = 0;
+  Chunk* chunks_ = nullptr;
+  char* free_ = nullptr;
+  size_t left_ = 0;
+  Status status_;
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_CHAT_TEMPLATE_BUMP_H_
