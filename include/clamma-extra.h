@@ -124,9 +124,10 @@ typedef struct clamma_txf_facts_t {
   uint64_t parameters;      /* weights, all counted */
   double bits_per_weight;   /* of all of them on average, scales counted */
   const char* chat_format;  /* "the model's own", or of which family: "chatml"; NULL: none known */
-  int chat_format_is_guessed; /* 1: by the vocabulary, as the file has no template */
-  const char* warning;        /* what is doubtful about the vocabulary; NULL: nothing */
-  tok_id_t bos, eos;          /* -1: there is none */
+  int chat_format_is_guessed;   /* 1: by the vocabulary, as the file has no template */
+  const char* warning;          /* what is doubtful about the vocabulary; NULL: nothing */
+  tok_id_t bos, eos;            /* -1: there is none */
+  unsigned int trained_context; /* positions that the model was trained for; `context` it has */
 } clamma_txf_facts_t;
 
 /* Texts are valid as long as the transformer. */

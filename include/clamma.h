@@ -251,6 +251,19 @@ typedef struct clamma_txf_info {
                               has generated it; 0: off. But for tokens that end a text */
   float presence_penalty; /* query: subtracted once from the logit of each token that this query has
                              generated; 0: off. Likewise */
+  const char* chat_template; /* construct: how chats are written: the text of a Jinja template, the
+                                name of one of several in the file, or of a family: see
+                                docs/models.md. NULL: the model's own, else its family's; of
+                                llama2.c checkpoints Llama 2's */
+  const char* pre_tokenizer; /* construct: the rule by which a byte-level vocabulary parts texts, as
+                                "llama-bpe". NULL: the one that the file names */
+  const char* chat_tools;    /* clamma_chat_query() and what goes with it: the tools that the model
+                                may call, a JSON array as the template wants it; NULL: none */
+  const char* chat_arguments; /* ... and a JSON object of further values for the template, such as
+                                 {"enable_thinking": false}; NULL: none */
+  unsigned int context; /* construct: positions of each session's context; 0: as many as the model
+                           was trained for. More of them cost memory as they are used, and beyond
+                           its training a model may write nonsense */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */

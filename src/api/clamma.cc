@@ -92,6 +92,7 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
       info.max_sessions == 0 ? LIBCLAMMA_MAX_SESSIONS_PER_MODEL : info.max_sessions;
   if (info.chat_template != nullptr) options->chat_template = info.chat_template;
   options->pre_tokenizer = info.pre_tokenizer;
+  options->context = info.context;
   options->log = {info.log_cb, info.opaque_user_pointer};
   return Status();
 }

@@ -179,6 +179,7 @@ int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
   facts->warning = transformer.tokenizer.warning();
   facts->bos = transformer.tokenizer.bos();
   facts->eos = transformer.tokenizer.eos();
+  facts->trained_context = transformer.trained_context;
   facts->memory_bytes = sizeof(transformer) + transformer.memory.bytes_in_use();
   if (clamma::Arena* arena = transformer.memory.arena(); arena != nullptr) {
     const clamma::Arena::Usage usage = arena->usage();

@@ -116,26 +116,39 @@ void DropClosing(const Tokenizer& tokenizer, TokenId last, Array<TokenId>* token
   }
 }
 
+ChatMessage MakeMessage(std::string_view role, std::string_view content) {
+  ChatMessage message;
+  message.role = role;
+  message.content = content;
+  return message;
+}
+
+Status RenderMessages(Memory& memory, const ChatFormat& chat, const ChatMessage* messages, size_t n,
+                      RenderedText* rendered) {
+  ChatRequest request;
+  request.messages = messages;
+  request.n_messages = n;
+  return chat.Render(memory, request, rendered);
+}
+
 Status EncodeFirstTurn(Memory& memory, const PromptFormat& format, const PromptTexts& texts,
                        Array<TokenId>* tokens, size_t* count) {
   const bool with_system = texts.system != nullptr && texts.system[0] != '\0';
-  const ChatMessage messages[2] = {{.role = "system", .content = with_system ? texts.system : ""},
-                                   {.role = "user", .content = texts.prompt}};
-  const ChatRequest request = {.messages = with_system ? messages : messages + 1,
-                               .n_messages = with_system ? size_t{2} : size_t{1}};
+  const ChatMessage messages[2] = {MakeMessage("system", with_system ? texts.system : ""),
+                                   MakeMessage("user", texts.prompt)};
+  const size_t first = with_system ? 0 : 1;
   RenderedText rendered;
-  CLAMMA_RETURN_IF_ERROR(format.chat->Render(memory, request, &rendered));
+  CLAMMA_RETURN_IF_ERROR(
+      RenderMessages(memory, *format.chat, messages + first, 2 - first, &rendered));
   return format.chat->Encode(memory, rendered, nullptr, 0, tokens, count);
 }
 
 Status EncodeFurtherTurn(Memory& memory, const PromptFormat& format, const PromptTexts& texts,
                          TokenId last, Array<TokenId>* tokens, size_t* count) {
-  const ChatMessage messages[3] = {{.role = "user", .content = "x"},
-                                   {.role = "assistant", .content = kAnswer},
-                                   {.role = "user", .content = texts.prompt}};
-  const ChatRequest request = {.messages = messages, .n_messages = 3};
+  const ChatMessage messages[3] = {MakeMessage("user", "x"), MakeMessage("assistant", kAnswer),
+                                   MakeMessage("user", texts.prompt)};
   RenderedText rendered;
-  CLAMMA_RETURN_IF_ERROR(format.chat->Render(memory, request, &rendered));
+  CLAMMA_RETURN_IF_ERROR(RenderMessages(memory, *format.chat, messages, 3, &rendered));
   RenderedText tail;
   CLAMMA_RETURN_IF_ERROR(TailBehindAnswer(memory, rendered, &tail));
   CLAMMA_RETURN_IF_ERROR(format.chat->EncodePart(memory, tail, tokens, count));

@@ -6,9 +6,9 @@
 #include <cstddef>
 
 #include "chat/chat_format.h"
-#include "tokenizer/tokenizer.h"
 #include "platform/memory.h"
 #include "platform/status.h"
+#include "tokenizer/tokenizer.h"
 
 namespace clamma {
 

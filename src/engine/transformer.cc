@@ -113,6 +113,13 @@ Status Transformer::OpenWeights(const TransformerOptions& options) {
   CLAMMA_RETURN_IF_ERROR(OpenModelFiles(options, &place));
   ModelFile model;
   CLAMMA_RETURN_IF_ERROR(Locate(place, files.ReadModel(&model)));
+  trained_context = model.config.seq_len;
+  if (options.context > ModelLimits::kMaxSeqLen) {
+    return Status::Error(StatusCode::kLimit, "context is %u, and at most %u are possible",
+                         static_cast<unsigned>(options.context),
+                         static_cast<unsigned>(ModelLimits::kMaxSeqLen));
+  }
+  if (options.context != 0) model.config.seq_len = options.context;
   const Weights::Options how = {.use_cache = access == ModelAccess::kMallocCache,
                                 .cache_limit = options.cache_limit};
   return Locate(place, weights.Open(memory, std::move(model), files.sources(), files.count(), how));

@@ -12,13 +12,13 @@
 #include "model/forward.h"
 #include "model/kv_cache.h"
 #include "model/model_files.h"
-#include "tokenizer/tokenizer.h"
 #include "model/weights.h"
 #include "platform/file.h"
 #include "platform/log.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 #include "platform/thread_pool.h"
+#include "tokenizer/tokenizer.h"
 
 namespace clamma {
 
@@ -51,6 +51,7 @@ struct TransformerOptions {
   const char* name = "";                // kept in part, see kMaxName
   const char* chat_template = "";       // see ChatFormat::Open()
   const char* pre_tokenizer = nullptr;  // see Tokenizer::Open()
+  uint32_t context = 0;                 // 0: the model's
   Log log;
 };
 
@@ -104,6 +105,7 @@ class Transformer {
   KvType kv_type = KvType::kF32;
   uint32_t max_sessions = 0;
   unsigned threads_wanted = 0;
+  uint32_t trained_context = 0;  // what the model says; config().seq_len is what it has
   Log log;
 
   // What Fingerprint() found, under its mutex: kept, as finding it takes thousands of reads.

@@ -24,8 +24,6 @@ inline bool StartsWith(std::string_view text, std::string_view start) {
   return Front(text, start.size()) == start;
 }
 
-struct TextRange { size_t begin; size_t end; };  // bytes [begin, end)
-
 }  // namespace clamma
 
 #endif  // CLAMMA_PLATFORM_TEXT_H_
