@@ -266,7 +266,7 @@ std::string PathOfUrl(const std::string& url, std::string* path) {
 }
 
 std::string Pick(const std::vector<std::string>& files, const std::string& wanted,
-                 std::vector<std::string>* picked) {
+                 std::vector<std::string>* picked, bool all_parts) {
   const std::map<std::string, Choice> choices = Group(files);
   std::vector<const Choice*> all;
   for (const auto& [stem, choice] : choices) {
@@ -284,7 +284,7 @@ std::string Pick(const std::vector<std::string>& files, const std::string& wante
     if (some.size() > 1) return "several are meant, one must be named: " + Listed(some);
     chosen = some.front();
   }
-  if (chosen->files.size() != chosen->parts) {
+  if (all_parts && chosen->files.size() != chosen->parts) {
     return "only " + std::to_string(chosen->files.size()) + " of " + std::to_string(chosen->parts) +
            " parts are there: " + chosen->files.front();
   }

@@ -69,9 +69,10 @@ bool IsSafePath(std::string_view path);
 
 // Picks of the files of a repository those that `wanted` means: the file of that name, or the one
 // whose name has that quantisation in it, or where it is "" the only GGUF file, else the one with
-// Q4_K_M. All files of a split one come in order. Returns "" or what is wrong.
+// Q4_K_M. All files of a split one come in order; with `all_parts` it is wrong if one is missing.
+// Returns "" or what is wrong.
 std::string Pick(const std::vector<std::string>& files, const std::string& wanted,
-                 std::vector<std::string>* picked);
+                 std::vector<std::string>* picked, bool all_parts = true);
 
 // Files below a folder, without those that are not finished.
 std::vector<std::string> FilesBelow(const std::string& folder);
