@@ -166,7 +166,7 @@ class Addresses(Case):
 
     def test_a_file_that_has_changed_starts_again(self):
         self.serve(model(1_000_000), cuts=[400_000])
-        self.fails(NETWORK, "", "--tries", 1, self.address())
+        self.fails(NETWORK, "^clamma-get: ", "--tries", 1, self.address())
         data = model(900_000, seed=2)
         self.serve(data)
         path, err = self.gets(self.address())
@@ -175,7 +175,7 @@ class Addresses(Case):
 
     def test_a_part_of_another_address_is_not_gone_on_with(self):
         self.serve(model(1_000_000), cuts=[400_000])
-        self.fails(NETWORK, "", "--tries", 1, self.address())
+        self.fails(NETWORK, "^clamma-get: ", "--tries", 1, self.address())
         data = model(900_000, seed=2)
         self.serve(data, etag=self.server.files["/a/m.gguf"].etag)
         self.is_file(self.gets(self.address() + "?other")[0], data)
@@ -184,7 +184,7 @@ class Addresses(Case):
         data = model(1_000_000)
         for state in (b"", b"{", b"[]", b'{"url": 1}', b"\xff" * 100_000):
             self.serve(data, cuts=[400_000])
-            self.fails(NETWORK, "", "--tries", 1, self.address())
+            self.fails(NETWORK, "^clamma-get: ", "--tries", 1, self.address())
             (self.place().parent / "m.gguf.part.json").write_bytes(state)
             self.is_file(self.gets(self.address())[0], data)
             self.place().unlink()
@@ -192,7 +192,7 @@ class Addresses(Case):
     def test_a_part_that_is_whole_needs_no_more_bytes(self):
         data = model(1_000_000)
         self.serve(data, cuts=[999_999])
-        self.fails(NETWORK, "", "--tries", 1, self.address())
+        self.fails(NETWORK, "^clamma-get: ", "--tries", 1, self.address())
         with open(str(self.place()) + ".part", "ab") as part:
             part.write(data[-1:])
         self.is_file(self.gets(self.address())[0], data)
@@ -200,7 +200,7 @@ class Addresses(Case):
     def test_a_part_that_is_too_long_is_not_taken(self):
         data = model(1_000_000)
         self.serve(data, cuts=[400_000])
-        self.fails(NETWORK, "", "--tries", 1, self.address())
+        self.fails(NETWORK, "^clamma-get: ", "--tries", 1, self.address())
         with open(str(self.place()) + ".part", "ab") as part:
             part.write(b"x" * 700_000)
         self.is_file(self.gets(self.address())[0], data)
@@ -221,7 +221,7 @@ class Addresses(Case):
     def test_a_page_does_not_destroy_what_is_there(self):
         data = model(1_000_000)
         served = self.serve(data, cuts=[400_000])
-        self.fails(NETWORK, "", "--tries", 1, self.address())
+        self.fails(NETWORK, "^clamma-get: ", "--tries", 1, self.address())
         for how in ({"type": "text/html"}, {}):
             self.serve(b"<html>log in</html>" * 100, ranges=False, **how)
             self.fails(WRONG_FILE, "web page", self.address())
@@ -266,13 +266,13 @@ class Addresses(Case):
 
     def test_chunks_that_are_cut_are_noticed(self):
         self.serve(model(300_000), length=False, chunked=True, cuts=[200_000])
-        self.fails(NETWORK, "", "--tries", 1, self.address())
+        self.fails(NETWORK, "^clamma-get: ", "--tries", 1, self.address())
         self.assertFalse(self.place().exists())
 
     def test_a_wrong_range_is_refused(self):
         data = model(100_000)
         self.serve(data, cuts=[50_000])
-        self.fails(NETWORK, "", "--tries", 1, self.address())
+        self.fails(NETWORK, "^clamma-get: ", "--tries", 1, self.address())
         self.serve(data, ranges=False, status=206,
                    headers={"Content-Range": "bytes 0-99999/100000"})
         self.fails(NETWORK, "another part", self.address())
@@ -314,7 +314,7 @@ class Addresses(Case):
         self.assertEqual(self.server.requests, [])
 
     def test_no_room_is_said_before(self):
-        self.serve(b"", status=200, length=False, headers={"Content-Length": str(1 << 60)})
+        self.serve(model(600), length=False, headers={"Content-Length": str(1 << 60)})
         self.fails(HERE, "no room: 1.* TB are needed", self.address())
         self.assertEqual(self.files(), [])
 
@@ -360,19 +360,20 @@ class Addresses(Case):
     def test_interrupted_it_keeps_what_is_there(self):
         data = model(1_000_000)
         event = threading.Event()
-        self.serve(data, pause=(600_000, event))
-        for number in (signal.SIGINT, signal.SIGTERM):
+        served = self.serve(data, pause=(600_000, event))
+        part = pathlib.Path(str(self.place()) + ".part")
+        for number, least in ((signal.SIGINT, 500_000), (signal.SIGTERM, 600_000)):
             process = self.start(self.address())
-            part = pathlib.Path(str(self.place()) + ".part")
-            self.wait_for(lambda: part.exists() and part.stat().st_size >= 500_000)
+            self.wait_for(lambda: part.exists() and part.stat().st_size > least)
             process.send_signal(number)
             code, out, err = self.finish(process)
             self.assertEqual((code, out), (INTERRUPTED, ""), self.told)
             self.assertIn(f'"clamma-get {self.address()}" goes on', err)
+            served.pause = (100_000, event)
         event.set()
         self.serve(data)
         self.is_file(self.gets(self.address())[0], data)
-        self.assertRegex(self.server.headers_of("/a/m.gguf")[-1]["range"], r"bytes=[56]\d{5}-")
+        self.assertRegex(self.server.headers_of("/a/m.gguf")[-1]["range"], r"bytes=6\d{5}-")
 
     def test_two_processes_do_not_write_one_file(self):
         data = model(1_000_000)
@@ -471,19 +472,19 @@ class Hub(Case):
             self.fails(WRONG_FILE, f"{size} bytes, and the file should have 3000", "hf:o/r")
             self.server.files[f"/o/r/resolve/{'c' * 40}/m.gguf"] = File(
                 model(size), length=False, chunked=True)
-            self.fails(NETWORK if size < 3000 else WRONG_FILE, "", "--tries", 1, "hf:o/r")
+            self.fails(NETWORK if size < 3000 else WRONG_FILE, "^clamma-get: ", "--tries", 1, "hf:o/r")
             self.assertFalse(self.place("m.gguf").exists())
 
     def test_a_new_commit_with_the_same_file_is_gone_on_with(self):
         data = model(1_000_000)
         self.server.add_repository("o/r", {"m.gguf": File(data, cuts=[400_000], etag="")})
-        self.fails(NETWORK, "", "--tries", 1, "hf:o/r")
+        self.fails(NETWORK, "^clamma-get: ", "--tries", 1, "hf:o/r")
         self.server.add_repository("o/r", {"m.gguf": File(data, etag="")}, commit="d" * 40)
         self.is_file(self.gets("hf:o/r")[0], data)
         self.assertEqual(self.server.headers_of(f"/o/r/resolve/{'d' * 40}/m.gguf")[0]["range"],
                          "bytes=400000-")
         self.server.add_repository("o/r", {"n.gguf": File(data, cuts=[400_000])})
-        self.fails(NETWORK, "", "--tries", 1, "hf:o/r:n.gguf")
+        self.fails(NETWORK, "^clamma-get: ", "--tries", 1, "hf:o/r:n.gguf")
         other = model(1_000_000, 2)
         self.server.add_repository("o/r", {"n.gguf": other}, commit="e" * 40)
         self.is_file(self.gets("hf:o/r:n.gguf")[0], other)
@@ -559,7 +560,7 @@ class Hub(Case):
                                            "d.gguf": File(model(9000), cuts=[5000])})
         self.gets("hf:o/r:Q8_0")
         self.gets("hf:o/r:b/c.gguf")
-        self.fails(NETWORK, "", "--tries", 1, "hf:o/r:d.gguf")
+        self.fails(NETWORK, "^clamma-get: ", "--tries", 1, "hf:o/r:d.gguf")
         listed = self.gets_list()
         self.assertRegex(listed, r"(?m)^hf:o/r:a-Q8_0\.gguf +600 bytes +- +there")
         self.assertRegex(listed, r"(?m)^hf:o/r:d\.gguf +- +- +partly \(5\.0 kB\)")
@@ -608,7 +609,7 @@ class Names(Case):
         self.assertEqual(self.files(), ["stories260K.bin", "tok512.bin"])
         code, out, err = self.run_it("stories260K", "-q", "-s", 1024, "-n", 8, program=GEN)
         self.assertEqual((code, err), (0, ""), self.told)
-        self.assertTrue(out.startswith("Lily and Kitty went to"), out)
+        self.assertTrue(out.startswith("Lily and Kitty"), out)
         self.assertEqual(self.run_it("--remove", "stories260K")[0], 0)
         self.assertEqual(self.files(), [])
 
