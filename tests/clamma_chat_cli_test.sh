@@ -156,7 +156,7 @@ timeout "$seconds" "${command_line[@]}" <&- >out 2>err || status=$?
 tells "no stdin at all is an input that has ended" test "$status" = 0
 tells "... of which nothing is said" cmp out empty
 tells "... nor told" cmp err empty
-refuses 2 'checkpoint' --temperature 1
+refuses 1 'no model is named.*clamma-get default' --temperature 1
 refuses 1 'none.bin' none.bin
 run --help
 tells "--help" grep -q 'system' out

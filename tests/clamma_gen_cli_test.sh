@@ -134,7 +134,7 @@ head -c 100 "$dictionary" >truncated.tok
 head -c 100000 /dev/zero >zeros.bin
 with=(-z "$dictionary")
 
-refuses 2 'checkpoint'
+refuses 1 'no model is named.*clamma-get default'
 refuses 2 'nope' --nope "$float"
 refuses 2 'surplus' "$float" "${with[@]}" surplus
 refuses 2 'tokenizer' "$float" -z

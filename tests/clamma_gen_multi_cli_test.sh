@@ -128,7 +128,7 @@ tells "--version" grep -qE '^clamma-gen-multi [0-9]+\.[0-9]+\.[0-9]+$' out
 mkdir kept
 echo "an earlier text" >kept/out0.txt
 into_kept=("${with[@]}" -o kept)
-refuses 2 'checkpoint'
+refuses 1 'no model is named.*clamma-get default'
 refuses 2 'count: at least 1 is needed' "${into_kept[@]}" -c 0
 refuses 2 'count' "${into_kept[@]}" -c -1
 refuses 2 'count' "${into_kept[@]}" -c x

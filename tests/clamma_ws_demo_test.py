@@ -593,7 +593,8 @@ def test_command_line(endless):
     with tempfile.TemporaryDirectory() as empty:
         here = os.getcwd()
         os.chdir(empty)
-        fails(1, r"stories110M\.bin.*No such file", "--port", 0, *DICTIONARY)
+        os.environ["XDG_CACHE_HOME"] = empty
+        fails(1, "no model is named.*clamma-get default", "--port", 0, *DICTIONARY)
         os.chdir(here)
     small = (*SMALL, "--port", 0)
     fails(1, "no-such-host", *small, "--bind", "no-such-host.invalid")
@@ -607,7 +608,7 @@ def test_command_line(endless):
     fails(2, "nope", *small, "--nope")
     shown = subprocess.run([DEMO, "--help"], capture_output=True, text=True, check=False)
     checks.same("--help", (shown.returncode, shown.stderr), (0, ""))
-    for flag in ("stories110M.bin", "--port", "7681", "--bind", "--allow-origin", "--drain",
+    for flag in ("clamma-get default", "--port", "7681", "--bind", "--allow-origin", "--drain",
                  "--max-connections", "--tokenizer", "--temperature", "Exit codes"):
         checks.holds(f"--help mentions {flag}", flag in shown.stdout)
     if os.path.exists("/proc/net/if_inet6"):

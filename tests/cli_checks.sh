@@ -8,6 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 touch empty
+export XDG_CACHE_HOME=$work/cache # no models there
 
 checks=0 failures=0
 command_line=() status=0

@@ -65,6 +65,7 @@ int ParseOptions(int argc, char** argv, Options* o) {
       "Exit codes: 0 done, 1 set-up failed, 2 wrong command line, 3 a measurement failed,\n"
       "130 interrupted.");
   Declare(line, *o);
+  line.FindModel(o->checkpoint, o->tokenizer);
   return line.Parse(argc, argv);
 }
 

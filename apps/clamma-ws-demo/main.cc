@@ -49,9 +49,7 @@ int Parse(int argc, char** argv, Options& o) {
       "Files are looked for in the working directory, then in the model directory.\n"
       "Exit codes: 0 ended by SIGTERM or SIGINT, 1 set-up failed, 2 wrong command line,\n"
       "3 serving failed.");
-  o.model.checkpoint = "stories110M.bin";
   line.Add(o.model);
-  line.Find("checkpoint").Required(false).ShowDefault();
   line.Add(o.sampling);
   line.Add("--port", o.port, "TCP port, 0 = any that is free")
       .WholeNumber()

@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "models.h"
+
 namespace options {
 namespace {
 
@@ -157,7 +159,11 @@ Option CommandLine::Add(const char* names, bool& value, const char* what) {
 }
 
 void CommandLine::Add(Model& o) {
-  Add("checkpoint", o.checkpoint, "Model checkpoint (llama2.c format, float or int8)").Required();
+  FindModel(o.checkpoint, o.tokenizer);
+  has_default_ = true;
+  Add("checkpoint", o.checkpoint,
+      "Model: a file (GGUF, or llama2.c's formats), or a name of clamma-get's (default: the model "
+      "that \"clamma-get default\" gets)");
   Add("-z,--tokenizer", o.tokenizer,
       "Vocabulary (default: the one inside the checkpoint, else tokenizer.bin)");
   Add("-h,--threads", o.threads, "Compute threads, 0 = all usable cores")
@@ -200,6 +206,11 @@ void CommandLine::Add(Sampling& o) {
       .ShowDefault();
 }
 
+void CommandLine::FindModel(std::string& checkpoint, std::string& tokenizer) {
+  checkpoint_ = &checkpoint;
+  tokenizer_ = &tokenizer;
+}
+
 Option CommandLine::Find(const char* name) { return Option(app_->get_option(name)); }
 
 int CommandLine::Parse(int argc, char** argv) {
@@ -214,7 +225,10 @@ int CommandLine::Parse(int argc, char** argv) {
     std::fprintf(stderr, "%s: %s (see %s --help)\n", name.c_str(), e.what(), name.c_str());
     return kExitUsage;
   }
-  return -1;
+  if (checkpoint_ == nullptr || (checkpoint_->empty() && !has_default_)) return -1;
+  const std::string wrong = models::Resolve(checkpoint_, tokenizer_);
+  if (!wrong.empty()) std::fprintf(stderr, "%s: %s\n", name.c_str(), wrong.c_str());
+  return wrong.empty() ? -1 : kExitSetup;
 }
 
 }  // namespace options

@@ -65,17 +65,23 @@ class CommandLine {
   Option Add(const char* names, bool& value, const char* what);  // true where it is given
 
   void Add(Model& o);
+  // For an app that declares a model's options in its own way: they hold a name; "" stays "".
+  void FindModel(std::string& checkpoint, std::string& tokenizer);
   void Add(Prompt& o);
   void Add(Sampling& o);
 
   // One that was added, by one of its names.
   Option Find(const char* name);
 
-  // Returns -1 to go on, else the exit code; what is wrong is on stderr.
+  // Returns -1 to go on, else the exit code; what is wrong is on stderr. A model that was added has
+  // the paths of its files then, whatever name its user gave it (models.h).
   int Parse(int argc, char** argv);
 
  private:
   std::unique_ptr<CLI::App> app_;
+  std::string* checkpoint_ = nullptr;  // of a model to be found by its name
+  std::string* tokenizer_ = nullptr;
+  bool has_default_ = false;  // ... which is the default one where none is named
 };
 
 }  // namespace options

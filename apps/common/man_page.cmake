@@ -7,7 +7,7 @@ set(man_parts_dir ${CMAKE_CURRENT_LIST_DIR}/man)
 # Installs the manual page of an app. It is made of NAME.1.in and, in place of @MODEL_OPTIONS@ and the
 # like, of what the pages of several apps share (man/model_options.mdoc and so on).
 function(install_man_page name)
-  foreach(part model_options prompt_options sampling_options environment model_files)
+  foreach(part model_names model_options prompt_options sampling_options environment model_files)
     string(TOUPPER ${part} variable)
     file(READ ${man_parts_dir}/${part}.mdoc ${variable})
     string(STRIP "${${variable}}" ${variable})

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+#include "download.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+
+#include "failure.h"
+#include "models.h"
+#include "progress.h"
+
+namespace get {
+namespace {
+
+constexpr unsigned kMaxPause = 30;  // seconds
+
+void Say(const Manner& manner, const std::string& what) {
+  if (!manner.quiet) std::fprintf(stderr, "clamma-get: %s\n", what.c_str());
+}
+
+std::string NameOf(const std::string& path) {
+  return std::filesystem::path(path).filename().string();
+}
+
+// Ctrl-C ends it.
+void Pause(unsigned seconds) {
+  const timespec moment = {0, 100'000'000};
+  for (unsigned i = 0; i < 10 * seconds; ++i) {
+    ThrowIfInterrupted();
+    nanosleep(&moment, nullptr);
+  }
+}
+
+// What If-Range takes of an answer: a strong ETag, else a date.
+std::string Validator(const Reply& reply) {
+  const std::string& tag = reply.Header("etag");
+  return tag.starts_with('"') ? tag : reply.Header("last-modified");
+}
+
+// One attempt after the other, until the file is whole.
+class Attempt {
+ public:
+  Attempt(Client& client, PartFile& part, const Wanted& wanted, const Manner& manner)
+      : client_(client), part_(part), wanted_(wanted), manner_(manner) {}
+
+  // Throws Interruption where another attempt may help.
+  void Run() {
+    Request request;
+    request.url = wanted_.url;
+    if (part_.size() > 0 && CanGoOn(&request.if_range)) request.offset = part_.size();
+    head_.clear();
+    head_checked_ = request.offset > 0;
+    const Reply reply = client_.Get(
+        request, [&](const Reply& answer) { Begin(request, answer); },
+        [&](std::string_view bytes) { Take(bytes); });
+    if (progress_) progress_->End();
+    if (reply.status == 416) return;  // all is there: Begin() has seen to that
+    if (!head_checked_) CheckStart();
+    if (total_ > 0 && part_.size() < total_) {
+      throw Interruption(NameOf(wanted_.path) + " ends after " + std::to_string(part_.size()) +
+                         " of " + std::to_string(total_) + " bytes");
+    }
+  }
+
+  void EndProgress() {
+    if (progress_) progress_->End();
+  }
+
+ private:
+  // Whether the bytes that are there are of the file that is wanted now, or the server can tell.
+  bool CanGoOn(std::string* if_range) const {
+    const Origin origin = part_.origin();
+    if (!wanted_.sha256.empty() && origin.sha256 == wanted_.sha256) return true;
+    if (origin.url != wanted_.url || origin.sha256 != wanted_.sha256 || origin.validator.empty()) {
+      Say(manner_,
+          "what is there of " + NameOf(wanted_.path) + " cannot be gone on with: starting again");
+      return false;
+    }
+    *if_range = origin.validator;
+    return true;
+  }
+
+  void Begin(const Request& request, const Reply& reply) {
+    const uint64_t whole = reply.whole();
+    if (reply.status == 416 && request.offset > 0) {
+      if (wanted_.bytes > 0 ? part_.size() == wanted_.bytes : WholeOf416(reply) == part_.size()) {
+        return;
+      }
+      part_.Discard();
+      throw Interruption(NameOf(wanted_.path) + " has another size now");
+    }
+    if (reply.status != 200 && reply.status != 206) {
+      ThrowStatus(reply, wanted_.url, manner_.has_token);
+    }
+    CheckAnswer(request, reply, whole);
+    total_ = wanted_.bytes > 0 ? wanted_.bytes : whole;
+    going_on_ = reply.status == 206 && request.offset > 0;
+    if (going_on_) {
+      Say(manner_,
+          "going on with " + NameOf(wanted_.path) + " at " + models::ReadableSize(part_.size()));
+    } else {
+      if (request.offset > 0) {
+        Say(manner_, "the server does not go on with " + NameOf(wanted_.path) +
+                         " or has another version of it: starting again");
+      }
+      // The first bytes are looked at before what is there makes room for them.
+      origin_ = {wanted_.url, Validator(reply), wanted_.sha256};
+      head_checked_ = false;
+    }
+    const uint64_t there = going_on_ ? part_.size() : 0;
+    part_.NeedRoom(total_ - std::min(total_, part_.size()));  // what is there makes room, or stays
+    progress_.emplace(NameOf(wanted_.path), total_, there, manner_.quiet);
+  }
+
+  static uint64_t WholeOf416(const Reply& reply) {
+    const std::string& range = reply.Header("content-range");  // bytes */10
+    return range.starts_with("bytes */") ? std::strtoull(range.c_str() + 8, nullptr, 10) : 0;
+  }
+
+  void CheckAnswer(const Request& request, const Reply& reply, uint64_t whole) const {
+    const std::string& type = reply.Header("content-type");
+    if (type.starts_with("text/html")) {
+      throw Failure(kExitWrongFile,
+                    Shown(reply.url) + " is a web page and not the file (a login, or an error)");
+    }
+    const std::string& coding = reply.Header("content-encoding");
+    if (!coding.empty() && coding != "identity") {
+      throw Failure(kExitNetwork, wanted_.url + ": the server sends it packed as " + Shown(coding));
+    }
+    if (reply.status == 206 && reply.first() != request.offset) {
+      throw Failure(kExitNetwork, wanted_.url + ": the server sends another part than asked for");
+    }
+    if (wanted_.bytes > 0 && whole > 0 && whole != wanted_.bytes) {
+      throw Failure(kExitWrongFile, wanted_.url + ": the server has " + std::to_string(whole) +
+                                        " bytes, and the file should have " +
+                                        std::to_string(wanted_.bytes));
+    }
+    if (wanted_.bytes == 0 && whole == 0 && reply.Header("transfer-encoding").empty() &&
+        reply.Header("content-length").empty()) {
+      throw Failure(kExitNetwork, wanted_.url +
+                                      ": the server does not say how long the file is, so that a "
+                                      "whole one cannot be told from one that is cut short");
+    }
+  }
+
+  void Take(std::string_view bytes) {
+    if (!head_checked_) {
+      head_ += bytes;
+      if (head_.size() < 512) return;
+      CheckStart();
+    } else {
+      Put(bytes);
+    }
+  }
+
+  // The first bytes have come, or all where there are fewer.
+  void CheckStart() {
+    CheckHead(head_, wanted_.path);
+    part_.Begin(origin_);
+    head_checked_ = true;
+    Put(head_);
+  }
+
+  void Put(std::string_view bytes) {
+    if (total_ > 0 && bytes.size() > total_ - std::min(total_, part_.size())) {
+      part_.Discard();
+      throw Failure(kExitWrongFile, wanted_.url + " is longer than the " + std::to_string(total_) +
+                                        " bytes that it should have");
+    }
+    part_.Append(bytes);
+    progress_->Show(part_.size());
+  }
+
+  Client& client_;
+  PartFile& part_;
+  const Wanted& wanted_;
+  const Manner& manner_;
+  std::optional<Progress> progress_;
+  Origin origin_;
+  std::string head_;
+  bool head_checked_ = false;
+  bool going_on_ = false;
+  uint64_t total_ = 0;
+};
+
+}  // namespace
+
+void CheckHead(std::string_view head, const std::string& path) {
+  const std::string name = NameOf(path);
+  const auto wrong = [&](const std::string& what) {
+    throw Failure(kExitWrongFile, "what came in place of " + name + " is " + what);
+  };
+  std::string lower = path.substr(path.size() - std::min<size_t>(path.size(), 5));
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (head.empty()) wrong("an empty file");
+  if (head.starts_with("version https://git-lfs")) {
+    wrong("a pointer of Git LFS, which only names the file");
+  }
+  const size_t start = head.find_first_not_of(" \t\r\n\xef\xbb\xbf");
+  const char first = start == std::string_view::npos ? ' ' : head[start];
+  // Models have bytes near their beginning that no text has.
+  const bool is_text = std::none_of(head.begin(), head.end(), [](unsigned char c) {
+    return c < 0x20 && c != '\t' && c != '\n' && c != '\r' && c != '\f' && c != '\x1b';
+  });
+  const std::string excerpt = ": " + Shown(head.substr(0, 60));
+  if (is_text && first == '<') wrong("a web page (a login, or an error)" + excerpt);
+  const bool is_json = is_text && (first == '{' || first == '[');
+  if (is_json && !lower.ends_with("json")) wrong("a message in JSON" + excerpt);
+  if (lower.ends_with(".gguf") && !head.starts_with("GGUF")) wrong("no GGUF file" + excerpt);
+  if (lower.ends_with(".bin") && is_text) wrong("a text" + excerpt);
+}
+
+void Accept(PartFile& part, const std::string& sha256) {
+  if (!sha256.empty()) {
+    const std::string sum = part.Sha256();
+    if (sum != sha256) {
+      part.Discard();
+      throw Failure(kExitWrongFile, NameOf(part.path()) +
+                                        " is not the published file: its sha256 is " + sum +
+                                        " and should be " + sha256 + "; it is removed");
+    }
+  }
+  part.Finish();
+}
+
+bool Download(Client& client, const Wanted& wanted, const Manner& manner) {
+  PartFile part(wanted.path);
+  if (part.whole_is_there()) return true;
+  Attempt attempt(client, part, wanted, manner);
+  unsigned failures = 0;
+  while (true) {
+    const uint64_t before = part.size();
+    try {
+      attempt.Run();
+      break;
+    } catch (const Interruption& e) {
+      attempt.EndProgress();
+      failures = part.size() > before ? 1 : failures + 1;
+      const std::string there =
+          part.size() == 0 ? "" : "; " + models::ReadableSize(part.size()) + " are there";
+      if (failures >= manner.tries) throw Failure(kExitNetwork, e.what() + there);
+      Say(manner, e.what() + there + ", trying again");
+      Pause(std::min(1u << std::min(failures - 1, 10u), kMaxPause));
+    } catch (...) {
+      attempt.EndProgress();
+      throw;
+    }
+  }
+  Accept(part, wanted.sha256);
+  return false;
+}
+
+}  // namespace get

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// What the hub (huggingface.co, or $HF_ENDPOINT) says of a repository of models.
+#ifndef CLAMMA_APPS_CLAMMA_GET_HUB_H_
+#define CLAMMA_APPS_CLAMMA_GET_HUB_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "http.h"
+
+namespace get {
+
+struct HubFile {
+  std::string path;
+  uint64_t bytes = 0;
+  std::string sha256;  // "": the hub has none of it
+};
+
+struct Repository {
+  std::string name;  // OWNER/REPO
+  std::string revision = "main";
+  std::string license;  // "": not said
+  std::vector<HubFile> files;
+
+  std::vector<std::string> names() const;
+  const HubFile& File(const std::string& path) const;  // which must be there
+};
+
+// Throws Failure where it cannot be read, or is not what the hub should answer.
+Repository ReadRepository(Client& client, const std::string& name);
+
+std::string AddressOnHub(const std::string& repository, const std::string& revision,
+                         const std::string& path);
+
+}  // namespace get
+
+#endif  // CLAMMA_APPS_CLAMMA_GET_HUB_H_

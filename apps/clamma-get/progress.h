@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// How far a download is: a bar on a terminal, a line now and then elsewhere.
+#ifndef CLAMMA_APPS_CLAMMA_GET_PROGRESS_H_
+#define CLAMMA_APPS_CLAMMA_GET_PROGRESS_H_
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace get {
+
+class Progress {
+ public:
+  // Of `total` bytes (0: not known), of which `done` are there already.
+  Progress(std::string what, uint64_t total, uint64_t done, bool quiet);
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  ~Progress() { End(); }
+
+  void Show(uint64_t done);
+  void End();  // the line is ended, so that others can be written
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::string Figures(uint64_t done) const;
+  void Draw(uint64_t done);
+
+  const std::string what_;
+  const uint64_t total_;
+  const bool quiet_, terminal_;
+  uint64_t last_done_;       // when the rate was measured
+  double rate_ = 0;          // bytes a second, over the last seconds; 0: not known
+  Clock::time_point last_;   // ... and when that was
+  Clock::time_point shown_;  // when a line was last drawn or written
+  uint64_t newest_;
+  bool drawn_ = false;
+};
+
+}  // namespace get
+
+#endif  // CLAMMA_APPS_CLAMMA_GET_PROGRESS_H_

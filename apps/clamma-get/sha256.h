@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+#ifndef CLAMMA_APPS_CLAMMA_GET_SHA256_H_
+#define CLAMMA_APPS_CLAMMA_GET_SHA256_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace get {
+
+// SHA-256 as FIPS 180-4 has it.
+class Sha256 {
+ public:
+  void Add(const void* data, size_t size);
+  std::string Hex();  // of all that was added; nothing may be added after it
+
+ private:
+  void AddBlock(const uint8_t* block);
+
+  std::array<uint32_t, 8> state_ = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                    0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  std::array<uint8_t, 64> block_ = {};
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace get
+
+#endif  // CLAMMA_APPS_CLAMMA_GET_SHA256_H_
