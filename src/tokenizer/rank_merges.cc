@@ -159,12 +159,17 @@ Status RankMerger::Reserve(Memory& memory, uint64_t max_bytes) {
 }
 
 size_t RankMerger::Run(std::string_view word, TokenId* tokens) {
-  const auto n = static_cast<uint32_t>(word.size());
-  heap_size_ = 0;
-  for (uint32_t i = 0; i < n; ++i) {
-    symbols_[i] = {vocabulary_.byte_token(static_cast<uint8_t>(word[i])), i == 0 ? kNone : i - 1,
-                   i + 1 == n ? kNone : i + 1, false};
+  uint32_t n = 0;
+  for (const char c : word) {
+    const TokenId token = vocabulary_.byte_token(static_cast<uint8_t>(c));
+    if (token >= 0) symbols_[n++].token = token;
   }
+  for (uint32_t i = 0; i < n; ++i) {
+    symbols_[i].previous = i == 0 ? kNone : i - 1;
+    symbols_[i].next = i + 1 == n ? kNone : i + 1;
+    symbols_[i].is_merged = false;
+  }
+  heap_size_ = 0;
   for (uint32_t i = 0; i + 1 < n; ++i) Consider(i);
   while (heap_size_ > 0) {
     std::pop_heap(heap_.data(), heap_.data() + heap_size_, ComesLater<Candidate>);
@@ -179,7 +184,7 @@ size_t RankMerger::Run(std::string_view word, TokenId* tokens) {
 
 void RankMerger::Consider(uint32_t left) {
   const Symbol& a = symbols_[left];
-  if (a.next == kNone || a.token < 0 || symbols_[a.next].token < 0) return;
+  if (a.next == kNone) return;
   const RankMerges::Merge* const merge = merges_.Find(a.token, symbols_[a.next].token);
   if (merge == nullptr) return;
   heap_[heap_size_++] = {uint64_t{merge->rank} << 32 | left, merge};

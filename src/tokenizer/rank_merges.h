@@ -62,8 +62,8 @@ class RankMerger {
   // For words of up to so many bytes.
   Status Reserve(Memory& memory, uint64_t max_bytes);
 
-  // Writes the tokens of a word, at most one for each byte, and returns their number. A byte that
-  // has no token gives kNoToken.
+  // Writes the tokens of a word, at most one for each byte, and returns their number. Bytes that
+  // have no token are left out, as https://github.com/huggingface/tokenizers does.
   size_t Run(std::string_view word, TokenId* tokens);
 
  private:

@@ -64,10 +64,9 @@ class ScoreEncoder {
     longest_ = std::max<uint64_t>(longest_, uint64_t{text.size()} + (prefix ? 1 : 0));
   }
   Status Reserve(Memory& memory) { return merger_.Reserve(memory, longest_); }
-  Status Encode(std::string_view text, bool prefix, TokenId* tokens, size_t* count) {
+  void Encode(std::string_view text, bool prefix, TokenId* tokens, size_t* count) {
     merger_.Run(text, prefix);
     *count += merger_.Take(tokens + *count);
-    return Status();
   }
 
  private:
@@ -93,7 +92,7 @@ class RankEncoder {
     }
   }
   Status Reserve(Memory& memory) { return merger_.Reserve(memory, longest_); }
-  Status Encode(std::string_view text, bool /*prefix*/, TokenId* tokens, size_t* count) {
+  void Encode(std::string_view text, bool /*prefix*/, TokenId* tokens, size_t* count) {
     std::string_view word;
     for (WordSplitter words(rule_, text); words.Next(&word);) {
       if (rule_.ignores_merges) {
@@ -103,28 +102,11 @@ class RankEncoder {
           continue;
         }
       }
-      const size_t n = merger_.Run(word, tokens + *count);
-      for (size_t i = 0; i < n; ++i) {
-        if (tokens[*count + i] < 0) return MissingByte(word);
-      }
-      *count += n;
+      *count += merger_.Run(word, tokens + *count);
     }
-    return Status();
   }
 
  private:
-  Status MissingByte(std::string_view word) const {
-    for (const char c : word) {
-      const auto byte = static_cast<uint8_t>(c);
-      if (vocabulary_.byte_token(byte) < 0) {
-        return Status::Error(StatusCode::kInvalidArgument,
-                             "the vocabulary has no token for the byte 0x%x, which the text has",
-                             static_cast<unsigned>(byte));
-      }
-    }
-    return Status();
-  }
-
   const Vocabulary& vocabulary_;
   const Pretokenizer& rule_;
   RankMerger merger_;
@@ -374,16 +356,12 @@ Status Tokenizer::EncodeParts(Memory& memory, std::string_view text, const Encod
     *count = static_cast<size_t>(needed);
     return Status();
   }
-  Status status;
   size_t n = *count;
   if (options.bos && bos() >= 0) (*tokens)[n++] = bos();
   ForEachPart(
       text, how, Encoder::kMarksAreSpaces,
-      [&](std::string_view part, bool prefix) {
-        if (status.ok()) status = encoder.Encode(part, prefix, tokens->data(), &n);
-      },
+      [&](std::string_view part, bool prefix) { encoder.Encode(part, prefix, tokens->data(), &n); },
       [&](TokenId token, bool /*is_control*/) { (*tokens)[n++] = token; });
-  CLAMMA_RETURN_IF_ERROR(status);
   if (options.eos && eos() >= 0) (*tokens)[n++] = eos();
   *count = n;
   return Status();

@@ -60,7 +60,9 @@ class Tokenizer {
   // Appends the encoding of `text` to *tokens from index *count on, growing it as needed, in
   // O(n log n). Tokens defined by users are taken whole wherever their texts stand, the longest
   // first. Bytes that are no UTF-8, or no token, become byte tokens; padding and byte tokens are
-  // never matched by text. A plan does not look at the text, and counts a token for each byte.
+  // never matched by text. Byte-level vocabularies may lack tokens for bytes of no UTF-8 and
+  // control characters; these are left out. A plan does not look at the text, and counts a token
+  // for each byte.
   Status Encode(Memory& memory, std::string_view text, const EncodeOptions& options,
                 Array<TokenId>* tokens, size_t* count) const;
 
