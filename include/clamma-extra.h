@@ -38,10 +38,10 @@ CLAMMA_EXPORT int clamma_decode(const struct txf* txf, const tok_id_t* tokens, s
 CLAMMA_EXPORT int clamma_token_text(const struct txf* txf, tok_id_t token, char* text, size_t max,
                                     size_t* size);
 
-/* The value of a key of a GGUF model's metadata, such as "general.license": numbers and booleans as
- * text, arrays as JSON. Sets *size to its bytes, and writes them, without a NUL, to `text` if it
- * has room for all of them (max). A key that is not there is an error; so is one of a model that is
- * no GGUF file. */
+/* The value of a key of a GGUF model's metadata, such as "general.license": texts as they are,
+ * numbers, booleans and arrays as JSON. Sets *size to its bytes, and writes them, without a NUL, to
+ * `text`: if there is no room for all of them (max), the first of them. Returns 1, without a
+ * message, where there is no such key, or the model is no GGUF file. */
 CLAMMA_EXPORT int clamma_txf_metadata(const struct txf* txf, const char* key, char* text,
                                       size_t max, size_t* size);
 

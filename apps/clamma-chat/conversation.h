@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A chat on one session: its turns, and what becomes of them when the context is full.
+// A chat on one session: its messages, and what becomes of them when the context is full.
 #ifndef CLAMMA_APPS_CHAT_CONVERSATION_H_
 #define CLAMMA_APPS_CHAT_CONVERSATION_H_
 
@@ -7,32 +7,57 @@
 #include <clamma.h>
 
 #include <memory>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "answer_output.h"
 #include "options.h"
+
+struct Message {
+  std::string role;  // "user" or "assistant"
+  std::string content;
+
+  bool operator==(const Message&) const = default;
+};
 
 struct Answer {
   bool started = false;  // false: the log has the reason
   clamma_done_t why = CLAMMA_DONE_ERROR;
   size_t tokens = 0;
-  double speed = 0;  // tokens a second; 0: not known
+  double speed = 0;        // tokens a second; 0: not known
+  size_t n_forgotten = 0;  // messages that made room for this one
 };
 
 class Conversation {
  public:
-  // On `model`, of type CHAT, which must outlive this.
+  // On `model`, which must outlive this; `arguments` is JSON for the template, or "".
   Conversation(txf* model, options::Model model_options, const options::Sampling& sampling,
-               std::string system);
+               std::string arguments);
 
   bool ready() const { return session_ != nullptr; }
 
-  // Says `prompt` and writes the answer to stdout as it comes. Ctrl-C ends the answer.
-  Answer Say(const std::string& prompt);
+  // Says `prompt` and writes the answer to `output` as it comes. Ctrl-C ends the answer.
+  Answer Say(const std::string& prompt, AnswerOutput* output);
 
-  // Forgets all turns; the system prompt stays.
+  // Answers the last prompt once more. False: there is none.
+  bool CanAnswerAgain() const { return messages_.size() >= 2; }
+  Answer AnswerAgain(AnswerOutput* output);
+
+  // Takes back the last prompt and its answer; false: there is none.
+  bool TakeBack();
+
+  // Forgets all messages; the system prompt stays.
   void Reset();
+
+  // How the model is to answer, from now on; "": nothing is said.
+  void SetSystem(std::string system) { system_ = std::move(system); }
+  const std::string& system() const { return system_; }
+  options::Sampling& sampling() { return sampling_; }
+
+  size_t context() const { return context_; }
+  size_t tokens() const;  // that the context holds
+  size_t turns() const { return messages_.size() / 2; }
 
   // All of it, to go on another day. Return what went wrong, "" if nothing; a file or conversation
   // that was there stays as it was then.
@@ -40,27 +65,25 @@ class Conversation {
   std::string Load(const std::string& path);
 
  private:
-  struct Turn {
-    std::string prompt;
-    std::vector<tok_id_t> answer;  // with the EOS that ended it, if one did
-  };
+  using SessionPtr = std::unique_ptr<txf_session, decltype(&clamma_session_destroy)>;
   using Tokens = std::vector<tok_id_t>;
 
-  static bool ParseHeader(const std::string& line, std::string& system, std::vector<Turn>& turns);
-  Tokens EncodeTurn(const std::string& prompt, bool first) const;
-  std::optional<Tokens> Encode(const std::vector<Turn>& turns) const;
+  std::vector<clamma_message_t> List() const;
+  bool Encode(Tokens* tokens) const;
+  bool MakeRoom(Answer* answer);
+  Answer Generate(AnswerOutput* output);
+  bool GoOn(const Tokens& answer_tokens);
+  bool Run(size_t limit, bool goes_on, AnswerOutput* output, Answer* answer);
   Tokens SessionTokens() const;
-  bool Forget();
-  bool MakeRoom(const std::string& prompt);
-  bool Query(const char* prompt, size_t limit, Answer* answer);
 
   txf* model_;
   options::Model model_options_;
   options::Sampling sampling_;
+  size_t context_ = 0;  // most tokens that it holds
+  std::string arguments_;
   std::string system_;
-  size_t context_ = 0;
-  std::unique_ptr<txf_session, decltype(&clamma_session_destroy)> session_;
-  std::vector<Turn> turns_;
+  std::vector<Message> messages_;
+  SessionPtr session_;
   bool seeded_ = false;  // by the first query
 };
 

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Lines of a user: edited, with a history, on a terminal; as they come from anything else.
+// What a user types: lines that are edited, with a history, on a terminal; lines as they come from
+// anything else.
 #ifndef CLAMMA_APPS_CHAT_LINE_INPUT_H_
 #define CLAMMA_APPS_CHAT_LINE_INPUT_H_
 
 #include <memory>
 #include <string>
+#include <vector>
 
 class LineInput {
  public:
-  LineInput();
+  // `commands`, such as "/help", are completed by Tab, and behind those that end in a space files
+  // are. `colour`: what is typed is set apart. The history is kept in the state folder.
+  LineInput(std::vector<std::string> commands, bool colour);
   ~LineInput();
   LineInput(const LineInput&) = delete;
   LineInput& operator=(const LineInput&) = delete;
@@ -19,12 +23,30 @@ class LineInput {
     kEnd,        // the end of the input, or Ctrl-D
   };
 
-  // Waits for a line, without its newline.
-  Result Read(std::string* line);
+  // Waits for a line, without its newline; one that is pasted may have several. `more`: it goes on
+  // with the one before.
+  Result Read(std::string* line, bool more = false);
+
+  // Whether lines are edited.
+  bool on_terminal() const { return editor_ != nullptr; }
 
  private:
   struct Editor;  // on a terminal
   std::unique_ptr<Editor> editor_;
+};
+
+// While there is one, keys that are typed are not shown, and are kept for the next line; Ctrl-C
+// still interrupts. Nothing where stdin is no terminal.
+class QuietKeys {
+ public:
+  QuietKeys();
+  ~QuietKeys();
+  QuietKeys(const QuietKeys&) = delete;
+  QuietKeys& operator=(const QuietKeys&) = delete;
+
+ private:
+  struct Saved;
+  std::unique_ptr<Saved> saved_;
 };
 
 #endif  // CLAMMA_APPS_CHAT_LINE_INPUT_H_

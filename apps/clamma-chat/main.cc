@@ -6,174 +6,140 @@
 // that comes from no terminal.
 #include <clamma-extra.h>
 #include <clamma.h>
+#include <unistd.h>
 
-#include <algorithm>
-#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
-#include <string_view>
 
+#include "chat.h"
+#include "chat_setup.h"
 #include "command_line.h"
 #include "conversation.h"
-#include "line_input.h"
 #include "standard_streams.h"
 #include "story.h"
 
 namespace {
 
-using options::kExitGeneration;
-using options::kExitInterrupted;
 using options::kExitSetup;
+using options::kExitUsage;
 
 struct Options {
   options::Model model;
   options::Sampling sampling;
   options::Prompt prompt;
+  std::string arguments;  // JSON, for the template
+  std::string think = "dim";
+  bool extends_context = false;
   bool quiet = false;
 };
 
-constexpr char kHelp[] =
-    "/reset        forget the conversation; the system prompt stays\n"
-    "/save FILE    save it, to go on another day\n"
-    "/load FILE    go on with a saved one\n"
-    "/help         this\n"
-    "/quit         end (Ctrl-D does, too); Ctrl-C stops an answer\n"
-    "//...         say a line that begins with /\n";
-
-int Parse(int argc, char** argv, Options& o) {
-  options::CommandLine line(
-      "clamma-chat", "Chats with a Llama model, in Llama 2's chat format.",
-      "Prompts come from -i, then from stdin, a line each; lines that begin with / are commands\n"
-      "(/help lists them). Files are looked for in the working directory, then in the model\n"
-      "directory.\n"
-      "Exit codes: 0 the input ended, 1 set-up failed, 2 wrong command line, 3 an answer failed,\n"
-      "130 interrupted.");
+void Declare(options::CommandLine& line, Options& o) {
   o.sampling.steps = 0;
+  o.sampling.temperature = options::kChatTemperature;
+  o.sampling.topp = options::kChatTopp;
   line.Add(o.model);
+  options::AddTemplate(line, o.model);
+  line.Add("--template-arguments", o.arguments,
+           "Further values for the template, as JSON: '{\"enable_thinking\": false}'");
+  line.Add("-c,--context", o.model.context,
+           "Most tokens that the conversation holds, 0 = as many as the model was trained for and "
+           "as fit in memory")
+      .WholeNumber()
+      .ShowDefault();
+  line.Add("--extend-context", o.extends_context,
+           "Allow --context to be more than the model was trained for");
+  line.Add("--think", o.think, "What the model thinks before it answers: show, dim or hide it")
+      .OneOf({"show", "dim", "hide"})
+      .ShowDefault();
   line.Add(o.sampling);
   line.Add(o.prompt);
   line.Find("--prompt").Describe("First prompt");
   line.Find("--system").Describe("System prompt: how the model is to answer");
   line.Find("--steps").Describe("Most tokens of an answer, 0 = until it ends");
   line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
-  return line.Parse(argc, argv);
 }
 
-void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-chat: %s\n", message); }
+void OnLog(void*, const char* message) { Tell(message); }
 
-void Tell(const std::string& what) { OnLog(nullptr, what.c_str()); }
-
-constexpr char kWhiteSpace[] = " \t\r\n\v\f";
-
-// Without the white space around it, much as Llama 2's reference does it.
-// (https://github.com/meta-llama/llama, llama/generation.py: strip())
-std::string Stripped(const std::string& text) {
-  const size_t begin = text.find_first_not_of(kWhiteSpace);
-  if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(kWhiteSpace) + 1 - begin);
+// Whether the terminal takes colours (https://no-color.org).
+bool TakesColour() {
+  const char* none = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  return isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0 &&
+         (none == nullptr || none[0] == '\0') && terminal != nullptr &&
+         std::string(terminal) != "dumb";
 }
 
-class Chat {
- public:
-  Chat(const Options& o, Conversation& conversation) : o_(o), conversation_(conversation) {}
-
-  // Goes on until the input ends; returns the exit code.
-  int Run() {
-    if (o_.prompt.given && !Say(Stripped(o_.prompt.text))) return kExitGeneration;
-    LineInput input;
-    std::string line;
-    while (true) {
-      interrupted = 0;
-      CatchInterrupts(0);  // a read that waits for a line (of no terminal) ends
-      const LineInput::Result result = input.Read(&line);
-      if (result == LineInput::Result::kAbandoned) continue;
-      if (result == LineInput::Result::kEnd) break;
-      line = Stripped(line);
-      if (line.empty()) continue;
-      if (line == "/quit") break;
-      if (line.starts_with('/') && !line.starts_with("//")) {
-        Obey(line);
-      } else if (!Say(line.starts_with("//") ? line.substr(1) : line)) {
-        return kExitGeneration;
-      }
-    }
-    if (interrupted != 0) return kExitInterrupted;
-    return failed_ ? kExitGeneration : 0;
+// Tells what about the model and its format is worth knowing; false: there is no chat with it.
+bool CheckModel(const txf* model, const Options& o) {
+  clamma_txf_facts_t facts = {};
+  clamma_txf_facts(model, &facts);
+  if (facts.chat_format == nullptr) {
+    Tell(
+        "this model has no chat format that is known: --template NAME or FILE gives one, and "
+        "clamma-gen continues texts");
+    return false;
   }
-
- private:
-  // False: there is no point in going on.
-  bool Say(const std::string& prompt) {
-    if (prompt.find('\0') != std::string::npos) {
-      Tell("a prompt with a NUL byte in it is not said");
-      failed_ = true;
-      return true;
-    }
-    CatchInterrupts(static_cast<int>(SA_RESTART));  // the answer ends, and no write is cut short
-    const Answer answer = conversation_.Say(prompt);
-    if (!answer.started) {
-      failed_ = true;
-      return true;
-    }
-    if (std::fputc('\n', stdout) == EOF || std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-      Tell("cannot write to stdout");
+  if (facts.warning != nullptr) Tell(facts.warning);
+  if (facts.chat_format_is_guessed != 0 && !o.quiet) {
+    Tell("the file has no chat template: taking that of " + std::string(facts.chat_format) +
+         ", by its vocabulary");
+  }
+  if (facts.context > facts.trained_context) {
+    if (!o.extends_context) {
+      Tell("the model was trained for a context of " + std::to_string(facts.trained_context) +
+           ": --extend-context allows more, which may make no sense");
       return false;
     }
-    if (answer.why == CLAMMA_DONE_CONTEXT_FULL) Tell("the answer has filled the context");
-    if (answer.why == CLAMMA_DONE_ERROR) failed_ = true;
-    if (!o_.quiet && answer.speed > 0) std::fprintf(stderr, "achieved tok/s: %.1f\n", answer.speed);
-    return true;
+    Tell("beyond " + std::to_string(facts.trained_context) +
+         " tokens, for which the model was trained, its answers may make no sense");
   }
+  return true;
+}
 
-  void Obey(const std::string& line) {
-    const size_t space = std::min(line.find_first_of(kWhiteSpace), line.size());
-    const std::string name = line.substr(0, space);
-    const std::string argument = Stripped(line.substr(space));
-    // Of /quit only one with an argument comes here.
-    const bool takes_none = name == "/help" || name == "/reset" || name == "/quit";
-    if (takes_none && !argument.empty()) {
-      Fail(name + " takes no argument");
-    } else if (name == "/help") {
-      std::fputs(kHelp, stderr);
-    } else if (name == "/reset") {
-      conversation_.Reset();
-      Tell("the conversation is forgotten");
-    } else if (name != "/save" && name != "/load") {
-      Fail("there is no " + name + "; /help lists the commands");
-    } else if (argument.empty()) {
-      Fail(name + " needs a file");
-    } else if (const std::string wrong =
-                   name == "/save" ? conversation_.Save(argument) : conversation_.Load(argument);
-               !wrong.empty()) {
-      Fail(wrong);
-    } else {
-      Tell((name == "/save" ? "saved to " : "loaded from ") + argument);
-    }
+int RunChat(const Options& o, const options::CommandLine& line) {
+  std::string desc;
+  const options::ModelPtr model = options::Open(o.model, OnLog, &desc, CLAMMA_MODEL_CHAT);
+  if (model == nullptr || !CheckModel(model.get(), o)) return kExitSetup;
+  options::Sampling sampling = o.sampling;
+  options::TakeModelSampling(model.get(), line, &sampling);
+  Conversation conversation(model.get(), o.model, sampling, o.arguments);
+  if (!conversation.ready()) return kExitSetup;
+  conversation.SetSystem(o.prompt.system);
+  ChatOptions chat;
+  chat.quiet = o.quiet;
+  chat.colour = TakesColour();
+  chat.think = o.think == "show" ? Think::kShow : o.think == "dim" ? Think::kDim : Think::kHide;
+  const char* arguments = o.arguments.empty() ? nullptr : o.arguments.c_str();
+  chat.thinks = options::BeginsInThoughts(model.get(), o.model, arguments);
+  chat.description = desc;
+  if (!o.quiet) {
+    std::fprintf(stderr, "%s\n", desc.c_str());
+    if (isatty(STDIN_FILENO) != 0) std::fputs("/help lists commands, Ctrl-D ends\n", stderr);
   }
-
-  void Fail(const std::string& what) {
-    Tell(what);
-    failed_ = true;
-  }
-
-  const Options& o_;
-  Conversation& conversation_;
-  bool failed_ = false;
-};
+  return Chat(chat, &conversation).Run(o.prompt.given ? &o.prompt.text : nullptr);
+}
 
 int Run(int argc, char** argv) {
   Options o;
-  if (const int code = Parse(argc, argv, o); code >= 0) return code;
+  options::CommandLine line(
+      "clamma-chat", "Chats with a model, in its own chat format.",
+      "Prompts come from -i, then from stdin, a line each; lines that begin with / are commands\n"
+      "(/help lists them). Files are looked for in the working directory, then in the model\n"
+      "directory.\n"
+      "Exit codes: 0 the input ended, 1 set-up failed, 2 wrong command line, 3 an answer failed,\n"
+      "130 interrupted.");
+  Declare(line, o);
+  if (const int code = line.Parse(argc, argv); code >= 0) return code;
+  if (const std::string wrong = options::ReadTemplate(&o.model); !wrong.empty()) {
+    Tell(wrong);
+    return kExitUsage;
+  }
   KeepStandardStreams();
   HandleSignals();
-  std::string desc;
-  const options::ModelPtr model = options::Open(o.model, OnLog, &desc, CLAMMA_MODEL_CHAT);
-  if (model == nullptr) return kExitSetup;  // OnLog told why
-  Conversation conversation(model.get(), o.model, o.sampling, o.prompt.system);
-  if (!conversation.ready()) return kExitSetup;
-  if (!o.quiet) std::fprintf(stderr, "%s\n", desc.c_str());
-  return Chat(o, conversation).Run();
+  return RunChat(o, line);
 }
 
 }  // namespace

@@ -6,10 +6,17 @@
 #include <clamma-extra.h>
 #include <clamma.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <fstream>
+#include <iostream>
+#include <iterator>
 #include <string>
+#include <vector>
 
+#include "chat_setup.h"
 #include "command_line.h"
 #include "standard_streams.h"
 #include "story.h"
@@ -24,20 +31,46 @@ struct Options {
   options::Model model;
   options::Sampling sampling;
   options::Prompt prompt;
+  bool from_stdin = false;
+  std::string file;  // that has the prompt
+  bool chat = false;
   bool quiet = false;
 };
 
-int Parse(int argc, char** argv, Options& o) {
-  options::CommandLine line(
-      "clamma-gen", "Continues a text with a Llama model.",
-      "Files are looked for in the working directory, then in the model directory.\n"
-      "Exit codes: 0 done, 1 set-up failed, 2 wrong command line, 3 generation failed,\n"
-      "130 interrupted.");
+void Declare(options::CommandLine& line, Options& o) {
   line.Add(o.model);
+  line.AddStdin(o.from_stdin);
+  line.Add("-f,--file", o.file, "The prompt is what this file has; \"-\" is stdin");
+  line.Add("--chat", o.chat,
+           "The prompt is a user's turn, in the model's chat format: the text is its answer");
+  options::AddTemplate(line, o.model);
   line.Add(o.sampling);
   line.Add(o.prompt);
+  line.Find("--file").Excludes(line.Find("--prompt"));
   line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
-  return line.Parse(argc, argv);
+}
+
+// Puts the prompt in its place, if it comes from a file or stdin. Returns "" or what is wrong.
+std::string ReadPrompt(Options* o) {
+  if (o->from_stdin && (o->prompt.given || !o->file.empty())) {
+    return "of - and --prompt or --file only one can be given";
+  }
+  const std::string path = o->from_stdin ? "-" : o->file;
+  if (path.empty()) return "";
+  std::ifstream file;
+  errno = 0;
+  if (path != "-") {
+    file.open(path, std::ios::binary);
+    if (!file) return path + ": " + std::strerror(errno);
+  }
+  std::istream& in = path == "-" ? std::cin : file;
+  o->prompt.text.assign(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+  o->prompt.given = true;
+  if (in.bad()) return path + ": cannot be read";
+  if (o->prompt.text.find('\0') != std::string::npos) return path + ": has a NUL byte in it";
+  // The newline that ends the last line is not meant.
+  if (o->prompt.text.ends_with('\n')) o->prompt.text.pop_back();
+  return "";
 }
 
 void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-gen: %s\n", message); }
@@ -62,29 +95,62 @@ int Finish(const Options& o, const Story& story) {
   return story.why() == CLAMMA_DONE_ERROR ? kExitGeneration : 0;
 }
 
-int Run(int argc, char** argv) {
-  Options o;
-  if (const int code = Parse(argc, argv, o); code >= 0) return code;
-  KeepStandardStreams();
-  HandleSignals();
+// Starts the query: of a text, or of one user's turn.
+bool Start(const Options& o, const clamma_txf_info_t& info, txf_session* session, Story* story) {
+  if (!o.chat) return story->Start(session, info);
+  std::vector<clamma_message_t> messages(o.prompt.system.empty() ? 1 : 2);
+  messages[0].role = "system";
+  messages[0].content = o.prompt.system.c_str();
+  messages.back() = {};
+  messages.back().role = "user";
+  messages.back().content = o.prompt.text.c_str();
+  return story->StartChat(session, info, messages.data(), messages.size());
+}
 
+int Generate(const Options& o, const options::CommandLine& line) {
   std::string desc;
   const options::ModelPtr model = options::Open(o.model, OnLog, &desc);
   if (model == nullptr) return kExitSetup;  // OnLog told why
+  clamma_txf_facts_t facts = {};
+  clamma_txf_facts(model.get(), &facts);
+  if (facts.warning != nullptr) OnLog(nullptr, facts.warning);
+  options::Sampling sampling = o.sampling;
+  if (o.chat) options::TakeModelSampling(model.get(), line, &sampling);
   clamma_txf_info_t info = options::MakeInfo(o.model);
-  options::Apply(o.sampling, info);
+  options::Apply(sampling, info);
   options::Apply(o.prompt, info);
   txf_session* session = clamma_session_construct(model.get());
   Story story;
-  if (session == nullptr || !story.Start(session, info)) return kExitSetup;
+  if (session == nullptr || !Start(o, info, session, &story)) return kExitSetup;
   if (!o.quiet) std::fprintf(stderr, "%s\n", desc.c_str());
   story.output.emplace(stdout);
-  story.output->Write(o.prompt.text.c_str());
+  if (!o.chat) story.output->Write(o.prompt.text.c_str());
   while (clamma_sessions_step_next() != 0) {
     if (interrupted != 0) clamma_sessions_query_cancel(session);
     story.Watch();
   }
   return Finish(o, story);
+}
+
+int Run(int argc, char** argv) {
+  Options o;
+  options::CommandLine line(
+      "clamma-gen", "Continues a text with a model, or answers a prompt.",
+      "Files are looked for in the working directory, then in the model directory.\n"
+      "Exit codes: 0 done, 1 set-up failed, 2 wrong command line, 3 generation failed,\n"
+      "130 interrupted.");
+  Declare(line, o);
+  if (const int code = line.Parse(argc, argv); code >= 0) return code;
+  std::string wrong = options::ReadTemplate(&o.model);
+  if (wrong.empty()) wrong = ReadPrompt(&o);
+  if (wrong.empty() && o.chat && !o.prompt.given) wrong = "--chat needs a prompt";
+  if (!wrong.empty()) {
+    OnLog(nullptr, wrong.c_str());
+    return options::kExitUsage;
+  }
+  KeepStandardStreams();
+  HandleSignals();
+  return Generate(o, line);
 }
 
 }  // namespace

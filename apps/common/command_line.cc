@@ -173,6 +173,9 @@ void CommandLine::Add(Model& o) {
   Add("--cache-limit", o.cache_limit, "With -m 1: most bytes of weights held, 0 = all")
       .Size()
       .ShowDefault();
+  Add("--pre", o.pre_tokenizer,
+      "How a byte-level vocabulary splits texts into words, as llama-bpe (default: as the file "
+      "says)");
   Add("--kv", o.kv, "Keys and values in f32 or f16 (auto: f16 for GGUF models, else f32)")
       .OneOf({"auto", "f32", "f16"})
       .ShowDefault();
@@ -204,6 +207,13 @@ void CommandLine::Add(Sampling& o) {
   Add("--repetition-penalty", o.repetition_penalty, "Weaken repeated tokens, 0 = off")
       .Amount()
       .ShowDefault();
+  Add("--frequency-penalty", o.frequency_penalty,
+      "Weaken generated tokens each time that they come, 0 = off")
+      .Amount()
+      .ShowDefault();
+  Add("--presence-penalty", o.presence_penalty, "Weaken generated tokens once, 0 = off")
+      .Amount()
+      .ShowDefault();
 }
 
 void CommandLine::FindModel(std::string& checkpoint, std::string& tokenizer) {
@@ -211,7 +221,14 @@ void CommandLine::FindModel(std::string& checkpoint, std::string& tokenizer) {
   tokenizer_ = &tokenizer;
 }
 
+Option CommandLine::AddStdin(bool& from_stdin) {
+  from_stdin_ = &from_stdin;
+  return Add("from", stdin_mark_, "\"-\": the prompt is what comes from stdin").OneOf({"-"});
+}
+
 Option CommandLine::Find(const char* name) { return Option(app_->get_option(name)); }
+
+bool CommandLine::IsGiven(const char* name) const { return app_->get_option(name)->count() > 0; }
 
 int CommandLine::Parse(int argc, char** argv) {
   const std::string name = app_->get_name();
@@ -224,6 +241,13 @@ int CommandLine::Parse(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     std::fprintf(stderr, "%s: %s (see %s --help)\n", name.c_str(), e.what(), name.c_str());
     return kExitUsage;
+  }
+  if (from_stdin_ != nullptr) {
+    *from_stdin_ = stdin_mark_ == "-";
+    if (checkpoint_ != nullptr && *checkpoint_ == "-") {
+      checkpoint_->clear();
+      *from_stdin_ = true;
+    }
   }
   if (checkpoint_ == nullptr || (checkpoint_->empty() && !has_default_)) return -1;
   const std::string wrong = models::Resolve(checkpoint_, tokenizer_);

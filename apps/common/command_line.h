@@ -69,9 +69,14 @@ class CommandLine {
   void FindModel(std::string& checkpoint, std::string& tokenizer);
   void Add(Prompt& o);
   void Add(Sampling& o);
+  // A last argument "-", also where no model is named: the prompt comes from stdin.
+  Option AddStdin(bool& from_stdin);
 
   // One that was added, by one of its names.
   Option Find(const char* name);
+
+  // Behind Parse(): whether the user gave it.
+  bool IsGiven(const char* name) const;
 
   // Returns -1 to go on, else the exit code; what is wrong is on stderr. A model that was added has
   // the paths of its files then, whatever name its user gave it (models.h).
@@ -81,6 +86,8 @@ class CommandLine {
   std::unique_ptr<CLI::App> app_;
   std::string* checkpoint_ = nullptr;  // of a model to be found by its name
   std::string* tokenizer_ = nullptr;
+  bool* from_stdin_ = nullptr;
+  std::string stdin_mark_;    // "-" or ""
   bool has_default_ = false;  // ... which is the default one where none is named
 };
 

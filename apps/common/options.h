@@ -25,6 +25,9 @@ struct Model {
   int mode = 0;
   size_t cache_limit = 0;
   std::string kv = "auto";
+  std::string chat_template;  // its text, or a name; "": the model's own
+  std::string pre_tokenizer;  // "": the one that the file names
+  unsigned context = 0;       // positions; 0: the model's
 };
 
 struct Prompt {
@@ -41,6 +44,8 @@ struct Sampling {
   unsigned top_k = 0;
   float min_p = 0;
   float repetition_penalty = 0;
+  float frequency_penalty = 0;
+  float presence_penalty = 0;
 };
 
 // An info with the model's fields set; `o` must live as long as it is used.
@@ -52,6 +57,9 @@ inline clamma_txf_info_t MakeInfo(const Model& o) {
   info.model_access = o.mode == 1 ? CLAMMA_MODEL_ACCESS_MALLOC_CACHE : CLAMMA_MODEL_ACCESS_MMAP;
   info.cache_limit = o.cache_limit;
   info.threads = o.threads;
+  info.chat_template = o.chat_template.empty() ? nullptr : o.chat_template.c_str();
+  info.pre_tokenizer = o.pre_tokenizer.empty() ? nullptr : o.pre_tokenizer.c_str();
+  info.context = o.context;
   info.kv_type = o.kv == "f16" ? CLAMMA_KV_F16 : o.kv == "f32" ? CLAMMA_KV_F32 : CLAMMA_KV_AUTO;
   return info;
 }
@@ -87,6 +95,8 @@ inline void Apply(const Sampling& o, clamma_txf_info_t& info) {
   info.top_k = o.top_k;
   info.min_p = o.min_p;
   info.repetition_penalty = o.repetition_penalty;
+  info.frequency_penalty = o.frequency_penalty;
+  info.presence_penalty = o.presence_penalty;
 }
 
 }  // namespace options

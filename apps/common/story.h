@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <optional>
 
 #include "text_output.h"
@@ -38,12 +39,17 @@ class Story {
 
   // Starts the query that `info` asks for; false: the log has the reason.
   bool Start(txf_session* session, clamma_txf_info_t info) {
-    info.issue_cb = OnText;
-    info.done_cb = OnDone;
-    info.opaque_user_pointer = this;
-    if (clamma_session_query(session, &info) != 0) return false;
+    Listen(&info);
     session_ = session;
-    return true;
+    return clamma_session_query(session, &info) == 0;
+  }
+
+  // The same for the answer to a conversation.
+  bool StartChat(txf_session* session, clamma_txf_info_t info, const clamma_message_t* messages,
+                 size_t count) {
+    Listen(&info);
+    session_ = session;
+    return clamma_chat_query(session, &info, messages, count) == 0;
   }
 
   // To be called after each step: notices the first token.
@@ -70,11 +76,20 @@ class Story {
   bool ended() const { return ended_; }
   clamma_done_t why() const { return why_; }
 
-  std::optional<TextOutput> output;  // to be there before the first step
+  std::optional<TextOutput> output;               // to be there before the first step, or:
+  std::function<bool(const char* text)> on_text;  // false: it cannot be written
 
  private:
+  void Listen(clamma_txf_info_t* info) {
+    info->issue_cb = OnText;
+    info->done_cb = OnDone;
+    info->opaque_user_pointer = this;
+  }
+
   static int OnText(void* opaque, const char* text) {
-    return static_cast<Story*>(opaque)->output->Write(text) && interrupted == 0 ? 0 : 1;
+    auto* story = static_cast<Story*>(opaque);
+    const bool written = story->on_text ? story->on_text(text) : story->output->Write(text);
+    return written && interrupted == 0 ? 0 : 1;
   }
 
   static void OnDone(void* opaque, clamma_done_t why) {

@@ -4,6 +4,7 @@
 
 #include "api/convert.h"
 #include "api/handles.h"
+#include "api/metadata_text.h"
 #include "clamma-extra.h"
 #include "engine/scheduler.h"
 #include "kernels/math.h"
@@ -134,6 +135,22 @@ int clamma_token_text(const struct txf* txf, tok_id_t token, char* text, size_t 
   *size = piece.size();
   if (*size <= max) std::copy(piece.begin(), piece.end(), text);
   return 0;
+}
+
+int clamma_txf_metadata(const struct txf* txf, const char* key, char* text, size_t max,
+                        size_t* size) {
+  if (txf == nullptr || key == nullptr || size == nullptr || (text == nullptr && max > 0)) {
+    return clamma::ReturnMissing(txf, "clamma_txf_metadata");
+  }
+  *size = 0;
+  if constexpr (clamma::kHasGguf) {
+    const clamma::Gguf* gguf = FromHandle(txf)->files.gguf();
+    clamma::GgufValue value;
+    if (gguf == nullptr || !gguf->Find(key, &value)) return 1;
+    *size = clamma::MetadataText(value, text, max);
+    return 0;
+  }
+  return 1;
 }
 
 int clamma_score(const struct txf* txf, const char* text, size_t size, clamma_score_t* score,

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// What is typed, said and done: prompts, and commands that begin with a slash.
+#ifndef CLAMMA_APPS_CHAT_CHAT_H_
+#define CLAMMA_APPS_CHAT_CHAT_H_
+
+#include <clamma-extra.h>
+
+#include <string>
+
+#include "answer_output.h"
+#include "conversation.h"
+#include "line_input.h"
+
+struct ChatOptions {
+  bool quiet = false;   // no figures
+  bool colour = false;  // of a terminal
+  Think think = Think::kDim;
+  bool thinks = false;      // the template opens the model's thoughts
+  std::string description;  // of the model, for /info
+};
+
+class Chat {
+ public:
+  Chat(ChatOptions options, Conversation* conversation);
+
+  // Says `first`, if it is not nullptr, and then what is typed until the input ends. Returns the
+  // exit code.
+  int Run(const std::string* first);
+
+ private:
+  struct Command {
+    const char* name;
+    const char* argument;  // how /help shows it; "": it takes none
+    const char* help;
+    void (Chat::*run)(const std::string& argument);
+  };
+  static const Command kCommands[];
+  static std::vector<std::string> Completions();
+
+  LineInput::Result ReadMessage(std::string* text);
+  bool Handle(const std::string& text);
+  bool Say(const std::string& prompt);
+  bool Show(const Answer& answer, bool written);
+  void Obey(const std::string& line);
+  void Fail(const std::string& what);
+
+  void Help(const std::string&);
+  void Reset(const std::string&);
+  void System(const std::string& text);
+  void Regenerate(const std::string&);
+  void Undo(const std::string&);
+  void Set(const std::string& what);
+  void Info(const std::string&);
+  void Edit(const std::string& text);
+  void Save(const std::string& path);
+  void Load(const std::string& path);
+  void Quit(const std::string&);
+
+  ChatOptions options_;
+  Conversation& conversation_;
+  LineInput input_;
+  bool failed_ = false;  // something on the way
+  bool broken_ = false;  // there is no point in going on
+  bool ended_ = false;
+};
+
+// To stderr, on a line of its own.
+void Tell(const std::string& what);
+
+#endif  // CLAMMA_APPS_CHAT_CHAT_H_

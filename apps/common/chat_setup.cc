@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+#include "chat_setup.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <system_error>
+#include <vector>
+
+namespace options {
+namespace {
+
+// A number of the model's metadata.
+std::optional<double> Number(const txf* model, const char* key) {
+  char text[64] = "";
+  size_t size = 0;
+  if (clamma_txf_metadata(model, key, text, sizeof(text) - 1, &size) != 0) return std::nullopt;
+  if (size >= sizeof(text)) return std::nullopt;
+  char* end = nullptr;
+  const double value = std::strtod(text, &end);
+  return end == text || *end != '\0' ? std::nullopt : std::optional<double>(value);
+}
+
+// A line "NAME NUMBER kB" or a number alone of a file of the system's.
+uint64_t ReadAmount(const char* path, const std::string& name) {
+  std::ifstream file(path);
+  std::string word;
+  uint64_t amount = 0;
+  if (name.empty()) return file >> amount ? amount : UINT64_MAX;
+  while (file >> word) {
+    if (word == name) return file >> amount ? amount * 1024 : UINT64_MAX;
+  }
+  return UINT64_MAX;
+}
+
+}  // namespace
+
+void AddTemplate(CommandLine& line, Model& o) {
+  line.Add("--template", o.chat_template,
+           "Chat template: a file, or one of llama2, llama3, chatml, zephyr, mistral, gemma, phi3, "
+           "deepseek (default: the model's own)");
+}
+
+std::string ReadTemplate(Model* o) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(o->chat_template, error)) return "";
+  errno = 0;
+  std::ifstream file(o->chat_template, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (!file.is_open() || file.bad()) return o->chat_template + ": " + std::strerror(errno);
+  if (text.find('\0') != std::string::npos) return o->chat_template + ": is no template";
+  // A template without any tag is one, too.
+  o->chat_template = text.find("{{") == std::string::npos && text.find("{%") == std::string::npos
+                         ? text + "{{ '' }}"
+                         : text;
+  return "";
+}
+
+// The keys are those of llama.cpp (gguf-py, constants.py).
+void TakeModelSampling(const txf* model, const CommandLine& line, Sampling* o) {
+  const struct {
+    const char* key;
+    const char* option;
+    float Sampling::*value;
+    double most;
+  } numbers[] = {
+      {"general.sampling.temp", "--temperature", &Sampling::temperature, 100},
+      {"general.sampling.top_p", "--topp", &Sampling::topp, 1},
+      {"general.sampling.min_p", "--min-p", &Sampling::min_p, 1},
+      {"general.sampling.penalty_repeat", "--repetition-penalty", &Sampling::repetition_penalty,
+       100},
+  };
+  for (const auto& number : numbers) {
+    const std::optional<double> value = Number(model, number.key);
+    if (line.IsGiven(number.option) || !value || !(*value >= 0) || *value > number.most) continue;
+    o->*number.value = static_cast<float>(*value);
+  }
+  const std::optional<double> top_k = Number(model, "general.sampling.top_k");
+  if (!line.IsGiven("--top-k") && top_k && *top_k >= 0 && *top_k < 1e9) {
+    o->top_k = static_cast<unsigned>(*top_k);
+  }
+}
+
+uint64_t AvailableMemory() {
+  uint64_t available = ReadAmount("/proc/meminfo", "MemAvailable:");
+  // A container's limit, less what is in use; its files are not there, or say "max", without one.
+  const uint64_t limit = ReadAmount("/sys/fs/cgroup/memory.max", "");
+  const uint64_t used = ReadAmount("/sys/fs/cgroup/memory.current", "");
+  if (limit != UINT64_MAX && used != UINT64_MAX) {
+    available = std::min(available, limit - std::min(limit, used));
+  }
+  return available;
+}
+
+size_t FittingContext(const txf* model, const txf_session* session) {
+  clamma_txf_facts_t facts = {};
+  clamma_session_facts_t now = {};
+  if (clamma_txf_facts(model, &facts) != 0 || clamma_session_facts(session, &now) != 0) return 0;
+  const uint64_t room = AvailableMemory() / 5 * 4;
+  const uint64_t full = now.memory_bytes_at_full_context;
+  if (full <= room) return facts.context;
+  const double share = static_cast<double>(room) / static_cast<double>(full);
+  return std::max<size_t>(64, static_cast<size_t>(share * facts.context));
+}
+
+bool BeginsInThoughts(const txf* model, const Model& o, const char* arguments) {
+  clamma_txf_info_t info = MakeInfo(o);
+  info.chat_arguments = arguments;
+  clamma_message_t message = {};
+  message.role = "user";
+  message.content = "x";
+  std::string text;
+  size_t size = 0;
+  do {
+    text.resize(size);
+    if (clamma_chat_render(model, &info, &message, 1, 1, text.data(), text.size(), &size) != 0) {
+      return false;  // the first prompt's failure tells why
+    }
+  } while (size != text.size());
+  const size_t last = text.find_last_not_of(" \n");
+  return last != std::string::npos && text.substr(0, last + 1).ends_with("<think>");
+}
+
+}  // namespace options
