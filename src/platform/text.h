@@ -18,7 +18,10 @@ inline bool StartsWith(std::string_view text, std::string_view start) {
   return Front(text, start.size()) == start;
 }
 
-struct TextRange { size_t begin; size_t end; };  // bytes [begin, end)
+struct TextRange {
+  size_t begin;
+  size_t end;
+};  // bytes [begin, end)
 
 }  // namespace clamma
 
