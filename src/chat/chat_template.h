@@ -31,18 +31,18 @@ struct TemplateLimits {
   static constexpr size_t kMaxParseMemory = size_t{64} << 20;  // bytes
   // Expressions and statements within each other, in the source and while rendering, where each
   // call of a macro counts, too. Keeps the stack below 48 KB.
-  static constexpr unsigned kMaxNesting = 40;
+  static constexpr unsigned kMaxNesting = 90;
   static constexpr unsigned kMaxDepth = 64;
   static constexpr int64_t kMaxRange = 100000;  // as Jinja2's sandbox
 
-  uint64_t max_steps = 20'000'000;           // expressions, statements, 64 bytes of text worked on
-  size_t max_output = size_t{64} << 20;      // bytes
-  size_t max_memory = size_t{256} << 20;     // bytes, while rendering
+  uint64_t max_steps = 20'000'000;        // expressions, statements, 64 bytes of text worked on
+  size_t max_output = size_t{64} << 20;   // bytes
+  size_t max_memory = size_t{256} << 20;  // bytes, while rendering
 };
 
 struct RenderOptions {
-  int64_t seconds = 0;         // since 1970-01-01 UTC: what strftime_now tells
-  int32_t utc_offset = 0;      // seconds to add for local time
+  int64_t seconds = 0;     // since 1970-01-01 UTC: what strftime_now tells
+  int32_t utc_offset = 0;  // seconds to add for local time
   TemplateLimits limits;
 };
 

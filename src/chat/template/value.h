@@ -87,8 +87,8 @@ struct Value {
     int64_t integer;
     double real;
     const Str* str;
-    List* list;   // kList, kTuple, kGenerator, kView
-    Dict* dict;   // kDict, kNamespace
+    List* list;  // kList, kTuple, kGenerator, kView
+    Dict* dict;  // kDict, kNamespace
     const Range* range;
     Loop* loop;
     const Macro* macro;
@@ -133,11 +133,12 @@ struct Dict {
   size_t capacity;
   uint32_t* slots;  // a hash table of indices + 1, once there are many keys
   size_t n_slots;
+  uint64_t seed;  // of the hashes
 };
 
 // What follows returns nullptr or false where the bump has no memory left.
 
-Str* NewStr(Bump& bump, std::string_view text, Origin origin);      // copies the text
+Str* NewStr(Bump& bump, std::string_view text, Origin origin);        // copies the text
 Str* NewStrNoCopy(Bump& bump, std::string_view text, Origin origin);  // of bytes that stay
 Str* NewPart(Bump& bump, const Str& text, size_t begin, size_t end);  // shares the bytes
 List* NewList(Bump& bump, size_t size);
@@ -150,11 +151,11 @@ bool DictSet(Bump& bump, Dict& dict, std::string_view key, const Value& value);
 const Value* DictFind(const Dict& dict, const Value& key);
 const Value* DictFind(const Dict& dict, std::string_view key);
 
-bool IsHashable(const Value& value);  // a tuple only if its elements are, to a depth of 16
+bool IsHashable(const Value& value, unsigned depth = 0);  // tuples to a depth of 16
 
-// Python's ==. Containers nested deeper than 64 are unequal to all.
-bool Equal(const Value& a, const Value& b, unsigned depth = 0);
-bool EqualNumbers(const Value& a, const Value& b);
+// Python's ==. Each element that is looked at takes 1 off `work`; where that is not enough, or
+// containers are nested deeper than 64, it is 0 afterwards and the answer means nothing.
+bool Equal(const Value& a, const Value& b, uint64_t* work, unsigned depth = 0);
 // -1, 0, 1 of numbers; 2 if one is not a number (NaN).
 int CompareNumbers(const Value& a, const Value& b);
 

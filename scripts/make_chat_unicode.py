@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes src/chat/template/unicode_tables.cc: what Python's str knows of characters, as str of
+Python 3.11 (Unicode 14.0.0) answers for each. Run by hand: make_chat_unicode.py OUTPUT"""
+import sys
+import unicodedata
+
+ALL = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+
+
+def runs(points):
+    """(first, count, stride) of sorted code points, strides of 1 and 2."""
+    out, i = [], 0
+    while i < len(points):
+        best = (1, 1)
+        for stride in (1, 2):
+            n = 1
+            while (i + n < len(points) and points[i + n] == points[i] + n * stride and n < 0xFFFF):
+                n += 1
+            if n > best[0]:
+                best = (n, stride)
+        out.append((points[i], *best))
+        i += best[0]
+    return out
+
+
+def case_ignorable():
+    """Derived as Unicode 14 does: D136."""
+    word_break = set(map(ord, "'.:\u00b7\u0387\u055f\u05f4\u2018\u2019\u2024\u2027\ufe13\ufe52\ufe55\uff07\uff0e\uff1a"))
+    return [ord(c) for c in ALL
+            if unicodedata.category(c) in ("Mn", "Me", "Cf", "Lm", "Sk") or ord(c) in word_break]
+
+
+def main():
+    if unicodedata.unidata_version != "14.0.0":
+        sys.exit(f"this Python has Unicode {unicodedata.unidata_version}, and 14.0.0 is wanted")
+    lines = ["// SPDX-License-Identifier: MIT",
+             "// Made by scripts/make_chat_unicode.py of Python 3.11's Unicode 14.0.0.",
+             '#include "chat/template/unicode_tables.h"', "", "namespace clamma {", ""]
+
+    def table(kind, name, rows):
+        lines.append(f"// clang-format off\nconst {kind} {name}[] = {{")
+        line = ""
+        for row in rows:
+            text = "{" + ", ".join(hex(x) if i == 0 else str(x) for i, x in enumerate(row)) + "}, "
+            if len(line) + len(text) > 98:
+                lines.append("  " + line.rstrip())
+                line = ""
+            line += text
+        lines.append("  " + line.rstrip())
+        lines.append(f"}};\n// clang-format on\nconst size_t {name}Size = {len(rows)};\n")
+
+    classes = {
+        "kUnprintable": lambda c: not c.isprintable(),
+        "kAlpha": str.isalpha,
+        "kDigit": str.isdigit,
+        "kDecimal": str.isdecimal,
+        "kNumeric": str.isnumeric,
+        "kUpper": lambda c: c.isupper(),
+        "kLower": lambda c: c.islower(),
+        "kTitle": lambda c: unicodedata.category(c) == "Lt",
+    }
+    for name, test in classes.items():
+        points = [ord(c) for c in ALL if ord(c) > 0x7F and test(c)]
+        if name == "kUnprintable":
+            points = sorted(points + list(range(0xD800, 0xE000)))
+        table("ClassRun", name, runs(points))
+    table("ClassRun", "kCaseIgnorable", runs([c for c in case_ignorable() if c > 0x7F]))
+    special = []
+    for case, (name, convert) in enumerate((("kToLower", str.lower), ("kToUpper", str.upper),
+                                            ("kToTitle", str.title))):
+        deltas = {}
+        for c in ALL:
+            out = convert(c)
+            if ord(c) <= 0x7F or out == c:
+                continue
+            if len(out) == 1:
+                deltas.setdefault(ord(out) - ord(c), []).append(ord(c))
+            else:
+                special.append((ord(c), case, *map(ord, out), *[0] * (3 - len(out))))
+        rows = [(f, n, s, d) for d, points in deltas.items() for f, n, s in runs(points)]
+        table("CaseRun", name, sorted(rows))
+    table("SpecialCase", "kSpecialCases", sorted(special))
+    lines.append("}  // namespace clamma")
+    with open(sys.argv[1], "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+main()

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// Characters as Python's str sees them.
+#ifndef CLAMMA_CHAT_TEMPLATE_UNICODE_H_
+#define CLAMMA_CHAT_TEMPLATE_UNICODE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace clamma {
+
+// Stands for a byte that is no UTF-8; a character of its own, of no class.
+inline constexpr uint32_t kNoCharacter = 0xffffffff;
+
+struct Character {
+  uint32_t code_point;
+  size_t length;  // bytes
+};
+
+Character CharacterAt(std::string_view text, size_t i);      // i < size()
+Character CharacterBefore(std::string_view text, size_t i);  // 0 < i
+size_t CountCharacters(std::string_view text);
+size_t ByteOfCharacter(std::string_view text, size_t index);  // or size(), where there are fewer
+bool IsAscii(std::string_view text);
+
+size_t EncodeUtf8(uint32_t code_point, char bytes[4]);  // returns the length
+
+// The classes of Unicode 14 (Python 3.11): str.isspace(), .isprintable(), .isalpha(), .isdigit(),
+// .isupper(), .islower().
+bool IsSpace(uint32_t c);
+bool IsPrintable(uint32_t c);
+bool IsAlpha(uint32_t c);
+bool IsDigit(uint32_t c);
+bool IsDecimal(uint32_t c);
+bool IsNumeric(uint32_t c);
+bool IsUpper(uint32_t c);
+bool IsLower(uint32_t c);
+bool IsTitle(uint32_t c);
+
+// What str.lower(), .upper() and .title() make of a character, up to 3 of them; returns how many.
+// (The final sigma is the caller's to see to.)
+enum class Case : uint8_t { kLower, kUpper, kTitle };
+size_t Convert(uint32_t c, Case to, uint32_t out[3]);
+bool IsCaseIgnorable(uint32_t c);
+inline bool IsCased(uint32_t c) { return IsUpper(c) || IsLower(c) || IsTitle(c); }
+
+}  // namespace clamma
+
+#endif  // CLAMMA_CHAT_TEMPLATE_UNICODE_H_
