@@ -155,7 +155,7 @@ if ((${#chosen[@]} == 0)) && [[ $full == no ]]; then chosen=(release); fi
 is_chosen() { ((${#chosen[@]} == 0)) || [[ " ${chosen[*]} " == *" $1 "* ]]; }
 
 need_packages ccache g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libgtest-dev \
-  libwebsockets-dev binutils pkg-config python3 python3-numpy mandoc
+  libwebsockets-dev libcurl4-openssl-dev binutils pkg-config python3 python3-numpy python3-pip mandoc
 mkdir -p "$logs"
 rm -f "$logs/result"
 mapfile -t packages < <(

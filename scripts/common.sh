@@ -62,6 +62,7 @@ has_what() {
     gcc-arm-none-eabi) command -v arm-none-eabi-g++ ;;
     gcc-riscv64-unknown-elf) command -v riscv64-unknown-elf-g++ ;;
     libc++-dev | libc++abi-dev) echo '#include <vector>' | clang++ -stdlib=libc++ -x c++ -E - ;;
+    libcurl4-openssl-dev) echo '#include <curl/curl.h>' | g++ -x c++ -E - ;;
     libcli11-dev) echo '#include <CLI/CLI.hpp>' | g++ -x c++ -E - ;;
     libnewlib-arm-none-eabi) echo '#include <string.h>' | arm-none-eabi-gcc --specs=nano.specs -E - ;;
     libstdc++-arm-none-eabi-dev) echo '#include <algorithm>' | arm-none-eabi-g++ -x c++ -E - ;;
@@ -76,6 +77,7 @@ has_what() {
       ;;
     qemu-system-misc) command -v qemu-system-riscv32 ;;
     python3-torch) /usr/bin/python3 -c 'import torch' ;;
+    python3-pip) /usr/bin/python3 -c 'import pip' ;;
     python3-venv) /usr/bin/python3 -c 'import ensurepip, venv' ;;
     python3-selenium | python3-websocket) /usr/bin/python3 -c "import ${1#python3-}" ;;
     wine64) command -v wine ;;

@@ -368,12 +368,12 @@ class Addresses(Case):
             process.send_signal(number)
             code, out, err = self.finish(process)
             self.assertEqual((code, out), (INTERRUPTED, ""), self.told)
-            self.assertIn(f'"clamma-get {self.address()}" goes on', err)
+            self.assertRegex(err, r"interrupted; \d{3} kB are there, and the same command goes on")
             served.pause = (100_000, event)
         event.set()
         self.serve(data)
         self.is_file(self.gets(self.address())[0], data)
-        self.assertRegex(self.server.headers_of("/a/m.gguf")[-1]["range"], r"bytes=6\d{5}-")
+        self.assertRegex(self.server.headers_of("/a/m.gguf")[-1]["range"], r"bytes=[67]\d{5}-")
 
     def test_two_processes_do_not_write_one_file(self):
         data = model(1_000_000)

@@ -186,6 +186,13 @@ class Attempt {
   uint64_t total_ = 0;
 };
 
+// How to go on after a failure, where there is something to go on with.
+std::string HowToGoOn(const PartFile& part) {
+  if (part.size() == 0) return "";
+  return "; " + models::ReadableSize(part.size()) +
+         " are there, and the same command goes on from there";
+}
+
 }  // namespace
 
 void CheckHead(std::string_view head, const std::string& path) {
@@ -232,23 +239,22 @@ bool Download(Client& client, const Wanted& wanted, const Manner& manner) {
   if (part.whole_is_there()) return true;
   Attempt attempt(client, part, wanted, manner);
   unsigned failures = 0;
-  while (true) {
+  for (bool whole = false; !whole;) {
     const uint64_t before = part.size();
     try {
       attempt.Run();
-      break;
+      whole = true;
     } catch (const Interruption& e) {
       attempt.EndProgress();
       failures = part.size() > before ? 1 : failures + 1;
-      const std::string there =
-          part.size() == 0 ? "" : "; " + models::ReadableSize(part.size()) + " are there";
-      if (failures >= manner.tries) throw Failure(kExitNetwork, e.what() + there);
-      Say(manner, e.what() + there + ", trying again");
-      Pause(std::min(1u << std::min(failures - 1, 10u), kMaxPause));
-    } catch (...) {
+      if (failures >= manner.tries) throw Failure(kExitNetwork, e.what() + HowToGoOn(part));
+      Say(manner, e.what() + std::string(", trying again"));
+    } catch (const Failure& e) {
       attempt.EndProgress();
-      throw;
+      if (e.code() != kExitInterrupted) throw;
+      throw Failure(e.code(), e.what() + HowToGoOn(part));
     }
+    if (!whole) Pause(std::min(1u << std::min(failures - 1, 10u), kMaxPause));
   }
   Accept(part, wanted.sha256);
   return false;

@@ -288,10 +288,6 @@ int main(int argc, char** argv) {
     return Run(o);
   } catch (const Failure& e) {
     std::fprintf(stderr, "clamma-get: %s\n", e.what());
-    if (e.code() == get::kExitInterrupted || e.code() == get::kExitNetwork) {
-      std::fprintf(stderr, "clamma-get: \"clamma-get %s\" goes on with what is there\n",
-                   o.name.c_str());
-    }
     return e.code();
   } catch (const std::exception& e) {
     std::fprintf(stderr, "clamma-get: %s\n", e.what());
