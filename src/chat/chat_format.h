@@ -31,8 +31,10 @@ class ChatFormat {
  public:
   // Takes the template that `wanted` is or names (a family, or one of several in the file); else
   // the file's; else the family's by its vocabulary, or "llama2" for a model that is no GGUF file
-  // (gguf is nullptr). A template that cannot be used is no failure here but of each Render().
-  // Texts that this refers to, and the tokenizer, must outlive it.
+  // (gguf is nullptr). The file, whose metadata this refers to, and the tokenizer must outlive it.
+  //
+  // A template is parsed by each Render(), so that it takes no memory in between. One that is
+  // `wanted` is tried at once, but in an arena, and refused if it cannot be used.
   Status Open(Memory& memory, const Gguf* gguf, const Tokenizer& tokenizer,
               std::string_view wanted);
 
@@ -41,7 +43,8 @@ class ChatFormat {
   // Whether it is the family's, by a guess.
   bool is_guessed() const { return is_guessed_; }
 
-  // `scratch` is for the duration of the call, and for what `out` holds.
+  // `scratch` is for the duration of the call, and for what `out` holds. A plan does not look at
+  // texts: what a template makes of them is estimated.
   Status Render(Memory& scratch, const ChatRequest& request, RenderedText* out) const;
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
@@ -58,15 +61,16 @@ class ChatFormat {
                     size_t* count) const;
 
  private:
-  Status Choose(const Gguf* gguf, std::string_view wanted, std::string_view* source);
+  Status Choose(const Gguf* gguf, std::string_view wanted);
+  Status PlanRender(Memory& plan, const ChatRequest& request, RenderedText* out) const;
   bool BeginsWithBos(std::string_view text, const RenderedText& rendered) const;
   const BuiltinTemplate* Guess(const Gguf* gguf) const;
 
   const Tokenizer* tokenizer_ = nullptr;
   const char* name_ = nullptr;
   bool is_guessed_ = false;
-  ChatTemplate template_;
-  Status unusable_;  // why
+  std::string_view source_;
+  Array<char> copy_;  // of a source that was given
 };
 
 }  // namespace clamma

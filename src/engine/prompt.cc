@@ -149,6 +149,7 @@ Status EncodeFurtherTurn(Memory& memory, const PromptFormat& format, const Promp
                                    MakeMessage("user", texts.prompt)};
   RenderedText rendered;
   CLAMMA_RETURN_IF_ERROR(RenderMessages(memory, *format.chat, messages, 3, &rendered));
+  if (memory.is_plan()) return format.chat->EncodePart(memory, rendered, tokens, count);
   RenderedText tail;
   CLAMMA_RETURN_IF_ERROR(TailBehindAnswer(memory, rendered, &tail));
   CLAMMA_RETURN_IF_ERROR(format.chat->EncodePart(memory, tail, tokens, count));
@@ -194,7 +195,9 @@ Status EncodeChat(Memory& memory, const ChatFormat* format, const ChatRequest& r
     if (format != nullptr) {
       RenderedText rendered;
       CLAMMA_RETURN_IF_ERROR(format->Render(memory, request, &rendered));
-      CLAMMA_RETURN_IF_ERROR(CheckFits(format->tokenizer(), rendered.text.size(), room));
+      if (!memory.is_plan()) {
+        CLAMMA_RETURN_IF_ERROR(CheckFits(format->tokenizer(), rendered.text.size(), room));
+      }
       CLAMMA_RETURN_IF_ERROR(format->Encode(memory, rendered, held, n_held, tokens, count));
       if (*count > 0 || memory.is_plan()) return Status();
       return Status::Error(StatusCode::kInvalidArgument,
