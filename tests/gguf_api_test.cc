@@ -149,8 +149,10 @@ TEST_F(GgufApi, VocabulariesThatDoNotFitAreRefused) {
     spec.without.insert(key);
     return MakeGguf(spec);
   };
+  ExpectTexts(ReasonOf(replaced("tokenizer.ggml.model").Add("tokenizer.ggml.model", "bert")),
+              {"model.gguf", "\"bert\"", "\"gpt2\"", "\"llama\"", "tokenizer_path"});
   ExpectTexts(ReasonOf(replaced("tokenizer.ggml.model").Add("tokenizer.ggml.model", "gpt2")),
-              {"model.gguf", "\"gpt2\"", "\"llama\"", "tokenizer_path"});
+              {"model.gguf", "tokenizer.ggml.merges"});
   for (const char* key :
        {"tokenizer.ggml.model", "tokenizer.ggml.tokens", "tokenizer.ggml.scores"}) {
     ExpectTexts(ReasonOf(replaced(key)), {key});

@@ -125,8 +125,11 @@ Status Transformer::OpenTokenizer(const TransformerOptions& options) {
                   tokenizer.Open(memory, base, options.tokenizer_size, vocab_size));
   }
   if (options.tokenizer_path == nullptr && files.gguf() != nullptr) {
-    return Locate(options.checkpoint_path == nullptr ? "the model" : options.checkpoint_path,
-                  tokenizer.Open(memory, *files.gguf(), vocab_size));
+    const char* const place =
+        options.checkpoint_path == nullptr ? "the model" : options.checkpoint_path;
+    CLAMMA_RETURN_IF_ERROR(Locate(place, tokenizer.Open(memory, *files.gguf(), vocab_size)));
+    if (tokenizer.warning() != nullptr) log.Write(tokenizer.warning());
+    return Status();
   }
   const char* path = options.tokenizer_path == nullptr ? "tokenizer.bin" : options.tokenizer_path;
   CLAMMA_RETURN_IF_ERROR(tokenizer_file.Open(path, options.model_dir));
