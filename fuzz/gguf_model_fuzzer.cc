@@ -100,7 +100,7 @@ void UseTokenizer(Memory& memory, const Tokenizer& tokenizer, uint32_t vocab_siz
   }
   Demand(never == tokenizer.never_generated());
   for (const clamma::TokenId id : {tokenizer.bos(), tokenizer.eos()}) {
-    Demand(tokenizer.IsValid(id) && tokenizer.EndsText(id));
+    Demand(id == clamma::kNoToken || (tokenizer.IsValid(id) && tokenizer.EndsText(id)));
   }
   clamma::Array<clamma::TokenId> tokens;
   size_t count = 0;

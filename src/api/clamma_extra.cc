@@ -42,6 +42,10 @@ Status Score(Transformer& transformer, std::string_view text, clamma_score_t* sc
   size_t count = 0;
   CLAMMA_RETURN_IF_ERROR(
       Encode(transformer, text, CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX, &tokens, &count));
+  if (count < 2) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "the text is a single token: there is none to score behind another");
+  }
   Array<float> scores;
   CLAMMA_RETURN_IF_ERROR(scores.Resize(transformer.memory, count - 1));
   Status status;
@@ -94,8 +98,10 @@ int clamma_decode(const struct txf* txf, const tok_id_t* tokens, size_t count, c
   while (first < count && transformer.tokenizer.Bytes(tokens[first]).empty()) ++first;
   const auto bytes_at = [&](size_t i) {
     std::string_view bytes = transformer.tokenizer.Bytes(tokens[i]);
-    if (i == first && i > 0 && tokens[0] == transformer.tokenizer.bos() && bytes[0] == ' ')
+    if (i == first && i > 0 && tokens[0] == transformer.tokenizer.bos() &&
+        transformer.tokenizer.adds_prefix() && bytes[0] == ' ') {
       bytes.remove_prefix(1);
+    }
     return bytes;
   };
   size_t total = 0;

@@ -340,7 +340,8 @@ Session::Progress Session::Emit(TokenId token, TokenId previous, bool* stopped) 
   // The space that stands before a text's first word is the tokenizer's, not the text's.
   const bool answers =
       transformer_.type == ModelType::kChat && generated_ == 0 && prompt_tokens_ > 0;
-  if ((previous == transformer_.tokenizer.bos() || answers) && !bytes.empty() && bytes[0] == ' ') {
+  const bool begins = previous == transformer_.tokenizer.bos() || answers;
+  if (begins && transformer_.tokenizer.adds_prefix() && !bytes.empty() && bytes[0] == ' ') {
     bytes.remove_prefix(1);
   }
   ++generated_;

@@ -81,6 +81,20 @@ int SpecialTokens::Scan::ByteAt(size_t* at) const {
   return static_cast<uint8_t>(text_[(*at)++]);
 }
 
+// Of the items [*low, *high), which agree in `depth` bytes and are longer, those whose next is
+// this.
+void SpecialTokens::Narrow(const Item* items, size_t depth, uint8_t byte, size_t* low,
+                           size_t* high) {
+  const auto byte_of = [depth](const Item& item) { return static_cast<uint8_t>(item.text[depth]); };
+  if (*low == *high || (byte_of(items[*low]) == byte && byte_of(items[*high - 1]) == byte)) return;
+  const Item* const first = std::partition_point(
+      items + *low, items + *high, [&](const Item& item) { return byte_of(item) < byte; });
+  const Item* const last = std::partition_point(
+      first, items + *high, [&](const Item& item) { return byte_of(item) == byte; });
+  *low = static_cast<size_t>(first - items);
+  *high = static_cast<size_t>(last - items);
+}
+
 // The longest token that begins there; control tokens must end at `limit` at most.
 bool SpecialTokens::Scan::MatchAt(size_t begin, size_t limit, Match* match) const {
   size_t at = begin;
@@ -100,18 +114,7 @@ bool SpecialTokens::Scan::MatchAt(size_t begin, size_t limit, Match* match) cons
     }
     byte = ByteAt(&at);
     if (byte < 0) break;
-    const auto byte_at_depth = [&](const Item& item) {
-      return static_cast<uint8_t>(item.text[depth]);
-    };
-    const Item* const items = tokens_.items_.data();
-    low = static_cast<size_t>(
-        std::partition_point(items + low, items + high,
-                             [&](const Item& item) { return byte_at_depth(item) < byte; }) -
-        items);
-    high = static_cast<size_t>(
-        std::partition_point(items + low, items + high,
-                             [&](const Item& item) { return byte_at_depth(item) <= byte; }) -
-        items);
+    Narrow(tokens_.items_.data(), depth, static_cast<uint8_t>(byte), &low, &high);
   }
   return found;
 }

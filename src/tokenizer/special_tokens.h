@@ -65,6 +65,7 @@ class SpecialTokens {
   };
   static constexpr uint32_t kControlBit = 1u << 31;
   static bool Before(const Item& a, const Item& b);
+  static void Narrow(const Item* items, size_t depth, uint8_t byte, size_t* low, size_t* high);
 
   Array<Item> items_;  // sorted by their bytes; of equal texts at most one of each kind
   size_t n_items_ = 0;
