@@ -349,6 +349,10 @@ class Expressions:
 REFUSALS = re.compile(r"not supported|64 bits|more than \d+ (bytes|elements)|as text|too wide")
 
 
+# Jinja2 makes undefined of such a slice of a constant, and fails for one of a variable.
+SLICED_CONSTANT = re.compile(r"\((-?[0-9][0-9.e]*|true|none)\)\[[^]]*:")
+
+
 class ExpressionsTest(ChatTemplatesTest):
     test_templates_of_models = test_builtin_templates = test_templates_in_gguf_files = None
 
@@ -365,7 +369,8 @@ class ExpressionsTest(ChatTemplatesTest):
                 source = "{{ " + expression + " }}"
             want, want_text = reference(source, NAMES)
             got, text, _ = self.program.render(source, NAMES)
-            if got == "failed" and REFUSALS.search(text) or " object at 0x" in want_text:
+            if got == "failed" and REFUSALS.search(text) or (
+                    " object at 0x" in want_text or SLICED_CONSTANT.search(source)):
                 refused += 1
                 continue
             with self.subTest(source):
