@@ -283,7 +283,6 @@ bool Interpreter::FilterIndent(const Value& value, const Arguments& arguments, V
 bool Interpreter::FilterTruncate(const Value& value, const Arguments& arguments, Value* out) {
   Value given[4];
   if (!BindArguments(arguments, "truncate", "?length ?killwords ?end ?leeway", given)) return false;
-  if (!value.Is(Kind::kString)) return FailType("truncate: a text is expected", value);
   int64_t length = 255, leeway = 5, size = 0, end_size = 0;
   bool kills = false;
   if (!IsUnset(given[0]) && !ToIndex(given[0], &length)) return false;
@@ -295,6 +294,7 @@ bool Interpreter::FilterTruncate(const Value& value, const Arguments& arguments,
   if (length < end_size || leeway < 0) return Fail("truncate: the length is too small");
   *out = value;
   if (size - leeway <= length) return true;
+  if (!value.Is(Kind::kString)) return FailType("truncate: a text is expected", value);
   size_t end = ByteOfCharacter(value.str->view(), static_cast<size_t>(length - end_size));
   for (size_t i = end; !kills && i-- > 0;) {
     if (value.str->data[i] != ' ') continue;
@@ -325,7 +325,7 @@ bool Interpreter::FilterUrlEncode(const Value& value, const Arguments& arguments
   const Str* text = nullptr;
   if (!BindArguments(arguments, "urlencode", "", nullptr)) return false;
   if (!value.Is(Kind::kString) && !value.IsNumber()) {
-    return FailType("urlencode: only texts are supported", value);
+    return FailType("urlencode: what is no text is not supported", value);
   }
   if (!ToStr(value, &text)) return false;
   TextBuilder result(bump_, options_.limits.max_output);

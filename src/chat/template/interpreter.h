@@ -379,6 +379,7 @@ class Interpreter {
   bool FilterSelectAttr(const Value& value, const Arguments& arguments, Value* out);
   bool SelectBy(const Value& value, const Arguments& arguments, bool by_attribute, bool keeps,
                 Value* out);
+  bool ItemsIfTrue(const Value& value, const Value** items, size_t* n);
   bool FilterReplace(const Value& value, const Arguments& arguments, Value* out);
   bool FilterReverse(const Value& value, const Arguments& arguments, Value* out);
   bool FilterRound(const Value& value, const Arguments& arguments, Value* out);

@@ -119,6 +119,14 @@ bool Interpreter::FilterJoin(const Value& value, const Arguments& arguments, Val
   return Join(*separator, attributes, n, true, out);
 }
 
+// None of what is false (0, none), as Jinja2's map() and select() do.
+bool Interpreter::ItemsIfTrue(const Value& value, const Value** items, size_t* n) {
+  bool is_true = false;
+  if (!Truth(value, &is_true)) return false;
+  *n = 0;
+  return !is_true || Items(value, items, n);
+}
+
 // map(attribute="a.b", default=...), or map("filter", arguments ...)
 bool Interpreter::FilterMap(const Value& value, const Arguments& arguments, Value* out) {
   const Value* items = nullptr;
@@ -129,7 +137,7 @@ bool Interpreter::FilterMap(const Value& value, const Arguments& arguments, Valu
   if (!by_attribute && !arguments.values[0].Is(Kind::kString)) {
     return FailType("map: the name of a filter is expected", arguments.values[0]);
   }
-  if (!Items(value, &items, &n)) return false;
+  if (!ItemsIfTrue(value, &items, &n)) return false;
   List* const list = NewList(bump_, n);
   if (list == nullptr) return FailMemory();
   Arguments rest = arguments;
@@ -162,7 +170,7 @@ bool Interpreter::SelectBy(const Value& value, const Arguments& arguments, bool 
   if (has_test && !arguments.values[first].Is(Kind::kString)) {
     return FailType("the name of a test is expected", arguments.values[first]);
   }
-  if (!Items(value, &items, &n)) return false;
+  if (!ItemsIfTrue(value, &items, &n)) return false;
   List* const list = NewList(bump_, n);
   if (list == nullptr) return FailMemory();
   list->size = 0;
