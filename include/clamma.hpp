@@ -61,7 +61,7 @@ class Error : public std::runtime_error {
 // What a model is made of; see clamma_txf_info_t.
 struct ModelOptions {
   std::string checkpoint = {};  // path
-  std::string tokenizer = "tokenizer.bin";
+  std::string tokenizer = {};   // path; "": inside a GGUF model, else "tokenizer.bin"
   clamma_model_access_t access = CLAMMA_MODEL_ACCESS_MMAP;
   std::span<const std::byte> model_bytes = {};      // ABSOLUTE_ADDRESS; must outlive the model
   std::span<const std::byte> tokenizer_bytes = {};  // if not empty, in place of the file; likewise
@@ -72,6 +72,28 @@ struct ModelOptions {
   unsigned max_sessions = 0;  // 0: as many as the build allows
   std::string name = {};      // for messages, at most 32 bytes; "": the checkpoint's file name
   std::span<std::byte> arena = {};  // if not empty, all of the model's memory; must outlive it
+  std::string chat_template = {};   // text or name; "": the model's own
+  std::string pre_tokenizer = {};   // "": the one that the file names
+  unsigned context = 0;             // positions; 0: as many as the model was trained for
+};
+
+// What somebody says in a chat; see clamma_message_t. Texts that are "" are not there, but for the
+// content.
+struct Message {
+  std::string role;
+  std::string content = {};
+  std::string content_parts = {};  // JSON, in place of content
+  std::string name = {};
+  std::string reasoning = {};
+  std::string tool_calls = {};  // JSON
+  std::string tool_call_id = {};
+};
+
+// A conversation, and what else the model's template gets.
+struct Chat {
+  std::vector<Message> messages = {};
+  std::string tools = {};      // JSON: an array; "": none
+  std::string arguments = {};  // JSON: an object; "": none
 };
 
 // How likely a generated token was, and the likeliest ones, the likeliest first; see
@@ -147,6 +169,33 @@ inline const char* Prompt(const Query& query) {
 inline const char* System(const Query& query) {
   return query.system.empty() ? nullptr : NoNul(query.system);
 }
+
+// A chat as the library takes it; valid as long as the chat.
+class ChatList {
+ public:
+  explicit ChatList(const Chat& chat) {
+    for (const Message& m : chat.messages) {
+      clamma_message_t message = {};
+      message.role = NoNul(m.role);
+      message.content = m.content_parts.empty() ? NoNul(m.content) : Given(m.content);
+      message.content_parts = Given(m.content_parts);
+      message.name = Given(m.name);
+      message.reasoning = Given(m.reasoning);
+      message.tool_calls = Given(m.tool_calls);
+      message.tool_call_id = Given(m.tool_call_id);
+      messages_.push_back(message);
+    }
+    info.chat_tools = Given(chat.tools);
+    info.chat_arguments = Given(chat.arguments);
+  }
+  const clamma_message_t* data() const { return messages_.data(); }
+  size_t size() const { return messages_.size(); }
+  clamma_txf_info_t info = {};
+
+ private:
+  static const char* Given(const std::string& text) { return text.empty() ? nullptr : NoNul(text); }
+  std::vector<clamma_message_t> messages_;
+};
 
 // All that a call gives that tells the number where there is no room: call(data, room, &number).
 template <typename Items, typename Call>
@@ -255,7 +304,10 @@ class Model {
     clamma_txf_info_t info = {};
     info.clamma_api_version = CLAMMA_API_VERSION;
     info.checkpoint_path = detail::NoNul(o.checkpoint);
-    info.tokenizer_path = detail::NoNul(o.tokenizer);
+    info.tokenizer_path = o.tokenizer.empty() ? nullptr : detail::NoNul(o.tokenizer);
+    info.chat_template = o.chat_template.empty() ? nullptr : detail::NoNul(o.chat_template);
+    info.pre_tokenizer = o.pre_tokenizer.empty() ? nullptr : detail::NoNul(o.pre_tokenizer);
+    info.context = o.context;
     info.model_access = o.access;
     info.model_base = const_cast<std::byte*>(o.model_bytes.data());  // which is only read
     info.model_size = o.model_bytes.size();
@@ -311,6 +363,41 @@ class Model {
     });
   }
 
+  // What the chat's template makes of it, and that as tokens. `opens`: with what opens the model's
+  // answer.
+  std::string RenderChat(const Chat& chat, bool opens = true) const {
+    const detail::ChatList list(chat);
+    return detail::All<std::string>([&](char* text, size_t max, size_t* size) {
+      return clamma_chat_render(handle(), &list.info, list.data(), list.size(), opens ? 1 : 0, text,
+                                max, size);
+    });
+  }
+  std::vector<tok_id_t> EncodeChat(const Chat& chat, bool opens = true) const {
+    const detail::ChatList list(chat);
+    return detail::All<std::vector<tok_id_t>>([&](tok_id_t* tokens, size_t max, size_t* count) {
+      return clamma_chat_encode(handle(), &list.info, list.data(), list.size(), opens ? 1 : 0,
+                                tokens, max, count);
+    });
+  }
+
+  // The text of a token: of control tokens their names.
+  std::string TokenText(tok_id_t token) const {
+    return detail::All<std::string>([&](char* text, size_t max, size_t* size) {
+      return clamma_token_text(handle(), token, text, max, size);
+    });
+  }
+
+  // A value of a GGUF model's metadata; none where there is no such key.
+  std::optional<std::string> Metadata(const std::string& key) const {
+    size_t size = 0;
+    if (clamma_txf_metadata(handle(), detail::NoNul(key), nullptr, 0, &size) != 0) {
+      return std::nullopt;
+    }
+    std::string text(size, '\0');
+    clamma_txf_metadata(handle(), key.c_str(), text.data(), text.size(), &size);
+    return text;
+  }
+
   std::string Decode(std::span<const tok_id_t> tokens) const {
     return detail::All<std::string>([&](char* text, size_t max, size_t* size) {
       return clamma_decode(handle(), tokens.data(), tokens.size(), text, max, size);
@@ -350,63 +437,24 @@ class Session {
 
   // Starts a query, which Step() serves from then on. If it is refused the session is as it was.
   void Start(const Query& query, OnText on_text, OnDone on_done = nullptr) {
-    if (running()) throw Error("the session has a query running");
-    txf_session* session = handle();
-    const auto progress = std::make_shared<detail::Progress>();
-    progress->on_text = std::move(on_text);
-    progress->on_done = std::move(on_done);
-    progress->on_logprobs = query.on_logprobs;
-    progress->session = session;
-    std::vector<const char*> stop_strings;
-    for (const std::string& text : query.stop_strings) stop_strings.push_back(detail::NoNul(text));
-    clamma_txf_info_t info = {};
-    info.clamma_api_version = CLAMMA_API_VERSION;
-    info.issue_cb = detail::Progress::Text;
-    info.done_cb = detail::Progress::Done;
-    info.opaque_user_pointer = progress.get();
-    info.null_on_destroy = &progress->session;
-    info.prompt = detail::Prompt(query);
-    info.system = detail::System(query);
-    info.limit = query.limit;
-    info.temperature = query.temperature;
-    info.topp = query.topp;
-    info.rng_seed = query.seed;
-    info.top_k = query.top_k;
-    info.min_p = query.min_p;
-    info.repetition_penalty = query.repetition_penalty;
-    info.stop_strings = stop_strings.data();
-    info.stop_string_count = stop_strings.size();
-    info.stop_tokens = query.stop_tokens.data();
-    info.stop_token_count = query.stop_tokens.size();
-    info.logit_bias = query.logit_bias.data();
-    info.logit_bias_count = query.logit_bias.size();
-    info.frequency_penalty = query.frequency_penalty;
-    info.presence_penalty = query.presence_penalty;
-    info.logprobs_cb = query.on_logprobs == nullptr ? nullptr : detail::Progress::Logprobs;
-    info.top_logprobs = query.top_logprobs;
-    detail::Check(clamma_session_query(session, &info) == 0);
-    state_->progress = progress;
+    Start(query, nullptr, std::move(on_text), std::move(on_done));
+  }
+
+  // Starts the answer to a conversation; the query's prompt and system do not count. See
+  // clamma_chat_query().
+  void StartChat(const Chat& chat, const Query& query, OnText on_text, OnDone on_done = nullptr) {
+    const detail::ChatList list(chat);
+    Start(query, &list, std::move(on_text), std::move(on_done));
   }
 
   // Runs a query to its end, serving other sessions meanwhile, and returns its text. Where it
   // throws, the query is cancelled. Not from inside a callback.
-  std::string Generate(const Query& query = {}) {
-    const auto text = std::make_shared<std::string>();
-    Start(query, [text](std::string_view piece) {
-      text->append(piece);
-      return true;
-    });
-    const std::shared_ptr<detail::Progress> progress = state_->progress;
-    try {
-      while (progress->running) {
-        if (!Step() && progress->running) throw Error("Generate() was called inside a callback");
-      }
-    } catch (...) {
-      Cancel();
-      throw;
-    }
-    if (progress->why == CLAMMA_DONE_ERROR) throw Error(progress->reason);
-    return std::move(*text);
+  std::string Generate(const Query& query = {}) { return Generate(query, nullptr); }
+
+  // The same of the answer to a conversation.
+  std::string GenerateChat(const Chat& chat, const Query& query = {}) {
+    const detail::ChatList list(chat);
+    return Generate(query, &list);
   }
 
   // Ends the query at its next step, by CLAMMA_DONE_CANCELLED.
@@ -477,6 +525,71 @@ class Session {
   }
 
  private:
+  void Start(const Query& query, const detail::ChatList* chat, OnText on_text, OnDone on_done) {
+    if (running()) throw Error("the session has a query running");
+    txf_session* session = handle();
+    const auto progress = std::make_shared<detail::Progress>();
+    progress->on_text = std::move(on_text);
+    progress->on_done = std::move(on_done);
+    progress->on_logprobs = query.on_logprobs;
+    progress->session = session;
+    std::vector<const char*> stop_strings;
+    for (const std::string& text : query.stop_strings) stop_strings.push_back(detail::NoNul(text));
+    clamma_txf_info_t info = {};
+    info.clamma_api_version = CLAMMA_API_VERSION;
+    info.issue_cb = detail::Progress::Text;
+    info.done_cb = detail::Progress::Done;
+    info.opaque_user_pointer = progress.get();
+    info.null_on_destroy = &progress->session;
+    info.prompt = detail::Prompt(query);
+    info.system = detail::System(query);
+    info.limit = query.limit;
+    info.temperature = query.temperature;
+    info.topp = query.topp;
+    info.rng_seed = query.seed;
+    info.top_k = query.top_k;
+    info.min_p = query.min_p;
+    info.repetition_penalty = query.repetition_penalty;
+    info.stop_strings = stop_strings.data();
+    info.stop_string_count = stop_strings.size();
+    info.stop_tokens = query.stop_tokens.data();
+    info.stop_token_count = query.stop_tokens.size();
+    info.logit_bias = query.logit_bias.data();
+    info.logit_bias_count = query.logit_bias.size();
+    info.frequency_penalty = query.frequency_penalty;
+    info.presence_penalty = query.presence_penalty;
+    info.logprobs_cb = query.on_logprobs == nullptr ? nullptr : detail::Progress::Logprobs;
+    info.top_logprobs = query.top_logprobs;
+    if (chat != nullptr) {
+      info.chat_tools = chat->info.chat_tools;
+      info.chat_arguments = chat->info.chat_arguments;
+    }
+    detail::Check((chat == nullptr
+                       ? clamma_session_query(session, &info)
+                       : clamma_chat_query(session, &info, chat->data(), chat->size())) == 0);
+    state_->progress = progress;
+  }
+
+  std::string Generate(const Query& query, const detail::ChatList* chat) {
+    const auto text = std::make_shared<std::string>();
+    const auto on_text = [text](std::string_view piece) {
+      text->append(piece);
+      return true;
+    };
+    Start(query, chat, on_text, nullptr);
+    const std::shared_ptr<detail::Progress> progress = state_->progress;
+    try {
+      while (progress->running) {
+        if (!Step() && progress->running) throw Error("Generate() was called inside a callback");
+      }
+    } catch (...) {
+      Cancel();
+      throw;
+    }
+    if (progress->why == CLAMMA_DONE_ERROR) throw Error(progress->reason);
+    return std::move(*text);
+  }
+
   struct Destroy {
     void operator()(txf_session* session) const noexcept { clamma_session_destroy(session); }
   };
