@@ -235,6 +235,12 @@ class Addresses(Case):
         self.server.files["/a/n.bin"] = File(b"please log in\n" * 100)
         self.fails(WRONG_FILE, "a text", self.address("n.bin"))
 
+    def test_texts_that_come_with_models_are_taken(self):
+        for name, data in (("chat_template.jinja", b"{% if a %}"), ("config.json", b"{}"),
+                           ("README.md", b"<p>a model</p>")):
+            self.server.files[f"/a/{name}"] = File(data)
+            self.is_file(self.gets(self.address(name))[0], data)
+
     def test_what_servers_answer_is_said(self):
         for status, code, pattern in ((404, NETWORK, "no such file"), (410, NETWORK, "no such file"),
                                       (401, NETWORK, "HF_TOKEN"), (403, NETWORK, "HF_TOKEN"),
@@ -276,6 +282,28 @@ class Addresses(Case):
         self.serve(data, ranges=False, status=206,
                    headers={"Content-Range": "bytes 0-99999/100000"})
         self.fails(NETWORK, "another part", self.address())
+
+    def test_how_far_it_is(self):
+        event = threading.Event()
+        self.addCleanup(event.set)
+        self.serve(model(1_000_000), pause=(600_000, event))
+        threading.Timer(2, event.set).start()
+        terminal, end = os.openpty()
+        process = self.start(self.address(), stderr=end,
+                             env=dict(self.environment, TERM="xterm"))
+        os.close(end)
+        shown = b""
+        try:
+            while chunk := os.read(terminal, 4096):
+                shown += chunk
+        except OSError:  # its other end is closed
+            pass
+        os.close(terminal)
+        self.assertEqual(self.finish(process)[0], 0, self.told)
+        lines = shown.decode().replace("\x1b[K", "").replace("\n", "\r").split("\r")
+        bars = [line for line in lines if "[" in line]
+        self.assertRegex(bars[-1], r"^100% \[=+\] 1\.0 MB of 1\.0 MB")
+        self.assertTrue(all(len(line) < 80 for line in bars), bars)
 
     def test_redirects(self):
         data = model(5000)

@@ -138,7 +138,7 @@ class Attempt {
                                         " bytes, and the file should have " +
                                         std::to_string(wanted_.bytes));
     }
-    if (wanted_.bytes == 0 && whole == 0 && reply.Header("transfer-encoding").empty() &&
+    if (wanted_.bytes == 0 && whole == 0 && !reply.framed &&
         reply.Header("content-length").empty()) {
       throw Failure(kExitNetwork, wanted_.url +
                                       ": the server does not say how long the file is, so that a "
@@ -200,6 +200,10 @@ void CheckHead(std::string_view head, const std::string& path) {
   const auto wrong = [&](const std::string& what) {
     throw Failure(kExitWrongFile, "what came in place of " + name + " is " + what);
   };
+  // Texts that models come with, of which no more can be said.
+  for (const char* ending : {".jinja", ".json", ".md", ".txt"}) {
+    if (path.ends_with(ending)) return;
+  }
   std::string lower = path.substr(path.size() - std::min<size_t>(path.size(), 5));
   std::transform(lower.begin(), lower.end(), lower.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -215,8 +219,7 @@ void CheckHead(std::string_view head, const std::string& path) {
   });
   const std::string excerpt = ": " + Shown(head.substr(0, 60));
   if (is_text && first == '<') wrong("a web page (a login, or an error)" + excerpt);
-  const bool is_json = is_text && (first == '{' || first == '[');
-  if (is_json && !lower.ends_with("json")) wrong("a message in JSON" + excerpt);
+  if (is_text && (first == '{' || first == '[')) wrong("a message in JSON" + excerpt);
   if (lower.ends_with(".gguf") && !head.starts_with("GGUF")) wrong("no GGUF file" + excerpt);
   if (lower.ends_with(".bin") && is_text) wrong("a text" + excerpt);
 }
