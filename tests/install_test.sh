@@ -99,7 +99,7 @@ serves() {
   grep -E '^Serving http://127\.0\.0\.1:[0-9]+/$' "$url" && ((status == 0))
 }
 
-apps=(clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-ws-demo)
+apps=(clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-get clamma-ws-demo)
 
 # A project of another make, as small as it gets.
 outside=$work/outside
@@ -127,7 +127,7 @@ check_prefix() {
   must "$kind: the headers are there" ls "$prefix"/include/{clamma.h,clamma-extra.h,clamma.hpp}
 
   must "$kind: the manual pages are there" \
-    has_pages "$prefix" clamma-gen clamma-gen-multi clamma-chat clamma-bench
+    has_pages "$prefix" clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-get
 
   for app in "${apps[@]}"; do
     must "$kind: $app configures as a project of its own" \

@@ -75,8 +75,7 @@ class Attempt {
     const Origin origin = part_.origin();
     if (!wanted_.sha256.empty() && origin.sha256 == wanted_.sha256) return true;
     if (origin.url != wanted_.url || origin.sha256 != wanted_.sha256 || origin.validator.empty()) {
-      Say(manner_,
-          "what is there of " + NameOf(wanted_.path) + " cannot be gone on with: starting again");
+      Say(manner_, NameOf(wanted_.path) + ": the partial file cannot be resumed: starting again");
       return false;
     }
     *if_range = origin.validator;
@@ -100,11 +99,12 @@ class Attempt {
     going_on_ = reply.status == 206 && request.offset > 0;
     if (going_on_) {
       Say(manner_,
-          "going on with " + NameOf(wanted_.path) + " at " + models::ReadableSize(part_.size()));
+          "resuming " + NameOf(wanted_.path) + " at " + models::ReadableSize(part_.size()));
     } else {
       if (request.offset > 0) {
-        Say(manner_, "the server does not go on with " + NameOf(wanted_.path) +
-                         " or has another version of it: starting again");
+        Say(manner_, NameOf(wanted_.path) +
+                         ": the server cannot resume, or its file has changed: "
+                         "starting again");
       }
       // The first bytes are looked at before what is there makes room for them.
       origin_ = {wanted_.url, Validator(reply), wanted_.sha256};
@@ -128,7 +128,8 @@ class Attempt {
     }
     const std::string& coding = reply.Header("content-encoding");
     if (!coding.empty() && coding != "identity") {
-      throw Failure(kExitNetwork, wanted_.url + ": the server sends it packed as " + Shown(coding));
+      throw Failure(kExitNetwork,
+                    wanted_.url + ": the server sends it compressed as " + Shown(coding));
     }
     if (reply.status == 206 && reply.first() != request.offset) {
       throw Failure(kExitNetwork, wanted_.url + ": the server sends another part than asked for");
@@ -138,7 +139,7 @@ class Attempt {
                                         " bytes, and the file should have " +
                                         std::to_string(wanted_.bytes));
     }
-    if (wanted_.bytes == 0 && whole == 0 && reply.Header("transfer-encoding").empty() &&
+    if (wanted_.bytes == 0 && whole == 0 && !reply.framed &&
         reply.Header("content-length").empty()) {
       throw Failure(kExitNetwork, wanted_.url +
                                       ": the server does not say how long the file is, so that a "
@@ -186,11 +187,11 @@ class Attempt {
   uint64_t total_ = 0;
 };
 
-// How to go on after a failure, where there is something to go on with.
+// What a failure leaves, and how to go on.
 std::string HowToGoOn(const PartFile& part) {
   if (part.size() == 0) return "";
   return "; " + models::ReadableSize(part.size()) +
-         " are there, and the same command goes on from there";
+         " are kept; run the same command again to resume";
 }
 
 }  // namespace
@@ -200,6 +201,10 @@ void CheckHead(std::string_view head, const std::string& path) {
   const auto wrong = [&](const std::string& what) {
     throw Failure(kExitWrongFile, "what came in place of " + name + " is " + what);
   };
+  // Texts that models come with, of which no more can be said.
+  for (const char* ending : {".jinja", ".json", ".md", ".txt"}) {
+    if (path.ends_with(ending)) return;
+  }
   std::string lower = path.substr(path.size() - std::min<size_t>(path.size(), 5));
   std::transform(lower.begin(), lower.end(), lower.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -215,8 +220,7 @@ void CheckHead(std::string_view head, const std::string& path) {
   });
   const std::string excerpt = ": " + Shown(head.substr(0, 60));
   if (is_text && first == '<') wrong("a web page (a login, or an error)" + excerpt);
-  const bool is_json = is_text && (first == '{' || first == '[');
-  if (is_json && !lower.ends_with("json")) wrong("a message in JSON" + excerpt);
+  if (is_text && (first == '{' || first == '[')) wrong("a message in JSON" + excerpt);
   if (lower.ends_with(".gguf") && !head.starts_with("GGUF")) wrong("no GGUF file" + excerpt);
   if (lower.ends_with(".bin") && is_text) wrong("a text" + excerpt);
 }

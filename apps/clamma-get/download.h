@@ -31,7 +31,8 @@ void CheckHead(std::string_view head, const std::string& path);
 // Throws Failure, and discards the file, if it is not what was wanted; else puts it in its place.
 void Accept(PartFile& part, const std::string& sha256);
 
-// Gets it, or goes on with what is there of it. Returns whether it was there already.
+// Downloads it, from the end of an earlier attempt where that is possible. Returns whether it was
+// there already.
 bool Download(Client& client, const Wanted& wanted, const Manner& manner);
 
 }  // namespace get

@@ -98,6 +98,13 @@ struct Client::Transfer {
     begun = true;
   }
 
+  void Ask(CURL* curl) {
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply.status);
+    long version = 0;  // NOLINT(google-runtime-int)
+    curl_easy_getinfo(curl, CURLINFO_HTTP_VERSION, &version);
+    reply.framed = version >= CURL_HTTP_VERSION_2_0 || !reply.Header("transfer-encoding").empty();
+  }
+
   static size_t OnHeader(char* text, size_t, size_t size, void* user) {
     auto* transfer = static_cast<Transfer*>(user);
     const std::string_view line(text, size);
@@ -187,7 +194,7 @@ void Client::Perform(const Request& request, Transfer& transfer) {
   curl_easy_setopt(
       curl, CURLOPT_WRITEFUNCTION, +[](char* bytes, size_t one, size_t size, void* user) {
         auto* to = static_cast<Body*>(user);
-        curl_easy_getinfo(to->curl, CURLINFO_RESPONSE_CODE, &to->transfer->reply.status);
+        to->transfer->Ask(to->curl);
         return Transfer::OnData(bytes, one, size, to->transfer);
       });
   curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
@@ -208,7 +215,7 @@ void Client::Perform(const Request& request, Transfer& transfer) {
   char error[CURL_ERROR_SIZE] = "";
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
   const CURLcode code = curl_easy_perform(curl);
-  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &transfer.reply.status);
+  transfer.Ask(curl);
   if (transfer.thrown != nullptr) std::rethrow_exception(transfer.thrown);
   ThrowIfInterrupted();
   if (code == CURLE_OK) return;

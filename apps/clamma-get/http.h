@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,7 @@ struct Reply {
   long status = 0;                             // NOLINT(google-runtime-int): libcurl's type
   std::map<std::string, std::string> headers;  // names in lower case
   std::string url;                             // where it came from in the end
+  bool framed = false;                         // its end is told apart from a lost connection
 
   const std::string& Header(const std::string& name) const;
   // The bytes of the whole file; 0: not said.

@@ -47,7 +47,7 @@ int Parse(int argc, char** argv, Options& o) {
       "clamma-get", "Gets a model, and prints the path of its file.",
       "NAME is one of the catalogue (--list), hf:OWNER/REPOSITORY, hf:OWNER/REPOSITORY:FILE or\n"
       "hf:OWNER/REPOSITORY:QUANTISATION (such as Q4_K_M) of the hub, or the https address of a\n"
-      "file. The other programs take the same names. An interrupted download is gone on with.\n"
+      "file. The other programs take the same names. An interrupted download is resumed.\n"
       "HF_TOKEN: a token for the hub; HF_ENDPOINT: its address.\n"
       "Exit codes: 0 the model is there, 1 the folder or its disk, 2 wrong command line or no "
       "such\n"
@@ -121,7 +121,8 @@ class Getter {
     struct stat facts = {};
     if (stat(path.c_str(), &facts) != 0) return false;
     const auto size = static_cast<uint64_t>(facts.st_size);
-    if (S_ISREG(facts.st_mode) && (bytes == 0 || size == bytes)) return true;
+    if (!S_ISREG(facts.st_mode)) throw Failure(kExitHere, path + " is there, and is no file");
+    if (bytes == 0 || size == bytes) return true;
     throw Failure(kExitHere, path + " is there, and is another file (" + std::to_string(size) +
                                  " bytes in place of " + std::to_string(bytes) + ")");
   }

@@ -61,7 +61,7 @@ void PartFile::Throw(const std::string& what, int error) const {
                       : error == EDQUOT ? "the quota is used up"
                                         : "the disk is full";
     throw Failure(kExitHere, what + ": " + why + "; " + models::ReadableSize(size_) +
-                                 " are there and are kept");
+                                 " are kept; run the same command again to resume");
   }
   throw Failure(kExitHere, what + ": " + std::strerror(error));
 }

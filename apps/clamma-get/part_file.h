@@ -18,8 +18,8 @@ struct Origin {
 
 class PartFile {
  public:
-  // Makes the folder and opens NAME.part, or goes on with it. Throws Failure where that cannot be,
-  // or another process has it.
+  // Makes the folder and opens NAME.part, which may have bytes of an earlier attempt. Throws
+  // Failure where that cannot be, or another process has it.
   explicit PartFile(std::string path);
   PartFile(const PartFile&) = delete;
   PartFile& operator=(const PartFile&) = delete;

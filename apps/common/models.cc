@@ -279,9 +279,9 @@ std::string Pick(const std::vector<std::string>& files, const std::string& wante
                             : "there is no " + wanted + ", nor any GGUF file";
     std::vector<const Choice*> some = all;
     if (!wanted.empty() || all.size() > 1) some = With(all, wanted.empty() ? "Q4_K_M" : wanted);
-    if (some.empty() && wanted.empty()) return "one must be named: " + Listed(all);
+    if (some.empty() && wanted.empty()) return "name one of these: " + Listed(all);
     if (some.empty()) return "there is no " + wanted + "; there are: " + Listed(all);
-    if (some.size() > 1) return "several are meant, one must be named: " + Listed(some);
+    if (some.size() > 1) return "several match, name one of these: " + Listed(some);
     chosen = some.front();
   }
   if (all_parts && chosen->files.size() != chosen->parts) {

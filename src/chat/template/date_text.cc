@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // strftime of a time that is given, in the C locale.
 #include "chat/template/interpreter.h"
+#include "platform/text.h"
 
 namespace clamma {
 namespace {
@@ -57,16 +58,10 @@ void AddPadded(int64_t value, int width, char fill, TextBuilder* text) {
   text->AddInt(value, Origin::kTemplate);
 }
 
-}  // namespace
+// What a letter stands for: a number, a word or other letters. False if it is unknown.
+bool AddField(const Date& date, char letter, bool plain, TextBuilder* text);
 
-bool Interpreter::AddDate(std::string_view format, TextBuilder* text) {
-  constexpr int64_t kMaxSeconds = int64_t{253402300800};  // the year 10000
-  if (options_.seconds < -62135596800 || options_.seconds >= kMaxSeconds) {
-    return Fail("the clock is beyond the years 1 to 9999");
-  }
-  const Date date = DateOf(options_.seconds + options_.utc_offset);
-  const auto add = [text](std::string_view part) { text->Add(part, Origin::kTemplate); };
-  const int hour12 = date.hour % 12 == 0 ? 12 : date.hour % 12;
+bool AddFields(const Date& date, std::string_view format, TextBuilder* text) {
   for (size_t i = 0; i < format.size(); ++i) {
     if (format[i] != '%') {
       text->Add(format[i], Origin::kTemplate);
@@ -74,112 +69,77 @@ bool Interpreter::AddDate(std::string_view format, TextBuilder* text) {
     }
     const bool plain = i + 2 < format.size() && format[i + 1] == '-';  // glibc's: no padding
     i += plain ? 2 : 1;
-    const char zero = plain ? '\0' : '0', blank = plain ? '\0' : ' ';
-    switch (i < format.size() ? format[i] : '\0') {
-      case 'Y':
-        AddPadded(date.year, 1, zero, text);
-        break;
-      case 'y':
-        AddPadded(date.year % 100, 2, zero, text);
-        break;
-      case 'm':
-        AddPadded(date.month + 1, 2, zero, text);
-        break;
-      case 'd':
-        AddPadded(date.day, 2, zero, text);
-        break;
-      case 'e':
-        AddPadded(date.day, 2, blank, text);
-        break;
-      case 'H':
-        AddPadded(date.hour, 2, zero, text);
-        break;
-      case 'I':
-        AddPadded(hour12, 2, zero, text);
-        break;
-      case 'k':
-        AddPadded(date.hour, 2, blank, text);
-        break;
-      case 'l':
-        AddPadded(hour12, 2, blank, text);
-        break;
-      case 'M':
-        AddPadded(date.minute, 2, zero, text);
-        break;
-      case 'S':
-        AddPadded(date.second, 2, zero, text);
-        break;
-      case 'j':
-        AddPadded(date.year_day + 1, 3, zero, text);
-        break;
-      case 'u':
-        text->AddInt(date.week_day == 0 ? 7 : date.week_day, Origin::kTemplate);
-        break;
-      case 'w':
-        text->AddInt(date.week_day, Origin::kTemplate);
-        break;
-      case 'B':
-        add(kMonths[date.month]);
-        break;
-      case 'b':
-      case 'h':
-        add({kMonths[date.month].data(), 3});
-        break;
-      case 'A':
-        add(kDays[date.week_day]);
-        break;
-      case 'a':
-        add({kDays[date.week_day].data(), 3});
-        break;
-      case 'p':
-        add(date.hour < 12 ? "AM" : "PM");
-        break;
-      case 'n':
-        add("\n");
-        break;
-      case 't':
-        add("\t");
-        break;
-      case '%':
-        add("%");
-        break;
-      case 'F':
-        AddPadded(date.year, 1, zero, text);
-        add("-");
-        AddPadded(date.month + 1, 2, '0', text);
-        add("-");
-        AddPadded(date.day, 2, '0', text);
-        break;
-      case 'D':
-      case 'x':
-        AddPadded(date.month + 1, 2, '0', text);
-        add("/");
-        AddPadded(date.day, 2, '0', text);
-        add("/");
-        AddPadded(date.year % 100, 2, '0', text);
-        break;
-      case 'T':
-      case 'X':
-        AddPadded(date.hour, 2, '0', text);
-        add(":");
-        AddPadded(date.minute, 2, '0', text);
-        add(":");
-        AddPadded(date.second, 2, '0', text);
-        break;
-      case 'R':
-        AddPadded(date.hour, 2, '0', text);
-        add(":");
-        AddPadded(date.minute, 2, '0', text);
-        break;
-      case 'z':  // of a time that knows no zone, Python tells none
-      case 'Z':
-        break;
-      default:
-        return Fail("strftime_now: this format is not supported");
-    }
-    if (!text->ok()) return FailBuilder(*text);
+    if (i >= format.size() || !AddField(date, format[i], plain, text)) return false;
   }
   return true;
+}
+
+bool AddField(const Date& date, char letter, bool plain, TextBuilder* text) {
+  const int hour12 = date.hour % 12 == 0 ? 12 : date.hour % 12;
+  const struct {
+    char letter;
+    int width;
+    char fill;
+    int64_t value;
+  } numbers[] = {
+      {'Y', 1, '0', date.year},      {'y', 2, '0', date.year % 100},
+      {'m', 2, '0', date.month + 1}, {'d', 2, '0', date.day},
+      {'e', 2, ' ', date.day},       {'H', 2, '0', date.hour},
+      {'I', 2, '0', hour12},         {'k', 2, ' ', date.hour},
+      {'l', 2, ' ', hour12},         {'M', 2, '0', date.minute},
+      {'S', 2, '0', date.second},    {'j', 3, '0', date.year_day + 1},
+      {'w', 1, '0', date.week_day},  {'u', 1, '0', date.week_day == 0 ? 7 : date.week_day},
+  };
+  for (const auto& number : numbers) {
+    if (number.letter != letter) continue;
+    AddPadded(number.value, number.width, plain ? '\0' : number.fill, text);
+    return true;
+  }
+  const std::string_view month = kMonths[date.month], day = kDays[date.week_day];
+  const struct {
+    char letter;
+    std::string_view word;
+  } words[] = {
+      {'B', month},
+      {'b', Front(month, 3)},
+      {'h', Front(month, 3)},
+      {'A', day},
+      {'a', Front(day, 3)},
+      {'p', date.hour < 12 ? "AM" : "PM"},
+      {'n', "\n"},
+      {'t', "\t"},
+      {'%', "%"},
+      {'z', ""},
+      {'Z', ""},  // a time that knows no zone tells none, as in Python
+  };
+  for (const auto& word : words) {
+    if (word.letter != letter) continue;
+    text->Add(word.word, Origin::kTemplate);
+    return true;
+  }
+  static constexpr struct {
+    char letter;
+    std::string_view format;
+  } kOthers[] = {{'F', "%Y-%m-%d"}, {'D', "%m/%d/%y"}, {'x', "%m/%d/%y"},
+                 {'T', "%H:%M:%S"}, {'X', "%H:%M:%S"}, {'R', "%H:%M"}};
+  for (const auto& other : kOthers) {
+    if (other.letter == letter) return AddFields(date, other.format, text);
+  }
+  return false;
+}
+
+}  // namespace
+
+bool Interpreter::AddDate(std::string_view format, TextBuilder* text) {
+  constexpr int64_t kFirst = -62135596800, kEnd = 253402300800;  // the years 1 and 10000
+  const int64_t seconds = options_.seconds < kFirst || options_.seconds >= kEnd
+                              ? kEnd
+                              : options_.seconds + options_.utc_offset;
+  if (seconds < kFirst || seconds >= kEnd) return Fail("the clock is beyond the years 1 to 9999");
+  if (!AddFields(DateOf(seconds), format, text)) {
+    return Fail("strftime_now: this format is not supported");
+  }
+  return StepText(format.size()) && (text->ok() || FailBuilder(*text));
 }
 
 }  // namespace clamma

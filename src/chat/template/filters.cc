@@ -242,11 +242,11 @@ bool Interpreter::FilterFormat(const Value& value, const Arguments& arguments, V
   }
   if (!ToStr(value, &format)) return false;
   if (arguments.n_keywords == 0) {
-    return FormatPercentWith(*format, arguments.values, arguments.n, nullptr, out);
+    return FormatPercentWith(*format, arguments.values, arguments.n, nullptr, false, out);
   }
   Value names;
   if (!CallDict(Kind::kDict, arguments, &names)) return false;
-  return FormatPercentWith(*format, &names, 1, names.dict, out);
+  return FormatPercentWith(*format, &names, 1, names.dict, false, out);
 }
 
 // Lines but for the first, and empty ones, begin with the indentation.
@@ -324,7 +324,11 @@ bool Interpreter::FilterWordCount(const Value& value, const Arguments& arguments
 bool Interpreter::FilterUrlEncode(const Value& value, const Arguments& arguments, Value* out) {
   const Str* text = nullptr;
   if (!BindArguments(arguments, "urlencode", "", nullptr)) return false;
-  if (!value.Is(Kind::kString) && !value.IsNumber()) {
+  bool is_true = false;
+  if (!Truth(value, &is_true)) return false;
+  const bool is_scalar = value.Is(Kind::kString) || value.IsNumber();
+  if (!is_scalar && !is_true && !value.Is(Kind::kNone)) return NewTextCopy({}, out);
+  if (!is_scalar) {
     return FailType("urlencode: what is no text is not supported", value);
   }
   if (!ToStr(value, &text)) return false;

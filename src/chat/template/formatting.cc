@@ -133,14 +133,42 @@ bool Interpreter::FormatOne(const FormatSpec& spec, const Value& value, TextBuil
 // format % arguments: a tuple has all of them; else there is one.
 bool Interpreter::FormatPercent(const Str& format, const Value& arguments, Value* out) {
   if (arguments.Is(Kind::kTuple)) {
-    return FormatPercentWith(format, arguments.list->items, arguments.list->size, nullptr, out);
+    return FormatPercentWith(format, arguments.list->items, arguments.list->size, nullptr, false,
+                             out);
   }
   const Dict* const by_name = arguments.Is(Kind::kDict) ? arguments.dict : nullptr;
-  return FormatPercentWith(format, &arguments, 1, by_name, out);
+  const bool has_elements =
+      arguments.Is(Kind::kList) || arguments.Is(Kind::kRange) || arguments.Is(Kind::kUndefined);
+  return FormatPercentWith(format, &arguments, 1, by_name, has_elements, out);
+}
+
+// [flags][width][.precision]type, at *i.
+bool Interpreter::ReadPercentSpec(std::string_view view, size_t* i, FormatSpec* spec) {
+  for (; *i < view.size(); ++*i) {
+    const char c = view[*i];
+    if (c != '-' && c != '0' && c != '+' && c != ' ') break;
+    if (c == '-') spec->align = '<';
+    if (c == '0') spec->zero = true;
+    if (c == '+') spec->plus = true;
+    if (c == ' ') spec->space = true;
+  }
+  ReadNumber(view, i, &spec->width);
+  if (*i < view.size() && view[*i] == '.') {
+    ++*i;
+    ReadNumber(view, i, &spec->precision);
+  }
+  if (spec->width > kMaxWidth) return Fail("a format that is too wide");
+  if (*i == view.size()) return Fail("a format does not end");
+  spec->type = view[(*i)++];
+  if (spec->zero && spec->align == 0 && spec->type != 's' && spec->type != 'r') {
+    spec->align = '=';
+    spec->fill = '0';
+  }
+  return true;
 }
 
 bool Interpreter::FormatPercentWith(const Str& format, const Value* items, size_t n,
-                                    const Dict* by_name, Value* out) {
+                                    const Dict* by_name, bool allows_unused, Value* out) {
   const std::string_view view = format.view();
   TextBuilder text(bump_, options_.limits.max_output);
   size_t used = 0;
@@ -168,35 +196,10 @@ bool Interpreter::FormatPercentWith(const Str& format, const Value* items, size_
       has_value = named = true;
       ++i;
     }
-    for (; i < view.size(); ++i) {
-      const char c = view[i];
-      if (c == '-') {
-        spec.align = '<';
-      } else if (c == '0') {
-        spec.zero = true;
-      } else if (c == '+') {
-        spec.plus = true;
-      } else if (c == ' ') {
-        spec.space = true;
-      } else {
-        break;
-      }
-    }
-    ReadNumber(view, &i, &spec.width);
-    if (i < view.size() && view[i] == '.') {
-      ++i;
-      ReadNumber(view, &i, &spec.precision);
-    }
-    if (spec.width > kMaxWidth) return Fail("a format that is too wide");
-    if (i == view.size()) return Fail("a format does not end");
-    spec.type = view[i++];
+    if (!ReadPercentSpec(view, &i, &spec)) return false;
     if (spec.type == '%') {
       text.Add('%', Origin::kTemplate);
       continue;
-    }
-    if (spec.zero && spec.align == 0 && spec.type != 's' && spec.type != 'r') {
-      spec.align = '=';
-      spec.fill = '0';
     }
     if (!has_value) {
       if (used == n) return Fail("there are too few values for the format");
@@ -205,8 +208,9 @@ bool Interpreter::FormatPercentWith(const Str& format, const Value* items, size_
     if (!FormatOne(spec, value, &text)) return false;
     if (!text.ok()) return FailBuilder(text);
   }
-  // A single value that is a dict may go unused.
-  if (used < n && !named && by_name == nullptr) {
+  // A single value that has elements may go unused.
+  const bool may_be_unused = by_name != nullptr || (n == 1 && allows_unused);
+  if (used < n && !named && !may_be_unused) {
     return Fail("there are too many values for the format");
   }
   return StepText(view.size()) && NewText(&text, out);

@@ -326,7 +326,8 @@ class Interpreter {
   // --- formatting.cc
   bool FormatPercent(const Str& format, const Value& arguments, Value* out);
   bool FormatPercentWith(const Str& format, const Value* items, size_t n, const Dict* by_name,
-                         Value* out);
+                         bool allows_unused, Value* out);
+  bool ReadPercentSpec(std::string_view view, size_t* i, FormatSpec* spec);
   bool FormatOne(const FormatSpec& spec, const Value& value, TextBuilder* text);
   bool FormatNumber(const FormatSpec& spec, const Value& value, TextBuilder* text);
   bool FormatBraces(const Str& format, const Arguments& arguments, Value* out);
@@ -403,7 +404,7 @@ class Interpreter {
   bool MakeKeyed(const Value* items, size_t n, const Value& attribute, bool folds_case,
                  Keyed** out);
   bool FoldCase(const Value& value, Value* out);
-  bool SortKeyed(Keyed* items, size_t n, bool reverse);
+  bool SortKeyed(Keyed* items, size_t n, bool reverse, bool allows_equal);
   bool UnaryText(const Value& value, const Arguments& arguments, const char* name, Casing casing,
                  Value* out);
 

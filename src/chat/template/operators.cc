@@ -119,7 +119,10 @@ bool Interpreter::CharactersOf(const Str& text, const Value** items, size_t* n) 
   size_t i = 0;
   for (size_t k = 0; k < *n; ++k) {
     const size_t length = CharacterAt(text.view(), i).length;
-    if (!NewTextPart(text, i, i + length, &characters[k])) return false;
+    Str* const character = NewPart(bump_, text, i, i + length);
+    if (character == nullptr) return FailMemory();
+    character->is_safe = false;
+    characters[k] = Value::String(character);
     i += length;
   }
   return true;

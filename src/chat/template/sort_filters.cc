@@ -28,8 +28,9 @@ bool Interpreter::MakeKeyed(const Value* items, size_t n, const Value& attribute
   return true;
 }
 
-// A merge sort from the bottom: stable, and no recursion.
-bool Interpreter::SortKeyed(Keyed* items, size_t n, bool reverse) {
+// A merge sort from the bottom: stable, and no recursion. Where equal keys are allowed, they need
+// no order.
+bool Interpreter::SortKeyed(Keyed* items, size_t n, bool reverse, bool allows_equal) {
   auto* from = items;
   auto* to = bump_.New<Keyed>(n);
   if (to == nullptr) return FailMemory();
@@ -42,7 +43,10 @@ bool Interpreter::SortKeyed(Keyed* items, size_t n, bool reverse) {
         bool takes_b = a == middle;
         if (!takes_b && b < end) {
           int order = 0;
-          if (!Step() || !Order(from[b].key, from[a].key, &order)) return false;
+          bool is_equal = false;
+          if (!Step()) return false;
+          if (allows_equal && !TestEqual(from[b].key, from[a].key, &is_equal)) return false;
+          if (!is_equal && !Order(from[b].key, from[a].key, &order)) return false;
           takes_b = reverse ? order == 1 : order == -1;
         }
         to[i] = takes_b ? from[b++] : from[a++];
@@ -71,7 +75,8 @@ bool Interpreter::FilterSort(const Value& value, const Arguments& arguments, Val
     }
   }
   Keyed* keyed = nullptr;
-  if (!MakeKeyed(items, n, given[2], !case_sensitive, &keyed) || !SortKeyed(keyed, n, reverse)) {
+  if (!MakeKeyed(items, n, given[2], !case_sensitive, &keyed) ||
+      !SortKeyed(keyed, n, reverse, true)) {
     return false;
   }
   List* const list = NewList(bump_, n);
@@ -98,7 +103,7 @@ bool Interpreter::FilterDictSort(const Value& value, const Arguments& arguments,
   Keyed* keyed = nullptr;
   const Value position = Value::Int(by == "key" ? 0 : 1);
   if (!MakeKeyed(pairs.list->items, pairs.list->size, position, !case_sensitive, &keyed) ||
-      !SortKeyed(keyed, pairs.list->size, reverse)) {
+      !SortKeyed(keyed, pairs.list->size, reverse, false)) {
     return false;
   }
   for (size_t i = 0; i < pairs.list->size; ++i) pairs.list->items[i] = keyed[i].value;
@@ -118,7 +123,8 @@ bool Interpreter::FilterGroupBy(const Value& value, const Arguments& arguments, 
   if (!IsUnset(given[2]) && !Truth(given[2], &case_sensitive)) return false;
   if (!Items(value, &items, &n)) return false;
   Keyed* keyed = nullptr;
-  if (!MakeKeyed(items, n, given[0], !case_sensitive, &keyed) || !SortKeyed(keyed, n, false)) {
+  if (!MakeKeyed(items, n, given[0], !case_sensitive, &keyed) ||
+      !SortKeyed(keyed, n, false, false)) {
     return false;
   }
   List* const groups = NewList(bump_, n);

@@ -141,7 +141,7 @@ bool Interpreter::SortKeys(const Dict& dict, const Value** order) {
   auto* const sorted = bump_.New<Value>(dict.size);
   if (keyed == nullptr || sorted == nullptr) return FailMemory();
   for (size_t i = 0; i < dict.size; ++i) keyed[i] = Keyed{dict.keys[i], dict.keys[i]};
-  if (!SortKeyed(keyed, dict.size, false)) return false;
+  if (!SortKeyed(keyed, dict.size, false, false)) return false;
   for (size_t i = 0; i < dict.size; ++i) sorted[i] = keyed[i].value;
   *order = sorted;
   return true;

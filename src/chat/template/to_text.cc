@@ -60,7 +60,9 @@ bool Interpreter::AddRepr(const Value& value, TextBuilder* text) {
       AddFloat(value.real, text);
       break;
     case Kind::kString:
+      if (value.str->is_safe) add("Markup(");
       AddReprString(*value.str, text);
+      if (value.str->is_safe) add(")");
       break;
     case Kind::kList:
     case Kind::kTuple:
