@@ -36,21 +36,29 @@ Status ScoreMerger::Reserve(Memory& memory, uint64_t max_bytes) {
   CLAMMA_RETURN_IF_ERROR(symbols_.Resize(memory, max_bytes));
   // Each boundary between symbols makes one candidate; each merge takes one and makes at most two.
   CLAMMA_RETURN_IF_ERROR(heap_.Resize(memory, 2 * max_bytes));
-  if (!vocabulary_.has_unused()) return Status();
-  CLAMMA_RETURN_IF_ERROR(halves_.Resize(memory, vocabulary_.size()));
-  return parts_.Resize(memory, 2 * (uint64_t{vocabulary_.longest_token()} + 1));
+  if constexpr (kHasGguf) {
+    if (!splits_unused()) return Status();
+    CLAMMA_RETURN_IF_ERROR(unused()->halves.Resize(memory, vocabulary_.size()));
+    return unused()->parts.Resize(memory, 2 * (uint64_t{vocabulary_.longest_token()} + 1));
+  }
+  return Status();
 }
 
 // Whatever stands for a space becomes one.
 size_t ScoreMerger::CopyText(std::string_view text, bool dummy_prefix) {
-  size_t n = 0;
-  if (dummy_prefix) text_[n++] = ' ';
+  char* out = text_.data();
+  if (dummy_prefix) *out++ = ' ';
   while (!text.empty()) {
-    const bool mark = StartsWith(text, kSpaceMark);
-    text_[n++] = mark ? ' ' : text[0];
-    text.remove_prefix(mark ? kSpaceMark.size() : 1);
+    size_t length = 1;
+    *out = text[0];
+    if (StartsWith(text, kSpaceMark)) {
+      length = kSpaceMark.size();
+      *out = ' ';
+    }
+    ++out;
+    text.remove_prefix(length);
   }
-  return n;
+  return static_cast<size_t>(out - text_.data());
 }
 
 void ScoreMerger::Run(std::string_view text, bool dummy_prefix) {
@@ -62,8 +70,7 @@ void ScoreMerger::Run(std::string_view text, bool dummy_prefix) {
   count_ = 0;
   for (uint32_t i = 0; i != kNone; i = symbols_[i].next) {
     const Symbol& symbol = symbols_[i];
-    count_ +=
-        halves_.size() > 0 ? TakeUnused(symbol, nullptr) : CountOf(symbol.token, symbol.length);
+    count_ += splits_unused() ? TakeUnused(symbol, nullptr) : CountOf(symbol.token, symbol.length);
   }
 }
 
@@ -96,15 +103,17 @@ void ScoreMerger::Consider(uint32_t left) {
   if (length > vocabulary_.longest_token()) return;
   const TokenId token = vocabulary_.Find({text_.data() + a.begin, length}, kMergeable);
   if (token < 0) return;
-  if (halves_.size() > 0) Remember(a, symbols_[a.next], token);
+  if (splits_unused()) Remember(a, symbols_[a.next], token);
   const float score = vocabulary_.score(token);
   if (score > kLowestScore) PushMerge({score, left, length, token});
 }
 
 // What an unused token is made of: as it was last seen.
 void ScoreMerger::Remember(const Symbol& left, const Symbol& right, TokenId token) {
-  if (vocabulary_.kind(token) != TokenKind::kUnused) return;
-  halves_[static_cast<size_t>(token)] = {left.token, right.token, left.length, true};
+  if constexpr (kHasGguf) {
+    if (vocabulary_.kind(token) != TokenKind::kUnused) return;
+    unused()->halves[static_cast<size_t>(token)] = {left.token, right.token, left.length, true};
+  }
 }
 
 void ScoreMerger::PushMerge(const Merge& merge) {
@@ -152,25 +161,28 @@ size_t ScoreMerger::Emit(uint32_t begin, uint32_t length, TokenId token, TokenId
 // Takes unused tokens apart until none is left that has parts; for nullptr only counts.
 size_t ScoreMerger::TakeUnused(const Symbol& symbol, TokenId* tokens) {
   size_t n = 0;
-  size_t n_parts = 0;
-  uint32_t begin = symbol.begin;
-  const auto push = [&](TokenId token, uint32_t length) {
-    parts_[n_parts++] = static_cast<uint32_t>(token);
-    parts_[n_parts++] = length;
-  };
-  push(symbol.token, symbol.length);
-  while (n_parts > 0) {
-    const uint32_t length = parts_[--n_parts];
-    const auto token = static_cast<TokenId>(parts_[--n_parts]);
-    const bool unused = token >= 0 && vocabulary_.kind(token) == TokenKind::kUnused;
-    if (unused && halves_[static_cast<size_t>(token)].is_known) {
-      const Halves& halves = halves_[static_cast<size_t>(token)];
-      push(halves.right, length - halves.left_length);
-      push(halves.left, halves.left_length);
-      continue;
+  if constexpr (kHasGguf) {
+    Array<uint32_t>& parts = unused()->parts;
+    size_t n_parts = 0;
+    uint32_t begin = symbol.begin;
+    const auto push = [&](TokenId token, uint32_t length) {
+      parts[n_parts++] = static_cast<uint32_t>(token);
+      parts[n_parts++] = length;
+    };
+    push(symbol.token, symbol.length);
+    while (n_parts > 0) {
+      const uint32_t length = parts[--n_parts];
+      const auto token = static_cast<TokenId>(parts[--n_parts]);
+      const bool is_unused = token >= 0 && vocabulary_.kind(token) == TokenKind::kUnused;
+      if (is_unused && unused()->halves[static_cast<size_t>(token)].is_known) {
+        const Halves& halves = unused()->halves[static_cast<size_t>(token)];
+        push(halves.right, length - halves.left_length);
+        push(halves.left, halves.left_length);
+        continue;
+      }
+      n += tokens == nullptr ? CountOf(token, length) : Emit(begin, length, token, tokens + n);
+      begin += length;
     }
-    n += tokens == nullptr ? CountOf(token, length) : Emit(begin, length, token, tokens + n);
-    begin += length;
   }
   return n;
 }
@@ -179,8 +191,8 @@ size_t ScoreMerger::Take(TokenId* tokens) {
   size_t n = 0;
   for (uint32_t i = 0; n < count_; i = symbols_[i].next) {
     const Symbol& symbol = symbols_[i];
-    n += halves_.size() > 0 ? TakeUnused(symbol, tokens + n)
-                            : Emit(symbol.begin, symbol.length, symbol.token, tokens + n);
+    n += splits_unused() ? TakeUnused(symbol, tokens + n)
+                         : Emit(symbol.begin, symbol.length, symbol.token, tokens + n);
   }
   return n;
 }
