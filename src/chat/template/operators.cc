@@ -57,8 +57,20 @@ bool Interpreter::TestEqual(const Value& a, const Value& b, bool* result) {
   const uint64_t given = options_.limits.max_steps - steps_ + 1;
   uint64_t work = given;
   *result = Equal(a, b, &work);
-  if (work == 0) return Fail("values are nested too deeply to be compared");
+  return Step(given - work);  // fails if the work was not enough
+}
+
+bool Interpreter::IsKey(const Value& value, bool* result) {
+  const uint64_t given = options_.limits.max_steps - steps_ + 1;
+  uint64_t work = given;
+  *result = IsHashable(value, &work);
   return Step(given - work);
+}
+
+bool Interpreter::CheckKey(const Value& value) {
+  bool is_key = false;
+  if (!IsKey(value, &is_key)) return false;
+  return is_key || FailType("a value that can be hashed is expected", value);
 }
 
 bool Interpreter::Order(const Value& a, const Value& b, int* order, unsigned depth) {
@@ -97,7 +109,7 @@ bool Interpreter::Contains(const Value& container, const Value& item, bool* resu
     return FindText(container.str->view(), item.str->view(), 0, &at, result);
   }
   if (container.Is(Kind::kDict)) {
-    if (!IsHashable(item)) return FailType("a key that can be hashed is expected", item);
+    if (!CheckKey(item)) return false;
     *result = DictFind(*container.dict, item) != nullptr;
     return true;
   }
@@ -477,8 +489,9 @@ bool Interpreter::ElementAt(const Value& object, int64_t index, Value* out, bool
 // object[index]
 bool Interpreter::GetElement(const Value& object, const Value& index, Value* out) {
   if (object.Is(Kind::kUndefined)) return FailUndefined(object);
-  bool found = false;
-  if (object.Is(Kind::kDict) && IsHashable(index)) {
+  bool found = false, is_key = false;
+  if (object.Is(Kind::kDict) && !IsKey(index, &is_key)) return false;
+  if (is_key) {
     const Value* const value = DictFind(*object.dict, index);
     if (value != nullptr) {
       *out = *value;
