@@ -368,7 +368,7 @@ class ExpressionsTest(ChatTemplatesTest):
             want, want_text = reference(source, NAMES)
             got, text, _ = self.program.render(source, NAMES)
             if got == "failed" and REFUSALS.search(text) or (
-                    " object at 0x" in want_text):
+                    " object at 0x" in want_text or "Markup(" in want_text):
                 refused += 1
                 continue
             with self.subTest(source):
