@@ -386,7 +386,7 @@ bool Interpreter::FindText(std::string_view text, std::string_view part, size_t 
   *found = part.empty() && from <= text.size();
   *at = from;
   if (part.empty() || part.size() > text.size()) return true;
-  uint64_t work = 0;
+  size_t work = 0;
   for (size_t i = from; i + part.size() <= text.size(); ++i) {
     const void* const hit = std::memchr(text.data() + i, part[0], text.size() - i);
     if (hit == nullptr) break;
