@@ -176,6 +176,8 @@ class Interpreter {
   // --- operators.cc
   bool Truth(const Value& value, bool* result);
   bool TestEqual(const Value& a, const Value& b, bool* result);
+  bool IsKey(const Value& value, bool* result);  // of a dict
+  bool CheckKey(const Value& value);
   bool Order(const Value& a, const Value& b, int* order, unsigned depth = 0);  // 2: none (NaN)
   bool Contains(const Value& container, const Value& item, bool* result);
   bool FindText(std::string_view text, std::string_view part, size_t from, size_t* at, bool* found);
