@@ -73,6 +73,22 @@ inline bool StoreScale(float unit, float* value, uint8_t* out) {
   return true;
 }
 
+// The same with the next half that is not nearer to 0, so that what integers up to a limit are to
+// reach stays within it: halves below 2^-14, as the scales of super-blocks often are, lie far
+// apart.
+inline bool StoreScaleUpwards(float unit, float* value, uint8_t* out) {
+  const float wanted = *value;
+  if (!StoreScale(unit, value, out)) return false;
+  const bool is_less = wanted < 0 ? *value > wanted : *value < wanted;
+  const auto half = static_cast<uint16_t>(out[0] | out[1] << 8);
+  if (!is_less || unit == 0 || (half & 0x7fffu) >= 0x7bffu) return true;
+  const auto sign = static_cast<uint16_t>(wanted < 0 ? 0x8000 : 0);
+  const auto next = static_cast<uint16_t>(sign | ((half & 0x7fffu) + 1));
+  StoreHalf(next, out);
+  *value = HalfToFloat(next) / unit;
+  return true;
+}
+
 }  // namespace quantize
 }  // namespace
 }  // namespace clamma

@@ -135,7 +135,10 @@ EncodeResult FitMinBlock(const Values& values, float largest, const Search& sear
     max_scale = fits[j].scale > max_scale ? fits[j].scale : max_scale;
     max_min = -fits[j].min > max_min ? -fits[j].min : max_min;
   }
-  if (!SetBlockScales(values.unit, max_scale / kMaxSixBits, max_min / kMaxSixBits, block)) {
+  block->d = max_scale / kMaxSixBits;
+  block->dmin = max_min / kMaxSixBits;
+  if (!StoreScaleUpwards(values.unit, &block->d, block->bytes) ||
+      !StoreScaleUpwards(values.unit, &block->dmin, block->bytes + 2)) {
     return EncodeResult::kTooLarge;
   }
   for (size_t j = 0; j < kGroups; ++j) {
@@ -254,7 +257,7 @@ EncodeResult FitScaledBlock(const Values& values, ScaledBlock* block) {
     }
   }
   block->d = extreme / -128;
-  if (!StoreScale(values.unit, &block->d, block->bytes)) return EncodeResult::kTooLarge;
+  if (!StoreScaleUpwards(values.unit, &block->d, block->bytes)) return EncodeResult::kTooLarge;
   for (size_t j = 0; j < kGroups6; ++j) {
     block->scales[j] = block->d != 0 ? RoundInto(scales[j] / block->d, -128, 127) : 0;
   }
