@@ -25,7 +25,7 @@ json() {
 j = json.load(open("out"))
 t = {t["name"]: t for t in j.get("tensors", [])}
 m = {m["key"]: m for m in j.get("metadata", [])}
-sys.exit(0 if eval(sys.argv[1]) else 1)' "$1"
+sys.exit(0 if eval(f"({sys.argv[1]})") else 1)' "$1"
 }
 
 # --- llama2.c's files ---------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ Status Imatrix::ParseDat(const uint8_t* bytes, uint64_t size) {
   const uint64_t count = number();
   if (count == 0 || count > kMaxEntries) return Damaged("it begins with no number of entries");
   CLAMMA_RETURN_IF_ERROR(dat_.Resize(*memory_, count));
-  for (uint64_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < count; ++i) {
     const uint64_t length = number();
     const uint8_t* name = take(length);
     number();  // calls
