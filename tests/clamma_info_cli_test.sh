@@ -136,8 +136,8 @@ done
 # Every beginning of a file, and damaged bytes: an answer, and no signal.
 bad=0
 for n in 0 1 3 4 8 20 24 30 60 100 200 300 400 500; do
-  head -c $n hostile.gguf >cut
-  run cut --tensors --metadata
+  head -c $n hostile.gguf >cut.gguf
+  run cut.gguf --tensors --metadata
   ((status <= 1)) || bad=$((bad + 1))
   cp hostile.gguf damaged
   printf '\377\377\377' | dd of=damaged bs=1 seek="$n" conv=notrunc status=none
@@ -154,7 +154,7 @@ refuses 1 'empty: the file is empty' empty
 refuses 1 'page.*web page' page
 refuses 1 'pointer.*Git LFS pointer' pointer
 refuses 1 'none.*No such file' none
-refuses 1 'cut short' cut
+refuses 1 'cut short' cut.gguf
 refuses 1 'not a regular file' .
 refuses 2 'file' --json
 refuses 2 'nope' model.gguf --nope
