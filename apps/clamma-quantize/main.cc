@@ -86,7 +86,8 @@ bool IsSameFile(const std::string& a, const std::string& b) {
 
 // All files that are read.
 std::vector<std::string> InputsOf(const Options& o, const clamma::ModelFiles& files) {
-  std::vector<std::string> inputs = {o.in};
+  // Where File::Open() looks for it.
+  std::vector<std::string> inputs = {o.in, std::string(LIBCLAMMA_MODEL_DIR) + "/" + o.in};
   for (const std::string& path : {o.imatrix, o.eval}) {
     if (!path.empty()) inputs.push_back(path);
   }
