@@ -37,10 +37,14 @@ double Weights(const GgufTensor& tensor) {
 
 }  // namespace
 
-std::string Megabytes(uint64_t bytes) {
+std::string SizeText(uint64_t bytes) {
   char text[32];
-  std::snprintf(text, sizeof(text), bytes < 10000000 ? "%.2f MB" : "%.1f MB",
-                static_cast<double>(bytes) / 1e6);
+  const auto n = static_cast<double>(bytes);
+  if (bytes < 1000000) {
+    std::snprintf(text, sizeof(text), "%.1f kB", n / 1e3);
+  } else {
+    std::snprintf(text, sizeof(text), bytes < 10000000 ? "%.2f MB" : "%.1f MB", n / 1e6);
+  }
   return text;
 }
 
@@ -111,8 +115,8 @@ void PrintSummary(const Quantizer& quantizer, bool written) {
     worst_name = NameOf(tensor);
   }
   std::printf("%zu tensors, %.0f weights: %s to %s, %.2f bits per weight\n", quantizer.count(),
-              weights, Megabytes(quantizer.source_bytes()).c_str(),
-              Megabytes(quantizer.file_bytes()).c_str(), weights > 0 ? 8 * bytes / weights : 0);
+              weights, SizeText(quantizer.source_bytes()).c_str(),
+              SizeText(quantizer.file_bytes()).c_str(), weights > 0 ? 8 * bytes / weights : 0);
   if (!written || encoded == 0) return;
   std::printf("error relative to the weights: %.6f on average, at most %.6f (%s)\n",
               std::sqrt(squares / encoded), worst, worst_name.c_str());

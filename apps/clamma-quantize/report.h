@@ -33,7 +33,7 @@ class ProgressLine {
   Clock::time_point last_;
 };
 
-std::string Megabytes(uint64_t bytes);
+std::string SizeText(uint64_t bytes);  // "1.23 MB"
 
 // A line a tensor on stdout; with its error where it is `written`.
 void PrintTensors(const clamma::Quantizer& quantizer, bool written);

@@ -8,7 +8,20 @@
 namespace clamma {
 namespace {
 
-using namespace quantize;
+using quantize::BlockValues;
+using quantize::Extreme;
+using quantize::F4;
+using quantize::Fit;
+using quantize::FitScale;
+using quantize::FitScaleAndMin;
+using quantize::IntegerRange;
+using quantize::kRefinements;
+using quantize::Load;
+using quantize::Search;
+using quantize::Set;
+using quantize::Store;
+using quantize::StoreScale;
+using quantize::Sum;
 
 constexpr size_t kCols = 32;
 using Values = BlockValues<kCols>;

@@ -10,7 +10,14 @@
 namespace clamma {
 namespace {
 
-using namespace quantize;
+using quantize::BlockValues;
+using quantize::Fit;
+using quantize::FitScale;
+using quantize::FitScaleAndMin;
+using quantize::IntegerRange;
+using quantize::Search;
+using quantize::StoreScale;
+using quantize::StoreScaleUpwards;
 
 constexpr size_t kCols = 256;
 constexpr int kRounds = 3;
