@@ -329,6 +329,7 @@ class Interpreter {
   bool FormatPercent(const Str& format, const Value& arguments, Value* out);
   bool FormatPercentWith(const Str& format, const Value* items, size_t n, const Dict* by_name,
                          bool allows_unused, Value* out);
+  bool ReadPercentName(std::string_view view, const Dict* by_name, size_t* i, Value* value);
   bool ReadPercentSpec(std::string_view view, size_t* i, FormatSpec* spec);
   bool FormatOne(const FormatSpec& spec, const Value& value, TextBuilder* text);
   bool FormatNumber(const FormatSpec& spec, const Value& value, TextBuilder* text);
