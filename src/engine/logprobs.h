@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "tokenizer/tokenizer.h"
 #include "platform/memory.h"
 #include "platform/status.h"
+#include "tokenizer/tokenizer.h"
 
 namespace clamma {
 

@@ -5,9 +5,9 @@
 
 #include <cstddef>
 
-#include "tokenizer/tokenizer.h"
 #include "platform/memory.h"
 #include "platform/status.h"
+#include "tokenizer/tokenizer.h"
 
 namespace clamma {
 

@@ -7,9 +7,9 @@
 #include <cstdint>
 
 #include "kernels/kernels.h"
-#include "tokenizer/tokenizer.h"
 #include "platform/memory.h"
 #include "platform/status.h"
+#include "tokenizer/tokenizer.h"
 
 namespace clamma {
 

@@ -15,9 +15,9 @@
 #include "engine/utf8_assembler.h"
 #include "model/forward.h"
 #include "model/kv_cache.h"
-#include "tokenizer/tokenizer.h"
 #include "platform/memory.h"
 #include "platform/status.h"
+#include "tokenizer/tokenizer.h"
 
 namespace clamma {
 

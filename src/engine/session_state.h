@@ -21,9 +21,9 @@
 
 #include "engine/sampler.h"
 #include "model/kv_cache.h"
-#include "tokenizer/tokenizer.h"
 #include "platform/memory.h"
 #include "platform/status.h"
+#include "tokenizer/tokenizer.h"
 
 namespace clamma {
 
