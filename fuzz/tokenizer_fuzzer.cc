@@ -136,7 +136,11 @@ void UseGguf(Input input, bool byte_level) {
     kinds.push_back(kind);
     scores.push_back(score);
   };
-  if (!byte_level) add("<unk>", 2, 0);
+  if (!byte_level) {
+    add("<unk>", 2, 0);
+    add("<s>", 3, 0);
+    add("</s>", 3, 0);
+  }
   for (int byte = 0; byte < 256; ++byte) {
     if (byte_level) {
       const bool printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte != 0xad);
@@ -152,6 +156,7 @@ void UseGguf(Input input, bool byte_level) {
       add({'<', '0', 'x', kDigits[byte >> 4], kDigits[byte & 15], '>'}, 6, 0);
     }
   }
+  const size_t n_fixed = texts.size();
   const char* const names[] = {"llama-bpe", "qwen2", "tekken", "default", "deepseek-llm", "?"};
   const uint8_t rule = input.Byte();
   for (int n = input.Byte() % 24; n > 0 && !input.empty(); --n) {
@@ -174,9 +179,9 @@ void UseGguf(Input input, bool byte_level) {
   if ((rule & 0x40) != 0) file.Add("general.architecture", "phi3");
   for (const char* name : {"bos", "eos", "eot", "padding", "unknown"}) {
     const uint8_t id = input.Byte();
-    if (id % 2 == 0 || texts.size() <= 257) continue;
+    if (id % 2 == 0 || texts.size() <= n_fixed) continue;
     file.Add(std::string("tokenizer.ggml.") + name + "_token_id",
-             static_cast<uint32_t>(257 + id % (texts.size() - 257)));
+             static_cast<uint32_t>(n_fixed + id % (texts.size() - n_fixed)));
   }
   const std::vector<uint8_t> bytes = file.Build();
   Memory memory;

@@ -14,6 +14,9 @@ constexpr uint32_t kNone = UINT32_MAX;
 // those of a damaged vocabulary.
 constexpr float kLowestScore = -1e10f;
 
+// From so many bytes on it is worth looking at the whole vocabulary for where texts fall apart.
+constexpr uint64_t kLongText = 16384;
+
 // What a merge may give: an unused token is taken apart again at the end.
 constexpr uint32_t kMergeable =
     Kinds(TokenKind::kNormal) | Kinds(TokenKind::kUserDefined) | Kinds(TokenKind::kUnused);
@@ -37,11 +40,43 @@ Status ScoreMerger::Reserve(Memory& memory, uint64_t max_bytes) {
   // Each boundary between symbols makes one candidate; each merge takes one and makes at most two.
   CLAMMA_RETURN_IF_ERROR(heap_.Resize(memory, 2 * max_bytes));
   if constexpr (kHasGguf) {
+    if (max_bytes >= kLongText) {
+      CLAMMA_RETURN_IF_ERROR(unused()->joined.Resize(memory, 256 * 256 / 8));
+      if (!memory.is_plan()) MarkJoined();
+    }
     if (!splits_unused()) return Status();
     CLAMMA_RETURN_IF_ERROR(unused()->halves.Resize(memory, vocabulary_.size()));
     return unused()->parts.Resize(memory, 2 * (uint64_t{vocabulary_.longest_token()} + 1));
   }
   return Status();
+}
+
+void ScoreMerger::MarkJoined() {
+  if constexpr (kHasGguf) {
+    Array<uint8_t>& joined = unused()->joined;
+    for (TokenId id = 0; vocabulary_.IsValid(id); ++id) {
+      if ((Kinds(vocabulary_.kind(id)) & kMergeable) == 0) continue;
+      const std::string_view text = vocabulary_.Text(id);
+      for (size_t i = 1; i < text.size(); ++i) {
+        const auto first = static_cast<uint8_t>(text[i - 1]);
+        const auto second = static_cast<uint8_t>(text[i]);
+        joined[first * 32u + second / 8u] |= static_cast<uint8_t>(1u << second % 8);
+      }
+    }
+  }
+}
+
+// Whether no token can have this symbol's last byte and the next one's first in a row: what stands
+// on either side then merges for itself, which keeps the heap small.
+bool ScoreMerger::IsApart(uint32_t left) {
+  if constexpr (kHasGguf) {
+    if (unused()->joined.size() == 0) return false;
+    const uint32_t border = symbols_[left + 1].begin;
+    const auto first = static_cast<uint8_t>(text_[border - 1]);
+    const auto second = static_cast<uint8_t>(text_[border]);
+    return (unused()->joined[first * 32u + second / 8u] >> second % 8 & 1) == 0;
+  }
+  return false;
 }
 
 // Whatever stands for a space becomes one.
@@ -65,7 +100,13 @@ void ScoreMerger::Run(std::string_view text, bool dummy_prefix) {
   n_symbols_ = 0;
   heap_size_ = 0;
   Split(CopyText(text, dummy_prefix));
-  for (uint32_t i = 0; i + 1 < n_symbols_; ++i) Consider(i);
+  for (uint32_t i = 0; i + 1 < n_symbols_; ++i) {
+    if (!IsApart(i)) {
+      Consider(i);
+      continue;
+    }
+    while (heap_size_ > 0) Apply(PopMerge());
+  }
   while (heap_size_ > 0) Apply(PopMerge());
   count_ = 0;
   for (uint32_t i = 0; i != kNone; i = symbols_[i].next) {

@@ -57,6 +57,8 @@ class ScoreMerger {
   };
 
   bool splits_unused() const { return vocabulary_.has_unused(); }
+  void MarkJoined();
+  bool IsApart(uint32_t left);
   size_t CopyText(std::string_view text, bool dummy_prefix);
   void Split(size_t size);
   void AddSymbol(uint32_t begin, uint32_t length, TokenId token, bool is_invalid);
@@ -76,6 +78,7 @@ class ScoreMerger {
   struct Unused {
     Array<Halves> halves;   // by token, where the vocabulary has unused ones
     Array<uint32_t> parts;  // of an unused token, yet to be taken: token, length
+    Array<uint8_t> joined;  // for long texts, a bit for each two bytes: that a token has in a row
   };
   struct NoUnused {};  // as in builds without GGUF
   static Unused* AddressOf(Unused* unused) { return unused; }
