@@ -18,9 +18,9 @@
 #include <string>
 #include <vector>
 
+#include "admission_queue.h"
 #include "command_line.h"
 #include "generator.h"
-#include "hall.h"
 #include "listener.h"
 #include "log.h"
 #include "metrics.h"
@@ -87,12 +87,12 @@ int Parse(int argc, char** argv, Options& o) {
 
 void OnLog(void*, const char* message) { demo::Log("", message); }
 
-void Complain(const std::string& reason) {
+void Report(const std::string& reason) {
   std::fprintf(stderr, "clamma-ws-demo: %s\n", reason.c_str());
 }
 
 int Fail(const std::string& reason) {
-  Complain(reason);
+  Report(reason);
   return options::kExitSetup;
 }
 
@@ -136,27 +136,29 @@ int Serve(const Options& o, txf* model, const std::string& description, demo::Li
           const demo::Origins& origins) {
   clamma_txf_facts_t facts = {};
   clamma_txf_facts(model, &facts);
-  demo::Hall::Rules rules;
+  demo::AdmissionQueue::Rules rules;
   unsigned sessions = facts.max_sessions;
   if (o.max_sessions != 0) sessions = std::min(sessions, o.max_sessions);
-  rules.seats = sessions / demo::kStories;
+  rules.seats = sessions / demo::StreamsOf(demo::Mode::kStories);
   if (rules.seats == 0) return Fail("a visitor needs two sessions, and there is only one");
   rules.buffer = o.buffer;
   rules.model = description;
-  rules.defaults = {std::nullopt, o.sampling.temperature, o.sampling.topp, o.sampling.seed};
+  rules.defaults.temperature = o.sampling.temperature;
+  rules.defaults.topp = o.sampling.topp;
+  rules.defaults.seed = o.sampling.seed;
 
   demo::Waker waker;
   demo::Metrics metrics;
   demo::Generator generator(model, o.sampling, metrics);
-  demo::Hall hall(generator, metrics, rules, [&waker] { waker.Wake(); });
-  demo::Server server(hall, metrics, waker, origins, o.limits);
+  demo::AdmissionQueue queue(generator, metrics, rules, [&waker] { waker.Wake(); });
+  demo::Server server(queue, metrics, waker, origins, o.limits);
   if (!OpenEndPipe()) return Fail(std::string("pipe: ") + std::strerror(errno));
   HandleSignals();
   const std::string url = listener.url();
   if (!server.Start(listener, end_pipe[0])) return Fail("libwebsockets cannot be set up");
   std::fprintf(stderr, "%s\n", description.c_str());
   std::printf("Serving %s/\n", url.c_str());
-  if (std::fflush(stdout) != 0) Complain("cannot write to stdout: serving " + url + "/");
+  if (std::fflush(stdout) != 0) Report("cannot write to stdout: serving " + url + "/");
   return server.Run() ? 0 : options::kExitGeneration;
 }
 

@@ -12,7 +12,7 @@ namespace demo {
 namespace {
 
 // What a JSON number of a page can hold exactly.
-constexpr uint64_t kMostSeed = (uint64_t{1} << 53) - 1;
+constexpr uint64_t kMaxSeed = (uint64_t{1} << 53) - 1;
 
 // An amount as users write it: 0.9 and not what the nearest float is.
 double Short(float amount) { return std::round(static_cast<double>(amount) * 1e6) / 1e6; }
@@ -26,9 +26,9 @@ std::string SetPrompt(const Json& value, Request& request) {
   }
   if (!value.is_text()) return "prompt is neither a string nor null";
   const std::string& text = value.text();
-  if (text.size() > kMostPromptBytes) {
+  if (text.size() > kMaxPromptBytes) {
     return "the prompt has " + std::to_string(text.size()) + " bytes; at most " +
-           std::to_string(kMostPromptBytes) + " are allowed";
+           std::to_string(kMaxPromptBytes) + " are allowed";
   }
   if (text.find('\0') != std::string::npos) return "the prompt holds a NUL";
   request.prompt = text;
@@ -45,7 +45,7 @@ std::string SetAmount(const char* name, const Json& value, float most, float& am
 }
 
 std::string SetSeed(const Json& value, uint64_t& seed) {
-  if (value.is_whole() && value.whole() <= kMostSeed) {
+  if (value.is_whole() && value.whole() <= kMaxSeed) {
     seed = value.whole();
     return "";
   }
@@ -67,7 +67,7 @@ std::string SetField(const std::string& name, const Json& value, Message& messag
   if (name == "type") return SetType(value, message.type);
   if (name == "prompt") return SetPrompt(value, message.request);
   if (name == "temperature") {
-    return SetAmount("temperature", value, kMostTemperature, message.request.temperature);
+    return SetAmount("temperature", value, kMaxTemperature, message.request.temperature);
   }
   if (name == "topp") return SetAmount("topp", value, 1, message.request.topp);
   if (name == "seed") return SetSeed(value, message.request.seed);
@@ -95,7 +95,7 @@ std::string HelloMessage(std::string_view model, const Request& defaults) {
                        {"model", model},
                        {"temperature", Short(defaults.temperature)},
                        {"topp", Short(defaults.topp)},
-                       {"max_prompt", kMostPromptBytes}})
+                       {"max_prompt", kMaxPromptBytes}})
       .Text();
 }
 
@@ -108,16 +108,17 @@ std::string BeginMessage(const Request& request) {
   return Json::Object({{"type", "begin"}, {"prompt", prompt}}).Text();
 }
 
-std::string ProgressMessage(const std::vector<News>& news) {
+std::string ProgressMessage(const std::vector<StreamUpdate>& updates) {
   Json stories = Json::Array();
-  for (const News& story : news) {
-    Json entry = Json::Object({{"story", story.story},
-                               {"text", story.text},
-                               {"tokens", story.progress.tokens},
-                               {"tokens_per_second", story.progress.tokens_per_second},
-                               {"seed", std::to_string(story.progress.seed)}});
-    if (story.ending) entry.Set("end", Name(*story.ending));
-    if (!story.reason.empty()) entry.Set("reason", story.reason);
+  for (const StreamUpdate& update : updates) {
+    const Progress& progress = update.progress;
+    Json entry = Json::Object({{"story", update.stream},
+                               {"text", update.text},
+                               {"tokens", progress.tokens},
+                               {"tokens_per_second", progress.tokens_per_second},
+                               {"seed", std::to_string(progress.seed)}});
+    if (update.ending) entry.Set("end", Name(*update.ending));
+    if (!update.reason.empty()) entry.Set("reason", update.reason);
     stories.Add(std::move(entry));
   }
   return Json::Object({{"type", "progress"}, {"stories", std::move(stories)}}).Text();

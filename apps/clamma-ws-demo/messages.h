@@ -8,14 +8,14 @@
 #include <string_view>
 #include <vector>
 
-#include "stories.h"
+#include "generation.h"
 
 namespace demo {
 
-inline constexpr size_t kMostPromptBytes = 4096;
+inline constexpr size_t kMaxPromptBytes = 4096;
 // A byte of a prompt takes at most six in JSON; the rest is for the other fields.
-inline constexpr size_t kMostMessageBytes = 6 * kMostPromptBytes + 1024;
-inline constexpr float kMostTemperature = 10;
+inline constexpr size_t kMaxMessageBytes = 6 * kMaxPromptBytes + 1024;
+inline constexpr float kMaxTemperature = 10;
 
 struct Message {
   enum class Type { kBegin, kStop };
@@ -26,11 +26,11 @@ struct Message {
 // Reads a message of the page, which may hold anything. Returns "", or what is wrong with it.
 std::string Parse(std::string_view text, Message& message);
 
-// What the page is told.
+// Messages to the page.
 std::string HelloMessage(std::string_view model, const Request& defaults);
 std::string WaitingMessage(size_t place);  // from 1
 std::string BeginMessage(const Request& request);
-std::string ProgressMessage(const std::vector<News>& news);
+std::string ProgressMessage(const std::vector<StreamUpdate>& updates);
 std::string ErrorMessage(std::string_view reason);
 std::string DrainMessage(unsigned seconds);
 
