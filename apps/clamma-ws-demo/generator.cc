@@ -35,6 +35,46 @@ Ending EndingOf(clamma_done_t why) {
   return Ending::kError;
 }
 
+// The messages of a chat but for the oldest, as the library takes them; valid as long as they.
+std::vector<clamma_message_t> List(const std::vector<ChatMessage>& messages, size_t n_forgotten) {
+  std::vector<clamma_message_t> list;
+  list.reserve(messages.size() - n_forgotten);
+  for (size_t i = n_forgotten; i < messages.size(); ++i) {
+    clamma_message_t message = {};
+    message.role = messages[i].is_answer ? "assistant" : "user";
+    message.content = messages[i].content.c_str();
+    list.push_back(message);
+  }
+  return list;
+}
+
+// Whether they leave the context room for an answer; so, too, where they cannot be encoded, as the
+// query tells why.
+bool LeavesRoom(const txf* model, const std::vector<clamma_message_t>& list, size_t limit) {
+  clamma_txf_facts_t facts = {};
+  if (clamma_txf_facts(model, &facts) != 0) return true;
+  size_t wanted = facts.context / 4;
+  if (limit != 0) wanted = std::min(wanted, limit);
+  size_t count = 0;
+  if (clamma_chat_encode(model, nullptr, list.data(), list.size(), 1, nullptr, 0, &count) != 0) {
+    return true;
+  }
+  return count + wanted <= facts.context;
+}
+
+// How many of the oldest messages must go, whole turns, so that an answer has room. The last
+// message always stays. Encodes them at most log2(messages.size()) times.
+size_t CountForgotten(const txf* model, const std::vector<ChatMessage>& messages, size_t limit) {
+  if (LeavesRoom(model, List(messages, 0), limit)) return 0;
+  size_t too_few = 0;  // turns
+  size_t enough = messages.size() / 2;
+  while (enough - too_few > 1) {
+    const size_t middle = too_few + (enough - too_few) / 2;
+    (LeavesRoom(model, List(messages, 2 * middle), limit) ? enough : too_few) = middle;
+  }
+  return 2 * enough;
+}
+
 }  // namespace
 
 // One of the texts of a generation, with a session from Begin() to its end.
@@ -49,6 +89,7 @@ class Generator::Stream {
   void Stop() { clamma_sessions_query_cancel(session_); }
 
  private:
+  bool StartQuery(const txf* model, const clamma_txf_info_t& info);
   int OnText(const char* text);
   void OnDone(clamma_done_t why);
   void Count();  // the tokens generated since the last call
@@ -95,9 +136,21 @@ void Generator::Stream::Begin(Generator& generator, Generation& generation, size
   };
   info.done_cb = [](void* self, clamma_done_t why) { static_cast<Stream*>(self)->OnDone(why); };
   begin_ = Clock::now();
-  if (clamma_session_query(session_, &info) != 0) return End(Ending::kError, reason);
+  try {
+    if (!StartQuery(generator.model_, info)) return End(Ending::kError, reason);
+  } catch (const std::bad_alloc&) {
+    return End(Ending::kError, kNoMemory);
+  }
   clamma_session_facts_t facts = {};
   if (clamma_session_facts(session_, &facts) == 0) progress_.seed = facts.rng_seed;
+}
+
+bool Generator::Stream::StartQuery(const txf* model, const clamma_txf_info_t& info) {
+  const Request& request = generation_->request();
+  if (request.mode == Mode::kStories) return clamma_session_query(session_, &info) == 0;
+  progress_.forgotten = CountForgotten(model, request.messages, info.limit);
+  const std::vector<clamma_message_t> list = List(request.messages, progress_.forgotten);
+  return clamma_chat_query(session_, &info, list.data(), list.size()) == 0;
 }
 
 void Generator::Stream::Count() {

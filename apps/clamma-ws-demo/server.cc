@@ -244,7 +244,7 @@ int Server::OnRequest(lws* wsi, Connection& connection, std::string_view path) {
   if (method != LWSHUMETH_GET && method != LWSHUMETH_HEAD) {
     return Refuse(wsi, Refusal(HTTP_STATUS_METHOD_NOT_ALLOWED, "only GET and HEAD are answered"));
   }
-  Reply reply = Find(path, metrics_, draining_);
+  Reply reply = Find(path, mode(), metrics_, draining_);
   const bool body_follows = method == LWSHUMETH_GET;
   if (!SendHead(wsi, reply, body_follows)) return -1;
   if (!body_follows) return Complete(wsi);
@@ -293,7 +293,7 @@ int Server::OnMessage(lws* wsi, Connection& connection, std::string_view part) {
     return Close(wsi, connection, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "messages are text");
   }
   if (lws_is_first_fragment(wsi) != 0) connection.received.clear();
-  if (connection.received.size() + part.size() > kMaxMessageBytes) {
+  if (connection.received.size() + part.size() > MaxMessageBytes(mode())) {
     return Close(wsi, connection, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, "the message is too large");
   }
   connection.received += part;

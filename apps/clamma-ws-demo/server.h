@@ -75,6 +75,8 @@ class Server {
   int HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons reason, void* in,
                    size_t size);
 
+  Mode mode() const { return admission_.defaults().mode; }
+
   void AcceptAll();
   void Adopt(const Accepted& accepted);
   void Forget(lws* wsi);
