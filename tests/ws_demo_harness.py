@@ -17,7 +17,8 @@ import websocket  # of Debian's python3-websocket
 
 PREFIX = "clamma_ws_demo_"
 # What it says on stderr: the model, and what visitors did wrong.
-BANNER = re.compile(r"\S+: llama2\.c |dim \d+, hidden |float kv cache, |clamma-ws-demo: .*positions|"
+BANNER = re.compile(r"\S+: llama2\.c |\S+: GGUF, |dim \d+, hidden |(float|half-precision) kv cache, |"
+                    r"clamma-ws-demo: .*positions|clamma-ws-demo: only tests, please|"
                     r"clamma-ws-demo: libwebsockets: Ran out of header data space|==\d+== ")
 
 
@@ -71,6 +72,37 @@ def find_models(source_dir):
             return os.path.realpath(folder)
     print("skipped: stories260K.bin and tok512.bin are missing")
     sys.exit(77)
+
+
+def find_default_model():
+    """The path of the model that clamma-get default gets; None: it is not there."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    path = os.path.join(cache, "clamma", "SmolLM2-135M-Instruct.Q4_1.gguf")
+    return path if os.path.exists(path) else None
+
+
+class ChatFormat:
+    """A chat template, and what it makes of messages. Chats by it are texts that any model goes on
+    with, so that clamma-gen gives the same answers."""
+
+    TEMPLATE = ("{% for message in messages %}{{ message.role }}: {{ message.content }}. {% endfor %}"
+                "assistant:")
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "template.jinja")
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write(self.TEMPLATE)
+        self.arguments = ("--template", self.path)
+
+    @staticmethod
+    def messages(*contents):
+        """User and assistant in turns."""
+        return [{"role": ("user", "assistant")[i % 2], "content": content}
+                for i, content in enumerate(contents)]
+
+    @staticmethod
+    def render(messages):
+        return "".join(f"{m['role']}: {m['content']}. " for m in messages) + "assistant:"
 
 
 class AlphabetModel:
@@ -215,10 +247,12 @@ class Visitor:
         options.setdefault("timeout", 20 * Program.slack)
         options.setdefault("origin", program.url)
         self.socket = websocket.create_connection(f"ws://{program.address}/stories", **options)
-        self.texts = ["", ""]
-        self.last = [{}, {}]  # news of each story
+        self.streams = 2  # unless the server greets us for a chat
+        self.reset()
         if greet:
             self.hello = self.receive("hello")
+            self.streams = 1 if self.hello["mode"] == "chat" else 2
+            self.reset()
 
     def __enter__(self):
         return self
@@ -233,8 +267,12 @@ class Visitor:
     def send(self, **message):
         self.socket.send(json.dumps(message))
 
+    def reset(self):
+        self.texts = [""] * self.streams
+        self.last = [{}] * self.streams  # what came last of each
+
     def begin(self, **message):
-        self.texts, self.last = ["", ""], [{}, {}]
+        self.reset()
         self.send(type="begin", **message)
 
     def receive(self, kind=None):
@@ -249,7 +287,7 @@ class Visitor:
                 return message
 
     def finish(self):
-        """Receives until both stories have ended; returns their texts."""
+        """Receives until both stories, or the answer, have ended; returns their texts."""
         while not all("end" in news for news in self.last):
             self.receive("progress")
         return self.texts
