@@ -12,7 +12,7 @@ const stopButton = byId("stop");
 
 let messages = []; // of the turns that are complete: {role, content}
 let question = null; // the turn that has no complete answer: {element, content}
-let answer = null; // the turn that grows: {element, words, figures}
+let answer = null; // the turn that grows: {element, words, figures, content}
 let boundary = null; // the line between forgotten messages and the others
 let unsent = false; // the question waits for a connection
 let waiting = false; // ... or in the server's queue
@@ -121,7 +121,7 @@ function endTurn() {
 
 function endAnswer() {
   answer.element.setAttribute("aria-busy", "false");
-  const content = answer.words.data;
+  const content = answer.content;
   if (content === "") {
     answer.element.classList.add("unanswered");
     giveUp();
@@ -147,6 +147,7 @@ function startAnew() {
 function onHello(message) {
   maxBytes = message.max_prompt;
   maxMessages = message.max_messages;
+  byId("name").textContent = message.model.split(": ")[0];
   say("");
   if (unsent) sendQuestion();
 }
@@ -166,7 +167,7 @@ function onBegin() {
   if (!question) return;
   waiting = false;
   keepingEnd(conversation, () => {
-    answer = addTurn("answer", "Model", "");
+    answer = { ...addTurn("answer", "Model", ""), content: "" };
     answer.element.setAttribute("aria-busy", "true");
   });
   say("The model reads.");
@@ -175,12 +176,13 @@ function onBegin() {
 function onProgress(message) {
   if (!answer) return;
   const [update] = message.stories;
-  if (answer.words.length === 0 && update.text !== "") {
+  if (answer.content === "" && update.text !== "") {
     showForgotten(question.unsentMessages + (update.forgotten ?? 0));
     say("The model answers.");
   }
   keepingEnd(conversation, () => {
-    answer.words.appendData(answer.words.length === 0 ? update.text.trimStart() : update.text);
+    answer.content += update.text;
+    answer.words.data = answer.content.trimStart();
     answer.figures.textContent = figuresOf(update);
   });
   if (!update.end) return;
