@@ -113,6 +113,7 @@ def test_chat(browser, chat):
         checks.holds("a question is answered", page.answered(2), page.turns())
         first = answer_to(chat.messages(evil))
         checks.same("... by clamma-gen's text", page.turns(), [evil, first.lstrip()])
+        checks.same("... in place of the welcome", page.find("#welcome").is_displayed(), False)
         checks.same("... and is no HTML", page.script(
             "return document.querySelectorAll('.turn .text *').length"), 0)
         page.ask("And the dog?")
