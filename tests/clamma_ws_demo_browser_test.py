@@ -121,7 +121,8 @@ def test_chat(browser, chat):
         checks.same("... of the same conversation", page.turns()[3], answer_to(
             chat.messages(evil, first, "And the dog?")).lstrip())
         checks.holds("... with figures", page.figures()[-1].startswith("40 tokens · "), page.figures())
-        checks.same("... and is said to be complete", page.status(), "The answer is complete.")
+        checks.same("... and it is said why it ended", page.status(),
+                    "The answer has ended: cut at its greatest length.")
 
         page.find("#new").click()
         checks.same("a new chat is empty", page.turns(), [])

@@ -50,7 +50,7 @@ struct Options {
 };
 
 // The values that differ between stories and a chat are those of stories until SetUpChat().
-void Declare(options::CommandLine& line, Options& o) {
+void DeclareModel(options::CommandLine& line, Options& o) {
   line.Add(o.model);
   options::AddTemplate(line, o.model);
   line.Add("-c,--context", o.model.context,
@@ -64,6 +64,9 @@ void Declare(options::CommandLine& line, Options& o) {
       .Describe("0 = always the likeliest token (in a chat: 0.7, or as the model's file says)");
   line.Find("--steps").Describe(
       "Most tokens of a story or (in a chat: 512) an answer, 0 = until the context is full");
+}
+
+void DeclareServer(options::CommandLine& line, Options& o) {
   line.Add("--port", o.port, "TCP port, 0 = any that is free")
       .WholeNumber()
       .In(0, 65535)
@@ -165,20 +168,22 @@ void SetUpChat(const txf* model, const clamma_txf_facts_t& facts, const options:
   }
 }
 
-int Serve(const Options& o, demo::Mode mode, txf* model, const clamma_txf_facts_t& facts,
-          const std::string& description, demo::Listener& listener, const demo::Origins& origins) {
+demo::AdmissionQueue::Rules MakeRules(const Options& o, const clamma_txf_facts_t& facts,
+                                      demo::Mode mode) {
   demo::AdmissionQueue::Rules rules;
   unsigned sessions = facts.max_sessions;
   if (o.max_sessions != 0) sessions = std::min(sessions, o.max_sessions);
   rules.seats = sessions / demo::StreamsOf(mode);
-  if (rules.seats == 0) return Fail("a visitor needs two sessions, and there is only one");
   rules.buffer = o.buffer;
-  rules.model = description;
   rules.defaults.mode = mode;
   rules.defaults.temperature = o.sampling.temperature;
   rules.defaults.topp = o.sampling.topp;
   rules.defaults.seed = o.sampling.seed;
+  return rules;
+}
 
+int Serve(const Options& o, const demo::AdmissionQueue::Rules& rules, txf* model,
+          demo::Listener& listener, const demo::Origins& origins) {
   demo::Waker waker;
   demo::Metrics metrics;
   demo::Generator generator(model, o.sampling, metrics);
@@ -188,42 +193,14 @@ int Serve(const Options& o, demo::Mode mode, txf* model, const clamma_txf_facts_
   HandleSignals();
   const std::string url = listener.url();
   if (!server.Start(listener, end_pipe[0])) return Fail("libwebsockets cannot be set up");
-  std::fprintf(stderr, "%s\n", description.c_str());
+  std::fprintf(stderr, "%s\n", rules.model.c_str());
   std::printf("Serving %s/\n", url.c_str());
   if (std::fflush(stdout) != 0) Report("cannot write to stdout: serving " + url + "/");
   return server.Run() ? 0 : options::kExitGeneration;
 }
 
-int Run(int argc, char** argv) {
-  Options o;
-  options::CommandLine line(
-      "clamma-ws-demo",
-      "Serves a page that chats with its visitors or, with a model that has no chat format, "
-      "generates two stories for each of them at once.",
-      "Files are looked for in the working directory, then in the model directory.\n"
-      "Exit codes: 0 ended by SIGTERM or SIGINT, 1 set-up failed, 2 wrong command line,\n"
-      "3 serving failed.");
-  Declare(line, o);
-  if (const int code = line.Parse(argc, argv); code >= 0) return code;
-  KeepStandardStreams();
-  if (const std::string wrong = options::ReadTemplate(&o.model); !wrong.empty()) {
-    Fail(wrong);
-    return options::kExitUsage;
-  }
-  demo::Origins origins;
-  for (const std::string& origin : o.origins) {
-    if (const std::string wrong = origins.Add(origin); !wrong.empty()) {
-      Fail("--allow-origin: " + wrong);
-      return options::kExitUsage;
-    }
-  }
-  if (!HaveDescriptors(o.limits.connections)) {
-    return Fail("the system's limit of open files (ulimit -n) is too low for so many connections");
-  }
-  demo::Listener listener;
-  if (const std::string wrong = listener.Open(o.address, o.port); !wrong.empty())
-    return Fail(wrong);
-
+int OpenAndServe(Options& o, const options::CommandLine& line, demo::Listener& listener,
+                 const demo::Origins& origins) {
   std::string description;
   const options::ModelPtr model = options::Open(o.model, OnLog, &description);
   if (model == nullptr) return options::kExitSetup;  // the log has the reason
@@ -235,7 +212,48 @@ int Run(int argc, char** argv) {
   if (facts.warning != nullptr) Report(facts.warning);
   const demo::Mode mode = ChooseMode(o, facts);
   if (mode == demo::Mode::kChat) SetUpChat(model.get(), facts, line, o.sampling);
-  return Serve(o, mode, model.get(), facts, description, listener, origins);
+  demo::AdmissionQueue::Rules rules = MakeRules(o, facts, mode);
+  rules.model = description;
+  if (rules.seats == 0) return Fail("a visitor needs two sessions, and there is only one");
+  return Serve(o, rules, model.get(), listener, origins);
+}
+
+// Returns "" or what is wrong.
+std::string ReadOrigins(const std::vector<std::string>& texts, demo::Origins& origins) {
+  for (const std::string& text : texts) {
+    if (const std::string wrong = origins.Add(text); !wrong.empty()) {
+      return "--allow-origin: " + wrong;
+    }
+  }
+  return "";
+}
+
+int Run(int argc, char** argv) {
+  Options o;
+  options::CommandLine line(
+      "clamma-ws-demo",
+      "Serves a page that chats with its visitors or, with a model that has no chat format, "
+      "generates two stories for each of them at once.",
+      "Files are looked for in the working directory, then in the model directory.\n"
+      "Exit codes: 0 ended by SIGTERM or SIGINT, 1 set-up failed, 2 wrong command line,\n"
+      "3 serving failed.");
+  DeclareModel(line, o);
+  DeclareServer(line, o);
+  if (const int code = line.Parse(argc, argv); code >= 0) return code;
+  KeepStandardStreams();
+  demo::Origins origins;
+  std::string wrong = options::ReadTemplate(&o.model);
+  if (wrong.empty()) wrong = ReadOrigins(o.origins, origins);
+  if (!wrong.empty()) {
+    Report(wrong);
+    return options::kExitUsage;
+  }
+  if (!HaveDescriptors(o.limits.connections)) {
+    return Fail("the system's limit of open files (ulimit -n) is too low for so many connections");
+  }
+  demo::Listener listener;
+  wrong = listener.Open(o.address, o.port);
+  return wrong.empty() ? OpenAndServe(o, line, listener, origins) : Fail(wrong);
 }
 
 }  // namespace

@@ -186,8 +186,9 @@ function onProgress(message) {
     answer.figures.textContent = figuresOf(update);
   });
   if (!update.end) return;
-  const failed = hasFailed(update);
-  say(failed ? `The answer ended: ${endingOf(update)}.` : "The answer is complete.", failed);
+  const complete = update.end === "end_of_text";
+  say(complete ? "The answer is complete." : `The answer has ended: ${endingOf(update)}.`,
+    hasFailed(update));
   endAnswer();
 }
 
