@@ -101,12 +101,17 @@ function sendQuestion() {
   unsent = !connection.send({ type: "begin", messages: list, ...sampling() });
 }
 
-// Ends the question without an answer; its text can be edited and sent again.
+// Ends the question without an answer. Its text goes back to where it can be edited and sent again,
+// unless there is another one by now.
 function giveUp() {
-  question.element.classList.add("unanswered");
+  answer?.element.remove();
   if (prompt.value === "") {
     prompt.value = question.content;
     fitPrompt();
+    question.element.remove();
+    welcome.hidden = conversation.querySelector(".turn") !== null;
+  } else {
+    question.element.classList.add("unanswered");
   }
   endTurn();
 }
@@ -123,7 +128,6 @@ function endAnswer() {
   answer.element.setAttribute("aria-busy", "false");
   const content = answer.content;
   if (content === "") {
-    answer.element.classList.add("unanswered");
     giveUp();
     return;
   }
