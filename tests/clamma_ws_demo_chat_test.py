@@ -13,7 +13,7 @@ import tempfile
 import time
 
 from ws_demo_harness import (AlphabetModel, ChatFormat, Checks, Program, find_default_model,
-                             find_models, until)
+                             find_models, write_gguf)
 
 if len(sys.argv) < 3:
     sys.exit(__doc__)
@@ -202,6 +202,37 @@ def test_command_line(chat):
                      visitor.last[0])
 
 
+def test_modes(folder, chat):
+    """Which model is for what."""
+    def hello(*arguments):
+        with Program(DEMO, *arguments) as program, program.connect() as visitor:
+            return visitor.hello
+
+    plain, instruct = (os.path.join(folder, name) for name in ("plain.gguf", "instruct.gguf"))
+    write_gguf(plain, MODELS)
+    write_gguf(instruct, MODELS, tokenizer__chat_template=chat.TEMPLATE,
+               general__sampling__temp=0.25, general__sampling__top_p=0.75)
+    checks.same("GGUF without a chat format: stories", hello(plain)["mode"], "stories")
+    checks.same("... and a template: a chat", hello(plain, "--template", "chatml")["mode"], "chat")
+    got = hello(instruct)
+    checks.same("GGUF with a chat format: a chat, by the file's sampling",
+                (got["mode"], got["temperature"], got["topp"]), ("chat", 0.25, 0.75))
+    got = hello(instruct, "-t", "0.5")
+    checks.same("... but for what is given", (got["temperature"], got["topp"]), (0.5, 0.75))
+    got = hello(instruct, "--stories")
+    checks.same("... or stories, by their own", (got["mode"], got["temperature"]), ("stories", 1))
+    checks.same("a family's name: a chat", hello(*SMALL, "--template", "llama2")["mode"], "chat")
+    with Program(DEMO, instruct, "-n", "20") as program, program.connect() as visitor:
+        texts = [ask(visitor, "Tom has a dog", temperature=0)]
+        texts.append(ask(visitor, "Tom has a dog", texts[0], "and a cat", temperature=0))
+        wanted = [subprocess.run([os.path.join(BIN_DIR, "clamma-gen"), instruct, "-q", "-t", "0", "-n", "20",
+                                  "-i", chat.render(chat.messages(*turns))], check=True,
+                                 capture_output=True, text=True).stdout.removesuffix("\n")
+                  for turns in (("Tom has a dog",), ("Tom has a dog", texts[0], "and a cat"))]
+        checks.holds("... whose answers are clamma-gen's texts", all(
+            text and long.endswith(text) for long, text in zip(wanted, texts)), (wanted, texts))
+
+
 def test_default_model():
     if find_default_model() is None:
         print("skipped the default model: clamma-get default gets it")
@@ -232,7 +263,7 @@ def main():
         for test, *arguments in ((test_answers, chat), (test_hello_and_page, chat),
                                  (test_wrong_messages, chat), (test_context, chat),
                                  (test_flow, endless, chat), (test_command_line, chat),
-                                 (test_default_model,)):
+                                 (test_modes, folder, chat), (test_default_model,)):
             start = time.monotonic()
             with checks.group(test.__name__):
                 test(*arguments)
