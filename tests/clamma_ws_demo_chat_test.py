@@ -5,6 +5,7 @@ sockets. BIN_DIR has clamma-ws-demo and clamma-gen. WRAPPER are words to run the
 code: 0 all checks hold, 1 one does not, 77 no model."""
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import tempfile
 import time
 
 from ws_demo_harness import (AlphabetModel, ChatFormat, Checks, Program, find_default_model,
-                             find_models, write_gguf)
+                             find_models, until, write_gguf)
 
 if len(sys.argv) < 3:
     sys.exit(__doc__)
@@ -123,6 +124,36 @@ def test_wrong_messages(chat):
             checks.holds("the largest message is not too large", visitor.receive()["type"] == "begin")
             visitor.finish()
             checks.holds("nothing is wrong with going on", ask(visitor, "Lily"))
+
+
+def test_damaged_messages(chat):
+    """Messages of a page with some characters replaced, doubled or left out."""
+    whole = json.dumps({"type": "begin", "messages": chat.messages("Lily", "b", 'c "\u00e4" \n'),
+                        "temperature": 0, "topp": 0.5, "seed": 3})
+    source = random.Random(23)
+    with Program(DEMO, *SMALL, *chat.arguments, "-n", "1") as program:
+        kinds = {"error": 0, "begin": 0}
+        for _ in range(30):
+            with program.connect() as visitor:
+                for _ in range(15):
+                    text = whole
+                    for _ in range(source.randrange(1, 4)):
+                        at = source.randrange(len(text))
+                        part = source.choice(['"', "{", "}", "[", "]", ",", ":", "0", "e9", "\\", "\\u00",
+                                              "null", "\0", "\x7f", "\U0001F431", "", text[at:at + 20]])
+                        text = text[:at] + part + text[at + source.randrange(3):]
+                    visitor.reset()
+                    visitor.socket.send(text)
+                    kind = visitor.receive()["type"]
+                    if kind not in kinds:
+                        raise RuntimeError(f"{kind} is no answer to {text!r}")
+                    kinds[kind] += 1
+                    if kind == "begin":
+                        visitor.finish()
+        checks.holds("damaged messages are refused, or harmless", kinds["error"] > 300 and
+                     kinds["begin"] > 10 and sum(kinds.values()) == 450, kinds)
+        checks.holds("... and nobody is left", until(
+            lambda: program.metric("visitors_connected") == program.metric("sessions_active") == 0))
 
 
 def test_context(chat):
@@ -261,8 +292,9 @@ def main():
         chat = ChatFormat(folder)
         endless = AlphabetModel(os.path.join(folder, "endless"), 128, 4, 1000000, repeat=2)
         for test, *arguments in ((test_answers, chat), (test_hello_and_page, chat),
-                                 (test_wrong_messages, chat), (test_context, chat),
-                                 (test_flow, endless, chat), (test_command_line, chat),
+                                 (test_wrong_messages, chat), (test_damaged_messages, chat),
+                                 (test_context, chat), (test_flow, endless, chat),
+                                 (test_command_line, chat),
                                  (test_modes, folder, chat), (test_default_model,)):
             start = time.monotonic()
             with checks.group(test.__name__):
