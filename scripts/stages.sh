@@ -198,6 +198,7 @@ web_test() {
 stage_web() {
   [[ -n $(find_data "$root") ]] || skip "the models are missing"
   web_test test dev
+  web_test chat_test dev
   web_test browser_test dev
 }
 
@@ -207,7 +208,9 @@ stage_web-sanitized() {
   fix_layout
   export CLAMMA_TEST_SLOW=1
   web_test test asan
+  web_test chat_test asan
   web_test test tsan "${fixed[@]}"
+  web_test chat_test tsan "${fixed[@]}"
 }
 
 stage_nothreads() {

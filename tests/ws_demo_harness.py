@@ -3,6 +3,7 @@
 text does not end, and checks that print a line each."""
 import contextlib
 import json
+import math
 import os
 import re
 import signal
@@ -17,7 +18,8 @@ import websocket  # of Debian's python3-websocket
 
 PREFIX = "clamma_ws_demo_"
 # What it says on stderr: the model, and what visitors did wrong.
-BANNER = re.compile(r"\S+: llama2\.c |dim \d+, hidden |float kv cache, |clamma-ws-demo: .*positions|"
+BANNER = re.compile(r"\S+: llama2\.c |\S+: GGUF, |dim \d+, hidden |(float|half-precision) kv cache, |"
+                    r"clamma-ws-demo: .*positions|clamma-ws-demo: only tests, please|"
                     r"clamma-ws-demo: libwebsockets: Ran out of header data space|==\d+== ")
 
 
@@ -71,6 +73,89 @@ def find_models(source_dir):
             return os.path.realpath(folder)
     print("skipped: stories260K.bin and tok512.bin are missing")
     sys.exit(77)
+
+
+def find_default_model():
+    """The path of the model that clamma-get default gets; None: it is not there."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    path = os.path.join(cache, "clamma", "SmolLM2-135M-Instruct.Q4_1.gguf")
+    return path if os.path.exists(path) else None
+
+
+class ChatFormat:
+    """A chat template, and what it makes of messages. Chats by it are texts that any model goes on
+    with, so that clamma-gen gives the same answers."""
+
+    TEMPLATE = ("{% for message in messages %}{{ message.role }}: {{ message.content }}. {% endfor %}"
+                "assistant:")
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "template.jinja")
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write(self.TEMPLATE)
+        self.arguments = ("--template", self.path)
+
+    @staticmethod
+    def messages(*contents):
+        """User and assistant in turns."""
+        return [{"role": ("user", "assistant")[i % 2], "content": content}
+                for i, content in enumerate(contents)]
+
+    @staticmethod
+    def render(messages):
+        return "".join(f"{m['role']}: {m['content']}. " for m in messages) + "assistant:"
+
+
+def write_gguf(path, folder, **metadata):
+    """Writes stories260K with its vocabulary as a GGUF file; `metadata` are further texts and floats,
+    with __ for a dot in their names."""
+    with open(os.path.join(folder, "stories260K.bin"), "rb") as file:
+        dim, hidden, layers, heads, kv_heads, vocabulary, context = struct.unpack("<7i", file.read(28))
+        kv_dim = dim * kv_heads // heads
+        each = (("attn_norm", dim), ("attn_q", dim, dim), ("attn_k", dim, kv_dim),
+                ("attn_v", dim, kv_dim), ("attn_output", dim, dim), ("ffn_norm", dim),
+                ("ffn_gate", dim, hidden), ("ffn_down", hidden, dim), ("ffn_up", dim, hidden))
+        tensors = [("token_embd", (dim, vocabulary))]
+        tensors += [(f"blk.{i}.{name}", shape) for name, *shape in each for i in range(layers)]
+        tensors.append(("output_norm", (dim,)))
+        data = [file.read(4 * math.prod(shape)) for _, shape in tensors]
+    tokens, scores = [], []
+    with open(os.path.join(folder, "tok512.bin"), "rb") as file:
+        file.read(4)
+        for _ in range(vocabulary):
+            score, size = struct.unpack("<fi", file.read(8))
+            scores.append(score)
+            tokens.append(file.read(size).replace(b" ", "\u2581".encode()))
+    tokens[:3] = b"<unk>", b"<s>", b"</s>"
+    kinds = [2, 3, 3] + [6] * 256 + [1] * (vocabulary - 259)
+
+    def text(value):
+        value = value if isinstance(value, bytes) else value.encode()
+        return struct.pack("<Q", len(value)) + value
+
+    def array(kind, values):
+        return struct.pack("<IIQ", 9, kind, len(values)) + b"".join(values)
+
+    values = {"general.architecture": "llama", "llama.attention.layer_norm_rms_epsilon": 1e-5,
+              "tokenizer.ggml.model": "llama"}
+    values.update((name.replace("__", "."), value) for name, value in metadata.items())
+    entries = {name: struct.pack("<I", 8) + text(value) if isinstance(value, str) else
+               struct.pack("<If", 6, value) for name, value in values.items()}
+    for name, value in (("block_count", layers), ("context_length", context),
+                        ("embedding_length", dim), ("feed_forward_length", hidden),
+                        ("attention.head_count", heads), ("attention.head_count_kv", kv_heads)):
+        entries["llama." + name] = struct.pack("<II", 4, value)
+    entries["tokenizer.ggml.tokens"] = array(8, [text(token) for token in tokens])
+    entries["tokenizer.ggml.scores"] = array(6, [struct.pack("<f", score) for score in scores])
+    entries["tokenizer.ggml.token_type"] = array(5, [struct.pack("<i", kind) for kind in kinds])
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(entries))
+    head += b"".join(text(name) + value for name, value in entries.items())
+    offset = 0
+    for (name, shape), part in zip(tensors, data):
+        head += text(name + ".weight") + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, 0, offset)
+        offset += len(part)  # a multiple of 32
+    with open(path, "wb") as file:
+        file.write(head + bytes(-len(head) % 32) + b"".join(data))
 
 
 class AlphabetModel:
@@ -215,10 +300,12 @@ class Visitor:
         options.setdefault("timeout", 20 * Program.slack)
         options.setdefault("origin", program.url)
         self.socket = websocket.create_connection(f"ws://{program.address}/stories", **options)
-        self.texts = ["", ""]
-        self.last = [{}, {}]  # news of each story
+        self.streams = 2  # unless the server greets us for a chat
+        self.reset()
         if greet:
             self.hello = self.receive("hello")
+            self.streams = 1 if self.hello["mode"] == "chat" else 2
+            self.reset()
 
     def __enter__(self):
         return self
@@ -233,8 +320,12 @@ class Visitor:
     def send(self, **message):
         self.socket.send(json.dumps(message))
 
+    def reset(self):
+        self.texts = [""] * self.streams
+        self.last = [{}] * self.streams  # what came last of each
+
     def begin(self, **message):
-        self.texts, self.last = ["", ""], [{}, {}]
+        self.reset()
         self.send(type="begin", **message)
 
     def receive(self, kind=None):
@@ -249,7 +340,7 @@ class Visitor:
                 return message
 
     def finish(self):
-        """Receives until both stories have ended; returns their texts."""
+        """Receives until both stories, or the answer, have ended; returns their texts."""
         while not all("end" in news for news in self.last):
             self.receive("progress")
         return self.texts

@@ -14,7 +14,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kNoMemory = "there is no memory for another story";
+constexpr const char* kNoMemory = "there is no memory for another text";
 
 double Seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -35,29 +35,70 @@ Ending EndingOf(clamma_done_t why) {
   return Ending::kError;
 }
 
+// The messages of a chat but for the oldest, as the library takes them; valid as long as they.
+std::vector<clamma_message_t> List(const std::vector<ChatMessage>& messages, size_t n_forgotten) {
+  std::vector<clamma_message_t> list;
+  list.reserve(messages.size() - n_forgotten);
+  for (size_t i = n_forgotten; i < messages.size(); ++i) {
+    clamma_message_t message = {};
+    message.role = messages[i].is_answer ? "assistant" : "user";
+    message.content = messages[i].content.c_str();
+    list.push_back(message);
+  }
+  return list;
+}
+
+// Whether they leave the context room for an answer; so, too, where they cannot be encoded, as the
+// query tells why.
+bool LeavesRoom(const txf* model, const std::vector<clamma_message_t>& list, size_t limit) {
+  clamma_txf_facts_t facts = {};
+  if (clamma_txf_facts(model, &facts) != 0) return true;
+  size_t wanted = facts.context / 4;
+  if (limit != 0) wanted = std::min(wanted, limit);
+  size_t count = 0;
+  if (clamma_chat_encode(model, nullptr, list.data(), list.size(), 1, nullptr, 0, &count) != 0) {
+    return true;
+  }
+  return count + wanted <= facts.context;
+}
+
+// How many of the oldest messages must go, whole turns, so that an answer has room. The last
+// message always stays. Encodes them at most log2(messages.size()) times.
+size_t CountForgotten(const txf* model, const std::vector<ChatMessage>& messages, size_t limit) {
+  if (LeavesRoom(model, List(messages, 0), limit)) return 0;
+  size_t too_few = 0;  // turns
+  size_t enough = messages.size() / 2;
+  while (enough - too_few > 1) {
+    const size_t middle = too_few + (enough - too_few) / 2;
+    (LeavesRoom(model, List(messages, 2 * middle), limit) ? enough : too_few) = middle;
+  }
+  return 2 * enough;
+}
+
 }  // namespace
 
-// A session lives from Begin() to the end of its story.
-class Generator::Teller {
+// One of the texts of a generation, with a session from Begin() to its end.
+class Generator::Stream {
  public:
-  Teller() = default;
-  ~Teller() { Free(); }
-  Teller(const Teller&) = delete;
-  Teller& operator=(const Teller&) = delete;
+  Stream() = default;
+  ~Stream() { Free(); }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
 
-  void Begin(Generator& generator, Stories& stories, size_t story);
+  void Begin(Generator& generator, Generation& generation, size_t index);
   void Stop() { clamma_sessions_query_cancel(session_); }
 
  private:
+  bool StartQuery(const txf* model, const clamma_txf_info_t& info);
   int OnText(const char* text);
   void OnDone(clamma_done_t why);
-  void Count();  // the tokens generated since
+  void Count();  // the tokens generated since the last call
   void End(Ending ending, const char* reason);
   void Free();
 
-  Stories* stories_ = nullptr;
+  Generation* generation_ = nullptr;
   Metrics* metrics_ = nullptr;
-  size_t story_ = 0;
+  size_t index_ = 0;  // in the generation
   txf_session* session_ = nullptr;
   Clock::time_point begin_;  // of the query
   Clock::time_point first_;  // token
@@ -65,42 +106,54 @@ class Generator::Teller {
   Ending given_up_ = Ending::kStopped;  // why OnText() cancelled, if it did
 };
 
-struct Generator::Telling {
-  std::shared_ptr<Stories> stories;
-  std::array<Teller, kStories> tellers;
+struct Generator::Running {
+  std::shared_ptr<Generation> generation;
+  std::array<Stream, kMaxStreams> streams;
 };
 
-void Generator::Teller::Begin(Generator& generator, Stories& stories, size_t story) {
-  stories_ = &stories;
+void Generator::Stream::Begin(Generator& generator, Generation& generation, size_t index) {
+  generation_ = &generation;
   metrics_ = &generator.metrics_;
-  story_ = story;
+  index_ = index;
   session_ = clamma_session_construct(generator.model_);
   if (session_ == nullptr) return End(Ending::kError, kNoMemory);
   metrics_->SessionBegins();
 
   char reason[256] = "";
-  const Request& request = stories.request();
+  const Request& request = generation.request();
   clamma_txf_info_t info = {};
   info.clamma_api_version = CLAMMA_API_VERSION;
   options::Apply(generator.sampling_, info);
   info.temperature = request.temperature;
   info.topp = request.topp;
-  info.rng_seed = request.seed + story;
+  info.rng_seed = request.seed + index;
   info.prompt = request.prompt ? request.prompt->c_str() : nullptr;
   info.desc = reason;
   info.desc_max = sizeof(reason);
   info.opaque_user_pointer = this;
   info.issue_cb = [](void* self, const char* text) {
-    return static_cast<Teller*>(self)->OnText(text);
+    return static_cast<Stream*>(self)->OnText(text);
   };
-  info.done_cb = [](void* self, clamma_done_t why) { static_cast<Teller*>(self)->OnDone(why); };
+  info.done_cb = [](void* self, clamma_done_t why) { static_cast<Stream*>(self)->OnDone(why); };
   begin_ = Clock::now();
-  if (clamma_session_query(session_, &info) != 0) return End(Ending::kError, reason);
+  try {
+    if (!StartQuery(generator.model_, info)) return End(Ending::kError, reason);
+  } catch (const std::bad_alloc&) {
+    return End(Ending::kError, kNoMemory);
+  }
   clamma_session_facts_t facts = {};
   if (clamma_session_facts(session_, &facts) == 0) progress_.seed = facts.rng_seed;
 }
 
-void Generator::Teller::Count() {
+bool Generator::Stream::StartQuery(const txf* model, const clamma_txf_info_t& info) {
+  const Request& request = generation_->request();
+  if (request.mode == Mode::kStories) return clamma_session_query(session_, &info) == 0;
+  progress_.forgotten = CountForgotten(model, request.messages, info.limit);
+  const std::vector<clamma_message_t> list = List(request.messages, progress_.forgotten);
+  return clamma_chat_query(session_, &info, list.data(), list.size()) == 0;
+}
+
+void Generator::Stream::Count() {
   clamma_session_facts_t facts = {};
   if (clamma_session_facts(session_, &facts) != 0) return;
   const size_t added = facts.generated_tokens - progress_.tokens;
@@ -118,10 +171,10 @@ void Generator::Teller::Count() {
   }
 }
 
-int Generator::Teller::OnText(const char* text) {
+int Generator::Stream::OnText(const char* text) {
   Count();
   try {
-    if (stories_->Add(story_, text, progress_)) return 0;
+    if (generation_->Add(index_, text, progress_)) return 0;
     given_up_ = Ending::kTooSlow;
   } catch (const std::bad_alloc&) {
     given_up_ = Ending::kError;
@@ -129,20 +182,20 @@ int Generator::Teller::OnText(const char* text) {
   return 1;
 }
 
-void Generator::Teller::OnDone(clamma_done_t why) {
+void Generator::Stream::OnDone(clamma_done_t why) {
   Count();
   const Ending ending = why == CLAMMA_DONE_CANCELLED ? given_up_ : EndingOf(why);
   End(ending, ending == Ending::kError ? "generation failed" : "");
 }
 
-// The session goes first, so that whoever is told of the end can have its place.
-void Generator::Teller::End(Ending ending, const char* reason) {
+// Frees the session first: once a visitor gets the end, another one can have its place.
+void Generator::Stream::End(Ending ending, const char* reason) {
   Free();
   metrics_->AddEnding(ending);
-  stories_->End(story_, ending, progress_, reason);
+  generation_->End(index_, ending, progress_, reason);
 }
 
-void Generator::Teller::Free() {
+void Generator::Stream::Free() {
   if (session_ == nullptr) return;
   clamma_session_destroy(session_);
   session_ = nullptr;
@@ -155,26 +208,26 @@ Generator::Generator(txf* model, const options::Sampling& sampling, Metrics& met
 Generator::~Generator() {
   {
     const std::lock_guard lock(mutex_);
-    quit_ = true;
+    is_ending_ = true;
   }
   posted_.notify_one();
   thread_.join();
 }
 
-void Generator::Begin(std::shared_ptr<Stories> stories) {
-  Post(Command::Type::kBegin, std::move(stories));
+void Generator::Begin(std::shared_ptr<Generation> generation) {
+  Post(Command::Type::kBegin, std::move(generation));
 }
-void Generator::Stop(std::shared_ptr<Stories> stories) {
-  Post(Command::Type::kStop, std::move(stories));
+void Generator::Stop(std::shared_ptr<Generation> generation) {
+  Post(Command::Type::kStop, std::move(generation));
 }
-void Generator::Abandon(std::shared_ptr<Stories> stories) {
-  Post(Command::Type::kAbandon, std::move(stories));
+void Generator::Abandon(std::shared_ptr<Generation> generation) {
+  Post(Command::Type::kAbandon, std::move(generation));
 }
 
-void Generator::Post(Command::Type type, std::shared_ptr<Stories> stories) {
+void Generator::Post(Command::Type type, std::shared_ptr<Generation> generation) {
   {
     const std::lock_guard lock(mutex_);
-    commands_.push_back({type, std::move(stories)});
+    commands_.push_back({type, std::move(generation)});
   }
   posted_.notify_one();
 }
@@ -182,9 +235,9 @@ void Generator::Post(Command::Type type, std::shared_ptr<Stories> stories) {
 bool Generator::Fetch(bool idle, std::vector<Command>& commands) {
   commands.clear();
   std::unique_lock lock(mutex_);
-  if (idle) posted_.wait(lock, [this] { return quit_ || !commands_.empty(); });
+  if (idle) posted_.wait(lock, [this] { return is_ending_ || !commands_.empty(); });
   commands.swap(commands_);
-  return !quit_;
+  return !is_ending_;
 }
 
 void Generator::Run() {
@@ -193,35 +246,37 @@ void Generator::Run() {
   while (Fetch(idle, commands)) {
     for (const Command& command : commands) Execute(command);
     idle = clamma_sessions_step_next() == 0;
-    std::erase_if(tellings_, [](const auto& telling) { return telling->stories->ended(); });
+    std::erase_if(running_, [](const auto& running) { return running->generation->ended(); });
   }
-  tellings_.clear();
+  running_.clear();
 }
 
-void Generator::BeginTelling(const std::shared_ptr<Stories>& stories) {
+void Generator::BeginStreams(const std::shared_ptr<Generation>& generation) {
   try {
-    auto telling = std::make_unique<Telling>();
-    telling->stories = stories;
-    tellings_.push_back(std::move(telling));
+    auto running = std::make_unique<Running>();
+    running->generation = generation;
+    running_.push_back(std::move(running));
   } catch (const std::bad_alloc&) {
-    for (size_t i = 0; i < kStories; ++i) stories->End(i, Ending::kError, {}, kNoMemory);
+    for (size_t i = 0; i < generation->n_streams(); ++i) {
+      generation->End(i, Ending::kError, {}, kNoMemory);
+    }
     return;
   }
-  for (size_t i = 0; i < kStories; ++i) {
-    tellings_.back()->tellers[i].Begin(*this, *stories, i);
+  for (size_t i = 0; i < generation->n_streams(); ++i) {
+    running_.back()->streams[i].Begin(*this, *generation, i);
   }
 }
 
 void Generator::Execute(const Command& command) {
-  if (command.type == Command::Type::kBegin) return BeginTelling(command.stories);
-  const auto found =
-      std::find_if(tellings_.begin(), tellings_.end(),
-                   [&command](const auto& telling) { return telling->stories == command.stories; });
-  if (found == tellings_.end()) return;  // they have ended meanwhile
+  if (command.type == Command::Type::kBegin) return BeginStreams(command.generation);
+  const auto found = std::find_if(
+      running_.begin(), running_.end(),
+      [&command](const auto& running) { return running->generation == command.generation; });
+  if (found == running_.end()) return;  // it has ended meanwhile
   if (command.type == Command::Type::kStop) {
-    for (Teller& teller : (*found)->tellers) teller.Stop();
+    for (Stream& stream : (*found)->streams) stream.Stop();
   } else {
-    tellings_.erase(found);
+    running_.erase(found);
   }
 }
 

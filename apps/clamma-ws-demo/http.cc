@@ -49,7 +49,7 @@ Reply Refusal(unsigned status, std::string_view reason) {
   return reply;
 }
 
-Reply Find(std::string_view path, const Metrics& metrics, bool draining) {
+Reply Find(std::string_view path, Mode mode, const Metrics& metrics, bool draining) {
   Reply reply;
   if (path == "/healthz") {
     if (draining) return Refusal(HTTP_STATUS_SERVICE_UNAVAILABLE, "draining");
@@ -61,9 +61,10 @@ Reply Find(std::string_view path, const Metrics& metrics, bool draining) {
     reply.body = metrics.Text();
     return reply;
   }
-  const std::string_view name = path == "/" ? "index.html" : path.substr(path.empty() ? 0 : 1);
+  const std::string_view page = mode == Mode::kChat ? "chat.html" : "index.html";
+  const std::string_view name = path == "/" ? page : path.substr(path.empty() ? 0 : 1);
   for (const PageFile& file : PageFiles()) {
-    if (file.name != name) continue;
+    if (file.name != name || (name.ends_with(".html") && name != page)) continue;
     reply.type = TypeOf(name);
     reply.cache = "no-cache";
     reply.body.assign(file.bytes.begin(), file.bytes.end());

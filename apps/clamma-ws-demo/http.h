@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "generation.h"
 #include "metrics.h"
 
 namespace demo {
@@ -24,8 +25,8 @@ const lws_protocol_vhost_options* SecurityHeaders();
 
 Reply Refusal(unsigned status, std::string_view reason);
 
-// The answer to a GET or HEAD of a path.
-Reply Find(std::string_view path, const Metrics& metrics, bool draining);
+// The answer to a GET or HEAD of a path. The page depends on the mode.
+Reply Find(std::string_view path, Mode mode, const Metrics& metrics, bool draining);
 
 // Sends the head of a reply, for a body to follow or, with HEAD, none. Returns false if the
 // connection is lost.

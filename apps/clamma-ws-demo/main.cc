@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// clamma-ws-demo: a web page that tells each visitor two stories at once. Where it is served goes
-// to stdout, all else to stderr.
+// clamma-ws-demo: a web page that chats with its visitors or, with a model that has no chat format,
+// generates two stories for each of them at once. Where it is served goes to stdout, all else to
+// stderr.
 //
 // Exit codes: 0 ended by SIGTERM or SIGINT, after draining; 1 the model or the server could not be
 // set up; 2 the command line is wrong; 3 serving failed on the way.
@@ -16,13 +17,16 @@
 #include <cstring>
 #include <exception>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "admission_queue.h"
+#include "chat_setup.h"
 #include "command_line.h"
 #include "generator.h"
-#include "hall.h"
 #include "listener.h"
 #include "log.h"
+#include "messages.h"
 #include "metrics.h"
 #include "origins.h"
 #include "server.h"
@@ -31,10 +35,12 @@
 namespace {
 
 constexpr rlim_t kOtherDescriptors = 64;  // beside connections
+constexpr size_t kChatSteps = 512;        // tokens of an answer, unless the user says
 
 struct Options {
   options::Model model;
   options::Sampling sampling;
+  bool stories = false;
   std::string address = "127.0.0.1";
   unsigned port = 7681;
   std::vector<std::string> origins;
@@ -43,14 +49,24 @@ struct Options {
   demo::Server::Limits limits;
 };
 
-int Parse(int argc, char** argv, Options& o) {
-  options::CommandLine line(
-      "clamma-ws-demo", "Serves a page that tells each visitor two stories at once.",
-      "Files are looked for in the working directory, then in the model directory.\n"
-      "Exit codes: 0 ended by SIGTERM or SIGINT, 1 set-up failed, 2 wrong command line,\n"
-      "3 serving failed.");
+// The values that differ between stories and a chat are those of stories until SetUpChat().
+void DeclareModel(options::CommandLine& line, Options& o) {
   line.Add(o.model);
+  options::AddTemplate(line, o.model);
+  line.Add("-c,--context", o.model.context,
+           "Most tokens of a text with its prompt, 0 = as many as the model was trained for")
+      .WholeNumber()
+      .ShowDefault();
+  line.Add("--stories", o.stories, "Stories, also with a model that has a chat format")
+      .Excludes(line.Find("--template"));
   line.Add(o.sampling);
+  line.Find("--temperature")
+      .Describe("0 = always the likeliest token (in a chat: 0.7, or as the model's file says)");
+  line.Find("--steps").Describe(
+      "Most tokens of a story or (in a chat: 512) an answer, 0 = until the context is full");
+}
+
+void DeclareServer(options::CommandLine& line, Options& o) {
   line.Add("--port", o.port, "TCP port, 0 = any that is free")
       .WholeNumber()
       .In(0, 65535)
@@ -59,7 +75,8 @@ int Parse(int argc, char** argv, Options& o) {
   line.Add("--allow-origin", o.origins,
            "Further origin, as https://stories.example.org, whose pages and name are served; "
            "may be repeated");
-  line.Add("--max-sessions", o.max_sessions, "Most sessions, two for a visitor, 0 = all")
+  line.Add("--max-sessions", o.max_sessions,
+           "Most sessions, two for a visitor, one in a chat, 0 = all")
       .WholeNumber()
       .ShowDefault();
   line.Add("--max-connections", o.limits.connections, "Most connections")
@@ -74,25 +91,24 @@ int Parse(int argc, char** argv, Options& o) {
   line.Add("--buffer", o.buffer, "Most bytes of text that wait for a slow visitor")
       .Size()
       .ShowDefault();
-  line.Add("--idle", o.limits.idle, "Seconds that a visitor may stay without stories")
+  line.Add("--idle", o.limits.idle, "Seconds that a visitor may stay without asking for text")
       .WholeNumber()
       .In(1, 86400)
       .ShowDefault();
-  line.Add("--drain", o.limits.drain, "Seconds that stories have to end in at the end")
+  line.Add("--drain", o.limits.drain, "Seconds that texts have to end in at the end")
       .WholeNumber()
       .In(0, 3600)
       .ShowDefault();
-  return line.Parse(argc, argv);
 }
 
 void OnLog(void*, const char* message) { demo::Log("", message); }
 
-void Complain(const std::string& reason) {
+void Report(const std::string& reason) {
   std::fprintf(stderr, "clamma-ws-demo: %s\n", reason.c_str());
 }
 
 int Fail(const std::string& reason) {
-  Complain(reason);
+  Report(reason);
   return options::kExitSetup;
 }
 
@@ -132,56 +148,112 @@ bool HaveDescriptors(size_t connections) {
   return setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
-int Serve(const Options& o, txf* model, const std::string& description, demo::Listener& listener,
-          const demo::Origins& origins) {
-  clamma_txf_facts_t facts = {};
-  clamma_txf_facts(model, &facts);
-  demo::Hall::Rules rules;
+// A chat, with an instruct model or a template that is given; else stories.
+demo::Mode ChooseMode(const Options& o, const clamma_txf_facts_t& facts) {
+  if (o.stories) return demo::Mode::kStories;
+  const bool is_instruct = facts.chat_format != nullptr && std::string_view(facts.format) == "GGUF";
+  return is_instruct || !o.model.chat_template.empty() ? demo::Mode::kChat : demo::Mode::kStories;
+}
+
+void SetUpChat(const txf* model, const clamma_txf_facts_t& facts, const options::CommandLine& line,
+               options::Sampling& sampling) {
+  if (!line.IsGiven("--steps")) sampling.steps = kChatSteps;
+  if (!line.IsGiven("--temperature")) sampling.temperature = options::kChatTemperature;
+  if (!line.IsGiven("--topp")) sampling.topp = options::kChatTopp;
+  options::TakeModelSampling(model, line, &sampling);
+  sampling.temperature = std::min(sampling.temperature, demo::kMaxTemperature);
+  if (facts.chat_format_is_guessed != 0) {
+    Report("the file has no chat template: taking that of " + std::string(facts.chat_format) +
+           ", by its vocabulary");
+  }
+}
+
+demo::AdmissionQueue::Rules MakeRules(const Options& o, const clamma_txf_facts_t& facts,
+                                      demo::Mode mode) {
+  demo::AdmissionQueue::Rules rules;
   unsigned sessions = facts.max_sessions;
   if (o.max_sessions != 0) sessions = std::min(sessions, o.max_sessions);
-  rules.seats = sessions / demo::kStories;
-  if (rules.seats == 0) return Fail("a visitor needs two sessions, and there is only one");
+  rules.seats = sessions / demo::StreamsOf(mode);
   rules.buffer = o.buffer;
-  rules.model = description;
-  rules.defaults = {std::nullopt, o.sampling.temperature, o.sampling.topp, o.sampling.seed};
+  rules.defaults.mode = mode;
+  rules.defaults.temperature = o.sampling.temperature;
+  rules.defaults.topp = o.sampling.topp;
+  rules.defaults.seed = o.sampling.seed;
+  return rules;
+}
 
+int Serve(const Options& o, const demo::AdmissionQueue::Rules& rules, txf* model,
+          demo::Listener& listener, const demo::Origins& origins) {
   demo::Waker waker;
   demo::Metrics metrics;
   demo::Generator generator(model, o.sampling, metrics);
-  demo::Hall hall(generator, metrics, rules, [&waker] { waker.Wake(); });
-  demo::Server server(hall, metrics, waker, origins, o.limits);
+  demo::AdmissionQueue queue(generator, metrics, rules, [&waker] { waker.Wake(); });
+  demo::Server server(queue, metrics, waker, origins, o.limits);
   if (!OpenEndPipe()) return Fail(std::string("pipe: ") + std::strerror(errno));
   HandleSignals();
   const std::string url = listener.url();
   if (!server.Start(listener, end_pipe[0])) return Fail("libwebsockets cannot be set up");
-  std::fprintf(stderr, "%s\n", description.c_str());
+  std::fprintf(stderr, "%s\n", rules.model.c_str());
   std::printf("Serving %s/\n", url.c_str());
-  if (std::fflush(stdout) != 0) Complain("cannot write to stdout: serving " + url + "/");
+  if (std::fflush(stdout) != 0) Report("cannot write to stdout: serving " + url + "/");
   return server.Run() ? 0 : options::kExitGeneration;
+}
+
+int OpenAndServe(Options& o, const options::CommandLine& line, demo::Listener& listener,
+                 const demo::Origins& origins) {
+  std::string description;
+  const options::ModelPtr model = options::Open(o.model, OnLog, &description);
+  if (model == nullptr) return options::kExitSetup;  // the log has the reason
+  clamma_txf_facts_t facts = {};
+  clamma_txf_facts(model.get(), &facts);
+  if (facts.context > facts.trained_context) {
+    return Fail("the model was trained for a context of " + std::to_string(facts.trained_context));
+  }
+  if (facts.warning != nullptr) Report(facts.warning);
+  const demo::Mode mode = ChooseMode(o, facts);
+  if (mode == demo::Mode::kChat) SetUpChat(model.get(), facts, line, o.sampling);
+  demo::AdmissionQueue::Rules rules = MakeRules(o, facts, mode);
+  rules.model = description;
+  if (rules.seats == 0) return Fail("a visitor needs two sessions, and there is only one");
+  return Serve(o, rules, model.get(), listener, origins);
+}
+
+// Returns "" or what is wrong.
+std::string ReadOrigins(const std::vector<std::string>& texts, demo::Origins& origins) {
+  for (const std::string& text : texts) {
+    if (const std::string wrong = origins.Add(text); !wrong.empty()) {
+      return "--allow-origin: " + wrong;
+    }
+  }
+  return "";
 }
 
 int Run(int argc, char** argv) {
   Options o;
-  if (const int code = Parse(argc, argv, o); code >= 0) return code;
+  options::CommandLine line(
+      "clamma-ws-demo",
+      "Serves a page that chats with its visitors or, with a model that has no chat format, "
+      "generates two stories for each of them at once.",
+      "Files are looked for in the working directory, then in the model directory.\n"
+      "Exit codes: 0 ended by SIGTERM or SIGINT, 1 set-up failed, 2 wrong command line,\n"
+      "3 serving failed.");
+  DeclareModel(line, o);
+  DeclareServer(line, o);
+  if (const int code = line.Parse(argc, argv); code >= 0) return code;
   KeepStandardStreams();
   demo::Origins origins;
-  for (const std::string& origin : o.origins) {
-    if (const std::string wrong = origins.Add(origin); !wrong.empty()) {
-      Fail("--allow-origin: " + wrong);
-      return options::kExitUsage;
-    }
+  std::string wrong = options::ReadTemplate(&o.model);
+  if (wrong.empty()) wrong = ReadOrigins(o.origins, origins);
+  if (!wrong.empty()) {
+    Report(wrong);
+    return options::kExitUsage;
   }
   if (!HaveDescriptors(o.limits.connections)) {
     return Fail("the system's limit of open files (ulimit -n) is too low for so many connections");
   }
   demo::Listener listener;
-  if (const std::string wrong = listener.Open(o.address, o.port); !wrong.empty())
-    return Fail(wrong);
-
-  std::string description;
-  const options::ModelPtr model = options::Open(o.model, OnLog, &description);
-  if (model == nullptr) return options::kExitSetup;  // OnLog told why
-  return Serve(o, model.get(), description, listener, origins);
+  wrong = listener.Open(o.address, o.port);
+  return wrong.empty() ? OpenAndServe(o, line, listener, origins) : Fail(wrong);
 }
 
 }  // namespace

@@ -12,26 +12,65 @@ namespace demo {
 namespace {
 
 // What a JSON number of a page can hold exactly.
-constexpr uint64_t kMostSeed = (uint64_t{1} << 53) - 1;
+constexpr uint64_t kMaxSeed = (uint64_t{1} << 53) - 1;
 
 // An amount as users write it: 0.9 and not what the nearest float is.
 double Short(float amount) { return std::round(static_cast<double>(amount) * 1e6) / 1e6; }
 
 // Each of these sets a field and returns "", or returns what is wrong.
 
+std::string TooLong(const char* what, size_t bytes, size_t max) {
+  return std::string(what) + " " + std::to_string(bytes) + " bytes; at most " +
+         std::to_string(max) + " are allowed";
+}
+
 std::string SetPrompt(const Json& value, Request& request) {
+  if (request.mode != Mode::kStories) return "a chat has messages, and no prompt";
   if (value.is_null()) {
     request.prompt.reset();
     return "";
   }
   if (!value.is_text()) return "prompt is neither a string nor null";
   const std::string& text = value.text();
-  if (text.size() > kMostPromptBytes) {
-    return "the prompt has " + std::to_string(text.size()) + " bytes; at most " +
-           std::to_string(kMostPromptBytes) + " are allowed";
-  }
+  if (text.size() > kMaxPromptBytes) return TooLong("the prompt has", text.size(), kMaxPromptBytes);
   if (text.find('\0') != std::string::npos) return "the prompt holds a NUL";
   request.prompt = text;
+  return "";
+}
+
+// The next message of a chat, in which user and assistant take turns.
+std::string AddChatMessage(const Json& value, std::vector<ChatMessage>& messages) {
+  const std::string which = "message " + std::to_string(messages.size()) + " of the chat ";
+  const bool is_answer = messages.size() % 2 == 1;
+  const Json* role = value.Find("role");
+  const Json* content = value.Find("content");
+  if (role == nullptr || content == nullptr || value.fields().size() != 2) {
+    return which + "is no object of role and content";
+  }
+  if (role->text() != (is_answer ? "assistant" : "user")) {
+    return which + "is not the " + (is_answer ? "assistant" : "user") + "'s: they take turns";
+  }
+  if (!content->is_text()) return which + "has a content that is no string";
+  if (content->text().find('\0') != std::string::npos) return which + "holds a NUL";
+  messages.push_back({is_answer, content->text()});
+  return "";
+}
+
+std::string SetMessages(const Json& value, Request& request) {
+  if (request.mode != Mode::kChat) return "messages are for a chat, and stories have a prompt";
+  if (!value.is_array()) return "messages is not an array";
+  if (value.items().size() > kMaxChatMessages) {
+    return "the chat has more than " + std::to_string(kMaxChatMessages) + " messages";
+  }
+  size_t bytes = 0;
+  for (const Json& item : value.items()) {
+    if (std::string wrong = AddChatMessage(item, request.messages); !wrong.empty()) return wrong;
+    bytes += request.messages.back().content.size();
+  }
+  if (bytes > kMaxChatBytes) return TooLong("the chat has", bytes, kMaxChatBytes);
+  if (request.messages.empty() || request.messages.back().is_answer) {
+    return "the last message of the chat is not the user's";
+  }
   return "";
 }
 
@@ -45,7 +84,7 @@ std::string SetAmount(const char* name, const Json& value, float most, float& am
 }
 
 std::string SetSeed(const Json& value, uint64_t& seed) {
-  if (value.is_whole() && value.whole() <= kMostSeed) {
+  if (value.is_whole() && value.whole() <= kMaxSeed) {
     seed = value.whole();
     return "";
   }
@@ -66,8 +105,9 @@ std::string SetType(const Json& value, Message::Type& type) {
 std::string SetField(const std::string& name, const Json& value, Message& message) {
   if (name == "type") return SetType(value, message.type);
   if (name == "prompt") return SetPrompt(value, message.request);
+  if (name == "messages") return SetMessages(value, message.request);
   if (name == "temperature") {
-    return SetAmount("temperature", value, kMostTemperature, message.request.temperature);
+    return SetAmount("temperature", value, kMaxTemperature, message.request.temperature);
   }
   if (name == "topp") return SetAmount("topp", value, 1, message.request.topp);
   if (name == "seed") return SetSeed(value, message.request.seed);
@@ -87,16 +127,23 @@ std::string Parse(std::string_view text, Message& message) {
   if (message.type == Message::Type::kStop && value->fields().size() > 1) {
     return R"(a message of type "stop" has no further field)";
   }
+  if (message.type == Message::Type::kBegin && message.request.mode == Mode::kChat &&
+      message.request.messages.empty()) {
+    return "a chat begins with messages";
+  }
   return "";
 }
 
 std::string HelloMessage(std::string_view model, const Request& defaults) {
-  return Json::Object({{"type", "hello"},
-                       {"model", model},
-                       {"temperature", Short(defaults.temperature)},
-                       {"topp", Short(defaults.topp)},
-                       {"max_prompt", kMostPromptBytes}})
-      .Text();
+  const bool is_chat = defaults.mode == Mode::kChat;
+  Json message = Json::Object({{"type", "hello"},
+                               {"mode", is_chat ? "chat" : "stories"},
+                               {"model", model},
+                               {"temperature", Short(defaults.temperature)},
+                               {"topp", Short(defaults.topp)},
+                               {"max_prompt", is_chat ? kMaxChatBytes : kMaxPromptBytes}});
+  if (is_chat) message.Set("max_messages", kMaxChatMessages);
+  return message.Text();
 }
 
 std::string WaitingMessage(size_t place) {
@@ -104,20 +151,23 @@ std::string WaitingMessage(size_t place) {
 }
 
 std::string BeginMessage(const Request& request) {
+  if (request.mode == Mode::kChat) return Json::Object({{"type", "begin"}}).Text();
   const Json prompt = request.prompt ? Json(*request.prompt) : Json();
   return Json::Object({{"type", "begin"}, {"prompt", prompt}}).Text();
 }
 
-std::string ProgressMessage(const std::vector<News>& news) {
+std::string ProgressMessage(const std::vector<StreamUpdate>& updates) {
   Json stories = Json::Array();
-  for (const News& story : news) {
-    Json entry = Json::Object({{"story", story.story},
-                               {"text", story.text},
-                               {"tokens", story.progress.tokens},
-                               {"tokens_per_second", story.progress.tokens_per_second},
-                               {"seed", std::to_string(story.progress.seed)}});
-    if (story.ending) entry.Set("end", Name(*story.ending));
-    if (!story.reason.empty()) entry.Set("reason", story.reason);
+  for (const StreamUpdate& update : updates) {
+    const Progress& progress = update.progress;
+    Json entry = Json::Object({{"story", update.stream},
+                               {"text", update.text},
+                               {"tokens", progress.tokens},
+                               {"tokens_per_second", progress.tokens_per_second},
+                               {"seed", std::to_string(progress.seed)}});
+    if (progress.forgotten > 0) entry.Set("forgotten", progress.forgotten);
+    if (update.ending) entry.Set("end", Name(*update.ending));
+    if (!update.reason.empty()) entry.Set("reason", update.reason);
     stories.Add(std::move(entry));
   }
   return Json::Object({{"type", "progress"}, {"stories", std::move(stories)}}).Text();

@@ -8,29 +8,36 @@
 #include <string_view>
 #include <vector>
 
-#include "stories.h"
+#include "generation.h"
 
 namespace demo {
 
-inline constexpr size_t kMostPromptBytes = 4096;
-// A byte of a prompt takes at most six in JSON; the rest is for the other fields.
-inline constexpr size_t kMostMessageBytes = 6 * kMostPromptBytes + 1024;
-inline constexpr float kMostTemperature = 10;
+inline constexpr size_t kMaxPromptBytes = 4096;
+inline constexpr size_t kMaxChatBytes = 16384;  // of the contents of all messages of a chat
+inline constexpr size_t kMaxChatMessages = 64;
+inline constexpr float kMaxTemperature = 10;
+
+// Of a message of the page. A byte of a text takes at most six in JSON; the rest is for all else.
+constexpr size_t MaxMessageBytes(Mode mode) {
+  return mode == Mode::kStories ? 6 * kMaxPromptBytes + 1024
+                                : 6 * kMaxChatBytes + 64 * kMaxChatMessages + 1024;
+}
 
 struct Message {
-  enum class Type { kBegin, kStop };
+  enum class Type : uint8_t { kBegin, kStop };
   Type type = Type::kStop;
   Request request;  // kBegin; what the page leaves out is as it was before
 };
 
-// Reads a message of the page, which may hold anything. Returns "", or what is wrong with it.
+// Reads a message of the page, which may hold anything. Which fields it may have depends on
+// message.request.mode. Returns "", or what is wrong with it.
 std::string Parse(std::string_view text, Message& message);
 
-// What the page is told.
+// Messages to the page.
 std::string HelloMessage(std::string_view model, const Request& defaults);
 std::string WaitingMessage(size_t place);  // from 1
 std::string BeginMessage(const Request& request);
-std::string ProgressMessage(const std::vector<News>& news);
+std::string ProgressMessage(const std::vector<StreamUpdate>& updates);
 std::string ErrorMessage(std::string_view reason);
 std::string DrainMessage(unsigned seconds);
 

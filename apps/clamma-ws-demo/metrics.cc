@@ -86,7 +86,7 @@ double Metrics::Rate() const {
 
 std::string Metrics::Histogram() const {
   std::string text = Head("time_to_first_token_seconds", "histogram",
-                          "From the start of a story, when its visitor's turn has come, to its "
+                          "From the start of a text, when its visitor's turn has come, to its "
                           "first token.");
   uint64_t sum = 0;
   for (size_t i = 0; i < kBounds.size(); ++i) {
@@ -103,16 +103,17 @@ std::string Metrics::Histogram() const {
 
 std::string Metrics::Text() const {
   const std::lock_guard lock(mutex_);
-  std::string text = Metric("sessions_active", "gauge", "Sessions that exist: stories being told.",
-                            std::to_string(sessions_));
+  std::string text =
+      Metric("sessions_active", "gauge", "Sessions that exist: texts being generated.",
+             std::to_string(sessions_));
   text += Metric("visitors_connected", "gauge", "Open WebSockets.", std::to_string(connected_));
   text += Metric("visitors_waiting", "gauge", "Visitors who wait for their turn.",
                  std::to_string(waiting_));
   text += Metric("tokens_total", "counter", "Tokens generated.", std::to_string(tokens_));
-  text += Metric("tokens_per_second", "gauge",
-                 "Tokens generated a second, of all stories, over the last 10 seconds.",
-                 Number(Rate()));
-  text += Head("stories_total", "counter", "Stories that ended, by the reason.");
+  text +=
+      Metric("tokens_per_second", "gauge",
+             "Tokens generated a second, of all texts, over the last 10 seconds.", Number(Rate()));
+  text += Head("stories_total", "counter", "Stories or answers that ended, by the reason.");
   for (size_t i = 0; i < kEndings; ++i) {
     const std::string name(Name(static_cast<Ending>(i)));
     text += Line("stories_total{reason=\"" + name + "\"}", std::to_string(endings_[i]));

@@ -10,7 +10,7 @@
 #include <mutex>
 #include <string>
 
-#include "stories.h"
+#include "generation.h"
 
 namespace demo {
 

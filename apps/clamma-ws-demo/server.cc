@@ -22,7 +22,7 @@ constexpr int kFarewellSeconds = 2;    // for a visitor's last messages
 constexpr uint16_t kPingSeconds = 20;  // of silence, then we ask
 constexpr uint16_t kSilenceSeconds = 30;
 constexpr size_t kHeaderBytes = 4096;
-constexpr size_t kMostAcceptedAtOnce = 16;
+constexpr size_t kMaxAcceptedAtOnce = 16;
 constexpr int kCloseIdle = 4000;  // for applications' own use; the page knows it
 
 constexpr std::string_view kFull =
@@ -126,7 +126,7 @@ int Server::Handle(lws* wsi, lws_callback_reasons reason, void* in, size_t size)
       }
       return 0;
     case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
-      hall_.Update();
+      admission_.Admit();
       ScheduleAll();
       return 0;
     case LWS_CALLBACK_WSI_DESTROY:
@@ -155,7 +155,7 @@ int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons 
       connection.reply.reset();
       return Complete(wsi);
     case LWS_CALLBACK_ESTABLISHED:
-      connection.visitor = hall_.Enter();
+      connection.visitor = admission_.Enter();
       connection.socket = true;
       ++sockets_;
       Schedule(wsi, connection);
@@ -184,7 +184,7 @@ int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons 
 // --- Connections ---------------------------------------------------------------------------------
 
 void Server::AcceptAll() {
-  for (size_t i = 0; i < kMostAcceptedAtOnce; ++i) {
+  for (size_t i = 0; i < kMaxAcceptedAtOnce; ++i) {
     const std::optional<Accepted> accepted = Listener::Accept(listen_fd_);
     if (!accepted) return;
     Adopt(*accepted);
@@ -244,7 +244,7 @@ int Server::OnRequest(lws* wsi, Connection& connection, std::string_view path) {
   if (method != LWSHUMETH_GET && method != LWSHUMETH_HEAD) {
     return Refuse(wsi, Refusal(HTTP_STATUS_METHOD_NOT_ALLOWED, "only GET and HEAD are answered"));
   }
-  Reply reply = Find(path, metrics_, draining_);
+  Reply reply = Find(path, mode(), metrics_, draining_);
   const bool body_follows = method == LWSHUMETH_GET;
   if (!SendHead(wsi, reply, body_follows)) return -1;
   if (!body_follows) return Complete(wsi);
@@ -275,7 +275,7 @@ int Server::OnUpgrade(lws* wsi, Connection& connection, std::string_view protoco
 
 void Server::Dismiss(Connection& connection) {
   if (connection.visitor == nullptr) return;
-  hall_.Leave(*connection.visitor);
+  admission_.Leave(*connection.visitor);
   connection.visitor.reset();
   ScheduleAll();  // those who wait move up
 }
@@ -293,14 +293,14 @@ int Server::OnMessage(lws* wsi, Connection& connection, std::string_view part) {
     return Close(wsi, connection, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "messages are text");
   }
   if (lws_is_first_fragment(wsi) != 0) connection.received.clear();
-  if (connection.received.size() + part.size() > kMostMessageBytes) {
+  if (connection.received.size() + part.size() > MaxMessageBytes(mode())) {
     return Close(wsi, connection, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, "the message is too large");
   }
   connection.received += part;
   if (lws_is_final_fragment(wsi) == 0) return 0;
   const std::string message = std::move(connection.received);
   connection.received = {};
-  if (!connection.visitor->Ask(message, hall_)) {
+  if (!connection.visitor->Handle(message, admission_)) {
     return Close(wsi, connection, LWS_CLOSE_STATUS_POLICY_VIOLATION, "too many messages");
   }
   ScheduleAll();
@@ -369,11 +369,11 @@ void Server::Drain() {
   draining_ = true;
   lws_set_timeout(listening_, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
   if (sockets_ == 0) Finish();
-  hall_.Drain(limits_.drain);
+  admission_.Drain(limits_.drain);
   ScheduleAll();
   After(drain_timer_, limits_.drain, [](lws_sorted_usec_list_t* list) {
     Server& server = *reinterpret_cast<Timer*>(list)->server;
-    server.hall_.StopAll();
+    server.admission_.StopAll();
     server.ScheduleAll();
     server.After(server.drain_timer_, kFarewellSeconds, [](lws_sorted_usec_list_t* last) {
       reinterpret_cast<Timer*>(last)->server->Finish();

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "hall.h"
+#include "admission_queue.h"
 #include "http.h"
 #include "listener.h"
 #include "metrics.h"
@@ -41,8 +41,9 @@ class Server {
   };
 
   // All that is passed by reference must live longer.
-  Server(Hall& hall, Metrics& metrics, Waker& waker, const Origins& origins, const Limits& limits)
-      : hall_(hall), metrics_(metrics), waker_(waker), origins_(origins), limits_(limits) {}
+  Server(AdmissionQueue& queue, Metrics& metrics, Waker& waker, const Origins& origins,
+         const Limits& limits)
+      : admission_(queue), metrics_(metrics), waker_(waker), origins_(origins), limits_(limits) {}
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -74,6 +75,8 @@ class Server {
   int HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons reason, void* in,
                    size_t size);
 
+  Mode mode() const { return admission_.defaults().mode; }
+
   void AcceptAll();
   void Adopt(const Accepted& accepted);
   void Forget(lws* wsi);
@@ -98,7 +101,7 @@ class Server {
   void Finish();
   void After(Timer& timer, unsigned seconds, sul_cb_t callback);
 
-  Hall& hall_;
+  AdmissionQueue& admission_;
   Metrics& metrics_;
   Waker& waker_;
   const Origins origins_;

@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The page: one WebSocket, over which the server tells two stories. See docs/ws-demo.md for the
-// messages. What the model says is only ever put in as text.
-"use strict";
+// The page of stories: the server generates two of them at once. What the model writes is only ever
+// put in as text.
+import { Connection, byId, bytesOf, endingOf, figuresOf, hasFailed, keepingEnd, sampling, say }
+  from "./common.js";
 
-const shortestWait = 1000;
-const longestWait = 30000; // milliseconds between two attempts to connect
-const closedIdle = 4000; // the server's code for a visitor who did nothing for long
-
-const byId = (id) => document.getElementById(id);
-const form = byId("settings");
 const prompt = byId("prompt");
-const sliders = [byId("temperature"), byId("topp")];
 const stop = byId("stop");
-const statusLine = byId("status");
 const stories = Array.from(document.querySelectorAll(".story"), (section) => ({
   section,
   title: section.querySelector("h2").textContent,
@@ -22,37 +15,15 @@ const stories = Array.from(document.querySelectorAll(".story"), (section) => ({
   running: false,
 }));
 
-const endings = {
-  end_of_text: "the end",
-  limit: "cut at its greatest length",
-  context_full: "the model's context is full",
-  stopped: "stopped",
-  too_slow: "given up, as this connection was too slow for it",
-  error: "failed",
-};
-
-let socket = null;
-let wait = shortestWait;
-let retry = 0; // timer
-let greeted = false; // the server's defaults have been taken over
 let wanted = true; // begin as soon as there is a connection
 let waiting = false; // in the server's queue
 let maxPrompt = 4096;
 
 // --- What is shown -------------------------------------------------------------------------------
 
-function say(text, trouble = false) {
-  statusLine.classList.toggle("trouble", trouble);
-  if (statusLine.textContent !== text) statusLine.textContent = text;
-}
-
 function showStop() {
   const possible = waiting || stories.some((story) => story.running);
   stop.setAttribute("aria-disabled", String(!possible));
-}
-
-function showSlider(slider) {
-  byId(slider.id + "-value").textContent = Number(slider.value).toFixed(2);
 }
 
 function setRunning(story, running) {
@@ -77,38 +48,15 @@ function clear(story, beginning) {
 }
 
 function append(story, text) {
-  const box = story.text;
-  const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
   // The model opens with empty lines where it begins by itself.
   const opens = story.words.length === 0 && story.words.previousSibling === null;
-  story.words.appendData(opens ? text.trimStart() : text);
-  if (atEnd) box.scrollTop = box.scrollHeight; // unless the reader has scrolled up
+  keepingEnd(story.text, () => story.words.appendData(opens ? text.trimStart() : text));
 }
 
-function rate(tokensPerSecond) {
-  return tokensPerSecond.toFixed(tokensPerSecond < 100 ? 1 : 0);
-}
-
-function showFigures(story, news) {
-  const parts = [`${news.tokens} ${news.tokens === 1 ? "token" : "tokens"}`];
-  if (news.tokens_per_second > 0) parts.push(`${rate(news.tokens_per_second)} tokens per second`);
-  if (news.end) parts.push(endings[news.end] ?? news.end);
-  if (news.reason) parts.push(news.reason);
-  story.figures.textContent = parts.join(" · ");
-}
-
-// --- What the server says ------------------------------------------------------------------------
+// --- Messages of the server ----------------------------------------------------------------------
 
 function onHello(message) {
-  byId("model").textContent = message.model;
   maxPrompt = message.max_prompt;
-  if (!greeted) {
-    greeted = true;
-    for (const slider of sliders) {
-      slider.value = message[slider.id];
-      showSlider(slider);
-    }
-  }
   if (wanted) {
     begin();
   } else {
@@ -133,14 +81,14 @@ function onBegin(message) {
 function onProgress(message) {
   const ended = [];
   let failed = false;
-  for (const news of message.stories) {
-    const story = stories[news.story];
-    append(story, news.text);
-    showFigures(story, news);
-    if (!news.end) continue;
+  for (const update of message.stories) {
+    const story = stories[update.story];
+    append(story, update.text);
+    story.figures.textContent = figuresOf(update);
+    if (!update.end) continue;
     setRunning(story, false);
-    failed ||= news.end === "error" || news.end === "too_slow";
-    ended.push(`${story.title}: ${news.reason ?? endings[news.end]}.`);
+    failed ||= hasFailed(update);
+    ended.push(`${story.title}: ${endingOf(update)}.`);
   }
   if (ended.length === 0) return;
   const goesOn = stories.some((story) => story.running);
@@ -163,76 +111,44 @@ function onDrain(message) {
   showStop();
 }
 
-const handlers = {
+function onClose(idle) {
+  wanted = wanted || waiting;
+  waiting = false;
+  for (const story of stories.filter((story) => story.running)) {
+    setRunning(story, false);
+    story.figures.textContent += " · cut off";
+  }
+  showStop();
+  if (idle) {
+    say("You have been away for long, and the server has hung up. Press Again to go on.");
+  }
+}
+
+const connection = new Connection({
   hello: onHello,
   waiting: onWaiting,
   begin: onBegin,
   progress: onProgress,
   error: onError,
   drain: onDrain,
-};
+  close: onClose,
+});
 
-// --- The connection ------------------------------------------------------------------------------
-
-function send(message) {
-  if (!socket || socket.readyState !== WebSocket.OPEN) return false;
-  socket.send(JSON.stringify(message));
-  return true;
-}
+// --- What the visitor does -----------------------------------------------------------------------
 
 function begin() {
   const text = prompt.value;
-  const size = new TextEncoder().encode(text).length;
+  const size = bytesOf(text);
   if (size > maxPrompt) {
     say(`The beginning has ${size} bytes; at most ${maxPrompt} are allowed.`, true);
     prompt.focus();
     return;
   }
-  const message = { type: "begin", prompt: text === "" ? null : text };
-  for (const slider of sliders) message[slider.id] = Number(slider.value);
   wanted = true;
-  if (!send(message)) connect();
+  connection.send({ type: "begin", prompt: text === "" ? null : text, ...sampling() });
 }
 
-function onClose(event) {
-  socket = null;
-  wanted = wanted || waiting;
-  waiting = false;
-  const cut = stories.filter((story) => story.running);
-  for (const story of cut) {
-    setRunning(story, false);
-    story.figures.textContent += " · cut off";
-  }
-  showStop();
-  if (event.code === closedIdle) {
-    say("You have been away for long, and the server has hung up. Press Again to go on.");
-    return;
-  }
-  // A bit at random, so that not all who lost a server come back to it at once.
-  const delay = wait * (0.75 + Math.random() / 2);
-  wait = Math.min(2 * wait, longestWait);
-  say(`The connection ${greeted ? "broke" : "failed"}. Trying again in ` +
-    `${Math.max(1, Math.round(delay / 1000))} s.`, true);
-  retry = setTimeout(connect, delay);
-}
-
-function connect() {
-  clearTimeout(retry);
-  if (socket) return;
-  const address = new URL("stories", location.href);
-  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  socket = new WebSocket(address);
-  socket.onmessage = (event) => {
-    const message = JSON.parse(event.data);
-    wait = shortestWait; // it works
-    handlers[message.type]?.(message);
-  };
-  socket.onclose = onClose;
-}
-
-// --- What the visitor does -----------------------------------------------------------------------
-
-form.addEventListener("submit", (event) => {
+byId("settings").addEventListener("submit", (event) => {
   event.preventDefault();
   begin();
 });
@@ -242,17 +158,7 @@ prompt.addEventListener("keydown", (event) => {
   begin();
 });
 stop.addEventListener("click", () => {
-  if (stop.getAttribute("aria-disabled") === "false") send({ type: "stop" });
-});
-for (const slider of sliders) {
-  slider.addEventListener("input", () => showSlider(slider));
-  showSlider(slider);
-}
-// A browser may keep a page that was left, its socket with it, to come back to: the stories must end
-// all the same.
-addEventListener("pagehide", () => socket?.close());
-addEventListener("pageshow", (event) => {
-  if (event.persisted) connect();
+  if (stop.getAttribute("aria-disabled") === "false") connection.send({ type: "stop" });
 });
 say("Connecting …");
-connect();
+connection.open();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Visitors, the seats for those who are told stories, and the queue of those who wait for one. All
-// on the serving thread. Nothing here knows of sockets.
-#ifndef CLAMMA_WS_DEMO_HALL_H_
-#define CLAMMA_WS_DEMO_HALL_H_
+// Visitors, the seats of those for whom text is generated, and the queue of those who wait for one.
+// All on the serving thread. Nothing here knows of sockets.
+#ifndef CLAMMA_WS_DEMO_ADMISSION_QUEUE_H_
+#define CLAMMA_WS_DEMO_ADMISSION_QUEUE_H_
 
 #include <chrono>
 #include <cstddef>
@@ -14,9 +14,9 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "generation.h"
 #include "generator.h"
 #include "metrics.h"
-#include "stories.h"
 
 namespace demo {
 
@@ -30,37 +30,37 @@ class Visitor {
   // When Next() has something: not later than now, if it has already; max() if that is not known.
   Clock::time_point due() const;
 
-  // Takes a message of the page. Returns false if the visitor asks too much to be kept.
-  bool Ask(std::string_view text, class Hall& hall);
+  // Handles a message of the page. Returns false if the visitor asks too much to be kept.
+  bool Handle(std::string_view text, class AdmissionQueue& queue);
 
-  // Neither waiting nor being told anything, since when.
-  bool idle() const { return !waiting_ && stories_ == nullptr; }
+  // Neither waiting nor getting text, since when.
+  bool idle() const { return !waiting_ && generation_ == nullptr; }
   Clock::time_point idle_since() const { return idle_since_; }
 
  private:
-  friend class Hall;
+  friend class AdmissionQueue;
 
-  bool Allowed();                  // one more message now
-  void Tell(std::string message);  // queues it
+  bool TakeAllowance();            // for one more message now; false: there is none
+  void Send(std::string message);  // with the next calls of Next()
 
-  std::deque<std::string> messages_;  // at most kMostMessages
+  std::deque<std::string> messages_;  // at most kMaxMessagesToSend
   bool overrun_ = false;              // there would have been more
 
   bool waiting_ = false;
   size_t place_ = 0;       // in the queue, from 1
-  size_t place_told_ = 0;  // to the page
+  size_t place_sent_ = 0;  // ... as the page knows it
   Request request_;        // what it waits for
 
-  bool seated_ = false;               // two sessions are kept for it
-  std::shared_ptr<Stories> stories_;  // until all has been fetched
-  Clock::time_point next_progress_;   // not before, so that quick models make few, longer messages
+  bool seated_ = false;                     // its sessions are kept for it
+  std::shared_ptr<Generation> generation_;  // until all has been fetched
+  Clock::time_point next_progress_;  // not before, so that quick models make few, longer messages
 
   double allowance_ = 0;  // messages that it may send now
   Clock::time_point allowance_at_;
   Clock::time_point idle_since_;
 };
 
-class Hall {
+class AdmissionQueue {
  public:
   struct Rules {
     size_t seats = 1;
@@ -70,26 +70,26 @@ class Hall {
   };
 
   // `wake` is called on the generating thread when a visitor's Next() may have something.
-  Hall(Generator& generator, Metrics& metrics, Rules rules, std::function<void()> wake);
+  AdmissionQueue(Generator& generator, Metrics& metrics, Rules rules, std::function<void()> wake);
 
   std::unique_ptr<Visitor> Enter();
   void Leave(Visitor& visitor);  // its sessions are freed at once
 
-  void Begin(Visitor& visitor, Request request);  // instead of what it is told or waits for
+  void Begin(Visitor& visitor, Request request);  // in place of what it gets or waits for
   void Stop(Visitor& visitor);
 
-  // After `wake`: gives seats that became free to those who wait.
-  void Update();
+  // To be called after `wake`: gives seats that became free to those who wait.
+  void Admit();
 
-  // Nobody is seated any more, and those who wait are sent away. All are told.
+  // Nobody gets a seat any more, the queue is emptied, and all visitors get a message.
   void Drain(unsigned seconds);
-  void StopAll();  // whatever is still told ends as stopped
+  void StopAll();  // what is still generated ends as stopped
 
   const Request& defaults() const { return rules_.defaults; }
 
  private:
-  void Rise(Visitor& visitor);  // frees its seat
-  void Quit(Visitor& visitor);  // the queue
+  void Release(Visitor& visitor);  // frees its seat
+  void Dequeue(Visitor& visitor);  // the queue
   void Abandon(Visitor& visitor);
   void Seat(Visitor& visitor);
   void Count();  // for the metrics
@@ -106,4 +106,4 @@ class Hall {
 
 }  // namespace demo
 
-#endif  // CLAMMA_WS_DEMO_HALL_H_
+#endif  // CLAMMA_WS_DEMO_ADMISSION_QUEUE_H_
