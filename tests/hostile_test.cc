@@ -20,7 +20,8 @@ class HostileTest : public ModelTest {};
 TEST_F(HostileTest, SizesBeyondMemoryAreRefused) {
   const TxfPtr model = Open(ModelInfo(kFloatModel));
   for (const size_t size : {SIZE_MAX, SIZE_MAX - 1, size_t{1} << 62}) {
-    for (const unsigned flags : {0u, CLAMMA_ENCODE_DUMMY_PREFIX, CLAMMA_ENCODE_BOS}) {
+    for (const unsigned flags :
+         {0u, CLAMMA_ENCODE_DUMMY_PREFIX, CLAMMA_ENCODE_BOS, CLAMMA_ENCODE_CONTROL}) {
       size_t count = 0;
       EXPECT_NE(clamma_encode(model.get(), "Hello", size, flags, nullptr, 0, &count), 0) << size;
     }

@@ -17,6 +17,9 @@ namespace {
 
 constexpr size_t kMaxWarning = 256;
 
+// Longer texts are refused before they are looked at.
+constexpr size_t kMaxTextBytes = size_t{1} << 30;
+
 // Llama 3's, of which many files were made before there were names for rules.
 constexpr uint32_t kLlama3Tokens = 128256;
 
@@ -261,6 +264,10 @@ Status Tokenizer::ChoosePretokenizer(Memory& memory, const Gguf& gguf, const cha
 
 Status Tokenizer::Encode(Memory& memory, std::string_view text, const EncodeOptions& options,
                          Array<TokenId>* tokens, size_t* count) const {
+  if (text.size() > kMaxTextBytes) {
+    return Status::Error(StatusCode::kLimit, "a text of %zu bytes is too long to encode",
+                         text.size());
+  }
   if constexpr (kHasGguf) {
     if (rules()->kind != nullptr) {
       return (this->*rules()->kind->encode)(memory, text, options, tokens, count);
