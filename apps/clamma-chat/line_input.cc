@@ -1,61 +1,32 @@
 // SPDX-License-Identifier: MIT
 #include "line_input.h"
 
-#include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <clocale>
-#include <cstdlib>
+#include <cstdio>
 #include <cstring>
 #include <iostream>
+#include <string_view>
 #include <utility>
 
 #include "completion.h"
 #include "story.h"
+#include "terminal.h"
+#include "text_output.h"
 
 #ifdef CLAMMA_CHAT_HAS_LIBEDIT
 #include <histedit.h>
 
 #include "history_file.h"
-#endif
+#include "wide_text.h"
 
 namespace {
 
-bool CanEdit() {
-  const char* terminal = std::getenv("TERM");
-  return isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0 && terminal != nullptr;
-}
-
-}  // namespace
-
-struct QuietKeys::Saved {
-  termios before;
-};
-
-QuietKeys::QuietKeys() {
-  termios now = {};
-  if (isatty(STDIN_FILENO) == 0 || tcgetattr(STDIN_FILENO, &now) != 0) return;
-  saved_ = std::make_unique<Saved>(Saved{now});
-  now.c_lflag &= ~static_cast<tcflag_t>(ECHO | ICANON);
-  tcsetattr(STDIN_FILENO, TCSADRAIN, &now);
-}
-
-QuietKeys::~QuietKeys() {
-  if (saved_ != nullptr) tcsetattr(STDIN_FILENO, TCSADRAIN, &saved_->before);
-}
-
-#ifdef CLAMMA_CHAT_HAS_LIBEDIT
-namespace {
-
-// A newline of a paste, as the line shows it.
-constexpr char kNewlineMark[] = "\xe2\x8f\x8e";  // U+23CE
-constexpr char kPasteEnd[] = "\x1b[201~";
-
-void Replace(std::string* text, std::string_view from, std::string_view to) {
-  for (size_t at = 0; (at = text->find(from, at)) != std::string::npos; at += to.size()) {
-    text->replace(at, from.size(), to);
-  }
-}
+constexpr wchar_t kPasteEnd[] = L"\x1b[201~";
+constexpr size_t kMaxChoices = 50;         // of Tab, that are shown
+constexpr size_t kMaxRemembered = 100000;  // bytes of a line of the history
 
 }  // namespace
 
@@ -64,25 +35,26 @@ struct LineInput::Editor {
       : commands(std::move(its_commands)),
         colour(its_colour),
         line(el_init("clamma-chat", stdin, stdout, stderr)),
-        history(history_init()),
+        history(history_winit()),
         history_path(HistoryPath()) {
-    HistEvent event;
-    ::history(history, &event, H_SETSIZE, 500);
-    ::history(history, &event, H_SETUNIQUE, 1);
-    if (!history_path.empty()) ::history(history, &event, H_LOAD, history_path.c_str());
-    el_set(line, EL_CLIENTDATA, this);
-    el_set(line, EL_PROMPT_ESC, &Prompt, '\1');
-    el_set(line, EL_SIGNAL, 1);  // whatever ends or stops us finds the terminal as it was
-    el_set(line, EL_EDITOR, "emacs");
-    el_set(line, EL_HIST, &::history, history);
-    el_set(line, EL_BIND, "^R", "em-inc-search-prev", nullptr);
-    el_set(line, EL_ADDFN, "clamma-paste", "insert what is pasted", &Paste);
-    el_set(line, EL_BIND, "\\e[200~", "clamma-paste", nullptr);
-    el_set(line, EL_ADDFN, "clamma-complete", "complete a command or file", &Complete);
-    el_set(line, EL_BIND, "^I", "clamma-complete", nullptr);
+    HistEventW event;
+    history_w(history, &event, H_SETSIZE, 500);
+    history_w(history, &event, H_SETUNIQUE, 1);
+    if (!history_path.empty()) history_w(history, &event, H_LOAD, history_path.c_str());
+    el_wset(line, EL_CLIENTDATA, this);
+    el_wset(line, EL_PROMPT_ESC, &Prompt, L'\1');
+    el_wset(line, EL_SIGNAL, 1);  // whatever ends or stops us finds the terminal as it was
+    el_wset(line, EL_EDITOR, L"emacs");
+    el_wset(line, EL_HIST, &history_w, history);
+    el_wset(line, EL_BIND, L"^R", L"em-inc-search-prev", nullptr);
+    el_wset(line, EL_ADDFN, L"clamma-paste", L"insert what is pasted", &Paste);
+    el_wset(line, EL_BIND, L"\\e[200~", L"clamma-paste", nullptr);
+    el_wset(line, EL_ADDFN, L"clamma-complete", L"complete a command or file", &Complete);
+    el_wset(line, EL_BIND, L"^I", L"clamma-complete", nullptr);
   }
   ~Editor() {
-    history_end(history);
+    terminal::BracketPastes(false);
+    history_wend(history);
     el_end(line);
   }
   Editor(const Editor&) = delete;
@@ -90,82 +62,94 @@ struct LineInput::Editor {
 
   static Editor* Of(EditLine* line) {
     void* self = nullptr;
-    el_get(line, EL_CLIENTDATA, &self);
+    el_wget(line, EL_CLIENTDATA, &self);
     return static_cast<Editor*>(self);
   }
 
-  static char* Prompt(EditLine* line) {
+  static wchar_t* Prompt(EditLine* line) {
     const Editor* self = Of(line);
     // What is between two \1 takes no room.
-    static char coloured[] = "\1\x1b[1;36m\1> ";
-    static char coloured_more[] = "\1\x1b[1;36m\1. ";
-    static char plain[] = "> ";
-    static char plain_more[] = ". ";
+    static wchar_t coloured[] = L"\1\x1b[1;36m\1> ";
+    static wchar_t coloured_more[] = L"\1\x1b[1;36m\1. ";
+    static wchar_t plain[] = L"> ";
+    static wchar_t plain_more[] = L". ";
     if (self->colour) return self->more ? coloured_more : coloured;
     return self->more ? plain_more : plain;
   }
 
-  // A paste is one piece of text, newlines among it.
-  static unsigned char Paste(EditLine* line, int /*key*/) {
-    std::string text;
-    for (char c = 0; !text.ends_with(kPasteEnd) && el_getc(line, &c) == 1;) text += c;
-    if (text.ends_with(kPasteEnd)) text.resize(text.size() - std::strlen(kPasteEnd));
-    Replace(&text, "\r\n", "\n");
-    Replace(&text, "\r", "\n");
-    while (text.ends_with('\n')) text.pop_back();
-    Replace(&text, "\n", kNewlineMark);
-    Of(line)->pasted = true;
-    return el_insertstr(line, text.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+  static unsigned char Insert(EditLine* line, const std::wstring& text) {
+    if (text.empty()) return CC_REFRESH;
+    return el_winsertstr(line, text.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
   }
 
-  static unsigned char Complete(EditLine* line, int /*key*/) {
-    const LineInfo* info = el_line(line);
-    const std::string text(info->buffer, static_cast<size_t>(info->cursor - info->buffer));
-    // In what is said a tab is a tab.
-    if (!text.starts_with('/')) return el_insertstr(line, "\t") == 0 ? CC_REFRESH : CC_ERROR;
-    const Completion found = CompleteCommand(text, Of(line)->commands);
-    if (found.added.empty()) {
-      if (found.choices.size() < 2) return CC_REFRESH_BEEP;
-      std::cout << '\n';
-      for (const std::string& choice : found.choices) std::cout << choice << '\n';
-      std::cout << std::flush;
-      return CC_REDISPLAY;
+  // A paste is one piece of text, newlines among it, which Enter sends.
+  static unsigned char Paste(EditLine* line, wint_t /*key*/) {
+    std::wstring text;
+    for (wchar_t c = 0; !text.ends_with(kPasteEnd) && el_wgetc(line, &c) == 1;) {
+      if (c != L'\0') text += c;
     }
-    return el_insertstr(line, found.added.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+    if (text.ends_with(kPasteEnd)) text.resize(text.size() - std::wcslen(kPasteEnd));
+    std::replace(text.begin(), text.end(), L'\r', L'\n');
+    while (text.ends_with(L'\n')) text.pop_back();
+    return Insert(line, text);
+  }
+
+  static unsigned char Complete(EditLine* line, wint_t /*key*/) {
+    const LineInfoW* info = el_wline(line);
+    const std::string text =
+        ToUtf8({info->buffer, static_cast<size_t>(info->cursor - info->buffer)});
+    // In what is said a tab is a tab.
+    if (!text.starts_with('/') || Of(line)->more) return Insert(line, L"\t");
+    const Completion found = CompleteCommand(text, Of(line)->commands);
+    if (!found.added.empty()) return Insert(line, ToWide(found.added));
+    if (found.choices.size() < 2) return CC_REFRESH_BEEP;
+    Of(line)->Show(found.choices);
+    return CC_REDISPLAY;
+  }
+
+  void Show(const std::vector<std::string>& choices) const {
+    std::fputs(colour ? "\x1b[0m\n" : "\n", stdout);
+    std::fflush(stdout);
+    std::string list;
+    for (size_t i = 0; i < std::min(choices.size(), kMaxChoices); ++i) list += choices[i] + '\n';
+    if (choices.size() > kMaxChoices) {
+      list += "and " + std::to_string(choices.size() - kMaxChoices) + " more\n";
+    }
+    TextOutput(stdout).Write(list.c_str());
   }
 
   Result Read(std::string* text, bool goes_on) {
     more = goes_on;
-    pasted = false;
     int size = 0;
     interrupted = 0;
-    std::cout << "\x1b[?2004h" << std::flush;  // pastes come in brackets
-    const char* const read = el_gets(line, &size);
-    std::cout << (colour ? "\x1b[0m\x1b[?2004l" : "\x1b[?2004l") << std::flush;
+    terminal::BracketPastes(true);  // also while an answer comes
+    const wchar_t* const read = el_wgets(line, &size);
+    if (colour) std::fputs("\x1b[0m", stdout);
+    std::fflush(stdout);
     if (read == nullptr || size <= 0) {
       const Result result = interrupted != 0 ? Result::kAbandoned : Result::kEnd;
-      std::cout << std::endl;
+      std::fputc('\n', stdout);
+      std::fflush(stdout);
       return result;
     }
-    text->assign(read, static_cast<size_t>(size));
+    *text = ToUtf8({read, static_cast<size_t>(size)});
     if (text->ends_with('\n')) text->pop_back();
-    if (!text->empty()) Remember(*text);
-    if (text->find(kNewlineMark) != std::string::npos) Replace(text, kNewlineMark, "\n");
+    Remember(*text);
     return Result::kLine;
   }
 
   void Remember(const std::string& text) {
-    HistEvent event;
-    ::history(history, &event, H_ENTER, text.c_str());
-    if (!history_path.empty()) ::history(history, &event, H_SAVE, history_path.c_str());
+    if (text.empty() || text.size() > kMaxRemembered) return;
+    HistEventW event;
+    history_w(history, &event, H_ENTER, ToWide(text).c_str());
+    if (!history_path.empty()) history_w(history, &event, H_SAVE, history_path.c_str());
   }
 
   std::vector<std::string> commands;
   bool colour;
   bool more = false;
-  bool pasted = false;
   EditLine* line;
-  History* history;
+  HistoryW* history;
   std::string history_path;
 };
 
@@ -174,11 +158,14 @@ LineInput::LineInput(std::vector<std::string> commands, bool colour) {
   // and of whoever has set none, the editor would drop all but ASCII.
   const char* locale = std::setlocale(LC_CTYPE, "");
   if (locale == nullptr || std::strcmp(locale, "C") == 0) std::setlocale(LC_CTYPE, "C.UTF-8");
-  if (CanEdit()) editor_ = std::make_unique<Editor>(std::move(commands), colour);
+  if (terminal::TakesEscapes(STDIN_FILENO) && terminal::TakesEscapes(STDOUT_FILENO)) {
+    editor_ = std::make_unique<Editor>(std::move(commands), colour);
+  }
 }
 #else
 struct LineInput::Editor {
   static Result Read(std::string* /*text*/, bool /*more*/) { return Result::kEnd; }
+  static void Remember(const std::string& /*text*/) {}
 };
 
 LineInput::LineInput(std::vector<std::string> /*commands*/, bool /*colour*/) {}
@@ -188,8 +175,13 @@ LineInput::~LineInput() = default;
 
 LineInput::Result LineInput::Read(std::string* line, bool more) {
   if (editor_ != nullptr) return editor_->Read(line, more);
-  if (isatty(STDIN_FILENO) != 0) std::cout << (more ? ". " : "> ") << std::flush;
+  // stdout has answers and nothing else.
+  if (isatty(STDIN_FILENO) != 0) std::cerr << (more ? ". " : "> ") << std::flush;
   if (!std::getline(std::cin, *line)) return Result::kEnd;
   if (line->ends_with('\r')) line->pop_back();  // of a file from Windows
   return Result::kLine;
+}
+
+void LineInput::Remember(const std::string& text) {
+  if (editor_ != nullptr) editor_->Remember(text);
 }
