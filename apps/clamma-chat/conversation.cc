@@ -57,9 +57,10 @@ Conversation::Tokens Conversation::SessionTokens() const {
   return tokens;
 }
 
-size_t Conversation::tokens() const {
+// Of messages that the session has not been given as yet.
+void Conversation::CountTokens() {
   Tokens tokens;
-  return !messages_.empty() && Encode(&tokens, false) ? tokens.size() : 0;
+  tokens_ = !messages_.empty() && Encode(&tokens, false) ? tokens.size() : 0;
 }
 
 // Forgets the oldest turns, but not the last prompt, until messages and the n_answer tokens of an
@@ -83,12 +84,15 @@ bool Conversation::Forget(size_t n_answer, Answer* answer, size_t* n_tokens) {
   return true;
 }
 
-// Sees to it that there is room for an answer. False: the log has the reason.
+// Sees to it that there is room for an answer: a sixteenth of the context, or where the prompt
+// alone leaves less, any. False: the log has the reason.
 bool Conversation::MakeRoom(Answer* answer, size_t* n_tokens) {
   Tokens tokens;
   if (!Encode(&tokens)) return false;
   *n_tokens = tokens.size();
-  if (tokens.size() < context_ || Forget(0, answer, n_tokens)) return true;
+  if (tokens.size() <= context_ - context_ / 16 || Forget(0, answer, n_tokens)) return true;
+  *n_tokens = tokens.size();
+  if (messages_.size() == 1 && tokens.size() < context_) return true;
   Tell("the prompt takes " + std::to_string(*n_tokens) + " tokens, and the context has " +
        std::to_string(context_));
   return false;
@@ -158,6 +162,7 @@ Answer Conversation::Generate(AnswerOutput* output) {
   if (!answer.text.empty() || answer.why == CLAMMA_DONE_END_OF_TEXT) {
     messages_.push_back({"assistant", answer.text});
   }
+  tokens_ = SessionTokens().size();
   return answer;
 }
 
@@ -184,11 +189,13 @@ void Conversation::SetSampling(const options::Sampling& sampling) {
 bool Conversation::TakeBack() {
   if (messages_.size() < 2) return false;
   messages_.resize(messages_.size() - 2);
+  CountTokens();
   return true;
 }
 
 void Conversation::Reset() {
   messages_.clear();
+  tokens_ = 0;
   clamma_session_set_tokens(session_.get(), nullptr, 0);
 }
 
@@ -207,6 +214,7 @@ std::string Conversation::Load(const std::string& path) {
   session_.swap(fresh);
   system_.swap(chat.system);
   messages_.swap(chat.messages);
+  CountTokens();
   seeded_ = true;
   return "";
 }

@@ -59,7 +59,7 @@ class Conversation {
   void SetSampling(const options::Sampling& sampling);
 
   size_t context() const { return context_; }
-  size_t tokens() const;  // that the messages take of it
+  size_t tokens() const { return tokens_; }  // that the messages take of it
   size_t turns() const { return messages_.size() / 2; }
 
   // All of it, to go on another day. Return what went wrong, "" if nothing; a file or conversation
@@ -79,11 +79,13 @@ class Conversation {
   bool MakeRoomToGoOn(Answer* answer, size_t* n_tokens);
   bool Run(size_t limit, bool goes_on, AnswerOutput* output, Answer* answer);
   Tokens SessionTokens() const;
+  void CountTokens();
 
   txf* model_;
   options::Model model_options_;
   options::Sampling sampling_;
   size_t context_ = 0;  // most tokens that it holds
+  size_t tokens_ = 0;
   std::string arguments_;
   std::string system_;
   std::vector<Message> messages_;
