@@ -101,6 +101,12 @@ int RunChat(const Options& o, const options::CommandLine& line) {
   options::TakeModelSampling(model.get(), line, &sampling);
   Conversation conversation(model.get(), o.model, sampling, o.arguments);
   if (!conversation.ready()) return kExitSetup;
+  clamma_txf_facts_t facts = {};
+  clamma_txf_facts(model.get(), &facts);
+  if (conversation.context() < facts.context) {
+    Tell("memory is short: the conversation holds " + std::to_string(conversation.context()) +
+         " tokens in place of " + std::to_string(facts.context));
+  }
   conversation.SetSystem(o.prompt.system);
   ChatOptions chat;
   chat.quiet = o.quiet;
