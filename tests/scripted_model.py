@@ -38,18 +38,18 @@ def pair(key, kind, value):
             + b"".join(one(element, v) for v in values))
 
 
-def write(path, answer, *, endless=False, template=TEMPLATE, context=512, hidden=8, layers=1,
+def write(path, answer, *, endless=False, template=TEMPLATE, mark="<|answer|>", context=512, hidden=8, layers=1,
           metadata=()):
     """Writes a model whose answers are these pieces, each of which is there once.
 
-    `endless`: the last is followed by the first. Large numbers for hidden and layers make it slow;
+    They begin behind the control token `mark`. `endless`: the last is followed by the first. Large numbers for hidden and layers make it slow;
     the file has holes in their place. `metadata`: further (key, type, value).
     """
     assert len(set(answer)) == len(answer)
     tokens = [("<unk>", UNKNOWN), ("<s>", CONTROL), ("</s>", CONTROL)]
     tokens += [(f"<0x{byte:02X}>", BYTE) for byte in range(256)]
-    mark = len(tokens)
-    tokens += [("<|answer|>", CONTROL), ("<|silent|>", CONTROL)]
+    begin = len(tokens)
+    tokens += [(mark, CONTROL), ("<|silent|>", CONTROL)]
     first = len(tokens)
     pieces = [piece.replace(" ", "\u2581") for piece in answer]
     tokens += [(piece, NORMAL) for piece in pieces]
@@ -57,10 +57,10 @@ def write(path, answer, *, endless=False, template=TEMPLATE, context=512, hidden
     begun = {piece[:n] for piece in pieces for n in range(1, len(piece))} - set(pieces)
     tokens += [(piece, NORMAL) for piece in sorted(begun)]
 
-    chain = [mark, *range(first, first + len(answer))]
+    chain = [begin, *range(first, first + len(answer))]
     follows = {a: b for a, b in zip(chain, chain[1:])}
     follows[chain[-1]] = first if endless else EOS
-    follows[mark + 1] = EOS
+    follows[begin + 1] = EOS
     dim = (len(follows) + 31) // 32 * 32
     embedding = bytearray(4 * dim * len(tokens))
     classifier = bytearray(4 * dim * len(tokens))
