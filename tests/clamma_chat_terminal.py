@@ -223,17 +223,27 @@ def takes_several_lines(program, model):
     quit_chat(t, "several lines")
 
 
-def takes_a_huge_paste(program, model):
+def bears_what_is_too_large(program, model):
     t = Terminal(*program, *model, "-t", "0", "-n", "2", size=(5, 10))
     t.wait_for("10 columns: a prompt", prompted)
-    t.type(b"A line that is longer than the terminal\r")
-    t.wait_for("... and an answer", answered)
-    t.type(b"\x1b[200~" + b"word " * 4000 + b"end\x1b[201~")
-    t.wait_for("... and a huge paste", lambda s: b"end" in plain(s), 60)
+    text = b"A line that is higher than the terminal. " * 3
+    t.type(text + b"\x1b[D" * 30 + b"y\x01" + b"x" * 60 + b"\x05!\r")
+    t.wait_for("... and an answer to a line that is higher", answered, 60)
+    lines = b"\n".join(b"%d" % n for n in range(20))
+    t.type(b"\x1b[200~" + lines + b"\x1b[201~" + b"\x1b[D" * 40 + b"-\r")
+    t.wait_for("... and to a paste that is", answered, 60)
+    expected = [(b"x" * 60 + text[:-30] + b"y" + text[-30:] + b"!").decode(),
+                (lines[:-40] + b"-" + lines[-40:]).decode()]
+    said = saved_messages(t)
+    check("... as they were typed", said == expected, repr(said))
+    t.type(b"So:\x1b[200~" + b"word " * 100000 + b"end\x1b[201~")
+    t.wait_for("... and a huge paste, which has a name", lambda s: b"e 1]" in s, 60)
     t.type(b"\r")
-    t.wait_for("... that is more than the context", lambda s: b"prompt takes" in s and prompted(s))
-    t.type(b"/quit\r")
-    check("... and ends with 3 therefore", t.code() == 3)
+    seen = t.wait_for("... and is all said", lambda s: b"prompt takes" in s and prompted(s), 60)
+    tokens = re.search(rb"prompt takes (\d+) tokens", plain(seen).replace(b"\r\n", b""))
+    check("... which no context holds", tokens and int(tokens[1]) > 100000, repr(seen))
+    t.type(b"z" * 6000 + b"\x15/quit\r")
+    check("... as is a line without an end, which is dropped", t.code() == 3, repr(t.seen[-300:]))
 
 
 def edits_elsewhere(program, model):
@@ -402,7 +412,7 @@ def main():
     for scenario, arguments in (
             (edits_lines, (model,)), (interrupts, (babbler,)), (ends_by_signals, (model, babbler)),
             (knows_locales, (model,)), (takes_several_lines, (model,)),
-            (takes_a_huge_paste, (model,)), (edits_elsewhere, (model,)), (completes, (model,)),
+            (bears_what_is_too_large, (model,)), (edits_elsewhere, (model,)), (completes, (model,)),
             (keeps_history, (model,)), (shows_progress, ()), (shows_thoughts, ()),
             (stops_and_goes_on, (babbler,)), (resizes, (model,))):
         if only in scenario.__name__:

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <clocale>
 #include <cstdio>
 #include <cstring>
+#include <cwchar>
 #include <iostream>
 #include <string_view>
 #include <utility>
@@ -25,8 +27,41 @@
 namespace {
 
 constexpr wchar_t kPasteEnd[] = L"\x1b[201~";
-constexpr size_t kMaxChoices = 50;         // of Tab, that are shown
-constexpr size_t kMaxRemembered = 100000;  // bytes of a line of the history
+constexpr size_t kMaxChoices = 50;  // of Tab, that are shown
+// What is longer, in characters or lines, is not edited and has no place in the history.
+constexpr size_t kMaxEdited = 4000;
+constexpr size_t kMaxEditedLines = 100;
+
+// libedit writes behind its image of the screen when a line is as high as that. So it gets to know
+// of a screen of kRows, and a line that has half of them takes no more: a key that inserts what was
+// killed at most doubles it.
+constexpr size_t kRows = 5000;
+constexpr wchar_t kRowsAsText[] = L"5000";
+
+bool IsLong(std::wstring_view text) {
+  return text.size() > kMaxEdited ||
+         static_cast<size_t>(std::count(text.begin(), text.end(), L'\n')) >= kMaxEditedLines;
+}
+
+// At most so many rows of a terminal.
+size_t RowsOf(std::wstring_view text, size_t columns) {
+  size_t rows = 1;
+  size_t column = 0;
+  for (const wchar_t c : text) {
+    const int width = wcwidth(c);
+    column += width >= 0 ? static_cast<size_t>(width) : 8;  // a tab, or \U+1F600
+    if (c != L'\n' && column < columns) continue;
+    rows += 1 + column / columns;
+    column = 0;
+  }
+  return rows;
+}
+
+// Keys that may make a line shorter, or end it.
+bool MayShorten(wchar_t key) {
+  constexpr wchar_t kKeys[] = L"\r\n\b\x7f\x04\x15\x17\x0b\x01\x05";
+  return std::wcschr(kKeys, key) != nullptr;
+}
 
 }  // namespace
 
@@ -43,7 +78,7 @@ struct LineInput::Editor {
     if (!history_path.empty()) history_w(history, &event, H_LOAD, history_path.c_str());
     el_wset(line, EL_CLIENTDATA, this);
     el_wset(line, EL_PROMPT_ESC, &Prompt, L'\1');
-    el_wset(line, EL_SIGNAL, 1);  // whatever ends or stops us finds the terminal as it was
+    el_wset(line, EL_GETCFN, &GetKey);
     el_wset(line, EL_EDITOR, L"emacs");
     el_wset(line, EL_HIST, &history_w, history);
     el_wset(line, EL_BIND, L"^R", L"em-inc-search-prev", nullptr);
@@ -51,6 +86,7 @@ struct LineInput::Editor {
     el_wset(line, EL_BIND, L"\\e[200~", L"clamma-paste", nullptr);
     el_wset(line, EL_ADDFN, L"clamma-complete", L"complete a command or file", &Complete);
     el_wset(line, EL_BIND, L"^I", L"clamma-complete", nullptr);
+    Resize();
   }
   ~Editor() {
     terminal::BracketPastes(false);
@@ -77,21 +113,74 @@ struct LineInput::Editor {
     return self->more ? plain_more : plain;
   }
 
+  void Resize() const {
+    el_resize(line);
+    el_wset(line, EL_SETTC, L"li", kRowsAsText, nullptr);
+  }
+
+  // libedit's own handlers of signals would draw from within: a resize during a refresh crashes it.
+  static int GetKey(EditLine* line, wchar_t* key) {
+    for (;;) {
+      switch (terminal::Wait()) {
+        case terminal::Event::kInterrupt:
+          errno = EINTR;
+          return -1;
+        case terminal::Event::kResized:
+          Of(line)->Resize();
+          [[fallthrough]];
+        case terminal::Event::kContinued:
+          std::fputs("\r\x1b[K", stdout);
+          el_wset(line, EL_REFRESH);
+          continue;
+        case terminal::Event::kInput:
+          break;
+      }
+      char byte = 0;
+      const ssize_t n = read(STDIN_FILENO, &byte, 1);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return static_cast<int>(n);
+      if (Of(line)->Decode(byte, key) && (MayShorten(*key) || !Of(line)->is_full())) return 1;
+    }
+  }
+
+  // Whether a character ends with this byte. What is none is as if it were not typed.
+  bool Decode(char byte, wchar_t* key) {
+    const size_t used = std::mbrtowc(key, &byte, 1, &decoding);
+    if (used == static_cast<size_t>(-1)) decoding = {};
+    return used <= 1;
+  }
+
+  bool is_full() const {
+    const LineInfoW* info = el_wline(line);
+    const std::wstring_view text(info->buffer, static_cast<size_t>(info->lastchar - info->buffer));
+    // Of few characters no terminal makes so many rows.
+    return text.size() > kRows / 16 && !pastes && RowsOf(text, terminal::Columns()) > kRows / 2;
+  }
+
   static unsigned char Insert(EditLine* line, const std::wstring& text) {
     if (text.empty()) return CC_REFRESH;
     return el_winsertstr(line, text.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
   }
 
+  // How a long paste is shown, by its number.
+  static std::wstring NameOfPaste(size_t number) {
+    return L"[paste " + std::to_wstring(number) + L"]";
+  }
+
   // A paste is one piece of text, newlines among it, which Enter sends.
   static unsigned char Paste(EditLine* line, wint_t /*key*/) {
     std::wstring text;
+    Of(line)->pastes = true;
     for (wchar_t c = 0; !text.ends_with(kPasteEnd) && el_wgetc(line, &c) == 1;) {
       if (c != L'\0') text += c;
     }
+    Of(line)->pastes = false;
     if (text.ends_with(kPasteEnd)) text.resize(text.size() - std::wcslen(kPasteEnd));
     std::replace(text.begin(), text.end(), L'\r', L'\n');
     while (text.ends_with(L'\n')) text.pop_back();
-    return Insert(line, text);
+    if (!IsLong(text)) return Insert(line, text);
+    Of(line)->long_pastes.push_back(text);
+    return Insert(line, NameOfPaste(Of(line)->long_pastes.size()));
   }
 
   static unsigned char Complete(EditLine* line, wint_t /*key*/) {
@@ -123,31 +212,51 @@ struct LineInput::Editor {
     int size = 0;
     interrupted = 0;
     terminal::BracketPastes(true);  // also while an answer comes
+    const terminal::Modes modes;
     const wchar_t* const read = el_wgets(line, &size);
     if (colour) std::fputs("\x1b[0m", stdout);
     std::fflush(stdout);
     if (read == nullptr || size <= 0) {
-      const Result result = interrupted != 0 ? Result::kAbandoned : Result::kEnd;
+      // 0 is the end, whatever signals came; else the read was cut short.
+      const Result result = size < 0 && interrupted != 0 ? Result::kAbandoned : Result::kEnd;
+      interrupted = 0;
+      long_pastes.clear();
       std::fputc('\n', stdout);
       std::fflush(stdout);
       return result;
     }
-    *text = ToUtf8({read, static_cast<size_t>(size)});
+    *text = ToUtf8(WithPastes({read, static_cast<size_t>(size)}));
     if (text->ends_with('\n')) text->pop_back();
     Remember(*text);
     return Result::kLine;
   }
 
+  // The line with long pastes in the place of their names; forgets these.
+  std::wstring WithPastes(std::wstring text) {
+    for (size_t i = long_pastes.size(); i > 0; --i) {
+      const std::wstring name = NameOfPaste(i);
+      if (const size_t at = text.find(name); at != std::wstring::npos) {
+        text.replace(at, name.size(), long_pastes[i - 1]);
+      }
+    }
+    long_pastes.clear();
+    return text;
+  }
+
   void Remember(const std::string& text) {
-    if (text.empty() || text.size() > kMaxRemembered) return;
+    const std::wstring wide = ToWide(text);
+    if (text.empty() || IsLong(wide)) return;
     HistEventW event;
-    history_w(history, &event, H_ENTER, ToWide(text).c_str());
+    history_w(history, &event, H_ENTER, wide.c_str());
     if (!history_path.empty()) history_w(history, &event, H_SAVE, history_path.c_str());
   }
 
   std::vector<std::string> commands;
   bool colour;
   bool more = false;
+  bool pastes = false;                    // a paste is being read
+  std::vector<std::wstring> long_pastes;  // of this line
+  std::mbstate_t decoding = {};           // of the character that is being typed
   EditLine* line;
   HistoryW* history;
   std::string history_path;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "terminal.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "story.h"
 #include "text_output.h"
 
 namespace terminal {
@@ -20,12 +22,18 @@ constexpr char kPlain[] = "\x1b[0m";
 constexpr char kBracketsOn[] = "\x1b[?2004h";
 constexpr char kBracketsOff[] = "\x1b[?2004l";
 
-// What signal handlers put back. Each part is written before the flag that says it counts.
-termios before = {};  // QuietKeys
+// What signal handlers put back, and change again. Each part is written before the flag that says
+// it counts.
+termios before = {};
 termios during = {};
-volatile std::sig_atomic_t quiet = 0;
+volatile std::sig_atomic_t changes = 0;  // there are Modes
+volatile std::sig_atomic_t knows_during = 0;
 volatile std::sig_atomic_t brackets = 0;
 const char* volatile current_style = nullptr;
+
+// What Wait() is to tell.
+volatile std::sig_atomic_t resized = 0;
+volatile std::sig_atomic_t continued = 0;
 
 // From a handler, where nothing of stdio may be called.
 void WriteNow(const char* sequence) {
@@ -33,12 +41,10 @@ void WriteNow(const char* sequence) {
 }
 
 void PutBack() {
-  if (current_style != nullptr) WriteNow(kPlain);
-  if (brackets != 0) {
-    WriteNow(kPlain);  // of the line that is edited
-    WriteNow(kBracketsOff);
-  }
-  if (quiet != 0) tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+  if (brackets != 0) WriteNow(kBracketsOff);
+  // The style of an answer, or of a line that is edited.
+  if (brackets != 0 || current_style != nullptr) WriteNow(kPlain);
+  if (changes != 0) tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
 }
 
 void OnEnd(int signal) {
@@ -51,12 +57,18 @@ void OnStop(int /*signal*/) {
   const int error = errno;
   PutBack();
   raise(SIGSTOP);
+  errno = error;
+}
+
+void OnContinue(int /*signal*/) {
+  const int error = errno;
   // In the background the terminal is somebody else's.
   if (tcgetpgrp(STDIN_FILENO) == getpgrp()) {
-    if (quiet != 0) tcsetattr(STDIN_FILENO, TCSADRAIN, &during);
+    if (changes != 0 && knows_during != 0) tcsetattr(STDIN_FILENO, TCSADRAIN, &during);
     if (brackets != 0) WriteNow(kBracketsOn);
     if (current_style != nullptr) WriteNow(current_style);
   }
+  continued = 1;
   errno = error;
 }
 
@@ -97,6 +109,8 @@ size_t Columns() {
 void WatchSignals() {
   for (const int signal : {SIGTERM, SIGHUP, SIGQUIT}) Handle(signal, OnEnd);
   Handle(SIGTSTP, OnStop);
+  Handle(SIGCONT, OnContinue);
+  Handle(SIGWINCH, [](int) { resized = 1; });
 }
 
 void BracketPastes(bool on) {
@@ -113,19 +127,47 @@ void SetStyle(const char* style) {
 
 void Print(const std::string& text) { TextOutput(stderr).Write(text.c_str()); }
 
+Modes::Modes() {
+  if (changes != 0 || isatty(STDIN_FILENO) == 0 || tcgetattr(STDIN_FILENO, &before) != 0) return;
+  is_first_ = true;
+  knows_during = 0;
+  changes = 1;
+}
+
+Modes::~Modes() {
+  if (!is_first_) return;
+  tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+  changes = 0;
+}
+
 QuietKeys::QuietKeys() {
-  if (quiet != 0 || isatty(STDIN_FILENO) == 0 || tcgetattr(STDIN_FILENO, &before) != 0) return;
+  if (!is_first()) return;
   during = before;
   during.c_lflag &= ~static_cast<tcflag_t>(ECHO | ICANON);
-  quiet = 1;
-  changed_ = true;
+  knows_during = 1;
   tcsetattr(STDIN_FILENO, TCSADRAIN, &during);
 }
 
-QuietKeys::~QuietKeys() {
-  if (!changed_) return;
-  tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
-  quiet = 0;
+Event Wait() {
+  // So that no signal comes between the look at its flag and the wait.
+  sigset_t held;
+  sigset_t mask;
+  sigemptyset(&held);
+  for (const int signal : {SIGINT, SIGWINCH, SIGTSTP, SIGCONT}) sigaddset(&held, signal);
+  sigprocmask(SIG_BLOCK, &held, &mask);
+  if (changes != 0 && tcgetattr(STDIN_FILENO, &during) == 0) knows_during = 1;
+  pollfd input = {STDIN_FILENO, POLLIN, 0};
+  while (interrupted == 0 && resized == 0 && continued == 0 &&
+         ppoll(&input, 1, nullptr, &mask) < 0 && errno == EINTR) {
+  }
+  const Event event = interrupted != 0 ? Event::kInterrupt
+                      : resized != 0   ? Event::kResized
+                      : continued != 0 ? Event::kContinued
+                                       : Event::kInput;
+  if (event == Event::kResized) resized = 0;
+  if (event == Event::kContinued) continued = 0;
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
+  return event;
 }
 
 }  // namespace terminal
