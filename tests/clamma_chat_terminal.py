@@ -181,8 +181,10 @@ def knows_locales(program, model):
         t.wait_for(f"locale {locale}: a prompt", prompted)
         t.type("Gr\u00f6\u00dfe \u732b\r".encode())
         t.wait_for("an answer", answered)
+        t.type(b"no \xff\xfe\xe7\x8ccharacters\xc3\r")
+        t.wait_for("an answer to what is no UTF-8", answered)
         said = saved_messages(t)
-        check("no letter is lost", said == ["Gr\u00f6\u00dfe \u732b"], repr(said))
+        check("no letter is lost", said == ["Gr\u00f6\u00dfe \u732b", "no characters"], repr(said))
         quit_chat(t, locale)
 
 

@@ -145,8 +145,14 @@ struct LineInput::Editor {
 
   // Whether a character ends with this byte. What is none is as if it were not typed.
   bool Decode(char byte, wchar_t* key) {
-    const size_t used = std::mbrtowc(key, &byte, 1, &decoding);
-    if (used == static_cast<size_t>(-1)) decoding = {};
+    constexpr auto kNone = static_cast<size_t>(-1);
+    const bool begun = std::mbsinit(&decoding) == 0;
+    size_t used = std::mbrtowc(key, &byte, 1, &decoding);
+    if (used == kNone) {
+      decoding = {};
+      if (begun) used = std::mbrtowc(key, &byte, 1, &decoding);  // the first of another one
+      if (used == kNone) decoding = {};
+    }
     return used <= 1;
   }
 
@@ -211,6 +217,7 @@ struct LineInput::Editor {
     more = goes_on;
     int size = 0;
     interrupted = 0;
+    decoding = {};
     terminal::BracketPastes(true);  // also while an answer comes
     const terminal::Modes modes;
     const wchar_t* const read = el_wgets(line, &size);
