@@ -185,9 +185,8 @@ for command in /quit /exit /bye; do
   chat "Who is Lily?\n$command\nAnd Tom?\n" "${float_model[@]}" -t 0 -n 20 -q
   same "$command" lily out
 done
-chat '/edit x\n' "${float_model[@]}" -q
-EDITOR="$work/none" chat '/edit x\n' "${float_model[@]}" -q
-ends "/edit without an editor" 3 'the editor failed'
+EDITOR=true chat '/edit x\n' "${float_model[@]}" -q
+ends "/edit by a pipe" 3 '/edit needs a terminal'
 
 # --- A full context ---
 words() { seq "$1" | awk '{ printf " w%d.", ($1 - 1) % 50 }'; }
@@ -215,6 +214,24 @@ tells "... is more" grep -q 'of 300 tokens' err
 tells "... that is used" test "$(cat out)" = "$(words 290)"
 chat 'hi\n/info\n' endless.gguf -q -t 0 -n 5 -c 200 --extend-context
 tells "... and nothing to tell where it is not more" test "$(grep -c beyond err)" = 0
+
+# --- What fails on the way ---
+make_babbler babbler.bin 1000000
+command_line=("$program" babbler.bin -z "$dictionary" -m 1 --cache-limit 17000 -q -t 0 -i go)
+: >out
+timeout "$seconds" "${command_line[@]}" >out 2>&1 </dev/null &
+running=$!
+for ((tries = 0; tries < 1000; ++tries)); do
+  [[ ! -s out ]] || break
+  sleep 0.02
+done
+truncate -s 1000 babbler.bin
+status=0
+wait "$running" || status=$?
+: >err
+tells "a model that cannot be read any more: exit code 3" test "$status" = 3
+tells "... the answer so far is a line" grep -qxE 'a+' <(head -n 1 out)
+tells "... and the reason stands below it" grep -qE '^clamma-chat: the file ends' <(tail -n +2 out)
 
 # --- The default model ---
 if [[ -z $chat_model ]]; then

@@ -331,6 +331,11 @@ def shows_progress(program):
     check("the line goes away before the answer", answer.endswith(b"\r\x1b[K"), repr(answer))
     said = saved_messages(t)
     check("... both were said", said == ["x" * 300, "typed ahead\ntwo"], repr(said))
+    t.type(b"y" * 300 + b"\r")
+    t.wait_for("a line of progress", lambda s: b"reading the prompt: " in s)
+    t.type(b"\x03")
+    seen = t.wait_for("Ctrl-C stops reading", prompted)
+    check("... and the line goes away", b"\r\x1b[K\r\n" in seen, repr(seen))
     quit_chat(t, "progress")
     t = Terminal(*program, *slow, TERM="dumb")
     t.wait_for("TERM=dumb: a prompt", prompted)
@@ -393,6 +398,24 @@ def stops_and_goes_on(program, babbler):
     check("the shell ends with 0", shell.code() == 0)
 
 
+def keeps_streams_apart(program, model):
+    t = Terminal("sh", "-c", 'exec "$0" "$@" >answers', *program, *model, "-t", "0", "-n", "3", "-q")
+    t.wait_for("stdout is a file: a prompt", prompted)
+    t.type(b"Who is Lily?\r")
+    t.wait_for("... and another", lambda s: b"Lily" in s and prompted(s))
+    t.type(b"\x04")
+    check("... and an end", t.code() == 0)
+    with open("answers", "rb") as file:
+        answer = file.read()
+    check("... and the answer alone in the file", answer.count(b"\n") == 1 and b">" not in answer
+          and b"\x1b" not in answer, repr(answer))
+    t = Terminal(*program, *model, "-t", "0", "-n", "3", TERM="no-such-terminal")
+    t.wait_for("a terminal that nobody knows: a prompt", prompted)
+    t.type(b"Who?\r")
+    t.wait_for("... and an answer", answered)
+    quit_chat(t, "an unknown terminal")
+
+
 def resizes(program, model):
     for keys, code in ((b"\x04", 0), (b"/quit\r", 0)):
         t = Terminal(*program, *model)
@@ -416,7 +439,7 @@ def main():
             (knows_locales, (model,)), (takes_several_lines, (model,)),
             (bears_what_is_too_large, (model,)), (edits_elsewhere, (model,)), (completes, (model,)),
             (keeps_history, (model,)), (shows_progress, ()), (shows_thoughts, ()),
-            (stops_and_goes_on, (babbler,)), (resizes, (model,))):
+            (stops_and_goes_on, (babbler,)), (keeps_streams_apart, (model,)), (resizes, (model,))):
         if only in scenario.__name__:
             scenario(program, *arguments)
     sys.exit(1 if failures else 0)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "chat.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -134,8 +136,7 @@ void Chat::Show(const Answer& answer, bool written) {
     failed_ = true;
     return;
   }
-  if (std::fputc('\n', stdout) == EOF || std::fflush(stdout) != 0 || std::ferror(stdout) != 0 ||
-      (!written && interrupted == 0)) {
+  if (!written && (interrupted == 0 || std::ferror(stdout) != 0)) {
     Tell("cannot write to stdout");
     broken_ = true;
     return;
@@ -174,6 +175,8 @@ void Chat::Generate(const std::string* prompt) {
     answer = prompt != nullptr ? conversation_.Say(*prompt, &output)
                                : conversation_.AnswerAgain(&output);
     written = output.Finish();
+    if (answer.started) written = std::fputc('\n', stdout) != EOF && written;
+    written = std::fflush(stdout) == 0 && written;
   }
   Show(answer, written);
 }
@@ -260,9 +263,14 @@ void Chat::Info(const std::string&) {
 }
 
 void Chat::Edit(const std::string& text) {
+  if (isatty(STDIN_FILENO) == 0) return Fail("/edit needs a terminal");
   std::string edited;
-  terminal::BracketPastes(false);  // the editor has its own way
-  const std::string wrong = EditText(text, &edited);
+  std::string wrong;
+  {
+    const terminal::Modes modes;     // an editor that fails may leave its own
+    terminal::BracketPastes(false);  // it has its own way
+    wrong = EditText(text, &edited);
+  }
   if (!wrong.empty()) return Fail(wrong);
   edited = Stripped(edited);
   if (edited.empty()) return Tell("nothing was written");

@@ -119,6 +119,7 @@ int RunChat(const Options& o, const options::CommandLine& line) {
     terminal::Print(desc + "\n");
     if (isatty(STDIN_FILENO) != 0) terminal::Print("/help lists commands, Ctrl-D ends\n");
   }
+  if (interrupted != 0) return options::kExitInterrupted;  // meanwhile
   return Chat(chat, &conversation).Run(o.prompt.given ? &o.prompt.text : nullptr);
 }
 

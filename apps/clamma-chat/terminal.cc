@@ -114,6 +114,7 @@ void WatchSignals() {
 }
 
 void BracketPastes(bool on) {
+  if (!on && brackets == 0) return;
   if (on) brackets = 1;
   WriteSequence(on ? kBracketsOn : kBracketsOff);
   if (!on) brackets = 0;
