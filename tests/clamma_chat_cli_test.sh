@@ -82,11 +82,14 @@ for sampling in "-t 0" "-t 1 -s 7"; do
 done
 tells "nothing else is left" test "$(echo chat.state*)" = chat.state
 head -c $(($(wc -c <chat.state) - 1)) chat.state >cut.state
-sed 's/"system":"Be kind."/"system":"Be rude."/' chat.state >forged.state
 { head -c 3000 chat.state; printf 'x'; tail -c +3002 chat.state; } >damaged.state
 head -c 100000 /dev/urandom >random.state
-{ printf '{"format":"clamma-chat 1"'; head -c 20000000 /dev/zero | tr '\0' ' '; tail -c +26 chat.state; } >long.state
-for bad in cut forged damaged random long none; do
+{ printf '{"format":"clamma-chat 2"'; head -c 20000000 /dev/zero | tr '\0' ' '; tail -c +26 chat.state; } >long.state
+sed 's/"format":"clamma-chat 2"/"format":"clamma-chat 1"/' chat.state >older.state
+sed 's/"role":"user"/"role":"system"/' chat.state >roles.state
+sed 's/{"content":"Who is Lily?","role":"user"},//' chat.state >odd.state
+sed 's/"content":"Who is Lily?"/"content":["Who"]/' chat.state >parts.state
+for bad in cut damaged random long older roles odd parts none; do
   chat "Who is Lily?\n/load $bad.state\nAnd Tom?\n" -t 0 -n 20 -q
   ends "/load $bad.state" 3 "clamma-chat: $bad.state: "
   same "/load $bad.state leaves the chat as it was" both out
@@ -97,15 +100,22 @@ tells "... nor saved there" grep -q '/nowhere/x: No such file' err
 tells "... nor without a name" grep -q '/save needs a file' err
 tells "an unknown command is told" grep -q 'there is no /nothing' err
 same "... and the chat goes on" both out
-# Turns that no session can have had, of which the first is too long for any context.
-chat '/save new.state\n' -q
-turn='{"prompt":"'$(printf 'because %.0s' {1..2000})'","answer":[]}'
-for turns in "$turn" "$turn,$turn"; do
-  sed '1s/"turns":\[\]/"turns":['"$turns"']/' new.state >turns.state
-  chat "Who is Lily?\n/load turns.state\nAnd Tom?\n" -t 0 -n 20 -q
-  ends "/load of turns too long" 3 'clamma-chat: turns.state: its turns are not'
-  same "... leaves the chat as it was" both out
-done
+# The messages are what counts; the state behind them only saves the time to process them again.
+sed 's/"system":"Be kind."/"system":""/' chat.state >changed.state
+chat "/load changed.state\nAnd Tom?\n" -t 0 -n 20 -q
+cp out changed
+chat '/load chat.state\n/system ""\nAnd Tom?\n' -t 0 -n 20 -q
+same "a chat whose messages were changed goes on with these" changed out
+chat 'Who is Lily?\n/save plain.state\n' -t 1 -s 7 -n 30 -q
+sed 's/Who is Lily?/Who is Sam?/' plain.state >sam.state
+chat "/load sam.state\n/save sam2.state\n" -q
+tells "... which are saved again" grep -aq 'Who is Sam?' sam2.state
+# Messages that no context holds are forgotten as in any chat.
+many=$(printf 'because %.0s' {1..2000})
+sed "1s/Who is Lily?/$many/" plain.state >many.state
+chat "/load many.state\nAnd Tom?\n" -t 0 -n 20 -q
+ends "a saved chat longer than the context" 0 'the oldest turn is forgotten'
+same "... goes on without its oldest turns" tom_alone out
 touch behind && ln -s behind link && mkfifo pipe && mkdir folder
 chat "Who is Lily?\n/save pipe\n/load pipe\n/save folder\n/save link\nAnd Tom?\n" -t 0 -n 20 -q
 ends "what is no file" 3 'clamma-chat: pipe: is no file'

@@ -119,7 +119,8 @@ tells "--help succeeds" test "$status" = 0
 tells "--help: nothing on stderr" cmp empty err
 for flag in --help --version -z --tokenizer -t --temperature -p --topp -s --seed -n --steps \
   -i --prompt -y --system -h --threads -m --mode --cache-limit --kv --top-k --min-p \
-  --repetition-penalty -q --quiet; do
+  --repetition-penalty --frequency-penalty --presence-penalty --pre -f --file --chat --template \
+  -q --quiet; do
   tells "--help mentions $flag" grep -qE -- "(^|[ ,])$flag([ ,=:]|\$)" out
 done
 run --version
@@ -174,6 +175,87 @@ refuses 1 'cache limit of 10 bytes' "$float" "${with[@]}" -m 1 --cache-limit 10
 [[ ! -e $data/models/tokenizer.bin ]] ||
   refuses 1 'tokenizer\.bin.*512' "$float" -z "$data/models/tokenizer.bin"
 refuses 1 'positions.*512' "$float" "${with[@]}" -i "$(printf 'hello %.0s' {1..600})"
+
+# --- Where the prompt comes from ---------------------------------------------------------------------
+
+run "$float" "${with[@]}" -t 0 -n 20 -q -i $'The little\n dog'
+cp out expected
+# with_input TEXT ARGUMENT...: as run, with TEXT on stdin.
+with_input() {
+  local text=$1
+  shift
+  command_line=("$program" "$@")
+  status=0
+  printf '%b' "$text" | timeout "$seconds" "${command_line[@]}" >out 2>err || status=$?
+}
+with_input 'The little\n dog' "$float" - "${with[@]}" -t 0 -n 20 -q
+tells "-: the prompt is what stdin has" cmp expected out
+with_input 'The little\n dog\n' "$float" "${with[@]}" -t 0 -n 20 -q -
+tells "-: but for the newline at its end" cmp expected out
+with_input 'The little\n dog\r\n' "$float" "${with[@]}" -t 0 -n 20 -q --file -
+tells "--file -: likewise, as on Windows" cmp expected out
+printf 'The little\n dog\n' >prompt
+run "$float" "${with[@]}" -t 0 -n 20 -q --file prompt
+tells "--file FILE" cmp expected out
+run "$float" "${with[@]}" -t 0 -n 20 -q -f /dev/null
+cp out nothing
+run "$float" "${with[@]}" -t 0 -n 20 -q -i ""
+tells "an empty file is an empty prompt" cmp nothing out
+printf 'a\0b' >nul
+refuses 2 'nul: has a NUL' "$float" "${with[@]}" --file nul
+refuses 2 'none: No such file' "$float" "${with[@]}" --file none
+refuses 2 'Is a directory' "$float" "${with[@]}" --file "$work"
+refuses 2 'only one' "$float" - "${with[@]}" -i x
+refuses 2 'only one' "$float" - "${with[@]}" --file prompt
+refuses 2 'file' "$float" "${with[@]}" --file prompt -i x
+refuses 1 'no model is named.*clamma-get default' -
+
+# --- One turn of a chat -------------------------------------------------------------------------------
+
+run "$float" "${with[@]}" -t 0 -n 20 -q -i "[INST] Who is Lily? [/INST]"
+tail -c +28 out >expected
+run "$float" "${with[@]}" -t 0 -n 20 -q --chat -i "Who is Lily?"
+tells "--chat: the answer alone, of a turn in the model's format" cmp expected out
+run "$float" "${with[@]}" -t 0 -n 20 -q --chat -i "Who is Lily?" -y "Be kind."
+cp out kindly
+run "$float" "${with[@]}" -t 0 -n 20 -q -i $'[INST] <<SYS>>\nBe kind.\n<</SYS>>\n\nWho is Lily? [/INST]'
+tells "--chat --system" cmp kindly <(tail -c +$((1 + 54)) out)
+printf '{%% for m in messages %%}%s says: {{ m.content }}{%% endfor %%}' '{{ m.role }}' >my.jinja
+run "$float" "${with[@]}" -t 0 -n 20 -q -i "user says: Who is Lily?"
+tail -c +24 out >expected
+run "$float" "${with[@]}" -t 0 -n 20 -q --chat -i "Who is Lily?" --template my.jinja
+tells "--template FILE" cmp expected out
+run "$float" "${with[@]}" -t 0 -n 20 -q --chat -i "Who is Lily?" --template "$(cat my.jinja)"
+tells "--template TEXT" cmp expected out
+run "$float" "${with[@]}" -t 0 -n 20 -q -i $'<|im_start|>user\nWho is Lily?<|im_end|>\n<|im_start|>assistant\n'
+tail -c +63 out >expected
+run "$float" "${with[@]}" -t 0 -n 20 -q --chat -i "Who is Lily?" --template chatml
+tells "--template NAME" cmp expected out
+refuses 2 'chat needs a prompt' "$float" "${with[@]}" --chat
+refuses 2 'template requires.*chat' "$float" "${with[@]}" --template chatml -i x
+refuses 1 'no chat template "nosuch".*chatml' "$float" "${with[@]}" --chat -i x --template nosuch
+refuses 2 '\./nosuch: No such file' "$float" "${with[@]}" --chat -i x --template ./nosuch
+refuses 2 'is a folder' "$float" "${with[@]}" --chat -i x --template "$work"
+refuses 1 "line 1.*'}}' is expected" "$float" "${with[@]}" --chat -i x --template '{{ x'
+refuses 1 'no, thanks' "$float" "${with[@]}" --chat -i x --template "{{ raise_exception('no, thanks') }}"
+
+# --- The default model --------------------------------------------------------------------------------
+
+if [[ -z $chat_model ]]; then
+  skipped=$((skipped + 1))
+  echo "skipped the default model: it is not there (clamma-get default)"
+else
+  mkdir -p default/clamma && ln -s "$(realpath "$chat_model")" default/clamma/SmolLM2-135M-Instruct.Q4_1.gguf
+  export XDG_CACHE_HOME=$work/default
+  run -q -t 0 -n 6 -i "The capital of France is"
+  tells "without a model: the default one" grep -q '^The capital of France is Paris' out
+  run -q -t 0 --chat -i "Write one sentence about the sea."
+  tells "one sentence about the sea" grep -qxE '[A-Z][^.]*\bsea\b[^.]*\.' out
+  tells "... and no more" test "$(wc -l <out)" = 1
+  with_input 'Write one sentence about the sea.\n' -q -t 0 --chat -
+  tells "- without a model" grep -qxE '[A-Z][^.]*\bsea\b[^.]*\.' out
+  export XDG_CACHE_HOME=$work/cache
+fi
 
 # --- Ends that come from outside --------------------------------------------------------------------
 

@@ -17,6 +17,11 @@ float=$data/models/stories260K.bin
 # shellcheck disable=SC2034
 dictionary=$data/models/tok512.bin
 
+# The default model (clamma-get default), if it is there: $CLAMMA_TEST_CHAT_MODEL, or in the cache.
+# shellcheck disable=SC2034
+chat_model=${CLAMMA_TEST_CHAT_MODEL:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/clamma/SmolLM2-135M-Instruct.Q4_1.gguf}
+[[ -e $chat_model ]] || chat_model=
+
 # little_endian N: the 4 bytes of an int32.
 little_endian() {
   local n=$1

@@ -4,12 +4,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+
+#include "terminal.h"
 
 namespace {
 
 constexpr std::string_view kOpen = "<think>";
 constexpr std::string_view kClose = "</think>";
 constexpr char kWhiteSpace[] = " \t\r\n";
+constexpr char kDim[] = "\x1b[2m";
 
 // How many bytes at the end of `text` may be the beginning of `mark`.
 size_t BegunAtTheEnd(std::string_view text, std::string_view mark) {
@@ -22,15 +26,14 @@ size_t BegunAtTheEnd(std::string_view text, std::string_view mark) {
 }  // namespace
 
 AnswerOutput::AnswerOutput(Think think, bool colour, bool thinks)
-    : think_(think), colour_(colour), shows_progress_(isatty(STDERR_FILENO) != 0) {
+    : think_(think), colour_(colour), shows_progress_(terminal::TakesEscapes(STDERR_FILENO)) {
   if (thinks) Enter(Part::kThoughts);
 }
 
 void AnswerOutput::Enter(Part part) {
   part_ = part;
-  const bool dim = part == Part::kThoughts && think_ == Think::kDim && colour_;
-  if (dim != dimmed_) std::fputs(dim ? "\x1b[2m" : "\x1b[0m", stdout);
-  dimmed_ = dim;
+  const bool dim = part == Part::kThoughts && think_ == Think::kDim;
+  if (colour_) terminal::SetStyle(dim ? kDim : nullptr);
   skip_space_ = part == Part::kAnswer && think_ == Think::kHide;
 }
 
@@ -41,11 +44,13 @@ bool AnswerOutput::Pass(std::string_view text) {
     text.remove_prefix(std::min(text.find_first_not_of(kWhiteSpace), text.size()));
     skip_space_ = text.empty();
   }
-  return text.empty() || output_.Write(std::string(text).c_str());
+  if (text.empty()) return true;
+  ClearProgress();
+  return output_.Write(std::string(text).c_str());
 }
 
 bool AnswerOutput::Write(const char* text) {
-  ClearProgress();
+  begun_ = true;
   held_ += text;
   if (part_ == Part::kBegin) {
     const size_t begin = std::min(held_.find_first_not_of(kWhiteSpace), held_.size());
@@ -76,20 +81,33 @@ bool AnswerOutput::Write(const char* text) {
 bool AnswerOutput::Finish() {
   if (finished_) return output_.error() == 0;
   finished_ = true;
-  ClearProgress();
   const bool good = Pass(held_);
+  ClearProgress();
   Enter(Part::kAnswer);  // the terminal's colour again
   return good && output_.error() == 0;
 }
 
 void AnswerOutput::ShowProgress(const clamma_session_facts_t& facts) {
-  if (!shows_progress_ || facts.prompt_tokens < 2) return;
-  if (!counts_) first_position_ = facts.position;  // behind the first piece
+  if (!shows_progress_) return;
+  if (!counts_) first_position_ = facts.position;
   counts_ = true;
-  const auto passed = std::chrono::steady_clock::now() - begin_;
-  if (passed < std::chrono::milliseconds(500)) return;
-  std::fprintf(stderr, "\r\x1b[Kreading the prompt: %zu tokens so far, %zu in all",
-               facts.position - std::min(facts.position, first_position_), facts.prompt_tokens);
+  const bool reads = !begun_ && facts.generated_tokens == 0;
+  const bool hides = part_ == Part::kThoughts && think_ == Think::kHide;
+  if ((!reads && !hides) || Clock::now() < next_) return;
+  next_ = Clock::now() + std::chrono::milliseconds(100);
+  char line[96];
+  if (reads) {
+    std::snprintf(line, sizeof(line), "reading the prompt: %zu of %zu tokens",
+                  facts.position - std::min(facts.position, first_position_), facts.prompt_tokens);
+  } else {
+    std::snprintf(line, sizeof(line), "thinking: %zu tokens", facts.generated_tokens);
+  }
+  ShowLine(line);
+}
+
+// One row of the terminal, which the next line or ClearProgress() takes the place of.
+void AnswerOutput::ShowLine(const char* line) {
+  std::fprintf(stderr, "\r\x1b[K%.*s", static_cast<int>(terminal::Columns() - 1), line);
   std::fflush(stderr);
   progress_shown_ = true;
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 // An answer on its way to stdout: what the model thinks first, between <think> and </think>, is
-// shown, dimmed or hidden; a long prompt shows its progress.
+// shown, dimmed or hidden; what takes long while nothing is to be seen shows its progress.
 #ifndef CLAMMA_APPS_CHAT_ANSWER_OUTPUT_H_
 #define CLAMMA_APPS_CHAT_ANSWER_OUTPUT_H_
 
 #include <clamma-extra.h>
 
 #include <chrono>
-#include <cstdio>
 #include <string>
 #include <string_view>
 
@@ -32,30 +31,32 @@ class AnswerOutput {
   // could not be written.
   bool Finish();
 
-  // How far a prompt is, of a query without a token as yet. Shown on a terminal, from half a second
-  // on.
+  // How far the query is: once before its first step, then behind each. While it reads the prompt,
+  // and while its thoughts are hidden, a terminal shows it from half a second on.
   void ShowProgress(const clamma_session_facts_t& facts);
 
  private:
+  using Clock = std::chrono::steady_clock;
   enum class Part { kBegin, kThoughts, kAnswer };
 
   void Enter(Part part);
   bool Pass(std::string_view text);
+  void ShowLine(const char* line);
   void ClearProgress();
 
   Think think_;
   bool colour_;
   Part part_ = Part::kBegin;
   std::string held_;         // what may be the beginning of a mark
+  bool begun_ = false;       // there was a piece
   bool skip_space_ = false;  // in front of the answer proper
-  bool dimmed_ = false;
   bool finished_ = false;
   TextOutput output_{stdout};
   bool shows_progress_;
   bool progress_shown_ = false;
-  size_t first_position_ = 0;
   bool counts_ = false;
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  size_t first_position_ = 0;  // where the prompt begins
+  Clock::time_point next_ = Clock::now() + std::chrono::milliseconds(500);  // of a line
 };
 
 #endif  // CLAMMA_APPS_CHAT_ANSWER_OUTPUT_H_

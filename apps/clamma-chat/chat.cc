@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "chat.h"
 
+#include <unistd.h>
+
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
-#include <cstdlib>
+#include <cstring>
 #include <utility>
 
 #include "completion.h"
 #include "editor.h"
+#include "notices.h"
 #include "options.h"
+#include "settings.h"
 #include "story.h"
+#include "terminal.h"
 
 namespace {
 
@@ -24,43 +28,15 @@ std::string Stripped(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(kWhiteSpace) + 1 - begin);
 }
 
-// A value of /set: where it goes, and its range.
-struct Setting {
-  const char* name;
-  float options::Sampling::*number;
-  float most;
-};
-constexpr Setting kSettings[] = {
-    {"temperature", &options::Sampling::temperature, 100},
-    {"topp", &options::Sampling::topp, 1},
-    {"min-p", &options::Sampling::min_p, 1},
-    {"repetition-penalty", &options::Sampling::repetition_penalty, 100},
-    {"frequency-penalty", &options::Sampling::frequency_penalty, 100},
-    {"presence-penalty", &options::Sampling::presence_penalty, 100},
-};
-struct WholeSetting {
-  const char* name;
-  void (*set)(options::Sampling* sampling, unsigned long value);
-};
-constexpr WholeSetting kWholeSettings[] = {
-    {"top-k", [](options::Sampling* s, unsigned long v) { s->top_k = static_cast<unsigned>(v); }},
-    {"steps", [](options::Sampling* s, unsigned long v) { s->steps = v; }},
-    {"seed", [](options::Sampling* s, unsigned long v) { s->seed = v; }},
-};
-
 }  // namespace
-
-void Tell(const std::string& what) { std::fprintf(stderr, "clamma-chat: %s\n", what.c_str()); }
 
 const Chat::Command Chat::kCommands[] = {
     {"/help", "", "list the commands", &Chat::Help},
     {"/regenerate", "", "answer the last prompt once more", &Chat::Regenerate},
     {"/undo", "", "take back the last prompt and its answer", &Chat::Undo},
     {"/reset", "", "forget the conversation; the system prompt stays", &Chat::Reset},
-    {"/system", "[TEXT]", "how the model is to answer from now on; without TEXT: tell it",
-     &Chat::System},
-    {"/set", "[NAME VALUE]", "a sampling option, as --temperature; without NAME: tell them",
-     &Chat::Set},
+    {"/system", "[TEXT]", "set the system prompt (\"\": none), or tell it", &Chat::System},
+    {"/set", "[NAME VALUE]", "set an option of sampling, or tell them all", &Chat::Set},
     {"/edit", "[TEXT]", "write a prompt in $VISUAL or $EDITOR", &Chat::Edit},
     {"/info", "", "the model, and how full the context is", &Chat::Info},
     {"/save", "FILE", "save the conversation, to go on another day", &Chat::Save},
@@ -90,33 +66,33 @@ int Chat::Run(const std::string* first) {
   while (!ended_ && !broken_) {
     interrupted = 0;
     CatchInterrupts(0);  // a read that waits for a line (of no terminal) ends
-    const LineInput::Result result = ReadMessage(&text);
+    bool quoted = false;
+    const LineInput::Result result = ReadMessage(&text, &quoted);
     if (result == LineInput::Result::kAbandoned) continue;
     if (result == LineInput::Result::kEnd) break;
-    Handle(Stripped(text));
+    if (!quoted) {
+      Handle(Stripped(text));
+    } else if (!Stripped(text).empty()) {
+      Say(text);
+    }
   }
   if (broken_) return options::kExitGeneration;
   if (interrupted != 0) return options::kExitInterrupted;
   return failed_ ? options::kExitGeneration : 0;
 }
 
-// A line; or several: from """ to """, and behind a \ at the end of one.
-LineInput::Result Chat::ReadMessage(std::string* text) {
+// A line; or several: from """ to """, which are said as they are, and behind a \ at the end of
+// one.
+LineInput::Result Chat::ReadMessage(std::string* text, bool* quoted) {
   const LineInput::Result result = input_.Read(text);
   if (result != LineInput::Result::kLine) return result;
-  std::string line;
   const size_t begin = std::min(text->find_first_not_of(kWhiteSpace), text->size());
-  if (text->compare(begin, 3, kQuotes) == 0) {
-    text->erase(0, begin + 3);
-    while (text->find(kQuotes) == std::string::npos) {
-      const LineInput::Result more = input_.Read(&line, true);
-      if (more == LineInput::Result::kAbandoned) return more;
-      if (more == LineInput::Result::kEnd) return LineInput::Result::kLine;
-      *text += "\n" + line;
-    }
-    text->erase(text->find(kQuotes), 3);
-    return result;
+  *quoted = text->compare(begin, std::strlen(kQuotes), kQuotes) == 0;
+  if (*quoted) {
+    text->erase(0, begin + std::strlen(kQuotes));
+    return ReadQuoted(text);
   }
+  std::string line;
   while (text->ends_with('\\')) {
     text->pop_back();
     const LineInput::Result more = input_.Read(&line, true);
@@ -127,26 +103,43 @@ LineInput::Result Chat::ReadMessage(std::string* text) {
   return result;
 }
 
-bool Chat::Handle(const std::string& text) {
-  if (text.empty()) return true;
+// The rest of a text in quotes, without the newlines next to these.
+LineInput::Result Chat::ReadQuoted(std::string* text) {
+  std::string line;
+  size_t end = text->find(kQuotes);
+  while (end == std::string::npos) {
+    const LineInput::Result more = input_.Read(&line, true);
+    if (more == LineInput::Result::kAbandoned) return more;
+    if (more == LineInput::Result::kEnd) break;
+    const size_t line_begin = text->size() + 1;
+    *text += "\n" + line;
+    end = text->find(kQuotes, line_begin);
+  }
+  if (end != std::string::npos) text->erase(end, std::strlen(kQuotes));
+  if (text->starts_with('\n')) text->erase(0, 1);
+  if (text->ends_with('\n')) text->pop_back();
+  return LineInput::Result::kLine;
+}
+
+void Chat::Handle(const std::string& text) {
+  if (text.empty()) return;
   if (text.starts_with('/') && !text.starts_with("//")) {
     Obey(text);
-    return true;
+  } else {
+    Say(text.starts_with("//") ? text.substr(1) : text);
   }
-  return Say(text.starts_with("//") ? text.substr(1) : text);
 }
 
 // Tells how an answer ended.
-bool Chat::Show(const Answer& answer, bool written) {
+void Chat::Show(const Answer& answer, bool written) {
   if (!answer.started) {
     failed_ = true;
-    return true;
+    return;
   }
-  if (std::fputc('\n', stdout) == EOF || std::fflush(stdout) != 0 || std::ferror(stdout) != 0 ||
-      (!written && interrupted == 0)) {
+  if (!written && (interrupted == 0 || std::ferror(stdout) != 0)) {
     Tell("cannot write to stdout");
     broken_ = true;
-    return false;
+    return;
   }
   if (answer.n_forgotten > 0) {
     Tell("the context was full: the oldest " +
@@ -157,21 +150,35 @@ bool Chat::Show(const Answer& answer, bool written) {
   if (answer.why == CLAMMA_DONE_CONTEXT_FULL) Tell("the answer has filled the context");
   if (answer.why == CLAMMA_DONE_ERROR) failed_ = true;
   if (!options_.quiet && answer.speed > 0) {
-    std::fprintf(stderr, "achieved tok/s: %.1f\n", answer.speed);
+    char speed[64];
+    std::snprintf(speed, sizeof(speed), "achieved tok/s: %.1f\n", answer.speed);
+    terminal::Print(speed);
   }
-  return true;
 }
 
-bool Chat::Say(const std::string& prompt) {
+void Chat::Say(const std::string& prompt) {
   if (prompt.find('\0') != std::string::npos) {
-    Fail("a prompt with a NUL byte in it is not said");
-    return true;
+    return Fail("a prompt with a NUL byte in it is not said");
   }
+  Generate(&prompt);
+}
+
+// Says the prompt; or if it is nullptr, has the last one answered once more.
+void Chat::Generate(const std::string* prompt) {
   CatchInterrupts(static_cast<int>(SA_RESTART));  // the answer ends, and no write is cut short
-  const QuietKeys quiet;
-  AnswerOutput output(options_.think, options_.colour, options_.thinks);
-  const Answer answer = conversation_.Say(prompt, &output);
-  return Show(answer, output.Finish());
+  const terminal::QuietKeys quiet;
+  Answer answer;
+  bool written = false;
+  {
+    const HeldNotices held;
+    AnswerOutput output(options_.think, options_.colour, options_.thinks);
+    answer = prompt != nullptr ? conversation_.Say(*prompt, &output)
+                               : conversation_.AnswerAgain(&output);
+    written = output.Finish();
+    if (answer.started) written = std::fputc('\n', stdout) != EOF && written;
+    written = std::fflush(stdout) == 0 && written;
+  }
+  Show(answer, written);
 }
 
 void Chat::Obey(const std::string& line) {
@@ -214,9 +221,13 @@ void Chat::Reset(const std::string&) {
 
 void Chat::System(const std::string& text) {
   if (text.empty()) {
-    Tell(conversation_.system().empty() ? "there is no system prompt"
-                                        : "the system prompt: " + conversation_.system());
-    return;
+    return Tell(conversation_.system().empty() ? "there is no system prompt"
+                                               : "the system prompt: " + conversation_.system());
+  }
+  if (text.find('\0') != std::string::npos) return Fail("a NUL byte in it is not said");
+  if (text == "\"\"") {
+    conversation_.SetSystem("");
+    return Tell("there is no system prompt from now on");
   }
   conversation_.SetSystem(text);
   Tell("the system prompt is set");
@@ -224,11 +235,7 @@ void Chat::System(const std::string& text) {
 
 void Chat::Regenerate(const std::string&) {
   if (!conversation_.CanAnswerAgain()) return Fail("there is no prompt to answer once more");
-  CatchInterrupts(static_cast<int>(SA_RESTART));
-  const QuietKeys quiet;
-  AnswerOutput output(options_.think, options_.colour, options_.thinks);
-  const Answer answer = conversation_.AnswerAgain(&output);
-  Show(answer, output.Finish());
+  Generate(nullptr);
 }
 
 void Chat::Undo(const std::string&) {
@@ -237,56 +244,38 @@ void Chat::Undo(const std::string&) {
 }
 
 void Chat::Set(const std::string& what) {
-  options::Sampling& sampling = conversation_.sampling();
-  if (what.empty()) {
-    for (const Setting& setting : kSettings) {
-      std::fprintf(stderr, "%-19s %g\n", setting.name,
-                   static_cast<double>(sampling.*setting.number));
-    }
-    std::fprintf(stderr, "%-19s %u\n%-19s %zu\n", "top-k", sampling.top_k, "steps", sampling.steps);
-    return;
-  }
+  options::Sampling sampling = conversation_.sampling();
+  if (what.empty()) return terminal::Print(ListSettings(sampling));
   const size_t space = std::min(what.find_first_of(kWhiteSpace), what.size());
   const std::string name = what.substr(0, space);
   const std::string value = Stripped(what.substr(space));
-  char* end = nullptr;
-  for (const Setting& setting : kSettings) {
-    if (name != setting.name) continue;
-    const float number = std::strtof(value.c_str(), &end);
-    if (value.empty() || *end != '\0' || !(number >= 0) || number > setting.most) {
-      char range[64];
-      std::snprintf(range, sizeof(range), "a number from 0 to %g",
-                    static_cast<double>(setting.most));
-      return Fail(name + " is " + range);
-    }
-    sampling.*setting.number = number;
-    return Tell(name + " is " + value);
-  }
-  for (const WholeSetting& setting : kWholeSettings) {
-    if (name != setting.name) continue;
-    if (value.empty() || value.size() > 9 ||
-        value.find_first_not_of("0123456789") != std::string::npos) {
-      return Fail(name + " is a whole number of at most 9 digits");
-    }
-    setting.set(&sampling, std::strtoul(value.c_str(), nullptr, 10));
-    return Tell(name + " is " + value);
-  }
-  Fail("there is no setting " + name + "; /set lists them");
+  const std::string wrong = SetByName(name, value, &sampling);
+  if (!wrong.empty()) return Fail(wrong);
+  conversation_.SetSampling(sampling);
+  Tell(name + " is " + value);
 }
 
 void Chat::Info(const std::string&) {
-  std::fprintf(stderr, "%s\n%zu turns, %zu of %zu tokens of context in use\n",
-               options_.description.c_str(), conversation_.turns(), conversation_.tokens(),
-               conversation_.context());
+  const size_t turns = conversation_.turns();
+  terminal::Print(options_.description + "\n" + std::to_string(turns) +
+                  (turns == 1 ? " turn, " : " turns, ") + std::to_string(conversation_.tokens()) +
+                  " of " + std::to_string(conversation_.context()) + " tokens of context in use\n");
 }
 
 void Chat::Edit(const std::string& text) {
+  if (isatty(STDIN_FILENO) == 0) return Fail("/edit needs a terminal");
   std::string edited;
-  const std::string wrong = EditText(text, &edited);
+  std::string wrong;
+  {
+    const terminal::Modes modes;     // an editor that fails may leave its own
+    terminal::BracketPastes(false);  // it has its own way
+    wrong = EditText(text, &edited);
+  }
   if (!wrong.empty()) return Fail(wrong);
   edited = Stripped(edited);
   if (edited.empty()) return Tell("nothing was written");
-  std::fprintf(stderr, "%s\n", edited.c_str());
+  terminal::Print(edited + "\n");
+  input_.Remember(edited);
   Say(edited);
 }
 

@@ -6,6 +6,7 @@
 #include <clamma-extra.h>
 
 #include <string>
+#include <vector>
 
 #include "answer_output.h"
 #include "conversation.h"
@@ -13,7 +14,7 @@
 
 struct ChatOptions {
   bool quiet = false;   // no figures
-  bool colour = false;  // of a terminal
+  bool colour = false;  // on a terminal
   Think think = Think::kDim;
   bool thinks = false;      // the template opens the model's thoughts
   std::string description;  // of the model, for /info
@@ -37,10 +38,12 @@ class Chat {
   static const Command kCommands[];
   static std::vector<std::string> Completions();
 
-  LineInput::Result ReadMessage(std::string* text);
-  bool Handle(const std::string& text);
-  bool Say(const std::string& prompt);
-  bool Show(const Answer& answer, bool written);
+  LineInput::Result ReadMessage(std::string* text, bool* quoted);
+  LineInput::Result ReadQuoted(std::string* text);
+  void Handle(const std::string& text);
+  void Say(const std::string& prompt);
+  void Generate(const std::string* prompt);
+  void Show(const Answer& answer, bool written);
   void Obey(const std::string& line);
   void Fail(const std::string& what);
 
@@ -63,8 +66,5 @@ class Chat {
   bool broken_ = false;  // there is no point in going on
   bool ended_ = false;
 };
-
-// To stderr, on a line of its own.
-void Tell(const std::string& what);
 
 #endif  // CLAMMA_APPS_CHAT_CHAT_H_

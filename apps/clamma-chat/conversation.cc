@@ -2,12 +2,10 @@
 #include "conversation.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <fstream>
 #include <utility>
 
 #include "chat_setup.h"
+#include "notices.h"
 #include "saved_chat.h"
 #include "story.h"
 
@@ -36,15 +34,15 @@ std::vector<clamma_message_t> Conversation::List() const {
 }
 
 // The tokens of all messages, and of what opens an answer. False: the log has the reason.
-bool Conversation::Encode(Tokens* tokens) const {
+bool Conversation::Encode(Tokens* tokens, bool opens_answer) const {
   const std::vector<clamma_message_t> list = List();
   clamma_txf_info_t info = options::MakeInfo(model_options_);
   info.chat_arguments = arguments_.empty() ? nullptr : arguments_.c_str();
   size_t count = 0;
   do {
     tokens->resize(count);
-    if (clamma_chat_encode(model_, &info, list.data(), list.size(), 1, tokens->data(),
-                           tokens->size(), &count) != 0) {
+    if (clamma_chat_encode(model_, &info, list.data(), list.size(), opens_answer ? 1 : 0,
+                           tokens->data(), tokens->size(), &count) != 0) {
       return false;
     }
   } while (count != tokens->size());
@@ -59,34 +57,59 @@ Conversation::Tokens Conversation::SessionTokens() const {
   return tokens;
 }
 
-size_t Conversation::tokens() const {
-  size_t count = 0;
-  clamma_session_get_tokens(session_.get(), nullptr, 0, &count);
-  return count;
+// Of messages that the session has not been given as yet.
+void Conversation::CountTokens() {
+  Tokens tokens;
+  tokens_ = !messages_.empty() && Encode(&tokens, false) ? tokens.size() : 0;
 }
 
-// Where the messages leave no room for an answer, forgets the oldest turns, but not the last
-// prompt, until half of the context is free. False: the log has the reason.
-bool Conversation::MakeRoom(Answer* answer) {
+// Forgets the oldest turns, but not the last prompt, until messages and the n_answer tokens of an
+// answer that has begun leave half of the context free. *n_tokens becomes the number of all these.
+// False: they fill the context even alone, or the template refuses them; nothing has changed then.
+bool Conversation::Forget(size_t n_answer, Answer* answer, size_t* n_tokens) {
+  const std::vector<Message> all = messages_;
+  Tokens tokens;
+  bool encoded = true;
+  do {
+    if (messages_.size() < 3) break;
+    messages_.erase(messages_.begin(), messages_.begin() + 2);
+    encoded = Encode(&tokens);
+  } while (encoded && tokens.size() + n_answer > context_ / 2);
+  *n_tokens = tokens.size() + n_answer;
+  if (!encoded || messages_.size() == all.size() || *n_tokens >= context_) {
+    messages_ = all;
+    return false;
+  }
+  answer->n_forgotten += all.size() - messages_.size();
+  return true;
+}
+
+// Sees to it that there is room for an answer: a sixteenth of the context, or where the prompt
+// alone leaves less, any. False: the log has the reason.
+bool Conversation::MakeRoom(Answer* answer, size_t* n_tokens) {
   Tokens tokens;
   if (!Encode(&tokens)) return false;
-  if (tokens.size() < context_) return true;
-  std::vector<Message> all = messages_;
-  while (messages_.size() > 2 && tokens.size() > context_ / 2) {
-    messages_.erase(messages_.begin(), messages_.begin() + 2);
-    if (!Encode(&tokens)) break;
-  }
-  if (tokens.size() < context_) {
-    answer->n_forgotten += all.size() - messages_.size();
-    return true;
-  }
-  messages_.swap(all);  // the last prompt alone is too long
-  std::fprintf(stderr, "clamma-chat: the prompt takes %zu tokens, and the context has %zu\n",
-               tokens.size(), context_);
+  *n_tokens = tokens.size();
+  if (tokens.size() <= context_ - context_ / 16 || Forget(0, answer, n_tokens)) return true;
+  *n_tokens = tokens.size();
+  if (messages_.size() == 1 && tokens.size() < context_) return true;
+  Tell("the prompt takes " + std::to_string(*n_tokens) + " tokens, and the context has " +
+       std::to_string(context_));
   return false;
 }
 
-// Runs one query, which adds its text to the answer that is the last message.
+// The same for an answer that has filled the context, and which the session then holds behind
+// fewer messages. False: it cannot go on.
+bool Conversation::MakeRoomToGoOn(Answer* answer, size_t* n_tokens) {
+  const Tokens all = SessionTokens();
+  const size_t n_answer = std::min(answer->tokens, all.size());
+  Tokens tokens;
+  if (!Forget(n_answer, answer, n_tokens) || !Encode(&tokens)) return false;
+  tokens.insert(tokens.end(), all.end() - static_cast<ptrdiff_t>(n_answer), all.end());
+  return clamma_session_set_tokens(session_.get(), tokens.data(), tokens.size()) == 0;
+}
+
+// Runs one query, which adds its text to the answer.
 bool Conversation::Run(size_t limit, bool goes_on, AnswerOutput* output, Answer* answer) {
   clamma_txf_info_t info = options::MakeInfo(model_options_);
   options::Apply(sampling_, info);
@@ -97,25 +120,22 @@ bool Conversation::Run(size_t limit, bool goes_on, AnswerOutput* output, Answer*
     clamma_session_facts(session_.get(), &facts);
     info.rng_seed = facts.rng_state;
   }
-  std::string* const content = &messages_.back().content;
   Story story;
   story.on_text = [&](const char* text) {
-    content->append(text);
+    answer->text += text;
     return output->Write(text);
   };
-  // Without the answer, which is empty as yet.
-  std::vector<clamma_message_t> list = List();
-  list.pop_back();
+  const std::vector<clamma_message_t> list = List();
   const bool started = goes_on ? story.Start(session_.get(), info)
                                : story.StartChat(session_.get(), info, list.data(), list.size());
   if (!started) return false;
   seeded_ = true;
   answer->started = true;
-  while (clamma_sessions_step_next() != 0) {
+  do {
     if (interrupted != 0) clamma_sessions_query_cancel(session_.get());
     story.Watch();
-    if (!story.started()) output->ShowProgress(story.Facts());
-  }
+    output->ShowProgress(story.Facts());
+  } while (clamma_sessions_step_next() != 0);
   const clamma_session_facts_t facts = story.Facts();
   answer->why = story.why();
   answer->speed = story.Speed(facts.generated_tokens);
@@ -123,56 +143,32 @@ bool Conversation::Run(size_t limit, bool goes_on, AnswerOutput* output, Answer*
   return true;
 }
 
-// Makes the session hold all messages but the answer, and of the answer these tokens.
-bool Conversation::GoOn(const Tokens& answer_tokens) {
-  Message answer = std::move(messages_.back());
-  messages_.pop_back();
-  Tokens tokens;
-  const bool encoded = Encode(&tokens);
-  messages_.push_back(std::move(answer));
-  if (!encoded) return false;
-  tokens.insert(tokens.end(), answer_tokens.begin(), answer_tokens.end());
-  return clamma_session_set_tokens(session_.get(), tokens.data(), tokens.size()) == 0;
-}
-
 // Answers the last message, which is a prompt.
 Answer Conversation::Generate(AnswerOutput* output) {
   Answer answer;
   interrupted = 0;
-  if (!MakeRoom(&answer)) return answer;
-  Tokens prompt;
-  if (!Encode(&prompt)) return answer;
-  messages_.push_back({"assistant", ""});
+  size_t held = 0;
+  if (!MakeRoom(&answer, &held)) return answer;
   // An answer that never ends is cut where it has filled the context once.
   const size_t limit = sampling_.steps == 0 ? context_ : sampling_.steps;
-  size_t room = context_ - prompt.size();
-  bool ran = Run(std::min(limit, room), false, output, &answer);
+  bool ran = Run(std::min(limit, context_ - held), false, output, &answer);
   // By the context of the model, or the smaller one here.
-  while (ran && answer.tokens < limit && messages_.size() > 2 &&
+  while (ran && answer.tokens < limit &&
          (answer.why == CLAMMA_DONE_CONTEXT_FULL || answer.why == CLAMMA_DONE_LIMIT)) {
-    const Tokens all = SessionTokens();
-    const size_t n_answer = std::min(answer.tokens, all.size());
-    const Tokens said(all.end() - static_cast<ptrdiff_t>(n_answer), all.end());
-    messages_.erase(messages_.begin(), messages_.begin() + 2);
-    answer.n_forgotten += 2;
-    if (!GoOn(said)) break;
-    const size_t held = tokens();
-    if (held >= context_) break;
+    answer.why = CLAMMA_DONE_CONTEXT_FULL;
+    if (!MakeRoomToGoOn(&answer, &held)) break;
     ran = Run(std::min(limit - answer.tokens, context_ - held), true, output, &answer);
   }
-  if (ran && answer.why == CLAMMA_DONE_LIMIT && answer.tokens < limit) {
-    answer.why = CLAMMA_DONE_CONTEXT_FULL;
+  if (!answer.text.empty() || answer.why == CLAMMA_DONE_END_OF_TEXT) {
+    messages_.push_back({"assistant", answer.text});
   }
-  if (messages_.back().content.empty() && answer.why != CLAMMA_DONE_END_OF_TEXT) {
-    messages_.pop_back();
-  }
+  tokens_ = SessionTokens().size();
   return answer;
 }
 
 Answer Conversation::Say(const std::string& prompt, AnswerOutput* output) {
   messages_.push_back({"user", prompt});
-  const Answer answer = Generate(output);
-  // The session has not kept it, either.
+  Answer answer = Generate(output);
   if (messages_.back().role == "user") messages_.pop_back();
   return answer;
 }
@@ -180,19 +176,26 @@ Answer Conversation::Say(const std::string& prompt, AnswerOutput* output) {
 Answer Conversation::AnswerAgain(AnswerOutput* output) {
   Message before = std::move(messages_.back());
   messages_.pop_back();
-  const Answer answer = Generate(output);
+  Answer answer = Generate(output);
   if (messages_.back().role == "user") messages_.push_back(std::move(before));
   return answer;
+}
+
+void Conversation::SetSampling(const options::Sampling& sampling) {
+  if (sampling.seed != sampling_.seed) seeded_ = false;
+  sampling_ = sampling;
 }
 
 bool Conversation::TakeBack() {
   if (messages_.size() < 2) return false;
   messages_.resize(messages_.size() - 2);
+  CountTokens();
   return true;
 }
 
 void Conversation::Reset() {
   messages_.clear();
+  tokens_ = 0;
   clamma_session_set_tokens(session_.get(), nullptr, 0);
 }
 
@@ -211,6 +214,7 @@ std::string Conversation::Load(const std::string& path) {
   session_.swap(fresh);
   system_.swap(chat.system);
   messages_.swap(chat.messages);
+  CountTokens();
   seeded_ = true;
   return "";
 }

@@ -27,6 +27,7 @@ struct Answer {
   size_t tokens = 0;
   double speed = 0;        // tokens a second; 0: not known
   size_t n_forgotten = 0;  // messages that made room for this one
+  std::string text;
 };
 
 class Conversation {
@@ -53,10 +54,12 @@ class Conversation {
   // How the model is to answer, from now on; "": nothing is said.
   void SetSystem(std::string system) { system_ = std::move(system); }
   const std::string& system() const { return system_; }
-  options::Sampling& sampling() { return sampling_; }
+  const options::Sampling& sampling() const { return sampling_; }
+  // From the next answer on; another seed starts the random numbers anew.
+  void SetSampling(const options::Sampling& sampling);
 
   size_t context() const { return context_; }
-  size_t tokens() const;  // that the context holds
+  size_t tokens() const { return tokens_; }  // that the messages take of it
   size_t turns() const { return messages_.size() / 2; }
 
   // All of it, to go on another day. Return what went wrong, "" if nothing; a file or conversation
@@ -69,17 +72,20 @@ class Conversation {
   using Tokens = std::vector<tok_id_t>;
 
   std::vector<clamma_message_t> List() const;
-  bool Encode(Tokens* tokens) const;
-  bool MakeRoom(Answer* answer);
+  bool Encode(Tokens* tokens, bool opens_answer = true) const;
+  bool Forget(size_t n_answer, Answer* answer, size_t* n_tokens);
+  bool MakeRoom(Answer* answer, size_t* n_tokens);
   Answer Generate(AnswerOutput* output);
-  bool GoOn(const Tokens& answer_tokens);
+  bool MakeRoomToGoOn(Answer* answer, size_t* n_tokens);
   bool Run(size_t limit, bool goes_on, AnswerOutput* output, Answer* answer);
   Tokens SessionTokens() const;
+  void CountTokens();
 
   txf* model_;
   options::Model model_options_;
   options::Sampling sampling_;
   size_t context_ = 0;  // most tokens that it holds
+  size_t tokens_ = 0;
   std::string arguments_;
   std::string system_;
   std::vector<Message> messages_;

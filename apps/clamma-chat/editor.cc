@@ -29,7 +29,7 @@ bool RunEditor(const std::string& path) {
   const pid_t child = fork();
   if (child < 0) return false;
   if (child == 0) {
-    std::signal(SIGINT, SIG_DFL);
+    for (const int signal : {SIGINT, SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_DFL);
     execl("/bin/sh", "sh", "-c", command.c_str(), "sh", path.c_str(), static_cast<char*>(nullptr));
     _exit(127);
   }

@@ -1,60 +1,66 @@
 // SPDX-License-Identifier: MIT
 #include "line_input.h"
 
-#include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <clocale>
-#include <cstdlib>
+#include <cstdio>
 #include <cstring>
+#include <cwchar>
 #include <iostream>
+#include <string_view>
 #include <utility>
 
 #include "completion.h"
 #include "story.h"
+#include "terminal.h"
+#include "text_output.h"
 
 #ifdef CLAMMA_CHAT_HAS_LIBEDIT
 #include <histedit.h>
 
 #include "history_file.h"
-#endif
+#include "wide_text.h"
 
 namespace {
 
-bool CanEdit() {
-  const char* terminal = std::getenv("TERM");
-  return isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0 && terminal != nullptr;
+constexpr wchar_t kPasteEnd[] = L"\x1b[201~";
+constexpr size_t kMaxChoices = 50;  // of Tab, that are shown
+// What is longer, in characters or lines, is not edited and has no place in the history.
+constexpr size_t kMaxEdited = 4000;
+constexpr size_t kMaxEditedLines = 100;
+
+// libedit writes behind its image of the screen when a line is as high as that. So it gets to know
+// of a screen of kRows, and a line that has half of them takes no more: a key that inserts what was
+// killed at most doubles it.
+constexpr size_t kRows = 5000;
+constexpr wchar_t kRowsAsText[] = L"5000";
+
+bool IsLong(std::wstring_view text) {
+  return text.size() > kMaxEdited ||
+         static_cast<size_t>(std::count(text.begin(), text.end(), L'\n')) >= kMaxEditedLines;
 }
 
-}  // namespace
-
-struct QuietKeys::Saved {
-  termios before;
-};
-
-QuietKeys::QuietKeys() {
-  termios now = {};
-  if (isatty(STDIN_FILENO) == 0 || tcgetattr(STDIN_FILENO, &now) != 0) return;
-  saved_ = std::make_unique<Saved>(Saved{now});
-  now.c_lflag &= ~static_cast<tcflag_t>(ECHO | ICANON);
-  tcsetattr(STDIN_FILENO, TCSADRAIN, &now);
-}
-
-QuietKeys::~QuietKeys() {
-  if (saved_ != nullptr) tcsetattr(STDIN_FILENO, TCSADRAIN, &saved_->before);
-}
-
-#ifdef CLAMMA_CHAT_HAS_LIBEDIT
-namespace {
-
-// A newline of a paste, as the line shows it.
-constexpr char kNewlineMark[] = "\xe2\x8f\x8e";  // U+23CE
-constexpr char kPasteEnd[] = "\x1b[201~";
-
-void Replace(std::string* text, std::string_view from, std::string_view to) {
-  for (size_t at = 0; (at = text->find(from, at)) != std::string::npos; at += to.size()) {
-    text->replace(at, from.size(), to);
+// At most so many rows of a terminal.
+size_t RowsOf(std::wstring_view text, size_t columns) {
+  size_t rows = 1;
+  size_t column = 0;
+  for (const wchar_t c : text) {
+    const int width = wcwidth(c);
+    column += width >= 0 ? static_cast<size_t>(width) : 8;  // a tab, or \U+1F600
+    if (c != L'\n' && column < columns) continue;
+    rows += 1 + column / columns;
+    column = 0;
   }
+  return rows;
+}
+
+// Keys that may make a line shorter, or end it.
+bool MayShorten(wchar_t key) {
+  constexpr wchar_t kKeys[] = L"\r\n\b\x7f\x04\x15\x17\x0b\x01\x05";
+  return std::wcschr(kKeys, key) != nullptr;
 }
 
 }  // namespace
@@ -64,25 +70,27 @@ struct LineInput::Editor {
       : commands(std::move(its_commands)),
         colour(its_colour),
         line(el_init("clamma-chat", stdin, stdout, stderr)),
-        history(history_init()),
+        history(history_winit()),
         history_path(HistoryPath()) {
-    HistEvent event;
-    ::history(history, &event, H_SETSIZE, 500);
-    ::history(history, &event, H_SETUNIQUE, 1);
-    if (!history_path.empty()) ::history(history, &event, H_LOAD, history_path.c_str());
-    el_set(line, EL_CLIENTDATA, this);
-    el_set(line, EL_PROMPT_ESC, &Prompt, '\1');
-    el_set(line, EL_SIGNAL, 1);  // whatever ends or stops us finds the terminal as it was
-    el_set(line, EL_EDITOR, "emacs");
-    el_set(line, EL_HIST, &::history, history);
-    el_set(line, EL_BIND, "^R", "em-inc-search-prev", nullptr);
-    el_set(line, EL_ADDFN, "clamma-paste", "insert what is pasted", &Paste);
-    el_set(line, EL_BIND, "\\e[200~", "clamma-paste", nullptr);
-    el_set(line, EL_ADDFN, "clamma-complete", "complete a command or file", &Complete);
-    el_set(line, EL_BIND, "^I", "clamma-complete", nullptr);
+    HistEventW event;
+    history_w(history, &event, H_SETSIZE, 500);
+    history_w(history, &event, H_SETUNIQUE, 1);
+    if (!history_path.empty()) history_w(history, &event, H_LOAD, history_path.c_str());
+    el_wset(line, EL_CLIENTDATA, this);
+    el_wset(line, EL_PROMPT_ESC, &Prompt, L'\1');
+    el_wset(line, EL_GETCFN, &GetKey);
+    el_wset(line, EL_EDITOR, L"emacs");
+    el_wset(line, EL_HIST, &history_w, history);
+    el_wset(line, EL_BIND, L"^R", L"em-inc-search-prev", nullptr);
+    el_wset(line, EL_ADDFN, L"clamma-paste", L"insert what is pasted", &Paste);
+    el_wset(line, EL_BIND, L"\\e[200~", L"clamma-paste", nullptr);
+    el_wset(line, EL_ADDFN, L"clamma-complete", L"complete a command or file", &Complete);
+    el_wset(line, EL_BIND, L"^I", L"clamma-complete", nullptr);
+    Resize();
   }
   ~Editor() {
-    history_end(history);
+    terminal::BracketPastes(false);
+    history_wend(history);
     el_end(line);
   }
   Editor(const Editor&) = delete;
@@ -90,82 +98,174 @@ struct LineInput::Editor {
 
   static Editor* Of(EditLine* line) {
     void* self = nullptr;
-    el_get(line, EL_CLIENTDATA, &self);
+    el_wget(line, EL_CLIENTDATA, &self);
     return static_cast<Editor*>(self);
   }
 
-  static char* Prompt(EditLine* line) {
+  static wchar_t* Prompt(EditLine* line) {
     const Editor* self = Of(line);
     // What is between two \1 takes no room.
-    static char coloured[] = "\1\x1b[1;36m\1> ";
-    static char coloured_more[] = "\1\x1b[1;36m\1. ";
-    static char plain[] = "> ";
-    static char plain_more[] = ". ";
+    static wchar_t coloured[] = L"\1\x1b[1;36m\1> ";
+    static wchar_t coloured_more[] = L"\1\x1b[1;36m\1. ";
+    static wchar_t plain[] = L"> ";
+    static wchar_t plain_more[] = L". ";
     if (self->colour) return self->more ? coloured_more : coloured;
     return self->more ? plain_more : plain;
   }
 
-  // A paste is one piece of text, newlines among it.
-  static unsigned char Paste(EditLine* line, int /*key*/) {
-    std::string text;
-    for (char c = 0; !text.ends_with(kPasteEnd) && el_getc(line, &c) == 1;) text += c;
-    if (text.ends_with(kPasteEnd)) text.resize(text.size() - std::strlen(kPasteEnd));
-    Replace(&text, "\r\n", "\n");
-    Replace(&text, "\r", "\n");
-    while (text.ends_with('\n')) text.pop_back();
-    Replace(&text, "\n", kNewlineMark);
-    Of(line)->pasted = true;
-    return el_insertstr(line, text.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+  void Resize() const {
+    el_resize(line);
+    el_wset(line, EL_SETTC, L"li", kRowsAsText, nullptr);
   }
 
-  static unsigned char Complete(EditLine* line, int /*key*/) {
-    const LineInfo* info = el_line(line);
-    const std::string text(info->buffer, static_cast<size_t>(info->cursor - info->buffer));
-    // In what is said a tab is a tab.
-    if (!text.starts_with('/')) return el_insertstr(line, "\t") == 0 ? CC_REFRESH : CC_ERROR;
-    const Completion found = CompleteCommand(text, Of(line)->commands);
-    if (found.added.empty()) {
-      if (found.choices.size() < 2) return CC_REFRESH_BEEP;
-      std::cout << '\n';
-      for (const std::string& choice : found.choices) std::cout << choice << '\n';
-      std::cout << std::flush;
-      return CC_REDISPLAY;
+  // libedit's own handlers of signals would draw from within: a resize during a refresh crashes it.
+  static int GetKey(EditLine* line, wchar_t* key) {
+    for (;;) {
+      switch (terminal::Wait()) {
+        case terminal::Event::kInterrupt:
+          errno = EINTR;
+          return -1;
+        case terminal::Event::kResized:
+          Of(line)->Resize();
+          [[fallthrough]];
+        case terminal::Event::kContinued:
+          std::fputs("\r\x1b[K", stdout);
+          el_wset(line, EL_REFRESH);
+          continue;
+        case terminal::Event::kInput:
+          break;
+      }
+      char byte = 0;
+      const ssize_t n = read(STDIN_FILENO, &byte, 1);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return static_cast<int>(n);
+      if (Of(line)->Decode(byte, key) && (MayShorten(*key) || !Of(line)->is_full())) return 1;
     }
-    return el_insertstr(line, found.added.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+  }
+
+  // Whether a character ends with this byte. What is none is as if it were not typed.
+  bool Decode(char byte, wchar_t* key) {
+    constexpr auto kNone = static_cast<size_t>(-1);
+    const bool begun = std::mbsinit(&decoding) == 0;
+    size_t used = std::mbrtowc(key, &byte, 1, &decoding);
+    if (used == kNone) {
+      decoding = {};
+      if (begun) used = std::mbrtowc(key, &byte, 1, &decoding);  // the first of another one
+      if (used == kNone) decoding = {};
+    }
+    return used <= 1;
+  }
+
+  bool is_full() const {
+    const LineInfoW* info = el_wline(line);
+    const std::wstring_view text(info->buffer, static_cast<size_t>(info->lastchar - info->buffer));
+    // Of few characters no terminal makes so many rows.
+    return text.size() > kRows / 16 && !pastes && RowsOf(text, terminal::Columns()) > kRows / 2;
+  }
+
+  static unsigned char Insert(EditLine* line, const std::wstring& text) {
+    if (text.empty()) return CC_REFRESH;
+    return el_winsertstr(line, text.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+  }
+
+  // How a long paste is shown, by its number.
+  static std::wstring NameOfPaste(size_t number) {
+    return L"[paste " + std::to_wstring(number) + L"]";
+  }
+
+  // A paste is one piece of text, newlines among it, which Enter sends.
+  static unsigned char Paste(EditLine* line, wint_t /*key*/) {
+    std::wstring text;
+    Of(line)->pastes = true;
+    for (wchar_t c = 0; !text.ends_with(kPasteEnd) && el_wgetc(line, &c) == 1;) {
+      if (c != L'\0') text += c;
+    }
+    Of(line)->pastes = false;
+    if (text.ends_with(kPasteEnd)) text.resize(text.size() - std::wcslen(kPasteEnd));
+    std::replace(text.begin(), text.end(), L'\r', L'\n');
+    while (text.ends_with(L'\n')) text.pop_back();
+    if (!IsLong(text)) return Insert(line, text);
+    Of(line)->long_pastes.push_back(text);
+    return Insert(line, NameOfPaste(Of(line)->long_pastes.size()));
+  }
+
+  static unsigned char Complete(EditLine* line, wint_t /*key*/) {
+    const LineInfoW* info = el_wline(line);
+    const std::string text =
+        ToUtf8({info->buffer, static_cast<size_t>(info->cursor - info->buffer)});
+    // In what is said a tab is a tab.
+    if (!text.starts_with('/') || Of(line)->more) return Insert(line, L"\t");
+    const Completion found = CompleteCommand(text, Of(line)->commands);
+    if (!found.added.empty()) return Insert(line, ToWide(found.added));
+    if (found.choices.size() < 2) return CC_REFRESH_BEEP;
+    Of(line)->Show(found.choices);
+    return CC_REDISPLAY;
+  }
+
+  void Show(const std::vector<std::string>& choices) const {
+    std::fputs(colour ? "\x1b[0m\n" : "\n", stdout);
+    std::fflush(stdout);
+    std::string list;
+    for (size_t i = 0; i < std::min(choices.size(), kMaxChoices); ++i) list += choices[i] + '\n';
+    if (choices.size() > kMaxChoices) {
+      list += "and " + std::to_string(choices.size() - kMaxChoices) + " more\n";
+    }
+    TextOutput(stdout).Write(list.c_str());
   }
 
   Result Read(std::string* text, bool goes_on) {
     more = goes_on;
-    pasted = false;
     int size = 0;
     interrupted = 0;
-    std::cout << "\x1b[?2004h" << std::flush;  // pastes come in brackets
-    const char* const read = el_gets(line, &size);
-    std::cout << (colour ? "\x1b[0m\x1b[?2004l" : "\x1b[?2004l") << std::flush;
+    decoding = {};
+    terminal::BracketPastes(true);  // also while an answer comes
+    const terminal::Modes modes;
+    const wchar_t* const read = el_wgets(line, &size);
+    if (colour) std::fputs("\x1b[0m", stdout);
+    std::fflush(stdout);
     if (read == nullptr || size <= 0) {
-      const Result result = interrupted != 0 ? Result::kAbandoned : Result::kEnd;
-      std::cout << std::endl;
+      // 0 is the end, whatever signals came; else the read was cut short.
+      const Result result = size < 0 && interrupted != 0 ? Result::kAbandoned : Result::kEnd;
+      interrupted = 0;
+      long_pastes.clear();
+      std::fputc('\n', stdout);
+      std::fflush(stdout);
       return result;
     }
-    text->assign(read, static_cast<size_t>(size));
+    *text = ToUtf8(WithPastes({read, static_cast<size_t>(size)}));
     if (text->ends_with('\n')) text->pop_back();
-    if (!text->empty()) Remember(*text);
-    if (text->find(kNewlineMark) != std::string::npos) Replace(text, kNewlineMark, "\n");
+    Remember(*text);
     return Result::kLine;
   }
 
+  // The line with long pastes in the place of their names; forgets these.
+  std::wstring WithPastes(std::wstring text) {
+    for (size_t i = long_pastes.size(); i > 0; --i) {
+      const std::wstring name = NameOfPaste(i);
+      if (const size_t at = text.find(name); at != std::wstring::npos) {
+        text.replace(at, name.size(), long_pastes[i - 1]);
+      }
+    }
+    long_pastes.clear();
+    return text;
+  }
+
   void Remember(const std::string& text) {
-    HistEvent event;
-    ::history(history, &event, H_ENTER, text.c_str());
-    if (!history_path.empty()) ::history(history, &event, H_SAVE, history_path.c_str());
+    const std::wstring wide = ToWide(text);
+    if (text.empty() || IsLong(wide)) return;
+    HistEventW event;
+    history_w(history, &event, H_ENTER, wide.c_str());
+    if (!history_path.empty()) history_w(history, &event, H_SAVE, history_path.c_str());
   }
 
   std::vector<std::string> commands;
   bool colour;
   bool more = false;
-  bool pasted = false;
+  bool pastes = false;                    // a paste is being read
+  std::vector<std::wstring> long_pastes;  // of this line
+  std::mbstate_t decoding = {};           // of the character that is being typed
   EditLine* line;
-  History* history;
+  HistoryW* history;
   std::string history_path;
 };
 
@@ -174,11 +274,14 @@ LineInput::LineInput(std::vector<std::string> commands, bool colour) {
   // and of whoever has set none, the editor would drop all but ASCII.
   const char* locale = std::setlocale(LC_CTYPE, "");
   if (locale == nullptr || std::strcmp(locale, "C") == 0) std::setlocale(LC_CTYPE, "C.UTF-8");
-  if (CanEdit()) editor_ = std::make_unique<Editor>(std::move(commands), colour);
+  if (terminal::TakesEscapes(STDIN_FILENO) && terminal::TakesEscapes(STDOUT_FILENO)) {
+    editor_ = std::make_unique<Editor>(std::move(commands), colour);
+  }
 }
 #else
 struct LineInput::Editor {
   static Result Read(std::string* /*text*/, bool /*more*/) { return Result::kEnd; }
+  static void Remember(const std::string& /*text*/) {}
 };
 
 LineInput::LineInput(std::vector<std::string> /*commands*/, bool /*colour*/) {}
@@ -188,8 +291,13 @@ LineInput::~LineInput() = default;
 
 LineInput::Result LineInput::Read(std::string* line, bool more) {
   if (editor_ != nullptr) return editor_->Read(line, more);
-  if (isatty(STDIN_FILENO) != 0) std::cout << (more ? ". " : "> ") << std::flush;
+  // stdout has answers and nothing else.
+  if (isatty(STDIN_FILENO) != 0) std::cerr << (more ? ". " : "> ") << std::flush;
   if (!std::getline(std::cin, *line)) return Result::kEnd;
   if (line->ends_with('\r')) line->pop_back();  // of a file from Windows
   return Result::kLine;
+}
+
+void LineInput::Remember(const std::string& text) {
+  if (editor_ != nullptr) editor_->Remember(text);
 }

@@ -27,26 +27,12 @@ class LineInput {
   // with the one before.
   Result Read(std::string* line, bool more = false);
 
-  // Whether lines are edited.
-  bool on_terminal() const { return editor_ != nullptr; }
+  // Puts a text that was written elsewhere into the history.
+  void Remember(const std::string& text);
 
  private:
   struct Editor;  // on a terminal
   std::unique_ptr<Editor> editor_;
-};
-
-// While there is one, keys that are typed are not shown, and are kept for the next line; Ctrl-C
-// still interrupts. Nothing where stdin is no terminal.
-class QuietKeys {
- public:
-  QuietKeys();
-  ~QuietKeys();
-  QuietKeys(const QuietKeys&) = delete;
-  QuietKeys& operator=(const QuietKeys&) = delete;
-
- private:
-  struct Saved;
-  std::unique_ptr<Saved> saved_;
 };
 
 #endif  // CLAMMA_APPS_CHAT_LINE_INPUT_H_

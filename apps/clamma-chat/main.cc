@@ -9,16 +9,19 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
+#include <optional>
 #include <string>
 
 #include "chat.h"
 #include "chat_setup.h"
 #include "command_line.h"
 #include "conversation.h"
+#include "json.h"
+#include "notices.h"
 #include "standard_streams.h"
 #include "story.h"
+#include "terminal.h"
 
 namespace {
 
@@ -63,15 +66,6 @@ void Declare(options::CommandLine& line, Options& o) {
 
 void OnLog(void*, const char* message) { Tell(message); }
 
-// Whether the terminal takes colours (https://no-color.org).
-bool TakesColour() {
-  const char* none = std::getenv("NO_COLOR");
-  const char* terminal = std::getenv("TERM");
-  return isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0 &&
-         (none == nullptr || none[0] == '\0') && terminal != nullptr &&
-         std::string(terminal) != "dumb";
-}
-
 // Tells what about the model and its format is worth knowing; false: there is no chat with it.
 bool CheckModel(const txf* model, const Options& o) {
   clamma_txf_facts_t facts = {};
@@ -107,18 +101,25 @@ int RunChat(const Options& o, const options::CommandLine& line) {
   options::TakeModelSampling(model.get(), line, &sampling);
   Conversation conversation(model.get(), o.model, sampling, o.arguments);
   if (!conversation.ready()) return kExitSetup;
+  clamma_txf_facts_t facts = {};
+  clamma_txf_facts(model.get(), &facts);
+  if (conversation.context() < facts.context) {
+    Tell("memory is short: the conversation holds " + std::to_string(conversation.context()) +
+         " tokens in place of " + std::to_string(facts.context));
+  }
   conversation.SetSystem(o.prompt.system);
   ChatOptions chat;
   chat.quiet = o.quiet;
-  chat.colour = TakesColour();
+  chat.colour = terminal::TakesColour();
   chat.think = o.think == "show" ? Think::kShow : o.think == "dim" ? Think::kDim : Think::kHide;
   const char* arguments = o.arguments.empty() ? nullptr : o.arguments.c_str();
   chat.thinks = options::BeginsInThoughts(model.get(), o.model, arguments);
   chat.description = desc;
   if (!o.quiet) {
-    std::fprintf(stderr, "%s\n", desc.c_str());
-    if (isatty(STDIN_FILENO) != 0) std::fputs("/help lists commands, Ctrl-D ends\n", stderr);
+    terminal::Print(desc + "\n");
+    if (isatty(STDIN_FILENO) != 0) terminal::Print("/help lists commands, Ctrl-D ends\n");
   }
+  if (interrupted != 0) return options::kExitInterrupted;  // meanwhile
   return Chat(chat, &conversation).Run(o.prompt.given ? &o.prompt.text : nullptr);
 }
 
@@ -137,8 +138,14 @@ int Run(int argc, char** argv) {
     Tell(wrong);
     return kExitUsage;
   }
+  if (const std::optional<Json> values = Json::Parse(o.arguments);
+      !o.arguments.empty() && (!values || !values->is_object())) {
+    Tell("--template-arguments is no JSON object: " + o.arguments);
+    return kExitUsage;
+  }
   KeepStandardStreams();
   HandleSignals();
+  terminal::WatchSignals();
   return RunChat(o, line);
 }
 

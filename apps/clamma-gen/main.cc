@@ -10,9 +10,6 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -26,6 +23,8 @@ namespace {
 using options::kExitGeneration;
 using options::kExitInterrupted;
 using options::kExitSetup;
+
+constexpr size_t kMaxPromptBytes = size_t{1} << 28;  // a token is rarely longer than 16
 
 struct Options {
   options::Model model;
@@ -44,10 +43,30 @@ void Declare(options::CommandLine& line, Options& o) {
   line.Add("--chat", o.chat,
            "The prompt is a user's turn, in the model's chat format: the text is its answer");
   options::AddTemplate(line, o.model);
+  line.Find("--template").Needs(line.Find("--chat"));
   line.Add(o.sampling);
   line.Add(o.prompt);
   line.Find("--file").Excludes(line.Find("--prompt"));
   line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
+}
+
+// Reads all of a file, or of stdin if the path is "-". Returns "" or what is wrong.
+std::string ReadText(const std::string& path, std::string* text) {
+  const bool from_stdin = path == "-";
+  std::FILE* const file = from_stdin ? stdin : std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return path + ": " + std::strerror(errno);
+  char piece[65536];
+  size_t size = 0;
+  while (text->size() <= kMaxPromptBytes &&
+         (size = std::fread(piece, 1, sizeof(piece), file)) > 0) {
+    text->append(piece, size);
+  }
+  const int error = std::ferror(file) != 0 ? errno : 0;
+  if (!from_stdin) std::fclose(file);
+  if (error != 0) return path + ": " + std::strerror(error);
+  if (text->size() > kMaxPromptBytes) return path + ": is longer than any context";
+  if (text->find('\0') != std::string::npos) return path + ": has a NUL byte in it";
+  return "";
 }
 
 // Puts the prompt in its place, if it comes from a file or stdin. Returns "" or what is wrong.
@@ -57,19 +76,12 @@ std::string ReadPrompt(Options* o) {
   }
   const std::string path = o->from_stdin ? "-" : o->file;
   if (path.empty()) return "";
-  std::ifstream file;
-  errno = 0;
-  if (path != "-") {
-    file.open(path, std::ios::binary);
-    if (!file) return path + ": " + std::strerror(errno);
-  }
-  std::istream& in = path == "-" ? std::cin : file;
-  o->prompt.text.assign(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+  const std::string wrong = ReadText(path, &o->prompt.text);
+  if (!wrong.empty()) return wrong;
   o->prompt.given = true;
-  if (in.bad()) return path + ": cannot be read";
-  if (o->prompt.text.find('\0') != std::string::npos) return path + ": has a NUL byte in it";
   // The newline that ends the last line is not meant.
   if (o->prompt.text.ends_with('\n')) o->prompt.text.pop_back();
+  if (o->prompt.text.ends_with('\r')) o->prompt.text.pop_back();
   return "";
 }
 
@@ -115,7 +127,10 @@ int Generate(const Options& o, const options::CommandLine& line) {
   clamma_txf_facts(model.get(), &facts);
   if (facts.warning != nullptr) OnLog(nullptr, facts.warning);
   options::Sampling sampling = o.sampling;
-  if (o.chat) options::TakeModelSampling(model.get(), line, &sampling);
+  if (o.chat) {
+    if (!line.IsGiven("--temperature")) sampling.temperature = options::kChatTemperature;
+    options::TakeModelSampling(model.get(), line, &sampling);
+  }
   clamma_txf_info_t info = options::MakeInfo(o.model);
   options::Apply(sampling, info);
   options::Apply(o.prompt, info);

@@ -15,6 +15,8 @@
 namespace options {
 namespace {
 
+constexpr size_t kMaxTemplateBytes = size_t{1} << 20;  // the longest in use have some 20,000
+
 // A number of the model's metadata.
 std::optional<double> Number(const txf* model, const char* key) {
   char text[64] = "";
@@ -47,17 +49,25 @@ void AddTemplate(CommandLine& line, Model& o) {
 }
 
 std::string ReadTemplate(Model* o) {
+  const std::string path = o->chat_template;
+  const bool is_path = path.find('/') != std::string::npos && path.find('{') == std::string::npos;
   std::error_code error;
-  if (!std::filesystem::is_regular_file(o->chat_template, error)) return "";
+  const std::filesystem::file_status there = std::filesystem::status(path, error);
+  if (std::filesystem::is_directory(there)) return path + ": is a folder";
+  if (!std::filesystem::exists(there) && !is_path) return "";  // a name, or its text
   errno = 0;
-  std::ifstream file(o->chat_template, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file.is_open() || file.bad()) return o->chat_template + ": " + std::strerror(errno);
-  if (text.find('\0') != std::string::npos) return o->chat_template + ": is no template";
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kMaxTemplateBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad()) return path + ": " + std::strerror(errno);
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kMaxTemplateBytes || text.find('\0') != std::string::npos) {
+    return path + ": is no template";
+  }
   // A template without any tag is one, too.
-  o->chat_template = text.find("{{") == std::string::npos && text.find("{%") == std::string::npos
-                         ? text + "{{ '' }}"
-                         : text;
+  const bool has_tags =
+      text.find("{{") != std::string::npos || text.find("{%") != std::string::npos;
+  o->chat_template = has_tags ? text : text + "{{ '' }}";
   return "";
 }
 

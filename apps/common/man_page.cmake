@@ -5,12 +5,19 @@ include(GNUInstallDirs)
 set(man_parts_dir ${CMAKE_CURRENT_LIST_DIR}/man)
 
 # Installs the manual page of an app. It is made of NAME.1.in and, in place of @MODEL_OPTIONS@ and the
-# like, of what the pages of several apps share (man/model_options.mdoc and so on).
+# like, of what the pages of several apps share (man/model_options.mdoc and so on). These have in
+# place of @DEFAULT_TEMPERATURE@ what is given, else 1.
 function(install_man_page name)
-  foreach(part model_names model_options prompt_options sampling_options environment model_files)
+  set(DEFAULT_TEMPERATURE 1)
+  if(ARGC GREATER 1)
+    set(DEFAULT_TEMPERATURE ${ARGV1})
+  endif()
+  foreach(part model_names model_options prompt_options sampling_options chat_format environment
+               model_files)
     string(TOUPPER ${part} variable)
     file(READ ${man_parts_dir}/${part}.mdoc ${variable})
     string(STRIP "${${variable}}" ${variable})
+    string(CONFIGURE "${${variable}}" ${variable} @ONLY)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${man_parts_dir}/${part}.mdoc)
   endforeach()
   configure_file(${name}.1.in ${name}.1 @ONLY)

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+#include "terminal.h"
+
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "story.h"
+#include "text_output.h"
+
+namespace terminal {
+namespace {
+
+constexpr char kPlain[] = "\x1b[0m";
+constexpr char kBracketsOn[] = "\x1b[?2004h";
+constexpr char kBracketsOff[] = "\x1b[?2004l";
+
+// What signal handlers put back, and change again. Each part is written before the flag that says
+// it counts.
+termios before = {};
+termios during = {};
+volatile std::sig_atomic_t changes = 0;  // there are Modes
+volatile std::sig_atomic_t knows_during = 0;
+volatile std::sig_atomic_t brackets = 0;
+const char* volatile current_style = nullptr;
+
+// What Wait() is to tell.
+volatile std::sig_atomic_t resized = 0;
+volatile std::sig_atomic_t continued = 0;
+
+// From a handler, where nothing of stdio may be called.
+void WriteNow(const char* sequence) {
+  if (write(STDOUT_FILENO, sequence, std::strlen(sequence)) < 0) return;  // nothing is to be done
+}
+
+void PutBack() {
+  if (brackets != 0) WriteNow(kBracketsOff);
+  // The style of an answer, or of a line that is edited.
+  if (brackets != 0 || current_style != nullptr) WriteNow(kPlain);
+  if (changes != 0) tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+}
+
+void OnEnd(int signal) {
+  PutBack();
+  std::signal(signal, SIG_DFL);
+  raise(signal);  // takes effect when this returns
+}
+
+void OnStop(int /*signal*/) {
+  const int error = errno;
+  PutBack();
+  raise(SIGSTOP);
+  errno = error;
+}
+
+void OnContinue(int /*signal*/) {
+  const int error = errno;
+  // In the background the terminal is somebody else's.
+  if (tcgetpgrp(STDIN_FILENO) == getpgrp()) {
+    if (changes != 0 && knows_during != 0) tcsetattr(STDIN_FILENO, TCSADRAIN, &during);
+    if (brackets != 0) WriteNow(kBracketsOn);
+    if (current_style != nullptr) WriteNow(current_style);
+  }
+  continued = 1;
+  errno = error;
+}
+
+// But where the signal is ignored, as under nohup.
+void Handle(int signal, void (*handler)(int)) {
+  struct sigaction action = {};
+  if (sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) return;
+  action = {};
+  action.sa_handler = handler;
+  action.sa_flags = static_cast<int>(SA_RESTART);  // no write of an answer is cut short
+  sigaction(signal, &action, nullptr);
+}
+
+void WriteSequence(const char* sequence) {
+  std::fputs(sequence, stdout);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+bool TakesEscapes(int descriptor) {
+  const char* terminal = std::getenv("TERM");
+  return isatty(descriptor) != 0 && terminal != nullptr && terminal[0] != '\0' &&
+         std::strcmp(terminal, "dumb") != 0;
+}
+
+bool TakesColour() {
+  const char* none = std::getenv("NO_COLOR");
+  return TakesEscapes(STDIN_FILENO) && TakesEscapes(STDOUT_FILENO) &&
+         (none == nullptr || none[0] == '\0');
+}
+
+size_t Columns() {
+  winsize size = {};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+void WatchSignals() {
+  for (const int signal : {SIGTERM, SIGHUP, SIGQUIT}) Handle(signal, OnEnd);
+  Handle(SIGTSTP, OnStop);
+  Handle(SIGCONT, OnContinue);
+  Handle(SIGWINCH, [](int) { resized = 1; });
+}
+
+void BracketPastes(bool on) {
+  if (!on && brackets == 0) return;
+  if (on) brackets = 1;
+  WriteSequence(on ? kBracketsOn : kBracketsOff);
+  if (!on) brackets = 0;
+}
+
+void SetStyle(const char* style) {
+  if (style == current_style) return;
+  current_style = style;
+  WriteSequence(style != nullptr ? style : kPlain);
+}
+
+void Print(const std::string& text) { TextOutput(stderr).Write(text.c_str()); }
+
+Modes::Modes() {
+  if (changes != 0 || isatty(STDIN_FILENO) == 0 || tcgetattr(STDIN_FILENO, &before) != 0) return;
+  is_first_ = true;
+  knows_during = 0;
+  changes = 1;
+}
+
+Modes::~Modes() {
+  if (!is_first_) return;
+  tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+  changes = 0;
+}
+
+QuietKeys::QuietKeys() {
+  if (!is_first()) return;
+  during = before;
+  during.c_lflag &= ~static_cast<tcflag_t>(ECHO | ICANON);
+  knows_during = 1;
+  tcsetattr(STDIN_FILENO, TCSADRAIN, &during);
+}
+
+Event Wait() {
+  // So that no signal comes between the look at its flag and the wait.
+  sigset_t held;
+  sigset_t mask;
+  sigemptyset(&held);
+  for (const int signal : {SIGINT, SIGWINCH, SIGTSTP, SIGCONT}) sigaddset(&held, signal);
+  sigprocmask(SIG_BLOCK, &held, &mask);
+  if (changes != 0 && tcgetattr(STDIN_FILENO, &during) == 0) knows_during = 1;
+  pollfd input = {STDIN_FILENO, POLLIN, 0};
+  while (interrupted == 0 && resized == 0 && continued == 0 &&
+         ppoll(&input, 1, nullptr, &mask) < 0 && errno == EINTR) {
+  }
+  const Event event = interrupted != 0 ? Event::kInterrupt
+                      : resized != 0   ? Event::kResized
+                      : continued != 0 ? Event::kContinued
+                                       : Event::kInput;
+  if (event == Event::kResized) resized = 0;
+  if (event == Event::kContinued) continued = 0;
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
+  return event;
+}
+
+}  // namespace terminal

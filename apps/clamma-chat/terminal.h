@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// What a chat changes about its terminal. A signal that stops or ends the program puts it back
+// first, and what was stopped changes it again when it goes on.
+#ifndef CLAMMA_APPS_CHAT_TERMINAL_H_
+#define CLAMMA_APPS_CHAT_TERMINAL_H_
+
+#include <cstddef>
+#include <string>
+
+namespace terminal {
+
+// Whether this file is a terminal that knows more than lines: $TERM is set, and not to "dumb".
+bool TakesEscapes(int descriptor);
+
+// Whether stdin and stdout are such a terminal, and its user wants colours (https://no-color.org).
+bool TakesColour();
+
+// Columns of the terminal at stderr; 80 where it does not say.
+size_t Columns();
+
+// From here on SIGTERM, SIGHUP, SIGQUIT and SIGTSTP leave the terminal as it was, and Wait() knows
+// of a change of its size.
+void WatchSignals();
+
+// Whether the terminal marks the begin and the end of a paste.
+void BracketPastes(bool on);
+
+// How stdout is written from here on: an escape sequence that lives as long as the program;
+// nullptr: plainly.
+void SetStyle(const char* style);
+
+// Text from a file or a user to stderr, without what would steer a terminal.
+void Print(const std::string& text);
+
+// While there is one, stdin's modes may change: its end puts them back, as a signal does. Nothing
+// where stdin is no terminal; of several at a time only the first does anything.
+class Modes {
+ public:
+  Modes();
+  ~Modes();
+  Modes(const Modes&) = delete;
+  Modes& operator=(const Modes&) = delete;
+
+ protected:
+  bool is_first() const { return is_first_; }
+
+ private:
+  bool is_first_ = false;
+};
+
+// While there is one, keys that are typed are not shown, and are kept for the next line; Ctrl-C
+// still interrupts.
+class QuietKeys : private Modes {
+ public:
+  QuietKeys();
+};
+
+enum class Event { kInput, kInterrupt, kResized, kContinued };
+
+// Waits for what comes next to stdin, whose modes are those to go on with after a stop: input, or
+// its end; Ctrl-C, by `interrupted`; another size of the terminal; or that the program goes on.
+// What came before the call counts, too.
+Event Wait();
+
+}  // namespace terminal
+
+#endif  // CLAMMA_APPS_CHAT_TERMINAL_H_

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""GGUF models that say what a script has, to test programs without a real model.
+
+An answer's tokens are a chain: the embedding of each is a unit vector of its own, the layers add
+nothing, and the row of the classifier that goes with a vector is that of the next token.
+"""
+import struct
+
+TEXT, ARRAY, UINT, INT, FLOAT, BOOL = 8, 9, 4, 5, 6, 7  # types of GGUF values
+UNKNOWN, CONTROL, NORMAL, BYTE = 2, 3, 1, 6             # of tokens
+BOS, EOS = 1, 2
+ALIGNMENT = 32
+
+# Messages, and the mark by which an answer of the script begins; with the argument `silent` one that
+# is empty.
+TEMPLATE = ("{% for m in messages %}{% if m.role == 'assistant' %}<|answer|>{{ m.content }}"
+            "{% else %}[{{ m.role }}]{{ m.content }}{% endif %}{% endfor %}"
+            "{% if add_generation_prompt %}{% if silent %}<|silent|>{% else %}<|answer|>"
+            "{% endif %}{% endif %}")
+
+
+def text_bytes(text):
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def pair(key, kind, value):
+    """A key and its value; that of an array is (type of the elements, list)."""
+    formats = {UINT: "<I", INT: "<i", FLOAT: "<f", BOOL: "<?"}
+
+    def one(kind, value):
+        return text_bytes(value) if kind == TEXT else struct.pack(formats[kind], value)
+
+    if kind != ARRAY:
+        return text_bytes(key) + struct.pack("<I", kind) + one(kind, value)
+    element, values = value
+    return (text_bytes(key) + struct.pack("<IIQ", ARRAY, element, len(values))
+            + b"".join(one(element, v) for v in values))
+
+
+def write(path, answer, *, endless=False, template=TEMPLATE, mark="<|answer|>", context=512, hidden=8, layers=1,
+          metadata=()):
+    """Writes a model whose answers are these pieces, each of which is there once.
+
+    They begin behind the control token `mark`. `endless`: the last is followed by the first. Large numbers for hidden and layers make it slow;
+    the file has holes in their place. `metadata`: further (key, type, value).
+    """
+    assert len(set(answer)) == len(answer)
+    tokens = [("<unk>", UNKNOWN), ("<s>", CONTROL), ("</s>", CONTROL)]
+    tokens += [(f"<0x{byte:02X}>", BYTE) for byte in range(256)]
+    begin = len(tokens)
+    tokens += [(mark, CONTROL), ("<|silent|>", CONTROL)]
+    first = len(tokens)
+    pieces = [piece.replace(" ", "\u2581") for piece in answer]
+    tokens += [(piece, NORMAL) for piece in pieces]
+    # So that a text of pieces is encoded as these: each is merged from its beginnings.
+    begun = {piece[:n] for piece in pieces for n in range(1, len(piece))} - set(pieces)
+    tokens += [(piece, NORMAL) for piece in sorted(begun)]
+
+    chain = [begin, *range(first, first + len(answer))]
+    follows = {a: b for a, b in zip(chain, chain[1:])}
+    follows[chain[-1]] = first if endless else EOS
+    follows[begin + 1] = EOS
+    dim = (len(follows) + 31) // 32 * 32
+    embedding = bytearray(4 * dim * len(tokens))
+    classifier = bytearray(4 * dim * len(tokens))
+    for axis, (token, following) in enumerate(follows.items()):
+        struct.pack_into("<f", embedding, 4 * (dim * token + axis), 1)
+        struct.pack_into("<f", classifier, 4 * (dim * following + axis), 10)
+
+    pairs = [("general.architecture", TEXT, "llama"), ("general.name", TEXT, "scripted"),
+             ("llama.context_length", UINT, context), ("llama.embedding_length", UINT, dim),
+             ("llama.block_count", UINT, layers), ("llama.feed_forward_length", UINT, hidden),
+             ("llama.attention.head_count", UINT, 1),
+             ("llama.attention.layer_norm_rms_epsilon", FLOAT, 1e-5),
+             ("tokenizer.ggml.model", TEXT, "llama"),
+             ("tokenizer.ggml.tokens", ARRAY, (TEXT, [text for text, _ in tokens])),
+             ("tokenizer.ggml.scores", ARRAY, (FLOAT, [0.0] * len(tokens))),
+             ("tokenizer.ggml.token_type", ARRAY, (INT, [kind for _, kind in tokens])),
+             ("tokenizer.ggml.bos_token_id", UINT, BOS),
+             ("tokenizer.ggml.eos_token_id", UINT, EOS),
+             ("tokenizer.ggml.unknown_token_id", UINT, 0),
+             ("tokenizer.ggml.add_space_prefix", BOOL, False), *metadata]
+    if template is not None:
+        pairs.append(("tokenizer.chat_template", TEXT, template))
+
+    ones = struct.pack("<f", 1) * dim
+    tensors = [("token_embd.weight", (dim, len(tokens)), bytes(embedding)),
+               ("output_norm.weight", (dim,), ones),
+               ("output.weight", (dim, len(tokens)), bytes(classifier))]
+    for layer in range(layers):
+        tensors += [(f"blk.{layer}.{name}.weight", (dim,), ones) for name in ("attn_norm", "ffn_norm")]
+        tensors += [(f"blk.{layer}.{name}.weight", shape, None) for name, shape in
+                    (("attn_q", (dim, dim)), ("attn_k", (dim, dim)), ("attn_v", (dim, dim)),
+                     ("attn_output", (dim, dim)), ("ffn_gate", (dim, hidden)),
+                     ("ffn_up", (dim, hidden)), ("ffn_down", (hidden, dim)))]
+    write_file(path, pairs, tensors)
+
+
+def write_file(path, pairs, tensors):
+    """`tensors`: (name, shape, bytes of floats, or None for zeros)."""
+    def aligned(number):
+        return (number + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+
+    header = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(pairs))
+    header += b"".join(pair(*entry) for entry in pairs)
+    offset, places = 0, []
+    for name, shape, _ in tensors:
+        count = 1
+        for extent in shape:
+            count *= extent
+        header += text_bytes(name) + struct.pack("<I", len(shape))
+        header += struct.pack(f"<{len(shape)}Q", *shape) + struct.pack("<IQ", 0, offset)
+        places.append(offset)
+        offset += aligned(4 * count)
+    begin = aligned(len(header))
+    with open(path, "wb") as file:
+        file.write(header)
+        for place, (_, _, data) in zip(places, tensors):
+            if data is not None:
+                file.seek(begin + place)
+                file.write(data)
+        file.truncate(begin + offset)
