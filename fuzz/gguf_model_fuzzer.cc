@@ -10,10 +10,10 @@
 #include <utility>
 
 #include "model/model_files.h"
-#include "tokenizer/tokenizer.h"
 #include "model/weights.h"
 #include "platform/checksum.h"
 #include "platform/memory.h"
+#include "tokenizer/tokenizer.h"
 
 namespace {
 

@@ -14,6 +14,7 @@ import json
 import os
 import random
 import re
+import struct
 import subprocess
 import unittest
 from datetime import datetime, timezone
@@ -223,13 +224,50 @@ def builtin_templates():
     return re.findall(r'constexpr char k(\w+)\[\] = R"\((.*?)\)";', source, re.DOTALL)
 
 
+def gguf_texts(path):
+    """The keys of a GGUF file (docs/gguf.md of ggml) whose values are strings."""
+    data, place = path.read_bytes(), 24
+    sizes = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+
+    def number(form):
+        nonlocal place
+        place += struct.calcsize(form)
+        return struct.unpack_from(form, data, place - struct.calcsize(form))[0]
+
+    def text():
+        nonlocal place
+        size = number("<Q")
+        place += size
+        return data[place - size:place]
+
+    def skip(kind):
+        nonlocal place
+        if kind == 8:
+            text()
+        elif kind == 9:
+            element, count = number("<I"), number("<Q")
+            if element in sizes:
+                place += sizes[element] * count
+            else:
+                for _ in range(count):
+                    skip(element)
+        else:
+            place += sizes[kind]
+
+    for _ in range(struct.unpack_from("<Q", data, 16)[0]):
+        key, kind = text().decode(), number("<I")
+        if kind == 8:
+            yield key, text().decode()
+        else:
+            skip(kind)
+
+
 def gguf_templates():
     """Every chat template in the GGUF files of the test data."""
-    import gguf  # pylint: disable=import-outside-toplevel
     for path in sorted(SHARED.glob("*/*.gguf")):
-        for field in gguf.GGUFReader(path).fields.values():
-            if field.name.startswith("tokenizer.chat_template") and len(field.types) == 1:
-                yield f"{path.name} {field.name}", bytes(field.parts[-1]).decode()
+        for key, value in gguf_texts(path):
+            if key.startswith("tokenizer.chat_template"):
+                yield f"{path.name} {key}", value
 
 
 class ChatTemplatesTest(unittest.TestCase):
@@ -368,7 +406,7 @@ class ExpressionsTest(ChatTemplatesTest):
             want, want_text = reference(source, NAMES)
             got, text, _ = self.program.render(source, NAMES)
             if got == "failed" and REFUSALS.search(text) or (
-                    " object at 0x" in want_text):
+                    " object at 0x" in want_text or "Markup(" in want_text):
                 refused += 1
                 continue
             with self.subTest(source):

@@ -14,10 +14,10 @@
 #include "model/forward.h"
 #include "model/kv_cache.h"
 #include "model/model_files.h"
-#include "tokenizer/tokenizer.h"
 #include "model/weights.h"
 #include "platform/memory.h"
 #include "platform/thread_pool.h"
+#include "tokenizer/tokenizer.h"
 
 namespace clamma_test {
 namespace {

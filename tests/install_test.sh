@@ -127,7 +127,8 @@ check_prefix() {
   must "$kind: the headers are there" ls "$prefix"/include/{clamma.h,clamma-extra.h,clamma.hpp}
 
   must "$kind: the manual pages are there" \
-    has_pages "$prefix" clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-get
+    has_pages "$prefix" clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-get clamma-info \
+    clamma-quantize
 
   for app in "${apps[@]}"; do
     must "$kind: $app configures as a project of its own" \

@@ -16,8 +16,8 @@
 #include "gguf_fixture.h"
 #include "gguf_models.h"
 #include "kernels/kernels.h"
-#include "tokenizer/tokenizer.h"
 #include "platform/memory.h"
+#include "tokenizer/tokenizer.h"
 
 namespace clamma {
 namespace {

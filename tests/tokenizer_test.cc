@@ -720,6 +720,23 @@ Dictionary SmallDictionary() {
   return WithBytes({{"a", 0}, {"b", -1}, {"ab", 2}, {"\xc3\xa9", 1}});
 }
 
+// Fewer tokens than the three that have a meaning.
+TEST(Tokenizer, ATinyVocabularyIsSafe) {
+  const Dictionary tokens = {{"<unk>", 0}, {"<s>", 0}, {"</s>", 0}};
+  for (size_t n = 0; n < tokens.size(); ++n) {
+    const std::vector<uint8_t> bytes =
+        FileOf({tokens.begin(), tokens.begin() + static_cast<ptrdiff_t>(n)});
+    Memory memory;
+    Tokenizer tokenizer;
+    EXPECT_TRUE(tokenizer.Open(memory, bytes.data(), bytes.size(), static_cast<uint32_t>(n)).ok());
+    EXPECT_EQ(tokenizer.vocab_size(), n);
+    for (TokenId id = -1; id < 4; ++id) {
+      EXPECT_EQ(tokenizer.EndsText(id), id == 1 && n > 1) << id;
+      EXPECT_EQ(tokenizer.Bytes(id), "") << id;
+    }
+  }
+}
+
 TEST(Tokenizer, RefusesEveryCutDictionary) {
   const std::vector<uint8_t> whole = FileOf(SmallDictionary());
   const auto vocab_size = static_cast<uint32_t>(SmallDictionary().size());

@@ -140,14 +140,16 @@ def write_ranks(path, pre, ranks, special=()):
     finish(writer)
 
 
-def write_pieces(path, model):
+def write_pieces(path, model, defined=()):
     """A vocabulary of SentencePiece's kind."""
     ids = range(model.get_piece_size())
     kinds = [UNKNOWN if model.is_unknown(i) else CONTROL if model.is_control(i) else
-             BYTE if model.is_byte(i) else UNUSED if model.is_unused(i) else NORMAL for i in ids]
+             BYTE if model.is_byte(i) else UNUSED if model.is_unused(i) else
+             USER_DEFINED if model.id_to_piece(i) in defined else NORMAL for i in ids]
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_tokenizer_model("llama")
-    writer.add_token_list([model.id_to_piece(i) for i in ids])
+    writer.add_token_list([model.id_to_piece(i).replace("\u2581", " ") if kinds[i] == USER_DEFINED
+                           else model.id_to_piece(i) for i in ids])  # as converters write them
     writer.add_token_scores([model.get_score(i) for i in ids])
     writer.add_token_types(kinds)
     finish(writer)
@@ -300,6 +302,29 @@ class TokenizersTest(unittest.TestCase):
         reference = sentencepiece.SentencePieceProcessor(model_file=str(source))
         write_pieces(self.path, reference)
         self.expect_same(["--gguf", self.path, "--prefix", "--decode"], texts(9), reference.encode)
+
+    def test_sentencepiece_of_user_defined_and_unused_pieces(self):
+        defined = ["<sep>", "[x]", "ab\u2581c", "<sep>x", "\u4e00\u4e8c"]
+        rng = random.Random(11)
+        lines = [" ".join(rng.choice(WORDS + CODE[:4]) for _ in range(8)) for _ in range(3000)]
+        prefix = self.path + ".sp"
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines), model_prefix=prefix, vocab_size=900, model_type="bpe",
+            byte_fallback=True, user_defined_symbols=defined, normalization_rule_name="identity",
+            remove_extra_whitespaces=False, hard_vocab_limit=False, minloglevel=2)
+        reference = sentencepiece.SentencePieceProcessor(model_file=prefix + ".model")
+        given = ["".join(rng.choice(defined + ["ab c"] + WORDS + CODE[:4] + [" ", "  "])
+                         for _ in range(rng.randrange(1, 9))) for _ in range(TEXTS)]
+        write_pieces(self.path, reference, defined)
+        self.expect_same(["--gguf", self.path, "--prefix", "--decode"], given, reference.encode)
+        # All others become unused but for single characters; bytes do so, too, and serve no more.
+        pieces = [reference.id_to_piece(i) for i in range(reference.get_piece_size())]
+        reference.set_vocabulary(rng.sample(pieces, len(pieces) // 2))
+        self.assertTrue(any(map(reference.is_unused, range(len(pieces)))))
+        write_pieces(self.path, reference, defined)
+        known = [text for text in given if all(character in pieces for character in text.replace(" ", ""))]
+        self.assertGreater(len(known), TEXTS // 2)
+        self.expect_same(["--gguf", self.path, "--prefix", "--decode"], known, reference.encode)
 
     def test_texts_of_known_ids(self):
         found = sorted((SHARED / "vocab").glob("*.gguf.inp"))

@@ -117,7 +117,7 @@ class Getter {
   }
 
   // Whether a file is there already; throws if it is another one.
-  bool IsThere(const std::string& path, uint64_t bytes) const {
+  static bool IsThere(const std::string& path, uint64_t bytes) {
     struct stat facts = {};
     if (stat(path.c_str(), &facts) != 0) return false;
     const auto size = static_cast<uint64_t>(facts.st_size);
@@ -134,7 +134,7 @@ class Getter {
   }
 
   std::string Get(const models::Entry& entry) {
-    const std::string path = PathOf(entry.checkpoint.name);
+    std::string path = PathOf(entry.checkpoint.name);
     Say(std::string(entry.name) + ": " + entry.what + ", " +
         models::ReadableSize(entry.checkpoint.bytes) + ", licence " + entry.license);
     Get(entry.checkpoint);
@@ -195,6 +195,7 @@ class Getter {
       throw Failure(kExitUsage, name + ": " + wrong);
     }
     std::vector<get::Wanted> files;
+    files.reserve(picked.size());
     for (const std::string& file : picked) files.push_back(FromHub(repository, file));
     uint64_t bytes = 0;
     for (const get::Wanted& file : files) bytes += file.bytes;

@@ -87,41 +87,46 @@ Status ChatContext::SetAddGenerationPrompt(bool value) {
   return Set("add_generation_prompt", Value::Bool(value));
 }
 
+Status ChatContext::AddText(Dict* dict, std::string_view key, std::string_view text,
+                            Origin origin) {
+  if (text.data() == nullptr) return Status();
+  const Str* const str = NewStr(bump_, text, origin);
+  if (str == nullptr || !DictSet(bump_, *dict, key, Value::String(str))) return bump_.status();
+  return Status();
+}
+
+Status ChatContext::AddList(Dict* dict, std::string_view key, std::string_view json) {
+  if (json.data() == nullptr) return Status();
+  Value value;
+  CLAMMA_RETURN_IF_ERROR(ParseJson(bump_, json, Origin::kCaller, &value));
+  if (!value.Is(Kind::kList)) {
+    return Status::Error(StatusCode::kInvalidArgument, "a JSON list is expected, not a value of %s",
+                         TypeName(value));
+  }
+  return DictSet(bump_, *dict, key, value) ? Status() : bump_.status();
+}
+
+Status ChatContext::FillMessage(Dict* dict, const ChatMessage& message) {
+  // Where there is reasoning, transformers gives it by both names, and this one first.
+  const Origin caller = Origin::kCaller;
+  CLAMMA_RETURN_IF_ERROR(AddText(dict, "thinking", message.reasoning_content, caller));
+  CLAMMA_RETURN_IF_ERROR(AddText(dict, "role", message.role, OriginOfRole(message.role)));
+  const bool has_parts = message.content_parts.data() != nullptr;
+  if (!has_parts) CLAMMA_RETURN_IF_ERROR(AddText(dict, "content", message.content, caller));
+  CLAMMA_RETURN_IF_ERROR(
+      Locate("the parts of a message", AddList(dict, "content", message.content_parts)));
+  CLAMMA_RETURN_IF_ERROR(AddText(dict, "name", message.name, caller));
+  CLAMMA_RETURN_IF_ERROR(AddText(dict, "reasoning_content", message.reasoning_content, caller));
+  CLAMMA_RETURN_IF_ERROR(Locate("tool calls", AddList(dict, "tool_calls", message.tool_calls)));
+  return AddText(dict, "tool_call_id", message.tool_call_id, caller);
+}
+
 Status ChatContext::AddMessage(const ChatMessage& message) {
   CLAMMA_RETURN_IF_ERROR(Prepare());
   Dict* const dict = NewDict(bump_);
   auto* const node = bump_.New<MessageNode>();
   if (dict == nullptr || node == nullptr) return bump_.status();
-  const auto add = [this, dict](std::string_view key, std::string_view text, Origin origin) {
-    if (text.data() == nullptr) return true;
-    const Str* const str = NewStr(bump_, text, origin);
-    return str != nullptr && DictSet(bump_, *dict, key, Value::String(str));
-  };
-  const auto add_json = [this, dict](std::string_view key, std::string_view json) {
-    if (json.data() == nullptr) return Status();
-    Value value;
-    CLAMMA_RETURN_IF_ERROR(ParseJson(bump_, json, Origin::kCaller, &value));
-    if (!value.Is(Kind::kList)) {
-      return Status::Error(StatusCode::kInvalidArgument,
-                           "a JSON list is expected, not a value of %s", TypeName(value));
-    }
-    return DictSet(bump_, *dict, key, value) ? Status() : bump_.status();
-  };
-  // Where there is reasoning, transformers gives it by both names, and this one first.
-  if (!add("thinking", message.reasoning_content, Origin::kCaller)) return bump_.status();
-  if (!add("role", message.role, OriginOfRole(message.role))) return bump_.status();
-  if (message.content_parts.data() == nullptr) {
-    if (!add("content", message.content, Origin::kCaller)) return bump_.status();
-  } else {
-    CLAMMA_RETURN_IF_ERROR(
-        Locate("the parts of a message", add_json("content", message.content_parts)));
-  }
-  if (!add("name", message.name, Origin::kCaller) ||
-      !add("reasoning_content", message.reasoning_content, Origin::kCaller)) {
-    return bump_.status();
-  }
-  CLAMMA_RETURN_IF_ERROR(Locate("tool calls", add_json("tool_calls", message.tool_calls)));
-  if (!add("tool_call_id", message.tool_call_id, Origin::kCaller)) return bump_.status();
+  CLAMMA_RETURN_IF_ERROR(FillMessage(dict, message));
   node->message = Value::Of(Kind::kDict, dict);
   (last_ == nullptr ? first_ : last_->next) = node;
   last_ = node;

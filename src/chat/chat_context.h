@@ -53,6 +53,9 @@ class ChatContext {
 
   Status Prepare();
   Status Set(std::string_view name, const Value& value);
+  Status AddText(Dict* dict, std::string_view key, std::string_view text, Origin origin);
+  Status AddList(Dict* dict, std::string_view key, std::string_view json);
+  Status FillMessage(Dict* dict, const ChatMessage& message);
   Status SetJson(std::string_view name, std::string_view json);
 
   Bump bump_;

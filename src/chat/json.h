@@ -12,7 +12,7 @@
 
 namespace clamma {
 
-inline constexpr size_t kMaxJsonBytes = size_t{16} << 20;
+inline constexpr size_t kMaxJsonBytes = size_t{8} << 20;
 inline constexpr unsigned kMaxJsonDepth = 32;  // of lists and objects within each other
 
 // All strings, keys too, have this origin. A failure names the byte and what stands there. Integers

@@ -8,11 +8,11 @@
 
 #include "kernels/kernels.h"
 #include "model/kv_cache.h"
-#include "tokenizer/tokenizer.h"
 #include "model/weights.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 #include "platform/thread_pool.h"
+#include "tokenizer/tokenizer.h"
 
 namespace clamma {
 

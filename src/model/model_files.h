@@ -45,8 +45,10 @@ class ModelFiles {
   size_t count() const { return sources_.size() == 0 ? 1 : sources_.size(); }
 
   // The metadata of a GGUF model; nullptr of any other.
-  const Gguf* gguf() const {
-    return !named_.IsGguf() ? nullptr : ggufs_.size() == 0 ? &named_.gguf : ggufs_[0];
+  const Gguf* gguf() const { return gguf(0); }
+  // ... of file i alone, in the order of sources().
+  const Gguf* gguf(size_t i) const {
+    return !named_.IsGguf() ? nullptr : ggufs_.size() == 0 ? &named_.gguf : ggufs_[i];
   }
 
  private:

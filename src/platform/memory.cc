@@ -46,6 +46,25 @@ void Memory::Free(void* pointer, size_t bytes) {
   Deallocate(arena_, pointer, bytes);
 }
 
+Status ResizeBlock(Memory& memory, uint64_t size, size_t element_bytes, Memory** owner, void** data,
+                   size_t* count) {
+  if (size > SIZE_MAX / element_bytes) return Status::OutOfMemory(size);
+  const auto new_count = static_cast<size_t>(size);
+  void* grown = nullptr;
+  if (new_count > 0) {
+    CLAMMA_RETURN_IF_ERROR(memory.Allocate(uint64_t{new_count} * element_bytes, &grown));
+  }
+  if (*data != nullptr) {
+    const size_t kept = *count < new_count ? *count : new_count;
+    if (grown != nullptr && kept > 0) std::memcpy(grown, *data, kept * element_bytes);
+    (*owner)->Free(*data, *count * element_bytes);
+  }
+  *owner = &memory;
+  *data = grown;
+  *count = new_count;
+  return Status();
+}
+
 Status ArenaIsTooSmall(Arena* arena, uint64_t bytes) {
   const Arena::Usage usage = arena->usage();
   uint64_t needed = 0;

@@ -52,6 +52,10 @@ class Memory {
 // arena must be for that.
 Status ArenaIsTooSmall(Arena* arena, uint64_t bytes);
 
+// What Array::Resize() does, once for all types: *data are *count elements of *owner's.
+Status ResizeBlock(Memory& memory, uint64_t size, size_t element_bytes, Memory** owner, void** data,
+                   size_t* count);
+
 // A zero-initialised array of trivial elements that never grows behind one's back.
 template <typename T>
 class Array {
@@ -98,19 +102,10 @@ class Array {
 
 template <typename T>
 Status Array<T>::Resize(Memory& memory, uint64_t size) {
-  if (size > SIZE_MAX / kElementBytes) return Status::OutOfMemory(size);
-  Array grown;
-  if (size > 0) {
-    void* pointer = nullptr;
-    CLAMMA_RETURN_IF_ERROR(memory.Allocate(size * kElementBytes, &pointer));
-    grown.memory_ = &memory;
-    grown.data_ = static_cast<T*>(pointer);
-    grown.size_ = static_cast<size_t>(size);
-    const size_t kept = pointer == nullptr ? 0 : size_ < grown.size_ ? size_ : grown.size_;
-    for (size_t i = 0; i < kept; ++i) grown.data_[i] = data_[i];
-  }
-  Swap(grown);
-  return Status();
+  void* data = data_;
+  const Status status = ResizeBlock(memory, size, kElementBytes, &memory_, &data, &size_);
+  data_ = static_cast<T*>(data);
+  return status;
 }
 
 // new and delete for the library's few objects: nullptr where there is no memory.

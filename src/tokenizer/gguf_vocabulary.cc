@@ -195,15 +195,15 @@ Status Reader::ReadTokens(uint32_t max_tokens) {
   for (GgufStrings all(texts_); all.Next(&text); ++id) {
     TokenKind kind = TokenKind::kNormal;
     CLAMMA_RETURN_IF_ERROR(KindOf(id, text, &kind));
-    const size_t length =
-        traits_.copy_text(kind, text, memory_.is_plan() ? nullptr : vocabulary_.texts() + at);
+    char* const out = memory_.is_plan() ? nullptr : vocabulary_.texts() + at;
+    const size_t length = traits_.copy_text(kind, text, reinterpret_cast<uint8_t*>(out));
     if (memory_.is_plan()) {
       vocabulary_.PlanToken(length, kind);
       continue;
     }
     float score = 0;
     if (traits_.has_scores) scores_.Float(id, &score);
-    vocabulary_.Set(static_cast<TokenId>(id), at, length, score, kind);
+    vocabulary_.Set(static_cast<TokenId>(id), {out, length}, score, kind);
     at += length;
   }
   return Status();

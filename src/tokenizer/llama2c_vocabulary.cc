@@ -32,7 +32,6 @@ Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
         tokens);
   }
   CLAMMA_RETURN_IF_ERROR(vocabulary->Resize(memory, vocab_size));
-  vocabulary->set_data(data);
   vocabulary->set_unknown(kUnknownToken);
   vocabulary->set_bos(kBosToken);
   vocabulary->set_eos(kEosToken);
@@ -55,7 +54,8 @@ Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
     }
     const auto n = static_cast<size_t>(length);
     const std::string_view text(reinterpret_cast<const char*>(data) + at, n);
-    vocabulary->Set(id, at, n, score, KindOf(id, text));
+    vocabulary->Set(id, text, score, KindOf(id, text));
+    if (id == kBosToken || id == kEosToken) vocabulary->SetEnd(id, true);
     at += n;
   }
   if (at != size) {
@@ -64,8 +64,6 @@ Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
                          "model?",
                          tokens);
   }
-  vocabulary->SetEnd(kBosToken, true);
-  vocabulary->SetEnd(kEosToken, true);
   CLAMMA_RETURN_IF_ERROR(vocabulary->BuildIndex(memory));
   vocabulary->FindByteTokens(false, kUnknownToken);
   return Status();

@@ -14,6 +14,9 @@ constexpr uint32_t kNone = UINT32_MAX;
 // those of a damaged vocabulary.
 constexpr float kLowestScore = -1e10f;
 
+// From so many bytes on it is worth looking at the whole vocabulary for where texts fall apart.
+constexpr uint64_t kLongText = 16384;
+
 // What a merge may give: an unused token is taken apart again at the end.
 constexpr uint32_t kMergeable =
     Kinds(TokenKind::kNormal) | Kinds(TokenKind::kUserDefined) | Kinds(TokenKind::kUnused);
@@ -36,34 +39,79 @@ Status ScoreMerger::Reserve(Memory& memory, uint64_t max_bytes) {
   CLAMMA_RETURN_IF_ERROR(symbols_.Resize(memory, max_bytes));
   // Each boundary between symbols makes one candidate; each merge takes one and makes at most two.
   CLAMMA_RETURN_IF_ERROR(heap_.Resize(memory, 2 * max_bytes));
-  if (!vocabulary_.has_unused()) return Status();
-  CLAMMA_RETURN_IF_ERROR(halves_.Resize(memory, vocabulary_.size()));
-  return parts_.Resize(memory, 2 * (uint64_t{vocabulary_.longest_token()} + 1));
+  if constexpr (kHasGguf) {
+    if (max_bytes >= kLongText) {
+      CLAMMA_RETURN_IF_ERROR(unused()->joined.Resize(memory, 256 * 256 / 8));
+      if (!memory.is_plan()) MarkJoined();
+    }
+    if (!splits_unused()) return Status();
+    CLAMMA_RETURN_IF_ERROR(unused()->halves.Resize(memory, vocabulary_.size()));
+    return unused()->parts.Resize(memory, 2 * (uint64_t{vocabulary_.longest_token()} + 1));
+  }
+  return Status();
+}
+
+void ScoreMerger::MarkJoined() {
+  if constexpr (kHasGguf) {
+    Array<uint8_t>& joined = unused()->joined;
+    for (TokenId id = 0; vocabulary_.IsValid(id); ++id) {
+      if ((Kinds(vocabulary_.kind(id)) & kMergeable) == 0) continue;
+      const std::string_view text = vocabulary_.Text(id);
+      for (size_t i = 1; i < text.size(); ++i) {
+        const auto first = static_cast<uint8_t>(text[i - 1]);
+        const auto second = static_cast<uint8_t>(text[i]);
+        joined[first * 32u + second / 8u] |= static_cast<uint8_t>(1u << second % 8);
+      }
+    }
+  }
+}
+
+// Whether no token can have this symbol's last byte and the next one's first in a row: what stands
+// on either side then merges for itself, which keeps the heap small.
+bool ScoreMerger::IsApart(uint32_t left) {
+  if constexpr (kHasGguf) {
+    if (unused()->joined.size() == 0) return false;
+    const uint32_t border = symbols_[left + 1].begin;
+    const auto first = static_cast<uint8_t>(text_[border - 1]);
+    const auto second = static_cast<uint8_t>(text_[border]);
+    return (unused()->joined[first * 32u + second / 8u] >> second % 8 & 1) == 0;
+  }
+  return false;
 }
 
 // Whatever stands for a space becomes one.
 size_t ScoreMerger::CopyText(std::string_view text, bool dummy_prefix) {
-  size_t n = 0;
-  if (dummy_prefix) text_[n++] = ' ';
+  char* out = text_.data();
+  if (dummy_prefix) *out++ = ' ';
   while (!text.empty()) {
-    const bool mark = StartsWith(text, kSpaceMark);
-    text_[n++] = mark ? ' ' : text[0];
-    text.remove_prefix(mark ? kSpaceMark.size() : 1);
+    size_t length = 1;
+    *out = text[0];
+    if (StartsWith(text, kSpaceMark)) {
+      length = kSpaceMark.size();
+      *out = ' ';
+    }
+    ++out;
+    text.remove_prefix(length);
   }
-  return n;
+  return static_cast<size_t>(out - text_.data());
 }
 
 void ScoreMerger::Run(std::string_view text, bool dummy_prefix) {
   n_symbols_ = 0;
   heap_size_ = 0;
   Split(CopyText(text, dummy_prefix));
-  for (uint32_t i = 0; i + 1 < n_symbols_; ++i) Consider(i);
+  for (uint32_t i = 0; i + 1 < n_symbols_; ++i) {
+    if (!IsApart(i)) {
+      Consider(i);
+      continue;
+    }
+    while (heap_size_ > 0) Apply(PopMerge());
+  }
   while (heap_size_ > 0) Apply(PopMerge());
   count_ = 0;
   for (uint32_t i = 0; i != kNone; i = symbols_[i].next) {
     const Symbol& symbol = symbols_[i];
-    count_ +=
-        halves_.size() > 0 ? TakeUnused(symbol, nullptr) : CountOf(symbol.token, symbol.length);
+    count_ += splits_unused() ? TakeUnused(symbol, nullptr) : CountOf(symbol.token, symbol.length);
   }
 }
 
@@ -96,15 +144,17 @@ void ScoreMerger::Consider(uint32_t left) {
   if (length > vocabulary_.longest_token()) return;
   const TokenId token = vocabulary_.Find({text_.data() + a.begin, length}, kMergeable);
   if (token < 0) return;
-  if (halves_.size() > 0) Remember(a, symbols_[a.next], token);
+  if (splits_unused()) Remember(a, symbols_[a.next], token);
   const float score = vocabulary_.score(token);
   if (score > kLowestScore) PushMerge({score, left, length, token});
 }
 
 // What an unused token is made of: as it was last seen.
 void ScoreMerger::Remember(const Symbol& left, const Symbol& right, TokenId token) {
-  if (vocabulary_.kind(token) != TokenKind::kUnused) return;
-  halves_[static_cast<size_t>(token)] = {left.token, right.token, left.length, true};
+  if constexpr (kHasGguf) {
+    if (vocabulary_.kind(token) != TokenKind::kUnused) return;
+    unused()->halves[static_cast<size_t>(token)] = {left.token, right.token, left.length, true};
+  }
 }
 
 void ScoreMerger::PushMerge(const Merge& merge) {
@@ -152,25 +202,28 @@ size_t ScoreMerger::Emit(uint32_t begin, uint32_t length, TokenId token, TokenId
 // Takes unused tokens apart until none is left that has parts; for nullptr only counts.
 size_t ScoreMerger::TakeUnused(const Symbol& symbol, TokenId* tokens) {
   size_t n = 0;
-  size_t n_parts = 0;
-  uint32_t begin = symbol.begin;
-  const auto push = [&](TokenId token, uint32_t length) {
-    parts_[n_parts++] = static_cast<uint32_t>(token);
-    parts_[n_parts++] = length;
-  };
-  push(symbol.token, symbol.length);
-  while (n_parts > 0) {
-    const uint32_t length = parts_[--n_parts];
-    const auto token = static_cast<TokenId>(parts_[--n_parts]);
-    const bool unused = token >= 0 && vocabulary_.kind(token) == TokenKind::kUnused;
-    if (unused && halves_[static_cast<size_t>(token)].is_known) {
-      const Halves& halves = halves_[static_cast<size_t>(token)];
-      push(halves.right, length - halves.left_length);
-      push(halves.left, halves.left_length);
-      continue;
+  if constexpr (kHasGguf) {
+    Array<uint32_t>& parts = unused()->parts;
+    size_t n_parts = 0;
+    uint32_t begin = symbol.begin;
+    const auto push = [&](TokenId token, uint32_t length) {
+      parts[n_parts++] = static_cast<uint32_t>(token);
+      parts[n_parts++] = length;
+    };
+    push(symbol.token, symbol.length);
+    while (n_parts > 0) {
+      const uint32_t length = parts[--n_parts];
+      const auto token = static_cast<TokenId>(parts[--n_parts]);
+      const bool is_unused = token >= 0 && vocabulary_.kind(token) == TokenKind::kUnused;
+      if (is_unused && unused()->halves[static_cast<size_t>(token)].is_known) {
+        const Halves& halves = unused()->halves[static_cast<size_t>(token)];
+        push(halves.right, length - halves.left_length);
+        push(halves.left, halves.left_length);
+        continue;
+      }
+      n += tokens == nullptr ? CountOf(token, length) : Emit(begin, length, token, tokens + n);
+      begin += length;
     }
-    n += tokens == nullptr ? CountOf(token, length) : Emit(begin, length, token, tokens + n);
-    begin += length;
   }
   return n;
 }
@@ -179,8 +232,8 @@ size_t ScoreMerger::Take(TokenId* tokens) {
   size_t n = 0;
   for (uint32_t i = 0; n < count_; i = symbols_[i].next) {
     const Symbol& symbol = symbols_[i];
-    n += halves_.size() > 0 ? TakeUnused(symbol, tokens + n)
-                            : Emit(symbol.begin, symbol.length, symbol.token, tokens + n);
+    n += splits_unused() ? TakeUnused(symbol, tokens + n)
+                         : Emit(symbol.begin, symbol.length, symbol.token, tokens + n);
   }
   return n;
 }

@@ -10,7 +10,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
+#include "kernels/kernels.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 #include "tokenizer/vocabulary.h"
@@ -54,6 +56,9 @@ class ScoreMerger {
     bool is_known;
   };
 
+  bool splits_unused() const { return vocabulary_.has_unused(); }
+  void MarkJoined();
+  bool IsApart(uint32_t left);
   size_t CopyText(std::string_view text, bool dummy_prefix);
   void Split(size_t size);
   void AddSymbol(uint32_t begin, uint32_t length, TokenId token, bool is_invalid);
@@ -70,8 +75,16 @@ class ScoreMerger {
   Array<char> text_;
   Array<Symbol> symbols_;
   Array<Merge> heap_;
-  Array<Halves> halves_;   // by token, where the vocabulary has unused ones
-  Array<uint32_t> parts_;  // of an unused token, yet to be taken: token, length
+  struct Unused {
+    Array<Halves> halves;   // by token, where the vocabulary has unused ones
+    Array<uint32_t> parts;  // of an unused token, yet to be taken: token, length
+    Array<uint8_t> joined;  // for long texts, a bit for each two bytes: that a token has in a row
+  };
+  struct NoUnused {};  // as in builds without GGUF
+  static Unused* AddressOf(Unused* unused) { return unused; }
+  static Unused* AddressOf(NoUnused* /*unused*/) { return nullptr; }
+  Unused* unused() { return AddressOf(&unused_); }
+  [[no_unique_address]] std::conditional_t<kHasGguf, Unused, NoUnused> unused_;
   size_t n_symbols_ = 0;
   size_t heap_size_ = 0;
   size_t count_ = 0;

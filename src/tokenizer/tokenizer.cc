@@ -162,19 +162,19 @@ Status Tokenizer::Open(Memory& memory, const Gguf& gguf, uint32_t vocab_size, co
     CLAMMA_RETURN_IF_ERROR(
         gguf.GetString("tokenizer.ggml.model", Gguf::Presence::kRequired, &name));
     for (const TokenizerKind& kind : TokenizerKind::kAll) {
-      if (kind.name == name) rules_.kind = &kind;
+      if (kind.name == name) rules()->kind = &kind;
     }
-    if (rules_.kind == nullptr) {
+    if (rules()->kind == nullptr) {
       return Status::Error(StatusCode::kCorrupt,
                            "the vocabulary inside the file is of kind %s, and only those of kinds "
                            "\"llama\" and \"gpt2\" are read: give a tokenizer_path",
                            Quoted(name).c_str());
     }
     uint64_t n_special = 0;
-    CLAMMA_RETURN_IF_ERROR(ReadGgufVocabulary(memory, gguf, rules_.kind->traits, vocab_size,
+    CLAMMA_RETURN_IF_ERROR(ReadGgufVocabulary(memory, gguf, rules()->kind->traits, vocab_size,
                                               &vocabulary_, &n_special));
-    CLAMMA_RETURN_IF_ERROR(rules_.special_tokens.Build(memory, vocabulary_, n_special));
-    return (this->*rules_.kind->open)(memory, gguf, pre);
+    CLAMMA_RETURN_IF_ERROR(rules()->special_tokens.Build(memory, vocabulary_, n_special));
+    return (this->*rules()->kind->open)(memory, gguf, pre);
   } else {
     static_cast<void>(memory);
     static_cast<void>(gguf);
@@ -182,11 +182,6 @@ Status Tokenizer::Open(Memory& memory, const Gguf& gguf, uint32_t vocab_size, co
     static_cast<void>(pre);
     return Status::Error(StatusCode::kInvalidArgument, "this build reads no GGUF files");
   }
-}
-
-const char* Tokenizer::warning() const {
-  if constexpr (kHasGguf) return rules_.warning.data();
-  return nullptr;
 }
 
 Status Tokenizer::ReadFlags(const Gguf& gguf, bool adds_bos) {
@@ -209,8 +204,8 @@ Status Tokenizer::OpenScores(Memory& /*memory*/, const Gguf& gguf, const char* /
     CLAMMA_RETURN_IF_ERROR(
         gguf.GetString("general.architecture", Gguf::Presence::kOptional, &architecture));
     CLAMMA_RETURN_IF_ERROR(gguf.GetString("general.name", Gguf::Presence::kOptional, &name));
-    rules_.strips_right = architecture == "phi3" || Contains(name, "phi-3") ||
-                          Contains(name, "Phi-3") || Contains(name, "Phi3");
+    rules()->strips_right = architecture == "phi3" || Contains(name, "phi-3") ||
+                            Contains(name, "Phi-3") || Contains(name, "Phi3");
   }
   CLAMMA_RETURN_IF_ERROR(ReadFlags(gguf, true));
   return gguf.GetBool("tokenizer.ggml.add_space_prefix", Gguf::Presence::kOptional, &adds_prefix_);
@@ -220,8 +215,8 @@ Status Tokenizer::OpenRanks(Memory& memory, const Gguf& gguf, const char* pre) {
   if constexpr (kHasGguf) {
     adds_prefix_ = false;
     CLAMMA_RETURN_IF_ERROR(ChoosePretokenizer(memory, gguf, pre));
-    CLAMMA_RETURN_IF_ERROR(rules_.merges.Read(memory, gguf, vocabulary_));
-    return ReadFlags(gguf, rules_.pretokenizer->adds_bos);
+    CLAMMA_RETURN_IF_ERROR(rules()->merges.Read(memory, gguf, vocabulary_));
+    return ReadFlags(gguf, rules()->pretokenizer->adds_bos);
   }
   return Status();
 }
@@ -240,20 +235,20 @@ Status Tokenizer::ChoosePretokenizer(Memory& memory, const Gguf& gguf, const cha
       CLAMMA_RETURN_IF_ERROR(
           gguf.GetString("tokenizer.ggml.pre", Gguf::Presence::kOptional, &name));
     }
-    rules_.pretokenizer = FindPretokenizer(name);
-    if (rules_.pretokenizer != nullptr) return Status();
+    rules()->pretokenizer = FindPretokenizer(name);
+    if (rules()->pretokenizer != nullptr) return Status();
     const bool guessed = name.empty() && vocab_size() == kLlama3Tokens;
-    rules_.pretokenizer = FindPretokenizer(guessed ? "llama-bpe" : "default");
-    CLAMMA_RETURN_IF_ERROR(rules_.warning.Resize(memory, kMaxWarning));
+    rules()->pretokenizer = FindPretokenizer(guessed ? "llama-bpe" : "default");
+    CLAMMA_RETURN_IF_ERROR(rules()->warning.Resize(memory, kMaxWarning));
     if (memory.is_plan()) return Status();
-    const char* const rule = rules_.pretokenizer->name.data();  // a literal
+    const char* const rule = rules()->pretokenizer->name.data();  // a literal
     if (name.empty()) {
-      Format(rules_.warning.data(), kMaxWarning,
+      Format(rules()->warning.data(), kMaxWarning,
              "the file does not say how its vocabulary splits texts into words "
              "(tokenizer.ggml.pre): taking \"%s\"",
              rule);
     } else {
-      Format(rules_.warning.data(), kMaxWarning,
+      Format(rules()->warning.data(), kMaxWarning,
              "the vocabulary's rule %s for splitting texts into words is not known: taking \"%s\"",
              Quoted(name).c_str(), rule);
     }
@@ -267,8 +262,8 @@ Status Tokenizer::ChoosePretokenizer(Memory& memory, const Gguf& gguf, const cha
 Status Tokenizer::Encode(Memory& memory, std::string_view text, const EncodeOptions& options,
                          Array<TokenId>* tokens, size_t* count) const {
   if constexpr (kHasGguf) {
-    if (rules_.kind != nullptr) {
-      return (this->*rules_.kind->encode)(memory, text, options, tokens, count);
+    if (rules()->kind != nullptr) {
+      return (this->*rules()->kind->encode)(memory, text, options, tokens, count);
     }
     if (options.parse_control) {
       return EncodeParts<ScoreEncoder>(memory, text, options, tokens, count);
@@ -305,7 +300,7 @@ Status Tokenizer::EncodePlain(Memory& memory, std::string_view text, const Encod
 template <typename OnText, typename OnToken>
 void Tokenizer::ForEachPart(std::string_view text, const EncodeOptions& options,
                             bool marks_are_spaces, OnText on_text, OnToken on_token) const {
-  SpecialTokens::Scan scan(rules_.special_tokens, text,
+  SpecialTokens::Scan scan(rules()->special_tokens, text,
                            {.control = options.parse_control,
                             .data = options.data,
                             .n_data = options.n_data,
@@ -324,7 +319,7 @@ void Tokenizer::ForEachPart(std::string_view text, const EncodeOptions& options,
     on_token(match.token, match.is_control);
     at = match.end;
     prefix = options.dummy_prefix && match.is_control;
-    if (match.is_control && rules_.strips_right) {
+    if (match.is_control && rules()->strips_right) {
       const char* const end = text.data() + text.size();
       at = static_cast<size_t>(SkipClasses(text.data() + at, end, kWhite) - text.data());
     }
@@ -335,7 +330,7 @@ void Tokenizer::ForEachPart(std::string_view text, const EncodeOptions& options,
 template <typename Encoder>
 Status Tokenizer::EncodeParts(Memory& memory, std::string_view text, const EncodeOptions& options,
                               Array<TokenId>* tokens, size_t* count) const {
-  Encoder encoder(vocabulary_, rules_.merges, rules_.pretokenizer);
+  Encoder encoder(vocabulary_, rules()->merges, rules()->pretokenizer);
   EncodeOptions how = options;
   how.dummy_prefix = options.dummy_prefix && Encoder::kMarksAreSpaces;
   uint64_t most = uint64_t{text.size()} + 3;  // BOS, EOS, and a space in front

@@ -42,7 +42,7 @@ class Tokenizer {
   Status Open(Memory& memory, const Gguf& gguf, uint32_t vocab_size = 0, const char* pre = nullptr);
 
   // What is doubtful about the vocabulary, in a line; nullptr: nothing.
-  const char* warning() const;
+  const char* warning() const { return kHasGguf ? rules()->warning.data() : nullptr; }
 
   uint32_t vocab_size() const { return vocabulary_.size(); }
   size_t longest_token() const { return vocabulary_.longest_token(); }  // bytes
@@ -68,9 +68,10 @@ class Tokenizer {
 
   TokenId bos() const { return vocabulary_.bos(); }  // kNoToken: there is none
   TokenId eos() const { return vocabulary_.eos(); }
-  bool adds_bos() const { return adds_bos_; }        // texts begin with BOS
-  bool adds_eos() const { return adds_eos_; }        // ... and end with EOS
-  bool adds_prefix() const { return adds_prefix_; }  // ... and begin with a space
+  // Whether texts begin with BOS and with a space, as those of llama2.c do, and end with EOS.
+  bool adds_bos() const { return !kHasGguf || adds_bos_; }
+  bool adds_prefix() const { return !kHasGguf || adds_prefix_; }
+  bool adds_eos() const { return kHasGguf && adds_eos_; }
   // Whether a text ends with the token: EOS and the like, or BOS, which begins the next.
   bool EndsText(TokenId token) const { return vocabulary_.EndsText(token); }
   // Whether the model may generate it: it is no padding, and not the unknown token.
@@ -110,6 +111,12 @@ class Tokenizer {
     Array<char> warning;
   };
   struct NoRules {};
+  static Rules* AddressOf(Rules* rules) { return rules; }
+  static Rules* AddressOf(NoRules* /*rules*/) { return nullptr; }
+  static const Rules* AddressOf(const Rules* rules) { return rules; }
+  static const Rules* AddressOf(const NoRules* /*rules*/) { return nullptr; }
+  Rules* rules() { return AddressOf(&rules_); }  // nullptr in builds without GGUF
+  const Rules* rules() const { return AddressOf(&rules_); }
 
   friend struct TokenizerKind;
   Status ReadFlags(const Gguf& gguf, bool adds_bos);

@@ -28,6 +28,7 @@ constexpr uint32_t kSilent = Kinds(TokenKind::kControl) | Kinds(TokenKind::kUnkn
 constexpr uint32_t kMatched = Kinds(TokenKind::kNormal) | Kinds(TokenKind::kUserDefined);
 
 uint32_t GroupOf(TokenKind kind) {
+  if (!kHasGguf) return kAnyKind;
   const uint32_t bit = Kinds(kind);
   return (bit & kMatched) != 0 ? kMatched : (bit & kSilent) != 0 ? kSilent : bit;
 }
@@ -41,28 +42,22 @@ int RawByteOf(std::string_view text) {
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-Status Vocabulary::ResizeTexts(Memory& memory, uint64_t bytes) {
-  CLAMMA_RETURN_IF_ERROR(texts_.Resize(memory, bytes));
-  data_ = texts_.data();
-  return Status();
-}
-
-void Vocabulary::Set(TokenId token, uint64_t offset, size_t length, float score, TokenKind kind) {
-  tokens_[static_cast<size_t>(token)] = {offset, static_cast<uint32_t>(length), score};
-  SetKind(token, kind);
+void Vocabulary::Set(TokenId token, std::string_view text, float score, TokenKind kind) {
+  const auto length = static_cast<uint32_t>(text.size());
+  const uint32_t info = length | uint32_t{static_cast<uint8_t>(kind)} << kKindShift;
+  tokens_[static_cast<size_t>(token)] = {text.data(), info, score};
+  if (kHasGguf && kind == TokenKind::kUnused) has_unused_ = true;
   if (length > longest_token_) longest_token_ = length;
 }
 
 void Vocabulary::SetKind(TokenId token, TokenKind kind) {
-  uint64_t& place = tokens_[static_cast<size_t>(token)].place;
-  place = (place & ~(uint64_t{7} << kKindShift)) | uint64_t{static_cast<uint8_t>(kind)}
-                                                       << kKindShift;
-  if (kind == TokenKind::kUnused) has_unused_ = true;
+  uint32_t& info = tokens_[static_cast<size_t>(token)].info;
+  info = (info & ~(7u << kKindShift)) | uint32_t{static_cast<uint8_t>(kind)} << kKindShift;
 }
 
-void Vocabulary::SetFlag(TokenId token, uint64_t flag, bool value) {
-  uint64_t& place = tokens_[static_cast<size_t>(token)].place;
-  place = value ? place | flag : place & ~flag;
+void Vocabulary::SetFlag(TokenId token, uint32_t flag, bool value) {
+  uint32_t& info = tokens_[static_cast<size_t>(token)].info;
+  info = value ? info | flag : info & ~flag;
 }
 
 std::string_view Vocabulary::Bytes(TokenId token) const {
@@ -81,6 +76,8 @@ Status Vocabulary::BuildIndex(Memory& memory) {
   for (size_t i = 0; i < index_.size(); ++i) index_[i] = kNoToken;
   for (TokenId id = 0; IsValid(id); ++id) {
     const std::string_view text = Text(id);
+    // llama2.c's vocabularies are asked for nothing but normal tokens.
+    if (!kHasGguf && kind(id) != TokenKind::kNormal) continue;
     if (text.empty() || Find(text, GroupOf(kind(id))) >= 0) continue;
     size_t slot = FirstSlot(text);
     while (index_[slot] >= 0) slot = (slot + 1) & (index_.size() - 1);
@@ -90,18 +87,17 @@ Status Vocabulary::BuildIndex(Memory& memory) {
 }
 
 void Vocabulary::FindByteTokens(bool byte_level, TokenId missing) {
-  for (TokenId& token : byte_tokens_) token = kNoToken;
-  for (TokenId id = 0; IsValid(id); ++id) {
+  for (TokenId& token : byte_tokens_) token = missing;
+  // Of several tokens the first counts.
+  for (auto id = static_cast<TokenId>(size()); id-- > 0;) {
     const std::string_view text = Text(id);
-    int byte = -1;
-    if (!byte_level && kind(id) == TokenKind::kByte) byte = RawByteOf(text);
-    if (byte_level && kind(id) == TokenKind::kNormal && text.size() == 1) {
-      byte = static_cast<uint8_t>(text[0]);
+    if (kHasGguf && byte_level) {
+      if (kind(id) == TokenKind::kNormal && text.size() == 1) {
+        byte_tokens_[static_cast<uint8_t>(text[0])] = id;
+      }
+    } else if (kind(id) == TokenKind::kByte) {
+      byte_tokens_[RawByteOf(text)] = id;
     }
-    if (byte >= 0 && byte_tokens_[byte] < 0) byte_tokens_[byte] = id;
-  }
-  for (TokenId& token : byte_tokens_) {
-    if (token < 0) token = missing;
   }
 }
 
@@ -113,7 +109,9 @@ TokenId Vocabulary::Find(std::string_view text, uint32_t kinds) const {
   // At most half of the slots are taken, so this ends.
   for (size_t slot = FirstSlot(text);; slot = (slot + 1) & (index_.size() - 1)) {
     const TokenId id = index_[slot];
-    if (id < 0 || ((kinds & Kinds(kind(id))) != 0 && Text(id) == text)) return id;
+    if (id < 0) return id;
+    if (kHasGguf && (kinds & Kinds(kind(id))) == 0) continue;
+    if (Text(id) == text) return id;
   }
 }
 

@@ -52,19 +52,25 @@ class Vocabulary {
   // Of valid tokens. The text of a byte token is "<0xHH>"; a space is a space.
   std::string_view Text(TokenId token) const {
     const Entry& entry = At(token);
-    return {reinterpret_cast<const char*>(data_) + (entry.place & kOffset), entry.length};
+    return {entry.text, entry.info & kLength};
   }
   TokenKind kind(TokenId token) const {
-    return static_cast<TokenKind>(At(token).place >> kKindShift & 7);
+    return static_cast<TokenKind>(At(token).info >> kKindShift & 7);
   }
   float score(TokenId token) const { return At(token).score; }
 
   // Of any id: what the token adds to a text, nothing for those of no bytes.
   std::string_view Bytes(TokenId token) const;
   bool EndsText(TokenId token) const { return Has(token, kEndsText); }
-  bool IsGenerated(TokenId token) const { return IsValid(token) && !Has(token, kNeverGenerated); }
+  // llama2.c's vocabularies, the only ones of builds without GGUF, have no tokens but generated
+  // ones.
+  bool IsGenerated(TokenId token) const {
+    return IsValid(token) && !(kHasGguf && Has(token, kNeverGenerated));
+  }
   bool IsPadding(TokenId token) const { return Has(token, kPadding); }
-  uint32_t never_generated() const { return n_never_generated_; }  // a plan's: at most so many
+  uint32_t never_generated() const {  // a plan's: at most so many
+    return kHasGguf ? n_never_generated_ : 0;
+  }
 
   // The first token of these kinds with that text, or kNoToken.
   TokenId Find(std::string_view text, uint32_t kinds) const;
@@ -77,15 +83,14 @@ class Vocabulary {
 
   // For readers: room for the tokens, and for their texts unless those stay where they are.
   Status Resize(Memory& memory, uint64_t n_tokens) { return tokens_.Resize(memory, n_tokens); }
-  Status ResizeTexts(Memory& memory, uint64_t bytes);
-  uint8_t* texts() { return texts_.data(); }
-  void set_data(const uint8_t* data) { data_ = data; }
+  Status ResizeTexts(Memory& memory, uint64_t bytes) { return texts_.Resize(memory, bytes); }
+  char* texts() { return texts_.data(); }
   // Of a plan, which has no tokens to set.
   void PlanToken(size_t length, TokenKind kind) {
     if (length > longest_token_) longest_token_ = length;
     if (kind == TokenKind::kUnused) has_unused_ = true;
   }
-  void Set(TokenId token, uint64_t offset, size_t length, float score, TokenKind kind);
+  void Set(TokenId token, std::string_view text, float score, TokenKind kind);
   void SetKind(TokenId token, TokenKind kind);
   void SetEnd(TokenId token, bool ends) { SetFlag(token, kEndsText, ends); }
   void SetPadding(TokenId token) { SetFlag(token, kPadding, true); }
@@ -105,28 +110,28 @@ class Vocabulary {
   void FindByteTokens(bool byte_level, TokenId missing);
 
  private:
-  // Of Entry::place: the offset of the text at data_, its kind, and flags.
-  static constexpr uint64_t kOffset = (uint64_t{1} << 48) - 1;
-  static constexpr int kKindShift = 48;
-  static constexpr uint64_t kEndsText = uint64_t{1} << 56;
-  static constexpr uint64_t kNeverGenerated = uint64_t{1} << 57;
-  static constexpr uint64_t kPadding = uint64_t{1} << 58;
+  // Of Entry::info: the text's length, the kind, and flags.
+  static constexpr uint32_t kLength = (1u << 20) - 1;
+  static constexpr int kKindShift = 20;
+  static constexpr uint32_t kEndsText = 1u << 24;
+  static constexpr uint32_t kNeverGenerated = 1u << 25;
+  static constexpr uint32_t kPadding = 1u << 26;
+  static_assert(uint32_t{kMaxTokenBytes} <= kLength);
 
-  struct Entry {
-    uint64_t place;
-    uint32_t length;
+  struct alignas(16) Entry {  // which is found by a shift
+    const char* text;
+    uint32_t info;
     float score;
   };
 
   const Entry& At(TokenId token) const { return tokens_[static_cast<size_t>(token)]; }
-  bool Has(TokenId token, uint64_t flag) const {
-    return IsValid(token) && (At(token).place & flag) != 0;
+  bool Has(TokenId token, uint32_t flag) const {
+    return IsValid(token) && (At(token).info & flag) != 0;
   }
-  void SetFlag(TokenId token, uint64_t flag, bool value);
+  void SetFlag(TokenId token, uint32_t flag, bool value);
   size_t FirstSlot(std::string_view text) const;  // of index_, from where to look
 
-  const uint8_t* data_ = nullptr;
-  Array<uint8_t> texts_;  // what data_ points to, where the texts are not used in their place
+  Array<char> texts_;  // where they are not used in their place
   Array<Entry> tokens_;
   Array<TokenId> index_;  // open-addressing hash table of token ids, kNoToken: free
   TokenId byte_tokens_[256] = {};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "chat/template/decimal.h"
 
+#include <cfloat>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -9,8 +10,9 @@ namespace clamma {
 namespace {
 
 constexpr int kMantissaBits = 52;
-constexpr int kMinExponent = -1074;       // of the last bit of a subnormal
-constexpr size_t kMaxDigits = 800;        // more than any tie between two doubles has
+constexpr int kMinExponent = -1074;  // of the last bit of a subnormal
+constexpr size_t kMaxDigits = 800;   // more than any tie between two doubles has
+constexpr bool kHasPlainDoubles = FLT_EVAL_METHOD == 0;  // not computed with more digits
 constexpr int kMaxDecimalExponent = 400;  // of a number that is not surely 0 or infinite
 
 // A natural number of up to 5000 bits.
@@ -294,6 +296,16 @@ double DoubleFromDecimal(std::string_view digits, int exponent) {
   while (i < digits.size() && digits[i] == '0') ++i;
   const size_t n = digits.size() - i;
   if (n == 0) return 0;
+  if (n <= 15 && exponent >= -22 && exponent <= 22) {  // two exact doubles: one rounding
+    uint64_t mantissa = 0;
+    for (size_t k = i; k < digits.size(); ++k) {
+      mantissa = mantissa * 10 + static_cast<uint64_t>(digits[k] - '0');
+    }
+    double power = 1;
+    for (int k = exponent < 0 ? -exponent : exponent; k > 0; --k) power *= 10;
+    const auto whole = static_cast<double>(mantissa);
+    if (kHasPlainDoubles) return exponent < 0 ? whole / power : whole * power;
+  }
   const size_t kept = n < kMaxDigits ? n : kMaxDigits;
   const int64_t scale = static_cast<int64_t>(exponent) + static_cast<int64_t>(n - kept);
   const int64_t magnitude = scale + static_cast<int64_t>(kept);

@@ -47,7 +47,7 @@ bool Interpreter::RefuseMethod(const Value& self, const Arguments& /*arguments*/
 bool Interpreter::DictGet(const Value& self, const Arguments& arguments, Value* out) {
   Value given[2];
   if (!BindArguments(arguments, "get()", "/key ?default", given)) return false;
-  if (!IsHashable(given[0])) return FailType("a key that can be hashed is expected", given[0]);
+  if (!CheckKey(given[0])) return false;
   const Value* const value = DictFind(*self.dict, given[0]);
   *out = value != nullptr ? *value : IsUnset(given[1]) ? Value::None() : given[1];
   return true;

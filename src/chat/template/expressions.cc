@@ -64,7 +64,7 @@ bool Interpreter::EvalDict(const TemplateNode* node, Value* out) {
   for (const TemplateNode* item = node->items; item != nullptr; item = item->next->next) {
     Value key, value;
     if (!Eval(item, &key) || !Eval(item->next, &value)) return false;
-    if (!IsHashable(key)) return FailType("a key that can be hashed is expected", key);
+    if (!CheckKey(key)) return false;
     if (!DictSet(bump_, *dict, key, value)) return FailMemory();
   }
   *out = Value::Of(Kind::kDict, dict);

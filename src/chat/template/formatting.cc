@@ -142,6 +142,20 @@ bool Interpreter::FormatPercent(const Str& format, const Value& arguments, Value
   return FormatPercentWith(format, &arguments, 1, by_name, has_elements, out);
 }
 
+// (name), at *i, and its value.
+bool Interpreter::ReadPercentName(std::string_view view, const Dict* by_name, size_t* i,
+                                  Value* value) {
+  const size_t begin = ++*i;
+  while (*i < view.size() && view[*i] != ')') ++*i;
+  if (*i == view.size()) return Fail("a format's name does not end");
+  if (by_name == nullptr) return Fail("a format with names needs a dict");
+  const Value* const found = DictFind(*by_name, std::string_view(view.data() + begin, *i - begin));
+  if (found == nullptr) return Fail("a format's name is not in the dict");
+  *value = *found;
+  ++*i;
+  return true;
+}
+
 // [flags][width][.precision]type, at *i.
 bool Interpreter::ReadPercentSpec(std::string_view view, size_t* i, FormatSpec* spec) {
   for (; *i < view.size(); ++*i) {
@@ -185,16 +199,8 @@ bool Interpreter::FormatPercentWith(const Str& format, const Value* items, size_
     Value value;
     bool has_value = false;
     if (i < view.size() && view[i] == '(') {
-      const size_t begin = ++i;
-      while (i < view.size() && view[i] != ')') ++i;
-      if (i == view.size()) return Fail("a format's name does not end");
-      if (by_name == nullptr) return Fail("a format with names needs a dict");
-      const Value* const found =
-          DictFind(*by_name, std::string_view(view.data() + begin, i - begin));
-      if (found == nullptr) return Fail("a format's name is not in the dict");
-      value = *found;
+      if (!ReadPercentName(view, by_name, &i, &value)) return false;
       has_value = named = true;
-      ++i;
     }
     if (!ReadPercentSpec(view, &i, &spec)) return false;
     if (spec.type == '%') {

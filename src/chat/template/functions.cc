@@ -223,7 +223,7 @@ bool Interpreter::UpdateDict(Dict* dict, const Value& value) {
     size_t size = 0;
     if (!Items(pairs[i], &pair, &size)) return false;
     if (size != 2) return Fail("a dict is made of pairs");
-    if (!IsHashable(pair[0])) return FailType("a key that can be hashed is expected", pair[0]);
+    if (!CheckKey(pair[0])) return false;
     if (!DictSet(bump_, *dict, pair[0], pair[1])) return FailMemory();
   }
   return true;

@@ -104,7 +104,9 @@ Scope* Interpreter::NewScope(Scope* parent) {
 }
 
 bool Interpreter::Bind(Scope* scope, const Str* name, const Value& value) {
+  uint64_t looked_at = 0;
   for (Binding* binding = scope->first; binding != nullptr; binding = binding->next) {
+    if (++looked_at % 16 == 0 && !Step()) return false;
     if (binding->name == name) {
       binding->value = value;
       return true;
@@ -118,8 +120,10 @@ bool Interpreter::Bind(Scope* scope, const Str* name, const Value& value) {
 }
 
 bool Interpreter::Resolve(const Str* name, Value* out) {
+  uint64_t looked_at = 0;
   for (const Scope* scope = scope_; scope != nullptr; scope = scope->parent) {
     for (const Binding* binding = scope->first; binding != nullptr; binding = binding->next) {
+      if (++looked_at % 16 == 0 && !Step()) return false;
       // The names of `loop`, `caller` and so on are the interpreter's own.
       if (binding->name == name || binding->name->view() == name->view()) {
         *out = binding->value;

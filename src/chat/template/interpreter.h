@@ -176,6 +176,8 @@ class Interpreter {
   // --- operators.cc
   bool Truth(const Value& value, bool* result);
   bool TestEqual(const Value& a, const Value& b, bool* result);
+  bool IsKey(const Value& value, bool* result);  // of a dict
+  bool CheckKey(const Value& value);
   bool Order(const Value& a, const Value& b, int* order, unsigned depth = 0);  // 2: none (NaN)
   bool Contains(const Value& container, const Value& item, bool* result);
   bool FindText(std::string_view text, std::string_view part, size_t from, size_t* at, bool* found);
@@ -327,6 +329,7 @@ class Interpreter {
   bool FormatPercent(const Str& format, const Value& arguments, Value* out);
   bool FormatPercentWith(const Str& format, const Value* items, size_t n, const Dict* by_name,
                          bool allows_unused, Value* out);
+  bool ReadPercentName(std::string_view view, const Dict* by_name, size_t* i, Value* value);
   bool ReadPercentSpec(std::string_view view, size_t* i, FormatSpec* spec);
   bool FormatOne(const FormatSpec& spec, const Value& value, TextBuilder* text);
   bool FormatNumber(const FormatSpec& spec, const Value& value, TextBuilder* text);

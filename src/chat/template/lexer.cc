@@ -212,49 +212,46 @@ bool Lexer::NextInTag(TemplateToken* token) {
   return IsNameByte(c) ? TakeWord(token) : TakeOperator(token);
 }
 
-// Numbers and names. Digits may be set apart by '_'.
+// Where the digits from i on end, which may be set apart by '_'.
+size_t Lexer::SkipDigits(size_t i, int base) const {
+  while (IsDigitIn(At(i), base) || (At(i) == '_' && IsDigitIn(At(i + 1), base))) ++i;
+  return i;
+}
+
+// Where the float at i ends, the same as its whole part if it is an integer.
+size_t Lexer::EndOfFloat(size_t i) const {
+  const size_t whole = SkipDigits(i, 10);
+  if (i > 0 && source_[i - 1] == '.') return whole;  // an index: x.0.1
+  size_t end = whole;
+  if (At(end) == '.' && IsDigitIn(At(end + 1), 10)) end = SkipDigits(end + 1, 10);
+  if ((At(end) | 0x20) != 'e') return end;
+  const size_t sign = At(end + 1) == '-' || At(end + 1) == '+' ? 1 : 0;
+  return IsDigitIn(At(end + 1 + sign), 10) ? SkipDigits(end + 1 + sign, 10) : end;
+}
+
+size_t Lexer::EndOfInteger(size_t i) const {
+  if (source_[i] != '0') return SkipDigits(i, 10);
+  const char mark = static_cast<char>(At(i + 1) | 0x20);
+  const int base = mark == 'x' ? 16 : mark == 'o' ? 8 : mark == 'b' ? 2 : 10;
+  const size_t first = i + 2 + (At(i + 2) == '_' ? 1 : 0);
+  if (base != 10 && IsDigitIn(At(first), base)) return SkipDigits(first, base);
+  ++i;  // a row of zeros: "01" is 0 and 1
+  while (At(i) == '0' || (At(i) == '_' && At(i + 1) == '0')) ++i;
+  return i;
+}
+
+// Numbers and names.
 bool Lexer::TakeWord(TemplateToken* token) {
   const size_t begin = i_;
-  const auto skip_digits = [this](size_t i, int base) {
-    while (IsDigitIn(At(i), base) || (At(i) == '_' && IsDigitIn(At(i + 1), base))) ++i;
-    return i;
-  };
-  size_t end = begin;
   TokenKind kind = TokenKind::kName;
   if (IsDigitIn(At(begin), 10)) {
-    kind = TokenKind::kInteger;
-    const size_t whole = skip_digits(begin, 10);
-    const bool follows_dot = begin > 0 && source_[begin - 1] == '.';
-    size_t rest = whole;
-    if (!follows_dot && At(rest) == '.' && IsDigitIn(At(rest + 1), 10)) {
-      rest = skip_digits(rest + 1, 10);
-    }
-    size_t exponent = rest;
-    if (!follows_dot && (At(rest) | 0x20) == 'e') {
-      const size_t sign = At(rest + 1) == '-' || At(rest + 1) == '+' ? 1 : 0;
-      if (IsDigitIn(At(rest + 1 + sign), 10)) exponent = skip_digits(rest + 1 + sign, 10);
-    }
-    if (exponent > whole) {
-      kind = TokenKind::kFloat;
-      end = exponent;
-    } else {
-      const char mark = static_cast<char>(At(begin + 1) | 0x20);
-      const int base = mark == 'x' ? 16 : mark == 'o' ? 8 : mark == 'b' ? 2 : 10;
-      const size_t first = begin + 2 + (At(begin + 2) == '_' ? 1 : 0);
-      if (source_[begin] == '0' && base != 10 && IsDigitIn(At(first), base)) {
-        end = skip_digits(first, base);
-      } else if (source_[begin] == '0') {  // a row of zeros: "01" is 0 and 1
-        end = begin + 1;
-        while (At(end) == '0' || (At(end) == '_' && At(end + 1) == '0')) ++end;
-      } else {
-        end = whole;
-      }
-    }
+    const size_t end = EndOfFloat(begin);
+    kind = end > SkipDigits(begin, 10) ? TokenKind::kFloat : TokenKind::kInteger;
+    i_ = kind == TokenKind::kFloat ? end : EndOfInteger(begin);
   } else {
-    while (end < source_.size() && IsNameByte(source_[end])) ++end;
+    while (i_ < source_.size() && IsNameByte(source_[i_])) ++i_;
   }
-  i_ = end;
-  *token = {kind, begin, {source_.data() + begin, end - begin}};
+  *token = {kind, begin, {source_.data() + begin, i_ - begin}};
   return true;
 }
 

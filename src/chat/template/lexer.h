@@ -73,6 +73,9 @@ class Lexer {
   bool NextInTag(TemplateToken* token);
   bool TakeTagEnd(TemplateToken* token);
   bool TakeWord(TemplateToken* token);
+  size_t SkipDigits(size_t i, int base) const;
+  size_t EndOfFloat(size_t i) const;
+  size_t EndOfInteger(size_t i) const;
   bool TakeOperator(TemplateToken* token);
   bool TakeBracket(TemplateToken* token);
   bool SkipComment(TemplateToken* token);

@@ -57,8 +57,20 @@ bool Interpreter::TestEqual(const Value& a, const Value& b, bool* result) {
   const uint64_t given = options_.limits.max_steps - steps_ + 1;
   uint64_t work = given;
   *result = Equal(a, b, &work);
-  if (work == 0) return Fail("values are nested too deeply to be compared");
+  return Step(given - work);  // fails if the work was not enough
+}
+
+bool Interpreter::IsKey(const Value& value, bool* result) {
+  const uint64_t given = options_.limits.max_steps - steps_ + 1;
+  uint64_t work = given;
+  *result = IsHashable(value, &work);
   return Step(given - work);
+}
+
+bool Interpreter::CheckKey(const Value& value) {
+  bool is_key = false;
+  if (!IsKey(value, &is_key)) return false;
+  return is_key || FailType("a value that can be hashed is expected", value);
 }
 
 bool Interpreter::Order(const Value& a, const Value& b, int* order, unsigned depth) {
@@ -97,7 +109,7 @@ bool Interpreter::Contains(const Value& container, const Value& item, bool* resu
     return FindText(container.str->view(), item.str->view(), 0, &at, result);
   }
   if (container.Is(Kind::kDict)) {
-    if (!IsHashable(item)) return FailType("a key that can be hashed is expected", item);
+    if (!CheckKey(item)) return false;
     *result = DictFind(*container.dict, item) != nullptr;
     return true;
   }
@@ -336,29 +348,35 @@ bool Interpreter::FloatArithmetic(TokenKind op, double a, double b, Value* out) 
   return true;
 }
 
+// Of integers exactly, and what one rounding gives: a C library's pow() differs from machine to
+// machine, and no template needs it.
 bool Interpreter::Power(const Value& a, const Value& b, Value* out) {
-  if (!b.IsIntegral() || (a.Is(Kind::kFloat) && (b.AsInt() < -64 || b.AsInt() > 64))) {
-    return Fail("powers with this exponent are not supported");
-  }
-  int64_t exponent = b.AsInt();
-  if (a.IsIntegral() && exponent >= 0) {
-    int64_t result = 1;
-    const int64_t base = a.AsInt();
-    if (base == 0 || base == 1 || base == -1) {
-      *out = Value::Int(exponent == 0 ? 1 : base < 0 && exponent % 2 == 0 ? 1 : base);
-      return true;
-    }
-    for (; exponent > 0; --exponent) {
-      if (__builtin_mul_overflow(result, base, &result)) return Fail(kTooLarge);
-    }
-    *out = Value::Int(result);
+  constexpr char kUnsupported[] = "powers with this exponent are not supported";
+  constexpr int64_t kExact = int64_t{1} << 53;  // integers up to here are doubles
+  if (!b.IsIntegral()) return Fail(kUnsupported);
+  const int64_t exponent = b.AsInt();
+  if (a.Is(Kind::kFloat)) {
+    if (exponent < -1 || exponent > 2) return Fail(kUnsupported);
+    if (exponent < 0 && a.real == 0) return Fail("zero to a negative power");
+    *out = Value::Float(exponent < 0 ? 1 / a.real : exponent == 0 ? 1 : a.real);
+    if (exponent == 2) out->real *= a.real;
     return true;
   }
-  if (a.AsFloat() == 0 && exponent < 0) return Fail("zero to a negative power");
-  if (exponent < -64) return Fail("powers with this exponent are not supported");
-  double result = 1;
-  for (int64_t i = exponent < 0 ? -exponent : exponent; i > 0; --i) result *= a.AsFloat();
-  *out = Value::Float(exponent < 0 ? 1 / result : result);
+  const int64_t base = a.AsInt();
+  if (base == 0 && exponent < 0) return Fail("zero to a negative power");
+  int64_t result = 1;
+  if (base == 0 || base == 1 || base == -1) {
+    result = exponent == 0 || (base < 0 && exponent % 2 == 0) ? 1 : base;
+  } else {
+    if (exponent < -64 || exponent > 64) return Fail(kTooLarge);
+    for (int64_t i = exponent < 0 ? -exponent : exponent; i > 0; --i) {
+      if (__builtin_mul_overflow(result, base, &result)) return Fail(kTooLarge);
+    }
+  }
+  *out = Value::Int(result);
+  if (exponent >= 0) return true;
+  if (result > kExact || result < -kExact) return Fail(kUnsupported);
+  *out = Value::Float(1 / static_cast<double>(result));
   return true;
 }
 
@@ -368,7 +386,7 @@ bool Interpreter::FindText(std::string_view text, std::string_view part, size_t 
   *found = part.empty() && from <= text.size();
   *at = from;
   if (part.empty() || part.size() > text.size()) return true;
-  uint64_t work = 0;
+  size_t work = 0;
   for (size_t i = from; i + part.size() <= text.size(); ++i) {
     const void* const hit = std::memchr(text.data() + i, part[0], text.size() - i);
     if (hit == nullptr) break;
@@ -437,8 +455,8 @@ bool Interpreter::FindAttribute(const Value& object, std::string_view name, Valu
 
 // object.name
 bool Interpreter::GetAttribute(const Value& object, const Str& name, Value* out) {
-  if (object.Is(Kind::kUndefined)) return FailUndefined(object);
   bool found = false;
+  if (object.Is(Kind::kUndefined) && name.view() != "__class__") return FailUndefined(object);
   if (!FindAttribute(object, name.view(), out, &found)) return false;
   if (found) return true;
   const Value* const value = object.Is(Kind::kDict) ? DictFind(*object.dict, name.view()) : nullptr;
@@ -477,8 +495,9 @@ bool Interpreter::ElementAt(const Value& object, int64_t index, Value* out, bool
 // object[index]
 bool Interpreter::GetElement(const Value& object, const Value& index, Value* out) {
   if (object.Is(Kind::kUndefined)) return FailUndefined(object);
-  bool found = false;
-  if (object.Is(Kind::kDict) && IsHashable(index)) {
+  bool found = false, is_key = false;
+  if (object.Is(Kind::kDict) && !IsKey(index, &is_key)) return false;
+  if (is_key) {
     const Value* const value = DictFind(*object.dict, index);
     if (value != nullptr) {
       *out = *value;

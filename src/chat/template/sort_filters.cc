@@ -165,7 +165,7 @@ bool Interpreter::FilterUnique(const Value& value, const Arguments& arguments, V
   list->size = 0;
   for (size_t i = 0; i < n; ++i) {
     const Value& key = keyed[i].key;
-    if (!IsHashable(key)) return FailType("unique: a value that can be hashed is expected", key);
+    if (!CheckKey(key)) return false;
     if (DictFind(*seen, key) != nullptr) continue;
     if (!DictSet(bump_, *seen, key, key)) return FailMemory();
     list->items[list->size++] = keyed[i].value;

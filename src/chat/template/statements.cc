@@ -388,6 +388,7 @@ bool Interpreter::BindParameters(const Macro& macro, const Arguments& arguments,
   for (const TemplateNode* p = macro.node->items; p != nullptr; p = p->next, ++i) {
     Value value;
     bool is_given = i < arguments.n;
+    if (!Step(arguments.n_keywords / 16)) return false;
     if (is_given) value = arguments.values[i];
     for (size_t k = 0; !is_given && k < arguments.n_keywords; ++k) {
       if (used[k] || arguments.names[k]->view() != p->name->view()) continue;

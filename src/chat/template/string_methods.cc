@@ -231,7 +231,7 @@ bool Interpreter::FindIn(const Str& text, const Arguments& arguments, bool from_
     from = at + 1;
   }
   if (any) *index = static_cast<int64_t>(CountCharacters({text.data, latest}));
-  return true;
+  return StepText(latest);
 }
 
 bool Interpreter::StringFind(const Value& self, const Arguments& arguments, Value* out) {
@@ -273,7 +273,7 @@ bool Interpreter::StringCount(const Value& self, const Arguments& arguments, Val
     from = at + part.size();
   }
   *out = Value::Int(n);
-  return true;
+  return StepText(self.str->size);
 }
 
 bool Interpreter::StringReplace(const Value& self, const Arguments& arguments, Value* out) {

@@ -14,6 +14,11 @@ constexpr unsigned kMaxHashedDepth = 16;    // of tuples within each other
 constexpr unsigned kMaxComparedDepth = 64;  // of containers
 constexpr uint64_t kMaxKeyComparisons = 1 << 20;  // of elements, to tell two keys apart
 
+bool Spend(uint64_t n, uint64_t* work) {
+  *work = *work > n ? *work - n : 0;
+  return *work > 0;
+}
+
 // The whole number that a float is, if it is one that int64_t holds.
 bool WholeNumber(double value, int64_t* integer) {
   if (!(value >= -9223372036854775808.0 && value < 9223372036854775808.0)) return false;
@@ -236,15 +241,18 @@ const Value* DictFind(const Dict& dict, std::string_view key) {
   return DictFind(dict, BorrowedString(&str, key));
 }
 
-bool IsHashable(const Value& value, unsigned depth) {
+bool IsHashable(const Value& value, uint64_t* work, unsigned depth) {
+  if (!Spend(1, work)) return false;
   switch (value.kind) {
+    case Kind::kString:
+      return Spend(value.str->size / 64, work);
     case Kind::kList:
     case Kind::kDict:
       return false;
     case Kind::kTuple:
       if (depth >= kMaxHashedDepth) return false;
       for (size_t i = 0; i < value.list->size; ++i) {
-        if (!IsHashable(value.list->items[i], depth + 1)) return false;
+        if (!IsHashable(value.list->items[i], work, depth + 1)) return false;
       }
       return true;
     default:
@@ -286,7 +294,8 @@ bool Equal(const Value& a, const Value& b, uint64_t* work, unsigned depth) {
     case Kind::kNone:
       return true;
     case Kind::kString:
-      return a.str->view() == b.str->view();
+      return a.str->size == b.str->size && Spend(a.str->size / 64, work) &&
+             a.str->view() == b.str->view();
     case Kind::kList:
     case Kind::kTuple:
       return a.list == b.list || EqualLists(*a.list, *b.list, work, depth);

@@ -151,7 +151,9 @@ bool DictSet(Bump& bump, Dict& dict, std::string_view key, const Value& value);
 const Value* DictFind(const Dict& dict, const Value& key);
 const Value* DictFind(const Dict& dict, std::string_view key);
 
-bool IsHashable(const Value& value, unsigned depth = 0);  // tuples to a depth of 16
+// Whether it can be a key: no list or dict, nor a tuple of such. Takes off `work` what hashing the
+// value takes; where that is not enough, `work` is 0 and the answer false.
+bool IsHashable(const Value& value, uint64_t* work, unsigned depth = 0);
 
 // Python's ==. Each element that is looked at takes 1 off `work`; where that is not enough, or
 // containers are nested deeper than 64, it is 0 afterwards and the answer means nothing.

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// clamma-info: tells what a model file is.
+//
+// Exit codes: 0 told; 1 the file cannot be read, or is no model; 2 the command line is wrong.
+#include <cstdio>
+#include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "command_line.h"
+#include "facts.h"
+#include "memory_use.h"
+#include "print.h"
+#include "standard_streams.h"
+
+namespace info {
+namespace {
+
+using options::kExitSetup;
+
+constexpr uint64_t kDefaultContext = 2048;  // where the file tells none
+
+struct Options {
+  PrintOptions print;
+  uint64_t context = 0;
+  unsigned threads = 0;
+  bool json = false;
+};
+
+int Parse(int argc, char** argv, Options& o) {
+  options::CommandLine line("clamma-info", "Tells what a model file is.",
+                            "Exit codes: 0 told, 1 the file cannot be read or is no model, 2 wrong "
+                            "command line.");
+  line.Add("file", o.print.file, "Model (GGUF or llama2.c's; of a split one, any of its files)")
+      .Required();
+  line.Add("--tensors", o.print.tensors, "List the tensors");
+  line.Add("--metadata", o.print.metadata, "List the keys of a GGUF file and their values");
+  line.Add("--all", o.print.all, "Show arrays and texts whole");
+  line.Add("--json", o.json, "Print a JSON object");
+  line.Add("--context", o.context, "Positions that memory is told for, 0 = the model's context")
+      .WholeNumber()
+      .ShowDefault();
+  line.Add("--sessions", o.print.sessions, "Sessions that memory is told for")
+      .WholeNumber()
+      .ShowDefault();
+  line.Add("-h,--threads", o.threads, "Threads that memory is told for, 0 = all usable cores")
+      .WholeNumber()
+      .ShowDefault();
+  return line.Parse(argc, argv);
+}
+
+int Fail(const std::string& reason) {
+  std::fprintf(stderr, "clamma-info: %s\n", reason.c_str());
+  return kExitSetup;
+}
+
+int Run(int argc, char** argv) {
+  Options o;
+  if (const int code = Parse(argc, argv, o); code >= 0) return code;
+  KeepStandardStreams();
+  if (o.context > clamma::ModelLimits::kMaxSeqLen) {
+    return Fail("--context is more than any model has, 16777216");
+  }
+  if (o.print.sessions == 0) return Fail("--sessions is 0");
+
+  clamma::Memory memory;
+  clamma::ModelFiles files;
+  clamma::ModelFile model;
+  clamma::Status status =
+      files.Open(memory, o.print.file.c_str(), LIBCLAMMA_MODEL_DIR, /*map=*/true);
+  if (!status.ok()) return Fail(status.message());
+  status = files.ReadModel(&model);
+  if (!status.ok() && files.gguf() == nullptr) return Fail(o.print.file + ": " + status.message());
+  const Facts facts = CollectFacts(files, model, status);
+
+  uint64_t context = o.context != 0 ? o.context : facts.context.value_or(kDefaultContext);
+  if (context > clamma::ModelLimits::kMaxSeqLen) context = clamma::ModelLimits::kMaxSeqLen;
+  std::optional<MemoryUse> use;
+  if (status.ok()) {
+    use = MeasureMemory(files, std::move(model), context, o.threads);
+  } else if (!facts.tensors.empty() && facts.kind.empty()) {
+    use = EstimateMemory(files, facts, context);
+  }
+  (o.json ? PrintJson : PrintText)(o.print, facts, use, files.gguf());
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return Fail("cannot write to stdout");
+  return 0;
+}
+
+}  // namespace
+}  // namespace info
+
+int main(int argc, char** argv) {
+  try {
+    return info::Run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "clamma-info: %s\n", e.what());
+    return options::kExitSetup;
+  }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// How much memory a model takes.
+#ifndef CLAMMA_INFO_MEMORY_USE_H_
+#define CLAMMA_INFO_MEMORY_USE_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "facts.h"
+#include "model/model_file.h"
+#include "model/model_files.h"
+
+namespace info {
+
+// In bytes.
+struct MemoryUse {
+  uint64_t context = 0;             // positions of each session
+  uint64_t weights = 0;             // mapped, and shared by all processes that map them
+  std::optional<uint64_t> working;  // of the forward pass, whatever the sessions
+  std::optional<uint64_t> kv_f16;   // of one session, at its full context
+  std::optional<uint64_t> kv_f32;
+  bool estimated = false;  // of an architecture that the library does not run, from its numbers
+};
+
+// Of a model that the library runs, what it takes. `model` is used up.
+MemoryUse MeasureMemory(const clamma::ModelFiles& files, clamma::ModelFile&& model,
+                        uint64_t context, unsigned threads);
+
+// Of any other, if its numbers are there: keys and values of attention in every layer.
+MemoryUse EstimateMemory(const clamma::ModelFiles& files, const Facts& facts, uint64_t context);
+
+}  // namespace info
+
+#endif  // CLAMMA_INFO_MEMORY_USE_H_

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// How well a model predicts a text.
+#ifndef CLAMMA_QUANTIZE_EVALUATION_H_
+#define CLAMMA_QUANTIZE_EVALUATION_H_
+
+#include <string>
+#include <vector>
+
+namespace quantize_app {
+
+struct Evaluation {
+  std::vector<float> logprobs;  // of each token, its natural logarithm
+  double mean = 0;              // of -logprobs
+  double deviation = 0;         // standard error of the mean
+
+  double perplexity() const;
+  double perplexity_error() const { return perplexity() * deviation; }
+};
+
+// Scores `text` with the model at `path`, in pieces that fit its context, each from the
+// beginning-of- text token on. Returns "" on success, else the reason; `progress` gets shares from
+// 0 to 1.
+std::string Evaluate(const std::string& path, unsigned threads, const std::string& text,
+                     void (*progress)(double share), Evaluation* evaluation);
+
+// The mean of the differences token by token, and its standard error: for equal tokens it says far
+// more than the difference of two perplexities.
+void Compare(const Evaluation& before, const Evaluation& after, double* mean, double* deviation);
+
+}  // namespace quantize_app
+
+#endif  // CLAMMA_QUANTIZE_EVALUATION_H_

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "output_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+namespace quantize_app {
+namespace {
+
+// What the signal handler removes; "": nothing. Written only while the signals are blocked.
+char part_to_remove[PATH_MAX] = "";
+
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+void OnSignal(int signal) {
+  if (part_to_remove[0] != '\0') unlink(part_to_remove);
+  if (isatty(STDERR_FILENO) != 0 && write(STDERR_FILENO, "\n", 1) < 0) _exit(128 + signal);
+  _exit(128 + signal);
+}
+
+sigset_t SignalSet() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : kSignals) sigaddset(&set, signal);
+  return set;
+}
+
+class BlockSignals {
+ public:
+  BlockSignals() {
+    const sigset_t set = SignalSet();
+    pthread_sigmask(SIG_BLOCK, &set, &before_);
+  }
+  ~BlockSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  BlockSignals(const BlockSignals&) = delete;
+  BlockSignals& operator=(const BlockSignals&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+void HandleSignals() {
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;
+  action.sa_mask = SignalSet();
+  for (const int signal : kSignals) {
+    struct sigaction before = {};
+    sigaction(signal, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);  // nohup stays nohup
+  }
+  signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of write()
+}
+
+std::string OutputFile::Fail(int error, const char* what) {
+  std::string reason = std::string(what) + " " + part_ + ": " + std::strerror(error);
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
+    char needed[64];
+    std::snprintf(needed, sizeof(needed), " (it needs %.1f MB)", static_cast<double>(bytes_) / 1e6);
+    reason += needed;
+  }
+  Remove();
+  return reason;
+}
+
+std::string OutputFile::Create(const std::string& path, uint64_t bytes) {
+  path_ = path;
+  part_ = PartOf(path);
+  bytes_ = bytes;
+  if (part_.size() >= sizeof(part_to_remove)) return part_ + ": " + std::strerror(ENAMETOOLONG);
+  struct statvfs room = {};
+  if (statvfs(FolderOf(path).c_str(), &room) == 0 &&
+      static_cast<double>(room.f_bavail) * static_cast<double>(room.f_frsize) <
+          static_cast<double>(bytes)) {
+    return Fail(ENOSPC, "cannot write");
+  }
+  const BlockSignals block;
+  descriptor_ = open(part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+  if (descriptor_ < 0) return Fail(errno, "cannot write");
+  struct stat facts = {};
+  if (fstat(descriptor_, &facts) != 0 || !S_ISREG(facts.st_mode)) {
+    close(descriptor_);  // no file of ours to remove
+    descriptor_ = -1;
+    return "cannot write " + part_ + ": it is no regular file";
+  }
+  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    close(descriptor_);
+    descriptor_ = -1;
+    return part_ + " is being written by another process";
+  }
+  std::memcpy(part_to_remove, part_.c_str(), part_.size() + 1);
+  if (ftruncate(descriptor_, 0) != 0) return Fail(errno, "cannot write");
+  return "";
+}
+
+std::string OutputFile::Write(const void* bytes, size_t n) {
+  const char* p = static_cast<const char*>(bytes);
+  while (n > 0) {
+    const ssize_t written = write(descriptor_, p, n);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return Fail(written < 0 ? errno : EIO, "cannot write");
+    p += written;
+    n -= static_cast<size_t>(written);
+  }
+  return "";
+}
+
+std::string OutputFile::Finish() {
+  if (fsync(descriptor_) != 0 && errno != EINVAL) return Fail(errno, "cannot write");
+  const BlockSignals block;
+  if (rename(part_.c_str(), path_.c_str()) != 0) return Fail(errno, "cannot rename");
+  part_to_remove[0] = '\0';
+  const int closed = close(descriptor_);
+  descriptor_ = -1;
+  return closed == 0 ? "" : "cannot write " + path_ + ": " + std::strerror(errno);
+}
+
+void OutputFile::Remove() {
+  if (descriptor_ < 0) return;
+  const BlockSignals block;
+  unlink(part_.c_str());
+  part_to_remove[0] = '\0';
+  close(descriptor_);
+  descriptor_ = -1;
+}
+
+}  // namespace quantize_app
