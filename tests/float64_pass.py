@@ -42,11 +42,12 @@ def attention(q, k, v, model, factors, kv):
         k, v = k.astype(kv).astype(np.float64), v.astype(kv).astype(np.float64)
     share = model.heads // model.kv_heads
     k, v = np.repeat(k, share, 1), np.repeat(v, share, 1)
-    scores = np.einsum("ihd,jhd->hij", q, k, optimize=True) / np.sqrt(model.head)
+    q, k, v = (x.transpose(1, 0, 2) for x in (q, k, v))  # heads in front
+    scores = q @ k.transpose(0, 2, 1) / np.sqrt(model.head)
     scores = np.where(np.tril(np.ones((n, n), bool)), scores, -np.inf)
     shares = np.exp(scores - scores.max(-1, keepdims=True))
     shares /= shares.sum(-1, keepdims=True)
-    return np.einsum("hij,jhd->ihd", shares, v, optimize=True).reshape(n, -1)
+    return (shares @ v).transpose(1, 0, 2).reshape(n, -1)
 
 
 class Pass:
