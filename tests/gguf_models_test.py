@@ -20,6 +20,8 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from float64_pass import Pass, divergence, log_softmax
+
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path(os.environ.get("CLAMMA_TEST_PROGRAMS", ROOT / "build-dev" / "bin"))
 SHARED = Path(os.environ.get("CLAMMA_TEST_DATA", ROOT / ".." / "shared"))
@@ -48,6 +50,7 @@ class Model:
     rope_base: float = 10000
     rope_scale: float = 1     # linear: positions are divided by it
     rope_factors: bool = False
+    epsilon: float = EPSILON
     attention_biases: bool = False
     ffn_biases: bool = False
     tied: bool = False
@@ -222,64 +225,13 @@ def make_model(path, model, seed):
 
 # --- The forward pass -----------------------------------------------------------------------------
 
-def rmsnorm(x, weight):
-    return x / np.sqrt((x * x).mean(-1, keepdims=True) + EPSILON) * weight
-
-
-def rotate(x, model, factors):
-    """x (positions, heads, head): pairs of neighbours, each by its angle."""
-    dims = model.rope_dims or model.head
-    angles = np.arange(x.shape[0])[:, None] / model.rope_scale
-    angles = angles * float(model.rope_base)**(-2 * np.arange(dims // 2) / dims) / factors
-    cosines, sines = np.cos(angles)[:, None], np.sin(angles)[:, None]
-    out = x.copy()
-    even, odd = x[..., 0:dims:2], x[..., 1:dims:2]
-    out[..., 0:dims:2] = even * cosines - odd * sines
-    out[..., 1:dims:2] = even * sines + odd * cosines
-    return out
-
-
-def attention(x, model, weights, linear, layer):
-    n = x.shape[0]
-    factors = weights.get("rope_freqs.weight", 1)
-    q = linear(x, f"blk.{layer}.attn_q").reshape(n, model.heads, model.head)
-    k = linear(x, f"blk.{layer}.attn_k").reshape(n, model.kv_heads, model.head)
-    v = linear(x, f"blk.{layer}.attn_v").reshape(n, model.kv_heads, model.head)
-    q, k = rotate(q, model, factors), rotate(k, model, factors)
-    share = model.heads // model.kv_heads
-    k, v = np.repeat(k, share, 1), np.repeat(v, share, 1)
-    scores = np.einsum("ihd,jhd->hij", q, k) / np.sqrt(model.head)
-    scores = np.where(np.tril(np.ones((n, n), bool)), scores, -np.inf)
-    shares = np.exp(scores - scores.max(-1, keepdims=True))
-    shares /= shares.sum(-1, keepdims=True)
-    return np.einsum("hij,jhd->ihd", shares, v).reshape(n, -1)
-
-
-def rounded(x, cols):
-    """x as int8 with a scale for so many columns."""
-    blocks = x.reshape(x.shape[0], -1, cols)
-    steps = np.abs(blocks).max(-1, keepdims=True) / 127
-    return (np.rint(blocks / steps) * steps).reshape(x.shape)
-
-
 def logits_of(model, weights, tokens, round_activations=False):
     """With activations in float64, or rounded where matrices are of quantised blocks."""
-    def linear(x, name):
-        cols = gguf.GGML_QUANT_SIZES[type_of(model, f"{name}.weight")][0]
-        if round_activations and cols > 1:
-            x = rounded(x, cols)
-        return x @ weights[f"{name}.weight"].T + weights.get(f"{name}.bias", 0)
+    def group(name):
+        return gguf.GGML_QUANT_SIZES[type_of(model, name)][0] if round_activations else 1
 
-    x = weights["token_embd.weight"][tokens]
-    for i in range(model.layers):
-        h = rmsnorm(x, weights[f"blk.{i}.attn_norm.weight"])
-        x = x + linear(attention(h, model, weights, linear, i), f"blk.{i}.attn_output")
-        h = rmsnorm(x, weights[f"blk.{i}.ffn_norm.weight"])
-        gate = linear(h, f"blk.{i}.ffn_gate")
-        x = x + linear(gate / (1 + np.exp(-gate)) * linear(h, f"blk.{i}.ffn_up"),
-                       f"blk.{i}.ffn_down")
-    x = rmsnorm(x, weights["output_norm.weight"])
-    return linear(x, "token_embd" if model.tied else "output")
+    exact = Pass(model, weights, group)
+    return exact.logits(exact.states([tokens]))
 
 
 # --- Tests ----------------------------------------------------------------------------------------
@@ -294,13 +246,9 @@ def run(program, *arguments):
 def distance(ours, exact):
     """(relative root mean square of the logits' difference, the same where it is least, mean KL
     divergence of the next token); of all positions."""
-    def log_softmax(x):
-        x = x - x.max(-1, keepdims=True)
-        return x - np.log(np.exp(x).sum(-1, keepdims=True))
-
     squares = ((ours - exact)**2).mean(-1) / (exact**2).mean(-1)
     p, q = log_softmax(exact), log_softmax(ours)
-    return np.sqrt(squares.mean()), np.sqrt(squares.min()), (np.exp(p) * (p - q)).sum(-1).mean()
+    return np.sqrt(squares.mean()), np.sqrt(squares.min()), divergence(p, q).mean()
 
 
 class Logits(unittest.TestCase):

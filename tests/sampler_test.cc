@@ -46,23 +46,26 @@ std::vector<float> Softmax(std::vector<float> x) {
   return x;
 }
 
-int PlainSample(std::vector<float> logits, float temperature, float topp, PlainGenerator* random) {
+int PlainSample(std::vector<float> logits, const SamplingOptions& options,
+                PlainGenerator* random) {
   const auto n = static_cast<int>(logits.size());
-  if (temperature == 0) {
+  if (options.temperature == 0) {
     return static_cast<int>(std::max_element(logits.begin(), logits.end()) - logits.begin());
   }
-  for (float& logit : logits) logit /= temperature;
+  for (float& logit : logits) logit /= options.temperature;
   const std::vector<float> p = Softmax(logits);
   const float coin = random->Uniform();
+  const bool nucleus = options.topp > 0 && options.topp < 1;
+  const bool cut = options.top_k > 0 || options.min_p > 0;
   float sum = 0;
-  if (topp <= 0 || topp >= 1) {
+  if (!nucleus && !cut) {
     for (int i = 0; i < n; ++i) {
       sum += p[static_cast<size_t>(i)];
       if (coin < sum) return i;
     }
     return n - 1;
   }
-  const float cutoff = (1.0f - topp) / static_cast<float>(n - 1);
+  const float cutoff = cut ? 0 : (1.0f - options.topp) / static_cast<float>(n - 1);
   std::vector<int> ids;
   for (int i = 0; i < n; ++i) {
     if (p[static_cast<size_t>(i)] >= cutoff) ids.push_back(i);
@@ -70,15 +73,27 @@ int PlainSample(std::vector<float> logits, float temperature, float topp, PlainG
   if (ids.empty()) {  // llama2.c never meets this: here the likeliest token is all there is
     return static_cast<int>(std::max_element(p.begin(), p.end()) - p.begin());
   }
-  std::stable_sort(ids.begin(), ids.end(), [&](int a, int b) {
-    return p[static_cast<size_t>(a)] > p[static_cast<size_t>(b)];
-  });
+  const auto probability = [&](int id) { return p[static_cast<size_t>(id)]; };
+  std::stable_sort(ids.begin(), ids.end(),
+                   [&](int a, int b) { return probability(a) > probability(b); });
+  float mass = 1;
+  if (cut) {
+    const size_t all = ids.size();
+    const float least = options.min_p * probability(ids[0]);
+    if (options.top_k > 0 && options.top_k < all) ids.resize(options.top_k);
+    while (ids.size() > 1 && probability(ids.back()) < least) ids.pop_back();
+    if (ids.size() < all) {
+      mass = 0;
+      for (const int id : ids) mass += probability(id);
+    }
+  }
+  const float wanted = nucleus ? options.topp * mass : kInfinity;
   size_t kept = 0;
-  while (kept < ids.size() && sum <= topp) sum += p[static_cast<size_t>(ids[kept++])];
+  while (kept < ids.size() && sum <= wanted) sum += probability(ids[kept++]);
   const float target = coin * sum;
   float running = 0;
   for (size_t i = 0; i < kept; ++i) {
-    running += p[static_cast<size_t>(ids[i])];
+    running += probability(ids[i]);
     if (target < running) return ids[i];
   }
   return ids[kept - 1];
@@ -199,7 +214,7 @@ TEST(SamplerTest, AgreesWithThePlainSampler) {
           options.temperature = temperature;
           options.topp = topp;
           ASSERT_EQ(sampler.Sample(logits, options, &ours),
-                    PlainSample(logits, temperature, topp, &plain))
+                    PlainSample(logits, options, &plain))
               << n << " tokens, temperature " << temperature << ", topp " << topp << ", seed "
               << seed;
         }
@@ -218,8 +233,38 @@ TEST(SamplerTest, AgreesWithThePlainSamplerOverALongSequence) {
   options.topp = 0.9f;
   for (int i = 0; i < 2000; ++i) {
     const std::vector<float> logits = RandomLogits(64, 2, &random);
-    ASSERT_EQ(sampler.Sample(logits, options, &ours), PlainSample(logits, 1, 0.9f, &plain))
+    ASSERT_EQ(sampler.Sample(logits, options, &ours), PlainSample(logits, options, &plain))
         << "draw " << i;
+  }
+}
+
+// In which whole ranges of tokens are passed over. Logits are multiples of 1/8, so that many are
+// equal.
+TEST(SamplerTest, AgreesWithThePlainSamplerInLargeVocabularies) {
+  std::mt19937 random(9);
+  for (const size_t n : {4095u, 4096u, 4097u, 20001u, 70000u}) {
+    SamplerFor sampler(n);
+    for (const uint32_t top_k : {0u, 1u, 40u, 200u, 3000u, 70000u}) {
+      for (const float min_p : {0.0f, 1e-6f, 0.05f, 1.0f}) {
+        for (const float topp : {0.0f, 0.9f}) {
+          for (const float deviation : {0.1f, 1.0f, 4.0f}) {
+            std::vector<float> logits = RandomLogits(n, deviation, &random);
+            for (float& logit : logits) logit = std::round(8 * logit) / 8;
+            const uint64_t seed = random() + uint64_t{1};
+            RandomGenerator ours(seed);
+            PlainGenerator plain{seed};
+            SamplingOptions options;
+            options.temperature = 0.8f;
+            options.top_k = top_k;
+            options.min_p = min_p;
+            options.topp = topp;
+            ASSERT_EQ(sampler.Sample(logits, options, &ours), PlainSample(logits, options, &plain))
+                << n << " tokens, top_k " << top_k << ", min_p " << min_p << ", topp " << topp
+                << ", deviation " << deviation << ", seed " << seed;
+          }
+        }
+      }
+    }
   }
 }
 

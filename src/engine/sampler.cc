@@ -18,19 +18,27 @@ void AddTo(float* logit, float bias) {
 // Candidates that are put in order at first.
 constexpr size_t kFew = 64;
 
-// The first of the largest; -1 where the largest is infinite or none is a number.
-TokenId ArgMax(const float* logits, size_t n) {
+// Tokens that are passed over at once where the likeliest of them is not likely enough.
+constexpr size_t kRange = 256;
+
+// NaN counts for nothing.
+float LargestOf(const float* values, size_t n) {
   constexpr size_t kSideBySide = 16;  // so that none waits for the one before
   float largest[kSideBySide];
   std::fill_n(largest, kSideBySide, -__builtin_inff());
   size_t i = 0;
   for (; i + kSideBySide <= n; i += kSideBySide) {
     for (size_t k = 0; k < kSideBySide; ++k) {
-      largest[k] = logits[i + k] > largest[k] ? logits[i + k] : largest[k];
+      largest[k] = values[i + k] > largest[k] ? values[i + k] : largest[k];
     }
   }
-  for (; i < n; ++i) largest[0] = logits[i] > largest[0] ? logits[i] : largest[0];
-  const float most = *std::max_element(largest, largest + kSideBySide);
+  for (; i < n; ++i) largest[0] = values[i] > largest[0] ? values[i] : largest[0];
+  return *std::max_element(largest, largest + kSideBySide);
+}
+
+// The first of the largest; -1 where the largest is infinite or none is a number.
+TokenId ArgMax(const float* logits, size_t n) {
+  const float most = LargestOf(logits, n);
   return std::isfinite(most) ? static_cast<TokenId>(std::find(logits, logits + n, most) - logits)
                              : -1;
 }
@@ -163,14 +171,38 @@ TokenId Sampler::PickInOrder(float coin) const {
   return last;
 }
 
+void Sampler::FindLargestOfRanges() {
+  const size_t n = probabilities_.size();
+  for (size_t i = 0; i < n; i += kRange) {
+    scratch_[i / kRange].probability = LargestOf(&probabilities_[i], std::min(kRange, n - i));
+  }
+}
+
+// A probability that at least k tokens have: what the k-th of the ranges has at most. 0 where there
+// are not so many ranges. (Builds without GGUF do without: their vocabularies are small.)
+float Sampler::BoundOfTopK(size_t k) {
+  const size_t n_ranges = (probabilities_.size() + kRange - 1) / kRange;
+  if (k > n_ranges) return 0;
+  Candidate* const copy = candidates_.data();
+  std::copy_n(scratch_.data(), n_ranges, copy);
+  for (size_t i = 0; i < n_ranges; ++i) copy[i].token = 0;
+  std::nth_element(copy, copy + (k - 1), copy + n_ranges, Before);
+  return copy[k - 1].probability;
+}
+
 // Gathers the tokens with at least that probability, in order of their ids.
 void Sampler::CollectCandidates(float at_least) {
   least_ = at_least;
   n_candidates_ = 0;
   n_sorted_ = 0;
-  for (size_t i = 0; i < probabilities_.size(); ++i) {
-    candidates_[n_candidates_] = {probabilities_[i], static_cast<TokenId>(i)};
-    n_candidates_ += probabilities_[i] >= at_least ? 1 : 0;
+  const size_t n = probabilities_.size();
+  for (size_t begin = 0; begin < n; begin += kRange) {
+    if (scratch_[begin / kRange].probability < at_least) continue;
+    const size_t end = std::min(begin + kRange, n);
+    for (size_t i = begin; i < end; ++i) {
+      candidates_[n_candidates_] = {probabilities_[i], static_cast<TokenId>(i)};
+      n_candidates_ += probabilities_[i] >= at_least ? 1 : 0;
+    }
   }
 }
 
@@ -222,30 +254,23 @@ void Sampler::SortMany() {
   }
 }
 
-// Of the likeliest n, how many have at least that probability; at least one.
-size_t Sampler::CountAtLeast(float probability, size_t n) {
-  size_t count = 0;
-  for (size_t i = 0; i < n_candidates_; ++i) {
-    count += candidates_[i].probability >= probability ? 1 : 0;
-  }
-  return std::max<size_t>(1, std::min(n, count));
-}
-
 TokenId Sampler::PickFiltered(const SamplingOptions& options, float largest, float coin) {
   const bool nucleus = options.topp > 0 && options.topp < 1;
   const bool cut = options.top_k > 0 || options.min_p > 0;
   const auto vocab_size = static_cast<float>(probabilities_.size());
-  // A token below this cannot be in the nucleus (llama2.c's cut-off).
-  const float cutoff = nucleus && !cut ? (1.0f - options.topp) / (vocab_size - 1.0f) : 0.0f;
+  FindLargestOfRanges();
+  // A token below this cannot be in the nucleus (llama2.c's cut-off), or is cut.
+  float least = nucleus && !cut ? (1.0f - options.topp) / (vocab_size - 1.0f) : 0.0f;
+  if (options.min_p > 0) least = options.min_p * largest;
+  if (kHasGguf && options.top_k > 0) least = std::max(least, BoundOfTopK(options.top_k));
   // The nucleus is known to be more than a few.
   flat_ = nucleus && !cut && static_cast<float>(kFew) * largest < options.topp;
-  CollectCandidates(cutoff);
+  CollectCandidates(least);
   if (n_candidates_ == 0) return -1;
   size_t n = n_candidates_;
   if (options.top_k > 0) n = std::min<size_t>(n, options.top_k);
-  if (options.min_p > 0) n = CountAtLeast(options.min_p * Ranked(0).probability, n);
   float mass = 1.0f;
-  if (n < n_candidates_) {
+  if (cut && n < probabilities_.size()) {
     mass = 0;
     for (size_t i = 0; i < n; ++i) mass += Ranked(i).probability;
   }

@@ -80,9 +80,10 @@ class Sampler {
   void Subtract(const SamplingOptions& options, const TokenId* generated, size_t n);
   TokenId PickInOrder(float coin) const;
   TokenId PickFiltered(const SamplingOptions& options, float largest, float coin);
+  void FindLargestOfRanges();
+  float BoundOfTopK(size_t k);
   void CollectCandidates(float at_least);
   const Candidate& Ranked(size_t place);
-  size_t CountAtLeast(float probability, size_t n);
 
   const Kernels* kernels_ = nullptr;
   SumOrder order_ = SumOrder::kLlama2c;
@@ -92,10 +93,12 @@ class Sampler {
   Array<Candidate> candidates_;  // (vocab_size): n_candidates_, the first n_sorted_ in order
   size_t n_candidates_ = 0;
   size_t n_sorted_ = 0;
-  float least_ = 0;           // probability of a candidate
-  bool flat_ = false;         // many candidates will be asked for
-  Array<Candidate> scratch_;  // (vocab_size): of SortMany()
-  Array<uint8_t> seen_;       // (vocab_size): all 0 between calls
+  float least_ = 0;    // probability of a candidate
+  bool flat_ = false;  // many candidates will be asked for
+  // (vocab_size): the largest probability of each range of tokens, of which the id is not used,
+  // until SortMany() needs the place
+  Array<Candidate> scratch_;
+  Array<uint8_t> seen_;  // (vocab_size): all 0 between calls
 };
 
 }  // namespace clamma

@@ -154,7 +154,7 @@ constexpr TokenizerKind TokenizerKind::kAll[2] = {
 Status Tokenizer::Open(Memory& memory, const uint8_t* data, uint64_t size, uint32_t vocab_size) {
   CLAMMA_RETURN_IF_ERROR(ReadLlama2cVocabulary(memory, data, size, vocab_size, &vocabulary_));
   if constexpr (kHasGguf) {
-    return rules_.special_tokens.Build(memory, vocabulary_, kLlama2cControlTokens);
+    return rules()->special_tokens.Build(memory, vocabulary_, kLlama2cControlTokens);
   }
   return Status();
 }

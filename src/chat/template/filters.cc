@@ -84,7 +84,7 @@ bool ReadFloat(std::string_view text, double* value) {
 
 }  // namespace
 
-const Interpreter::FilterEntry Interpreter::kFilters[] = {
+constinit const Interpreter::FilterEntry Interpreter::kFilters[] = {
     {"abs", &Interpreter::FilterAbs},
     {"attr", &Interpreter::FilterAttr},
     {"batch", &Interpreter::FilterBatch},
