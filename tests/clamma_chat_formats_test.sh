@@ -81,6 +81,11 @@ says "control tokens in a prompt are text" '\n Fine, thank you.'
 chat 'no\nyes\n' strict.gguf -q
 ends "a template that refuses the messages" 3 'no is refused'
 tells "... does so for these alone" test "$(cat out)" = Fine.
+chat 'hi\n' plain.gguf -q --template "{{ raise_exception('never') }}"
+ends "a template that refuses all of them" 3 'never'
+tells "... says so once a prompt" test "$(wc -l <err)" = 1
+chat '' plain.gguf -q --template "{{ raise_exception('never') }}"
+tells "... and not without one" cmp err empty
 chat 'hi\n' plain.gguf -q --template-arguments '{"silent": true}'
 says "--template-arguments" ''
 refuses 2 'template-arguments is no JSON object' plain.gguf --template-arguments '{"silent": tru'
