@@ -43,6 +43,7 @@ write("opened.gguf", thoughts[2:], mark="<think>",
 write("unended.gguf", thoughts[:4])
 write("plain.gguf", ["\n Fine", ", thank you", "."])
 write("formatless.gguf", ["Fine"], template=None)
+write("guessed.gguf", ["<|im_end|>", "Fine"], template=None, mark="<|im_start|>")
 write("strict.gguf", ["Fine", "."], template="{% if messages[0].content == 'no' %}"
       "{{ raise_exception('no is refused') }}{% endif %}" + TEMPLATE)
 write("named.gguf", ["Fine", "."], metadata=[("tokenizer.chat_template.quiet", TEXT, "<|silent|>{{ '' }}")])
@@ -67,6 +68,10 @@ ends "a model without a format" 1 'no chat format that is known: --template'
 same "... says nothing" out empty
 chat 'hi\n' formatless.gguf -q --template '{{ messages[0].content }}<|answer|>'
 says "... but with a template's text" 'Fine'
+chat 'hi\n' guessed.gguf
+ends "a family's format" 0 'the file has no chat template: taking that of chatml'
+chat 'hi\n' guessed.gguf -q
+tells "... with -q nothing about it" cmp err empty
 printf '{{ messages[0].content }}<|answer|>' >my.jinja
 chat 'hi\n' formatless.gguf -q --template my.jinja
 says "... a template's file" 'Fine'
