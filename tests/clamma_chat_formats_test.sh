@@ -182,6 +182,11 @@ chat '"""/quit"""\n""""""\n' "${float_model[@]}" -t 0 -n 20 -q
 cp out quoted
 chat '//quit\n' "${float_model[@]}" -t 0 -n 20 -q
 same "... and are no command" quoted out
+chat '/etc/passwd is what?\n' "${float_model[@]}" -t 0 -n 20 -q
+cp out path
+chat '"""/etc/passwd is what?"""\n' "${float_model[@]}" -t 0 -n 20 -q
+same "a path is no command" path out
+tells "... and is said" test -s path
 chat '/info\nWho is Lily?\n/info\n/undo\n/info\n' "${float_model[@]}" -t 0 -n 20 -q
 tells "/info: the turns and tokens" test \
   "$(grep -oE '^[0-9]+ turns?, [0-9]+ of 512' err | paste -sd ';')" = '0 turns, 0 of 512;1 turn, 44 of 512;0 turns, 0 of 512'
