@@ -43,6 +43,7 @@ write("opened.gguf", thoughts[2:], mark="<think>",
 write("unended.gguf", thoughts[:4])
 write("plain.gguf", ["\n Fine", ", thank you", "."])
 write("formatless.gguf", ["Fine"], template=None)
+write("guessed.gguf", ["<|im_end|>", "Fine"], template=None, mark="<|im_start|>")
 write("strict.gguf", ["Fine", "."], template="{% if messages[0].content == 'no' %}"
       "{{ raise_exception('no is refused') }}{% endif %}" + TEMPLATE)
 write("named.gguf", ["Fine", "."], metadata=[("tokenizer.chat_template.quiet", TEXT, "<|silent|>{{ '' }}")])
@@ -67,6 +68,10 @@ ends "a model without a format" 1 'no chat format that is known: --template'
 same "... says nothing" out empty
 chat 'hi\n' formatless.gguf -q --template '{{ messages[0].content }}<|answer|>'
 says "... but with a template's text" 'Fine'
+chat 'hi\n' guessed.gguf
+ends "a family's format" 0 'the file has no chat template: taking that of chatml'
+chat 'hi\n' guessed.gguf -q
+tells "... with -q nothing about it" cmp err empty
 printf '{{ messages[0].content }}<|answer|>' >my.jinja
 chat 'hi\n' formatless.gguf -q --template my.jinja
 says "... a template's file" 'Fine'
@@ -81,6 +86,11 @@ says "control tokens in a prompt are text" '\n Fine, thank you.'
 chat 'no\nyes\n' strict.gguf -q
 ends "a template that refuses the messages" 3 'no is refused'
 tells "... does so for these alone" test "$(cat out)" = Fine.
+chat 'hi\n' plain.gguf -q --template "{{ raise_exception('never') }}"
+ends "a template that refuses all of them" 3 'never'
+tells "... says so once a prompt" test "$(wc -l <err)" = 1
+chat '' plain.gguf -q --template "{{ raise_exception('never') }}"
+tells "... and not without one" cmp err empty
 chat 'hi\n' plain.gguf -q --template-arguments '{"silent": true}'
 says "--template-arguments" ''
 refuses 2 'template-arguments is no JSON object' plain.gguf --template-arguments '{"silent": tru'
@@ -172,6 +182,11 @@ chat '"""/quit"""\n""""""\n' "${float_model[@]}" -t 0 -n 20 -q
 cp out quoted
 chat '//quit\n' "${float_model[@]}" -t 0 -n 20 -q
 same "... and are no command" quoted out
+chat '/etc/passwd is what?\n' "${float_model[@]}" -t 0 -n 20 -q
+cp out path
+chat '"""/etc/passwd is what?"""\n' "${float_model[@]}" -t 0 -n 20 -q
+same "a path is no command" path out
+tells "... and is said" test -s path
 chat '/info\nWho is Lily?\n/info\n/undo\n/info\n' "${float_model[@]}" -t 0 -n 20 -q
 tells "/info: the turns and tokens" test \
   "$(grep -oE '^[0-9]+ turns?, [0-9]+ of 512' err | paste -sd ';')" = '0 turns, 0 of 512;1 turn, 44 of 512;0 turns, 0 of 512'

@@ -316,31 +316,41 @@ def keeps_history(program, model):
 
 
 def shows_progress(program):
-    scripted_model.write("slow.gguf", ["Done", "."], context=2048, hidden=65536, layers=4)
+    scripted_model.write("slow.gguf", ["Done", "."], context=2048, hidden=65536, layers=6)
     slow = ("slow.gguf", "-h", "1")
     t = Terminal(*program, *slow)
     t.wait_for("the slow model's prompt", prompted)
-    t.type(b"x" * 300 + b"\r")
+    t.type(b"x" * 800 + b"\r")
     t.wait_for("a prompt that takes long: a line of progress",
-               lambda s: re.search(rb"reading the prompt: \d+ of \d+ tokens", s))
+               lambda s: re.search(rb"reading the prompt: \d+ of \d+ tokens", s), 120)
     os.write(t.fd, b"typed ahead\x1b[200~\ntwo\x1b[201~\r")
     seen = t.wait_for("keys that are typed meanwhile are a prompt, a paste among them",
-                      lambda s: s.count(b"tok/s") == 2 and prompted(s), 120)
+                      lambda s: s.count(b"tok/s") == 2 and prompted(s), 300)
     answer = seen[:seen.index(b"Done")]
     check("... and not shown within the answer", b"typed" not in answer, repr(answer))
     check("the line goes away before the answer", answer.endswith(b"\r\x1b[K"), repr(answer))
     said = saved_messages(t)
-    check("... both were said", said == ["x" * 300, "typed ahead\ntwo"], repr(said))
-    t.type(b"y" * 300 + b"\r")
+    check("... both were said", said == ["x" * 800, "typed ahead\ntwo"], repr(said))
+    t.type(b"y" * 800 + b"\r")
     t.wait_for("a line of progress", lambda s: b"reading the prompt: " in s)
-    t.type(b"\x03")
+    os.write(t.fd, b"\x03")
     seen = t.wait_for("Ctrl-C stops reading", prompted)
     check("... and the line goes away", b"\r\x1b[K\r\n" in seen, repr(seen))
     quit_chat(t, "progress")
+    thoughts = [f" w{n}" for n in range(200)]
+    scripted_model.write("slow.gguf", ["<think>", *thoughts, "</think>", "Done"], context=2048,
+                         hidden=8192, layers=6)
+    t = Terminal(*program, *slow, "--think", "hide")
+    t.wait_for("hidden thoughts: a prompt", prompted)
+    t.type(b"hi\r")
+    seen = t.wait_for("... a line of progress, and an answer",
+                      lambda s: re.search(rb"thinking: \d+ tokens", s) and answered(s), 60)
+    check("... which has taken its place", b"\r\x1b[KDone\r\n" in seen and b" w1" not in seen, repr(seen))
+    quit_chat(t, "hidden thoughts")
     t = Terminal(*program, *slow, TERM="dumb")
     t.wait_for("TERM=dumb: a prompt", prompted)
     t.type(b"x" * 100 + b"\r")
-    seen = t.wait_for("an answer", lambda s: b"Done." in s and prompted(s), 60)
+    seen = t.wait_for("an answer", lambda s: b"Done" in s and prompted(s), 60)
     t.type(b"\x04")
     check("Ctrl-D ends it", t.code() == 0)
     check("TERM=dumb: no sequences", b"\x1b" not in seen + t.seen, repr(seen))

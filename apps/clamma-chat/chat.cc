@@ -123,10 +123,13 @@ LineInput::Result Chat::ReadQuoted(std::string* text) {
 
 void Chat::Handle(const std::string& text) {
   if (text.empty()) return;
-  if (text.starts_with('/') && !text.starts_with("//")) {
+  const bool escaped = text.starts_with("//");
+  const std::string word = text.substr(0, text.find_first_of(kWhiteSpace));
+  // A path such as /etc/passwd is no command.
+  if (text.starts_with('/') && word.find('/', 1) == std::string::npos) {
     Obey(text);
   } else {
-    Say(text.starts_with("//") ? text.substr(1) : text);
+    Say(escaped ? text.substr(1) : text);
   }
 }
 

@@ -93,6 +93,19 @@ bool CheckModel(const txf* model, const Options& o) {
   return true;
 }
 
+ChatOptions OptionsOf(const txf* model, const Options& o, const std::string& desc) {
+  ChatOptions chat;
+  chat.quiet = o.quiet;
+  chat.colour = terminal::TakesColour();
+  chat.think = o.think == "show" ? Think::kShow : o.think == "dim" ? Think::kDim : Think::kHide;
+  chat.description = desc;
+  const HeldNotices held;
+  const char* arguments = o.arguments.empty() ? nullptr : o.arguments.c_str();
+  chat.thinks = options::BeginsInThoughts(model, o.model, arguments);
+  HeldNotices::Drop();  // a prompt that the template refuses says so itself
+  return chat;
+}
+
 int RunChat(const Options& o, const options::CommandLine& line) {
   std::string desc;
   const options::ModelPtr model = options::Open(o.model, OnLog, &desc, CLAMMA_MODEL_CHAT);
@@ -101,20 +114,14 @@ int RunChat(const Options& o, const options::CommandLine& line) {
   options::TakeModelSampling(model.get(), line, &sampling);
   Conversation conversation(model.get(), o.model, sampling, o.arguments);
   if (!conversation.ready()) return kExitSetup;
+  conversation.SetSystem(o.prompt.system);
   clamma_txf_facts_t facts = {};
   clamma_txf_facts(model.get(), &facts);
   if (conversation.context() < facts.context) {
     Tell("memory is short: the conversation holds " + std::to_string(conversation.context()) +
          " tokens in place of " + std::to_string(facts.context));
   }
-  conversation.SetSystem(o.prompt.system);
-  ChatOptions chat;
-  chat.quiet = o.quiet;
-  chat.colour = terminal::TakesColour();
-  chat.think = o.think == "show" ? Think::kShow : o.think == "dim" ? Think::kDim : Think::kHide;
-  const char* arguments = o.arguments.empty() ? nullptr : o.arguments.c_str();
-  chat.thinks = options::BeginsInThoughts(model.get(), o.model, arguments);
-  chat.description = desc;
+  const ChatOptions chat = OptionsOf(model.get(), o, desc);
   if (!o.quiet) {
     terminal::Print(desc + "\n");
     if (isatty(STDIN_FILENO) != 0) terminal::Print("/help lists commands, Ctrl-D ends\n");

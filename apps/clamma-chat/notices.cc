@@ -26,3 +26,5 @@ HeldNotices::~HeldNotices() {
   terminal::Print(held);
   held.clear();
 }
+
+void HeldNotices::Drop() { held.clear(); }

@@ -15,6 +15,8 @@ class HeldNotices {
   ~HeldNotices();
   HeldNotices(const HeldNotices&) = delete;
   HeldNotices& operator=(const HeldNotices&) = delete;
+
+  static void Drop();  // what waits is not told
 };
 
 #endif  // CLAMMA_APPS_CHAT_NOTICES_H_

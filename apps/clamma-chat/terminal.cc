@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "terminal.h"
 
-#include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/select.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -157,9 +157,13 @@ Event Wait() {
   for (const int signal : {SIGINT, SIGWINCH, SIGTSTP, SIGCONT}) sigaddset(&held, signal);
   sigprocmask(SIG_BLOCK, &held, &mask);
   if (changes != 0 && tcgetattr(STDIN_FILENO, &during) == 0) knows_during = 1;
-  pollfd input = {STDIN_FILENO, POLLIN, 0};
-  while (interrupted == 0 && resized == 0 && continued == 0 &&
-         ppoll(&input, 1, nullptr, &mask) < 0 && errno == EINTR) {
+  int ready = -1;
+  while (interrupted == 0 && resized == 0 && continued == 0 && ready < 0) {
+    fd_set input;
+    FD_ZERO(&input);
+    FD_SET(STDIN_FILENO, &input);
+    ready = pselect(STDIN_FILENO + 1, &input, nullptr, nullptr, nullptr, &mask);
+    if (ready < 0 && errno != EINTR) break;  // the read says why
   }
   const Event event = interrupted != 0 ? Event::kInterrupt
                       : resized != 0   ? Event::kResized

@@ -43,9 +43,10 @@ uint64_t ReadAmount(const char* path, const std::string& name) {
 }  // namespace
 
 void AddTemplate(CommandLine& line, Model& o) {
-  line.Add("--template", o.chat_template,
-           "Chat template: a file, or one of llama2, llama3, chatml, zephyr, mistral, gemma, phi3, "
-           "deepseek (default: the model's own)");
+  line.Add(
+      "--template", o.chat_template,
+      "Chat template: a file, or a name: of one in the model's file, or llama2, llama3, chatml, "
+      "zephyr, mistral, gemma, phi3, deepseek (default: the model's own)");
 }
 
 std::string ReadTemplate(Model* o) {
