@@ -12,9 +12,10 @@ as PyPI's gguf dequantises them.
 
 The table on stdout has the mean Kullback-Leibler divergence of each from the float64 pass, in both
 directions, with standard errors, for which a conversation counts as one sample, and how often the
-likeliest token is that of the float64 pass; below it the difference of both, by pairs. With --why it also has
-libclamma with keys and values in f32, and what float64 passes make of it that round as libclamma
-does: keys and values to f16, activations to int8, those of each kind of matrix alone, too.
+likeliest token is that of the float64 pass; below it the difference of both, by pairs. With --why
+it also has libclamma with keys and values in f32, and what float64 passes make of it that round as
+libclamma does: keys and values to f16, activations to int8, those of each kind of matrix alone,
+too.
 
 The packages are installed into an environment of its own. It needs 2 GB for temporary files (TMPDIR
 names their folder), some minutes, and the program `conversations`: configure with
