@@ -12,9 +12,10 @@ as PyPI's gguf dequantises them.
 
 The table on stdout has the mean Kullback-Leibler divergence of each from the float64 pass, in both
 directions, with standard errors, for which a conversation counts as one sample, and how often the
-likeliest token is that of the float64 pass; below it the difference of both, by pairs. With --why it also has
-libclamma with keys and values in f32, and what float64 passes make of it that round as libclamma
-does: activations to int8, keys and values to f16.
+likeliest token is that of the float64 pass; below it the difference of both, by pairs. With --why
+it also has libclamma with keys and values in f32, and what float64 passes make of it that round as
+libclamma does: keys and values to f16, activations to int8, those of each kind of matrix alone,
+too.
 
 The packages are installed into an environment of its own. It needs 2 GB for temporary files (TMPDIR
 names their folder), some minutes, and the program `conversations`: configure with
@@ -63,10 +64,14 @@ CONVERSATIONS = (  # turns of the user
 )
 OURS, PEER = "libclamma", "llama.cpp"
 OURS_F32 = "libclamma, keys and values in f32"
-ROUNDED = {  # name: what the float64 pass rounds
-    "float64, activations rounded": ["activations"],
+ROUNDED = {  # name: see conversations_worker.py
     "float64, keys and values in f16": ["kv"],
-    "float64, both": ["activations", "kv"],
+    "float64, all activations in int8": ["attn", "ffn", "token_embd"],
+    "float64, those of queries, keys, values": ["attn_q.", "attn_k.", "attn_v."],
+    "float64, those of attn_output": ["attn_output."],
+    "float64, those of ffn_gate and ffn_up": ["ffn_gate.", "ffn_up."],
+    "float64, those of ffn_down": ["ffn_down."],
+    "float64, those of the output": ["token_embd."],
 }
 
 

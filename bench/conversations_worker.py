@@ -5,9 +5,11 @@
 usage: conversations_worker.py path | peer MODEL THREADS IDS LOGITS | compare MODEL IDS ENGINES ROUNDED
 path: where the model is. peer: writes llama.cpp's logits of the tokens that were generated. compare:
 holds the files of ENGINES, {name: path}, and float64 passes that round as ROUNDED says, {name:
-list}, against the float64 pass. path and compare print JSON.
+parts of names of matrices whose activations are rounded to int8, and "kv" for keys and values in
+f16}, against the float64 pass. path and compare print JSON.
 """
 import ctypes
+import functools
 import glob
 import hashlib
 import importlib.util
@@ -165,6 +167,11 @@ class KeepsOutput(Weights):
         return self.kept[name] if name in self.kept else super().__getitem__(name)
 
 
+def group_of(weights, parts, name):
+    """See Pass: where the name of a matrix has one of the parts in it."""
+    return weights.group(name) if any(part in name for part in parts) else 1
+
+
 def compare(model_path, ids, engines, rounded):
     reader = gguf.GGUFReader(model_path)
     model = read_model(reader)
@@ -174,9 +181,9 @@ def compare(model_path, ids, engines, rounded):
     reference = Computed(Pass(model, weights), sequences)
     tables = {name: Table(file, len(which)) for name, file in json.loads(engines).items()}
     for name, what in json.loads(rounded).items():
-        tables[name] = Computed(
-            Pass(model, weights, weights.group if "activations" in what else lambda name: 1,
-                 np.float16 if "kv" in what else None), sequences)
+        rounds = functools.partial(group_of, weights, what)
+        tables[name] = Computed(Pass(model, weights, rounds, np.float16 if "kv" in what else None),
+                                sequences)
     results = {name: {"from_float64": [], "of_float64": [], "agrees": []} for name in tables}
     for begin in range(0, len(which), ROWS):
         exact = log_softmax(reference.rows(begin, begin + ROWS))
