@@ -46,8 +46,7 @@ std::vector<float> Softmax(std::vector<float> x) {
   return x;
 }
 
-int PlainSample(std::vector<float> logits, const SamplingOptions& options,
-                PlainGenerator* random) {
+int PlainSample(std::vector<float> logits, const SamplingOptions& options, PlainGenerator* random) {
   const auto n = static_cast<int>(logits.size());
   if (options.temperature == 0) {
     return static_cast<int>(std::max_element(logits.begin(), logits.end()) - logits.begin());
@@ -213,8 +212,7 @@ TEST(SamplerTest, AgreesWithThePlainSampler) {
           SamplingOptions options;
           options.temperature = temperature;
           options.topp = topp;
-          ASSERT_EQ(sampler.Sample(logits, options, &ours),
-                    PlainSample(logits, options, &plain))
+          ASSERT_EQ(sampler.Sample(logits, options, &ours), PlainSample(logits, options, &plain))
               << n << " tokens, temperature " << temperature << ", topp " << topp << ", seed "
               << seed;
         }
