@@ -54,7 +54,7 @@ bool AnswerOutput::Write(const char* text) {
   held_ += text;
   if (part_ == Part::kBegin) {
     const size_t begin = std::min(held_.find_first_not_of(kWhiteSpace), held_.size());
-    const std::string_view rest = std::string_view(held_).substr(begin);
+    const std::string_view rest = std::string_view{held_}.substr(begin);
     if (rest.size() < kOpen.size() && kOpen.starts_with(rest)) return true;  // not known yet
     Enter(rest.starts_with(kOpen) ? Part::kThoughts : Part::kAnswer);
     skip_space_ = false;  // there were no thoughts
@@ -63,12 +63,12 @@ bool AnswerOutput::Write(const char* text) {
     const size_t found = held_.find(kClose);
     if (found == std::string::npos) {
       const size_t ready = held_.size() - BegunAtTheEnd(held_, kClose);
-      const bool good = Pass(std::string_view(held_).substr(0, ready));
+      const bool good = Pass(std::string_view{held_}.substr(0, ready));
       held_.erase(0, ready);
       return good;
     }
     const size_t end = found + kClose.size();
-    const bool good = Pass(std::string_view(held_).substr(0, end));
+    const bool good = Pass(std::string_view{held_}.substr(0, end));
     held_.erase(0, end);
     Enter(Part::kAnswer);
     if (!good) return false;

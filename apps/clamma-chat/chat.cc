@@ -19,7 +19,7 @@
 namespace {
 
 constexpr char kWhiteSpace[] = " \t\r\n\v\f";
-constexpr char kQuotes[] = "\"\"\"";
+constexpr char kQuotes[] = R"(""")";
 
 // Without the white space around it.
 std::string Stripped(const std::string& text) {
@@ -204,6 +204,8 @@ void Chat::Fail(const std::string& what) {
   failed_ = true;
 }
 
+// As the others, by a pointer to a member.
+// NOLINTNEXTLINE(readability-convert-member-functions-to-static)
 void Chat::Help(const std::string&) {
   for (const Command& command : kCommands) {
     if (command.help == nullptr) continue;

@@ -209,7 +209,7 @@ std::string Conversation::Load(const std::string& path) {
   SessionPtr fresh(clamma_session_construct(model_), &clamma_session_destroy);
   if (fresh == nullptr) return path + ": there is no further session for it";
   SavedChat chat;
-  const std::string wrong = LoadChat(path, &chat, fresh.get());
+  std::string wrong = LoadChat(path, &chat, fresh.get());
   if (!wrong.empty()) return wrong;
   session_.swap(fresh);
   system_.swap(chat.system);

@@ -76,7 +76,7 @@ std::string ReadPrompt(Options* o) {
   }
   const std::string path = o->from_stdin ? "-" : o->file;
   if (path.empty()) return "";
-  const std::string wrong = ReadText(path, &o->prompt.text);
+  std::string wrong = ReadText(path, &o->prompt.text);
   if (!wrong.empty()) return wrong;
   o->prompt.given = true;
   // The newline that ends the last line is not meant.

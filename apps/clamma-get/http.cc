@@ -73,7 +73,7 @@ uint64_t Reply::whole() const {
   if (status != 206) return Number(Header("content-length"));
   const std::string& range = Header("content-range");  // bytes 5-9/10
   const size_t slash = range.find('/');
-  return slash == std::string::npos ? 0 : Number(std::string_view(range).substr(slash + 1));
+  return slash == std::string::npos ? 0 : Number(std::string_view{range}.substr(slash + 1));
 }
 
 uint64_t Reply::first() const {

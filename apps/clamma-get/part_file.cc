@@ -72,7 +72,8 @@ void PartFile::Open() {
   for (int tries = 0; tries < 100; ++tries) {
     fd_ = open(part_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kReadable);
     if (fd_ < 0) Throw(part_, errno);
-    struct stat mine = {}, there = {};
+    struct stat mine = {};
+    struct stat there = {};
     if (fstat(fd_, &mine) != 0) Throw(part_, errno);
     if (!S_ISREG(mine.st_mode)) throw Failure(kExitHere, part_ + " is no regular file");
     if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {

@@ -29,7 +29,8 @@ void Sha256::AddBlock(const uint8_t* block) {
   std::array<uint32_t, 64> w;
   for (size_t i = 0; i < 16; ++i) w[i] = BigEndian(block + 4 * i);
   for (size_t i = 16; i < 64; ++i) {
-    const uint32_t a = w[i - 15], b = w[i - 2];
+    const uint32_t a = w[i - 15];
+    const uint32_t b = w[i - 2];
     const uint32_t s0 = std::rotr(a, 7) ^ std::rotr(a, 18) ^ (a >> 3);
     const uint32_t s1 = std::rotr(b, 17) ^ std::rotr(b, 19) ^ (b >> 10);
     w[i] = w[i - 16] + s0 + w[i - 7] + s1;
@@ -61,7 +62,8 @@ void Sha256::Add(const void* data, size_t size) {
 
 std::string Sha256::Hex() {
   const uint64_t bits = bytes_ * 8;
-  const uint8_t one = 0x80, zero = 0;
+  const uint8_t one = 0x80;
+  const uint8_t zero = 0;
   Add(&one, 1);
   while (bytes_ % block_.size() != 56) Add(&zero, 1);
   std::array<uint8_t, 8> length;

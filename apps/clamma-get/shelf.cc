@@ -86,7 +86,8 @@ bool RemoveFile(const fs::path& file) {
     throw Failure(kExitHere, "another clamma-get is getting " + file.string());
   }
   bool any = false;
-  std::error_code error, ignored;
+  std::error_code error;
+  std::error_code ignored;
   fs::remove_all(part.string() + ".wheel", ignored);
   for (const fs::path& path : {fs::path(part.string() + ".json"), part, file}) {
     any = fs::remove(path, error) || any;
@@ -113,7 +114,8 @@ std::vector<std::string> FilesOf(const std::string& name, const fs::path& top) {
     if (!needed) files.emplace_back(entry->vocabulary.name);
     return files;
   }
-  std::string wrong, path;
+  std::string wrong;
+  std::string path;
   if (models::IsHubName(name)) {
     models::HubName hub;
     wrong = models::ParseHubName(name, &hub);
@@ -125,7 +127,7 @@ std::vector<std::string> FilesOf(const std::string& name, const fs::path& top) {
       wrong = models::Pick(all, hub.wanted, &picked, false);
       if (!wrong.empty()) throw Failure(kExitUsage, name + ": of what is there, " + wrong);
     }
-    for (std::string& file : picked) file = folder + "/" + file;
+    for (std::string& file : picked) file.insert(0, folder + "/");
     return picked;
   }
   if (!models::IsUrl(name)) throw Failure(kExitUsage, "there is no model \"" + Shown(name) + "\"");

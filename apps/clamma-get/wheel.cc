@@ -21,7 +21,7 @@
 #include "part_file.h"
 #include "progress.h"
 
-extern char** environ;
+extern char** environ;  // NOLINT(readability-redundant-declaration): not everywhere
 
 namespace get {
 namespace {
@@ -42,6 +42,7 @@ class Python {
     std::vector<char*> argv;
     std::vector<std::string> all = {"python3"};
     all.insert(all.end(), arguments.begin(), arguments.end());
+    argv.reserve(all.size() + 1);
     for (std::string& argument : all) argv.push_back(argument.data());
     argv.push_back(nullptr);
     posix_spawn_file_actions_t actions;

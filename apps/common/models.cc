@@ -76,7 +76,8 @@ std::map<std::string, Choice> Group(const std::vector<std::string>& files) {
   std::map<std::string, Choice> choices;
   for (const std::string& file : files) {
     std::string stem;
-    size_t part = 1, parts = 1;
+    size_t part = 1;
+    size_t parts = 1;
     const bool split = SplitName(file, &stem, &part, &parts);
     Choice& choice = choices[split ? stem + " of " + std::to_string(parts) : file];
     choice.parts = parts;
@@ -274,9 +275,10 @@ std::string Pick(const std::vector<std::string>& files, const std::string& wante
   }
   const Choice* chosen = wanted.empty() ? nullptr : Named(choices, wanted);
   if (chosen == nullptr) {
-    if (all.empty())
+    if (all.empty()) {
       return wanted.empty() ? "there is no GGUF file"
                             : "there is no " + wanted + ", nor any GGUF file";
+    }
     std::vector<const Choice*> some = all;
     if (!wanted.empty() || all.size() > 1) some = With(all, wanted.empty() ? "Q4_K_M" : wanted);
     if (some.empty() && wanted.empty()) return "name one of these: " + Listed(all);
@@ -325,7 +327,7 @@ std::string Resolve(std::string* checkpoint, std::string* tokenizer) {
 
 std::string ReadableSize(uint64_t bytes) {
   constexpr const char* kUnits[] = {"bytes", "kB", "MB", "GB", "TB"};
-  double size = static_cast<double>(bytes);
+  auto size = static_cast<double>(bytes);
   size_t unit = 0;
   while (size >= 999.5 && unit + 1 < std::size(kUnits)) {
     size /= 1000;
