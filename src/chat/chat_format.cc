@@ -126,6 +126,25 @@ Status ChatFormat::PlanRender(Memory& plan, const ChatRequest& request, Rendered
   return out->text.Resize(plan, source_.size() + 2 * bytes);
 }
 
+// Puts what the caller gives into the context.
+Status ChatFormat::AddRequest(const ChatRequest& request, ChatContext* context) {
+  for (size_t i = 0; i < request.n_messages; ++i) {
+    const Status status = context->AddMessage(request.messages[i]);
+    if (status.ok()) continue;
+    char place[32];
+    Format(place, sizeof(place), "message %zu", i);
+    return Locate(place, status);
+  }
+  if (!request.tools.empty()) {
+    CLAMMA_RETURN_IF_ERROR(Locate("the tools", context->SetTools(request.tools)));
+  }
+  if (!request.arguments.empty()) {
+    const Status status = context->SetArguments(request.arguments);
+    CLAMMA_RETURN_IF_ERROR(Locate("the template's arguments", status));
+  }
+  return context->SetAddGenerationPrompt(request.add_generation_prompt);
+}
+
 Status ChatFormat::Render(Memory& scratch, const ChatRequest& request, RenderedText* out) const {
   if (name_ == nullptr) {
     return Status::Error(StatusCode::kInvalidArgument,
@@ -135,24 +154,9 @@ Status ChatFormat::Render(Memory& scratch, const ChatRequest& request, RenderedT
   ChatTemplate parsed;
   CLAMMA_RETURN_IF_ERROR(Locate("the chat template", parsed.Parse(scratch, source_)));
   ChatContext context(scratch);
-  for (size_t i = 0; i < request.n_messages; ++i) {
-    const Status status = context.AddMessage(request.messages[i]);
-    if (!status.ok()) {
-      char place[32];
-      Format(place, sizeof(place), "message %zu", i);
-      return Locate(place, status);
-    }
-  }
-  if (!request.tools.empty()) {
-    CLAMMA_RETURN_IF_ERROR(Locate("the tools", context.SetTools(request.tools)));
-  }
-  if (!request.arguments.empty()) {
-    CLAMMA_RETURN_IF_ERROR(
-        Locate("the template's arguments", context.SetArguments(request.arguments)));
-  }
+  CLAMMA_RETURN_IF_ERROR(AddRequest(request, &context));
   CLAMMA_RETURN_IF_ERROR(context.SetToken("bos_token", tokenizer_->Piece(tokenizer_->bos())));
   CLAMMA_RETURN_IF_ERROR(context.SetToken("eos_token", tokenizer_->Piece(tokenizer_->eos())));
-  CLAMMA_RETURN_IF_ERROR(context.SetAddGenerationPrompt(request.add_generation_prompt));
   Value root;
   CLAMMA_RETURN_IF_ERROR(context.Finish(&root));
   RenderOptions options;

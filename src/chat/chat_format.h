@@ -62,6 +62,7 @@ class ChatFormat {
 
  private:
   Status Choose(const Gguf* gguf, std::string_view wanted);
+  static Status AddRequest(const ChatRequest& request, ChatContext* context);
   Status PlanRender(Memory& plan, const ChatRequest& request, RenderedText* out) const;
   bool BeginsWithBos(std::string_view text, const RenderedText& rendered) const;
   const BuiltinTemplate* Guess(const Gguf* gguf) const;

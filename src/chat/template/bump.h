@@ -30,8 +30,9 @@ class Bump {
   template <typename T>
   T* New(uint64_t count = 1) {
     static_assert(std::is_trivially_copyable_v<T> && alignof(T) <= 16);
-    if (count > SIZE_MAX / 2 / sizeof(T)) return static_cast<T*>(Refuse());
-    return static_cast<T*>(Allocate(count * sizeof(T)));
+    constexpr size_t kBytes = sizeof(T);  // NOLINT(bugprone-sizeof-expression): T may be a pointer
+    if (count > SIZE_MAX / 2 / kBytes) return static_cast<T*>(Refuse());
+    return static_cast<T*>(Allocate(count * kBytes));
   }
 
   const Status& status() const { return status_; }  // of the last failure

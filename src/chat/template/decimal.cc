@@ -230,7 +230,7 @@ void FindShortest(const Parts& parts, Shortest* out) {
 
 size_t Copy(const char* text, char* out) {
   const size_t n = std::strlen(text);
-  std::memcpy(out, text, n);
+  for (size_t i = 0; i < n; ++i) out[i] = text[i];
   return n;
 }
 
@@ -463,7 +463,7 @@ double Remainder(double a, double b) {
     for (; exponent > y.exponent; --exponent) rest = (rest << 1) % divisor;
   }
   // rest * 2^exponent: a double again, as it has at most 53 bits.
-  double result = static_cast<double>(rest);
+  auto result = static_cast<double>(rest);
   for (; exponent > 0; --exponent) result *= 2;
   for (; exponent < 0; ++exponent) result /= 2;
   return x.is_negative ? -result : result;

@@ -136,8 +136,8 @@ const size_t Interpreter::kFilterCount = sizeof(kFilters) / sizeof(kFilters[0]);
 
 bool Interpreter::ApplyFilter(std::string_view name, const Value& value, const Arguments& arguments,
                               Value* out) {
-  for (size_t i = 0; i < kFilterCount; ++i) {
-    if (kFilters[i].name == name) return (this->*kFilters[i].apply)(value, arguments, out);
+  for (const auto& filter : kFilters) {
+    if (filter.name == name) return (this->*filter.apply)(value, arguments, out);
   }
   return Fail("the filter %s is unknown or not supported", Quoted(name).c_str());
 }

@@ -35,11 +35,11 @@ std::string_view NextName(const char** signature, bool* is_optional) {
 }  // namespace
 
 bool FindFunction(std::string_view name, Value* out) {
-  for (uint8_t i = 0; i < sizeof(kNames) / sizeof(kNames[0]); ++i) {
+  for (size_t i = 0; i < sizeof(kNames) / sizeof(kNames[0]); ++i) {
     if (name != kNames[i]) continue;
     *out = Value();
     out->kind = Kind::kFunction;
-    out->detail = i;
+    out->detail = static_cast<uint8_t>(i);
     return true;
   }
   return false;

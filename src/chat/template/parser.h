@@ -30,7 +30,7 @@ class Parser {
   struct Tail {
     explicit Tail(TemplateNode** first) : end(first) {}
     void Add(TemplateNode* node) {
-      *end = node;
+      *end = node;  // NOLINT(clang-analyzer-core.NullDereference): it is a node's member
       end = &node->next;
     }
     TemplateNode** end;

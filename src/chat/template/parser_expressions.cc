@@ -101,6 +101,7 @@ bool Parser::ParseTarget(bool allows_namespace, TemplateNode** node) {
   Nested nested(this);
   if (!nested.ok() || !ParseTargetItem(allows_namespace, node)) return false;
   if (!IsKind(TokenKind::kComma)) return true;
+  // What succeeds has set it. NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
   TemplateNode* const tuple = New(NodeKind::kTuple, (*node)->offset);
   if (tuple == nullptr) return false;
   Tail items(&tuple->items);
