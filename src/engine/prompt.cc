@@ -191,20 +191,19 @@ Status EncodeChat(Memory& memory, const ChatFormat* format, const ChatRequest& r
                   const TokenId* held, size_t n_held, size_t room, Array<TokenId>* tokens,
                   size_t* count) {
   *count = 0;
-  if constexpr (kHasGguf) {
-    if (format != nullptr) {
-      RenderedText rendered;
-      CLAMMA_RETURN_IF_ERROR(format->Render(memory, request, &rendered));
-      if (!memory.is_plan()) {
-        CLAMMA_RETURN_IF_ERROR(CheckFits(format->tokenizer(), rendered.text.size(), room));
-      }
-      CLAMMA_RETURN_IF_ERROR(format->Encode(memory, rendered, held, n_held, tokens, count));
-      if (*count > 0 || memory.is_plan()) return Status();
-      return Status::Error(StatusCode::kInvalidArgument,
-                           "the chat template makes nothing of these messages");
-    }
+  if (!kHasGguf || format == nullptr) {
+    return Status::Error(StatusCode::kInvalidArgument, "this build has no chat templates");
   }
-  return Status::Error(StatusCode::kInvalidArgument, "this build has no chat templates");
+  if constexpr (kHasGguf) {
+    RenderedText rendered;
+    CLAMMA_RETURN_IF_ERROR(format->Render(memory, request, &rendered));
+    const size_t size = memory.is_plan() ? 0 : rendered.text.size();
+    CLAMMA_RETURN_IF_ERROR(CheckFits(format->tokenizer(), size, room));
+    CLAMMA_RETURN_IF_ERROR(format->Encode(memory, rendered, held, n_held, tokens, count));
+  }
+  if (*count > 0 || memory.is_plan()) return Status();
+  return Status::Error(StatusCode::kInvalidArgument,
+                       "the chat template makes nothing of these messages");
 }
 
 Status CheckFits(const Tokenizer& tokenizer, size_t size, size_t room) {

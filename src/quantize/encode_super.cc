@@ -109,8 +109,8 @@ void SolveBlockScales(const Values& values, const MinBlock& block, float* d, flo
   for (size_t j = 0; j < kGroups; ++j) {
     const auto b = static_cast<double>(-block.mins[j]);
     for (size_t k = j * kGroupCols; k < (j + 1) * kGroupCols; ++k) {
-      const double w = static_cast<double>(values.w[k]);
-      const double y = static_cast<double>(values.y[k]);
+      const auto w = static_cast<double>(values.w[k]);
+      const auto y = static_cast<double>(values.y[k]);
       const double a = static_cast<double>(block.scales[j]) * static_cast<double>(block.q[k]);
       aa += w * a * a;
       ab += w * a * b;
@@ -244,9 +244,9 @@ float SolveBlockScale6(const Values& values, const ScaledBlock& block) {
   double aa = 0;
   double ay = 0;
   for (size_t k = 0; k < kCols; ++k) {
-    const double w = static_cast<double>(values.w[k]);
-    const double a =
-        static_cast<double>(block.scales[k / kCols6]) * static_cast<double>(block.q[k]);
+    const size_t group = k / kCols6;
+    const auto w = static_cast<double>(values.w[k]);
+    const double a = static_cast<double>(block.scales[group]) * static_cast<double>(block.q[k]);
     aa += w * a * a;
     ay += w * a * static_cast<double>(values.y[k]);
   }

@@ -241,7 +241,7 @@ void Quantizer::ConvertUnit(const QuantizedTensor& tensor, WeightType source, We
   }
   DequantizeRow(target, out, count, again);
   for (size_t k = 0; k < count; ++k) {
-    const double value = static_cast<double>(x[k]);
+    const auto value = static_cast<double>(x[k]);
     const double error = value - static_cast<double>(again[k]);
     const double weight = importance == nullptr ? 1.0 : static_cast<double>(importance[k]);
     result->error += error * error;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "quantize/recipe.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "kernels/weight_types.h"
 #include "platform/text.h"
 
@@ -94,10 +97,8 @@ bool StaysInFloats(const GgufTensor& tensor) {
       "_norm.weight", "ffn_gate_inp",   "position_embd.weight", "token_types.weight",
       "ssm_conv1d",   "shortconv.conv", "attn_rel_b",           "time_mix",
   };
-  for (const char* part : kParts) {
-    if (Contains(tensor.name, part)) return true;
-  }
-  return false;
+  return std::any_of(std::begin(kParts), std::end(kParts),
+                     [&](const char* part) { return Contains(tensor.name, part); });
 }
 
 bool Divides(WeightType type, uint64_t cols) { return cols % FactsOf(type).block_cols == 0; }

@@ -146,7 +146,7 @@ Status Reader::FindArrays(uint32_t max_tokens) {
 
 // What the file says; of a kind that is none, or of texts that do not fit theirs, what they are.
 Status Reader::KindOf(uint64_t id, std::string_view text, TokenKind* kind) const {
-  int64_t number = static_cast<int64_t>(TokenKind::kNormal);
+  auto number = static_cast<int64_t>(TokenKind::kNormal);
   if (kinds_.data != nullptr && !kinds_.Int(id, &number)) {
     return Status::Error(StatusCode::kCorrupt, "token %llu of the vocabulary has no type", Ull{id});
   }

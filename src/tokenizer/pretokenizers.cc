@@ -397,6 +397,7 @@ WordSplitter::WordSplitter(const Pretokenizer& rule, std::string_view text) : ru
 }
 
 // The next word of a level, which is not at its end.
+// NOLINTNEXTLINE(readability-convert-member-functions-to-static): Level is private
 std::string_view WordSplitter::Cut(Level* level, WordMatcher matcher) {
   const char* const begin = level->at;
   ptrdiff_t length = level->match == begin ? level->length : matcher(begin, level->end);

@@ -94,24 +94,33 @@ Status RankMerges::Read(Memory& memory, const Gguf& gguf, const Vocabulary& voca
   TokenId last_result = kNoToken;
   uint32_t rank = 0;
   for (GgufStrings all(lines); all.Next(&line); ++rank) {
-    size_t space = 1;
-    while (space < line.size() && line[space] != ' ') ++space;
-    if (space + 1 >= line.size()) continue;  // there are not two parts
-    const std::string_view parts[2] = {Front(line, space),
-                                       {line.data() + space + 1, line.size() - space - 1}};
-    const size_t left = BytesOfAlphabet(parts[0], text.data());
-    const size_t both = left + BytesOfAlphabet(parts[1], text.data() + left);
-    const auto find = [&](size_t begin, size_t end) {
-      const char* const bytes = reinterpret_cast<const char*>(text.data());
-      return vocabulary.Find({bytes + begin, end - begin}, kMergeable);
-    };
-    Merge merge = {find(0, left), find(left, both), find(0, both), rank};
-    if (merge.left < 0 || merge.right < 0 || merge.result < 0) continue;
+    Merge merge = {kNoToken, kNoToken, kNoToken, rank};
+    if (!ReadLine(line, vocabulary, text.data(), &merge)) continue;
     if (merge.result == last_result) merge.rank = merges_[n_merges_ - 1].rank;
     last_result = merge.result;
     Add(merge);
   }
   return Status();
+}
+
+// "LEFT RIGHT", of texts in the alphabet of bytes; false: these are not two tokens that make one.
+// `text` has room for the line.
+bool RankMerges::ReadLine(std::string_view line, const Vocabulary& vocabulary, uint8_t* text,
+                          Merge* merge) {
+  size_t space = 1;
+  while (space < line.size() && line[space] != ' ') ++space;
+  if (space + 1 >= line.size()) return false;
+  const size_t left = BytesOfAlphabet(Front(line, space), text);
+  const std::string_view rest(line.data() + space + 1, line.size() - space - 1);
+  const size_t both = left + BytesOfAlphabet(rest, text + left);
+  const auto find = [&](size_t begin, size_t end) {
+    const char* const bytes = reinterpret_cast<const char*>(text);
+    return vocabulary.Find({bytes + begin, end - begin}, kMergeable);
+  };
+  merge->left = find(0, left);
+  merge->right = find(left, both);
+  merge->result = find(0, both);
+  return merge->left >= 0 && merge->right >= 0 && merge->result >= 0;
 }
 
 // Of equal pairs the first counts.

@@ -45,6 +45,8 @@ class RankMerges {
 
  private:
   size_t FirstSlot(TokenId left, TokenId right) const;
+  static bool ReadLine(std::string_view line, const Vocabulary& vocabulary, uint8_t* text,
+                       Merge* merge);
   void Add(const Merge& merge);
 
   Array<Merge> merges_;

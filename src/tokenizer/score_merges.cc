@@ -184,7 +184,7 @@ void ScoreMerger::Apply(const Merge& merge) {
 }
 
 // A character that is no token becomes as many as it has bytes.
-size_t ScoreMerger::CountOf(TokenId token, uint32_t length) const {
+size_t ScoreMerger::CountOf(TokenId token, uint32_t length) {
   return token >= 0 ? 1 : length;
 }
 

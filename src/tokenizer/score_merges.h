@@ -67,7 +67,7 @@ class ScoreMerger {
   void PushMerge(const Merge& merge);
   Merge PopMerge();
   void Apply(const Merge& merge);
-  size_t CountOf(TokenId token, uint32_t length) const;
+  static size_t CountOf(TokenId token, uint32_t length);
   size_t Emit(uint32_t begin, uint32_t length, TokenId token, TokenId* tokens) const;
   size_t TakeUnused(const Symbol& symbol, TokenId* tokens);
 

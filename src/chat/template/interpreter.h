@@ -315,7 +315,7 @@ class Interpreter {
 
   // --- to_json.cc
   bool FilterToJson(const Value& value, const Arguments& arguments, Value* out);
-  bool ReadJsonStyle(const Value* arguments, JsonStyle* style);
+  bool ReadJsonStyle(const Value* given, JsonStyle* style);
   bool AddJson(const Value& value, const JsonStyle& style, unsigned level, TextBuilder* text);
   bool AddJsonList(const Value& value, const JsonStyle& style, unsigned level, TextBuilder* text);
   bool AddJsonDict(const Dict& dict, const JsonStyle& style, unsigned level, TextBuilder* text);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "chat/template/unicode.h"
 
+#include <algorithm>
+
 #include "chat/template/unicode_tables.h"
 #include "model/utf8.h"
 
@@ -80,10 +82,8 @@ size_t ByteOfCharacter(std::string_view text, size_t index) {
 }
 
 bool IsAscii(std::string_view text) {
-  for (const char c : text) {
-    if (static_cast<uint8_t>(c) >= 0x80) return false;
-  }
-  return true;
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<uint8_t>(c) < 0x80; });
 }
 
 size_t EncodeUtf8(uint32_t c, char bytes[4]) {

@@ -98,12 +98,12 @@ struct Value {
   };
 
   static Value None();
-  static Value Bool(bool value);
-  static Value Int(int64_t value);
-  static Value Float(double value);
-  static Value String(const Str* value);
-  static Value Of(Kind kind, List* list);  // kList, kTuple, kGenerator, kView
-  static Value Of(Kind kind, Dict* dict);  // kDict, kNamespace
+  static Value Bool(bool b);
+  static Value Int(int64_t i);
+  static Value Float(double d);
+  static Value String(const Str* s);
+  static Value Of(Kind kind, List* l);  // kList, kTuple, kGenerator, kView
+  static Value Of(Kind kind, Dict* d);  // kDict, kNamespace
 
   bool Is(Kind k) const { return kind == k; }
   bool IsNumber() const { return Is(Kind::kInt) || Is(Kind::kFloat) || Is(Kind::kBool); }
