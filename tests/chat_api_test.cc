@@ -309,7 +309,8 @@ TEST_F(ChatApi, WhatCannotBeAChatIsRefused) {
   EXPECT_EQ(reason({}), "a chat needs messages");
   EXPECT_EQ(reason({clamma_message_t{}}), "message 0 has no role");
   EXPECT_EQ(reason(List({{"user", "x"}, {"nobody", "y"}})), "nobody may speak");
-  std::vector<clamma_message_t> both = List({{"user", "x"}});
+  const std::vector<Said> one = {{"user", "x"}};
+  std::vector<clamma_message_t> both = List(one);
   both[0].content_parts = "[]";
   EXPECT_EQ(reason(both), "message 0 has content and content_parts, of which one counts");
   clamma_txf_info_t info = {};
@@ -356,7 +357,8 @@ TEST_F(ChatApi, ATemplateCanBeGivenByItsTextOrAFamilysName) {
 TEST_F(ChatApi, ATemplateOfTheFileThatCannotBeUsedFailsWhereItIsUsed) {
   const TxfPtr model = Open("{% frobnicate %}");
   ASSERT_NE(model, nullptr) << log_.last();
-  const std::vector<clamma_message_t> list = List({{"user", "hi"}});
+  const std::vector<Said> said = {{"user", "hi"}};
+  const std::vector<clamma_message_t> list = List(said);
   size_t size = 0;
   EXPECT_NE(clamma_chat_render(model.get(), nullptr, list.data(), 1, 1, nullptr, 0, &size), 0);
   EXPECT_NE(log_.last().find("frobnicate"), std::string::npos) << log_.last();
