@@ -184,9 +184,7 @@ void ScoreMerger::Apply(const Merge& merge) {
 }
 
 // A character that is no token becomes as many as it has bytes.
-size_t ScoreMerger::CountOf(TokenId token, uint32_t length) {
-  return token >= 0 ? 1 : length;
-}
+size_t ScoreMerger::CountOf(TokenId token, uint32_t length) { return token >= 0 ? 1 : length; }
 
 size_t ScoreMerger::Emit(uint32_t begin, uint32_t length, TokenId token, TokenId* tokens) const {
   if (token >= 0) {
