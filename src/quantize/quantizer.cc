@@ -195,7 +195,7 @@ Status Quantizer::ConvertTensor(QuantizedTensor* tensor, size_t index, const Pro
                     &workers_[worker], out_.data() + i * unit_bytes, &results[i]);
       }
     });
-    for (size_t i = 0; i < n_units; ++i) {  // in their order, whoever did them
+    for (size_t i = 0; i < n_units; ++i) {  // in their order, whichever thread encoded them
       CLAMMA_RETURN_IF_ERROR(results[i].status);
       sum.error += results[i].error;
       sum.square += results[i].square;

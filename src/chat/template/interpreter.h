@@ -79,7 +79,7 @@ struct Method {
   MethodFunction call;
 };
 
-// The state of whoever walks through a %-format or a {}-format.
+// Where the reading of a %-format or a {}-format is.
 struct FormatSpec {
   char fill;
   char align;  // '<', '>', '^', '=' or 0
