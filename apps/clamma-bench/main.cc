@@ -23,6 +23,7 @@
 #include "gguf_model.h"
 #include "llama2c_model.h"
 #include "options.h"
+#include "removed_on_signal.h"
 #include "temporary_file.h"
 
 namespace {
@@ -120,7 +121,7 @@ int main(int argc, char** argv) {
   if (int code = 0; bench::RunFirstToken(argc, argv, &code)) return code;
   if (const int code = bench::ParseOptions(argc, argv, &options); code >= 0) return code;
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of writing, not the end of us
-  bench::HandleSignals();
+  removed_on_signal::HandleSignals();
 
   bench::Probe probe;
   if (!probe.Start()) {

@@ -6,45 +6,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
-#include <csignal>
 #include <cstdlib>
-#include <cstring>
+
+#include "removed_on_signal.h"
 
 namespace bench {
 namespace {
-
-// What the signal handler removes; "": nothing. Written only while the signals are blocked.
-char file_to_remove[PATH_MAX] = "";
-
-constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-
-void OnSignal(int signal) {
-  if (file_to_remove[0] != '\0') unlink(file_to_remove);
-  if (isatty(STDERR_FILENO) != 0 && write(STDERR_FILENO, "\n", 1) < 0) _exit(128 + signal);
-  _exit(128 + signal);
-}
-
-sigset_t SignalSet() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : kSignals) sigaddset(&set, signal);
-  return set;
-}
-
-class BlockSignals {
- public:
-  BlockSignals() {
-    const sigset_t set = SignalSet();
-    pthread_sigmask(SIG_BLOCK, &set, &before_);
-  }
-  ~BlockSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  BlockSignals(const BlockSignals&) = delete;
-  BlockSignals& operator=(const BlockSignals&) = delete;
-
- private:
-  sigset_t before_;
-};
 
 std::string TemporaryTemplate() {
   const char* folder = std::getenv("TMPDIR");
@@ -54,21 +21,10 @@ std::string TemporaryTemplate() {
 
 }  // namespace
 
-void HandleSignals() {
-  struct sigaction action = {};
-  action.sa_handler = OnSignal;
-  action.sa_mask = SignalSet();
-  for (const int signal : kSignals) {
-    struct sigaction before = {};
-    sigaction(signal, nullptr, &before);
-    if (before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);  // nohup stays nohup
-  }
-}
-
 int TemporaryFile::Create(const std::string& path) {
-  const BlockSignals block;
+  const removed_on_signal::BlockSignals block;
   path_ = path.empty() ? TemporaryTemplate() : path;
-  if (path_.size() >= sizeof(file_to_remove)) {
+  if (!removed_on_signal::Fits(path_)) {
     path_.clear();
     errno = ENAMETOOLONG;
     return -1;
@@ -84,20 +40,20 @@ int TemporaryFile::Create(const std::string& path) {
     errno = error;
     return -1;
   }
-  std::memcpy(file_to_remove, path_.c_str(), path_.size() + 1);
+  removed_on_signal::Set(path_);
   return fd;
 }
 
 void TemporaryFile::Keep() {
-  const BlockSignals block;
-  file_to_remove[0] = '\0';
+  const removed_on_signal::BlockSignals block;
+  removed_on_signal::Set("");
   path_.clear();
 }
 
 void TemporaryFile::Remove() {
-  const BlockSignals block;
+  const removed_on_signal::BlockSignals block;
   if (!path_.empty()) unlink(path_.c_str());
-  file_to_remove[0] = '\0';
+  removed_on_signal::Set("");
   path_.clear();
 }
 

@@ -7,11 +7,7 @@
 
 namespace bench {
 
-// From here on Ctrl-C and its like remove the TemporaryFile, if there is one, and end the program
-// with the exit code 128 + signal.
-void HandleSignals();
-
-// One at a time.
+// One at a time. removed_on_signal::HandleSignals() sees to signals.
 class TemporaryFile {
  public:
   TemporaryFile() = default;

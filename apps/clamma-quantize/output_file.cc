@@ -8,45 +8,14 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 
+#include "removed_on_signal.h"
+
 namespace quantize_app {
 namespace {
-
-// What the signal handler removes; "": nothing. Written only while the signals are blocked.
-char part_to_remove[PATH_MAX] = "";
-
-constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-
-void OnSignal(int signal) {
-  if (part_to_remove[0] != '\0') unlink(part_to_remove);
-  if (isatty(STDERR_FILENO) != 0 && write(STDERR_FILENO, "\n", 1) < 0) _exit(128 + signal);
-  _exit(128 + signal);
-}
-
-sigset_t SignalSet() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : kSignals) sigaddset(&set, signal);
-  return set;
-}
-
-class BlockSignals {
- public:
-  BlockSignals() {
-    const sigset_t set = SignalSet();
-    pthread_sigmask(SIG_BLOCK, &set, &before_);
-  }
-  ~BlockSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  BlockSignals(const BlockSignals&) = delete;
-  BlockSignals& operator=(const BlockSignals&) = delete;
-
- private:
-  sigset_t before_;
-};
 
 std::string FolderOf(const std::string& path) {
   const size_t slash = path.rfind('/');
@@ -56,14 +25,7 @@ std::string FolderOf(const std::string& path) {
 }  // namespace
 
 void HandleSignals() {
-  struct sigaction action = {};
-  action.sa_handler = OnSignal;
-  action.sa_mask = SignalSet();
-  for (const int signal : kSignals) {
-    struct sigaction before = {};
-    sigaction(signal, nullptr, &before);
-    if (before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);  // nohup stays nohup
-  }
+  removed_on_signal::HandleSignals();
   signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of write()
 }
 
@@ -82,14 +44,14 @@ std::string OutputFile::Create(const std::string& path, uint64_t bytes) {
   path_ = path;
   part_ = PartOf(path);
   bytes_ = bytes;
-  if (part_.size() >= sizeof(part_to_remove)) return part_ + ": " + std::strerror(ENAMETOOLONG);
+  if (!removed_on_signal::Fits(part_)) return part_ + ": " + std::strerror(ENAMETOOLONG);
   struct statvfs room = {};
   if (statvfs(FolderOf(path).c_str(), &room) == 0 &&
       static_cast<double>(room.f_bavail) * static_cast<double>(room.f_frsize) <
           static_cast<double>(bytes)) {
     return Fail(ENOSPC, "cannot write");
   }
-  const BlockSignals block;
+  const removed_on_signal::BlockSignals block;
   descriptor_ = open(part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
   if (descriptor_ < 0) return Fail(errno, "cannot write");
   struct stat facts = {};
@@ -103,7 +65,7 @@ std::string OutputFile::Create(const std::string& path, uint64_t bytes) {
     descriptor_ = -1;
     return part_ + " is being written by another process";
   }
-  std::memcpy(part_to_remove, part_.c_str(), part_.size() + 1);
+  removed_on_signal::Set(part_);
   if (ftruncate(descriptor_, 0) != 0) return Fail(errno, "cannot write");
   return "";
 }
@@ -122,9 +84,9 @@ std::string OutputFile::Write(const void* bytes, size_t n) {
 
 std::string OutputFile::Finish() {
   if (fsync(descriptor_) != 0 && errno != EINVAL) return Fail(errno, "cannot write");
-  const BlockSignals block;
+  const removed_on_signal::BlockSignals block;
   if (rename(part_.c_str(), path_.c_str()) != 0) return Fail(errno, "cannot rename");
-  part_to_remove[0] = '\0';
+  removed_on_signal::Set("");
   const int closed = close(descriptor_);
   descriptor_ = -1;
   return closed == 0 ? "" : "cannot write " + path_ + ": " + std::strerror(errno);
@@ -132,9 +94,9 @@ std::string OutputFile::Finish() {
 
 void OutputFile::Remove() {
   if (descriptor_ < 0) return;
-  const BlockSignals block;
+  const removed_on_signal::BlockSignals block;
   unlink(part_.c_str());
-  part_to_remove[0] = '\0';
+  removed_on_signal::Set("");
   close(descriptor_);
   descriptor_ = -1;
 }
