@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "engine/vocabulary_search.h"
 
+#include <algorithm>
+#include <initializer_list>
 #include <string_view>
 
 #include "platform/format.h"
@@ -58,13 +60,24 @@ class Search {
            Try(File::Place::kModelFolder, "", kName);
   }
 
+  // False: it is too long.
+  bool SetPath(std::initializer_list<std::string_view> parts) {
+    size_t size = 0;
+    for (const std::string_view part : parts) {
+      if (part.size() >= kMaxPathBytes - size) return false;
+      std::copy(part.begin(), part.end(), path_ + size);
+      size += part.size();
+    }
+    path_[size] = '\0';
+    return true;
+  }
+
   bool Try(File::Place place, std::string_view start, const char* end) {
     const char* const folder = File::FolderOf(place, search_.model_dir);
     if (folder == nullptr && place != File::Place::kAsNamed) return false;
-    const size_t size =
-        Format(path_, kMaxPathBytes, "%s%s%.*s%s", folder == nullptr ? "" : folder,
-               folder == nullptr ? "" : "/", static_cast<int>(start.size()), start.data(), end);
-    if (size >= kMaxPathBytes) return false;
+    if (!SetPath({folder == nullptr ? "" : folder, folder == nullptr ? "" : "/", start, end})) {
+      return false;
+    }
     const Status opened = file_.Open(path_, "");
     if (opened.code() == StatusCode::kNotFound) return false;
     const uint32_t tokens = opened.ok() ? CountLlama2cTokens(file_) : 0;
@@ -73,9 +86,9 @@ class Search {
     if (!opened.ok()) {
       Format(seen_, sizeof(seen_), "; %s", opened.message());
     } else if (tokens == 0) {
-      Format(seen_, sizeof(seen_), "; %.200s is no vocabulary, or damaged", path_);
+      Format(seen_, sizeof(seen_), "; %s is no vocabulary, or damaged", path_);
     } else {
-      Format(seen_, sizeof(seen_), "; %.200s has %u tokens", path_, static_cast<unsigned>(tokens));
+      Format(seen_, sizeof(seen_), "; %s has %u tokens", path_, static_cast<unsigned>(tokens));
     }
     return false;
   }
@@ -83,7 +96,7 @@ class Search {
   const VocabularySearch& search_;
   File& file_;
   char* path_;
-  char seen_[256] = "";
+  char seen_[Status::kMaxMessage] = "";  // the first that is there, and why it is not taken
 };
 
 }  // namespace

@@ -87,9 +87,10 @@ Status ReadTextTokens(const uint8_t* header, size_t size, uint32_t vocab_size, T
     valid = tokens->ends[i] >= 0 && static_cast<uint32_t>(tokens->ends[i]) < vocab_size;
   }
   if (valid) return Status();
-  return Status::Error(StatusCode::kCorrupt,
-                       "the checkpoint's header names tokens for the beginning or the end of a text "
-                       "that the model has not");
+  return Status::Error(
+      StatusCode::kCorrupt,
+      "the checkpoint's header names tokens for the beginning or the end of a text "
+      "that the model has not");
 }
 
 Status CheckRange(const char* what, int32_t value, int32_t least, uint32_t most, uint32_t* out) {
