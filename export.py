@@ -6,17 +6,6 @@ import os
 import signal
 import sys
 
-try:
-    from exporter.checkpoint import CheckpointWriter
-    from exporter.dictionary import Dictionary
-    from exporter.errors import ExportError
-    from exporter.huggingface import open_huggingface
-    from exporter.meta import open_meta, open_training_checkpoint
-    from exporter.output import Progress, check_target, replacing
-except ModuleNotFoundError as missing:
-    sys.exit(f"export.py: the Python module {missing.name} is missing: numpy is in "
-             "requirements.txt, and exporter is the folder beside this file")
-
 PROGRAM = "export.py"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -73,6 +62,9 @@ def _parse_arguments():
     parser.add_argument("--tokenizer", metavar="FILE",
                         help="a SentencePiece model, to write as a dictionary: to OUT if no model "
                              "is given, else beside OUT, under its name with .tokenizer.bin")
+    parser.add_argument("--inexact-tokenizer", action="store_true",
+                        help="write it, too, where the library has other tokens for some texts "
+                             "than SentencePiece has; stderr says in which")
     arguments = parser.parse_args()
     for name in ("out", "meta_llama", "hf", "checkpoint", "tokenizer"):
         if getattr(arguments, name) == "":  # of a variable that is not set, perhaps
@@ -82,88 +74,6 @@ def _parse_arguments():
     if arguments.context is not None and not 1 <= arguments.context <= 1 << 24:
         parser.error(f"--context is {arguments.context}, and 1 to {1 << 24} are possible")
     return arguments
-
-
-def _open_model(arguments):
-    if arguments.meta_llama:
-        return open_meta(arguments.meta_llama, arguments.context)
-    if arguments.hf:
-        return open_huggingface(arguments.hf, arguments.context)
-    if arguments.checkpoint:
-        return open_training_checkpoint(arguments.checkpoint, arguments.context)
-    return None
-
-
-def _describe(model, writer):
-    c = model.config
-    types = sorted({part.type for matrices in model.matrices.values() for matrix in matrices
-                    for part in matrix.parts})
-    print(f"{model.source}, {', '.join(types)}: dim {c.dim}, hidden {c.hidden_dim}, "
-          f"layers {c.n_layers}, heads {c.n_heads}, kv heads {c.n_kv_heads}, "
-          f"vocabulary {c.vocab_size}, context {c.seq_len}")
-    if model.shared_classifier:
-        print("the classifier is the embedding table")
-    for kind in writer.kinds:
-        if kind != "rope":
-            matrices = model.matrices[kind]
-            print(f"{kind:16}{len(matrices):4} x {matrices[0].shape}")
-    size = writer.total_bytes()
-    stored = f"int8 in groups of {writer.group_size}" if writer.group_size else "float32"
-    print(f"version {writer.version}, {stored}: {size} bytes", flush=True)
-
-
-def _prepare(model, arguments):
-    """The model as it is to be written; says what is changed."""
-    if arguments.dtype == "fp16":
-        print("weights are rounded to fp16 first, and then stored as if they had always been so")
-        model = model.rounded_to_half()
-    epsilon = model.config.norm_epsilon
-    model, factor = model.with_usual_norm_epsilon()
-    if factor != 1.0:
-        print(f"the norms' epsilon is {epsilon:g}, and 1e-05 in the format: embedding, wo and w2 "
-              f"are scaled by {factor:.6g}, which gives the same logits")
-    return model
-
-
-def _export_model(model, arguments):
-    model = _prepare(model, arguments)
-    writer = CheckpointWriter(model, arguments.version)
-    _describe(model, writer)
-    progress = Progress(writer.total_elements())
-    with replacing(arguments.out, writer.total_bytes()) as out:
-        writer.write(out, progress.add)
-    if arguments.version == 2:
-        print(f"worst quantisation error of a weight: {writer.worst_error:.6g}, in "
-              f"{writer.worst_tensor or 'none'}")
-    print(f"{arguments.out}: written in {progress.seconds():.1f} s")
-
-
-def _export_dictionary(dictionary, content, path, vocab_size):
-    for warning in dictionary.warnings:
-        print(f"{PROGRAM}: warning: {dictionary.path}: {warning}", file=sys.stderr)
-    pieces = len(dictionary.pieces)
-    with replacing(path, len(content)) as out:
-        out.write(content)
-    print(f"{path}: {pieces} tokens" + ("" if vocab_size in (None, pieces) else
-          f", and {vocab_size - pieces} empty ones: the model has {vocab_size} rows of embeddings"))
-
-
-def _export(arguments):
-    dictionary = Dictionary(arguments.tokenizer) if arguments.tokenizer else None
-    model = _open_model(arguments)
-    inputs = ([dictionary.path] if dictionary else []) + (model.inputs if model else [])
-    check_target(arguments.out, inputs)
-    if dictionary:  # refused, if so, before anything is written
-        path, vocab_size = arguments.out, None
-        if model:
-            path = os.path.splitext(arguments.out)[0] + ".tokenizer.bin"
-            vocab_size = model.config.vocab_size
-            check_target(path, inputs)
-        content = dictionary.to_bytes(vocab_size)
-    if model:
-        _export_model(model, arguments)
-    if dictionary:
-        _export_dictionary(dictionary, content, path, vocab_size)
 
 
 def _interrupt(number, _):
@@ -186,11 +96,17 @@ def main():
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
     sys.stdout.reconfigure(errors="backslashreplace")
     arguments = _parse_arguments()
+    try:  # not before: --help needs no module that may be missing
+        from exporter.errors import ExportError
+        from exporter.pipeline import export
+    except ModuleNotFoundError as missing:
+        return _fail(f"the Python module {missing.name} is missing: numpy is in requirements.txt, "
+                     "and exporter is the folder beside this file")
     for each in SIGNALS:
         if signal.getsignal(each) != signal.SIG_IGN:  # as nohup has it
             signal.signal(each, _interrupt)
     try:
-        _export(arguments)
+        export(arguments)
         sys.stdout.flush()
     except ExportError as error:
         return _fail(str(error))

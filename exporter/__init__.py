@@ -8,8 +8,11 @@
     llama             a Llama model: its numbers, and its matrices put together from tensors
     meta              models in Meta's layout: params.json and consolidated.*.pth; llama2.c's .pt
     huggingface       models in the layout of Hugging Face transformers
+    weight_files      which files of such a folder have the tensors
+    text_tokens       the tokens that begin and end texts
     checkpoint        writes llama2.c's three checkpoint formats
     dictionary        SentencePiece models to llama2.c's tokenizer.bin
+    pipeline          what export.py does with its arguments
     output            files that appear whole or not at all; progress
 
 Nothing but numpy is needed.

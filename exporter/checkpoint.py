@@ -6,6 +6,7 @@ import numpy as np
 
 from .errors import ExportError
 from .llama import CHUNK_ELEMENTS, ROPE_THETA
+from .text_tokens import USUAL
 
 MATRICES = ("wq", "wk", "wv", "wo", "w1", "w2", "w3")
 # The order in the file. "rope" stands for the legacy format's tables of angles.
@@ -16,6 +17,8 @@ ORDER = (*NORMS, "token_embedding", *MATRICES, "classifier")
 
 MAGIC = 0x616B3432  # "ak42" as a number
 HEADER_BYTES = 256
+TEXT_TOKENS_OFFSET = 64
+TEXT_TOKENS_MAGIC = 0x736B6F74  # "toks" in the file
 GROUP_SIZE = 64
 # A scale takes 4 bytes: in groups of 4 a weight takes 2 bytes, in smaller ones 3 or 5.
 LEAST_GROUP_SIZE = 4
@@ -89,6 +92,11 @@ class CheckpointWriter:
         header = struct.pack("<Ii", MAGIC, self.version) + numbers + struct.pack("<B", shared)
         if self.version == 2:
             header += struct.pack("<i", self.group_size)
+        if self.model.text_tokens != USUAL:
+            bos, ends = self.model.text_tokens
+            header = header.ljust(TEXT_TOKENS_OFFSET, b"\0") + struct.pack(
+                f"<I{2 + len(ends)}i", TEXT_TOKENS_MAGIC, -1 if bos is None else bos, len(ends),
+                *ends)
         return header.ljust(HEADER_BYTES, b"\0")
 
     def _write_quantized(self, out, matrix, on_progress):

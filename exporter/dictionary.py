@@ -3,15 +3,17 @@
 
 A SentencePiece model is one protocol buffer message (https://github.com/google/sentencepiece,
 src/sentencepiece_model.proto), of which the few fields below are read."""
+import re
 import struct
 from typing import NamedTuple
 
-from .errors import ExportError
+from .errors import ExportError, named_in_part, shown
 
 UNKNOWN_ID, BOS_ID, EOS_ID = 0, 1, 2  # of the library, and of Llama
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # SentencePiece.Type
 BPE = 2  # TrainerSpec.ModelType
 SPACE = "\u2581"  # stands for a space in a piece
+BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")  # that the library takes for a byte
 MOST_BYTES = 1 << 28
 
 
@@ -22,7 +24,8 @@ class Piece(NamedTuple):
 
 
 class Dictionary:
-    """The pieces of a SentencePiece model; `warnings` tell what the library does otherwise."""
+    """The pieces of a SentencePiece model; `differences` say in which texts the library, with the
+    file that to_bytes() makes, has other tokens than SentencePiece."""
 
     def __init__(self, path):
         self.path = path
@@ -50,21 +53,45 @@ class Dictionary:
             if actual != id_ or len(self.pieces) <= id_:
                 raise ExportError(f"{self.path}: token {id_} is not its {name} token, as the "
                                   "library takes for granted")
-        self.warnings = list(self._differences(normalizer))
+        self.differences = [*self._different_texts(trainer, normalizer), *self._different_pieces()]
 
-    def _differences(self, normalizer):
+    @staticmethod
+    def _different_texts(trainer, normalizer):
         if normalizer.get(2, [b""])[-1]:
             yield "it normalises text before it encodes it, which the library does not"
         if not normalizer.get(3, [1])[-1]:
             yield "it puts no space before a text, and the library does"
         if normalizer.get(4, [1])[-1]:
             yield "it removes extra spaces before it encodes text, which the library does not"
-        types = [piece.type for piece in self.pieces]
-        if types.count(BYTE) != 256:
-            yield "it has no token for each byte, so that some characters become unknown"
-        if USER_DEFINED in types:
-            yield (f"it keeps {types.count(USER_DEFINED)} texts whole by definition, which the "
-                   "library does only where merges lead to them")
+        if not normalizer.get(5, [1])[-1]:
+            yield "it encodes spaces as they are, and the library as U+2581"
+        if trainer.get(24, [0])[-1]:
+            yield "it puts the space behind words, and the library in front of them"
+
+    def _different_pieces(self):
+        def of(what, does):
+            found = [piece.text for piece in self.pieces if does(piece)]
+            if found:
+                yield (f"it has {len(found)} {'piece' if len(found) == 1 else 'pieces'} {what} "
+                       f"({named_in_part(map(shown, found))})")
+
+        yield from of("of type USER_DEFINED, which are kept whole wherever they stand, and in the "
+                      "library only where merges lead to them",
+                      lambda piece: piece.type == USER_DEFINED)
+        yield from of("of type UNUSED, which no text becomes, but in the library",
+                      lambda piece: piece.type == UNUSED)
+        yield from of("of types that are not known",
+                      lambda piece: not NORMAL <= piece.type <= BYTE)
+        yield from of("that the library takes for bytes, or of type BYTE that it does not",
+                      lambda piece: (piece.type == BYTE) != bool(BYTE_PIECE.fullmatch(piece.text)))
+        yield from of("with a space, which no text becomes, but in the library",
+                      lambda piece: " " in piece.text)
+        # A control piece is found by no merge, and yet by a text of its one character.
+        yield from of("of type CONTROL that a character of a text becomes, but not in the library",
+                      lambda piece: piece.type == CONTROL and len(piece.text) == 1)
+        bytes_there = sum(piece.type == BYTE for piece in self.pieces)
+        if bytes_there not in (0, 256):
+            yield f"it has tokens for {bytes_there} of the 256 bytes"
 
     def to_bytes(self, vocab_size):
         """The file for a model of `vocab_size` tokens (None: as many as there are pieces). Tokens
@@ -88,6 +115,8 @@ def _text(id_, piece):
         return "\n<s>\n"
     if id_ == EOS_ID:
         return "\n</s>\n"
+    if piece.type == CONTROL:
+        return ""  # the file has no types: so no text becomes it, and it becomes no text
     return piece.text.replace(SPACE, " ")
 
 

@@ -3,18 +3,50 @@
 import json
 
 MOST_JSON_BYTES = 1 << 26  # an index of tensors takes some 100 KB
+MOST_SHOWN = 240           # characters: enough for what the config of a Llama model has
+MOST_NAMED = 8             # names of a list
 
 
 class ExportError(Exception):
     """The reason, in one line that names the file."""
 
 
+def printable(text):
+    """The text without what steers terminals: names of tensors may hold anything."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def shown(value):
-    """What a value of a file looks like, in at most 60 characters."""
+    """What a value of a file looks like: whole, or cut between two of its elements."""
     try:
-        return f"{value!r:.60}"
+        text = repr(value)
+        if len(text) <= MOST_SHOWN:
+            return text
+        if isinstance(value, dict):
+            return _shown_in_part("{}", [f"{key!r}: {each!r}" for key, each in value.items()])
+        if isinstance(value, (list, tuple)):
+            return _shown_in_part("[]", [repr(each) for each in value])
     except (ValueError, RecursionError):  # Python prints no number of more than 4300 digits
         return "beyond what can be shown"
+    return f"{text[:MOST_SHOWN // 2]}... ({len(text)} characters)"
+
+
+def _shown_in_part(brackets, elements):
+    kept, size = [], 0
+    for element in elements:
+        size += len(element) + 2
+        if size > MOST_SHOWN:
+            break
+        kept.append(element)
+    return f"{brackets[0]}{', '.join([*kept, f'... and {len(elements) - len(kept)} more'])}" \
+           f"{brackets[1]}"
+
+
+def named_in_part(names):
+    """A list of names, in order; of a long one the first few."""
+    names = sorted(names)
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def read_json(path):

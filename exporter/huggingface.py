@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Models in the layout of Hugging Face transformers: config.json, and the tensors in
-model.safetensors or pytorch_model.bin, or in several such files that an index names."""
+"""Models in the layout of Hugging Face transformers: config.json, generation_config.json, and the
+tensors in model.safetensors or pytorch_model.bin, or in several such files that an index names."""
 import os
+from dataclasses import replace
 
 from .errors import ExportError, epsilon_of, integer_of, read_json, shown
-from .llama import Config, Matrix, ROPE_THETA, build_model, check_heads, refuse_leftovers
-from .safetensors_file import open_safetensors
-from .torch_file import TorchFile
+from .llama import (Config, Matrix, ROPE_THETA, build_model, check_heads, refuse_leftovers,
+                    unused_tables)
+from .text_tokens import read_text_tokens
+from .weight_files import WeightFiles
 
 TENSORS = {
     "token_embedding": "model.embed_tokens.weight",
@@ -23,6 +25,7 @@ TENSORS = {
     "classifier": "lm_head.weight",
 }
 COMPUTED = "model.layers.{}.self_attn.rotary_emb.inv_freq"  # follows from the numbers
+PREFIX = "model."
 ROTARY = ("wq", "wk")
 
 
@@ -31,20 +34,50 @@ def open_huggingface(folder, context):
     path = os.path.join(folder, "config.json")
     values = read_json(path)
     config = _config(path, values, context)
-    tensors = _open_tensors(folder)
-    tied = values.get("tie_word_embeddings", False)
-    used = {COMPUTED.format(layer) for layer in range(config.n_layers)}
+    text_tokens, warnings = read_text_tokens(folder, values, path, config.vocab_size)
+    files = WeightFiles(folder, values.get("transformers_weights"))
+    tensors = _with_full_names(files.tensors, config.n_layers, folder)
+    tied = bool(values.get("tie_word_embeddings", False))
+    computed = {COMPUTED.format(layer) for layer in range(config.n_layers)}
+    used = set(computed)
 
     def find(kind, layer):
         name = TENSORS[kind].format(layer)
         used.add(name)
-        if name not in tensors or (tied and kind == "classifier"):  # as transformers does, too
+        if name not in tensors and tied and kind == "token_embedding":
+            name = TENSORS["classifier"]  # of two tied tensors a file may have either one
+        if name not in tensors:
             return None
         return Matrix([tensors[name]], rotary_head=config.head_size if kind in ROTARY else 0)
 
     model = build_model("Hugging Face", path, config, find, may_share=tied)
     refuse_leftovers(tensors, used, folder)
-    return model
+    if tied and not model.shared_classifier:
+        warnings.append(f"{path} says tie_word_embeddings, and lm_head.weight differs from the "
+                        "embedding: it is exported as it is, as today's transformers takes it")
+    return replace(model, text_tokens=text_tokens, warnings=warnings,
+                   unused=files.unused + unused_tables(computed & set(tensors)))
+
+
+def _with_full_names(tensors, n_layers, folder):
+    """By the names that the whole model has for them. A file of its base alone (LlamaModel) has
+    none with "model." in front, and one of a larger model may have it once more: transformers
+    (rename_source_key() in src/transformers/core_model_loading.py) adds or drops it where that
+    gives a name that the model has."""
+    known = {name.format(layer) for layer in range(n_layers)
+             for name in (*TENSORS.values(), COMPUTED)}
+    renamed = {}
+    for name, tensor in tensors.items():
+        full = name
+        if name.startswith(PREFIX) and name[len(PREFIX):] in known:
+            full = name[len(PREFIX):]
+        elif PREFIX + name in known:
+            full = PREFIX + name
+        if full in renamed:
+            raise ExportError(f"{folder}: tensors '{renamed[full].name}' and '{name}' are both "
+                              f"'{full}'")
+        renamed[full] = tensor
+    return renamed
 
 
 def _config(path, values, context):
@@ -92,41 +125,3 @@ def _refuse_inexpressible(path, values):
         if theta not in (None, ROPE_THETA):
             raise ExportError(f"{path}: rope_theta is {shown(theta)}: the formats take 10000 for "
                               "granted")
-
-
-def _open_tensors(folder):
-    """{name: StoredTensor} of all files of the model; safetensors if there are both kinds."""
-    def open_torch(path):
-        file = TorchFile(path)
-        return file.tensors(file.content)
-
-    for whole, opener in (("model.safetensors", open_safetensors),
-                          ("pytorch_model.bin", open_torch)):
-        index = os.path.join(folder, whole + ".index.json")
-        if os.path.exists(index):
-            return _open_indexed(folder, index, opener)
-        if os.path.exists(os.path.join(folder, whole)):
-            return opener(os.path.join(folder, whole))
-    raise ExportError(f"{folder}: there is no model.safetensors or pytorch_model.bin, nor an "
-                      "index (*.index.json) of several of them")
-
-
-def _open_indexed(folder, index, opener):
-    weight_map = read_json(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not all(
-            isinstance(name, str) and os.path.basename(name) == name and name
-            for name in weight_map.values()):
-        raise ExportError(f"{index}: no index of tensors: it has no 'weight_map' of file names")
-    files = {}
-    for name in sorted(set(weight_map.values())):
-        path = os.path.join(folder, name)
-        if not os.path.exists(path):
-            raise ExportError(f"{path} is missing, and {os.path.basename(index)} names it")
-        files[name] = opener(path)
-    tensors = {}
-    for name, file in weight_map.items():
-        if name not in files[file]:
-            raise ExportError(f"{os.path.join(folder, file)}: tensor '{name}' is missing, and "
-                              f"{os.path.basename(index)} says that it is here")
-        tensors[name] = files[file][name]
-    return tensors

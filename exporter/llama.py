@@ -6,13 +6,14 @@ neighbours, (0, 1), (2, 3), ...; Hugging Face transformers pairs element i of a 
 with element i of its second. The rows of wq and wk are in the order that fits, and those from
 Hugging Face are put back into Meta's (Matrix.rotary_head)."""
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Dict, List
 
 import numpy as np
 
-from .errors import ExportError
+from .errors import ExportError, named_in_part
 from .stored_tensor import StoredTensor
+from .text_tokens import TextTokens
 
 # What the formats, or the library behind them, take as given.
 NORM_EPSILON = 1e-5
@@ -132,6 +133,9 @@ class Model:
     matrices: Dict[str, List[Matrix]]   # by kind; one for each layer, or one
     shared_classifier: bool             # then there is no "classifier"
     inputs: List[str]                   # the files read
+    text_tokens: TextTokens = TextTokens()
+    warnings: List[str] = field(default_factory=list)
+    unused: List[str] = field(default_factory=list)  # tensors: a line for each place of some
 
     def rounded_to_half(self):
         return self._change(self.matrices, {"half": True})
@@ -204,3 +208,8 @@ def refuse_leftovers(names, used, path):
         more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
         raise ExportError(f"{path}: tensor '{left[0]}'{more} has no place in a Llama model of "
                           f"these formats")
+
+
+def unused_tables(names):
+    """The line that names tables of what follows from the numbers of a model."""
+    return [f"{named_in_part(names)}: the model's numbers say the same"] if names else []

@@ -4,10 +4,11 @@ consolidated.00.pth, consolidated.01.pth, ..., one for each GPU that the model w
 the checkpoints that training with llama2.c (train.py) writes, which have the same tensors whole."""
 import glob
 import os
+from dataclasses import replace
 
 from .errors import ExportError, epsilon_of, integer_of, read_json, shown
 from .llama import (Config, Matrix, NORM_EPSILON, ROPE_THETA, build_model, check_heads,
-                    refuse_leftovers)
+                    refuse_leftovers, unused_tables)
 from .torch_file import TorchFile
 
 # Kind: name, and the axis along which shards follow one another (None: each has all of it). The
@@ -93,8 +94,9 @@ def _build(source, path, params, shards, context):
         return Matrix(parts, axis)
 
     model = build_model(source, path, config, find, may_share=False)
-    refuse_leftovers((name for shard in shards for name in shard), used, path)
-    return model
+    names = {name for shard in shards for name in shard}
+    refuse_leftovers(names, used, path)
+    return replace(model, unused=unused_tables(COMPUTED & names))
 
 
 def _config(path, params, shards, context):

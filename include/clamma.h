@@ -32,6 +32,13 @@
  * log_cb (a clamma_api_version that the library does not know: to stderr, as no other field may be
  * read then). The library writes nothing else anywhere.
  *
+ * Files: a relative path is looked for in the working directory, then in the model directory: the
+ * folder that CLAMMA_MODEL_DIR names in the environment (unless the process has more rights than
+ * its user, as setuid gives them), then LIBCLAMMA_MODEL_DIR of the build. Where no vocabulary is
+ * named, that of a checkpoint NAME.bin is the first of these with as many tokens as the model:
+ * NAME.tokenizer.bin beside the checkpoint, tokenizer.bin beside it, in the working directory, and
+ * in the model directory. (A build without files, for bare metal, looks for nothing.)
+ *
  * Results: for one model, the same query on a session with the same history gives the same text,
  * whatever the number of threads, the other sessions, model_access, or where the prompt is cut for
  * processing. (The floating-point environment, rounding above all, must be as the system starts a
@@ -183,12 +190,10 @@ typedef struct clamma_txf_info {
 
   unsigned int clamma_api_version; /* CLAMMA_API_VERSION; mandatory */
   const char* checkpoint_path;     /* a GGUF model, or a llama2.c checkpoint: legacy, version 1 or
-                                      version 2 (int8). A relative path is looked for in the working
-                                      directory, then in the model directory (LIBCLAMMA_MODEL_DIR of
-                                      the build). Of a split GGUF model, any of its files: the
-                                      others are found beside it */
+                                      version 2 (int8). Looked for as "Files" above says. Of a split
+                                      GGUF model, any of its files: the others are found beside it */
   const char* tokenizer_path;      /* its vocabulary in llama2.c's format, looked for likewise.
-                                      NULL: the one inside a GGUF model, else "tokenizer.bin" */
+                                      NULL: the one inside a GGUF model, else as "Files" says */
   clamma_model_access_t model_access;
   void* model_base;     /* ABSOLUTE_ADDRESS: where the checkpoint is, at any alignment */
   size_t model_size;    /* ... and its size in bytes */

@@ -61,7 +61,7 @@ class Error : public std::runtime_error {
 // What a model is made of; see clamma_txf_info_t.
 struct ModelOptions {
   std::string checkpoint = {};  // path
-  std::string tokenizer = {};   // path; "": inside a GGUF model, else "tokenizer.bin"
+  std::string tokenizer = {};   // path; "": inside a GGUF model, else found as clamma.h says
   clamma_model_access_t access = CLAMMA_MODEL_ACCESS_MMAP;
   std::span<const std::byte> model_bytes = {};      // ABSOLUTE_ADDRESS; must outlive the model
   std::span<const std::byte> tokenizer_bytes = {};  // if not empty, in place of the file; likewise

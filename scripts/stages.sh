@@ -363,7 +363,7 @@ make_python() {
 
 stage_export() {
   local python
-  build dev print_logits print_tokens
+  build dev print_logits print_tokens clamma-gen
   make_python
   CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
     --start-directory tests --pattern 'export*_test.py'

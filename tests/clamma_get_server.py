@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A server for clamma_get_test.py: a hub, and files that are served well or badly."""
+"""A server for the tests of clamma-get: a hub, and files that are served well or badly."""
 import hashlib
 import http.server
 import json

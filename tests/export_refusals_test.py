@@ -7,6 +7,7 @@ import random
 import resource
 import shutil
 import struct
+import subprocess
 import sys
 import zipfile
 
@@ -64,8 +65,17 @@ class Refusals(fx.ExportTestCase):
                 ("config.json says model_type 'gpt2': only Llama models", {"model_type": "gpt2"}),
                 ("says model_type None", {"model_type": None}),
                 ("rope_theta is 500000.0: the formats take 10000", {"rope_theta": 500000.0}),
-                ("rope_scaling is {", {"rope_scaling": {"type": "linear", "factor": 2.0}}),
-                ("rope_parameters is {", {"rope_parameters": {"rope_type": "llama3"}}),
+                ("rope_scaling is {'type': 'linear', 'factor': 2.0}: the formats have no scaled",
+                 {"rope_scaling": {"type": "linear", "factor": 2.0}}),
+                ("rope_parameters is {'factor': 8.0, 'high_freq_factor': 4.0, 'low_freq_factor': "
+                 "1.0, 'original_max_position_embeddings': 8192, 'rope_type': 'llama3', "
+                 "'rope_theta': 10000.0}: the formats have no scaled rotary embedding",
+                 {"rope_parameters": {
+                     "factor": 8.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+                     "original_max_position_embeddings": 8192, "rope_type": "llama3",
+                     "rope_theta": 10000.0}}),
+                ("rope_scaling is {'type': 'longrope', ... and 2 more}: the formats",
+                 {"rope_scaling": {"type": "longrope", "long_factor": [1.0] * 64, "x": 1}}),
                 ("rope_theta is '5e5'", {"rope_theta": None,
                                          "rope_parameters": {"rope_theta": "5e5"}}),
                 ("rope_theta is 20000", {"rope_parameters": {"rope_theta": 20000}}),
@@ -208,6 +218,24 @@ class Refusals(fx.ExportTestCase):
                           ("", "--hf", "x"), (out, "--hf", "", "--tokenizer", "x")):
             self.assert_refused(self.run_export(*arguments), "--help tells more", code=2)
         self.assertEqual(self.run_export("--help").returncode, 0)
+
+    def test_help_without_numpy(self):
+        """... which everything else needs, and says so."""
+        block = self.folder / "no-numpy"
+        block.mkdir()
+        (block / "numpy.py").write_text("raise ModuleNotFoundError(name='numpy')\n")
+        environment = {**os.environ, "PYTHONPATH": str(block)}
+
+        def run(*arguments):
+            return subprocess.run(self.command(*arguments), env=environment, text=True,
+                                  capture_output=True, timeout=60, check=False)
+        result = run("--help")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertIn("--meta-llama", result.stdout)
+        self.assert_refused(run("x.bin"), "nothing to export", code=2)
+        out = self.folder / "no-numpy.bin"
+        self.assert_refused(run(out, "--hf", self.good / "hf"), "the Python module numpy is missing")
+        self.assertFalse(out.exists())
 
 
 class DamagedFiles(fx.ExportTestCase):

@@ -25,8 +25,32 @@ def random_text(generator, words):
 def strange_text(generator):
     """Characters that training has not seen, and spaces in odd places."""
     pieces = ["🦙", "é", "\t", "   ", "\n\n", "<s>", "</s>", "<unk>", "<0x41>", "\u0301", "ﬁ", "Ω",
-              "ﷺ", "½", "a", " ", "ka", "to"]
+              "ﷺ", "½", "a", " ", "ka", "to", "\u2581", "\u2581\u2581ka", "\u2580", "\u3000"]
     return "".join(generator.choice(pieces) for _ in range(generator.randrange(1, 12)))
+
+
+def varint(value):
+    data = bytearray()
+    while value > 127:
+        data.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*data, value])
+
+
+def with_piece(model, id_, kind=None, text=None):
+    """The bytes of a SentencePiece model with a piece changed. The pieces come first, each as field
+    1 of a protocol buffer; of a field that is there twice the last one counts."""
+    at = 0
+    for _ in range(id_):
+        assert model[at] == 0x0A and model[at + 1] < 128
+        at += 2 + model[at + 1]
+    piece = model[at + 2:at + 2 + model[at + 1]]
+    changed = piece
+    if text is not None:
+        changed += b"\x0a" + varint(len(text.encode())) + text.encode()
+    if kind is not None:
+        changed += b"\x18" + varint(kind)
+    return model[:at] + b"\x0a" + varint(len(changed)) + changed + model[at + 2 + len(piece):]
 
 
 class Dictionaries(fx.ExportTestCase):
@@ -50,19 +74,23 @@ class Dictionaries(fx.ExportTestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         return [[int(token) for token in line.split()] for line in result.stdout.splitlines()]
 
-    def check_tokens(self, dictionary, vocab_size):
+    def check_tokens(self, dictionary, vocab_size, model=None):
         """The library's tokens against SentencePiece's, of many texts."""
-        reference = sentencepiece.SentencePieceProcessor(model_file=str(self.model))
+        reference = sentencepiece.SentencePieceProcessor(model_file=str(model or self.model))
         generator = random.Random(11)
         texts = ["a", " ", "  ", "\n", " ka", "ka ", "to be", "日本語", "17 x2"]
         texts += [random_text(generator, generator.randrange(1, 30)) for _ in range(500)]
         texts += [strange_text(generator) for _ in range(500)]
+        pieces = [reference.id_to_piece(id_) for id_ in range(reference.get_piece_size())]
+        texts += ["".join(generator.choices(pieces, k=generator.randrange(1, 8)))
+                  for _ in range(1000)]
         actual = self.tokens(dictionary, vocab_size, texts)
         self.assertEqual(len(actual), len(texts))
         for text, tokens in zip(texts, actual):
             self.assertEqual(tokens, reference.encode(text), repr(text))
         used = {token for tokens in actual for token in tokens}
-        self.assertGreater(len(used), 300)
+        self.assertGreater(len(used), reference.get_piece_size() // 3)
+        self.assertGreater(sum("\u2581" in text for text in texts), 300)
 
     def test_tokens_are_those_of_sentencepiece(self):
         out = self.folder / "tokenizer.bin"
@@ -122,15 +150,77 @@ class Dictionaries(fx.ExportTestCase):
                     "token 0 is not its unknown token")
         self.refuse(self.train("none", bos_id=-1), "token 1 is not its BOS token")
 
-    def test_differences_are_told(self):
-        model = self.train("other", byte_fallback=False, remove_extra_whitespaces=True,
-                           normalization_rule_name="nmt_nfkc", add_dummy_prefix=False,
-                           user_defined_symbols=["<tool>"])
-        result = self.run_export(self.folder / "other.bin", "--tokenizer", model)
+    # What the file cannot have is refused by name.
+    DIFFERENCES = (
+        ("normalises text", {"normalization_rule_name": "nmt_nfkc"}),
+        ("no space before a text", {"add_dummy_prefix": False}),
+        ("removes extra spaces", {"remove_extra_whitespaces": True}),
+        ("puts the space behind words", {"treat_whitespace_as_suffix": True}),
+        ("2 pieces of type USER_DEFINED, which are kept whole wherever they stand, and in the "
+         "library only where merges lead to them ('<a>', '<tool>')",
+         {"user_defined_symbols": ["<tool>", "<a>"]}),
+        ("1 piece of type CONTROL that a character of a text becomes, but not in the library ('k')",
+         {"control_symbols": ["k"]}))
+
+    def test_differences_are_refused(self):
+        for index, (reason, changes) in enumerate(self.DIFFERENCES):
+            with self.subTest(reason):
+                self.refuse(self.train(f"different{index}", **changes), reason)
+
+    def test_differences_are_told_if_they_are_wanted(self):
+        changes = {}
+        for _, change in self.DIFFERENCES[:-1]:
+            changes.update(change)
+        model = self.train("other", **changes)
+        result = self.run_export(self.folder / "other.bin", "--tokenizer", model,
+                                 "--inexact-tokenizer")
         self.assertEqual(result.returncode, 0, result.stderr)
-        for words in ("normalises text", "no space before a text", "removes extra spaces",
-                      "no token for each byte", "keeps 1 texts whole"):
-            self.assertIn(words, result.stderr)
+        for reason, _ in self.DIFFERENCES[:-1]:
+            self.assertIn(reason, result.stderr)
+        for line in result.stderr.splitlines():
+            self.assertTrue(line.startswith(f"export.py: warning: {model}: it "), line)
+
+    def edit_piece(self, id_, **changes):
+        """A copy of the model in which a piece has another type or text."""
+        path = self.folder / "edited.model"
+        path.write_bytes(with_piece(self.model.read_bytes(), id_, **changes))
+        return path
+
+    def test_pieces_of_other_types(self):
+        byte = 3 + 0x41  # <0x00> is token 3
+        for changes, reason in (
+                ({"kind": 5}, "1 piece of type UNUSED, which no text becomes, but in the library"),
+                ({"kind": 4}, "1 piece of type USER_DEFINED"),
+                ({"kind": 7}, "1 piece of types that are not known"),
+                ({"text": "<0x41>"}, "1 piece that the library takes for bytes, or of type BYTE "
+                 "that it does not ('<0x41>')"),
+                ({"text": "a b"}, "1 piece with a space, which no text becomes")):
+            with self.subTest(reason):
+                self.refuse(self.edit_piece(600, **changes), reason)
+        self.refuse(self.edit_piece(byte, kind=1), "it has tokens for 255 of the 256 bytes")
+
+    def test_control_pieces_are_found_in_no_text(self):
+        """Also one whose text merges would lead to."""
+        model = self.train("control", control_symbols=["<pad>", "<|im_end|>", "ka", "to"])
+        out = self.folder / "control.bin"
+        self.export(out, "--tokenizer", model)
+        self.check_tokens(out, 700, model)
+
+    def test_unknown_characters(self):
+        """Without tokens for bytes, a run of characters that are none is one unknown token."""
+        model = self.train("unknown", byte_fallback=False, character_coverage=0.98)
+        out = self.folder / "unknown.bin"
+        self.export(out, "--tokenizer", model)
+        self.check_tokens(out, 700, model)
+
+    def test_the_space_mark_in_a_text(self):
+        model = fx.SHARED_MODELS.parent / "cases/spm-u2581/tokenizer.model"
+        if not model.exists():
+            self.skipTest(f"{model} is missing")
+        out = self.folder / "marks.bin"
+        self.export(out, "--tokenizer", model)
+        self.assertEqual(self.tokens(out, 1000, ["a\u2581b"]), [[275, 279]])
+        self.check_tokens(out, 1000, model)
 
     def test_files_that_are_none(self):
         bad = self.folder / "bad.model"

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -82,6 +83,38 @@ TEST_F(FileTest, LooksInTheModelFolderNext) {
   EXPECT_EQ(Contents(file), "from the model folder");
   ASSERT_TRUE(file.Open("sub/b.bin", models_.c_str()).ok());
   EXPECT_EQ(Contents(file), "from below");
+}
+
+TEST_F(FileTest, TheFolderOfTheEnvironmentComesBeforeTheModelFolder) {
+  fs::create_directory(folder_.path("asked"));
+  const std::string asked = folder_.path("asked");
+  folder_.Write("here/a.bin", "from here");
+  folder_.Write("asked/a.bin", "asked for");
+  folder_.Write("models/a.bin", "from the model folder");
+  setenv("CLAMMA_MODEL_DIR", asked.c_str(), 1);
+  File file;
+  const struct {
+    File::Place place;
+    const char* contents;
+    const char* path;
+  } places[] = {{File::Place::kAsNamed, "from here", "here/a.bin"},
+                {File::Place::kEnvironmentFolder, "asked for", "asked/a.bin"},
+                {File::Place::kModelFolder, "from the model folder", "models/a.bin"}};
+  for (const auto& expected : places) {
+    ASSERT_TRUE(file.Open("a.bin", models_.c_str()).ok());
+    EXPECT_EQ(Contents(file), expected.contents);
+    EXPECT_EQ(file.place(), expected.place);
+    fs::remove(folder_.path(expected.path));
+  }
+  const Status status = file.Open("a.bin", models_.c_str());
+  EXPECT_TRUE(Mentions(status, ", neither here nor in " + asked + " or " + models_));
+  // Without a model folder there is no search; an empty variable is as none.
+  folder_.Write("asked/a.bin", "asked for");
+  EXPECT_FALSE(file.Open("a.bin", "").ok());
+  setenv("CLAMMA_MODEL_DIR", "", 1);
+  EXPECT_TRUE(Mentions(file.Open("a.bin", models_.c_str()), ", neither here nor in " + models_));
+  unsetenv("CLAMMA_MODEL_DIR");
+  EXPECT_FALSE(file.Open("a.bin", models_.c_str()).ok());
 }
 
 TEST_F(FileTest, NotFoundNamesBothPlaces) {

@@ -181,6 +181,8 @@ check_prefix() {
     must "$kind: ${program#"$out/"} tells the known story" \
       begins_with float-greedy-bos "$program" "$checkpoint" "$dictionary" ""
   done
+  must "$kind: minimal shows the prompt and what follows it" \
+    begins_with float-prompt-greedy "$out/minimal" "$checkpoint" "$dictionary" "Once upon a time, Tom"
 }
 
 # check_lookup GEN: files are looked for in the working directory, then in the model directory.
@@ -195,6 +197,20 @@ check_lookup() {
     begins_with seed-readme-transcript "$gen" stories260K.bin -z tok512.bin -s 1024
   must "lookup: tokenizer.bin is the default dictionary" \
     begins_with seed-readme-transcript "$gen" stories260K.bin -s 1024
+  mkdir -p "$work/asked"
+  cp "$checkpoint" "$work/asked/other.bin"
+  must "lookup: CLAMMA_MODEL_DIR of the environment" \
+    begins_with seed-readme-transcript env CLAMMA_MODEL_DIR="$work/asked" "$gen" other.bin -s 1024
+  # For who runs a program with the rights of another.
+  if ((EUID == 0)) && [[ $(findmnt -n -o OPTIONS -T "$work") != *nosuid* ]]; then
+    cp "$gen" "$work/asked/gen"
+    chown nobody "$work/asked/gen"
+    chmod u+s "$work/asked/gen"
+    chmod a+rx "$work" "$work/asked" "$work/models" "$here"
+    must "lookup: CLAMMA_MODEL_DIR does not count for a setuid program" \
+      prints "neither here nor in $work/models\$" \
+      fails env CLAMMA_MODEL_DIR="$work/asked" "$work/asked/gen" other.bin
+  fi
   must "lookup: a missing file is not found, and both places are named" \
     prints "none.bin.*$work/models" fails "$gen" none.bin -z tok512.bin
   must "lookup: an absolute path is not looked for elsewhere" fails "$gen" /stories260K.bin -z tok512.bin

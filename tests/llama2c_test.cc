@@ -143,6 +143,63 @@ TEST(Llama2c, ReadsTheConfiguration) {
   }
 }
 
+// A header with the extension that names the tokens of texts, at byte 64.
+std::vector<uint8_t> WithTextTokens(const ModelShape& shape, const std::vector<int32_t>& numbers) {
+  std::vector<uint8_t> header = MakeHeader(shape);
+  PutLe32(&header, 64, 0x736b6f74);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    PutLe32(&header, 68 + 4 * i, static_cast<uint32_t>(numbers[i]));
+  }
+  return header;
+}
+
+TEST(Llama2c, ReadsTheTokensThatBeginAndEndTexts) {
+  for (const auto& [name, shape] : AllShapes()) {
+    if (shape.version == 0) continue;
+    SCOPED_TRACE(name);
+    ModelFile file;
+    ASSERT_TRUE(Parse(MakeHeader(shape), FileBytes(shape), &file).ok());
+    EXPECT_EQ(TextTokensOf(file), nullptr);
+    const int32_t last = shape.vocab - 1;
+    ASSERT_TRUE(Parse(WithTextTokens(shape, {last, 2, 0, last}), FileBytes(shape), &file).ok());
+    const TextTokens* tokens = TextTokensOf(file);
+    ASSERT_NE(tokens, nullptr);
+    EXPECT_EQ(tokens->bos, last);
+    ASSERT_EQ(tokens->n_ends, 2u);
+    EXPECT_EQ(tokens->ends[0], 0);
+    EXPECT_EQ(tokens->ends[1], last);
+    ASSERT_TRUE(Parse(WithTextTokens(shape, {-1, 0}), FileBytes(shape), &file).ok());
+    EXPECT_EQ(TextTokensOf(file)->bos, -1);
+    EXPECT_EQ(TextTokensOf(file)->n_ends, 0u);
+    std::vector<int32_t> most(17, 2);
+    most[1] = 15;
+    ASSERT_TRUE(Parse(WithTextTokens(shape, most), FileBytes(shape), &file).ok());
+    EXPECT_EQ(TextTokensOf(file)->n_ends, 15u);
+    // Another magic is none of ours.
+    std::vector<uint8_t> other = WithTextTokens(shape, {-9, 99});
+    other[64] = 'T';
+    ASSERT_TRUE(Parse(other, FileBytes(shape), &file).ok());
+    EXPECT_EQ(TextTokensOf(file), nullptr);
+  }
+}
+
+TEST(Llama2c, RefusesTokensThatTheModelHasNot) {
+  const ModelShape shape = Shape7B(1);
+  for (const std::vector<int32_t>& numbers : std::vector<std::vector<int32_t>>{
+           {-2, 0},
+           {32000, 0},
+           {INT32_MAX, 0},
+           {1, 16},
+           {1, -1},
+           {1, INT32_MAX},
+           {1, 1, -1},
+           {1, 1, 32000},
+           {1, 3, 2, 3, 40000},
+       }) {
+    ExpectRefused(WithTextTokens(shape, numbers), FileBytes(shape));
+  }
+}
+
 // Numbers known from the real files, computed by hand.
 TEST(Llama2c, SizesGoBeyond32Bits) {
   EXPECT_EQ(FileBytes(Shape7B(1)), 256u + 4u * 6738415616u);

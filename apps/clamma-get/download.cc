@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "download.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -11,11 +9,10 @@
 #include "failure.h"
 #include "models.h"
 #include "progress.h"
+#include "retries.h"
 
 namespace get {
 namespace {
-
-constexpr unsigned kMaxPause = 30;  // seconds
 
 void Say(const Manner& manner, const std::string& what) {
   if (!manner.quiet) std::fprintf(stderr, "clamma-get: %s\n", what.c_str());
@@ -23,15 +20,6 @@ void Say(const Manner& manner, const std::string& what) {
 
 std::string NameOf(const std::string& path) {
   return std::filesystem::path(path).filename().string();
-}
-
-// Ctrl-C ends it.
-void Pause(unsigned seconds) {
-  const timespec moment = {0, 100'000'000};
-  for (unsigned i = 0; i < 10 * seconds; ++i) {
-    ThrowIfInterrupted();
-    nanosleep(&moment, nullptr);
-  }
 }
 
 // What If-Range takes of an answer: a strong ETag, else a date.
@@ -242,7 +230,7 @@ bool Download(Client& client, const Wanted& wanted, const Manner& manner) {
   PartFile part(wanted.path);
   if (part.whole_is_there()) return true;
   Attempt attempt(client, part, wanted, manner);
-  unsigned failures = 0;
+  Retries retries(manner.tries, manner.quiet);
   for (bool whole = false; !whole;) {
     const uint64_t before = part.size();
     try {
@@ -250,15 +238,12 @@ bool Download(Client& client, const Wanted& wanted, const Manner& manner) {
       whole = true;
     } catch (const Interruption& e) {
       attempt.EndProgress();
-      failures = part.size() > before ? 1 : failures + 1;
-      if (failures >= manner.tries) throw Failure(kExitNetwork, e.what() + HowToGoOn(part));
-      Say(manner, e.what() + std::string(", trying again"));
+      retries.Await(e, part.size() > before, HowToGoOn(part));
     } catch (const Failure& e) {
       attempt.EndProgress();
       if (e.code() != kExitInterrupted) throw;
       throw Failure(e.code(), e.what() + HowToGoOn(part));
     }
-    if (!whole) Pause(std::min(1u << std::min(failures - 1, 10u), kMaxPause));
   }
   Accept(part, wanted.sha256);
   return false;

@@ -235,6 +235,13 @@ void Client::Perform(const Request& request, Transfer& transfer) {
   }
 }
 
+// The seconds that the last answer's header Retry-After asks for, which may also be a date.
+unsigned Client::RetryAfter() const {
+  curl_off_t seconds = 0;
+  curl_easy_getinfo(curl_.get(), CURLINFO_RETRY_AFTER, &seconds);
+  return static_cast<unsigned>(std::clamp<curl_off_t>(seconds, 0, 1'000'000));
+}
+
 Reply Client::Get(const Request& request, const std::function<void(const Reply&)>& begin,
                   const std::function<void(std::string_view)>& data) {
   Request now = request;
@@ -259,8 +266,9 @@ Reply Client::Get(const Request& request, const std::function<void(const Reply&)
       now.url = next;
       continue;
     }
-    if (status == 429 || status == 500 || status == 502 || status == 503 || status == 504) {
-      throw Interruption(PlaceOf(now.url).host + " answers " + std::to_string(status));
+    if (status == 429 || (status >= 500 && status <= 599)) {
+      throw Interruption(PlaceOf(now.url).host + " answers " + std::to_string(status),
+                         RetryAfter());
     }
     transfer.Begin();
     return transfer.reply;
@@ -271,17 +279,21 @@ std::string Client::Text(const std::string& url, Reply* reply) {
   std::string text;
   Request request;
   request.url = url;
-  try {
-    *reply = Get(
-        request, [&](const Reply&) { text.clear(); },
-        [&](std::string_view bytes) {
-          if (text.size() + bytes.size() > kMaxText) {
-            throw Failure(kExitNetwork, url + " is longer than 16 MB");
-          }
-          text += bytes;
-        });
-  } catch (const Interruption& e) {
-    throw Failure(kExitNetwork, e.what());
+  Retries retries(rules_.tries, rules_.quiet);
+  for (bool whole = false; !whole;) {
+    try {
+      *reply = Get(
+          request, [&](const Reply&) { text.clear(); },
+          [&](std::string_view bytes) {
+            if (text.size() + bytes.size() > kMaxText) {
+              throw Failure(kExitNetwork, url + " is longer than 16 MB");
+            }
+            text += bytes;
+          });
+      whole = true;
+    } catch (const Interruption& e) {
+      retries.Await(e, /*brought_something=*/false, "");
+    }
   }
   if (reply->status != 200) ThrowStatus(*reply, url, !rules_.token.empty());
   return text;

@@ -7,9 +7,10 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include "retries.h"
 
 namespace get {
 
@@ -32,18 +33,14 @@ struct Reply {
   uint64_t first() const;
 };
 
-// The connection failed on the way, or a server was too busy: another attempt may help.
-class Interruption : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
 class Client {
  public:
   struct Rules {
     bool insecure_http = false;  // plain HTTP to other machines as well
     std::string hub;             // the token is for its host alone
     std::string token;
+    unsigned tries = 5;  // of Text(), see Retries
+    bool quiet = false;  // says nothing of another attempt
   };
 
   explicit Client(Rules rules);
@@ -57,7 +54,8 @@ class Client {
   Reply Get(const Request& request, const std::function<void(const Reply&)>& begin,
             const std::function<void(std::string_view)>& data);
 
-  // The text at an address, of at most 16 MB. Throws Failure for every status but 200.
+  // The text at an address, of at most 16 MB; a server that is too busy is asked again. Throws
+  // Failure for every status but 200.
   std::string Text(const std::string& url, Reply* reply);
 
  private:
@@ -66,6 +64,7 @@ class Client {
   void Check(const std::string& url, const std::string& redirected_from) const;
   bool MayHaveToken(const std::string& url) const;
   void Perform(const Request& request, Transfer& transfer);
+  unsigned RetryAfter() const;
 
   Rules rules_;
   std::unique_ptr<void, void (*)(void*)> curl_;

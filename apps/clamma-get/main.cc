@@ -89,7 +89,11 @@ class Getter {
   explicit Getter(const Options& o)
       : o_(o),
         manner_({.quiet = o.quiet, .tries = o.tries, .has_token = !Token().empty()}),
-        client_({.insecure_http = o.insecure_http, .hub = models::HubEndpoint(), .token = Token()}),
+        client_({.insecure_http = o.insecure_http,
+                 .hub = models::HubEndpoint(),
+                 .token = Token(),
+                 .tries = o.tries,
+                 .quiet = o.quiet}),
         top_(o.folder.empty() ? models::Folder() : o.folder) {
     if (top_.empty())
       throw Failure(kExitHere, "there is no home folder: --dir says where to put it");

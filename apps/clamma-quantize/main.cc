@@ -15,6 +15,7 @@
 
 #include "command_line.h"
 #include "evaluation.h"
+#include "models.h"
 #include "output_file.h"
 #include "printable.h"
 #include "quantize/imatrix.h"
@@ -87,7 +88,8 @@ bool IsSameFile(const std::string& a, const std::string& b) {
 // All files that are read.
 std::vector<std::string> InputsOf(const Options& o, const clamma::ModelFiles& files) {
   // Where File::Open() looks for it.
-  std::vector<std::string> inputs = {o.in, std::string(LIBCLAMMA_MODEL_DIR) + "/" + o.in};
+  std::vector<std::string> inputs = {o.in};
+  for (const std::string& folder : models::ModelFolders()) inputs.push_back(folder + "/" + o.in);
   for (const std::string& path : {o.imatrix, o.eval}) {
     if (!path.empty()) inputs.push_back(path);
   }

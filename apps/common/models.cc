@@ -130,10 +130,22 @@ const Choice* Named(const std::map<std::string, Choice>& choices, const std::str
 
 // Where a file of the catalogue is; "": nowhere.
 std::string Stored(const char* name) {
-  for (const fs::path& folder : {fs::path(Folder()), fs::path(CLAMMA_MODEL_DIR)}) {
-    if (!folder.empty() && Exists(folder / name)) return (folder / name).string();
+  std::vector<std::string> folders = ModelFolders();
+  folders.insert(folders.begin(), Folder());
+  for (const std::string& folder : folders) {
+    const fs::path path = fs::path(folder) / name;
+    if (!folder.empty() && Exists(path)) return path.string();
   }
   return "";
+}
+
+// Whether the library finds a file at the path, as it is or in the model directory.
+bool IsFound(const fs::path& path) {
+  if (Exists(path)) return true;
+  const std::vector<std::string> folders = ModelFolders();
+  return path.is_relative() &&
+         std::any_of(folders.begin(), folders.end(),
+                     [&](const std::string& folder) { return Exists(folder / path); });
 }
 
 std::string ResolveEntry(const Entry& entry, bool is_default, std::string* checkpoint,
@@ -178,6 +190,19 @@ std::string Folder() {
     home = user == nullptr ? nullptr : user->pw_dir;
   }
   return home == nullptr || home[0] != '/' ? "" : std::string(home) + "/.cache/clamma";
+}
+
+std::vector<std::string> ModelFolders() {
+  std::vector<std::string> folders;
+#ifdef __linux__
+  const char* asked = secure_getenv("CLAMMA_MODEL_DIR");
+#else
+  const bool privileged = getuid() != geteuid() || getgid() != getegid();
+  const char* asked = privileged ? nullptr : std::getenv("CLAMMA_MODEL_DIR");
+#endif
+  if (asked != nullptr && *asked != '\0') folders.emplace_back(asked);
+  folders.emplace_back(CLAMMA_MODEL_DIR);
+  return folders;
 }
 
 bool IsHubName(std::string_view name) { return name.starts_with("hf:"); }
@@ -310,7 +335,7 @@ std::vector<std::string> FilesBelow(const std::string& folder) {
 std::string Resolve(std::string* checkpoint, std::string* tokenizer) {
   if (checkpoint->empty()) return ResolveEntry(DefaultEntry(), true, checkpoint, tokenizer);
   const fs::path path(*checkpoint);
-  if (Exists(path) || (path.is_relative() && Exists(fs::path(CLAMMA_MODEL_DIR) / path))) return "";
+  if (IsFound(path)) return "";
   const std::string name = Canonical(*checkpoint);
   if (const Entry* entry = FindEntry(name); entry != nullptr) {
     return ResolveEntry(*entry, false, checkpoint, tokenizer);

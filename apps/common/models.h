@@ -51,6 +51,10 @@ struct HubName {
   std::string wanted;      // may be ""
 };
 
+// Where the library looks for a relative path after the working directory: in the folder that
+// $CLAMMA_MODEL_DIR names, and in that of the build.
+std::vector<std::string> ModelFolders();
+
 bool IsHubName(std::string_view name);  // begins with hf:
 bool IsUrl(std::string_view name);      // begins with http:// or https://
 // The hub's address: $HF_ENDPOINT, as its own tools have it, or the public one. Without a / at the

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/logprobs.h"
+#include "engine/vocabulary_search.h"
 #include "platform/checksum.h"
 #include "platform/format.h"
 
@@ -133,18 +134,38 @@ Status Transformer::OpenTokenizer(const TransformerOptions& options) {
                            "tokenizer_base is given, and tokenizer_size is 0");
     }
     const auto* base = static_cast<const uint8_t*>(options.tokenizer_base);
-    return Locate("the dictionary",
-                  tokenizer.Open(memory, base, options.tokenizer_size, vocab_size));
+    return Locate("the dictionary", tokenizer.Open(memory, base, options.tokenizer_size, vocab_size,
+                                                   TextTokensOf(weights.file())));
   }
   if (options.tokenizer_path == nullptr && files.gguf() != nullptr) {
     return Locate(options.checkpoint_path == nullptr ? "the model" : options.checkpoint_path,
                   tokenizer.Open(memory, *files.gguf(), vocab_size, options.pre_tokenizer));
   }
+  if constexpr (kHasFiles) {
+    if (options.tokenizer_path == nullptr) return FindTokenizer(options);
+  }
   const char* path = options.tokenizer_path == nullptr ? "tokenizer.bin" : options.tokenizer_path;
   CLAMMA_RETURN_IF_ERROR(tokenizer_file.Open(path, options.model_dir));
+  return OpenTokenizerFile(path);
+}
+
+Status Transformer::FindTokenizer(const TransformerOptions& options) {
+  VocabularySearch search = {.model_dir = options.model_dir, .vocab_size = config().vocab_size};
+  if (access != ModelAccess::kAbsoluteAddress && !options.has_part) {
+    search.checkpoint_path = options.checkpoint_path;
+    search.checkpoint_place = files.place();
+  }
+  char path[kMaxPathBytes];
+  CLAMMA_RETURN_IF_ERROR(OpenVocabulary(search, &tokenizer_file, path));
+  return OpenTokenizerFile(path);
+}
+
+// Reads what tokenizer_file has.
+Status Transformer::OpenTokenizerFile(const char* path) {
   const uint8_t* data = nullptr;
   CLAMMA_RETURN_IF_ERROR(ReadTokenizerFile(path, &data));
-  return Locate(path, tokenizer.Open(memory, data, tokenizer_file.size(), vocab_size));
+  return Locate(path, tokenizer.Open(memory, data, tokenizer_file.size(), config().vocab_size,
+                                     TextTokensOf(weights.file())));
 }
 
 Status Transformer::OpenChatFormat(const TransformerOptions& options) {

@@ -124,6 +124,8 @@ class Transformer {
   Status OpenModelFiles(const TransformerOptions& options, const char** place);
   Status OpenWeights(const TransformerOptions& options);
   Status OpenTokenizer(const TransformerOptions& options);
+  Status FindTokenizer(const TransformerOptions& options);
+  Status OpenTokenizerFile(const char* path);
   Status OpenChatFormat(const TransformerOptions& options);
   Status ReadTokenizerFile(const char* path, const uint8_t** data);
   void SetName(const TransformerOptions& options);

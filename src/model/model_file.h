@@ -5,13 +5,27 @@
 #define CLAMMA_MODEL_MODEL_FILE_H_
 
 #include <cstdint>
+#include <type_traits>
 
+#include "kernels/kernels.h"
 #include "model/config.h"
 #include "model/tensors.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 
 namespace clamma {
+
+// The tokens that begin and end texts, where a llama2.c checkpoint says which (docs/formats.md).
+// Builds without GGUF take the usual ones for granted.
+struct TextTokens {
+  static constexpr uint32_t kMaxEnds = 15;
+
+  bool is_said = false;
+  int32_t bos = -1;  // -1: there is none
+  uint32_t n_ends = 0;
+  int32_t ends[kMaxEnds] = {};
+};
+struct NoTextTokens {};
 
 struct ModelFile {
   const char* format = "";  // for people, as are these
@@ -22,6 +36,7 @@ struct ModelFile {
   ModelConfig config;
   Tensors tensors;
   Array<LayerConfig> layers;  // empty: all are alike
+  [[no_unique_address]] std::conditional_t<kHasGguf, TextTokens, NoTextTokens> text_tokens;
 
   // Adds the next layer: config.n_layers of them, once that is set. Memory is taken when the first
   // one comes that differs. Where all are known to be alike, setting config.widest does as well.
@@ -34,6 +49,18 @@ struct ModelFile {
 
   uint32_t n_added = 0;  // layers
 };
+
+// nullptr: the usual ones.
+inline const TextTokens* TextTokensOf(const ModelFile& file) {
+  const auto address_of = [](const auto& tokens) -> const TextTokens* {
+    if constexpr (kHasGguf) {
+      return tokens.is_said ? &tokens : nullptr;
+    } else {
+      return nullptr;
+    }
+  };
+  return address_of(file.text_tokens);
+}
 
 }  // namespace clamma
 

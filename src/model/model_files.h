@@ -35,6 +35,9 @@ class ModelFiles {
   // The same for `size` bytes at `base`, which must outlive this. More may stand behind the model.
   Status OpenAt(Memory& memory, const uint8_t* base, uint64_t size);
 
+  // Where the file was found that Open() was given.
+  File::Place place() const { return named_.file.place(); }
+
   // Reads the numbers and the places of tensors. A file of another kind says what it is.
   Status ReadModel(ModelFile* model) const;
 

@@ -3,34 +3,54 @@
 
 #include <cerrno>
 #include <cstring>
+#include <initializer_list>
 
 #include "platform/format.h"
 
 namespace clamma {
 namespace {
 
-constexpr size_t kMaxPathBytes = 4096;
 constexpr size_t kMaxAtOnce = size_t{1} << 30;
 
 }  // namespace
 
+const char* File::FolderOf(Place place, const char* model_dir) {
+  const char* folder = nullptr;
+  if (place == Place::kEnvironmentFolder) folder = EnvironmentFolder();
+  if (place == Place::kModelFolder) folder = model_dir;
+  return folder == nullptr || folder[0] == '\0' ? nullptr : folder;
+}
+
+// A descriptor, or -1 and errno.
+int File::OpenIn(const char* folder, const char* path) {
+  char candidate[kMaxPathBytes];
+  if (Format(candidate, sizeof(candidate), "%s/%s", folder, path) < sizeof(candidate)) {
+    return OpenReadOnly(candidate);
+  }
+  errno = ENAMETOOLONG;
+  return -1;
+}
+
 Status File::Open(const char* path, const char* model_dir) {
   Close();
+  place_ = Place::kAsNamed;
   descriptor_ = OpenReadOnly(path);
-  const bool search = descriptor_ < 0 && errno == ENOENT && path[0] != '\0' && !IsAbsolute(path);
-  if (search) {
-    char candidate[kMaxPathBytes];
-    if (Format(candidate, sizeof(candidate), "%s/%s", model_dir, path) < sizeof(candidate)) {
-      descriptor_ = OpenReadOnly(candidate);
-    } else {
-      errno = ENAMETOOLONG;
-    }
+  const bool search = model_dir[0] != '\0' && descriptor_ < 0 && errno == ENOENT &&
+                      path[0] != '\0' && !IsAbsolute(path);
+  const char* const asked = search ? EnvironmentFolder() : nullptr;
+  for (const Place place : {Place::kEnvironmentFolder, Place::kModelFolder}) {
+    const char* const folder = FolderOf(place, model_dir);
+    if (!search || folder == nullptr || descriptor_ >= 0 || errno != ENOENT) continue;
+    descriptor_ = OpenIn(folder, path);
+    place_ = place;
   }
   if (descriptor_ < 0) {
     const int error = errno;
+    const bool two = asked != nullptr && asked[0] != '\0';
     return Status::Error(error == ENOENT ? StatusCode::kNotFound : StatusCode::kIo,
-                         "cannot open '%s': %s%s%s", path, std::strerror(error),
-                         search ? ", neither here nor in " : "", search ? model_dir : "");
+                         "cannot open '%s': %s%s%s%s%s", path, std::strerror(error),
+                         search ? ", neither here nor in " : "", two ? asked : "",
+                         two ? " or " : "", search ? model_dir : "");
   }
   Status status = Examine(path);
   if (!status.ok()) Close();

@@ -11,6 +11,14 @@
 
 namespace clamma {
 
+#ifdef LIBCLAMMA_BARE_METAL
+inline constexpr bool kHasFiles = false;
+#else
+inline constexpr bool kHasFiles = true;
+#endif
+
+inline constexpr size_t kMaxPathBytes = 4096;  // with the NUL
+
 class File {
  public:
   File() = default;
@@ -18,8 +26,20 @@ class File {
   File(const File&) = delete;
   File& operator=(const File&) = delete;
 
-  // Opens a regular file: first `path` as it is, then, if it is relative, in `model_dir`.
+  // Where a path leads.
+  enum class Place : uint8_t {
+    kAsNamed,
+    kEnvironmentFolder,  // the one that CLAMMA_MODEL_DIR names
+    kModelFolder         // the caller's
+  };
+
+  // Opens a regular file: first `path` as it is, then, if it is relative and `model_dir` is not "",
+  // in the folder that the environment names, and in `model_dir`.
   Status Open(const char* path, const char* model_dir);
+  Place place() const { return place_; }  // where that was
+
+  // The folder that relative paths continue in a place; nullptr: there is none.
+  static const char* FolderOf(Place place, const char* model_dir);
 
   // Opens a part of a file that is open already, by a descriptor of its own: `length` bytes from
   // `offset` on, or all that follows for length 0. What `descriptor` refers to stays as it is.
@@ -38,8 +58,11 @@ class File {
  private:
   // Of the system. A descriptor, or -1 and errno.
   static int OpenReadOnly(const char* path);
+  static int OpenIn(const char* folder, const char* path);
   static int Duplicate(int descriptor);
   static bool IsAbsolute(const char* path);
+  // nullptr also where the process has rights that whoever set its environment has not.
+  static const char* EnvironmentFolder();
   // Refuses what is no regular file, and finds out file_size_.
   Status Examine(const char* path);
   // Reads 1 .. n bytes at an offset of the whole file, or none behind its end; n is at most 2^30.
@@ -49,6 +72,7 @@ class File {
   void CloseDescriptor();
 
   int descriptor_ = -1;
+  Place place_ = Place::kAsNamed;
   uint64_t file_size_ = 0;
   uint64_t begin_ = 0;  // of the part that is used
   uint64_t size_ = 0;   // ... and its size

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "platform/file.h"
@@ -23,6 +24,15 @@ int File::OpenReadOnly(const char* path) {
 int File::Duplicate(int descriptor) { return fcntl(descriptor, F_DUPFD_CLOEXEC, 0); }
 
 bool File::IsAbsolute(const char* path) { return path[0] == '/'; }
+
+const char* File::EnvironmentFolder() {
+#ifdef __linux__
+  return secure_getenv("CLAMMA_MODEL_DIR");
+#else
+  const bool privileged = getuid() != geteuid() || getgid() != getegid();
+  return privileged ? nullptr : std::getenv("CLAMMA_MODEL_DIR");
+#endif
+}
 
 Status File::Examine(const char* path) {
   struct stat info = {};

@@ -6,6 +6,7 @@
 #include <windows.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 #include "platform/file.h"
 
@@ -43,6 +44,8 @@ int File::Duplicate(int descriptor) { return _dup(descriptor); }
 bool File::IsAbsolute(const char* path) {
   return path[0] == '/' || path[0] == '\\' || (path[0] != '\0' && path[1] == ':');
 }
+
+const char* File::EnvironmentFolder() { return std::getenv("CLAMMA_MODEL_DIR"); }
 
 Status File::Examine(const char* path) {
   const HANDLE handle = HandleOf(descriptor_);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tokenizer/llama2c_vocabulary.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "platform/endian.h"
@@ -18,10 +19,51 @@ TokenKind KindOf(TokenId token, std::string_view text) {
   return RawByteOf(text) >= 0 ? TokenKind::kByte : TokenKind::kNormal;
 }
 
+void SetNames(const TextTokens& tokens, Vocabulary* vocabulary) {
+  vocabulary->set_bos(tokens.bos);
+  vocabulary->set_eos(tokens.n_ends == 0 ? kNoToken : tokens.ends[0]);
+}
+
+// What the model says, in place of what is usual.
+void SetTextTokens(const TextTokens& tokens, Vocabulary* vocabulary) {
+  for (const TokenId usual : {kBosToken, kEosToken}) vocabulary->SetEnd(usual, false);
+  const auto mark = [vocabulary](TokenId token) {
+    vocabulary->SetKind(token, TokenKind::kControl);
+    vocabulary->SetEnd(token, true);
+  };
+  if (tokens.bos >= 0) mark(tokens.bos);
+  for (uint32_t i = 0; i < tokens.n_ends; ++i) mark(tokens.ends[i]);
+  SetNames(tokens, vocabulary);
+}
+
 }  // namespace
 
+uint32_t CountLlama2cTokens(const File& file) {
+  uint8_t bytes[4096];
+  uint64_t first = 0;  // where in the file they are from
+  size_t n = 0;
+  uint64_t at = 4;
+  uint32_t tokens = 0;
+  for (; at < file.size(); ++tokens) {
+    if (file.size() - at < 8) return 0;
+    if (at + 8 > first + n) {
+      first = at;
+      n = static_cast<size_t>(std::min<uint64_t>(sizeof(bytes), file.size() - at));
+      if (!file.Read(first, bytes, n).ok()) return 0;
+    }
+    const int32_t length = ReadLe32Signed(bytes + (at - first) + 4);
+    at += 8;
+    if (length < 0 || length > kMaxTokenBytes || static_cast<uint64_t>(length) > file.size() - at) {
+      return 0;
+    }
+    at += static_cast<uint32_t>(length);
+  }
+  return tokens;
+}
+
 Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
-                             uint32_t vocab_size, Vocabulary* vocabulary) {
+                             uint32_t vocab_size, const TextTokens* text_tokens,
+                             Vocabulary* vocabulary) {
   const auto tokens = static_cast<unsigned>(vocab_size);
   // Before anything is allocated for them: each token takes at least 8 bytes of the file.
   if (size < 4 || (size - 4) / 8 < vocab_size) {
@@ -35,7 +77,10 @@ Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
   vocabulary->set_unknown(kUnknownToken);
   vocabulary->set_bos(kBosToken);
   vocabulary->set_eos(kEosToken);
-  if (memory.is_plan()) return vocabulary->BuildIndex(memory);
+  if (memory.is_plan()) {
+    if (kHasGguf && text_tokens != nullptr) SetNames(*text_tokens, vocabulary);
+    return vocabulary->BuildIndex(memory);
+  }
   uint64_t at = 4;
   for (TokenId id = 0; vocabulary->IsValid(id); ++id) {
     if (size - at < 8) {
@@ -63,6 +108,9 @@ Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
                          "the dictionary goes on after this model's %u tokens: is it for another "
                          "model?",
                          tokens);
+  }
+  if constexpr (kHasGguf) {
+    if (text_tokens != nullptr) SetTextTokens(*text_tokens, vocabulary);
   }
   CLAMMA_RETURN_IF_ERROR(vocabulary->BuildIndex(memory));
   vocabulary->FindByteTokens(false, kUnknownToken);

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "model/model_file.h"
+#include "platform/file.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 #include "tokenizer/vocabulary.h"
@@ -17,8 +19,13 @@ inline constexpr uint32_t kLlama2cControlTokens = 3;  // unknown, BOS, EOS
 
 // Reads exactly vocab_size tokens from [data, data + size), which must outlive them. Any bytes are
 // safe; what is no vocabulary of that size is refused. A plan does not look at the bytes.
+// `text_tokens`: those that begin and end texts, all of them valid; nullptr: 1 and 2.
 Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
-                             uint32_t vocab_size, Vocabulary* vocabulary);
+                             uint32_t vocab_size, const TextTokens* text_tokens,
+                             Vocabulary* vocabulary);
+
+// How many tokens the vocabulary in a file has; 0: it is none, or cannot be read.
+uint32_t CountLlama2cTokens(const File& file);
 
 }  // namespace clamma
 

@@ -233,7 +233,12 @@ size_t ScoreMerger::Take(TokenId* tokens) {
     n += splits_unused() ? TakeUnused(symbol, tokens + n)
                          : Emit(symbol.begin, symbol.length, symbol.token, tokens + n);
   }
-  return n;
+  if (!kHasGguf || vocabulary_.unknown() < 0) return n;
+  // As SentencePiece does, a run of unknown characters is one token.
+  const TokenId unknown = vocabulary_.unknown();
+  TokenId* const end = std::unique(
+      tokens, tokens + n, [unknown](TokenId a, TokenId b) { return a == unknown && b == unknown; });
+  return static_cast<size_t>(end - tokens);
 }
 
 }  // namespace clamma

@@ -30,8 +30,8 @@ class ScoreMerger {
   // `text` is not empty. A dummy prefix is a space in front of it.
   void Run(std::string_view text, bool dummy_prefix);
 
-  size_t count() const { return count_; }  // tokens of the result
-  size_t Take(TokenId* tokens);            // writes them; returns count()
+  size_t count() const { return count_; }  // at most so many tokens are the result
+  size_t Take(TokenId* tokens);            // writes them, and returns how many they are
 
  private:
   // A stretch of the text that is a token (or a character that is none), in a doubly linked list.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "model/files/gguf.h"
+#include "model/model_file.h"
 #include "platform/format.h"
 #include "platform/quoted.h"
 #include "tokenizer/gguf_vocabulary.h"
@@ -169,10 +170,15 @@ constexpr TokenizerKind TokenizerKind::kAll[2] = {
 // --- Opening
 // --------------------------------------------------------------------------------------
 
-Status Tokenizer::Open(Memory& memory, const uint8_t* data, uint64_t size, uint32_t vocab_size) {
-  CLAMMA_RETURN_IF_ERROR(ReadLlama2cVocabulary(memory, data, size, vocab_size, &vocabulary_));
+Status Tokenizer::Open(Memory& memory, const uint8_t* data, uint64_t size, uint32_t vocab_size,
+                       const TextTokens* text_tokens) {
+  CLAMMA_RETURN_IF_ERROR(
+      ReadLlama2cVocabulary(memory, data, size, vocab_size, text_tokens, &vocabulary_));
   if constexpr (kHasGguf) {
-    return rules()->special_tokens.Build(memory, vocabulary_, kLlama2cControlTokens);
+    adds_bos_ = bos() >= 0;
+    const uint64_t most = uint64_t{kLlama2cControlTokens} + 1 + TextTokens::kMaxEnds;
+    return rules()->special_tokens.Build(memory, vocabulary_,
+                                         text_tokens == nullptr ? kLlama2cControlTokens : most);
   }
   return Status();
 }
@@ -315,9 +321,9 @@ Status Tokenizer::EncodePlain(Memory& memory, std::string_view text, const Encod
     *count = needed;
     return Status();
   }
-  if (options.bos) (*tokens)[(*count)++] = bos();
+  if (options.bos && (!kHasGguf || bos() >= 0)) (*tokens)[(*count)++] = bos();
   if (n > 0) *count += merger.Take(tokens->data() + *count);
-  if (options.eos) (*tokens)[(*count)++] = eos();
+  if (options.eos && (!kHasGguf || eos() >= 0)) (*tokens)[(*count)++] = eos();
   return Status();
 }
 

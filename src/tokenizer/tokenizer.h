@@ -21,6 +21,7 @@
 namespace clamma {
 
 class Gguf;
+struct TextTokens;
 struct Pretokenizer;
 struct TokenizerKind;
 
@@ -33,8 +34,9 @@ class Tokenizer {
 
   // Reads the llama2.c vocabulary of exactly vocab_size tokens at [data, data + size), which must
   // outlive this. Any bytes are safe; what is no vocabulary of that size is refused. A plan does
-  // not look at the bytes.
-  Status Open(Memory& memory, const uint8_t* data, uint64_t size, uint32_t vocab_size);
+  // not look at the bytes. `text_tokens`: which begin and end texts; nullptr: 1 and 2.
+  Status Open(Memory& memory, const uint8_t* data, uint64_t size, uint32_t vocab_size,
+              const TextTokens* text_tokens = nullptr);
 
   // Reads the vocabulary in a GGUF file's metadata, which is all that it looks at, and copies it.
   // It has at most vocab_size tokens, for so many the model has rows; 0: any number. `pre` names

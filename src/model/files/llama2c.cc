@@ -12,6 +12,9 @@ namespace {
 constexpr uint32_t kMagic = 0x616b3432;  // "ak42" as a number
 constexpr size_t kLegacyHeaderBytes = 28;
 constexpr size_t kParameters = 7;
+constexpr size_t kTextTokensOffset = 64;
+constexpr uint32_t kTextTokensMagic = 0x736b6f74;  // "toks" in the file
+static_assert(kTextTokensOffset + 12 + 4 * TextTokens::kMaxEnds <= kLlama2cHeaderBytes);
 // Nine matrices or series of them, three norms or series of them.
 constexpr size_t kEntries = 12;
 // A group's sum of int8 products stays far within 32 bits. In use are 32 to 256.
@@ -68,6 +71,26 @@ Status ReadHeader(const uint8_t* p, size_t size, Header* header) {
   header->shared_classifier = shared == 1;
   if (header->format == Format::kVersion2) header->group_size = ReadLe32Signed(p + 37);
   return Status();
+}
+
+// Optional, behind what llama2.c has in its header: zeros there.
+Status ReadTextTokens(const uint8_t* header, size_t size, uint32_t vocab_size, TextTokens* tokens) {
+  const uint8_t* const p = header + kTextTokensOffset;
+  if (size < kLlama2cHeaderBytes || ReadLe32(p) != kTextTokensMagic) return Status();
+  tokens->is_said = true;
+  tokens->bos = ReadLe32Signed(p + 4);
+  tokens->n_ends = ReadLe32(p + 8);
+  bool valid = tokens->bos >= -1 && tokens->bos < static_cast<int64_t>(vocab_size) &&
+               tokens->n_ends <= TextTokens::kMaxEnds;
+  for (uint32_t i = 0; valid && i < tokens->n_ends; ++i) {
+    tokens->ends[i] = ReadLe32Signed(p + 12 + size_t{4} * i);
+    valid = tokens->ends[i] >= 0 && static_cast<uint32_t>(tokens->ends[i]) < vocab_size;
+  }
+  if (valid) return Status();
+  return Status::Error(
+      StatusCode::kCorrupt,
+      "the checkpoint's header names tokens for the beginning or the end of a text "
+      "that the model has not");
 }
 
 Status CheckRange(const char* what, int32_t value, int32_t least, uint32_t most, uint32_t* out) {
@@ -233,6 +256,12 @@ Status ParseLlama2c(Memory& memory, const uint8_t* header_bytes, size_t size, ui
   file->format = NameOf(header.format);
   file->file_type = header.format == Format::kVersion2 ? "int8" : "F32";
   CLAMMA_RETURN_IF_ERROR(ReadConfig(header, &file->config));
+  if constexpr (kHasGguf) {
+    if (header.format != Format::kLegacy) {
+      CLAMMA_RETURN_IF_ERROR(
+          ReadTextTokens(header_bytes, size, file->config.vocab_size, &file->text_tokens));
+    }
+  }
   CLAMMA_RETURN_IF_ERROR(file->tensors.Init(memory, kEntries));
   Layout layout(header.bytes, file);
   LayOutTensors(header.format, layout, file->config);

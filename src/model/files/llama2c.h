@@ -8,6 +8,7 @@
 //              then float tensors, norms first
 //   version 2  as version 1 with int32 2, and int32 group_size behind the uint8; norms in float,
 //              then each matrix as int8 weights followed by its float scales
+// Versions 1 and 2 may say in their zeros which tokens begin and end texts: see docs/formats.md.
 #ifndef CLAMMA_MODEL_FILES_LLAMA2C_H_
 #define CLAMMA_MODEL_FILES_LLAMA2C_H_
 
