@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "platform/thread_pool.h"
 
+#include "platform/cores.h"
+
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <time.h>
