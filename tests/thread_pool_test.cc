@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "platform/thread_pool.h"
 
-#include "platform/cores.h"
-
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -13,6 +11,8 @@
 #include <set>
 #include <utility>
 #include <vector>
+
+#include "platform/cores.h"
 
 namespace clamma {
 namespace {
