@@ -199,7 +199,8 @@ typedef struct clamma_txf_info {
   size_t model_size;    /* ... and its size in bytes */
   size_t cache_limit;   /* MALLOC_CACHE: most bytes of weights held at a time; 0: no limit.
                            The largest tensor must fit */
-  unsigned int threads; /* compute threads, the caller's included; 0: all usable cores.
+  unsigned int threads; /* compute threads, the caller's included; 0: all usable cores: what the
+                           affinity mask and the container's CPU quota allow.
                            Cut down to what the build allows (`desc` tells) */
   clamma_model_type_t model_type;
   unsigned int max_sessions; /* 0: as many as the build allows */

@@ -26,6 +26,11 @@
 #ifndef CLAMMA_HPP
 #define CLAMMA_HPP
 
+// Microsoft's compiler tells its language elsewhere. GCC 10 says 201709 for C++20.
+#if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) <= 201703L
+#error "clamma.hpp needs C++20, as by -std=c++20; clamma.h and clamma-extra.h do with any C++"
+#else
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -357,7 +362,7 @@ class Model {
   // What the query's prompt and system would add to a session's context: to an empty one, or else
   // to one whose last turn, or text, has ended.
   std::vector<tok_id_t> EncodeQuery(const Query& query, bool opens = true) const {
-    return detail::All<std::vector<tok_id_t>>([&](tok_id_t* tokens, size_t max, size_t* count) {
+    return detail::All<std::vector<tok_id_t> >([&](tok_id_t* tokens, size_t max, size_t* count) {
       return clamma_encode_query(handle(), detail::System(query), detail::Prompt(query),
                                  opens ? 1 : 0, tokens, max, count);
     });
@@ -374,7 +379,7 @@ class Model {
   }
   std::vector<tok_id_t> EncodeChat(const Chat& chat, bool opens = true) const {
     const detail::ChatList list(chat);
-    return detail::All<std::vector<tok_id_t>>([&](tok_id_t* tokens, size_t max, size_t* count) {
+    return detail::All<std::vector<tok_id_t> >([&](tok_id_t* tokens, size_t max, size_t* count) {
       return clamma_chat_encode(handle(), &list.info, list.data(), list.size(), opens ? 1 : 0,
                                 tokens, max, count);
     });
@@ -480,7 +485,7 @@ class Session {
 
   // The tokens of the context: prompts and what was generated, BOS and EOS among them.
   std::vector<tok_id_t> GetTokens() const {
-    return detail::All<std::vector<tok_id_t>>([this](tok_id_t* tokens, size_t max, size_t* count) {
+    return detail::All<std::vector<tok_id_t> >([this](tok_id_t* tokens, size_t max, size_t* count) {
       return clamma_session_get_tokens(handle(), tokens, max, count);
     });
   }
@@ -604,4 +609,5 @@ class Session {
 }  // namespace cxx
 }  // namespace clamma
 
+#endif  // C++20
 #endif  // CLAMMA_HPP

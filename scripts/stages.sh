@@ -10,6 +10,7 @@
 readonly stages=(
   "release:the Release build and all tests: unit, golden texts, command line"
   "asan:all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+  "asan-clang:the self-test and tests of files and the C interface under Clang's sanitizers"
   "tsan:the tests of sessions and threads under ThreadSanitizer"
   "valgrind:generation in every access mode under memcheck"
   "web:clamma-ws-demo over plain sockets, and its page in Chromium"
@@ -42,6 +43,7 @@ readonly stages=(
 # packages_of STAGE: what it needs beyond what all do.
 packages_of() {
   case $1 in
+    asan-clang) echo clang ;;
     valgrind) echo valgrind libc6-dbg ;;
     format) echo clang-format ;;
     tidy) echo clang-tidy git ;;
@@ -146,6 +148,21 @@ stage_asan() {
   run_ctest asan -E "$not"
 }
 
+# Clang's UndefinedBehaviorSanitizer sees what GCC's does not, such as sums with null pointers.
+stage_asan-clang() {
+  local data
+  data=$(find_data "$root")
+  build asan-clang clamma-selftest c_api_test block_cache_test llama2c_test weights_test
+  export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+  export UBSAN_OPTIONS=print_stacktrace=1
+  run_ctest asan-clang -R '[.]|^c_|^clamma_selftest$' -E '^c_golden_test'
+  [[ -n $data ]] || skip "the models are missing"
+  local name
+  for name in stories260K stories260K.q80; do # mapped
+    build-asan-clang/bin/clamma-selftest "$data/models/$name.bin"
+  done
+}
+
 # Sets `fixed` to the words before a command that ThreadSanitizer needs, or skips the stage. gcc's
 # runtime knows the memory layout of up to 28 random bits; beyond, it may refuse to start.
 fix_layout() {
@@ -217,11 +234,12 @@ stage_web-sanitized() {
 stage_nothreads() {
   local programs
   mapfile -t programs < <(basename -s .cc tests/*_test.cc | grep -E 'alloc|pass|session_test|thread_pool')
-  build nothreads "${port_programs[@]}" "${programs[@]}" clamma-gen clamma-gen-multi clamma-chat
+  build nothreads "${port_programs[@]}" "${programs[@]}" clamma-gen clamma-gen-multi clamma-chat \
+    clamma-selftest
   local symbols
   symbols=$(nm --undefined-only build-nothreads/lib/libclamma.a)
   no grep -E ' (pthread_|sem_|thrd_|mtx_|cnd_|__cxa_guard)' <<<"$symbols"
-  run_ctest nothreads -R '[.]|^c_|_(gen|gen_multi|chat)_cli_'
+  run_ctest nothreads -R '[.]|^c_|_(gen|gen_multi|chat|selftest)_cli_'
 }
 
 stage_shared() {
@@ -246,6 +264,7 @@ stage_install() {
 stage_bare() {
   build bare
   size --totals build-bare/lib/libclamma.a
+  build-bare/bin/clamma-selftest
   tell_size bare
 }
 
@@ -272,7 +291,7 @@ readonly slow_under_emulation
 # run_emulated PRESET CPU TABLE [ONLY NOT]: the tests that are built, or those of them that match ONLY
 # and not NOT, on the CPU that QEMU calls so, where TABLE must be the best of the kernels.
 run_emulated() {
-  local only=${4:-'[.]|^c_'} not=${5:-^$}
+  local only=${4:-'[.]|^c_|^clamma_selftest$'} not=${5:-^$}
   [[ $full == yes ]] || not+="|$slow_under_emulation"
   QEMU_CPU=$2 CLAMMA_TEST_TABLE=$3 run_ctest "$1" -R "$only" -E "$not"
 }
@@ -287,7 +306,7 @@ tell_size() {
 # port PRESET CPU PREFIX: the tests of a port that has the scalar kernels alone; PREFIX is that of
 # its tools.
 port() {
-  build "$1" "${port_programs[@]}"
+  build "$1" "${port_programs[@]}" clamma-selftest
   run_emulated "$1" "$2" scalar
   tell_size "$1" "$3"
 }

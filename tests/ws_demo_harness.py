@@ -18,7 +18,7 @@ import websocket  # of Debian's python3-websocket
 
 PREFIX = "clamma_ws_demo_"
 # What it says on stderr: the model, and what visitors did wrong.
-BANNER = re.compile(r"\S+: llama2\.c |\S+: GGUF, |dim \d+, hidden |(float|half-precision) kv cache, |"
+BANNER = re.compile(r"☙ Clamma ❧ \S+: (llama2\.c |GGUF, )|dim \d+, hidden .* threads?( \(.*\))?$|"
                     r"clamma-ws-demo: .*positions|clamma-ws-demo: only tests, please|"
                     r"clamma-ws-demo: libwebsockets: Ran out of header data space|==\d+== ")
 

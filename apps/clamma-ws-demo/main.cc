@@ -193,7 +193,7 @@ int Serve(const Options& o, const demo::AdmissionQueue::Rules& rules, txf* model
   HandleSignals();
   const std::string url = listener.url();
   if (!server.Start(listener, end_pipe[0])) return Fail("libwebsockets cannot be set up");
-  std::fprintf(stderr, "%s\n", rules.model.c_str());
+  std::fprintf(stderr, "%s\n", options::Banner(rules.model).c_str());
   std::printf("Serving %s/\n", url.c_str());
   if (std::fflush(stdout) != 0) Report("cannot write to stdout: serving " + url + "/");
   return server.Run() ? 0 : options::kExitGeneration;

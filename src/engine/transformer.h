@@ -70,7 +70,7 @@ class Transformer {
   // How large an arena must be to hold a transformer, sessions not counted.
   static Status PlanArena(const TransformerOptions& options, uint64_t* bytes);
 
-  // The configuration in a few lines, for people.
+  // The configuration in two lines, for people.
   void Describe(char* text, size_t size) const;
 
   const ModelConfig& config() const { return weights.config(); }
@@ -105,6 +105,7 @@ class Transformer {
   KvType kv_type = KvType::kF32;
   uint32_t max_sessions = 0;
   unsigned threads_wanted = 0;
+  uint64_t cpu_quota_milli = 0;  // that was looked at for them, as of Cores
   uint32_t trained_context = 0;  // what the model says; config().seq_len is what it has
   Log log;
 
@@ -121,6 +122,7 @@ class Transformer {
   explicit Transformer(Memory::Plan plan) : memory(plan) {}
   bool in_arena() const { return memory.arena() != nullptr || memory.is_plan(); }
   void DescribeWeights(char* text, size_t size) const;
+  void DescribeQuota(char* text, size_t size) const;
   Status OpenModelFiles(const TransformerOptions& options, const char** place);
   Status OpenWeights(const TransformerOptions& options);
   Status OpenTokenizer(const TransformerOptions& options);

@@ -100,9 +100,6 @@ const void* ThisThread();
 // A number of the running process, which a forked child does not share.
 uint64_t ThisProcess();
 
-// How many cores this process may run on; at least 1.
-unsigned UsableCores();
-
 }  // namespace clamma
 
 #endif  // CLAMMA_PLATFORM_THREADS_H_

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A build without threads: one thread owns the library, so every lock is free.
+#include "platform/cores.h"
 #include "platform/threads.h"
 
 namespace clamma {
@@ -18,6 +19,6 @@ const void* ThisThread() {
 
 uint64_t ThisProcess() { return 0; }
 
-unsigned UsableCores() { return 1; }
+Cores FindCores() { return {}; }
 
 }  // namespace clamma

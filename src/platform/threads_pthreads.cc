@@ -6,6 +6,7 @@
 #include <sched.h>
 #endif
 
+#include "platform/cores.h"
 #include "platform/threads.h"
 
 namespace clamma {
@@ -37,16 +38,18 @@ const void* ThisThread() {
 
 uint64_t ThisProcess() { return static_cast<uint64_t>(getpid()); }
 
-unsigned UsableCores() {
+Cores FindCores() {
+  const auto online = sysconf(_SC_NPROCESSORS_ONLN);
+  auto in_mask = online > 0 ? static_cast<unsigned>(online) : 1;
+  uint64_t quota_milli = 0;
 #ifdef __linux__
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) {
-    const int usable = CPU_COUNT(&set);
-    if (usable > 0) return static_cast<unsigned>(usable);
+  if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0) {
+    in_mask = static_cast<unsigned>(CPU_COUNT(&set));
   }
+  quota_milli = FindQuotaMilli("");
 #endif
-  const auto online = sysconf(_SC_NPROCESSORS_ONLN);
-  return online > 0 ? static_cast<unsigned>(online) : 1;
+  return CoresOf(in_mask, quota_milli);
 }
 
 }  // namespace clamma

@@ -3,6 +3,7 @@
 // header.
 #include <windows.h>
 
+#include "platform/cores.h"
 #include "platform/threads.h"
 
 namespace clamma {
@@ -48,11 +49,11 @@ const void* ThisThread() {
 
 uint64_t ThisProcess() { return GetCurrentProcessId(); }
 
-unsigned UsableCores() {
+Cores FindCores() {
   DWORD_PTR usable = 0;
   DWORD_PTR all = 0;
-  if (!GetProcessAffinityMask(GetCurrentProcess(), &usable, &all) || usable == 0) return 1;
-  return static_cast<unsigned>(__builtin_popcountll(usable));
+  if (!GetProcessAffinityMask(GetCurrentProcess(), &usable, &all) || usable == 0) return {};
+  return CoresOf(static_cast<unsigned>(__builtin_popcountll(usable)), 0);
 }
 
 }  // namespace clamma

@@ -7,6 +7,7 @@
 
 #include "kernels/weight_types.h"
 #include "model/architectures/keys.h"
+#include "platform/cores.h"
 #include "platform/quoted.h"
 #include "quantize/encode.h"
 
