@@ -106,7 +106,7 @@ struct Chat {
 struct TokenLogprobs {
   tok_id_t token;
   float logprob;
-  std::span<const tok_id_t> top_tokens;  // (top_logprobs of the query, or the dictionary's size)
+  std::span<const tok_id_t> top_tokens;  // (top_logprobs of the query, or the vocabulary's size)
   std::span<const float> top_logprobs;   // likewise
 };
 using OnLogprobs = std::function<void(const TokenLogprobs&)>;
@@ -219,7 +219,7 @@ struct Progress : std::enable_shared_from_this<Progress> {
   OnText on_text;
   OnDone on_done;
   OnLogprobs on_logprobs;
-  void* session = nullptr;                // the library makes it nullptr when it destroys that
+  txf_session* session = nullptr;         // nullptr once it is destroyed
   clamma_done_t why = CLAMMA_DONE_ERROR;  // this and `reason`: once `running` is false
   char reason[kMaxReason] = "";
   std::atomic<bool> running = true;
@@ -242,7 +242,7 @@ struct Progress : std::enable_shared_from_this<Progress> {
       self->on_logprobs({token, logprob, {top_tokens, n_top}, {top_logprobs, n_top}});
     } catch (...) {
       KeepException();
-      clamma_sessions_query_cancel(static_cast<txf_session*>(self->session));
+      clamma_sessions_query_cancel(self->session);
     }
   }
   static void Done(void* opaque, clamma_done_t why) noexcept {
@@ -545,7 +545,6 @@ class Session {
     info.issue_cb = detail::Progress::Text;
     info.done_cb = detail::Progress::Done;
     info.opaque_user_pointer = progress.get();
-    info.null_on_destroy = &progress->session;
     info.prompt = detail::Prompt(query);
     info.system = detail::System(query);
     info.limit = query.limit;
@@ -599,6 +598,14 @@ class Session {
     void operator()(txf_session* session) const noexcept { clamma_session_destroy(session); }
   };
   struct State {  // destroyed from the last to the first
+    State() = default;
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    ~State() {
+      handle.reset();  // behind a step that is under way, or inside its callback
+      if (progress != nullptr) progress->session = nullptr;
+    }
+
     std::shared_ptr<txf> model;
     std::shared_ptr<detail::Progress> progress;
     std::unique_ptr<txf_session, Destroy> handle;

@@ -16,7 +16,8 @@ readonly stages=(
   "web:clamma-ws-demo over plain sockets, and its page in Chromium"
   "web-sanitized:clamma-ws-demo under AddressSanitizer and ThreadSanitizer"
   "nothreads:the build without threads: golden texts, sessions, command line, no thread symbol"
-  "shared:the shared library: its C test, its symbols, what it needs"
+  "shared:the shared library: its C test, its symbols, what it needs; loaded by dlopen() without memory"
+  "many-sessions:a build for thousands of sessions a model: 64 KB of stack are enough"
   "install:installed, static and shared, and used from outside"
   "bare:the library alone for size"
   "arm64:AArch64 Linux under QEMU: both NEON tables, unit tests, golden texts, logits to the bit"
@@ -243,7 +244,7 @@ stage_nothreads() {
 }
 
 stage_shared() {
-  build shared clamma c_api_test
+  build shared clamma c_api_test dlopen_test
   local symbols needed
   symbols=$(nm -D --defined-only build-shared/lib/libclamma.so)
   printf 'exported:\n%s\n' "$symbols"
@@ -251,10 +252,24 @@ stage_shared() {
   needed=$(readelf -d build-shared/lib/libclamma.so | grep NEEDED)
   printf 'needed:\n%s\n' "$needed"
   no grep -E '(libstdc|libc)\+\+' <<<"$needed"
+  # The C library would take memory for thread-local variables at a thread's first call, or abort.
+  needed=$(readelf -lW build-shared/lib/libclamma.so)
+  grep -q ' LOAD ' <<<"$needed"
+  no grep -w TLS <<<"$needed"
+  build-shared/bin/dlopen_test build-shared/lib/libclamma.so
   local status=0
   build-shared/bin/c_api_test || status=$?
   ((status != 77)) || skip "c_api_test: the models are missing"
   return "$status"
+}
+
+stage_many-sessions() {
+  [[ -n $(find_data "$root") ]] || skip "the models are missing"
+  local folder=build-many-sessions
+  alone "$folder" cmake --preset dev -B "$folder" -DLIBCLAMMA_BUILD_APPS=OFF \
+    -DLIBCLAMMA_MAX_SESSIONS_PER_MODEL=20000
+  alone "$folder" cmake --build "$folder" -j "$jobs" --target session_threads_test pass_test
+  ctest --test-dir "$folder" -j "$jobs" --output-on-failure --no-tests=error -R '^(Pass|SessionThreads)Test'
 }
 
 stage_install() {

@@ -61,6 +61,7 @@ Status Transformer::Open(const TransformerOptions& options) {
   CLAMMA_RETURN_IF_ERROR(pool.Start(memory, threads_wanted));
   CLAMMA_RETURN_IF_ERROR(forward.Init(memory, weights, *kernels, pool, in_arena()));
   CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, forward.max_rows()));
+  CLAMMA_RETURN_IF_ERROR(pass.Resize(memory, max_sessions));
   for (unsigned i = 0; i < pool.threads(); ++i) {
     CLAMMA_RETURN_IF_ERROR(
         samplers[i].Init(memory, *kernels, config().order, config().vocab_size, &tokenizer));
@@ -140,7 +141,7 @@ Status Transformer::OpenTokenizer(const TransformerOptions& options) {
                            "tokenizer_base is given, and tokenizer_size is 0");
     }
     const auto* base = static_cast<const uint8_t*>(options.tokenizer_base);
-    return Locate("the dictionary", tokenizer.Open(memory, base, options.tokenizer_size, vocab_size,
+    return Locate("the vocabulary", tokenizer.Open(memory, base, options.tokenizer_size, vocab_size,
                                                    TextTokensOf(weights.file())));
   }
   if (options.tokenizer_path == nullptr && files.gguf() != nullptr) {
@@ -271,6 +272,7 @@ Status Transformer::Score(const TokenId* tokens, size_t n, float* logprobs) {
     const size_t count = std::min(left, forward.max_logits());
     for (size_t i = 0; i < count; ++i) rows[i] = {tokens[done + i], done + i, &kv, nullptr, true};
     CLAMMA_RETURN_IF_ERROR(forward.Run(rows.data(), count));
+    CLAMMA_RETURN_IF_ERROR(kv.CheckRange(done + count));
     for (size_t i = 0; i < count; ++i) {
       const float* logits = rows[i].logits;
       const double total = LogSumExp(logits, c.vocab_size);
@@ -287,17 +289,22 @@ Status Transformer::Score(const TokenId* tokens, size_t n, float* logprobs) {
 }
 
 Status Transformer::Fingerprint(uint64_t* fingerprint) const {
-  MutexLock lock(fingerprint_mutex);
-  if (!known_fingerprint) {
-    Checksum checksum;
-    CLAMMA_RETURN_IF_ERROR(weights.AddSamples(&checksum));
-    for (uint32_t token = 0; token < tokenizer.vocab_size(); ++token) {
-      const std::string_view bytes = tokenizer.Bytes(static_cast<TokenId>(token));
-      checksum.Add(bytes.data(), bytes.size());
-    }
-    known_fingerprint = checksum.Value();
+  if (fingerprint_state.load(std::memory_order_acquire) == kKnown) {
+    *fingerprint = known_fingerprint;
+    return Status();
   }
-  *fingerprint = *known_fingerprint;
+  Checksum checksum;
+  CLAMMA_RETURN_IF_ERROR(weights.AddSamples(&checksum));
+  for (uint32_t token = 0; token < tokenizer.vocab_size(); ++token) {
+    const std::string_view bytes = tokenizer.Bytes(static_cast<TokenId>(token));
+    checksum.Add(bytes.data(), bytes.size());
+  }
+  *fingerprint = checksum.Value();
+  uint32_t expected = kUnknown;
+  if (fingerprint_state.compare_exchange_strong(expected, kWriting)) {
+    known_fingerprint = *fingerprint;
+    fingerprint_state.store(kKnown, std::memory_order_release);
+  }
   return Status();
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A model bound to its dictionary: what all sessions on it share.
+// A model bound to its vocabulary: what all sessions on it share.
 #ifndef CLAMMA_ENGINE_TRANSFORMER_H_
 #define CLAMMA_ENGINE_TRANSFORMER_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 
 #include "engine/prompt.h"
 #include "engine/sampler.h"
@@ -55,6 +55,13 @@ struct TransformerOptions {
   Log log;
 };
 
+// What a pass does for a session.
+struct PassEntry {
+  Session* session = nullptr;
+  size_t rows = 0;                // of it; 0: it waits for the next pass
+  const float* logits = nullptr;  // behind the last row
+};
+
 // Members are read by many and written by Open() and the scheduler alone (but for the fingerprint):
 // the forward pass, the samplers and what they stand on belong to whoever has the scheduler's turn.
 class Transformer {
@@ -83,13 +90,13 @@ class Transformer {
   // turn.
   Status Score(const TokenId* tokens, size_t n, float* logprobs);
 
-  // Tells this model with this dictionary from others, whatever way it is reached. Any thread.
+  // Tells this model with this vocabulary from others, whatever way it is reached. Any thread.
   Status Fingerprint(uint64_t* fingerprint) const;
 
   Memory memory;
   ModelFiles files;
   File tokenizer_file;
-  Array<uint8_t> tokenizer_bytes;  // the dictionary, where it is neither mapped nor given
+  Array<uint8_t> tokenizer_bytes;  // the vocabulary, where it is neither mapped nor given
   Weights weights;
   Tokenizer tokenizer;
   ChatFormat* chat_format = nullptr;  // nullptr: this build has no templates
@@ -98,6 +105,7 @@ class Transformer {
   Forward forward;
   Sampler samplers[kMaxThreads];  // one for each thread of the pool
   Array<ForwardRow> rows;         // of a pass
+  Array<PassEntry> pass;          // (max_sessions): of one
   char name[kMaxName] = {};
   ModelAccess access = ModelAccess::kMmap;
   ModelType type = ModelType::kGen;
@@ -109,14 +117,18 @@ class Transformer {
   uint32_t trained_context = 0;  // what the model says; config().seq_len is what it has
   Log log;
 
-  // What Fingerprint() found, under its mutex: kept, as finding it takes thousands of reads.
-  mutable Mutex fingerprint_mutex;
-  mutable std::optional<uint64_t> known_fingerprint;
+  // What Fingerprint() found: kept, as finding it takes thousands of reads. Threads that look for
+  // it at the same time find the same, and the first one keeps it. No lock, which a fork() might
+  // find held.
+  enum FingerprintState : uint32_t { kUnknown, kWriting, kKnown };
+  mutable std::atomic<uint32_t> fingerprint_state{kUnknown};
+  mutable uint64_t known_fingerprint = 0;
 
   // The scheduler's, under its mutex.
   Session* first_session = nullptr;
   uint32_t n_sessions = 0;
-  bool doomed = false;  // destroyed from inside a callback: goes when the step ends
+  uint32_t forks = 0;  // up to the process that the pool's threads are in
+  bool lost = false;   // a fork()'s child cannot use it: see scheduler.h
 
  private:
   explicit Transformer(Memory::Plan plan) : memory(plan) {}

@@ -25,6 +25,7 @@ void Condition::Wait(Mutex& mutex) {
   SleepConditionVariableSRW(ConditionOf(native_), LockOf(mutex.native_), INFINITE, 0);
 }
 void Condition::NotifyAll() { WakeAllConditionVariable(ConditionOf(native_)); }
+void Condition::Forget() {}
 
 bool Thread::Start(void (*body)(void*), void* argument) {
   body_ = body;
@@ -45,6 +46,13 @@ void Thread::Join() {
 // No thread has the number 0, or that of another one.
 const void* ThisThread() {
   return reinterpret_cast<const void*>(static_cast<uintptr_t>(GetCurrentThreadId()));
+}
+
+// Windows has neither cancellation nor fork().
+int ForbidCancel() { return 0; }
+void AllowCancelAgain(int /*before*/) {}
+bool WatchForks(void (* /*before*/)(), void (* /*in_parent*/)(), void (* /*in_child*/)()) {
+  return true;
 }
 
 uint64_t ThisProcess() { return GetCurrentProcessId(); }
