@@ -203,6 +203,7 @@ stage_web() {
   web_test chat_test dev
   web_test protocol_test dev
   web_test browser_test dev
+  web_test page_test dev
 }
 
 stage_web-sanitized() {
