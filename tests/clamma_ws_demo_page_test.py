@@ -170,6 +170,13 @@ def test_settings(browser):
         until(lambda: page.running() == 0 and page.status().startswith("Both"))
         checks.same("... by which the same stories come again", page.texts(), texts)
 
+        page.find("summary").click()
+        page.find("#seed").clear()
+        page.find("#seed").send_keys("9", Keys.ENTER)
+        checks.holds("Enter in the settings begins", until(lambda: "seed 9 " in page.figures()[0]),
+                     page.figures())
+        checks.same("... and closes them", page.find("#settings").get_attribute("open"), None)
+
         page.set("length", "5")
         page.again()
         until(lambda: all(text.startswith("5 tokens") for text in page.figures()) and page.told())

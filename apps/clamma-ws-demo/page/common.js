@@ -165,14 +165,14 @@ export function fitPrompt() {
 
 // Enter in the prompt sends, with Shift it begins a line. Escape closes the settings, or stops.
 export function listen(send, stop) {
-  byId("composer").addEventListener("submit", (event) => {
+  const submit = (event) => {
     event.preventDefault();
+    settings.open = false; // what is wrong there opens them again
     send();
-  });
+  };
+  byId("composer").addEventListener("submit", submit);
   prompt.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    send();
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
   });
   prompt.addEventListener("input", fitPrompt);
   byId("stop").addEventListener("click", stop);
