@@ -216,9 +216,12 @@ web_test() {
 
 stage_web() {
   [[ -n $(find_data "$root") ]] || skip "the models are missing"
+  build dev failing_new
   web_test test dev
   web_test chat_test dev
+  web_test protocol_test dev
   web_test browser_test dev
+  web_test page_test dev
 }
 
 stage_web-sanitized() {
@@ -228,6 +231,7 @@ stage_web-sanitized() {
   export CLAMMA_TEST_SLOW=1
   web_test test asan
   web_test chat_test asan
+  web_test protocol_test asan
   web_test test tsan "${fixed[@]}"
   web_test chat_test tsan "${fixed[@]}"
 }

@@ -179,6 +179,7 @@ demo::AdmissionQueue::Rules MakeRules(const Options& o, const clamma_txf_facts_t
   rules.defaults.temperature = o.sampling.temperature;
   rules.defaults.topp = o.sampling.topp;
   rules.defaults.seed = o.sampling.seed;
+  rules.defaults.max_length = o.sampling.steps;
   return rules;
 }
 
@@ -214,6 +215,8 @@ int OpenAndServe(Options& o, const options::CommandLine& line, demo::Listener& l
   if (mode == demo::Mode::kChat) SetUpChat(model.get(), facts, line, o.sampling);
   demo::AdmissionQueue::Rules rules = MakeRules(o, facts, mode);
   rules.model = description;
+  rules.thinks =
+      mode == demo::Mode::kChat && options::BeginsInThoughts(model.get(), o.model, nullptr);
   if (rules.seats == 0) return Fail("a visitor needs two sessions, and there is only one");
   return Serve(o, rules, model.get(), listener, origins);
 }
