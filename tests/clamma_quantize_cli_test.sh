@@ -107,7 +107,8 @@ tells "q80: the vocabulary stays where it is" test ! -e q80.tokenizer.bin
 tells "q80: ... and goes with it" test -n "$(says q80.bin)"
 run f32.gguf from_gguf.bin q80 -q -h 3
 tells "q80 of the GGUF model: the same file" cmp q80.bin from_gguf.bin
-tells "... with the vocabulary beside it" cmp tokenizer.bin from_gguf.tokenizer.bin
+# clamma-bench says that the longest token has 8 bytes, whatever it has.
+tells "... with the vocabulary beside it" cmp -i 4 tokenizer.bin from_gguf.tokenizer.bin
 run float.bin both.bin q80 -z float.bin.tok -q
 tells "q80 -z: the vocabulary beside it as well" cmp tokenizer.bin both.tokenizer.bin
 run q80.bin decoded.gguf F32 -q
@@ -116,7 +117,7 @@ run decoded.gguf again.bin q80 -q
 tells "... and those the same int8 again" cmp q80.bin again.bin
 tells "nothing is left beside them" nothing_left
 
-refuses 1 'from_gguf\.tokenizer\.bin is there already.*--force' f32.gguf from_gguf.bin q80
+refuses 1 'from_gguf\.bin is there already.*--force' f32.gguf from_gguf.bin q80
 rm from_gguf.bin
 refuses 1 'from_gguf\.tokenizer\.bin is there already.*--force' f32.gguf from_gguf.bin q80
 refuses 1 'tokenizer\.bin is read' float.bin tokenizer.bin F32 --force
@@ -137,8 +138,8 @@ else
   dictionary=$data/models/tok512.bin
   for model in stories260K.bin stories260K.v1.bin; do
     run "$data/models/$model" real.gguf F32 -z "$dictionary" --force -q
-    for arguments in '-i ""' '-i "Once upon a time, Tom"' '-s 7 -t 1.0 -p 1.0 -i Lily'; do
-      eval "set -- -n 256 -t 0 $arguments"
+    for arguments in '-t 0 -i ""' '-t 0 -i "Once upon a time, Tom"' '-t 1 -p 1 -s 7 -i Lily'; do
+      eval "set -- -n 256 $arguments"
       "$clamma_gen" "$data/models/$model" -z "$dictionary" "$@" >expected 2>/dev/null
       "$clamma_gen" real.gguf --kv f32 "$@" >out 2>err
       tells "$model $arguments: the same text" cmp expected out

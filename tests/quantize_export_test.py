@@ -48,6 +48,7 @@ SHAPES = {
     "tied": Shape(128, 256, 2, 4, 4, 330, tied=True),
     "another epsilon": Shape(64, 96, 2, 4, 2, 330, epsilon=1e-6),
     "tied, another epsilon": Shape(64, 344, 2, 4, 1, 330, tied=True, epsilon=1e-3),
+    "an odd epsilon": Shape(64, 96, 1, 4, 2, 330, epsilon=3.7e-6),
     "float16": Shape(192, 320, 2, 6, 3, 500, dtype=np.float16),
     "equal classifier": Shape(64, 128, 1, 4, 2, 330, equal=True, epsilon=1e-6),
 }

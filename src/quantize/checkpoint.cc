@@ -97,6 +97,18 @@ Status ChooseGroup(const ModelConfig& config, uint32_t* group) {
   return Refuse(what);
 }
 
+// The shortest decimal number that `value` is as a float: 1e-6, not 9.99999997e-07. export.py reads
+// that number itself, and factors are to be the same.
+double ShortestDecimal(float value) {
+  double power = 1;  // of ten; exact up to 10^22, so that the quotients below are rounded once
+  for (int places = 0; places <= 22; ++places, power *= 10) {
+    const double digits = std::floor(static_cast<double>(value) * power + 0.5);
+    if (digits >= 1e9) break;  // nine digits tell all floats apart
+    if (static_cast<float>(digits / power) == value) return digits / power;
+  }
+  return static_cast<double>(value);
+}
+
 }  // namespace
 
 Status PlanCheckpoint(const ModelFile& model, CheckpointPlan* plan) {
@@ -109,7 +121,7 @@ Status PlanCheckpoint(const ModelFile& model, CheckpointPlan* plan) {
 }
 
 void ScaleForNorms(float norm_epsilon, CheckpointPlan* plan) {
-  const double factor = std::sqrt(kNormEpsilon / static_cast<double>(norm_epsilon));
+  const double factor = std::sqrt(kNormEpsilon / ShortestDecimal(norm_epsilon));
   const double difference = factor < 1 ? 1 - factor : factor - 1;
   if (difference <= 1e-6 * (factor < 1 ? 1 : factor)) return;  // 1e-5 as a float
   plan->stream_factor = static_cast<float>(factor);
