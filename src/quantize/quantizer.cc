@@ -72,19 +72,22 @@ Status Quantizer::Write(const ByteSink& sink, const Progress& progress) {
   CLAMMA_RETURN_IF_ERROR(PrepareWorkers());
   CLAMMA_RETURN_IF_ERROR(pieces_.Begin(*memory_, sink));
   CLAMMA_RETURN_IF_ERROR(WriteHeader());
-  uint64_t done = 0;
+  done_ = 0;
   for (size_t i = 0; i < tensors_.size(); ++i) {
-    done_ = done;
-    CLAMMA_RETURN_IF_ERROR(Report(i, progress));
-    if (tensors_[i].plan.treatment == Treatment::kCopy) {
-      CLAMMA_RETURN_IF_ERROR(CopyTensor(tensors_[i], i, progress));
-    } else {
-      CLAMMA_RETURN_IF_ERROR(ConvertTensor(&tensors_[i], i, progress));
-    }
-    if (!makes_checkpoint()) CLAMMA_RETURN_IF_ERROR(writer_.EndTensor());
-    done += tensors_[i].from.bytes;
+    CLAMMA_RETURN_IF_ERROR(WriteTensor(i, progress));
   }
   return pieces_.Finish();
+}
+
+Status Quantizer::WriteTensor(size_t index, const Progress& progress) {
+  QuantizedTensor& tensor = tensors_[index];
+  const uint64_t done = done_ + tensor.from.bytes;
+  CLAMMA_RETURN_IF_ERROR(Report(index, progress));
+  CLAMMA_RETURN_IF_ERROR(tensor.plan.treatment == Treatment::kCopy
+                             ? CopyTensor(tensor, index, progress)
+                             : ConvertTensor(&tensor, index, progress));
+  done_ = done;
+  return makes_checkpoint() ? Status() : writer_.EndTensor();
 }
 
 Status Quantizer::CopyTensor(const QuantizedTensor& tensor, size_t index,

@@ -106,6 +106,7 @@ class Quantizer {
   Status PlanOne(const RecipeModel& model, const SourceTensor& source, QuantizedTensor* tensor);
   uint64_t CheckpointBytes() const;
   Status WriteHeader();
+  Status WriteTensor(size_t index, const Progress& progress);
   Status CopyTensor(const QuantizedTensor& tensor, size_t index, const Progress& progress);
   Status ConvertTensor(QuantizedTensor* tensor, size_t index, const Progress& progress);
   Status ConvertPiece(const QuantizedTensor& tensor, uint64_t first, uint64_t n, UnitResult* sum);

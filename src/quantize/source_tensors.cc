@@ -78,22 +78,23 @@ Status SourceTensors::ListModel(Memory& memory, const ModelFile& model, Order or
   if (order == Order::kCheckpoint) {
     for (const TensorId id : kCheckpointKinds) {
       const uint32_t times = NameOf(id).of_layer ? model.config.n_layers : 1;
-      for (uint32_t i = 0; i < times; ++i) CLAMMA_RETURN_IF_ERROR(Add(model, id, i));
+      for (uint32_t i = 0; i < times; ++i) Add(model, id, i);
     }
     return Status();
   }
-  CLAMMA_RETURN_IF_ERROR(Add(model, TensorId::kEmbedding, 0));
+  Add(model, TensorId::kEmbedding, 0);
   for (uint32_t i = 0; i < model.config.n_layers; ++i) {
-    for (const TensorId id : kOfLayer) CLAMMA_RETURN_IF_ERROR(Add(model, id, i));
+    for (const TensorId id : kOfLayer) Add(model, id, i);
   }
-  CLAMMA_RETURN_IF_ERROR(Add(model, TensorId::kOutputNorm, 0));
-  return Add(model, TensorId::kOutput, 0);
+  Add(model, TensorId::kOutputNorm, 0);
+  Add(model, TensorId::kOutput, 0);
+  return Status();
 }
 
 // Nothing where the model has no such tensor, as it may have no kOutput.
-Status SourceTensors::Add(const ModelFile& model, TensorId id, uint32_t layer) {
+void SourceTensors::Add(const ModelFile& model, TensorId id, uint32_t layer) {
   TensorPlace place;
-  if (!model.tensors.Find(id, layer, &place)) return Status();
+  if (!model.tensors.Find(id, layer, &place)) return;
   const GgufTensorName& known = NameOf(id);
   char* const name = names_.data() + n_ * kNameBytes;
   const size_t length = known.of_layer ? Format(name, kNameBytes, "blk.%u.%s",
@@ -110,7 +111,6 @@ Status SourceTensors::Add(const ModelFile& model, TensorId id, uint32_t layer) {
   tensor.offset = place.offset;
   tensor.bytes = place.bytes;
   tensor.type = place.type == WeightType::kInt8Groups ? &int8_type_ : FindGgmlType(place.type);
-  return Status();
 }
 
 }  // namespace clamma

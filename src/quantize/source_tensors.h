@@ -43,7 +43,7 @@ class SourceTensors {
   const SourceTensor& operator[](size_t i) const { return tensors_[i]; }
 
  private:
-  Status Add(const ModelFile& model, TensorId id, uint32_t layer);
+  void Add(const ModelFile& model, TensorId id, uint32_t layer);
 
   Array<SourceTensor> tensors_;
   Array<char> names_;
