@@ -73,8 +73,10 @@ Status ReadHeader(const uint8_t* p, size_t size, Header* header) {
   return Status();
 }
 
-// Optional, behind what llama2.c has in its header: zeros there.
-Status ReadTextTokens(const uint8_t* header, size_t size, uint32_t vocab_size, TextTokens* tokens) {
+// Optional, behind what llama2.c has in its header: zeros there. (A template, so that nothing of it
+// is in a build without TextTokens.)
+template <typename Tokens>
+Status ReadTextTokens(const uint8_t* header, size_t size, uint32_t vocab_size, Tokens* tokens) {
   const uint8_t* const p = header + kTextTokensOffset;
   if (size < kLlama2cHeaderBytes || ReadLe32(p) != kTextTokensMagic) return Status();
   tokens->is_said = true;
