@@ -105,7 +105,7 @@ extern "C" {
  */
 #define CLAMMA_API_VERSION 1
 
-/* Tokens that every dictionary has: begin and end of a text. */
+/* Begin and end of a text in llama2.c's vocabularies, where the checkpoint names no others. */
 #define TOK_BOS 1
 #define TOK_EOS 2
 
