@@ -2,8 +2,9 @@
 // perplexity THREADS WINDOW TOKENS MODEL...: runs the models over the token ids in the file TOKENS
 // (decimal numbers), in windows of so many positions that know nothing of each other. Prints a line
 // for each model: the sum of the negative log-likelihoods of all tokens but the first of each
-// window, their number, and the sum of KL(model || first model) of the distributions that predict
-// them. A helper of perplexity.py.
+// window, their number, the sum of KL(model || first model) of the distributions that predict them,
+// and the sum of the squares of what the negative log-likelihoods differ from the first model's. A
+// helper of perplexity.py and quantizers.py.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -32,7 +33,9 @@ struct Model {
   KvCache kv;
   std::vector<ForwardRow> rows;
   std::vector<double> log_sums;  // (rows): what a logit less this is a log-probability
-  double loss = 0;               // sum of negative log-likelihoods
+  std::vector<double> losses;    // (rows): negative log-likelihoods
+  double loss = 0;               // sum of them
+  double squares = 0;            // sum of (loss - first model's loss)^2
   double divergence = 0;         // sum of KL(this || first model)
 };
 
@@ -121,8 +124,12 @@ void Score(const Model& first, const TokenId* next, size_t count, ThreadPool& po
                                   first.log_sums[i], vocab_size);
     }
   });
+  model->losses.resize(count);
   for (size_t i = 0; i < count; ++i) {
-    model->loss += model->log_sums[i] - static_cast<double>(model->rows[i].logits[next[i]]);
+    model->losses[i] = model->log_sums[i] - static_cast<double>(model->rows[i].logits[next[i]]);
+    const double difference = model->losses[i] - first.losses[i];
+    model->loss += model->losses[i];
+    model->squares += difference * difference;
     model->divergence += divergences[i];
   }
 }
@@ -152,7 +159,8 @@ Status Run(const Options& options, int n_models, char** paths) {
     }
   }
   for (const auto& model : models) {
-    printf("%.12g %zu %.12g\n", model->loss, n_windows * scored, model->divergence);
+    printf("%.12g %zu %.12g %.12g\n", model->loss, n_windows * scored, model->divergence,
+           model->squares);
   }
   return Status();
 }

@@ -130,7 +130,7 @@ class Bench:
         ] + models, "perplexity").splitlines()
         losses, divergences = [], []
         for line in lines:
-            loss, count, divergence = map(float, line.split())
+            loss, count, divergence, _ = map(float, line.split())
             losses.append(math.exp(loss / count))
             divergences.append(divergence / count)
         result = dict(self.facts[variant], perplexity=losses[0])

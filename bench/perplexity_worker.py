@@ -3,10 +3,11 @@
 """What bench/perplexity.py needs packages for, in the Python that has them.
 
 usage: perplexity_worker.py paths | tokens MODEL TEXT OUT WINDOW COUNT | float MODEL OUT
-                            | widen MODEL OUT
+                            | widen MODEL OUT | facts MODEL
 paths: where the model and the quantiser are. tokens: writes COUNT windows of WINDOW token ids each,
 spread over the text. float: writes the model with all weights in F32. widen: the same, widened to
-rows of whole blocks of 256 columns without a change of its function. Prints one JSON object.
+rows of whole blocks of 256 columns without a change of its function. facts: bits a weight. Prints
+one JSON object.
 """
 import collections
 import glob
@@ -169,7 +170,8 @@ def widen(model, out):
 
 
 def main():
-    commands = {"paths": paths, "tokens": write_tokens, "float": dequantise, "widen": widen}
+    commands = {"paths": paths, "tokens": write_tokens, "float": dequantise, "widen": widen,
+                "facts": lambda model: facts(gguf.GGUFReader(model))}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         fail(__doc__.split("\n\n")[1])
     print(json.dumps(commands[sys.argv[1]](*sys.argv[2:])))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * minimal CHECKPOINT DICTIONARY [PROMPT]: continues a text.
+ * minimal CHECKPOINT VOCABULARY [PROMPT]: continues a text.
  *   cc minimal.c $(pkg-config --cflags --libs clamma) -o minimal
  */
 #include <clamma.h>

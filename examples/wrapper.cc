@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// wrapper CHECKPOINT DICTIONARY [PROMPT]: two sessions continue a text side by side, by clamma.hpp.
+// wrapper CHECKPOINT VOCABULARY [PROMPT]: two sessions continue a text side by side, by clamma.hpp.
 //   c++ -std=c++20 wrapper.cc $(pkg-config --cflags --libs clamma) -o wrapper
 #include <clamma.hpp>
 #include <iostream>

@@ -13,6 +13,11 @@
 extern "C" {
 #endif
 
+/* As clamma_session_construct(); desc, if not NULL, gets the reason of a failure, and else an empty
+ * text. desc_max is its size in bytes: a longer text is cut, and always terminated. */
+CLAMMA_EXPORT struct txf_session* clamma_session_construct_desc(const struct txf* txf, char* desc,
+                                                                size_t desc_max);
+
 /* What clamma_encode() puts around the text's own tokens; combined by |. */
 #define CLAMMA_ENCODE_BOS 1u          /* BOS in front */
 #define CLAMMA_ENCODE_DUMMY_PREFIX 2u /* a space before a text that is not empty */
@@ -52,7 +57,8 @@ CLAMMA_EXPORT int clamma_txf_metadata(const struct txf* txf, const char* key, ch
 
 typedef struct clamma_message {
   const char* role;          /* "system", "user", "assistant", "tool" ... */
-  const char* content;       /* NULL: none */
+  const char* content;       /* NULL: none; with tool_calls, the template's `none`: there are calls
+                                and no text, which some templates tell from an empty one */
   const char* content_parts; /* in place of content: a JSON array of parts, as
                                 [{"type": "text", "text": "..."}]; NULL: none */
   const char* name;          /* of who speaks, or of the tool; NULL: none */
@@ -177,17 +183,21 @@ typedef int (*clamma_read_cb_t)(void* opaque_user_pointer, void* bytes, size_t s
 /* Writes what a session without a query holds: its context with the KV cache, the position, and the
  * state of its random generator. Not its last query's limit, callbacks and the like. The format
  * (docs/formats.md) is versioned, checksummed, and the same on every machine. The callback may call
- * everything but what changes or destroys this session. */
+ * everything but what changes or destroys this session or destroys its transformer. */
 CLAMMA_EXPORT int clamma_session_save(const struct txf_session* session, clamma_write_cb_t write_cb,
                                       void* opaque_user_pointer);
 
 /* Restores what clamma_session_save() wrote into a session without a query, of a transformer with
- * the same model, dictionary and kv_type. It goes on from there bit for bit as the saved one would:
+ * the same model, vocabulary and kv_type. It goes on from there bit for bit as the saved one would:
  * with no prompt, and rng_state of its facts as rng_seed, also in the middle of a text. Any bytes
  * are safe; what is damaged or of another model is refused. (Of matrices that have more than 4 MiB
  * together only pieces of 1 KiB are compared, some 2000 to 4000 of them, so that a model in which
  * only a few weights differ may pass for it.) On failure the session is as it was; it takes the
- * memory of both contexts for the duration of the call. Reads nothing behind its end. */
+ * memory of both contexts for the duration of the call. Reads nothing behind its end.
+ *
+ * The callback may call everything but what changes or destroys this session or destroys its
+ * transformer: a query, another restore and clamma_session_set_tokens() are refused meanwhile, and
+ * nothing may be destroyed that is in use. */
 CLAMMA_EXPORT int clamma_session_restore(struct txf_session* session, clamma_read_cb_t read_cb,
                                          void* opaque_user_pointer);
 

@@ -2,7 +2,7 @@
  *
  * libclamma: Llama models on any CPU, embedded by six calls.
  *
- * A transformer (struct txf) binds a model checkpoint to a token dictionary; it is constant and
+ * A transformer (struct txf) binds a model checkpoint to a vocabulary; it is constant and
  * shared. A session (struct txf_session) is a conversation on it, with a context and a state of its
  * own. Any number of sessions, of any transformers, generate at the same time: each call of
  * clamma_sessions_step_next() serves one of them and hands its text to that session's callback.
@@ -24,13 +24,14 @@
  *
  * Ownership: strings and structs passed in are the caller's and are not kept beyond the call, but
  * for model_base and tokenizer_base (until the transformer is destroyed) and null_on_destroy (until
- * the session is, or has its next query). Text passed to a callback is the library's and valid
- * during the callback.
+ * the session is, or has its next query). A query that gives null_on_destroy hands its session
+ * over: the library destroys it when the query has ended. Text passed to a callback is the
+ * library's and valid during the callback.
  *
  * Errors: nothing aborts, whatever the files, the texts or the arguments hold. A call that fails
  * says so by its value; the reason goes to `desc` of the info it was given, if there is one, and to
- * log_cb (a clamma_api_version that the library does not know: to stderr, as no other field may be
- * read then). The library writes nothing else anywhere.
+ * log_cb. (Of an info with a clamma_api_version that the library does not know, it reads desc and
+ * desc_max alone: the reason goes there and to stderr.) The library writes nothing else anywhere.
  *
  * Files: a relative path is looked for in the working directory, then in the model directory: the
  * folder that CLAMMA_MODEL_DIR names in the environment (unless the process has more rights than
@@ -44,8 +45,11 @@
  * processing. (The floating-point environment, rounding above all, must be as the system starts a
  * process, on every thread that constructs or steps.)
  *
- * Callbacks return: they must not throw, longjmp or end their thread. log_cb runs on the thread
- * whose call failed; it must not make a call that may fail for the same reason.
+ * Callbacks return, on the stack on which they were called: they must not throw, longjmp or end
+ * their thread. (A step that is left so all the same cancels its query, without a done_cb, and
+ * others go on: at once after an exception or the end of the thread, on x86-64 and AArch64 Linux;
+ * else when the thread calls the library again.) log_cb runs on the thread whose call failed; it
+ * must not make a call that may fail for the same reason.
  *
  * Arenas: with `arena`, nothing is allocated from the system but stacks of threads. The memory is
  * the caller's, at any alignment, one transformer's at a time, untouched by others until that is
@@ -68,7 +72,10 @@
  * Stack: in an optimised build 64 KB are enough for every function, beside what callbacks take.
  * (The scalar kernels do with 12 to 16 KB: see ports/bare-metal/README.md.)
  *
- * Fork: a child may destroy what was constructed before, and use it if `threads` was 1.
+ * Fork: a child may destroy what was constructed before, use it, by one thread, and construct anew.
+ * But a transformer at which another thread was at work, in a step or in clamma_score(), can only
+ * be destroyed in the child, which does not give its memory back: other calls fail, and queries on
+ * it end without a done_cb. (fork() itself must not be called by a signal handler inside a call.)
  *
  * Threads: in a build with threads, every function may be called from any thread at any time, with
  * these rules:
@@ -76,6 +83,8 @@
  *     whose end the destruction waits for;
  *   - a query on a session in an arena waits while a step is under way;
  *   - one step runs at a time; a second thread in clamma_sessions_step_next() waits for its turn;
+ *   - a thread inside a call, or a callback, is not cancelled (pthread_cancel()) before that
+ * returns;
  *   - callbacks run on the thread that steps. From inside one, every function may be called, the
  *     destruction of the very session or transformer included, except that
  *     clamma_sessions_step_next() returns 0 and clamma_score() fails;
@@ -105,7 +114,7 @@ extern "C" {
  */
 #define CLAMMA_API_VERSION 1
 
-/* Begin and end of a text in llama2.c's vocabularies, where the checkpoint names no others. */
+/* Begin and end of a text in llama2.c's vocabularies. Those of any model: clamma_txf_facts(). */
 #define TOK_BOS 1
 #define TOK_EOS 2
 
@@ -199,7 +208,8 @@ typedef struct clamma_txf_info {
   size_t model_size;    /* ... and its size in bytes */
   size_t cache_limit;   /* MALLOC_CACHE: most bytes of weights held at a time; 0: no limit.
                            The largest tensor must fit */
-  unsigned int threads; /* compute threads, the caller's included; 0: all usable cores.
+  unsigned int threads; /* compute threads, the caller's included; 0: all usable cores: what the
+                           affinity mask and the container's CPU quota allow.
                            Cut down to what the build allows (`desc` tells) */
   clamma_model_type_t model_type;
   unsigned int max_sessions; /* 0: as many as the build allows */
@@ -217,16 +227,19 @@ typedef struct clamma_txf_info {
   size_t limit;              /* most tokens to generate; 0: until the context is full */
   float temperature;         /* 0: always the likeliest token */
   float topp;                /* nucleus sampling: the likeliest tokens that make up this much
-                                probability; <= 0 or >= 1: off */
+                                probability, 0 .. 1; 0: off, and so is 1 */
   uint64_t rng_seed;         /* 0: from the clock; `desc` tells the seed used */
-  void** null_on_destroy;    /* if not NULL: *null_on_destroy becomes NULL with the session's end */
+  void** null_on_destroy;    /* if not NULL: the session is handed over. It is destroyed when the
+                                query has ended, behind done_cb, unless that has started another
+                                query; and *null_on_destroy becomes NULL then, or when it is
+                                destroyed before */
 
   /* Added in the first version of this library */
 
   clamma_log_cb_t log_cb;     /* construct: for the transformer and all of its sessions. NULL:
                                  stderr. See clamma_log_silent() */
   clamma_done_cb_t done_cb;   /* query */
-  const void* tokenizer_base; /* construct: if not NULL, the dictionary is here, not in a file */
+  const void* tokenizer_base; /* construct: if not NULL, the vocabulary is here, not in a file */
   size_t tokenizer_size;      /* ... and its exact size in bytes */
   clamma_kv_type_t kv_type;   /* construct */
   unsigned int top_k;         /* query: only the so many likeliest tokens; 0: off */
@@ -239,7 +252,7 @@ typedef struct clamma_txf_info {
                                        UTF-8 and not empty. (It stays in the context, though) */
   size_t stop_string_count;         /* ... and how many they are */
   clamma_logprobs_cb_t logprobs_cb; /* query: if not NULL, is told how likely each token was */
-  unsigned int top_logprobs;        /* ... and how many of the likeliest; at most the dictionary */
+  unsigned int top_logprobs;        /* ... and how many of the likeliest; at most the vocabulary */
   void* arena;       /* construct: if not NULL, all memory of the transformer and of its sessions
                         comes from here: see "Arenas" above */
   size_t arena_size; /* ... and its size in bytes */
@@ -274,7 +287,7 @@ typedef struct clamma_txf_info {
 /* A log_cb that drops the messages. */
 CLAMMA_EXPORT void clamma_log_silent(void* opaque_user_pointer, const char* message);
 
-/* Binds a checkpoint to a dictionary. NULL on failure. Takes working memory for the model's width,
+/* Binds a checkpoint to a vocabulary. NULL on failure. Takes working memory for the model's width,
  * and none for its weights if they are mapped or at an address. */
 CLAMMA_EXPORT struct txf* clamma_txf_construct(const clamma_txf_info_t* info);
 
@@ -283,7 +296,8 @@ CLAMMA_EXPORT struct txf* clamma_txf_construct(const clamma_txf_info_t* info);
 CLAMMA_EXPORT void clamma_txf_destroy(struct txf* txf);
 
 /* A new session with an empty context. NULL where there is no memory or max_sessions exist. Its
- * memory grows with its context. */
+ * memory grows with its context. (clamma_session_construct_desc() of clamma-extra.h tells the
+ * caller why it failed.) */
 CLAMMA_EXPORT struct txf_session* clamma_session_construct(const struct txf* txf);
 
 /* Destroys a session; a query that runs ends without a done_cb. NULL is allowed. */
@@ -293,7 +307,8 @@ CLAMMA_EXPORT void clamma_session_destroy(struct txf_session* session);
  * it still has a query running, the prompt is longer than what is left of the context, a value is
  * out of range, or memory is short.
  *
- * A session outlives its query, and a further query continues the conversation: its context stays.
+ * A session outlives its query, unless that gives null_on_destroy, and a further query continues
+ * the conversation: its context stays.
  *
  * GEN: in a new session, or when the text so far has ended (CLAMMA_DONE_END_OF_TEXT), the context
  * gets BOS and the prompt as it is; `system`, if any, goes before it on a line of its own. prompt

@@ -26,6 +26,11 @@
 #ifndef CLAMMA_HPP
 #define CLAMMA_HPP
 
+// Microsoft's compiler tells its language elsewhere. GCC 10 says 201709 for C++20.
+#if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) <= 201703L
+#error "clamma.hpp needs C++20, as by -std=c++20; clamma.h and clamma-extra.h do with any C++"
+#else
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -101,7 +106,7 @@ struct Chat {
 struct TokenLogprobs {
   tok_id_t token;
   float logprob;
-  std::span<const tok_id_t> top_tokens;  // (top_logprobs of the query, or the dictionary's size)
+  std::span<const tok_id_t> top_tokens;  // (top_logprobs of the query, or the vocabulary's size)
   std::span<const float> top_logprobs;   // likewise
 };
 using OnLogprobs = std::function<void(const TokenLogprobs&)>;
@@ -214,7 +219,7 @@ struct Progress : std::enable_shared_from_this<Progress> {
   OnText on_text;
   OnDone on_done;
   OnLogprobs on_logprobs;
-  void* session = nullptr;                // the library makes it nullptr when it destroys that
+  txf_session* session = nullptr;         // nullptr once it is destroyed
   clamma_done_t why = CLAMMA_DONE_ERROR;  // this and `reason`: once `running` is false
   char reason[kMaxReason] = "";
   std::atomic<bool> running = true;
@@ -237,7 +242,7 @@ struct Progress : std::enable_shared_from_this<Progress> {
       self->on_logprobs({token, logprob, {top_tokens, n_top}, {top_logprobs, n_top}});
     } catch (...) {
       KeepException();
-      clamma_sessions_query_cancel(static_cast<txf_session*>(self->session));
+      clamma_sessions_query_cancel(self->session);
     }
   }
   static void Done(void* opaque, clamma_done_t why) noexcept {
@@ -357,7 +362,7 @@ class Model {
   // What the query's prompt and system would add to a session's context: to an empty one, or else
   // to one whose last turn, or text, has ended.
   std::vector<tok_id_t> EncodeQuery(const Query& query, bool opens = true) const {
-    return detail::All<std::vector<tok_id_t>>([&](tok_id_t* tokens, size_t max, size_t* count) {
+    return detail::All<std::vector<tok_id_t> >([&](tok_id_t* tokens, size_t max, size_t* count) {
       return clamma_encode_query(handle(), detail::System(query), detail::Prompt(query),
                                  opens ? 1 : 0, tokens, max, count);
     });
@@ -374,7 +379,7 @@ class Model {
   }
   std::vector<tok_id_t> EncodeChat(const Chat& chat, bool opens = true) const {
     const detail::ChatList list(chat);
-    return detail::All<std::vector<tok_id_t>>([&](tok_id_t* tokens, size_t max, size_t* count) {
+    return detail::All<std::vector<tok_id_t> >([&](tok_id_t* tokens, size_t max, size_t* count) {
       return clamma_chat_encode(handle(), &list.info, list.data(), list.size(), opens ? 1 : 0,
                                 tokens, max, count);
     });
@@ -480,7 +485,7 @@ class Session {
 
   // The tokens of the context: prompts and what was generated, BOS and EOS among them.
   std::vector<tok_id_t> GetTokens() const {
-    return detail::All<std::vector<tok_id_t>>([this](tok_id_t* tokens, size_t max, size_t* count) {
+    return detail::All<std::vector<tok_id_t> >([this](tok_id_t* tokens, size_t max, size_t* count) {
       return clamma_session_get_tokens(handle(), tokens, max, count);
     });
   }
@@ -540,7 +545,6 @@ class Session {
     info.issue_cb = detail::Progress::Text;
     info.done_cb = detail::Progress::Done;
     info.opaque_user_pointer = progress.get();
-    info.null_on_destroy = &progress->session;
     info.prompt = detail::Prompt(query);
     info.system = detail::System(query);
     info.limit = query.limit;
@@ -594,6 +598,14 @@ class Session {
     void operator()(txf_session* session) const noexcept { clamma_session_destroy(session); }
   };
   struct State {  // destroyed from the last to the first
+    State() = default;
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    ~State() {
+      handle.reset();  // behind a step that is under way, or inside its callback
+      if (progress != nullptr) progress->session = nullptr;
+    }
+
     std::shared_ptr<txf> model;
     std::shared_ptr<detail::Progress> progress;
     std::unique_ptr<txf_session, Destroy> handle;
@@ -604,4 +616,5 @@ class Session {
 }  // namespace cxx
 }  // namespace clamma
 
+#endif  // C++20
 #endif  // CLAMMA_HPP

@@ -10,12 +10,14 @@
 readonly stages=(
   "release:the Release build and all tests: unit, golden texts, command line"
   "asan:all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+  "asan-clang:the self-test and tests of files and the C interface under Clang's sanitizers"
   "tsan:the tests of sessions and threads under ThreadSanitizer"
   "valgrind:generation in every access mode under memcheck"
   "web:clamma-ws-demo over plain sockets, and its page in Chromium"
   "web-sanitized:clamma-ws-demo under AddressSanitizer and ThreadSanitizer"
   "nothreads:the build without threads: golden texts, sessions, command line, no thread symbol"
-  "shared:the shared library: its C test, its symbols, what it needs"
+  "shared:the shared library: its C test, its symbols, what it needs; loaded by dlopen() without memory"
+  "many-sessions:a build for thousands of sessions a model: 64 KB of stack are enough"
   "install:installed, static and shared, and used from outside"
   "bare:the library alone for size"
   "arm64:AArch64 Linux under QEMU: both NEON tables, unit tests, golden texts, logits to the bit"
@@ -42,6 +44,7 @@ readonly stages=(
 # packages_of STAGE: what it needs beyond what all do.
 packages_of() {
   case $1 in
+    asan-clang) echo clang ;;
     valgrind) echo valgrind libc6-dbg ;;
     format) echo clang-format ;;
     tidy) echo clang-tidy git ;;
@@ -146,6 +149,21 @@ stage_asan() {
   run_ctest asan -E "$not"
 }
 
+# Clang's UndefinedBehaviorSanitizer sees what GCC's does not, such as sums with null pointers.
+stage_asan-clang() {
+  local data
+  data=$(find_data "$root")
+  build asan-clang clamma-selftest c_api_test block_cache_test llama2c_test weights_test
+  export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+  export UBSAN_OPTIONS=print_stacktrace=1
+  run_ctest asan-clang -R '[.]|^c_|^clamma_selftest$' -E '^c_golden_test'
+  [[ -n $data ]] || skip "the models are missing"
+  local name
+  for name in stories260K stories260K.q80; do # mapped
+    build-asan-clang/bin/clamma-selftest "$data/models/$name.bin"
+  done
+}
+
 # Sets `fixed` to the words before a command that ThreadSanitizer needs, or skips the stage. gcc's
 # runtime knows the memory layout of up to 28 random bits; beyond, it may refuse to start.
 fix_layout() {
@@ -198,9 +216,12 @@ web_test() {
 
 stage_web() {
   [[ -n $(find_data "$root") ]] || skip "the models are missing"
+  build dev failing_new
   web_test test dev
   web_test chat_test dev
+  web_test protocol_test dev
   web_test browser_test dev
+  web_test page_test dev
 }
 
 stage_web-sanitized() {
@@ -210,6 +231,7 @@ stage_web-sanitized() {
   export CLAMMA_TEST_SLOW=1
   web_test test asan
   web_test chat_test asan
+  web_test protocol_test asan
   web_test test tsan "${fixed[@]}"
   web_test chat_test tsan "${fixed[@]}"
 }
@@ -217,15 +239,16 @@ stage_web-sanitized() {
 stage_nothreads() {
   local programs
   mapfile -t programs < <(basename -s .cc tests/*_test.cc | grep -E 'alloc|pass|session_test|thread_pool')
-  build nothreads "${port_programs[@]}" "${programs[@]}" clamma-gen clamma-gen-multi clamma-chat
+  build nothreads "${port_programs[@]}" "${programs[@]}" clamma-gen clamma-gen-multi clamma-chat \
+    clamma-selftest
   local symbols
   symbols=$(nm --undefined-only build-nothreads/lib/libclamma.a)
   no grep -E ' (pthread_|sem_|thrd_|mtx_|cnd_|__cxa_guard)' <<<"$symbols"
-  run_ctest nothreads -R '[.]|^c_|_(gen|gen_multi|chat)_cli_'
+  run_ctest nothreads -R '[.]|^c_|_(gen|gen_multi|chat|selftest)_cli_'
 }
 
 stage_shared() {
-  build shared clamma c_api_test
+  build shared clamma c_api_test dlopen_test
   local symbols needed
   symbols=$(nm -D --defined-only build-shared/lib/libclamma.so)
   printf 'exported:\n%s\n' "$symbols"
@@ -233,10 +256,24 @@ stage_shared() {
   needed=$(readelf -d build-shared/lib/libclamma.so | grep NEEDED)
   printf 'needed:\n%s\n' "$needed"
   no grep -E '(libstdc|libc)\+\+' <<<"$needed"
+  # The C library would take memory for thread-local variables at a thread's first call, or abort.
+  needed=$(readelf -lW build-shared/lib/libclamma.so)
+  grep -q ' LOAD ' <<<"$needed"
+  no grep -w TLS <<<"$needed"
+  build-shared/bin/dlopen_test build-shared/lib/libclamma.so
   local status=0
   build-shared/bin/c_api_test || status=$?
   ((status != 77)) || skip "c_api_test: the models are missing"
   return "$status"
+}
+
+stage_many-sessions() {
+  [[ -n $(find_data "$root") ]] || skip "the models are missing"
+  local folder=build-many-sessions
+  alone "$folder" cmake --preset dev -B "$folder" -DLIBCLAMMA_BUILD_APPS=OFF \
+    -DLIBCLAMMA_MAX_SESSIONS_PER_MODEL=20000
+  alone "$folder" cmake --build "$folder" -j "$jobs" --target session_threads_test pass_test
+  ctest --test-dir "$folder" -j "$jobs" --output-on-failure --no-tests=error -R '^(Pass|SessionThreads)Test'
 }
 
 stage_install() {
@@ -246,6 +283,7 @@ stage_install() {
 stage_bare() {
   build bare
   size --totals build-bare/lib/libclamma.a
+  build-bare/bin/clamma-selftest
   tell_size bare
 }
 
@@ -272,7 +310,7 @@ readonly slow_under_emulation
 # run_emulated PRESET CPU TABLE [ONLY NOT]: the tests that are built, or those of them that match ONLY
 # and not NOT, on the CPU that QEMU calls so, where TABLE must be the best of the kernels.
 run_emulated() {
-  local only=${4:-'[.]|^c_'} not=${5:-^$}
+  local only=${4:-'[.]|^c_|^clamma_selftest$'} not=${5:-^$}
   [[ $full == yes ]] || not+="|$slow_under_emulation"
   QEMU_CPU=$2 CLAMMA_TEST_TABLE=$3 run_ctest "$1" -R "$only" -E "$not"
 }
@@ -287,7 +325,7 @@ tell_size() {
 # port PRESET CPU PREFIX: the tests of a port that has the scalar kernels alone; PREFIX is that of
 # its tools.
 port() {
-  build "$1" "${port_programs[@]}"
+  build "$1" "${port_programs[@]}" clamma-selftest
   run_emulated "$1" "$2" scalar
   tell_size "$1" "$3"
 }

@@ -25,7 +25,7 @@ static int failures;
 #endif
 
 _Static_assert(CLAMMA_API_VERSION == 1, "the version of this interface");
-_Static_assert(TOK_BOS == 1 && TOK_EOS == 2, "tokens that every dictionary has");
+_Static_assert(TOK_BOS == 1 && TOK_EOS == 2, "those of llama2.c's vocabularies");
 _Static_assert(CLAMMA_DONE_END_OF_TEXT == 0 && CLAMMA_DONE_LIMIT == 1 &&
                    CLAMMA_DONE_CONTEXT_FULL == 2 && CLAMMA_DONE_CANCELLED == 4 &&
                    CLAMMA_DONE_ERROR == 5,
@@ -153,7 +153,6 @@ static void use_every_field(const char* checkpoint, const char* dictionary) {
     CHECK(session != NULL);
     if (session == NULL) return;
 
-    handle = session;
     info.issue_cb = on_text;
     info.done_cb = on_end;
     info.system = "A story.";
@@ -162,7 +161,6 @@ static void use_every_field(const char* checkpoint, const char* dictionary) {
     info.temperature = 0.8f;
     info.topp = 0.9f;
     info.rng_seed = 42;
-    info.null_on_destroy = &handle;
     info.top_k = 40;
     info.min_p = 0.01f;
     info.repetition_penalty = 1.1f;
@@ -190,8 +188,19 @@ static void use_every_field(const char* checkpoint, const char* dictionary) {
     info.temperature = -1;
     CHECK(clamma_session_query(session, &info) != 0);
     CHECK(strcmp(story.reason, desc) == 0 && desc[0] != '\0');
-
     clamma_session_destroy(session);
+
+    /* Handed over to its query, whose end is the session's. */
+    session = clamma_session_construct_desc(txf, desc, CLAMMA_ARRAY_SIZE(desc));
+    CHECK(session != NULL && desc[0] == '\0');
+    handle = session;
+    info.null_on_destroy = &handle;
+    info.temperature = 0;
+    info.limit = 3;
+    CHECK(clamma_session_query(session, &info) == 0);
+    CHECK(handle == session);
+    while (clamma_sessions_step_next()) continue;
+    CHECK(story.ends == 3);
     CHECK(handle == NULL);
     clamma_txf_destroy(txf);
   }

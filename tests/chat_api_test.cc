@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api_fixture.h"
+#include "chat_models.h"
 #include "clamma-extra.h"
 #include "gguf_models.h"
 #include "temporary_folder.h"
@@ -15,19 +16,6 @@
 
 namespace clamma_test {
 namespace {
-
-constexpr char kTemplate[] =
-    "{%- if tools %}{{ '<|im_start|>tools\\n' ~ (tools | tojson) ~ '<|im_end|>\\n' }}{% endif %}"
-    "{%- for message in messages -%}"
-    "{%- if message.role == 'nobody' %}{{ raise_exception('nobody may speak') }}{% endif -%}"
-    "{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' -}}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif -%}"
-    "{%- if mood %}{{ mood }}{% endif -%}";
-
-constexpr tok_id_t kStart = kMore;
-constexpr tok_id_t kEnd = kMore + 1;
-constexpr tok_id_t kTwoA = kMore + 2;
 
 struct Said {
   std::string role, content;
@@ -44,26 +32,10 @@ std::vector<clamma_message_t> List(const std::vector<Said>& said) {
   return list;
 }
 
-// A model of random weights with a byte-level vocabulary, whose control tokens are ChatML's.
-GgufBytes MakeModel(const std::string& chat_template, uint32_t context = 512) {
-  GgufBytes file =
-      ByteLevel({{"<|im_start|>", kControl}, {"<|im_end|>", kControl}, {"aa"}}, {"a a"}, "gpt-2");
-  GgufSpec spec = {.vocab = kMore + 3, .context = context};
-  AddKeys(spec, &file);
-  file.Add("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(kEnd));
-  if (!chat_template.empty()) file.Add("tokenizer.chat_template", chat_template);
-  file.Add("general.license", "mit");
-  file.Add("general.sampling.temp", 0.25f);
-  for (const GgufTensorSpec& tensor : TensorsOf(spec)) {
-    file.AddTensor(tensor.name, tensor.type, tensor.dims, BytesOf(spec, tensor));
-  }
-  return file;
-}
-
 class ChatApi : public testing::Test {
  protected:
   TxfPtr Open(const std::string& chat_template = kTemplate, clamma_txf_info_t changes = {}) {
-    folder_.Write("model.gguf", MakeModel(chat_template).Build());
+    folder_.Write("model.gguf", MakeChatModel(chat_template).Build());
     path_ = folder_.path("model.gguf");
     changes.clamma_api_version = CLAMMA_API_VERSION;
     changes.checkpoint_path = path_.c_str();
@@ -292,6 +264,56 @@ TEST_F(ChatApi, AQueryThatIsCancelledLeavesTheContext) {
   ASSERT_EQ(StartQuery(fresh.get(), b, {.prompt = "z", .limit = 20}), 0);
   StepAll();
   EXPECT_EQ(a.text, b.text);
+}
+
+// What a template makes of a message by an assistant.
+std::string Rendered(const TxfPtr& model, const clamma_message_t& message) {
+  std::string text(4000, '\0');
+  size_t size = 0;
+  if (clamma_chat_render(model.get(), nullptr, &message, 1, 0, text.data(), text.size(), &size)) {
+    return "refused";
+  }
+  return text.substr(0, size);
+}
+
+TEST_F(ChatApi, AContentThatIsMissingBesideToolCallsIsNone) {
+  clamma_txf_info_t info = {};
+  info.chat_template =
+      "{% set m = messages[0] %}{{ m.keys() | list }} {{ m.content is defined }} "
+      "{{ m.content is none }} {{ m.content }}";
+  const TxfPtr model = Open(kTemplate, info);
+  ASSERT_NE(model, nullptr) << log_.last();
+  clamma_message_t message = {};
+  message.role = "assistant";
+  EXPECT_EQ(Rendered(model, message), "['role'] False False ");
+  message.tool_calls = "[]";
+  EXPECT_EQ(Rendered(model, message), "['role', 'content', 'tool_calls'] True True None");
+  message.content = "";
+  EXPECT_EQ(Rendered(model, message), "['role', 'content', 'tool_calls'] True False ");
+  message.content = nullptr;
+  message.content_parts = "[1]";
+  EXPECT_EQ(Rendered(model, message), "['role', 'content', 'tool_calls'] True False [1]");
+}
+
+// DeepSeek R1's template writes the calls of messages without content alone.
+TEST_F(ChatApi, ToolCallsWithoutContentReachTemplatesThatAskForNone) {
+  const std::filesystem::path path =
+      DataRoot() / "templates" / "deepseek-ai-DeepSeek-R1-Distill-Llama-8B.jinja";
+  CLAMMA_NEED_FILE(path);
+  const std::string source = ReadText(path.string());
+  clamma_txf_info_t info = {};
+  info.chat_template = source.c_str();
+  const TxfPtr model = Open(kTemplate, info);
+  ASSERT_NE(model, nullptr) << log_.last();
+  clamma_message_t message = {};
+  message.role = "assistant";
+  message.tool_calls =
+      "[{\"type\": \"function\", \"function\": {\"name\": \"f\", \"arguments\": \"{}\"}}]";
+  EXPECT_EQ(Rendered(model, message),
+            "<｜Assistant｜><｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n"
+            "```json\n{}\n```<｜tool▁call▁end｜>");
+  message.content = "";
+  EXPECT_EQ(Rendered(model, message), "<｜Assistant｜><｜end▁of▁sentence｜>");
 }
 
 TEST_F(ChatApi, WhatCannotBeAChatIsRefused) {

@@ -230,7 +230,8 @@ def answer(rng, contents):
             "name": "get_weather", "arguments": {"place": contents(rng), "days": rng.randrange(9)}}}
         if rng.random() < 0.5:
             call["function"]["arguments"] = json.dumps(call["function"]["arguments"])
-        return [{"role": "assistant", "content": contents(rng), "tool_calls": [call]},
+        content = contents(rng) if rng.random() < 0.6 else None
+        return [{"role": "assistant", "content": content, "tool_calls": [call]},
                 {"role": "tool", "tool_call_id": "abcdefgh1", "name": "get_weather",
                  "content": contents(rng)},
                 {"role": "assistant", "content": contents(rng)}]

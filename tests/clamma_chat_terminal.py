@@ -123,7 +123,9 @@ def quit_chat(t, what):
 
 def edits_lines(program, model):
     t = Terminal(*program, *model, "-t", "0", "-n", "20")
-    t.wait_for("the description, help and a prompt", lambda s: b"dim 64" in s and prompted(s)
+    t.wait_for("the description, help and a prompt", lambda s: prompted(s)
+               and "☙ Clamma ❧ stories260K.bin: ".encode() in s and b"dim 64" in s
+               and re.search(rb"\nSession: 0\.659 MB, temperature 0, top-p 0\.9, seed [1-9]\d*\r", s)
                and b"/help" in s and b"Ctrl-D" in s)
     t.type(b"Who is Lilx\x7fy?\r")
     t.wait_for("an answer to an edited line", answered)
@@ -455,4 +457,5 @@ def main():
     sys.exit(1 if failures else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

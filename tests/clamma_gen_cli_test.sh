@@ -95,7 +95,10 @@ story "int8, small malloc cache" q80-s1024-bos stories260K.q80.bin -s 1024 -i ""
 run "$float" -z "$dictionary" -s 1024
 cp out expected
 tells "the figures are on stderr" grep -qE '^achieved tok/s: [0-9]+' err
-tells "the banner is on stderr" grep -q '^stories260K.bin: .*float' err
+tells "the banner is on stderr" grep -qxE '☙ Clamma ❧ stories260K.bin: .*float.* \(mapped\), [0-9]+ bytes' err
+tells "the banner has two lines, the session one" test "$(sed -n 3p err | grep -cE '^Session: ')" = 1
+tells "the session's line" \
+  grep -qxE 'Session: 0\.659 MB, temperature 1, top-p 0\.9, seed 1024' err
 tells "the seed is on stderr" grep -q 'seed 1024' err
 run "$float" -z "$dictionary" -s 1024 -q
 tells "-q: the same text" cmp expected out
@@ -136,9 +139,12 @@ for flag in --help --version -z --tokenizer -t --temperature -p --topp -s --seed
   -q --quiet; do
   tells "--help mentions $flag" grep -qE -- "(^|[ ,])$flag([ ,=:]|\$)" out
 done
-run --version
-tells "--version" grep -qE '^clamma-gen [0-9]+\.[0-9]+\.[0-9]+$' out
-tells "--version succeeds" test "$status" = 0
+for flag in --version -V -v; do
+  run $flag
+  tells "$flag" grep -qxE 'clamma-gen 1\.[0-9]+\.[0-9]+' out
+  tells "$flag succeeds" test "$status" = 0
+done
+refuses 2 '^clamma-gen: -h, --threads is the number of compute threads: a number must follow' -h
 
 # --- What is refused, how and with which code ------------------------------------------------------
 

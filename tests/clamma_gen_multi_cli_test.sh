@@ -59,8 +59,8 @@ one_failed() {
   done
 }
 
-readonly end_line='^  Session: [0-9]+ tokens, tok/s: [0-9]+\.[0-9]{3}$'
-readonly query_line='^    Query: temp: [0-9.]+, topp: [0-9.]+, seed: '
+readonly end_line='^Session [0-9]+: [0-9]+ tokens, tok/s: [0-9]+\.[0-9]{3}$'
+readonly query_line='^Session [0-9]+: [0-9]+\.[0-9]{3} MB, temperature [0-9.]+, top-p [0-9.]+, seed [0-9]+, in '
 
 # --- The texts ----------------------------------------------------------------------------------------
 
@@ -69,17 +69,20 @@ tells "no prompt: succeeds" test "$status" = 0
 tells "no prompt: nothing on stderr" cmp empty err
 tells "no prompt: two texts, the folder is made" test "$(ls texts)" = $'out0.txt\nout1.txt'
 same_texts "no prompt" 2 5
-tells "summary: the banner" grep -q '^stories260K.bin: .*float' out
-tells "summary: a size for each" test "$(grep -cE '^  Session: [0-9]+\.[0-9]{3}MB$' out)" = 2
-for seed in 5 6; do
-  tells "summary: seed $seed" grep -qxF "    Query: temp: 1.000000, topp: 0.900000, seed: $seed" out
+tells "summary: the banner" grep -qxE '☙ Clamma ❧ stories260K.bin: .*float.* \(mapped\), [0-9]+ bytes' out
+tells "summary: the banner has two lines" grep -qE '^dim 64, .* [0-9]+ threads?( \(.*\))?$' <(sed -n 2p out)
+tells "summary: one line for each session at the start" test "$(grep -cE "$query_line" out)" = 2
+for i in 0 1; do
+  tells "summary: size, temperature, top-p and seed as they were given, and the file of $i" grep -qxE \
+    "Session $i: 0\.659 MB, temperature 1, top-p 0\.9, seed $((5 + i)), in texts/out$i\.txt" out
 done
+tells "summary: nothing else" test "$(wc -l <out)" = 7
 tells "summary: a line for each" test "$(grep -cE "$end_line" out)" = 2
 tells "summary: the total" \
-  grep -qE '^  Total: [0-9]+ tokens, tok/s: [0-9]+\.[0-9]{3}, [0-9]+\.[0-9]{3} s$' out
+  grep -qE '^Total: [0-9]+ tokens, tok/s: [0-9]+\.[0-9]{3}, [0-9]+\.[0-9]{3} s$' out
 # shellcheck disable=SC2016 # for awk
 tells "summary: the total is the sum" awk '
-  /^  Session: .* tokens,/ { sum += $2 } /^  Total/ { total = $2 } END { exit sum == 0 || sum != total }' out
+  /^Session .* tokens,/ { sum += $3 } /^Total/ { total = $2 } END { exit sum == 0 || sum != total }' out
 tells "new files are their owner's alone" test "$(stat -c %a texts/out0.txt)" = 600
 
 prompt="Sally was having a nice day. "
@@ -90,6 +93,10 @@ tells "8 with a prompt: succeeds" test "$status" = 0
 same_texts "8 with a prompt" 8 100 -i "$prompt"
 tells "an earlier file is written anew, in place" test "$(stat -c %i texts/out0.txt)" = "$inode"
 
+run "${with[@]}" -o texts -c 1 -n 5 -t 0.80 -p 0.123 -s 7
+tells "temperature and top-p as they were written" \
+  grep -qxE 'Session 0: 0\.659 MB, temperature 0\.8, top-p 0\.123, seed 7, in texts/out0\.txt' out
+
 run "${with[@]}" --output texts --count 16 --seed 1024 -n 60 -t 0.8 -m 1
 tells "16: succeeds" test "$status" = 0
 same_texts "16" 16 1024 -n 60 -t 0.8
@@ -99,10 +106,10 @@ same_texts "1, with a system text" 1 3 -y "A tale." -i "One day" --kv f16
 
 run "${with[@]}" -o texts -s 18446744073709551615 -n 5
 tells "the last seed of all is followed by the first" \
-  test "$(sed -n 's/.*seed: //p' out | paste -sd ' ')" = "18446744073709551615 1"
+  test "$(sed -nE 's/.*seed ([0-9]+), in .*/\1/p' out | paste -sd ' ')" = "18446744073709551615 1"
 run "${with[@]}" -o texts -c 5 -n 5
-tells "without a seed each is different" test "$(grep -oE 'seed: [1-9][0-9]*' out | sort -u | wc -l)" = 5
-seed=$(sed -n '/seed: /{s/.*seed: //p;q}' out)
+tells "without a seed each is different" test "$(grep -oE 'seed [1-9][0-9]*' out | sort -u | wc -l)" = 5
+seed=$(sed -nE '/seed /{s/.*seed ([0-9]+), in .*/\1/p;q}' out)
 same_texts "without a seed: told again" 5 "$seed" -n 5
 
 cp "$float" here.bin
@@ -120,8 +127,13 @@ for flag in --help --version -z --tokenizer -t --temperature -p --topp -s --seed
 done
 tells "--help tells the default folder" grep -qE -- '--output.*/tmp' out
 tells "--help tells the exit codes" grep -q 'Exit codes: 0 done' out
-run --version
-tells "--version" grep -qE '^clamma-gen-multi [0-9]+\.[0-9]+\.[0-9]+$' out
+for flag in --version -V -v; do
+  run $flag
+  tells "$flag" grep -qxE 'clamma-gen-multi 1\.[0-9]+\.[0-9]+' out
+  tells "$flag: succeeds" test "$status" = 0
+done
+refuses 2 '^clamma-gen-multi: -h, --threads is the number of compute threads: a number must follow' -h
+refuses 2 '-h, --threads is the number of compute threads: .*here\.bin is not a whole number' -h here.bin
 
 # --- What is refused, how and with which code -------------------------------------------------------
 
@@ -285,7 +297,7 @@ status=0
 wait "$running" || status=$?
 tells "Ctrl-C: exit code 130" test "$status" = 130
 tells "Ctrl-C: a summary" test "$(grep -cE "$end_line" out)" = 3
-tells "Ctrl-C: a total" grep -q '^  Total: ' out
+tells "Ctrl-C: a total" grep -q '^Total: ' out
 tells "Ctrl-C: nothing on stderr" cmp empty err
 tells "Ctrl-C: the line is ended" test "$(tail -c 1 texts/out2.txt | od -An -c | tr -d ' ')" = '\n'
 for ((tries = 0; tries < 500; ++tries)); do
@@ -342,6 +354,19 @@ on_terminal 40 60 "$clamma_gen_multi" "${with[@]}" -n 20 -c 3 -o texts
 tells "terminal of 60 columns: a line for each, once" live "${live_line}limit reached\$" 3
 on_terminal 40 20 "${babble[@]}" -n 600 -c 3
 tells "terminal of 20 columns: cut, not broken" live '^  [0-2]:    600 tokens,$' 3
+
+# Other sizes while it runs, of terminals of both kinds: the lines are there once, and nothing else is
+# lost or left over.
+for kind in "" --breaks-anew; do
+  # shellcheck disable=SC2086 # one option or none
+  on_terminal $kind --resize writing 6 40 60 --resize tokens 6 40 30 --resize tokens 6 24 50 \
+    --resize tokens 6 40 100 --interrupt tokens 9 40 90 "${babble[@]}" -n 0 -c 3
+  tells "resized${kind:+, $kind}: exit code 130" test "$status" = 130
+  tells "resized${kind:+, $kind}: a line for each, once" live "${live_line}interrupted\$" 3
+  tells "resized${kind:+, $kind}: none is left over, nor a part of one" live '^ *[0-9]+: |^[a-z ]*tok/s' 3
+  tells "resized${kind:+, $kind}: the lines above are there" live '^Session [0-2]: [0-9]+\.[0-9]+ MB' 3
+  sane "resized${kind:+, $kind}" 3
+done
 
 rm texts/out1.txt
 mkdir texts/out1.txt

@@ -1,16 +1,22 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# clamma_quantize_cli_test.sh CLAMMA_QUANTIZE CLAMMA_BENCH CLAMMA_INFO: clamma-quantize as its users
-# meet it, from the command line to the exit code. Prints a line for each check. Exit code: 0 all
-# hold, 1 one does not.
+# clamma_quantize_cli_test.sh CLAMMA_QUANTIZE CLAMMA_BENCH CLAMMA_INFO CLAMMA_GEN SOURCE_DIR:
+# clamma-quantize as its users meet it, from the command line to the exit code. Prints a line for each
+# check; those of real models are skipped by name where these are missing. Exit code: 0 all hold, 1 one
+# does not.
 set -euo pipefail
 
-(($# == 3)) || {
-  echo "usage: $0 CLAMMA_QUANTIZE CLAMMA_BENCH CLAMMA_INFO" >&2
+(($# == 5)) || {
+  echo "usage: $0 CLAMMA_QUANTIZE CLAMMA_BENCH CLAMMA_INFO CLAMMA_GEN SOURCE_DIR" >&2
   exit 2
 }
 clamma_quantize=$(realpath "$1") clamma_bench=$(realpath "$2") clamma_info=$(realpath "$3")
+clamma_gen=$(realpath "$4")
 here=$(realpath "$(dirname "$0")")
+# shellcheck source=scripts/common.sh
+source "$5/scripts/common.sh"
+data=$(find_data "$5")
+[[ -z $data ]] || data=$(realpath "$data")
 
 program=$clamma_quantize seconds=120
 # shellcheck source=tests/cli_checks.sh
@@ -70,9 +76,83 @@ run model.gguf imatrix.gguf Q4_0 --imatrix other.dat
 tells "--imatrix: succeeds" test "$status" = 0
 tells "--imatrix: tensors without one are told" grep -q 'has nothing of 43 tensors' err
 
+# --- Checkpoints of llama2.c ----------------------------------------------------------------------------
+
+"$clamma_bench" --shape stories260k --type f32 --keep float.bin --make-only -q
+cp float.bin.tok tokenizer.bin
+
+# says MODEL ARGUMENT...: what clamma-gen says, greedily.
+says() { "$clamma_gen" "$1" -t 0 -n 60 -i "ab cd" "${@:2}" 2>/dev/null; }
+
+run float.bin f32.gguf F32
+tells "a checkpoint becomes a GGUF model" test "$status" = 0
+tells "... by the tokenizer.bin that is there" grep -qE '^47 tensors, 260032 weights: 1\.04 MB to ' out
+tells "... whose weights are copied" grep -qE '^blk\.4\.ffn_down\.weight +172 x 64 +F32 +copied$' out
+tells "... and that says the same, without another file" \
+  test "$(says f32.gguf --kv f32)" = "$(says float.bin)"
+run float.bin named.gguf F32 -z float.bin.tok -q
+tells "-z: the same file" cmp f32.gguf named.gguf
+run float.bin small.gguf Q4_K_M --force -q
+tells "a checkpoint in four bits" test "$status" = 0
+"$clamma_info" small.gguf --json >info.json
+tells "... runs" grep -q '"runs": true' info.json
+run float.bin eval.bin q80 --eval text -q
+tells "q80 --eval: succeeds" test "$status" = 0
+tells "q80 --eval: the loss" grep -qE '^loss a token: [+-][0-9.]+ \+- [0-9.]+ nats$' out
+
+run float.bin q80.bin q80
+tells "q80: succeeds" test "$status" = 0
+tells "q80: a line for each tensor, and a summary" grep -qE '^47 tensors, 260032 weights: 1\.04 MB to 521\.' out
+tells "q80: the vocabulary stays where it is" test ! -e q80.tokenizer.bin
+tells "q80: ... and goes with it" test -n "$(says q80.bin)"
+run f32.gguf from_gguf.bin q80 -q -h 3
+tells "q80 of the GGUF model: the same file" cmp q80.bin from_gguf.bin
+# clamma-bench says that the longest token has 8 bytes, whatever it has.
+tells "... with the vocabulary beside it" cmp -i 4 tokenizer.bin from_gguf.tokenizer.bin
+run float.bin both.bin q80 -z float.bin.tok -q
+tells "q80 -z: the vocabulary beside it as well" cmp tokenizer.bin both.tokenizer.bin
+run q80.bin decoded.gguf F32 -q
+tells "int8 becomes floats, with a warning" grep -q 'warning: .*quantised already' err
+run decoded.gguf again.bin q80 -q
+tells "... and those the same int8 again" cmp q80.bin again.bin
+tells "nothing is left beside them" nothing_left
+
+refuses 1 'from_gguf\.bin is there already.*--force' f32.gguf from_gguf.bin q80
+rm from_gguf.bin
+refuses 1 'from_gguf\.tokenizer\.bin is there already.*--force' f32.gguf from_gguf.bin q80
+refuses 1 'tokenizer\.bin is read' float.bin tokenizer.bin F32 --force
+refuses 1 'vocabulary is inside.*-z' f32.gguf x.gguf Q8_0 -z float.bin.tok
+refuses 1 'none.*No such file' float.bin x.gguf Q8_0 -z none
+refuses 1 'empty.*empty' float.bin x.gguf Q8_0 -z empty
+refuses 1 'q80.*--imatrix' float.bin x.bin q80 --imatrix other.dat
+refuses 1 'another model' float.bin x.gguf Q8_0 -z text
+mv tokenizer.bin aside
+refuses 1 'tokenizer\.bin.*-z' float.bin x.gguf Q8_0
+head -c 100000 float.bin >cut.bin
+refuses 1 'cut short' cut.bin x.gguf Q8_0 -z aside
+tells "nothing was written for those" test ! -e x.gguf
+
+if [[ -z $data ]]; then
+  echo "skipped a real checkpoint: the models are missing"
+else
+  dictionary=$data/models/tok512.bin
+  for model in stories260K.bin stories260K.v1.bin; do
+    run "$data/models/$model" real.gguf F32 -z "$dictionary" --force -q
+    for arguments in '-t 0 -i ""' '-t 0 -i "Once upon a time, Tom"' '-t 1 -p 1 -s 7 -i Lily'; do
+      eval "set -- -n 256 $arguments"
+      "$clamma_gen" "$data/models/$model" -z "$dictionary" "$@" >expected 2>/dev/null
+      "$clamma_gen" real.gguf --kv f32 "$@" >out 2>err
+      tells "$model $arguments: the same text" cmp expected out
+    done
+  done
+  run "$data/models/stories260K.bin" real.bin q80 -q
+  run real.gguf real_gguf.bin q80 -q
+  tells "a real checkpoint: the same int8 from both" cmp real.bin real_gguf.bin
+  tells "... as llama2.c's own export has it" cmp real.bin "$data/models/stories260K.q80.bin"
+fi
 run --help
 tells "--help succeeds" test "$status" = 0
-for flag in --help --version --imatrix --pure --eval --dry-run --force --threads --quiet; do
+for flag in --help --version --tokenizer --imatrix --pure --eval --dry-run --force --threads --quiet; do
   tells "--help mentions $flag" grep -qE -- "(^|[ ,])$flag([ ,=:]|\$)" out
 done
 run --version

@@ -11,9 +11,9 @@ import tempfile
 import time
 
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from ws_demo_browser import ChatPage, Page, contrast, show_as, start_browser
 from ws_demo_harness import (AlphabetModel, ChatFormat, Checks, Program, find_default_model,
                              find_models, until)
 
@@ -25,75 +25,6 @@ MODELS = find_models(SOURCE_DIR)
 DEMO = os.path.join(BIN_DIR, "clamma-ws-demo")
 SMALL = (os.path.join(MODELS, "stories260K.bin"), "-z", os.path.join(MODELS, "tok512.bin"))
 checks = Checks()
-
-
-def start_browser(folder):
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
-                     "--no-first-run", "--disable-background-networking", "--disable-component-update",
-                     f"--user-data-dir={folder}", "--window-size=1180,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
-
-
-class Page:
-    def __init__(self, browser, program):
-        self.browser, self.program = browser, program
-        browser.get(program.url + "/")
-
-    def find(self, selector):
-        return self.browser.find_element(By.CSS_SELECTOR, selector)
-
-    def script(self, text, *arguments):
-        return self.browser.execute_script(text, *arguments)
-
-    def texts(self):
-        """Of both stories, at one moment, as they are in the document."""
-        return self.script("return Array.from(document.querySelectorAll('.text'), e => e.textContent)")
-
-    def figures(self):
-        return self.script("return Array.from(document.querySelectorAll('.figures'),"
-                           " e => e.textContent)")
-
-    def status(self):
-        return self.script("return document.getElementById('status').textContent")
-
-    def running(self):
-        return self.script("return document.querySelectorAll('.story[aria-busy=true]').length")
-
-    def told(self):
-        """Waits until both stories have ended."""
-        return until(lambda: self.running() == 0 and all(self.texts()))
-
-    def set(self, name, value):
-        self.script("const e = document.getElementById(arguments[0]); e.value = arguments[1];"
-                    "e.dispatchEvent(new Event('input'))", name, value)
-
-    def again(self):
-        self.find("#again").click()
-
-    def complaints(self):
-        """What the browser's console has to say, which is nothing on a good page."""
-        return [entry["message"] for entry in self.browser.get_log("browser")
-                if "favicon" not in entry["message"]]
-
-
-class ChatPage(Page):
-    def turns(self):
-        """The texts of questions and answers, as they are in the document."""
-        return self.texts()
-
-    def ask(self, text):
-        self.find("#prompt").send_keys(text, Keys.ENTER)
-
-    def busy(self):
-        return self.find("#stop").get_attribute("aria-disabled") == "false"
-
-    def answered(self, turns):
-        """Waits until there are so many turns and the last one is complete."""
-        return until(lambda: len(self.turns()) == turns and not self.busy(), 60)
 
 
 def answer_to(messages):
@@ -240,7 +171,8 @@ def test_two_stories(browser, endless):
         checks.holds("... and are what the model says", all(map(endless.is_start, page.texts())))
         checks.holds("tokens a second of each", all("tokens per second" in text
                                                     for text in page.figures()), page.figures())
-        checks.holds("the model is described", "version 1" in page.find("#model").text)
+        checks.holds("the model is described", "version 1" in
+                     page.find("#model").get_attribute("textContent"))
         checks.holds("what is read out is not the story", len(page.status()) < 100 and
                      page.find("#status").get_attribute("role") == "status")
         checks.holds("no live region holds a story", page.script(
@@ -327,19 +259,20 @@ def test_keyboard(browser):
         page.told()
         page.script("document.activeElement.blur()")
         order, outlined = [], True
-        for _ in range(7):
+        for _ in range(8):
             webdriver.ActionChains(browser).send_keys(Keys.TAB).perform()
-            order.append(page.script("return document.activeElement.id ||"
-                                     " document.activeElement.className"))
+            order.append(page.script("const e = document.activeElement;"
+                                     "return e.id || e.className || e.localName"))
             outlined = outlined and page.script(
                 "const s = getComputedStyle(document.activeElement);"
                 "return s.outlineStyle === 'solid' && parseFloat(s.outlineWidth) >= 2")
         checks.same("the tab key visits all in order", order,
-                    ["prompt", "temperature", "topp", "again", "stop", "text", "text"])
+                    ["summary", "prompt", "again", "stop", "copy", "text", "copy", "text"])
         checks.holds("... and shows where it is", outlined)
         page.find("#prompt").send_keys("Lily and Tom", Keys.ENTER)
         checks.holds("Enter in the prompt begins", until(
             lambda: page.texts()[1].startswith("Lily and Tom") and page.told()))
+        page.find("summary").send_keys(Keys.ENTER)
         slider = page.find("#temperature")
         slider.send_keys(Keys.HOME)
         checks.same("the keyboard moves a slider", page.find("#temperature-value").text, "0.00")
@@ -350,34 +283,9 @@ def test_keyboard(browser):
         checks.same("every control has a name", unnamed, [])
 
 
-def contrast(page):
-    """The lowest contrast ratio of text on the page to what is behind it."""
-    return page.script("""
-        const parse = c => c.match(/[\\d.]+/g).map(Number);
-        const light = ([r, g, b]) => { const f = v => (v /= 255) <= 0.03928 ? v / 12.92 :
-            ((v + 0.055) / 1.055) ** 2.4; return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
-        const behind = e => { for (; e; e = e.parentElement) { const c = parse(
-            getComputedStyle(e).backgroundColor); if ((c[3] ?? 1) > 0) return c; } };
-        let worst = 99;
-        for (const e of document.querySelectorAll('h1, h2, p, label, output, button, summary, .text')) {
-          if (!e.textContent.trim()) continue;
-          const [a, b] = [light(parse(getComputedStyle(e).color)), light(behind(e))];
-          worst = Math.min(worst, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
-        }
-        return worst;""")
-
-
-def show_as(browser, scheme, width, height):
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-        "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [
-        {"name": "prefers-color-scheme", "value": scheme},
-        {"name": "prefers-reduced-motion", "value": "reduce"}]})
-
-
 def test_looks(browser):
     with Program(DEMO, *SMALL, "-s", "1024") as program:
-        for name, scheme, width, height in (("light", "light", 1180, 900), ("dark", "dark", 1180, 900),
+        for name, scheme, width, height in (("light", "light", 1280, 800), ("dark", "dark", 1280, 800),
                                             ("phone", "light", 360, 740),
                                             ("phone-dark", "dark", 390, 844)):
             show_as(browser, scheme, width, height)
@@ -405,8 +313,7 @@ def test_looks(browser):
                 "document.querySelector('.story').setAttribute('aria-busy', 'false'); return n"),
                 "none")
             if PICTURES:
-                page.script("document.activeElement.blur();"
-                            "document.querySelectorAll('.text').forEach(e => e.scrollTop = 0)")
+                page.script("document.activeElement.blur()")
                 time.sleep(0.3)
                 browser.save_screenshot(os.path.join(PICTURES, f"ws-demo-{name}.png"))
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
@@ -443,8 +350,8 @@ def test_chat_looks(browser, chat):
                 "const box = document.getElementById('conversation').getBoundingClientRect();"
                 "return last.getBoundingClientRect().bottom <= box.bottom + 1"))
             checks.holds(f"{name}: buttons can be hit", page.script(
-                "return [...document.querySelectorAll('header button, form button, summary')].every("
-                "b => b.offsetHeight >= 40 && b.offsetWidth >= 60)"))
+                "return [...document.querySelectorAll('button, header summary')].every("
+                "b => b.closest('[hidden]') || b.offsetHeight >= 40 && b.offsetWidth >= 60)"))
             checks.same(f"{name}: no motion", page.script(
                 "const turn = document.querySelector('.turn.answer');"
                 "turn.setAttribute('aria-busy', 'true');"

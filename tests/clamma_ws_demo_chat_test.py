@@ -70,8 +70,8 @@ def test_hello_and_page(chat):
         status, headers, page = program.get("/")
         checks.holds("the page is that of a chat", status == 200 and "<title>Chat</title>" in page, page)
         checks.same("... of HTML", headers["content-type"], "text/html; charset=utf-8")
-        for path, wanted in (("/chat.js", 200), ("/chat.css", 200), ("/common.js", 200),
-                             ("/style.css", 200), ("/chat.html", 200), ("/index.html", 404)):
+        for path, wanted in (("/chat.js", 200), ("/common.js", 200), ("/style.css", 200),
+                             ("/favicon.svg", 200), ("/settings.html", 404), ("/chat.html", 200), ("/index.html", 404)):
             checks.same(f"{path} in a chat", program.get(path)[0], wanted)
         visitor.begin(messages=chat.messages("x"))
         checks.same("begin says no more", visitor.receive("begin"), {"type": "begin"})
@@ -88,6 +88,44 @@ def test_hello_and_page(chat):
         checks.same("... and no page for a chat", program.get("/chat.html")[0], 404)
         visitor.send(type="begin", messages=chat.messages("x"))
         checks.holds("... nor messages", "prompt" in visitor.receive("error")["reason"])
+
+
+def test_length(chat):
+    for arguments, mode in ((chat.arguments, "messages"), ((), "prompt")):
+        asked = {"messages": chat.messages("Tom has a dog")} if chat.arguments == arguments else {
+            "prompt": "Tom has a dog"}
+        with Program(DEMO, *SMALL, *arguments, "-n", "40") as program, program.connect() as visitor:
+            checks.same(f"{mode}: -n is the greatest length", visitor.hello["max_length"], 40)
+            for length, tokens in ((7, 7), (40, 40), (0, 40), (None, 40)):
+                visitor.begin(temperature=0, **asked, **({} if length is None else {"length": length}))
+                visitor.finish()
+                checks.same(f"{mode}: length {length}", (visitor.last[0]["tokens"], visitor.endings()),
+                            (tokens, ["limit"] * visitor.streams))
+            for length in (41, -1, 1.5, "7", None, 2**64):
+                visitor.send(type="begin", length=length, **asked)
+                checks.holds(f"{mode}: length {length} is refused", "from 0 to 40" in
+                             visitor.receive("error")["reason"])
+    with Program(DEMO, *SMALL, *chat.arguments, "-n", "0", "-c", "100") as program:
+        with program.connect() as visitor:
+            checks.same("without -n there is no greatest length", visitor.hello["max_length"], 0)
+            ask(visitor, "Tom has a dog", length=9, temperature=0)
+            checks.same("... but the visitor's", visitor.last[0]["tokens"], 9)
+
+
+def test_reading(endless, chat):
+    with Program(DEMO, *endless.arguments, *chat.arguments) as program, program.connect() as visitor:
+        visitor.begin(messages=chat.messages("x" * 6000))
+        seen = []
+        while not visitor.texts[0]:
+            visitor.receive("progress")
+            seen.append(visitor.last[0])
+        reading = [(news["read_tokens"], news["prompt_tokens"]) for news in seen[:-1]]
+        checks.holds("a long prompt: how far it is", len(reading) > 1 and reading == sorted(reading) and
+                     all(0 < read < size for read, size in reading), reading)
+        checks.holds("... of all its tokens", len({size for _, size in reading}) == 1 and
+                     reading[0][1] > 3000, reading)
+        checks.holds("... and no more of it once there is text", "read_tokens" not in seen[-1], seen[-1])
+        checks.same("... nor does the model think", visitor.hello["thinks"], False)
 
 
 def test_wrong_messages(chat):
@@ -124,6 +162,14 @@ def test_wrong_messages(chat):
             checks.holds("the largest message is not too large", visitor.receive()["type"] == "begin")
             visitor.finish()
             checks.holds("nothing is wrong with going on", ask(visitor, "Lily"))
+            visitor.reset()
+            visitor.socket.send('{"type":"stop","messages":1,"messages":[{"role":"model","role":"user",'
+                                '"content":"Lily"}],"type":"begin"}')
+            checks.same("of two fields of a name the last counts", visitor.receive()["type"], "begin")
+            visitor.finish()
+            for depth, reason in ((63, "turns|object of role"), (64, "not JSON")):
+                visitor.socket.send('{"messages":' + "[" * depth + "]" * depth + ',"type":"begin"}')
+                checks.holds(f"{depth} arrays", re.search(reason, visitor.receive("error")["reason"]))
 
 
 def test_damaged_messages(chat):
@@ -293,6 +339,7 @@ def main():
         chat = ChatFormat(folder)
         endless = AlphabetModel(os.path.join(folder, "endless"), 128, 4, 1000000, repeat=2)
         for test, *arguments in ((test_answers, chat), (test_hello_and_page, chat),
+                                 (test_length, chat), (test_reading, endless, chat),
                                  (test_wrong_messages, chat), (test_damaged_messages, chat),
                                  (test_context, chat), (test_flow, endless, chat),
                                  (test_command_line, chat),

@@ -104,8 +104,9 @@ TEST_F(GgufApi, DescriptionSaysWhatTheModelIs) {
       expected, sizeof(expected), "model.gguf: GGUF, Q8_0, %.2f M parameters, %.2f MB (mapped)\n",
       static_cast<double>(facts.parameters) / 1e6, static_cast<double>(facts.model_bytes) / 1e6);
   ExpectTexts(desc, {expected,
-                     "dim 64, hidden 96, layers 2, heads 4, kv heads 2, vocabulary 300, context "
-                     "96\nhalf-precision kv cache, "});
+                     "dim 64, hidden 96, layers 2, heads 4 (kv 2), vocabulary 300, context 96, "
+                     "f16 kv cache, "});
+  EXPECT_EQ(std::count(desc, desc + std::strlen(desc), '\n'), 1) << desc;
 }
 
 TEST_F(GgufApi, KeysAndValuesAreOfTheTypeThatIsAskedFor) {

@@ -108,16 +108,33 @@ cp "$source_dir/examples/minimal.c" "$source_dir/examples/wrapper.cc" "$outside"
 cat >"$outside/CMakeLists.txt" <<'END'
 cmake_minimum_required(VERSION 3.20)
 project(outside LANGUAGES C)
-find_package(clamma 0.1 REQUIRED)
+find_package(clamma 1.0 REQUIRED)
 add_executable(minimal minimal.c)
 target_compile_options(minimal PRIVATE -std=c11 -Wall -Wextra -Wpedantic -Werror)
 target_link_libraries(minimal PRIVATE clamma::clamma)
 enable_language(CXX)
+# As projects name it that were written for the original library.
+add_executable(minimal-by-old-name minimal.c)
+target_link_libraries(minimal-by-old-name clamma)
 add_executable(wrapper wrapper.cc)
 target_compile_features(wrapper PRIVATE cxx_std_20)
 target_compile_options(wrapper PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
 target_link_libraries(wrapper PRIVATE clamma::clamma)
 END
+
+# Asks for a version of the library.
+mkdir -p "$work/version"
+cat >"$work/version/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.20)
+project(version LANGUAGES C)
+find_package(clamma ${WANTED} REQUIRED)
+message(STATUS "found ${clamma_VERSION}")
+END
+
+# finds_version PREFIX VERSION: find_package() of that version finds the library in PREFIX.
+finds_version() {
+  cmake -G Ninja -S "$work/version" -B "$work/version/build-$2" -DCMAKE_PREFIX_PATH="$1" -DWANTED="$2"
+}
 
 # check_prefix KIND PREFIX: builds against the library in PREFIX, and runs what it built.
 check_prefix() {
@@ -138,6 +155,9 @@ check_prefix() {
   for app in "${apps[@]}"; do
     must "$kind: $app and its manual page install" installs "$out/$app" "$out/prefix" "$app"
   done
+  must "$kind: find_package(clamma 1.0) finds it" finds_version "$prefix" 1.0
+  must "$kind: find_package(clamma 1) finds it" finds_version "$prefix" 1
+  must "$kind: find_package(clamma 2.0) does not" fails finds_version "$prefix" 2.0
   must "$kind: a project of the examples configures" \
     cmake -G Ninja -S "$outside" -B "$out/examples" -DCMAKE_PREFIX_PATH="$prefix"
   must "$kind: the examples build" cmake --build "$out/examples"
@@ -159,7 +179,8 @@ check_prefix() {
   local programs=()
   for app in "${apps[@]}"; do programs+=("$out/$app/$app"); done
   export LD_LIBRARY_PATH=$libdir
-  for program in "${programs[@]}" "$out"/{examples/,}{minimal,wrapper}; do
+  for program in "${programs[@]}" "$out"/{examples/,}{minimal,wrapper} \
+    "$out/examples/minimal-by-old-name"; do
     must "$kind: ${program#"$out/"} is linked as it should be" "is_$kind" "$program"
   done
   must "$kind: a C program needs no C++ library" needs_no_cxx "$out/minimal"
@@ -170,7 +191,7 @@ check_prefix() {
   must "$kind: clamma-gen tells the known story" \
     begins_with seed-readme-transcript "$gen" "$checkpoint" -z "$dictionary" -s 1024
   must "$kind: clamma-gen-multi runs" \
-    prints '^  Total: ' "$multi" "$checkpoint" -z "$dictionary" -s 1024 -o "$out/texts"
+    prints '^Total: ' "$multi" "$checkpoint" -z "$dictionary" -s 1024 -o "$out/texts"
   must "$kind: clamma-gen-multi tells the known story" \
     begins_with seed-readme-transcript cat "$out/texts/out0.txt"
   must "$kind: clamma-chat answers" \

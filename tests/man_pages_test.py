@@ -40,12 +40,12 @@ def section(source, name):
 
 
 def options_of_help(text):
-    """{long: (short or "", default or "")}, of lines as `  -m,--mode INT:INT in [0 - 1]=0`."""
+    """{long: (shorts, default or "")}, of lines as `  -m,--mode INT:INT in [0 - 1]=0`."""
     options = {}
-    for short, long, rest in re.findall(r"^  (?:-(\w),)?--([\w-]+)(.*)", text, re.M):
+    for shorts, long, rest in re.findall(r"^  ((?:-\w,)*)--([\w-]+)(.*)", text, re.M):
         kind = re.sub(r"\[[^]]*\]", "", re.split(r"  | Excludes:| Needs:", rest)[0])
         default = re.search(r"=(\S+)$", kind)
-        options[long] = (short, default.group(1) if default else "")
+        options[long] = ("".join(re.findall(r"\w", shorts)), default.group(1) if default else "")
     assert "version" in options, text
     return options
 
@@ -66,14 +66,15 @@ class Pages(unittest.TestCase):
         for program in PROGRAMS:
             source = PAGES[program.name].read_text()
             told = options_of_help(run(str(program), "--help"))
-            items = re.findall(r"^\.It (?:Fl (\w) , )?Fl -([\w-]+).*\n((?:(?!\.It|\.El).*\n)*)",
+            items = re.findall(r"^\.It ((?:Fl \w , )*)Fl -([\w-]+).*\n((?:(?!\.It|\.El).*\n)*)",
                                section(source, "DESCRIPTION"), re.M)
-            self.assertEqual(sorted((long, short) for short, long, _ in items),
-                             sorted((long, short) for long, (short, _) in told.items()))
+            self.assertEqual(sorted((long, "".join(re.findall(r"Fl (\w)", shorts)))
+                                    for shorts, long, _ in items),
+                             sorted((long, shorts) for long, (shorts, _) in told.items()))
             for _, long, text in items:
                 default = re.escape(told[long][1])
                 self.assertRegex(text, rf"(?<![\w.]){default}(?!\w)", f"{program.name} --{long}")
-            known = set(told) | {short for short, _ in told.values()}
+            known = set(told) | {short for shorts, _ in told.values() for short in shorts}
             # Examples may call other programs, too.
             text = re.sub(rf"(?m)^ *\$ (?!{program.name} ).*", "", rendered(PAGES[program.name]))
             named = set(re.findall(r"(?<![\w-])--?([a-zA-Z][\w-]*)", text))

@@ -11,6 +11,8 @@
 //
 // print_tokens --split NAME: prints how many bytes each word of such texts has, as the
 // pre-tokenizer of that name splits them.
+//
+// print_tokens --nfc: prints the bytes of such texts in NFC.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -20,6 +22,7 @@
 #include "platform/endian.h"
 #include "platform/file.h"
 #include "platform/memory.h"
+#include "tokenizer/nfc.h"
 #include "tokenizer/pretokenizers.h"
 #include "tokenizer/tokenizer.h"
 
@@ -127,8 +130,26 @@ Status PrintWords(const char* name) {
   return Status();
 }
 
+Status PrintNfc() {
+  Memory memory;
+  for (std::string text; ReadText(&text);) {
+    NfcNormalizer normalizer;
+    CLAMMA_RETURN_IF_ERROR(normalizer.Reserve(memory, text.size()));
+    const std::string_view normal = normalizer.Normalize(text);
+    if (!MayChangeByNfc(text) && normal != text) return Failure("changed: " + text);
+    const char* space = "";
+    for (const char c : normal) {
+      printf("%s%d", space, static_cast<uint8_t>(c));
+      space = " ";
+    }
+    printf("\n");
+  }
+  return Status();
+}
+
 Status Run(int argc, char** argv) {
   const std::string_view first = argv[1];
+  if (first == "--nfc") return PrintNfc();
   if (first == "--split") return PrintWords(argv[2]);
   if (first != "--gguf") {
     const auto vocab_size = static_cast<uint32_t>(strtoul(argv[2], nullptr, 10));
@@ -150,9 +171,10 @@ Status Run(int argc, char** argv) {
 }  // namespace clamma
 
 int main(int argc, char** argv) {
-  if (argc < 3) {
-    fprintf(stderr,
-            "usage: print_tokens DICTIONARY VOCAB_SIZE TEXT... | --gguf FILE | --split NAME\n");
+  if (argc < 2 || (argc < 3 && std::string_view(argv[1]) != "--nfc")) {
+    fprintf(
+        stderr,
+        "usage: print_tokens DICTIONARY VOCAB_SIZE TEXT... | --gguf FILE | --split NAME | --nfc\n");
     return 2;
   }
   const clamma::Status status = clamma::Run(argc, argv);

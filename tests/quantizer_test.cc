@@ -4,11 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <limits>
 #include <memory>
 #include <string>
@@ -17,7 +15,7 @@
 #include "gguf_models.h"
 #include "kernels/weight_types.h"
 #include "quantize/encode.h"
-#include "temporary_folder.h"
+#include "quantizer_fixture.h"
 
 namespace clamma {
 namespace {
@@ -26,75 +24,6 @@ using clamma_test::FloatBytes;
 using clamma_test::GgufBytes;
 using clamma_test::GgufSpec;
 using clamma_test::MakeGguf;
-
-// A sink that keeps what it gets, and counts the pieces.
-struct Kept {
-  std::vector<uint8_t> bytes;
-  size_t largest = 0;
-  size_t room = SIZE_MAX;
-
-  static Status Write(void* self, const uint8_t* bytes, size_t n) {
-    Kept& kept = *static_cast<Kept*>(self);
-    if (n > kept.room) return Status::Error(StatusCode::kIo, "the disk is full");
-    kept.room -= n;
-    kept.largest = std::max(kept.largest, n);
-    kept.bytes.insert(kept.bytes.end(), bytes, bytes + n);
-    return {};
-  }
-};
-
-class QuantizerTest : public testing::Test {
- protected:
-  // Opens a file of these bytes.
-  void Open(const std::vector<uint8_t>& bytes) {
-    const std::string path = folder_.path() + "/model" + std::to_string(++n_) + ".gguf";
-    Save(path, bytes);
-    OpenPath(path);
-  }
-  void Save(const std::string& path, const std::vector<uint8_t>& bytes) {
-    std::ofstream(path, std::ios::binary)
-        .write(reinterpret_cast<const char*>(bytes.data()),
-               static_cast<std::streamsize>(bytes.size()));
-  }
-  void OpenPath(const std::string& path) {
-    files_.emplace_back(std::make_unique<ModelFiles>());
-    const Status status = files_.back()->Open(memory_, path.c_str(), "", false);
-    ASSERT_TRUE(status.ok()) << status.message();
-  }
-
-  // "" or the reason; the new file is in kept_.
-  std::string Run(const char* type, unsigned threads = 1, Quantizer::Options options = {}) {
-    options.recipe = FindRecipe(type);
-    options.threads = threads;
-    quantizer_ = std::make_unique<Quantizer>();
-    kept_.bytes.clear();
-    Status status = quantizer_->Plan(memory_, *files_.back(), options);
-    if (status.ok()) status = quantizer_->Write({&Kept::Write, &kept_}, {});
-    return status.message();
-  }
-
-  Gguf& Parsed() {
-    parsed_ = std::make_unique<Gguf>();
-    uint64_t wanted = 0;
-    const Status status = parsed_->Parse(memory_, kept_.bytes.data(), kept_.bytes.size(),
-                                         kept_.bytes.size(), &wanted);
-    EXPECT_TRUE(status.ok()) << status.message();
-    return *parsed_;
-  }
-
-  Memory memory_;
-  clamma_test::TemporaryFolder folder_;
-  int n_ = 0;
-  std::vector<std::unique_ptr<ModelFiles>> files_;
-  std::unique_ptr<Quantizer> quantizer_;
-  Kept kept_;
-  std::unique_ptr<Gguf> parsed_;
-};
-
-std::vector<uint8_t> DataOf(const std::vector<uint8_t>& file, const GgufTensor& tensor) {
-  const auto begin = file.begin() + static_cast<std::ptrdiff_t>(tensor.offset);
-  return {begin, begin + static_cast<std::ptrdiff_t>(tensor.bytes)};
-}
 
 TEST_F(QuantizerTest, TheFileHasTheSameTensorsInTheTypesOfTheRecipe) {
   const std::vector<uint8_t> source =
@@ -277,16 +206,15 @@ TEST_F(QuantizerTest, ATensorThatHasItsTypeIsCopied) {
 }
 
 TEST_F(QuantizerTest, SplitModelsBecomeOneFile) {
-  const std::string front = folder_.path() + "/set-0000";
   for (uint16_t i = 0; i < 2; ++i) {
     GgufBytes file;
     if (i == 0) file.Add("general.architecture", "llama").Add("general.name", "both");
     file.Add("split.no", i).Add("split.count", uint16_t{2}).Add("split.tensors.count", int32_t{2});
     file.AddTensor(i == 0 ? "a.weight" : "b.weight", clamma_test::kF32, {32, 2},
                    FloatBytes(std::vector<float>(64, 1.0f + static_cast<float>(i))));
-    Save(front + std::to_string(i + 1) + "-of-00002.gguf", file.Build());
+    folder_.Write("set-0000" + std::to_string(i + 1) + "-of-00002.gguf", file.Build());
   }
-  OpenPath(front + "2-of-00002.gguf");
+  OpenPath(folder_.path("set-00002-of-00002.gguf"));
   ASSERT_EQ(Run("F16"), "");
   Gguf& to = Parsed();
   GgufValue value;
@@ -304,8 +232,8 @@ TEST_F(QuantizerTest, PiecesAreSmallAndAFullDiskIsAReason) {
   Open(MakeGguf({.dim = 256, .hidden = 512, .vocab = 9000, .type = clamma_test::kF16}).Build());
   const size_t before = memory_.bytes_in_use();
   ASSERT_EQ(Run("F32", 2), "");
-  EXPECT_GT(kept_.bytes.size(), 2 * GgufWriter::kPieceBytes);
-  EXPECT_EQ(kept_.largest, GgufWriter::kPieceBytes);
+  EXPECT_GT(kept_.bytes.size(), 2 * PieceWriter::kPieceBytes);
+  EXPECT_EQ(kept_.largest, PieceWriter::kPieceBytes);
   EXPECT_LT(memory_.bytes_in_use() - before, size_t{6} << 20);
   kept_.room = 3000000;
   EXPECT_EQ(Run("F32", 2), "the disk is full");

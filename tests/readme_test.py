@@ -31,7 +31,7 @@ import export_fixtures as fixtures
 SHAPE = fixtures.Shape(64, 128, 2, 4, 4, 32000, False, 1e-5, 64)
 SERVER = "clamma-ws-demo"
 # What depends on the machine, in lines of output.
-VARIES = re.compile(r"tok/s: [0-9.]+(, [0-9.]+ s)?|[\w-]+ kernels, \d+ threads")
+VARIES = re.compile(r"tok/s: [0-9.]+(, [0-9.]+ s)?|[\w-]+ kernels, \d+ threads?( \(.*\))?")
 
 # `sudo COMMAND`: into a folder of the test in place of the system.
 SUDO = """#!/bin/sh

@@ -755,10 +755,11 @@ TEST_F(SessionTest, SessionDestroyNullsThePointer) {
   clamma_txf_info_t info = QueryInfo(listener, {.limit = 5});
   info.null_on_destroy = &pointer;
   ASSERT_EQ(clamma_session_query(session.get(), &info), 0);
-  StepAll();
-  EXPECT_EQ(pointer, session.get()) << "the end of the query is not the session's";
+  EXPECT_EQ(pointer, session.get());
   session.reset();
   EXPECT_EQ(pointer, nullptr);
+  EXPECT_EQ(StepAll(), 0u);
+  EXPECT_FALSE(listener.ended());
 }
 
 TEST_F(SessionTest, SessionDestroyDuringItsQueryNullsThePointer) {
@@ -874,6 +875,9 @@ TEST_F(SessionTest, SamplingValuesOutOfRangeAreRefused) {
       {"temperature", &clamma_txf_info_t::temperature, -1},
       {"temperature", &clamma_txf_info_t::temperature, -1e-30f},
       {"topp", &clamma_txf_info_t::topp, nan},
+      {"topp", &clamma_txf_info_t::topp, -0.1f},
+      {"topp", &clamma_txf_info_t::topp, 1.1f},
+      {"topp", &clamma_txf_info_t::topp, -infinity},
       {"min_p", &clamma_txf_info_t::min_p, nan},
       {"min_p", &clamma_txf_info_t::min_p, -0.1f},
       {"min_p", &clamma_txf_info_t::min_p, 1.1f},
@@ -1015,7 +1019,7 @@ TEST_F(SessionTest, PenaltiesCountWhatTheQueryGeneratedAlone) {
 TEST_F(SessionTest, SwitchedOffSamplingValuesAreOff) {
   const Ask sampled = {.limit = 30, .temperature = 1, .seed = 11};
   const std::string plain = RunFresh(model_, sampled).text;
-  for (const float topp : {-1.0f, 1.0f, 2.0f, -std::numeric_limits<float>::infinity()}) {
+  for (const float topp : {0.0f, -0.0f, 1.0f}) {
     Ask ask = sampled;
     ask.topp = topp;
     EXPECT_EQ(RunFresh(model_, ask).text, plain) << "topp " << topp;

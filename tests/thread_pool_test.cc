@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "platform/cores.h"
+
 namespace clamma {
 namespace {
 

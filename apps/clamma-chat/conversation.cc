@@ -49,6 +49,12 @@ bool Conversation::Encode(Tokens* tokens, bool opens_answer) const {
   return true;
 }
 
+clamma_session_facts_t Conversation::SessionFacts() const {
+  clamma_session_facts_t facts = {};
+  clamma_session_facts(session_.get(), &facts);
+  return facts;
+}
+
 Conversation::Tokens Conversation::SessionTokens() const {
   size_t count = 0;
   clamma_session_get_tokens(session_.get(), nullptr, 0, &count);
@@ -116,9 +122,7 @@ bool Conversation::Run(size_t limit, bool goes_on, AnswerOutput* output, Answer*
   info.limit = limit;
   info.chat_arguments = arguments_.empty() ? nullptr : arguments_.c_str();
   if (seeded_) {
-    clamma_session_facts_t facts = {};
-    clamma_session_facts(session_.get(), &facts);
-    info.rng_seed = facts.rng_state;
+    info.rng_seed = SessionFacts().rng_state;
   }
   Story story;
   story.on_text = [&](const char* text) {

@@ -58,6 +58,7 @@ class Conversation {
   // From the next answer on; another seed starts the random numbers anew.
   void SetSampling(const options::Sampling& sampling);
 
+  clamma_session_facts_t SessionFacts() const;
   size_t context() const { return context_; }
   size_t tokens() const { return tokens_; }  // that the messages take of it
   size_t turns() const { return messages_.size() / 2; }

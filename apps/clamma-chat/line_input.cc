@@ -10,6 +10,7 @@
 #include <cstring>
 #include <cwchar>
 #include <iostream>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -55,6 +56,37 @@ size_t RowsOf(std::wstring_view text, size_t columns) {
     column = 0;
   }
   return rows;
+}
+
+// Where a terminal has the cursor behind a text that begins at the left: from 0.
+struct Place {
+  size_t row = 0;
+  size_t column = 0;
+};
+
+// The text as libedit writes it.
+Place PlaceBehind(std::wstring_view text, size_t columns) {
+  Place place;
+  const auto next_row = [&place] { place = {place.row + 1, 0}; };
+  for (const wchar_t c : text) {
+    size_t width = 0;
+    if (c == L'\n') {
+      next_row();
+    } else if (c == L'\t') {
+      width = 8 - place.column % 8;
+    } else if (c < L' ' || c == L'\x7f') {
+      width = 2;  // ^A
+    } else {
+      const int known = wcwidth(c);
+      width = known >= 0 ? static_cast<size_t>(known) : 8;  // \U+1F600
+      if (place.column + width > columns) next_row();
+    }
+    place.column += width;
+    if (place.column >= columns && c != L'\n') {
+      place = {place.row + place.column / columns, place.column % columns};
+    }
+  }
+  return place;
 }
 
 // Keys that may make a line shorter, or end it.
@@ -113,21 +145,46 @@ struct LineInput::Editor {
     return self->more ? plain_more : plain;
   }
 
-  void Resize() const {
+  void Resize() {
+    columns = terminal::Columns();
     el_resize(line);
     el_wset(line, EL_SETTC, L"li", kRowsAsText, nullptr);
   }
 
+  // Takes the line off the terminal, whose size has changed, and leaves the cursor where it began.
+  // Most terminals break a line anew for their width; others leave its rows as they are. Where that
+  // makes a difference, the cursor's column tells.
+  void ClearAfterResize() {
+    const LineInfoW* info = el_wline(line);
+    std::wstring before = L"> ";
+    before.append(info->buffer, static_cast<size_t>(info->cursor - info->buffer));
+    const size_t now = terminal::Columns();
+    const Place kept = PlaceBehind(before, columns);
+    const Place broken_anew = PlaceBehind(before, now);
+    size_t up = kept.row;
+    if (kept.row != broken_anew.row && answers) {
+      const std::optional<size_t> column = terminal::CursorColumn(&typed);
+      answers = column.has_value();
+      const bool is_kept = column == std::min(kept.column, now - 1) && column != broken_anew.column;
+      if (answers && !is_kept) up = broken_anew.row;
+    }
+    if (up > 0) std::fprintf(stdout, "\x1b[%zuA", up);
+    std::fputs("\r\x1b[J", stdout);
+  }
+
   // libedit's own handlers of signals would draw from within: a resize during a refresh crashes it.
   static int GetKey(EditLine* line, wchar_t* key) {
+    Editor* const self = Of(line);
     for (;;) {
-      switch (terminal::Wait()) {
+      switch (self->typed.empty() ? terminal::Wait() : terminal::Event::kInput) {
         case terminal::Event::kInterrupt:
           errno = EINTR;
           return -1;
         case terminal::Event::kResized:
-          Of(line)->Resize();
-          [[fallthrough]];
+          self->ClearAfterResize();
+          self->Resize();
+          el_wset(line, EL_REFRESH);
+          continue;
         case terminal::Event::kContinued:
           std::fputs("\r\x1b[K", stdout);
           el_wset(line, EL_REFRESH);
@@ -136,11 +193,19 @@ struct LineInput::Editor {
           break;
       }
       char byte = 0;
-      const ssize_t n = read(STDIN_FILENO, &byte, 1);
+      const ssize_t n = self->ReadByte(&byte);
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return static_cast<int>(n);
-      if (Of(line)->Decode(byte, key) && (MayShorten(*key) || !Of(line)->is_full())) return 1;
+      if (self->Decode(byte, key) && (MayShorten(*key) || !self->is_full())) return 1;
     }
+  }
+
+  // As read(); what was typed while the terminal was asked comes first.
+  ssize_t ReadByte(char* byte) {
+    if (typed.empty()) return read(STDIN_FILENO, byte, 1);
+    *byte = typed[0];
+    typed.erase(0, 1);
+    return 1;
   }
 
   // Whether a character ends with this byte. What is none is as if it were not typed.
@@ -264,6 +329,9 @@ struct LineInput::Editor {
   bool pastes = false;                    // a paste is being read
   std::vector<std::wstring> long_pastes;  // of this line
   std::mbstate_t decoding = {};           // of the character that is being typed
+  size_t columns = 80;                    // of the terminal when the line was drawn
+  bool answers = true;                    // it tells where its cursor is
+  std::string typed;                      // ahead, and read already
   EditLine* line;
   HistoryW* history;
   std::string history_path;

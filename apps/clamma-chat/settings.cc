@@ -7,6 +7,7 @@
 namespace {
 
 using options::Sampling;
+using options::Written;
 
 struct Number {
   const char* name;
@@ -40,12 +41,6 @@ std::string Line(const char* name, const char* value) {
   char line[96];
   std::snprintf(line, sizeof(line), "%-19s %s\n", name, value);
   return line;
-}
-
-std::string Written(float number) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%g", static_cast<double>(number));
-  return text;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -104,6 +105,36 @@ bool TakesColour() {
 size_t Columns() {
   winsize size = {};
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+std::optional<size_t> CursorColumn(std::string* typed) {
+  constexpr auto kPatience = std::chrono::seconds(1);
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  WriteSequence("\x1b[6n");
+  std::string bytes;
+  while (std::chrono::steady_clock::now() < end) {
+    fd_set input;
+    FD_ZERO(&input);
+    FD_SET(STDIN_FILENO, &input);
+    const timespec wait = {0, 100000000};
+    char byte = 0;
+    if (pselect(STDIN_FILENO + 1, &input, nullptr, nullptr, &wait, nullptr) <= 0) continue;
+    if (read(STDIN_FILENO, &byte, 1) != 1) break;
+    bytes += byte;
+    // ESC [ row ; column R
+    const size_t begin = bytes.rfind("\x1b[");
+    unsigned row = 0;
+    unsigned column = 0;
+    char last = 0;
+    if (begin != std::string::npos && byte == 'R' &&
+        std::sscanf(bytes.c_str() + begin, "\x1b[%5u;%5u%c", &row, &column, &last) == 3 &&
+        last == 'R' && column > 0) {
+      *typed += bytes.substr(0, begin);
+      return column - 1;
+    }
+  }
+  *typed += bytes;
+  return std::nullopt;
 }
 
 void WatchSignals() {

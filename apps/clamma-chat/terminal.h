@@ -5,6 +5,7 @@
 #define CLAMMA_APPS_CHAT_TERMINAL_H_
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 namespace terminal {
@@ -17,6 +18,10 @@ bool TakesColour();
 
 // Columns of the terminal at stderr; 80 where it does not say.
 size_t Columns();
+
+// Asks the terminal at stdin and stdout for the cursor's column, from 0; its modes must give keys
+// at once. What is typed meanwhile is appended to *typed. Nothing where it does not answer in time.
+std::optional<size_t> CursorColumn(std::string* typed);
 
 // From here on SIGTERM, SIGHUP, SIGQUIT and SIGTSTP leave the terminal as it was, and Wait() knows
 // of a change of its size.

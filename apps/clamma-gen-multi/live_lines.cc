@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "live_lines.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -26,39 +29,80 @@ winsize TerminalSize() {
   return size;
 }
 
-std::string Up(size_t lines) { return lines == 0 ? "" : "\033[" + std::to_string(lines) + "A"; }
+// Signals that end or stop the program find the cursor at the first line: what is below goes.
+volatile std::sig_atomic_t lines_are_there = 0;
+
+void EraseFromHandler() {
+  if (lines_are_there == 0) return;
+  constexpr std::string_view kErase = "\r\033[J";
+  if (write(STDERR_FILENO, kErase.data(), kErase.size()) < 0) return;  // nothing is to be done
+}
+
+void OnStop(int /*signal*/) {
+  const int error = errno;
+  EraseFromHandler();
+  raise(SIGSTOP);
+  errno = error;
+}
+
+// But where the signal is ignored, as under nohup.
+void Handle(int signal, void (*handler)(int)) {
+  struct sigaction action = {};
+  if (sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) return;
+  action = {};
+  action.sa_handler = handler;
+  action.sa_flags = static_cast<int>(SA_RESTART);
+  sigaction(signal, &action, nullptr);
+}
 
 }  // namespace
 
-LiveLines::LiveLines() : on_(IsTerminal()) {}
+LiveLines::LiveLines() : on_(IsTerminal()) {
+  if (!on_) return;
+  for (const int signal : {SIGTERM, SIGHUP, SIGQUIT}) Handle(signal, EndBySignal);
+  Handle(SIGTSTP, OnStop);
+}
 
 void LiveLines::Draw(const std::vector<std::string>& lines) {
   if (!on_) return;
   const winsize size = TerminalSize();
-  // In another size the terminal may have broken the lines: how far up they begin is not known, so
-  // new ones go below.
-  if (size.ws_row != size_.ws_row || size.ws_col != size_.ws_col) drawn_ = 0;
-  size_ = size;
-  std::string screen = Up(drawn_) + "\r";
-  drawn_ = 0;
+  std::string screen = "\r";
+  size_t drawn = 0;
+  const auto add = [&](const std::string& line) {
+    // One column stays free: behind the last one some terminals go to the next row at once.
+    screen += line.substr(0, size.ws_col - 1U) + "\033[K\n";
+    ++drawn;
+  };
   const size_t room = size.ws_row - 1U;  // the last row is the cursor's
   const size_t whole = lines.size() <= room ? lines.size() : room - (room > 0 ? 1 : 0);
-  for (size_t i = 0; i < whole; ++i) Add(lines[i], &screen);
+  for (size_t i = 0; i < whole; ++i) add(lines[i]);
   if (whole < room && whole < lines.size()) {
-    Add("... and " + std::to_string(lines.size() - whole) + " more", &screen);
+    add("... and " + std::to_string(lines.size() - whole) + " more");
   }
-  screen += "\033[J";  // what was typed, too
+  screen += "\033[J";  // what was typed, and what another size has made of the lines before
+  // Back to the first of them: however a terminal breaks lines anew for another size, the cursor
+  // stays with the text that it is at.
+  if (drawn > 0) screen += "\033[" + std::to_string(drawn) + "A";
+  lines_are_there = 1;
   std::fputs(screen.c_str(), stderr);
+  drawn_ = drawn;
   next_ = std::chrono::steady_clock::now() + kPause;
 }
 
-void LiveLines::Erase() {
-  if (drawn_ > 0) std::fprintf(stderr, "%s\r\033[J", Up(drawn_).c_str());
+void LiveLines::Keep() {
+  if (drawn_ > 0) std::fputs(std::string(drawn_, '\n').c_str(), stderr);
   drawn_ = 0;
+  lines_are_there = 0;
 }
 
-void LiveLines::Add(const std::string& line, std::string* screen) {
-  // One column stays free: behind the last one some terminals go to the next row at once.
-  *screen += line.substr(0, size_.ws_col - 1U) + "\033[K\n";
-  ++drawn_;
+void LiveLines::Erase() {
+  if (drawn_ > 0) std::fputs("\r\033[J", stderr);
+  drawn_ = 0;
+  lines_are_there = 0;
+}
+
+void LiveLines::EndBySignal(int signal) {
+  EraseFromHandler();
+  std::signal(signal, SIG_DFL);
+  raise(signal);  // takes effect when this returns
 }

@@ -3,15 +3,14 @@
 #ifndef CLAMMA_GEN_MULTI_LIVE_LINES_H_
 #define CLAMMA_GEN_MULTI_LIVE_LINES_H_
 
-#include <sys/ioctl.h>
-
 #include <chrono>
 #include <cstddef>
 #include <string>
 #include <vector>
 
-// Between calls the cursor stands at the beginning of the line below, so that the terminal is as it
-// should be whenever the program ends.
+// Between calls the cursor stands at the beginning of the first of them, so that a terminal of
+// another size, which may break them anew, keeps it there. Keep() or Erase() must be called before
+// anything else goes to the terminal; a signal that ends or stops the program erases them.
 class LiveLines {
  public:
   LiveLines();
@@ -23,15 +22,18 @@ class LiveLines {
   // where they are too many for its height the last one tells how many are not shown.
   void Draw(const std::vector<std::string>& lines);
 
-  // Removes them; to be called before anything else goes to the terminal.
+  // Leaves them where they are: what comes next goes below.
+  void Keep();
+
+  // Removes them.
   void Erase();
 
- private:
-  void Add(const std::string& line, std::string* screen);
+  // A signal handler: removes them, and ends the program by that signal.
+  static void EndBySignal(int signal);
 
+ private:
   const bool on_;
-  winsize size_ = {};  // of the terminal when they were drawn
-  size_t drawn_ = 0;   // lines there are
+  size_t drawn_ = 0;  // lines there are
   std::chrono::steady_clock::time_point next_ = {};
 };
 

@@ -87,6 +87,16 @@ LiveLines& Lines() {
   return lines;
 }
 
+// Ctrl-C ends the texts; a second one the program, at once, and what it shows with it.
+void CatchSecondInterrupt() {
+  struct sigaction on_interrupt = {};
+  on_interrupt.sa_handler = [](int signal) {
+    if (interrupted != 0) LiveLines::EndBySignal(signal);
+    interrupted = 1;
+  };
+  sigaction(SIGINT, &on_interrupt, nullptr);
+}
+
 void Complain(const std::string& message) {
   Lines().Erase();
   std::fprintf(stderr, "clamma-gen-multi: %s\n", message.c_str());
@@ -109,8 +119,7 @@ bool StartQueries(const Options& o, const txf* model, std::vector<Author>& autho
   options::Apply(o.sampling, info);
   options::Apply(o.prompt, info);
   uint64_t seed = o.sampling.seed;
-  if (seed == 0)
-    seed = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+  if (seed == 0) seed = options::SeedFromClock();
   for (Author& author : authors) {
     author.seed = seed++;
     if (seed == 0) ++seed;  // 0 would be the clock's
@@ -212,30 +221,32 @@ double Generate(const Options& o, std::vector<Author>& authors) {
   }
   const std::chrono::duration<double> time = Clock::now() - start;
   Lines().Draw(Describe(authors));
+  Lines().Keep();
   return time.count();
 }
 
-// As the original told it; sizes are of a full context.
+// A line for each session that writes.
 void PrintStart(const Options& o, const std::string& desc, const std::vector<Author>& authors) {
-  std::printf("%s\n", desc.c_str());
-  for (const Author& author : authors) {
+  std::printf("%s\n", options::Banner(desc).c_str());
+  for (size_t i = 0; i < authors.size(); ++i) {
+    const Author& author = authors[i];
     if (author.session == nullptr) continue;
-    std::printf("  Session: %.3fMB\n    Query: temp: %f, topp: %f, seed: %llu\n",
-                static_cast<double>(author.story.Facts().memory_bytes_at_full_context) / 1e6,
-                static_cast<double>(o.sampling.temperature), static_cast<double>(o.sampling.topp),
-                static_cast<unsigned long long>(author.seed));
+    const std::string what =
+        options::DescribeSession(author.story.Facts(), o.sampling, author.seed);
+    std::printf("Session %zu: %s, in %s\n", i, what.c_str(), author.path.c_str());
   }
   std::fflush(stdout);
 }
 
 void PrintEnd(const std::vector<Author>& authors, double seconds) {
   size_t total = 0;
-  for (const Author& author : authors) {
-    const size_t tokens = Tokens(author);
+  for (size_t i = 0; i < authors.size(); ++i) {
+    const size_t tokens = Tokens(authors[i]);
     total += tokens;
-    std::printf("  Session: %zu tokens, tok/s: %.3f\n", tokens, author.story.Speed(tokens));
+    std::printf("Session %zu: %zu tokens, tok/s: %.3f\n", i, tokens,
+                authors[i].story.Speed(tokens));
   }
-  std::printf("  Total: %zu tokens, tok/s: %.3f, %.3f s\n", total,
+  std::printf("Total: %zu tokens, tok/s: %.3f, %.3f s\n", total,
               seconds > 0 ? static_cast<double>(total) / seconds : 0, seconds);
 }
 
@@ -244,6 +255,7 @@ int Run(int argc, char** argv) {
   if (const int code = Parse(argc, argv, o); code >= 0) return code;
   KeepStandardStreams();
   HandleSignals();
+  CatchSecondInterrupt();
 
   std::string desc;
   const options::ModelPtr model = options::Open(o.model, OnLog, &desc);

@@ -137,7 +137,11 @@ int Generate(const Options& o, const options::CommandLine& line) {
   txf_session* session = clamma_session_construct(model.get());
   Story story;
   if (session == nullptr || !Start(o, info, session, &story)) return kExitSetup;
-  if (!o.quiet) std::fprintf(stderr, "%s\n", desc.c_str());
+  if (!o.quiet) {
+    const clamma_session_facts_t session_facts = story.Facts();
+    std::fprintf(stderr, "%s\nSession: %s\n", options::Banner(desc).c_str(),
+                 options::DescribeSession(session_facts, sampling, session_facts.rng_seed).c_str());
+  }
   story.output.emplace(stdout);
   if (!o.chat) story.output->Write(o.prompt.text.c_str());
   while (clamma_sessions_step_next() != 0) {

@@ -8,6 +8,7 @@
 #include "model/forward.h"
 #include "model/kv_cache.h"
 #include "model/weights.h"
+#include "platform/cores.h"
 #include "platform/thread_pool.h"
 
 namespace info {

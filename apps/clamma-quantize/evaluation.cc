@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <string_view>
 
-#include "options.h"
 #include "printable.h"
 
 namespace quantize_app {
@@ -62,11 +61,8 @@ void Summarise(const std::vector<double>& values, double* mean, double* deviatio
 
 double Evaluation::perplexity() const { return std::exp(mean); }
 
-std::string Evaluate(const std::string& path, unsigned threads, const std::string& text,
+std::string Evaluate(const options::Model& o, const std::string& text,
                      void (*progress)(double share), Evaluation* evaluation) {
-  options::Model o;
-  o.checkpoint = path;
-  o.threads = threads;
   std::string desc;
   const options::ModelPtr model = options::Open(o, OnLog, &desc);
   if (model == nullptr) return last_message;

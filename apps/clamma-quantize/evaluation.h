@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "options.h"
+
 namespace quantize_app {
 
 struct Evaluation {
@@ -17,10 +19,9 @@ struct Evaluation {
   double perplexity_error() const { return perplexity() * deviation; }
 };
 
-// Scores `text` with the model at `path`, in pieces that fit its context, each from the
-// beginning-of- text token on. Returns "" on success, else the reason; `progress` gets shares from
-// 0 to 1.
-std::string Evaluate(const std::string& path, unsigned threads, const std::string& text,
+// Scores `text` with a model, in pieces that fit its context, each from the beginning-of-text token
+// on. Returns "" on success, else the reason; `progress` gets shares from 0 to 1.
+std::string Evaluate(const options::Model& model, const std::string& text,
                      void (*progress)(double share), Evaluation* evaluation);
 
 // The mean of the differences token by token, and its standard error: for equal tokens it says far

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: MIT
-// clamma-quantize: writes a GGUF model again with weights of another type.
+// clamma-quantize: writes a model again with weights of another type.
 //
 // Exit codes: 0 done; 1 the source cannot be read, or the target is refused; 2 the command line is
 // wrong; 3 writing or evaluating failed; 130 interrupted.
-#include <sys/stat.h>
-
 #include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <fstream>
-#include <iterator>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "command_line.h"
+#include "arguments.h"
 #include "evaluation.h"
 #include "models.h"
+#include "options.h"
 #include "output_file.h"
 #include "printable.h"
 #include "quantize/imatrix.h"
 #include "quantize/quantizer.h"
 #include "report.h"
 #include "standard_streams.h"
+#include "targets.h"
 
 namespace quantize_app {
 namespace {
@@ -30,112 +30,27 @@ using options::kExitGeneration;
 using options::kExitSetup;
 
 constexpr uint64_t kMaxTextBytes = uint64_t{64} << 20;
-
-struct Options {
-  std::string in;
-  std::string out;
-  std::string type;
-  std::string imatrix;
-  std::string eval;
-  unsigned threads = 0;
-  bool pure = false;
-  bool dry_run = false;
-  bool force = false;
-  bool quiet = false;
-};
-
-std::string CheckType(const std::string& text) {
-  if (clamma::FindRecipe(text) != nullptr) return "";
-  std::string names;
-  size_t count = 0;
-  const clamma::Recipe* recipes = clamma::Recipes(&count);
-  for (size_t i = 0; i < count; ++i) names += (i == 0 ? "" : ", ") + std::string(recipes[i].name);
-  return Printable(text, 40) + " is no type: one of " + names + " is expected";
-}
-
-int Parse(int argc, char** argv, Options& o) {
-  options::CommandLine line("clamma-quantize", "Makes a GGUF model smaller.",
-                            "Types: F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q5_K_S, Q5_K, Q5_1, Q5_0,\n"
-                            "Q4_K_M, Q4_K_S, Q4_K, IQ4_NL, Q4_1, Q4_0.\n"
-                            "Exit codes: 0 done, 1 set-up failed, 2 wrong command line, 3 writing "
-                            "or evaluating failed,\n"
-                            "130 interrupted.");
-  line.Add("in", o.in, "Model to read (GGUF; of a split one, any of its files)").Required();
-  line.Add("out", o.out, "File to write").Required();
-  line.Add("type", o.type, "Type of the new weights").Required().Check(CheckType);
-  line.Add("--imatrix", o.imatrix, "Importance of columns, as llama.cpp's llama-imatrix writes it");
-  line.Add("--pure", o.pure, "The same type for all matrices, the output among them");
-  line.Add("--eval", o.eval, "Tell the perplexity of this text before and after");
-  line.Add("--dry-run", o.dry_run, "Show what would be done, and write nothing");
-  line.Add("--force", o.force, "Overwrite a file that is there");
-  line.Add("-h,--threads", o.threads, "Threads, 0 = all usable cores").WholeNumber().ShowDefault();
-  line.Add("-q,--quiet", o.quiet, "No table, and no progress");
-  return line.Parse(argc, argv);
-}
+constexpr char kDefaultVocabulary[] = "tokenizer.bin";
 
 int Fail(int code, const std::string& reason) {
   std::fprintf(stderr, "clamma-quantize: %s\n", reason.c_str());
   return code;
 }
 
-bool IsSameFile(const std::string& a, const std::string& b) {
-  struct stat x = {};
-  struct stat y = {};
-  return stat(a.c_str(), &x) == 0 && stat(b.c_str(), &y) == 0 && x.st_dev == y.st_dev &&
-         x.st_ino == y.st_ino;
-}
-
-// All files that are read.
-std::vector<std::string> InputsOf(const Options& o, const clamma::ModelFiles& files) {
-  // Where File::Open() looks for it.
-  std::vector<std::string> inputs = {o.in};
-  for (const std::string& folder : models::ModelFolders()) inputs.push_back(folder + "/" + o.in);
-  for (const std::string& path : {o.imatrix, o.eval}) {
-    if (!path.empty()) inputs.push_back(path);
-  }
-  for (size_t i = 0; files.count() > 1 && i < files.count(); ++i) {
-    clamma::SplitInfo info;
-    if (!clamma::ReadSplitInfo(*files.gguf(i), &info).ok()) continue;
-    for (uint32_t named = 0; named < info.count; ++named) {
-      std::vector<char> path(o.in.size() + 1);
-      info.index = named;  // only that of the file that was named fits its path
-      if (clamma::SplitPath(o.in, info, static_cast<uint32_t>(i), path.data(), path.size()).ok()) {
-        inputs.emplace_back(path.data());
-      }
-    }
-  }
-  return inputs;
-}
-
-// What speaks against writing the target; "": nothing.
-std::string CheckTarget(const Options& o, const clamma::ModelFiles& files) {
-  for (const std::string& input : InputsOf(o, files)) {
-    if (IsSameFile(input, o.out)) return o.out + " is read: name another file to write";
-    if (IsSameFile(input, OutputFile::PartOf(o.out))) {
-      return OutputFile::PartOf(o.out) + " is read, and would be written: name another file";
-    }
-  }
-  struct stat facts = {};
-  if (stat(o.out.c_str(), &facts) != 0) return "";
-  if (S_ISDIR(facts.st_mode)) return o.out + " is a folder: name a file";
-  if (!S_ISREG(facts.st_mode)) return o.out + " is no regular file";
-  return o.force ? "" : o.out + " is there already: --force overwrites it";
-}
-
 // What speaks against the source; "": nothing.
-std::string CheckSource(const Options& o, const clamma::ModelFiles& files) {
+std::string CheckSource(const Arguments& o, const clamma::ModelFiles& files) {
   if (files.gguf() == nullptr) {
     clamma::ModelFile model;
     const clamma::Status status = files.ReadModel(&model);
-    return o.in + ": " +
-           (status.ok() ? "a llama2.c checkpoint: GGUF models alone are quantised (export.py "
-                          "writes such checkpoints in int8)"
-                        : status.message());
+    return status.ok() ? "" : o.in + ": " + status.message();
   }
   std::string_view type;
   if (files.gguf()->GetString("general.type", clamma::Gguf::Presence::kOptional, &type).ok() &&
       type == "imatrix") {
     return o.in + ": an importance matrix, and no model: it goes behind --imatrix";
+  }
+  if (!o.tokenizer.empty()) {
+    return o.in + ": the vocabulary is inside: -z is for checkpoints of llama2.c";
   }
   for (size_t i = 0; i < files.count(); ++i) {
     if (files.gguf(i)->n_tensors() > 0) return "";
@@ -174,7 +89,14 @@ struct Job {
   }
 };
 
-std::string Write(const Options& o, clamma::Quantizer& quantizer) {
+std::string WriteVocabulary(const std::string& path, const clamma::Array<uint8_t>& bytes) {
+  OutputFile file;
+  std::string wrong = file.Create(path, bytes.size());
+  if (wrong.empty()) wrong = file.Write(bytes.data(), bytes.size());
+  return wrong.empty() ? file.Finish() : wrong;
+}
+
+std::string Write(const Arguments& o, clamma::Quantizer& quantizer) {
   ProgressLine progress(o.quiet);
   Job job = {&quantizer, {}, &progress};
   if (std::string wrong = job.file.Create(o.out, quantizer.file_bytes()); !wrong.empty()) {
@@ -183,17 +105,23 @@ std::string Write(const Options& o, clamma::Quantizer& quantizer) {
   const clamma::Status status =
       quantizer.Write({&Job::Write, &job}, {.report = &Job::Report, .context = &job});
   if (!status.ok()) return status.message();
-  return job.file.Finish();
+  if (std::string wrong = job.file.Finish(); !wrong.empty()) return wrong;
+  if (quantizer.vocabulary().size() == 0) return "";
+  return WriteVocabulary(VocabularyBeside(o.out), quantizer.vocabulary());
 }
 
 ProgressLine* evaluation_progress = nullptr;
 
-std::string Score(const Options& o, const std::string& path, const std::string& text,
-                  Evaluation* evaluation) {
+std::string Score(const Arguments& o, const std::string& path, const std::string& tokenizer,
+                  const std::string& text, Evaluation* evaluation) {
   ProgressLine progress(o.quiet);
   evaluation_progress = &progress;
   const auto show = [](double share) { evaluation_progress->Show("perplexity", share); };
-  return Evaluate(path, o.threads, text, show, evaluation);
+  options::Model model;
+  model.checkpoint = path;
+  model.tokenizer = tokenizer;
+  model.threads = o.threads;
+  return Evaluate(model, text, show, evaluation);
 }
 
 void PrintEvaluation(const Evaluation& before, const Evaluation& after) {
@@ -206,13 +134,19 @@ void PrintEvaluation(const Evaluation& before, const Evaluation& after) {
   std::printf("loss a token: %+.6f +- %.6f nats\n", mean, deviation);
 }
 
-int Quantize(const Options& o, clamma::Quantizer& quantizer) {
+// The vocabulary file of the new model; "": it has one inside, or that of the source serves.
+std::string NewTokenizer(const Arguments& o, const clamma::Quantizer& quantizer) {
+  if (!quantizer.makes_checkpoint()) return "";
+  return quantizer.vocabulary().size() == 0 ? o.tokenizer : VocabularyBeside(o.out);
+}
+
+int Quantize(const Arguments& o, clamma::Quantizer& quantizer) {
   std::string text;
   Evaluation before;
   Evaluation after;
   if (!o.eval.empty()) {
     if (std::string wrong = ReadText(o.eval, &text); !wrong.empty()) return Fail(kExitSetup, wrong);
-    if (std::string wrong = Score(o, o.in, text, &before); !wrong.empty()) {
+    if (std::string wrong = Score(o, o.in, o.tokenizer, text, &before); !wrong.empty()) {
       return Fail(kExitSetup, wrong);
     }
   }
@@ -221,7 +155,8 @@ int Quantize(const Options& o, clamma::Quantizer& quantizer) {
   if (!o.quiet) PrintTensors(quantizer, true);
   if (!o.quiet) PrintSummary(quantizer, true);
   if (!o.eval.empty()) {
-    if (std::string wrong = Score(o, o.out, text, &after); !wrong.empty()) {
+    if (std::string wrong = Score(o, o.out, NewTokenizer(o, quantizer), text, &after);
+        !wrong.empty()) {
       return Fail(kExitGeneration, wrong);
     }
     PrintEvaluation(before, after);
@@ -229,35 +164,68 @@ int Quantize(const Options& o, clamma::Quantizer& quantizer) {
   return 0;
 }
 
+// What is read, open as long as the work takes.
+struct Sources {
+  clamma::ModelFiles files;
+  clamma::Imatrix imatrix;
+  clamma::File vocabulary;
+};
+
+// Opens the vocabulary of a checkpoint of llama2.c. A checkpoint that is made of one needs none,
+// and takes none that was not named.
+std::string OpenVocabulary(Arguments& o, Sources* sources, clamma::Quantizer::Options* options) {
+  const bool makes_gguf = options->recipe->type != clamma::WeightType::kInt8Groups;
+  if (sources->files.gguf() != nullptr || (o.tokenizer.empty() && !makes_gguf)) return "";
+  const std::string hint = o.tokenizer.empty() ? ": name the checkpoint's vocabulary by -z" : "";
+  if (o.tokenizer.empty()) o.tokenizer = kDefaultVocabulary;
+  const std::string& path = o.tokenizer;
+  clamma::Status status = sources->vocabulary.Open(path.c_str(), LIBCLAMMA_MODEL_DIR);
+  if (!status.ok()) return status.message() + hint;
+  options->vocabulary_bytes = sources->vocabulary.size();
+  if (options->vocabulary_bytes == 0) return path + ": the file is empty";
+  status = sources->vocabulary.Map(&options->vocabulary);
+  return status.ok() ? "" : path + ": " + status.message();
+}
+
+// Opens all that is read, and plans. Returns "" on success, else the reason.
+std::string Prepare(Arguments& o, clamma::Memory& memory, Sources* sources,
+                    clamma::Quantizer* quantizer) {
+  clamma::Status status = sources->files.Open(memory, o.in.c_str(), LIBCLAMMA_MODEL_DIR, false);
+  if (!status.ok()) return status.message();
+  if (std::string wrong = CheckSource(o, sources->files); !wrong.empty()) return wrong;
+  clamma::Quantizer::Options options;
+  options.recipe = clamma::FindRecipe(o.type);
+  options.pure = o.pure;
+  options.threads = o.threads;
+  if (std::string wrong = OpenVocabulary(o, sources, &options); !wrong.empty()) return wrong;
+  const auto check_target = [&](const std::string& target) {
+    return o.dry_run ? "" : CheckTarget(o, sources->files, target);
+  };
+  if (std::string wrong = check_target(o.out); !wrong.empty()) return wrong;
+  if (!o.imatrix.empty()) {
+    if (options.recipe->type == clamma::WeightType::kInt8Groups) {
+      return "q80 has no use for an importance matrix: leave out --imatrix";
+    }
+    status = sources->imatrix.Open(memory, o.imatrix.c_str());
+    if (!status.ok()) return status.message();
+    options.imatrix = &sources->imatrix;
+  }
+  status = quantizer->Plan(memory, sources->files, options);
+  if (!status.ok()) return o.in + ": " + status.message();
+  return quantizer->vocabulary().size() == 0 ? "" : check_target(VocabularyBeside(o.out));
+}
+
 int Run(int argc, char** argv) {
-  Options o;
+  Arguments o;
   if (const int code = Parse(argc, argv, o); code >= 0) return code;
   KeepStandardStreams();
   HandleSignals();
 
   clamma::Memory memory;
-  clamma::ModelFiles files;
-  if (const clamma::Status status = files.Open(memory, o.in.c_str(), LIBCLAMMA_MODEL_DIR, false);
-      !status.ok()) {
-    return Fail(kExitSetup, status.message());
-  }
-  if (std::string wrong = CheckSource(o, files); !wrong.empty()) return Fail(kExitSetup, wrong);
-  if (std::string wrong = CheckTarget(o, files); !o.dry_run && !wrong.empty()) {
-    return Fail(kExitSetup, wrong);
-  }
-  clamma::Imatrix imatrix;
-  clamma::Quantizer::Options options = {.recipe = clamma::FindRecipe(o.type),
-                                        .pure = o.pure,
-                                        .imatrix = nullptr,
-                                        .threads = o.threads};
-  if (!o.imatrix.empty()) {
-    const clamma::Status status = imatrix.Open(memory, o.imatrix.c_str());
-    if (!status.ok()) return Fail(kExitSetup, status.message());
-    options.imatrix = &imatrix;
-  }
+  Sources sources;
   const auto quantizer = std::make_unique<clamma::Quantizer>();
-  if (const clamma::Status status = quantizer->Plan(memory, files, options); !status.ok()) {
-    return Fail(kExitSetup, o.in + ": " + status.message());
+  if (std::string wrong = Prepare(o, memory, &sources, quantizer.get()); !wrong.empty()) {
+    return Fail(kExitSetup, wrong);
   }
   int code = 0;
   if (o.dry_run) {

@@ -35,6 +35,37 @@ double Weights(const GgufTensor& tensor) {
   return static_cast<double>(tensor.bytes) / tensor.type->block_bytes * tensor.type->block_cols;
 }
 
+// What a checkpoint of llama2.c cannot say, and what stands in for it.
+void PrintCheckpointNotices(const Quantizer& quantizer) {
+  const auto print = [](const std::string& text) {
+    std::fprintf(stderr, "clamma-quantize: %s\n", text.c_str());
+  };
+  const float factor = quantizer.checkpoint().stream_factor;
+  if (factor != 1) {
+    char text[32];
+    std::snprintf(text, sizeof(text), "%.6g", static_cast<double>(factor));
+    print("the norms' epsilon is not the format's 1e-05: embedding, wo and w2 are scaled by " +
+          std::string(text) + ", which gives the same logits");
+  }
+  const clamma::VocabularyLosses& losses = quantizer.vocabulary_losses();
+  const std::string warning = "warning: the vocabulary ";
+  if (losses.adds_prefix) {
+    print(warning + "puts no space in front of texts, and that of a checkpoint does");
+  }
+  if (losses.lacks_bytes) {
+    print(warning + "has no token for each byte: some characters become unknown");
+  }
+  if (losses.user_defined > 0) {
+    print(warning + "has " + std::to_string(losses.user_defined) +
+          " texts that are taken whole by definition: in a checkpoint's, only where merges lead to "
+          "them");
+  }
+  if (losses.control > 0) {
+    print(warning + "has " + std::to_string(losses.control) +
+          " control tokens beside begin and end: they become plain text, and end nothing");
+  }
+}
+
 }  // namespace
 
 std::string SizeText(uint64_t bytes) {
@@ -128,6 +159,7 @@ void PrintNotices(const Quantizer& quantizer, bool has_imatrix, bool written) {
                  "clamma-quantize: warning: the source is quantised already, and its errors stay: "
                  "a source in F32, F16 or BF16 gives better results\n");
   }
+  if (quantizer.makes_checkpoint()) PrintCheckpointNotices(quantizer);
   std::map<std::pair<std::string, std::string>, size_t> others;
   size_t without = 0;
   for (size_t i = 0; i < quantizer.count(); ++i) {

@@ -2,6 +2,7 @@
 #include "admission_queue.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "messages.h"
@@ -15,11 +16,11 @@ constexpr size_t kMaxMessagesToSend = 32;
 constexpr double kMaxAllowance = 20;
 constexpr double kAllowancePerSecond = 5;
 
-// One that a page can ask for again: see messages.cc.
+// One that a page can ask for again, and that people can read and type.
 uint64_t SeedFromClock() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto ticks = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
-  return 1 + static_cast<uint64_t>(ticks) % (uint64_t{1} << 52);
+  return 1 + static_cast<uint64_t>(ticks) % 4'000'000'000;
 }
 
 }  // namespace
@@ -95,13 +96,13 @@ std::unique_ptr<Visitor> AdmissionQueue::Enter() {
   auto visitor = std::make_unique<Visitor>();
   visitor->idle_since_ = visitor->allowance_at_ = Clock::now();
   visitor->allowance_ = kMaxAllowance;
-  visitor->Send(HelloMessage(rules_.model, rules_.defaults));
+  visitor->Send(HelloMessage(rules_.model, rules_.defaults, rules_.thinks));
   visitors_.insert(visitor.get());
   Count();
   return visitor;
 }
 
-void AdmissionQueue::Leave(Visitor& visitor) {
+void AdmissionQueue::Leave(Visitor& visitor) noexcept {
   Dequeue(visitor);
   Abandon(visitor);
   visitors_.erase(&visitor);
@@ -110,12 +111,13 @@ void AdmissionQueue::Leave(Visitor& visitor) {
 
 void AdmissionQueue::Begin(Visitor& visitor, Request request) {
   if (draining_) return visitor.Send(ErrorMessage("the server is about to end"));
+  if (!visitor.waiting_) {  // else it keeps its place
+    queue_.push_back(&visitor);
+    Abandon(visitor);
+    visitor.waiting_ = true;
+    visitor.place_sent_ = 0;
+  }
   visitor.request_ = std::move(request);
-  if (visitor.waiting_) return;  // it keeps its place
-  Abandon(visitor);
-  visitor.waiting_ = true;
-  visitor.place_sent_ = 0;
-  queue_.push_back(&visitor);
   Admit();
 }
 
@@ -125,66 +127,80 @@ void AdmissionQueue::Stop(Visitor& visitor) {
     visitor.Send(WaitingMessage(0));
     Admit();
   } else if (visitor.seated_ && visitor.generation_ != nullptr) {
-    generator_.Stop(visitor.generation_);
+    generator_.Stop(*visitor.generation_);
   }
 }
 
-void AdmissionQueue::Dequeue(Visitor& visitor) {
+void AdmissionQueue::Dequeue(Visitor& visitor) noexcept {
   if (!visitor.waiting_) return;
   queue_.erase(std::find(queue_.begin(), queue_.end(), &visitor));
   visitor.waiting_ = false;
   visitor.idle_since_ = Clock::now();
 }
 
-void AdmissionQueue::Release(Visitor& visitor) {
+void AdmissionQueue::Release(Visitor& visitor) noexcept {
   if (!visitor.seated_) return;
   visitor.seated_ = false;
   ++free_seats_;
 }
 
-void AdmissionQueue::Abandon(Visitor& visitor) {
-  if (visitor.seated_ && visitor.generation_ != nullptr) generator_.Abandon(visitor.generation_);
+void AdmissionQueue::Abandon(Visitor& visitor) noexcept {
+  if (visitor.seated_ && visitor.generation_ != nullptr) generator_.Abandon(*visitor.generation_);
   visitor.generation_.reset();
   Release(visitor);
 }
 
 // The sessions of the seat's last visitor are freed by now, or before these begin.
 void AdmissionQueue::Seat(Visitor& visitor) {
+  if (visitor.request_.seed == 0) visitor.request_.seed = SeedFromClock();
+  std::string message = BeginMessage(visitor.request_);
+  auto generation = std::make_shared<Generation>(visitor.request_, rules_.buffer, wake_);
+  generator_.Begin(generation);
+  try {
+    visitor.Send(std::move(message));
+  } catch (const std::bad_alloc&) {
+    generator_.Abandon(*generation);
+    throw;
+  }
+  visitor.generation_ = std::move(generation);
   visitor.waiting_ = false;
   visitor.seated_ = true;
   --free_seats_;
-  if (visitor.request_.seed == 0) visitor.request_.seed = SeedFromClock();
-  visitor.Send(BeginMessage(visitor.request_));
-  visitor.generation_ = std::make_shared<Generation>(visitor.request_, rules_.buffer, wake_);
-  generator_.Begin(visitor.generation_);
 }
 
-void AdmissionQueue::Admit() {
+void AdmissionQueue::Admit() noexcept {
   for (Visitor* visitor : visitors_) {
     // It may have fetched the end before we came to see it.
     if (visitor->generation_ == nullptr || visitor->generation_->ended()) Release(*visitor);
   }
-  while (free_seats_ > 0 && !queue_.empty()) {
-    Visitor* first = queue_.front();
-    queue_.pop_front();
-    Seat(*first);
+  try {
+    while (free_seats_ > 0 && !queue_.empty()) {
+      Seat(*queue_.front());
+      queue_.pop_front();
+    }
+  } catch (const std::bad_alloc&) {  // see starved()
   }
   size_t place = 0;
   for (Visitor* visitor : queue_) visitor->place_ = ++place;
   Count();
 }
 
-void AdmissionQueue::Drain(unsigned seconds) {
+void AdmissionQueue::Drain(unsigned seconds) noexcept {
   draining_ = true;
   while (!queue_.empty()) Dequeue(*queue_.front());
-  for (Visitor* visitor : visitors_) visitor->Send(DrainMessage(seconds));
   Count();
+  try {
+    for (Visitor* visitor : visitors_) visitor->Send(DrainMessage(seconds));
+  } catch (const std::bad_alloc&) {  // they notice when the connection is closed
+  }
 }
 
-void AdmissionQueue::StopAll() {
-  for (Visitor* visitor : visitors_) Stop(*visitor);
+void AdmissionQueue::StopAll() noexcept {
+  for (Visitor* visitor : visitors_) {
+    if (visitor->generation_ != nullptr) generator_.Stop(*visitor->generation_);
+  }
 }
 
-void AdmissionQueue::Count() { metrics_.SetVisitors(visitors_.size(), queue_.size()); }
+void AdmissionQueue::Count() noexcept { metrics_.SetVisitors(visitors_.size(), queue_.size()); }
 
 }  // namespace demo

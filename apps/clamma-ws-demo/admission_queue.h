@@ -66,33 +66,39 @@ class AdmissionQueue {
     size_t seats = 1;
     size_t buffer = 65536;  // bytes of text that may wait for a visitor
     std::string model;      // its description
+    bool thinks = false;    // its answers begin with what it thinks
     Request defaults;
   };
 
   // `wake` is called on the generating thread when a visitor's Next() may have something.
   AdmissionQueue(Generator& generator, Metrics& metrics, Rules rules, std::function<void()> wake);
 
+  // What throws, for want of memory, has changed nothing.
   std::unique_ptr<Visitor> Enter();
-  void Leave(Visitor& visitor);  // its sessions are freed at once
+  void Leave(Visitor& visitor) noexcept;  // its sessions are freed at once
 
   void Begin(Visitor& visitor, Request request);  // in place of what it gets or waits for
   void Stop(Visitor& visitor);
 
   // To be called after `wake`: gives seats that became free to those who wait.
-  void Admit();
+  void Admit() noexcept;
+  // Whether there is a free seat that somebody waits for, and no memory to begin: Admit() is to be
+  // called again after a while.
+  bool starved() const { return free_seats_ > 0 && !queue_.empty(); }
 
-  // Nobody gets a seat any more, the queue is emptied, and all visitors get a message.
-  void Drain(unsigned seconds);
-  void StopAll();  // what is still generated ends as stopped
+  // Nobody gets a seat any more, the queue is emptied, and all visitors get a message, unless
+  // memory is short.
+  void Drain(unsigned seconds) noexcept;
+  void StopAll() noexcept;  // what is still generated ends as stopped
 
   const Request& defaults() const { return rules_.defaults; }
 
  private:
-  void Release(Visitor& visitor);  // frees its seat
-  void Dequeue(Visitor& visitor);  // the queue
-  void Abandon(Visitor& visitor);
+  void Release(Visitor& visitor) noexcept;  // frees its seat
+  void Dequeue(Visitor& visitor) noexcept;
+  void Abandon(Visitor& visitor) noexcept;
   void Seat(Visitor& visitor);
-  void Count();  // for the metrics
+  void Count() noexcept;  // for the metrics
 
   Generator& generator_;
   Metrics& metrics_;

@@ -1,10 +1,19 @@
 # SPDX-License-Identifier: MIT
-# Writes the C++ source OUTPUT with the bytes of FILES, which lie below FOLDER; see page.h.
+# Writes the C++ source OUTPUT with the bytes of FILES, which lie below FOLDER; see page.h. A line
+# <!-- include NAME --> of one stands for the file of that name beside it.
 set(arrays "")
 set(table "")
 set(number 0)
 foreach(file ${FILES})
   file(READ ${FOLDER}/${file} bytes HEX)
+  get_filename_component(beside ${FOLDER}/${file} DIRECTORY)
+  file(STRINGS ${FOLDER}/${file} lines REGEX "^<!-- include [a-z.]+ -->$")
+  foreach(line ${lines})
+    string(REGEX REPLACE "^<!-- include (.*) -->$" "\\1" name "${line}")
+    file(READ ${beside}/${name} part HEX)
+    string(HEX "${line}\n" line)
+    string(REPLACE "${line}" "${part}" bytes "${bytes}")
+  endforeach()
   string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
   # Lines of 16 bytes, so that whatever reads the source can.
   string(REPEAT "0x..," 16 line)

@@ -45,6 +45,16 @@ bool Generation::Add(size_t stream, std::string_view text, const Progress& progr
   return true;
 }
 
+void Generation::Report(size_t stream, const Progress& progress) {
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    pending_[stream].update.progress = progress;
+    first = MarkNew(pending_[stream]);
+  }
+  if (first) on_update_();
+}
+
 void Generation::End(size_t stream, Ending ending, const Progress& progress,
                      std::string_view reason) {
   {

@@ -5,6 +5,7 @@
 #define CLAMMA_WS_DEMO_GENERATION_H_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -38,7 +39,9 @@ struct Request {
   std::vector<ChatMessage> messages;  // kChat: in turns, the user's first and last
   float temperature = 1.0f;
   float topp = 0.9f;
-  uint64_t seed = 0;  // of the first stream, the second has the next one; 0: from the clock
+  size_t length = 0;      // most tokens of a text; 0: max_length
+  size_t max_length = 0;  // ... of any visitor's; 0: until the context is full
+  uint64_t seed = 0;      // of the first stream, the second has the next one; 0: from the clock
 };
 
 enum class Ending : uint8_t {
@@ -59,7 +62,9 @@ struct Progress {
   size_t tokens = 0;             // generated so far
   double tokens_per_second = 0;  // since the first of them
   uint64_t seed = 0;
-  size_t forgotten = 0;  // oldest messages of a chat for which the context has no room
+  size_t forgotten = 0;      // oldest messages of a chat for which the context has no room
+  size_t prompt_tokens = 0;  // while the prompt is processed: how many it has, and
+  size_t read_tokens = 0;    // ... how many of them are done
 };
 
 // What is new of a stream since it was last fetched.
@@ -71,7 +76,8 @@ struct StreamUpdate {
   std::string reason;  // of an error
 };
 
-// Add() and End() are the generating thread's, all else the serving thread's.
+// Add(), Report(), End(), abandoned() and TakeStop() are the generating thread's, all else the
+// serving thread's.
 class Generation {
  public:
   // `on_update` is called, on the generating thread, when there was nothing to fetch and now there
@@ -85,11 +91,21 @@ class Generation {
   // Adds text to a stream. Returns false, and adds nothing, if more than max_bytes would wait.
   bool Add(size_t stream, std::string_view text, const Progress& progress);
 
+  // Tells how far a stream is that has no text yet.
+  void Report(size_t stream, const Progress& progress);
+
   // No text of this stream comes any more.
   void End(size_t stream, Ending ending, const Progress& progress, std::string_view reason);
 
   // Takes what is new, in order of the streams; those that have nothing new are left out.
   std::vector<StreamUpdate> Fetch();
+
+  // What the visitor wants of the generating thread, which looks at it between two steps: flags and
+  // not commands, as there is always memory for them.
+  void Stop() { stop_wanted_ = true; }
+  void Abandon() { abandoned_ = true; }
+  bool abandoned() const { return abandoned_; }
+  bool TakeStop() { return stop_wanted_.exchange(false); }  // whether it was called since
 
   bool has_updates() const;
   bool ended() const;  // all streams, fetched or not
@@ -108,6 +124,8 @@ class Generation {
   const Request request_;
   const size_t max_bytes_;
   const std::function<void()> on_update_;
+  std::atomic<bool> stop_wanted_ = false;
+  std::atomic<bool> abandoned_ = false;
   mutable std::mutex mutex_;
   std::array<Pending, kMaxStreams> pending_;  // under the lock
   size_t bytes_ = 0;                          // of text that waits, under the lock

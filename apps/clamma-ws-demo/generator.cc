@@ -87,6 +87,7 @@ class Generator::Stream {
 
   void Begin(Generator& generator, Generation& generation, size_t index);
   void Stop() { clamma_sessions_query_cancel(session_); }
+  void ReportReading();  // how much of a prompt is processed that takes several steps
 
  private:
   bool StartQuery(const txf* model, const clamma_txf_info_t& info);
@@ -127,6 +128,7 @@ void Generator::Stream::Begin(Generator& generator, Generation& generation, size
   info.temperature = request.temperature;
   info.topp = request.topp;
   info.rng_seed = request.seed + index;
+  if (request.length != 0) info.limit = request.length;
   info.prompt = request.prompt ? request.prompt->c_str() : nullptr;
   info.desc = reason;
   info.desc_max = sizeof(reason);
@@ -169,6 +171,18 @@ void Generator::Stream::Count() {
   if (seconds > 0) {
     progress_.tokens_per_second = static_cast<double>(progress_.tokens - 1) / seconds;
   }
+}
+
+void Generator::Stream::ReportReading() {
+  clamma_session_facts_t facts = {};
+  if (session_ == nullptr || progress_.tokens > 0) return;
+  if (clamma_session_facts(session_, &facts) != 0 || facts.position >= facts.prompt_tokens ||
+      facts.position == progress_.read_tokens) {
+    return;
+  }
+  progress_.prompt_tokens = facts.prompt_tokens;
+  progress_.read_tokens = facts.position;
+  generation_->Report(index_, progress_);
 }
 
 int Generator::Stream::OnText(const char* text) {
@@ -215,37 +229,56 @@ Generator::~Generator() {
 }
 
 void Generator::Begin(std::shared_ptr<Generation> generation) {
-  Post(Command::Type::kBegin, std::move(generation));
-}
-void Generator::Stop(std::shared_ptr<Generation> generation) {
-  Post(Command::Type::kStop, std::move(generation));
-}
-void Generator::Abandon(std::shared_ptr<Generation> generation) {
-  Post(Command::Type::kAbandon, std::move(generation));
-}
-
-void Generator::Post(Command::Type type, std::shared_ptr<Generation> generation) {
   {
     const std::lock_guard lock(mutex_);
-    commands_.push_back({type, std::move(generation)});
+    begun_.push_back(std::move(generation));
   }
   posted_.notify_one();
 }
 
-bool Generator::Fetch(bool idle, std::vector<Command>& commands) {
-  commands.clear();
+void Generator::Stop(Generation& generation) noexcept {
+  generation.Stop();
+  Notify();
+}
+
+void Generator::Abandon(Generation& generation) noexcept {
+  generation.Abandon();
+  Notify();
+}
+
+void Generator::Notify() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    has_wishes_ = true;
+  }
+  posted_.notify_one();
+}
+
+bool Generator::Fetch(bool idle, std::vector<std::shared_ptr<Generation>>& begun) {
+  begun.clear();
   std::unique_lock lock(mutex_);
-  if (idle) posted_.wait(lock, [this] { return is_ending_ || !commands_.empty(); });
-  commands.swap(commands_);
+  if (idle) posted_.wait(lock, [this] { return is_ending_ || has_wishes_ || !begun_.empty(); });
+  begun.swap(begun_);
+  has_wishes_ = false;
   return !is_ending_;
 }
 
 void Generator::Run() {
-  std::vector<Command> commands;
+  std::vector<std::shared_ptr<Generation>> begun;
   bool idle = true;
-  while (Fetch(idle, commands)) {
-    for (const Command& command : commands) Execute(command);
+  while (Fetch(idle, begun)) {
+    std::erase_if(running_, [](const auto& running) { return running->generation->abandoned(); });
+    for (const std::shared_ptr<Generation>& generation : begun) {
+      if (!generation->abandoned()) BeginStreams(generation);
+    }
+    for (const auto& running : running_) {
+      if (!running->generation->TakeStop()) continue;
+      for (Stream& stream : running->streams) stream.Stop();
+    }
     idle = clamma_sessions_step_next() == 0;
+    for (const auto& running : running_) {
+      for (Stream& stream : running->streams) stream.ReportReading();
+    }
     std::erase_if(running_, [](const auto& running) { return running->generation->ended(); });
   }
   running_.clear();
@@ -264,19 +297,6 @@ void Generator::BeginStreams(const std::shared_ptr<Generation>& generation) {
   }
   for (size_t i = 0; i < generation->n_streams(); ++i) {
     running_.back()->streams[i].Begin(*this, *generation, i);
-  }
-}
-
-void Generator::Execute(const Command& command) {
-  if (command.type == Command::Type::kBegin) return BeginStreams(command.generation);
-  const auto found = std::find_if(
-      running_.begin(), running_.end(),
-      [&command](const auto& running) { return running->generation == command.generation; });
-  if (found == running_.end()) return;  // it has ended meanwhile
-  if (command.type == Command::Type::kStop) {
-    for (Stream& stream : (*found)->streams) stream.Stop();
-  } else {
-    running_.erase(found);
   }
 }
 

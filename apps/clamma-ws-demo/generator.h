@@ -28,26 +28,22 @@ class Generator {
   Generator(const Generator&) = delete;
   Generator& operator=(const Generator&) = delete;
 
-  // These are done in the order in which they are asked for, between two steps; they return at
-  // once.
+  // These are done between two steps, and return at once. What was abandoned before another one
+  // begins has no session any more by then. Only Begin() needs memory: if there is none, it throws
+  // and nothing begins.
   void Begin(std::shared_ptr<Generation> generation);
-  void Stop(std::shared_ptr<Generation> generation);     // what still runs ends as stopped
-  void Abandon(std::shared_ptr<Generation> generation);  // frees its sessions, without an update
+  void Stop(Generation& generation) noexcept;     // what still runs ends as stopped
+  void Abandon(Generation& generation) noexcept;  // frees its sessions, without an update
 
  private:
-  struct Command {
-    enum class Type : uint8_t { kBegin, kStop, kAbandon };
-    Type type;
-    std::shared_ptr<Generation> generation;
-  };
   class Stream;
   struct Running;
 
-  void Post(Command::Type type, std::shared_ptr<Generation> generation);
-  // Waits for commands if `idle`, takes them; returns false when it is time to end.
-  bool Fetch(bool idle, std::vector<Command>& commands);
+  void Notify() noexcept;
+  // Waits for something to do if `idle`, takes what is to begin; returns false when it is time to
+  // end.
+  bool Fetch(bool idle, std::vector<std::shared_ptr<Generation>>& begun);
   void Run();
-  void Execute(const Command& command);
   void BeginStreams(const std::shared_ptr<Generation>& generation);
 
   txf* const model_;
@@ -56,8 +52,9 @@ class Generator {
 
   std::mutex mutex_;
   std::condition_variable posted_;
-  std::vector<Command> commands_;  // under the lock
-  bool is_ending_ = false;         // under the lock
+  std::vector<std::shared_ptr<Generation>> begun_;  // under the lock
+  bool has_wishes_ = false;  // a generation is to stop, or is abandoned; under the lock
+  bool is_ending_ = false;   // under the lock
 
   std::vector<std::unique_ptr<Running>> running_;  // the thread's own
   std::thread thread_;                             // last: it uses all else

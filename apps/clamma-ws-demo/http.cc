@@ -21,12 +21,13 @@ const lws_protocol_vhost_options kNoSniff = {&kReferrer, nullptr,
                                              "x-content-type-options:", "nosniff"};
 const lws_protocol_vhost_options kPolicy = {
     &kNoSniff, nullptr, "content-security-policy:",
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"};
 
 std::string TypeOf(std::string_view name) {
   if (name.ends_with(".html")) return "text/html; charset=utf-8";
   if (name.ends_with(".css")) return "text/css; charset=utf-8";
+  if (name.ends_with(".svg")) return "image/svg+xml";
   return "text/javascript; charset=utf-8";
 }
 
@@ -83,6 +84,8 @@ bool SendHead(lws* wsi, const Reply& reply, bool body_follows) {
       !AddHeader(wsi, "cache-control:", reply.cache, &at, end) ||
       (reply.status == HTTP_STATUS_METHOD_NOT_ALLOWED &&
        !AddHeader(wsi, "allow:", "GET, HEAD", &at, end)) ||
+      (reply.status == kUpgradeRequired &&
+       !AddHeader(wsi, "sec-websocket-version:", "13", &at, end)) ||
       lws_finalize_http_header(wsi, &at, end) != 0) {
     return false;
   }

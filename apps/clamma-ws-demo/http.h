@@ -13,6 +13,8 @@
 
 namespace demo {
 
+constexpr unsigned kUpgradeRequired = 426;  // with what WebSocket version we speak
+
 struct Reply {
   unsigned status = HTTP_STATUS_OK;
   std::string type = "text/plain; charset=utf-8";

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <new>
 
 namespace demo {
 namespace {
@@ -124,10 +125,15 @@ std::optional<Accepted> Listener::Accept(int fd) {
   }
   SetOption(accepted, IPPROTO_TCP, TCP_NODELAY, 1);
   SetOption(accepted, SOL_SOCKET, SO_SNDBUF, kSendBuffer);
-  const Peer peer = Describe(storage);
-  const Peer local = LocalEnd(accepted);
-  return Accepted{
-      accepted, peer.network, peer.loopback, {local.address, local.port, local.loopback}};
+  try {
+    const Peer peer = Describe(storage);
+    const Peer local = LocalEnd(accepted);
+    return Accepted{
+        accepted, peer.network, peer.loopback, {local.address, local.port, local.loopback}};
+  } catch (const std::bad_alloc&) {
+    close(accepted);
+    return std::nullopt;
+  }
 }
 
 }  // namespace demo

@@ -179,6 +179,7 @@ demo::AdmissionQueue::Rules MakeRules(const Options& o, const clamma_txf_facts_t
   rules.defaults.temperature = o.sampling.temperature;
   rules.defaults.topp = o.sampling.topp;
   rules.defaults.seed = o.sampling.seed;
+  rules.defaults.max_length = o.sampling.steps;
   return rules;
 }
 
@@ -193,7 +194,7 @@ int Serve(const Options& o, const demo::AdmissionQueue::Rules& rules, txf* model
   HandleSignals();
   const std::string url = listener.url();
   if (!server.Start(listener, end_pipe[0])) return Fail("libwebsockets cannot be set up");
-  std::fprintf(stderr, "%s\n", rules.model.c_str());
+  std::fprintf(stderr, "%s\n", options::Banner(rules.model).c_str());
   std::printf("Serving %s/\n", url.c_str());
   if (std::fflush(stdout) != 0) Report("cannot write to stdout: serving " + url + "/");
   return server.Run() ? 0 : options::kExitGeneration;
@@ -214,6 +215,8 @@ int OpenAndServe(Options& o, const options::CommandLine& line, demo::Listener& l
   if (mode == demo::Mode::kChat) SetUpChat(model.get(), facts, line, o.sampling);
   demo::AdmissionQueue::Rules rules = MakeRules(o, facts, mode);
   rules.model = description;
+  rules.thinks =
+      mode == demo::Mode::kChat && options::BeginsInThoughts(model.get(), o.model, nullptr);
   if (rules.seats == 0) return Fail("a visitor needs two sessions, and there is only one");
   return Serve(o, rules, model.get(), listener, origins);
 }

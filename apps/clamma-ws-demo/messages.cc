@@ -13,6 +13,8 @@ namespace {
 
 // What a JSON number of a page can hold exactly.
 constexpr uint64_t kMaxSeed = (uint64_t{1} << 53) - 1;
+// Of a text, where the server has no limit: more than any context.
+constexpr size_t kMaxLength = 100'000'000;
 
 // An amount as users write it: 0.9 and not what the nearest float is.
 double Short(float amount) { return std::round(static_cast<double>(amount) * 1e6) / 1e6; }
@@ -91,6 +93,15 @@ std::string SetSeed(const Json& value, uint64_t& seed) {
   return "seed is not a whole number from 0 to 2^53-1";
 }
 
+std::string SetLength(const Json& value, Request& request) {
+  const size_t most = request.max_length == 0 ? kMaxLength : request.max_length;
+  if (value.is_whole() && value.whole() <= most) {
+    request.length = static_cast<size_t>(value.whole());
+    return "";
+  }
+  return "length is not a whole number from 0 to " + std::to_string(most);
+}
+
 std::string SetType(const Json& value, Message::Type& type) {
   if (value.text() == "begin") {
     type = Message::Type::kBegin;
@@ -110,6 +121,7 @@ std::string SetField(const std::string& name, const Json& value, Message& messag
     return SetAmount("temperature", value, kMaxTemperature, message.request.temperature);
   }
   if (name == "topp") return SetAmount("topp", value, 1, message.request.topp);
+  if (name == "length") return SetLength(value, message.request);
   if (name == "seed") return SetSeed(value, message.request.seed);
   return "there is a field that no message has";
 }
@@ -134,15 +146,19 @@ std::string Parse(std::string_view text, Message& message) {
   return "";
 }
 
-std::string HelloMessage(std::string_view model, const Request& defaults) {
+std::string HelloMessage(std::string_view model, const Request& defaults, bool thinks) {
   const bool is_chat = defaults.mode == Mode::kChat;
   Json message = Json::Object({{"type", "hello"},
                                {"mode", is_chat ? "chat" : "stories"},
                                {"model", model},
                                {"temperature", Short(defaults.temperature)},
                                {"topp", Short(defaults.topp)},
+                               {"max_length", defaults.max_length},
                                {"max_prompt", is_chat ? kMaxChatBytes : kMaxPromptBytes}});
-  if (is_chat) message.Set("max_messages", kMaxChatMessages);
+  if (is_chat) {
+    message.Set("max_messages", kMaxChatMessages);
+    message.Set("thinks", thinks);
+  }
   return message.Text();
 }
 
@@ -165,6 +181,10 @@ std::string ProgressMessage(const std::vector<StreamUpdate>& updates) {
                                {"tokens", progress.tokens},
                                {"tokens_per_second", progress.tokens_per_second},
                                {"seed", std::to_string(progress.seed)}});
+    if (progress.tokens == 0 && progress.prompt_tokens > 0) {
+      entry.Set("prompt_tokens", progress.prompt_tokens);
+      entry.Set("read_tokens", progress.read_tokens);
+    }
     if (progress.forgotten > 0) entry.Set("forgotten", progress.forgotten);
     if (update.ending) entry.Set("end", Name(*update.ending));
     if (!update.reason.empty()) entry.Set("reason", update.reason);

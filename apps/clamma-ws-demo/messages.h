@@ -34,7 +34,8 @@ struct Message {
 std::string Parse(std::string_view text, Message& message);
 
 // Messages to the page.
-std::string HelloMessage(std::string_view model, const Request& defaults);
+// `thinks`: answers begin inside what the model thinks, as the chat template opens it.
+std::string HelloMessage(std::string_view model, const Request& defaults, bool thinks);
 std::string WaitingMessage(size_t place);  // from 1
 std::string BeginMessage(const Request& request);
 std::string ProgressMessage(const std::vector<StreamUpdate>& updates);

@@ -44,6 +44,12 @@ bool Origins::Split(std::string_view text, Origin& origin) {
   return !origin.host.empty() && origin.host.find_first_not_of(kAllowed) == std::string::npos;
 }
 
+bool Origins::IsOrigin(std::string_view text) {
+  constexpr size_t kMaxBytes = 260;  // of a host's name 253
+  Origin origin;
+  return text.size() <= kMaxBytes && Split(text, origin);
+}
+
 std::string Origins::Add(std::string_view text) {
   Origin origin;
   if (!Split(text, origin)) {

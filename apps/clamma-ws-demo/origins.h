@@ -24,6 +24,10 @@ class Origins {
   // "", or what is wrong with it.
   std::string Add(std::string_view text);
 
+  // Whether a text could be added, so that it can be shown to users as an example. Any other may
+  // hold whatever a visitor sent.
+  static bool IsOrigin(std::string_view text);
+
   // Whether a Host header names us: the address the connection came in at, localhost if that is the
   // loopback, or the host of an origin that was added.
   bool Serves(std::string_view host, const LocalAddress& local) const;

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <new>
+#include <utility>
 #include <vector>
 
 #include "log.h"
@@ -16,6 +18,8 @@ namespace demo {
 namespace {
 
 constexpr const char* kSocketPath = "/stories";
+constexpr const char* kProtocol = "clamma-stories";
+constexpr size_t kKeyBytes = 24;       // of 16 bytes in base64
 constexpr int kHeaderSeconds = 10;     // for a request's headers to arrive
 constexpr int kKeepAliveSeconds = 5;   // for the next request on a connection
 constexpr int kFarewellSeconds = 2;    // for a visitor's last messages
@@ -23,7 +27,9 @@ constexpr uint16_t kPingSeconds = 20;  // of silence, then we ask
 constexpr uint16_t kSilenceSeconds = 30;
 constexpr size_t kHeaderBytes = 4096;
 constexpr size_t kMaxAcceptedAtOnce = 16;
-constexpr int kCloseIdle = 4000;  // for applications' own use; the page knows it
+constexpr size_t kMaxEmptyParts = 64;  // of a message: they cost its sender nothing
+constexpr unsigned kAdmitSeconds = 1;  // until there may be memory again
+constexpr int kCloseIdle = 4000;       // for applications' own use; the page knows it
 
 constexpr std::string_view kFull =
     "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: text/plain\r\n"
@@ -35,10 +41,68 @@ const lws_retry_bo_t kSilence = {nullptr, 0, 0, kPingSeconds, kSilenceSeconds, 0
 
 void OnLog(int, const char* line) { Log("libwebsockets: ", line); }
 
+// "" if it is missing.
 std::string Header(lws* wsi, lws_token_indexes token) {
-  std::array<char, 512> text = {};
-  const int size = lws_hdr_copy(wsi, text.data(), static_cast<int>(text.size()), token);
-  return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : "";
+  const int size = lws_hdr_total_length(wsi, token);
+  if (size <= 0) return "";
+  // With room for the commas of a list, if there are several headers of that name.
+  std::string text(static_cast<size_t>(size) + 64, '\0');
+  const int copied = lws_hdr_copy(wsi, text.data(), static_cast<int>(text.size()), token);
+  text.resize(copied > 0 ? static_cast<size_t>(copied) : 0);
+  return text;
+}
+
+// A refusal that an option of the command line would have spared. In the log, too, for whoever runs
+// the server.
+Reply NotAllowed(std::string_view reason, const std::string& origin) {
+  std::string text(reason);
+  text += ". ";
+  if (Origins::IsOrigin(origin)) {
+    text += "Start clamma-ws-demo with --allow-origin " + origin + " if that is yours";
+  } else {
+    text += "clamma-ws-demo --allow-origin ORIGIN serves further names";
+  }
+  Log("refused: ", text);
+  return Refusal(HTTP_STATUS_FORBIDDEN, text);
+}
+
+// Whether a list of subprotocols has ours, or is empty, which asks for none.
+bool NamesProtocol(std::string_view list) {
+  if (list.empty()) return true;
+  while (!list.empty()) {
+    const size_t comma = std::min(list.find(','), list.size());
+    std::string_view name = list.substr(0, comma);
+    while (name.starts_with(' ') || name.starts_with('\t')) name.remove_prefix(1);
+    while (name.ends_with(' ') || name.ends_with('\t')) name.remove_suffix(1);
+    if (name == kProtocol) return true;
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return false;
+}
+
+// What is wrong with the request for a WebSocket, apart from where it comes from and goes.
+std::optional<Reply> CheckHandshake(lws* wsi) {
+  if (Header(wsi, WSI_TOKEN_VERSION) != "13") {
+    return Refusal(kUpgradeRequired, "only version 13 of the WebSocket protocol is spoken");
+  }
+  const std::string key = Header(wsi, WSI_TOKEN_KEY);
+  if (key.size() != kKeyBytes || !key.ends_with("==")) {
+    return Refusal(HTTP_STATUS_BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64");
+  }
+  if (!NamesProtocol(Header(wsi, WSI_TOKEN_PROTOCOL))) {
+    return Refusal(HTTP_STATUS_BAD_REQUEST,
+                   "the subprotocol is not known: name clamma-stories, or none");
+  }
+  return std::nullopt;
+}
+
+// Whether the code that a close frame begins with can be one of libwebsockets' or an application's
+// own: the former refuses what is below 3000 and has no meaning, but nothing above.
+bool IsCloseCode(std::string_view frame) {
+  if (frame.size() < 2) return true;  // without a code
+  const auto high = static_cast<unsigned char>(frame[0]);
+  const auto low = static_cast<unsigned char>(frame[1]);
+  return high * 256 + low < 5000;
 }
 
 // The connection is ready for the next request, or to be closed: 1 would be no reason for the loop.
@@ -63,14 +127,15 @@ Server::~Server() {
 
 bool Server::Start(Listener& listener, int end_fd) {
   static const std::array<lws_protocols, 2> protocols = {{
-      {"clamma-stories", &Server::OnEvent, 0, kHeaderBytes, 0, nullptr, 0},
+      {kProtocol, &Server::OnEvent, 0, kHeaderBytes, 0, nullptr, 0},
       {nullptr, nullptr, 0, 0, 0, nullptr, 0},
   }};
   lws_set_log_level(LLL_ERR, &OnLog);
   lws_context_creation_info info = {};
   info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
   info.protocols = protocols.data();
-  info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME;
+  info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME |
+                 LWS_SERVER_OPTION_VALIDATE_UTF8;
   info.user = this;
   info.server_string = "clamma-ws-demo";
   info.headers = SecurityHeaders();
@@ -88,7 +153,7 @@ bool Server::Start(Listener& listener, int end_fd) {
   const auto adopt = [this](int fd) {
     lws_sock_file_fd_type descriptor = {};
     descriptor.filefd = fd;
-    return lws_adopt_descriptor_vhost(vhost_, LWS_ADOPT_RAW_FILE_DESC, descriptor, "clamma-stories",
+    return lws_adopt_descriptor_vhost(vhost_, LWS_ADOPT_RAW_FILE_DESC, descriptor, kProtocol,
                                       nullptr);
   };
   ending_ = adopt(end_fd);
@@ -136,7 +201,10 @@ int Server::Handle(lws* wsi, lws_callback_reasons reason, void* in, size_t size)
       break;
   }
   const auto found = connections_.find(wsi);
-  if (found == connections_.end()) return 0;
+  if (found == connections_.end()) {
+    // A connection that could not be registered, and is closed in a moment, gets no answer.
+    return reason == LWS_CALLBACK_HTTP || reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE ? -1 : 0;
+  }
   return HandleSocket(wsi, found->second, reason, in, size);
 }
 
@@ -169,6 +237,9 @@ int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons 
       lws_callback_on_writable(wsi);
       return 0;
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+      if (!IsCloseCode(text)) {
+        return Close(wsi, connection, LWS_CLOSE_STATUS_PROTOCOL_ERR, "there is no such close code");
+      }
       Dismiss(connection);
       return 0;
     case LWS_CALLBACK_CLOSED:
@@ -185,17 +256,16 @@ int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons 
 
 void Server::AcceptAll() {
   for (size_t i = 0; i < kMaxAcceptedAtOnce; ++i) {
-    const std::optional<Accepted> accepted = Listener::Accept(listen_fd_);
+    std::optional<Accepted> accepted = Listener::Accept(listen_fd_);
     if (!accepted) return;
-    Adopt(*accepted);
+    Adopt(std::move(*accepted));
   }
 }
 
-void Server::Adopt(const Accepted& accepted) {
-  const bool counted = !accepted.peer_loopback;
+void Server::Adopt(Accepted accepted) noexcept {
+  const auto others = addresses_.find(accepted.peer);
   const bool full = connections_.size() >= limits_.connections ||
-                    (counted && addresses_.contains(accepted.peer) &&
-                     addresses_[accepted.peer] >= limits_.per_address);
+                    (others != addresses_.end() && others->second >= limits_.per_address);
   if (full) {
     // Whether it arrives or not, it costs us nothing.
     static_cast<void>(send(accepted.fd, kFull.data(), kFull.size(), MSG_DONTWAIT));
@@ -203,12 +273,25 @@ void Server::Adopt(const Accepted& accepted) {
     return;
   }
   lws* wsi = lws_adopt_socket_vhost(vhost_, accepted.fd);  // closes the descriptor if it fails
-  if (wsi == nullptr) return;
-  connections_[wsi].from = accepted;
-  if (counted) ++addresses_[accepted.peer];
+  if (wsi == nullptr || Register(wsi, std::move(accepted))) return;
+  Log("", "a connection is closed: there is no memory for it");
+  lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
 
-void Server::Forget(lws* wsi) {
+bool Server::Register(lws* wsi, Accepted accepted) noexcept {
+  try {
+    Connection& connection = connections_[wsi];
+    connection.from.peer_loopback = true;  // not counted yet
+    if (!accepted.peer_loopback) ++addresses_[accepted.peer];
+    connection.from = std::move(accepted);
+    return true;
+  } catch (const std::bad_alloc&) {
+    connections_.erase(wsi);
+    return false;
+  }
+}
+
+void Server::Forget(lws* wsi) noexcept {
   const auto found = connections_.find(wsi);
   if (found == connections_.end()) return;
   Connection& connection = found->second;
@@ -223,11 +306,17 @@ void Server::Forget(lws* wsi) {
 
 // --- HTTP ----------------------------------------------------------------------------------------
 
-std::optional<Reply> Server::Check(lws* wsi, const Connection& connection) const {
+std::optional<Reply> Server::CheckHost(lws* wsi, const Connection& connection) const {
   const std::string host = Header(wsi, WSI_TOKEN_HOST);
   if (host.empty()) return Refusal(HTTP_STATUS_BAD_REQUEST, "the request has no Host");
   if (origins_.Serves(host, connection.from.local)) return std::nullopt;
-  return Refusal(HTTP_STATUS_FORBIDDEN, "this server is not known by that name");
+  return NotAllowed("This server is not known by the name in the request's Host", "http://" + host);
+}
+
+std::optional<Reply> Server::CheckOrigin(lws* wsi) const {
+  const std::string origin = Header(wsi, WSI_TOKEN_ORIGIN);
+  if (origins_.Allows(origin, Header(wsi, WSI_TOKEN_HOST))) return std::nullopt;
+  return NotAllowed("The WebSocket is not for pages of that Origin", origin);
 }
 
 // A short answer at once, after which the connection is closed.
@@ -237,7 +326,7 @@ int Server::Refuse(lws* wsi, const Reply& reply) {
 }
 
 int Server::OnRequest(lws* wsi, Connection& connection, std::string_view path) {
-  if (const std::optional<Reply> refusal = Check(wsi, connection)) return Refuse(wsi, *refusal);
+  if (const std::optional<Reply> refusal = CheckHost(wsi, connection)) return Refuse(wsi, *refusal);
   char* uri = nullptr;
   int size = 0;
   const int method = lws_http_get_uri_and_method(wsi, &uri, &size);
@@ -258,13 +347,12 @@ int Server::OnUpgrade(lws* wsi, Connection& connection, std::string_view protoco
                                           [](char a, char b) { return (a | 0x20) == b; })) {
     return -1;  // HTTP/2 and the like
   }
-  if (const std::optional<Reply> refusal = Check(wsi, connection)) return Refuse(wsi, *refusal);
+  if (const std::optional<Reply> refusal = CheckHost(wsi, connection)) return Refuse(wsi, *refusal);
   if (Header(wsi, WSI_TOKEN_GET_URI) != kSocketPath) {
     return Refuse(wsi, Refusal(HTTP_STATUS_NOT_FOUND, "there is no WebSocket at this address"));
   }
-  if (!origins_.Allows(Header(wsi, WSI_TOKEN_ORIGIN), Header(wsi, WSI_TOKEN_HOST))) {
-    return Refuse(wsi, Refusal(HTTP_STATUS_FORBIDDEN, "not for pages of that origin"));
-  }
+  if (const std::optional<Reply> refusal = CheckOrigin(wsi)) return Refuse(wsi, *refusal);
+  if (const std::optional<Reply> refusal = CheckHandshake(wsi)) return Refuse(wsi, *refusal);
   if (draining_) {
     return Refuse(wsi, Refusal(HTTP_STATUS_SERVICE_UNAVAILABLE, "the server is about to end"));
   }
@@ -273,7 +361,7 @@ int Server::OnUpgrade(lws* wsi, Connection& connection, std::string_view protoco
 
 // --- WebSockets ----------------------------------------------------------------------------------
 
-void Server::Dismiss(Connection& connection) {
+void Server::Dismiss(Connection& connection) noexcept {
   if (connection.visitor == nullptr) return;
   admission_.Leave(*connection.visitor);
   connection.visitor.reset();
@@ -282,8 +370,9 @@ void Server::Dismiss(Connection& connection) {
 
 int Server::Close(lws* wsi, Connection& connection, int status, std::string_view reason) {
   Dismiss(connection);
-  std::vector<unsigned char> text(reason.begin(), reason.end());
-  lws_close_reason(wsi, static_cast<lws_close_status>(status), text.data(), text.size());
+  std::array<unsigned char, 123> text = {};  // as much as a close frame has room for
+  const size_t size = reason.copy(reinterpret_cast<char*>(text.data()), text.size());
+  lws_close_reason(wsi, static_cast<lws_close_status>(status), text.data(), size);
   return -1;
 }
 
@@ -292,7 +381,13 @@ int Server::OnMessage(lws* wsi, Connection& connection, std::string_view part) {
   if (lws_frame_is_binary(wsi) != 0) {
     return Close(wsi, connection, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "messages are text");
   }
-  if (lws_is_first_fragment(wsi) != 0) connection.received.clear();
+  if (lws_is_first_fragment(wsi) != 0) {
+    connection.received.clear();
+    connection.empty_parts = 0;
+  }
+  if (part.empty() && ++connection.empty_parts > kMaxEmptyParts) {
+    return Close(wsi, connection, LWS_CLOSE_STATUS_POLICY_VIOLATION, "too many empty fragments");
+  }
   if (connection.received.size() + part.size() > MaxMessageBytes(mode())) {
     return Close(wsi, connection, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, "the message is too large");
   }
@@ -327,10 +422,18 @@ int Server::OnWritable(lws* wsi, Connection& connection) {
   return 0;
 }
 
-void Server::ScheduleAll() {
+void Server::ScheduleAll() noexcept {
   for (auto& [wsi, connection] : connections_) {
     if (connection.visitor != nullptr) Schedule(wsi, connection);
   }
+  if (!admission_.starved() || admit_scheduled_) return;
+  admit_scheduled_ = true;
+  After(admit_timer_, kAdmitSeconds, [](lws_sorted_usec_list_t* list) {
+    Server& server = *reinterpret_cast<Timer*>(list)->server;
+    server.admit_scheduled_ = false;
+    server.admission_.Admit();
+    server.ScheduleAll();
+  });
 }
 
 void Server::Schedule(lws* wsi, Connection& connection) {
@@ -353,7 +456,8 @@ void Server::Schedule(lws* wsi, Connection& connection) {
 
 // --- The end -------------------------------------------------------------------------------------
 
-void Server::After(Timer& timer, unsigned seconds, sul_cb_t callback) {
+// The callback is called from C, and must not throw.
+void Server::After(Timer& timer, unsigned seconds, sul_cb_t callback) noexcept {
   timer.server = this;
   lws_sul_schedule(context_, 0, &timer.list, callback,
                    static_cast<lws_usec_t>(seconds) * LWS_US_PER_SEC);
@@ -365,7 +469,7 @@ void Server::Finish() {
   lws_cancel_service(context_);
 }
 
-void Server::Drain() {
+void Server::Drain() noexcept {
   draining_ = true;
   lws_set_timeout(listening_, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
   if (sockets_ == 0) Finish();

@@ -63,6 +63,7 @@ class Server {
     bool socket = false;               // a WebSocket, also while it is being closed
     std::unique_ptr<Visitor> visitor;  // until it is being closed
     std::string received;              // of a message that is not complete
+    size_t empty_parts = 0;            // ... parts of it without a byte
     Clock::time_point timer = Clock::time_point::max();  // when we are called back
   };
   struct Timer {
@@ -78,28 +79,31 @@ class Server {
   Mode mode() const { return admission_.defaults().mode; }
 
   void AcceptAll();
-  void Adopt(const Accepted& accepted);
-  void Forget(lws* wsi);
+  void Adopt(Accepted accepted) noexcept;
+  bool Register(lws* wsi, Accepted accepted) noexcept;  // false: there is no memory for it
+  void Forget(lws* wsi) noexcept;
 
   int OnRequest(lws* wsi, Connection& connection, std::string_view path);
   int OnUpgrade(lws* wsi, Connection& connection, std::string_view protocol);
-  std::optional<Reply> Check(lws* wsi, const Connection& connection) const;
+  // Each returns the refusal of a request, if it is one.
+  std::optional<Reply> CheckHost(lws* wsi, const Connection& connection) const;
+  std::optional<Reply> CheckOrigin(lws* wsi) const;
   static int Refuse(lws* wsi, const Reply& reply);
 
   // Closes a WebSocket, whose sessions are freed at once: to be returned by the handler.
   int Close(lws* wsi, Connection& connection, int status, std::string_view reason);
-  void Dismiss(Connection& connection);
+  void Dismiss(Connection& connection) noexcept;
 
   int OnMessage(lws* wsi, Connection& connection, std::string_view part);
   int OnWritable(lws* wsi, Connection& connection);
 
   // Has every visitor called back when there is something to do for it.
-  void ScheduleAll();
+  void ScheduleAll() noexcept;
   void Schedule(lws* wsi, Connection& connection);
 
-  void Drain();
+  void Drain() noexcept;
   void Finish();
-  void After(Timer& timer, unsigned seconds, sul_cb_t callback);
+  void After(Timer& timer, unsigned seconds, sul_cb_t callback) noexcept;
 
   AdmissionQueue& admission_;
   Metrics& metrics_;
@@ -112,6 +116,8 @@ class Server {
   lws* ending_ = nullptr;
   int listen_fd_ = -1;
   Timer drain_timer_ = {};
+  Timer admit_timer_ = {};
+  bool admit_scheduled_ = false;
   bool draining_ = false;
   bool finished_ = false;
   std::unordered_map<lws*, Connection> connections_;

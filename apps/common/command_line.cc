@@ -44,6 +44,16 @@ std::string CheckShare(const std::string& text) {
   return wrong.empty() && std::strtof(text.c_str(), nullptr) > 1 ? text + " is more than 1" : wrong;
 }
 
+// What is wrong with a command line. Where -h has no number, its user may have meant help.
+std::string ReasonOf(const CLI::ParseError& error) {
+  const std::string what = error.what();
+  const std::string threads = "--threads: ";
+  if (!what.starts_with(threads)) return what;
+  const bool is_missing = dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr;
+  return "-h, --threads is the number of compute threads: " +
+         (is_missing ? "a number must follow" : what.substr(threads.size()));
+}
+
 }  // namespace
 
 Option& Option::ShowDefault() {
@@ -232,14 +242,21 @@ bool CommandLine::IsGiven(const char* name) const { return app_->get_option(name
 
 int CommandLine::Parse(int argc, char** argv) {
   const std::string name = app_->get_name();
-  app_->set_version_flag("--version", name + " " + clamma_version());
+  std::string version = "--version";
+  for (const char* short_name : {"-v", "-V"}) {  // where it is free
+    if (app_->get_option_no_throw(short_name) == nullptr) {
+      version.insert(0, short_name + std::string(","));
+    }
+  }
+  app_->set_version_flag(version, name + " " + clamma_version());
   try {
     app_->parse(argc, argv);
   } catch (const CLI::Success& e) {  // --help, --version
     app_->exit(e);
     return 0;
   } catch (const CLI::ParseError& e) {
-    std::fprintf(stderr, "%s: %s (see %s --help)\n", name.c_str(), e.what(), name.c_str());
+    std::fprintf(stderr, "%s: %s (see %s --help)\n", name.c_str(), ReasonOf(e).c_str(),
+                 name.c_str());
     return kExitUsage;
   }
   if (from_stdin_ != nullptr) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "json.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -8,7 +9,7 @@ namespace {
 
 using Other = nlohmann::json;
 
-constexpr int kMostLevels = 64;
+constexpr size_t kMostLevels = 64;
 
 // Writes a value, and what it holds a level deeper, as nlohmann-json would, but in the order of its
 // fields. Throws Other::exception where that does for bytes that are not UTF-8.
@@ -78,35 +79,78 @@ class Writer {
   std::string text_;
 };
 
-// False: it is nested deeper than `levels`.
-// NOLINTNEXTLINE(misc-no-recursion): no deeper than that
-bool FromOther(const Other& other, int levels, Json& json) {
-  if (other.is_structured() && levels == 0) return false;
-  if (other.is_boolean()) {
-    json = Json(other.get<bool>());
-  } else if (other.is_number_unsigned()) {
-    json = Json(other.get<uint64_t>());
-  } else if (other.is_number()) {
-    json = Json(other.get<double>());
-  } else if (other.is_string()) {
-    json = Json(other.get_ref<const std::string&>());
-  } else if (other.is_array()) {
-    json = Json::Array();
-    for (const Other& item : other) {
-      Json value;
-      if (!FromOther(item, levels - 1, value)) return false;
-      json.Add(std::move(value));
-    }
-  } else if (other.is_object()) {
-    json = Json::Object();
-    for (const auto& [name, field] : other.items()) {
-      Json value;
-      if (!FromOther(field, levels - 1, value)) return false;
-      json.Set(name, std::move(value));
-    }
+// Makes a value of what nlohmann-json reads, which calls the members below. Values of its own are
+// not made: their destructors allocate memory, and where there is none the program would end. A
+// call that returns false ends the reading.
+class Reader {
+ public:
+  explicit Reader(Json& result) : result_(result) {}
+
+  // The names are nlohmann-json's.
+  bool null() { return Put(Json()); }
+  bool boolean(bool value) { return Put(Json(value)); }
+  bool number_integer(int64_t value) { return Put(Json(static_cast<double>(value))); }
+  bool number_unsigned(uint64_t value) { return Put(Json(value)); }
+  bool number_float(double value, const std::string&) { return Put(Json(value)); }
+  bool string(std::string& value) { return Put(Json(std::move(value))); }
+  bool binary(Other::binary_t&) { return false; }  // there is none in a text
+  bool start_object(size_t) { return Open(); }
+  bool start_array(size_t) { return Open(); }
+  bool key(std::string& name) {
+    open_.back().name = std::move(name);
+    return true;
   }
-  return true;
-}
+  bool end_array() {
+    std::vector<Json> items;
+    items.reserve(open_.back().fields.size());
+    for (Json::Field& field : open_.back().fields) items.push_back(std::move(field.value));
+    return Close(Json::Array(std::move(items)));
+  }
+  bool end_object() {
+    std::vector<Json::Field>& fields = open_.back().fields;
+    std::stable_sort(fields.begin(), fields.end(),
+                     [](const Json::Field& a, const Json::Field& b) { return a.name < b.name; });
+    size_t kept = 0;  // of each name the last
+    for (size_t i = 0; i < fields.size(); ++i) {
+      if (i + 1 < fields.size() && fields[i + 1].name == fields[i].name) continue;
+      if (kept != i) fields[kept] = std::move(fields[i]);
+      ++kept;
+    }
+    fields.resize(kept);
+    return Close(Json::Object(std::move(fields)));
+  }
+  bool parse_error(size_t, const std::string&, const Other::exception&) { return false; }
+
+ private:
+  // An array or object that has not ended.
+  struct Level {
+    std::string name;  // of the next field
+    std::vector<Json::Field> fields;
+  };
+
+  bool Open() {
+    if (open_.size() == kMostLevels) return false;
+    open_.emplace_back();
+    return true;
+  }
+
+  bool Close(Json value) {
+    open_.pop_back();
+    return Put(std::move(value));
+  }
+
+  bool Put(Json value) {
+    if (open_.empty()) {
+      result_ = std::move(value);
+    } else {
+      open_.back().fields.push_back({std::move(open_.back().name), std::move(value)});
+    }
+    return true;
+  }
+
+  Json& result_;
+  std::vector<Level> open_;
+};
 
 }  // namespace
 
@@ -135,9 +179,9 @@ Json Json::Object(std::vector<Field> fields) {
 }
 
 std::optional<Json> Json::Parse(std::string_view text) {
-  const Other other = Other::parse(text, nullptr, false);
   Json json;
-  if (other.is_discarded() || !FromOther(other, kMostLevels, json)) return std::nullopt;
+  Reader reader(json);
+  if (!Other::sax_parse(text.begin(), text.end(), &reader)) return std::nullopt;
   return json;
 }
 

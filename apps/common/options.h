@@ -64,6 +64,9 @@ inline clamma_txf_info_t MakeInfo(const Model& o) {
   return info;
 }
 
+// A seed from the clock, for a user who gives none; never 0.
+uint64_t SeedFromClock();
+
 using ModelPtr = std::unique_ptr<txf, decltype(&clamma_txf_destroy)>;
 
 // Constructs the model; *desc gets its description. nullptr: `log` was told why.
@@ -79,6 +82,16 @@ inline ModelPtr Open(const Model& o, clamma_log_cb_t log, std::string* desc,
   *desc = text;
   return model;
 }
+
+// What an app shows at its start, of the description that Open() gives: two lines.
+inline std::string Banner(const std::string& description) { return "☙ Clamma ❧ " + description; }
+
+// A session and how its tokens are chosen, on one line: its size with a full context, temperature,
+// top-p and the seed that its query has taken.
+std::string DescribeSession(const clamma_session_facts_t& facts, const Sampling& o, uint64_t seed);
+
+// A number as its user would write it: 0.8.
+std::string Written(float number);
 
 // Sets the texts of a query; `o` must live until it has started.
 inline void Apply(const Prompt& o, clamma_txf_info_t& info) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The checkpoint and the dictionary, as they are, in read-only memory. Their alignment does not
+ * The checkpoint and the vocabulary, as they are, in read-only memory. Their alignment does not
  * matter to the library; that of a word is quicker to read.
  */
   .section .model, "a"

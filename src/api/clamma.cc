@@ -9,6 +9,7 @@
 
 #include "api/convert.h"
 #include "api/handles.h"
+#include "clamma-extra.h"
 #include "engine/scheduler.h"
 #include "platform/format.h"
 #include "platform/heap.h"
@@ -27,9 +28,12 @@ Status Invalid(const char* message) {
   return Status::Error(StatusCode::kInvalidArgument, "%s", message);
 }
 
+void Tell(char* desc, size_t desc_max, const char* text) {
+  if (desc != nullptr && desc_max > 0) Format(desc, desc_max, "%s", text);
+}
+
 void Tell(const clamma_txf_info_t* info, const char* text) {
-  if (info == nullptr || info->desc == nullptr || info->desc_max == 0) return;
-  Format(info->desc, info->desc_max, "%s", text);
+  if (info != nullptr) Tell(info->desc, info->desc_max, text);
 }
 
 // A C caller's enum may hold any number, which C++ must not load as one. (Some ABIs have it in a
@@ -113,6 +117,7 @@ Status OpenArena(const clamma_txf_info_t& info, const TransformerOptions& option
 }
 
 Status Construct(const clamma_txf_info_t& info, Transformer** transformer) {
+  const NoCancel guard;
   TransformerOptions options;
   CLAMMA_RETURN_IF_ERROR(ReadOptions(info, &options));
   char name[sizeof(info.name) + 1] = {};  // the caller's need not be terminated
@@ -122,7 +127,8 @@ Status Construct(const clamma_txf_info_t& info, Transformer** transformer) {
   CLAMMA_RETURN_IF_ERROR(OpenArena(info, options, &arena));
   auto* opened = NewObject<Transformer>(arena, arena);
   if (opened == nullptr) return Status::OutOfMemory(sizeof(Transformer));
-  const Status status = opened->Open(options);
+  Status status = TheScheduler().AddTransformer(opened);
+  if (status.ok()) status = opened->Open(options);
   if (!status.ok()) {
     DeleteObject(arena, opened);
     return status;
@@ -131,8 +137,23 @@ Status Construct(const clamma_txf_info_t& info, Transformer** transformer) {
   return Status();
 }
 
+Status ConstructSession(Transformer& transformer, Session** session) {
+  Arena* const arena = transformer.memory.arena();
+  auto* made = NewObject<Session>(arena, transformer);
+  Status status = made == nullptr ? Status::OutOfMemory(sizeof(Session)) : made->Init();
+  if (status.ok()) status = TheScheduler().AddSession(made);
+  if (status.ok()) {
+    *session = made;
+    return status;
+  }
+  DeleteObject(arena, made);
+  const bool no_room = arena != nullptr && status.code() == StatusCode::kOutOfMemory;
+  return no_room ? Session::NoRoomInArena(transformer) : status;
+}
+
 // Finite and at least 0; NaN is neither.
 bool IsAmount(float value) { return value >= 0 && std::isfinite(value); }
+bool IsShare(float value) { return value >= 0 && value <= 1; }
 
 // A bias is the caller's struct under the engine's name.
 static_assert(sizeof(LogitBias) == sizeof(clamma_logit_bias_t));
@@ -164,8 +185,8 @@ void Report(const Log& log, const clamma_txf_info_t* info, const Status& status)
 
 Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   if (!IsAmount(info.temperature)) return Invalid("temperature must be 0 or more");
-  if (std::isnan(info.topp)) return Invalid("topp is not a number");
-  if (!IsAmount(info.min_p) || info.min_p > 1) return Invalid("min_p must be in 0 .. 1");
+  if (!IsShare(info.topp)) return Invalid("topp must be in 0 .. 1");
+  if (!IsShare(info.min_p)) return Invalid("min_p must be in 0 .. 1");
   if (!IsAmount(info.repetition_penalty)) return Invalid("repetition_penalty must be 0 or more");
   if (info.stop_strings == nullptr && info.stop_string_count > 0) {
     return Invalid("stop_string_count is given, and stop_strings is NULL");
@@ -207,10 +228,18 @@ int Return(const Log& log, const Status& status) {
   return 1;
 }
 
-int ReturnMissing(const txf* handle, const char* function) {
-  const Log log = handle == nullptr ? Log() : FromHandle(handle)->log;
+int ReturnMissing(const Transformer* transformer, const char* function) {
+  const Log log = transformer == nullptr ? Log() : transformer->log;
   return Return(log, Status::Error(StatusCode::kInvalidArgument,
                                    "%s() was given NULL where it needs something", function));
+}
+
+int ReturnMissing(const txf* handle, const char* function) {
+  return ReturnMissing(handle == nullptr ? nullptr : FromHandle(handle), function);
+}
+
+int ReturnMissing(const txf_session* handle, const char* function) {
+  return ReturnMissing(handle == nullptr ? nullptr : &FromHandle(handle)->transformer(), function);
 }
 
 int ReportMissing(const txf_session* session, const clamma_txf_info_t* info, const char* function) {
@@ -246,8 +275,8 @@ struct txf* clamma_txf_construct(const clamma_txf_info_t* info) {
     return nullptr;
   }
   if (info->clamma_api_version == 0 || info->clamma_api_version > CLAMMA_API_VERSION) {
-    // Of an unknown version no other field may be read.
-    clamma::Report({}, nullptr,
+    // Of an unknown version desc and desc_max alone are read: they are where they always were.
+    clamma::Report({}, info,
                    Status::Error(clamma::StatusCode::kInvalidArgument,
                                  "clamma_api_version is %u, and this library knows 1 to %d: set it "
                                  "to CLAMMA_API_VERSION",
@@ -271,25 +300,19 @@ void clamma_txf_destroy(struct txf* txf) {
 }
 
 struct txf_session* clamma_session_construct(const struct txf* txf) {
-  if (txf == nullptr) {
-    clamma::Report({}, nullptr, clamma::Invalid("clamma_session_construct() was given no txf"));
-    return nullptr;
-  }
-  clamma::Transformer* transformer = FromHandle(txf);
-  clamma::Arena* arena = transformer->memory.arena();
-  auto* session = clamma::NewObject<clamma::Session>(arena, *transformer);
-  Status status =
-      session == nullptr ? Status::OutOfMemory(sizeof(clamma::Session)) : session->Init();
-  if (status.ok()) status = TheScheduler().AddSession(session);
-  if (!status.ok()) {
-    clamma::DeleteObject(arena, session);
-    if (arena != nullptr && status.code() == clamma::StatusCode::kOutOfMemory) {
-      status = clamma::Session::NoRoomInArena(*transformer);
-    }
-    clamma::Report(transformer->log, nullptr, status);
-    return nullptr;
-  }
-  return ToHandle(session);
+  return clamma_session_construct_desc(txf, nullptr, 0);
+}
+
+struct txf_session* clamma_session_construct_desc(const struct txf* txf, char* desc,
+                                                  size_t desc_max) {
+  clamma::Session* session = nullptr;
+  const Status status = txf == nullptr
+                            ? clamma::Invalid("clamma_session_construct() was given no txf")
+                            : clamma::ConstructSession(*FromHandle(txf), &session);
+  clamma::Tell(desc, desc_max, status.message());
+  if (session != nullptr) return ToHandle(session);
+  clamma::Report(txf == nullptr ? clamma::Log() : FromHandle(txf)->log, nullptr, status);
+  return nullptr;
 }
 
 void clamma_session_destroy(struct txf_session* session) {

@@ -50,7 +50,7 @@ Status Score(Transformer& transformer, std::string_view text, clamma_score_t* sc
   CLAMMA_RETURN_IF_ERROR(scores.Resize(transformer.memory, count - 1));
   Status status;
   const bool ran = TheScheduler().WithTurn(
-      [&] { status = transformer.Score(tokens.data(), count, scores.data()); });
+      transformer, &status, [&] { return transformer.Score(tokens.data(), count, scores.data()); });
   if (!ran) {
     return Status::Error(StatusCode::kBusy, "clamma_score() cannot run inside a callback");
   }
@@ -223,7 +223,7 @@ int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
 
 int clamma_session_facts(const struct txf_session* session, clamma_session_facts_t* facts) {
   if (session == nullptr || facts == nullptr)
-    return clamma::ReturnMissing(nullptr, "clamma_session_facts");
+    return clamma::ReturnMissing(session, "clamma_session_facts");
   const clamma::Session& s = *FromHandle(session);
   clamma::TheScheduler().Inspect([&] {
     *facts = {};
@@ -256,7 +256,7 @@ int clamma_encode_query(const struct txf* txf, const char* system, const char* p
 int clamma_session_get_tokens(const struct txf_session* session, tok_id_t* tokens, size_t max,
                               size_t* count) {
   if (session == nullptr || count == nullptr || (tokens == nullptr && max > 0)) {
-    return clamma::ReturnMissing(nullptr, "clamma_session_get_tokens");
+    return clamma::ReturnMissing(session, "clamma_session_get_tokens");
   }
   const clamma::Session& s = *FromHandle(session);
   clamma::TheScheduler().Inspect([&] {
@@ -268,7 +268,7 @@ int clamma_session_get_tokens(const struct txf_session* session, tok_id_t* token
 
 int clamma_session_set_tokens(struct txf_session* session, const tok_id_t* tokens, size_t count) {
   if (session == nullptr || (tokens == nullptr && count > 0)) {
-    return clamma::ReturnMissing(nullptr, "clamma_session_set_tokens");
+    return clamma::ReturnMissing(session, "clamma_session_set_tokens");
   }
   clamma::Session& s = *FromHandle(session);
   return clamma::Return(s.transformer().log, clamma::TheScheduler().WhileIdle(&s, [&] {
@@ -281,7 +281,7 @@ int clamma_session_set_tokens(struct txf_session* session, const tok_id_t* token
 int clamma_session_save(const struct txf_session* session, clamma_write_cb_t write_cb,
                         void* opaque_user_pointer) {
   if (session == nullptr || write_cb == nullptr) {
-    return clamma::ReturnMissing(nullptr, "clamma_session_save");
+    return clamma::ReturnMissing(session, "clamma_session_save");
   }
   clamma::Session& s = *FromHandle(session);
   return clamma::Return(s.transformer().log, clamma::TheScheduler().WhileIdle(&s, [&] {
@@ -292,7 +292,7 @@ int clamma_session_save(const struct txf_session* session, clamma_write_cb_t wri
 int clamma_session_restore(struct txf_session* session, clamma_read_cb_t read_cb,
                            void* opaque_user_pointer) {
   if (session == nullptr || read_cb == nullptr) {
-    return clamma::ReturnMissing(nullptr, "clamma_session_restore");
+    return clamma::ReturnMissing(session, "clamma_session_restore");
   }
   clamma::Session& s = *FromHandle(session);
   return clamma::Return(s.transformer().log, clamma::TheScheduler().WhileIdle(&s, [&] {

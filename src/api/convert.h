@@ -23,7 +23,9 @@ void Report(const Log& log, const clamma_txf_info_t* info, const Status& status)
 int Return(const Log& log, const Status& status);
 
 // 1, as a call was not given what it needs.
+int ReturnMissing(const Transformer* transformer, const char* function);
 int ReturnMissing(const txf* handle, const char* function);
+int ReturnMissing(const txf_session* handle, const char* function);
 int ReportMissing(const txf_session* session, const clamma_txf_info_t* info, const char* function);
 
 // What a query returns, and tells: its seed, or why it was refused.

@@ -106,13 +106,22 @@ Status ChatContext::AddList(Dict* dict, std::string_view key, std::string_view j
   return DictSet(bump_, *dict, key, value) ? Status() : bump_.status();
 }
 
+// Tool calls without content are told from those with an empty one: some templates ask whether it
+// is none, which is what transformers is given.
+Status ChatContext::AddContent(Dict* dict, const ChatMessage& message) {
+  if (message.content.data() != nullptr || message.tool_calls.data() == nullptr) {
+    return AddText(dict, "content", message.content, Origin::kCaller);
+  }
+  return DictSet(bump_, *dict, "content", Value::None()) ? Status() : bump_.status();
+}
+
 Status ChatContext::FillMessage(Dict* dict, const ChatMessage& message) {
   // Where there is reasoning, transformers gives it by both names, and this one first.
   const Origin caller = Origin::kCaller;
   CLAMMA_RETURN_IF_ERROR(AddText(dict, "thinking", message.reasoning_content, caller));
   CLAMMA_RETURN_IF_ERROR(AddText(dict, "role", message.role, OriginOfRole(message.role)));
   const bool has_parts = message.content_parts.data() != nullptr;
-  if (!has_parts) CLAMMA_RETURN_IF_ERROR(AddText(dict, "content", message.content, caller));
+  if (!has_parts) CLAMMA_RETURN_IF_ERROR(AddContent(dict, message));
   CLAMMA_RETURN_IF_ERROR(
       Locate("the parts of a message", AddList(dict, "content", message.content_parts)));
   CLAMMA_RETURN_IF_ERROR(AddText(dict, "name", message.name, caller));

@@ -13,7 +13,8 @@
 
 namespace clamma {
 
-// A text that may be absent (data() == nullptr), which is not the same as empty.
+// Texts that may be absent (data() == nullptr), which is not the same as empty. A content that is
+// absent beside tool calls is none in the template; other absent texts are undefined there.
 struct ChatMessage {
   std::string_view role;
   std::string_view content;
@@ -55,6 +56,7 @@ class ChatContext {
   Status Set(std::string_view name, const Value& value);
   Status AddText(Dict* dict, std::string_view key, std::string_view text, Origin origin);
   Status AddList(Dict* dict, std::string_view key, std::string_view json);
+  Status AddContent(Dict* dict, const ChatMessage& message);
   Status FillMessage(Dict* dict, const ChatMessage& message);
   Status SetJson(std::string_view name, std::string_view json);
 

@@ -30,62 +30,66 @@ size_t EvenShare(size_t waiting, size_t most) {
 // Sampling for less than this is not worth a thread's attention.
 constexpr size_t kMinLogits = 16384;
 
-struct Draw {
-  Session* session;
-  const float* logits;
-};
-
-void SampleAll(Transformer& transformer, const Draw* draws, size_t n_draws) {
+// Picks the next tokens of sessions that have logits.
+void SampleAll(Transformer& transformer, const PassEntry* entries, size_t n_entries) {
   const size_t grain = std::max<size_t>(1, kMinLogits / transformer.config().vocab_size);
-  transformer.pool.ParallelFor(n_draws, grain, [&](size_t begin, size_t end, unsigned worker) {
+  transformer.pool.ParallelFor(n_entries, grain, [&](size_t begin, size_t end, unsigned worker) {
     for (size_t i = begin; i < end; ++i) {
-      draws[i].session->Sample(draws[i].logits, transformer.samplers[worker]);
+      entries[i].session->Sample(entries[i].logits, transformer.samplers[worker]);
     }
   });
 }
 
-}  // namespace
-
-void RunPass(Transformer& transformer, Session* const* sessions, size_t n_sessions) {
-  Forward& forward = transformer.forward;
+// Shares out the rows; returns how many there are.
+size_t FillRows(Transformer& transformer, PassEntry* entries, size_t n_sessions) {
+  const Forward& forward = transformer.forward;
   const size_t max_rows = forward.max_rows();
   size_t n_generating = 0;
-  for (size_t i = 0; i < n_sessions; ++i) n_generating += sessions[i]->waiting() == 1 ? 1 : 0;
+  for (size_t i = 0; i < n_sessions; ++i) {
+    n_generating += entries[i].session->waiting() == 1 ? 1 : 0;
+  }
   size_t prompt_rows = PromptBudget(max_rows, n_generating);
 
   size_t n_rows = 0;
   size_t n_logits = 0;
-  size_t counts[kMaxSessions] = {};  // rows of each session; 0: it waits for the next pass
   for (size_t i = 0; i < n_sessions; ++i) {
-    const size_t waiting = sessions[i]->waiting();
+    Session& session = *entries[i].session;
+    entries[i].rows = 0;
+    const size_t waiting = session.waiting();
     size_t most = max_rows - n_rows;
     if (waiting > 1) most = std::min(most, i == 0 ? std::max<size_t>(prompt_rows, 1) : prompt_rows);
     const size_t count = EvenShare(waiting, most);
     const bool wants_logits = count == waiting;
     if (count == 0 || (wants_logits && n_logits == forward.max_logits())) continue;
-    if (!sessions[i]->AddRows(count, transformer.rows.data() + n_rows)) continue;
-    counts[i] = count;
+    if (!session.AddRows(count, transformer.rows.data() + n_rows)) continue;
+    entries[i].rows = count;
     n_rows += count;
     n_logits += wants_logits ? 1 : 0;
     if (waiting > 1) prompt_rows -= std::min(prompt_rows, count);
   }
-  if (n_rows == 0) return;
+  return n_rows;
+}
 
-  const Status status = forward.Run(transformer.rows.data(), n_rows);
+}  // namespace
+
+void RunPass(Transformer& transformer, size_t n_sessions) {
+  PassEntry* const entries = transformer.pass.data();
+  const size_t n_rows = FillRows(transformer, entries, n_sessions);
+  if (n_rows == 0) return;
+  const Status status = transformer.forward.Run(transformer.rows.data(), n_rows);
   const ForwardRow* rows = transformer.rows.data();
-  Draw draws[kMaxSessions];
-  size_t n_draws = 0;
+  size_t n_draws = 0;  // entries in front that get a token; never more than were looked at
   for (size_t i = 0; i < n_sessions; ++i) {
-    if (counts[i] == 0) continue;
-    rows += counts[i];
+    const PassEntry entry = entries[i];
+    if (entry.rows == 0) continue;
+    rows += entry.rows;
     if (!status.ok()) {
-      sessions[i]->Fail(status);
-      continue;
+      entry.session->Fail(status);
+    } else if (entry.session->Fed(entry.rows) && rows[-1].logits != nullptr) {
+      entries[n_draws++] = {entry.session, 0, rows[-1].logits};
     }
-    sessions[i]->Fed(counts[i]);
-    if (rows[-1].logits != nullptr) draws[n_draws++] = {sessions[i], rows[-1].logits};
   }
-  SampleAll(transformer, draws, n_draws);
+  SampleAll(transformer, entries, n_draws);
 }
 
 }  // namespace clamma

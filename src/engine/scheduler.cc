@@ -1,41 +1,129 @@
 // SPDX-License-Identifier: MIT
 #include "engine/scheduler.h"
 
+#include <utility>
+
 #include "engine/pass.h"
 #include "platform/clock.h"
+#include "platform/unwinding.h"
 
 namespace clamma {
 namespace {
 
 constinit Scheduler the_scheduler;
 
+Status LostByFork(const Transformer& transformer) {
+  return Status::Error(StatusCode::kBusy,
+                       "%s was at work in another thread when this process was forked: it can only "
+                       "be destroyed",
+                       transformer.name);
+}
+
 }  // namespace
+
+CLAMMA_DEFINE_UNWOUND(step, the_scheduler.AbandonStep());
 
 Scheduler& TheScheduler() { return the_scheduler; }
 
-// Waits until it is this thread's turn, first come, first served. The mutex is held.
-void Scheduler::WaitForTurn() {
+// Whether this thread has the turn: then it is inside a callback of its step. A step that a
+// callback has left for good, it ends. Stacks grow downwards.
+bool Scheduler::HasTurn(const void* frame) {
+  bool left = false;
+  {
+    MutexLock lock(mutex_);
+    if (owner_ != ThisThread()) return false;
+    // What a callback calls is called from further down, and leaves the frame of its step alone.
+    if constexpr (kNoticesLeftSteps) {
+      left = stepping_ != nullptr &&
+             (reinterpret_cast<uintptr_t>(frame) >= reinterpret_cast<uintptr_t>(frame_) ||
+              *mark_ != kStepMark);
+    }
+  }
+  if (!left) return true;
+  AbandonStep();
+  return false;
+}
+
+// Waits until it is this thread's turn, first come, first served.
+__attribute__((noinline)) bool Scheduler::TakeTurn() {
+  const void* const frame = __builtin_frame_address(0);
+  if (HasTurn(frame)) return false;
+  const int cancel_before = ForbidCancel();
+  MutexLock lock(mutex_);
   const uint32_t ticket = next_ticket_++;
   while (ticket != served_ticket_) changed_.Wait(mutex_);
   owner_ = ThisThread();
-}
-
-void Scheduler::EndTurn() {
-  owner_ = nullptr;
-  ++served_ticket_;
-  changed_.NotifyAll();
-}
-
-bool Scheduler::TakeTurn() {
-  MutexLock lock(mutex_);
-  if (owner_ == ThisThread()) return false;
-  WaitForTurn();
+  frame_ = frame;
+  cancel_before_ = cancel_before;
   return true;
 }
 
 void Scheduler::GiveTurn() {
+  int cancel_before = 0;
+  {
+    MutexLock lock(mutex_);
+    cancel_before = cancel_before_;
+    owner_ = nullptr;
+    ++served_ticket_;
+    changed_.NotifyAll();
+  }
+  AllowCancelAgain(cancel_before);
+}
+
+// With the turn, before a transformer's insides are used. The mutex is held.
+Status Scheduler::BeginWork(Transformer& transformer) {
+  if (transformer.lost) return LostByFork(transformer);
+  at_work_ = &transformer;
+  if (transformer.forks != forks_) {  // threads stay in the process that started them
+    transformer.forks = forks_;
+    transformer.pool.ForgetWorkers();
+  }
+  return Status();
+}
+
+Status Scheduler::AddTransformer(Transformer* transformer) {
   MutexLock lock(mutex_);
-  EndTurn();
+  transformer->forks = forks_;
+  if (watches_forks_) return Status();
+  // The lists before the arenas, here and wherever both are locked.
+  const auto before = [] {
+    the_scheduler.mutex_.Lock();
+    Arena::LockAll();
+  };
+  const auto in_parent = [] {
+    Arena::UnlockAll();
+    the_scheduler.mutex_.Unlock();
+  };
+  const auto in_child = [] {
+    Arena::UnlockAll();
+    the_scheduler.BecomeChildOfFork();
+    the_scheduler.mutex_.Unlock();
+  };
+  watches_forks_ = WatchForks(before, in_parent, in_child);
+  if (watches_forks_) return Status();
+  return Status::Error(StatusCode::kOutOfMemory, "no memory to be told of fork()");
+}
+
+// In a forked child, where this thread is the only one, with the mutex.
+void Scheduler::BecomeChildOfFork() {
+  ++forks_;
+  changed_.Forget();
+  const bool has_turn = owner_ == ThisThread();  // it forks inside a callback
+  if (!has_turn) {
+    if (at_work_ != nullptr) {
+      at_work_->lost = true;
+      for (Session* s = at_work_->first_session; s != nullptr; s = s->next_in_transformer) {
+        RemoveFromQueue(s);
+        s->state = Session::State::kBusy;
+      }
+    }
+    owner_ = nullptr;
+    stepping_ = nullptr;
+    mark_ = nullptr;
+    at_work_ = nullptr;
+    deferred_ = nullptr;
+  }
+  next_ticket_ = served_ticket_ + (has_turn ? 1 : 0);  // nobody else waits for it
 }
 
 void Scheduler::PushQueue(Session* session) {
@@ -69,6 +157,7 @@ void Scheduler::RemoveFromQueue(Session* session) {
 Status Scheduler::AddSession(Session* session) {
   Transformer& transformer = session->transformer();
   MutexLock lock(mutex_);
+  if (transformer.lost) return LostByFork(transformer);
   if (transformer.n_sessions >= transformer.max_sessions) {
     return Status::Error(StatusCode::kLimit, "%s has its %u sessions already: see max_sessions",
                          transformer.name, static_cast<unsigned>(transformer.max_sessions));
@@ -81,6 +170,7 @@ Status Scheduler::AddSession(Session* session) {
 
 Status Scheduler::MakeBusy(Session* session) {
   MutexLock lock(mutex_);
+  if (session->transformer().lost) return LostByFork(session->transformer());
   if (session->doomed || session->state != Session::State::kIdle) {
     return Status::Error(StatusCode::kBusy,
                          "the session is at work on a query: cancel it or wait for its end");
@@ -140,9 +230,9 @@ void Scheduler::Unlink(Session* session) {
 }
 
 // Frees an unlinked session, or leaves that to the step that is at work on it.
-void Scheduler::Bury(Session* session) {
-  if (session->in_step) {
-    session->Doom();
+void Scheduler::DeleteOrDefer(Session* session) {
+  if (session->in_step || session->transformer().lost) {
+    session->DeferDelete();
   } else {
     Delete(session);
   }
@@ -154,7 +244,7 @@ void Scheduler::DestroySession(Session* session) {
       MutexLock lock(mutex_);
       Unlink(session);
     }
-    Bury(session);
+    DeleteOrDefer(session);
   });
 }
 
@@ -166,59 +256,90 @@ void Scheduler::DestroyTransformer(Transformer* transformer) {
         MutexLock lock(mutex_);
         Unlink(session);
       }
-      Bury(session);
+      DeleteOrDefer(session);
     }
-    if (transformer == stepping_) {
-      doomed_ = transformer;
-    } else {
+    if (transformer == at_work_) {
+      deferred_ = transformer;
+    } else if (!transformer->lost) {
       Delete(transformer);
     }
   });
 }
 
 bool Scheduler::Step() {
+  volatile const uint64_t mark = kStepMark;
+  const Turn turn(*this);
+  if (!turn.taken()) return false;
+  Session* const session = BeginStep(&mark);
+  if (session == nullptr) return false;
+  ServeWatched(session);
+  EndStep();
+  return true;
+}
+
+// The next session with a query, if there is one.
+Session* Scheduler::BeginStep(const volatile uint64_t* mark) {
+  MutexLock lock(mutex_);
+  if (queue_head_ == nullptr) return nullptr;
+  Session* const session = PopQueue();
+  // Sessions of a lost transformer are in no queue.
+  static_cast<void>(BeginWork(session->transformer()).ok());
+  session->state = Session::State::kStepping;
+  session->in_step = true;
+  stepping_ = session;
+  mark_ = mark;
+  return session;
+}
+
+void Scheduler::EndStep() {
   Session* session = nullptr;
+  Transformer* deferred = nullptr;
   {
     MutexLock lock(mutex_);
-    if (owner_ == ThisThread()) return false;
-    WaitForTurn();
-    if (queue_head_ == nullptr) {
-      EndTurn();
-      return false;
-    }
-    session = PopQueue();
-    session->state = Session::State::kStepping;
-    session->in_step = true;
-    stepping_ = &session->transformer();
-  }
-  Serve(session);
-  Transformer* doomed = nullptr;
-  {
-    MutexLock lock(mutex_);
+    session = std::exchange(stepping_, nullptr);
     session->in_step = false;
-    stepping_ = nullptr;
-    doomed = doomed_;
-    doomed_ = nullptr;
+    mark_ = nullptr;
+    at_work_ = nullptr;
+    deferred = std::exchange(deferred_, nullptr);
   }
   if (session->doomed) Delete(session);
-  if (doomed != nullptr) Delete(doomed);
+  if (deferred != nullptr) Delete(deferred);
+}
+
+void Scheduler::AbandonStep() {
+  Session* const session = stepping_;
+  if (session == nullptr) return;
+  if (!session->doomed) {
+    if (session->state == Session::State::kStepping) {
+      session->Abandon();
+      MutexLock lock(mutex_);
+      session->state = Session::State::kIdle;
+    }
+    DestroyHandedOver(session);
+  }
+  EndStep();
   GiveTurn();
-  return true;
 }
 
 // The pass that a session needs is run for all sessions of its transformer that need one.
 void Scheduler::RunPassFor(Session* session) {
   Transformer& transformer = session->transformer();
-  Session* batch[kMaxSessions];
+  PassEntry* const entries = transformer.pass.data();
   size_t n = 0;
-  batch[n++] = session;
+  entries[n++].session = session;
   {
     MutexLock lock(mutex_);
     for (Session* s = queue_head_; s != nullptr; s = s->next_in_queue) {
-      if (&s->transformer() == &transformer && s->NeedsPass()) batch[n++] = s;
+      if (&s->transformer() == &transformer && s->NeedsPass()) entries[n++].session = s;
     }
   }
-  RunPass(transformer, batch, n);
+  RunPass(transformer, n);
+}
+
+// Its frame is that of all callbacks of a step.
+__attribute__((noinline)) void Scheduler::ServeWatched(Session* session) {
+  Serve(session);
+  CLAMMA_CALL_WHEN_UNWOUND(step);
 }
 
 void Scheduler::Serve(Session* session) {
@@ -238,6 +359,19 @@ void Scheduler::Serve(Session* session) {
     session->state = Session::State::kIdle;
   }
   if (query.done != nullptr) query.done(query, why);
+  DestroyHandedOver(session);
+}
+
+// Destroys the session of a query that has ended, if that query handed it over and no other one has
+// begun since.
+void Scheduler::DestroyHandedOver(Session* session) {
+  {
+    MutexLock lock(mutex_);
+    if (session->doomed || session->state != Session::State::kIdle) return;
+    if (session->query().null_on_destroy == nullptr) return;
+    Unlink(session);
+  }
+  DeleteOrDefer(session);
 }
 
 }  // namespace clamma

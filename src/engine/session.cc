@@ -237,6 +237,7 @@ bool Session::AddRows(size_t count, ForwardRow* rows) {
     Fail(status);
     return false;
   }
+  talk_.kv.StoreFrom(talk_.position);
   for (size_t i = 0; i < count; ++i) {
     const bool last = talk_.position + i + 1 == talk_.n_tokens;
     rows[i] = {talk_.tokens[talk_.position + i], talk_.position + i, &talk_.kv, nullptr, last};
@@ -244,9 +245,12 @@ bool Session::AddRows(size_t count, ForwardRow* rows) {
   return true;
 }
 
-void Session::Fed(size_t count) {
+bool Session::Fed(size_t count) {
   talk_.position += count;
   outcome_ = Outcome::kPartFed;
+  const Status status = talk_.kv.CheckRange(talk_.position);
+  if (!status.ok()) Fail(status);
+  return status.ok();
 }
 
 void Session::Sample(const float* logits, Sampler& sampler) {
@@ -272,6 +276,11 @@ Session::Progress Session::End(Done why, Done* out) {
   if (generated_ == 0 && (why == Done::kCancelled || why == Done::kError)) RollBack();
   *out = why;
   return Progress::kEnded;
+}
+
+void Session::Abandon() {
+  Done why = Done::kCancelled;
+  End(why, &why);
 }
 
 Session::Progress Session::Deliver(Done* why) {

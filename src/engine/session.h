@@ -120,8 +120,9 @@ class Session {
   // Makes room for `count` of them and writes their rows; false (and a failure to hand out) where
   // memory is short.
   bool AddRows(size_t count, ForwardRow* rows);
-  // After the pass: the tokens are in the context.
-  void Fed(size_t count);
+  // After the pass: the tokens are in the context. False (and a failure to hand out) where that
+  // cannot hold them.
+  bool Fed(size_t count);
   // Then, if none is left waiting: picks the next token by the logits of the last one. Sessions may
   // do so side by side, each with a sampler of its own.
   void Sample(const float* logits, Sampler& sampler);
@@ -140,8 +141,11 @@ class Session {
   // Any thread.
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
+  // A callback of Deliver() was left for good: the query ends as if it had cancelled.
+  void Abandon();
+
   // Destroyed from inside a callback: the caller is done with it now, the step in a moment.
-  void Doom() {
+  void DeferDelete() {
     doomed = true;
     TellDestroyed();
   }
@@ -160,7 +164,7 @@ class Session {
   enum class State { kIdle, kBusy, kQueued, kStepping };  // busy: with something outside of steps
   State state = State::kIdle;
   bool in_step = false;  // Deliver() or the done callback is under way
-  bool doomed = false;   // see Doom()
+  bool doomed = false;   // see DeferDelete()
   Session* next_in_transformer = nullptr;
   Session* next_in_queue = nullptr;
 

@@ -96,7 +96,7 @@ Status CheckBelongsHere(const Transformer& transformer, const uint8_t* header, b
   CLAMMA_RETURN_IF_ERROR(transformer.Fingerprint(&fingerprint));
   if (ReadLe64(header + 16) != fingerprint) {
     return Status::Error(StatusCode::kInvalidArgument,
-                         "the saved session is of another model or dictionary");
+                         "the saved session is of another model or vocabulary");
   }
   if (ReadLe32(header + 12) != NumberOf(transformer.kv_type)) {
     return Status::Error(StatusCode::kInvalidArgument,
@@ -141,7 +141,7 @@ Status ReadTokens(const Tokenizer& tokenizer, Memory& memory, Reader& reader, Co
     CLAMMA_RETURN_IF_ERROR(reader.Read(bytes, 4 * n));
     for (size_t i = 0; i < n; ++i) {
       const TokenId token = ReadLe32Signed(bytes + 4 * i);
-      if (!tokenizer.IsValid(token)) return Damaged("it has a token that the dictionary has not");
+      if (!tokenizer.IsValid(token)) return Damaged("it has a token that the vocabulary has not");
       c->tokens[done + i] = token;
     }
     done += n;

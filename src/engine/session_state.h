@@ -5,7 +5,7 @@
 //   0   "CLAMMAST", the magic
 //   8   uint32 version, 2
 //   12  uint32 type of keys and values: 0 float, 1 half precision
-//   16  uint64 fingerprint of the model with its dictionary: Transformer::Fingerprint()
+//   16  uint64 fingerprint of the model with its vocabulary: Transformer::Fingerprint()
 //   24  uint64 seed of the last query, and uint64 state of its random generator
 //   40  uint32 tokens of the conversation, and uint32 of them in the cache
 //   48  uint32 bytes (0 .. 3) held back of an unfinished character, and those, filled up to 4

@@ -10,6 +10,7 @@
 #include "engine/logprobs.h"
 #include "engine/vocabulary_search.h"
 #include "platform/checksum.h"
+#include "platform/cores.h"
 #include "platform/format.h"
 
 namespace clamma {
@@ -45,7 +46,12 @@ Status Transformer::Open(const TransformerOptions& options) {
   type = options.type;
   kv_type = options.kv_type;
   max_sessions = options.max_sessions;
-  threads_wanted = options.threads == 0 ? std::min(UsableCores(), kMaxThreads) : options.threads;
+  threads_wanted = options.threads;
+  if (options.threads == 0) {
+    const Cores cores = FindCores();
+    threads_wanted = std::min(cores.usable, kMaxThreads);
+    cpu_quota_milli = cores.quota_milli;
+  }
   SetName(options);
   CLAMMA_RETURN_IF_ERROR(OpenWeights(options));
   if (options.kv_type_by_model && files.gguf() != nullptr) kv_type = KvType::kF16;
@@ -55,6 +61,7 @@ Status Transformer::Open(const TransformerOptions& options) {
   CLAMMA_RETURN_IF_ERROR(pool.Start(memory, threads_wanted));
   CLAMMA_RETURN_IF_ERROR(forward.Init(memory, weights, *kernels, pool, in_arena()));
   CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, forward.max_rows()));
+  CLAMMA_RETURN_IF_ERROR(pass.Resize(memory, max_sessions));
   for (unsigned i = 0; i < pool.threads(); ++i) {
     CLAMMA_RETURN_IF_ERROR(
         samplers[i].Init(memory, *kernels, config().order, config().vocab_size, &tokenizer));
@@ -134,7 +141,7 @@ Status Transformer::OpenTokenizer(const TransformerOptions& options) {
                            "tokenizer_base is given, and tokenizer_size is 0");
     }
     const auto* base = static_cast<const uint8_t*>(options.tokenizer_base);
-    return Locate("the dictionary", tokenizer.Open(memory, base, options.tokenizer_size, vocab_size,
+    return Locate("the vocabulary", tokenizer.Open(memory, base, options.tokenizer_size, vocab_size,
                                                    TextTokensOf(weights.file())));
   }
   if (options.tokenizer_path == nullptr && files.gguf() != nullptr) {
@@ -213,26 +220,43 @@ void Transformer::DescribeWeights(char* text, size_t size) const {
   }
 }
 
+// " (CPU quota: 2.5 cores)"
+void Transformer::DescribeQuota(char* text, size_t size) const {
+  const auto cores = static_cast<Ull>(cpu_quota_milli / 1000);
+  const auto milli = static_cast<unsigned>(cpu_quota_milli % 1000);
+  char digits[] = {'.', static_cast<char>('0' + milli / 100),
+                   static_cast<char>('0' + milli / 10 % 10), static_cast<char>('0' + milli % 10),
+                   '\0'};
+  for (size_t i = 3; digits[i] == '0' || digits[i] == '.'; --i) {
+    const bool is_point = digits[i] == '.';
+    digits[i] = '\0';
+    if (is_point) break;
+  }
+  Format(text, size, " (CPU quota: %llu%s core%s)", cores, digits,
+         cpu_quota_milli == 1000 ? "" : "s");
+}
+
 void Transformer::Describe(char* text, size_t size) const {
   const ModelConfig& c = config();
   char weights_text[160];
   DescribeWeights(weights_text, sizeof(weights_text));
-  char cut[64] = "";
+  char why[64] = "";  // so many threads
   if (threads_wanted != pool.threads()) {
-    Format(cut, sizeof(cut), " (%u asked for; this build has at most %u)", threads_wanted,
+    Format(why, sizeof(why), " (%u asked for; this build has at most %u)", threads_wanted,
            kMaxThreads);
+  } else if constexpr (kHasThreads) {
+    if (cpu_quota_milli != 0) DescribeQuota(why, sizeof(why));
   }
   Format(text, size,
          "%s: %s, %s\n"
-         "dim %u, hidden %u, layers %u, heads %u, kv heads %u, vocabulary %u, context %u\n"
-         "%s cache, %s kernels, %u thread%s%s, up to %u sessions",
+         "dim %u, hidden %u, layers %u, heads %u (kv %u), vocabulary %u, context %u, "
+         "%s kv cache, %s kernels, %u thread%s%s",
          name[0] == '\0' ? "model" : name, weights.file().format, weights_text,
          static_cast<unsigned>(c.dim), static_cast<unsigned>(c.widest.hidden_dim),
          static_cast<unsigned>(c.n_layers), static_cast<unsigned>(c.widest.n_heads),
          static_cast<unsigned>(c.widest.n_kv_heads), static_cast<unsigned>(c.vocab_size),
-         static_cast<unsigned>(c.seq_len),
-         kv_type == KvType::kF16 ? "half-precision kv" : "float kv", kernels->name, pool.threads(),
-         pool.threads() == 1 ? "" : "s", cut, static_cast<unsigned>(max_sessions));
+         static_cast<unsigned>(c.seq_len), kv_type == KvType::kF16 ? "f16" : "f32", kernels->name,
+         pool.threads(), pool.threads() == 1 ? "" : "s", why);
 }
 
 Status Transformer::Score(const TokenId* tokens, size_t n, float* logprobs) {
@@ -249,6 +273,7 @@ Status Transformer::Score(const TokenId* tokens, size_t n, float* logprobs) {
     const size_t count = std::min(left, forward.max_logits());
     for (size_t i = 0; i < count; ++i) rows[i] = {tokens[done + i], done + i, &kv, nullptr, true};
     CLAMMA_RETURN_IF_ERROR(forward.Run(rows.data(), count));
+    CLAMMA_RETURN_IF_ERROR(kv.CheckRange(done + count));
     for (size_t i = 0; i < count; ++i) {
       const float* logits = rows[i].logits;
       const double total = LogSumExp(logits, c.vocab_size);
@@ -265,17 +290,22 @@ Status Transformer::Score(const TokenId* tokens, size_t n, float* logprobs) {
 }
 
 Status Transformer::Fingerprint(uint64_t* fingerprint) const {
-  MutexLock lock(fingerprint_mutex);
-  if (!known_fingerprint) {
-    Checksum checksum;
-    CLAMMA_RETURN_IF_ERROR(weights.AddSamples(&checksum));
-    for (uint32_t token = 0; token < tokenizer.vocab_size(); ++token) {
-      const std::string_view bytes = tokenizer.Bytes(static_cast<TokenId>(token));
-      checksum.Add(bytes.data(), bytes.size());
-    }
-    known_fingerprint = checksum.Value();
+  if (fingerprint_state.load(std::memory_order_acquire) == kKnown) {
+    *fingerprint = known_fingerprint;
+    return Status();
   }
-  *fingerprint = *known_fingerprint;
+  Checksum checksum;
+  CLAMMA_RETURN_IF_ERROR(weights.AddSamples(&checksum));
+  for (uint32_t token = 0; token < tokenizer.vocab_size(); ++token) {
+    const std::string_view bytes = tokenizer.Bytes(static_cast<TokenId>(token));
+    checksum.Add(bytes.data(), bytes.size());
+  }
+  *fingerprint = checksum.Value();
+  uint32_t expected = kUnknown;
+  if (fingerprint_state.compare_exchange_strong(expected, kWriting)) {
+    known_fingerprint = *fingerprint;
+    fingerprint_state.store(kKnown, std::memory_order_release);
+  }
   return Status();
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A model bound to its dictionary: what all sessions on it share.
+// A model bound to its vocabulary: what all sessions on it share.
 #ifndef CLAMMA_ENGINE_TRANSFORMER_H_
 #define CLAMMA_ENGINE_TRANSFORMER_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 
 #include "engine/prompt.h"
 #include "engine/sampler.h"
@@ -55,6 +55,13 @@ struct TransformerOptions {
   Log log;
 };
 
+// What a pass does for a session.
+struct PassEntry {
+  Session* session = nullptr;
+  size_t rows = 0;                // of it; 0: it waits for the next pass
+  const float* logits = nullptr;  // behind the last row
+};
+
 // Members are read by many and written by Open() and the scheduler alone (but for the fingerprint):
 // the forward pass, the samplers and what they stand on belong to whoever has the scheduler's turn.
 class Transformer {
@@ -70,7 +77,7 @@ class Transformer {
   // How large an arena must be to hold a transformer, sessions not counted.
   static Status PlanArena(const TransformerOptions& options, uint64_t* bytes);
 
-  // The configuration in a few lines, for people.
+  // The configuration in two lines, for people.
   void Describe(char* text, size_t size) const;
 
   const ModelConfig& config() const { return weights.config(); }
@@ -83,13 +90,13 @@ class Transformer {
   // turn.
   Status Score(const TokenId* tokens, size_t n, float* logprobs);
 
-  // Tells this model with this dictionary from others, whatever way it is reached. Any thread.
+  // Tells this model with this vocabulary from others, whatever way it is reached. Any thread.
   Status Fingerprint(uint64_t* fingerprint) const;
 
   Memory memory;
   ModelFiles files;
   File tokenizer_file;
-  Array<uint8_t> tokenizer_bytes;  // the dictionary, where it is neither mapped nor given
+  Array<uint8_t> tokenizer_bytes;  // the vocabulary, where it is neither mapped nor given
   Weights weights;
   Tokenizer tokenizer;
   ChatFormat* chat_format = nullptr;  // nullptr: this build has no templates
@@ -98,6 +105,7 @@ class Transformer {
   Forward forward;
   Sampler samplers[kMaxThreads];  // one for each thread of the pool
   Array<ForwardRow> rows;         // of a pass
+  Array<PassEntry> pass;          // (max_sessions): of one
   char name[kMaxName] = {};
   ModelAccess access = ModelAccess::kMmap;
   ModelType type = ModelType::kGen;
@@ -105,22 +113,28 @@ class Transformer {
   KvType kv_type = KvType::kF32;
   uint32_t max_sessions = 0;
   unsigned threads_wanted = 0;
+  uint64_t cpu_quota_milli = 0;  // that was looked at for them, as of Cores
   uint32_t trained_context = 0;  // what the model says; config().seq_len is what it has
   Log log;
 
-  // What Fingerprint() found, under its mutex: kept, as finding it takes thousands of reads.
-  mutable Mutex fingerprint_mutex;
-  mutable std::optional<uint64_t> known_fingerprint;
+  // What Fingerprint() found: kept, as finding it takes thousands of reads. Threads that look for
+  // it at the same time find the same, and the first one keeps it. No lock, which a fork() might
+  // find held.
+  enum FingerprintState : uint32_t { kUnknown, kWriting, kKnown };
+  mutable std::atomic<uint32_t> fingerprint_state{kUnknown};
+  mutable uint64_t known_fingerprint = 0;
 
   // The scheduler's, under its mutex.
   Session* first_session = nullptr;
   uint32_t n_sessions = 0;
-  bool doomed = false;  // destroyed from inside a callback: goes when the step ends
+  uint32_t forks = 0;  // up to the process that the pool's threads are in
+  bool lost = false;   // a fork()'s child cannot use it: see scheduler.h
 
  private:
   explicit Transformer(Memory::Plan plan) : memory(plan) {}
   bool in_arena() const { return memory.arena() != nullptr || memory.is_plan(); }
   void DescribeWeights(char* text, size_t size) const;
+  void DescribeQuota(char* text, size_t size) const;
   Status OpenModelFiles(const TransformerOptions& options, const char** place);
   Status OpenWeights(const TransformerOptions& options);
   Status OpenTokenizer(const TransformerOptions& options);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "model/kv_cache.h"
 
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -22,6 +23,8 @@ size_t TableSizeFor(size_t blocks) {
   while (size < blocks) size *= 2;
   return size;
 }
+
+bool IsInfinite(uint16_t half) { return (half & 0x7fff) == 0x7c00; }
 
 // Copies a number between this machine's byte order and that of files.
 void CopyLittleEndian(uint8_t* to, const uint8_t* from, size_t bytes) {
@@ -98,8 +101,30 @@ void KvCache::Store(uint32_t layer, size_t position, const float* key, const flo
   if (element_bytes_ == 4) {
     store([](float element) { return element; });
   } else {
-    store([](float element) { return FloatToHalf(element); });
+    bool fits = true;
+    store([&](float element) {
+      const uint16_t half = FloatToHalf(element);
+      if constexpr (kHasGguf) fits &= !IsInfinite(half) || std::isinf(element);
+      return half;
+    });
+    if (!fits) NoteOverflow(position);
   }
+}
+
+void KvCache::StoreFrom(size_t position) {
+  if (kHasGguf && overflow_.load(std::memory_order_relaxed) >= position) overflow_.store(SIZE_MAX);
+}
+
+void KvCache::NoteOverflow(size_t position) {
+  size_t first = overflow_.load(std::memory_order_relaxed);
+  while (position < first && !overflow_.compare_exchange_weak(first, position)) continue;
+}
+
+Status KvCache::CheckRange(size_t positions) const {
+  if (!kHasGguf || overflow_.load(std::memory_order_relaxed) >= positions) return Status();
+  return Status::Error(StatusCode::kLimit,
+                       "the model has keys or values beyond 65504, which half precision does not "
+                       "hold: use kv_type CLAMMA_KV_F32 (--kv f32)");
 }
 
 void KvCache::GetRows(uint32_t layer, size_t position, uint8_t* key, uint8_t* value) const {
@@ -120,6 +145,7 @@ void KvCache::SetRows(uint32_t layer, size_t position, const uint8_t* key, const
 void KvCache::Swap(KvCache& other) {
   blocks_.Swap(other.blocks_);
   std::swap(n_blocks_, other.n_blocks_);
+  other.overflow_.store(overflow_.exchange(other.overflow_.load()));
 }
 
 void KvCache::Attend(uint32_t layer, size_t n_positions, AttentionInput* input) const {

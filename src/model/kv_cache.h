@@ -3,6 +3,7 @@
 #ifndef CLAMMA_MODEL_KV_CACHE_H_
 #define CLAMMA_MODEL_KV_CACHE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -35,6 +36,11 @@ class KvCache {
   // Stores one position's key and value of a layer: each (kv_dim). The position must be reserved.
   void Store(uint32_t layer, size_t position, const float* key, const float* value);
 
+  // Whether all numbers that were stored for positions below this are what they were: those beyond
+  // 65504 are not in half precision.
+  Status CheckRange(size_t positions) const;
+  void StoreFrom(size_t position);  // before positions from there on are stored (again)
+
   // One position's key and value of a layer as they are kept, each (kv_dim) little-endian numbers
   // in RowBytes(layer). The position must be reserved.
   size_t RowBytes(uint32_t layer) const { return RowBytesOf(config_->layer(layer)); }
@@ -54,6 +60,7 @@ class KvCache {
   static uint64_t BytesFor(const ModelConfig& config, KvType type, size_t positions);
 
  private:
+  void NoteOverflow(size_t position);
   template <typename Body>
   void ForEachElement(uint32_t layer, size_t position, const Body& body) const;
   size_t RowBytesOf(const LayerConfig& layer) const {
@@ -70,6 +77,9 @@ class KvCache {
   size_t block_bytes_ = 0;
   Array<uint8_t*> blocks_;  // filled up to n_blocks_
   size_t n_blocks_ = 0;
+  // The first position of which a number did not fit, SIZE_MAX: none. Positions are stored by
+  // several threads at a time.
+  std::atomic<size_t> overflow_{SIZE_MAX};
 };
 
 }  // namespace clamma

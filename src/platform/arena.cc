@@ -11,6 +11,8 @@ constexpr size_t kOwnBytes = (sizeof(Arena) + kAlignment - 1) / kAlignment * kAl
 
 }  // namespace
 
+constinit Mutex Arena::mutex_;
+
 Arena::Arena(uint8_t* base, size_t size, uint8_t* first, size_t bytes)
     : base_(base),
       size_(size),

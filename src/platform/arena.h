@@ -43,6 +43,11 @@ class Arena {
   // A smaller arena would have been refused, whatever of this one is used.
   void Demand(size_t bytes);
 
+  // Between these no arena changes, but by the calling thread's doing: around a fork(), whose child
+  // must not get one that another thread was about to change.
+  static void LockAll() { mutex_.Lock(); }
+  static void UnlockAll() { mutex_.Unlock(); }
+
  private:
   struct Stretch {
     Stretch* next;  // at a higher address, and not adjacent
@@ -52,7 +57,7 @@ class Arena {
   Arena(uint8_t* base, size_t size, uint8_t* first, size_t bytes);
   size_t End() const;
 
-  Mutex mutex_;
+  static Mutex mutex_;  // of all arenas; held for moments
   uint8_t* base_;
   size_t size_;
   uint8_t* limit_;  // behind the last byte that can be handed out

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A build without files: models and dictionaries are reached by their addresses.
+// A build without files: models and vocabularies are reached by their addresses.
 #include "platform/file.h"
 
 namespace clamma {
@@ -8,7 +8,7 @@ Status File::Open(const char* path, const char* /*model_dir*/) {
   return Status::Error(StatusCode::kNotFound,
                        "cannot open '%s': this build reads no files, so give the address of the "
                        "model (model_base, CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS) and of the "
-                       "dictionary (tokenizer_base)",
+                       "vocabulary (tokenizer_base)",
                        path);
 }
 

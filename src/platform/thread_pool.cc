@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "platform/thread_pool.h"
 
+#include "platform/cores.h"
+
 namespace clamma {
 namespace {
 

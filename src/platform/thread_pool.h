@@ -35,6 +35,7 @@ class ThreadPool {
   // without threads, is cut down; see threads().
   Status Start(Memory& memory, unsigned threads);
   void Stop();
+  void ForgetWorkers() { workers_.Reset(); }  // in a forked child, which has none of them
   unsigned threads() const { return static_cast<unsigned>(workers_.size()) + 1; }
 
   // Calls body(begin, end, worker) on disjoint ranges that cover [0, count), each of at least

@@ -70,6 +70,7 @@ class Condition {
   Condition& operator=(const Condition&) = delete;
   void Wait(Mutex& mutex);  // the caller holds `mutex`; may wake for no reason
   void NotifyAll();
+  void Forget();  // in a forked child: nobody waits, whoever did in the parent
 
  private:
   NativeCondition native_;
@@ -94,14 +95,33 @@ class Thread {
   void* argument_ = nullptr;
 };
 
-// An address that only the calling thread has; equal for two calls on one thread.
+// A number that no other thread has now, never nullptr; equal for two calls on one thread. It takes
+// no thread-local storage: a library that is loaded later would get that from the heap, and a C
+// library ends the process where there is no memory left.
 const void* ThisThread();
+
+// Keeps the calling thread from being cancelled; returns what it was like before, for
+// AllowCancelAgain().
+int ForbidCancel();
+void AllowCancelAgain(int before);
+
+class NoCancel {
+ public:
+  NoCancel() : before_(ForbidCancel()) {}
+  ~NoCancel() { AllowCancelAgain(before_); }
+  NoCancel(const NoCancel&) = delete;
+  NoCancel& operator=(const NoCancel&) = delete;
+
+ private:
+  int before_;
+};
+
+// From now on, each fork() of the process calls before(), and then in_parent() or in_child(). False
+// where there is no memory for that.
+bool WatchForks(void (*before)(), void (*in_parent)(), void (*in_child)());
 
 // A number of the running process, which a forked child does not share.
 uint64_t ThisProcess();
-
-// How many cores this process may run on; at least 1.
-unsigned UsableCores();
 
 }  // namespace clamma
 

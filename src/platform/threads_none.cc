@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A build without threads: one thread owns the library, so every lock is free.
+#include "platform/cores.h"
 #include "platform/threads.h"
 
 namespace clamma {
@@ -8,6 +9,7 @@ void Mutex::Lock() {}
 void Mutex::Unlock() {}
 void Condition::Wait(Mutex& /*mutex*/) {}
 void Condition::NotifyAll() {}
+void Condition::Forget() {}
 bool Thread::Start(void (* /*body*/)(void*), void* /*argument*/) { return false; }
 void Thread::Join() {}
 
@@ -16,8 +18,16 @@ const void* ThisThread() {
   return &only;
 }
 
+int ForbidCancel() { return 0; }
+void AllowCancelAgain(int /*before*/) {}
+
+// The one thread forks, if any does, and finds all as it left it.
+bool WatchForks(void (* /*before*/)(), void (* /*in_parent*/)(), void (* /*in_child*/)()) {
+  return true;
+}
+
 uint64_t ThisProcess() { return 0; }
 
-unsigned UsableCores() { return 1; }
+Cores FindCores() { return {}; }
 
 }  // namespace clamma

@@ -6,6 +6,7 @@
 #include <sched.h>
 #endif
 
+#include "platform/cores.h"
 #include "platform/threads.h"
 
 namespace clamma {
@@ -14,6 +15,7 @@ void Mutex::Lock() { pthread_mutex_lock(&native_.lock); }
 void Mutex::Unlock() { pthread_mutex_unlock(&native_.lock); }
 void Condition::Wait(Mutex& mutex) { pthread_cond_wait(&native_.variable, &mutex.native_.lock); }
 void Condition::NotifyAll() { pthread_cond_broadcast(&native_.variable); }
+void Condition::Forget() { native_ = NativeCondition(); }
 
 bool Thread::Start(void (*body)(void*), void* argument) {
   body_ = body;
@@ -30,23 +32,41 @@ bool Thread::Start(void (*body)(void*), void* argument) {
 
 void Thread::Join() { pthread_join(native_, nullptr); }
 
-const void* ThisThread() {
-  static thread_local const char mine = 0;
-  return &mine;
+// A pthread_t is a number or a pointer, as the system likes.
+const void* ThisThread() { return reinterpret_cast<const void*>(pthread_self()); }
+
+int ForbidCancel() {
+  int before = 0;
+#ifdef PTHREAD_CANCEL_DISABLE  // Android has no cancellation
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+#endif
+  return before;
+}
+
+void AllowCancelAgain([[maybe_unused]] int before) {
+#ifdef PTHREAD_CANCEL_DISABLE
+  pthread_setcancelstate(before, nullptr);
+#endif
+}
+
+bool WatchForks(void (*before)(), void (*in_parent)(), void (*in_child)()) {
+  return pthread_atfork(before, in_parent, in_child) == 0;
 }
 
 uint64_t ThisProcess() { return static_cast<uint64_t>(getpid()); }
 
-unsigned UsableCores() {
+Cores FindCores() {
+  const auto online = sysconf(_SC_NPROCESSORS_ONLN);
+  auto in_mask = online > 0 ? static_cast<unsigned>(online) : 1;
+  uint64_t quota_milli = 0;
 #ifdef __linux__
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) {
-    const int usable = CPU_COUNT(&set);
-    if (usable > 0) return static_cast<unsigned>(usable);
+  if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0) {
+    in_mask = static_cast<unsigned>(CPU_COUNT(&set));
   }
+  quota_milli = FindQuotaMilli("");
 #endif
-  const auto online = sysconf(_SC_NPROCESSORS_ONLN);
-  return online > 0 ? static_cast<unsigned>(online) : 1;
+  return CoresOf(in_mask, quota_milli);
 }
 
 }  // namespace clamma

@@ -3,6 +3,7 @@
 // header.
 #include <windows.h>
 
+#include "platform/cores.h"
 #include "platform/threads.h"
 
 namespace clamma {
@@ -24,6 +25,7 @@ void Condition::Wait(Mutex& mutex) {
   SleepConditionVariableSRW(ConditionOf(native_), LockOf(mutex.native_), INFINITE, 0);
 }
 void Condition::NotifyAll() { WakeAllConditionVariable(ConditionOf(native_)); }
+void Condition::Forget() {}
 
 bool Thread::Start(void (*body)(void*), void* argument) {
   body_ = body;
@@ -46,13 +48,20 @@ const void* ThisThread() {
   return reinterpret_cast<const void*>(static_cast<uintptr_t>(GetCurrentThreadId()));
 }
 
+// Windows has neither cancellation nor fork().
+int ForbidCancel() { return 0; }
+void AllowCancelAgain(int /*before*/) {}
+bool WatchForks(void (* /*before*/)(), void (* /*in_parent*/)(), void (* /*in_child*/)()) {
+  return true;
+}
+
 uint64_t ThisProcess() { return GetCurrentProcessId(); }
 
-unsigned UsableCores() {
+Cores FindCores() {
   DWORD_PTR usable = 0;
   DWORD_PTR all = 0;
-  if (!GetProcessAffinityMask(GetCurrentProcess(), &usable, &all) || usable == 0) return 1;
-  return static_cast<unsigned>(__builtin_popcountll(usable));
+  if (!GetProcessAffinityMask(GetCurrentProcess(), &usable, &all) || usable == 0) return {};
+  return CoresOf(static_cast<unsigned>(__builtin_popcountll(usable)), 0);
 }
 
 }  // namespace clamma

@@ -29,6 +29,18 @@ bool CanEncode(WeightType type);
 EncodeResult EncodeRow(WeightType type, const float* x, const float* importance, size_t cols,
                        uint8_t* out);
 
+// The same as llama2.c's int8: `cols` integers to q, and the scales of groups of `group` values,
+// which divides cols, to scales (cols / group), floats in the byte order of files. A scale is the
+// group's largest magnitude / 127; integers are rounded to nearest, ties to even, so that the bytes
+// are those of llama2.c's export.py and of ours.
+EncodeResult EncodeInt8Groups(const float* x, uint32_t group, size_t cols, uint8_t* q,
+                              uint8_t* scales);
+
+// Writes elements [first, first + n) of such a matrix to out (n). `q` are those elements, `scales`
+// begin with the scale of the first.
+void DecodeInt8Groups(const uint8_t* q, const uint8_t* scales, uint32_t group, uint64_t first,
+                      size_t n, float* out);
+
 }  // namespace clamma
 
 #endif  // CLAMMA_QUANTIZE_ENCODE_H_

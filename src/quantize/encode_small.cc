@@ -8,14 +8,15 @@
 namespace clamma {
 namespace {
 
+using quantize::BestFit;
 using quantize::BlockValues;
 using quantize::Extreme;
 using quantize::F4;
 using quantize::Fit;
 using quantize::FitScale;
 using quantize::FitScaleAndMin;
+using quantize::ForEachOffset;
 using quantize::IntegerRange;
-using quantize::kRefinements;
 using quantize::Load;
 using quantize::Search;
 using quantize::Set;
@@ -127,22 +128,54 @@ Fit EvaluateTable(const float* y, const float* w, float scale, float* index) {
 Fit FitTable(const float* y, const float* w, const Search& search) {
   const float extreme = Extreme<kCols>(y);
   if (!(extreme < -1e-12f || extreme > 1e-12f)) return Fit();
-  Fit best;
-  bool found = false;
+  BestFit best;
   const auto consider = [&](float scale) {
     const Fit fit = EvaluateTable(y, w, scale, nullptr);
-    if (fit.scale == 0 || (found && !(fit.error < best.error))) return false;
-    best = fit;
-    found = true;
-    return true;
+    return best.Take(fit, fit.scale != 0);
   };
-  for (int i = 0; i < search.count; ++i) {
-    const float offset = search.first + search.step * static_cast<float>(i);
+  ForEachOffset(search, [&](float offset) {
     consider(extreme / (static_cast<float>(Table::kTable[0]) - offset));
     consider(extreme / (static_cast<float>(Table::kTable[15]) + offset));
+  });
+  best.Refine([&] { return consider(best.fit().scale); });
+  return best.fit();
+}
+
+// Integers of kBits bits from 0 on: where there are five, all fifth bits stand in front.
+template <int kBits>
+void StoreBits(const uint8_t* q, uint8_t* out) {
+  if constexpr (kBits == 5) {
+    StoreFifthBits(q, out);
+    out += 4;
   }
-  for (int i = 0; i < kRefinements && found && consider(best.scale); ++i) continue;
-  return best;
+  StoreNibbles(q, out);
+}
+
+// d (q - 2^(kBits - 1)).
+template <int kBits>
+EncodeResult EncodeCentred(const float* x, const float* importance, uint8_t* out) {
+  constexpr int kZero = 1 << (kBits - 1);
+  constexpr IntegerRange kRange = {-kZero, kZero - 1};
+  float q[kCols];
+  uint8_t bytes[kCols];
+  const EncodeResult result = EncodeScaled(x, importance, kRange, {-1.0f, 0.25f, 13}, out, q);
+  if (result != EncodeResult::kOk) return result;
+  ToBytes(q, kZero, bytes);
+  StoreBits<kBits>(bytes, out + 2);
+  return result;
+}
+
+// d q + m.
+template <int kBits>
+EncodeResult EncodeFromMin(const float* x, const float* importance, uint8_t* out) {
+  constexpr float kLargest = (1 << kBits) - 1;
+  float q[kCols];
+  uint8_t bytes[kCols];
+  const EncodeResult result = EncodeWithMin(x, importance, kLargest, {-1.0f, 0.25f, 11}, out, q);
+  if (result != EncodeResult::kOk) return result;
+  ToBytes(q, 0, bytes);
+  StoreBits<kBits>(bytes, out + 4);
+  return result;
 }
 
 }  // namespace
@@ -155,45 +188,19 @@ EncodeResult EncodeQ8_0(const float* x, const float* importance, uint8_t* out) {
 }
 
 EncodeResult EncodeQ4_0(const float* x, const float* importance, uint8_t* out) {
-  float q[kCols];
-  uint8_t bytes[kCols];
-  const EncodeResult result = EncodeScaled(x, importance, {-8, 7}, {-1.0f, 0.25f, 13}, out, q);
-  if (result != EncodeResult::kOk) return result;
-  ToBytes(q, 8, bytes);
-  StoreNibbles(bytes, out + 2);
-  return result;
+  return EncodeCentred<4>(x, importance, out);
 }
 
 EncodeResult EncodeQ5_0(const float* x, const float* importance, uint8_t* out) {
-  float q[kCols];
-  uint8_t bytes[kCols];
-  const EncodeResult result = EncodeScaled(x, importance, {-16, 15}, {-1.0f, 0.25f, 13}, out, q);
-  if (result != EncodeResult::kOk) return result;
-  ToBytes(q, 16, bytes);
-  StoreFifthBits(bytes, out + 2);
-  StoreNibbles(bytes, out + 6);
-  return result;
+  return EncodeCentred<5>(x, importance, out);
 }
 
 EncodeResult EncodeQ4_1(const float* x, const float* importance, uint8_t* out) {
-  float q[kCols];
-  uint8_t bytes[kCols];
-  const EncodeResult result = EncodeWithMin(x, importance, 15, {-1.0f, 0.25f, 11}, out, q);
-  if (result != EncodeResult::kOk) return result;
-  ToBytes(q, 0, bytes);
-  StoreNibbles(bytes, out + 4);
-  return result;
+  return EncodeFromMin<4>(x, importance, out);
 }
 
 EncodeResult EncodeQ5_1(const float* x, const float* importance, uint8_t* out) {
-  float q[kCols];
-  uint8_t bytes[kCols];
-  const EncodeResult result = EncodeWithMin(x, importance, 31, {-1.0f, 0.25f, 11}, out, q);
-  if (result != EncodeResult::kOk) return result;
-  ToBytes(q, 0, bytes);
-  StoreFifthBits(bytes, out + 4);
-  StoreNibbles(bytes, out + 8);
-  return result;
+  return EncodeFromMin<5>(x, importance, out);
 }
 
 EncodeResult EncodeIQ4_NL(const float* x, const float* importance, uint8_t* out) {

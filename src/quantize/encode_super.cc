@@ -24,8 +24,41 @@ constexpr int kRounds = 3;
 constexpr int kMaxSteps = 4;  // of one group in one round
 using Values = BlockValues<kCols>;
 
-// --- Q4_K and Q5_K: d s q - dmin m
-// ----------------------------------------------------------------
+int RoundInto(float value, int low, int high) {
+  if (!(value > static_cast<float>(low))) return low;
+  if (value >= static_cast<float>(high)) return high;
+  return static_cast<int>(value + (value < 0 ? -0.5f : 0.5f));
+}
+
+// Improves a block as long as its error falls, kRounds times at most: improve(&next) moves the
+// groups' integers to their neighbours, and solve(&next) fits the block's own scales to all
+// columns, where they can be had. Both set next.error.
+template <typename Block, typename Improve, typename Solve>
+void ImproveInTurns(const Improve& improve, const Solve& solve, Block* block) {
+  for (int round = 0; round < kRounds; ++round) {
+    Block next = *block;
+    improve(&next);
+    if (next.error < block->error) *block = next;
+    next = *block;
+    if (!solve(&next) || !(next.error < block->error)) return;
+    *block = next;
+  }
+}
+
+// A block of x, fitted by fit(values, &block) and stored by store(block).
+template <typename Block, typename Fitter, typename Store>
+EncodeResult EncodeBlock(const float* x, const float* importance, const Fitter& fit,
+                         const Store& store) {
+  Values values;
+  EncodeResult result = values.Set(x, importance);
+  if (result != EncodeResult::kOk) return result;
+  Block block;
+  result = fit(values, &block);
+  if (result == EncodeResult::kOk) store(block);
+  return result;
+}
+
+// --- Q4_K and Q5_K: d s q - dmin m --------------------------------------------------------------
 
 constexpr size_t kGroupCols = 32;
 constexpr size_t kGroups = kCols / kGroupCols;
@@ -43,12 +76,6 @@ struct MinBlock {
   float min(size_t j) const { return -dmin * static_cast<float>(mins[j]); }
 };
 
-int RoundInto(float value, int low, int high) {
-  if (!(value > static_cast<float>(low))) return low;
-  if (value >= static_cast<float>(high)) return high;
-  return static_cast<int>(value + (value < 0 ? -0.5f : 0.5f));
-}
-
 // The integers of a group, and its error.
 float QuantizeGroup(const Values& values, size_t j, float largest, MinBlock* block) {
   const size_t at = j * kGroupCols;
@@ -61,33 +88,34 @@ void QuantizeGroups(const Values& values, float largest, MinBlock* block) {
   for (size_t j = 0; j < kGroups; ++j) block->error += QuantizeGroup(values, j, largest, block);
 }
 
-// Moves a group's integers to the best of their neighbours, again and again.
-void ImproveGroup(const Values& values, size_t j, float largest, MinBlock* block) {
+// Moves a group's integers to the best of their neighbours. False: none is better.
+bool StepGroup(const Values& values, size_t j, float largest, float* best, MinBlock* block) {
   const size_t at = j * kGroupCols;
-  float q[kGroupCols];
-  float best = quantize::Quantize<kGroupCols>(values.y + at, values.w + at, block->scale(j),
-                                              block->min(j), {0, largest}, q);
-  for (int step = 0; step < kMaxSteps; ++step) {
-    const int scale = block->scales[j];
-    const int min = block->mins[j];
-    int best_scale = scale;
-    int best_min = min;
-    for (int s = scale - 1; s <= scale + 1; ++s) {
-      for (int m = min - 1; m <= min + 1; ++m) {
-        if (s < 0 || s > kMaxSixBits || m < 0 || m > kMaxSixBits) continue;
-        if (s == scale && m == min) continue;
-        const float error = quantize::Quantize<kGroupCols>(
-            values.y + at, values.w + at, block->d * static_cast<float>(s),
-            -block->dmin * static_cast<float>(m), {0, largest}, q);
-        if (!(error < best)) continue;
-        best = error;
-        best_scale = s;
-        best_min = m;
-      }
+  const int scale = block->scales[j];
+  const int min = block->mins[j];
+  bool moved = false;
+  for (int s = scale - 1; s <= scale + 1; ++s) {
+    for (int m = min - 1; m <= min + 1; ++m) {
+      if (s < 0 || s > kMaxSixBits || m < 0 || m > kMaxSixBits) continue;
+      if (s == scale && m == min) continue;
+      float q[kGroupCols];
+      const float error = quantize::Quantize<kGroupCols>(
+          values.y + at, values.w + at, block->d * static_cast<float>(s),
+          -block->dmin * static_cast<float>(m), {0, largest}, q);
+      if (!(error < *best)) continue;
+      *best = error;
+      block->scales[j] = s;
+      block->mins[j] = m;
+      moved = true;
     }
-    if (best_scale == scale && best_min == min) break;
-    block->scales[j] = best_scale;
-    block->mins[j] = best_min;
+  }
+  return moved;
+}
+
+void ImproveGroup(const Values& values, size_t j, float largest, MinBlock* block) {
+  float best = QuantizeGroup(values, j, largest, block);
+  for (int step = 0; step < kMaxSteps; ++step) {
+    if (!StepGroup(values, j, largest, &best, block)) return;
   }
 }
 
@@ -130,8 +158,8 @@ void SolveBlockScales(const Values& values, const MinBlock& block, float* d, flo
   }
 }
 
-EncodeResult FitMinBlock(const Values& values, float largest, const Search& search,
-                         MinBlock* block) {
+// The groups' own scales and minima, and the block's that go with them.
+EncodeResult FitGroups(const Values& values, float largest, const Search& search, MinBlock* block) {
   Fit fits[kGroups];
   float max_scale = 0;
   float max_min = 0;
@@ -153,20 +181,25 @@ EncodeResult FitMinBlock(const Values& values, float largest, const Search& sear
     block->mins[j] = block->dmin > 0 ? RoundInto(-fits[j].min / block->dmin, 0, kMaxSixBits) : 0;
   }
   QuantizeGroups(values, largest, block);
-  for (int round = 0; round < kRounds; ++round) {
-    MinBlock next = *block;
-    for (size_t j = 0; j < kGroups; ++j) ImproveGroup(values, j, largest, &next);
-    QuantizeGroups(values, largest, &next);
-    if (next.error < block->error) *block = next;
+  return EncodeResult::kOk;
+}
+
+EncodeResult FitMinBlock(const Values& values, float largest, MinBlock* block) {
+  const EncodeResult result = FitGroups(values, largest, {-1.0f, 0.25f, 9}, block);
+  if (result != EncodeResult::kOk) return result;
+  const auto improve = [&](MinBlock* next) {
+    for (size_t j = 0; j < kGroups; ++j) ImproveGroup(values, j, largest, next);
+    QuantizeGroups(values, largest, next);
+  };
+  const auto solve = [&](MinBlock* next) {
     float d = 0;
     float dmin = 0;
-    SolveBlockScales(values, *block, &d, &dmin);
-    next = *block;
-    if (!(d > 0) || !(dmin >= 0) || !SetBlockScales(values.unit, d, dmin, &next)) break;
-    QuantizeGroups(values, largest, &next);
-    if (!(next.error < block->error)) break;
-    *block = next;
-  }
+    SolveBlockScales(values, *next, &d, &dmin);
+    if (!(d > 0) || !(dmin >= 0) || !SetBlockScales(values.unit, d, dmin, next)) return false;
+    QuantizeGroups(values, largest, next);
+    return true;
+  };
+  ImproveInTurns(improve, solve, block);
   return EncodeResult::kOk;
 }
 
@@ -195,8 +228,18 @@ void StoreNibblesBy64(const float* q, uint8_t* out) {
   }
 }
 
-// --- Q6_K: d s (q - 32)
-// ---------------------------------------------------------------------------
+// Byte l has those of column l of each group.
+void StoreFifthBits(const float* q, uint8_t* out) {
+  for (size_t l = 0; l < kGroupCols; ++l) {
+    unsigned bits = 0;
+    for (size_t j = 0; j < kGroups; ++j) {
+      bits |= (static_cast<unsigned>(q[j * kGroupCols + l]) >> 4 & 1) << j;
+    }
+    out[l] = static_cast<uint8_t>(bits);
+  }
+}
+
+// --- Q6_K: d s (q - 32) -------------------------------------------------------------------------
 
 constexpr size_t kCols6 = 16;  // of a group
 constexpr size_t kGroups6 = kCols / kCols6;
@@ -208,6 +251,8 @@ struct ScaledBlock {
   int scales[kGroups6] = {};  // -128 .. 127
   float q[kCols] = {};        // -32 .. 31
   float error = 0;
+
+  float scale(size_t j) const { return d * static_cast<float>(scales[j]); }
 };
 
 float GroupError6(const Values& values, size_t j, float scale, float* q) {
@@ -218,14 +263,13 @@ float GroupError6(const Values& values, size_t j, float scale, float* q) {
 void QuantizeGroups6(const Values& values, ScaledBlock* block) {
   block->error = 0;
   for (size_t j = 0; j < kGroups6; ++j) {
-    block->error += GroupError6(values, j, block->d * static_cast<float>(block->scales[j]),
-                                block->q + j * kCols6);
+    block->error += GroupError6(values, j, block->scale(j), block->q + j * kCols6);
   }
 }
 
 void ImproveGroup6(const Values& values, size_t j, ScaledBlock* block) {
   float q[kCols6];
-  float best = GroupError6(values, j, block->d * static_cast<float>(block->scales[j]), q);
+  float best = GroupError6(values, j, block->scale(j), q);
   for (int step = 0; step < kMaxSteps; ++step) {
     const int scale = block->scales[j];
     for (int s = scale - 1; s <= scale + 1; s += 2) {
@@ -235,7 +279,7 @@ void ImproveGroup6(const Values& values, size_t j, ScaledBlock* block) {
       best = error;
       block->scales[j] = s;
     }
-    if (block->scales[j] == scale) break;
+    if (block->scales[j] == scale) return;
   }
 }
 
@@ -253,7 +297,8 @@ float SolveBlockScale6(const Values& values, const ScaledBlock& block) {
   return aa > 0 ? static_cast<float>(ay / aa) : 0;
 }
 
-EncodeResult FitScaledBlock(const Values& values, ScaledBlock* block) {
+// The groups' own scales, and the block's that goes with them.
+EncodeResult FitGroups6(const Values& values, ScaledBlock* block) {
   float scales[kGroups6];
   float extreme = 0;
   for (size_t j = 0; j < kGroups6; ++j) {
@@ -269,18 +314,23 @@ EncodeResult FitScaledBlock(const Values& values, ScaledBlock* block) {
     block->scales[j] = block->d != 0 ? RoundInto(scales[j] / block->d, -128, 127) : 0;
   }
   QuantizeGroups6(values, block);
-  for (int round = 0; round < kRounds; ++round) {
-    ScaledBlock next = *block;
-    for (size_t j = 0; j < kGroups6; ++j) ImproveGroup6(values, j, &next);
-    QuantizeGroups6(values, &next);
-    if (next.error < block->error) *block = next;
-    next = *block;
-    next.d = SolveBlockScale6(values, *block);
-    if (!StoreScale(values.unit, &next.d, next.bytes)) break;
-    QuantizeGroups6(values, &next);
-    if (!(next.error < block->error)) break;
-    *block = next;
-  }
+  return EncodeResult::kOk;
+}
+
+EncodeResult FitScaledBlock(const Values& values, ScaledBlock* block) {
+  const EncodeResult result = FitGroups6(values, block);
+  if (result != EncodeResult::kOk) return result;
+  const auto improve = [&](ScaledBlock* next) {
+    for (size_t j = 0; j < kGroups6; ++j) ImproveGroup6(values, j, next);
+    QuantizeGroups6(values, next);
+  };
+  const auto solve = [&](ScaledBlock* next) {
+    next->d = SolveBlockScale6(values, *next);
+    if (!StoreScale(values.unit, &next->d, next->bytes)) return false;
+    QuantizeGroups6(values, next);
+    return true;
+  };
+  ImproveInTurns(improve, solve, block);
   return EncodeResult::kOk;
 }
 
@@ -308,45 +358,29 @@ void StoreQ6_K(const ScaledBlock& block, uint8_t* out) {
 }  // namespace
 
 EncodeResult EncodeQ4_K(const float* x, const float* importance, uint8_t* out) {
-  Values values;
-  EncodeResult result = values.Set(x, importance);
-  if (result != EncodeResult::kOk) return result;
-  MinBlock block;
-  result = FitMinBlock(values, 15, {-1.0f, 0.25f, 9}, &block);
-  if (result != EncodeResult::kOk) return result;
-  StoreSixBitScales(block, out);
-  StoreNibblesBy64(block.q, out + 16);
-  return result;
+  return EncodeBlock<MinBlock>(
+      x, importance,
+      [](const Values& values, MinBlock* block) { return FitMinBlock(values, 15, block); },
+      [out](const MinBlock& block) {
+        StoreSixBitScales(block, out);
+        StoreNibblesBy64(block.q, out + 16);
+      });
 }
 
 EncodeResult EncodeQ5_K(const float* x, const float* importance, uint8_t* out) {
-  Values values;
-  EncodeResult result = values.Set(x, importance);
-  if (result != EncodeResult::kOk) return result;
-  MinBlock block;
-  result = FitMinBlock(values, 31, {-1.0f, 0.25f, 9}, &block);
-  if (result != EncodeResult::kOk) return result;
-  StoreSixBitScales(block, out);
-  uint8_t* h = out + 16;
-  for (size_t l = 0; l < 32; ++l) {
-    unsigned bits = 0;
-    for (size_t j = 0; j < kGroups; ++j) {
-      bits |= (static_cast<unsigned>(block.q[j * kGroupCols + l]) >> 4 & 1) << j;
-    }
-    h[l] = static_cast<uint8_t>(bits);
-  }
-  StoreNibblesBy64(block.q, out + 48);
-  return result;
+  return EncodeBlock<MinBlock>(
+      x, importance,
+      [](const Values& values, MinBlock* block) { return FitMinBlock(values, 31, block); },
+      [out](const MinBlock& block) {
+        StoreSixBitScales(block, out);
+        StoreFifthBits(block.q, out + 16);
+        StoreNibblesBy64(block.q, out + 48);
+      });
 }
 
 EncodeResult EncodeQ6_K(const float* x, const float* importance, uint8_t* out) {
-  Values values;
-  EncodeResult result = values.Set(x, importance);
-  if (result != EncodeResult::kOk) return result;
-  ScaledBlock block;
-  result = FitScaledBlock(values, &block);
-  if (result == EncodeResult::kOk) StoreQ6_K(block, out);
-  return result;
+  return EncodeBlock<ScaledBlock>(x, importance, FitScaledBlock,
+                                  [out](const ScaledBlock& block) { StoreQ6_K(block, out); });
 }
 
 }  // namespace clamma

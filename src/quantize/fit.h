@@ -74,28 +74,55 @@ inline float Extreme(const float* y) {
   return extreme;
 }
 
+// Keeps the best of what is tried.
+class BestFit {
+ public:
+  const Fit& fit() const { return best_; }
+
+  // Whether the fit is better than all before; one that is not usable is none.
+  bool Take(const Fit& fit, bool is_usable) {
+    if (!is_usable || (found_ && !(fit.error < best_.error))) return false;
+    best_ = fit;
+    found_ = true;
+    return true;
+  }
+
+  // Calls refine() as long as it finds something better, kRefinements times at most.
+  template <typename Body>
+  void Refine(const Body& refine) const {
+    for (int i = 0; i < kRefinements && found_ && refine(); ++i) continue;
+  }
+
+ private:
+  Fit best_;
+  bool found_ = false;
+};
+
+// Calls body(offset) for each scale of a search.
+template <typename Body>
+inline void ForEachOffset(const Search& search, const Body& body) {
+  for (int i = 0; i < search.count; ++i) {
+    body(search.first + search.step * static_cast<float>(i));
+  }
+}
+
 // y (kCols) as scale * q; the scale may be of either sign.
 template <size_t kCols>
 inline Fit FitScale(const float* y, const float* w, IntegerRange range, const Search& search) {
   const float extreme = Extreme<kCols>(y);
   // 1 / extreme must be finite, and so must the squares be.
   if (!(extreme < -1e-12f || extreme > 1e-12f)) return Fit();
-  Fit best;
-  bool found = false;
+  BestFit best;
   const auto consider = [&](float inverse) {
     const Fit fit = EvaluateScale<kCols>(y, w, inverse, range);
-    if (fit.scale == 0 || (found && !(fit.error < best.error))) return false;
-    best = fit;
-    found = true;
-    return true;
+    return best.Take(fit, fit.scale != 0);
   };
-  for (int i = 0; i < search.count; ++i) {
-    const float offset = search.first + search.step * static_cast<float>(i);
+  ForEachOffset(search, [&](float offset) {
     consider((range.low - offset) / extreme);
     consider((range.high + offset) / extreme);
-  }
-  for (int i = 0; i < kRefinements && found && consider(1.0f / best.scale); ++i) continue;
-  return best;
+  });
+  best.Refine([&] { return consider(1.0f / best.fit().scale); });
+  return best.fit();
 }
 
 // The scale and the minimum that are best for the integers of the scale 1 / inverse with `min`.
@@ -161,25 +188,21 @@ inline Fit FitScaleAndMin(const float* y, const float* w, float largest, const S
   if (kNoPositive && low > 0) low = 0;
   if (kNoPositive && high < 0) high = 0;  // so that the scale of the minimum finds its way
   if (!(high - low > 1e-12f)) return {0, low, 0};
-  Fit best;
-  bool found = false;
+  BestFit best;
   const auto consider = [&](float inverse, float min) {
     const Fit fit = EvaluateScaleAndMin<kCols, kNoPositive>(y, w, inverse, min, largest);
-    if (!(fit.scale > 0) || (found && !(fit.error < best.error))) return false;
-    best = fit;
-    found = true;
-    return true;
+    return best.Take(fit, fit.scale > 0);
   };
-  for (int i = 0; i < search.count; ++i) {
-    const float steps = largest + search.first + search.step * static_cast<float>(i);
+  ForEachOffset(search, [&](float offset) {
+    const float steps = largest + offset;
     const float inverse = steps / (high - low);
     const float spare = (largest - steps) / inverse;  // of the range, beyond the values' own
     consider(inverse, low);
     consider(inverse, low - 0.5f * spare);
     if (!kNoPositive || low - spare <= 0) consider(inverse, low - spare);
-  }
-  for (int i = 0; i < kRefinements && found && consider(1.0f / best.scale, best.min); ++i) continue;
-  return best;
+  });
+  best.Refine([&] { return consider(1.0f / best.fit().scale, best.fit().min); });
+  return best.fit();
 }
 
 // Writes the integers of a scale and a minimum, and returns the weighted error; of scale 0 all are

@@ -2,7 +2,6 @@
 #include "quantize/gguf_writer.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "platform/text.h"
 
@@ -78,14 +77,10 @@ Status GgufWriter::FileBytes(const Gguf& metadata, const GgufUint32Key* changes,
   return Status();
 }
 
-Status GgufWriter::Begin(Memory& memory, const ByteSink& sink, const Gguf& metadata,
-                         const GgufUint32Key* changes, size_t n_changes,
-                         const GgufTensorList& tensors) {
-  sink_ = sink;
-  used_ = 0;
-  written_ = 0;
+Status GgufWriter::Begin(PieceWriter* pieces, const Gguf& metadata, const GgufUint32Key* changes,
+                         size_t n_changes, const GgufTensorList& tensors) {
+  pieces_ = pieces;
   alignment_ = metadata.alignment();
-  CLAMMA_RETURN_IF_ERROR(piece_.Resize(memory, kPieceBytes));
   uint64_t bytes = 0;
   CLAMMA_RETURN_IF_ERROR(FileBytes(metadata, changes, n_changes, tensors, &bytes));
   const uint8_t magic[] = {'G', 'G', 'U', 'F'};
@@ -98,31 +93,33 @@ Status GgufWriter::Begin(Memory& memory, const ByteSink& sink, const Gguf& metad
   return EndTensor();
 }
 
+Status GgufWriter::PutChanged(const GgufUint32Key& change) {
+  CLAMMA_RETURN_IF_ERROR(PutString(change.name));
+  CLAMMA_RETURN_IF_ERROR(PutUint32(static_cast<uint32_t>(GgufType::kUint32)));
+  return PutUint32(change.value);
+}
+
+Status GgufWriter::PutKey(std::string_view key, const GgufValue& value) {
+  CLAMMA_RETURN_IF_ERROR(PutString(key));
+  if (value.is_array) {
+    CLAMMA_RETURN_IF_ERROR(PutUint32(static_cast<uint32_t>(GgufType::kArray)));
+  }
+  CLAMMA_RETURN_IF_ERROR(PutUint32(static_cast<uint32_t>(value.type)));
+  if (value.is_array) CLAMMA_RETURN_IF_ERROR(PutUint64(value.count));
+  return Append(value.data, static_cast<size_t>(DataBytes(value)));
+}
+
 Status GgufWriter::PutKeys(const Gguf& metadata, const GgufUint32Key* changes, size_t n_changes) {
-  const auto put_changed = [&](const GgufUint32Key& change) {
-    CLAMMA_RETURN_IF_ERROR(PutString(change.name));
-    CLAMMA_RETURN_IF_ERROR(PutUint32(static_cast<uint32_t>(GgufType::kUint32)));
-    return PutUint32(change.value);
-  };
   std::string_view key;
   GgufValue value;
   for (Gguf::Keys keys(metadata); keys.Next(&key, &value);) {
     if (IsOfSplit(key)) continue;
-    if (const GgufUint32Key* change = FindChange(key, changes, n_changes)) {
-      CLAMMA_RETURN_IF_ERROR(put_changed(*change));
-      continue;
-    }
-    CLAMMA_RETURN_IF_ERROR(PutString(key));
-    if (value.is_array) {
-      CLAMMA_RETURN_IF_ERROR(PutUint32(static_cast<uint32_t>(GgufType::kArray)));
-    }
-    CLAMMA_RETURN_IF_ERROR(PutUint32(static_cast<uint32_t>(value.type)));
-    if (value.is_array) CLAMMA_RETURN_IF_ERROR(PutUint64(value.count));
-    CLAMMA_RETURN_IF_ERROR(Append(value.data, static_cast<size_t>(DataBytes(value))));
+    const GgufUint32Key* change = FindChange(key, changes, n_changes);
+    CLAMMA_RETURN_IF_ERROR(change != nullptr ? PutChanged(*change) : PutKey(key, value));
   }
   for (size_t i = 0; i < n_changes; ++i) {
     if (metadata.Find(changes[i].name, &value)) continue;
-    CLAMMA_RETURN_IF_ERROR(put_changed(changes[i]));
+    CLAMMA_RETURN_IF_ERROR(PutChanged(changes[i]));
   }
   return Status();
 }
@@ -157,36 +154,15 @@ Status GgufWriter::PutString(std::string_view text) {
   return Append(reinterpret_cast<const uint8_t*>(text.data()), text.size());
 }
 
-Status GgufWriter::Append(const uint8_t* bytes, size_t n) {
-  while (n > 0) {
-    const size_t part = std::min(n, kPieceBytes - used_);
-    std::memcpy(piece_.data() + used_, bytes, part);
-    used_ += part;
-    written_ += part;
-    bytes += part;
-    n -= part;
-    if (used_ == kPieceBytes) CLAMMA_RETURN_IF_ERROR(Flush());
-  }
-  return Status();
-}
-
 Status GgufWriter::EndTensor() {
   static constexpr uint8_t kZeros[64] = {};
-  for (uint64_t left = Aligned(written_, alignment_) - written_; left > 0;) {
+  const uint64_t written = pieces_->written();
+  for (uint64_t left = Aligned(written, alignment_) - written; left > 0;) {
     const uint64_t part = std::min<uint64_t>(left, sizeof(kZeros));
     CLAMMA_RETURN_IF_ERROR(Append(kZeros, static_cast<size_t>(part)));
     left -= part;
   }
   return Status();
-}
-
-Status GgufWriter::Finish() { return Flush(); }
-
-Status GgufWriter::Flush() {
-  if (used_ == 0) return Status();
-  const size_t n = used_;
-  used_ = 0;
-  return sink_.write(sink_.context, piece_.data(), n);
 }
 
 }  // namespace clamma

@@ -9,9 +9,8 @@
 #include <string_view>
 
 #include "model/files/gguf.h"
-#include "platform/memory.h"
 #include "platform/status.h"
-#include "quantize/byte_sink.h"
+#include "quantize/piece_writer.h"
 
 namespace clamma {
 
@@ -29,41 +28,31 @@ struct GgufTensorList {
 
 class GgufWriter {
  public:
-  // Bytes reach the sink in pieces of this size.
-  static constexpr size_t kPieceBytes = size_t{2} << 20;
+  // Writes all before the first tensor's data to `pieces`, which has begun and must outlive this:
+  // the keys of `metadata`, in their order and with their types, but for those in `changes` and for
+  // those that say how a model is split into files. The tensors' data follow, in the order of the
+  // list, each ended by EndTensor().
+  Status Begin(PieceWriter* pieces, const Gguf& metadata, const GgufUint32Key* changes,
+               size_t n_changes, const GgufTensorList& tensors);
 
-  // Writes all before the first tensor's data: the keys of `metadata`, in their order and with
-  // their types, but for those in `changes` and for those that say how a model is split into files.
-  Status Begin(Memory& memory, const ByteSink& sink, const Gguf& metadata,
-               const GgufUint32Key* changes, size_t n_changes, const GgufTensorList& tensors);
-
-  // Writes the next bytes of the tensors' data, in the order of the list.
-  Status Append(const uint8_t* bytes, size_t n);
-
-  // Ends a tensor: fills up to the next one's begin.
+  // Fills up to the next tensor's begin.
   Status EndTensor();
-
-  // Writes what is left. Nothing follows.
-  Status Finish();
 
   // The size of the file that Begin() begins.
   static Status FileBytes(const Gguf& metadata, const GgufUint32Key* changes, size_t n_changes,
                           const GgufTensorList& tensors, uint64_t* bytes);
 
-  uint64_t written() const { return written_; }
-
  private:
+  Status Append(const uint8_t* bytes, size_t n) { return pieces_->Append(bytes, n); }
   Status PutUint32(uint32_t value);
   Status PutUint64(uint64_t value);
   Status PutString(std::string_view text);
+  Status PutChanged(const GgufUint32Key& change);
+  Status PutKey(std::string_view key, const GgufValue& value);
   Status PutKeys(const Gguf& metadata, const GgufUint32Key* changes, size_t n_changes);
   Status PutTensors(const GgufTensorList& tensors);
-  Status Flush();
 
-  ByteSink sink_ = {};
-  Array<uint8_t> piece_;
-  size_t used_ = 0;       // of piece_
-  uint64_t written_ = 0;  // bytes of the file so far
+  PieceWriter* pieces_ = nullptr;
   uint64_t alignment_ = 32;
 };
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
+// Quantizer: how the new file is written. quantizer_plan.cc decides what it is to be.
 #include "quantize/quantizer.h"
 
 #include <algorithm>
 #include <cmath>
-#include <new>
 
 #include "kernels/weight_types.h"
 #include "model/architectures/keys.h"
+#include "platform/cores.h"
 #include "platform/quoted.h"
-#include "quantize/encode.h"
 
 namespace clamma {
 namespace {
@@ -17,19 +17,11 @@ namespace {
 // behind the other whatever its rows, which have whole blocks.
 constexpr uint64_t kUnit = 16384;
 constexpr uint64_t kMaxUnits = 128;  // of a piece
-constexpr uint32_t kQuantizationVersion = 2;
+static_assert(kUnit % kMaxCheckpointGroup == 0);
 
-const GgmlType* GgmlTypeOf(WeightType type) {
-  const std::string_view name = FactsOf(type).name;
-  for (uint32_t id = 0;; ++id) {
-    const GgmlType* candidate = FindGgmlType(id);
-    if (candidate == nullptr || name == candidate->name) return candidate;
-  }
-}
-
-bool IsFloats(WeightType type) {
-  return type == WeightType::kF32 || type == WeightType::kF16 || type == WeightType::kBF16;
-}
+// Of a unit in a file at most: int8 weights in groups of 1 have a scale each, and a unit may begin
+// and end within a group.
+constexpr uint64_t kUnitBytes = kUnit * 5 + 4;
 
 uint64_t Elements(const GgufTensor& tensor) {
   // Its bytes are within a file: no overflow.
@@ -47,88 +39,23 @@ Status Refusal(EncodeResult result, const QuantizedTensor& tensor, uint64_t firs
                        Ull{first / tensor.from.dims[0]});
 }
 
-// What a recipe wants to know; a key that is not there is 0.
-RecipeModel ModelOf(const Gguf& gguf, const ModelFiles& files) {
-  RecipeModel model;
-  std::string_view architecture;
-  GgufValue value;
-  uint64_t layers = 0;
-  if (gguf.GetString("general.architecture", Gguf::Presence::kOptional, &architecture).ok() &&
-      gguf.Find(GgufKey(architecture, "block_count").view(), &value) && value.Uint(0, &layers) &&
-      layers <= ModelLimits::kMaxLayers) {
-    model.n_layers = static_cast<uint32_t>(layers);
-  }
-  model.tied = true;
-  GgufTensor tensor;
-  for (size_t i = 0; i < files.count(); ++i) {
-    if (files.gguf(i)->FindTensor("output.weight", &tensor)) model.tied = false;
-  }
-  return model;
-}
-
 }  // namespace
-
-Status Quantizer::Plan(Memory& memory, const ModelFiles& files, const Options& options) {
-  memory_ = &memory;
-  files_ = &files;
-  options_ = options;
-  changes_[0] = {"general.quantization_version", kQuantizationVersion};
-  changes_[1] = {"general.file_type", options.recipe->file_type};
-  CLAMMA_RETURN_IF_ERROR(PlanTensors(files));
-  CLAMMA_RETURN_IF_ERROR(outputs_.Resize(memory, tensors_.size()));
-  for (size_t i = 0; i < tensors_.size(); ++i) outputs_[i] = tensors_[i].to;
-  return GgufWriter::FileBytes(*files.gguf(0), changes_, 2, {outputs_.data(), outputs_.size()},
-                               &file_bytes_);
-}
-
-Status Quantizer::PlanTensors(const ModelFiles& files) {
-  const RecipeModel model = ModelOf(*files.gguf(0), files);
-  uint64_t count = 0;
-  for (size_t i = 0; i < files.count(); ++i) count += files.gguf(i)->n_tensors();
-  CLAMMA_RETURN_IF_ERROR(tensors_.Resize(*memory_, count));
-  size_t n = 0;
-  for (size_t i = 0; i < files.count(); ++i) {
-    GgufTensor from;
-    for (Gguf::Tensors all(*files.gguf(i)); all.Next(&from);) {
-      QuantizedTensor& tensor = *new (&tensors_[n++]) QuantizedTensor;
-      tensor.from = from;
-      tensor.to = from;
-      tensor.file = static_cast<uint16_t>(i);
-      tensor.plan = PlanTensor(*options_.recipe, model, options_.pure, from);
-      source_bytes_ += from.bytes;
-      if (tensor.plan.treatment == Treatment::kCopy) continue;
-      WeightType source = WeightType::kF32;
-      if (!FindWeightType(*from.type, &source))
-        return UnsupportedGgmlType(from.name, from.type->id);
-      if (tensor.plan.treatment == Treatment::kEncode && source == tensor.plan.type) {
-        tensor.plan.treatment = Treatment::kCopy;  // exact
-        continue;
-      }
-      source_is_quantised_ = source_is_quantised_ || !IsFloats(source);
-      const WeightType target =
-          tensor.plan.treatment == Treatment::kFloats ? WeightType::kF32 : tensor.plan.type;
-      if (!IsInBuild(target)) {
-        return Status::Error(StatusCode::kInvalidArgument,
-                             "this build leaves out the type %s (LIBCLAMMA_FORMATS)",
-                             FactsOf(target).name);
-      }
-      tensor.to.type = GgmlTypeOf(target);
-      tensor.to.bytes = RowBytes(target, Elements(from));
-    }
-  }
-  return Status();
-}
 
 Status Quantizer::PrepareWorkers() {
   const unsigned threads = options_.threads == 0 ? UsableCores() : options_.threads;
   CLAMMA_RETURN_IF_ERROR(pool_.Start(*memory_, std::min(threads, kMaxThreads)));
   for (unsigned i = 0; i < pool_.threads(); ++i) {
-    CLAMMA_RETURN_IF_ERROR(workers_[i].bytes.Resize(*memory_, kUnit * 4));
+    CLAMMA_RETURN_IF_ERROR(workers_[i].bytes.Resize(*memory_, kUnitBytes));
     CLAMMA_RETURN_IF_ERROR(workers_[i].values.Resize(*memory_, kUnit));
     CLAMMA_RETURN_IF_ERROR(workers_[i].again.Resize(*memory_, kUnit));
     CLAMMA_RETURN_IF_ERROR(workers_[i].importance.Resize(*memory_, kUnit));
   }
-  return out_.Resize(*memory_, GgufWriter::kPieceBytes);
+  uint64_t scales = 0;
+  for (size_t i = 0; i < tensors_.size() && makes_checkpoint(); ++i) {
+    scales = std::max(scales, Elements(tensors_[i].to) / checkpoint_.group_size * 4);
+  }
+  CLAMMA_RETURN_IF_ERROR(scales_.Resize(*memory_, scales));
+  return out_.Resize(*memory_, PieceWriter::kPieceBytes);
 }
 
 Status Quantizer::Report(size_t index, const Progress& progress) const {
@@ -138,21 +65,31 @@ Status Quantizer::Report(size_t index, const Progress& progress) const {
   return Status::Error(StatusCode::kInvalidArgument, "interrupted");
 }
 
+Status Quantizer::WriteHeader() {
+  if (makes_checkpoint()) return pieces_.Append(checkpoint_header_, sizeof(checkpoint_header_));
+  return writer_.Begin(&pieces_, *metadata_, changes_, 2, {outputs_.data(), outputs_.size()});
+}
+
 Status Quantizer::Write(const ByteSink& sink, const Progress& progress) {
   CLAMMA_RETURN_IF_ERROR(PrepareWorkers());
+  CLAMMA_RETURN_IF_ERROR(pieces_.Begin(*memory_, sink));
+  CLAMMA_RETURN_IF_ERROR(WriteHeader());
   done_ = 0;
-  CLAMMA_RETURN_IF_ERROR(writer_.Begin(*memory_, sink, *files_->gguf(0), changes_, 2,
-                                       {outputs_.data(), outputs_.size()}));
   for (size_t i = 0; i < tensors_.size(); ++i) {
-    CLAMMA_RETURN_IF_ERROR(Report(i, progress));
-    if (tensors_[i].plan.treatment == Treatment::kCopy) {
-      CLAMMA_RETURN_IF_ERROR(CopyTensor(tensors_[i], i, progress));
-    } else {
-      CLAMMA_RETURN_IF_ERROR(ConvertTensor(&tensors_[i], i, progress));
-    }
-    CLAMMA_RETURN_IF_ERROR(writer_.EndTensor());
+    CLAMMA_RETURN_IF_ERROR(WriteTensor(i, progress));
   }
-  return writer_.Finish();
+  return pieces_.Finish();
+}
+
+Status Quantizer::WriteTensor(size_t index, const Progress& progress) {
+  QuantizedTensor& tensor = tensors_[index];
+  const uint64_t done = done_ + tensor.from.bytes;
+  CLAMMA_RETURN_IF_ERROR(Report(index, progress));
+  CLAMMA_RETURN_IF_ERROR(tensor.plan.treatment == Treatment::kCopy
+                             ? CopyTensor(tensor, index, progress)
+                             : ConvertTensor(&tensor, index, progress));
+  done_ = done;
+  return makes_checkpoint() ? Status() : writer_.EndTensor();
 }
 
 Status Quantizer::CopyTensor(const QuantizedTensor& tensor, size_t index,
@@ -161,7 +98,7 @@ Status Quantizer::CopyTensor(const QuantizedTensor& tensor, size_t index,
   for (uint64_t at = 0; at < tensor.from.bytes;) {
     const auto n = static_cast<size_t>(std::min<uint64_t>(out_.size(), tensor.from.bytes - at));
     CLAMMA_RETURN_IF_ERROR(source.Read(tensor.from.offset + at, out_.data(), n));
-    CLAMMA_RETURN_IF_ERROR(writer_.Append(out_.data(), n));
+    CLAMMA_RETURN_IF_ERROR(pieces_.Append(out_.data(), n));
     at += n;
     done_ += n;
     CLAMMA_RETURN_IF_ERROR(Report(index, progress));
@@ -170,79 +107,133 @@ Status Quantizer::CopyTensor(const QuantizedTensor& tensor, size_t index,
 }
 
 Status Quantizer::ConvertTensor(QuantizedTensor* tensor, size_t index, const Progress& progress) {
-  const uint64_t cols = tensor->from.dims[0];
+  const GgufTensor& from = tensor->from;
   importance_.Reset();
   if (options_.imatrix != nullptr && tensor->plan.treatment == Treatment::kEncode) {
-    CLAMMA_RETURN_IF_ERROR(options_.imatrix->Read(
-        tensor->from.name, cols, tensor->from.dims[2] * tensor->from.dims[3], &importance_));
+    CLAMMA_RETURN_IF_ERROR(
+        options_.imatrix->Read(from.name, from.dims[0], from.dims[2] * from.dims[3], &importance_));
     tensor->weighted = importance_.size() > 0;
   }
-  WeightType source = WeightType::kF32;
   WeightType target = WeightType::kF32;
-  FindWeightType(*tensor->from.type, &source);
   FindWeightType(*tensor->to.type, &target);
-  const uint64_t elements = Elements(tensor->from);
-  const uint64_t unit_bytes = RowBytes(target, kUnit);
-  const uint64_t units = std::min(kMaxUnits, out_.size() / unit_bytes);
+  const uint64_t elements = Elements(from);
+  const uint64_t piece = kUnit * std::min(kMaxUnits, out_.size() / RowBytes(target, kUnit));
+  const uint64_t begin = done_;
   UnitResult sum;
   for (uint64_t at = 0; at < elements;) {
-    const uint64_t n = std::min(elements - at, units * kUnit);
-    const auto n_units = static_cast<size_t>((n + kUnit - 1) / kUnit);
-    UnitResult results[kMaxUnits];
-    pool_.ParallelFor(n_units, 1, [&](size_t begin, size_t end, unsigned worker) {
-      for (size_t i = begin; i < end; ++i) {
-        ConvertUnit(*tensor, source, target, at + i * kUnit, std::min(kUnit, n - i * kUnit),
-                    &workers_[worker], out_.data() + i * unit_bytes, &results[i]);
-      }
-    });
-    for (size_t i = 0; i < n_units; ++i) {  // in their order, whichever thread encoded them
-      CLAMMA_RETURN_IF_ERROR(results[i].status);
-      sum.error += results[i].error;
-      sum.square += results[i].square;
-      sum.weighted_error += results[i].weighted_error;
-      sum.weighted_square += results[i].weighted_square;
-    }
-    CLAMMA_RETURN_IF_ERROR(writer_.Append(out_.data(), static_cast<size_t>(RowBytes(target, n))));
+    const uint64_t n = std::min(elements - at, piece);
+    CLAMMA_RETURN_IF_ERROR(ConvertPiece(*tensor, at, n, &sum));
+    CLAMMA_RETURN_IF_ERROR(pieces_.Append(out_.data(), static_cast<size_t>(RowBytes(target, n))));
     at += n;
-    done_ += RowBytes(source, n);
+    done_ = begin + at / from.type->block_cols * from.type->block_bytes;
     CLAMMA_RETURN_IF_ERROR(Report(index, progress));
   }
   tensor->error = Ratio(sum.error, sum.square);
   tensor->weighted_error = Ratio(sum.weighted_error, sum.weighted_square);
+  if (target != WeightType::kInt8Groups) return Status();
+  return pieces_.Append(scales_.data(), static_cast<size_t>(tensor->to.bytes - elements));
+}
+
+void Quantizer::UnitResult::Add(const UnitResult& other) {
+  error += other.error;
+  square += other.square;
+  weighted_error += other.weighted_error;
+  weighted_square += other.weighted_square;
+}
+
+// Elements [first, first + n) to out_, by all threads.
+Status Quantizer::ConvertPiece(const QuantizedTensor& tensor, uint64_t first, uint64_t n,
+                               UnitResult* sum) {
+  WeightType source = WeightType::kF32;
+  WeightType target = WeightType::kF32;
+  FindWeightType(*tensor.from.type, &source);
+  FindWeightType(*tensor.to.type, &target);
+  const auto n_units = static_cast<size_t>((n + kUnit - 1) / kUnit);
+  UnitResult results[kMaxUnits];
+  pool_.ParallelFor(n_units, 1, [&](size_t begin, size_t end, unsigned worker) {
+    for (size_t i = begin; i < end; ++i) {
+      const Unit unit = {.tensor = tensor,
+                         .source = source,
+                         .target = target,
+                         .first = first + i * kUnit,
+                         .n = std::min(kUnit, n - i * kUnit),
+                         .out = out_.data() + i * RowBytes(target, kUnit)};
+      ConvertUnit(unit, &workers_[worker], &results[i]);
+    }
+  });
+  for (size_t i = 0; i < n_units; ++i) {  // in their order, whichever thread encoded them
+    CLAMMA_RETURN_IF_ERROR(results[i].status);
+    sum->Add(results[i]);
+  }
   return Status();
 }
 
-void Quantizer::ConvertUnit(const QuantizedTensor& tensor, WeightType source, WeightType target,
-                            uint64_t first, uint64_t n, Worker* worker, uint8_t* out,
-                            UnitResult* result) {
-  const auto count = static_cast<size_t>(n);
-  result->status = files_->sources()[tensor.file].Read(tensor.from.offset + RowBytes(source, first),
-                                                       worker->bytes.data(),
-                                                       static_cast<size_t>(RowBytes(source, n)));
-  if (!result->status.ok()) return;
+// The weights as floats, to worker->values.
+Status Quantizer::ReadUnit(const Unit& unit, Worker* worker) const {
+  const GgufTensor& from = unit.tensor.from;
+  const ByteSource& source = files_->sources()[unit.tensor.file];
+  const auto n = static_cast<size_t>(unit.n);
+  uint8_t* const bytes = worker->bytes.data();
   float* const x = worker->values.data();
-  float* const again = worker->again.data();
-  DequantizeRow(source, worker->bytes.data(), count, x);
-  const float* importance = nullptr;
-  if (importance_.size() > 0) {
-    const uint64_t cols = tensor.from.dims[0];
-    const uint64_t matrix = cols * tensor.from.dims[1];
-    for (size_t k = 0; k < count; ++k) {
-      const uint64_t element = first + k;
-      worker->importance[k] =
-          importance_[static_cast<size_t>(element / matrix * cols + element % cols)];
-    }
-    importance = worker->importance.data();
+  const auto size = static_cast<size_t>(RowBytes(unit.source, unit.n));
+  CLAMMA_RETURN_IF_ERROR(source.Read(from.offset + RowBytes(unit.source, unit.first), bytes, size));
+  if (unit.source == WeightType::kInt8Groups) {
+    const uint32_t group = from.type->block_cols;
+    const uint64_t scale = unit.first / group;
+    const uint64_t n_scales = (unit.first + unit.n - 1) / group - scale + 1;
+    CLAMMA_RETURN_IF_ERROR(source.Read(from.offset + Elements(from) + 4 * scale, bytes + n,
+                                       static_cast<size_t>(4 * n_scales)));
+    DecodeInt8Groups(bytes, bytes + n, group, unit.first, n, x);
+  } else {
+    DequantizeRow(unit.source, bytes, n, x);
   }
-  const EncodeResult encoded = EncodeRow(target, x, importance, count, out);
+  for (size_t k = 0; unit.tensor.factor != 1 && k < n; ++k) x[k] *= unit.tensor.factor;
+  return Status();
+}
+
+// Of each of its elements; nullptr: nothing is known.
+const float* Quantizer::ImportanceOf(const Unit& unit, Worker* worker) const {
+  if (importance_.size() == 0) return nullptr;
+  const uint64_t cols = unit.tensor.from.dims[0];
+  const uint64_t matrix = cols * unit.tensor.from.dims[1];
+  for (size_t k = 0; k < unit.n; ++k) {
+    const uint64_t element = unit.first + k;
+    worker->importance[k] =
+        importance_[static_cast<size_t>(element / matrix * cols + element % cols)];
+  }
+  return worker->importance.data();
+}
+
+// worker->values to unit.out, and what they are there as floats to worker->again.
+EncodeResult Quantizer::EncodeUnit(const Unit& unit, const float* importance, Worker* worker) {
+  const float* const x = worker->values.data();
+  const auto n = static_cast<size_t>(unit.n);
+  if (unit.target == WeightType::kInt8Groups) {
+    const uint32_t group = checkpoint_.group_size;
+    uint8_t* const scales = scales_.data() + unit.first / group * 4;
+    const EncodeResult result = EncodeInt8Groups(x, group, n, unit.out, scales);
+    if (result != EncodeResult::kOk) return result;
+    DecodeInt8Groups(unit.out, scales, group, 0, n, worker->again.data());
+    return EncodeResult::kOk;
+  }
+  const EncodeResult result = EncodeRow(unit.target, x, importance, n, unit.out);
+  if (result != EncodeResult::kOk) return result;
+  DequantizeRow(unit.target, unit.out, n, worker->again.data());
+  return EncodeResult::kOk;
+}
+
+void Quantizer::ConvertUnit(const Unit& unit, Worker* worker, UnitResult* result) {
+  result->status = ReadUnit(unit, worker);
+  if (!result->status.ok()) return;
+  const float* const importance = ImportanceOf(unit, worker);
+  const EncodeResult encoded = EncodeUnit(unit, importance, worker);
   if (encoded != EncodeResult::kOk) {
-    result->status = Refusal(encoded, tensor, first);
+    result->status = Refusal(encoded, unit.tensor, unit.first);
     return;
   }
-  DequantizeRow(target, out, count, again);
-  for (size_t k = 0; k < count; ++k) {
-    const auto value = static_cast<double>(x[k]);
-    const double error = value - static_cast<double>(again[k]);
+  for (size_t k = 0; k < unit.n; ++k) {
+    const auto value = static_cast<double>(worker->values[k]);
+    const double error = value - static_cast<double>(worker->again[k]);
     const double weight = importance == nullptr ? 1.0 : static_cast<double>(importance[k]);
     result->error += error * error;
     result->square += value * value;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Writes a GGUF model again with weights of other types. Tensors are read, encoded by all threads
-// and written piece by piece: memory does not grow with the model.
+// Writes a model again with weights of other types: as a GGUF file, or as a checkpoint of llama2.c
+// ("q80"). Tensors are read, encoded by all threads and written piece by piece: memory does not
+// grow with the model, but for the scales of a checkpoint's largest matrix.
 #ifndef CLAMMA_QUANTIZE_QUANTIZER_H_
 #define CLAMMA_QUANTIZE_QUANTIZER_H_
 
@@ -12,9 +13,15 @@
 #include "platform/status.h"
 #include "platform/thread_pool.h"
 #include "quantize/byte_sink.h"
+#include "quantize/checkpoint.h"
+#include "quantize/encode.h"
 #include "quantize/gguf_writer.h"
 #include "quantize/imatrix.h"
+#include "quantize/llama2c_metadata.h"
+#include "quantize/piece_writer.h"
 #include "quantize/recipe.h"
+#include "quantize/source_tensors.h"
+#include "quantize/vocabulary_file.h"
 
 namespace clamma {
 
@@ -22,6 +29,7 @@ namespace clamma {
 struct QuantizedTensor {
   GgufTensor from;
   uint16_t file = 0;  // of the model's
+  float factor = 1;   // its weights are multiplied by
   TensorPlan plan;
   GgufTensor to;  // name, type, dims and bytes
   // Once it is written:
@@ -37,6 +45,10 @@ class Quantizer {
     bool pure = false;
     const Imatrix* imatrix = nullptr;
     unsigned threads = 0;  // 0: all usable cores
+    // In llama2.c's format, of a checkpoint: it goes into a GGUF model, which needs it, or beside
+    // another checkpoint.
+    const uint8_t* vocabulary = nullptr;
+    uint64_t vocabulary_bytes = 0;
   };
 
   // After each piece: tensor number `index` is under way, `done` bytes of the sources are read.
@@ -46,7 +58,7 @@ class Quantizer {
     void* context = nullptr;
   };
 
-  // Decides on each tensor. `files` must outlive this.
+  // Decides on each tensor. `files`, and the vocabulary until this returns, must outlive this.
   Status Plan(Memory& memory, const ModelFiles& files, const Options& options);
 
   size_t count() const { return tensors_.size(); }
@@ -54,6 +66,13 @@ class Quantizer {
   uint64_t source_bytes() const { return source_bytes_; }  // of all tensors
   uint64_t file_bytes() const { return file_bytes_; }      // of the new file
   bool source_is_quantised() const { return source_is_quantised_; }
+
+  // The new file is a checkpoint, and not a GGUF file; beside it goes a file with this vocabulary,
+  // unless that is empty.
+  bool makes_checkpoint() const { return options_.recipe->type == WeightType::kInt8Groups; }
+  const Array<uint8_t>& vocabulary() const { return vocabulary_; }
+  const VocabularyLosses& vocabulary_losses() const { return losses_; }
+  const CheckpointPlan& checkpoint() const { return checkpoint_; }
 
   // Writes the new file to the sink. Its bytes do not depend on the number of threads.
   Status Write(const ByteSink& sink, const Progress& progress);
@@ -68,19 +87,47 @@ class Quantizer {
   struct UnitResult {
     double error = 0, square = 0, weighted_error = 0, weighted_square = 0;
     Status status;
+
+    void Add(const UnitResult& other);
+  };
+  // A part of a tensor: elements [first, first + n).
+  struct Unit {
+    const QuantizedTensor& tensor;
+    WeightType source, target;
+    uint64_t first, n;
+    uint8_t* out;
   };
 
-  Status PlanTensors(const ModelFiles& files);
+  Status PlanGguf();
+  Status PlanLlama2cCheckpoint();
+  Status PlanVocabulary(const ModelFile& model);
+  Status FindSharedClassifier(const ModelFile& model);
+  Status PlanTensors();
+  Status PlanOne(const RecipeModel& model, const SourceTensor& source, QuantizedTensor* tensor);
+  uint64_t CheckpointBytes() const;
+  Status WriteHeader();
+  Status WriteTensor(size_t index, const Progress& progress);
   Status CopyTensor(const QuantizedTensor& tensor, size_t index, const Progress& progress);
   Status ConvertTensor(QuantizedTensor* tensor, size_t index, const Progress& progress);
-  void ConvertUnit(const QuantizedTensor& tensor, WeightType source, WeightType target,
-                   uint64_t first, uint64_t n, Worker* worker, uint8_t* out, UnitResult* result);
+  Status ConvertPiece(const QuantizedTensor& tensor, uint64_t first, uint64_t n, UnitResult* sum);
+  void ConvertUnit(const Unit& unit, Worker* worker, UnitResult* result);
+  Status ReadUnit(const Unit& unit, Worker* worker) const;
+  const float* ImportanceOf(const Unit& unit, Worker* worker) const;
+  EncodeResult EncodeUnit(const Unit& unit, const float* importance, Worker* worker);
   Status PrepareWorkers();
   Status Report(size_t index, const Progress& progress) const;
 
   Memory* memory_ = nullptr;
   const ModelFiles* files_ = nullptr;
   Options options_;
+  Llama2cMetadata llama2c_metadata_;  // of a GGUF file that is made of a checkpoint
+  const Gguf* metadata_ = nullptr;    // of the new file; nullptr: it is a checkpoint
+  SourceTensors sources_;
+  CheckpointPlan checkpoint_;
+  uint8_t checkpoint_header_[kLlama2cHeaderBytes] = {};
+  GgmlType checkpoint_type_;
+  Array<uint8_t> vocabulary_;
+  VocabularyLosses losses_;
   Array<QuantizedTensor> tensors_;
   Array<GgufTensor> outputs_;
   GgufUint32Key changes_[2];
@@ -91,7 +138,9 @@ class Quantizer {
   ThreadPool pool_;
   Worker workers_[kMaxThreads];
   Array<uint8_t> out_;
+  Array<uint8_t> scales_;  // of a checkpoint's matrix: they follow its weights
   Array<float> importance_;
+  PieceWriter pieces_;
   GgufWriter writer_;
   uint64_t done_ = 0;
 };

@@ -27,7 +27,10 @@ constexpr Recipe kRecipes[] = {
     {"IQ4_NL", WeightType::kIQ4_NL, 25, Mix::kNone},
     {"Q4_1", WeightType::kQ4_1, 3, Mix::kNone},
     {"Q4_0", WeightType::kQ4_0, 2, Mix::kNone},
+    {"q80", WeightType::kInt8Groups, 0, Mix::kNone},
 };
+
+constexpr uint32_t kInt8GroupsId = UINT32_MAX;  // no type of GGUF files has it
 
 char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
@@ -134,6 +137,10 @@ const Recipe* FindRecipe(std::string_view name) {
 }
 
 bool FindWeightType(const GgmlType& type, WeightType* found) {
+  if (type.id == kInt8GroupsId) {
+    *found = WeightType::kInt8Groups;
+    return true;
+  }
   for (size_t i = 0; i < kWeightTypes; ++i) {
     const auto candidate = static_cast<WeightType>(i);
     if (type.runs && std::string_view(FactsOf(candidate).name) == type.name) {
@@ -142,6 +149,22 @@ bool FindWeightType(const GgmlType& type, WeightType* found) {
     }
   }
   return false;
+}
+
+const GgmlType* FindGgmlType(WeightType type) {
+  const std::string_view name = FactsOf(type).name;
+  for (uint32_t id = 0;; ++id) {
+    const GgmlType* candidate = FindGgmlType(id);
+    if (candidate == nullptr || name == candidate->name) return candidate;
+  }
+}
+
+GgmlType Int8GroupsType(uint32_t group_size) {
+  return {.id = kInt8GroupsId,
+          .name = "q80",
+          .block_cols = group_size,
+          .block_bytes = group_size + 4,
+          .runs = true};
 }
 
 TensorPlan PlanTensor(const Recipe& recipe, const RecipeModel& model, bool pure,
@@ -166,6 +189,19 @@ TensorPlan PlanTensor(const Recipe& recipe, const RecipeModel& model, bool pure,
     plan.wanted = TypeInMix(recipe, model.n_layers, tensor.name);
   }
   plan.type = Fallback(plan.wanted, tensor.dims[0]);
+  return plan;
+}
+
+TensorPlan PlanCheckpointTensor(const GgufTensor& tensor, bool is_vector, bool is_scaled) {
+  TensorPlan plan;
+  if (is_vector) {
+    WeightType source = WeightType::kF32;
+    const bool is_float = FindWeightType(*tensor.type, &source) && source == WeightType::kF32;
+    plan.treatment = is_float && !is_scaled ? Treatment::kCopy : Treatment::kFloats;
+    return plan;
+  }
+  plan.treatment = Treatment::kEncode;
+  plan.type = plan.wanted = WeightType::kInt8Groups;
   return plan;
 }
 

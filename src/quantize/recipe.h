@@ -21,7 +21,7 @@ enum class Mix : uint8_t {
 
 struct Recipe {
   const char* name;
-  WeightType type;     // of most matrices
+  WeightType type;     // of most matrices; kInt8Groups: of all in a checkpoint of llama2.c
   uint32_t file_type;  // general.file_type
   Mix mix;
 };
@@ -52,8 +52,17 @@ struct TensorPlan {
 TensorPlan PlanTensor(const Recipe& recipe, const RecipeModel& model, bool pure,
                       const GgufTensor& tensor);
 
-// The type with kernels that has this number; false: there is none.
+// The same in a checkpoint of llama2.c: vectors stay floats, and all matrices are int8.
+TensorPlan PlanCheckpointTensor(const GgufTensor& tensor, bool is_vector, bool is_scaled);
+
+// The type with kernels that this is; false: there is none.
 bool FindWeightType(const GgmlType& type, WeightType* found);
+// The type of GGUF files that this is; not of kInt8Groups.
+const GgmlType* FindGgmlType(WeightType type);
+
+// llama2.c's int8 weights, which GGUF files do not have, as a GgmlType: block_cols is the group's
+// size, and block_bytes counts the scale, although that lies behind the tensor's weights.
+GgmlType Int8GroupsType(uint32_t group_size);
 
 }  // namespace clamma
 

@@ -69,7 +69,7 @@ Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
   if (size < 4 || (size - 4) / 8 < vocab_size) {
     return Status::Error(
         StatusCode::kCorrupt,
-        "the dictionary is too small for this model's %u tokens: is it for another "
+        "the vocabulary is too small for this model's %u tokens: is it for another "
         "model, or cut short?",
         tokens);
   }
@@ -85,7 +85,7 @@ Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
   for (TokenId id = 0; vocabulary->IsValid(id); ++id) {
     if (size - at < 8) {
       return Status::Error(StatusCode::kCorrupt,
-                           "the dictionary ends after %u tokens, and this model has %u: is it for "
+                           "the vocabulary ends after %u tokens, and this model has %u: is it for "
                            "another model, or cut short?",
                            static_cast<unsigned>(id), tokens);
     }
@@ -94,7 +94,7 @@ Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
     at += 8;
     if (length < 0 || length > kMaxTokenBytes || static_cast<uint64_t>(length) > size - at) {
       return Status::Error(StatusCode::kCorrupt,
-                           "not a dictionary, or damaged: token %u is said to have %d bytes",
+                           "not a vocabulary, or damaged: token %u is said to have %d bytes",
                            static_cast<unsigned>(id), static_cast<int>(length));
     }
     const auto n = static_cast<size_t>(length);
@@ -105,7 +105,7 @@ Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
   }
   if (at != size) {
     return Status::Error(StatusCode::kCorrupt,
-                         "the dictionary goes on after this model's %u tokens: is it for another "
+                         "the vocabulary goes on after this model's %u tokens: is it for another "
                          "model?",
                          tokens);
   }

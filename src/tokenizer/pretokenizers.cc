@@ -317,14 +317,28 @@ constexpr WordMatcher kO200k = MatchCased<3, true>;
 constexpr WordMatcher kTekken = MatchCased<1, false>;
 
 constexpr Pretokenizer Llama3(std::string_view name) {
-  return {.name = name, .matchers = {kLlama3}, .ignores_merges = true, .adds_bos = true};
+  return {.name = name,
+          .matchers = {kLlama3},
+          .ignores_merges = true,
+          .adds_bos = true,
+          .wants_nfc = false};
 }
 template <typename... Matchers>
 constexpr Pretokenizer Plain(std::string_view name, Matchers... matchers) {
-  return {.name = name, .matchers = {matchers...}, .ignores_merges = false, .adds_bos = false};
+  return {.name = name,
+          .matchers = {matchers...},
+          .ignores_merges = false,
+          .adds_bos = false,
+          .wants_nfc = false};
 }
 constexpr Pretokenizer Digits(std::string_view name) {
   return Plain(name, MatchOne<IsNumber>, MatchGpt2);
+}
+
+// The "normalizer" of these models' tokenizer.json is NFC.
+constexpr Pretokenizer Nfc(Pretokenizer rule) {
+  rule.wants_nfc = true;
+  return rule;
 }
 
 constexpr Pretokenizer kPretokenizers[] = {
@@ -335,7 +349,7 @@ constexpr Pretokenizer kPretokenizers[] = {
     Plain("gigachat", MatchGpt2),
     Plain("mellum", MatchGpt2),
     Plain("mpt", MatchGpt2),
-    Plain("olmo", MatchGpt2),
+    Nfc(Plain("olmo", MatchGpt2)),
     Plain("jais", MatchGpt2),
     Plain("trillion", MatchGpt2),
     Plain("granite-docling", MatchGpt2),
@@ -343,7 +357,7 @@ constexpr Pretokenizer kPretokenizers[] = {
     Digits("smollm"),
     Digits("starcoder"),
     Digits("refact"),
-    Digits("command-r"),
+    Nfc(Digits("command-r")),
     Digits("codeshell"),
     Digits("exaone"),
     Digits("minerva-7b"),
@@ -359,18 +373,22 @@ constexpr Pretokenizer kPretokenizers[] = {
     Plain("dbrx", kLlama3),
     Plain("chatglm-bpe", kLlama3),
     Plain("glm4", kLlama3),
-    Plain("qwen2", kQwen2),
+    Nfc(Plain("qwen2", kQwen2)),
     Plain("deepseek-r1-qwen", kQwen2),
     Plain("stablelm2", kQwen2),
     Plain("megrez", kQwen2),
     Plain("hunyuan", kQwen2),
     Plain("grok-2", kQwen2),
     Plain("kormo", kQwen2),
-    Plain("qwen35", kQwen35),
+    Nfc(Plain("qwen35", kQwen35)),
     Plain("gpt-4o", kO200k),
     Plain("llama4", kO200k),
     Plain("minimax-m2", kO200k),
-    {.name = "tekken", .matchers = {kTekken}, .ignores_merges = true, .adds_bos = true},
+    {.name = "tekken",
+     .matchers = {kTekken},
+     .ignores_merges = true,
+     .adds_bos = true,
+     .wants_nfc = false},
     Plain("deepseek-llm", MatchOne<IsLineEnd>, MatchSpaced<IsDeepseekLetter>,
           MatchSpaced<IsDeepseekPunctuation>, MatchFinalSpaces, MatchAll<IsDeepseekEastAsian>,
           MatchAll<IsNumber>),

@@ -22,6 +22,7 @@ struct Pretokenizer {
   WordMatcher matchers[kMaxSplits];  // as many as are not nullptr
   bool ignores_merges;               // a word that is a token is not merged, but taken
   bool adds_bos;                     // where the file does not say
+  bool wants_nfc;                    // texts come into this form first
 };
 
 const Pretokenizer* FindPretokenizer(std::string_view name);  // nullptr: none of that name

@@ -9,6 +9,7 @@
 #include "platform/quoted.h"
 #include "tokenizer/gguf_vocabulary.h"
 #include "tokenizer/llama2c_vocabulary.h"
+#include "tokenizer/nfc.h"
 #include "tokenizer/pretokenizers.h"
 #include "tokenizer/score_merges.h"
 #include "tokenizer/unicode.h"
@@ -64,8 +65,10 @@ class ScoreEncoder {
       : merger_(vocabulary) {}
   static constexpr bool kMarksAreSpaces = true;
 
-  void Measure(std::string_view text, bool prefix) {
+  // Returns how many tokens more than bytes it may become.
+  uint64_t Measure(std::string_view text, bool prefix) {
     longest_ = std::max<uint64_t>(longest_, uint64_t{text.size()} + (prefix ? 1 : 0));
+    return 0;
   }
   Status Reserve(Memory& memory) { return merger_.Reserve(memory, longest_); }
   void Encode(std::string_view text, bool prefix, TokenId* tokens, size_t* count) {
@@ -85,18 +88,31 @@ class RankEncoder {
       : vocabulary_(vocabulary), rule_(*rule), merger_(vocabulary, merges) {}
   static constexpr bool kMarksAreSpaces = false;
 
-  void Measure(std::string_view text, bool /*prefix*/) {
-    if (text.data() == nullptr) {  // a plan's, of which nothing but the size is known
+  uint64_t Measure(std::string_view text, bool /*prefix*/) {
+    const bool is_plan = text.data() == nullptr;  // of which nothing but the size is known
+    if (rule_.wants_nfc && (is_plan || MayChangeByNfc(text))) {
+      longest_changed_ = std::max<uint64_t>(longest_changed_, text.size());
+      longest_ = std::max(longest_, kMaxNfcGrowth * text.size());
+      return (kMaxNfcGrowth - 1) * text.size();
+    }
+    if (is_plan) {
       longest_ = text.size();
-      return;
+      return 0;
     }
     std::string_view word;
     for (WordSplitter words(rule_, text); words.Next(&word);) {
       longest_ = std::max<uint64_t>(longest_, word.size());
     }
+    return 0;
   }
-  Status Reserve(Memory& memory) { return merger_.Reserve(memory, longest_); }
+  Status Reserve(Memory& memory) {
+    if (longest_changed_ > 0) {
+      CLAMMA_RETURN_IF_ERROR(normalizer_.Reserve(memory, longest_changed_));
+    }
+    return merger_.Reserve(memory, longest_);
+  }
   void Encode(std::string_view text, bool /*prefix*/, TokenId* tokens, size_t* count) {
+    if (rule_.wants_nfc && MayChangeByNfc(text)) text = normalizer_.Normalize(text);
     std::string_view word;
     for (WordSplitter words(rule_, text); words.Next(&word);) {
       if (rule_.ignores_merges) {
@@ -113,8 +129,10 @@ class RankEncoder {
  private:
   const Vocabulary& vocabulary_;
   const Pretokenizer& rule_;
+  NfcNormalizer normalizer_;
   RankMerger merger_;
-  uint64_t longest_ = 0;
+  uint64_t longest_changed_ = 0;  // of the texts that are normalized
+  uint64_t longest_ = 0;          // of the words
 };
 
 bool Contains(std::string_view text, std::string_view part) {
@@ -349,11 +367,11 @@ Status Tokenizer::EncodeParts(Memory& memory, std::string_view text, const Encod
   uint64_t most = uint64_t{text.size()} + 3;  // BOS, EOS, and a space in front
   if (memory.is_plan()) {
     if (options.parse_control) most += text.size();  // a space behind each control token
-    if (!text.empty()) encoder.Measure({nullptr, text.size()}, how.dummy_prefix);
+    if (!text.empty()) most += encoder.Measure({nullptr, text.size()}, how.dummy_prefix);
   } else {
     ForEachPart(
         text, how, Encoder::kMarksAreSpaces,
-        [&](std::string_view part, bool prefix) { encoder.Measure(part, prefix); },
+        [&](std::string_view part, bool prefix) { most += encoder.Measure(part, prefix); },
         [&](TokenId /*token*/, bool is_control) { most += is_control ? 1 : 0; });
   }
   CLAMMA_RETURN_IF_ERROR(encoder.Reserve(memory));

@@ -63,8 +63,9 @@ class Tokenizer {
   // O(n log n). Tokens defined by users are taken whole wherever their texts stand, the longest
   // first. Bytes that are no UTF-8, or no token, become byte tokens; padding and byte tokens are
   // never matched by text. Byte-level vocabularies may lack tokens for bytes of no UTF-8 and
-  // control characters; these are left out. A plan does not look at the text, and counts a token
-  // for each byte.
+  // control characters; these are left out. Where the rule of the vocabulary asks for it, texts
+  // between special tokens are brought into NFC first. A plan does not look at the text, and counts
+  // a token for each byte that there can be.
   Status Encode(Memory& memory, std::string_view text, const EncodeOptions& options,
                 Array<TokenId>* tokens, size_t* count) const;
 

@@ -41,16 +41,18 @@ inline constexpr uint32_t kSymbol = ClassBit(CharClass::kSymbol);
 inline constexpr uint32_t kWhite = ClassBit(CharClass::kSpace);
 inline constexpr uint32_t kAnyClass = 2 * kWhite - 1;
 
-// Generated: blocks of 128 characters, equal ones once. Code points beyond have class kOther.
+// Generated: blocks of 128 characters, equal ones once; of two characters in a byte, the first has
+// the low four bits. Code points beyond have class kOther.
 inline constexpr uint32_t kUnicodeBlock = 128;
 inline constexpr uint32_t kUnicodeEnd = 0x110000;
-extern const uint16_t kUnicodeBlocks[kUnicodeEnd / kUnicodeBlock];
-extern const uint8_t kUnicodeClasses[][kUnicodeBlock];
+extern const uint8_t kUnicodeBlocks[kUnicodeEnd / kUnicodeBlock];
+extern const uint8_t kUnicodeClasses[][kUnicodeBlock / 2];
 
 inline CharClass ClassOf(uint32_t code) {
   if (code >= kUnicodeEnd) return CharClass::kOther;
-  return static_cast<CharClass>(
-      kUnicodeClasses[kUnicodeBlocks[code / kUnicodeBlock]][code % kUnicodeBlock]);
+  const uint8_t pair =
+      kUnicodeClasses[kUnicodeBlocks[code / kUnicodeBlock]][code % kUnicodeBlock / 2];
+  return static_cast<CharClass>(code % 2 == 0 ? pair & 15 : pair >> 4);
 }
 
 inline constexpr uint32_t kNoCode = UINT32_MAX;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The page of a chat. The conversation is kept here and sent as a whole with each question. What
 // user and model write is only ever put in as text.
-import { Connection, byId, bytesOf, endingOf, figuresOf, hasFailed, keepingEnd, sampling, say }
-  from "./common.js";
+import { Connection, Follower, byId, bytesOf, endingOf, figuresOf, fitPrompt, hasFailed, listen,
+  makeCopyButton, makeElement, queueOf, sampling, say } from "./common.js";
 
 const conversation = byId("conversation");
+const follower = new Follower(conversation);
 const welcome = byId("welcome");
 const prompt = byId("prompt");
 const sendButton = byId("send");
@@ -12,12 +13,13 @@ const stopButton = byId("stop");
 
 let messages = []; // of the turns that are complete: {role, content}
 let question = null; // the turn that has no complete answer: {element, content}
-let answer = null; // the turn that grows: {element, words, figures, content}
+let answer = null; // the turn that grows: {element, words, figures, thoughts, content}
 let boundary = null; // the line between forgotten messages and the others
 let unsent = false; // the question waits for a connection
 let waiting = false; // ... or in the server's queue
 let maxBytes = 0; // of all messages together
 let maxMessages = 0;
+let thinks = false; // the chat template opens the model's thoughts
 
 // --- What is shown -------------------------------------------------------------------------------
 
@@ -26,24 +28,69 @@ function showButtons() {
   stopButton.setAttribute("aria-disabled", String(question === null));
 }
 
-function makeElement(name, className, text = "") {
-  const element = document.createElement(name);
-  element.className = className;
-  element.textContent = text;
-  return element;
-}
-
 function addTurn(className, title, text) {
   const element = makeElement("article", `turn ${className}`);
   const words = document.createTextNode(text);
   const box = makeElement("div", "text");
   box.append(words);
-  const figures = makeElement("p", "figures");
   element.append(makeElement("h2", "", title), box);
-  if (className === "answer") element.append(figures);
   element.setAttribute("aria-label", title);
   conversation.append(element);
-  return { element, words, figures };
+  return { element, box, words };
+}
+
+// What the model thinks comes before what it says: fainter, and folded once that begins.
+function addAnswer() {
+  const turn = addTurn("answer", "Model", "");
+  const thoughts = makeElement("details", "thoughts");
+  const summary = makeElement("summary", "", "Thoughts");
+  const figures = makeElement("p", "figures");
+  const text = makeElement("div", "thought");
+  thoughts.append(summary, text);
+  thoughts.hidden = true;
+  thoughts.open = true;
+  turn.box.before(thoughts);
+  const foot = makeElement("div", "foot");
+  foot.append(figures, makeCopyButton(() => turn.words.data));
+  turn.element.append(foot);
+  turn.element.setAttribute("aria-busy", "true");
+  return { ...turn, figures, thoughts, summary, thought: text, content: "" };
+}
+
+// Parts an answer at <think> and </think>. The first is not there where the template has it.
+// `whole`: there is no more to come, which a mark could be the beginning of.
+function partsOf(content, whole) {
+  const open = "<think>";
+  const close = "</think>";
+  let text = content.trimStart();
+  if (text.startsWith(open)) {
+    text = text.slice(open.length);
+  } else if (!thinks) {
+    const maybe = !whole && open.startsWith(text);
+    return { thought: "", said: maybe ? "" : content, thinking: false };
+  }
+  const end = text.indexOf(close);
+  if (end >= 0) {
+    const said = text.slice(end + close.length).trimStart();
+    return { thought: text.slice(0, end).trim(), said, thinking: false };
+  }
+  for (let size = whole ? 0 : close.length - 1; size > 0; --size) {
+    if (!text.endsWith(close.slice(0, size))) continue;
+    text = text.slice(0, -size);
+    break;
+  }
+  return { thought: text.trimStart(), said: "", thinking: true };
+}
+
+function showAnswer(whole) {
+  const { thought, said, thinking } = partsOf(answer.content, whole);
+  answer.thoughts.hidden = thought === "";
+  answer.thought.textContent = thought;
+  answer.summary.textContent = thinking && !whole ? "Thinking …" : "Thoughts";
+  answer.words.data = said.trimStart();
+  if (said !== "" && !answer.said) answer.thoughts.open = false;
+  answer.said = said;
+  return thinking;
 }
 
 // The first so many messages that were sent are beyond what the model can take.
@@ -54,11 +101,6 @@ function showForgotten(count) {
   const turns = conversation.querySelectorAll(".turn:not(.unanswered)");
   boundary = makeElement("p", "boundary", "The model no longer sees what stands above.");
   turns[count]?.before(boundary);
-}
-
-function fitPrompt() {
-  prompt.style.height = "auto";
-  prompt.style.height = `${prompt.scrollHeight + 2}px`; // and its borders
 }
 
 // --- Turns ---------------------------------------------------------------------------------------
@@ -85,11 +127,13 @@ function ask(content) {
     say(`The message has ${size} bytes; at most ${maxBytes} are allowed.`, true);
     return;
   }
+  const settings = sampling();
+  if (!settings) return;
   prompt.value = "";
   fitPrompt();
   welcome.hidden = true;
-  question = { ...addTurn("user", "You", content), content };
-  conversation.scrollTop = conversation.scrollHeight;
+  question = { ...addTurn("user", "You", content), content, settings };
+  follower.restart();
   say("");
   showButtons();
   sendQuestion();
@@ -98,7 +142,7 @@ function ask(content) {
 function sendQuestion() {
   const list = latest([...messages, { role: "user", content: question.content }]);
   question.unsentMessages = messages.length + 1 - list.length;
-  unsent = !connection.send({ type: "begin", messages: list, ...sampling() });
+  unsent = !connection.send({ type: "begin", messages: list, ...question.settings });
 }
 
 // Ends the question without an answer. Its text goes back to where it can be edited and sent again,
@@ -126,12 +170,19 @@ function endTurn() {
 
 function endAnswer() {
   answer.element.setAttribute("aria-busy", "false");
-  const content = answer.content;
-  if (content === "") {
+  if (answer.content === "") {
     giveUp();
     return;
   }
-  messages.push({ role: "user", content: question.content }, { role: "assistant", content });
+  showAnswer(true);
+  if (answer.said === "") { // only thoughts: the model would not know what to make of them
+    question.element.classList.add("unanswered");
+    answer.element.classList.add("unanswered");
+  } else {
+    // What it thought is not told to it again.
+    messages.push({ role: "user", content: question.content },
+      { role: "assistant", content: answer.said });
+  }
   endTurn();
 }
 
@@ -151,7 +202,7 @@ function startAnew() {
 function onHello(message) {
   maxBytes = message.max_prompt;
   maxMessages = message.max_messages;
-  byId("name").textContent = message.model.split(": ")[0];
+  thinks = message.thinks;
   say("");
   if (unsent) sendQuestion();
 }
@@ -160,7 +211,7 @@ function onWaiting(message) {
   if (!question) return;
   waiting = message.place > 0;
   if (waiting) {
-    say(`All seats are taken. You are number ${message.place} in the queue.`);
+    say(queueOf(message));
   } else {
     giveUp();
     say("You have left the queue.");
@@ -170,10 +221,8 @@ function onWaiting(message) {
 function onBegin() {
   if (!question) return;
   waiting = false;
-  keepingEnd(conversation, () => {
-    answer = { ...addTurn("answer", "Model", ""), content: "" };
-    answer.element.setAttribute("aria-busy", "true");
-  });
+  answer = addAnswer();
+  follower.show();
   say("The model reads.");
 }
 
@@ -182,13 +231,16 @@ function onProgress(message) {
   const [update] = message.stories;
   if (answer.content === "" && update.text !== "") {
     showForgotten(question.unsentMessages + (update.forgotten ?? 0));
-    say("The model answers.");
   }
-  keepingEnd(conversation, () => {
-    answer.content += update.text;
-    answer.words.data = answer.content.trimStart();
-    answer.figures.textContent = figuresOf(update);
-  });
+  answer.content += update.text;
+  const thinking = showAnswer(false);
+  const doing = thinking ? "The model thinks." : "The model answers.";
+  if (answer.content !== "" && answer.doing !== doing) {
+    answer.doing = doing;
+    say(doing);
+  }
+  answer.figures.textContent = figuresOf(update);
+  follower.show();
   if (!update.end) return;
   const complete = update.end === "end_of_text";
   say(complete ? "The answer is complete." : `The answer has ended: ${endingOf(update)}.`,
@@ -218,29 +270,12 @@ function onClose(idle) {
   if (idle) say("You have been away for long, and the server has hung up. Ask to go on.");
 }
 
-const connection = new Connection({
-  hello: onHello,
-  waiting: onWaiting,
-  begin: onBegin,
-  progress: onProgress,
-  error: onError,
-  drain: onDrain,
-  close: onClose,
-});
+const connection = new Connection({ hello: onHello, waiting: onWaiting, begin: onBegin,
+  progress: onProgress, error: onError, drain: onDrain, close: onClose });
 
 // --- What the visitor does -----------------------------------------------------------------------
 
-byId("composer").addEventListener("submit", (event) => {
-  event.preventDefault();
-  ask(prompt.value);
-});
-prompt.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  ask(prompt.value);
-});
-prompt.addEventListener("input", fitPrompt);
-stopButton.addEventListener("click", () => {
+listen(() => ask(prompt.value), () => {
   if (!question) return;
   if (unsent) giveUp();
   else connection.send({ type: "stop" });
@@ -249,10 +284,5 @@ byId("new").addEventListener("click", startAnew);
 for (const example of document.querySelectorAll(".example")) {
   example.addEventListener("click", () => ask(example.textContent));
 }
-addEventListener("keydown", (event) => {
-  const settings = byId("settings");
-  if (event.key === "Escape" && settings.open) settings.open = false;
-});
-fitPrompt();
 say("Connecting …");
 connection.open();

@@ -1,12 +1,28 @@
 // SPDX-License-Identifier: MIT
-// What the pages of stories and of a chat share: the status line, the sliders, and the WebSocket.
-// See docs/ws-demo.md for the messages.
+// What the pages of stories and of a chat share: the status line, the settings, boxes of text that
+// grow, the keyboard, and the WebSocket. See docs/ws-demo.md for the messages.
 
 const shortestWait = 1000;
 const longestWait = 30000; // milliseconds between two attempts to connect
 const closedIdle = 4000; // the server's code for a visitor who did nothing for long
 
 export const byId = (id) => document.getElementById(id);
+export const bytesOf = (text) => new TextEncoder().encode(text).length;
+
+export function makeElement(name, className, text = "") {
+  const element = document.createElement(name);
+  element.className = className;
+  element.textContent = text;
+  return element;
+}
+
+export function say(text, trouble = false) {
+  const line = byId("status");
+  line.classList.toggle("trouble", trouble);
+  if (line.textContent !== text) line.textContent = text;
+}
+
+// --- How a text goes on --------------------------------------------------------------------------
 
 const endings = {
   end_of_text: "the end",
@@ -19,47 +35,115 @@ const endings = {
 
 export const endingOf = (update) => update.reason ?? endings[update.end] ?? update.end;
 export const hasFailed = (update) => update.end === "error" || update.end === "too_slow";
+export const queueOf = (message) =>
+  `All seats are taken. You are number ${message.place} in the queue.`;
 
-// "12 tokens · 80.5 tokens per second · the end"
+// "12 tokens · 80.5 tokens per second · seed 7 · the end"
 export function figuresOf(update) {
+  if (update.prompt_tokens && !update.end) {
+    return `reading the prompt: ${update.read_tokens} of ${update.prompt_tokens} tokens`;
+  }
   const rate = update.tokens_per_second;
   const parts = [`${update.tokens} ${update.tokens === 1 ? "token" : "tokens"}`];
   if (rate > 0) parts.push(`${rate.toFixed(rate < 100 ? 1 : 0)} tokens per second`);
+  if (update.tokens > 0) parts.push(`seed ${update.seed}`);
   if (update.end) parts.push(endings[update.end] ?? update.end);
   if (update.reason) parts.push(update.reason);
   return parts.join(" · ");
 }
 
-// Changes a box, which shows its end afterwards, unless the reader has scrolled up.
-export function keepingEnd(box, change) {
-  const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
-  change();
-  if (atEnd) box.scrollTop = box.scrollHeight;
+// Keeps the end of a box in view while its text grows, unless the reader has scrolled up.
+export class Follower {
+  constructor(box) {
+    this.box = box;
+    this.follows = true;
+    this.top = 0; // where the box was last seen
+    box.addEventListener("scroll", () => this.look());
+    new ResizeObserver(() => this.show()).observe(box);
+  }
+
+  look() {
+    const { scrollTop, scrollHeight, clientHeight } = this.box;
+    if (scrollHeight - scrollTop - clientHeight < 40) this.follows = true;
+    else if (scrollTop < this.top) this.follows = false;
+    this.top = scrollTop;
+  }
+
+  // To be called when the text has changed. The reader may have scrolled since the last event.
+  show() {
+    this.look();
+    if (!this.follows) return;
+    this.box.scrollTop = this.box.scrollHeight;
+    this.top = this.box.scrollTop;
+  }
+
+  restart() {
+    this.follows = true;
+    this.top = 0;
+    this.show();
+  }
 }
 
-export const bytesOf = (text) => new TextEncoder().encode(text).length;
+// --- Copying -------------------------------------------------------------------------------------
 
-export function say(text, trouble = false) {
-  const line = byId("status");
-  line.classList.toggle("trouble", trouble);
-  if (line.textContent !== text) line.textContent = text;
+async function copy(text) {
+  if (navigator.clipboard) { // only of pages that come from this machine or by https
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  const box = makeElement("textarea", "unseen");
+  box.value = text;
+  document.body.append(box);
+  box.select();
+  const done = document.execCommand("copy");
+  box.remove();
+  if (!done) throw new Error("the browser does not copy");
 }
 
-// --- Sliders -------------------------------------------------------------------------------------
+// A button that copies what `textOf` returns then.
+export function makeCopyButton(textOf) {
+  const button = makeElement("button", "copy", "Copy");
+  button.type = "button";
+  button.addEventListener("click", async () => {
+    try {
+      await copy(textOf());
+      button.textContent = "Copied";
+      setTimeout(() => button.textContent = "Copy", 1500);
+    } catch {
+      say("The browser does not let the page copy.", true);
+    }
+    button.focus();
+  });
+  return button;
+}
 
+// --- Settings ------------------------------------------------------------------------------------
+
+const settings = byId("settings");
 const sliders = [byId("temperature"), byId("topp")];
+const numbers = [byId("length"), byId("seed")]; // empty: as the server chooses
 
 function showSlider(slider) {
   byId(slider.id + "-value").textContent = Number(slider.value).toFixed(2);
 }
 
-// The values of all sliders, as fields of a message.
-export const sampling = () =>
-  Object.fromEntries(sliders.map((slider) => [slider.id, Number(slider.value)]));
+// As fields of a message; null if a number is none that can be sent, which is told.
+export function sampling() {
+  for (const number of numbers) {
+    if (number.checkValidity()) continue;
+    settings.open = true;
+    number.focus();
+    const most = number.max ? ` to ${number.max}` : " on";
+    say(`The ${number.id} is not a whole number from ${number.min}${most}.`, true);
+    return null;
+  }
+  return Object.fromEntries([...sliders, ...numbers.filter((number) => number.value !== "")].map(
+    (input) => [input.id, Number(input.value)]));
+}
 
-export function setSliders(values) {
+function setUp(hello) {
   for (const slider of sliders) {
-    slider.value = values[slider.id];
+    slider.value = hello[slider.id];
     showSlider(slider);
   }
 }
@@ -67,6 +151,41 @@ export function setSliders(values) {
 for (const slider of sliders) {
   slider.addEventListener("input", () => showSlider(slider));
   showSlider(slider);
+}
+
+// --- The keyboard --------------------------------------------------------------------------------
+
+const prompt = byId("prompt");
+
+// The prompt grows with its text, as far as the style lets it.
+export function fitPrompt() {
+  prompt.style.height = "auto";
+  prompt.style.height = `${prompt.scrollHeight + 2}px`; // and its borders
+}
+
+// Enter in the prompt sends, with Shift it begins a line. Escape closes the settings, or stops.
+export function listen(send, stop) {
+  const submit = (event) => {
+    event.preventDefault();
+    settings.open = false; // what is wrong there opens them again
+    send();
+  };
+  byId("composer").addEventListener("submit", submit);
+  prompt.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+  });
+  prompt.addEventListener("input", fitPrompt);
+  byId("stop").addEventListener("click", stop);
+  addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.isComposing) return;
+    if (!settings.open) {
+      stop();
+      return;
+    }
+    settings.open = false;
+    settings.querySelector("summary").focus();
+  });
+  fitPrompt();
 }
 
 // --- The connection ------------------------------------------------------------------------------
@@ -124,8 +243,13 @@ export class Connection {
   }
 
   onHello(message) {
+    byId("name").textContent = message.model.split(": ")[0];
     byId("model").textContent = message.model;
-    if (!this.greeted) setSliders(message);
+    const length = byId("length");
+    length.max = message.max_length || "";
+    length.placeholder = message.max_length ? `at most ${message.max_length}` :
+      "until the context is full";
+    if (!this.greeted) setUp(message);
     this.greeted = true;
   }
 

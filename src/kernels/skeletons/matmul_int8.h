@@ -486,10 +486,7 @@ void MatmulGroups(float* out, size_t out_stride, const Int8Groups& x, const Matr
     case 64:
       return multiply.template operator()<16, true>();
     default:
-      // Larger ones by tiles of 64 or 32 columns; sizes nobody uses take the portable way.
-      if (x.group % 64 == 0) {
-        return multiply.template operator()<16, false>();
-      }
+      // Larger ones by tiles of 32 columns; sizes nobody uses take the portable way.
       if (x.group % 32 == 0) {
         return multiply.template operator()<8, false>();
       }

@@ -12,8 +12,6 @@ namespace {
 constexpr uint32_t kMagic = 0x616b3432;  // "ak42" as a number
 constexpr size_t kLegacyHeaderBytes = 28;
 constexpr size_t kParameters = 7;
-constexpr size_t kTextTokensOffset = 64;
-constexpr uint32_t kTextTokensMagic = 0x736b6f74;  // "toks" in the file
 static_assert(kTextTokensOffset + 12 + size_t{4} * TextTokens::kMaxEnds <= kLlama2cHeaderBytes);
 // Nine matrices or series of them, three norms or series of them.
 constexpr size_t kEntries = 12;

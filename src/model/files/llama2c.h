@@ -24,6 +24,10 @@ namespace clamma {
 // Most bytes that ParseLlama2c() looks at.
 inline constexpr size_t kLlama2cHeaderBytes = 256;
 
+// Where a header may say which tokens begin and end texts, and the number that stands there then.
+inline constexpr size_t kTextTokensOffset = 64;
+inline constexpr uint32_t kTextTokensMagic = 0x736b6f74;  // "toks" in the file
+
 // Reads the header's `size` bytes at `header` (kLlama2cHeaderBytes, or all of a shorter file) and
 // lays out the tensors of a file of `file_bytes`. Any bytes are safe; what does not add up to
 // `file_bytes` exactly (or to at most that many, if `allow_trailing`) is refused.

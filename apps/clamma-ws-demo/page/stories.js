@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: MIT
 // The page of stories: the server generates two of them at once. What the model writes is only ever
 // put in as text.
-import { Connection, byId, bytesOf, endingOf, figuresOf, hasFailed, keepingEnd, sampling, say }
-  from "./common.js";
+import { Connection, Follower, byId, bytesOf, endingOf, figuresOf, hasFailed, listen, makeCopyButton,
+  makeElement, queueOf, sampling, say } from "./common.js";
 
 const prompt = byId("prompt");
-const stop = byId("stop");
-const stories = Array.from(document.querySelectorAll(".story"), (section) => ({
-  section,
-  title: section.querySelector("h2").textContent,
-  text: section.querySelector(".text"),
-  figures: section.querySelector(".figures"),
-  words: null, // the text node that grows
-  running: false,
-}));
+const again = byId("again");
+const stopButton = byId("stop");
+const stories = Array.from(document.querySelectorAll(".story"), (section) => {
+  const title = section.querySelector("h2");
+  const text = section.querySelector(".text");
+  title.after(makeCopyButton(() => text.textContent));
+  return {
+    section,
+    title: title.textContent,
+    text,
+    follower: new Follower(text),
+    figures: section.querySelector(".figures"),
+    words: null, // the text node that grows
+    running: false,
+  };
+});
 
 let wanted = true; // begin as soon as there is a connection
 let waiting = false; // in the server's queue
@@ -23,7 +30,7 @@ let maxPrompt = 4096;
 
 function showStop() {
   const possible = waiting || stories.some((story) => story.running);
-  stop.setAttribute("aria-disabled", String(!possible));
+  stopButton.setAttribute("aria-disabled", String(!possible));
 }
 
 function setRunning(story, running) {
@@ -34,15 +41,10 @@ function setRunning(story, running) {
 
 function clear(story, beginning) {
   story.text.textContent = "";
-  if (beginning) {
-    const given = document.createElement("span");
-    given.className = "beginning";
-    given.textContent = beginning;
-    story.text.append(given);
-  }
+  if (beginning) story.text.append(makeElement("span", "beginning", beginning));
   story.words = document.createTextNode("");
   story.text.append(story.words);
-  story.text.scrollTop = 0;
+  story.follower.restart();
   story.figures.textContent = "";
   setRunning(story, true);
 }
@@ -50,7 +52,8 @@ function clear(story, beginning) {
 function append(story, text) {
   // The model opens with empty lines where it begins by itself.
   const opens = story.words.length === 0 && story.words.previousSibling === null;
-  keepingEnd(story.text, () => story.words.appendData(opens ? text.trimStart() : text));
+  story.words.appendData(opens ? text.trimStart() : text);
+  story.follower.show();
 }
 
 // --- Messages of the server ----------------------------------------------------------------------
@@ -60,20 +63,20 @@ function onHello(message) {
   if (wanted) {
     begin();
   } else {
-    say("Connected again. Press Again for two new stories.");
+    say(`Connected again. Press ${again.textContent} for two new stories.`);
   }
 }
 
 function onWaiting(message) {
   waiting = message.place > 0;
-  say(waiting ? `All seats are taken. You are number ${message.place} in the queue.` :
-    "You have left the queue.");
+  say(waiting ? queueOf(message) : "You have left the queue.");
   showStop();
 }
 
 function onBegin(message) {
   waiting = false;
   wanted = false;
+  again.textContent = "Again";
   for (const story of stories) clear(story, message.prompt);
   say("Two stories are being told.");
 }
@@ -120,19 +123,13 @@ function onClose(idle) {
   }
   showStop();
   if (idle) {
-    say("You have been away for long, and the server has hung up. Press Again to go on.");
+    say("You have been away for long, and the server has hung up. " +
+      `Press ${again.textContent} to go on.`);
   }
 }
 
-const connection = new Connection({
-  hello: onHello,
-  waiting: onWaiting,
-  begin: onBegin,
-  progress: onProgress,
-  error: onError,
-  drain: onDrain,
-  close: onClose,
-});
+const connection = new Connection({ hello: onHello, waiting: onWaiting, begin: onBegin,
+  progress: onProgress, error: onError, drain: onDrain, close: onClose });
 
 // --- What the visitor does -----------------------------------------------------------------------
 
@@ -144,21 +141,14 @@ function begin() {
     prompt.focus();
     return;
   }
+  const settings = sampling();
+  if (!settings) return;
   wanted = true;
-  connection.send({ type: "begin", prompt: text === "" ? null : text, ...sampling() });
+  connection.send({ type: "begin", prompt: text === "" ? null : text, ...settings });
 }
 
-byId("settings").addEventListener("submit", (event) => {
-  event.preventDefault();
-  begin();
-});
-prompt.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  begin();
-});
-stop.addEventListener("click", () => {
-  if (stop.getAttribute("aria-disabled") === "false") connection.send({ type: "stop" });
+listen(begin, () => {
+  if (stopButton.getAttribute("aria-disabled") === "false") connection.send({ type: "stop" });
 });
 say("Connecting …");
 connection.open();

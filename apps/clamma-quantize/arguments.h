@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// clamma-quantize's command line.
+#ifndef CLAMMA_QUANTIZE_ARGUMENTS_H_
+#define CLAMMA_QUANTIZE_ARGUMENTS_H_
+
+#include <string>
+
+namespace quantize_app {
+
+struct Arguments {
+  std::string in;
+  std::string out;
+  std::string type;
+  std::string tokenizer;
+  std::string imatrix;
+  std::string eval;
+  unsigned threads = 0;
+  bool pure = false;
+  bool dry_run = false;
+  bool force = false;
+  bool quiet = false;
+};
+
+// -1: go on; else the exit code of the program.
+int Parse(int argc, char** argv, Arguments& arguments);
+
+}  // namespace quantize_app
+
+#endif  // CLAMMA_QUANTIZE_ARGUMENTS_H_

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// How many cores this process may keep busy: by its affinity mask, and by the CPU quota of the
+// container (Linux's control groups) that it runs in.
+#ifndef CLAMMA_PLATFORM_CORES_H_
+#define CLAMMA_PLATFORM_CORES_H_
+
+#include <cstdint>
+
+namespace clamma {
+
+struct Cores {
+  unsigned usable = 1;       // the least of both, rounded down, at least 1
+  uint64_t quota_milli = 0;  // the quota in thousandths of a core; 0: there is none
+};
+
+// In a build without threads: one core, whatever the system has.
+Cores FindCores();
+
+// The smallest CPU quota of this process's control group and those above it, in thousandths of a
+// core, at least 1; 0: there is none, or the system has no control groups. cpu.max of version 2 and
+// cpu.cfs_quota_us of version 1 are read. `root` goes before all paths: "" is the system itself.
+uint64_t FindQuotaMilli(const char* root);
+
+// What `in_mask` cores of the affinity mask and a quota give.
+inline Cores CoresOf(unsigned in_mask, uint64_t quota_milli) {
+  Cores cores = {.usable = in_mask > 1 ? in_mask : 1, .quota_milli = quota_milli};
+  if (quota_milli != 0 && quota_milli / 1000 < cores.usable) {
+    cores.usable = quota_milli < 2000 ? 1 : static_cast<unsigned>(quota_milli / 1000);
+  }
+  return cores;
+}
+
+inline unsigned UsableCores() { return FindCores().usable; }
+
+}  // namespace clamma
+
+#endif  // CLAMMA_PLATFORM_CORES_H_

@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""clamma_chat_screen.py PROGRAM MODEL DICTIONARY: what somebody who chats has on the screen.
+
+As clamma_chat_terminal.py, but looks at what the screen shows at the end of each scene: after the
+window has another size, after a stop, and where keys are typed while an answer comes.
+"""
+import codecs
+import os
+import re
+import sys
+import time
+
+import clamma_chat_terminal as chat
+import scripted_model
+from clamma_chat_terminal import answered, check, plain, prompted
+from screen import Screen
+
+HELP = "/help lists commands, Ctrl-D ends"
+
+
+class ScreenTerminal(chat.Terminal):
+    """A terminal of a kind: "anew" breaks lines anew for another width, "cut" cuts its rows, "silent"
+    does so too, and never answers where its cursor is."""
+
+    def __init__(self, *command, kind="anew", size=(24, 80), **environment):
+        self.screen = Screen(*size, breaks_anew=kind == "anew")
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.kind = kind
+        self.asked = 0
+        super().__init__(*command, size=size, **environment)
+
+    def read(self, seconds):
+        before = len(self.seen)
+        if not super().read(seconds):
+            return False
+        self.screen.show(self.decoder.decode(self.seen[before:]))
+        for answer in self.screen.answers:
+            self.asked += 1
+            if self.kind != "silent":
+                os.write(self.fd, answer)
+        self.screen.answers.clear()
+        return True
+
+    def settle(self, seconds=0.7):
+        """Reads until there is silence."""
+        while self.read(seconds):
+            pass
+        self.seen = b""
+
+    def resize(self, rows, columns):
+        if (rows, columns) != (self.screen.rows, self.screen.columns):
+            self.settle()
+            self.screen.resize(rows, columns)
+        super().resize(rows, columns)
+
+    def below(self, line):
+        """The rows from the last one on that is `line`, without empty ones at the end."""
+        rows = self.screen.all_rows()
+        while rows and not rows[-1]:
+            rows.pop()
+        begin = len(rows) - 1 - rows[::-1].index(line) if line in rows else None
+        return rows[begin + 1:] if begin is not None else ["no such line:", *rows]
+
+
+def wrapped(text, columns):
+    return [text[i:i + columns].rstrip() for i in range(0, len(text), columns)]
+
+
+def has_one_line(program, model):
+    """A line that takes several rows is one line, whatever sizes the window has had."""
+    text = " ".join(f"word{n}" for n in range(25))  # 190 columns
+    for kind in ("anew", "cut", "silent"):
+        t = ScreenTerminal(*program, *model, "-t", "0", "-n", "2", kind=kind)
+        t.wait_for(f"{kind}: a prompt", prompted)
+        t.type(text.encode())
+        t.settle()
+        check(f"{kind}: a line of several rows", t.below(HELP) == wrapped("> " + text, 80), t.below(HELP))
+        for columns in (61, 100, 47, 48, 70, 40):
+            t.resize(24, columns)
+            t.settle(1.5)
+            check(f"{kind}: {columns} columns: the line is there once, and nothing else",
+                  t.below(HELP) == wrapped("> " + text, columns), t.below(HELP))
+        # The cursor inside the line: 100 characters to the left.
+        t.type(b"\x1b[D" * 100)
+        for columns in (90, 44):
+            t.resize(24, columns)
+            t.settle(1.5)
+            check(f"{kind}: ... and {columns}, with the cursor inside it",
+                  t.below(HELP) == wrapped("> " + text, columns), t.below(HELP))
+        os.write(t.fd, b"X")
+        t.settle()
+        changed = text[:-100] + "X" + text[-100:]
+        check(f"{kind}: what is typed comes where the cursor is",
+              t.below(HELP) == wrapped("> " + changed, 44), t.below(HELP))
+        check(f"{kind}: a terminal that does not answer is asked once",
+              t.asked == 1 if kind == "silent" else t.asked > 1, t.asked)
+        t.type(b"\r")
+        t.wait_for(f"{kind}: an answer", answered)
+        said = chat.saved_messages(t)
+        check(f"{kind}: all was said as it was typed", said == [changed], repr(said))
+        chat.quit_chat(t, kind)
+
+
+def keeps_what_is_typed_while_it_asks(program, model):
+    """Keys that come between a question for the cursor's place and its answer."""
+    text = " ".join(f"word{n}" for n in range(25))
+    t = ScreenTerminal(*program, *model, "-t", "0", "-n", "2", kind="silent")
+    t.wait_for("a prompt", prompted)
+    t.type(text.encode())
+    t.settle()
+    t.resize(24, 50)
+    while not t.asked and t.read(5):
+        pass
+    os.write(t.fd, b" and")
+    os.write(t.fd, b"\x1b[3;3R more\r")
+    t.wait_for("an answer", answered)
+    said = chat.saved_messages(t)
+    check("nothing of it is lost, and the answer is not typed", said == [text + " and more"], repr(said))
+    chat.quit_chat(t, "typed while it asks")
+
+
+def ends_by_the_first_control_d(program, model):
+    t = chat.Terminal(*program, *model)
+    t.wait_for("a prompt", prompted)
+    for columns in (60, 100):
+        t.resize(24, columns)
+        time.sleep(0.3)
+    t.type(b"\x04")
+    check("Ctrl-D ends it after a resize", t.code() == 0)
+
+    shell = chat.Terminal("bash", "--norc", "--noprofile", "-i", PS1="$ ")
+    shell.wait_for("a shell", lambda s: s.endswith(b"$ "))
+    shell.type((" ".join(f"'{word}'" for word in (*program, *model)) + "; echo \"ended: $?\"\r").encode())
+    shell.wait_for("its chat", prompted)
+    shell.type(b"\x1a")
+    shell.wait_for("Ctrl-Z stops it", lambda s: b"Stopped" in s and s.endswith(b"$ "))
+    shell.type(b"fg; echo \"en\"\"ded: $?\"\r")
+    shell.wait_for("fg goes on with it", prompted)
+    shell.type(b"\x04")
+    shell.wait_for("Ctrl-D ends it after Ctrl-Z and fg", lambda s: b"ended: 0" in s, 10)
+    shell.type(b"exit\r")
+    shell.code()
+
+
+def keeps_tabs(program, model):
+    t = chat.Terminal(*program, *model, "-t", "0", "-n", "2")
+    t.wait_for("a prompt", prompted)
+    t.type(b"a\tb\t\r")
+    t.wait_for("an answer to typed tabs", answered)
+    t.type(b"\x1b[200~\tif x:\n\t\treturn\ty\x1b[201~\r")
+    t.wait_for("... and to pasted ones", answered)
+    t.type(b"\ta b\r")
+    t.wait_for("... and to one in front", answered)
+    said = chat.saved_messages(t)
+    # What is around a prompt is not said, as its format has it.
+    check("a tab that is typed or pasted is said", said == ["a\tb", "if x:\n\t\treturn\ty", "a b"],
+          repr(said))
+    chat.quit_chat(t, "tabs")
+
+
+def keeps_answers_whole(program):
+    """Keys that are typed while an answer comes are the next prompt, and do not land inside it."""
+    pieces = [f" piece{n}" for n in range(60)]
+    scripted_model.write("speaking.gguf", pieces, context=2048, hidden=16384, layers=6)
+    answer = "".join(pieces).lstrip()
+    t = ScreenTerminal(*program, "speaking.gguf", "-h", "1", size=(40, 80))
+    t.wait_for("a prompt", prompted)
+    t.type(b"hi\r")
+    t.wait_for("an answer has begun", lambda s: b"piece3" in s, 60)
+    check("... and goes on", b"piece59" not in t.seen)
+    for key in (b"ne", b"xt\t", b"one", b"\r"):
+        os.write(t.fd, key)
+        t.read(0.1)
+    seen = t.wait_for("two answers", lambda s: s.count(b"tok/s") == 2 and prompted(s), 120)
+    check("the first one has nothing in it", b"ext" not in plain(seen).split(b"piece59")[0], repr(seen))
+    text = " ".join(t.screen.all_rows())
+    first = re.search(r"> hi (.*?) achieved tok/s", text)
+    check("it is whole on the screen", first is not None
+          and first[1].replace(" ", "") == answer.replace(" ", ""), repr(text))
+    said = chat.saved_messages(t)
+    check("and the keys are the next prompt", said == ["hi", "next\tone"], repr(said))
+    chat.quit_chat(t, "typed ahead")
+    os.unlink("speaking.gguf")
+
+
+def tells_of_forgotten_turns_behind_the_answer(program):
+    pieces = [f" w{n}" for n in range(40)]
+    scripted_model.write("short.gguf", pieces, context=128)
+    answer = "".join(pieces).lstrip()
+    t = ScreenTerminal(*program, "short.gguf", size=(60, 60))
+    t.wait_for("a prompt", prompted)
+    notice = None
+    for turn in range(4):
+        t.type(f"turn {turn}\r".encode())
+        seen = plain(t.wait_for(f"turn {turn}: an answer", answered)).decode().replace("\r\n", "\n")
+        if "forgotten" in seen:
+            notice = seen
+            break
+    check("turns are forgotten", notice is not None)
+    lines = (notice or "").split("\n")
+    said = next((i for i, line in enumerate(lines) if line.lstrip().replace(" ", "") ==
+                 answer.replace(" ", "")), None)
+    told = next((i for i, line in enumerate(lines) if "forgotten" in line), None)
+    check("the answer is on a line of its own, and the notice on the next one",
+          said is not None and told == said + 1, repr(notice))
+    check("which has nothing else", told is not None and re.fullmatch(
+        r"clamma-chat: the context was full: the oldest (turn is|\d+ turns are) forgotten", lines[told]),
+        repr(notice))
+    chat.quit_chat(t, "forgotten turns")
+    os.unlink("short.gguf")
+
+
+def main():
+    program, model, dictionary = sys.argv[1:]
+    os.environ.update({"XDG_STATE_HOME": os.path.abspath("state1"), "HOME": os.getcwd()})
+    program, model = (program,), (model, "-z", dictionary)
+    only = os.environ.get("ONLY", "")
+    for scene, arguments in (
+            (has_one_line, (model,)), (keeps_what_is_typed_while_it_asks, (model,)),
+            (ends_by_the_first_control_d, (model,)), (keeps_tabs, (model,)), (keeps_answers_whole, ()),
+            (tells_of_forgotten_turns_behind_the_answer, ())):
+        if only in scene.__name__:
+            scene(program, *arguments)
+    sys.exit(1 if chat.failures else 0)
+
+
+if __name__ == "__main__":
+    main()
