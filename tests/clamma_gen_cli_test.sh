@@ -46,6 +46,19 @@ story() {
   fi
 }
 
+# Vocabularies that nobody names: beside the model, whatever stands where one works.
+mkdir models
+cp "$float" models/mine.bin
+cp "$dictionary" models/mine.tokenizer.bin
+echo "no vocabulary" >tokenizer.bin
+run models/mine.bin -q -s 1024
+tells "NAME.tokenizer.bin beside the model" begins_with "$data/golden/seed-readme-transcript.txt"
+CLAMMA_MODEL_DIR=$PWD/models run mine.bin -q -s 1024
+tells "CLAMMA_MODEL_DIR: model and vocabulary" begins_with "$data/golden/seed-readme-transcript.txt"
+CLAMMA_MODEL_DIR=$PWD/nowhere run mine.bin -q
+tells "CLAMMA_MODEL_DIR: the reason names it" grep -qF "neither here nor in $PWD/nowhere or /" err
+rm -r models tokenizer.bin
+
 make_babbler babbler.bin 1000000
 make_babbler babbler64.bin 64
 
@@ -165,7 +178,7 @@ refuses 2 'min-p' "$float" "${with[@]}" --min-p 2
 refuses 2 'repetition-penalty' "$float" "${with[@]}" --repetition-penalty nan
 
 refuses 1 'none\.bin.*No such file' none.bin "${with[@]}"
-refuses 1 'tokenizer\.bin.*No such file' "$float"
+refuses 1 'no vocabulary of 512 tokens: .*tokenizer\.bin' "$float"
 refuses 1 'none\.tok.*No such file' "$float" -z none.tok
 refuses 1 'not a regular file' "$work" "${with[@]}"
 refuses 1 'not a regular file' "$float" -z "$work"

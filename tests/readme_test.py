@@ -144,7 +144,6 @@ class Session:
         self.environment = dict(os.environ, SANDBOX=str(sandbox), TMPDIR=str(sandbox))
         self.environment.pop("VIRTUAL_ENV", None)
         self.environment["PKG_CONFIG_PATH"] = f"{sandbox}/root/usr/local/lib/pkgconfig"
-        self.environment["PKG_CONFIG_SYSROOT_DIR"] = f"{sandbox}/root"
         # An installed copy comes first, as it would after a true `sudo cmake --install`.
         self.environment["PATH"] = f"{sandbox}/root/usr/local/bin:{tools}:/usr/bin:/bin:/usr/sbin"
 

@@ -121,8 +121,9 @@ TEST_F(VocabularySearchTest, TheReasonSaysWhatWasFound) {
   const std::string models = folder_.path("models");
   EXPECT_EQ(Find("m.bin", File::Place::kAsNamed),
             "no vocabulary of 7 tokens: NAME.tokenizer.bin or tokenizer.bin is looked for beside "
-            "the checkpoint, here and in " +
-                models);
+            "the checkpoint, here, in " +
+                folder_.path("asked") + " and in " + models);
+  unsetenv("CLAMMA_MODEL_DIR");
   folder_.Write("here/tokenizer.bin", VocabularyOf(9));
   folder_.Write("models/tokenizer.bin", VocabularyOf(10));
   EXPECT_EQ(Find(nullptr, File::Place::kAsNamed),

@@ -14,7 +14,7 @@ void Declare(options::CommandLine& line, Options& o) {
   const options::Option checkpoint =
       line.Add("checkpoint", o.checkpoint, "Model checkpoint; without one, a model is made");
   line.Add("-z,--tokenizer", o.tokenizer,
-           "Its vocabulary (default: the one inside it, else tokenizer.bin)")
+           "Its vocabulary (default: the one inside it or beside it, else tokenizer.bin)")
       .Needs(checkpoint);
   line.Add("--shape", o.shape, "Shape of the model that is made")
       .OneOf(ShapeNames())

@@ -12,7 +12,7 @@ inline constexpr int kExitMeasurement = 3;
 
 struct Options {
   std::string checkpoint;  // "": one is made
-  std::string tokenizer;   // "": the one inside the checkpoint, else tokenizer.bin
+  std::string tokenizer;   // "": the one inside the checkpoint or found beside it
   std::string shape = "tinyllama-1.1b";
   std::string type = "q80";
   uint32_t context = 0;  // of the model that is made; 0: the shape's

@@ -175,7 +175,7 @@ void CommandLine::Add(Model& o) {
       "Model: a file (GGUF, or llama2.c's formats), or a name of clamma-get's (default: the model "
       "that \"clamma-get default\" gets)");
   Add("-z,--tokenizer", o.tokenizer,
-      "Vocabulary (default: the one inside the checkpoint, else tokenizer.bin)");
+      "Vocabulary (default: the one inside the checkpoint or beside it, else tokenizer.bin)");
   Add("-h,--threads", o.threads, "Compute threads, 0 = all usable cores")
       .WholeNumber()
       .ShowDefault();

@@ -20,7 +20,7 @@ constexpr int kExitInterrupted = 130;
 
 struct Model {
   std::string checkpoint;
-  std::string tokenizer;  // "": the one inside the checkpoint, else tokenizer.bin
+  std::string tokenizer;  // "": the one inside the checkpoint or found beside it
   unsigned threads = 0;
   int mode = 0;
   size_t cache_limit = 0;

@@ -53,7 +53,8 @@ Status EncodeGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& 
 Status EncodeLlama2Turn(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& texts,
                         TokenId last, Array<TokenId>* tokens, size_t* count) {
   const bool first = last == kNoToken;
-  if (!first && last != tokenizer.eos()) {
+  const bool closed = tokenizer.EndsText(last) && last != tokenizer.bos();
+  if (!first && !closed) {
     // An answer that was cut off is closed like any other.
     Tokenizer::EncodeOptions close;
     close.eos = true;

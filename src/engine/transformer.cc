@@ -148,23 +148,24 @@ Status Transformer::OpenTokenizer(const TransformerOptions& options) {
     return Locate(options.checkpoint_path == nullptr ? "the model" : options.checkpoint_path,
                   tokenizer.Open(memory, *files.gguf(), vocab_size, options.pre_tokenizer));
   }
-  if constexpr (kHasFiles) {
-    if (options.tokenizer_path == nullptr) return FindTokenizer(options);
-  }
+  if (kHasFiles && options.tokenizer_path == nullptr) return FindTokenizer(options);
   const char* path = options.tokenizer_path == nullptr ? "tokenizer.bin" : options.tokenizer_path;
-  CLAMMA_RETURN_IF_ERROR(tokenizer_file.Open(path, options.model_dir));
-  return OpenTokenizerFile(path);
+  const Status status = tokenizer_file.Open(path, options.model_dir);
+  return kHasFiles && status.ok() ? OpenTokenizerFile(path) : status;
 }
 
 Status Transformer::FindTokenizer(const TransformerOptions& options) {
-  VocabularySearch search = {.model_dir = options.model_dir, .vocab_size = config().vocab_size};
-  if (access != ModelAccess::kAbsoluteAddress && !options.has_part) {
-    search.checkpoint_path = options.checkpoint_path;
-    search.checkpoint_place = files.place();
+  if constexpr (kHasFiles) {
+    VocabularySearch search = {.model_dir = options.model_dir, .vocab_size = config().vocab_size};
+    if (access != ModelAccess::kAbsoluteAddress && !options.has_part) {
+      search.checkpoint_path = options.checkpoint_path;
+      search.checkpoint_place = files.place();
+    }
+    char path[kMaxPathBytes];
+    CLAMMA_RETURN_IF_ERROR(OpenVocabulary(search, &tokenizer_file, path));
+    return OpenTokenizerFile(path);
   }
-  char path[kMaxPathBytes];
-  CLAMMA_RETURN_IF_ERROR(OpenVocabulary(search, &tokenizer_file, path));
-  return OpenTokenizerFile(path);
+  return Status();
 }
 
 // Reads what tokenizer_file has.

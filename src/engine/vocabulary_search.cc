@@ -32,13 +32,14 @@ class Search {
   bool Run() { return TryBesideCheckpoint() || TryFolders(); }
 
   Status Failure() const {
-    return Status::Error(StatusCode::kNotFound,
-                         "no vocabulary of %u tokens: %stokenizer.bin is looked for %shere and in "
-                         "%s%s",
-                         static_cast<unsigned>(search_.vocab_size),
-                         search_.checkpoint_path == nullptr ? "" : "NAME.tokenizer.bin or ",
-                         search_.checkpoint_path == nullptr ? "" : "beside the checkpoint, ",
-                         search_.model_dir, seen_);
+    const bool beside = search_.checkpoint_path != nullptr;
+    const char* const asked = File::FolderOf(File::Place::kEnvironmentFolder, search_.model_dir);
+    return Status::Error(
+        StatusCode::kNotFound,
+        "no vocabulary of %u tokens: %stokenizer.bin is looked for %shere%s%s and in %s%s",
+        static_cast<unsigned>(search_.vocab_size), beside ? "NAME.tokenizer.bin or " : "",
+        beside ? "beside the checkpoint, " : "", asked == nullptr ? "" : ", in ",
+        asked == nullptr ? "" : asked, search_.model_dir, seen_);
   }
 
  private:

@@ -12,7 +12,7 @@ namespace {
 constexpr uint32_t kMagic = 0x616b3432;  // "ak42" as a number
 constexpr size_t kLegacyHeaderBytes = 28;
 constexpr size_t kParameters = 7;
-static_assert(kTextTokensOffset + 12 + 4 * TextTokens::kMaxEnds <= kLlama2cHeaderBytes);
+static_assert(kTextTokensOffset + 12 + size_t{4} * TextTokens::kMaxEnds <= kLlama2cHeaderBytes);
 // Nine matrices or series of them, three norms or series of them.
 constexpr size_t kEntries = 12;
 // A group's sum of int8 products stays far within 32 bits. In use are 32 to 256.
@@ -71,8 +71,10 @@ Status ReadHeader(const uint8_t* p, size_t size, Header* header) {
   return Status();
 }
 
-// Optional, behind what llama2.c has in its header: zeros there.
-Status ReadTextTokens(const uint8_t* header, size_t size, uint32_t vocab_size, TextTokens* tokens) {
+// Optional, behind what llama2.c has in its header: zeros there. (A template, so that nothing of it
+// is in a build without TextTokens.)
+template <typename Tokens>
+Status ReadTextTokens(const uint8_t* header, size_t size, uint32_t vocab_size, Tokens* tokens) {
   const uint8_t* const p = header + kTextTokensOffset;
   if (size < kLlama2cHeaderBytes || ReadLe32(p) != kTextTokensMagic) return Status();
   tokens->is_said = true;
