@@ -42,7 +42,9 @@ def main():
         lines.append(f"// clang-format off\nconst {kind} {name}[] = {{")
         line = ""
         for row in rows:
-            text = "{" + ", ".join(hex(x) if i == 0 else str(x) for i, x in enumerate(row)) + "}, "
+            rest = ["{" + ", ".join(map(str, x)) + "}" if isinstance(x, tuple) else str(x)
+                    for x in row[1:]]
+            text = "{" + ", ".join([hex(row[0]), *rest]) + "}, "
             if len(line) + len(text) > 98:
                 lines.append("  " + line.rstrip())
                 line = ""
@@ -77,7 +79,7 @@ def main():
             if len(out) == 1:
                 deltas.setdefault(ord(out) - ord(c), []).append(ord(c))
             else:
-                special.append((ord(c), case, *map(ord, out), *[0] * (3 - len(out))))
+                special.append((ord(c), case, (*map(ord, out), *[0] * (3 - len(out)))))
         rows = [(f, n, s, d) for d, points in deltas.items() for f, n, s in runs(points)]
         table("CaseRun", name, sorted(rows))
     table("SpecialCase", "kSpecialCases", sorted(special))

@@ -145,7 +145,8 @@ check_prefix() {
 
   must "$kind: the manual pages are there" \
     has_pages "$prefix" clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-get clamma-info \
-    clamma-quantize
+    clamma-quantize clamma-selftest
+  must "$kind: clamma-selftest is there, and all holds" "$prefix/bin/clamma-selftest"
 
   for app in "${apps[@]}"; do
     must "$kind: $app configures as a project of its own" \

@@ -121,9 +121,7 @@ bool Conversation::Run(size_t limit, bool goes_on, AnswerOutput* output, Answer*
   options::Apply(sampling_, info);
   info.limit = limit;
   info.chat_arguments = arguments_.empty() ? nullptr : arguments_.c_str();
-  if (seeded_) {
-    info.rng_seed = SessionFacts().rng_state;
-  }
+  info.rng_seed = seeded_ ? SessionFacts().rng_state : first_seed();
   Story story;
   story.on_text = [&](const char* text) {
     answer->text += text;
@@ -186,7 +184,10 @@ Answer Conversation::AnswerAgain(AnswerOutput* output) {
 }
 
 void Conversation::SetSampling(const options::Sampling& sampling) {
-  if (sampling.seed != sampling_.seed) seeded_ = false;
+  if (sampling.seed != sampling_.seed) {
+    seeded_ = false;
+    clock_seed_ = options::SeedFromClock();
+  }
   sampling_ = sampling;
 }
 

@@ -55,6 +55,8 @@ class Conversation {
   void SetSystem(std::string system) { system_ = std::move(system); }
   const std::string& system() const { return system_; }
   const options::Sampling& sampling() const { return sampling_; }
+  // Of the first answer.
+  uint64_t first_seed() const { return sampling_.seed != 0 ? sampling_.seed : clock_seed_; }
   // From the next answer on; another seed starts the random numbers anew.
   void SetSampling(const options::Sampling& sampling);
 
@@ -91,7 +93,8 @@ class Conversation {
   std::string system_;
   std::vector<Message> messages_;
   SessionPtr session_;
-  bool seeded_ = false;  // by the first query
+  bool seeded_ = false;                             // by the first query
+  uint64_t clock_seed_ = options::SeedFromClock();  // where the user gives none
 };
 
 #endif  // CLAMMA_APPS_CHAT_CONVERSATION_H_

@@ -67,6 +67,7 @@ struct Place {
 // The text as libedit writes it.
 Place PlaceBehind(std::wstring_view text, size_t columns) {
   Place place;
+  if (columns == 0) return place;
   const auto next_row = [&place] { place = {place.row + 1, 0}; };
   for (const wchar_t c : text) {
     size_t width = 0;

@@ -112,7 +112,6 @@ int RunChat(const Options& o, const options::CommandLine& line) {
   if (model == nullptr || !CheckModel(model.get(), o)) return kExitSetup;
   options::Sampling sampling = o.sampling;
   options::TakeModelSampling(model.get(), line, &sampling);
-  if (sampling.seed == 0) sampling.seed = options::SeedFromClock();
   Conversation conversation(model.get(), o.model, sampling, o.arguments);
   if (!conversation.ready()) return kExitSetup;
   conversation.SetSystem(o.prompt.system);
@@ -124,9 +123,10 @@ int RunChat(const Options& o, const options::CommandLine& line) {
   }
   const ChatOptions chat = OptionsOf(model.get(), o, desc);
   if (!o.quiet) {
-    terminal::Print(options::Banner(desc) + "\nSession: " +
-                    options::DescribeSession(conversation.SessionFacts(), sampling, sampling.seed) +
-                    "\n");
+    terminal::Print(
+        options::Banner(desc) + "\nSession: " +
+        options::DescribeSession(conversation.SessionFacts(), sampling, conversation.first_seed()) +
+        "\n");
     if (isatty(STDIN_FILENO) != 0) terminal::Print("/help lists commands, Ctrl-D ends\n");
   }
   if (interrupted != 0) return options::kExitInterrupted;  // meanwhile

@@ -109,7 +109,7 @@ void CompareMatrices(const Kernels& table, const Kernels& plain, Comparison* com
   }
   for (const uint32_t rows : {1, 19, 70}) {
     constexpr uint32_t kCols = 448;
-    std::vector<uint8_t> numbers(rows * kCols);
+    std::vector<uint8_t> numbers(size_t{rows} * kCols);
     for (uint8_t& number : numbers) number = random.Byte();
     Floats scales(numbers.size() / kGroup);
     for (float& scale : scales) scale = 0x1p-8f * (1.5f + 0.5f * random.Uniform());

@@ -175,6 +175,7 @@ std::vector<uint8_t> MakeGguf(WeightType type) {
   Random random(3 + static_cast<uint64_t>(type));
   const std::vector<Tensor> tensors = Tensors();
   std::vector<std::vector<uint8_t>> data;
+  data.reserve(tensors.size());
   for (const Tensor& tensor : tensors) {
     data.push_back(tensor.rows == 0 ? Bytes().Floats(Norm(&random)).Take()
                                     : MakeRows(type, tensor.rows, tensor.cols, &random));

@@ -6,6 +6,7 @@
 // failed.
 #include <clamma-extra.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -87,18 +88,18 @@ int Parse(int argc, char** argv, Options* o) {
   return -1;
 }
 
-// Counts checks, and prints a line for each.
+// Counts checks, and prints a line for each: what it was about, and what came of it.
 class Report {
  public:
-  void Holds(const std::string& what) {
+  void Holds(const std::string& what, const std::string& result) {
     ++checks_;
-    std::printf("ok      %s\n", what.c_str());
+    std::printf("ok      %s: %s\n", what.c_str(), result.c_str());
     std::fflush(stdout);
   }
-  void Fails(const std::string& what) {
+  void Fails(const std::string& what, const std::string& result) {
     ++checks_;
     ++failures_;
-    std::printf("FAILED  %s\n", what.c_str());
+    std::printf("FAILED  %s: %s\n", what.c_str(), result.c_str());
     std::fflush(stdout);
   }
   // Prints the last line.
@@ -116,23 +117,19 @@ class Report {
 
 void CheckTables(const std::vector<const Kernels*>& tables, Report* report) {
   for (const Kernels* table : tables) {
-    const std::string name = table->name;
     if (table == &clamma::kScalarKernels) continue;
     const selftest::Comparison comparison =
         selftest::CompareKernels(*table, clamma::kScalarKernels);
-    if (comparison.failures.empty()) {
-      report->Holds(name + ": " + std::to_string(comparison.results) +
-                    " results equal those of the plain kernels");
-      continue;
+    const size_t n_failures = comparison.failures.size();
+    if (n_failures == 0) {
+      report->Holds(table->name, std::to_string(comparison.results) +
+                                     " results equal those of the plain kernels");
     }
-    size_t shown = 0;
-    for (const std::string& failure : comparison.failures) {
-      if (++shown > kMaxFailuresShown) break;
-      report->Fails(name + ": " + failure);
+    for (size_t i = 0; i < std::min(n_failures, kMaxFailuresShown); ++i) {
+      report->Fails(table->name, comparison.failures[i]);
     }
-    if (comparison.failures.size() > kMaxFailuresShown) {
-      report->Fails(name + ": and " +
-                    std::to_string(comparison.failures.size() - kMaxFailuresShown) + " more");
+    if (n_failures > kMaxFailuresShown) {
+      report->Fails(table->name, std::to_string(n_failures - kMaxFailuresShown) + " more differ");
     }
   }
 }
@@ -144,37 +141,40 @@ std::string KeptReceiptOf(const std::string& name) {
   return "";
 }
 
-// Whether all tables give `expected`; where it is "", the last one's, which is the plain one.
+// Whether all tables give `expected`; where it is "", what the plain one gives, which is the last.
 void CheckReceipt(const std::string& name, std::string expected, selftest::Model* model,
-                  const std::vector<const Kernels*>& tables, Report* report) {
+                  std::vector<const Kernels*> tables, Report* report) {
+  std::reverse(tables.begin(), tables.end());
   std::string agreeing;
-  for (auto table = tables.rbegin(); table != tables.rend(); ++table) {
+  for (const Kernels* table : tables) {
     std::string receipt;
-    const std::string wrong = model->Compute(**table, &receipt);
-    if (!wrong.empty()) return report->Fails(name + ", " + (*table)->name + ": " + wrong);
+    std::string wrong = model->Compute(*table, &receipt);
     if (expected.empty()) expected = receipt;
-    if (receipt != expected) {
-      report->Fails(name + ", " + (*table)->name + ": the receipt is " + receipt + ", not " +
-                    expected);
+    if (wrong.empty() && receipt != expected) {
+      wrong = "the receipt is ";
+      wrong.append(receipt).append(", not ").append(expected);
+    }
+    if (!wrong.empty()) {
+      std::string what = name;
+      report->Fails(what.append(", ").append(table->name), wrong);
       continue;
     }
-    agreeing += (agreeing.empty() ? "" : ", ") + std::string((*table)->name);
+    agreeing.append(agreeing.empty() ? " by " : ", ").append(table->name);
   }
-  if (!agreeing.empty()) report->Holds(name + ": " + expected + " by " + agreeing);
+  if (!agreeing.empty()) report->Holds(name, expected + agreeing);
 }
 
-bool CheckMadeModels(const std::vector<const Kernels*>& tables, Report* report) {
+void CheckMadeModels(const std::vector<const Kernels*>& tables, Report* report) {
   for (const selftest::MadeModel& made : selftest::MakeModels()) {
     selftest::Model model;
     const std::string wrong = model.OpenAt(made.bytes);
     const std::string kept = KeptReceiptOf(made.name);
     if (!wrong.empty() || kept.empty()) {
-      report->Fails(made.name + ": " + (wrong.empty() ? "no receipt is kept" : wrong));
+      report->Fails(made.name, wrong.empty() ? "no receipt is kept" : wrong);
       continue;
     }
     CheckReceipt(made.name, kept, &model, tables, report);
   }
-  return true;
 }
 
 // Returns -1, or the exit code where the model cannot be opened.
@@ -237,7 +237,7 @@ int Run(int argc, char** argv) {
   std::printf("CPU: %s\nCPU features: %s\n", selftest::DescribeCpu().c_str(),
               selftest::DescribeFeatures().c_str());
   std::string names;
-  for (const Kernels* table : tables) names += std::string(names.empty() ? "" : ", ") + table->name;
+  for (const Kernels* table : tables) names.append(names.empty() ? "" : ", ").append(table->name);
   std::printf("kernel tables that run here: %s; in use: %s\n", names.c_str(),
               clamma::SelectKernels().name);
   Report report;
