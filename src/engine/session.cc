@@ -237,7 +237,7 @@ bool Session::AddRows(size_t count, ForwardRow* rows) {
     Fail(status);
     return false;
   }
-  talk_.kv.StoreFrom(talk_.position);
+  if constexpr (kHasGguf) talk_.kv.StoreFrom(talk_.position);
   for (size_t i = 0; i < count; ++i) {
     const bool last = talk_.position + i + 1 == talk_.n_tokens;
     rows[i] = {talk_.tokens[talk_.position + i], talk_.position + i, &talk_.kv, nullptr, last};
@@ -248,9 +248,13 @@ bool Session::AddRows(size_t count, ForwardRow* rows) {
 bool Session::Fed(size_t count) {
   talk_.position += count;
   outcome_ = Outcome::kPartFed;
-  const Status status = talk_.kv.CheckRange(talk_.position);
-  if (!status.ok()) Fail(status);
-  return status.ok();
+  if constexpr (kHasGguf) {
+    if (talk_.kv.Overflows(talk_.position)) {
+      Fail(KvCache::OverflowReason());
+      return false;
+    }
+  }
+  return true;
 }
 
 void Session::Sample(const float* logits, Sampler& sampler) {

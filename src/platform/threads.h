@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the library needs of a thread library: one file implements it (threads_pthreads.cc,
-// threads_win32.cc), another one does without (threads_none.cc). To port to a further one, write
+// threads_win32.cc), another one does without (threads_none.h). To port to a further one, write
 // one more.
 #ifndef CLAMMA_PLATFORM_THREADS_H_
 #define CLAMMA_PLATFORM_THREADS_H_
@@ -127,5 +127,9 @@ uint64_t ThisProcess();
 unsigned UsableCores();
 
 }  // namespace clamma
+
+#if !LIBCLAMMA_THREADING_PTHREADS && !LIBCLAMMA_THREADING_WIN32
+#include "platform/threads_none.h"
+#endif
 
 #endif  // CLAMMA_PLATFORM_THREADS_H_
