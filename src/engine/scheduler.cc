@@ -170,7 +170,7 @@ Status Scheduler::AddSession(Session* session) {
 Status Scheduler::MakeBusy(Session* session) {
   MutexLock lock(mutex_);
   if (IsLost(session->transformer())) return LostByFork(session->transformer());
-  if (session->doomed || session->state != Session::State::kIdle) {
+  if (session->delete_deferred || session->state != Session::State::kIdle) {
     return Status::Error(StatusCode::kBusy,
                          "the session is at work on a query: cancel it or wait for its end");
   }
@@ -300,14 +300,14 @@ void Scheduler::EndStep() {
     at_work_ = nullptr;
     deferred = std::exchange(deferred_, nullptr);
   }
-  if (session->doomed) Delete(session);
+  if (session->delete_deferred) Delete(session);
   if (deferred != nullptr) Delete(deferred);
 }
 
 void Scheduler::AbandonStep() {
   Session* const session = stepping_;
   if (session == nullptr) return;
-  if (!session->doomed) {
+  if (!session->delete_deferred) {
     if (session->state == Session::State::kStepping) {
       session->Abandon();
       MutexLock lock(mutex_);
@@ -344,7 +344,7 @@ void Scheduler::Serve(Session* session) {
   if (session->NeedsPass()) RunPassFor(session);
   Done why = Done::kError;
   const Session::Progress progress = session->Deliver(&why);
-  if (session->doomed) return;  // destroyed from inside a callback
+  if (session->delete_deferred) return;  // destroyed from inside a callback
   // Idle first, so that the callback may start the next query; as from then on any thread may, the
   // callback must be known by then.
   const clamma::Query query = session->query();
@@ -365,7 +365,7 @@ void Scheduler::Serve(Session* session) {
 void Scheduler::DestroyHandedOver(Session* session) {
   {
     MutexLock lock(mutex_);
-    if (session->doomed || session->state != Session::State::kIdle) return;
+    if (session->delete_deferred || session->state != Session::State::kIdle) return;
     if (session->query().null_on_destroy == nullptr) return;
     Unlink(session);
   }
