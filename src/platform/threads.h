@@ -49,7 +49,7 @@ class Mutex {
 
  private:
   friend class Condition;
-  NativeMutex native_;
+  [[maybe_unused]] NativeMutex native_;
 };
 
 class MutexLock {
@@ -73,7 +73,7 @@ class Condition {
   void Forget();  // in a forked child: nobody waits, whoever did in the parent
 
  private:
-  NativeCondition native_;
+  [[maybe_unused]] NativeCondition native_;
 };
 
 class Thread {
@@ -90,7 +90,7 @@ class Thread {
     return nullptr;
   }
 
-  NativeThread native_ = {};
+  [[maybe_unused]] NativeThread native_ = {};
   void (*body_)(void*) = nullptr;
   void* argument_ = nullptr;
 };
