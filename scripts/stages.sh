@@ -270,8 +270,7 @@ stage_shared() {
 stage_many-sessions() {
   [[ -n $(find_data "$root") ]] || skip "the models are missing"
   local folder=build-many-sessions
-  alone "$folder" cmake --preset dev -B "$folder" -DLIBCLAMMA_BUILD_APPS=OFF \
-    -DLIBCLAMMA_MAX_SESSIONS_PER_MODEL=20000
+  alone "$folder" cmake --preset dev -B "$folder" -DLIBCLAMMA_MAX_SESSIONS_PER_MODEL=9999
   alone "$folder" cmake --build "$folder" -j "$jobs" --target session_threads_test pass_test
   ctest --test-dir "$folder" -j "$jobs" --output-on-failure --no-tests=error -R '^(Pass|SessionThreads)Test'
 }

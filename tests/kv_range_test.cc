@@ -57,11 +57,8 @@ TEST_F(KvRange, LargestHalfIsHeldAndWhatRoundsBeyondItIsNot) {
       ASSERT_TRUE(kv.Reserve(40).ok());
       Store(&kv, 1, 33, c.key, c.value);
       const bool expected = c.fits || type == KvType::kF32;
-      EXPECT_TRUE(kv.CheckRange(33).ok()) << c.key << ", " << c.value;
-      EXPECT_EQ(kv.CheckRange(34).ok(), expected) << c.key << ", " << c.value;
-      if (!expected) {
-        EXPECT_STREQ(kv.CheckRange(34).message(), kReason);
-      }
+      EXPECT_FALSE(kv.Overflows(33)) << c.key << ", " << c.value;
+      EXPECT_EQ(kv.Overflows(34), !expected) << c.key << ", " << c.value;
     }
   }
 }
@@ -73,12 +70,12 @@ TEST_F(KvRange, FirstPositionCountsUntilItIsStoredAgain) {
   Store(&kv, 0, 7, 70000, 1);
   Store(&kv, 1, 5, 70000, 1);
   Store(&kv, 0, 8, 70000, 1);
-  EXPECT_TRUE(kv.CheckRange(5).ok());
-  EXPECT_FALSE(kv.CheckRange(6).ok());
+  EXPECT_FALSE(kv.Overflows(5));
+  EXPECT_TRUE(kv.Overflows(6));
   kv.StoreFrom(6);
-  EXPECT_FALSE(kv.CheckRange(10).ok()) << "position 5 is as it was";
+  EXPECT_TRUE(kv.Overflows(10)) << "position 5 is as it was";
   kv.StoreFrom(5);
-  EXPECT_TRUE(kv.CheckRange(10).ok());
+  EXPECT_FALSE(kv.Overflows(10));
 }
 
 // A model whose keys are about 1.

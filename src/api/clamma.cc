@@ -127,8 +127,8 @@ Status Construct(const clamma_txf_info_t& info, Transformer** transformer) {
   CLAMMA_RETURN_IF_ERROR(OpenArena(info, options, &arena));
   auto* opened = NewObject<Transformer>(arena, arena);
   if (opened == nullptr) return Status::OutOfMemory(sizeof(Transformer));
-  Status status = TheScheduler().AddTransformer(opened);
-  if (status.ok()) status = opened->Open(options);
+  const bool added = TheScheduler().AddTransformer(opened);
+  const Status status = added ? opened->Open(options) : Status::OutOfMemory(sizeof(Transformer));
   if (!status.ok()) {
     DeleteObject(arena, opened);
     return status;

@@ -85,7 +85,7 @@ void RunPass(Transformer& transformer, size_t n_sessions) {
     rows += entry.rows;
     if (!status.ok()) {
       entry.session->Fail(status);
-    } else if (entry.session->Fed(entry.rows) && rows[-1].logits != nullptr) {
+    } else if (entry.session->Advance(entry.rows) && rows[-1].logits != nullptr) {
       entries[n_draws++] = {entry.session, 0, rows[-1].logits};
     }
   }

@@ -12,18 +12,18 @@ namespace {
 
 constinit Scheduler the_scheduler;
 
-Status LostByFork(const Transformer& transformer) {
-  return Status::Error(StatusCode::kBusy,
-                       "%s was at work in another thread when this process was forked: it can only "
-                       "be destroyed",
-                       transformer.name);
-}
-
 }  // namespace
 
 CLAMMA_DEFINE_UNWOUND(step, the_scheduler.AbandonStep());
 
 Scheduler& TheScheduler() { return the_scheduler; }
+
+Status Scheduler::LostByFork(const Transformer& transformer) {
+  return Status::Error(StatusCode::kBusy,
+                       "%s was at work in another thread when this process was forked: it can only "
+                       "be destroyed",
+                       transformer.name);
+}
 
 // Whether this thread has the turn: then it is inside a callback of its step. A step that a
 // callback has left for good, it ends. Stacks grow downwards.
@@ -70,21 +70,21 @@ void Scheduler::GiveTurn() {
   AllowCancelAgain(cancel_before);
 }
 
-// With the turn, before a transformer's insides are used. The mutex is held.
-Status Scheduler::BeginWork(Transformer& transformer) {
-  if (transformer.lost) return LostByFork(transformer);
+// With the turn and the mutex, before a transformer's insides are used.
+void Scheduler::BeginWork(Transformer& transformer) {
   at_work_ = &transformer;
-  if (transformer.forks != forks_) {  // threads stay in the process that started them
-    transformer.forks = forks_;
-    transformer.pool.ForgetWorkers();
+  if constexpr (kHasThreads) {
+    if (transformer.forks != forks_) {  // threads stay in the process that started them
+      transformer.forks = forks_;
+      transformer.pool.ForgetWorkers();
+    }
   }
-  return Status();
 }
 
-Status Scheduler::AddTransformer(Transformer* transformer) {
+bool Scheduler::WatchForksFor(Transformer* transformer) {
   MutexLock lock(mutex_);
   transformer->forks = forks_;
-  if (watches_forks_) return Status();
+  if (watches_forks_) return true;
   // The lists before the arenas, here and wherever both are locked.
   const auto before = [] {
     the_scheduler.mutex_.Lock();
@@ -100,8 +100,7 @@ Status Scheduler::AddTransformer(Transformer* transformer) {
     the_scheduler.mutex_.Unlock();
   };
   watches_forks_ = WatchForks(before, in_parent, in_child);
-  if (watches_forks_) return Status();
-  return Status::Error(StatusCode::kOutOfMemory, "no memory to be told of fork()");
+  return watches_forks_;
 }
 
 // In a forked child, where this thread is the only one, with the mutex.
@@ -157,7 +156,7 @@ void Scheduler::RemoveFromQueue(Session* session) {
 Status Scheduler::AddSession(Session* session) {
   Transformer& transformer = session->transformer();
   MutexLock lock(mutex_);
-  if (transformer.lost) return LostByFork(transformer);
+  if (IsLost(transformer)) return LostByFork(transformer);
   if (transformer.n_sessions >= transformer.max_sessions) {
     return Status::Error(StatusCode::kLimit, "%s has its %u sessions already: see max_sessions",
                          transformer.name, static_cast<unsigned>(transformer.max_sessions));
@@ -170,8 +169,8 @@ Status Scheduler::AddSession(Session* session) {
 
 Status Scheduler::MakeBusy(Session* session) {
   MutexLock lock(mutex_);
-  if (session->transformer().lost) return LostByFork(session->transformer());
-  if (session->doomed || session->state != Session::State::kIdle) {
+  if (IsLost(session->transformer())) return LostByFork(session->transformer());
+  if (session->delete_deferred || session->state != Session::State::kIdle) {
     return Status::Error(StatusCode::kBusy,
                          "the session is at work on a query: cancel it or wait for its end");
   }
@@ -231,7 +230,7 @@ void Scheduler::Unlink(Session* session) {
 
 // Frees an unlinked session, or leaves that to the step that is at work on it.
 void Scheduler::DeleteOrDefer(Session* session) {
-  if (session->in_step || session->transformer().lost) {
+  if (session->in_step || IsLost(session->transformer())) {
     session->DeferDelete();
   } else {
     Delete(session);
@@ -260,7 +259,7 @@ void Scheduler::DestroyTransformer(Transformer* transformer) {
     }
     if (transformer == at_work_) {
       deferred_ = transformer;
-    } else if (!transformer->lost) {
+    } else if (!IsLost(*transformer)) {
       Delete(transformer);
     }
   });
@@ -282,8 +281,7 @@ Session* Scheduler::BeginStep(const volatile uint64_t* mark) {
   MutexLock lock(mutex_);
   if (queue_head_ == nullptr) return nullptr;
   Session* const session = PopQueue();
-  // Sessions of a lost transformer are in no queue.
-  static_cast<void>(BeginWork(session->transformer()).ok());
+  BeginWork(session->transformer());  // which is not lost: it would be in no queue
   session->state = Session::State::kStepping;
   session->in_step = true;
   stepping_ = session;
@@ -302,14 +300,14 @@ void Scheduler::EndStep() {
     at_work_ = nullptr;
     deferred = std::exchange(deferred_, nullptr);
   }
-  if (session->doomed) Delete(session);
+  if (session->delete_deferred) Delete(session);
   if (deferred != nullptr) Delete(deferred);
 }
 
 void Scheduler::AbandonStep() {
   Session* const session = stepping_;
   if (session == nullptr) return;
-  if (!session->doomed) {
+  if (!session->delete_deferred) {
     if (session->state == Session::State::kStepping) {
       session->Abandon();
       MutexLock lock(mutex_);
@@ -346,7 +344,7 @@ void Scheduler::Serve(Session* session) {
   if (session->NeedsPass()) RunPassFor(session);
   Done why = Done::kError;
   const Session::Progress progress = session->Deliver(&why);
-  if (session->doomed) return;  // destroyed from inside a callback
+  if (session->delete_deferred) return;  // destroyed from inside a callback
   // Idle first, so that the callback may start the next query; as from then on any thread may, the
   // callback must be known by then.
   const clamma::Query query = session->query();
@@ -367,7 +365,7 @@ void Scheduler::Serve(Session* session) {
 void Scheduler::DestroyHandedOver(Session* session) {
   {
     MutexLock lock(mutex_);
-    if (session->doomed || session->state != Session::State::kIdle) return;
+    if (session->delete_deferred || session->state != Session::State::kIdle) return;
     if (session->query().null_on_destroy == nullptr) return;
     Unlink(session);
   }

@@ -31,8 +31,11 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // Before anything is done with a transformer.
-  Status AddTransformer(Transformer* transformer);
+  // Before anything is done with a transformer. False where there is no memory to be told of forks.
+  bool AddTransformer(Transformer* transformer) {
+    if constexpr (!kHasThreads) return true;
+    return WatchForksFor(transformer);
+  }
   Status AddSession(Session* session);  // to its transformer
   // Fills in query->seed if it is 0.
   Status Query(Session* session, clamma::Query* query);
@@ -69,10 +72,17 @@ class Scheduler {
   bool WithTurn(Transformer& transformer, Status* status, const Body& body) {
     const Turn turn(*this);
     if (!turn.taken()) return false;
-    Guarded([&] { *status = BeginWork(transformer); });
-    if (!status->ok()) return true;
+    {
+      MutexLock lock(mutex_);
+      if (IsLost(transformer)) {
+        *status = LostByFork(transformer);
+        return true;
+      }
+      BeginWork(transformer);
+    }
     *status = body();
-    Guarded([&] { at_work_ = nullptr; });
+    MutexLock lock(mutex_);
+    at_work_ = nullptr;
     return true;
   }
 
@@ -121,7 +131,10 @@ class Scheduler {
   bool TakeTurn();  // false if this thread has it already
   void GiveTurn();
   bool HasTurn(const void* frame);
-  Status BeginWork(Transformer& transformer);
+  static bool IsLost(const Transformer& transformer) { return kHasThreads && transformer.lost; }
+  static Status LostByFork(const Transformer& transformer);
+  bool WatchForksFor(Transformer* transformer);
+  void BeginWork(Transformer& transformer);
   Session* PopQueue();
   void PushQueue(Session* session);
   void RemoveFromQueue(Session* session);

@@ -29,7 +29,7 @@ void Session::TellDestroyed() {
 }
 
 Status Session::Init() {
-  talk_.kv.Init(memory_, transformer_.config(), transformer_.kv_type);
+  conversation_.kv.Init(memory_, transformer_.config(), transformer_.kv_type);
   return utf8_.Init(memory_, transformer_.tokenizer.longest_token());
 }
 
@@ -48,10 +48,10 @@ Status Session::NoRoomInArena(const Query& query, const PreparedQuery& prepared)
   // Tokens that were encoded are counted; else there are at most as many as bytes.
   const size_t n_added = prepared.complete ? prepared.n_added : planned.n_added;
   const size_t positions = PositionsOf(query, planned.n_kept + n_added);
-  if (positions + 1 > talk_.tokens.size()) {
+  if (positions + 1 > conversation_.tokens.size()) {
     plan.PlanFor(TokensFor(positions + 1) * sizeof(TokenId));
   }
-  talk_.kv.PlanReserve(plan, positions);
+  conversation_.kv.PlanReserve(plan, positions);
   CLAMMA_RETURN_IF_ERROR(transformer_.forward.ReserveScores(plan, positions));
   return ArenaIsTooSmall(memory_.arena(), plan.planned_bytes());
 }
@@ -77,30 +77,31 @@ Status Session::PrepareIn(Memory& scratch, Memory& memory, const Query& query,
 
 // What the query adds to the conversation.
 Status Session::PrepareTexts(Memory& scratch, const Query& query, PreparedQuery* prepared) const {
-  const TokenId last = talk_.n_tokens == 0 ? kNoToken : talk_.tokens[talk_.n_tokens - 1];
-  prepared->n_kept = talk_.n_tokens;
+  const TokenId last =
+      conversation_.n_tokens == 0 ? kNoToken : conversation_.tokens[conversation_.n_tokens - 1];
+  prepared->n_kept = conversation_.n_tokens;
   return EncodePrompt(scratch, transformer_.prompt_format(), query.texts, last,
-                      transformer_.config().seq_len - talk_.position, &prepared->added,
+                      transformer_.config().seq_len - conversation_.position, &prepared->added,
                       &prepared->n_added);
 }
 
 // What the conversation becomes: as much as it has of that already stays.
 Status Session::PrepareChat(Memory& scratch, Memory& memory, const Query& query,
                             PreparedQuery* prepared) const {
-  const TokenId* const held = talk_.tokens.data();
+  const TokenId* const held = conversation_.tokens.data();
   Array<TokenId>& tokens = prepared->added;
   size_t count = 0;
   CLAMMA_RETURN_IF_ERROR(EncodeChat(scratch, transformer_.chat_format, *query.chat, held,
-                                    talk_.n_tokens, transformer_.config().seq_len, &tokens,
+                                    conversation_.n_tokens, transformer_.config().seq_len, &tokens,
                                     &count));
   size_t same = 0;
   if (!memory.is_plan()) {
-    while (same < std::min(count, talk_.n_tokens) && tokens[same] == held[same]) ++same;
+    while (same < std::min(count, conversation_.n_tokens) && tokens[same] == held[same]) ++same;
     std::copy(tokens.data() + same, tokens.data() + count, tokens.data());
   }
   prepared->n_kept = same;
   prepared->n_added = count - same;
-  return Copy(memory, held + same, talk_.n_tokens - same, &prepared->displaced);
+  return Copy(memory, held + same, conversation_.n_tokens - same, &prepared->displaced);
 }
 
 // Copies the query's lists of tokens.
@@ -127,12 +128,12 @@ Status Session::PrepareTokens(Memory& memory, const Query& query, PreparedQuery*
 
 Status Session::CheckRoom(const Query& query, const PreparedQuery& prepared) const {
   const size_t seq_len = transformer_.config().seq_len;
-  if (query.chat == nullptr && talk_.position >= seq_len) {
+  if (query.chat == nullptr && conversation_.position >= seq_len) {
     return Status::Error(StatusCode::kLimit,
                          "the context of %zu positions is full: a new session starts afresh",
                          seq_len);
   }
-  const size_t used = std::min(talk_.position, prepared.n_kept);
+  const size_t used = std::min(conversation_.position, prepared.n_kept);
   const size_t count = prepared.n_kept + prepared.n_added;
   if (count > seq_len) {
     return Status::Error(StatusCode::kLimit,
@@ -148,16 +149,17 @@ Status Session::Begin(const Query& query, PreparedQuery* prepared) {
   const size_t count = prepared->n_kept + n_added;
   CLAMMA_RETURN_IF_ERROR(memory_.arena() == nullptr ? ReserveTokens(count + 1)
                                                     : ReserveWhole(PositionsOf(query, count)));
-  std::copy_n(prepared->added.data(), n_added, talk_.tokens.data() + prepared->n_kept);
+  std::copy_n(prepared->added.data(), n_added, conversation_.tokens.data() + prepared->n_kept);
 
-  n_tokens_before_ = talk_.n_tokens;
-  position_before_ = talk_.position;
+  n_tokens_before_ = conversation_.n_tokens;
+  position_before_ = conversation_.position;
   n_kept_ = prepared->n_kept;
   displaced_.Swap(prepared->displaced);
   prompt_tokens_ = n_added;
-  talk_.position = std::min(talk_.position, n_kept_);
-  if (talk_.position == count && count > 0) --talk_.position;  // the last token waits, as ever
-  talk_.n_tokens = count;
+  conversation_.position = std::min(conversation_.position, n_kept_);
+  if (conversation_.position == count && count > 0)
+    --conversation_.position;  // the last token waits, as ever
+  conversation_.n_tokens = count;
   generated_ = 0;
   query_ = query;
   query_.texts = PromptTexts();  // the caller's strings are not kept
@@ -169,8 +171,8 @@ Status Session::Begin(const Query& query, PreparedQuery* prepared) {
   biases_.Swap(prepared->biases);
   query_.sampling.biases = biases_.data();
   logprobs_.Swap(prepared->logprobs);
-  talk_.seed = query.seed;
-  talk_.random = RandomGenerator(query.seed);
+  conversation_.seed = query.seed;
+  conversation_.random = RandomGenerator(query.seed);
   outcome_ = Outcome::kNone;
   cancelled_.store(false, std::memory_order_relaxed);
   return Status();
@@ -189,27 +191,29 @@ size_t Session::PositionsOf(const Query& query, size_t count) const {
 // before, but perhaps a larger table of blocks.
 Status Session::ReserveWhole(size_t positions) {
   Array<TokenId> tokens;
-  const bool grows = positions + 1 > talk_.tokens.size();
-  const size_t blocks = talk_.kv.blocks();
-  Status status = talk_.kv.Reserve(positions);
+  const bool grows = positions + 1 > conversation_.tokens.size();
+  const size_t blocks = conversation_.kv.blocks();
+  Status status = conversation_.kv.Reserve(positions);
   if (status.ok() && grows) status = tokens.Resize(memory_, TokensFor(positions + 1));
   if (status.ok()) {
     status = transformer_.forward.ReserveScores(transformer_.memory, positions);
   }
   if (!status.ok()) {
-    talk_.kv.ShrinkToBlocks(blocks);
+    conversation_.kv.ShrinkToBlocks(blocks);
     return status;
   }
   if (grows) {
-    std::copy_n(talk_.tokens.data(), talk_.n_tokens, tokens.data());
-    talk_.tokens.Swap(tokens);
+    std::copy_n(conversation_.tokens.data(), conversation_.n_tokens, tokens.data());
+    conversation_.tokens.Swap(tokens);
   }
   return status;
 }
 
 // Room for `size` tokens; grows by doubling, up to the context and the token that ends it.
 Status Session::ReserveTokens(size_t size) {
-  return size <= talk_.tokens.size() ? Status() : talk_.tokens.Resize(memory_, TokensFor(size));
+  return size <= conversation_.tokens.size()
+             ? Status()
+             : conversation_.tokens.Resize(memory_, TokensFor(size));
 }
 
 size_t Session::TokensFor(size_t size) const {
@@ -224,40 +228,46 @@ void Session::Fail(const Status& status) {
 
 // A query that ends before its first token leaves the conversation as it was.
 void Session::RollBack() {
-  std::copy_n(displaced_.data(), displaced_.size(), talk_.tokens.data() + n_kept_);
-  talk_.n_tokens = n_tokens_before_;
-  talk_.position = std::min({talk_.position, position_before_, n_kept_});
+  std::copy_n(displaced_.data(), displaced_.size(), conversation_.tokens.data() + n_kept_);
+  conversation_.n_tokens = n_tokens_before_;
+  conversation_.position = std::min({conversation_.position, position_before_, n_kept_});
   prompt_tokens_ = 0;
 }
 
 bool Session::AddRows(size_t count, ForwardRow* rows) {
-  Status status = talk_.kv.Reserve(talk_.position + count);
-  if (status.ok()) status = ReserveTokens(talk_.n_tokens + 1);
+  Status status = conversation_.kv.Reserve(conversation_.position + count);
+  if (status.ok()) status = ReserveTokens(conversation_.n_tokens + 1);
   if (!status.ok()) {
     Fail(status);
     return false;
   }
-  talk_.kv.StoreFrom(talk_.position);
+  if constexpr (kHasGguf) conversation_.kv.StoreFrom(conversation_.position);
   for (size_t i = 0; i < count; ++i) {
-    const bool last = talk_.position + i + 1 == talk_.n_tokens;
-    rows[i] = {talk_.tokens[talk_.position + i], talk_.position + i, &talk_.kv, nullptr, last};
+    const bool last = conversation_.position + i + 1 == conversation_.n_tokens;
+    rows[i] = {conversation_.tokens[conversation_.position + i], conversation_.position + i,
+               &conversation_.kv, nullptr, last};
   }
   return true;
 }
 
-bool Session::Fed(size_t count) {
-  talk_.position += count;
-  outcome_ = Outcome::kPartFed;
-  const Status status = talk_.kv.CheckRange(talk_.position);
-  if (!status.ok()) Fail(status);
-  return status.ok();
+bool Session::Advance(size_t count) {
+  conversation_.position += count;
+  outcome_ = Outcome::kPartDone;
+  if constexpr (kHasGguf) {
+    if (conversation_.kv.Overflows(conversation_.position)) {
+      Fail(KvCache::OverflowReason());
+      return false;
+    }
+  }
+  return true;
 }
 
 void Session::Sample(const float* logits, Sampler& sampler) {
-  random_before_ = talk_.random;
-  const SampledContext context = {talk_.tokens.data(), talk_.n_tokens,
+  random_before_ = conversation_.random;
+  const SampledContext context = {conversation_.tokens.data(), conversation_.n_tokens,
                                   static_cast<size_t>(generated_)};
-  const Status status = sampler.Sample(logits, query_.sampling, context, &talk_.random, &token_);
+  const Status status =
+      sampler.Sample(logits, query_.sampling, context, &conversation_.random, &token_);
   outcome_ = Outcome::kToken;
   if (!status.ok()) {
     Fail(status);
@@ -269,9 +279,9 @@ void Session::Sample(const float* logits, Sampler& sampler) {
 Session::Progress Session::End(Done why, Done* out) {
   // A token that was not handed out is forgotten: its predecessor waits again, for a further query
   // to go on there.
-  if (talk_.n_tokens > 0 && talk_.position == talk_.n_tokens) {
-    --talk_.position;
-    talk_.random = random_before_;
+  if (conversation_.n_tokens > 0 && conversation_.position == conversation_.n_tokens) {
+    --conversation_.position;
+    conversation_.random = random_before_;
   }
   if (generated_ == 0 && (why == Done::kCancelled || why == Done::kError)) RollBack();
   *out = why;
@@ -294,15 +304,15 @@ Session::Progress Session::Deliver(Done* why) {
     case Outcome::kToken:
       return DeliverToken(why);
     case Outcome::kNone:
-    case Outcome::kPartFed:
+    case Outcome::kPartDone:
       break;
   }
   return Progress::kGoesOn;
 }
 
 Session::Progress Session::DeliverToken(Done* why) {
-  const TokenId previous = talk_.tokens[talk_.n_tokens - 1];
-  talk_.tokens[talk_.n_tokens++] = token_;
+  const TokenId previous = conversation_.tokens[conversation_.n_tokens - 1];
+  conversation_.tokens[conversation_.n_tokens++] = token_;
   // What was unfinished before a prompt is not continued behind it.
   const bool goes_on = prompt_tokens_ == 0 && displaced_.size() == 0;
   if (generated_ == 0 && !goes_on) utf8_.Drop();
@@ -314,7 +324,8 @@ Session::Progress Session::DeliverToken(Done* why) {
   if (progress == Progress::kEnded) return End(Done::kCancelled, why);
   if (stopped) return End(Done::kStopString, why);
   if (query_.limit != 0 && generated_ >= query_.limit) return EndShown(Done::kLimit, why);
-  if (talk_.position == transformer_.config().seq_len) return EndShown(Done::kContextFull, why);
+  if (conversation_.position == transformer_.config().seq_len)
+    return EndShown(Done::kContextFull, why);
   return Progress::kGoesOn;
 }
 
@@ -329,7 +340,7 @@ bool Session::TellLogprobs() {
   if (query_.logprobs == nullptr) return true;
   query_.logprobs(query_.opaque, token_, logprobs_.chosen(), logprobs_.n_top(),
                   logprobs_.top_tokens(), logprobs_.top_logprobs());
-  return !doomed;
+  return !delete_deferred;
 }
 
 // Ends, and shows what was held back: at a limit not the bytes of a character that the next query
@@ -365,7 +376,7 @@ Session::Progress Session::Show(const char* text, bool* stopped) {
 Session::Progress Session::CallIssue(const char* text) {
   if (text[0] == '\0' || query_.issue == nullptr) return Progress::kGoesOn;
   const int refused = query_.issue(query_.opaque, text);
-  if (doomed) return Progress::kDestroyed;
+  if (delete_deferred) return Progress::kDestroyed;
   return refused != 0 || IsCancelled() ? Progress::kEnded : Progress::kGoesOn;
 }
 
@@ -383,21 +394,23 @@ Status Session::SetTokens(const TokenId* tokens, size_t n) {
   }
   CLAMMA_RETURN_IF_ERROR(ReserveTokens(n));
   size_t same = 0;
-  while (same < std::min(n, talk_.n_tokens) && tokens[same] == talk_.tokens[same]) ++same;
-  if (same == n && n == talk_.n_tokens) return Status();
-  std::copy_n(tokens, n, talk_.tokens.data());
-  talk_.n_tokens = n;
-  talk_.position = std::min(talk_.position, same);
-  if (n > 0 && talk_.position == n) --talk_.position;  // the last token waits, as ever
+  while (same < std::min(n, conversation_.n_tokens) && tokens[same] == conversation_.tokens[same])
+    ++same;
+  if (same == n && n == conversation_.n_tokens) return Status();
+  std::copy_n(tokens, n, conversation_.tokens.data());
+  conversation_.n_tokens = n;
+  conversation_.position = std::min(conversation_.position, same);
+  if (n > 0 && conversation_.position == n)
+    --conversation_.position;  // the last token waits, as ever
   utf8_.Drop();
   return Status();
 }
 
 Status Session::Save(const StateSink& sink) {
   const std::string_view held = utf8_.held();
-  talk_.n_held = held.size();
-  std::copy(held.begin(), held.end(), talk_.held);
-  return WriteState(transformer_, talk_, sink);
+  conversation_.n_held = held.size();
+  std::copy(held.begin(), held.end(), conversation_.held);
+  return WriteState(transformer_, conversation_, sink);
 }
 
 Status Session::Load(const StateSource& source, Conversation* loaded) {
@@ -406,12 +419,12 @@ Status Session::Load(const StateSource& source, Conversation* loaded) {
 }
 
 void Session::Adopt(Conversation* loaded) {
-  talk_.kv.Swap(loaded->kv);
-  talk_.tokens.Swap(loaded->tokens);
-  talk_.n_tokens = loaded->n_tokens;
-  talk_.position = loaded->position;
-  talk_.random = loaded->random;
-  talk_.seed = loaded->seed;
+  conversation_.kv.Swap(loaded->kv);
+  conversation_.tokens.Swap(loaded->tokens);
+  conversation_.n_tokens = loaded->n_tokens;
+  conversation_.position = loaded->position;
+  conversation_.random = loaded->random;
+  conversation_.seed = loaded->seed;
   utf8_.Set({loaded->held, loaded->n_held});
   generated_ = 0;
   prompt_tokens_ = 0;
@@ -421,8 +434,8 @@ uint64_t Session::BytesAtFullContext() const {
   const ModelConfig& c = transformer_.config();
   const uint64_t full_kv = KvCache::BytesFor(c, transformer_.kv_type, c.seq_len);
   const uint64_t full_tokens = (uint64_t{c.seq_len} + 1) * sizeof(TokenId);
-  return bytes_in_use() - talk_.kv.bytes_held() - talk_.tokens.size() * sizeof(TokenId) + full_kv +
-         full_tokens;
+  return bytes_in_use() - conversation_.kv.bytes_held() -
+         conversation_.tokens.size() * sizeof(TokenId) + full_kv + full_tokens;
 }
 
 }  // namespace clamma

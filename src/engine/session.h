@@ -101,8 +101,8 @@ class Session {
   // Makes it consist of these tokens; what it shares with the present ones at the front stays in
   // the KV cache. Under the scheduler's mutex.
   Status SetTokens(const TokenId* tokens, size_t n);
-  const TokenId* tokens() const { return talk_.tokens.data(); }  // (n_tokens())
-  size_t n_tokens() const { return talk_.n_tokens; }
+  const TokenId* tokens() const { return conversation_.tokens.data(); }  // (n_tokens())
+  size_t n_tokens() const { return conversation_.n_tokens; }
 
   Status Save(const StateSink& sink);
   // Reads a conversation for Adopt().
@@ -115,14 +115,14 @@ class Session {
 
   // Whether the next step needs a pass: nothing is left to hand out from the last one.
   bool NeedsPass() const { return outcome_ == Outcome::kNone && !IsCancelled(); }
-  // Tokens that wait to be fed; more than one while there is a prompt.
-  size_t waiting() const { return talk_.n_tokens - talk_.position; }
+  // Tokens that are not in the context yet; more than one while there is a prompt.
+  size_t waiting() const { return conversation_.n_tokens - conversation_.position; }
   // Makes room for `count` of them and writes their rows; false (and a failure to hand out) where
   // memory is short.
   bool AddRows(size_t count, ForwardRow* rows);
   // After the pass: the tokens are in the context. False (and a failure to hand out) where that
   // cannot hold them.
-  bool Fed(size_t count);
+  bool Advance(size_t count);
   // Then, if none is left waiting: picks the next token by the logits of the last one. Sessions may
   // do so side by side, each with a sampler of its own.
   void Sample(const float* logits, Sampler& sampler);
@@ -146,34 +146,34 @@ class Session {
 
   // Destroyed from inside a callback: the caller is done with it now, the step in a moment.
   void DeferDelete() {
-    doomed = true;
+    delete_deferred = true;
     TellDestroyed();
   }
 
   Transformer& transformer() const { return transformer_; }
   const Query& query() const { return query_; }
-  size_t position() const { return talk_.position; }  // positions in the KV cache
-  uint64_t generated() const { return generated_; }   // tokens, by the current or last query
+  size_t position() const { return conversation_.position; }  // positions in the KV cache
+  uint64_t generated() const { return generated_; }  // tokens, by the current or last query
   size_t prompt_tokens() const { return prompt_tokens_; }
-  uint64_t seed() const { return talk_.seed; }
-  uint64_t rng_state() const { return talk_.random.state(); }
+  uint64_t seed() const { return conversation_.seed; }
+  uint64_t rng_state() const { return conversation_.random.state(); }
   size_t bytes_in_use() const { return sizeof(Session) + memory_.bytes_in_use(); }
   uint64_t BytesAtFullContext() const;
 
   // The scheduler's, under its mutex.
   enum class State { kIdle, kBusy, kQueued, kStepping };  // busy: with something outside of steps
   State state = State::kIdle;
-  bool in_step = false;  // Deliver() or the done callback is under way
-  bool doomed = false;   // see DeferDelete()
+  bool in_step = false;          // Deliver() or the done callback is under way
+  bool delete_deferred = false;  // see DeferDelete()
   Session* next_in_transformer = nullptr;
   Session* next_in_queue = nullptr;
 
  private:
   enum class Outcome {
-    kNone,     // nothing: a pass is due
-    kPartFed,  // a part of the prompt was fed
-    kToken,    // token_ was sampled
-    kFailed,   // for the reason in failure_
+    kNone,      // nothing: a pass is due
+    kPartDone,  // a part of the prompt is in the context
+    kToken,     // token_ was sampled
+    kFailed,    // for the reason in failure_
   };
 
   bool IsCancelled() const { return cancelled_.load(std::memory_order_relaxed); }
@@ -201,7 +201,7 @@ class Session {
 
   Transformer& transformer_;
   Memory memory_;
-  Conversation talk_;  // its held bytes are in utf8_
+  Conversation conversation_;  // its held bytes are in utf8_
 
   Query query_;
   StopStrings stops_;

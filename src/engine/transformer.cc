@@ -273,7 +273,9 @@ Status Transformer::Score(const TokenId* tokens, size_t n, float* logprobs) {
     const size_t count = std::min(left, forward.max_logits());
     for (size_t i = 0; i < count; ++i) rows[i] = {tokens[done + i], done + i, &kv, nullptr, true};
     CLAMMA_RETURN_IF_ERROR(forward.Run(rows.data(), count));
-    CLAMMA_RETURN_IF_ERROR(kv.CheckRange(done + count));
+    if constexpr (kHasGguf) {
+      if (kv.Overflows(done + count)) return KvCache::OverflowReason();
+    }
     for (size_t i = 0; i < count; ++i) {
       const float* logits = rows[i].logits;
       const double total = LogSumExp(logits, c.vocab_size);

@@ -154,7 +154,7 @@ Status Forward::AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_
   AddBias(TensorId::kQBias, layer, q_.data(), n_rows, q_dim);
   AddBias(TensorId::kKBias, layer, k_.data(), n_rows, kv_dim);
   AddBias(TensorId::kVBias, layer, v_.data(), n_rows, kv_dim);
-  TurnAndStore(layer, rows, n_rows);
+  RotateAndStore(layer, rows, n_rows);
   Attend(layer, rows, n_rows);
   const Linear output[] = {
       {weights_->MatrixPlace(TensorId::kAttentionOutput, layer), normed_.data()}};
@@ -234,7 +234,7 @@ void Forward::Rotate(float* x, const float* cosines, const float* sines, size_t 
   }
 }
 
-void Forward::TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
+void Forward::RotateAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const size_t half_rope = rope_frequency_.size();
   const LayerConfig& c = config_.layer(layer);
   const auto q_dim = static_cast<size_t>(c.q_dim());

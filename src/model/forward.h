@@ -68,7 +68,7 @@ class Forward {
   void SetRopeFrequencies();
   void Rotate(float* x, const float* cosines, const float* sines, size_t n_heads,
               size_t head_size) const;
-  void TurnAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows);
+  void RotateAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   void Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   void AttendRows(uint32_t layer, const ForwardRow* rows, size_t begin, size_t end, size_t kv_begin,
                   size_t kv_end, float* scratch);

@@ -107,12 +107,14 @@ void KvCache::Store(uint32_t layer, size_t position, const float* key, const flo
       if constexpr (kHasGguf) fits &= !IsInfinite(half) || std::isinf(element);
       return half;
     });
-    if (!fits) NoteOverflow(position);
+    if constexpr (kHasGguf) {
+      if (!fits) NoteOverflow(position);
+    }
   }
 }
 
 void KvCache::StoreFrom(size_t position) {
-  if (kHasGguf && overflow_.load(std::memory_order_relaxed) >= position) overflow_.store(SIZE_MAX);
+  if (overflow_.load(std::memory_order_relaxed) >= position) overflow_.store(SIZE_MAX);
 }
 
 void KvCache::NoteOverflow(size_t position) {
@@ -120,8 +122,7 @@ void KvCache::NoteOverflow(size_t position) {
   while (position < first && !overflow_.compare_exchange_weak(first, position)) continue;
 }
 
-Status KvCache::CheckRange(size_t positions) const {
-  if (!kHasGguf || overflow_.load(std::memory_order_relaxed) >= positions) return Status();
+Status KvCache::OverflowReason() {
   return Status::Error(StatusCode::kLimit,
                        "the model has keys or values beyond 65504, which half precision does not "
                        "hold: use kv_type CLAMMA_KV_F32 (--kv f32)");

@@ -36,9 +36,12 @@ class KvCache {
   // Stores one position's key and value of a layer: each (kv_dim). The position must be reserved.
   void Store(uint32_t layer, size_t position, const float* key, const float* value);
 
-  // Whether all numbers that were stored for positions below this are what they were: those beyond
-  // 65504 are not in half precision.
-  Status CheckRange(size_t positions) const;
+  // Whether a number that was stored for a position below this is beyond 65504, and so infinite in
+  // half precision. (Builds for the smallest machines do not notice.)
+  bool Overflows(size_t positions) const {
+    return overflow_.load(std::memory_order_relaxed) < positions;
+  }
+  static Status OverflowReason();
   void StoreFrom(size_t position);  // before positions from there on are stored (again)
 
   // One position's key and value of a layer as they are kept, each (kv_dim) little-endian numbers

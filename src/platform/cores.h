@@ -13,8 +13,11 @@ struct Cores {
   uint64_t quota_milli = 0;  // the quota in thousandths of a core; 0: there is none
 };
 
-// In a build without threads: one core, whatever the system has.
+#if LIBCLAMMA_THREADING_PTHREADS || LIBCLAMMA_THREADING_WIN32
 Cores FindCores();
+#else
+inline Cores FindCores() { return {}; }  // one, whatever the system has
+#endif
 
 // The smallest CPU quota of this process's control group and those above it, in thousandths of a
 // core, at least 1; 0: there is none, or the system has no control groups. cpu.max of version 2 and

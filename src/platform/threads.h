@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the library needs of a thread library: one file implements it (threads_pthreads.cc,
-// threads_win32.cc), another one does without (threads_none.cc). To port to a further one, write
+// threads_win32.cc), another one does without (threads_none.h). To port to a further one, write
 // one more.
 #ifndef CLAMMA_PLATFORM_THREADS_H_
 #define CLAMMA_PLATFORM_THREADS_H_
@@ -49,7 +49,7 @@ class Mutex {
 
  private:
   friend class Condition;
-  NativeMutex native_;
+  [[maybe_unused]] NativeMutex native_;
 };
 
 class MutexLock {
@@ -73,7 +73,7 @@ class Condition {
   void Forget();  // in a forked child: nobody waits, whoever did in the parent
 
  private:
-  NativeCondition native_;
+  [[maybe_unused]] NativeCondition native_;
 };
 
 class Thread {
@@ -90,7 +90,7 @@ class Thread {
     return nullptr;
   }
 
-  NativeThread native_ = {};
+  [[maybe_unused]] NativeThread native_ = {};
   void (*body_)(void*) = nullptr;
   void* argument_ = nullptr;
 };
@@ -124,5 +124,9 @@ bool WatchForks(void (*before)(), void (*in_parent)(), void (*in_child)());
 uint64_t ThisProcess();
 
 }  // namespace clamma
+
+#if !LIBCLAMMA_THREADING_PTHREADS && !LIBCLAMMA_THREADING_WIN32
+#include "platform/threads_none.h"
+#endif
 
 #endif  // CLAMMA_PLATFORM_THREADS_H_
