@@ -148,12 +148,12 @@ Status CheckTexts(const Vocabulary& vocabulary) {
     const std::string_view text = vocabulary.Text(id);
     if (text.find(kSpaceMark) != std::string_view::npos) {
       return Status::Error(StatusCode::kInvalidArgument,
-                           "token %d of the dictionary has U+2581 in its text, which is a space in "
+                           "token %d of the vocabulary has U+2581 in its text, which is a space in "
                            "GGUF files",
                            id);
     }
     if (BytesWithMarks(text) > uint64_t{kMaxTokenBytes}) {
-      return Status::Error(StatusCode::kLimit, "token %d of the dictionary is too long", id);
+      return Status::Error(StatusCode::kLimit, "token %d of the vocabulary is too long", id);
     }
   }
   return Status();
@@ -175,7 +175,7 @@ Status Llama2cMetadata::Build(Memory& memory, const ModelConfig& config, const u
   PutKeys(config, tokens, &counter);
   const uint64_t bytes = kFrontBytes + counter.bytes();
   if (bytes > GgufLimits::kHeaderBytes) {
-    return Status::Error(StatusCode::kLimit, "the dictionary is too large for a GGUF file");
+    return Status::Error(StatusCode::kLimit, "the vocabulary is too large for a GGUF file");
   }
   CLAMMA_RETURN_IF_ERROR(bytes_.Resize(memory, bytes));
   std::memcpy(bytes_.data(), "GGUF", 4);
