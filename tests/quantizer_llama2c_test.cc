@@ -305,6 +305,9 @@ TEST_F(QuantizerLlama2cTest, AGgufModelAndItsCheckpointGiveTheSameCheckpoint) {
     EXPECT_TRUE(kept_.bytes == direct) << threads << " threads";
     EXPECT_EQ(beside(), vocabulary);
   }
+  const VocabularyLosses& losses = quantizer_->vocabulary_losses();
+  EXPECT_FALSE(losses.adds_bos || losses.adds_prefix || losses.drops_eos);
+  EXPECT_EQ(losses.user_defined + losses.control, 0u);
 }
 
 TEST_F(QuantizerLlama2cTest, AClassifierThatEqualsTheEmbeddingIsShared) {
@@ -378,6 +381,7 @@ TEST_F(QuantizerLlama2cTest, ATokenizersPeculiaritiesAreCounted) {
   file.AddArray("tokenizer.ggml.scores", std::vector<float>{0, 0, 0, -1, -2, -3, -10000});
   file.AddArray("tokenizer.ggml.token_type", std::vector<int32_t>{2, 3, 3, 1, 3, 4, 5});
   file.Add("tokenizer.ggml.add_space_prefix", false);
+  file.Add("tokenizer.ggml.add_bos_token", false).Add("tokenizer.ggml.add_eos_token", true);
   const GgufSpec spec = {.dim = 64, .hidden = 64, .layers = 1, .vocab = 9};
   for (const clamma_test::GgufTensorSpec& tensor : TensorsOf(spec)) {
     file.AddTensor(tensor.name, tensor.type, tensor.dims, BytesOf(spec, tensor));
@@ -385,7 +389,9 @@ TEST_F(QuantizerLlama2cTest, ATokenizersPeculiaritiesAreCounted) {
   Open(file.Build());
   ASSERT_EQ(Run("q80"), "");
   const VocabularyLosses& losses = quantizer_->vocabulary_losses();
+  EXPECT_TRUE(losses.adds_bos);
   EXPECT_TRUE(losses.adds_prefix);
+  EXPECT_TRUE(losses.drops_eos);
   EXPECT_TRUE(losses.lacks_bytes);
   EXPECT_EQ(losses.control, 1u);
   EXPECT_EQ(losses.user_defined, 1u);

@@ -99,7 +99,22 @@ TEST(RecipeTest, ColumnsThatBlocksDoNotDivideGetAnotherType) {
   EXPECT_EQ(plan.wanted, WeightType::kQ4_K);
 }
 
+TEST(RecipeTest, ACheckpointHasFloatVectorsAndInt8Matrices) {
+  const GgufTensor norm = Tensor("output_norm.weight", {512}, 0);
+  EXPECT_EQ(PlanCheckpointTensor(norm, true, false).treatment, Treatment::kCopy);
+  EXPECT_EQ(PlanCheckpointTensor(norm, true, true).treatment, Treatment::kFloats);
+  const TensorPlan plan = PlanCheckpointTensor(Tensor("output.weight", {512, 64}), false, false);
+  EXPECT_EQ(plan.treatment, Treatment::kEncode);
+  EXPECT_EQ(plan.type, WeightType::kInt8Groups);
+  const GgmlType type = Int8GroupsType(32);
+  WeightType found = WeightType::kF32;
+  ASSERT_TRUE(FindWeightType(type, &found));
+  EXPECT_EQ(found, WeightType::kInt8Groups);
+  EXPECT_EQ(type.block_bytes, 36u);
+}
+
 TEST(RecipeTest, NamesAreFoundInAnyCase) {
+  EXPECT_EQ(FindRecipe("Q80")->type, WeightType::kInt8Groups);
   EXPECT_EQ(FindRecipe("q4_k_m"), FindRecipe("Q4_K_M"));
   EXPECT_EQ(FindRecipe("bf16")->file_type, 32u);
   for (const char* name : {"", "Q4", "Q4_K_L", "MXFP4", "Q4_K_M "}) {

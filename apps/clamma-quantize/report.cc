@@ -49,6 +49,12 @@ void PrintCheckpointNotices(const Quantizer& quantizer) {
   }
   const clamma::VocabularyLosses& losses = quantizer.vocabulary_losses();
   const std::string warning = "warning: the vocabulary ";
+  if (losses.adds_bos) {
+    print(warning + "puts no begin token in front of texts, and that of a checkpoint does");
+  }
+  if (losses.drops_eos) {
+    print(warning + "puts an end token behind texts, and that of a checkpoint does not");
+  }
   if (losses.adds_prefix) {
     print(warning + "puts no space in front of texts, and that of a checkpoint does");
   }

@@ -55,7 +55,7 @@ Status CheckHeads(const ModelConfig& config) {
 Status CheckRope(const ModelFile& model) {
   if (model.config.rope_theta != kRopeTheta) {
     char what[96];
-    const double theta = static_cast<double>(model.config.rope_theta);
+    const auto theta = static_cast<double>(model.config.rope_theta);
     const bool fits = theta >= 0 && theta < 1e18;
     Format(what, sizeof(what), "its rotary base (rope.freq_base) is %s%llu, and not 10000",
            fits ? "" : "above ", Ull{fits ? static_cast<uint64_t>(theta) : uint64_t{1} << 62});
@@ -101,10 +101,11 @@ Status ChooseGroup(const ModelConfig& config, uint32_t* group) {
 // that number itself, and factors are to be the same.
 double ShortestDecimal(float value) {
   double power = 1;  // of ten; exact up to 10^22, so that the quotients below are rounded once
-  for (int places = 0; places <= 22; ++places, power *= 10) {
+  for (int places = 0; places <= 22; ++places) {
     const double digits = std::floor(static_cast<double>(value) * power + 0.5);
     if (digits >= 1e9) break;  // nine digits tell all floats apart
     if (static_cast<float>(digits / power) == value) return digits / power;
+    power *= 10;
   }
   return static_cast<double>(value);
 }

@@ -24,15 +24,15 @@ Status CheckKind(const Gguf& gguf) {
   CLAMMA_RETURN_IF_ERROR(gguf.GetString("tokenizer.ggml.model", Gguf::Presence::kRequired, &kind));
   if (kind == "llama"sv) return Status();
   return Status::Error(StatusCode::kInvalidArgument,
-                       "its vocabulary is of kind %s, and a dictionary of llama2.c can be made of "
-                       "kind \"llama\" (SentencePiece) alone",
+                       "its vocabulary is of kind %s, and one of llama2.c can be made of kind "
+                       "\"llama\" (SentencePiece) alone",
                        Quoted(kind).c_str());
 }
 
 Status CheckToken(const char* what, TokenId token, TokenId expected) {
   if (token == expected) return Status();
   return Status::Error(StatusCode::kInvalidArgument,
-                       "its %s token is number %d, and %d in every dictionary of llama2.c", what,
+                       "its %s token is number %d, and %d in every vocabulary of llama2.c", what,
                        token, expected);
 }
 
@@ -86,7 +86,9 @@ class Writer {
 
 void FindLosses(const Tokenizer& tokenizer, VocabularyLosses* losses) {
   *losses = VocabularyLosses();
+  losses->adds_bos = !tokenizer.adds_bos();
   losses->adds_prefix = !tokenizer.adds_prefix();
+  losses->drops_eos = tokenizer.adds_eos();
   uint32_t bytes = 0;
   for (TokenId id = 0; tokenizer.IsValid(id); ++id) {
     const TokenKind kind = tokenizer.kind(id);
@@ -108,7 +110,7 @@ Status MakeVocabularyFile(Memory& memory, const Gguf& gguf, uint32_t vocab_size,
   CLAMMA_RETURN_IF_ERROR(CheckToken("end", tokenizer.eos(), kEos));
   if (tokenizer.kind(kUnknown) != TokenKind::kUnknown) {
     return Status::Error(StatusCode::kInvalidArgument,
-                         "its token 0 is not the unknown one, as in every dictionary of llama2.c");
+                         "its token 0 is not the unknown one, as in every vocabulary of llama2.c");
   }
   GgufValue scores;
   CLAMMA_RETURN_IF_ERROR(gguf.GetArray("tokenizer.ggml.scores", Gguf::Elements::kNumbers,

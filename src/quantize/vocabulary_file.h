@@ -13,7 +13,9 @@ namespace clamma {
 
 // What a model of such a file does otherwise.
 struct VocabularyLosses {
-  bool adds_prefix = false;   // it puts a space in front of texts
+  bool adds_bos = false;      // it puts the begin token in front of texts
+  bool adds_prefix = false;   // ... and a space
+  bool drops_eos = false;     // it puts no end token behind them
   bool lacks_bytes = false;   // bytes without a token become the unknown one
   uint32_t user_defined = 0;  // tokens that are no longer taken whole
   uint32_t control = 0;       // control tokens that become plain text, ends of texts among them
