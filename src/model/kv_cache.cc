@@ -120,6 +120,7 @@ void KvCache::SetRows(uint32_t layer, size_t position, const uint8_t* key, const
 void KvCache::Swap(KvCache& other) {
   blocks_.Swap(other.blocks_);
   std::swap(n_blocks_, other.n_blocks_);
+  std::swap(is_long_, other.is_long_);
 }
 
 void KvCache::Attend(uint32_t layer, size_t n_positions, AttentionInput* input) const {

@@ -42,6 +42,10 @@ class KvCache {
   void GetRows(uint32_t layer, size_t position, uint8_t* key, uint8_t* value) const;
   void SetRows(uint32_t layer, size_t position, const uint8_t* key, const uint8_t* value);
 
+  // Whether positions are rotated as in long sequences, see ModelConfig::short_context.
+  bool is_long() const { return is_long_; }
+  void SetLong(bool is_long) { is_long_ = is_long; }
+
   void Swap(KvCache& other);  // both of one model and type
 
   // Fills in where the keys and values of positions 0 .. n_positions - 1 of a layer are.
@@ -70,6 +74,7 @@ class KvCache {
   size_t block_bytes_ = 0;
   Array<uint8_t*> blocks_;  // filled up to n_blocks_
   size_t n_blocks_ = 0;
+  bool is_long_ = false;
 };
 
 }  // namespace clamma
