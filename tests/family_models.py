@@ -16,9 +16,9 @@ BASE = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=80, num_hid
             num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=64,
             rms_norm_eps=1e-5, pad_token_id=0, bos_token_id=1, eos_token_id=2)
 
-# Pairs of a head's 32 elements keep their frequency, have a mixed one, or a scaled one.
-YARN = dict(rope_type="yarn", factor=3.0, original_max_position_embeddings=20, beta_fast=2.0,
-            beta_slow=0.5)
+# Pairs of a head's 32 elements have a mixed frequency, or a scaled one; with BETAS some keep theirs.
+YARN = dict(rope_type="yarn", factor=3.0, original_max_position_embeddings=20)
+BETAS = dict(beta_fast=2.0, beta_slow=0.5)
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,9 @@ class Family:
     tokens: int = POSITIONS
 
 
-def yarn_keys(original=20):
-    return {"rope.scaling.type": "yarn", "rope.scaling.factor": 3.0,
-            "rope.scaling.original_context_length": original,
-            "rope.scaling.yarn_beta_fast": 2.0, "rope.scaling.yarn_beta_slow": 0.5}
+YARN_KEYS = {"rope.scaling.type": "yarn", "rope.scaling.factor": 3.0,
+             "rope.scaling.original_context_length": 20}
+BETA_KEYS = {"rope.scaling.yarn_beta_fast": 2.0, "rope.scaling.yarn_beta_slow": 0.5}
 
 
 GEMMA_NORMS = {"post_attention_layernorm": "post_attention_norm",
@@ -85,7 +84,7 @@ MOE = {"expert_count": 6, "expert_used_count": 2}
 FAMILIES = {
     "llama": Family("llama", "llama", "Llama", "LlamaConfig", {}, pairs=True),
     "llama, yarn": Family("llama", "llama", "Llama", "LlamaConfig",
-                          dict(head_dim=32, rope_theta=100.0, rope_scaling=YARN), yarn_keys(),
+                          dict(head_dim=32, rope_theta=100.0, rope_scaling=YARN), YARN_KEYS,
                           pairs=True, off=("yarn", "magnitude", "frequency scale")),
     "mixtral": Family("llama", "mixtral", "Mixtral", "MixtralConfig",
                       dict(num_local_experts=6, num_experts_per_tok=2, sliding_window=None), MOE,
@@ -95,7 +94,7 @@ FAMILIES = {
                     zeros=("attn_q.bias", "attn_k.bias", "attn_v.bias")),
     "qwen2, yarn": Family("qwen2", "qwen2", "Qwen2", "Qwen2Config",
                           dict(num_attention_heads=2, num_key_value_heads=1, rope_theta=100.0,
-                               rope_scaling=YARN), yarn_keys(),
+                               rope_scaling=YARN), YARN_KEYS,
                           off=("yarn", "magnitude", "frequency scale")),
     "qwen3": Family("qwen3", "qwen3", "Qwen3", "Qwen3Config", dict(head_dim=24),
                     off=("halves", "query and key norms")),
@@ -124,8 +123,8 @@ FAMILIES = {
                           off=("halves",)),
     "mistral3": Family("mistral3", "mistral", "Mistral", "MistralConfig",
                        dict(head_dim=32, rope_theta=100.0, sliding_window=None,
-                            rope_scaling=YARN | dict(attention_factor=1.0)),
-                       yarn_keys() | {"rope.scaling.yarn_log_multiplier": 1.0,
+                            rope_scaling=YARN | BETAS | dict(attention_factor=1.0)),
+                       YARN_KEYS | BETA_KEYS | {"rope.scaling.yarn_log_multiplier": 1.0,
                                       "attention.temperature_scale": 0.5},
                        pairs=True, ablate="growing queries",
                        off=("yarn", "frequency scale", "growing queries")),
@@ -137,7 +136,8 @@ FAMILIES = {
                       off=("attention scale", "embedding scale", "residual scale", "logit scale")),
     "granite, no rotation": Family("granite", "granite", "Granite", "GraniteConfig",
                                    dict(attention_multiplier=0.1),
-                                   {"attention.scale": 0.1, "rope.scaling.finetuned": False},
+                                   {"attention.scale": 0.1, "embedding_scale": 1.0, "residual_scale": 1.0,
+                                    "logit_scale": 1.0, "rope.scaling.finetuned": False},
                                    pairs=True, ablate="no rotation", off=("no rotation",)),
     "smollm3": Family("smollm3", "smollm3", "SmolLM3", "SmolLM3Config",
                       dict(tie_word_embeddings=True), pairs=True, off=("no rotation",)),
@@ -146,14 +146,14 @@ FAMILIES = {
     "olmo3": Family("olmo2", "olmo3", "Olmo3", "Olmo3Config",
                     dict(num_attention_heads=2, num_key_value_heads=1, rope_theta=100.0,
                          rope_scaling=YARN, sliding_window=9),
-                    yarn_keys() | {"attention.sliding_window": 9}, names=GEMMA_NORMS,
+                    YARN_KEYS | {"attention.sliding_window": 9}, names=GEMMA_NORMS,
                     off=("halves", "post-norms", "query and key norms", "windows",
                          "second rotation", "yarn", "magnitude")),
     "gpt-oss": Family("gpt-oss", "gpt_oss", "GptOss", "GptOssConfig",
                       dict(head_dim=32, num_local_experts=6, num_experts_per_tok=2,
                            intermediate_size=48, sliding_window=9, rope_theta=100.0,
                            rope_scaling=YARN | dict(truncate=False)),
-                      yarn_keys() | MOE | {"expert_feed_forward_length": 48,
+                      YARN_KEYS | MOE | {"expert_feed_forward_length": 48,
                                            "attention.sliding_window": 9},
                       names={"post_attention_layernorm": "post_attention_norm"},
                       off=("halves", "windows", "yarn", "magnitude", "clamped gate",

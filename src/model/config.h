@@ -5,6 +5,7 @@
 #define CLAMMA_MODEL_CONFIG_H_
 
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/kernels.h"
 
@@ -59,23 +60,11 @@ struct LayerConfig {
   bool operator==(const LayerConfig&) const = default;
 };
 
-// A copy refers to the same layers, which ModelFile owns.
-struct ModelConfig {
-  uint32_t dim = 0;  // width of the residual stream
-  uint32_t n_layers = 0;
-  uint32_t vocab_size = 0;
-  uint32_t seq_len = 0;                       // context: most positions a session may use
-  uint32_t group_size = 0;                    // kInt8Groups: weights that share a scale; else 0
-  WeightType weight_type = WeightType::kF32;  // of most of its weights
-  bool shared_classifier = false;             // the classifier is the embedding table
-  SumOrder order = SumOrder::kLlama2c;
-  float norm_epsilon = 1e-5f;
-  uint32_t rope_dims = 0;  // elements at a head's front that are rotated, even; the rest stays
+// What models of GGUF files do beyond what llama2.c's do.
+struct FamilyConfig {
   RopeStyle rope_style = RopeStyle::kPairs;
   uint8_t n_ropes = 1;
   RopeConfig ropes[kMaxRopes];
-
-  // --- Where not said otherwise, all that follows is of SumOrder::kNative alone. ---
 
   bool norm_before = true;  // in front of a layer's two parts
   bool norm_after = false;  // behind them, before they are added to the residual stream
@@ -96,6 +85,42 @@ struct ModelConfig {
   // Of mixtures of experts; 0: layers have a single feed-forward part.
   uint32_t n_experts = 0;
   uint32_t n_experts_used = 0;  // at a position
+};
+
+// The same where there are no such files, as constants: no code is made for what never happens.
+struct PlainConfig {
+  static constexpr RopeStyle rope_style = RopeStyle::kPairs;
+  static constexpr uint8_t n_ropes = 1;
+  static constexpr RopeConfig ropes[1] = {{}};
+  static constexpr bool norm_before = true;
+  static constexpr bool norm_after = false;
+  static constexpr QkNorm qk_norm = QkNorm::kNone;
+  static constexpr GluType glu = GluType::kSilu;
+  static constexpr float embedding_scale = 1.0f;
+  static constexpr float residual_scale = 1.0f;
+  static constexpr float logit_scale = 1.0f;
+  static constexpr float attention_scale = 0;
+  static constexpr float attention_soft_cap = 0;
+  static constexpr float logit_soft_cap = 0;
+  static constexpr float query_growth = 0;
+  static constexpr uint32_t query_step = 1;
+  static constexpr uint32_t short_context = 0;
+  static constexpr uint32_t n_experts = 0;
+  static constexpr uint32_t n_experts_used = 0;
+};
+
+// A copy refers to the same layers, which ModelFile owns.
+struct ModelConfig : std::conditional_t<kHasGguf, FamilyConfig, PlainConfig> {
+  uint32_t dim = 0;  // width of the residual stream
+  uint32_t n_layers = 0;
+  uint32_t vocab_size = 0;
+  uint32_t seq_len = 0;                       // context: most positions a session may use
+  uint32_t group_size = 0;                    // kInt8Groups: weights that share a scale; else 0
+  WeightType weight_type = WeightType::kF32;  // of most of its weights
+  bool shared_classifier = false;             // the classifier is the embedding table
+  SumOrder order = SumOrder::kLlama2c;
+  float norm_epsilon = 1e-5f;
+  uint32_t rope_dims = 0;  // elements at a head's front that are rotated, even; the rest stays
 
   // The largest of each number in any layer; where all layers are alike, what each of them has.
   LayerConfig widest;

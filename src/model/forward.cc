@@ -233,8 +233,9 @@ Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
 }
 
 // What x (n_rows, dim) becomes, to out (n_rows, dim).
-Status Forward::FeedForward(const FeedForwardTensors& ids, uint32_t index, const float* x,
+Status Forward::FeedForward(const FeedForwardTensors& of, uint32_t index, const float* x,
                             size_t n_rows, size_t hidden_dim, float* out) {
+  const FeedForwardTensors& ids = kHasGguf ? of : kFeedForward;
   const Linear inputs[] = {{weights_->MatrixPlace(ids.gate, index), gate_.data()},
                            {weights_->MatrixPlace(ids.up, index), up_.data()}};
   CLAMMA_RETURN_IF_ERROR(Apply(inputs, x, n_rows));

@@ -51,40 +51,22 @@ struct ShapeCheck {
   }
 };
 
-// A layer's norms.
+// A layer's norms behind its parts, and of queries and keys.
 Status CheckNorms(const ShapeCheck& layer, const ModelConfig& config, const LayerConfig& c) {
-  const bool heads = config.qk_norm == QkNorm::kAllHeads;
-  const struct {
-    TensorId id;
-    bool required;
-    uint64_t size;
-  } norms[] = {
-      {TensorId::kAttentionNorm, config.norm_before, config.dim},
-      {TensorId::kFfnNorm, config.norm_before, config.dim},
-      {TensorId::kAttentionPostNorm, config.norm_after, config.dim},
-      {TensorId::kFfnPostNorm, config.norm_after, config.dim},
-      {TensorId::kQNorm, config.qk_norm != QkNorm::kNone, heads ? c.q_dim() : c.head_size},
-      {TensorId::kKNorm, config.qk_norm != QkNorm::kNone, heads ? c.kv_dim() : c.head_size},
-  };
-  for (const auto& norm : norms) {
-    if (norm.required) CLAMMA_RETURN_IF_ERROR(layer.Require(norm.id, 1, norm.size));
+  if (config.norm_after) {
+    CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kAttentionPostNorm, 1, config.dim));
+    CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kFfnPostNorm, 1, config.dim));
   }
-  return Status();
+  if (config.qk_norm == QkNorm::kNone) return Status();
+  const bool together = config.qk_norm == QkNorm::kAllHeads;
+  CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kQNorm, 1, together ? c.q_dim() : c.head_size));
+  return layer.Require(TensorId::kKNorm, 1, together ? c.kv_dim() : c.head_size);
 }
 
-// A layer's feed-forward part or, of a mixture, what its experts have.
-Status CheckFeedForward(const ShapeCheck& layer, const ModelConfig& config, uint64_t hidden_dim) {
-  if (config.n_experts == 0) {
-    CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kGate, hidden_dim, config.dim));
-    CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kUp, hidden_dim, config.dim));
-    CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kDown, config.dim, hidden_dim));
-    CLAMMA_RETURN_IF_ERROR(layer.Allow(TensorId::kGateBias, 1, hidden_dim));
-    CLAMMA_RETURN_IF_ERROR(layer.Allow(TensorId::kUpBias, 1, hidden_dim));
-    return layer.Allow(TensorId::kDownBias, 1, config.dim);
-  }
+// What the experts of a layer have. They have one shape, and are there together.
+Status CheckExperts(const ShapeCheck& layer, const ModelConfig& config, uint64_t hidden_dim) {
   CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kRouter, config.n_experts, config.dim));
   CLAMMA_RETURN_IF_ERROR(layer.Allow(TensorId::kRouterBias, 1, config.n_experts));
-  // A layer's experts have one shape, and are there together.
   const ShapeCheck first = {layer.tensors, layer.layer * config.n_experts, layer.where};
   CLAMMA_RETURN_IF_ERROR(first.Require(TensorId::kExpertGate, hidden_dim, config.dim));
   CLAMMA_RETURN_IF_ERROR(first.Require(TensorId::kExpertUp, hidden_dim, config.dim));
@@ -92,6 +74,13 @@ Status CheckFeedForward(const ShapeCheck& layer, const ModelConfig& config, uint
   CLAMMA_RETURN_IF_ERROR(first.Allow(TensorId::kExpertGateBias, 1, hidden_dim));
   CLAMMA_RETURN_IF_ERROR(first.Allow(TensorId::kExpertUpBias, 1, hidden_dim));
   return first.Allow(TensorId::kExpertDownBias, 1, config.dim);
+}
+
+// Whether a layer may do without a tensor that most have.
+bool DoesWithout(const ModelConfig& config, TensorId id) {
+  const bool norm = id == TensorId::kAttentionNorm || id == TensorId::kFfnNorm;
+  const bool dense = id == TensorId::kGate || id == TensorId::kUp || id == TensorId::kDown;
+  return (norm && !config.norm_before) || (dense && config.n_experts > 0);
 }
 
 Status CheckLayer(const Tensors& tensors, const ModelConfig& config, uint32_t index) {
@@ -103,23 +92,36 @@ Status CheckLayer(const Tensors& tensors, const ModelConfig& config, uint32_t in
     TensorId id;
     uint64_t rows, cols;
   } required[] = {
+      {TensorId::kAttentionNorm, 1, config.dim},
       {TensorId::kQ, c.q_dim(), config.dim},
       {TensorId::kK, c.kv_dim(), config.dim},
       {TensorId::kV, c.kv_dim(), config.dim},
       {TensorId::kAttentionOutput, config.dim, c.q_dim()},
+      {TensorId::kFfnNorm, 1, config.dim},
+      {TensorId::kGate, c.hidden_dim, config.dim},
+      {TensorId::kUp, c.hidden_dim, config.dim},
+      {TensorId::kDown, config.dim, c.hidden_dim},
   };
-  for (const auto& r : required) CLAMMA_RETURN_IF_ERROR(layer.Require(r.id, r.rows, r.cols));
+  for (const auto& r : required) {
+    if (kHasGguf && DoesWithout(config, r.id)) continue;
+    CLAMMA_RETURN_IF_ERROR(layer.Require(r.id, r.rows, r.cols));
+  }
   const struct {
     TensorId id;
     uint64_t size;
   } biases[] = {
-      {TensorId::kQBias, c.q_dim()},  {TensorId::kKBias, c.kv_dim()},
-      {TensorId::kVBias, c.kv_dim()}, {TensorId::kAttentionOutputBias, config.dim},
-      {TensorId::kSinks, c.n_heads},
+      {TensorId::kQBias, c.q_dim()},       {TensorId::kKBias, c.kv_dim()},
+      {TensorId::kVBias, c.kv_dim()},      {TensorId::kAttentionOutputBias, config.dim},
+      {TensorId::kGateBias, c.hidden_dim}, {TensorId::kUpBias, c.hidden_dim},
+      {TensorId::kDownBias, config.dim},
   };
   for (const auto& b : biases) CLAMMA_RETURN_IF_ERROR(layer.Allow(b.id, 1, b.size));
-  CLAMMA_RETURN_IF_ERROR(CheckNorms(layer, config, c));
-  return CheckFeedForward(layer, config, c.hidden_dim);
+  if constexpr (kHasGguf) {
+    CLAMMA_RETURN_IF_ERROR(layer.Allow(TensorId::kSinks, 1, c.n_heads));
+    CLAMMA_RETURN_IF_ERROR(CheckNorms(layer, config, c));
+    if (config.n_experts > 0) return CheckExperts(layer, config, c.hidden_dim);
+  }
+  return Status();
 }
 
 }  // namespace
