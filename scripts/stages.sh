@@ -30,6 +30,7 @@ readonly stages=(
   "bare-metal:stories told by emulated Cortex-M and RISC-V boards without an operating system"
   "export:export.py against transformers, SentencePiece, and damaged files"
   "gguf:GGUF models that Python's gguf writes: logits against float64, llama2.c's texts"
+  "families:a small model of each family: logits against transformers, each special case counts"
   "templates:chat templates of models and small expressions against Jinja2"
   "chat-tokens:chats as tokens against transformers, control texts in messages among them"
   "tokenizers:texts and ids of tokenizers against the packages that models come with"
@@ -63,7 +64,7 @@ packages_of() {
       echo gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc
       ;;
     fresh-machine) echo debootstrap git ;;
-    export) echo python3-venv python3-torch ;; # 178 packages on a fresh system
+    export | families) echo python3-venv python3-torch ;; # 178 packages on a fresh system
     chat-tokens | gguf | quantize | templates | tokenizers) echo python3-venv python3-numpy ;;
     readme) echo git python3-venv python3-torch ;;
   esac
@@ -416,6 +417,16 @@ stage_gguf() {
     --start-directory tests --pattern 'gguf*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/gguf.log")"
   say_more "$(grep -oE 'skipped=[0-9]+' "$logs/gguf.log" || echo 'none skipped')"
+}
+
+stage_families() {
+  local python
+  build dev print_logits
+  make_python tests/requirements-families.txt --no-deps
+  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
+    --start-directory tests --pattern 'families*_test.py'
+  say_more "$(grep -c 'switched off:' "$logs/families.log") models"
+  say_more "at most $(sed -nE 's/^.*: ([0-9.e-]+); switched off.*/\1/p' "$logs/families.log" | sort -g | tail -n 1) from transformers"
 }
 
 stage_templates() {

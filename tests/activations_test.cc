@@ -52,6 +52,30 @@ TEST_P(KernelsTest, RopeTurnsEachPairOfEveryHeadByItsAngle) {
   }
 }
 
+// As the other one does to the same numbers in another order.
+TEST_P(KernelsTest, RopeByHalvesTurnsElementsThatLieHalfAHeadApart) {
+  if (!kHasGguf) GTEST_SKIP() << "not in this build";
+  Random random(4);
+  for (const size_t head_size : {2u, 4u, 8u, 18u, 48u, 64u, 128u}) {
+    constexpr size_t kHeads = 3;
+    const size_t half = head_size / 2;
+    const Floats angles = random.Normals(head_size);  // cosines and sines
+    const Floats x = random.Normals(kHeads * head_size);
+    Floats pairs(x.size());
+    const auto in_pairs = [&](size_t k) {
+      const size_t at = k % head_size;
+      return k - at + (at < half ? 2 * at : 2 * (at - half) + 1);
+    };
+    for (size_t k = 0; k < x.size(); ++k) pairs[in_pairs(k)] = x[k];
+    scalar_.rope[RopeStyle::kPairs](pairs.data(), angles.data(), &angles[half], kHeads, head_size);
+    Floats out = x;
+    kernels_.rope[RopeStyle::kHalves](out.data(), angles.data(), &angles[half], kHeads, head_size);
+    for (size_t k = 0; k < x.size(); ++k) {
+      ASSERT_EQ(out[k], pairs[in_pairs(k)]) << k << ", " << head_size;
+    }
+  }
+}
+
 TEST_P(KernelsTest, RopeByNoAngleChangesNothing) {
   Random random(3);
   const Floats x = random.Normals(3 * 16);
@@ -96,6 +120,10 @@ TEST_P(KernelsTest, ActivationsHaveTheBitsOfTheScalarTableWhateverTheyAre) {
       const Floats angles = random.Normals(n);
       same([&](const Kernels& k, Floats& out) {
         k.rope[RopeStyle::kPairs](out.data(), angles.data(), angles.data() + n / 2, 1, n);
+      });
+      if (!kHasGguf) continue;
+      same([&](const Kernels& k, Floats& out) {
+        k.rope[RopeStyle::kHalves](out.data(), angles.data(), angles.data() + n / 2, 1, n);
       });
     }
   }

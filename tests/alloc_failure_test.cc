@@ -14,6 +14,7 @@
 
 #include "api_fixture.h"
 #include "faulty_heap.h"
+#include "family_specs.h"
 #include "gguf_models.h"
 #include "platform/threads.h"
 #include "temporary_folder.h"
@@ -210,6 +211,23 @@ class GgufAllocFailureTest : public AllocFailureTest {
 TEST_F(GgufAllocFailureTest, EveryAllocationMayFail) {
   for (const Access access : kEveryAccess) FailEveryAllocation(path_, access, 1, false);
   FailEveryAllocation(path_, Access::kMapped, 3, true);
+}
+
+TEST_F(GgufAllocFailureTest, EveryAllocationOfAModelOfEachFamilyMayFail) {
+  for (const NamedGguf& model : FamilyModels()) {
+    SCOPED_TRACE(model.name);
+    GgufSpec spec = model.spec;
+    spec.tokens = spec.vocab;
+    std::string path;
+    for (spec.seed = 1; spec.seed < 50; ++spec.seed) {
+      path = folder_.Write(model.name + ".gguf", MakeGguf(spec).Build());
+      const Life life =
+          Live(Model(path, Access::kMapped).info(), {.prompt = "Once upon a time", .limit = 30});
+      if (life.ended_by_limit && !life.text.empty()) break;
+    }
+    FailEveryAllocation(path, Access::kMapped, 1, false);
+    ExpectNoAllocationInAnArena(path);
+  }
 }
 
 TEST_F(GgufAllocFailureTest, EveryAllocationOfASplitModelMayFail) {

@@ -33,6 +33,7 @@ TEST(Tables, AreCompleteAndEndWithTheScalarOnes) {
     EXPECT_NE(order.attention[KvType::kF32], nullptr);
     EXPECT_NE(order.attention[KvType::kF16], nullptr);
     EXPECT_NE(table->rope[RopeStyle::kPairs], nullptr);
+    EXPECT_EQ(table->rope[RopeStyle::kHalves] != nullptr, kHasGguf);
     EXPECT_NE(table->add, nullptr);
   }
 }

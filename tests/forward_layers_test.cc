@@ -44,8 +44,8 @@ class HandMade {
     config.vocab_size = kVocab;
     config.seq_len = 64;
     config.rope_dims = kRopeDims;
-    config.rope_theta = kTheta;
-    config.rope_frequency_scale = kFrequencyScale;
+    config.ropes[0].theta = kTheta;
+    config.ropes[0].frequency_scale = kFrequencyScale;
     EXPECT_TRUE(file.tensors.Init(memory, 64).ok());
     for (uint32_t i = 0; i < kLayerCount; ++i) AddLayer(i);
     Add(TensorId::kRopeFactors, 0, 1, kRopeDims / 2, 1.5, 2.0);

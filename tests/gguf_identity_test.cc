@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "api_fixture.h"
+#include "family_specs.h"
 #include "gguf_models.h"
 #include "kernel_fixture.h"
 #include "model/forward.h"
@@ -134,6 +135,8 @@ class GgufIdentity : public testing::TestWithParam<NamedGguf> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Models, GgufIdentity, testing::ValuesIn(GgufModels()),
+                         [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(Families, GgufIdentity, testing::ValuesIn(FamilyModels()),
                          [](const auto& test) { return test.param.name; });
 
 TEST_P(GgufIdentity, LogitsAreFiniteAndNotAlike) {

@@ -107,7 +107,7 @@ TEST(GgufModel, NumbersAreThoseOfTheKeys) {
   EXPECT_EQ(config.vocab_size, 53u);
   EXPECT_EQ(config.seq_len, 77u);
   EXPECT_FALSE(config.shared_classifier);
-  EXPECT_EQ(config.rope_frequency_scale, 1.0f);
+  EXPECT_EQ(config.ropes[0].frequency_scale, 1.0f);
   EXPECT_STREQ(model.file().architecture, "llama");
   EXPECT_STREQ(model.file().file_type, "Q5_0");
   EXPECT_STREQ(model.file().format, "GGUF");
@@ -122,7 +122,7 @@ TEST(GgufModel, KeysThatMayBeMissingHaveTheirUsualValues) {
   EXPECT_EQ(model.config().widest.n_kv_heads, 4u);
   EXPECT_EQ(model.config().widest.head_size, 16u);
   EXPECT_EQ(model.config().rope_dims, 16u);
-  EXPECT_EQ(model.config().rope_theta, 10000.0f);
+  EXPECT_EQ(model.config().ropes[0].theta, 10000.0f);
   EXPECT_TRUE(model.config().shared_classifier);
   EXPECT_STREQ(model.file().file_type, "F32");
 }
@@ -134,8 +134,9 @@ TEST(GgufModel, OtherArchitecturesAreRefusedByName) {
 }
 
 TEST(GgufModel, WhatWouldChangeTheResultsIsRefused) {
-  ExpectRefusal(Small().Add("llama.expert_count", uint32_t{8}), {"experts", "llama.expert_count"});
-  ExpectRefusal(Small().Add("llama.rope.scaling.type", "yarn"), {"\"yarn\"", "none", "linear"});
+  ExpectRefusal(Small().Add("llama.expert_count", uint32_t{8}), {"llama.expert_used_count"});
+  ExpectRefusal(Small().Add("llama.rope.scaling.type", "longrope"),
+                {"\"longrope\"", "none", "linear", "yarn"});
   ExpectRefusal(Small().Add("llama.attention.sliding_window", uint32_t{64}),
                 {"llama.attention.sliding_window"});
   ExpectRefusal(Small().Add("llama.attention.scale", 0.5f), {"llama.attention.scale"});
@@ -292,7 +293,7 @@ TEST(GgufModel, LinearScalingDividesFrequencies) {
   // At position 0 nothing is rotated.
   ExpectSameBits(Floats(scaled.begin(), scaled.begin() + 48),
                  Floats(plain.begin(), plain.begin() + 48));
-  EXPECT_EQ(Model(GgufSpec{.linear_scaling = 2.5f}).config().rope_frequency_scale, 1 / 2.5f);
+  EXPECT_EQ(Model(GgufSpec{.linear_scaling = 2.5f}).config().ropes[0].frequency_scale, 1 / 2.5f);
   for (const float none : {0.0f, 1.0f}) {
     ExpectSameBits(Model(Small().Add("llama.rope.scaling.factor", none)).Logits(), plain);
   }

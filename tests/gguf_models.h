@@ -40,6 +40,15 @@ struct GgufSpec {
   std::vector<uint32_t> layer_kv_heads = {}, layer_hidden = {};
   std::set<std::string> without = {};  // keys and tensors to leave out
   uint32_t seed = 1;
+  // What other architectures have: keys without its name in front, and tensors without "blk.N.",
+  // which each layer gets.
+  std::string architecture = "llama";
+  std::map<std::string, uint32_t> numbers = {};
+  std::map<std::string, float> floats = {};
+  std::map<std::string, std::string> texts = {};
+  std::vector<std::pair<std::string, std::vector<uint64_t>>> of_layers = {};  // columns first
+  std::vector<std::pair<std::string, std::vector<uint64_t>>> of_model = {};
+  std::set<std::string> no_layer_has = {};  // of what llama's layers have
 
   uint32_t kv_heads_of(uint32_t layer) const {
     return layer_kv_heads.empty() ? kv_heads : layer_kv_heads[layer];
@@ -155,13 +164,25 @@ struct GgufTensorSpec {
 // All tensors of a model, in the order of its file.
 inline std::vector<GgufTensorSpec> TensorsOf(const GgufSpec& spec) {
   std::vector<GgufTensorSpec> all;
+  bool of_llama = true;
   const auto add = [&](const std::string& name, uint32_t type, std::vector<uint64_t> dims) {
+    const std::string rest =
+        name.compare(0, 4, "blk.") == 0 ? name.substr(name.find('.', 4) + 1) : "";
+    if (of_llama && spec.no_layer_has.count(rest) != 0) return;
     if (spec.without.count(name) == 0) all.push_back({name, type, std::move(dims)});
   };
   const auto vector = [&](const std::string& name, uint64_t n) { add(name, kF32, {n}); };
   const auto matrix = [&](const std::string& name, uint64_t cols, uint64_t rows) {
     const auto found = spec.types.find(name);
     add(name, found == spec.types.end() ? spec.type : found->second, {cols, rows});
+  };
+  // Biases are vectors, of experts as well.
+  const auto more = [&](const std::string& name, const std::vector<uint64_t>& dims) {
+    const bool is_matrix = dims.size() > 1 && name.find(".bias") == std::string::npos;
+    const auto found = spec.types.find(name);
+    const uint32_t type = found == spec.types.end() ? spec.type : found->second;
+    // Routers are floats in all files.
+    add(name, is_matrix && name.find("ffn_gate_inp") == std::string::npos ? type : kF32, dims);
   };
   const uint64_t q_dim = uint64_t{spec.heads} * spec.width_of_head();
   matrix("token_embd.weight", spec.dim, spec.vocab);
@@ -183,7 +204,11 @@ inline std::vector<GgufTensorSpec> TensorsOf(const GgufSpec& spec) {
     linear("ffn_gate", spec.dim, hidden);
     linear("ffn_up", spec.dim, hidden);
     linear("ffn_down", hidden, spec.dim);
+    of_llama = false;
+    for (const auto& [name, dims] : spec.of_layers) more(front + name, dims);
+    of_llama = true;
   }
+  for (const auto& [name, dims] : spec.of_model) more(name, dims);
   vector("output_norm.weight", spec.dim);
   if (!spec.tied) matrix("output.weight", spec.dim, spec.vocab);
   return all;
@@ -191,8 +216,11 @@ inline std::vector<GgufTensorSpec> TensorsOf(const GgufSpec& spec) {
 
 inline std::vector<uint8_t> BytesOf(const GgufSpec& spec, const GgufTensorSpec& tensor) {
   WeightMaker maker(spec.seed, tensor.name);
-  const auto n = static_cast<size_t>(tensor.dims[0]);
-  if (tensor.dims.size() > 1) return maker.Matrix(tensor.type, n, tensor.dims[1]);
+  size_t n = 1;
+  for (const uint64_t dim : tensor.dims) n *= static_cast<size_t>(dim);
+  if (tensor.dims.size() > 1 && tensor.name.find(".bias") == std::string::npos) {
+    return maker.Matrix(tensor.type, tensor.dims[0], n / tensor.dims[0]);
+  }
   if (tensor.name == "rope_freqs.weight") return FloatBytes(maker.Floats(n, 4.0f, 3.0f));
   const bool bias = tensor.name.find(".bias") != std::string::npos;
   return FloatBytes(maker.Floats(n, bias ? 0.0f : 1.0f, bias ? 0.2f : 0.1f));
@@ -236,6 +264,7 @@ inline void AddVocabulary(const GgufSpec& spec, GgufBytes* file) {
 }
 
 inline void AddKeys(const GgufSpec& spec, GgufBytes* file) {
+  const std::string arch = spec.architecture + ".";
   const auto wanted = [&](const std::string& key) { return spec.without.count(key) == 0; };
   const auto number = [&](const std::string& key, uint32_t value) {
     if (wanted(key)) file->Add(key, value);
@@ -248,24 +277,31 @@ inline void AddKeys(const GgufSpec& spec, GgufBytes* file) {
       file->AddArray(key, of_layers);
     }
   };
-  if (wanted("general.architecture")) file->Add("general.architecture", "llama");
+  if (wanted("general.architecture")) file->Add("general.architecture", spec.architecture);
   number("general.file_type", NameOfGgufType(spec.type).file_type);
-  number("llama.block_count", spec.layers);
-  number("llama.context_length", spec.context);
-  number("llama.embedding_length", spec.dim);
-  per_layer("llama.feed_forward_length", spec.layer_hidden, spec.hidden);
-  number("llama.attention.head_count", spec.heads);
-  per_layer("llama.attention.head_count_kv", spec.layer_kv_heads, spec.kv_heads);
+  number(arch + "block_count", spec.layers);
+  number(arch + "context_length", spec.context);
+  number(arch + "embedding_length", spec.dim);
+  per_layer(arch + "feed_forward_length", spec.layer_hidden, spec.hidden);
+  number(arch + "attention.head_count", spec.heads);
+  per_layer(arch + "attention.head_count_kv", spec.layer_kv_heads, spec.kv_heads);
   if (spec.head_size != 0) {
-    number("llama.attention.key_length", spec.head_size);
-    number("llama.attention.value_length", spec.head_size);
+    number(arch + "attention.key_length", spec.head_size);
+    number(arch + "attention.value_length", spec.head_size);
   }
-  number("llama.rope.dimension_count", spec.width_of_head());
-  const std::string epsilon = "llama.attention.layer_norm_rms_epsilon";
+  number(arch + "rope.dimension_count", spec.width_of_head());
+  const std::string epsilon = arch + "attention.layer_norm_rms_epsilon";
   if (wanted(epsilon)) file->Add(epsilon, 1e-5f);
   if (spec.linear_scaling != 0) {
-    file->Add("llama.rope.scaling.type", "linear");
-    file->Add("llama.rope.scaling.factor", spec.linear_scaling);
+    file->Add(arch + "rope.scaling.type", "linear");
+    file->Add(arch + "rope.scaling.factor", spec.linear_scaling);
+  }
+  for (const auto& [key, value] : spec.numbers) number(arch + key, value);
+  for (const auto& [key, value] : spec.floats) {
+    if (wanted(arch + key)) file->Add(arch + key, value);
+  }
+  for (const auto& [key, value] : spec.texts) {
+    if (wanted(arch + key)) file->Add(arch + key, value);
   }
   if (spec.tokens != 0) AddVocabulary(spec, file);
 }

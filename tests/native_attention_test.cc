@@ -34,13 +34,16 @@ struct Shape {
   size_t heads_per_kv_head = 1;
   bool half = false;
   size_t window = 0;
+  float soft_cap = 0;
+  bool sinks = false;
 
   size_t dim() const { return kv_heads * heads_per_kv_head * head_size; }
 };
 
 std::ostream& operator<<(std::ostream& out, const Shape& shape) {
   return out << "heads of " << shape.head_size << ", " << shape.kv_heads << " times "
-             << shape.heads_per_kv_head << ", half " << shape.half << ", window " << shape.window;
+             << shape.heads_per_kv_head << ", half " << shape.half << ", window " << shape.window
+             << ", soft cap " << shape.soft_cap << ", sinks " << shape.sinks;
 }
 
 // Keys and values of some positions, in pages as AttentionInput has them.
@@ -55,6 +58,7 @@ class Context {
     const Floats keys = random.Normals(positions * n, deviation);
     const Floats values = random.Normals(positions * n);
     for (size_t p = 0; p < positions; ++p) Put(p, &keys[p * n], &values[p * n]);
+    if (shape.sinks) sinks_ = random.Normals(shape.kv_heads * shape.heads_per_kv_head, 2);
   }
 
   // (kv_heads * head_size)
@@ -92,6 +96,8 @@ class Context {
     input.kv_type = shape_.half ? KvType::kF16 : KvType::kF32;
     input.scale = 0.3f;
     input.window = shape_.window;
+    input.soft_cap = shape_.soft_cap;
+    input.sinks = sinks_.empty() ? nullptr : sinks_.data();
     return input;
   }
 
@@ -142,9 +148,16 @@ class Context {
           dot += double{q[of_q + d]} * double{keys_[p][of_kv + d]};
         }
         scores[p] = dot * double{0.3f};
+        const double cap = double{shape_.soft_cap};
+        if (cap > 0) scores[p] = cap * std::tanh(scores[p] / cap);
       }
-      const double largest = *std::max_element(scores.begin(), scores.end());
+      double largest = *std::max_element(scores.begin(), scores.end());
       double total = 0;
+      if (shape_.sinks) {
+        const double sink = double{sinks_[of_q / shape_.head_size]};
+        largest = std::max(largest, sink);
+        total = std::exp(sink - largest);
+      }
       for (size_t p = begin; p < n_positions; ++p) {
         const double weight = std::exp(scores[p] - largest);
         total += weight;
@@ -183,7 +196,14 @@ class Context {
         }
         all.largest = top;
       }
-      for (size_t d = 0; d < shape_.head_size; ++d) out[of_q + d] = all.values[d] / all.sum;
+      float share = 1;
+      if (shape_.sinks) {
+        const float sink = sinks_[of_q / shape_.head_size];
+        const float top = std::max(all.largest, sink);
+        share = ExpNative(all.largest - top);
+        all.sum = std::fma(all.sum, share, ExpNative(sink - top));
+      }
+      for (size_t d = 0; d < shape_.head_size; ++d) out[of_q + d] = all.values[d] * share / all.sum;
     });
     return out;
   }
@@ -210,7 +230,12 @@ class Context {
     for (size_t p = begin; p < end; ++p) {
       float dot = 0;
       for (size_t d = 0; d < shape_.head_size; ++d) dot = std::fma(q[d], keys_[p][of_kv + d], dot);
-      scores[p - page] = dot * 0.3f;
+      float score = dot * 0.3f;
+      if (shape_.soft_cap > 0) {
+        const float e = ExpNative(-std::abs(score * (2 / shape_.soft_cap)));
+        score = std::copysign((1 - e) / (1 + e) * shape_.soft_cap, score);
+      }
+      scores[p - page] = score;
     }
     const float top = *std::max_element(scores.begin(), scores.end());
     if (top > state.largest) {
@@ -248,6 +273,7 @@ class Context {
   std::vector<const uint8_t*> pointers_;
   std::vector<std::vector<float>> keys_;  // (positions, kv_heads * head_size), as the pages have it
   std::vector<std::vector<float>> values_;
+  Floats sinks_;  // (heads), or none
 };
 
 void ExpectNear(const Floats& actual, const std::vector<double>& exact, double bound) {
@@ -260,7 +286,9 @@ TEST_P(NativeTest, AttentionMixesValuesBySoftmaxAndByItsLaw) {
   Random random(1);
   for (const Shape& shape :
        {Shape{2, 2, 2}, Shape{8, 1, 1, true}, Shape{18, 2, 1}, Shape{20, 1, 3, true, 5},
-        Shape{64, 2, 1, false, 40}, Shape{80, 1, 2, true}, Shape{128, 1, 1, false, 1}}) {
+        Shape{64, 2, 1, false, 40}, Shape{80, 1, 2, true}, Shape{128, 1, 1, false, 1},
+        Shape{16, 2, 2, false, 0, 1.5f}, Shape{16, 2, 3, true, 20, 0, true},
+        Shape{24, 1, 2, false, 33, 0.7f, true}}) {
     const Context context(shape, 100, random);
     for (size_t n = 1; n <= 100; n += n % 16 == 1 || n % 16 == 15 ? 1 : 3) {
       SCOPED_TRACE(testing::Message() << n << " positions, " << shape);
@@ -274,7 +302,8 @@ TEST_P(NativeTest, AttentionMixesValuesBySoftmaxAndByItsLaw) {
 
 TEST_P(NativeTest, AttentionHoldsForLongContexts) {
   Random random(2);
-  for (const Shape& shape : {Shape{16, 1, 2}, Shape{16, 1, 1, true, 700}}) {
+  for (const Shape& shape :
+       {Shape{16, 1, 2}, Shape{16, 1, 1, true, 700}, Shape{16, 1, 2, false, 700, 2.0f, true}}) {
     const Context context(shape, 1700, random);
     for (const size_t n : {511u, 512u, 513u, 1024u, 1025u, 1213u, 1699u, 1700u}) {
       SCOPED_TRACE(testing::Message() << n << " positions, " << shape);
@@ -334,7 +363,7 @@ TEST_P(NativeTest, AttentionOfSeveralRowsHasTheBitsOfEachRowAlone) {
 TEST_P(NativeTest, AttentionInPartsHasTheBitsOfAllAtOnce) {
   Random random(5);
   for (const Shape& shape : {Shape{8, 2, 3}, Shape{20, 1, 1, true}, Shape{8, 2, 2, false, 600},
-                             Shape{8, 1, 2, false, 20}}) {
+                             Shape{8, 1, 2, false, 20}, Shape{8, 2, 2, true, 600, 3.0f, true}}) {
     const Context context(shape, 2100, random);
     for (const auto& [rows, n] : {std::pair(1u, 2100u), std::pair(1u, 1024u), std::pair(1u, 512u),
                                   std::pair(1u, 40u), std::pair(9u, 1529u)}) {
@@ -370,7 +399,8 @@ TEST_P(NativeTest, AttentionHasTheBitsOfTheScalarTableWhateverItIsFed) {
   for (const bool half : {false, true}) {
     for (const size_t head_size : {6u, 16u, 64u}) {
       for (const size_t one_in : {20u, 2000u}) {
-        const Shape shape = {head_size, 2, 3, half};
+        const bool capped = head_size == 16;
+        const Shape shape = {head_size, 2, 3, half, 0, capped ? 5.0f : 0.0f, capped};
         Context context(shape, 600, random);
         const Floats keys = random.Hostile(600 * 2 * head_size, one_in);
         const Floats values = random.Hostile(600 * 2 * head_size, one_in);

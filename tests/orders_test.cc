@@ -28,15 +28,20 @@ struct OrderOfTable {
   const OrderKernels* scalar;
 };
 
-std::vector<OrderOfTable> Orders() {
+std::vector<OrderOfTable> NativeOrders() {
   std::vector<OrderOfTable> orders;
-  for (const Kernels* table : clamma_test::AllTables()) {
-    orders.push_back({"llama2c_" + clamma_test::NameInTests(table->name),
-                      &clamma_test::OrderOf(*table), &clamma_test::OrderOf(kScalarKernels)});
-  }
   for (const OrderKernels* table : clamma_test::NativeTables()) {
     orders.push_back(
         {"native_" + clamma_test::NameInTests(table->name), table, &kScalarNativeOrder});
+  }
+  return orders;
+}
+
+std::vector<OrderOfTable> Orders() {
+  std::vector<OrderOfTable> orders = NativeOrders();
+  for (const Kernels* table : clamma_test::AllTables()) {
+    orders.push_back({"llama2c_" + clamma_test::NameInTests(table->name),
+                      &clamma_test::OrderOf(*table), &clamma_test::OrderOf(kScalarKernels)});
   }
   return orders;
 }
@@ -58,9 +63,17 @@ class OrdersTest : public testing::TestWithParam<OrderOfTable> {
       ops.rmsnorm(out.data(), x.data(), weight.data(), 1, x.size(), epsilon);
     });
   }
-  Floats SwiGlu(const Floats& gate, const Floats& up) const {
+  Floats Glu(GluType type, const Floats& gate, const Floats& up) const {
     return Run(gate, [&](const OrderKernels& ops, Floats& out) {
-      ops.glu[GluType::kSilu](out.data(), up.data(), out.size());
+      ops.glu[type](out.data(), up.data(), out.size());
+    });
+  }
+  Floats SwiGlu(const Floats& gate, const Floats& up) const {
+    return Glu(GluType::kSilu, gate, up);
+  }
+  Floats SoftCap(const Floats& x, float cap) const {
+    return Run(x, [cap](const OrderKernels& ops, Floats& out) {
+      ops.soft_cap(out.data(), out.size(), cap);
     });
   }
   Floats Softmax(const Floats& x) const {
@@ -70,6 +83,10 @@ class OrdersTest : public testing::TestWithParam<OrderOfTable> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Tables, OrdersTest, testing::ValuesIn(Orders()),
+                         [](const auto& order) { return order.param.name; });
+
+class NativeOrdersTest : public OrdersTest {};
+INSTANTIATE_TEST_SUITE_P(Tables, NativeOrdersTest, testing::ValuesIn(NativeOrders()),
                          [](const auto& order) { return order.param.name; });
 
 constexpr size_t kLengths[] = {1, 2, 3, 15, 16, 17, 31, 64, 100, 172, 288, 1000, 4096};
@@ -141,6 +158,57 @@ TEST_P(OrdersTest, SwiGluIsOffFarBelowZeroAndOnFarAbove) {
   for (size_t i = 8; i < x.size(); ++i) EXPECT_EQ(out[i], x[i]);
 }
 
+// What the native order alone has.
+
+TEST_P(NativeOrdersTest, GeluIsNearTheNormalDistribution) {
+  Random random(7);
+  for (const size_t n : kLengths) {
+    const Floats gate = random.Normals(n, 3);
+    const Floats up = random.Normals(n);
+    const Floats out = Glu(GluType::kGelu, gate, up);
+    for (size_t i = 0; i < n; ++i) {
+      const double g = double{gate[i]};
+      const double inner = std::sqrt(2 / 3.14159265358979) * (g + 0.044715 * g * g * g);
+      const double exact = g / (1 + std::exp(-2 * inner)) * double{up[i]};
+      // The exponential makes an error relative to its exponent, and is 0 where it is below 1e-38.
+      const double bound = kRounding * (16 + 8 * std::abs(inner)) * std::abs(exact) + 1e-35;
+      ASSERT_NEAR(double{out[i]}, exact, bound) << gate[i] << ", " << up[i];
+    }
+  }
+}
+
+TEST_P(NativeOrdersTest, ClampedSwiGluBoundsBothAndAddsOne) {
+  Random random(8);
+  for (const size_t n : kLengths) {
+    const Floats gate = random.Normals(n, 6);
+    const Floats up = random.Normals(n, 6);
+    const Floats out = Glu(GluType::kClampedSilu, gate, up);
+    for (size_t i = 0; i < n; ++i) {
+      const double g = std::min(double{gate[i]}, 7.0);
+      const double u = std::clamp(double{up[i]}, -7.0, 7.0);
+      const double exact = g / (1 + std::exp(-1.702 * g)) * (u + 1);
+      const double scale = std::abs(g / (1 + std::exp(-1.702 * g))) * (std::abs(u) + 1);
+      ASSERT_NEAR(double{out[i]}, exact, kRounding * (16 + 4 * std::abs(g)) * scale)
+          << gate[i] << ", " << up[i];
+    }
+  }
+}
+
+TEST_P(NativeOrdersTest, SoftCapIsTheHyperbolicTangent) {
+  Random random(9);
+  for (const float cap : {0.5f, 1.0f, 30.0f, 50.0f}) {
+    for (const size_t n : kLengths) {
+      const Floats x = random.Normals(n, 20);
+      const Floats out = SoftCap(x, cap);
+      for (size_t i = 0; i < n; ++i) {
+        const double exact = double{cap} * std::tanh(double{x[i]} / double{cap});
+        ASSERT_NEAR(double{out[i]}, exact, 8 * kRounding * double{cap}) << x[i] << " by " << cap;
+      }
+    }
+  }
+  EXPECT_EQ(SoftCap({0, 1e30f, -1e30f, kInfinity, -kInfinity}, 30), (Floats{0, 30, -30, 30, -30}));
+}
+
 // --- Softmax ---
 
 TEST_P(OrdersTest, SoftmaxGivesProbabilities) {
@@ -197,6 +265,10 @@ TEST_P(OrdersTest, HaveTheBitsOfTheScalarTableWhateverTheyAreFed) {
       RmsNorm(x, y, 0);
       SwiGlu(x, y);
       Softmax(x);
+      if (GetParam().ops->soft_cap == nullptr) continue;
+      Glu(GluType::kGelu, x, y);
+      Glu(GluType::kClampedSilu, x, y);
+      SoftCap(x, 50);
     }
   }
 }

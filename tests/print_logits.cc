@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-// print_logits MODEL TOKEN...: writes the logits at each of the tokens, which stand at positions 0,
-// 1, ..., to stdout as float32 (tokens, vocab_size). A helper of tests in Python.
+// print_logits [--off WHAT] MODEL TOKEN...: writes the logits at each of the tokens, which stand at
+// positions 0, 1, ..., to stdout as float32 (tokens, vocab_size). With --off the model does without
+// something that makes its family different: see kSwitches. A helper of tests in Python.
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,12 +21,65 @@
 namespace clamma {
 namespace {
 
-Status PrintLogits(const char* path, const std::vector<TokenId>& tokens) {
+// Changes every layer.
+template <typename Change>
+void ForEachLayer(ModelFile& model, const Change& change) {
+  change(model.config.widest);
+  for (size_t i = 0; i < model.layers.size(); ++i) change(model.layers[i]);
+}
+
+struct Switch {
+  const char* name;
+  void (*off)(ModelFile& model);
+};
+constexpr Switch kSwitches[] = {
+    {"halves", [](ModelFile& m) { m.config.rope_style = RopeStyle::kPairs; }},
+    {"no rotation",
+     [](ModelFile& m) { ForEachLayer(m, [](LayerConfig& layer) { layer.rope = 0; }); }},
+    {"second rotation", [](ModelFile& m) { m.config.ropes[1] = m.config.ropes[0]; }},
+    {"partial rotation", [](ModelFile& m) { m.config.rope_dims = m.config.rope_dims - 2; }},
+    {"frequency scale", [](ModelFile& m) { m.config.ropes[0].frequency_scale = 1; }},
+    {"yarn", [](ModelFile& m) { m.config.ropes[0].yarn = false; }},
+    {"exact ramp",
+     [](ModelFile& m) {
+       RopeConfig& rope = m.config.ropes[0];
+       rope.ramp_begin = std::floor(rope.ramp_begin);
+       rope.ramp_end = std::ceil(rope.ramp_end);
+     }},
+    {"magnitude", [](ModelFile& m) { m.config.ropes[0].magnitude = 1; }},
+    {"long factors", [](ModelFile& m) { m.config.short_context = m.config.seq_len; }},
+    {"growing queries", [](ModelFile& m) { m.config.query_growth = 0; }},
+    {"windows",
+     [](ModelFile& m) { ForEachLayer(m, [](LayerConfig& layer) { layer.window = 0; }); }},
+    {"query and key norms", [](ModelFile& m) { m.config.qk_norm = QkNorm::kNone; }},
+    {"post-norms", [](ModelFile& m) { m.config.norm_after = false; }},
+    {"gelu", [](ModelFile& m) { m.config.glu = GluType::kSilu; }},
+    {"clamped gate", [](ModelFile& m) { m.config.glu = GluType::kSilu; }},
+    {"attention scale", [](ModelFile& m) { m.config.attention_scale = 0; }},
+    {"attention soft cap", [](ModelFile& m) { m.config.attention_soft_cap = 0; }},
+    {"logit soft cap", [](ModelFile& m) { m.config.logit_soft_cap = 0; }},
+    {"embedding scale", [](ModelFile& m) { m.config.embedding_scale = 1; }},
+    {"residual scale", [](ModelFile& m) { m.config.residual_scale = 1; }},
+    {"logit scale", [](ModelFile& m) { m.config.logit_scale = 1; }},
+    {"second expert", [](ModelFile& m) { --m.config.n_experts_used; }},
+};
+
+Status SwitchOff(const char* what, ModelFile& model) {
+  for (const Switch& entry : kSwitches) {
+    if (std::string_view(what) != entry.name) continue;
+    entry.off(model);
+    return Status();
+  }
+  return Status::Error(StatusCode::kInvalidArgument, "nothing is called '%s'", what);
+}
+
+Status PrintLogits(const char* path, const char* off, const std::vector<TokenId>& tokens) {
   Memory memory;
   ModelFiles files;
   CLAMMA_RETURN_IF_ERROR(files.Open(memory, path, "", true));
   ModelFile model;
   CLAMMA_RETURN_IF_ERROR(files.ReadModel(&model));
+  if (off != nullptr) CLAMMA_RETURN_IF_ERROR(SwitchOff(off, model));
   Weights weights;
   CLAMMA_RETURN_IF_ERROR(
       weights.Open(memory, std::move(model), files.sources(), files.count(), {}));
@@ -35,6 +91,7 @@ Status PrintLogits(const char* path, const std::vector<TokenId>& tokens) {
   const ModelConfig& config = weights.config();
   kv.Init(memory, config, KvType::kF32);
   CLAMMA_RETURN_IF_ERROR(kv.Reserve(tokens.size()));
+  kv.SetLong(tokens.size() > config.short_context);
   for (size_t position = 0; position < tokens.size(); ++position) {
     if (tokens[position] < 0 || static_cast<uint32_t>(tokens[position]) >= config.vocab_size) {
       return Status::Error(StatusCode::kInvalidArgument, "token %d is out of range",
@@ -53,13 +110,16 @@ Status PrintLogits(const char* path, const std::vector<TokenId>& tokens) {
 }  // namespace clamma
 
 int main(int argc, char** argv) {
+  const bool switches = argc > 2 && std::string_view(argv[1]) == "--off";
+  const char* off = switches ? argv[2] : nullptr;
+  const int first = switches ? 3 : 1;
   std::vector<clamma::TokenId> tokens;
-  for (int i = 2; i < argc; ++i) tokens.push_back(atoi(argv[i]));
+  for (int i = first + 1; i < argc; ++i) tokens.push_back(atoi(argv[i]));
   if (tokens.empty()) {
-    fprintf(stderr, "usage: print_logits MODEL TOKEN...\n");
+    fprintf(stderr, "usage: print_logits [--off WHAT] MODEL TOKEN...\n");
     return 2;
   }
-  const clamma::Status status = clamma::PrintLogits(argv[1], tokens);
+  const clamma::Status status = clamma::PrintLogits(argv[first], off, tokens);
   if (!status.ok()) fprintf(stderr, "print_logits: %s\n", status.message());
   return status.ok() ? 0 : 1;
 }

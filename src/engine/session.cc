@@ -234,7 +234,18 @@ void Session::RollBack() {
   prompt_tokens_ = 0;
 }
 
+// A sequence that has become longer than what short factors are for (or no longer is) is computed
+// anew. (transformers does the same: models/phi3/modeling_phi3.py)
+void Session::ChooseRotation() {
+  const uint32_t short_context = transformer_.config().short_context;
+  const bool is_long = short_context > 0 && conversation_.n_tokens > short_context;
+  if (is_long == conversation_.kv.is_long()) return;
+  conversation_.kv.SetLong(is_long);
+  conversation_.position = 0;
+}
+
 bool Session::AddRows(size_t count, ForwardRow* rows) {
+  if constexpr (kHasGguf) ChooseRotation();
   Status status = conversation_.kv.Reserve(conversation_.position + count);
   if (status.ok()) status = ReserveTokens(conversation_.n_tokens + 1);
   if (!status.ok()) {

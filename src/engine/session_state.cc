@@ -20,6 +20,12 @@ constexpr size_t kTokensAtOnce = 256;
 
 uint32_t NumberOf(KvType type) { return type == KvType::kF16 ? 1 : 0; }
 
+// Of positions that are rotated as in long sequences; beside the number of a type.
+constexpr uint32_t kIsLong = 0x100;
+uint32_t AllowedFlags(const Transformer& transformer) {
+  return transformer.config().short_context > 0 ? kIsLong : 0;
+}
+
 // Writes and sums up.
 class Writer {
  public:
@@ -98,7 +104,7 @@ Status CheckBelongsHere(const Transformer& transformer, const uint8_t* header, b
     return Status::Error(StatusCode::kInvalidArgument,
                          "the saved session is of another model or vocabulary");
   }
-  if (ReadLe32(header + 12) != NumberOf(transformer.kv_type)) {
+  if ((ReadLe32(header + 12) & ~AllowedFlags(transformer)) != NumberOf(transformer.kv_type)) {
     return Status::Error(StatusCode::kInvalidArgument,
                          "the saved session has keys and values of another kv_type");
   }
@@ -112,6 +118,7 @@ Status ReadHeader(const Transformer& transformer, Reader& reader, Conversation* 
   bool sound = false;
   CLAMMA_RETURN_IF_ERROR(reader.ReadChecksum(&sound));
   CLAMMA_RETURN_IF_ERROR(CheckBelongsHere(transformer, header, sound));
+  if (AllowedFlags(transformer) != 0) c->kv.SetLong((ReadLe32(header + 12) & kIsLong) != 0);
   c->seed = ReadLe64(header + 24);
   c->random = RandomGenerator(ReadLe64(header + 32));
   c->n_tokens = ReadLe32(header + 40);
@@ -155,7 +162,8 @@ Status WriteHeader(const Transformer& transformer, const Conversation& c, Writer
   CLAMMA_RETURN_IF_ERROR(transformer.Fingerprint(&fingerprint));
   std::memcpy(header, kMagic, sizeof(kMagic));
   WriteLe32(header + 8, kVersion);
-  WriteLe32(header + 12, NumberOf(transformer.kv_type));
+  const uint32_t flags = kHasGguf && c.kv.is_long() ? kIsLong : 0;
+  WriteLe32(header + 12, NumberOf(transformer.kv_type) | flags);
   WriteLe64(header + 16, fingerprint);
   WriteLe64(header + 24, c.seed);
   WriteLe64(header + 32, c.random.state());

@@ -267,6 +267,7 @@ Status Transformer::Score(const TokenId* tokens, size_t n, float* logprobs) {
   }
   KvCache kv;
   kv.Init(memory, c, kv_type);
+  if (c.short_context > 0) kv.SetLong(n > c.short_context);
   CLAMMA_RETURN_IF_ERROR(kv.Reserve(n));
   for (size_t done = 0; done + 1 < n;) {
     const size_t left = n - 1 - done;

@@ -150,12 +150,20 @@ enum class SumOrder : uint8_t {
 inline constexpr size_t kSumOrders = 2;
 
 // Which elements of a head a rotary embedding rotates together.
-enum class RopeStyle : uint8_t { kPairs };  // 2i and 2i + 1
-inline constexpr size_t kRopeStyles = 1;
+enum class RopeStyle : uint8_t {
+  kPairs,   // 2i and 2i + 1
+  kHalves,  // i and i + n / 2; of GGUF files alone
+};
+inline constexpr size_t kRopeStyles = 2;
 
 // The function of a gated linear unit. (Shazeer: GLU Variants Improve Transformer, 2020)
-enum class GluType : uint8_t { kSilu };
-inline constexpr size_t kGluTypes = 1;
+enum class GluType : uint8_t {
+  kSilu,
+  // Of the native order alone:
+  kGelu,         // by way of tanh
+  kClampedSilu,  // of gpt-oss: bounded, with a steeper gate, and 1 added to what is gated
+};
+inline constexpr size_t kGluTypes = 3;
 
 inline constexpr size_t kKvBlock = 32;     // positions in a block of the KV cache
 inline constexpr size_t kQueryTile = 8;    // queries whose scores are held at a time
@@ -186,13 +194,15 @@ struct AttentionInput {
   size_t head_size = 0;
   KvType kv_type = KvType::kF32;
   // Of the native order alone:
-  float scale = 0;    // above 0, by which scores are multiplied; 0: 1 / sqrt(head_size)
-  size_t window = 0;  // positions that a row attends to, the last ones of its own; 0: all
+  float scale = 0;     // above 0, by which scores are multiplied; 0: 1 / sqrt(head_size)
+  size_t window = 0;   // positions that a row attends to, the last ones of its own; 0: all
+  float soft_cap = 0;  // above 0: what scores are bounded by, see native_ops.h; 0: nothing
+  const float* sinks = nullptr;  // (n_kv_heads * heads_per_kv_head): scores of no position
 };
 
 // What depends on the order of sums.
 struct OrderKernels {
-  // gate[i] = f(gate[i]) * up[i]. (n)
+  // gate[i] = f(gate[i]) * up[i], but see GluType. (n)
   using Glu = void (*)(float* gate, const float* up, size_t n);
 
   // out (as q) = sum over positions of softmax(q . key / sqrt(head_size)) * value, for the query
@@ -210,6 +220,8 @@ struct OrderKernels {
   // x[i] = exp(x[i] - max(x)) / sum. (n) Entries that are no number become 0, if one is.
   void (*softmax)(float* x, size_t n) = nullptr;
   ByKey<GluType, kGluTypes, Glu> glu;
+  // x[i] = cap * tanh(x[i] / cap). (n) nullptr where there is none.
+  void (*soft_cap)(float* x, size_t n, float cap) = nullptr;
   ByKey<KvType, kKvTypes, Attention> attention;
 
   uint64_t (*attention_scratch)(uint64_t stride, uint64_t head_size) = nullptr;
@@ -243,7 +255,7 @@ struct Kernels {
 
   // Rotates the pairs of elements (a, b) of every head, each by its angle: a * cos - b * sin and
   // a * sin + b * cos. x (n_heads, head_size), cosines and sines (head_size / 2). (Su et al.:
-  // RoFormer, 2021)
+  // RoFormer, 2021) The elements of a pair are those that RopeStyle says.
   using Rope = void (*)(float* x, const float* cosines, const float* sines, size_t n_heads,
                         size_t head_size);
 

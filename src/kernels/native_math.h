@@ -21,6 +21,14 @@ struct ExpNativeConstants {
                                       0x1.6a4d6p-10f};
 };
 
+// Of the gates in native_ops.h.
+struct GluConstants {
+  static constexpr float kGeluLinear = 1.5957691216057308f;  // 2 sqrt(2 / pi)
+  static constexpr float kGeluCubic = 0.07135481282553305f;  // 0.044715 of that
+  static constexpr float kBound = 7.0f;
+  static constexpr float kSteepness = 1.702f;
+};
+
 // exp(x) with an error below 0.91 units in the last place for -87.33 <= x <= 88; exactly 1 for 0;
 // below that the numbers are subnormal, and 0 from -87.69 on; above it exp(88). NaN stays NaN.
 //

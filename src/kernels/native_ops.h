@@ -16,7 +16,9 @@
 //   as it is; with each further one's (m, l, o), into (M, L, O):
 //     t = m > M ? m : M, a = ExpNative(M - t), b = ExpNative(m - t);
 //     L = Fma(l, b, L * a), O[d] = Fma(o[d], b, O[d] * a), M = t.
-// * The result is O[d] / L.
+// * A soft cap comes behind the scale: see soft_cap.
+// * The result is O[d] / L. Where the head has a sink s, a score of no position and no value:
+//     t = s > M ? s : M, a = ExpNative(M - t), the result (O[d] * a) / Fma(L, a, ExpNative(s - t)).
 // A query, key or value that is no number makes the elements that depend on it NaN.
 #ifndef CLAMMA_KERNELS_NATIVE_OPS_H_
 #define CLAMMA_KERNELS_NATIVE_OPS_H_
@@ -50,8 +52,15 @@ constexpr size_t SegmentsOf(size_t n_positions) { return (n_positions + kSegment
 //   In the sum, element k goes to sum k mod 16, each a chain of Fma(), joined by Reduce16().
 // * softmax: x[i] = ExpNative(x[i] - max(x)) * (1 / sum). In the sum, element k goes to sum
 //   k mod 16, joined by Reduce16().
-// * glu, silu: gate[i] = (gate[i] * (s / (1 + e))) * up[i], with e = ExpNative(-|gate[i]|); s is e
-//   for a negative gate, else 1.
+// * glu, with S(x) = s / (1 + e), e = ExpNative(-|x|); s is e for a negative x, else 1:
+//   silu: gate[i] = (gate[i] * S(gate[i])) * up[i].
+//   gelu: gate[i] = (gate[i] * S(z)) * up[i], z = gate[i] * Fma(gate[i] * gate[i], b, a), the float
+//   nearest to a = 2 sqrt(2 / pi) and that nearest to b = 0.044715 a. (Hendrycks, Gimpel: Gaussian
+//   Error Linear Units, 2016: tanh(x) = 2 S(2x) - 1)
+//   clamped silu: g = gate[i], at most 7; u = up[i], in [-7, 7]; gate[i] =
+//   (g * S(1.702 g)) * (u + 1). (transformers: models/gpt_oss/modeling_gpt_oss.py)
+// * soft_cap: x[i] = ((1 - e) / (1 + e)) * cap, negative if x[i] is, e = ExpNative(-|x[i] *
+//   (2 / cap)|).
 // * attend_segments: the states of the queries after each of the segments [begin, end) alone.
 //   states (end - begin, queries, AttentionStateSize()); the queries are kv head after kv head, of
 //   each the rows, and of each row the heads.

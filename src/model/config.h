@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The numbers that make a Llama model, whatever file they came from.
+// The numbers that make a model, whatever file they came from: what the forward pass does beyond a
+// plain Llama is data here.
 #ifndef CLAMMA_MODEL_CONFIG_H_
 #define CLAMMA_MODEL_CONFIG_H_
 
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/kernels.h"
 
@@ -13,6 +15,8 @@ namespace clamma {
 struct ModelLimits {
   static constexpr uint32_t kMaxLayers = 1u << 16;
   static constexpr uint32_t kMaxHeads = 1u << 16;
+  static constexpr uint32_t kMaxExperts = 1u << 12;     // the largest in use have 512
+  static constexpr uint32_t kMaxExpertsUsed = 1u << 6;  // at a position
   static constexpr uint32_t kMaxSeqLen = 1u << 24;     // the longest contexts in use are about 2^20
   static constexpr uint32_t kMinVocabSize = 3;         // unknown, BOS, EOS
   static constexpr uint32_t kMaxVocabSize = 1u << 21;  // the largest in use are about 260,000
@@ -20,12 +24,34 @@ struct ModelLimits {
   static constexpr uint32_t kMaxDimension = 1u << 28;
 };
 
+// How positions become angles.
+struct RopeConfig {
+  float theta = 10000.0f;
+  float frequency_scale = 1.0f;  // 1 / f where positions count as f times less
+  // YaRN: the first `ramp_begin` pairs of a head keep their frequency, those from `ramp_end` on
+  // have it scaled, and those in between a mix; both in pairs, and not whole numbers. (Peng et al.:
+  // YaRN, 2023)
+  bool yarn = false;
+  float ramp_begin = 0;
+  float ramp_end = 0;
+  float magnitude = 1.0f;  // cosines and sines are multiplied by it
+
+  bool operator==(const RopeConfig&) const = default;
+};
+inline constexpr size_t kMaxRopes = 2;    // of a model
+inline constexpr uint8_t kNoRope = 0xff;  // of a layer that does not rotate
+
+// What is normalised of queries and keys before they are rotated.
+enum class QkNorm : uint8_t { kNone, kPerHead, kAllHeads };
+
 // What may differ from layer to layer.
 struct LayerConfig {
   uint32_t n_heads = 0;     // query heads
   uint32_t n_kv_heads = 0;  // key and value heads; each serves n_heads / n_kv_heads query heads
   uint32_t head_size = 0;
-  uint32_t hidden_dim = 0;  // width of the feed-forward part
+  uint32_t hidden_dim = 0;  // width of the feed-forward part, or of an expert
+  uint32_t window = 0;      // positions that one attends to, the last of them its own; 0: all
+  uint8_t rope = 0;         // which of ModelConfig::ropes; kNoRope: none
   uint64_t kv_before = 0;   // sum of kv_dim() of the layers before; see ModelConfig::kv_before()
 
   uint64_t q_dim() const { return uint64_t{n_heads} * head_size; }
@@ -34,8 +60,57 @@ struct LayerConfig {
   bool operator==(const LayerConfig&) const = default;
 };
 
+// What models of GGUF files do beyond what llama2.c's do.
+struct FamilyConfig {
+  RopeStyle rope_style = RopeStyle::kPairs;
+  uint8_t n_ropes = 1;
+  RopeConfig ropes[kMaxRopes];
+
+  bool norm_before = true;  // in front of a layer's two parts
+  bool norm_after = false;  // behind them, before they are added to the residual stream
+  QkNorm qk_norm = QkNorm::kNone;
+  GluType glu = GluType::kSilu;
+  float embedding_scale = 1.0f;
+  float residual_scale = 1.0f;  // of what a layer's parts add
+  float logit_scale = 1.0f;
+  float attention_scale = 0;     // of scores; 0: 1 / sqrt(head_size)
+  float attention_soft_cap = 0;  // see AttentionInput; 0: none
+  float logit_soft_cap = 0;      // behind logit_scale; 0: none
+  // Queries are multiplied by 1 + query_growth * ln(1 + floor(position / query_step)).
+  float query_growth = 0;
+  uint32_t query_step = 1;
+  // Sequences beyond it rotate all positions by kRopeLongFactors in place of kRopeFactors; 0: none
+  // do.
+  uint32_t short_context = 0;
+  // Of mixtures of experts; 0: layers have a single feed-forward part.
+  uint32_t n_experts = 0;
+  uint32_t n_experts_used = 0;  // at a position
+};
+
+// The same where there are no such files, as constants: no code is made for what never happens.
+struct PlainConfig {
+  static constexpr RopeStyle rope_style = RopeStyle::kPairs;
+  static constexpr uint8_t n_ropes = 1;
+  static constexpr RopeConfig ropes[1] = {{}};
+  static constexpr bool norm_before = true;
+  static constexpr bool norm_after = false;
+  static constexpr QkNorm qk_norm = QkNorm::kNone;
+  static constexpr GluType glu = GluType::kSilu;
+  static constexpr float embedding_scale = 1.0f;
+  static constexpr float residual_scale = 1.0f;
+  static constexpr float logit_scale = 1.0f;
+  static constexpr float attention_scale = 0;
+  static constexpr float attention_soft_cap = 0;
+  static constexpr float logit_soft_cap = 0;
+  static constexpr float query_growth = 0;
+  static constexpr uint32_t query_step = 1;
+  static constexpr uint32_t short_context = 0;
+  static constexpr uint32_t n_experts = 0;
+  static constexpr uint32_t n_experts_used = 0;
+};
+
 // A copy refers to the same layers, which ModelFile owns.
-struct ModelConfig {
+struct ModelConfig : std::conditional_t<kHasGguf, FamilyConfig, PlainConfig> {
   uint32_t dim = 0;  // width of the residual stream
   uint32_t n_layers = 0;
   uint32_t vocab_size = 0;
@@ -46,8 +121,6 @@ struct ModelConfig {
   SumOrder order = SumOrder::kLlama2c;
   float norm_epsilon = 1e-5f;
   uint32_t rope_dims = 0;  // elements at a head's front that are rotated, even; the rest stays
-  float rope_theta = 10000.0f;
-  float rope_frequency_scale = 1.0f;  // 1 / f where positions count as f times less
 
   // The largest of each number in any layer; where all layers are alike, what each of them has.
   LayerConfig widest;

@@ -33,6 +33,20 @@ size_t GrainFor(size_t work_per_index) {
   return std::max<size_t>(1, kGrainWork / std::max<size_t>(work_per_index, 1));
 }
 
+// x[i] *= scale. (n)
+void Scale(float* x, size_t n, float scale) {
+  if (scale == 1.0f) return;
+  for (size_t i = 0; i < n; ++i) x[i] *= scale;
+}
+
+// What pair `i` of a head turns slower by.
+float FrequencyScale(const RopeConfig& rope, size_t i) {
+  if (!kHasGguf || !rope.yarn) return rope.frequency_scale;
+  const float width = std::max(rope.ramp_end - rope.ramp_begin, 0.001f);
+  const float ramp = std::clamp((static_cast<float>(i) - rope.ramp_begin) / width, 0.0f, 1.0f);
+  return rope.frequency_scale * ramp + (1.0f - ramp);
+}
+
 // Whether `later` is n positions behind `row`, and of the same session.
 bool Follows(const ForwardRow& row, const ForwardRow& later, size_t n) {
   return later.kv == row.kv && later.position == row.position + n;
@@ -53,8 +67,8 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
   const uint64_t kv_dim = config_.widest.kv_dim();
   const uint64_t hidden_dim = config_.widest.hidden_dim;
   const uint64_t half_rope = config_.rope_dims / 2;
-  const uint64_t floats = 2 * (dim + q_dim + kv_dim + hidden_dim + half_rope);
-  uint64_t row_bytes = floats * 4;
+  const uint64_t floats = 2 * (dim + q_dim + kv_dim + hidden_dim + RopeCount() * half_rope);
+  uint64_t row_bytes = (floats + ExpertFloats()) * 4;
   for (const ActivationKind kind : kKinds) row_bytes += QuantizedBytes(kind, kMaxRows) / kMaxRows;
   const uint64_t little = std::min(weights.file().bytes / kWeightsPerWorkspace, kWorkspaceBytes);
   max_rows_ = std::max(RowsWithin(kWorkspaceBytes, row_bytes, scarce ? 1 : kMaxRowsOfAny),
@@ -68,32 +82,53 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
     uint64_t size;
   };
   const Sized sized[] = {
-      {&rope_frequency_, half_rope},    {&cosines_, max_rows_ * half_rope},
-      {&sines_, max_rows_ * half_rope}, {&x_, max_rows_ * dim},
-      {&normed_, max_rows_ * dim},      {&q_, max_rows_ * q_dim},
-      {&k_, max_rows_ * kv_dim},        {&v_, max_rows_ * kv_dim},
-      {&attended_, max_rows_ * q_dim},  {&gate_, max_rows_ * hidden_dim},
-      {&up_, max_rows_ * hidden_dim},   {&logits_, max_logits_ * uint64_t{config_.vocab_size}},
+      {&rope_frequency_, RopeTables() * half_rope},
+      {&cosines_, RopeCount() * max_rows_ * half_rope},
+      {&sines_, RopeCount() * max_rows_ * half_rope},
+      {&x_, max_rows_ * dim},
+      {&normed_, max_rows_ * dim},
+      {&q_, max_rows_ * q_dim},
+      {&k_, max_rows_ * kv_dim},
+      {&v_, max_rows_ * kv_dim},
+      {&attended_, max_rows_ * q_dim},
+      {&gate_, max_rows_ * hidden_dim},
+      {&up_, max_rows_ * hidden_dim},
+      {&logits_, max_logits_ * uint64_t{config_.vocab_size}},
   };
   for (const Sized& s : sized) CLAMMA_RETURN_IF_ERROR(s.array->Resize(memory, s.size));
   for (const ActivationKind kind : kKinds) {
     CLAMMA_RETURN_IF_ERROR(
         quantized_[static_cast<size_t>(kind)].Resize(memory, QuantizedBytes(kind, max_rows_)));
   }
+  if constexpr (kHasGguf) CLAMMA_RETURN_IF_ERROR(InitExperts(memory));
   if (!memory.is_plan()) SetRopeFrequencies();
   return Status();
+}
+
+// Sets of angles that a row has.
+size_t Forward::RopeCount() const { return kHasGguf ? config_.n_ropes : 1; }
+
+// Sets of frequencies: of long sequences behind those of short ones.
+size_t Forward::RopeTables() const {
+  return kHasGguf && config_.short_context > 0 ? 2 * RopeCount() : RopeCount();
 }
 
 // theta^(-2i / rope_dims), by way of a float power as llama2.c has it: half a unit in the last
 // place of a frequency is an angle at the context's other end.
 void Forward::SetRopeFrequencies() {
-  const double log_theta = LogDouble(static_cast<double>(config_.rope_theta));
-  const float* factors = weights_->Vector(TensorId::kRopeFactors);  // (rope_dims / 2)
-  for (size_t i = 0; i < rope_frequency_.size(); ++i) {
-    const double power = static_cast<double>(2 * i) / static_cast<double>(config_.rope_dims);
-    const float frequency = 1.0f / static_cast<float>(ExpDouble(log_theta * power));
-    const float factor = factors == nullptr ? 1.0f : factors[i];
-    rope_frequency_[i] = frequency / factor * config_.rope_frequency_scale;
+  for (size_t table = 0; table < RopeTables(); ++table) {
+    const bool is_long = table >= RopeCount();
+    const RopeConfig& rope = config_.ropes[is_long ? table - RopeCount() : table];
+    const float* factors = weights_->Vector(is_long ? TensorId::kRopeLongFactors
+                                                    : TensorId::kRopeFactors);  // (rope_dims / 2)
+    const size_t half_rope = config_.rope_dims / 2;
+    const double log_theta = LogDouble(static_cast<double>(rope.theta));
+    for (size_t i = 0; i < half_rope; ++i) {
+      const double power = static_cast<double>(2 * i) / static_cast<double>(config_.rope_dims);
+      const float frequency = 1.0f / static_cast<float>(ExpDouble(log_theta * power));
+      const float factor = factors == nullptr ? 1.0f : factors[i];
+      rope_frequency_[table * half_rope + i] = frequency / factor * FrequencyScale(rope, i);
+    }
   }
 }
 
@@ -130,27 +165,39 @@ Status Forward::ReserveScores(Memory& memory, size_t positions) {
 
 Status Forward::Embed(const ForwardRow* rows, size_t n_rows) {
   std::fill_n(normed_.data(), n_rows * config_.dim, -0.0f);  // to which everything adds as it is
-  const size_t half_rope = rope_frequency_.size();
   for (size_t r = 0; r < n_rows; ++r) {
-    CLAMMA_RETURN_IF_ERROR(
-        weights_->ReadEmbedding(static_cast<uint32_t>(rows[r].token), x_.data() + r * config_.dim));
-    const auto position = static_cast<float>(rows[r].position);
-    for (size_t i = 0; i < half_rope; ++i) {
-      SinCos(position * rope_frequency_[i], &sines_[r * half_rope + i],
-             &cosines_[r * half_rope + i]);
-    }
+    float* x = x_.data() + r * config_.dim;
+    CLAMMA_RETURN_IF_ERROR(weights_->ReadEmbedding(static_cast<uint32_t>(rows[r].token), x));
+    if (kHasGguf) Scale(x, config_.dim, config_.embedding_scale);
+    SetAngles(rows[r], r);
   }
   return Status();
+}
+
+void Forward::SetAngles(const ForwardRow& row, size_t index) {
+  const size_t half_rope = config_.rope_dims / 2;
+  const auto position = static_cast<float>(row.position);
+  const size_t first = RopeTables() > RopeCount() && row.kv->is_long() ? RopeCount() : 0;
+  for (size_t rope = 0; rope < RopeCount(); ++rope) {
+    const float* frequencies = rope_frequency_.data() + (first + rope) * half_rope;
+    const size_t at = (rope * max_rows_ + index) * half_rope;
+    for (size_t i = 0; i < half_rope; ++i) {
+      SinCos(position * frequencies[i], &sines_[at + i], &cosines_[at + i]);
+    }
+    if constexpr (!kHasGguf) continue;
+    Scale(&sines_[at], half_rope, config_.ropes[rope].magnitude);
+    Scale(&cosines_[at], half_rope, config_.ropes[rope].magnitude);
+  }
 }
 
 Status Forward::AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const auto q_dim = static_cast<size_t>(config_.layer(layer).q_dim());
   const auto kv_dim = static_cast<size_t>(config_.layer(layer).kv_dim());
-  AddAndNormalize(weights_->Vector(TensorId::kAttentionNorm, layer), n_rows);
+  const float* x = AddAndNormalize(weights_->Vector(TensorId::kAttentionNorm, layer), n_rows);
   const Linear inputs[] = {{weights_->MatrixPlace(TensorId::kQ, layer), q_.data()},
                            {weights_->MatrixPlace(TensorId::kK, layer), k_.data()},
                            {weights_->MatrixPlace(TensorId::kV, layer), v_.data()}};
-  CLAMMA_RETURN_IF_ERROR(Apply(inputs, normed_.data(), n_rows));
+  CLAMMA_RETURN_IF_ERROR(Apply(inputs, x, n_rows));
   AddBias(TensorId::kQBias, layer, q_.data(), n_rows, q_dim);
   AddBias(TensorId::kKBias, layer, k_.data(), n_rows, kv_dim);
   AddBias(TensorId::kVBias, layer, v_.data(), n_rows, kv_dim);
@@ -160,24 +207,48 @@ Status Forward::AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_
       {weights_->MatrixPlace(TensorId::kAttentionOutput, layer), normed_.data()}};
   CLAMMA_RETURN_IF_ERROR(Apply(output, attended_.data(), n_rows));
   AddBias(TensorId::kAttentionOutputBias, layer, normed_.data(), n_rows, config_.dim);
+  if constexpr (kHasGguf) FinishPart(TensorId::kAttentionPostNorm, layer, n_rows);
   return Status();
 }
 
+// What a layer's part gave, as it is to be added to the residual stream.
+void Forward::FinishPart(TensorId post_norm, uint32_t layer, size_t n_rows) {
+  if (config_.norm_after) {
+    order_->rmsnorm(normed_.data(), normed_.data(), weights_->Vector(post_norm, layer), n_rows,
+                    config_.dim, config_.norm_epsilon);
+  }
+  Scale(normed_.data(), n_rows * config_.dim, config_.residual_scale);
+}
+
 Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
-  const size_t hidden_dim = config_.layer(layer).hidden_dim;
-  AddAndNormalize(weights_->Vector(TensorId::kFfnNorm, layer), n_rows);
-  const Linear inputs[] = {{weights_->MatrixPlace(TensorId::kGate, layer), gate_.data()},
-                           {weights_->MatrixPlace(TensorId::kUp, layer), up_.data()}};
-  CLAMMA_RETURN_IF_ERROR(Apply(inputs, normed_.data(), n_rows));
-  AddBias(TensorId::kGateBias, layer, gate_.data(), n_rows, hidden_dim);
-  AddBias(TensorId::kUpBias, layer, up_.data(), n_rows, hidden_dim);
-  pool_->ParallelFor(
-      n_rows * hidden_dim, GrainFor(64), [this](size_t begin, size_t end, unsigned /*worker*/) {
-        order_->glu[GluType::kSilu](gate_.data() + begin, up_.data() + begin, end - begin);
-      });
-  const Linear output[] = {{weights_->MatrixPlace(TensorId::kDown, layer), normed_.data()}};
+  const float* x = AddAndNormalize(weights_->Vector(TensorId::kFfnNorm, layer), n_rows);
+  if (kHasGguf && config_.n_experts > 0) {
+    CLAMMA_RETURN_IF_ERROR(MixExperts(layer, x, n_rows));
+  } else {
+    CLAMMA_RETURN_IF_ERROR(FeedForward(kFeedForward, layer, x, n_rows,
+                                       config_.layer(layer).hidden_dim, normed_.data()));
+  }
+  if constexpr (kHasGguf) FinishPart(TensorId::kFfnPostNorm, layer, n_rows);
+  return Status();
+}
+
+// What x (n_rows, dim) becomes, to out (n_rows, dim).
+Status Forward::FeedForward(const FeedForwardTensors& of, uint32_t index, const float* x,
+                            size_t n_rows, size_t hidden_dim, float* out) {
+  const FeedForwardTensors& ids = kHasGguf ? of : kFeedForward;
+  const Linear inputs[] = {{weights_->MatrixPlace(ids.gate, index), gate_.data()},
+                           {weights_->MatrixPlace(ids.up, index), up_.data()}};
+  CLAMMA_RETURN_IF_ERROR(Apply(inputs, x, n_rows));
+  AddBias(ids.gate_bias, index, gate_.data(), n_rows, hidden_dim);
+  AddBias(ids.up_bias, index, up_.data(), n_rows, hidden_dim);
+  pool_->ParallelFor(n_rows * hidden_dim, GrainFor(64),
+                     [this](size_t begin, size_t end, unsigned /*worker*/) {
+                       order_->glu[kHasGguf ? config_.glu : GluType::kSilu](
+                           gate_.data() + begin, up_.data() + begin, end - begin);
+                     });
+  const Linear output[] = {{weights_->MatrixPlace(ids.down, index), out}};
   CLAMMA_RETURN_IF_ERROR(Apply(output, gate_.data(), n_rows));
-  AddBias(TensorId::kDownBias, layer, normed_.data(), n_rows, config_.dim);
+  AddBias(ids.down_bias, index, out, n_rows, config_.dim);
   return Status();
 }
 
@@ -203,11 +274,23 @@ Status Forward::Classify(ForwardRow* rows, size_t n_rows) {
   }
   if (wanted == 0) return Status();
   const Linear classifier[] = {{weights_->MatrixPlace(TensorId::kOutput), logits_.data()}};
-  return Apply(classifier, normed_.data(), wanted);
+  CLAMMA_RETURN_IF_ERROR(Apply(classifier, normed_.data(), wanted));
+  if constexpr (kHasGguf) FinishLogits(wanted);
+  return Status();
 }
 
-// Adds what the last matrix gave to the residual stream, and normalises that.
-void Forward::AddAndNormalize(const float* weight, size_t n_rows) {
+void Forward::FinishLogits(size_t n_rows) {
+  const size_t n = n_rows * config_.vocab_size;
+  Scale(logits_.data(), n, config_.logit_scale);
+  if (!(config_.logit_soft_cap > 0)) return;
+  pool_->ParallelFor(n, GrainFor(64), [this](size_t begin, size_t end, unsigned /*worker*/) {
+    order_->soft_cap(logits_.data() + begin, end - begin, config_.logit_soft_cap);
+  });
+}
+
+// Adds what the last matrix gave to the residual stream. Returns what the next one is applied to:
+// that normalised or, without a weight, as it is.
+const float* Forward::AddAndNormalize(const float* weight, size_t n_rows) {
   constexpr size_t kSideBySide = 4;  // in the kernel
   const size_t dim = config_.dim;
   pool_->ParallelFor((n_rows + kSideBySide - 1) / kSideBySide, GrainFor(kSideBySide * 32 * dim),
@@ -217,36 +300,63 @@ void Forward::AddAndNormalize(const float* weight, size_t n_rows) {
                        float* x = x_.data() + first * dim;
                        float* normed = normed_.data() + first * dim;
                        kernels_->add(x, normed, n * dim);
+                       if (kHasGguf && weight == nullptr) return;
                        order_->rmsnorm(normed, x, weight, n, dim, config_.norm_epsilon);
                      });
+  return kHasGguf && weight == nullptr ? x_.data() : normed_.data();
 }
 
 // Rotates the first rope_dims elements of each head.
 void Forward::Rotate(float* x, const float* cosines, const float* sines, size_t n_heads,
                      size_t head_size) const {
   const size_t rotated = config_.rope_dims;
+  const auto rotate = kernels_->rope[kHasGguf ? config_.rope_style : RopeStyle::kPairs];
   if (rotated == head_size) {
-    kernels_->rope[RopeStyle::kPairs](x, cosines, sines, n_heads, head_size);
+    rotate(x, cosines, sines, n_heads, head_size);
     return;
   }
   for (size_t head = 0; head < n_heads; ++head) {
-    kernels_->rope[RopeStyle::kPairs](x + head * head_size, cosines, sines, 1, rotated);
+    rotate(x + head * head_size, cosines, sines, 1, rotated);
   }
 }
 
+// Rows of n_heads heads each, whose norms the config asks for.
+void Forward::NormalizeHeads(TensorId norm, uint32_t layer, float* x, size_t n_heads) {
+  const size_t head_size = config_.layer(layer).head_size;
+  const bool each = config_.qk_norm == QkNorm::kPerHead;
+  order_->rmsnorm(x, x, weights_->Vector(norm, layer), each ? n_heads : 1,
+                  each ? head_size : n_heads * head_size, config_.norm_epsilon);
+}
+
+// What the queries of a position are multiplied by.
+float Forward::QueryScale(size_t position) const {
+  if (!(config_.query_growth > 0)) return 1.0f;
+  const auto steps = static_cast<double>(position / config_.query_step);
+  return 1.0f + config_.query_growth * static_cast<float>(LogDouble(1.0 + steps));
+}
+
 void Forward::RotateAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
-  const size_t half_rope = rope_frequency_.size();
+  const size_t half_rope = config_.rope_dims / 2;
   const LayerConfig& c = config_.layer(layer);
   const auto q_dim = static_cast<size_t>(c.q_dim());
   const auto kv_dim = static_cast<size_t>(c.kv_dim());
   pool_->ParallelFor(n_rows, GrainFor(32 * q_dim),
                      [&](size_t begin, size_t end, unsigned /*worker*/) {
                        for (size_t r = begin; r < end; ++r) {
-                         const float* cosines = cosines_.data() + r * half_rope;
-                         const float* sines = sines_.data() + r * half_rope;
+                         float* query = q_.data() + r * q_dim;
                          float* key = k_.data() + r * kv_dim;
-                         Rotate(q_.data() + r * q_dim, cosines, sines, c.n_heads, c.head_size);
-                         Rotate(key, cosines, sines, c.n_kv_heads, c.head_size);
+                         if (kHasGguf && config_.qk_norm != QkNorm::kNone) {
+                           NormalizeHeads(TensorId::kQNorm, layer, query, c.n_heads);
+                           NormalizeHeads(TensorId::kKNorm, layer, key, c.n_kv_heads);
+                         }
+                         if (!kHasGguf || c.rope != kNoRope) {
+                           const size_t row = kHasGguf ? c.rope * max_rows_ + r : r;
+                           const float* cosines = cosines_.data() + row * half_rope;
+                           const float* sines = sines_.data() + row * half_rope;
+                           Rotate(query, cosines, sines, c.n_heads, c.head_size);
+                           Rotate(key, cosines, sines, c.n_kv_heads, c.head_size);
+                         }
+                         if (kHasGguf) Scale(query, q_dim, QueryScale(rows[r].position));
                          rows[r].kv->Store(layer, rows[r].position, key, v_.data() + r * kv_dim);
                        }
                      });
@@ -283,12 +393,19 @@ void Forward::AttendRows(uint32_t layer, const ForwardRow* rows, size_t begin, s
                          size_t kv_begin, size_t kv_end, float* scratch) {
   const LayerConfig& c = config_.layer(layer);
   const auto q_dim = static_cast<size_t>(c.q_dim());
+  const float* sinks = kHasGguf ? weights_->Vector(TensorId::kSinks, layer) : nullptr;
   for (size_t r = begin; r < end;) {
     AttentionInput input;
     rows[r].kv->Attend(layer, rows[r].position + 1, &input);
     input.q = q_.data() + r * q_dim;
     input.heads_per_kv_head = c.n_heads / c.n_kv_heads;
     input.row_stride = q_dim;
+    if constexpr (kHasGguf) {
+      input.scale = config_.attention_scale;
+      input.window = c.window;
+      input.soft_cap = config_.attention_soft_cap;
+      input.sinks = sinks;
+    }
     while (r + input.n_rows < end && Follows(rows[r], rows[r + input.n_rows], input.n_rows)) {
       ++input.n_rows;
     }

@@ -56,18 +56,43 @@ class Forward {
     float* out;
   };
 
+  // The names of a feed-forward part: a layer's own, or an expert's.
+  struct FeedForwardTensors {
+    TensorId gate, up, down, gate_bias, up_bias, down_bias;
+  };
+  static constexpr FeedForwardTensors kFeedForward = {TensorId::kGate,   TensorId::kUp,
+                                                      TensorId::kDown,   TensorId::kGateBias,
+                                                      TensorId::kUpBias, TensorId::kDownBias};
+  static constexpr FeedForwardTensors kExpert = {
+      TensorId::kExpertGate,     TensorId::kExpertUp,     TensorId::kExpertDown,
+      TensorId::kExpertGateBias, TensorId::kExpertUpBias, TensorId::kExpertDownBias};
+
   // What matrices of one width are applied to, as each kind of them that there is takes it.
   using Inputs = ByKey<ActivationKind, kActivationKinds, Activations>;
 
   Status Embed(const ForwardRow* rows, size_t n_rows);
   Status AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   Status FeedForwardLayer(uint32_t layer, size_t n_rows);
+  Status FeedForward(const FeedForwardTensors& ids, uint32_t index, const float* x, size_t n_rows,
+                     size_t hidden_dim, float* out);
+  void FinishPart(TensorId post_norm, uint32_t layer, size_t n_rows);
+  uint64_t ExpertFloats() const;
+  Status InitExperts(Memory& memory);
+  Status MixExperts(uint32_t layer, const float* x, size_t n_rows);
+  void ChooseExperts(size_t n_rows);
+  void SortChoices(size_t n_rows);
   Status Classify(ForwardRow* rows, size_t n_rows);
-  void AddAndNormalize(const float* weight, size_t n_rows);
+  void FinishLogits(size_t n_rows);
+  const float* AddAndNormalize(const float* weight, size_t n_rows);
   void AddBias(TensorId id, uint32_t layer, float* x, size_t n_rows, size_t n);
+  size_t RopeCount() const;
+  size_t RopeTables() const;
   void SetRopeFrequencies();
+  void SetAngles(const ForwardRow& row, size_t index);
   void Rotate(float* x, const float* cosines, const float* sines, size_t n_heads,
               size_t head_size) const;
+  void NormalizeHeads(TensorId norm, uint32_t layer, float* x, size_t n_heads);
+  float QueryScale(size_t position) const;
   void RotateAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   void Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   void AttendRows(uint32_t layer, const ForwardRow* rows, size_t begin, size_t end, size_t kv_begin,
@@ -90,9 +115,9 @@ class Forward {
 
   // Sizes that depend on the layer are those of the widest one; rows of a layer that is less wide
   // lie closer together.
-  Array<float> rope_frequency_;  // (rope_dims / 2)
-  Array<float> cosines_;         // (max_rows, rope_dims / 2)
-  Array<float> sines_;           // (max_rows, rope_dims / 2)
+  Array<float> rope_frequency_;  // (RopeTables(), rope_dims / 2)
+  Array<float> cosines_;         // (RopeCount(), max_rows, rope_dims / 2)
+  Array<float> sines_;           // (RopeCount(), max_rows, rope_dims / 2)
   Array<float> x_;               // (max_rows, dim): the residual stream
   Array<float> normed_;  // (max_rows, dim): what goes into a layer's part, and what comes out of it
   Array<float> q_;       // (max_rows, q_dim)
@@ -101,9 +126,21 @@ class Forward {
   Array<float> attended_;     // (max_rows, q_dim)
   Array<float> scores_;       // (threads, AttentionScratch(scores_stride_, head_size))
   size_t scores_stride_ = 0;  // positions, in whole blocks
-  Array<float> gate_;         // (max_rows, hidden_dim)
+  Array<float> gate_;         // (max_rows, hidden_dim), of an expert, too
   Array<float> up_;           // (max_rows, hidden_dim)
   Array<float> logits_;       // (max_logits, vocab_size)
+  // Of mixtures of experts; a choice is one of those that a row has of experts.
+  struct Choice {
+    uint32_t expert;
+    float share;
+  };
+  Array<float> router_;         // (max_rows, n_experts)
+  Array<Choice> choices_;       // (max_rows, n_experts_used): the best expert first
+  Array<uint32_t> by_expert_;   // (max_rows * n_experts_used): choices, the lowest expert first
+  Array<uint32_t> expert_end_;  // (n_experts): where its choices end there
+  Array<float> expert_in_;      // (max_rows, dim)
+  Array<float> expert_out_;     // (max_rows, dim)
+  Array<float> chosen_out_;     // (max_rows, n_experts_used, dim)
   // Activations::bytes of max_rows rows of any width; empty where no matrix is of the kind.
   Array<uint8_t> quantized_[kActivationKinds];
 };

@@ -147,6 +147,7 @@ void KvCache::Swap(KvCache& other) {
   blocks_.Swap(other.blocks_);
   std::swap(n_blocks_, other.n_blocks_);
   other.overflow_.store(overflow_.exchange(other.overflow_.load()));
+  std::swap(is_long_, other.is_long_);
 }
 
 void KvCache::Attend(uint32_t layer, size_t n_positions, AttentionInput* input) const {

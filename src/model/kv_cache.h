@@ -51,6 +51,10 @@ class KvCache {
   void GetRows(uint32_t layer, size_t position, uint8_t* key, uint8_t* value) const;
   void SetRows(uint32_t layer, size_t position, const uint8_t* key, const uint8_t* value);
 
+  // Whether positions are rotated as in long sequences, see ModelConfig::short_context.
+  bool is_long() const { return is_long_; }
+  void SetLong(bool is_long) { is_long_ = is_long; }
+
   void Swap(KvCache& other);  // both of one model and type
 
   // Fills in where the keys and values of positions 0 .. n_positions - 1 of a layer are.
@@ -83,6 +87,7 @@ class KvCache {
   // The first position of which a number did not fit, SIZE_MAX: none. Positions are stored by
   // several threads at a time.
   std::atomic<size_t> overflow_{SIZE_MAX};
+  bool is_long_ = false;
 };
 
 }  // namespace clamma

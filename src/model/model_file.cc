@@ -51,6 +51,38 @@ struct ShapeCheck {
   }
 };
 
+// A layer's norms behind its parts, and of queries and keys.
+Status CheckNorms(const ShapeCheck& layer, const ModelConfig& config, const LayerConfig& c) {
+  if (config.norm_after) {
+    CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kAttentionPostNorm, 1, config.dim));
+    CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kFfnPostNorm, 1, config.dim));
+  }
+  if (config.qk_norm == QkNorm::kNone) return Status();
+  const bool together = config.qk_norm == QkNorm::kAllHeads;
+  CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kQNorm, 1, together ? c.q_dim() : c.head_size));
+  return layer.Require(TensorId::kKNorm, 1, together ? c.kv_dim() : c.head_size);
+}
+
+// What the experts of a layer have. They have one shape, and are there together.
+Status CheckExperts(const ShapeCheck& layer, const ModelConfig& config, uint64_t hidden_dim) {
+  CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kRouter, config.n_experts, config.dim));
+  CLAMMA_RETURN_IF_ERROR(layer.Allow(TensorId::kRouterBias, 1, config.n_experts));
+  const ShapeCheck first = {layer.tensors, layer.layer * config.n_experts, layer.where};
+  CLAMMA_RETURN_IF_ERROR(first.Require(TensorId::kExpertGate, hidden_dim, config.dim));
+  CLAMMA_RETURN_IF_ERROR(first.Require(TensorId::kExpertUp, hidden_dim, config.dim));
+  CLAMMA_RETURN_IF_ERROR(first.Require(TensorId::kExpertDown, config.dim, hidden_dim));
+  CLAMMA_RETURN_IF_ERROR(first.Allow(TensorId::kExpertGateBias, 1, hidden_dim));
+  CLAMMA_RETURN_IF_ERROR(first.Allow(TensorId::kExpertUpBias, 1, hidden_dim));
+  return first.Allow(TensorId::kExpertDownBias, 1, config.dim);
+}
+
+// Whether a layer may do without a tensor that most have.
+bool DoesWithout(const ModelConfig& config, TensorId id) {
+  const bool norm = id == TensorId::kAttentionNorm || id == TensorId::kFfnNorm;
+  const bool dense = id == TensorId::kGate || id == TensorId::kUp || id == TensorId::kDown;
+  return (norm && !config.norm_before) || (dense && config.n_experts > 0);
+}
+
 Status CheckLayer(const Tensors& tensors, const ModelConfig& config, uint32_t index) {
   const LayerConfig& c = config.layer(index);
   char where[32];
@@ -70,7 +102,10 @@ Status CheckLayer(const Tensors& tensors, const ModelConfig& config, uint32_t in
       {TensorId::kUp, c.hidden_dim, config.dim},
       {TensorId::kDown, config.dim, c.hidden_dim},
   };
-  for (const auto& r : required) CLAMMA_RETURN_IF_ERROR(layer.Require(r.id, r.rows, r.cols));
+  for (const auto& r : required) {
+    if (kHasGguf && DoesWithout(config, r.id)) continue;
+    CLAMMA_RETURN_IF_ERROR(layer.Require(r.id, r.rows, r.cols));
+  }
   const struct {
     TensorId id;
     uint64_t size;
@@ -81,6 +116,11 @@ Status CheckLayer(const Tensors& tensors, const ModelConfig& config, uint32_t in
       {TensorId::kDownBias, config.dim},
   };
   for (const auto& b : biases) CLAMMA_RETURN_IF_ERROR(layer.Allow(b.id, 1, b.size));
+  if constexpr (kHasGguf) {
+    CLAMMA_RETURN_IF_ERROR(layer.Allow(TensorId::kSinks, 1, c.n_heads));
+    CLAMMA_RETURN_IF_ERROR(CheckNorms(layer, config, c));
+    if (config.n_experts > 0) return CheckExperts(layer, config, c.hidden_dim);
+  }
   return Status();
 }
 
@@ -121,6 +161,10 @@ Status ModelFile::Check() const {
   CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kOutputNorm, 1, config.dim));
   CLAMMA_RETURN_IF_ERROR(model.Allow(TensorId::kOutput, config.vocab_size, config.dim));
   CLAMMA_RETURN_IF_ERROR(model.Allow(TensorId::kRopeFactors, 1, config.rope_dims / 2));
+  if (config.short_context > 0) {
+    CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kRopeFactors, 1, config.rope_dims / 2));
+    CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kRopeLongFactors, 1, config.rope_dims / 2));
+  }
   for (uint32_t i = 0; i < config.n_layers; ++i) {
     CLAMMA_RETURN_IF_ERROR(CheckLayer(tensors, config, i));
   }

@@ -152,8 +152,10 @@ Status ModelFiles::OpenOther(const char* path, const char* model_dir, bool map,
 
 Status ModelFiles::ReadModel(ModelFile* model) const {
   const Gguf* const single[] = {&named_.gguf};
-  if (named_.IsGguf()) {
-    return ReadGgufModel(*memory_, ggufs_.size() == 0 ? single : ggufs_.data(), count(), model);
+  if constexpr (kHasGguf) {
+    if (named_.IsGguf()) {
+      return ReadGgufModel(*memory_, ggufs_.size() == 0 ? single : ggufs_.data(), count(), model);
+    }
   }
   const ByteSource& source = named_.source;
   uint8_t front[kFileKindBytes];

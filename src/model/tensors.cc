@@ -22,6 +22,16 @@ const char* TensorName(TensorId id) {
       "down bias",
       "up bias",
       "rope factors",
+      kHasGguf ? "long rope factors" : "",
+      kHasGguf ? "attention post-norm" : "",
+      kHasGguf ? "feed-forward post-norm" : "",
+      kHasGguf ? "query norm" : "",
+      kHasGguf ? "key norm" : "",
+      kHasGguf ? "attention sinks" : "",
+      kHasGguf ? "router bias" : "",
+      kHasGguf ? "expert gate bias" : "",
+      kHasGguf ? "expert down bias" : "",
+      kHasGguf ? "expert up bias" : "",
       "query",
       "key",
       "value",
@@ -31,6 +41,10 @@ const char* TensorName(TensorId id) {
       "up",
       "embedding",
       "output",
+      kHasGguf ? "router" : "",
+      kHasGguf ? "expert gate" : "",
+      kHasGguf ? "expert down" : "",
+      kHasGguf ? "expert up" : "",
   };
   static_assert(sizeof(kNames) / sizeof(kNames[0]) == kTensorIds);
   return kNames[static_cast<size_t>(id)];
@@ -47,7 +61,7 @@ Status Tensors::Init(Memory& memory, size_t capacity) { return entries_.Resize(m
 
 void Tensors::Add(TensorId id, const TensorPlace& place, uint32_t layer, uint32_t n_layers) {
   assert(n_entries_ < entries_.size());
-  present_ |= 1u << static_cast<unsigned>(id);
+  present_ |= uint64_t{1} << static_cast<unsigned>(id);
   parameters_ += place.elements() * n_layers;
   if (!IsVector(id)) bytes_of_type_[static_cast<size_t>(place.type)] += place.bytes * n_layers;
   if (IsVector(id)) {

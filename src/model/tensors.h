@@ -25,7 +25,18 @@ enum class TensorId : uint8_t {
   kGateBias,
   kDownBias,
   kUpBias,
-  kRopeFactors,  // of the model: (rope_dims / 2) that frequencies are divided by
+  kRopeFactors,        // of the model: (rope_dims / 2) that frequencies are divided by
+  kRopeLongFactors,    // of the model: the same once a sequence is longer than config.short_context
+  kAttentionPostNorm,  // (dim)
+  kFfnPostNorm,        // (dim)
+  kQNorm,              // (head_size) or (q_dim), see QkNorm
+  kKNorm,              // (head_size) or (kv_dim)
+  kSinks,              // (n_heads)
+  kRouterBias,         // (n_experts)
+  // Of experts, as all that says so: expert e of a layer has the index layer * n_experts + e.
+  kExpertGateBias,  // (hidden_dim)
+  kExpertDownBias,  // (dim)
+  kExpertUpBias,    // (hidden_dim)
 
   kQ,                // (q_dim, dim)
   kK,                // (kv_dim, dim)
@@ -36,8 +47,18 @@ enum class TensorId : uint8_t {
   kUp,               // (hidden_dim, dim)
   kEmbedding,        // of the model: (vocab_size, dim)
   kOutput,           // of the model: (vocab_size, dim); without it the embedding
+  kRouter,           // (n_experts, dim)
+  kExpertGate,       // of experts: (hidden_dim, dim)
+  kExpertDown,       // of experts: (dim, hidden_dim)
+  kExpertUp,         // of experts: (hidden_dim, dim)
 };
-inline constexpr size_t kTensorIds = static_cast<size_t>(TensorId::kOutput) + 1;
+inline constexpr size_t kTensorIds = static_cast<size_t>(TensorId::kExpertUp) + 1;
+
+// Whether there is one for each expert of each layer.
+constexpr bool IsOfExperts(TensorId id) {
+  return (id >= TensorId::kExpertGateBias && id <= TensorId::kExpertUpBias) ||
+         id >= TensorId::kExpertGate;
+}
 
 constexpr bool IsVector(TensorId id) { return id < TensorId::kQ; }
 const char* TensorName(TensorId id);  // for messages
@@ -150,10 +171,10 @@ class Tensors {
   uint64_t bytes_of_type_[kWeightTypes] = {};  // matrices
   TensorTotals others_;                        // matrices but for the embedding
   TensorPlace embedding_;
-  uint32_t present_ = 0;  // bit of each TensorId
+  uint64_t present_ = 0;  // bit of each TensorId
   uint32_t kinds_ = 0;    // bit of each ActivationKind of matrices but for the embedding
 };
-static_assert(kTensorIds <= 32);
+static_assert(kTensorIds <= 64);
 
 }  // namespace clamma
 

@@ -132,6 +132,15 @@ inline void ForParts(size_t begin, size_t end, const F& f) {
 
 // --- A page ---
 
+// Bounds a page's scores, (kKvBlock), once they are multiplied by their scale.
+template <typename V>
+inline void CapScores(float* scores, float scale, float cap) {
+  for (size_t i = 0; i < kKvBlock; i += V::kLanes) {
+    const typename V::Reg scaled = V::Mul(V::Load(scores + i), V::Set1(scale));
+    V::Store(scores + i, SoftCapped<V>(scaled, V::Set1(2.0f / cap), V::Set1(cap)));
+  }
+}
+
 // Makes weights of a page's scores, (kKvBlock).
 template <typename V>
 inline void Weigh(float* scores, State state, float scale, const Positions& visible) {
@@ -199,7 +208,13 @@ void AttendPage(const Tile& tile, float* states, const AttentionInput& in, size_
     Multiply<V, kHalf, kQueries>(tile.scores + first * kKvBlock, kKvBlock, true,
                                  tile.q + first * kKvBlock, key_rows);
   });
-  const float scale = portable::native::ScaleOf(in);
+  float scale = portable::native::ScaleOf(in);
+  if (in.soft_cap > 0) {
+    for (size_t i = begin; i < end; ++i) {
+      CapScores<V>(tile.scores + i * kKvBlock, scale, in.soft_cap);
+    }
+    scale = 1.0f;
+  }
   for (size_t i = begin; i < end; ++i) {
     Weigh<V>(tile.scores + i * kKvBlock, tile.StateOf(states, i), scale, tile.Visible(i, page));
   }
@@ -288,7 +303,8 @@ void Attention(float* out, float* scratch, size_t /*stride*/, const AttentionInp
       const size_t query = (first + i) % per_kv_head;
       const size_t head = tile.kv_head * in.heads_per_kv_head + query % in.heads_per_kv_head;
       const size_t at = query / in.heads_per_kv_head * in.row_stride + head * in.head_size;
-      portable::native::Finish(out + at, {states + i * size, in.head_size}, in.head_size);
+      portable::native::Finish(out + at, {states + i * size, in.head_size}, in.head_size,
+                               portable::native::SinkOf(in, head));
     }
   });
 }
@@ -300,7 +316,10 @@ constexpr OrderKernels OrderOf(const char* name) {
       .name = name,
       .rmsnorm = RmsNorm<V>,
       .softmax = Softmax<V>,
-      .glu = {{{GluType::kSilu, SwiGlu<V>}}},
+      .glu = {{{GluType::kSilu, SwiGlu<V>},
+               {GluType::kGelu, GeGlu<V>},
+               {GluType::kClampedSilu, ClampedSwiGlu<V>}}},
+      .soft_cap = SoftCap<V>,
       .attention = {{{KvType::kF32, Attention<V, KvType::kF32>},
                      {KvType::kF16, Attention<V, KvType::kF16>}}},
       .attention_scratch = NativeAttentionScratch,

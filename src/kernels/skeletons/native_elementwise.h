@@ -118,15 +118,71 @@ void Softmax(float* x, size_t n) {
 }
 
 template <typename V>
+[[gnu::always_inline]] inline typename V::Reg Sigmoid(typename V::Reg x) {
+  const typename V::Reg one = V::Set1(1.0f);
+  const typename V::Reg e = Exp<V>(V::Negate(V::Abs(x)));
+  return V::Div(V::IfNegative(x, e, one), V::Add(one, e));
+}
+
+// gate = body(gate, up)
+template <typename V, typename Body>
+[[gnu::always_inline]] inline void ForEachGate(float* gate, const float* up, size_t n,
+                                               const Body& body) {
+  ForEachPart<V>(n, [&](size_t i, size_t /*part*/, size_t count) {
+    StoreUpTo<V>(gate + i, body(LoadUpTo<V>(gate + i, count), LoadUpTo<V>(up + i, count)), count);
+  });
+}
+
+template <typename V>
 void SwiGlu(float* gate, const float* up, size_t n) {
   using Reg = typename V::Reg;
+  ForEachGate<V>(gate, up, n, [](Reg g, Reg u) { return V::Mul(V::Mul(g, Sigmoid<V>(g)), u); });
+}
+
+template <typename V>
+void GeGlu(float* gate, const float* up, size_t n) {
+  using Reg = typename V::Reg;
+  const Reg linear = V::Set1(GluConstants::kGeluLinear);
+  const Reg cubic = V::Set1(GluConstants::kGeluCubic);
+  ForEachGate<V>(gate, up, n, [=](Reg g, Reg u) {
+    const Reg z = V::Mul(g, V::Fma(V::Mul(g, g), cubic, linear));
+    return V::Mul(V::Mul(g, Sigmoid<V>(z)), u);
+  });
+}
+
+template <typename V>
+void ClampedSwiGlu(float* gate, const float* up, size_t n) {
+  using Reg = typename V::Reg;
+  const Reg most = V::Set1(GluConstants::kBound);
+  const Reg least = V::Set1(-GluConstants::kBound);
+  const Reg steepness = V::Set1(GluConstants::kSteepness);
   const Reg one = V::Set1(1.0f);
+  ForEachGate<V>(gate, up, n, [=](Reg gate_value, Reg up_value) {
+    const Reg g = V::Min(most, gate_value);
+    const Reg u = V::Max(least, V::Min(most, up_value));
+    return V::Mul(V::Mul(g, Sigmoid<V>(V::Mul(g, steepness))), V::Add(u, one));
+  });
+}
+
+// SoftCapped(), `steepness` being 2 / cap.
+template <typename V>
+[[gnu::always_inline]] inline typename V::Reg SoftCapped(typename V::Reg x,
+                                                         typename V::Reg steepness,
+                                                         typename V::Reg cap) {
+  using Reg = typename V::Reg;
+  const Reg one = V::Set1(1.0f);
+  const Reg e = Exp<V>(V::Negate(V::Abs(V::Mul(x, steepness))));
+  const Reg capped = V::Mul(V::Div(V::Sub(one, e), V::Add(one, e)), cap);
+  return V::IfNegative(x, V::Negate(capped), capped);
+}
+
+template <typename V>
+void SoftCap(float* x, size_t n, float cap) {
+  using Reg = typename V::Reg;
+  const Reg steepness = V::Set1(2.0f / cap);
   ForEachPart<V>(n, [&](size_t i, size_t /*part*/, size_t count) {
-    const Reg g = LoadUpTo<V>(gate + i, count);
-    const Reg e = Exp<V>(V::Negate(V::Abs(g)));
-    const Reg sigmoid = V::Div(V::IfNegative(g, e, one), V::Add(one, e));
-    const Reg gated = V::Mul(V::Mul(g, sigmoid), LoadUpTo<V>(up + i, count));
-    StoreUpTo<V>(gate + i, gated, count);
+    const Reg capped = SoftCapped<V>(LoadUpTo<V>(x + i, count), steepness, V::Set1(cap));
+    StoreUpTo<V>(x + i, capped, count);
   });
 }
 

@@ -41,12 +41,42 @@ inline void Softmax(float* x, size_t n) {
   for (size_t i = 0; i < n; ++i) x[i] *= scale;
 }
 
+inline float Sigmoid(float x) {
+  const float e = ExpNative(-__builtin_fabsf(x));
+  const float share = __builtin_signbit(x) != 0 ? e : 1.0f;
+  return share / (1.0f + e);
+}
+
 inline void SwiGlu(float* gate, const float* up, size_t n) {
+  for (size_t i = 0; i < n; ++i) gate[i] = gate[i] * Sigmoid(gate[i]) * up[i];
+}
+
+inline void GeGlu(float* gate, const float* up, size_t n) {
   for (size_t i = 0; i < n; ++i) {
-    const float e = ExpNative(-__builtin_fabsf(gate[i]));
-    const float share = __builtin_signbit(gate[i]) != 0 ? e : 1.0f;
-    gate[i] = gate[i] * (share / (1.0f + e)) * up[i];
+    const float g = gate[i];
+    const float z = g * Fma(g * g, GluConstants::kGeluCubic, GluConstants::kGeluLinear);
+    gate[i] = g * Sigmoid(z) * up[i];
   }
+}
+
+inline void ClampedSwiGlu(float* gate, const float* up, size_t n) {
+  constexpr float kBound = GluConstants::kBound;
+  for (size_t i = 0; i < n; ++i) {
+    const float g = kBound < gate[i] ? kBound : gate[i];
+    float u = kBound < up[i] ? kBound : up[i];
+    u = -kBound > u ? -kBound : u;
+    gate[i] = g * Sigmoid(g * GluConstants::kSteepness) * (u + 1.0f);
+  }
+}
+
+inline float SoftCapped(float x, float cap) {
+  const float e = ExpNative(-__builtin_fabsf(x * (2.0f / cap)));
+  const float capped = (1.0f - e) / (1.0f + e) * cap;
+  return __builtin_signbit(x) != 0 ? -capped : capped;
+}
+
+inline void SoftCap(float* x, size_t n, float cap) {
+  for (size_t i = 0; i < n; ++i) x[i] = SoftCapped(x[i], cap);
 }
 
 // --- Attention: what the vector units use, too ---
@@ -132,8 +162,20 @@ class State {
   float* rest_;
 };
 
-inline void Finish(float* out, const StateView& state, size_t head_size) {
-  for (size_t d = 0; d < head_size; ++d) out[d] = state.values[d] / state.sum;
+// `sink` is the head's, or nullptr.
+inline void Finish(float* out, const StateView& state, size_t head_size, const float* sink) {
+  float sum = state.sum;
+  float share = 1.0f;
+  if (sink != nullptr) {
+    const float top = *sink > state.largest ? *sink : state.largest;
+    share = ExpNative(state.largest - top);
+    sum = Fma(sum, share, ExpNative(*sink - top));
+  }
+  for (size_t d = 0; d < head_size; ++d) out[d] = state.values[d] * share / sum;
+}
+
+inline const float* SinkOf(const AttentionInput& in, size_t head) {
+  return in.sinks == nullptr ? nullptr : in.sinks + head;
 }
 
 // Calls body(row, head, query) for the queries of kv heads [kv_begin, kv_end), in order.
@@ -162,7 +204,7 @@ inline void FinishAttention(float* out, const float* states, const AttentionInpu
   const size_t size = AttentionStateSize(in.head_size);
   ForEachQuery(in, kv_begin, kv_end, [&](size_t row, size_t head, size_t query) {
     Finish(out + row * in.row_stride + head * in.head_size, {states + query * size, in.head_size},
-           in.head_size);
+           in.head_size, SinkOf(in, head));
   });
 }
 
@@ -181,6 +223,7 @@ inline void AttendPage(State state, const float* q, const AttentionInput& in,
   float largest = kMinusInfinity;
   for (size_t i = visible.begin; i < visible.end; ++i) {
     scores[i] *= scale;
+    if (in.soft_cap > 0) scores[i] = SoftCapped(scores[i], in.soft_cap);
     largest = scores[i] > largest ? scores[i] : largest;
   }
   state.Raise(largest);
@@ -237,7 +280,8 @@ inline void Attention(float* out, float* scratch, size_t /*stride*/, const Atten
       kAttend(State(s == begin ? states : next, in.head_size), in, row, head, s);
       if (s > begin) MergeStates(states, next, 1, in.head_size);
     }
-    Finish(out + row * in.row_stride + head * in.head_size, {states, in.head_size}, in.head_size);
+    Finish(out + row * in.row_stride + head * in.head_size, {states, in.head_size}, in.head_size,
+           SinkOf(in, head));
   });
 }
 

@@ -160,6 +160,19 @@ inline void Rope(float* x, const float* cosines, const float* sines, size_t n_he
   }
 }
 
+inline void RopeHalves(float* x, const float* cosines, const float* sines, size_t n_heads,
+                       size_t head_size) {
+  const size_t half = head_size / 2;
+  for (size_t head = 0; head < n_heads; ++head, x += head_size) {
+    for (size_t i = 0; i < half; ++i) {
+      const float a = x[i];
+      const float b = x[half + i];
+      x[i] = a * cosines[i] - b * sines[i];
+      x[half + i] = a * sines[i] + b * cosines[i];
+    }
+  }
+}
+
 inline void Softmax(float* x, size_t n) {
   float largest = -__builtin_inff();
   for (size_t i = 0; i < n; ++i) largest = x[i] > largest ? x[i] : largest;

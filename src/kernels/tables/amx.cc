@@ -16,7 +16,7 @@ constinit const Kernels kAmxKernels = {
                         kBlocksAmx),
     .orders = {{{SumOrder::kLlama2c, &kAvx512Llama2cOrder},
                 {SumOrder::kNative, &kAvx512NativeOrder}}},
-    .rope = {{{RopeStyle::kPairs, avx512::Rope}}},
+    .rope = {{{RopeStyle::kPairs, avx512::Rope}, {RopeStyle::kHalves, avx512::RopeHalves}}},
     .add = avx512::Add,
 };
 

@@ -45,6 +45,10 @@ void QuantizeInt8(const Activations& x, size_t begin, size_t end) {
 void Rope(float* x, const float* cosines, const float* sines, size_t n_heads, size_t head_size) {
   portable::Rope(x, cosines, sines, n_heads, head_size);
 }
+void RopeHalves(float* x, const float* cosines, const float* sines, size_t n_heads,
+                size_t head_size) {
+  portable::RopeHalves(x, cosines, sines, n_heads, head_size);
+}
 void Add(float* x, const float* y, size_t n) { portable::Add(x, y, n); }
 
 }  // namespace avx512

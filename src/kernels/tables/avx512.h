@@ -21,6 +21,8 @@ void MatmulInt8Zen(float* out, size_t out_stride, const Activations& x, const Ma
                    size_t row_begin, size_t row_end);
 void QuantizeInt8(const Activations& x, size_t begin, size_t end);
 void Rope(float* x, const float* cosines, const float* sines, size_t n_heads, size_t head_size);
+void RopeHalves(float* x, const float* cosines, const float* sines, size_t n_heads,
+                size_t head_size);
 void Add(float* x, const float* y, size_t n);
 
 }  // namespace avx512

@@ -14,7 +14,9 @@ constexpr OrderKernels kScalarLlama2cOrder = {
     .name = "scalar",
     .rmsnorm = portable::RmsNorm,
     .softmax = portable::Softmax,
-    .glu = {{{GluType::kSilu, portable::SwiGlu}}},
+    .glu = {{{GluType::kSilu, portable::SwiGlu},
+             {GluType::kGelu, nullptr},
+             {GluType::kClampedSilu, nullptr}}},
     .attention = {{{KvType::kF32, portable::Attention<KvType::kF32>},
                    {KvType::kF16, portable::Attention<KvType::kF16>}}},
     .attention_scratch = AttentionScratch,
@@ -32,7 +34,8 @@ constinit const Kernels kScalarKernels = {
                   portable::MatmulHalves<formats::BF16>, kBlocksPlain),
     .orders = {{{SumOrder::kLlama2c, &kScalarLlama2cOrder},
                 {SumOrder::kNative, kHasGguf ? &kScalarNativeOrder : nullptr}}},
-    .rope = {{{RopeStyle::kPairs, portable::Rope}}},
+    .rope = {{{RopeStyle::kPairs, portable::Rope},
+              {RopeStyle::kHalves, kHasGguf ? portable::RopeHalves : nullptr}}},
     .add = portable::Add,
 };
 

@@ -41,15 +41,25 @@ class ArchitectureKeys {
                     LayerKey* found) const;
 
   Status PositiveFloat(const char* key, float* out) const;
+  // A missing key leaves *out as it is, and so does 0, which says "none".
+  Status OptionalPositiveFloat(const char* key, float* out) const;
+  Status OptionalBool(const char* key, bool* out) const;
+  bool Has(const char* key) const;
 
-  // rope.freq_base and rope.scaling: none or linear, any other kind is refused.
+  // rope.freq_base and rope.scaling, to ropes[0]: none, linear, YaRN, or longrope, whose factors
+  // are tensors; any other kind is refused. What it depends on must be known: seq_len, rope_dims
+  // and short_context.
   Status ReadRope(ModelConfig* config) const;
+  // Sets the pairs between which YaRN's frequencies are mixed, which most models round.
+  Status ReadYarnRamp(bool whole_pairs, ModelConfig* config) const;
 
   // Refuse a model that wants what is not supported: a key whose number is not 0 (or not 1).
   Status RefuseUnlessZero(const char* key, const char* what) const;
   Status RefuseUnlessOne(const char* key) const;  // 0 is taken for 1: it says "none"
 
  private:
+  Status ReadYarn(float factor, RopeConfig* rope, ModelConfig* config) const;
+
   const Gguf& gguf_;
   const char* architecture_;
 };

@@ -2,19 +2,25 @@
 #include "model/files/gguf_model.h"
 
 #include <algorithm>
+#include <cstring>
 #include <string_view>
 
 #include "kernels/weight_types.h"
 #include "model/architectures/architecture.h"
 #include "model/files/file_kind.h"
+#include "platform/format.h"
 #include "platform/quoted.h"
 #include "platform/text.h"
 
 namespace clamma {
 namespace {
 
-constexpr const Architecture* kArchitectures[] = {&kLlamaArchitecture};
-constexpr char kArchitectureNames[] = "llama";
+constexpr const Architecture* kArchitectures[] = {
+    &kLlamaArchitecture,   &kGemmaArchitecture,   &kGemma2Architecture,   &kGemma3Architecture,
+    &kGptOssArchitecture,  &kGraniteArchitecture, &kMistral3Architecture, &kOlmo2Architecture,
+    &kPhi3Architecture,    &kQwen2Architecture,   &kQwen3Architecture,    &kQwen3MoeArchitecture,
+    &kSmolLm3Architecture,
+};
 
 // What general.file_type says, as tools of GGUF files write it.
 struct FileType {
@@ -35,9 +41,15 @@ Status FindArchitecture(const Gguf& gguf, const Architecture** found) {
     *found = architecture;
     return Status();
   }
+  char names[256] = "";
+  size_t size = 0;
+  for (const Architecture* architecture : kArchitectures) {
+    Format(names + size, sizeof(names) - size, "%s%s", size == 0 ? "" : ", ", architecture->name);
+    size += std::strlen(names + size);
+  }
   return Status::Error(StatusCode::kCorrupt,
                        "models of architecture %s are not supported: those that are: %s",
-                       Quoted(name).c_str(), kArchitectureNames);
+                       Quoted(name).c_str(), names);
 }
 
 // A tensor's name, taken apart.
@@ -76,16 +88,73 @@ Status Wrong(const GgufTensor& tensor, const char* what) {
   return Status::Error(StatusCode::kCorrupt, "tensor %s %s", Quoted(tensor.name).c_str(), what);
 }
 
+const GgufTensorName* FindName(const Architecture& architecture, const ParsedName& parsed) {
+  for (const GgufTensorNames* list : architecture.tensors) {
+    for (size_t i = 0; list != nullptr && i < list->count; ++i) {
+      const GgufTensorName& entry = list->names[i];
+      if (entry.of_layer == parsed.of_layer && parsed.name == entry.name) return &entry;
+    }
+  }
+  return nullptr;
+}
+
+// Checks a tensor, which is of that name: of experts a matrix or vector for each, else one.
+Status CheckTensor(const GgufTensor& tensor, TensorId id, WeightType type,
+                   const ModelConfig& config) {
+  const bool of_experts = IsOfExperts(id);
+  const bool is_vector = IsVector(id);
+  const uint64_t n_experts = tensor.dims[is_vector ? 1 : 2];
+  const uint64_t beyond = is_vector ? tensor.dims[2] : 1;
+  if (tensor.dims[3] != 1 || beyond != 1 || (!of_experts && n_experts != 1)) {
+    return Wrong(tensor, "has more dimensions than it should");
+  }
+  if (of_experts && (config.n_experts == 0 || n_experts != config.n_experts)) {
+    return Wrong(tensor, "is not of as many experts as the model has");
+  }
+  if (tensor.dims[0] > ModelLimits::kMaxDimension || tensor.dims[1] > ModelLimits::kMaxDimension) {
+    return Wrong(tensor, "is too large");
+  }
+  if (!IsInBuild(type)) {
+    return Wrong(tensor, "is of a type that this build leaves out (LIBCLAMMA_FORMATS)");
+  }
+  if (is_vector && type != WeightType::kF32) {
+    return Wrong(tensor, "is a vector, and not of type F32");
+  }
+  return Status();
+}
+
+// Adds what is fused in a tensor, each part with its rows. (Of vectors: columns.)
+Status AddParts(const GgufTensor& tensor, const GgufTensorName& known, const LayerConfig& layer,
+                uint32_t index, TensorPlace place, Tensors* tensors) {
+  struct Part {
+    TensorId id;
+    uint64_t rows;
+  };
+  const Part qkv[] = {{TensorId::kQ, layer.q_dim()},
+                      {TensorId::kK, layer.kv_dim()},
+                      {TensorId::kV, layer.kv_dim()}};
+  const Part gate_up[] = {{TensorId::kGate, layer.hidden_dim}, {TensorId::kUp, layer.hidden_dim}};
+  const bool is_qkv = known.fused == Fused::kQkv;
+  const Part* const parts = is_qkv ? qkv : gate_up;
+  const size_t n_parts = is_qkv ? 3 : 2;
+  uint64_t rows = 0;
+  for (size_t i = 0; i < n_parts; ++i) rows += parts[i].rows;
+  if (rows != place.rows) return Wrong(tensor, "has not the rows of what it is to hold");
+  for (size_t i = 0; i < n_parts; ++i) {
+    place.rows = static_cast<uint32_t>(parts[i].rows);
+    place.bytes = place.rows * place.row_bytes;
+    tensors->Add(parts[i].id, place, index);
+    place.offset += place.bytes;
+  }
+  return Status();
+}
+
 // Adds a tensor of file number `file` to the directory.
 Status AddTensor(const Architecture& architecture, const GgufTensor& tensor, size_t file,
                  const ModelConfig& config, Tensors* tensors) {
   const ParsedName parsed = Parse(tensor.name);
-  const GgufTensorName* const end = architecture.tensors + architecture.n_tensors;
-  const GgufTensorName* known =
-      std::find_if(architecture.tensors, end, [&](const GgufTensorName& entry) {
-        return entry.of_layer == parsed.of_layer && parsed.name == entry.name;
-      });
-  if (known == end) {
+  const GgufTensorName* known = FindName(architecture, parsed);
+  if (known == nullptr) {
     return Status::Error(StatusCode::kCorrupt,
                          "tensor %s is not known for architecture %s, and without it the model "
                          "would give other results",
@@ -94,31 +163,36 @@ Status AddTensor(const Architecture& architecture, const GgufTensor& tensor, siz
   if (parsed.layer >= config.n_layers) {
     return Wrong(tensor, "is of a layer that the model does not have");
   }
-  const uint64_t cols = tensor.dims[0];
-  const uint64_t rows = tensor.dims[1];
-  if (tensor.dims[2] != 1 || tensor.dims[3] != 1 || (IsVector(known->id) && rows != 1)) {
-    return Wrong(tensor, "has more dimensions than it should");
-  }
-  if (cols > ModelLimits::kMaxDimension || rows > ModelLimits::kMaxDimension) {
-    return Wrong(tensor, "is too large");
-  }
   const WeightType type = WeightTypeOf(*tensor.type);
-  if (!IsInBuild(type)) {
-    return Wrong(tensor, "is of a type that this build leaves out (LIBCLAMMA_FORMATS)");
+  CLAMMA_RETURN_IF_ERROR(CheckTensor(tensor, known->id, type, config));
+  const uint32_t count = IsOfExperts(known->id) ? config.n_experts : 1;
+  const uint64_t rows = IsVector(known->id) ? 1 : tensor.dims[1];
+  const TensorPlace place = {.type = type,
+                             .file = static_cast<uint16_t>(file),
+                             .offset = tensor.offset,
+                             .bytes = tensor.bytes / count,
+                             .rows = static_cast<uint32_t>(rows),
+                             .cols = static_cast<uint32_t>(tensor.dims[0]),
+                             .row_bytes = RowBytes(type, tensor.dims[0])};
+  if (known->fused != Fused::kNo) {
+    return AddParts(tensor, *known, config.layer(parsed.layer), parsed.layer, place, tensors);
   }
-  if (IsVector(known->id) && type != WeightType::kF32) {
-    return Wrong(tensor, "is a vector, and not of type F32");
-  }
-  tensors->Add(known->id,
-               {.type = type,
-                .file = static_cast<uint16_t>(file),
-                .offset = tensor.offset,
-                .bytes = tensor.bytes,
-                .rows = static_cast<uint32_t>(rows),
-                .cols = static_cast<uint32_t>(cols),
-                .row_bytes = RowBytes(type, cols)},
-               parsed.layer);
+  tensors->Add(known->id, place, parsed.layer * count, count);
   return Status();
+}
+
+// Entries that the files' tensors take in the directory.
+uint64_t CountEntries(const Architecture& architecture, const Gguf* const* files, size_t n_files) {
+  uint64_t n = 0;
+  for (size_t i = 0; i < n_files; ++i) {
+    n += files[i]->n_tensors();
+    GgufTensor tensor;
+    for (Gguf::Tensors tensors(*files[i]); tensors.Next(&tensor);) {
+      const GgufTensorName* known = FindName(architecture, Parse(tensor.name));
+      if (known != nullptr && known->fused != Fused::kNo) n += known->fused == Fused::kQkv ? 2 : 1;
+    }
+  }
+  return n;
 }
 
 Status AddTensors(const Architecture& architecture, const Gguf* const* files, size_t n_files,
@@ -158,9 +232,8 @@ Status ReadGgufModel(Memory& memory, const Gguf* const* files, size_t n_files, M
   file->format = "GGUF";
   file->architecture = architecture->name;
   CLAMMA_RETURN_IF_ERROR(architecture->read_config(memory, first, file));
-  uint64_t n_tensors = 0;
-  for (size_t i = 0; i < n_files; ++i) n_tensors += files[i]->n_tensors();
-  CLAMMA_RETURN_IF_ERROR(file->tensors.Init(memory, static_cast<size_t>(n_tensors)));
+  const uint64_t n_entries = CountEntries(*architecture, files, n_files);
+  CLAMMA_RETURN_IF_ERROR(file->tensors.Init(memory, static_cast<size_t>(n_entries)));
   CLAMMA_RETURN_IF_ERROR(AddTensors(*architecture, files, n_files, file));
   ModelConfig& config = file->config;
   config.vocab_size = file->tensors.embedding().rows;

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// "gemma2": Gemma 2. Norms in front of a layer's parts and behind them, soft caps, and every other
+// layer with a window.
+#include "model/architectures/common.h"
+
+namespace clamma {
+namespace {
+
+constexpr uint32_t kPeriod = 2;  // of windows
+constexpr uint32_t kLayersOf27B = 46;
+
+Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
+  const ArchitectureKeys keys(gguf, kGemma2Architecture.name);
+  ModelConfig& config = file->config;
+  CLAMMA_RETURN_IF_ERROR(ReadModelNumbers(keys, &config));
+  config.rope_style = RopeStyle::kHalves;
+  config.glu = GluType::kGelu;
+  config.norm_after = true;
+  config.embedding_scale = __builtin_sqrtf(static_cast<float>(config.dim));
+  CLAMMA_RETURN_IF_ERROR(
+      keys.OptionalPositiveFloat("attn_logit_softcapping", &config.attention_soft_cap));
+  CLAMMA_RETURN_IF_ERROR(
+      keys.OptionalPositiveFloat("final_logit_softcapping", &config.logit_soft_cap));
+  WindowPattern windows;
+  CLAMMA_RETURN_IF_ERROR(windows.Find(keys, config, kPeriod));
+  CLAMMA_RETURN_IF_ERROR(ReadLayers(memory, keys, file, [&](uint32_t i, LayerConfig* layer) {
+    return windows.WindowOf(i, &layer->window);
+  }));
+  if (config.n_layers == kLayersOf27B) config.attention_scale = ScaleByModelWidth(config);
+  return Status();
+}
+
+}  // namespace
+
+constinit const Architecture kGemma2Architecture = {
+    .name = "gemma2",
+    .tensors = {&kModelNames, &kNormNames, &kPostNormNames, &kAttentionNames, &kFeedForwardNames},
+    .read_config = ReadConfig,
+};
+
+}  // namespace clamma

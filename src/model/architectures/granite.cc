@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// "granite": Granite 3 and the dense ones of Granite 4. A Llama with scales, of which that of the
+// logits is a divisor; where the file says that its rotation is not "finetuned", there is none.
+#include "model/architectures/common.h"
+
+namespace clamma {
+namespace {
+
+Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
+  const ArchitectureKeys keys(gguf, kGraniteArchitecture.name);
+  ModelConfig& config = file->config;
+  CLAMMA_RETURN_IF_ERROR(ReadModelNumbers(keys, &config));
+  CLAMMA_RETURN_IF_ERROR(RefuseWindows(keys));
+  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero("expert_count", "experts"));
+  CLAMMA_RETURN_IF_ERROR(
+      keys.RefuseUnlessZero("expert_shared_feed_forward_length", "shared experts"));
+  CLAMMA_RETURN_IF_ERROR(keys.OptionalPositiveFloat("attention.scale", &config.attention_scale));
+  CLAMMA_RETURN_IF_ERROR(keys.OptionalPositiveFloat("embedding_scale", &config.embedding_scale));
+  CLAMMA_RETURN_IF_ERROR(keys.OptionalPositiveFloat("residual_scale", &config.residual_scale));
+  float divisor = 1.0f;
+  CLAMMA_RETURN_IF_ERROR(keys.OptionalPositiveFloat("logit_scale", &divisor));
+  config.logit_scale = 1.0f / divisor;
+  bool rotates = true;
+  CLAMMA_RETURN_IF_ERROR(keys.OptionalBool("rope.scaling.finetuned", &rotates));
+  return ReadLayers(memory, keys, file, [&](uint32_t, LayerConfig* layer) {
+    if (!rotates) layer->rope = kNoRope;
+    return Status();
+  });
+}
+
+}  // namespace
+
+constinit const Architecture kGraniteArchitecture = {
+    .name = "granite",
+    .tensors = {&kModelNames, &kNormNames, &kAttentionNames, &kAttentionBiasNames,
+                &kFeedForwardNames, &kFeedForwardBiasNames},
+    .read_config = ReadConfig,
+};
+
+}  // namespace clamma

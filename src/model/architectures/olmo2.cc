@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// "olmo2": OLMo 2, and OLMo 3, which has windows in three of four layers. Norms only behind a
+// layer's parts, and of all heads' queries and keys together. What stretches the rotation to long
+// contexts is for the layers without a window.
+#include "model/architectures/common.h"
+
+namespace clamma {
+namespace {
+
+constexpr uint32_t kPeriod = 4;  // of windows
+
+Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
+  const ArchitectureKeys keys(gguf, kOlmo2Architecture.name);
+  ModelConfig& config = file->config;
+  CLAMMA_RETURN_IF_ERROR(ReadModelNumbers(keys, &config));
+  config.rope_style = RopeStyle::kHalves;
+  config.norm_before = false;
+  config.norm_after = true;
+  config.qk_norm = QkNorm::kAllHeads;
+  WindowPattern windows;
+  CLAMMA_RETURN_IF_ERROR(windows.Find(keys, config, kPeriod));
+  const auto set_window = [&](uint32_t i, LayerConfig* layer) {
+    CLAMMA_RETURN_IF_ERROR(windows.WindowOf(i, &layer->window));
+    layer->rope = layer->window > 0 ? 1 : 0;
+    return Status();
+  };
+  CLAMMA_RETURN_IF_ERROR(ReadLayers(memory, keys, file, set_window));
+  if (windows.any()) {
+    config.n_ropes = 2;
+    config.ropes[1].theta = config.ropes[0].theta;
+  }
+  return Status();
+}
+
+}  // namespace
+
+constinit const Architecture kOlmo2Architecture = {
+    .name = "olmo2",
+    .tensors = {&kModelNames, &kPostNormNames, &kAttentionNames, &kQkNormNames, &kFeedForwardNames},
+    .read_config = ReadConfig,
+};
+
+}  // namespace clamma

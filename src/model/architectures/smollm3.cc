@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// "smollm3": SmolLM3. A Llama whose every fourth layer does not rotate, which its files do not say.
+#include "model/architectures/common.h"
+
+namespace clamma {
+namespace {
+
+constexpr uint32_t kPeriod = 4;
+
+Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
+  const ArchitectureKeys keys(gguf, kSmolLm3Architecture.name);
+  CLAMMA_RETURN_IF_ERROR(ReadModelNumbers(keys, &file->config));
+  CLAMMA_RETURN_IF_ERROR(RefuseWindows(keys));
+  return ReadLayers(memory, keys, file, [&](uint32_t i, LayerConfig* layer) {
+    if (i % kPeriod == kPeriod - 1) layer->rope = kNoRope;
+    return Status();
+  });
+}
+
+}  // namespace
+
+constinit const Architecture kSmolLm3Architecture = {
+    .name = "smollm3",
+    .tensors = {&kModelNames, &kNormNames, &kAttentionNames, &kAttentionBiasNames,
+                &kFeedForwardNames, &kFeedForwardBiasNames},
+    .read_config = ReadConfig,
+};
+
+}  // namespace clamma

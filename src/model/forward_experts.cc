@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// Mixtures of experts: which feed-forward parts a position goes through, and how their outputs are
+// mixed.
+//
+// The n_experts_used experts with the largest logits of the router are used, of equal ones that
+// with the lower number; the softmax of those logits alone, the largest first, gives their shares.
+// (That is the softmax over all experts, renormalised for those in use.) Outputs are added in that
+// order, each product rounded for itself, however positions were grouped.
+#include <algorithm>
+#include <cstring>
+
+#include "model/forward.h"
+
+namespace clamma {
+
+// Of a row.
+uint64_t Forward::ExpertFloats() const {
+  if (!kHasGguf || config_.n_experts == 0) return 0;
+  const uint64_t used = config_.n_experts_used;
+  return config_.n_experts + 3 * used + (2 + used) * config_.dim;
+}
+
+Status Forward::InitExperts(Memory& memory) {
+  if (config_.n_experts == 0) return Status();
+  const uint64_t choices = uint64_t{max_rows_} * config_.n_experts_used;
+  const uint64_t row_floats = uint64_t{max_rows_} * config_.dim;
+  CLAMMA_RETURN_IF_ERROR(router_.Resize(memory, uint64_t{max_rows_} * config_.n_experts));
+  CLAMMA_RETURN_IF_ERROR(choices_.Resize(memory, choices));
+  CLAMMA_RETURN_IF_ERROR(by_expert_.Resize(memory, choices));
+  CLAMMA_RETURN_IF_ERROR(expert_end_.Resize(memory, config_.n_experts));
+  CLAMMA_RETURN_IF_ERROR(expert_in_.Resize(memory, row_floats));
+  CLAMMA_RETURN_IF_ERROR(expert_out_.Resize(memory, row_floats));
+  return chosen_out_.Resize(memory, choices * config_.dim);
+}
+
+// Sets choices_ by router_.
+void Forward::ChooseExperts(size_t n_rows) {
+  const size_t n_experts = config_.n_experts;
+  const size_t n_used = config_.n_experts_used;
+  float shares[ModelLimits::kMaxExpertsUsed];
+  for (size_t r = 0; r < n_rows; ++r) {
+    const float* logits = router_.data() + r * n_experts;
+    Choice* const chosen = choices_.data() + r * n_used;
+    size_t count = 0;
+    for (uint32_t expert = 0; expert < n_experts; ++expert) {
+      size_t place = count;  // behind all that are larger, or equal
+      while (place > 0 && logits[expert] > chosen[place - 1].share) --place;
+      if (place == n_used) continue;
+      count = std::min(count + 1, n_used);
+      for (size_t i = count - 1; i > place; --i) chosen[i] = chosen[i - 1];
+      chosen[place] = {expert, logits[expert]};
+    }
+    for (size_t i = 0; i < n_used; ++i) shares[i] = chosen[i].share;
+    order_->softmax(shares, n_used);
+    for (size_t i = 0; i < n_used; ++i) chosen[i].share = shares[i];
+  }
+}
+
+// Sets by_expert_ and expert_end_ by choices_; of an expert, rows come in their order.
+void Forward::SortChoices(size_t n_rows) {
+  const size_t n = n_rows * config_.n_experts_used;
+  std::fill_n(expert_end_.data(), config_.n_experts, 0u);
+  for (size_t i = 0; i < n; ++i) ++expert_end_[choices_[i].expert];
+  uint32_t begin = 0;
+  for (size_t expert = 0; expert < config_.n_experts; ++expert) {
+    const uint32_t count = expert_end_[expert];
+    expert_end_[expert] = begin;  // which becomes the end as they are put there
+    begin += count;
+  }
+  for (size_t i = 0; i < n; ++i) {
+    by_expert_[expert_end_[choices_[i].expert]++] = static_cast<uint32_t>(i);
+  }
+}
+
+// What x (n_rows, dim) becomes, to normed_. Each expert in use takes its rows together, so that its
+// weights are read once.
+Status Forward::MixExperts(uint32_t layer, const float* x, size_t n_rows) {
+  const size_t dim = config_.dim;
+  const size_t n_used = config_.n_experts_used;
+  const Linear router[] = {{weights_->MatrixPlace(TensorId::kRouter, layer), router_.data()}};
+  CLAMMA_RETURN_IF_ERROR(Apply(router, x, n_rows));
+  AddBias(TensorId::kRouterBias, layer, router_.data(), n_rows, config_.n_experts);
+  ChooseExperts(n_rows);
+  SortChoices(n_rows);
+  size_t begin = 0;
+  for (uint32_t expert = 0; expert < config_.n_experts; ++expert) {
+    const size_t end = expert_end_[expert];
+    if (begin == end) continue;
+    for (size_t i = begin; i < end; ++i) {
+      std::memcpy(&expert_in_[(i - begin) * dim], x + by_expert_[i] / n_used * dim, dim * 4);
+    }
+    CLAMMA_RETURN_IF_ERROR(FeedForward(kExpert, layer * config_.n_experts + expert,
+                                       expert_in_.data(), end - begin,
+                                       config_.layer(layer).hidden_dim, expert_out_.data()));
+    for (size_t i = begin; i < end; ++i) {
+      std::memcpy(&chosen_out_[by_expert_[i] * dim], &expert_out_[(i - begin) * dim], dim * 4);
+    }
+    begin = end;
+  }
+  for (size_t r = 0; r < n_rows; ++r) {
+    float* const out = normed_.data() + r * dim;
+    std::fill_n(out, dim, -0.0f);
+    for (size_t i = r * n_used; i < (r + 1) * n_used; ++i) {
+      const float share = choices_[i].share;
+      for (size_t d = 0; d < dim; ++d) out[d] += share * chosen_out_[i * dim + d];
+    }
+  }
+  return Status();
+}
+
+}  // namespace clamma

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// Sessions on a model of each family: saved, restored, cut short and gone on with, at lengths
+// beyond windows and original contexts. What a session holds decides what it says, not how it came
+// to it.
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "api_fixture.h"
+#include "clamma-extra.h"
+#include "family_specs.h"
+#include "temporary_folder.h"
+
+namespace clamma_test {
+
+void PrintTo(const NamedGguf& model, std::ostream* out) { *out << model.name; }
+
+namespace {
+
+constexpr size_t kShort = 16;  // tokens: below Phi's original context
+constexpr size_t kLong = 60;   // beyond it, and beyond several pages of a window
+
+class FamilySessions : public testing::TestWithParam<NamedGguf> {
+ protected:
+  // A model that has enough to say.
+  void SetUp() override {
+    GgufSpec spec = GetParam().spec;
+    spec.tokens = spec.vocab;
+    spec.context = 128;
+    for (spec.seed = 1; spec.seed < 60; ++spec.seed) {
+      path_ = folder_.Write("model.gguf", MakeGguf(spec).Build());
+      model_ = Open(Info());
+      ASSERT_NE(model_, nullptr);
+      const Outcome outcome = RunFresh(model_, Generate(kLong));
+      if (outcome.why == CLAMMA_DONE_LIMIT && !outcome.text.empty()) return;
+    }
+    FAIL() << "every model ends its text at once";
+  }
+
+  clamma_txf_info_t Info() const {
+    clamma_txf_info_t info = ModelInfo(path_);
+    info.tokenizer_path = nullptr;
+    return info;
+  }
+  static Ask Generate(size_t limit) {
+    return {.prompt = "the hand", .limit = limit, .temperature = 0.8f, .topp = 0.95f, .seed = 5};
+  }
+  // Goes on with a session as the one that holds the same would.
+  static std::string GoOn(txf_session* session, size_t limit) {
+    Ask more = {.prompt = nullptr, .limit = limit, .temperature = 0.8f, .topp = 0.95f};
+    more.seed = 11;
+    return RunQuery(session, more).text;
+  }
+  static std::vector<tok_id_t> Tokens(const txf_session* session) {
+    size_t count = 0;
+    EXPECT_EQ(clamma_session_get_tokens(session, nullptr, 0, &count), 0);
+    std::vector<tok_id_t> tokens(count);
+    EXPECT_EQ(clamma_session_get_tokens(session, tokens.data(), count, &count), 0);
+    return tokens;
+  }
+  SessionPtr With(const std::vector<tok_id_t>& tokens) const {
+    SessionPtr session = NewSession(model_);
+    EXPECT_EQ(clamma_session_set_tokens(session.get(), tokens.data(), tokens.size()), 0);
+    return session;
+  }
+
+  TemporaryFolder folder_;
+  std::string path_;
+  TxfPtr model_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Families, FamilySessions, testing::ValuesIn(FamilyModels()),
+                         [](const auto& test) { return test.param.name; });
+
+TEST_P(FamilySessions, RestoredSessionGoesOnBitForBit) {
+  for (const size_t length : {kShort, kLong}) {
+    const SessionPtr saved = NewSession(model_);
+    RunQuery(saved.get(), Generate(length));
+    const Stream stream = Save(saved.get());
+    clamma_txf_info_t info = Info();
+    info.model_access = CLAMMA_MODEL_ACCESS_MALLOC_CACHE;
+    info.threads = 2;
+    const TxfPtr elsewhere = Open(info);
+    const SessionPtr restored = NewSession(elsewhere);
+    RunQuery(restored.get(), {.prompt = "an", .limit = 30});
+    ASSERT_EQ(Restore(restored.get(), stream), 0);
+    EXPECT_EQ(Save(restored.get()).bytes, stream.bytes);
+    EXPECT_EQ(GoOn(restored.get(), 20), GoOn(saved.get(), 20)) << length << " tokens";
+  }
+}
+
+TEST_P(FamilySessions, GoesOnAsIfItsTokensHadComeAtOnce) {
+  const SessionPtr generated = NewSession(model_);
+  RunQuery(generated.get(), Generate(kLong));
+  const SessionPtr at_once = With(Tokens(generated.get()));
+  EXPECT_EQ(GoOn(generated.get(), 20), GoOn(at_once.get(), 20));
+  EXPECT_EQ(Save(generated.get()).bytes, Save(at_once.get()).bytes);
+}
+
+TEST_P(FamilySessions, GoesOnAfterARewindAsIfItHadNotGoneFurther) {
+  const SessionPtr rewound = NewSession(model_);
+  RunQuery(rewound.get(), Generate(kLong));
+  for (const size_t length : {size_t{50}, kShort, size_t{3}}) {
+    std::vector<tok_id_t> tokens = Tokens(rewound.get());
+    ASSERT_GT(tokens.size(), length);
+    tokens.resize(length);
+    ASSERT_EQ(clamma_session_set_tokens(rewound.get(), tokens.data(), tokens.size()), 0);
+    const SessionPtr fresh = With(tokens);
+    EXPECT_EQ(GoOn(rewound.get(), 12), GoOn(fresh.get(), 12)) << length << " tokens";
+    EXPECT_EQ(Save(rewound.get()).bytes, Save(fresh.get()).bytes) << length << " tokens";
+  }
+}
+
+}  // namespace
+}  // namespace clamma_test
