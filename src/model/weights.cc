@@ -151,12 +151,13 @@ Status Weights::ReadInt8Row(const TensorPlace& place, uint32_t row, float* out) 
   const auto n_scales = static_cast<size_t>((first + cols - 1) / group - first_scale + 1);
   const uint64_t scales_at = place.elements() + first_scale * 4;
   const uint8_t* data = row_.data();
-  const uint8_t* scales = row_.data() + cols;
+  const uint8_t* scales = nullptr;
   const ByteSource& source = sources_[place.file];
   if (source.base != nullptr) {
     data = source.base + place.offset + first;
     scales = source.base + place.offset + scales_at;
   } else {
+    scales = row_.data() + cols;  // in memory there is no row_ to add to
     CLAMMA_RETURN_IF_ERROR(Read(place, first, row_.data(), cols));
     CLAMMA_RETURN_IF_ERROR(Read(place, scales_at, row_.data() + cols, n_scales * 4));
   }
