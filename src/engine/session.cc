@@ -230,18 +230,21 @@ void Session::RollBack() {
   prompt_tokens_ = 0;
 }
 
-// A sequence that has become longer than what short factors are for (or no longer is) is computed
-// anew. (transformers does the same: models/phi3/modeling_phi3.py)
-void Session::ChooseRotation() {
+// Starts from the first token where what the KV cache holds is of no use: where the sequence has
+// become longer than what short factors are for, or no longer is (transformers does the same:
+// models/phi3/modeling_phi3.py), or where it was cut to before what layers with a window still
+// hold.
+void Session::StartAnewIfNeeded() {
   const uint32_t short_context = transformer_.config().short_context;
   const bool is_long = short_context > 0 && talk_.n_tokens > short_context;
-  if (is_long == talk_.kv.is_long()) return;
+  if (is_long == talk_.kv.is_long() && talk_.kv.Covers(talk_.position)) return;
+  if (!talk_.kv.Covers(0)) talk_.kv.Restart();
   talk_.kv.SetLong(is_long);
   talk_.position = 0;
 }
 
 bool Session::AddRows(size_t count, ForwardRow* rows) {
-  if constexpr (kHasGguf) ChooseRotation();
+  if constexpr (kHasGguf) StartAnewIfNeeded();
   Status status = talk_.kv.Reserve(talk_.position + count);
   if (status.ok()) status = ReserveTokens(talk_.n_tokens + 1);
   if (!status.ok()) {
@@ -257,6 +260,8 @@ bool Session::AddRows(size_t count, ForwardRow* rows) {
 
 void Session::Fed(size_t count) {
   talk_.position += count;
+  // In an arena a query has all that it needs from the beginning.
+  if (kHasGguf && memory_.arena() == nullptr) talk_.kv.GiveBackBefore(talk_.position);
   outcome_ = Outcome::kPartFed;
 }
 
@@ -421,7 +426,8 @@ void Session::Adopt(Conversation* loaded) {
 
 uint64_t Session::BytesAtFullContext() const {
   const ModelConfig& c = transformer_.config();
-  const uint64_t full_kv = KvCache::BytesFor(c, transformer_.kv_type, c.seq_len);
+  const uint64_t full_kv =
+      KvCache::BytesFor(c, transformer_.kv_type, c.seq_len, memory_.arena() == nullptr);
   const uint64_t full_tokens = (uint64_t{c.seq_len} + 1) * sizeof(TokenId);
   return bytes_in_use() - talk_.kv.bytes_held() - talk_.tokens.size() * sizeof(TokenId) + full_kv +
          full_tokens;
