@@ -29,7 +29,7 @@ class FamilySessions : public testing::TestWithParam<NamedGguf> {
   void SetUp() override {
     GgufSpec spec = GetParam().spec;
     spec.tokens = spec.vocab;
-    spec.context = 128;
+    spec.context = 1024;
     for (spec.seed = 1; spec.seed < 60; ++spec.seed) {
       path_ = folder_.Write("model.gguf", MakeGguf(spec).Build());
       model_ = Open(Info());
@@ -111,6 +111,63 @@ TEST_P(FamilySessions, GoesOnAfterARewindAsIfItHadNotGoneFurther) {
     const SessionPtr fresh = With(tokens);
     EXPECT_EQ(GoOn(rewound.get(), 12), GoOn(fresh.get(), 12)) << length << " tokens";
     EXPECT_EQ(Save(rewound.get()).bytes, Save(fresh.get()).bytes) << length << " tokens";
+  }
+}
+
+// Beyond all windows and what is kept beside them. Cut a little, a session goes on with what it
+// has; cut further, it computes its tokens anew.
+TEST_P(FamilySessions, GivesBackWhatWindowsHaveLeftBehindAndComputesItAnew) {
+  std::vector<tok_id_t> tokens = {1};
+  for (uint32_t i = 1; i < 900; ++i) tokens.push_back(static_cast<tok_id_t>(3 + i * 37 % 45));
+  const SessionPtr long_one = With(tokens);
+  GoOn(long_one.get(), 12);
+  const clamma_session_facts_t facts = Facts(long_one.get());
+  EXPECT_LE(facts.memory_bytes, facts.memory_bytes_at_full_context);
+  const Stream stream = Save(long_one.get());
+  const SessionPtr restored = NewSession(model_);
+  ASSERT_EQ(Restore(restored.get(), stream), 0);
+  EXPECT_EQ(GoOn(restored.get(), 12), GoOn(long_one.get(), 12));
+  for (const size_t length : {890u, 700u, 300u, 5u}) {
+    tokens.resize(length);
+    for (txf_session* session : {long_one.get(), restored.get()}) {
+      ASSERT_EQ(clamma_session_set_tokens(session, tokens.data(), tokens.size()), 0);
+      const SessionPtr fresh = With(tokens);
+      EXPECT_EQ(GoOn(session, 12), GoOn(fresh.get(), 12)) << length << " tokens";
+      EXPECT_EQ(Save(session).bytes, Save(fresh.get()).bytes) << length << " tokens";
+    }
+  }
+}
+
+// All layers of Phi have a window here, six of seven of Gemma 3, four of five of OLMo 3.
+TEST(FamilyMemory, AtFullContextWindowsTakeWhatTheyNeed) {
+  TemporaryFolder folder;
+  const auto bytes_of = [&](const char* name, bool windows) {
+    for (const NamedGguf& model : FamilyModels()) {
+      if (model.name != name) continue;
+      GgufSpec spec = model.spec;
+      spec.tokens = spec.vocab;
+      spec.context = 8192;
+      if (!windows) spec.numbers["attention.sliding_window"] = 8192;
+      clamma_txf_info_t info =
+          ModelInfo(folder.Write(std::string(name) + ".gguf", MakeGguf(spec).Build()));
+      info.tokenizer_path = nullptr;
+      const TxfPtr txf = Open(info);
+      return static_cast<double>(Facts(NewSession(txf).get()).memory_bytes_at_full_context);
+    }
+    return 0.0;
+  };
+  const struct {
+    const char* name;
+    double share;  // of layers without a window
+  } families[] = {{"gemma2", 1.0 / 2},
+                  {"gemma3", 1.0 / 7},
+                  {"phi3", 0.0},
+                  {"olmo3", 1.0 / 5},
+                  {"gpt_oss", 1.0 / 2}};
+  for (const auto& family : families) {
+    const double share = bytes_of(family.name, true) / bytes_of(family.name, false);
+    EXPECT_GT(share, family.share) << family.name;
+    EXPECT_LT(share, family.share + 0.15) << family.name;
   }
 }
 

@@ -182,7 +182,7 @@ TEST(ModelFile, LayersThatAreAlikeTakeNoMemory) {
     ASSERT_TRUE(file.AddLayer(memory, layer).ok());
   EXPECT_EQ(memory.bytes_in_use(), 0u);
   EXPECT_EQ(file.config.layer(65535), layer);
-  EXPECT_EQ(file.config.kv_before(65536), uint64_t{65536} * 16);
+  EXPECT_EQ(file.config.kv_dims(65536, false), uint64_t{65536} * 16);
 }
 
 // All tensors that a model of 2 layers must have, but for one.
@@ -300,7 +300,7 @@ TEST(ModelFile, LayersThatDifferAreKeptEach) {
     EXPECT_EQ(file.config.kv_before(i), before) << i;
     before += layers[i].kv_dim();
   }
-  EXPECT_EQ(file.config.kv_before(4), before);
+  EXPECT_EQ(file.config.kv_dims(4, false), before);
   const LayerConfig widest = {.n_heads = 6, .n_kv_heads = 3, .head_size = 16, .hidden_dim = 200};
   EXPECT_EQ(file.config.widest, widest);
   EXPECT_EQ(planned.config.widest, widest);

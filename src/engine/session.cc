@@ -234,18 +234,22 @@ void Session::RollBack() {
   prompt_tokens_ = 0;
 }
 
-// A sequence that has become longer than what short factors are for (or no longer is) is computed
-// anew. (transformers does the same: models/phi3/modeling_phi3.py)
-void Session::ChooseRotation() {
+// Starts from the first token where what the KV cache holds is of no use: where the sequence has
+// become longer than what short factors are for, or no longer is (transformers does the same:
+// models/phi3/modeling_phi3.py), or where it was cut to before what layers with a window still
+// hold.
+void Session::StartAnewIfNeeded() {
   const uint32_t short_context = transformer_.config().short_context;
   const bool is_long = short_context > 0 && conversation_.n_tokens > short_context;
-  if (is_long == conversation_.kv.is_long()) return;
+  if (is_long == conversation_.kv.is_long() && conversation_.kv.Covers(conversation_.position))
+    return;
+  if (!conversation_.kv.Covers(0)) conversation_.kv.Restart();
   conversation_.kv.SetLong(is_long);
   conversation_.position = 0;
 }
 
 bool Session::AddRows(size_t count, ForwardRow* rows) {
-  if constexpr (kHasGguf) ChooseRotation();
+  if constexpr (kHasGguf) StartAnewIfNeeded();
   Status status = conversation_.kv.Reserve(conversation_.position + count);
   if (status.ok()) status = ReserveTokens(conversation_.n_tokens + 1);
   if (!status.ok()) {
@@ -269,6 +273,8 @@ bool Session::Advance(size_t count) {
       Fail(KvCache::OverflowReason());
       return false;
     }
+    // In an arena a query has all that it needs from the beginning.
+    if (memory_.arena() == nullptr) conversation_.kv.GiveBackBefore(conversation_.position);
   }
   return true;
 }
@@ -443,7 +449,8 @@ void Session::Adopt(Conversation* loaded) {
 
 uint64_t Session::BytesAtFullContext() const {
   const ModelConfig& c = transformer_.config();
-  const uint64_t full_kv = KvCache::BytesFor(c, transformer_.kv_type, c.seq_len);
+  const uint64_t full_kv =
+      KvCache::BytesFor(c, transformer_.kv_type, c.seq_len, memory_.arena() == nullptr);
   const uint64_t full_tokens = (uint64_t{c.seq_len} + 1) * sizeof(TokenId);
   return bytes_in_use() - conversation_.kv.bytes_held() -
          conversation_.tokens.size() * sizeof(TokenId) + full_kv + full_tokens;

@@ -188,7 +188,7 @@ class Session {
   bool EndsText(TokenId token) const;
   Status CheckRoom(const Query& query, const PreparedQuery& prepared) const;
   size_t PositionsOf(const Query& query, size_t count) const;
-  void ChooseRotation();
+  void StartAnewIfNeeded();
   Status ReserveTokens(size_t size);
   size_t TokensFor(size_t size) const;
   Status ReserveWhole(size_t positions);

@@ -76,11 +76,15 @@ Status Damaged(const char* what) {
   return Status::Error(StatusCode::kCorrupt, "the saved session is damaged: %s", what);
 }
 
-// Calls body(layer, position) for all that is kept, in the order of the format.
+// Calls body(layer, position) for all that is kept, in the order of the format: of layers with a
+// window only what is needed to go on.
 template <typename Body>
 Status ForEachRow(const Transformer& transformer, size_t n_positions, const Body& body) {
+  const ModelConfig& config = transformer.config();
+  const size_t first_in_window = KvCache::FirstInWindow(config, n_positions);
   for (size_t position = 0; position < n_positions; ++position) {
-    for (uint32_t layer = 0; layer < transformer.config().n_layers; ++layer) {
+    for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
+      if (position < first_in_window && config.layer(layer).has_window()) continue;
       CLAMMA_RETURN_IF_ERROR(body(layer, position));
     }
   }
@@ -211,6 +215,7 @@ Status ReadState(const Transformer& transformer, Memory& memory, const StateSour
   Reader reader(source);
   CLAMMA_RETURN_IF_ERROR(ReadHeader(transformer, reader, c));
   CLAMMA_RETURN_IF_ERROR(ReadTokens(transformer.tokenizer, memory, reader, c));
+  if constexpr (kHasGguf) c->kv.Restart(c->position);
   Array<uint8_t> rows;
   CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, 2 * uint64_t{c->kv.MaxRowBytes()}));
   const auto read_rows = [&](uint32_t layer, size_t position) {

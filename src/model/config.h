@@ -52,7 +52,11 @@ struct LayerConfig {
   uint32_t hidden_dim = 0;  // width of the feed-forward part, or of an expert
   uint32_t window = 0;      // positions that one attends to, the last of them its own; 0: all
   uint8_t rope = 0;         // which of ModelConfig::ropes; kNoRope: none
-  uint64_t kv_before = 0;   // sum of kv_dim() of the layers before; see ModelConfig::kv_before()
+  // The sum of kv_dim() of the layers before; where some layers have a window and others none, of
+  // those of its own kind.
+  uint64_t kv_before = 0;
+
+  bool has_window() const { return kHasGguf && window > 0; }
 
   uint64_t q_dim() const { return uint64_t{n_heads} * head_size; }
   uint64_t kv_dim() const { return uint64_t{n_kv_heads} * head_size; }
@@ -130,11 +134,18 @@ struct ModelConfig : std::conditional_t<kHasGguf, FamilyConfig, PlainConfig> {
     return layers == nullptr ? widest : layers[index];
   }
 
-  // The sum of kv_dim() of the layers in front of `index`, which may be n_layers.
+  // LayerConfig::kv_before of a layer.
   uint64_t kv_before(uint32_t index) const {
-    if (layers == nullptr) return index * widest.kv_dim();
-    if (index < n_layers) return layers[index].kv_before;
-    return layers[index - 1].kv_before + layers[index - 1].kv_dim();
+    return layers == nullptr ? index * widest.kv_dim() : layers[index].kv_before;
+  }
+
+  // The sum of kv_dim() of the first `count` layers that have a window, or of those that have none.
+  uint64_t kv_dims(uint32_t count, bool with_window) const {
+    if (layers == nullptr) return widest.has_window() == with_window ? count * widest.kv_dim() : 0;
+    for (uint32_t i = count; i-- > 0;) {
+      if (layers[i].has_window() == with_window) return layers[i].kv_before + layers[i].kv_dim();
+    }
+    return 0;
   }
 };
 

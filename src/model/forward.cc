@@ -68,7 +68,8 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
   const uint64_t hidden_dim = config_.widest.hidden_dim;
   const uint64_t half_rope = config_.rope_dims / 2;
   const uint64_t floats = 2 * (dim + q_dim + kv_dim + hidden_dim + RopeCount() * half_rope);
-  uint64_t row_bytes = (floats + ExpertFloats()) * 4;
+  uint64_t row_bytes = floats * 4;
+  if constexpr (kHasGguf) row_bytes += ExpertFloats() * 4;
   for (const ActivationKind kind : kKinds) row_bytes += QuantizedBytes(kind, kMaxRows) / kMaxRows;
   const uint64_t little = std::min(weights.file().bytes / kWeightsPerWorkspace, kWorkspaceBytes);
   max_rows_ = std::max(RowsWithin(kWorkspaceBytes, row_bytes, scarce ? 1 : kMaxRowsOfAny),

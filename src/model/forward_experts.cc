@@ -15,7 +15,7 @@ namespace clamma {
 
 // Of a row.
 uint64_t Forward::ExpertFloats() const {
-  if (!kHasGguf || config_.n_experts == 0) return 0;
+  if (config_.n_experts == 0) return 0;
   const uint64_t used = config_.n_experts_used;
   return config_.n_experts + 3 * used + (2 + used) * config_.dim;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "model/kv_cache.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -13,8 +14,8 @@ namespace {
 
 size_t ElementBytes(KvType type) { return type == KvType::kF16 ? 2 : 4; }
 
-uint64_t BlockBytes(const ModelConfig& config, KvType type) {
-  return 2 * config.kv_before(config.n_layers) * kKvBlock * ElementBytes(type);
+uint64_t BlockBytes(const ModelConfig& config, bool with_window, KvType type) {
+  return 2 * config.kv_dims(config.n_layers, with_window) * kKvBlock * ElementBytes(type);
 }
 
 // The table doubles as the conversation grows.
@@ -39,32 +40,74 @@ void KvCache::Init(Memory& memory, const ModelConfig& config, KvType type) {
   element_bytes_ = ElementBytes(type);
   // Fits: a model whose weights fit in memory has dim * dim > kv_dim for each layer... and where it
   // does not, the allocation of the first block fails.
-  const uint64_t bytes = BlockBytes(config, type);
-  block_bytes_ = bytes > SIZE_MAX ? SIZE_MAX : static_cast<size_t>(bytes);
+  for (size_t kind = 0; kind < kKinds; ++kind) {
+    const uint64_t bytes = BlockBytes(config, kind == 1, type);
+    blocks_[kind].bytes = bytes > SIZE_MAX ? SIZE_MAX : static_cast<size_t>(bytes);
+  }
+}
+
+void KvCache::Shrink(Blocks& blocks, size_t end) {
+  while (blocks.end > std::max(end, blocks.begin)) {
+    memory_->Free(blocks.table[--blocks.end], blocks.bytes);
+  }
+  blocks.end = std::min(blocks.end, end);
+  if (end > 0) return;
+  blocks.begin = 0;
+  blocks.table.Reset();
 }
 
 void KvCache::ShrinkToBlocks(size_t blocks) {
-  while (n_blocks_ > blocks) memory_->Free(blocks_[--n_blocks_], block_bytes_);
-  if (blocks == 0) blocks_.Reset();
+  for (Blocks& of_kind : blocks_) Shrink(of_kind, blocks);
+}
+
+Status KvCache::Grow(Blocks& blocks, size_t end) {
+  if (end > blocks.table.size()) {
+    CLAMMA_RETURN_IF_ERROR(blocks.table.Resize(*memory_, TableSizeFor(end)));
+  }
+  while (blocks.end < end) {
+    void* block = nullptr;
+    CLAMMA_RETURN_IF_ERROR(memory_->Allocate(blocks.bytes, &block));
+    blocks.table[blocks.end++] = static_cast<uint8_t*>(block);
+  }
+  return Status();
 }
 
 Status KvCache::Reserve(size_t positions) {
-  const size_t needed = BlocksOf(positions);
-  if (needed > blocks_.size()) {
-    CLAMMA_RETURN_IF_ERROR(blocks_.Resize(*memory_, TableSizeFor(needed)));
-  }
-  while (n_blocks_ < needed) {
-    void* block = nullptr;
-    CLAMMA_RETURN_IF_ERROR(memory_->Allocate(block_bytes_, &block));
-    blocks_[n_blocks_++] = static_cast<uint8_t*>(block);
+  for (Blocks& of_kind : blocks_) {
+    if (of_kind.bytes > 0) CLAMMA_RETURN_IF_ERROR(Grow(of_kind, clamma::BlocksOf(positions)));
   }
   return Status();
 }
 
 void KvCache::PlanReserve(Memory& plan, size_t positions) const {
-  const size_t needed = BlocksOf(positions);
-  if (needed > blocks_.size()) plan.PlanFor(TableSizeFor(needed) * sizeof(uint8_t*));
-  for (size_t n = n_blocks_; n < needed; ++n) plan.PlanFor(block_bytes_);
+  const size_t needed = clamma::BlocksOf(positions);
+  for (const Blocks& of_kind : blocks_) {
+    if (of_kind.bytes == 0) continue;
+    if (needed > of_kind.table.size()) plan.PlanFor(TableSizeFor(needed) * sizeof(uint8_t*));
+    for (size_t n = of_kind.end; n < needed; ++n) plan.PlanFor(of_kind.bytes);
+  }
+}
+
+size_t KvCache::FirstInWindow(const ModelConfig& config, size_t position) {
+  const size_t window = config.widest.window;
+  if (!config.widest.has_window() || position < window) return 0;
+  return (position + 1 - window) / kKvBlock * kKvBlock;
+}
+
+void KvCache::GiveBackBefore(size_t position) {
+  Blocks& blocks = blocks_[kKinds - 1];
+  const size_t first = FirstInWindow(*config_, position) / kKvBlock;
+  for (; blocks.begin + kSpareBlocks < first && blocks.begin < blocks.end; ++blocks.begin) {
+    memory_->Free(blocks.table[blocks.begin], blocks.bytes);
+    blocks.table[blocks.begin] = nullptr;
+  }
+}
+
+void KvCache::Restart(size_t position) {
+  Blocks& blocks = blocks_[kKinds - 1];
+  if (!config_->widest.has_window()) return;
+  Shrink(blocks, 0);
+  blocks.begin = blocks.end = FirstInWindow(*config_, position) / kKvBlock;
 }
 
 // Calls body(i, key, value) for each i below kv_dim with the places of element i of a position's
@@ -77,7 +120,7 @@ void KvCache::ForEachElement(uint32_t layer, size_t position, const Body& body) 
   const size_t element_bytes = element_bytes_;
   const size_t head_bytes = kKvBlock * head_size * element_bytes;
   const size_t slot = position % kKvBlock;
-  uint8_t* keys = blocks_[position / kKvBlock] + KeyOffset(layer);
+  uint8_t* keys = BlocksOf(layer).table[position / kKvBlock] + KeyOffset(layer);
   uint8_t* values = keys + n_kv_heads * head_bytes;
   for (size_t head = 0; head < n_kv_heads; ++head) {
     for (size_t d = 0; d < head_size; ++d) {
@@ -144,14 +187,19 @@ void KvCache::SetRows(uint32_t layer, size_t position, const uint8_t* key, const
 }
 
 void KvCache::Swap(KvCache& other) {
-  blocks_.Swap(other.blocks_);
-  std::swap(n_blocks_, other.n_blocks_);
+  for (size_t kind = 0; kind < kKinds; ++kind) {
+    Blocks& mine = blocks_[kind];
+    Blocks& others = other.blocks_[kind];
+    mine.table.Swap(others.table);
+    std::swap(mine.begin, others.begin);
+    std::swap(mine.end, others.end);
+  }
   other.overflow_.store(overflow_.exchange(other.overflow_.load()));
   std::swap(is_long_, other.is_long_);
 }
 
 void KvCache::Attend(uint32_t layer, size_t n_positions, AttentionInput* input) const {
-  input->blocks = blocks_.data();
+  input->blocks = BlocksOf(layer).table.data();
   const LayerConfig& numbers = config_->layer(layer);
   input->head_bytes = kKvBlock * size_t{numbers.head_size} * element_bytes_;
   input->key_offset = KeyOffset(layer);
@@ -161,10 +209,30 @@ void KvCache::Attend(uint32_t layer, size_t n_positions, AttentionInput* input) 
   input->kv_type = element_bytes_ == 2 ? KvType::kF16 : KvType::kF32;
 }
 
-uint64_t KvCache::BytesFor(const ModelConfig& config, KvType type, size_t positions) {
-  const size_t blocks = BlocksOf(positions);
-  if (blocks == 0) return 0;
-  return blocks * BlockBytes(config, type) + TableSizeFor(blocks) * sizeof(uint8_t*);
+size_t KvCache::bytes_held() const {
+  size_t bytes = 0;
+  for (const Blocks& of_kind : blocks_) {
+    bytes += (of_kind.end - of_kind.begin) * of_kind.bytes;
+    bytes += of_kind.table.size() * sizeof(uint8_t*);
+  }
+  return bytes;
+}
+
+uint64_t KvCache::BytesFor(const ModelConfig& config, KvType type, size_t positions,
+                           bool gives_back) {
+  const size_t blocks = clamma::BlocksOf(positions);
+  uint64_t bytes = 0;
+  for (size_t kind = 0; blocks > 0 && kind < kKinds; ++kind) {
+    const uint64_t of_block = BlockBytes(config, kind == 1, type);
+    if (of_block == 0) continue;
+    size_t held = blocks;
+    if (gives_back && kind == 1) {
+      const size_t window = clamma::BlocksOf(std::min<size_t>(config.widest.window, positions));
+      held = std::min(blocks, window + kSpareBlocks + kBlocksOfAPass);
+    }
+    bytes += held * of_block + TableSizeFor(blocks) * sizeof(uint8_t*);
+  }
+  return bytes;
 }
 
 }  // namespace clamma

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// A session's keys and values. Grows by blocks of kKvBlock positions as the conversation does.
+// A session's keys and values. Grows by blocks of kKvBlock positions as the conversation does;
+// those of layers that attend to a window are given back once it has left them behind.
 #ifndef CLAMMA_MODEL_KV_CACHE_H_
 #define CLAMMA_MODEL_KV_CACHE_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -14,12 +16,15 @@
 
 namespace clamma {
 
-// A block holds, for each layer, keys (n_kv_heads, head_size, kKvBlock) and then values
-// (n_kv_heads, kKvBlock, head_size), of that layer's numbers; see AttentionInput.
+// A block holds, for each layer of a kind (with a window, or without), keys (n_kv_heads, head_size,
+// kKvBlock) and then values (n_kv_heads, kKvBlock, head_size), of that layer's numbers; see
+// AttentionInput.
 class KvCache {
  public:
   KvCache() = default;
-  ~KvCache() { ShrinkToBlocks(0); }
+  ~KvCache() {
+    for (Blocks& blocks : blocks_) Shrink(blocks, 0);
+  }
   KvCache(const KvCache&) = delete;
   KvCache& operator=(const KvCache&) = delete;
 
@@ -30,8 +35,25 @@ class KvCache {
   Status Reserve(size_t positions);
   void PlanReserve(Memory& plan, size_t positions) const;  // adds what that would take
 
-  size_t blocks() const { return n_blocks_; }
+  // Of an arena, where none is given back before: as many of either kind.
+  size_t blocks() const { return std::max(blocks_[0].end, blocks_[kKinds - 1].end); }
   void ShrinkToBlocks(size_t blocks);  // gives back those beyond, and with the last their table
+
+  // --- Windows ---
+
+  // The first position of which layers with a window must hold anything for `position`, the next
+  // one to be computed, and those after it: the first of a block.
+  static size_t FirstInWindow(const ModelConfig& config, size_t position);
+  // Whether they hold what `position` needs.
+  bool Covers(size_t position) const {
+    return blocks_[kKinds - 1].begin * kKvBlock <= FirstInWindow(*config_, position);
+  }
+  // Gives back what `position` and those after it do not need, but for kSpareBlocks: a conversation
+  // that is cut by so much goes on without being computed anew.
+  void GiveBackBefore(size_t position);
+  // Forgets all that layers with a window hold: what follows begins at position 0 or, if nothing
+  // was reserved yet, holds only what `position` needs.
+  void Restart(size_t position = 0);
 
   // Stores one position's key and value of a layer: each (kv_dim). The position must be reserved.
   void Store(uint32_t layer, size_t position, const float* key, const float* value);
@@ -60,14 +82,36 @@ class KvCache {
   // Fills in where the keys and values of positions 0 .. n_positions - 1 of a layer are.
   void Attend(uint32_t layer, size_t n_positions, AttentionInput* input) const;
 
-  // Bytes held: blocks and their table.
-  size_t bytes_held() const { return n_blocks_ * block_bytes_ + blocks_.size() * sizeof(uint8_t*); }
+  // Bytes held: blocks and their tables.
+  size_t bytes_held() const;
 
-  // Bytes for `positions`, in whole blocks with their table.
-  static uint64_t BytesFor(const ModelConfig& config, KvType type, size_t positions);
+  // Bytes for `positions`, in whole blocks with their tables; with `gives_back` what they take at
+  // most where those of windows are given back.
+  static uint64_t BytesFor(const ModelConfig& config, KvType type, size_t positions,
+                           bool gives_back = false);
 
  private:
   void NoteOverflow(size_t position);
+  static constexpr size_t kKinds = kHasGguf ? 2 : 1;  // the last: of layers with a window
+  static constexpr size_t kSpareBlocks = 8;
+  static constexpr size_t kBlocksOfAPass = 6;  // that a pass may need beyond the window
+
+  // The blocks of layers of a kind: [begin, end) of the table are held.
+  struct Blocks {
+    Array<uint8_t*> table;
+    size_t bytes = 0;  // of a block; 0: the model has no such layers
+    size_t begin = 0;
+    size_t end = 0;
+  };
+
+  Blocks& BlocksOf(uint32_t layer) {
+    return blocks_[config_->layer(layer).has_window() ? kKinds - 1 : 0];
+  }
+  const Blocks& BlocksOf(uint32_t layer) const {
+    return blocks_[config_->layer(layer).has_window() ? kKinds - 1 : 0];
+  }
+  Status Grow(Blocks& blocks, size_t end);
+  void Shrink(Blocks& blocks, size_t end);
   template <typename Body>
   void ForEachElement(uint32_t layer, size_t position, const Body& body) const;
   size_t RowBytesOf(const LayerConfig& layer) const {
@@ -81,9 +125,7 @@ class KvCache {
   Memory* memory_ = nullptr;
   const ModelConfig* config_ = nullptr;
   size_t element_bytes_ = 4;
-  size_t block_bytes_ = 0;
-  Array<uint8_t*> blocks_;  // filled up to n_blocks_
-  size_t n_blocks_ = 0;
+  Blocks blocks_[kKinds];
   // The first position of which a number did not fit, SIZE_MAX: none. Positions are stored by
   // several threads at a time.
   std::atomic<size_t> overflow_{SIZE_MAX};

@@ -144,9 +144,10 @@ Status ModelFile::AddLayer(Memory& memory, const LayerConfig& layer) {
   widest.n_kv_heads = std::max(widest.n_kv_heads, layer.n_kv_heads);
   widest.head_size = std::max(widest.head_size, layer.head_size);
   widest.hidden_dim = std::max(widest.hidden_dim, layer.hidden_dim);
+  if constexpr (kHasGguf) widest.window = std::max(widest.window, layer.window);
   if (config.layers == nullptr) return Status();  // a plan
   layers[index] = layer;
-  layers[index].kv_before = layers[index - 1].kv_before + layers[index - 1].kv_dim();
+  layers[index].kv_before = config.kv_dims(index, layer.has_window());
   return Status();
 }
 
