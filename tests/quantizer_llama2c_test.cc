@@ -167,8 +167,7 @@ TEST_F(QuantizerLlama2cTest, TheGgufModelHasTheCheckpointsNumbers) {
     EXPECT_EQ(a.shared_classifier, b.shared_classifier);
     EXPECT_EQ(a.norm_epsilon, b.norm_epsilon);
     EXPECT_EQ(a.rope_dims, b.rope_dims);
-    EXPECT_EQ(a.rope_theta, b.rope_theta);
-    EXPECT_EQ(a.rope_frequency_scale, b.rope_frequency_scale);
+    EXPECT_EQ(a.ropes[0], b.ropes[0]);
     EXPECT_TRUE(a.widest == b.widest);
     EXPECT_STREQ(after.file_type, "F16");
   }

@@ -52,16 +52,27 @@ Status CheckHeads(const ModelConfig& config) {
   return Refuse(what);
 }
 
-Status CheckRope(const ModelFile& model) {
-  if (model.config.rope_theta != kRopeTheta) {
+// What other architectures do beyond llama, the file cannot say.
+Status CheckArchitecture(const ModelFile& model) {
+  if (std::strcmp(model.architecture, "llama") != 0) {
     char what[96];
-    const auto theta = static_cast<double>(model.config.rope_theta);
+    Format(what, sizeof(what), "it is of architecture %s, and not llama", model.architecture);
+    return Refuse(what);
+  }
+  return model.config.n_experts > 0 ? Refuse("it is a mixture of experts") : Status();
+}
+
+Status CheckRope(const ModelFile& model) {
+  const RopeConfig& rope = model.config.ropes[0];
+  if (rope.theta != kRopeTheta) {
+    char what[96];
+    const auto theta = static_cast<double>(rope.theta);
     const bool fits = theta >= 0 && theta < 1e18;
     Format(what, sizeof(what), "its rotary base (rope.freq_base) is %s%llu, and not 10000",
            fits ? "" : "above ", Ull{fits ? static_cast<uint64_t>(theta) : uint64_t{1} << 62});
     return Refuse(what);
   }
-  if (model.config.rope_frequency_scale != 1.0f) {
+  if (rope.frequency_scale != 1.0f || rope.yarn) {
     return Refuse("its rotary positions are scaled (rope.scaling)");
   }
   if (model.tensors.Has(TensorId::kRopeFactors)) {
@@ -113,6 +124,7 @@ double ShortestDecimal(float value) {
 }  // namespace
 
 Status PlanCheckpoint(const ModelFile& model, CheckpointPlan* plan) {
+  CLAMMA_RETURN_IF_ERROR(CheckArchitecture(model));
   CLAMMA_RETURN_IF_ERROR(CheckLayers(model.config));
   CLAMMA_RETURN_IF_ERROR(CheckHeads(model.config));
   CLAMMA_RETURN_IF_ERROR(CheckRope(model));

@@ -152,7 +152,7 @@ void PutKeys(const ModelConfig& config, const Vocabulary& vocabulary, const Text
   out->Uint32("llama.attention.head_count_kv"sv, layer.n_kv_heads);
   out->Float("llama.attention.layer_norm_rms_epsilon"sv, config.norm_epsilon);
   out->Uint32("llama.rope.dimension_count"sv, config.rope_dims);
-  out->Float("llama.rope.freq_base"sv, config.rope_theta);
+  out->Float("llama.rope.freq_base"sv, config.ropes[0].theta);
   out->Uint32("llama.vocab_size"sv, config.vocab_size);
   PutVocabulary(vocabulary, text_tokens, out);
 }

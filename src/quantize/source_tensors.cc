@@ -40,10 +40,16 @@ constexpr TensorId kCheckpointKinds[] = {
     TensorId::kOutput,
 };
 
+// Of a tensor that checkpoints of llama2.c have.
 const GgufTensorName& NameOf(TensorId id) {
-  const GgufTensorName* name = kLlamaArchitecture.tensors;
-  while (name->id != id) ++name;
-  return *name;
+  const GgufTensorNames* const* lists = kLlamaArchitecture.tensors;
+  for (size_t i = 0;; ++i) {
+    if (i == (*lists)->count) {
+      ++lists;
+      i = 0;
+    }
+    if ((*lists)->names[i].id == id) return (*lists)->names[i];
+  }
 }
 
 }  // namespace
