@@ -108,6 +108,7 @@ refuses 2 'threads' -h x
 refuses 2 'context' --context 1
 refuses 2 'nope' --nope
 refuses 2 'shape' model.bin --shape stories260k
+refuses 1 'qwen3-0.6b must be of a type of GGUF files' --shape qwen3-0.6b --type q80
 refuses 2 'keep' model.bin --keep other.bin
 refuses 2 'keep' --make-only
 refuses 2 'checkpoint' -z model.bin.tok

@@ -133,31 +133,70 @@ void GgufModel::AddMatrix(const std::string& name, const GgufType& type, uint32_
                           uint32_t cols, uint32_t quiet_rows) {
   const GgufType& used = TypeForCols(type, cols);
   const uint64_t bytes = uint64_t{rows} * (cols / used.cols) * used.bytes;
-  tensors_.push_back({name, &used, rows, cols, quiet_rows, 0, data_bytes_, bytes});
+  tensors_.push_back({name, &used, rows, cols, quiet_rows, 0, data_bytes_, bytes, 0});
   data_bytes_ += Aligned(bytes);
   bytes_per_token_ += bytes;
 }
 
 void GgufModel::AddNorm(const std::string& name, uint32_t cols, float value) {
   const uint64_t bytes = uint64_t{cols} * sizeof(float);
-  tensors_.push_back({name, &kGgufF32, 0, cols, 0, value, data_bytes_, bytes});
+  tensors_.push_back({name, &kGgufF32, 0, cols, 0, value, data_bytes_, bytes, 0});
   data_bytes_ += Aligned(bytes);
   bytes_per_token_ += bytes;
+}
+
+void GgufModel::AddAttention(const Shape& shape, const GgufKind& kind, uint32_t layer) {
+  const GgufType& type = *kind.type;
+  const std::string prefix = "blk." + std::to_string(layer) + ".";
+  AddNorm(prefix + "attn_norm.weight", shape.dim, 1.0f);
+  if (shape.qk_norms) {
+    AddNorm(prefix + "attn_q_norm.weight", shape.head_size, 1.0f);
+    AddNorm(prefix + "attn_k_norm.weight", shape.head_size, 1.0f);
+  }
+  if (shape.fused) {
+    AddMatrix(prefix + "attn_qkv.weight", type, shape.q_dim() + 2 * shape.kv_dim(), shape.dim);
+  } else {
+    const GgufType& better = KeptBetter(layer, shape.layers) ? *kind.better : type;
+    AddMatrix(prefix + "attn_q.weight", type, shape.q_dim(), shape.dim);
+    AddMatrix(prefix + "attn_k.weight", type, shape.kv_dim(), shape.dim);
+    AddMatrix(prefix + "attn_v.weight", better, shape.kv_dim(), shape.dim);
+  }
+  AddMatrix(prefix + "attn_output.weight", type, shape.dim, shape.q_dim());
+  if (shape.post_norms) AddNorm(prefix + "post_attention_norm.weight", shape.dim, 1.0f);
+}
+
+// Of the experts' bytes those count that a token reads.
+void GgufModel::AddExperts(const Shape& shape, const GgufKind& kind, uint32_t layer) {
+  const GgufType& type = *kind.type;
+  const GgufType& better = KeptBetter(layer, shape.layers) ? *kind.better : type;
+  const std::string prefix = "blk." + std::to_string(layer) + ".";
+  AddMatrix(prefix + "ffn_gate_inp.weight", kGgufF32, shape.experts, shape.dim);
+  const auto add = [&](const char* name, const GgufType& of, uint32_t rows, uint32_t cols) {
+    const uint64_t before = bytes_per_token_;
+    AddMatrix(prefix + name, of, rows * shape.experts, cols);
+    tensors_.back().experts = shape.experts;
+    bytes_per_token_ = before + tensors_.back().bytes / shape.experts * shape.experts_used;
+  };
+  add("ffn_gate_exps.weight", type, shape.hidden_dim, shape.dim);
+  add("ffn_up_exps.weight", type, shape.hidden_dim, shape.dim);
+  add("ffn_down_exps.weight", better, shape.dim, shape.hidden_dim);
 }
 
 void GgufModel::AddLayer(const Shape& shape, const GgufKind& kind, uint32_t layer) {
   const GgufType& type = *kind.type;
   const GgufType& better = KeptBetter(layer, shape.layers) ? *kind.better : type;
   const std::string prefix = "blk." + std::to_string(layer) + ".";
-  AddNorm(prefix + "attn_norm.weight", shape.dim, 1.0f);
-  AddMatrix(prefix + "attn_q.weight", type, shape.dim, shape.dim);
-  AddMatrix(prefix + "attn_k.weight", type, shape.kv_dim(), shape.dim);
-  AddMatrix(prefix + "attn_v.weight", better, shape.kv_dim(), shape.dim);
-  AddMatrix(prefix + "attn_output.weight", type, shape.dim, shape.dim);
+  AddAttention(shape, kind, layer);
   AddNorm(prefix + "ffn_norm.weight", shape.dim, 1.0f);
-  AddMatrix(prefix + "ffn_gate.weight", type, shape.hidden_dim, shape.dim);
-  AddMatrix(prefix + "ffn_up.weight", type, shape.hidden_dim, shape.dim);
-  AddMatrix(prefix + "ffn_down.weight", better, shape.dim, shape.hidden_dim);
+  if (shape.experts > 0) {
+    AddExperts(shape, kind, layer);
+  } else {
+    if (!shape.fused) AddMatrix(prefix + "ffn_gate.weight", type, shape.hidden_dim, shape.dim);
+    const uint32_t up_rows = shape.fused ? 2 * shape.hidden_dim : shape.hidden_dim;
+    AddMatrix(prefix + "ffn_up.weight", type, up_rows, shape.dim);
+    AddMatrix(prefix + "ffn_down.weight", better, shape.dim, shape.hidden_dim);
+  }
+  if (shape.post_norms) AddNorm(prefix + "post_ffw_norm.weight", shape.dim, 1.0f);
 }
 
 void GgufModel::AddTensors(const Shape& shape, const GgufKind& kind) {
@@ -174,21 +213,33 @@ void GgufModel::AddTensors(const Shape& shape, const GgufKind& kind) {
 void GgufModel::MakeHeader(const Shape& shape, const std::string& name, const GgufKind& kind) {
   constexpr uint32_t kVersion = 3;
   Metadata metadata;
-  metadata.Add("general.architecture", std::string("llama"));
+  const std::string arch = std::string(shape.architecture) + ".";
+  metadata.Add("general.architecture", std::string(shape.architecture));
   metadata.Add("general.type", std::string("model"));
   metadata.Add("general.name", "random " + name);
   metadata.Add("general.file_type", kind.file_type);
   metadata.Add("general.quantization_version", 2u);
-  metadata.Add("llama.block_count", shape.layers);
-  metadata.Add("llama.context_length", shape.context);
-  metadata.Add("llama.embedding_length", shape.dim);
-  metadata.Add("llama.feed_forward_length", shape.hidden_dim);
-  metadata.Add("llama.attention.head_count", shape.heads);
-  metadata.Add("llama.attention.head_count_kv", shape.kv_heads);
-  metadata.Add("llama.attention.layer_norm_rms_epsilon", 1e-5f);
-  metadata.Add("llama.rope.dimension_count", shape.dim / shape.heads);
-  metadata.Add("llama.rope.freq_base", shape.rope_base);
-  metadata.Add("llama.vocab_size", shape.vocab_size);
+  metadata.Add(arch + "block_count", shape.layers);
+  metadata.Add(arch + "context_length", shape.context);
+  metadata.Add(arch + "embedding_length", shape.dim);
+  metadata.Add(arch + "feed_forward_length", shape.hidden_dim);
+  metadata.Add(arch + "attention.head_count", shape.heads);
+  metadata.Add(arch + "attention.head_count_kv", shape.kv_heads);
+  metadata.Add(arch + "attention.layer_norm_rms_epsilon", 1e-5f);
+  metadata.Add(arch + "rope.dimension_count",
+               shape.rope_dims != 0 ? shape.rope_dims : shape.width_of_head());
+  metadata.Add(arch + "rope.freq_base", shape.rope_base);
+  metadata.Add(arch + "vocab_size", shape.vocab_size);
+  if (shape.head_size != 0) {
+    metadata.Add(arch + "attention.key_length", shape.head_size);
+    metadata.Add(arch + "attention.value_length", shape.head_size);
+  }
+  if (shape.window != 0) metadata.Add(arch + "attention.sliding_window", shape.window);
+  if (shape.experts != 0) {
+    metadata.Add(arch + "expert_count", shape.experts);
+    metadata.Add(arch + "expert_used_count", shape.experts_used);
+    metadata.Add(arch + "expert_feed_forward_length", shape.hidden_dim);
+  }
   AddVocabulary(shape.vocab_size, metadata);
 
   Metadata header;
@@ -198,9 +249,11 @@ void GgufModel::MakeHeader(const Shape& shape, const std::string& name, const Gg
   Metadata entries;
   for (const Tensor& tensor : tensors_) {
     entries.PutText(tensor.name);
-    entries.Put(uint32_t{tensor.rows == 0 ? 1u : 2u});
+    entries.Put(uint32_t{tensor.experts != 0 ? 3u : tensor.rows == 0 ? 1u : 2u});
     entries.Put(uint64_t{tensor.cols});
-    if (tensor.rows != 0) entries.Put(uint64_t{tensor.rows});
+    const uint32_t of_experts = std::max(tensor.experts, 1u);
+    if (tensor.rows != 0) entries.Put(uint64_t{tensor.rows / of_experts});
+    if (tensor.experts != 0) entries.Put(uint64_t{tensor.experts});
     entries.Put(tensor.type->id);
     entries.Put(tensor.offset);
   }

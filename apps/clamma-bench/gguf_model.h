@@ -28,11 +28,12 @@ class GgufModel {
   struct Tensor {
     std::string name;
     const GgufType* type;
-    uint32_t rows;  // 0: a vector of `cols` floats
+    uint32_t rows;  // 0: a vector of `cols` floats; of experts: of all of them
     uint32_t cols;
     uint32_t quiet_rows;  // the first ones, of tokens that are unlikely
     float value;          // of a vector
     uint64_t offset, bytes;
+    uint32_t experts;  // 0: it is of none
   };
 
   void AddTensors(const Shape& shape, const GgufKind& kind);
@@ -40,6 +41,8 @@ class GgufModel {
   void AddMatrix(const std::string& name, const GgufType& type, uint32_t rows, uint32_t cols,
                  uint32_t quiet_rows = 0);
   void AddNorm(const std::string& name, uint32_t cols, float value);
+  void AddAttention(const Shape& shape, const GgufKind& kind, uint32_t layer);
+  void AddExperts(const Shape& shape, const GgufKind& kind, uint32_t layer);
   void MakeHeader(const Shape& shape, const std::string& name, const GgufKind& kind);
 
   std::vector<Tensor> tensors_;

@@ -59,9 +59,11 @@ Recipe MakeRecipe(const Options& options, bench::Source* source) {
     source->type = options.type;
     source->gguf_bytes = model->bytes_per_token();
     source->gguf_int8 = kind->int8;
+    source->gguf_weights = shape.layer_weights();
     return {model->file_bytes(),
             [model](int fd, const auto& progress) { return model->Write(fd, progress); }};
   }
+  if (!shape.is_llama()) return {};
   if (options.type == "q80") shape.group_size = bench::Int8GroupSize(shape);
   source->vocabulary = bench::MakeVocabulary(shape.vocab_size);
   return {bench::Llama2cModelBytes(shape), [shape](int fd, const auto& progress) {
@@ -73,6 +75,11 @@ Recipe MakeRecipe(const Options& options, bench::Source* source) {
 bool MakeModel(const Options& options, bench::TemporaryFile& file, bench::Progress& progress,
                bench::Source* source) {
   const Recipe recipe = MakeRecipe(options, source);
+  if (recipe.write == nullptr) {
+    std::fprintf(stderr, "clamma-bench: a model of the shape %s must be of a type of GGUF files\n",
+                 options.shape.c_str());
+    return false;
+  }
   const int fd = file.Create(options.keep);
   if (fd < 0) {
     return CannotWrite(options.keep.empty() ? "TMPDIR" : options.keep, errno, recipe.bytes);

@@ -13,7 +13,9 @@ constexpr uint32_t kGroupSize = 64;
 
 // Sources: https://huggingface.co/karpathy/tinyllamas, https://github.com/jzhang38/TinyLlama,
 // https://huggingface.co/HuggingFaceTB/SmolLM2-135M, https://arxiv.org/abs/2307.09288,
-// https://arxiv.org/abs/2407.21783
+// https://arxiv.org/abs/2407.21783, and config.json of https://huggingface.co/Qwen/Qwen3-0.6B,
+// google/gemma-3-1b-it, microsoft/Phi-4-mini-instruct, Qwen/Qwen3-30B-A3B, of which two layers are
+// made
 const NamedShape kShapes[] = {
     {"stories260k", {64, 172, 5, 8, 4, 512, 512, true}},
     {"stories15m", {288, 768, 6, 6, 6, 32000, 256, true}},
@@ -22,6 +24,60 @@ const NamedShape kShapes[] = {
     {"tinyllama-1.1b", {2048, 5632, 22, 32, 4, 32000, 2048, false}},
     {"llama-3.2-1b", {2048, 8192, 16, 32, 8, 128256, 131072, true, 500000}},
     {"llama2-7b", {4096, 11008, 32, 32, 32, 32000, 2048, false}},
+    {"qwen3-0.6b",
+     {.dim = 1024,
+      .hidden_dim = 3072,
+      .layers = 28,
+      .heads = 16,
+      .kv_heads = 8,
+      .vocab_size = 151936,
+      .context = 40960,
+      .shared_classifier = true,
+      .rope_base = 1e6f,
+      .architecture = "qwen3",
+      .head_size = 128,
+      .qk_norms = true}},
+    {"gemma3-1b",
+     {.dim = 1152,
+      .hidden_dim = 6912,
+      .layers = 26,
+      .heads = 4,
+      .kv_heads = 1,
+      .vocab_size = 262144,
+      .context = 32768,
+      .shared_classifier = true,
+      .rope_base = 1e6f,
+      .architecture = "gemma3",
+      .head_size = 256,
+      .window = 512,
+      .qk_norms = true,
+      .post_norms = true}},
+    {"phi4-mini",
+     {.dim = 3072,
+      .hidden_dim = 8192,
+      .layers = 32,
+      .heads = 24,
+      .kv_heads = 8,
+      .vocab_size = 200064,
+      .context = 131072,
+      .shared_classifier = true,
+      .architecture = "phi3",
+      .fused = true,
+      .rope_dims = 96}},
+    {"qwen3-30b-a3b-2layers",
+     {.dim = 2048,
+      .hidden_dim = 768,
+      .layers = 2,
+      .heads = 32,
+      .kv_heads = 4,
+      .vocab_size = 151936,
+      .context = 40960,
+      .rope_base = 1e6f,
+      .architecture = "qwen3moe",
+      .head_size = 128,
+      .qk_norms = true,
+      .experts = 128,
+      .experts_used = 8}},
 };
 
 struct OtherName {
@@ -33,8 +89,11 @@ constexpr OtherName kOtherNames[] = {{"tinyllama", "tinyllama-1.1b"}, {"llama-7b
 }  // namespace
 
 uint64_t Shape::layer_weights() const {
-  const uint64_t attention = 2 * uint64_t{dim} * dim + 2 * uint64_t{kv_dim()} * dim;
-  const uint64_t feed_forward = 3 * uint64_t{hidden_dim} * dim;
+  if (gguf_weights != 0) return gguf_weights;
+  const uint64_t attention = 2 * uint64_t{q_dim()} * dim + 2 * uint64_t{kv_dim()} * dim;
+  const uint64_t router = uint64_t{experts} * dim;
+  const uint64_t feed_forward =
+      3 * uint64_t{hidden_dim} * dim * (experts == 0 ? 1 : experts_used) + router;
   return layers * (attention + feed_forward);
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace bench {
@@ -19,13 +20,27 @@ struct Shape {
   uint32_t context = 0;
   bool shared_classifier = false;
   float rope_base = 10000;
-  uint32_t group_size = 0;  // llama2.c's int8 weights that share a scale; 0: other weights
-  uint64_t gguf_bytes = 0;  // of a GGUF model, read for a token; 0: it is one of llama2.c's
-  bool gguf_int8 = false;   // ... whose matrices are multiplied as integers
+  // What other families have; their models are GGUF files.
+  const char* architecture = "llama";
+  uint32_t head_size = 0;  // 0: dim / heads
+  uint32_t window = 0;     // of layers that have one; 0: none has
+  bool qk_norms = false;   // of each head
+  bool post_norms = false;
+  bool fused = false;         // queries, keys and values in one matrix, gate and up in another
+  uint32_t rope_dims = 0;     // 0: a head's
+  uint32_t experts = 0;       // hidden_dim is one's; 0: there are none
+  uint32_t experts_used = 0;  // at a position
+  uint64_t gguf_weights = 0;  // of a GGUF model, as layer_weights(); 0: by the numbers above
+  uint32_t group_size = 0;    // llama2.c's int8 weights that share a scale; 0: other weights
+  uint64_t gguf_bytes = 0;    // of a GGUF model, read for a token; 0: it is one of llama2.c's
+  bool gguf_int8 = false;     // ... whose matrices are multiplied as integers
 
-  uint32_t kv_dim() const { return dim / heads * kv_heads; }
+  bool is_llama() const { return std::string_view(architecture) == "llama"; }
+  uint32_t width_of_head() const { return head_size != 0 ? head_size : dim / heads; }
+  uint32_t q_dim() const { return width_of_head() * heads; }
+  uint32_t kv_dim() const { return width_of_head() * kv_heads; }
   bool int8() const { return group_size != 0 || gguf_int8; }
-  uint64_t layer_weights() const;       // in all matrices of all layers
+  uint64_t layer_weights() const;       // in all matrices of all layers that a position uses
   uint64_t classifier_weights() const;  // in the last one
   // Of `weights` weights of llama2.c's with their scales.
   uint64_t bytes_of(uint64_t weights) const;

@@ -136,6 +136,7 @@ Shape Workload::shape() const {
   shape.group_size = facts_.group_size;
   shape.gguf_bytes = source_.gguf_bytes;
   shape.gguf_int8 = source_.gguf_int8;
+  shape.gguf_weights = source_.gguf_weights;
   if (source_.gguf && shape.gguf_bytes == 0) {
     // All tensors but an embedding that is no classifier, as if it had as many bits as the others.
     const uint64_t unread = shape.shared_classifier ? 0 : shape.classifier_weights() - shape.dim;

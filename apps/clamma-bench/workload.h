@@ -26,6 +26,7 @@ struct Source {
   std::string type;         // of the weights of a GGUF model that was made; "": of another model
   uint64_t gguf_bytes = 0;  // see Shape
   bool gguf_int8 = false;
+  uint64_t gguf_weights = 0;
 };
 
 // Tokens of the prompt of everything but the long prompt, BOS included.
