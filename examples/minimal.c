@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
   info.prompt = argc > 3 ? argv[3] : NULL; /* NULL: the model opens a story of its own */
   info.issue_cb = print_it;
   int failed = !session || clamma_session_query(session, &info);
-  if (!failed && info.prompt) fputs(info.prompt, stdout); /* goes on from it */
+  if (!failed && info.prompt) fputs(info.prompt, stdout);
   while (clamma_sessions_step_next()) continue; /* each step, one token */
   putchar('\n');
   clamma_txf_destroy(txf); /* and its session */

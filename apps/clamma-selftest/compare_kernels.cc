@@ -210,6 +210,14 @@ void CompareAttention(const OrderKernels& table, const OrderKernels& plain, cons
       if (table.attend_segments == nullptr) continue;
       Compare(what + ", in segments", AttendInSegments(table, input, kKvHeads), expected,
               comparison);
+      // What models of some families add.
+      const Floats sinks = random.Uniforms(kKvHeads * shape.heads_per_kv_head);
+      input.scale = 0.4f;
+      input.window = 20;
+      input.soft_cap = 5;
+      input.sinks = sinks.data();
+      Compare(what + ", with a window", Attend(table, input, kKvHeads),
+              Attend(plain, input, kKvHeads), comparison);
     }
   }
 }
@@ -233,11 +241,17 @@ void CompareVectors(const OrderKernels& table, const OrderKernels& plain, const 
     Compare(std::string(name) + " softmax" + size, got, expected, comparison);
     for (size_t i = 0; i < clamma::kGluTypes; ++i) {
       const auto type = static_cast<clamma::GluType>(i);
+      if (plain.glu[type] == nullptr) continue;  // not of this order
       got = expected = random.Uniforms(n, 8);
       table.glu[type](got.data(), weight.data(), n);
       plain.glu[type](expected.data(), weight.data(), n);
       Compare(std::string(name) + " gate " + std::to_string(i) + size, got, expected, comparison);
     }
+    if (plain.soft_cap == nullptr) continue;
+    got = expected = random.Uniforms(n, 90);
+    table.soft_cap(got.data(), n, 30);
+    plain.soft_cap(expected.data(), n, 30);
+    Compare(std::string(name) + " soft cap" + size, got, expected, comparison);
   }
 }
 
@@ -245,6 +259,7 @@ void CompareRotations(const Kernels& table, const Kernels& plain, Comparison* co
   Random random(4);
   for (size_t i = 0; i < clamma::kRopeStyles; ++i) {
     const auto style = static_cast<clamma::RopeStyle>(i);
+    if (plain.rope[style] == nullptr) continue;  // in builds without GGUF
     for (const size_t head_size : {2, 8, 48, 64, 128}) {
       constexpr size_t kHeads = 3;
       Floats got = random.Uniforms(kHeads * head_size);
