@@ -14,6 +14,8 @@
 namespace clamma {
 
 struct ModelFile {
+  ModelFile();  // compiled once, as boards count bytes of code
+
   const char* format = "";  // for people, as are these
   const char* architecture = "llama";
   const char* file_type = "";  // what its weights are: "Q4_K_M"
