@@ -35,7 +35,7 @@ struct Switch {
 constexpr Switch kSwitches[] = {
     {"halves", [](ModelFile& m) { m.config.rope_style = RopeStyle::kPairs; }},
     {"no rotation",
-     [](ModelFile& m) { ForEachLayer(m, [](LayerConfig& layer) { layer.rope = 0; }); }},
+     [](ModelFile& m) { ForEachLayer(m, [](LayerConfig& layer) { layer.family.rope = 0; }); }},
     {"second rotation", [](ModelFile& m) { m.config.ropes[1] = m.config.ropes[0]; }},
     {"partial rotation", [](ModelFile& m) { m.config.rope_dims = m.config.rope_dims - 2; }},
     {"frequency scale", [](ModelFile& m) { m.config.ropes[0].frequency_scale = 1; }},
@@ -49,8 +49,12 @@ constexpr Switch kSwitches[] = {
     {"magnitude", [](ModelFile& m) { m.config.ropes[0].magnitude = 1; }},
     {"long factors", [](ModelFile& m) { m.config.short_context = m.config.seq_len; }},
     {"growing queries", [](ModelFile& m) { m.config.query_growth = 0; }},
-    {"windows",
-     [](ModelFile& m) { ForEachLayer(m, [](LayerConfig& layer) { layer.window = 0; }); }},
+    {"windows",  // as wide as any text: the KV cache has been laid out for layers that have them
+     [](ModelFile& m) {
+       ForEachLayer(m, [](LayerConfig& layer) {
+         if (layer.has_window()) layer.family.window = UINT32_MAX;
+       });
+     }},
     {"query and key norms", [](ModelFile& m) { m.config.qk_norm = QkNorm::kNone; }},
     {"post-norms", [](ModelFile& m) { m.config.norm_after = false; }},
     {"gelu", [](ModelFile& m) { m.config.glu = GluType::kSilu; }},

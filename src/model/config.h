@@ -44,19 +44,35 @@ inline constexpr uint8_t kNoRope = 0xff;  // of a layer that does not rotate
 // What is normalised of queries and keys before they are rotated.
 enum class QkNorm : uint8_t { kNone, kPerHead, kAllHeads };
 
+// What layers of GGUF files' models have beyond what llama2.c's have.
+struct FamilyLayer {
+  uint32_t window = 0;  // positions that one attends to, the last of them its own; 0: all
+  uint8_t rope = 0;     // which of ModelConfig::ropes; kNoRope: none
+
+  bool operator==(const FamilyLayer&) const = default;
+};
+
+// The same where there are no such files: see PlainConfig.
+struct PlainLayer {
+  static constexpr uint32_t window = 0;  // NOLINT(readability-identifier-naming)
+  static constexpr uint8_t rope = 0;     // NOLINT(readability-identifier-naming)
+
+  bool operator==(const PlainLayer&) const = default;
+};
+
 // What may differ from layer to layer.
 struct LayerConfig {
   uint32_t n_heads = 0;     // query heads
   uint32_t n_kv_heads = 0;  // key and value heads; each serves n_heads / n_kv_heads query heads
   uint32_t head_size = 0;
   uint32_t hidden_dim = 0;  // width of the feed-forward part, or of an expert
-  uint32_t window = 0;      // positions that one attends to, the last of them its own; 0: all
-  uint8_t rope = 0;         // which of ModelConfig::ropes; kNoRope: none
   // The sum of kv_dim() of the layers before; where some layers have a window and others none, of
   // those of its own kind.
   uint64_t kv_before = 0;
 
-  bool has_window() const { return kHasGguf && window > 0; }
+  [[no_unique_address]] std::conditional_t<kHasGguf, FamilyLayer, PlainLayer> family = {};
+
+  bool has_window() const { return kHasGguf && family.window > 0; }
 
   uint64_t q_dim() const { return uint64_t{n_heads} * head_size; }
   uint64_t kv_dim() const { return uint64_t{n_kv_heads} * head_size; }
@@ -92,6 +108,7 @@ struct FamilyConfig {
 };
 
 // The same where there are no such files, as constants: no code is made for what never happens.
+// NOLINTBEGIN(readability-identifier-naming): named as those that they stand for
 struct PlainConfig {
   static constexpr RopeStyle rope_style = RopeStyle::kPairs;
   static constexpr uint8_t n_ropes = 1;
@@ -112,6 +129,7 @@ struct PlainConfig {
   static constexpr uint32_t n_experts = 0;
   static constexpr uint32_t n_experts_used = 0;
 };
+// NOLINTEND(readability-identifier-naming)
 
 // A copy refers to the same layers, which ModelFile owns.
 struct ModelConfig : std::conditional_t<kHasGguf, FamilyConfig, PlainConfig> {
@@ -141,7 +159,9 @@ struct ModelConfig : std::conditional_t<kHasGguf, FamilyConfig, PlainConfig> {
 
   // The sum of kv_dim() of the first `count` layers that have a window, or of those that have none.
   uint64_t kv_dims(uint32_t count, bool with_window) const {
+    with_window = kHasGguf && with_window;
     if (layers == nullptr) return widest.has_window() == with_window ? count * widest.kv_dim() : 0;
+    if (!kHasGguf) return layers[count - 1].kv_before + layers[count - 1].kv_dim();
     for (uint32_t i = count; i-- > 0;) {
       if (layers[i].has_window() == with_window) return layers[i].kv_before + layers[i].kv_dim();
     }

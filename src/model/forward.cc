@@ -234,9 +234,9 @@ Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
 }
 
 // What x (n_rows, dim) becomes, to out (n_rows, dim).
-Status Forward::FeedForward(const FeedForwardTensors& of, uint32_t index, const float* x,
+Status Forward::FeedForward(const FeedForwardTensors& tensors, uint32_t index, const float* x,
                             size_t n_rows, size_t hidden_dim, float* out) {
-  const FeedForwardTensors& ids = kHasGguf ? of : kFeedForward;
+  const FeedForwardTensors& ids = kHasGguf ? tensors : kFeedForward;
   const Linear inputs[] = {{weights_->MatrixPlace(ids.gate, index), gate_.data()},
                            {weights_->MatrixPlace(ids.up, index), up_.data()}};
   CLAMMA_RETURN_IF_ERROR(Apply(inputs, x, n_rows));
@@ -275,9 +275,9 @@ Status Forward::Classify(ForwardRow* rows, size_t n_rows) {
   }
   if (wanted == 0) return Status();
   const Linear classifier[] = {{weights_->MatrixPlace(TensorId::kOutput), logits_.data()}};
-  CLAMMA_RETURN_IF_ERROR(Apply(classifier, normed_.data(), wanted));
-  if constexpr (kHasGguf) FinishLogits(wanted);
-  return Status();
+  const Status status = Apply(classifier, normed_.data(), wanted);
+  if (kHasGguf && status.ok()) FinishLogits(wanted);
+  return status;
 }
 
 void Forward::FinishLogits(size_t n_rows) {
@@ -332,8 +332,9 @@ void Forward::NormalizeHeads(TensorId norm, uint32_t layer, float* x, size_t n_h
 // What the queries of a position are multiplied by.
 float Forward::QueryScale(size_t position) const {
   if (!(config_.query_growth > 0)) return 1.0f;
-  const auto steps = static_cast<double>(position / config_.query_step);
-  return 1.0f + config_.query_growth * static_cast<float>(LogDouble(1.0 + steps));
+  const size_t steps = position / config_.query_step;
+  return 1.0f +
+         config_.query_growth * static_cast<float>(LogDouble(1.0 + static_cast<double>(steps)));
 }
 
 void Forward::RotateAndStore(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
@@ -350,8 +351,8 @@ void Forward::RotateAndStore(uint32_t layer, const ForwardRow* rows, size_t n_ro
                            NormalizeHeads(TensorId::kQNorm, layer, query, c.n_heads);
                            NormalizeHeads(TensorId::kKNorm, layer, key, c.n_kv_heads);
                          }
-                         if (!kHasGguf || c.rope != kNoRope) {
-                           const size_t row = kHasGguf ? c.rope * max_rows_ + r : r;
+                         if (!kHasGguf || c.family.rope != kNoRope) {
+                           const size_t row = kHasGguf ? c.family.rope * max_rows_ + r : r;
                            const float* cosines = cosines_.data() + row * half_rope;
                            const float* sines = sines_.data() + row * half_rope;
                            Rotate(query, cosines, sines, c.n_heads, c.head_size);
@@ -403,7 +404,7 @@ void Forward::AttendRows(uint32_t layer, const ForwardRow* rows, size_t begin, s
     input.row_stride = q_dim;
     if constexpr (kHasGguf) {
       input.scale = config_.attention_scale;
-      input.window = c.window;
+      input.window = c.family.window;
       input.soft_cap = config_.attention_soft_cap;
       input.sinks = sinks;
     }

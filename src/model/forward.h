@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/kernels.h"
 #include "model/kv_cache.h"
@@ -67,14 +68,30 @@ class Forward {
       TensorId::kExpertGate,     TensorId::kExpertUp,     TensorId::kExpertDown,
       TensorId::kExpertGateBias, TensorId::kExpertUpBias, TensorId::kExpertDownBias};
 
+  // What mixtures of experts need beside that. A choice is one of those that a row has of experts.
+  struct Choice {
+    uint32_t expert;
+    float share;
+  };
+  struct ExpertBuffers {
+    Array<float> router;         // (max_rows, n_experts)
+    Array<Choice> choices;       // (max_rows, n_experts_used): the best expert first
+    Array<uint32_t> by_expert;   // (max_rows * n_experts_used): choices, the lowest expert first
+    Array<uint32_t> expert_end;  // (n_experts): where its choices end there
+    Array<float> expert_in;      // (max_rows, dim)
+    Array<float> expert_out;     // (max_rows, dim)
+    Array<float> chosen_out;     // (max_rows, n_experts_used, dim)
+  };
+  struct NoExpertBuffers {};
+
   // What matrices of one width are applied to, as each kind of them that there is takes it.
   using Inputs = ByKey<ActivationKind, kActivationKinds, Activations>;
 
   Status Embed(const ForwardRow* rows, size_t n_rows);
   Status AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   Status FeedForwardLayer(uint32_t layer, size_t n_rows);
-  Status FeedForward(const FeedForwardTensors& ids, uint32_t index, const float* x, size_t n_rows,
-                     size_t hidden_dim, float* out);
+  Status FeedForward(const FeedForwardTensors& tensors, uint32_t index, const float* x,
+                     size_t n_rows, size_t hidden_dim, float* out);
   void FinishPart(TensorId post_norm, uint32_t layer, size_t n_rows);
   uint64_t ExpertFloats() const;
   Status InitExperts(Memory& memory);
@@ -129,18 +146,7 @@ class Forward {
   Array<float> gate_;         // (max_rows, hidden_dim), of an expert, too
   Array<float> up_;           // (max_rows, hidden_dim)
   Array<float> logits_;       // (max_logits, vocab_size)
-  // Of mixtures of experts; a choice is one of those that a row has of experts.
-  struct Choice {
-    uint32_t expert;
-    float share;
-  };
-  Array<float> router_;         // (max_rows, n_experts)
-  Array<Choice> choices_;       // (max_rows, n_experts_used): the best expert first
-  Array<uint32_t> by_expert_;   // (max_rows * n_experts_used): choices, the lowest expert first
-  Array<uint32_t> expert_end_;  // (n_experts): where its choices end there
-  Array<float> expert_in_;      // (max_rows, dim)
-  Array<float> expert_out_;     // (max_rows, dim)
-  Array<float> chosen_out_;     // (max_rows, n_experts_used, dim)
+  [[no_unique_address]] std::conditional_t<kHasGguf, ExpertBuffers, NoExpertBuffers> experts_;
   // Activations::bytes of max_rows rows of any width; empty where no matrix is of the kind.
   Array<uint8_t> quantized_[kActivationKinds];
 };

@@ -24,23 +24,23 @@ Status Forward::InitExperts(Memory& memory) {
   if (config_.n_experts == 0) return Status();
   const uint64_t choices = uint64_t{max_rows_} * config_.n_experts_used;
   const uint64_t row_floats = uint64_t{max_rows_} * config_.dim;
-  CLAMMA_RETURN_IF_ERROR(router_.Resize(memory, uint64_t{max_rows_} * config_.n_experts));
-  CLAMMA_RETURN_IF_ERROR(choices_.Resize(memory, choices));
-  CLAMMA_RETURN_IF_ERROR(by_expert_.Resize(memory, choices));
-  CLAMMA_RETURN_IF_ERROR(expert_end_.Resize(memory, config_.n_experts));
-  CLAMMA_RETURN_IF_ERROR(expert_in_.Resize(memory, row_floats));
-  CLAMMA_RETURN_IF_ERROR(expert_out_.Resize(memory, row_floats));
-  return chosen_out_.Resize(memory, choices * config_.dim);
+  CLAMMA_RETURN_IF_ERROR(experts_.router.Resize(memory, uint64_t{max_rows_} * config_.n_experts));
+  CLAMMA_RETURN_IF_ERROR(experts_.choices.Resize(memory, choices));
+  CLAMMA_RETURN_IF_ERROR(experts_.by_expert.Resize(memory, choices));
+  CLAMMA_RETURN_IF_ERROR(experts_.expert_end.Resize(memory, config_.n_experts));
+  CLAMMA_RETURN_IF_ERROR(experts_.expert_in.Resize(memory, row_floats));
+  CLAMMA_RETURN_IF_ERROR(experts_.expert_out.Resize(memory, row_floats));
+  return experts_.chosen_out.Resize(memory, choices * config_.dim);
 }
 
-// Sets choices_ by router_.
+// Sets the choices by the router's logits.
 void Forward::ChooseExperts(size_t n_rows) {
   const size_t n_experts = config_.n_experts;
   const size_t n_used = config_.n_experts_used;
   float shares[ModelLimits::kMaxExpertsUsed];
   for (size_t r = 0; r < n_rows; ++r) {
-    const float* logits = router_.data() + r * n_experts;
-    Choice* const chosen = choices_.data() + r * n_used;
+    const float* logits = experts_.router.data() + r * n_experts;
+    Choice* const chosen = experts_.choices.data() + r * n_used;
     size_t count = 0;
     for (uint32_t expert = 0; expert < n_experts; ++expert) {
       size_t place = count;  // behind all that are larger, or equal
@@ -56,19 +56,20 @@ void Forward::ChooseExperts(size_t n_rows) {
   }
 }
 
-// Sets by_expert_ and expert_end_ by choices_; of an expert, rows come in their order.
+// Sets by_expert and expert_end by the choices; of an expert, rows come in their order.
 void Forward::SortChoices(size_t n_rows) {
   const size_t n = n_rows * config_.n_experts_used;
-  std::fill_n(expert_end_.data(), config_.n_experts, 0u);
-  for (size_t i = 0; i < n; ++i) ++expert_end_[choices_[i].expert];
+  std::fill_n(experts_.expert_end.data(), config_.n_experts, 0u);
+  for (size_t i = 0; i < n; ++i) ++experts_.expert_end[experts_.choices[i].expert];
   uint32_t begin = 0;
   for (size_t expert = 0; expert < config_.n_experts; ++expert) {
-    const uint32_t count = expert_end_[expert];
-    expert_end_[expert] = begin;  // which becomes the end as they are put there
+    const uint32_t count = experts_.expert_end[expert];
+    experts_.expert_end[expert] = begin;  // which becomes the end as they are put there
     begin += count;
   }
   for (size_t i = 0; i < n; ++i) {
-    by_expert_[expert_end_[choices_[i].expert]++] = static_cast<uint32_t>(i);
+    experts_.by_expert[experts_.expert_end[experts_.choices[i].expert]++] =
+        static_cast<uint32_t>(i);
   }
 }
 
@@ -77,23 +78,26 @@ void Forward::SortChoices(size_t n_rows) {
 Status Forward::MixExperts(uint32_t layer, const float* x, size_t n_rows) {
   const size_t dim = config_.dim;
   const size_t n_used = config_.n_experts_used;
-  const Linear router[] = {{weights_->MatrixPlace(TensorId::kRouter, layer), router_.data()}};
+  const Linear router[] = {
+      {weights_->MatrixPlace(TensorId::kRouter, layer), experts_.router.data()}};
   CLAMMA_RETURN_IF_ERROR(Apply(router, x, n_rows));
-  AddBias(TensorId::kRouterBias, layer, router_.data(), n_rows, config_.n_experts);
+  AddBias(TensorId::kRouterBias, layer, experts_.router.data(), n_rows, config_.n_experts);
   ChooseExperts(n_rows);
   SortChoices(n_rows);
   size_t begin = 0;
   for (uint32_t expert = 0; expert < config_.n_experts; ++expert) {
-    const size_t end = expert_end_[expert];
+    const size_t end = experts_.expert_end[expert];
     if (begin == end) continue;
     for (size_t i = begin; i < end; ++i) {
-      std::memcpy(&expert_in_[(i - begin) * dim], x + by_expert_[i] / n_used * dim, dim * 4);
+      std::memcpy(&experts_.expert_in[(i - begin) * dim], x + experts_.by_expert[i] / n_used * dim,
+                  dim * 4);
     }
-    CLAMMA_RETURN_IF_ERROR(FeedForward(kExpert, layer * config_.n_experts + expert,
-                                       expert_in_.data(), end - begin,
-                                       config_.layer(layer).hidden_dim, expert_out_.data()));
+    CLAMMA_RETURN_IF_ERROR(
+        FeedForward(kExpert, layer * config_.n_experts + expert, experts_.expert_in.data(),
+                    end - begin, config_.layer(layer).hidden_dim, experts_.expert_out.data()));
     for (size_t i = begin; i < end; ++i) {
-      std::memcpy(&chosen_out_[by_expert_[i] * dim], &expert_out_[(i - begin) * dim], dim * 4);
+      std::memcpy(&experts_.chosen_out[experts_.by_expert[i] * dim],
+                  &experts_.expert_out[(i - begin) * dim], dim * 4);
     }
     begin = end;
   }
@@ -101,8 +105,8 @@ Status Forward::MixExperts(uint32_t layer, const float* x, size_t n_rows) {
     float* const out = normed_.data() + r * dim;
     std::fill_n(out, dim, -0.0f);
     for (size_t i = r * n_used; i < (r + 1) * n_used; ++i) {
-      const float share = choices_[i].share;
-      for (size_t d = 0; d < dim; ++d) out[d] += share * chosen_out_[i * dim + d];
+      const float share = experts_.choices[i].share;
+      for (size_t d = 0; d < dim; ++d) out[d] += share * experts_.chosen_out[i * dim + d];
     }
   }
   return Status();

@@ -47,12 +47,13 @@ void KvCache::Init(Memory& memory, const ModelConfig& config, KvType type) {
 }
 
 void KvCache::Shrink(Blocks& blocks, size_t end) {
-  while (blocks.end > std::max(end, blocks.begin)) {
+  const size_t begin = kHasGguf ? blocks.begin : 0;
+  while (blocks.end > std::max(end, begin)) {
     memory_->Free(blocks.table[--blocks.end], blocks.bytes);
   }
-  blocks.end = std::min(blocks.end, end);
+  if (kHasGguf && blocks.end > end) blocks.end = end;
   if (end > 0) return;
-  blocks.begin = 0;
+  if (kHasGguf) blocks.begin = 0;
   blocks.table.Reset();
 }
 
@@ -74,7 +75,8 @@ Status KvCache::Grow(Blocks& blocks, size_t end) {
 
 Status KvCache::Reserve(size_t positions) {
   for (Blocks& of_kind : blocks_) {
-    if (of_kind.bytes > 0) CLAMMA_RETURN_IF_ERROR(Grow(of_kind, clamma::BlocksOf(positions)));
+    if (kHasGguf && of_kind.bytes == 0) continue;
+    CLAMMA_RETURN_IF_ERROR(Grow(of_kind, clamma::BlocksOf(positions)));
   }
   return Status();
 }
@@ -82,14 +84,14 @@ Status KvCache::Reserve(size_t positions) {
 void KvCache::PlanReserve(Memory& plan, size_t positions) const {
   const size_t needed = clamma::BlocksOf(positions);
   for (const Blocks& of_kind : blocks_) {
-    if (of_kind.bytes == 0) continue;
+    if (kHasGguf && of_kind.bytes == 0) continue;
     if (needed > of_kind.table.size()) plan.PlanFor(TableSizeFor(needed) * sizeof(uint8_t*));
     for (size_t n = of_kind.end; n < needed; ++n) plan.PlanFor(of_kind.bytes);
   }
 }
 
 size_t KvCache::FirstInWindow(const ModelConfig& config, size_t position) {
-  const size_t window = config.widest.window;
+  const size_t window = config.widest.family.window;
   if (!config.widest.has_window() || position < window) return 0;
   return (position + 1 - window) / kKvBlock * kKvBlock;
 }
@@ -212,7 +214,7 @@ void KvCache::Attend(uint32_t layer, size_t n_positions, AttentionInput* input) 
 size_t KvCache::bytes_held() const {
   size_t bytes = 0;
   for (const Blocks& of_kind : blocks_) {
-    bytes += (of_kind.end - of_kind.begin) * of_kind.bytes;
+    bytes += (of_kind.end - (kHasGguf ? of_kind.begin : 0)) * of_kind.bytes;
     bytes += of_kind.table.size() * sizeof(uint8_t*);
   }
   return bytes;
@@ -227,7 +229,8 @@ uint64_t KvCache::BytesFor(const ModelConfig& config, KvType type, size_t positi
     if (of_block == 0) continue;
     size_t held = blocks;
     if (gives_back && kind == 1) {
-      const size_t window = clamma::BlocksOf(std::min<size_t>(config.widest.window, positions));
+      const size_t window =
+          clamma::BlocksOf(std::min<size_t>(config.widest.family.window, positions));
       held = std::min(blocks, window + kSpareBlocks + kBlocksOfAPass);
     }
     bytes += held * of_block + TableSizeFor(blocks) * sizeof(uint8_t*);

@@ -100,7 +100,7 @@ class KvCache {
   struct Blocks {
     Array<uint8_t*> table;
     size_t bytes = 0;  // of a block; 0: the model has no such layers
-    size_t begin = 0;
+    size_t begin = 0;  // above 0 only where there are windows
     size_t end = 0;
   };
 

@@ -124,7 +124,28 @@ Status CheckLayer(const Tensors& tensors, const ModelConfig& config, uint32_t in
   return Status();
 }
 
+// A template, so that it is compiled only where there are windows.
+template <typename Layer>
+void WidenWindow(const Layer& layer, Layer* widest) {
+  if constexpr (kHasGguf)
+    widest->family.window = std::max(widest->family.window, layer.family.window);
+}
+
+Status CheckModelTensors(const Tensors& tensors, const ModelConfig& config) {
+  const ShapeCheck model = {tensors, 0, " of the model"};
+  CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kEmbedding, config.vocab_size, config.dim));
+  CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kOutputNorm, 1, config.dim));
+  CLAMMA_RETURN_IF_ERROR(model.Allow(TensorId::kOutput, config.vocab_size, config.dim));
+  if (config.short_context > 0) {
+    CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kRopeFactors, 1, config.rope_dims / 2));
+    CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kRopeLongFactors, 1, config.rope_dims / 2));
+  }
+  return model.Allow(TensorId::kRopeFactors, 1, config.rope_dims / 2);
+}
+
 }  // namespace
+
+ModelFile::ModelFile() = default;
 
 Status ModelFile::AddLayer(Memory& memory, const LayerConfig& layer) {
   assert(n_added < config.n_layers);
@@ -144,7 +165,7 @@ Status ModelFile::AddLayer(Memory& memory, const LayerConfig& layer) {
   widest.n_kv_heads = std::max(widest.n_kv_heads, layer.n_kv_heads);
   widest.head_size = std::max(widest.head_size, layer.head_size);
   widest.hidden_dim = std::max(widest.hidden_dim, layer.hidden_dim);
-  if constexpr (kHasGguf) widest.window = std::max(widest.window, layer.window);
+  WidenWindow(layer, &widest);
   if (config.layers == nullptr) return Status();  // a plan
   layers[index] = layer;
   layers[index].kv_before = config.kv_dims(index, layer.has_window());
@@ -157,15 +178,7 @@ Status ModelFile::Check() const {
     CLAMMA_RETURN_IF_ERROR(CheckNumbers(config, i));
     if (layers.size() == 0) break;  // all are alike
   }
-  const ShapeCheck model = {tensors, 0, " of the model"};
-  CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kEmbedding, config.vocab_size, config.dim));
-  CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kOutputNorm, 1, config.dim));
-  CLAMMA_RETURN_IF_ERROR(model.Allow(TensorId::kOutput, config.vocab_size, config.dim));
-  CLAMMA_RETURN_IF_ERROR(model.Allow(TensorId::kRopeFactors, 1, config.rope_dims / 2));
-  if (config.short_context > 0) {
-    CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kRopeFactors, 1, config.rope_dims / 2));
-    CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kRopeLongFactors, 1, config.rope_dims / 2));
-  }
+  CLAMMA_RETURN_IF_ERROR(CheckModelTensors(tensors, config));
   for (uint32_t i = 0; i < config.n_layers; ++i) {
     CLAMMA_RETURN_IF_ERROR(CheckLayer(tensors, config, i));
   }

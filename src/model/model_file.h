@@ -28,6 +28,8 @@ struct TextTokens {
 struct NoTextTokens {};
 
 struct ModelFile {
+  ModelFile();  // compiled once, as boards count bytes of code
+
   const char* format = "";  // for people, as are these
   const char* architecture = "llama";
   const char* file_type = "";  // what its weights are: "Q4_K_M"

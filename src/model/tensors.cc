@@ -10,6 +10,8 @@
 namespace clamma {
 
 const char* TensorName(TensorId id) {
+  // Of every file's tensors; and of those that only GGUF files have, which stand between them and
+  // at the end.
   static constexpr const char* kNames[] = {
       "attention norm",
       "feed-forward norm",
@@ -22,16 +24,6 @@ const char* TensorName(TensorId id) {
       "down bias",
       "up bias",
       "rope factors",
-      kHasGguf ? "long rope factors" : "",
-      kHasGguf ? "attention post-norm" : "",
-      kHasGguf ? "feed-forward post-norm" : "",
-      kHasGguf ? "query norm" : "",
-      kHasGguf ? "key norm" : "",
-      kHasGguf ? "attention sinks" : "",
-      kHasGguf ? "router bias" : "",
-      kHasGguf ? "expert gate bias" : "",
-      kHasGguf ? "expert down bias" : "",
-      kHasGguf ? "expert up bias" : "",
       "query",
       "key",
       "value",
@@ -41,13 +33,36 @@ const char* TensorName(TensorId id) {
       "up",
       "embedding",
       "output",
-      kHasGguf ? "router" : "",
-      kHasGguf ? "expert gate" : "",
-      kHasGguf ? "expert down" : "",
-      kHasGguf ? "expert up" : "",
   };
-  static_assert(sizeof(kNames) / sizeof(kNames[0]) == kTensorIds);
-  return kNames[static_cast<size_t>(id)];
+  static constexpr const char* kVectors[] = {
+      "long rope factors",
+      "attention post-norm",
+      "feed-forward post-norm",
+      "query norm",
+      "key norm",
+      "attention sinks",
+      "router bias",
+      "expert gate bias",
+      "expert down bias",
+      "expert up bias",
+  };
+  static constexpr const char* kMatrices[] = {
+      "router",
+      "expert gate",
+      "expert down",
+      "expert up",
+  };
+  constexpr auto kFirstVector = static_cast<size_t>(TensorId::kRopeLongFactors);
+  constexpr auto kFirstMatrix = static_cast<size_t>(TensorId::kRouter);
+  constexpr size_t kVectorCount = sizeof(kVectors) / sizeof(kVectors[0]);
+  static_assert(kFirstVector + kVectorCount == static_cast<size_t>(TensorId::kQ));
+  static_assert(sizeof(kNames) / sizeof(kNames[0]) == kFirstMatrix - kVectorCount);
+  static_assert(sizeof(kMatrices) / sizeof(kMatrices[0]) == kTensorIds - kFirstMatrix);
+  const auto index = static_cast<size_t>(id);
+  if (index < kFirstVector) return kNames[index];
+  if (kHasGguf && IsVector(id)) return kVectors[index - kFirstVector];
+  if (kHasGguf && index >= kFirstMatrix) return kMatrices[index - kFirstMatrix];
+  return kNames[index - kVectorCount];
 }
 
 void TensorTotals::Add(uint64_t bytes_each, uint64_t n) {
@@ -61,7 +76,7 @@ Status Tensors::Init(Memory& memory, size_t capacity) { return entries_.Resize(m
 
 void Tensors::Add(TensorId id, const TensorPlace& place, uint32_t layer, uint32_t n_layers) {
   assert(n_entries_ < entries_.size());
-  present_ |= uint64_t{1} << static_cast<unsigned>(id);
+  present_ |= Present{1} << static_cast<unsigned>(id);
   parameters_ += place.elements() * n_layers;
   if (!IsVector(id)) bytes_of_type_[static_cast<size_t>(place.type)] += place.bytes * n_layers;
   if (IsVector(id)) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/kernels.h"
 #include "platform/memory.h"
@@ -171,10 +172,12 @@ class Tensors {
   uint64_t bytes_of_type_[kWeightTypes] = {};  // matrices
   TensorTotals others_;                        // matrices but for the embedding
   TensorPlace embedding_;
-  uint64_t present_ = 0;  // bit of each TensorId
-  uint32_t kinds_ = 0;    // bit of each ActivationKind of matrices but for the embedding
+  // Bit of each TensorId; those that only GGUF files have come last.
+  using Present = std::conditional_t<kHasGguf, uint64_t, uint32_t>;
+  Present present_ = 0;
+  uint32_t kinds_ = 0;  // bit of each ActivationKind of matrices but for the embedding
 };
-static_assert(kTensorIds <= 64);
+static_assert(kTensorIds <= 64 && static_cast<size_t>(TensorId::kOutput) < 32);
 
 }  // namespace clamma
 

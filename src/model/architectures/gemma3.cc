@@ -29,8 +29,8 @@ Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   WindowPattern windows;
   CLAMMA_RETURN_IF_ERROR(windows.Find(keys, config, kPeriod));
   const auto set_window = [&](uint32_t i, LayerConfig* layer) {
-    CLAMMA_RETURN_IF_ERROR(windows.WindowOf(i, &layer->window));
-    layer->rope = layer->window > 0 ? 1 : 0;
+    CLAMMA_RETURN_IF_ERROR(windows.WindowOf(i, &layer->family.window));
+    layer->family.rope = layer->family.window > 0 ? 1 : 0;
     return Status();
   };
   CLAMMA_RETURN_IF_ERROR(ReadLayers(memory, keys, file, set_window));

@@ -30,7 +30,7 @@ Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   WindowPattern windows;
   CLAMMA_RETURN_IF_ERROR(windows.Find(keys, config, kPeriod));
   CLAMMA_RETURN_IF_ERROR(ReadLayers(memory, keys, file, [&](uint32_t i, LayerConfig* layer) {
-    return windows.WindowOf(i, &layer->window);
+    return windows.WindowOf(i, &layer->family.window);
   }));
   return keys.ReadYarnRamp(/*whole_pairs=*/false, &config);
 }

@@ -23,7 +23,7 @@ Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   bool rotates = true;
   CLAMMA_RETURN_IF_ERROR(keys.OptionalBool("rope.scaling.finetuned", &rotates));
   return ReadLayers(memory, keys, file, [&](uint32_t, LayerConfig* layer) {
-    if (!rotates) layer->rope = kNoRope;
+    if (!rotates) layer->family.rope = kNoRope;
     return Status();
   });
 }

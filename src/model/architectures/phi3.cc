@@ -32,7 +32,7 @@ Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   uint32_t window = 0;
   CLAMMA_RETURN_IF_ERROR(keys.OptionalUint("attention.sliding_window", 0, UINT32_MAX, &window));
   CLAMMA_RETURN_IF_ERROR(ReadLayers(memory, keys, file, [&](uint32_t, LayerConfig* layer) {
-    layer->window = window;
+    layer->family.window = window;
     return Status();
   }));
   if (file->layers.size() == 0) return Status();

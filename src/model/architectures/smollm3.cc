@@ -12,7 +12,7 @@ Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   CLAMMA_RETURN_IF_ERROR(ReadModelNumbers(keys, &file->config));
   CLAMMA_RETURN_IF_ERROR(RefuseWindows(keys));
   return ReadLayers(memory, keys, file, [&](uint32_t i, LayerConfig* layer) {
-    if (i % kPeriod == kPeriod - 1) layer->rope = kNoRope;
+    if (i % kPeriod == kPeriod - 1) layer->family.rope = kNoRope;
     return Status();
   });
 }
