@@ -305,6 +305,8 @@ slow_under_emulation+='|WhoIsInThePass|EverySizeGivesAReason|PromptCannotBeEncod
 slow_under_emulation+='|SessionsThatComeAndGo|QueryFromInside'
 slow_under_emulation+='|ArenaCaseTest.*(Float|Q80)$'
 slow_under_emulation+='|GoldenTest.*(Threads[15]|/V1|/(Float|Q80GreedyBos|Q80Seed).*(Cached|AtAddress))'
+# QEMU's user mode does not promise that a process of several threads can fork, or end a thread anywhere.
+slow_under_emulation+='|SessionFork|LeftCallback|CancelledThread'
 readonly slow_under_emulation
 
 # run_emulated PRESET CPU TABLE [ONLY NOT]: the tests that are built, or those of them that match ONLY
