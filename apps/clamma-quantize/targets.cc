@@ -26,7 +26,8 @@ std::vector<std::string> InputsOf(const Arguments& o, const clamma::ModelFiles& 
   for (const std::string& path : {o.in, o.tokenizer, o.imatrix, o.eval}) {
     if (path.empty()) continue;
     inputs.push_back(path);
-    for (const std::string& folder : models::ModelFolders()) inputs.push_back(folder + "/" + path);
+    for (std::string place : models::ModelFolders())
+      inputs.push_back(place.append("/").append(path));
   }
   for (size_t i = 0; files.count() > 1 && i < files.count(); ++i) {
     clamma::SplitInfo info;

@@ -14,7 +14,7 @@ namespace quantize_app {
 std::string VocabularyBeside(const std::string& checkpoint);
 
 // What speaks against writing `target`: that it is read, that it is there already ...; "": nothing.
-std::string CheckTarget(const Arguments& arguments, const clamma::ModelFiles& files,
+std::string CheckTarget(const Arguments& o, const clamma::ModelFiles& files,
                         const std::string& target);
 
 }  // namespace quantize_app

@@ -46,7 +46,7 @@ std::string CheckShare(const std::string& text) {
 
 // What is wrong with a command line. Where -h has no number, its user may have meant help.
 std::string ReasonOf(const CLI::ParseError& error) {
-  const std::string what = error.what();
+  std::string what = error.what();
   const std::string threads = "--threads: ";
   if (!what.starts_with(threads)) return what;
   const bool is_missing = dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr;

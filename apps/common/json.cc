@@ -93,7 +93,7 @@ class Reader {
   bool number_unsigned(uint64_t value) { return Put(Json(value)); }
   bool number_float(double value, const std::string&) { return Put(Json(value)); }
   bool string(std::string& value) { return Put(Json(std::move(value))); }
-  bool binary(Other::binary_t&) { return false; }  // there is none in a text
+  static bool binary(Other::binary_t&) { return false; }  // there is none in a text
   bool start_object(size_t) { return Open(); }
   bool start_array(size_t) { return Open(); }
   bool key(std::string& name) {
@@ -119,7 +119,7 @@ class Reader {
     fields.resize(kept);
     return Close(Json::Object(std::move(fields)));
   }
-  bool parse_error(size_t, const std::string&, const Other::exception&) { return false; }
+  static bool parse_error(size_t, const std::string&, const Other::exception&) { return false; }
 
  private:
   // An array or object that has not ended.

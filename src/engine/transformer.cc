@@ -40,7 +40,7 @@ const char* AccessName(ModelAccess access) {
 
 }  // namespace
 
-Status Transformer::Open(const TransformerOptions& options) {
+void Transformer::SetOptions(const TransformerOptions& options) {
   log = options.log;
   access = options.access;
   type = options.type;
@@ -53,6 +53,10 @@ Status Transformer::Open(const TransformerOptions& options) {
     cpu_quota_milli = cores.quota_milli;
   }
   SetName(options);
+}
+
+Status Transformer::Open(const TransformerOptions& options) {
+  SetOptions(options);
   CLAMMA_RETURN_IF_ERROR(OpenWeights(options));
   if (options.kv_type_by_model && files.gguf() != nullptr) kv_type = KvType::kF16;
   CLAMMA_RETURN_IF_ERROR(OpenTokenizer(options));

@@ -142,6 +142,7 @@ class Transformer {
   Status OpenTokenizerFile(const char* path);
   Status OpenChatFormat(const TransformerOptions& options);
   Status ReadTokenizerFile(const char* path, const uint8_t** data);
+  void SetOptions(const TransformerOptions& options);
   void SetName(const TransformerOptions& options);
 };
 

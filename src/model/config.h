@@ -108,11 +108,13 @@ struct FamilyConfig {
 };
 
 // The same where there are no such files, as constants: no code is made for what never happens.
+// NOLINTBEGIN(readability-identifier-naming): names of FamilyConfig
 // NOLINTBEGIN(readability-identifier-naming): named as those that they stand for
 struct PlainConfig {
   static constexpr RopeStyle rope_style = RopeStyle::kPairs;
   static constexpr uint8_t n_ropes = 1;
   static constexpr RopeConfig ropes[1] = {{}};
+  // NOLINTEND(readability-identifier-naming)
   static constexpr bool norm_before = true;
   static constexpr bool norm_after = false;
   static constexpr QkNorm qk_norm = QkNorm::kNone;

@@ -57,7 +57,8 @@ class Arena {
   Arena(uint8_t* base, size_t size, uint8_t* first, size_t bytes);
   size_t End() const;
 
-  static Mutex mutex_;  // of all arenas; held for moments
+  // Of all arenas; held for moments.
+  static Mutex mutex_;  // NOLINT(readability-identifier-naming): as other members are named
   uint8_t* base_;
   size_t size_;
   uint8_t* limit_;  // behind the last byte that can be handed out
