@@ -88,6 +88,18 @@ void WriteSequence(const char* sequence) {
   std::fflush(stdout);
 }
 
+// The column in a report of the cursor's place, ESC [ row ; column R, from 1 on; 0: it is none.
+unsigned ColumnOf(const char* report) {
+  char* end = nullptr;
+  std::strtoul(report + 2, &end, 10);
+  if (end == report + 2 || *end != ';') return 0;
+  const char* const digits = end + 1;
+  const unsigned long column = std::strtoul(digits, &end, 10);  // NOLINT: what it returns
+  return end != digits && std::strcmp(end, "R") == 0 && column < 100000
+             ? static_cast<unsigned>(column)
+             : 0;
+}
+
 }  // namespace
 
 bool TakesEscapes(int descriptor) {
@@ -121,14 +133,10 @@ std::optional<size_t> CursorColumn(std::string* typed) {
     if (pselect(STDIN_FILENO + 1, &input, nullptr, nullptr, &wait, nullptr) <= 0) continue;
     if (read(STDIN_FILENO, &byte, 1) != 1) break;
     bytes += byte;
-    // ESC [ row ; column R
     const size_t begin = bytes.rfind("\x1b[");
-    unsigned row = 0;
-    unsigned column = 0;
-    char last = 0;
-    if (begin != std::string::npos && byte == 'R' &&
-        std::sscanf(bytes.c_str() + begin, "\x1b[%5u;%5u%c", &row, &column, &last) == 3 &&
-        last == 'R' && column > 0) {
+    if (begin == std::string::npos || byte != 'R') continue;
+    const unsigned column = ColumnOf(bytes.c_str() + begin);
+    if (column > 0) {
       *typed += bytes.substr(0, begin);
       return column - 1;
     }
