@@ -89,8 +89,8 @@ TEST_F(SessionForkTest, ChildDestroysWhatAnotherThreadIsAtWorkOn) {
   txf_session* const queued = clamma_session_construct(model_.get());
   void* pointer = session;
   void* queued_pointer = queued;
+  Listener waiting;  // until the blocked thread has served it
   const BlockedStep step(session, &pointer);
-  Listener waiting;
   clamma_txf_info_t info = QueryInfo(waiting, {.limit = 5});
   info.null_on_destroy = &queued_pointer;
   ASSERT_EQ(clamma_session_query(queued, &info), 0);

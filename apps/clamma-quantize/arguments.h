@@ -22,7 +22,7 @@ struct Arguments {
 };
 
 // -1: go on; else the exit code of the program.
-int Parse(int argc, char** argv, Arguments& arguments);
+int Parse(int argc, char** argv, Arguments& o);
 
 }  // namespace quantize_app
 

@@ -19,9 +19,9 @@ struct Evaluation {
   double perplexity_error() const { return perplexity() * deviation; }
 };
 
-// Scores `text` with a model, in pieces that fit its context, each from the beginning-of-text token
+// Scores `text` with the model `o`, in pieces that fit its context, each from the beginning-of-text token
 // on. Returns "" on success, else the reason; `progress` gets shares from 0 to 1.
-std::string Evaluate(const options::Model& model, const std::string& text,
+std::string Evaluate(const options::Model& o, const std::string& text,
                      void (*progress)(double share), Evaluation* evaluation);
 
 // The mean of the differences token by token, and its standard error: for equal tokens it says far
