@@ -23,13 +23,13 @@ using Features = std::vector<std::pair<std::string, bool>>;
 
 #if defined(__x86_64__)
 Features FindFeatures() {
-  Features features = {{"avx2", __builtin_cpu_supports("avx2") != 0},
-                       {"fma", __builtin_cpu_supports("fma") != 0},
-                       {"avx512f", __builtin_cpu_supports("avx512f") != 0},
-                       {"avx512bw", __builtin_cpu_supports("avx512bw") != 0},
-                       {"avx512dq", __builtin_cpu_supports("avx512dq") != 0},
-                       {"avx512vl", __builtin_cpu_supports("avx512vl") != 0},
-                       {"avx512vnni", __builtin_cpu_supports("avx512vnni") != 0}};
+  Features features = {{"avx2", static_cast<bool>(__builtin_cpu_supports("avx2"))},
+                       {"fma", static_cast<bool>(__builtin_cpu_supports("fma"))},
+                       {"avx512f", static_cast<bool>(__builtin_cpu_supports("avx512f"))},
+                       {"avx512bw", static_cast<bool>(__builtin_cpu_supports("avx512bw"))},
+                       {"avx512dq", static_cast<bool>(__builtin_cpu_supports("avx512dq"))},
+                       {"avx512vl", static_cast<bool>(__builtin_cpu_supports("avx512vl"))},
+                       {"avx512vnni", static_cast<bool>(__builtin_cpu_supports("avx512vnni"))}};
   unsigned a = 0;
   unsigned b = 0;
   unsigned c = 0;
