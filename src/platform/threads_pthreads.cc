@@ -33,7 +33,9 @@ bool Thread::Start(void (*body)(void*), void* argument) {
 void Thread::Join() { pthread_join(native_, nullptr); }
 
 // A pthread_t is a number or a pointer, as the system likes.
-const void* ThisThread() { return reinterpret_cast<const void*>(pthread_self()); }
+const void* ThisThread() {
+  return reinterpret_cast<const void*>(pthread_self());  // NOLINT(performance-no-int-to-ptr)
+}
 
 int ForbidCancel() {
   int before = 0;

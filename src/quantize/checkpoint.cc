@@ -176,7 +176,7 @@ void WriteCheckpointHeader(const ModelFile& model, const CheckpointPlan& plan,
   WriteLe32(out + 4, static_cast<uint32_t>(tokens->bos));
   WriteLe32(out + 8, tokens->n_ends);
   for (uint32_t i = 0; i < tokens->n_ends; ++i) {
-    WriteLe32(out + 12 + 4 * i, static_cast<uint32_t>(tokens->ends[i]));
+    WriteLe32(out + 12 + size_t{4} * i, static_cast<uint32_t>(tokens->ends[i]));
   }
 }
 
