@@ -6,20 +6,24 @@
 namespace clamma {
 namespace {
 
-Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
-  const ArchitectureKeys keys(gguf, kGraniteArchitecture.name);
-  ModelConfig& config = file->config;
-  CLAMMA_RETURN_IF_ERROR(ReadModelNumbers(keys, &config));
-  CLAMMA_RETURN_IF_ERROR(RefuseWindows(keys));
-  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero("expert_count", "experts"));
-  CLAMMA_RETURN_IF_ERROR(
-      keys.RefuseUnlessZero("expert_shared_feed_forward_length", "shared experts"));
+Status ReadScales(const ArchitectureKeys& keys, FamilyConfig& config) {
   CLAMMA_RETURN_IF_ERROR(keys.OptionalPositiveFloat("attention.scale", &config.attention_scale));
   CLAMMA_RETURN_IF_ERROR(keys.OptionalPositiveFloat("embedding_scale", &config.embedding_scale));
   CLAMMA_RETURN_IF_ERROR(keys.OptionalPositiveFloat("residual_scale", &config.residual_scale));
   float divisor = 1.0f;
   CLAMMA_RETURN_IF_ERROR(keys.OptionalPositiveFloat("logit_scale", &divisor));
   config.logit_scale = 1.0f / divisor;
+  return Status();
+}
+
+Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
+  const ArchitectureKeys keys(gguf, kGraniteArchitecture.name);
+  CLAMMA_RETURN_IF_ERROR(ReadModelNumbers(keys, &file->config));
+  CLAMMA_RETURN_IF_ERROR(RefuseWindows(keys));
+  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero("expert_count", "experts"));
+  CLAMMA_RETURN_IF_ERROR(
+      keys.RefuseUnlessZero("expert_shared_feed_forward_length", "shared experts"));
+  CLAMMA_RETURN_IF_ERROR(ReadScales(keys, file->config));
   bool rotates = true;
   CLAMMA_RETURN_IF_ERROR(keys.OptionalBool("rope.scaling.finetuned", &rotates));
   return ReadLayers(memory, keys, file, [&](uint32_t, LayerConfig* layer) {
