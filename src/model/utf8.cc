@@ -36,4 +36,23 @@ Utf8Scan ScanUtf8(std::string_view text) {
   return {Utf8Prefix::kCharacter, length};
 }
 
+uint32_t DecodeUtf8(const char* bytes, size_t length) {
+  const auto lead = static_cast<uint8_t>(bytes[0]);
+  if (length == 1) return lead;
+  uint32_t code = lead & (0x7fu >> length);
+  for (size_t i = 1; i < length; ++i) code = code << 6 | (static_cast<uint8_t>(bytes[i]) & 0x3fu);
+  return code;
+}
+
+size_t EncodeUtf8(uint32_t c, char bytes[4]) {
+  if (c < 0x80) {
+    bytes[0] = static_cast<char>(c);
+    return 1;
+  }
+  const size_t length = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+  for (size_t i = length; i-- > 1; c >>= 6) bytes[i] = static_cast<char>(0x80 | (c & 0x3f));
+  bytes[0] = static_cast<char>((0xf00u >> length & 0xffu) | c);
+  return length;
+}
+
 }  // namespace clamma

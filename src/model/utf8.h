@@ -3,6 +3,7 @@
 #define CLAMMA_MODEL_UTF8_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace clamma {
@@ -21,6 +22,12 @@ struct Utf8Scan {
 
 // Looks at the front of a text that is not empty.
 Utf8Scan ScanUtf8(std::string_view text);
+
+// The code point of a well-formed character of `length` bytes.
+uint32_t DecodeUtf8(const char* bytes, size_t length);
+
+// Writes a character; returns its length.
+size_t EncodeUtf8(uint32_t code_point, char bytes[4]);
 
 }  // namespace clamma
 

@@ -32,52 +32,20 @@ constexpr uint32_t kNumVowels = 21;
 constexpr uint32_t kNumTrails = 28;  // and none
 constexpr uint32_t kNumSyllables = kNumLeads * kNumVowels * kNumTrails;
 
-uint32_t CodeOf(std::string_view bytes) {
-  const auto at = [&](size_t i) { return static_cast<uint8_t>(bytes[i]); };
-  switch (bytes.size()) {
-    case 1:
-      return at(0);
-    case 2:
-      return (at(0) & 0x1fu) << 6 | (at(1) & 0x3fu);
-    case 3:
-      return (at(0) & 0x0fu) << 12 | (at(1) & 0x3fu) << 6 | (at(2) & 0x3fu);
-    default:
-      return (at(0) & 0x07u) << 18 | (at(1) & 0x3fu) << 12 | (at(2) & 0x3fu) << 6 | (at(3) & 0x3fu);
-  }
-}
-
 // The character, or the byte of none, at the front of a text, which is cut off.
 uint32_t TakePoint(std::string_view* text) {
   const Utf8Scan scan = ScanUtf8(*text);
   const bool character = scan.prefix == Utf8Prefix::kCharacter;
   const size_t length = character ? scan.length : 1;
-  const std::string_view front(text->data(), length);
+  const char* const front = text->data();
   text->remove_prefix(length);
-  return character ? CodeOf(front) : kFirstByte + static_cast<uint8_t>(front[0]);
+  return character ? DecodeUtf8(front, length) : kFirstByte + static_cast<uint8_t>(front[0]);
 }
 
 char* WritePoint(uint32_t code, char* out) {
-  const auto tail = [&](unsigned shift) {
-    *out++ = static_cast<char>(0x80 | (code >> shift & 0x3f));
-  };
-  if (code >= kFirstByte) {
-    *out++ = static_cast<char>(code - kFirstByte);
-  } else if (code < 0x80) {
-    *out++ = static_cast<char>(code);
-  } else if (code < 0x800) {
-    *out++ = static_cast<char>(0xc0 | code >> 6);
-    tail(0);
-  } else if (code < 0x10000) {
-    *out++ = static_cast<char>(0xe0 | code >> 12);
-    tail(6);
-    tail(0);
-  } else {
-    *out++ = static_cast<char>(0xf0 | code >> 18);
-    tail(12);
-    tail(6);
-    tail(0);
-  }
-  return out;
+  if (code < kFirstByte) return out + EncodeUtf8(code, out);
+  *out = static_cast<char>(code - kFirstByte);
+  return out + 1;
 }
 
 // The canonical combining class.

@@ -37,9 +37,7 @@ int FrontByte(std::string_view text, size_t* length) {
   const Utf8Scan scan = ScanUtf8(text);
   *length = scan.length;
   if (scan.prefix != Utf8Prefix::kCharacter || scan.length > 2) return -1;
-  const auto lead = static_cast<uint8_t>(text[0]);
-  const uint32_t code =
-      scan.length == 1 ? lead : (lead & 0x1fu) << 6 | (static_cast<uint8_t>(text[1]) & 0x3fu);
+  const uint32_t code = DecodeUtf8(text.data(), scan.length);
   if (code >= sizeof(kAlphabet.of_code) || !kAlphabet.is_known[code]) return -1;
   return kAlphabet.of_code[code];
 }

@@ -112,7 +112,7 @@ class RankEncoder {
     return merger_.Reserve(memory, longest_);
   }
   void Encode(std::string_view text, bool /*prefix*/, TokenId* tokens, size_t* count) {
-    if (rule_.wants_nfc && MayChangeByNfc(text)) text = normalizer_.Normalize(text);
+    if (longest_changed_ > 0 && MayChangeByNfc(text)) text = normalizer_.Normalize(text);
     std::string_view word;
     for (WordSplitter words(rule_, text); words.Next(&word);) {
       if (rule_.ignores_merges) {

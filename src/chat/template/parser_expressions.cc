@@ -4,7 +4,7 @@
 #include "chat/template/decimal.h"
 #include "chat/template/parser.h"
 #include "chat/template/parser_nested.h"
-#include "chat/template/unicode.h"
+#include "model/utf8.h"
 
 namespace clamma {
 namespace {

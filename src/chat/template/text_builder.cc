@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "chat/template/unicode.h"
+#include "model/utf8.h"
 
 namespace clamma {
 namespace {

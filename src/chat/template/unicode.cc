@@ -54,9 +54,7 @@ Character CharacterAt(std::string_view text, size_t i) {
   const size_t left = text.size() - i;
   const Utf8Scan scan = ScanUtf8({text.data() + i, left < 4 ? left : 4});
   if (scan.prefix != Utf8Prefix::kCharacter) return {kNoCharacter, 1};
-  uint32_t c = lead & (0xffu >> (scan.length + 1));
-  for (size_t k = 1; k < scan.length; ++k) c = c << 6 | (static_cast<uint8_t>(text[i + k]) & 0x3fu);
-  return {c, scan.length};
+  return {DecodeUtf8(text.data() + i, scan.length), scan.length};
 }
 
 Character CharacterBefore(std::string_view text, size_t i) {
@@ -84,17 +82,6 @@ size_t ByteOfCharacter(std::string_view text, size_t index) {
 bool IsAscii(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return static_cast<uint8_t>(c) < 0x80; });
-}
-
-size_t EncodeUtf8(uint32_t c, char bytes[4]) {
-  if (c < 0x80) {
-    bytes[0] = static_cast<char>(c);
-    return 1;
-  }
-  const size_t length = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-  for (size_t i = length; i-- > 1; c >>= 6) bytes[i] = static_cast<char>(0x80 | (c & 0x3f));
-  bytes[0] = static_cast<char>((0xf00u >> length & 0xffu) | c);
-  return length;
 }
 
 bool IsSpace(uint32_t c) {

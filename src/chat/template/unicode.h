@@ -23,8 +23,6 @@ size_t CountCharacters(std::string_view text);
 size_t ByteOfCharacter(std::string_view text, size_t index);  // or size(), where there are fewer
 bool IsAscii(std::string_view text);
 
-size_t EncodeUtf8(uint32_t code_point, char bytes[4]);  // returns the length
-
 // The classes of Unicode 14 (Python 3.11): str.isspace(), .isprintable(), .isalpha(), .isdigit(),
 // .isupper(), .islower().
 bool IsSpace(uint32_t c);
