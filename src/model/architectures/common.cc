@@ -160,4 +160,10 @@ Status WindowPattern::WindowOf(uint32_t layer, uint32_t* window) const {
   return Status();
 }
 
+Status WindowPattern::SetWithRope(uint32_t index, LayerConfig* layer) const {
+  CLAMMA_RETURN_IF_ERROR(WindowOf(index, &layer->family.window));
+  layer->family.rope = layer->family.window > 0 ? 1 : 0;
+  return Status();
+}
+
 }  // namespace clamma

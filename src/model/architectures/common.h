@@ -72,6 +72,8 @@ class WindowPattern {
   Status Find(const ArchitectureKeys& keys, const ModelConfig& config, uint32_t period);
   bool any() const { return window_ > 0; }
   Status WindowOf(uint32_t layer, uint32_t* window) const;  // 0: none
+  // Sets a layer's window, and has layers with one rotate by ropes[1], the others by ropes[0].
+  Status SetWithRope(uint32_t index, LayerConfig* layer) const;
 
  private:
   uint32_t window_ = 0;

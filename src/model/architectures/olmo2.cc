@@ -19,12 +19,9 @@ Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   config.qk_norm = QkNorm::kAllHeads;
   WindowPattern windows;
   CLAMMA_RETURN_IF_ERROR(windows.Find(keys, config, kPeriod));
-  const auto set_window = [&](uint32_t i, LayerConfig* layer) {
-    CLAMMA_RETURN_IF_ERROR(windows.WindowOf(i, &layer->family.window));
-    layer->family.rope = layer->family.window > 0 ? 1 : 0;
-    return Status();
-  };
-  CLAMMA_RETURN_IF_ERROR(ReadLayers(memory, keys, file, set_window));
+  CLAMMA_RETURN_IF_ERROR(ReadLayers(memory, keys, file, [&](uint32_t i, LayerConfig* layer) {
+    return windows.SetWithRope(i, layer);
+  }));
   if (windows.any()) {
     config.n_ropes = 2;
     config.ropes[1].theta = config.ropes[0].theta;
