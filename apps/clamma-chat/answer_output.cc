@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "terminal.h"
+#include "tty.h"
 
 namespace {
 
@@ -26,7 +27,7 @@ size_t BegunAtTheEnd(std::string_view text, std::string_view mark) {
 }  // namespace
 
 AnswerOutput::AnswerOutput(Think think, bool colour, bool thinks)
-    : think_(think), colour_(colour), shows_progress_(terminal::TakesEscapes(STDERR_FILENO)) {
+    : think_(think), colour_(colour), shows_progress_(tty::TakesEscapes(STDERR_FILENO)) {
   if (thinks) Enter(Part::kThoughts);
 }
 

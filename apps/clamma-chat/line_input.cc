@@ -23,6 +23,7 @@
 #include <histedit.h>
 
 #include "history_file.h"
+#include "tty.h"
 #include "wide_text.h"
 
 namespace {
@@ -343,7 +344,7 @@ LineInput::LineInput(std::vector<std::string> commands, bool colour) {
   // and of whoever has set none, the editor would drop all but ASCII.
   const char* locale = std::setlocale(LC_CTYPE, "");
   if (locale == nullptr || std::strcmp(locale, "C") == 0) std::setlocale(LC_CTYPE, "C.UTF-8");
-  if (terminal::TakesEscapes(STDIN_FILENO) && terminal::TakesEscapes(STDOUT_FILENO)) {
+  if (tty::TakesEscapes(STDIN_FILENO) && tty::TakesEscapes(STDOUT_FILENO)) {
     editor_ = std::make_unique<Editor>(std::move(commands), colour);
   }
 }

@@ -15,6 +15,7 @@
 
 #include "story.h"
 #include "text_output.h"
+#include "tty.h"
 
 namespace terminal {
 namespace {
@@ -73,16 +74,6 @@ void OnContinue(int /*signal*/) {
   errno = error;
 }
 
-// But where the signal is ignored, as under nohup.
-void Handle(int signal, void (*handler)(int)) {
-  struct sigaction action = {};
-  if (sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) return;
-  action = {};
-  action.sa_handler = handler;
-  action.sa_flags = static_cast<int>(SA_RESTART);  // no write of an answer is cut short
-  sigaction(signal, &action, nullptr);
-}
-
 void WriteSequence(const char* sequence) {
   std::fputs(sequence, stdout);
   std::fflush(stdout);
@@ -102,15 +93,9 @@ unsigned ColumnOf(const char* report) {
 
 }  // namespace
 
-bool TakesEscapes(int descriptor) {
-  const char* terminal = std::getenv("TERM");
-  return isatty(descriptor) != 0 && terminal != nullptr && terminal[0] != '\0' &&
-         std::strcmp(terminal, "dumb") != 0;
-}
-
 bool TakesColour() {
   const char* none = std::getenv("NO_COLOR");
-  return TakesEscapes(STDIN_FILENO) && TakesEscapes(STDOUT_FILENO) &&
+  return tty::TakesEscapes(STDIN_FILENO) && tty::TakesEscapes(STDOUT_FILENO) &&
          (none == nullptr || none[0] == '\0');
 }
 
@@ -146,10 +131,10 @@ std::optional<size_t> CursorColumn(std::string* typed) {
 }
 
 void WatchSignals() {
-  for (const int signal : {SIGTERM, SIGHUP, SIGQUIT}) Handle(signal, OnEnd);
-  Handle(SIGTSTP, OnStop);
-  Handle(SIGCONT, OnContinue);
-  Handle(SIGWINCH, [](int) { resized = 1; });
+  for (const int signal : {SIGTERM, SIGHUP, SIGQUIT}) tty::HandleUnlessIgnored(signal, OnEnd);
+  tty::HandleUnlessIgnored(SIGTSTP, OnStop);
+  tty::HandleUnlessIgnored(SIGCONT, OnContinue);
+  tty::HandleUnlessIgnored(SIGWINCH, [](int) { resized = 1; });
 }
 
 void BracketPastes(bool on) {

@@ -10,10 +10,8 @@
 
 namespace terminal {
 
-// Whether this file is a terminal that knows more than lines: $TERM is set, and not to "dumb".
-bool TakesEscapes(int descriptor);
-
-// Whether stdin and stdout are such a terminal, and its user wants colours (https://no-color.org).
+// Whether stdin and stdout are terminals that take escapes (tty.h), and its user wants colours
+// (https://no-color.org).
 bool TakesColour();
 
 // Columns of the terminal at stderr; 80 where it does not say.

@@ -10,16 +10,11 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "tty.h"
+
 namespace {
 
 constexpr std::chrono::milliseconds kPause(200);
-
-// Whether stderr is a terminal whose cursor can be moved.
-bool IsTerminal() {
-  const char* kind = std::getenv("TERM");
-  return isatty(STDERR_FILENO) != 0 && kind != nullptr && *kind != '\0' &&
-         std::string_view(kind) != "dumb";
-}
 
 winsize TerminalSize() {
   winsize size = {};
@@ -45,22 +40,12 @@ void OnStop(int /*signal*/) {
   errno = error;
 }
 
-// But where the signal is ignored, as under nohup.
-void Handle(int signal, void (*handler)(int)) {
-  struct sigaction action = {};
-  if (sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) return;
-  action = {};
-  action.sa_handler = handler;
-  action.sa_flags = static_cast<int>(SA_RESTART);
-  sigaction(signal, &action, nullptr);
-}
-
 }  // namespace
 
-LiveLines::LiveLines() : on_(IsTerminal()) {
+LiveLines::LiveLines() : on_(tty::TakesEscapes(STDERR_FILENO)) {
   if (!on_) return;
-  for (const int signal : {SIGTERM, SIGHUP, SIGQUIT}) Handle(signal, EndBySignal);
-  Handle(SIGTSTP, OnStop);
+  for (const int signal : {SIGTERM, SIGHUP, SIGQUIT}) tty::HandleUnlessIgnored(signal, EndBySignal);
+  tty::HandleUnlessIgnored(SIGTSTP, OnStop);
 }
 
 void LiveLines::Draw(const std::vector<std::string>& lines) {
