@@ -166,6 +166,27 @@ def table(results):
     return "\n".join(lines)
 
 
+def add_scoring_options(add, windows):
+    """What is scored, by what: of bench/quantizers.py as well."""
+    add("--windows",
+        type=int,
+        default=windows,
+        help="parts of the text that are scored, spread over it (default: %(default)s)")
+    add("--window", type=int, default=512, help="tokens of each (default: %(default)s)")
+    add("--threads", type=int, default=cores(), help="(default: %(default)s)")
+    add("--program", metavar="PATH", help="perplexity (default: in build/bin or build-dev/bin)")
+    add("--environment",
+        metavar="FOLDER",
+        default=cache_folder("libclamma-perplexity"),
+        help="where the packages are installed (default: %(default)s)")
+
+
+def check_scoring_options(parser, options):
+    for name, least in (("windows", 1), ("window", 2), ("threads", 1)):
+        if getattr(options, name) < least:
+            parser.error(f"--{name}: at least {least}")
+
+
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -173,21 +194,10 @@ def parse_options():
     add("--text",
         metavar="FILE",
         help="the text to score, UTF-8 (default: this project's documents)")
-    add("--windows",
-        type=int,
-        default=4,
-        help="parts of the text that are scored, spread over it "
-        "(default: %(default)s)")
-    add("--window", type=int, default=512, help="tokens of each (default: %(default)s)")
+    add_scoring_options(add, 4)
     add("--variants",
         metavar="LIST",
         help="which models, with semicolons between (default: " + "; ".join(VARIANTS) + ")")
-    add("--threads", type=int, default=cores(), help="(default: %(default)s)")
-    add("--program", metavar="PATH", help="perplexity (default: in build/bin or build-dev/bin)")
-    add("--environment",
-        metavar="FOLDER",
-        default=cache_folder("libclamma-perplexity"),
-        help="where the packages are installed (default: %(default)s)")
     add("--json", metavar="FILE", help="write all figures there")
     options = parser.parse_args()
     options.variants = ([name.strip() for name in options.variants.split(";")]
@@ -195,9 +205,7 @@ def parse_options():
     for variant in options.variants:
         if variant not in VARIANTS:
             parser.error(f"--variants: {variant} is none of {'; '.join(VARIANTS)}")
-    for name, least in (("windows", 1), ("window", 2), ("threads", 1)):
-        if getattr(options, name) < least:
-            parser.error(f"--{name}: at least {least}")
+    check_scoring_options(parser, options)
     return options
 
 

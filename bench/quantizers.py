@@ -25,8 +25,9 @@ import os
 import sys
 import time
 
-from common import cache_folder, cores, find_program, run, run_main, say
-from perplexity import MIXES, REFERENCE, WIDE, WIDENED, Bench
+from common import find_program, run, run_main, say
+from perplexity import (MIXES, REFERENCE, WIDE, WIDENED, Bench, add_scoring_options,
+                        check_scoring_options)
 
 TYPES = ("Q8_0", "Q4_0", "IQ4_NL", "Q6_K", "Q5_K", "Q4_K", "Q4_K_M")
 HEAD = ("type", "bits a weight, ours", "theirs", "perplexity, ours", "theirs",
@@ -91,30 +92,18 @@ def parse_options():
         metavar="FILE",
         required=True,
         help="the text to score, UTF-8; any Debian has /usr/share/common-licenses/GPL-3")
-    add("--windows",
-        type=int,
-        default=8,
-        help="parts of the text that are scored, spread over it (default: %(default)s)")
-    add("--window", type=int, default=512, help="tokens of each (default: %(default)s)")
+    add_scoring_options(add, 8)
     add("--types",
         metavar="LIST",
         default=";".join(TYPES),
         help="with semicolons between (default: %(default)s)")
-    add("--threads", type=int, default=cores(), help="(default: %(default)s)")
-    add("--program", metavar="PATH", help="perplexity (default: in build/bin or build-dev/bin)")
     add("--quantizer", metavar="PATH", help="clamma-quantize (default: likewise)")
-    add("--environment",
-        metavar="FOLDER",
-        default=cache_folder("libclamma-perplexity"),
-        help="where the packages are installed (default: %(default)s)")
     options = parser.parse_args()
     options.types = [kind.strip() for kind in options.types.split(";")]
     for kind in options.types:
         if kind not in TYPES:
             parser.error(f"--types: {kind} is none of {'; '.join(TYPES)}")
-    for name, least in (("windows", 1), ("window", 2), ("threads", 1)):
-        if getattr(options, name) < least:
-            parser.error(f"--{name}: at least {least}")
+    check_scoring_options(parser, options)
     return options
 
 

