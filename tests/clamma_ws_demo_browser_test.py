@@ -408,14 +408,11 @@ def main():
         chat = ChatFormat(folder)
         browser = start_browser(os.path.join(folder, "profile"))
         try:
-            for test, *arguments in ((test_two_stories, endless), (test_texts,), (test_keyboard,),
-                                     (test_looks,), (test_queue_and_end, endless),
-                                     (test_chat, chat), (test_chat_flow, endless, chat),
-                                     (test_chat_keyboard, chat), (test_chat_looks, chat)):
-                start = time.monotonic()
-                with checks.group(test.__name__):
-                    test(browser, *arguments)
-                print(f"        {test.__name__}: {time.monotonic() - start:.1f} s", flush=True)
+            checks.run_all(((test_two_stories, browser, endless), (test_texts, browser),
+                            (test_keyboard, browser), (test_looks, browser),
+                            (test_queue_and_end, browser, endless), (test_chat, browser, chat),
+                            (test_chat_flow, browser, endless, chat),
+                            (test_chat_keyboard, browser, chat), (test_chat_looks, browser, chat)))
         finally:
             browser.quit()
     checks.finish()

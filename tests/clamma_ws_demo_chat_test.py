@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 from ws_demo_harness import (AlphabetModel, ChatFormat, Checks, Program, find_default_model,
                              find_models, until, write_gguf)
@@ -339,16 +338,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         chat = ChatFormat(folder)
         endless = AlphabetModel(os.path.join(folder, "endless"), 128, 4, 1000000, repeat=2)
-        for test, *arguments in ((test_answers, chat), (test_hello_and_page, chat),
-                                 (test_length, chat), (test_reading, endless, chat),
-                                 (test_wrong_messages, chat), (test_damaged_messages, chat),
-                                 (test_context, chat), (test_flow, endless, chat),
-                                 (test_command_line, chat),
-                                 (test_modes, folder, chat), (test_default_model,)):
-            start = time.monotonic()
-            with checks.group(test.__name__):
-                test(*arguments)
-            print(f"        {test.__name__}: {time.monotonic() - start:.1f} s", flush=True)
+        checks.run_all(((test_answers, chat), (test_hello_and_page, chat), (test_length, chat),
+                        (test_reading, endless, chat), (test_wrong_messages, chat),
+                        (test_damaged_messages, chat), (test_context, chat),
+                        (test_flow, endless, chat), (test_command_line, chat),
+                        (test_modes, folder, chat), (test_default_model,)))
     checks.finish()
 
 

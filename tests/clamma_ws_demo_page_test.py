@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 
 import scripted_model
 from selenium import webdriver
@@ -371,16 +370,11 @@ def main():
         chat = ChatFormat(folder)
         browser = start_browser(os.path.join(folder, "profile"))
         try:
-            for test, *arguments in ((test_shared,), (test_begin, browser, endless),
-                                     (test_view, browser, endless), (test_layout, browser, endless),
-                                     (test_settings, browser), (test_copy, browser, chat),
-                                     (test_resources, browser, chat),
-                                     (test_reading, browser, slow, chat),
-                                     (test_thoughts, browser, folder)):
-                start = time.monotonic()
-                with checks.group(test.__name__):
-                    test(*arguments)
-                print(f"        {test.__name__}: {time.monotonic() - start:.1f} s", flush=True)
+            checks.run_all(((test_shared,), (test_begin, browser, endless),
+                            (test_view, browser, endless), (test_layout, browser, endless),
+                            (test_settings, browser), (test_copy, browser, chat),
+                            (test_resources, browser, chat), (test_reading, browser, slow, chat),
+                            (test_thoughts, browser, folder)))
         finally:
             browser.quit()
     checks.finish()

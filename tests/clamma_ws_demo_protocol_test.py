@@ -522,12 +522,8 @@ def test_memory(folder):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        for test, *arguments in ((test_handshake,), (test_frames,), (test_empty_fragments,),
-                                 (test_origins,), (test_forwarded,), (test_memory, folder)):
-            start = time.monotonic()
-            with checks.group(test.__name__):
-                test(*arguments)
-            print(f"        {test.__name__}: {time.monotonic() - start:.1f} s", flush=True)
+        checks.run_all(((test_handshake,), (test_frames,), (test_empty_fragments,),
+                        (test_origins,), (test_forwarded,), (test_memory, folder)))
     checks.finish()
 
 

@@ -592,16 +592,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         endless = AlphabetModel(os.path.join(folder, "endless"), 128, 4, 1000000, repeat=2)
         chatty = AlphabetModel(os.path.join(folder, "chatty"), 128, 4, 200000, repeat=200)
-        for test, *arguments in ((test_http,), (test_metrics,), (test_texts,), (test_flow, endless),
-                                 (test_messages,), (test_many, endless),
-                                 (test_unfinished_close, endless), (test_queue, endless),
-                                 (test_slow_reader, chatty), (test_time_outs,),
-                                 (test_limits, endless), (test_end, endless), (test_no_streams,),
-                                 (test_command_line, endless)):
-            start = time.monotonic()
-            with checks.group(test.__name__):
-                test(*arguments)
-            print(f"        {test.__name__}: {time.monotonic() - start:.1f} s", flush=True)
+        checks.run_all(((test_http,), (test_metrics,), (test_texts,), (test_flow, endless),
+                        (test_messages,), (test_many, endless), (test_unfinished_close, endless),
+                        (test_queue, endless), (test_slow_reader, chatty), (test_time_outs,),
+                        (test_limits, endless), (test_end, endless), (test_no_streams,),
+                        (test_command_line, endless)))
     checks.finish()
 
 

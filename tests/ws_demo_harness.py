@@ -50,6 +50,14 @@ class Checks:
         except Exception as error:  # whatever: the other groups shall run
             self.holds(name, False, f"{type(error).__name__}: {error}")
 
+    def run_all(self, tests):
+        """Each of (test, argument, ...) in a group of its own, with the time that it took."""
+        for test, *arguments in tests:
+            start = time.monotonic()
+            with self.group(test.__name__):
+                test(*arguments)
+            print(f"        {test.__name__}: {time.monotonic() - start:.1f} s", flush=True)
+
     def finish(self):
         self.same("every server ended well", Program.troubles, [])
         print(f"{self.count} checks, {self.failures} failed")
