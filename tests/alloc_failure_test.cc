@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "api_fixture.h"
-#include "faulty_heap.h"
 #include "family_specs.h"
+#include "faulty_heap.h"
 #include "gguf_models.h"
 #include "platform/threads.h"
 #include "temporary_folder.h"

@@ -19,8 +19,8 @@ struct Evaluation {
   double perplexity_error() const { return perplexity() * deviation; }
 };
 
-// Scores `text` with the model `o`, in pieces that fit its context, each from the beginning-of-text token
-// on. Returns "" on success, else the reason; `progress` gets shares from 0 to 1.
+// Scores `text` with the model `o`, in pieces that fit its context, each from the beginning-of-text
+// token on. Returns "" on success, else the reason; `progress` gets shares from 0 to 1.
 std::string Evaluate(const options::Model& o, const std::string& text,
                      void (*progress)(double share), Evaluation* evaluation);
 

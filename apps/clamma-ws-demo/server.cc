@@ -52,8 +52,8 @@ std::string Header(lws* wsi, lws_token_indexes token) {
   return text;
 }
 
-// A refusal that an option of the command line would have spared. In the log, too, for whoever runs
-// the server.
+// A refusal that an option of the command line would have spared. In the log, too, where those who
+// run the server see it.
 Reply NotAllowed(std::string_view reason, const std::string& origin) {
   std::string text(reason);
   text += ". ";

@@ -61,7 +61,7 @@ class File {
   static int OpenIn(const char* folder, const char* path);
   static int Duplicate(int descriptor);
   static bool IsAbsolute(const char* path);
-  // nullptr also where the process has rights that whoever set its environment has not.
+  // nullptr also in a process with more rights than the user who set its environment.
   static const char* EnvironmentFolder();
   // Refuses what is no regular file, and finds out file_size_.
   Status Examine(const char* path);

@@ -70,7 +70,7 @@ class Condition {
   Condition& operator=(const Condition&) = delete;
   void Wait(Mutex& mutex);  // the caller holds `mutex`; may wake for no reason
   void NotifyAll();
-  void Forget();  // in a forked child: nobody waits, whoever did in the parent
+  void Forget();  // in a forked child: no thread waits, as those of the parent are not here
 
  private:
   [[maybe_unused]] NativeCondition native_;
