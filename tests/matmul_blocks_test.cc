@@ -227,6 +227,19 @@ TEST(DequantizeRow, KnowsEachTypesNumbers) {
   DequantizeRow(WeightType::kQ6_K, q6.data(), 256, row.data());
   EXPECT_EQ(row[0], -2 * (48 + 10 - 32));
   EXPECT_EQ(row[64], 7 * (16 + 5 - 32));
+  std::vector<uint8_t> q2(84);
+  q2[0] = 0x53;        // of columns 0 to 15 the scale 3 and the minimum 5
+  q2[7] = 0xff;        // of columns 112 to 127 both are 15
+  q2[16] = 0x02;       // column 0 has 2
+  q2[16 + 17] = 0xc0;  // column 96 + 17 has 3
+  q2[8] = 0x0f;        // the scale of columns 128 to 143
+  q2[16 + 32] = 0x01;  // column 128 has 1
+  q2[81] = 0x3c;       // d 1
+  q2[83] = 0x40;       // dmin 2
+  DequantizeRow(WeightType::kQ2_K, q2.data(), 256, row.data());
+  EXPECT_EQ(row[0], 3 * 2 - 2 * 5);
+  EXPECT_EQ(row[113], 15 * 3 - 2 * 15);
+  EXPECT_EQ(row[128], 15);
 }
 
 }  // namespace

@@ -142,6 +142,13 @@ def decode_q6_k(b):
             "q": np.concatenate(parts, -1) - 32}
 
 
+def decode_q2_k(b):
+    q = np.stack([b[..., 16:80].reshape(*b.shape[:-1], 2, 32) >> 2 * k & 3 for k in range(4)], -2)
+    return {"d": half(b[..., 80:82]), "m": half(b[..., 82:84]),
+            "s": (b[..., :16] & 15).astype(np.int64), "minima": (b[..., :16] >> 4).astype(np.int64),
+            "q": q.reshape(*b.shape[:-1], 256).astype(np.int64)}
+
+
 # name: (columns, bytes) of a block, how it is decoded, where its halves lie
 BLOCKS = {
     "Q8_0": (32, 34, "decode_q8_0", (0,)),
@@ -154,6 +161,7 @@ BLOCKS = {
     "Q4_K": (256, 144, "decode_q4_k", (0, 2)),
     "Q5_K": (256, 176, "decode_q5_k", (0, 2)),
     "Q6_K": (256, 210, "decode_q6_k", (208,)),
+    "Q2_K": (256, 84, "decode_q2_k", (80, 82)),
 }
 FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
 
@@ -189,7 +197,8 @@ def sum_of_block(block, b, q):
     weights = weights * np.repeat(block["s"][:, b], group, -1)
     minima = None
     if "m" in block:
-        minima = -dot(block["minima"][:, b], x.reshape(x.shape[0], 8, 32).sum(-1))
+        groups = block["minima"].shape[-1]
+        minima = -dot(block["minima"][:, b], x.reshape(x.shape[0], groups, -1).sum(-1))
     return dot(weights, x), minima
 
 

@@ -183,11 +183,11 @@ TEST_F(QuantizerTest, WhatIsNotFiniteIsRefusedByTheTensorsName) {
 TEST_F(QuantizerTest, TypesWithoutKernelsAreRefusedByTheTensorsName) {
   GgufBytes file;
   file.Add("general.architecture", "llama");
-  file.AddTensor("a.weight", clamma_test::kQ3_K, {256, 4});
+  file.AddTensor("a.weight", clamma_test::kIQ3_S, {256, 4});
   Open(file.Build());
   const std::string reason = Run("Q4_0");
   EXPECT_NE(reason.find("a.weight"), std::string::npos) << reason;
-  EXPECT_NE(reason.find("Q3_K"), std::string::npos) << reason;
+  EXPECT_NE(reason.find("IQ3_S"), std::string::npos) << reason;
 }
 
 TEST_F(QuantizerTest, ATensorThatHasItsTypeIsCopied) {

@@ -18,7 +18,8 @@ inline constexpr clamma::WeightType kBlockTypes[] = {
     clamma::WeightType::kF16,  clamma::WeightType::kBF16,   clamma::WeightType::kQ8_0,
     clamma::WeightType::kQ4_0, clamma::WeightType::kQ4_1,   clamma::WeightType::kQ5_0,
     clamma::WeightType::kQ5_1, clamma::WeightType::kIQ4_NL, clamma::WeightType::kMXFP4,
-    clamma::WeightType::kQ4_K, clamma::WeightType::kQ5_K,   clamma::WeightType::kQ6_K};
+    clamma::WeightType::kQ4_K, clamma::WeightType::kQ5_K,   clamma::WeightType::kQ6_K,
+    clamma::WeightType::kQ2_K};
 
 // Where a block has half-precision numbers: its scale, and its minimum; -1: none.
 struct Halves {
@@ -39,6 +40,8 @@ inline Halves HalvesOf(clamma::WeightType type) {
       return {0, 2};
     case clamma::WeightType::kQ6_K:
       return {208, -1};
+    case clamma::WeightType::kQ2_K:
+      return {80, 82};
     default:
       return {-1, -1};
   }

@@ -30,6 +30,7 @@ inline constexpr KeptReceipt kMadeReceipts[] = {
     {"GGUF Q4_K", "e550ca40d58c2e8c-673f1727b9ff4c1f"},
     {"GGUF Q5_K", "d91bd2b12151f4d0-6f7f18bd7a1b15cc"},
     {"GGUF Q6_K", "a35115391c4e3a51-6c89bd4fc98d26bc"},
+    {"GGUF Q2_K", "2c90edf5417472f0-121f4d2b3fe5a64d"},
 };
 
 // Of model files.

@@ -124,6 +124,8 @@ uint32_t GgmlId(WeightType type) {
       return 7;
     case WeightType::kQ8_0:
       return 8;
+    case WeightType::kQ2_K:
+      return 10;
     case WeightType::kQ4_K:
       return 12;
     case WeightType::kQ5_K:

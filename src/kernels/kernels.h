@@ -45,8 +45,9 @@ enum class WeightType : uint8_t {
   kQ4_K,
   kQ5_K,
   kQ6_K,
+  kQ2_K,
 };
-inline constexpr size_t kWeightTypes = 14;
+inline constexpr size_t kWeightTypes = 15;
 
 // What this build has of them: a bit for each from kF16 on. F32 and llama2.c's int8 always are.
 inline constexpr uint32_t kFormatsMask = LIBCLAMMA_FORMATS_MASK;
@@ -91,6 +92,7 @@ constexpr ActivationKind KindOf(WeightType type) {
     case WeightType::kQ4_K:
     case WeightType::kQ5_K:
     case WeightType::kQ6_K:
+    case WeightType::kQ2_K:
       return ActivationKind::kBlocks256;
     default:
       return ActivationKind::kBlocks32;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Tables of the compiler's vectors, in every width and with every way to read weights, so that the
 // skeletons run on every machine that runs the tests. Quantised blocks are the scalar table's:
-// their ten formats would take minutes to compile.
+// their formats would take minutes to compile.
 #ifndef CLAMMA_TESTS_VECTOR_TABLES_VECTOR_TABLES_H_
 #define CLAMMA_TESTS_VECTOR_TABLES_VECTOR_TABLES_H_
 

@@ -5,6 +5,7 @@
 
 #include "kernels/formats/iq4_nl.h"
 #include "kernels/formats/mxfp4.h"
+#include "kernels/formats/q2_k.h"
 #include "kernels/formats/q4_0.h"
 #include "kernels/formats/q4_1.h"
 #include "kernels/formats/q4_k.h"
@@ -60,6 +61,9 @@ inline void WithSuperBlocks(WeightType type, const Body& body) {
       return;
     case WeightType::kQ6_K:
       if constexpr (IsInBuild(WeightType::kQ6_K)) body.template operator()<Q6_K>();
+      return;
+    case WeightType::kQ2_K:
+      if constexpr (IsInBuild(WeightType::kQ2_K)) body.template operator()<Q2_K>();
       return;
     default:
       return;

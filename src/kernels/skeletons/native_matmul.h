@@ -202,11 +202,11 @@ template <typename V, typename F>
   if constexpr (!F::kHasMin && Layout<V, F>::Zero() == 0) {
     return V::Fma(V::ToFloat(total), V::Mul(w.d, V::Set1(scale)), acc);
   }
-  constexpr size_t kPairs = formats::RowScales<V, F>::kPairs;
-  const int16_t* x = F::kHasMin ? sums.of32 : sums.of16;
+  constexpr size_t kColsOfSum = formats::SumCols<F>();
+  const int16_t* x = SumsOf<kColsOfSum>(sums);
   typename V::Int by_pairs = V::SetInt(0);
 #pragma GCC unroll 8
-  for (size_t i = 0; i < kPairs; ++i) {
+  for (size_t i = 0; i < F::kCols / kColsOfSum / 2; ++i) {
     int32_t two = 0;
     __builtin_memcpy(&two, x + 2 * i, sizeof(two));
     by_pairs = V::AddInt(by_pairs, V::MulPairs(w.pairs[i], V::SetInt(two)));
