@@ -37,7 +37,7 @@ constexpr size_t kMaxGroups = 16;    // of a super-block
 // Column c has the value d * scales[c / kGroup] * q[c] (without scales: d * q[c]), and with minima
 // the value d * q[c] + m of small blocks, less m * mins[c / kMinGroup] of super-blocks.
 struct Block {
-  int8_t q[kSuperBlock];
+  alignas(64) int8_t q[kSuperBlock];  // aligned, as GCC 12 may take it for aligned where it is not
   int8_t scales[kMaxGroups];
   uint8_t mins[kMaxGroups];
   float d;

@@ -108,11 +108,11 @@ struct Avx2Bytes {
     asm("" : "+x"(sums));  // compilers sum up in another order, and have no registers for the parts
     return sums;
   }
-  // The same with int8 weights and sums of 32 bits, for a weight that is used once: it takes one
-  // instruction more than two planes of nibbles, and spares their making.
-  static Int AddSignedDot4(Int sums, Int w, Int x) {
+  // sums + scale * the same with int8 weights, in 32 bits, for a weight that is used once: it takes
+  // one instruction more than two planes of nibbles, and spares their making.
+  static Int AddSignedDot4(Int sums, Int w, Int x, Scale scale) {
     const Int pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
-    return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, scale));
   }
   static Scale SetScale(int x) { return _mm256_set1_epi16(static_cast<int16_t>(x)); }
   template <size_t kByte>
