@@ -80,6 +80,7 @@ inline constexpr GgufTypeName kGgufTypes[] = {
     {kQ5_K, "Q5_K", 16, clamma::WeightType::kQ5_K},
     {kQ6_K, "Q6_K", 18, clamma::WeightType::kQ6_K},
     {kQ2_K, "Q2_K", 10, clamma::WeightType::kQ2_K},
+    {kQ3_K, "Q3_K", 11, clamma::WeightType::kQ3_K},
 };
 inline const GgufTypeName& NameOfGgufType(uint32_t type) {
   return *std::find_if(std::begin(kGgufTypes), std::end(kGgufTypes),
@@ -150,6 +151,8 @@ class WeightMaker {
         return {1370.0f, 0.0f};
       case kQ2_K:
         return {15.0f, 1.5f};
+      case kQ3_K:
+        return {43.0f, 0.0f};
       default:
         return {1.0f, 0.0f};
     }

@@ -74,6 +74,7 @@ MODELS = {
     "Q5_K": Model(Type.Q5_K, kv_heads=4, rope_scale=2, rope_factors=True),
     "Q6_K": Model(Type.Q6_K, kv_heads=8, attention_biases=True),
     "Q2_K": Model(Type.Q2_K, ffn_biases=True),
+    "Q3_K": Model(Type.Q3_K, attention_biases=True, tied=True),
     "a mix": Model(Type.Q4_K, mixed=True),
 }
 
@@ -88,6 +89,7 @@ BLOCKS = {
     Type.Q5_K: (176, (0, 2), 550),
     Type.Q6_K: (210, (208,), 1370),
     Type.Q2_K: (84, (80, 82), 15),
+    Type.Q3_K: (110, (108,), 43),
 }
 
 

@@ -240,6 +240,20 @@ TEST(DequantizeRow, KnowsEachTypesNumbers) {
   EXPECT_EQ(row[0], 3 * 2 - 2 * 5);
   EXPECT_EQ(row[113], 15 * 3 - 2 * 15);
   EXPECT_EQ(row[128], 15);
+  std::vector<uint8_t> q3(110);
+  q3[0] = 0x81;        // columns 0 and 224 have 4
+  q3[32] = 0x02;       // column 0 has 2 more
+  q3[32 + 32] = 0xc0;  // column 224 has 3 more
+  q3[96] = 0x0f;       // scale 0 has 15, scale 8 has 0
+  q3[96 + 8] = 0x21;   // ... and 16 and 32 above
+  q3[96 + 6] = 0x70;   // scale 14 has 7
+  q3[96 + 10] = 0xc0;  // ... and 48 above
+  q3[109] = 0x3c;      // d 1
+  DequantizeRow(WeightType::kQ3_K, q3.data(), 256, row.data());
+  EXPECT_EQ(row[0], (15 + 16 - 32) * 2);
+  EXPECT_EQ(row[128], (32 - 32) * -4);
+  EXPECT_EQ(row[1], (15 + 16 - 32) * -4);
+  EXPECT_EQ(row[224], (7 + 48 - 32) * 3);
 }
 
 }  // namespace

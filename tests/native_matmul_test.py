@@ -22,6 +22,7 @@ DEBIANS_PYTHON = "/usr/bin/python3"  # that which has Debian's python3-numpy
 ROWS = (1, 2, 3, 5, 7, 8, 9, 13, 16, 17, 31, 33, 37, 67)
 COLS_OF_FLOATS = (1, 7, 15, 16, 17, 31, 33, 48, 100, 255, 256, 259, 530)
 MANY_BLOCKS = (4, 5, 9)
+IQ4_VALUES = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
 
 
 # --- Float operations, each rounded once ----------------------------------------------------------
@@ -91,8 +92,7 @@ def decode_q5_1(b):
 
 
 def decode_iq4_nl(b):
-    values = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113])
-    return {"d": half(b[..., 0:2]), "q": values[nibbles(b[..., 2:])]}
+    return {"d": half(b[..., 0:2]), "q": np.array(IQ4_VALUES)[nibbles(b[..., 2:])]}
 
 
 def decode_mxfp4(b):
@@ -149,6 +149,16 @@ def decode_q2_k(b):
             "q": q.reshape(*b.shape[:-1], 256).astype(np.int64)}
 
 
+def decode_q3_k(b):
+    a = b[..., 96:108].astype(np.int64)
+    low = nibbles(b[..., 96:104])
+    high = np.concatenate([a[..., 8:] >> 2 * k & 3 for k in range(4)], -1)
+    bits = np.stack([b[..., :32] >> k & 1 for k in range(8)], -2).reshape(*b.shape[:-1], 256)
+    q = np.stack([b[..., 32:96].reshape(*b.shape[:-1], 2, 32) >> 2 * k & 3 for k in range(4)], -2)
+    return {"d": half(b[..., 108:110]), "s": (low | high << 4) - 32,
+            "q": (q.reshape(*b.shape[:-1], 256) | bits << 2).astype(np.int64) - 4}
+
+
 # name: (columns, bytes) of a block, how it is decoded, where its halves lie
 BLOCKS = {
     "Q8_0": (32, 34, "decode_q8_0", (0,)),
@@ -162,6 +172,7 @@ BLOCKS = {
     "Q5_K": (256, 176, "decode_q5_k", (0, 2)),
     "Q6_K": (256, 210, "decode_q6_k", (208,)),
     "Q2_K": (256, 84, "decode_q2_k", (80, 82)),
+    "Q3_K": (256, 110, "decode_q3_k", (108,)),
 }
 FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
 

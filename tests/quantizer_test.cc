@@ -205,6 +205,28 @@ TEST_F(QuantizerTest, ATensorThatHasItsTypeIsCopied) {
   EXPECT_TRUE(quantizer_->source_is_quantised());
 }
 
+TEST_F(QuantizerTest, TypesThatAreNoTargetsAreRead) {
+  for (const uint32_t type : {clamma_test::kQ2_K, clamma_test::kQ3_K}) {
+    SCOPED_TRACE(clamma_test::NameOfGgufType(type).name);
+    const std::vector<uint8_t> source =
+        MakeGguf({.dim = 256, .hidden = 256, .layers = 1, .type = type}).Build();
+    Open(source);
+    ASSERT_EQ(Run("F32"), "");
+    EXPECT_TRUE(quantizer_->source_is_quantised());
+    GgufTensor from;
+    GgufTensor to;
+    ASSERT_TRUE(files_.back()->gguf()->FindTensor("blk.0.attn_q.weight", &from));
+    ASSERT_TRUE(Parsed().FindTensor("blk.0.attn_q.weight", &to));
+    ASSERT_STREQ(to.type->name, "F32");
+    std::vector<float> expected(size_t{256} * 256);
+    std::vector<float> floats(expected.size());
+    DequantizeRow(clamma_test::NameOfGgufType(type).weight_type, source.data() + from.offset,
+                  expected.size(), expected.data());
+    DequantizeRow(WeightType::kF32, kept_.bytes.data() + to.offset, floats.size(), floats.data());
+    EXPECT_EQ(floats, expected);
+  }
+}
+
 TEST_F(QuantizerTest, SplitModelsBecomeOneFile) {
   for (uint16_t i = 0; i < 2; ++i) {
     GgufBytes file;

@@ -19,7 +19,7 @@ inline constexpr clamma::WeightType kBlockTypes[] = {
     clamma::WeightType::kQ4_0, clamma::WeightType::kQ4_1,   clamma::WeightType::kQ5_0,
     clamma::WeightType::kQ5_1, clamma::WeightType::kIQ4_NL, clamma::WeightType::kMXFP4,
     clamma::WeightType::kQ4_K, clamma::WeightType::kQ5_K,   clamma::WeightType::kQ6_K,
-    clamma::WeightType::kQ2_K};
+    clamma::WeightType::kQ2_K, clamma::WeightType::kQ3_K};
 
 // Where a block has half-precision numbers: its scale, and its minimum; -1: none.
 struct Halves {
@@ -42,6 +42,8 @@ inline Halves HalvesOf(clamma::WeightType type) {
       return {208, -1};
     case clamma::WeightType::kQ2_K:
       return {80, 82};
+    case clamma::WeightType::kQ3_K:
+      return {108, -1};
     default:
       return {-1, -1};
   }

@@ -31,6 +31,7 @@ inline constexpr KeptReceipt kMadeReceipts[] = {
     {"GGUF Q5_K", "d91bd2b12151f4d0-6f7f18bd7a1b15cc"},
     {"GGUF Q6_K", "a35115391c4e3a51-6c89bd4fc98d26bc"},
     {"GGUF Q2_K", "2c90edf5417472f0-121f4d2b3fe5a64d"},
+    {"GGUF Q3_K", "8c2755004ed6a45c-3e6dc48eba424703"},
 };
 
 // Of model files.

@@ -126,6 +126,8 @@ uint32_t GgmlId(WeightType type) {
       return 8;
     case WeightType::kQ2_K:
       return 10;
+    case WeightType::kQ3_K:
+      return 11;
     case WeightType::kQ4_K:
       return 12;
     case WeightType::kQ5_K:

@@ -46,8 +46,9 @@ enum class WeightType : uint8_t {
   kQ5_K,
   kQ6_K,
   kQ2_K,
+  kQ3_K,
 };
-inline constexpr size_t kWeightTypes = 15;
+inline constexpr size_t kWeightTypes = 16;
 
 // What this build has of them: a bit for each from kF16 on. F32 and llama2.c's int8 always are.
 inline constexpr uint32_t kFormatsMask = LIBCLAMMA_FORMATS_MASK;
@@ -93,6 +94,7 @@ constexpr ActivationKind KindOf(WeightType type) {
     case WeightType::kQ5_K:
     case WeightType::kQ6_K:
     case WeightType::kQ2_K:
+    case WeightType::kQ3_K:
       return ActivationKind::kBlocks256;
     default:
       return ActivationKind::kBlocks32;

@@ -28,6 +28,7 @@ constexpr ByKey<WeightType, kWeightTypes, WeightTypeFacts> kFacts = {{
     {WeightType::kQ5_K, FactsOfFormat<formats::Q5_K>("Q5_K")},
     {WeightType::kQ6_K, FactsOfFormat<formats::Q6_K>("Q6_K")},
     {WeightType::kQ2_K, FactsOfFormat<formats::Q2_K>("Q2_K")},
+    {WeightType::kQ3_K, FactsOfFormat<formats::Q3_K>("Q3_K")},
 }};
 
 // out (32)

@@ -6,6 +6,7 @@
 #include "kernels/formats/iq4_nl.h"
 #include "kernels/formats/mxfp4.h"
 #include "kernels/formats/q2_k.h"
+#include "kernels/formats/q3_k.h"
 #include "kernels/formats/q4_0.h"
 #include "kernels/formats/q4_1.h"
 #include "kernels/formats/q4_k.h"
@@ -64,6 +65,9 @@ inline void WithSuperBlocks(WeightType type, const Body& body) {
       return;
     case WeightType::kQ2_K:
       if constexpr (IsInBuild(WeightType::kQ2_K)) body.template operator()<Q2_K>();
+      return;
+    case WeightType::kQ3_K:
+      if constexpr (IsInBuild(WeightType::kQ3_K)) body.template operator()<Q3_K>();
       return;
     default:
       return;

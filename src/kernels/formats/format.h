@@ -134,6 +134,9 @@ template <typename V, typename F>
   SetScaleAndMin<V>(header[0], out);
 }
 
+// The upper two of a scale's six bits, less 32: in registers, to be joined with four lower ones.
+constexpr int8_t kHighBitsOfScale[16] = {-32, -16, 0, 16};
+
 // The header of Q4_K and Q5_K: f16 d, dmin; u8 a[12] with a scale and a minimum of 6 bits for each
 // of 8 groups.
 inline void DecodeSixBitScales(const uint8_t* block, Block* out) {

@@ -83,7 +83,8 @@ constexpr ByKey<WeightType, kWeightTypes, Kernels::Matmul> MatmulsBy(Kernels::Ma
            {WeightType::kQ4_K, blocks.matmul256},
            {WeightType::kQ5_K, blocks.matmul256},
            {WeightType::kQ6_K, blocks.matmul256},
-           {WeightType::kQ2_K, blocks.matmul256}}};
+           {WeightType::kQ2_K, blocks.matmul256},
+           {WeightType::kQ3_K, blocks.matmul256}}};
 }
 
 // ... and its quantizers.
