@@ -81,6 +81,7 @@ inline constexpr GgufTypeName kGgufTypes[] = {
     {kQ6_K, "Q6_K", 18, clamma::WeightType::kQ6_K},
     {kQ2_K, "Q2_K", 10, clamma::WeightType::kQ2_K},
     {kQ3_K, "Q3_K", 11, clamma::WeightType::kQ3_K},
+    {kIQ4_XS, "IQ4_XS", 30, clamma::WeightType::kIQ4_XS},
 };
 inline const GgufTypeName& NameOfGgufType(uint32_t type) {
   return *std::find_if(std::begin(kGgufTypes), std::end(kGgufTypes),
@@ -153,6 +154,8 @@ class WeightMaker {
         return {15.0f, 1.5f};
       case kQ3_K:
         return {43.0f, 0.0f};
+      case kIQ4_XS:
+        return {1250.0f, 0.0f};
       default:
         return {1.0f, 0.0f};
     }

@@ -75,6 +75,7 @@ MODELS = {
     "Q6_K": Model(Type.Q6_K, kv_heads=8, attention_biases=True),
     "Q2_K": Model(Type.Q2_K, ffn_biases=True),
     "Q3_K": Model(Type.Q3_K, attention_biases=True, tied=True),
+    "IQ4_XS": Model(Type.IQ4_XS, kv_heads=4, rope_dims=16),
     "a mix": Model(Type.Q4_K, mixed=True),
 }
 
@@ -90,6 +91,7 @@ BLOCKS = {
     Type.Q6_K: (210, (208,), 1370),
     Type.Q2_K: (84, (80, 82), 15),
     Type.Q3_K: (110, (108,), 43),
+    Type.IQ4_XS: (136, (0,), 1250),
 }
 
 

@@ -254,6 +254,19 @@ TEST(DequantizeRow, KnowsEachTypesNumbers) {
   EXPECT_EQ(row[128], (32 - 32) * -4);
   EXPECT_EQ(row[1], (15 + 16 - 32) * -4);
   EXPECT_EQ(row[224], (7 + 48 - 32) * 3);
+  std::vector<uint8_t> iq4(136);
+  iq4[1] = 0x3c;           // d 1
+  iq4[2] = 0x03;           // 48 of scale 0, none of scale 1
+  iq4[3] = 0x80;           // 32 of scale 7
+  iq4[4] = 0x72;           // ... and 2 of scale 0, 7 of scale 1
+  iq4[8] = 0xf0;           // columns 0 and 16
+  iq4[8 + 16] = 0x80;      // columns 32 and 48
+  iq4[8 + 7 * 16] = 0x0f;  // column 224
+  DequantizeRow(WeightType::kIQ4_XS, iq4.data(), 256, row.data());
+  EXPECT_EQ(row[0], (48 + 2 - 32) * -127);
+  EXPECT_EQ(row[16], (48 + 2 - 32) * 113);
+  EXPECT_EQ(row[48], (7 - 32) * 1);
+  EXPECT_EQ(row[224], (32 - 32) * 113);
 }
 
 }  // namespace

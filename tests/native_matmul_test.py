@@ -159,6 +159,14 @@ def decode_q3_k(b):
             "q": (q.reshape(*b.shape[:-1], 256) | bits << 2).astype(np.int64) - 4}
 
 
+def decode_iq4_xs(b):
+    h = b[..., 2].astype(np.int64) | b[..., 3].astype(np.int64) << 8
+    low = np.stack([b[..., 4:8] & 15, b[..., 4:8] >> 4], -1).reshape(*b.shape[:-1], 8)
+    high = np.stack([h >> 2 * j & 3 for j in range(8)], -1)
+    q = nibbles(b[..., 8:].reshape(*b.shape[:-1], 8, 16)).reshape(*b.shape[:-1], 256)
+    return {"d": half(b[..., 0:2]), "s": (low | high << 4) - 32, "q": np.array(IQ4_VALUES)[q]}
+
+
 # name: (columns, bytes) of a block, how it is decoded, where its halves lie
 BLOCKS = {
     "Q8_0": (32, 34, "decode_q8_0", (0,)),
@@ -173,6 +181,7 @@ BLOCKS = {
     "Q6_K": (256, 210, "decode_q6_k", (208,)),
     "Q2_K": (256, 84, "decode_q2_k", (80, 82)),
     "Q3_K": (256, 110, "decode_q3_k", (108,)),
+    "IQ4_XS": (256, 136, "decode_iq4_xs", (0,)),
 }
 FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
 

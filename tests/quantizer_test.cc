@@ -206,7 +206,7 @@ TEST_F(QuantizerTest, ATensorThatHasItsTypeIsCopied) {
 }
 
 TEST_F(QuantizerTest, TypesThatAreNoTargetsAreRead) {
-  for (const uint32_t type : {clamma_test::kQ2_K, clamma_test::kQ3_K}) {
+  for (const uint32_t type : {clamma_test::kQ2_K, clamma_test::kQ3_K, clamma_test::kIQ4_XS}) {
     SCOPED_TRACE(clamma_test::NameOfGgufType(type).name);
     const std::vector<uint8_t> source =
         MakeGguf({.dim = 256, .hidden = 256, .layers = 1, .type = type}).Build();

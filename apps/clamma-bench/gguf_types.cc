@@ -161,6 +161,14 @@ void FillQ3K(uint8_t* out, size_t count, float deviation, Random& random) {
   }
 }
 
+void FillIQ4XS(uint8_t* out, size_t count, float deviation, Random& random) {
+  constexpr float kScaleDeviation = 18.47f;  // root mean square of -32 .. 31
+  for (size_t i = 0; i < count; ++i, out += 136) {
+    FillBytes(out, 136, random);
+    PutHalf(out, deviation / 67.44f / kScaleDeviation * Varied(random));
+  }
+}
+
 constexpr GgufType kF16 = {1, 1, 2, FillF16};
 constexpr GgufType kBF16 = {30, 1, 2, FillBF16};
 constexpr GgufType kQ8V0 = {8, 32, 34, FillBlocks32<34, 7390, 0>};
@@ -175,6 +183,7 @@ constexpr GgufType kQ5K = {13, 256, 176, FillSuperBlocksWithMinima<176, 923, 31>
 constexpr GgufType kQ6K = {14, 256, 210, FillQ6K};
 constexpr GgufType kQ2K = {10, 256, 84, FillQ2K};
 constexpr GgufType kQ3K = {11, 256, 110, FillQ3K};
+constexpr GgufType kIQ4XS = {23, 256, 136, FillIQ4XS};
 
 // "f32" alone is llama2.c's.
 constexpr GgufKind kKinds[] = {
@@ -192,6 +201,7 @@ constexpr GgufKind kKinds[] = {
     {"q2_k", 10, &kQ2K, &kQ2K, true},
     {"q3_k", 11, &kQ3K, &kQ3K, true},
     {"iq4_nl", 25, &kIQ4NL, &kIQ4NL, true},
+    {"iq4_xs", 30, &kIQ4XS, &kIQ4XS, true},
     {"mxfp4", 38, &kMXFP4, &kMXFP4, true},
     {"q4_k_m", 15, &kQ4K, &kQ6K, true},
     {"q5_k_m", 17, &kQ5K, &kQ6K, true},
@@ -217,7 +227,7 @@ const GgufKind* FindGgufKind(const std::string& name) {
 const GgufType& TypeForCols(const GgufType& type, uint32_t cols) {
   if (cols % type.cols == 0) return type;
   if (cols % 32 != 0) return kF16;
-  if (&type == &kQ2K || &type == &kQ3K) return kIQ4NL;
+  if (&type == &kQ2K || &type == &kQ3K || &type == &kIQ4XS) return kIQ4NL;
   return &type == &kQ4K ? kQ5V0 : &type == &kQ5K ? kQ5V1 : kQ8V0;
 }
 

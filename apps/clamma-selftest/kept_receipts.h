@@ -32,6 +32,7 @@ inline constexpr KeptReceipt kMadeReceipts[] = {
     {"GGUF Q6_K", "a35115391c4e3a51-6c89bd4fc98d26bc"},
     {"GGUF Q2_K", "2c90edf5417472f0-121f4d2b3fe5a64d"},
     {"GGUF Q3_K", "8c2755004ed6a45c-3e6dc48eba424703"},
+    {"GGUF IQ4_XS", "7243096a81476ab7-2e032522731bd717"},
 };
 
 // Of model files.

@@ -136,6 +136,8 @@ uint32_t GgmlId(WeightType type) {
       return 14;
     case WeightType::kIQ4_NL:
       return 20;
+    case WeightType::kIQ4_XS:
+      return 23;
     case WeightType::kBF16:
       return 30;
     case WeightType::kMXFP4:

@@ -47,8 +47,9 @@ enum class WeightType : uint8_t {
   kQ6_K,
   kQ2_K,
   kQ3_K,
+  kIQ4_XS,
 };
-inline constexpr size_t kWeightTypes = 16;
+inline constexpr size_t kWeightTypes = 17;
 
 // What this build has of them: a bit for each from kF16 on. F32 and llama2.c's int8 always are.
 inline constexpr uint32_t kFormatsMask = LIBCLAMMA_FORMATS_MASK;
@@ -95,6 +96,7 @@ constexpr ActivationKind KindOf(WeightType type) {
     case WeightType::kQ6_K:
     case WeightType::kQ2_K:
     case WeightType::kQ3_K:
+    case WeightType::kIQ4_XS:
       return ActivationKind::kBlocks256;
     default:
       return ActivationKind::kBlocks32;

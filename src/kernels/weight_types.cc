@@ -29,6 +29,7 @@ constexpr ByKey<WeightType, kWeightTypes, WeightTypeFacts> kFacts = {{
     {WeightType::kQ6_K, FactsOfFormat<formats::Q6_K>("Q6_K")},
     {WeightType::kQ2_K, FactsOfFormat<formats::Q2_K>("Q2_K")},
     {WeightType::kQ3_K, FactsOfFormat<formats::Q3_K>("Q3_K")},
+    {WeightType::kIQ4_XS, FactsOfFormat<formats::IQ4_XS>("IQ4_XS")},
 }};
 
 // out (32)

@@ -4,6 +4,7 @@
 #define CLAMMA_KERNELS_FORMATS_ALL_H_
 
 #include "kernels/formats/iq4_nl.h"
+#include "kernels/formats/iq4_xs.h"
 #include "kernels/formats/mxfp4.h"
 #include "kernels/formats/q2_k.h"
 #include "kernels/formats/q3_k.h"
@@ -68,6 +69,9 @@ inline void WithSuperBlocks(WeightType type, const Body& body) {
       return;
     case WeightType::kQ3_K:
       if constexpr (IsInBuild(WeightType::kQ3_K)) body.template operator()<Q3_K>();
+      return;
+    case WeightType::kIQ4_XS:
+      if constexpr (IsInBuild(WeightType::kIQ4_XS)) body.template operator()<IQ4_XS>();
       return;
     default:
       return;

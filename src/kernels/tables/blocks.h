@@ -84,7 +84,8 @@ constexpr ByKey<WeightType, kWeightTypes, Kernels::Matmul> MatmulsBy(Kernels::Ma
            {WeightType::kQ5_K, blocks.matmul256},
            {WeightType::kQ6_K, blocks.matmul256},
            {WeightType::kQ2_K, blocks.matmul256},
-           {WeightType::kQ3_K, blocks.matmul256}}};
+           {WeightType::kQ3_K, blocks.matmul256},
+           {WeightType::kIQ4_XS, blocks.matmul256}}};
 }
 
 // ... and its quantizers.
