@@ -69,10 +69,13 @@ class LeftCallback : public FloatModelTest {
   std::string whole_;
 };
 
-// Steps; 1 if longjmp() came out of it.
+// Steps, well below the frame of its caller, so that what is called there afterwards has the place
+// of the step in the middle of its own; 1 if longjmp() came out of it.
 std::jmp_buf before_step;
 [[noreturn]] void Jump() { std::longjmp(before_step, 1); }
-int StepUntilJump() {
+__attribute__((noinline)) int StepUntilJump() {
+  constexpr size_t kRoom = 4096;
+  static_cast<volatile char*>(__builtin_alloca(kRoom))[0] = 1;
   if (setjmp(before_step) != 0) return 1;
   while (clamma_sessions_step_next() != 0) continue;
   return 0;
