@@ -14,8 +14,7 @@ constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 }  // namespace
 
 Status Utf8Assembler::Init(Memory& memory, size_t longest_piece) {
-  // Output: each byte of input can become a replacement of three. Input: held bytes and the piece.
-  return buffer_.Resize(memory, (sizeof(held_) + uint64_t{longest_piece}) * 4 + 1);
+  return buffer_.Resize(memory, LongestOutput(longest_piece));
 }
 
 const char* Utf8Assembler::Append(std::string_view piece) {

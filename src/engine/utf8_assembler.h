@@ -4,6 +4,7 @@
 #define CLAMMA_ENGINE_UTF8_ASSEMBLER_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "platform/memory.h"
@@ -30,7 +31,11 @@ class Utf8Assembler {
   std::string_view held() const { return {held_, n_held_}; }
   void Set(std::string_view held);
 
-  size_t longest_output() const { return buffer_.size(); }
+  // Bytes of the longest text that Append() gives for such pieces, its NUL and scratch included.
+  static uint64_t LongestOutput(size_t longest_piece) {
+    // Each byte of input can become a replacement of three. Behind them: held bytes and the piece.
+    return (sizeof(held_) + uint64_t{longest_piece}) * 4 + 1;
+  }
 
  private:
   Array<char> buffer_;  // input and output of one call share it: input at the end
