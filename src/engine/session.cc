@@ -16,6 +16,14 @@ Status Copy(Memory& memory, const T* items, size_t n, Array<T>* copy) {
   return Status();
 }
 
+// Of what is put together to characters.
+size_t LongestPiece(const Transformer& transformer) {
+  const size_t longest = transformer.tokenizer.longest_token();
+  const ChatFormat* const chat = transformer.chat_format;
+  const bool has_channels = kHasGguf && chat != nullptr && chat->channels().format != nullptr;
+  return has_channels ? std::max(longest, ChannelReader::kMaxMark) : longest;
+}
+
 }  // namespace
 
 Session::Session(Transformer& transformer)
@@ -30,14 +38,14 @@ void Session::TellDestroyed() {
 
 Status Session::Init() {
   conversation_.kv.Init(memory_, transformer_.config(), transformer_.kv_type);
-  return utf8_.Init(memory_, transformer_.tokenizer.longest_token());
+  return utf8_.Init(memory_, LongestPiece(transformer_));
 }
 
 Status Session::NoRoomInArena(const Transformer& transformer) {
   Memory plan((Memory::Plan()));
   plan.PlanFor(sizeof(Session));
   Utf8Assembler utf8;
-  CLAMMA_RETURN_IF_ERROR(utf8.Init(plan, transformer.tokenizer.longest_token()));
+  CLAMMA_RETURN_IF_ERROR(utf8.Init(plan, LongestPiece(transformer)));
   return ArenaIsTooSmall(transformer.memory.arena(), plan.planned_bytes());
 }
 
@@ -161,6 +169,7 @@ Status Session::Begin(const Query& query, PreparedQuery* prepared) {
     --conversation_.position;  // the last token waits, as ever
   conversation_.n_tokens = count;
   generated_ = 0;
+  if constexpr (kHasGguf) StartChannels(query);
   query_ = query;
   query_.texts = PromptTexts();  // the caller's strings are not kept
   query_.chat = nullptr;
@@ -176,6 +185,15 @@ Status Session::Begin(const Query& query, PreparedQuery* prepared) {
   outcome_ = Outcome::kNone;
   cancelled_.store(false, std::memory_order_relaxed);
   return Status();
+}
+
+// An answer of a chat is issued without its channels' marks; a text is issued as it is.
+void Session::StartChannels(const Query& query) {
+  channels_ = ChannelReader();
+  const bool is_chat = query.chat != nullptr || transformer_.type == ModelType::kChat;
+  if (!is_chat || transformer_.chat_format == nullptr) return;
+  channels_ = ChannelReader(transformer_.chat_format->channels(), transformer_.tokenizer,
+                            conversation_.tokens.data(), conversation_.n_tokens);
 }
 
 // How many positions of the context are in use when, behind `count` of them, the query has
@@ -382,6 +400,14 @@ Session::Progress Session::Emit(TokenId token, TokenId previous, bool* stopped) 
     bytes.remove_prefix(1);
   }
   ++generated_;
+  if constexpr (kHasGguf) {
+    const ChannelReader::Output output = channels_.Read(token, bytes);
+    if (!output.mark.empty()) {
+      const Progress progress = Show(utf8_.Append(output.mark), stopped);
+      if (progress != Progress::kGoesOn || *stopped) return progress;
+    }
+    bytes = output.text;
+  }
   return Show(utf8_.Append(bytes), stopped);
 }
 

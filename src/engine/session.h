@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "chat/channels.h"
 #include "engine/logprobs.h"
 #include "engine/prompt.h"
 #include "engine/sampler.h"
@@ -185,6 +186,7 @@ class Session {
   Status PrepareChat(Memory& scratch, Memory& memory, const Query& query,
                      PreparedQuery* prepared) const;
   Status PrepareTokens(Memory& memory, const Query& query, PreparedQuery* prepared) const;
+  void StartChannels(const Query& query);
   bool EndsText(TokenId token) const;
   Status CheckRoom(const Query& query, const PreparedQuery& prepared) const;
   size_t PositionsOf(const Query& query, size_t count) const;
@@ -214,6 +216,7 @@ class Session {
   TokenId token_ = 0;
   Status failure_;
   Utf8Assembler utf8_;
+  ChannelReader channels_;
   uint64_t generated_ = 0;
   size_t prompt_tokens_ = 0;
   size_t n_tokens_before_ = 0;  // as the query found them
