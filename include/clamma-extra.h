@@ -77,6 +77,11 @@ typedef struct clamma_message {
  * next control tokens, is the same. A query that is cancelled or fails before its first token
  * leaves the tokens of the context as they were.
  *
+ * Of models that answer in channels (gpt-oss), the callback gets what is in "analysis" between
+ * "<think>\n" and "\n</think>\n\n", as models with marks for it write it themselves, and then the
+ * rest; the channels' names and marks are not issued. An answer that is given back as it came is
+ * parted again, so that the template gets its reasoning apart.
+ *
  * Fails, beside the reasons of clamma_session_query(), where the model has no chat format, where
  * the template refuses the messages (its own words are the reason), and where JSON is none. */
 CLAMMA_EXPORT int clamma_chat_query(struct txf_session* session, const clamma_txf_info_t* info,

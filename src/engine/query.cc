@@ -48,7 +48,8 @@ Status Preparation::Run() {
   CLAMMA_RETURN_IF_ERROR(query_.chat == nullptr ? AddTexts() : AddChat());
   StopStrings& stops = prepared_->stops;
   CLAMMA_RETURN_IF_ERROR(stops.Set(memory_, query_.stop_strings, query_.n_stop_strings));
-  CLAMMA_RETURN_IF_ERROR(TextStream::ReserveStops(memory_, transformer_.tokenizer, &stops));
+  CLAMMA_RETURN_IF_ERROR(
+      TextStream::ReserveStops(memory_, transformer_.tokenizer, transformer_.channels(), &stops));
   CLAMMA_RETURN_IF_ERROR(CopyLists());
   if (query_.logprobs == nullptr) return Status();
   return prepared_->pending.InitLogprobs(

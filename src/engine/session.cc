@@ -23,14 +23,14 @@ void Session::DeferDelete(TurnHeld /*held*/) {
 
 Status Session::Init() {
   conversation_.Init(memory_, transformer_.config(), transformer_.kv_type);
-  return text_.Init(memory_, transformer_.tokenizer);
+  return text_.Init(memory_, transformer_.tokenizer, transformer_.channels());
 }
 
 Status Session::NoRoomInArena(const Transformer& transformer) {
   Memory plan((Memory::Plan()));
   plan.PlanFor(sizeof(Session));
   TextStream text;
-  CLAMMA_RETURN_IF_ERROR(text.Init(plan, transformer.tokenizer));
+  CLAMMA_RETURN_IF_ERROR(text.Init(plan, transformer.tokenizer, transformer.channels()));
   return ArenaIsTooSmall(transformer.memory.arena(), plan.planned_bytes());
 }
 
@@ -93,6 +93,7 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   prompt_tokens_ = prepared->n_added;
   conversation_.Replace(n_kept_, prepared->added.data(), prompt_tokens_);
   generated_ = 0;
+  if constexpr (kHasGguf) StartText(query);
   query_ = query;
   query_.texts = PromptTexts();  // the caller's strings are not kept
   query_.chat = nullptr;
@@ -107,6 +108,13 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   conversation_.random = RandomGenerator(query.seed);
   outcome_ = Outcome::kNone;
   cancelled_.store(false, std::memory_order_relaxed);
+}
+
+// An answer of a chat is issued without its channels' marks; a text is issued as it is.
+void Session::StartText(const Query& query) {
+  text_.ReadPlain();
+  if (query.chat == nullptr && transformer_.type != ModelType::kChat) return;
+  text_.ReadChannels(transformer_.channels(), conversation_.tokens.data(), conversation_.n_tokens);
 }
 
 // How many positions of the context are in use when, behind `count` of them, the query has

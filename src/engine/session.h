@@ -130,6 +130,7 @@ class Session {
   void SetFailure(const Status& status);
   Progress End(Done why, Done* out);
   Progress EndShown(Done why, Done* out);
+  void StartText(const Query& query);
   bool EndsText(TokenId token) const;
   Status CheckRoom(const Query& query, const PreparedQuery& prepared) const;
   size_t PositionsOf(const Query& query, size_t count) const;

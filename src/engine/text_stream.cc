@@ -1,16 +1,31 @@
 // SPDX-License-Identifier: MIT
 #include "engine/text_stream.h"
 
-namespace clamma {
+#include "kernels/kernels.h"
 
-Status TextStream::Init(Memory& memory, const Tokenizer& tokenizer) {
-  tokenizer_ = &tokenizer;
-  return utf8_.Init(memory, tokenizer.longest_token());
+namespace clamma {
+namespace {
+
+// Bytes that Append() puts together to characters at most.
+size_t LongestPiece(const Tokenizer& tokenizer, const ChannelMarks& marks) {
+  return tokenizer.longest_token() + (marks.format != nullptr ? ChannelReader::kMaxMark : 0);
 }
 
-Status TextStream::ReserveStops(Memory& memory, const Tokenizer& tokenizer, StopStrings* stops) {
-  const uint64_t longest = Utf8Assembler::LongestOutput(tokenizer.longest_token());
+}  // namespace
+
+Status TextStream::Init(Memory& memory, const Tokenizer& tokenizer, const ChannelMarks& marks) {
+  tokenizer_ = &tokenizer;
+  return utf8_.Init(memory, LongestPiece(tokenizer, marks));
+}
+
+Status TextStream::ReserveStops(Memory& memory, const Tokenizer& tokenizer,
+                                const ChannelMarks& marks, StopStrings* stops) {
+  const uint64_t longest = Utf8Assembler::LongestOutput(LongestPiece(tokenizer, marks));
   return stops->Reserve(memory, static_cast<size_t>(longest));
+}
+
+void TextStream::ReadChannels(const ChannelMarks& marks, const TokenId* tokens, size_t n) {
+  channels_ = ChannelReader(marks, *tokenizer_, tokens, n);
 }
 
 const char* TextStream::Append(TokenId token, bool is_first, bool* stopped) {
@@ -18,7 +33,13 @@ const char* TextStream::Append(TokenId token, bool is_first, bool* stopped) {
   if (is_first && tokenizer_->adds_prefix() && !bytes.empty() && bytes[0] == ' ') {
     bytes.remove_prefix(1);
   }
-  return UpToStop(utf8_.Append(bytes), stopped);
+  std::string_view mark;
+  if constexpr (kHasGguf) {
+    const ChannelReader::Output output = channels_.Read(token, bytes);
+    mark = output.mark;
+    bytes = output.text;
+  }
+  return UpToStop(utf8_.Append(mark, bytes), stopped);
 }
 
 const char* TextStream::FlushCharacter(bool* stopped) { return UpToStop(utf8_.Flush(), stopped); }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string_view>
 
+#include "chat/channels.h"
 #include "engine/stop_strings.h"
 #include "engine/utf8_assembler.h"
 #include "platform/memory.h"
@@ -18,13 +19,19 @@ namespace clamma {
 // string is reached, *stopped is set, and what follows it is dropped.
 class TextStream {
  public:
-  // Of a tokenizer, which must outlive this.
-  Status Init(Memory& memory, const Tokenizer& tokenizer);
+  // Of a tokenizer, which must outlive this, and the marks of its channels, if it has any.
+  Status Init(Memory& memory, const Tokenizer& tokenizer, const ChannelMarks& marks);
 
-  // Makes room in `stops` for the longest text of a token of this tokenizer.
-  static Status ReserveStops(Memory& memory, const Tokenizer& tokenizer, StopStrings* stops);
+  // Makes room in `stops` for the longest text that such a stream appends at a time.
+  static Status ReserveStops(Memory& memory, const Tokenizer& tokenizer, const ChannelMarks& marks,
+                             StopStrings* stops);
   // Takes stop strings with that room in place of those before, which the other gets.
   void SwapStops(StopStrings& stops) { stops_.Swap(stops); }
+
+  // From here on tokens are text as they are, ...
+  void ReadPlain() { channels_ = ChannelReader(); }
+  // ... or messages in channels, which come out without their marks, behind these tokens.
+  void ReadChannels(const ChannelMarks& marks, const TokenId* tokens, size_t n);
 
   // What `token` adds. Where it is the first of a text, the tokenizer's space in front is dropped.
   const char* Append(TokenId token, bool is_first, bool* stopped);
@@ -42,6 +49,7 @@ class TextStream {
   const char* UpToStop(const char* text, bool* stopped);
 
   const Tokenizer* tokenizer_ = nullptr;
+  ChannelReader channels_;
   Utf8Assembler utf8_;
   StopStrings stops_;
 };

@@ -87,6 +87,11 @@ class Transformer {
     return {tokenizer, type, speaks_llama2 ? nullptr : chat_format};
   }
 
+  // By which answers of chats are in channels, if they are.
+  ChannelMarks channels() const {
+    return kHasGguf && chat_format != nullptr ? chat_format->channels() : ChannelMarks();
+  }
+
   // Scores tokens[1 .. n): writes ln p(tokens[i] | those before) to logprobs[i - 1].
   Status Score(TurnHeld held, const TokenId* tokens, size_t n, float* logprobs);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "engine/utf8_assembler.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "model/utf8.h"
@@ -17,11 +18,12 @@ Status Utf8Assembler::Init(Memory& memory, size_t longest_piece) {
   return buffer_.Resize(memory, LongestOutput(longest_piece));
 }
 
-const char* Utf8Assembler::Append(std::string_view piece) {
-  const size_t input_size = n_held_ + piece.size();
+const char* Utf8Assembler::Append(std::string_view first, std::string_view second) {
+  const size_t input_size = n_held_ + first.size() + second.size();
   char* input = buffer_.data() + buffer_.size() - input_size;
   std::memcpy(input, held_, n_held_);
-  if (!piece.empty()) std::memcpy(input + n_held_, piece.data(), piece.size());
+  char* const end = std::copy(first.begin(), first.end(), input + n_held_);
+  std::copy(second.begin(), second.end(), end);
   n_held_ = 0;
 
   std::string_view rest(input, input_size);

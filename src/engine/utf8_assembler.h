@@ -15,12 +15,14 @@ namespace clamma {
 // Bytes that no character can hold, and NUL, which a C string cannot, come out as U+FFFD.
 class Utf8Assembler {
  public:
-  // For pieces of up to `longest_piece` bytes.
+  // For inputs of up to `longest_piece` bytes.
   Status Init(Memory& memory, size_t longest_piece);
 
   // The characters that `piece` completes, "" if none; its unfinished end is held back for the next
   // call. Valid until then.
-  const char* Append(std::string_view piece);
+  const char* Append(std::string_view piece) { return Append({}, piece); }
+  // The same for a piece in two parts.
+  const char* Append(std::string_view first, std::string_view second);
 
   // What is held back, as U+FFFD; "" if nothing is.
   const char* Flush();

@@ -13,6 +13,7 @@
 #include "api_fixture.h"
 #include "gguf_models.h"
 #include "temporary_folder.h"
+#include "tokenizer_vocabularies.h"
 
 namespace clamma_test {
 namespace {
@@ -74,6 +75,41 @@ TEST_F(GgufApi, ReportsWhatTheModelIs) {
   EXPECT_EQ(facts.context, 96u);
   EXPECT_EQ(facts.group_size, 0u);
   EXPECT_EQ(facts.shared_classifier, 0);
+}
+
+// A text of nothing begins with BOS, also where the vocabulary does not ask for it.
+TEST_F(GgufApi, AnEmptyPromptIsBosAloneOrRefused) {
+  GgufBytes file = ByteLevel({{"<|endoftext|>", kControl}}, {}, "gpt-2");
+  const GgufSpec spec = {.vocab = kMore + 1};
+  AddKeys(spec, &file);
+  for (const GgufTensorSpec& tensor : TensorsOf(spec)) {
+    file.AddTensor(tensor.name, tensor.type, tensor.dims, BytesOf(spec, tensor));
+  }
+  const auto facts_of = [](const TxfPtr& model, const char* prompt) {
+    const SessionPtr session = NewSession(model);
+    Listener listener;
+    EXPECT_EQ(StartQuery(session.get(), listener, {.prompt = prompt, .limit = 1}), 0);
+    StepAll();
+    return Facts(session.get());
+  };
+  GgufBytes with_bos = file;
+  with_bos.Add("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(kMore));
+  with_bos.Add("tokenizer.ggml.add_bos_token", false);
+  const TxfPtr model = Open(Write(with_bos, "bos.gguf"));
+  EXPECT_EQ(facts_of(model, "").prompt_tokens, 1u);
+  EXPECT_EQ(facts_of(model, "a").prompt_tokens, 1u);
+  EXPECT_EQ(facts_of(model, "ab").prompt_tokens, 2u);
+
+  const TxfPtr bare = Open(Write(file, "bare.gguf"));
+  const SessionPtr session = NewSession(bare);
+  Listener listener;
+  clamma_txf_info_t info = QueryInfo(listener, {.prompt = ""});
+  char desc[200] = "";
+  info.desc = desc;
+  info.desc_max = sizeof(desc);
+  EXPECT_NE(clamma_session_query(session.get(), &info), 0);
+  EXPECT_STREQ(desc, "the prompt is empty, and the vocabulary has no token that begins a text");
+  EXPECT_EQ(clamma_sessions_step_next(), 0);
 }
 
 TEST_F(GgufApi, FileTypesAreNamed) {
