@@ -132,9 +132,10 @@ Status LayerNumbers::Read(const ModelConfig& config, uint32_t index, LayerConfig
   CLAMMA_RETURN_IF_ERROR(value_length_.Uint(index, 1, kMaxDimension, &value_size));
   if (value_size == layer->head_size) return Status();
   return Status::Error(StatusCode::kCorrupt,
-                       "keys of %u elements and values of %u in a head are not supported: they "
-                       "must be equal",
-                       static_cast<unsigned>(layer->head_size), static_cast<unsigned>(value_size));
+                       "layer %u: heads with keys of %u elements and values of %u are not "
+                       "supported: %s and %s must be equal",
+                       static_cast<unsigned>(index), static_cast<unsigned>(layer->head_size),
+                       static_cast<unsigned>(value_size), key_length_.name, value_length_.name);
 }
 
 Status WindowPattern::Find(const ArchitectureKeys& keys, const ModelConfig& config,
