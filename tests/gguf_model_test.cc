@@ -142,6 +142,15 @@ TEST(GgufModel, WhatWouldChangeTheResultsIsRefused) {
   ExpectRefusal(Small().Add("llama.attention.scale", 0.5f), {"llama.attention.scale"});
   ExpectRefusal(Small().Add("llama.logit_scale", 2.0f), {"llama.logit_scale"});
   ExpectRefusal(Small().Add("llama.rope.scaling.factor", -2.0f), {"scaling", "below 0"});
+  ExpectRefusal(Small().Add("llama.attention.causal", false), {"\"llama.attention.causal\""});
+  ExpectRefusal(Small().Add("llama.use_parallel_residual", true), {"use_parallel_residual"});
+  for (const char* key : {"attn_logit_softcapping", "final_logit_softcapping",
+                          "attention.clamp_kqv", "attention.max_alibi_bias"}) {
+    const std::string full = "llama." + std::string(key);
+    ExpectRefusal(Small().Add(full, 8.0f), {"\"" + full + "\"", "not supported"});
+    EXPECT_TRUE(Model(Small().Add(full, 0.0f)).status().ok()) << "0 says that there is none";
+  }
+  EXPECT_TRUE(Model(Small().Add("llama.attention.causal", true)).status().ok());
   GgufBytes experts = Small().Add("llama.expert_count", uint32_t{0});
   EXPECT_TRUE(Model(experts.Add("llama.rope.scaling.type", "none")).status().ok());
 }
