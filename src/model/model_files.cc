@@ -142,7 +142,7 @@ Status ModelFiles::OpenOthers(const char* path, const char* model_dir, bool map,
     sources_[i] = part.source;
     ggufs_[i] = &part.gguf;
   }
-  return Locate(path, CheckSplit(ggufs_.data(), info.count));
+  return Locate(path, CheckSplit(*memory_, ggufs_.data(), info.count));
 }
 
 Status ModelFiles::OpenOther(const char* path, const char* model_dir, bool map,

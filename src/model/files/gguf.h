@@ -96,7 +96,6 @@ class Gguf {
   uint64_t header_bytes() const { return header_bytes_; }  // the last tensor's entry ends there
   uint64_t data_begin() const { return data_begin_; }      // behind the header, aligned
   uint64_t data_end() const { return data_end_; }          // of the last tensor
-  bool has_index() const { return keys_by_name_.size() > 0 && keys_by_name_.data() != nullptr; }
 
   bool Find(std::string_view key, GgufValue* value) const;
   bool FindTensor(std::string_view name, GgufTensor* tensor) const;
