@@ -35,6 +35,10 @@ struct ModelFile {
   const char* file_type = "";  // what its weights are: "Q4_K_M"
   uint64_t bytes = 0;          // of all files, without what may stand behind them
   uint64_t sampled_bytes = 0;  // of the first file's front: all of them are in the fingerprint
+  // Writes, for messages, what the file calls a tensor, and "" if it has no name for it. nullptr:
+  // its tensors have no names.
+  void (*name_of)(const ModelFile& file, TensorId id, uint32_t layer, char* out,
+                  size_t size) = nullptr;
   ModelConfig config;
   Tensors tensors;
   Array<LayerConfig> layers;  // empty: all are alike

@@ -74,6 +74,7 @@ class ModelFiles {
 
   Memory* memory_ = nullptr;
   Part named_;
+  GgufRoom room_;  // that the files so far leave
   bool allow_trailing_ = false;
   // Of a split model alone:
   Array<Part*> others_;  // nullptr in the place of the one that was named

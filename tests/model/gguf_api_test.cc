@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // GGUF models through the public API: the vocabulary inside, what is reported, what is never
 // generated, split files, arenas, saved sessions, and files that are something else.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <bit>
 #include <cstdint>
@@ -376,6 +378,61 @@ TEST_F(GgufSplit, IsRefusedAtAnAddressAndInAnArena) {
   ExpectTexts(ReasonOfRefusal(info), {"split into files", "arena"});
   info.arena_size = 1000;
   ExpectTexts(ReasonOfRefusal(info), {"split into files", "arena"});
+}
+
+// Of a file in a folder, `length` bytes at `offset`.
+class FilePart {
+ public:
+  FilePart(const std::string& path, uint64_t offset, uint64_t length)
+      : part_{open(path.c_str(), O_RDONLY), offset, length} {
+    EXPECT_GE(part_.descriptor, 0);
+  }
+  ~FilePart() { close(part_.descriptor); }
+  FilePart(const FilePart&) = delete;
+  FilePart& operator=(const FilePart&) = delete;
+
+  void BecomeModel(clamma_txf_info_t* info) const {
+    info->checkpoint_path = nullptr;
+    info->checkpoint_part = &part_;
+  }
+
+ private:
+  clamma_file_part_t part_;
+};
+
+// At any offset, as kernels assume no alignment; what else the file holds does not matter.
+TEST_F(GgufApi, IsServedFromAPartOfAnOpenFile) {
+  const std::vector<uint8_t> model = MakeGguf(Spec()).Build();
+  const std::string expected = RunFresh(Open(Write(Spec())), kAsk).text;
+  ASSERT_NE(expected, "");
+  for (const size_t offset : {size_t{0}, size_t{1}, size_t{4099}}) {
+    std::vector<uint8_t> archive(offset, 'x');
+    archive.insert(archive.end(), model.begin(), model.end());
+    archive.resize(archive.size() + 777, 'x');
+    const FilePart part(folder_.Write("archive", archive), offset, model.size());
+    for (const auto access : {CLAMMA_MODEL_ACCESS_MMAP, CLAMMA_MODEL_ACCESS_MALLOC_CACHE}) {
+      clamma_txf_info_t info = Info("archive");
+      info.model_access = access;
+      part.BecomeModel(&info);
+      EXPECT_EQ(RunFresh(Open(info), kAsk).text, expected) << offset;
+    }
+    const FilePart cut(folder_.path("archive"), offset, model.size() - 777);
+    clamma_txf_info_t info = Info("archive");
+    cut.BecomeModel(&info);
+    ExpectTexts(ReasonOfRefusal(info), {"the descriptor: ", "777 are missing"});
+  }
+}
+
+TEST_F(GgufSplit, IsRefusedByADescriptor) {
+  WriteParts(Spec());
+  const std::string path = folder_.path(NameOfPart(0));
+  const FilePart part(path, 0, std::filesystem::file_size(path));
+  for (const auto access : {CLAMMA_MODEL_ACCESS_MMAP, CLAMMA_MODEL_ACCESS_MALLOC_CACHE}) {
+    clamma_txf_info_t info = Info(NameOfPart(0));
+    info.model_access = access;
+    part.BecomeModel(&info);
+    ExpectTexts(ReasonOfRefusal(info), {"split into 3 files", "by a descriptor"});
+  }
 }
 
 TEST_F(GgufApi, SessionsAreSavedAndRestoredByEveryAccess) {

@@ -141,15 +141,15 @@ TEST(GgufRefuses, UnknownTypesOfValues) {
 TEST(GgufRefuses, HeadersBeyondTheBound) {
   GgufBytes file;
   for (int i = 0; i < 5; ++i) {
-    file.Add("text" + std::to_string(i), std::string(size_t{15} << 20, 'x'));
+    file.Add("text" + std::to_string(i), std::string(size_t{13} << 20, 'x'));
   }
   const std::vector<uint8_t> bytes = file.Build();
   const ParsedGguf whole(bytes);
-  ExpectReason(whole.status(), {"\"text4\"", "67108864"});
+  ExpectReason(whole.status(), {"\"text4\"", "58720256"});
   EXPECT_EQ(whole.status().code(), StatusCode::kLimit);
-  const ParsedGguf begin(std::vector<uint8_t>(bytes.begin(), bytes.begin() + (62 << 20)),
+  const ParsedGguf begin(std::vector<uint8_t>(bytes.begin(), bytes.begin() + (54 << 20)),
                          bytes.size());
-  ExpectReason(begin.status(), {"\"text4\"", "67108864"});
+  ExpectReason(begin.status(), {"\"text4\"", "58720256"});
 }
 
 TEST(GgufRefuses, KeysThatAreThereTwice) {

@@ -53,11 +53,16 @@ class ArchitectureKeys {
   // Sets the pairs between which YaRN's frequencies are mixed, which most models round.
   Status ReadYarnRamp(bool whole_pairs, ModelConfig* config) const;
 
-  // Refuse a model that wants what is not supported: a key whose number is not 0 (or not 1).
-  Status RefuseUnlessZero(const char* key, const char* what) const;
-  Status RefuseUnlessOne(const char* key) const;  // 0 is taken for 1: it says "none"
+  // Refuse a model that wants what is not supported: a key that is there with another value. Of
+  // booleans false is 0 and true is 1.
+  Status RefuseUnlessZero(const char* key) const;
+  Status RefuseUnlessOne(const char* key) const;
+  Status RefuseUnlessZeroOrOne(const char* key) const;  // of factors, as 0 says "none"
 
  private:
+  // The number that a key has, or 0 or 1 of a boolean. A missing key leaves *out as it is.
+  Status OptionalNumber(const char* full_key, float* out) const;
+  Status Unsupported(const char* full_key) const;
   Status ReadYarn(float factor, RopeConfig* rope, ModelConfig* config) const;
 
   const Gguf& gguf_;

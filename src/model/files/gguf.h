@@ -21,8 +21,9 @@
 namespace clamma {
 
 // What is read. Every limit is far beyond the files in use; a file beyond one is refused by name.
+// The header and what is kept beside it stay below 64 MB, whatever a file says.
 struct GgufLimits {
-  static constexpr uint64_t kHeaderBytes = uint64_t{64} << 20;  // all before the tensors' data
+  static constexpr uint64_t kHeaderBytes = uint64_t{56} << 20;  // all before the tensors' data
   static constexpr uint64_t kKeys = 65536;
   static constexpr uint64_t kTensors = 65536;
   static constexpr uint64_t kKeyBytes = 65535;
@@ -31,6 +32,13 @@ struct GgufLimits {
   static constexpr uint64_t kArrayCount = uint64_t{1} << 24;
   static constexpr uint64_t kMinAlignment = 8;
   static constexpr uint64_t kMaxAlignment = 65536;
+};
+
+// What a header may take: the limits, or what the other files of a split model leave of them.
+struct GgufRoom {
+  uint64_t header_bytes = GgufLimits::kHeaderBytes;
+  uint64_t keys = GgufLimits::kKeys;
+  uint64_t tensors = GgufLimits::kTensors;
 };
 
 // "ARCHITECTURE.name": the key under which a model of that architecture has something.
@@ -67,7 +75,7 @@ class Gguf {
   static bool HasMagic(const uint8_t* bytes, uint64_t size);
 
   // Parses the first `size` bytes of a file of `file_size`, which must outlive this. Any bytes are
-  // safe; what is not whole, sound and within GgufLimits is refused with a reason.
+  // safe; what is not whole, sound and within GgufLimits and `room` is refused with a reason.
   //
   // If the header does not end within the bytes at hand, but may within the file, *wanted is how
   // many are needed at least (more than `size`), and nothing else is to be used: call again with so
@@ -76,7 +84,7 @@ class Gguf {
   // With a plan, the bytes are looked at all the same, but names are not kept: looking one up walks
   // through the header, and that none is there twice is not checked.
   Status Parse(Memory& memory, const uint8_t* bytes, uint64_t size, uint64_t file_size,
-               uint64_t* wanted);
+               uint64_t* wanted, const GgufRoom& room = {});
 
   // Refuses the first tensor of a type that has no kernels.
   Status CheckTensorTypes() const;
@@ -88,7 +96,6 @@ class Gguf {
   uint64_t header_bytes() const { return header_bytes_; }  // the last tensor's entry ends there
   uint64_t data_begin() const { return data_begin_; }      // behind the header, aligned
   uint64_t data_end() const { return data_end_; }          // of the last tensor
-  bool has_index() const { return keys_by_name_.size() > 0 && keys_by_name_.data() != nullptr; }
 
   bool Find(std::string_view key, GgufValue* value) const;
   bool FindTensor(std::string_view name, GgufTensor* tensor) const;

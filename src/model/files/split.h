@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "model/files/gguf.h"
+#include "platform/memory.h"
 #include "platform/status.h"
 
 namespace clamma {
@@ -32,9 +33,9 @@ Status SplitPath(std::string_view path, const SplitInfo& info, uint32_t index, c
                  size_t size);
 
 // Whether files 0 to n - 1, in this order, are one set: all say so, their tensors are as many as
-// they say, and no two have a tensor of the same name. With files of a plan, names are not
-// compared.
-Status CheckSplit(const Gguf* const* files, uint32_t n);
+// they say, and no two have a tensor of the same name. Takes n log n steps of n tensors, and memory
+// for them meanwhile.
+Status CheckSplit(Memory& memory, const Gguf* const* files, uint32_t n);
 
 }  // namespace clamma
 
