@@ -30,7 +30,7 @@ build() {
 # run PROGRAM: its texts to $work/out and $work/errors; returns its exit code.
 run() {
   local status=0
-  timeout 200 "$root/ports/bare-metal/run.sh" "$1" >"$work/out" 2>"$work/errors" || status=$?
+  timeout 900 "$root/ports/bare-metal/run.sh" "$1" >"$work/out" 2>"$work/errors" || status=$?
   return "$status"
 }
 
