@@ -108,8 +108,8 @@ run_ctest() {
 readonly port_programs=(arena_model_test arena_test block_cache_test c_api_test c_golden_test
   dispatch_test encode_test forward_test gguf_test gguf_values_test golden_test half_test kv_cache_test
   llama2c_test logit_hash_test math_test matmul_blocks_test native_ops_test orders_test
-  session_extra_test tensors_test tokenizer_gguf_test tokenizer_special_test tokenizer_test
-  tokenizer_words_test weights_test)
+  session_extra_test tensors_test tokenizer_damage_test tokenizer_gguf_test tokenizer_special_test
+  tokenizer_test tokenizer_words_test weights_test)
 
 # no COMMAND...: fails, and shows what it printed, if COMMAND finds something.
 no() {
@@ -219,6 +219,7 @@ stage_web() {
   [[ -n $(find_data "$root") ]] || skip "the models are missing"
   build dev failing_new
   web_test test dev
+  web_test visitors_test dev
   web_test chat_test dev
   web_test protocol_test dev
   web_test browser_test dev
@@ -231,15 +232,17 @@ stage_web-sanitized() {
   fix_layout
   export CLAMMA_TEST_SLOW=1
   web_test test asan
+  web_test visitors_test asan
   web_test chat_test asan
   web_test protocol_test asan
   web_test test tsan "${fixed[@]}"
+  web_test visitors_test tsan "${fixed[@]}"
   web_test chat_test tsan "${fixed[@]}"
 }
 
 stage_nothreads() {
   local programs
-  mapfile -t programs < <(basename -s .cc tests/*/*_test.cc | grep -E 'alloc|pass|session_test|thread_pool')
+  mapfile -t programs < <(basename -s .cc tests/*/*_test.cc | grep -E 'alloc|pass|thread_pool|session_(test|callbacks|chat|refusals|sampling)')
   build nothreads "${port_programs[@]}" "${programs[@]}" clamma-gen clamma-gen-multi clamma-chat \
     clamma-selftest
   local symbols
