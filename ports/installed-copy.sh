@@ -3,7 +3,7 @@
 # Installs libclamma into the system, static and then shared, and uses it as a stranger would: a C
 # program, built by pkg-config and by find_package(), must tell the golden story. It writes to
 # /usr/local, so it is for machines that are thrown away; see fresh-machine.sh. (For one that is
-# kept, tests/install_test.sh does the same in folders of its own.)
+# kept, tests/ports/install_test.sh does the same in folders of its own.)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

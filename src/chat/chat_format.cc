@@ -60,6 +60,7 @@ Status ChatFormat::Open(Memory& memory, const Gguf* gguf, const Tokenizer& token
   if (memory.is_plan()) {
     return IsTemplate(wanted) ? copy_.Resize(memory, wanted.size()) : Status();
   }
+  channels_ = FindChannelMarks(tokenizer);
   CLAMMA_RETURN_IF_ERROR(Choose(gguf, wanted));
   if (wanted.empty() || name_ == nullptr) return Status();
   if (source_.data() == wanted.data()) {  // which does not stay
@@ -126,10 +127,21 @@ Status ChatFormat::PlanRender(Memory& plan, const ChatRequest& request, Rendered
   return out->text.Resize(plan, source_.size() + 2 * bytes);
 }
 
+// Where answers are in channels, one that comes back as it was issued has its reasoning in front;
+// the template wants that apart.
+Status ChatFormat::AddMessage(const ChatMessage& message, ChatContext* context) const {
+  ChatMessage parted = message;
+  if (channels_.format != nullptr && message.role == "assistant" &&
+      message.reasoning_content.data() == nullptr) {
+    PartReasoning(message.content, &parted.reasoning_content, &parted.content);
+  }
+  return context->AddMessage(parted);
+}
+
 // Puts what the caller gives into the context.
-Status ChatFormat::AddRequest(const ChatRequest& request, ChatContext* context) {
+Status ChatFormat::AddRequest(const ChatRequest& request, ChatContext* context) const {
   for (size_t i = 0; i < request.n_messages; ++i) {
-    const Status status = context->AddMessage(request.messages[i]);
+    const Status status = AddMessage(request.messages[i], context);
     if (status.ok()) continue;
     char place[32];
     Format(place, sizeof(place), "message %zu", i);

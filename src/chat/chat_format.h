@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "chat/channels.h"
 #include "chat/chat_context.h"
 #include "chat/chat_template.h"
 #include "platform/memory.h"
@@ -49,6 +50,9 @@ class ChatFormat {
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
 
+  // By which answers are in channels, if they are.
+  const ChannelMarks& channels() const { return channels_; }
+
   // The tokens of a chat: control tokens where the template, not a message, has their texts, and
   // exactly one BOS in front if the model wants one. Of these, parts between control tokens that
   // `held` has, too, in the same order, are taken from there: so that an answer keeps the tokens
@@ -62,12 +66,14 @@ class ChatFormat {
 
  private:
   Status Choose(const Gguf* gguf, std::string_view wanted);
-  static Status AddRequest(const ChatRequest& request, ChatContext* context);
+  Status AddMessage(const ChatMessage& message, ChatContext* context) const;
+  Status AddRequest(const ChatRequest& request, ChatContext* context) const;
   Status PlanRender(Memory& plan, const ChatRequest& request, RenderedText* out) const;
   bool BeginsWithBos(std::string_view text, const RenderedText& rendered) const;
   const BuiltinTemplate* Guess(const Gguf* gguf) const;
 
   const Tokenizer* tokenizer_ = nullptr;
+  ChannelMarks channels_;
   const char* name_ = nullptr;
   bool is_guessed_ = false;
   std::string_view source_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a vector unit must have: the vocabulary in which the skeletons are written. Each operation
-// is tested by itself (tests/unit_test.cc, unit_bytes_test.cc), on every unit that the machine has.
+// is tested by itself (tests/kernels/unit_test.cc, unit_bytes_test.cc), on every unit that the
+// machine has.
 //
 // A unit V is a struct of static functions:
 //   V::kLanes                     floats in a V::Reg, and int32 in a V::Int: 4, 8 or 16
