@@ -73,9 +73,20 @@ std::string NameOf(WeightType type) { return FactsOf(type).name; }
 
 using TypeAndTable = std::tuple<WeightType, const Kernels*>;
 class MatmulBlocks : public testing::TestWithParam<TypeAndTable> {};
-INSTANTIATE_TEST_SUITE_P(Tables, MatmulBlocks,
-                         testing::Combine(testing::ValuesIn(kBlockTypes),
-                                          testing::ValuesIn(clamma_test::Tables())),
+
+// Of tables that only tests have, the types that they multiply in their own way.
+std::vector<TypeAndTable> TypesAndTables() {
+  std::vector<TypeAndTable> all;
+  for (const WeightType type : kBlockTypes) {
+    for (const Kernels* table : clamma_test::Tables()) all.emplace_back(type, table);
+    for (const auto& [table, lanes] : clamma_test::kVectorTables) {
+      if (clamma_test::IsByVectors(type, lanes)) all.emplace_back(type, table);
+    }
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Tables, MatmulBlocks, testing::ValuesIn(TypesAndTables()),
                          [](const testing::TestParamInfo<TypeAndTable>& test) {
                            std::string name = std::get<1>(test.param)->name;
                            std::replace(name.begin(), name.end(), '-', '_');
