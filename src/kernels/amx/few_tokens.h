@@ -164,7 +164,7 @@ class FewPipeline {
   // ahead.
   [[gnu::always_inline]] void Step(const float* weight_scales, const float* token_scales,
                                    const FewOperands& next, PairPrefetch ahead) {
-    const auto request = [&]() __attribute__((always_inline)) {
+    const auto prefetch = [&]() __attribute__((always_inline)) {
 #pragma GCC unroll 4
       for (size_t i = 0; i < kGroup / 16; ++i) ahead.Next();
     };
@@ -173,14 +173,14 @@ class FewPipeline {
     ZeroTile<kSumTile>();
     AddTileProducts<kSumTile, kWeightTile, kTokenTile>();
     two_ago_.template Scale<0>(acc_, of_tokens);
-    request();
+    prefetch();
     Load(next);
     two_ago_.template Scale<1>(acc_, of_tokens);
-    request();
+    prefetch();
     two_ago_.template Scale<2>(acc_, of_tokens);
-    request();
+    prefetch();
     two_ago_.template Scale<3>(acc_, of_tokens);
-    request();
+    prefetch();
     Advance({two_ago_.sums, weight_scales, token_scales});
   }
 

@@ -50,7 +50,7 @@ class ManyResults {
     }
     const size_t keep_end = vector::Min(row_ + kRows, end_);
     for (size_t t = tile_ * kTile; t < vector::Min(n_, (tile_ + 1) * kTile); ++t) {
-      if (t + kAhead < n_) RequestToken(row, t + kAhead);
+      if (t + kAhead < n_) PrefetchToken(row, t + kAhead);
       StoreRows(out_.first + t * out_.stride, of_tokens[t % kTile], row, row_, keep_end);
     }
     Clear(tile_);
@@ -65,7 +65,7 @@ class ManyResults {
   // block's first tokens are not prefetched, as the next steps hide these stores.
   static constexpr size_t kAhead = 8;
 
-  void RequestToken(size_t row, size_t t) const {
+  void PrefetchToken(size_t row, size_t t) const {
     for (size_t i = 0; i < kTiles; ++i) {
       __builtin_prefetch(out_.first + t * out_.stride + row + i * kTile, 1);
     }
@@ -226,7 +226,7 @@ class LinesInParts {
   LinesInParts(const uint8_t* first, size_t n, size_t parts)
       : next_(first), part_((n + parts - 1) / parts) {}
 
-  void RequestPart() {
+  void PrefetchPart() {
     for (size_t i = 0; i < part_; ++i, next_ += kLine) PrefetchLine<CacheLevel::kThird>(next_);
   }
 
@@ -249,7 +249,7 @@ class ScalesOfBlocks {
   const float (*Next())[kTile] {
     call_ = (call_ + 1) % kUnderWay;
     for (size_t i = 0; i < kTiles; ++i) V::Store(scales_[call_][i], rows_[i].Next());
-    next_block_.RequestPart();
+    next_block_.PrefetchPart();
     return scales_[call_];
   }
 
@@ -293,7 +293,7 @@ void MultiplyMany(const Output& out, const Int8Groups& x, const Matrix& w, size_
       scaling.weight_scales = block_scales.Next();
       scaling.finished = last_group ? &results : nullptr;
       for (size_t b = 0; b < parts; ++b) {
-        ahead.RequestPart();
+        ahead.PrefetchPart();
         scaling.acc = results.sums(b);
         const size_t n = results.n_tokens() - b * kTile;
         scaling.scales =

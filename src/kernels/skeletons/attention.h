@@ -20,7 +20,7 @@ class RunAhead {
       : now_(now + kAhead), next_(next), left_(bytes - Min(bytes, kAhead)) {}
 
   // Prefetches `bytes` bytes at a distance of kAhead after byte `at` of the run.
-  void Request(size_t at, size_t bytes) const {
+  void Prefetch(size_t at, size_t bytes) const {
     if (left_ == 0) return;  // a tiny model: the caches hold all of it
     const uint8_t* const from = at < left_ ? now_ + at : next_ + (at - left_);
     for (size_t i = 0; i < bytes; i += kLine) PrefetchLine(from + i);
@@ -113,12 +113,12 @@ inline void Copy(float* to, const float* from, size_t n) {
   if (i < n) V::Store(to + i, V::LoadFirst(from + i, n - i));
 }
 
-constexpr size_t kUnpacked = 2;  // up to so many queries are read where they lie
+constexpr size_t kMaxInPlace = 2;  // the most queries that are read where they lie
 
 // scores[h][position] = query . key / root, for kQueries queries of one kv head and n_positions
-// positions. Prefetches the kv head's values at the end. More than kUnpacked queries are
+// positions. Prefetches the kv head's values at the end. More than kMaxInPlace queries are
 // interleaved (see ScoreRun()), as separate addresses would take too many registers; up to
-// kUnpacked are read where they lie, `apart` elements from each other.
+// kMaxInPlace are read where they lie, `apart` elements from each other.
 template <Unit V, bool kHalf, size_t kQueries>
 void ScoreQueries(float* scores, size_t stride, const float* queries, size_t apart,
                   const AttentionInput& in, size_t n_positions, size_t key_offset,
@@ -143,17 +143,17 @@ void ScoreQueries(float* scores, size_t stride, const float* queries, size_t apa
     sums.ForEach([](size_t, size_t, Reg& sum) { sum = V::Set1(0); });
     const float* element = queries;
     for (size_t d = 0; d < head_size; ++d, ++element) {
-      if (kQueries > kUnpacked && d > 0 && d % kQueryPiece == 0) {
+      if (kQueries > kMaxInPlace && d > 0 && d % kQueryPiece == 0) {
         element += (kQueryTile - 1) * kQueryPiece;
       }
       const size_t at = d * kKvBlock + first % kKvBlock;
-      ahead.Request(at * kElement, kPositions * kElement);
+      ahead.Prefetch(at * kElement, kPositions * kElement);
       Reg key[kRegs];
 #pragma GCC unroll 4
       for (size_t i = 0; i < kRegs; ++i) {
         key[i] = V::template LoadKv<kHalf>(keys, at + i * V::kLanes);
       }
-      sums.Add(element, kQueries > kUnpacked ? kQueryPiece : apart, key);
+      sums.Add(element, kQueries > kMaxInPlace ? kQueryPiece : apart, key);
     }
     sums.ForEach([&](size_t h, size_t i, Reg sum) {
       const Reg score = exact ? V::Mul(sum, inverse) : V::Div(sum, roots);
@@ -194,7 +194,7 @@ void MixQueries(float* const* out, const float* scores, size_t stride, const Att
     const float* weights = scores + block * kKvBlock;
     for (size_t i = at % kKvBlock; i < n; ++i) {
       const size_t first = i * head_size + d;
-      ahead.Request(first * kElement, kChunks * V::kLanes * kElement);
+      ahead.Prefetch(first * kElement, kChunks * V::kLanes * kElement);
       Reg value[kChunks];
 #pragma GCC unroll 4
       for (size_t c = 0; c < kChunks; ++c) {
@@ -252,23 +252,24 @@ inline void MixRun(const float* scores, size_t stride, const AttentionInput& in,
   }
 }
 
-// Computes the scores of n queries of one kv head. `packed` is scratch for interleaved queries:
-// (pieces of a head, kQueryTile, kQueryPiece).
+// Computes the scores of n queries of one kv head. `interleaved` is scratch for copies of the
+// queries: (pieces of a head, kQueryTile, kQueryPiece).
 template <Unit V, bool kHalf>
-inline void ScoreRun(float* scores, size_t stride, float* packed, const AttentionInput& in,
+inline void ScoreRun(float* scores, size_t stride, float* interleaved, const AttentionInput& in,
                      const Query* queries, size_t n) {
   static_assert(kQueryPiece % V::kLanes == 0);
   const size_t skip = queries->kv_head * in.head_bytes;
-  for (size_t i = 0; n > kUnpacked && i < n; ++i) {
+  for (size_t i = 0; n > kMaxInPlace && i < n; ++i) {
     for (size_t d = 0; d < in.head_size; d += kQueryPiece) {
-      Copy<V>(packed + d * kQueryTile + i * kQueryPiece, queries[i].q + d,
+      Copy<V>(interleaved + d * kQueryTile + i * kQueryPiece, queries[i].q + d,
               Min(in.head_size - d, kQueryPiece));
     }
   }
   for (size_t first = 0; first < n; first += V::kScoreQueries) {
     const size_t count = Min(n - first, V::kScoreQueries);
     WithCount<V::kScoreQueries>(count, [&]<size_t kQueries>() {
-      const float* q = kQueries > kUnpacked ? packed + first * kQueryPiece : queries[first].q;
+      const float* q =
+          kQueries > kMaxInPlace ? interleaved + first * kQueryPiece : queries[first].q;
       const auto apart = static_cast<size_t>(queries[first + count - 1].q - queries[first].q);
       ScoreQueries<V, kHalf, kQueries>(scores + first * stride, stride, q, apart, in,
                                        queries[first + count - 1].n_positions, in.key_offset + skip,
@@ -307,7 +308,7 @@ template <Unit V, bool kHalf>
 void AttentionOf(float* out, float* scratch, size_t stride, const AttentionInput& in,
                  size_t kv_begin, size_t kv_end) {
   float* const scores = scratch;
-  float* const packed = scratch + kQueryTile * stride;
+  float* const interleaved = scratch + kQueryTile * stride;
   Queries queries(in, out, kv_begin);
   size_t left = (kv_end - kv_begin) * in.n_rows * in.heads_per_kv_head;
   while (left > 0) {
@@ -315,7 +316,7 @@ void AttentionOf(float* out, float* scratch, size_t stride, const AttentionInput
     Query tile[kQueryTile];
     for (size_t i = 0; i < n; ++i) tile[i] = queries.Next();
     ForEachRun(tile, n, [&](size_t first, size_t count) {
-      ScoreRun<V, kHalf>(scores + first * stride, stride, packed, in, tile + first, count);
+      ScoreRun<V, kHalf>(scores + first * stride, stride, interleaved, in, tile + first, count);
     });
     SoftmaxTile<V, kQueryTile>(scores, stride, tile, n);
     ForEachRun(tile, n, [&](size_t first, size_t count) {

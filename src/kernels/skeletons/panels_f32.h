@@ -88,13 +88,13 @@ struct Panel {
   // n_lines lines of each of the next rows, row_bytes apart, into the second-level cache.
   void MultiplyAll(Sums* sums, bool waiting, const float* x, size_t stride, size_t n,
                    const uint8_t* next, size_t row_bytes, size_t n_lines) const {
-    size_t asked = 0;  // lines of each row that were prefetched
+    size_t prefetched = 0;  // lines of each row that were prefetched
     for (size_t t = 0; t < n; t += kPanelTokens) {
       const size_t tokens = Min(n - t, kPanelTokens);
-      for (; asked < (t + tokens) * n_lines / n; ++asked) {
+      for (; prefetched < (t + tokens) * n_lines / n; ++prefetched) {
 #pragma GCC unroll 16
         for (size_t r = 0; r < V::kLanes; ++r) {
-          PrefetchLine<CacheLevel::kSecond>(next + r * row_bytes + asked * kLine);
+          PrefetchLine<CacheLevel::kSecond>(next + r * row_bytes + prefetched * kLine);
         }
       }
       WithCount<kPanelTokens>(tokens, [&]<size_t kTokens>() {
