@@ -22,7 +22,7 @@ constexpr const Architecture* kArchitectures[] = {
     &kSmolLm3Architecture,
 };
 
-// What general.file_type says, as tools of GGUF files write it.
+// The names of the values of general.file_type, as GGUF tools write them.
 struct FileType {
   uint32_t number;
   const char* name;
@@ -52,7 +52,7 @@ Status FindArchitecture(const Gguf& gguf, const Architecture** found) {
                        Quoted(name).c_str(), names);
 }
 
-// A tensor's name, taken apart.
+// A tensor's name, split into its parts.
 struct ParsedName {
   std::string_view name;  // without "blk.N."
   uint32_t layer = 0;
@@ -98,7 +98,7 @@ const GgufTensorName* FindName(const Architecture& architecture, const ParsedNam
   return nullptr;
 }
 
-// Checks a tensor, which is of that name: of experts a matrix or vector for each, else one.
+// Checks the shape and type of tensor `id`: one matrix or vector, or one for each expert.
 Status CheckTensor(const GgufTensor& tensor, TensorId id, WeightType type,
                    const ModelConfig& config) {
   const bool of_experts = IsOfExperts(id);
@@ -123,7 +123,7 @@ Status CheckTensor(const GgufTensor& tensor, TensorId id, WeightType type,
   return Status();
 }
 
-// Adds what is fused in a tensor, each part with its rows. (Of vectors: columns.)
+// Adds the parts of a fused matrix, each with its rows.
 Status AddParts(const GgufTensor& tensor, const GgufTensorName& known, const LayerConfig& layer,
                 uint32_t index, TensorPlace place, Tensors* tensors) {
   struct Part {
@@ -181,7 +181,7 @@ Status AddTensor(const Architecture& architecture, const GgufTensor& tensor, siz
   return Status();
 }
 
-// Entries that the files' tensors take in the directory.
+// The number of entries that the files' tensors take in the directory.
 uint64_t CountEntries(const Architecture& architecture, const Gguf* const* files, size_t n_files) {
   uint64_t n = 0;
   for (size_t i = 0; i < n_files; ++i) {

@@ -46,7 +46,7 @@ Status CheckOne(const Gguf& file, const SplitInfo& first, uint32_t index, uint32
   return Status();
 }
 
-// That none of the file's tensors is in one of those before it.
+// Checks that no tensor of the file is in one of the files before it.
 Status CheckNames(const Gguf* const* files, uint32_t index) {
   GgufTensor tensor;
   for (Gguf::Tensors tensors(*files[index]); tensors.Next(&tensor);) {
