@@ -295,7 +295,7 @@ stage_bare-metal() {
   data=$(find_data "$root")
   [[ -n $data ]] || skip "the models are missing"
   tests/ports/bare_metal_test.sh "$root" "$data"
-  say_more "$(sed -n 's/^tell-mps3-an547-stories260K.q80: //p' "$logs/bare-metal.log")"
+  say_more "$(sed -n 's/^generate-mps3-an547-stories260K.q80: //p' "$logs/bare-metal.log")"
 }
 
 # What takes minutes under an emulator and says little more there: sweeps over damaged files, chunks
