@@ -189,8 +189,7 @@ bool Interpreter::EvalConditional(const TemplateNode* node, Value* out) {
   return Eval(node, out);
 }
 
-// --- Chains
-// ---------------------------------------------------------------------------------------
+// --- Chains ---
 
 bool Interpreter::EvalChain(const TemplateNode* node, Value* out) {
   if (!Eval(node->a, out)) return false;

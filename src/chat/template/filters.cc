@@ -142,8 +142,7 @@ bool Interpreter::ApplyFilter(std::string_view name, const Value& value, const A
   return Fail("the filter %s is unknown or not supported", Quoted(name).c_str());
 }
 
-// --- Texts
-// ----------------------------------------------------------------------------------------
+// --- Texts ---
 
 bool Interpreter::FilterLower(const Value& value, const Arguments& arguments, Value* out) {
   return UnaryText(value, arguments, "lower", Casing::kLower, out);
@@ -348,8 +347,7 @@ bool Interpreter::FilterUrlEncode(const Value& value, const Arguments& arguments
   return NewText(&result, out);
 }
 
-// --- Numbers
-// --------------------------------------------------------------------------------------
+// --- Numbers ---
 
 bool Interpreter::FilterAbs(const Value& value, const Arguments& arguments, Value* out) {
   if (!BindArguments(arguments, "abs", "", nullptr)) return false;

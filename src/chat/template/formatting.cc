@@ -222,8 +222,7 @@ bool Interpreter::FormatPercentWith(const Str& format, const Value* items, size_
   return StepText(view.size()) && NewText(&text, out);
 }
 
-// --- str.format()
-// ---------------------------------------------------------------------------------
+// --- str.format() ---
 
 bool Interpreter::StringFormat(const Value& self, const Arguments& arguments, Value* out) {
   return FormatBraces(*self.str, arguments, out);

@@ -204,8 +204,7 @@ bool Interpreter::Length(const Value& value, int64_t* length) {
   }
 }
 
-// --- Arithmetic
-// -----------------------------------------------------------------------------------
+// --- Arithmetic ---
 
 // What is not safe is escaped when it is added to what is (markupsafe).
 bool Interpreter::AddStrings(const Str& a, const Str& b, Value* out) {
@@ -408,8 +407,7 @@ bool Interpreter::FindText(std::string_view text, std::string_view part, size_t 
   return StepText(work + text.size() - from);
 }
 
-// --- Attributes and elements
-// ----------------------------------------------------------------------
+// --- Attributes and elements ---
 
 // What Python's getattr() finds.
 bool Interpreter::FindAttribute(const Value& object, std::string_view name, Value* out,

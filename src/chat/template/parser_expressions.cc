@@ -74,8 +74,7 @@ bool IsLiteralName(std::string_view name) {
 
 }  // namespace
 
-// --- Targets of assignments
-// -----------------------------------------------------------------------
+// --- Targets of assignments ---
 
 bool Parser::ParseTargetItem(bool allows_namespace, TemplateNode** node) {
   if (IsKind(TokenKind::kLeftParen)) {
@@ -119,8 +118,7 @@ bool Parser::ParseTarget(bool allows_namespace, TemplateNode** node) {
   }
 }
 
-// --- Operators
-// ------------------------------------------------------------------------------------
+// --- Operators ---
 
 // a if b else c if d else e, and a if b: a loop, as such chains may be long.
 bool Parser::ParseExpression(TemplateNode** node) {
@@ -243,8 +241,7 @@ bool Parser::ParseUnary(bool with_filter, TemplateNode** node) {
   return ParsePostfix(node, with_filter);
 }
 
-// --- Names and literals
-// ---------------------------------------------------------------------------
+// --- Names and literals ---
 
 bool Parser::ParsePrimary(TemplateNode** node) {
   switch (token_.kind) {
@@ -422,8 +419,7 @@ bool Parser::ParseDictLiteral(TemplateNode** node) {
   return Advance();
 }
 
-// --- What follows a value
-// -------------------------------------------------------------------------
+// --- What follows a value ---
 
 // Attributes, elements and calls; behind them, filters, tests and calls.
 bool Parser::ParsePostfix(TemplateNode** node, bool with_filter) {

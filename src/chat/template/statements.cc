@@ -161,8 +161,7 @@ Interpreter::Flow Interpreter::ExecuteWith(const TemplateNode* node) {
   return ExecuteBody(node->body, scope);
 }
 
-// --- Loops
-// ----------------------------------------------------------------------------------------
+// --- Loops ---
 
 bool Interpreter::StartLoop(const TemplateNode* node, Loop** loop) {
   Value over;
@@ -336,8 +335,7 @@ bool Interpreter::LoopChanged(const Value& self, const Arguments& arguments, Val
   return true;
 }
 
-// --- Macros
-// ---------------------------------------------------------------------------------------
+// --- Macros ---
 
 bool Interpreter::NewMacro(const TemplateNode* node, Value* out) {
   auto* const macro = bump_.New<Macro>();

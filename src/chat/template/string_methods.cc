@@ -68,8 +68,7 @@ bool Interpreter::FindStringMethod(const Value& object, std::string_view name, V
   return true;
 }
 
-// --- White space and affixes
-// ----------------------------------------------------------------------
+// --- White space and affixes ---
 
 // Takes the characters off, or white space for nullptr.
 bool Interpreter::Strip(const Str& text, const Str* characters, bool left, bool right, Value* out) {
@@ -177,8 +176,7 @@ bool Interpreter::StringRemoveSuffix(const Value& self, const Arguments& argumen
   return NewTextPart(*self.str, 0, self.str->size - (has.boolean ? affix.str->size : 0), out);
 }
 
-// --- Looking for texts
-// ----------------------------------------------------------------------------
+// --- Looking for texts ---
 
 // The bytes of text[start:end]; empty where start lies behind the end, in which not even "" is
 // found.
@@ -344,8 +342,7 @@ bool Interpreter::StringJoin(const Value& self, const Arguments& arguments, Valu
          Join(*self.str, items, n, false, out);
 }
 
-// --- Widths
-// ---------------------------------------------------------------------------------------
+// --- Widths ---
 
 bool Interpreter::Justify(const Str& text, const Arguments& arguments, char align, Value* out) {
   Value given[2];
