@@ -102,14 +102,15 @@ class Family:
 
 
 LLAMA = dict(rms_norm_eps=1e-6, rope_theta=1e4, tie_word_embeddings=False,
-             max_position_embeddings=2048)
+             max_position_embeddings=2048, bos_token_id=1, eos_token_id=2)
 MISTRAL = LLAMA | dict(max_position_embeddings=131072, num_key_value_heads=8, sliding_window=4096)
 QWEN = LLAMA | dict(max_position_embeddings=32768, num_key_value_heads=32, use_sliding_window=False,
-                    sliding_window=4096)
-GEMMA = LLAMA | dict(max_position_embeddings=8192, tie_word_embeddings=True, head_dim=256)
+                    sliding_window=4096, bos_token_id=None, eos_token_id=None)
+GEMMA = LLAMA | dict(max_position_embeddings=8192, tie_word_embeddings=True, head_dim=256,
+                     bos_token_id=2, eos_token_id=1)
 GEMMA2 = GEMMA | dict(num_attention_heads=8, num_key_value_heads=4, query_pre_attn_scalar=256,
                       sliding_window=4096)
-OLMO = LLAMA | dict(rms_norm_eps=1e-5)
+OLMO = LLAMA | dict(rms_norm_eps=1e-5, bos_token_id=None, eos_token_id=50279)
 GPT_OSS_YARN = dict(rope_type="yarn", factor=32.0, beta_fast=32.0, beta_slow=1.0, truncate=False,
                     original_max_position_embeddings=4096)
 
@@ -151,7 +152,8 @@ FAMILIES = {
                           passed=dict(use_bidirectional_attention=False)),
     "phi3": Family("phi3", MODEL + NORMS + FUSED + ATTENTION_OUTPUT,
                    LLAMA | dict(rms_norm_eps=1e-5, max_position_embeddings=4096,
-                                original_max_position_embeddings=4096, partial_rotary_factor=1.0),
+                                original_max_position_embeddings=4096, partial_rotary_factor=1.0,
+                                eos_token_id=32000),
                    (keys.window_of_all_layers,), ropes=("longrope", "su")),
     "granite": Family("granite", LLAMA_TENSORS,
                       LLAMA | dict(attention_multiplier=1.0, embedding_multiplier=1.0,
@@ -160,13 +162,15 @@ FAMILIES = {
     "smollm3": Family("smollm3", LLAMA_TENSORS,
                       LLAMA | dict(rope_theta=2e6, tie_word_embeddings=True,
                                    max_position_embeddings=32768, num_key_value_heads=4,
-                                   use_sliding_window=False),
+                                   use_sliding_window=False, bos_token_id=128000,
+                                   eos_token_id=128001),
                       (keys.shorten_to_window, keys.NoRope(4)), pairs=True),
     "gpt_oss": Family("gpt-oss", MODEL + ATTENTION + _biases(ATTENTION) + GPT_OSS,
                       LLAMA | dict(rms_norm_eps=1e-5, rope_theta=150000.0, head_dim=64,
                                    max_position_embeddings=131072, num_key_value_heads=8,
                                    sliding_window=128, num_local_experts=128,
-                                   num_experts_per_tok=4, rope_scaling=GPT_OSS_YARN),
+                                   num_experts_per_tok=4, rope_scaling=GPT_OSS_YARN,
+                                   bos_token_id=None, eos_token_id=None),
                       (keys.Windows(2), keys.experts), exact_ramp=True,
                       passed=dict(swiglu_limit=7.0)),
     "olmo2": Family("olmo2", MODEL + POST_NORMS + ATTENTION + WIDE_NORMS + FEED_FORWARD, OLMO),

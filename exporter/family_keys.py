@@ -124,12 +124,12 @@ def common_keys(config, numbers):
 
 # --- Rotation --------------------------------------------------------------------------------------
 
-def rope_of(config, layers="full_attention"):
+def rope_of(config):
     """The numbers of the rotation; transformers 5 has all of them in rope_parameters, perhaps one
-    dict for each kind of layers."""
+    object for each kind of layers: then those of full ones."""
     rope = config.get("rope_parameters")
-    if isinstance(rope, dict) and isinstance(rope.get(layers), dict):
-        rope = rope[layers]
+    if isinstance(rope, dict):
+        rope = rope.get("full_attention", rope)
     if rope is None:
         rope = config.get("rope_scaling")
     if rope is None:
@@ -302,11 +302,14 @@ class Windows:
 
 def window_theta(config, _numbers):
     """Gemma 3 turns by 10000 in layers with a window."""
-    rope = rope_of(config, "sliding_attention") if config.get("rope_parameters") else {}
-    theta = config.number("rope_local_base_freq",
-                          rope.get("rope_theta", config.get("rope_local_base_freq")))
+    rope = config.get("rope_parameters")
+    rope = rope.get("sliding_attention") if isinstance(rope, dict) else None
+    if not isinstance(rope, dict):
+        rope = {}
     if rope.get("rope_type", "default") != "default":
         config.refuse("rope_parameters", "only the rotation of full layers can be scaled", rope)
+    theta = config.number("rope_local_base_freq",
+                          rope.get("rope_theta", config.get("rope_local_base_freq")))
     return {} if theta == 10000.0 else {"rope.freq_base_swa": theta}
 
 

@@ -23,6 +23,7 @@ DEEPSEEK_V3 = (r"\p{N}{1,3}", "[一-龥\u3040-ゟ゠-ヿ]+",
                r"|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+"
                r"|\s+(?!\S)|\s+")
 DIGIT, DIGITS = r"\p{N}", r"\p{N}+"
+DEEPSEEK_CODER = (r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-퟿]+", DIGIT)
 
 
 class Rule(NamedTuple):
@@ -46,6 +47,7 @@ RULES = {
     "command-r": Rule((DIGIT, GPT2), nfc=True),
     "gpt-2": Rule((GPT2,)),
     "olmo": Rule((GPT2,), nfc=True),
+    "deepseek-coder": Rule(DEEPSEEK_CODER),
     "deepseek-v3": Rule(DEEPSEEK_V3),
 }
 
@@ -66,6 +68,11 @@ def find_rule(content, path):
                           "the library knows is like that")
     raise ExportError(f"{path}: texts are split into words by {shown(' then '.join(rule.expressions))}"
                       ": no rule of GGUF files that the library knows is like that")
+
+
+def plain(expression):
+    """Some have line ends as they are."""
+    return expression.replace("\r", r"\r").replace("\n", r"\n")
 
 
 def _steps(part, what):
@@ -91,7 +98,7 @@ def _expressions(pre_tokenizer, path):
         if kind == "Split" and "Regex" in step["pattern"] and (
                 step["behavior"], bool(step.get("invert"))) in (("Isolated", False),
                                                                 ("Removed", True)):
-            yield step["pattern"]["Regex"]
+            yield plain(step["pattern"]["Regex"])
         elif kind == "Digits":
             yield DIGIT if step.get("individual_digits") else DIGITS
         elif kind == "ByteLevel":

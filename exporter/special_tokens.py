@@ -23,14 +23,17 @@ BY_CONFIG = ("Llama", "CodeLlama", "Gemma")
 def special_keys(folder, config, vocabulary):
     """(keys, warnings). `config`: that of the model, family_keys.Config."""
     rows = len(vocabulary.texts)
-    tokens, warnings = read_text_tokens(folder, config.values, config.path, rows)
+    tokens, warnings = read_text_tokens(folder, config.defaults | config.values, config.path, rows)
     options = _read_if_there(folder, "tokenizer_config.json")
     before, behind = _around_texts(folder, options, vocabulary)
     bos = tokens.bos if before is None else before
     keys = {}
     if bos is not None:
         keys["tokenizer.ggml.bos_token_id"] = bos
-    ends = _sorted_ends(tokens.ends, _content(options.get("eos_token")), vocabulary)
+    end = _content(options.get("eos_token"))
+    ends = _sorted_ends(tokens.ends, end, vocabulary)
+    if not ends and end and vocabulary.id_of(end) is not None:
+        ends = [vocabulary.id_of(end)]
     if behind is not None and behind not in ends[:1]:
         ends = [behind, *(end for end in ends if end != behind)]
     keys |= _end_keys(ends, vocabulary, config.path, warnings)

@@ -81,10 +81,15 @@ def kind_of_tokenizer(folder):
     if os.path.exists(path):
         content = read_json(path)
         model = content.get("model")
-        if isinstance(model, dict) and model.get("type") == "BPE":
-            return SENTENCEPIECE if model.get("byte_fallback") else BYTE_LEVEL
-        return None
+        if not isinstance(model, dict) or _type_of(model) != "BPE":
+            return None
+        return SENTENCEPIECE if model.get("byte_fallback") else BYTE_LEVEL
     return SENTENCEPIECE if os.path.exists(os.path.join(folder, "tokenizer.model")) else None
+
+
+def _type_of(model):
+    """GPT-2's says none."""
+    return model.get("type", "BPE" if "merges" in model else None)
 
 
 def read_vocabulary(folder, rows):
@@ -138,8 +143,8 @@ def _added_by_config(folder):
 
 def _of_json(path, content, pieces):
     model = content["model"]
-    if model.get("type") != "BPE":
-        raise ExportError(f"{path}: a tokenizer of the kind {shown(model.get('type'))}, which the "
+    if _type_of(model) != "BPE":
+        raise ExportError(f"{path}: a tokenizer of the kind {shown(_type_of(model))}, which the "
                           "library has not: byte-pair (BPE) ones are read")
     for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(key):

@@ -17,10 +17,12 @@ import torch
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers,
                         processors, trainers)
 
-import exporter.pretokenizers as rules
 from family_models import make_model
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+import exporter.pretokenizers as rules  # noqa: E402
+
 PROGRAMS = Path(os.environ.get("CLAMMA_TEST_PROGRAMS", ROOT / "build-dev" / "bin"))
 VOCABULARY = 420  # rows of embeddings: a few more than there are tokens
 TOKENS = 400

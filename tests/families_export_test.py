@@ -10,25 +10,22 @@ Run by test.sh's stage families, with CLAMMA_TEST_PROGRAMS naming the folder of 
 import copy
 import json
 import os
-import sys
 import tempfile
 import unittest
 from importlib import import_module
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from export_gguf_fixtures import (  # noqa: E402
+from export_gguf_fixtures import (
     TEMPLATE, TOKENS, VOCABULARY, File, byte_level_tokenizer, change_json, ids_of, logits_of,
-    make_exact_model, put_bos, run, run_export, save_tokenizer, sentencepiece_tokenizer, texts)
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from safetensors.torch import load_file, save_file  # noqa: E402
-from transformers import AutoTokenizer  # noqa: E402
+    make_exact_model, put_bos, run_export, save_tokenizer, sentencepiece_tokenizer, texts)
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
-import exporter.pretokenizers as rules  # noqa: E402
-from exporter.families import FAMILIES as EXPORTED  # noqa: E402
-from family_models import FAMILIES, convert, reference, write_file  # noqa: E402
+import exporter.pretokenizers as rules
+from exporter.families import FAMILIES as EXPORTED
+from family_models import FAMILIES, convert, reference, write_file
 
 BOUND = 1e-4
 # What no config of transformers says.
