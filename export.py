@@ -26,9 +26,9 @@ examples:
   export.py mine.bin --checkpoint out/ckpt.pt
   export.py tokenizer.bin --tokenizer path/to/tokenizer.model
 
-What the formats cannot express (in checkpoints: other rotary angles, biases, models that are no
-Llama) is refused by name. Exit code: 0 if OUT was written, 1 if not (the reason is on stderr), 2 for a wrong command
-line, 128 + N if signal N came. docs/exporting.md and docs/formats.md have more.
+What a format cannot express (a checkpoint: other rotary angles, biases, models that are no Llama)
+is refused by name. Exit code: 0 if OUT was written, 1 if not (the reason is on stderr), 2 for a
+wrong command line, 128 + N if signal N came. docs/exporting.md and docs/formats.md have more.
 """
 
 
@@ -55,8 +55,9 @@ def _parse_arguments():
                        help="the model in a checkpoint of llama2.c's training (.pt)")
     parser.add_argument("--gguf", action="store_true",
                         help="write a GGUF file, of a model in --hf: Llama 1 to 3, SmolLM2 and 3, "
-                             "Mistral, Mixtral, Ministral 3, Qwen 2 and 3 (also with experts), Gemma "
-                             "1 to 3 (text), Phi-3 and 4-mini, Granite 3, gpt-oss, OLMo 2 and 3")
+                             "Mistral, Mixtral, Ministral 3, Qwen 2 and 3 (also with experts), "
+                             "Gemma 1 to 3 (text), Phi-3 and 4-mini, Granite 3, gpt-oss, OLMo 2 "
+                             "and 3")
     parser.add_argument("--type", choices=("f32", "f16", "bf16", "q8_0"), type=str.lower,
                         help="of the GGUF file's matrices. Default: bf16 for models in bfloat16, "
                              "else f16")

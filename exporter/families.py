@@ -93,12 +93,12 @@ class Family:
     tensors: Tuple[Tensor, ...]
     defaults: dict                  # of transformers
     read: Tuple[Callable, ...] = ()  # further keys: each (Config, Numbers) -> {name: value}
-    pairs: bool = False             # queries and keys are reordered for pairs of neighbours to rotate
+    pairs: bool = False             # queries and keys are reordered for neighbours to rotate
     norms_less_one: bool = False    # the model adds 1 to what it has as norms' weights
     gelu: bool = False
     ropes: Tuple[str, ...] = ("linear", "yarn")  # kinds of rotary scaling
     exact_ramp: bool = False        # of YaRN: its ends are not rounded
-    passed: dict = field(default_factory=dict)   # keys that only one value is known of
+    only: dict = field(default_factory=dict)  # keys of config.json, and the one value that works
 
 
 LLAMA = dict(rms_norm_eps=1e-6, rope_theta=1e4, tie_word_embeddings=False,
@@ -135,13 +135,13 @@ FAMILIES = {
                                     norm_topk_prob=False, decoder_sparse_step=1,
                                     moe_intermediate_size=768),
                         (keys.shorten_to_window, keys.experts),
-                        passed=dict(norm_topk_prob=True, decoder_sparse_step=1,
+                        only=dict(norm_topk_prob=True, decoder_sparse_step=1,
                                     mlp_only_layers=[])),
     "gemma": Family("gemma", PLAIN, GEMMA, norms_less_one=True, gelu=True),
     "gemma2": Family("gemma2", GEMMA_TENSORS,
                      GEMMA2 | dict(attn_logit_softcapping=50.0, final_logit_softcapping=30.0),
                      (keys.Windows(2), keys.soft_caps, keys.ScoreScale(46)), norms_less_one=True,
-                     gelu=True, passed=dict(use_bidirectional_attention=False)),
+                     gelu=True, only=dict(use_bidirectional_attention=False)),
     "gemma3_text": Family("gemma3", GEMMA_TENSORS + HEAD_NORMS,
                           GEMMA2 | dict(max_position_embeddings=131072, rope_theta=1e6,
                                         rope_local_base_freq=1e4, vocab_size=262208,
@@ -149,7 +149,7 @@ FAMILIES = {
                                         num_hidden_layers=26),
                           (keys.Windows(6), keys.window_theta, keys.soft_caps, keys.ScoreScale(62)),
                           norms_less_one=True, gelu=True,
-                          passed=dict(use_bidirectional_attention=False)),
+                          only=dict(use_bidirectional_attention=False)),
     "phi3": Family("phi3", MODEL + NORMS + FUSED + ATTENTION_OUTPUT,
                    LLAMA | dict(rms_norm_eps=1e-5, max_position_embeddings=4096,
                                 original_max_position_embeddings=4096, partial_rotary_factor=1.0,
@@ -158,7 +158,8 @@ FAMILIES = {
     "granite": Family("granite", LLAMA_TENSORS,
                       LLAMA | dict(attention_multiplier=1.0, embedding_multiplier=1.0,
                                    residual_multiplier=1.0, logits_scaling=1.0),
-                      (keys.granite_scales,), pairs=True),
+                      (keys.granite_scales,), pairs=True,
+                      only=dict(position_embedding_type="rope")),
     "smollm3": Family("smollm3", LLAMA_TENSORS,
                       LLAMA | dict(rope_theta=2e6, tie_word_embeddings=True,
                                    max_position_embeddings=32768, num_key_value_heads=4,
@@ -172,7 +173,7 @@ FAMILIES = {
                                    num_experts_per_tok=4, rope_scaling=GPT_OSS_YARN,
                                    bos_token_id=None, eos_token_id=None),
                       (keys.Windows(2), keys.experts), exact_ramp=True,
-                      passed=dict(swiglu_limit=7.0)),
+                      only=dict(swiglu_limit=7.0)),
     "olmo2": Family("olmo2", MODEL + POST_NORMS + ATTENTION + WIDE_NORMS + FEED_FORWARD, OLMO),
     "olmo3": Family("olmo2", MODEL + POST_NORMS + ATTENTION + WIDE_NORMS + FEED_FORWARD,
                     OLMO | dict(sliding_window=4096), (keys.Windows(4),)),

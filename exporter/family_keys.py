@@ -97,9 +97,12 @@ def read_numbers(config, vocab, context):
 def _rope_dims(config, head_dim):
     rope = rope_of(config)
     part = rope.get("partial_rotary_factor", config.get("partial_rotary_factor"))
-    dims = head_dim if part is None else int(head_dim * config.number("partial_rotary_factor", part))
+    if part is None:
+        part = 1.0
+    dims = int(head_dim * config.number("partial_rotary_factor", part))
     if dims % 2 or not 2 <= dims <= head_dim:
-        raise ExportError(f"{config.path}: {dims} of a head's {head_dim} elements cannot be rotated")
+        raise ExportError(f"{config.path}: {dims} of a head's {head_dim} elements cannot be "
+                          "rotated")
     if dims != head_dim and "partial_rotary_factor" not in config.defaults:
         config.refuse("partial_rotary_factor", "this family turns whole heads", part)
     return dims
@@ -122,7 +125,7 @@ def common_keys(config, numbers):
     }
 
 
-# --- Rotation --------------------------------------------------------------------------------------
+# --- Rotation ------------------------------------------------------------------------------------
 
 def rope_of(config):
     """The numbers of the rotation; transformers 5 has all of them in rope_parameters, perhaps one
@@ -165,7 +168,8 @@ def _linear(config, _numbers, rope, _family):
 def _original(config, rope):
     value = rope.get("original_max_position_embeddings") or config.get("max_position_embeddings")
     return integer_of({"original_max_position_embeddings": value},
-                      "original_max_position_embeddings", config.path, most=MOST_CONTEXT)
+                      "original_max_position_embeddings", config.path, least=2,
+                      most=MOST_CONTEXT)
 
 
 def _yarn(config, _numbers, rope, family):
@@ -219,7 +223,8 @@ def _longrope(config, numbers, rope, _family):
     for name in ("short", "long"):
         values = rope.get(f"{name}_factor")
         if not isinstance(values, list) or len(values) != numbers.rope_dims // 2:
-            config.refuse(f"{name}_factor", f"there must be {numbers.rope_dims // 2} numbers", values)
+            config.refuse(f"{name}_factor", f"there must be {numbers.rope_dims // 2} numbers",
+                          values)
         tensors[f"rope_factors_{name}.weight"] = np.array(
             [config.number(f"{name}_factor", value) for value in values], np.float32)
     original = config.get("original_max_position_embeddings")
@@ -232,7 +237,7 @@ def _longrope(config, numbers, rope, _family):
             "rope.scaling.attn_factor": config.number("attention_factor", factor)}, tensors
 
 
-# --- What families have of their own ---------------------------------------------------------------
+# --- What families have of their own -------------------------------------------------------------
 
 def experts(config, numbers):
     count = "num_local_experts" if config.get("num_local_experts") is not None else "num_experts"
@@ -359,8 +364,8 @@ class NoRope:
         expected = [int((i + 1) % self.period != 0) for i in range(numbers.layers)]
         given = config.get("no_rope_layers")
         if given is not None and given != expected:
-            config.refuse("no_rope_layers", f"readers of the file take it that every {self.period}th "
-                                            "layer has no rotation")
+            config.refuse("no_rope_layers", "readers of the file take it that every "
+                                            f"{self.period}th layer has no rotation")
         if given is None and config.integer("no_rope_layer_interval",
                                             default=self.period) != self.period:
             config.refuse("no_rope_layer_interval", f"readers of the file take {self.period}")

@@ -35,7 +35,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Transposed:
-    """Experts' matrices (experts, cols, rows), of which every `step`th row from `first` on counts."""
+    """Experts' matrices (experts, cols, rows): every `step`th row from `first` on."""
 
     tensor: StoredTensor
     first: int
@@ -81,9 +81,9 @@ class Columns:
 
 @dataclass(frozen=True)
 class MxFp4:
-    """Experts' matrices (experts, rows, cols) in blocks of 32 columns, of 16 bytes and a scale; every
-    `step`th row from `first` on counts. Byte j of a block has columns 2 j and 2 j + 1, in the file j
-    and j + 16; the lower half of a byte comes first."""
+    """Experts' matrices (experts, rows, cols) in blocks of 32 columns, of 16 bytes and a scale:
+    every `step`th row from `first` on. Byte j of a block has columns 2 j and 2 j + 1, in the file
+    j and j + 16; the lower half of a byte comes first."""
 
     blocks: StoredTensor
     scales: StoredTensor
@@ -149,8 +149,8 @@ class TensorReader:
                 computed.append(name)
                 continue
             if rest in short:
-                raise ExportError(f"{self._path}: tensors '{short[rest].name}' and '{name}' are both "
-                                  f"'{rest}'")
+                raise ExportError(f"{self._path}: tensors '{short[rest].name}' and '{name}' are "
+                                  f"both '{rest}'")
             short[rest] = tensor
         if computed:
             self.unused.append(f"{named_in_part(computed)}: the model's numbers say the same")
@@ -163,8 +163,8 @@ class TensorReader:
         return self._find(EMBEDDING.hf).rows
 
     def read(self, numbers, wanted):
-        """[OutTensor] of all; what is missing or has another shape is refused, and so is what is left
-        over."""
+        """[OutTensor] of all; what is missing or has another shape is refused, and so is what is
+        left over."""
         self._numbers = numbers
         self._wanted = wanted
         found = []

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Writes GGUF files, version 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): keys and
-their values, what tensors there are, and their data at multiples of 32 bytes. Little-endian."""
+"""Writes GGUF files, version 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): keys
+and their values, what tensors there are, and their data at multiples of 32 bytes. Little-endian."""
 import struct
 from typing import List, NamedTuple, Tuple
 
@@ -40,7 +40,7 @@ def _string(text, key):
     except UnicodeEncodeError:
         raise ExportError(f"the text {shown(text)} of {key} is not Unicode") from None
     if len(data) > MOST_STRING_BYTES:
-        raise ExportError(f"a text of {key} has {len(data)} bytes: no GGUF file has such a long one")
+        raise ExportError(f"a text of {key} has {len(data)} bytes, and such long ones are not read")
     return struct.pack("<Q", len(data)) + data
 
 
@@ -93,7 +93,7 @@ class GgufWriter:
             offset += _aligned(tensor.bytes)
         header = b"".join(parts)
         if len(header) > MOST_HEADER_BYTES:
-            raise ExportError(f"the metadata would have {len(header)} bytes, and files of more than "
+            raise ExportError(f"the metadata would have {len(header)} bytes, and more than "
                               f"{MOST_HEADER_BYTES} are not read")
         self._header = header.ljust(_aligned(len(header)), b"\0")
         self._data_bytes = offset

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field
 from typing import List
 
-from .errors import ExportError, read_json, shown
+from .errors import ExportError, printable, read_json, shown
 from .families import FAMILIES
 from .family_keys import Config, common_keys, read_numbers, rope_keys
 from .family_tensors import TensorReader, made_tensors
@@ -16,8 +16,8 @@ from .weight_files import WeightFiles
 
 QUANTIZATION_VERSION = 2
 # Of a model with a text model within: what its config says of texts counts for that.
-OUTER_KEYS = ("bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings", "vision_config",
-              "quantization_config")
+OUTER_KEYS = ("bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings",
+              "vision_config", "quantization_config", "transformers_weights")
 NESTED = {"gemma3": ("gemma3_text",), "mistral3": ("ministral3", "mistral")}
 SILU, GELU = ("silu", "swish"), ("gelu_pytorch_tanh", "gelu")
 
@@ -47,12 +47,12 @@ def open_gguf_model(folder, context, kind):
     for read in family.read:
         keys |= read(config, numbers)
     tensors = made_tensors(config.path, made) + reader.read(numbers, FILE_TYPES[kind][0])
-    vocabulary = read_vocabulary(folder, numbers.vocab)
+    vocabulary = read_vocabulary(folder, numbers.vocab, strips_right=family.arch == "phi3")
     of_texts, warnings = special_keys(folder, config, vocabulary)
     all_keys = {
         "general.architecture": family.arch,
         "general.type": "model",
-        "general.name": os.path.basename(os.path.realpath(folder)) or "model",
+        "general.name": printable(os.path.basename(os.path.realpath(folder))) or "model",
         "general.file_type": FILE_TYPES[kind][1],
         "general.quantization_version": QUANTIZATION_VERSION,
         **{f"{family.arch}.{key}": value for key, value in keys.items()},
@@ -66,6 +66,9 @@ def open_gguf_model(folder, context, kind):
 def _open_config(path):
     values = read_json(path)
     model_type = values.get("model_type")
+    if not isinstance(model_type, str) or model_type not in (*FAMILIES, *NESTED):
+        raise ExportError(f"{path} says model_type {shown(model_type)}: it can be none but "
+                          f"{', '.join(sorted([*FAMILIES, *NESTED]))}")
     if model_type in NESTED:
         inner = values.get("text_config")
         if not isinstance(inner, dict) or inner.get("model_type") not in NESTED[model_type]:
@@ -73,9 +76,6 @@ def _open_config(path):
                               f"model_type {' or '.join(NESTED[model_type])}")
         values = inner | {key: values[key] for key in OUTER_KEYS if values.get(key) is not None}
         model_type = inner["model_type"]
-    if not isinstance(model_type, str) or model_type not in FAMILIES:
-        raise ExportError(f"{path} says model_type {shown(model_type)}: it can be none but "
-                          f"{', '.join(sorted([*FAMILIES, *NESTED]))}")
     family = FAMILIES[model_type]
     config = Config(path, values, family.defaults)
     _refuse_inexpressible(config, family)
@@ -92,6 +92,6 @@ def _refuse_inexpressible(config, family):
     for key in ("hidden_act", "hidden_activation"):
         if config.get(key) not in (None, *known):
             config.refuse(key, f"of a {family.arch} model only {known[0]} can be exported")
-    for key, value in family.passed.items():
+    for key, value in family.only.items():
         if config.get(key) not in (None, value):
             config.refuse(key, f"of a {family.arch} model only {shown(value)} can be exported")

@@ -64,7 +64,7 @@ def _encode_bf16(rows):
     return rounded
 
 
-# --- Q8_0 ------------------------------------------------------------------------------------------
+# --- Q8_0 ----------------------------------------------------------------------------------------
 # The scale of a block is the best by least squares of those that a search finds. Blocks lie side by
 # side, (8, 4, blocks): a sum has 4 parts of 8 terms each.
 
@@ -135,7 +135,7 @@ def _fit_scale(y, extreme):
 
 
 def _evaluate(y, inverse):
-    """The scale that is best for the integers of the scale 1 / inverse, and the error that is left."""
+    """The scale that is best for the integers of the scale 1 / inverse, and its error."""
     scale = np.float32(1) / inverse
     q = _integers(y, inverse)
     r = y - q * scale

@@ -96,8 +96,8 @@ def _tell_text_tokens(model, version):
 def _warn_of_tokenizer(arguments):
     """Vocabularies beside checkpoints are SentencePiece's."""
     if arguments.hf and kind_of_tokenizer(arguments.hf) not in (None, SENTENCEPIECE):
-        _warn(f"{arguments.hf}: the model's tokenizer is a byte-level one, which the vocabulary files "
-              "beside checkpoints cannot say: --gguf writes the model with its tokenizer")
+        _warn(f"{arguments.hf}: the model's tokenizer is a byte-level one, which the vocabulary "
+              "files beside checkpoints cannot say: --gguf writes the model with its tokenizer")
 
 
 def _export_gguf(arguments):

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""Which rule of GGUF files (tokenizer.ggml.pre) splits texts into words as a tokenizer.json does. The
-library knows rules by name; src/tokenizer/pretokenizers.cc has the same expressions, and what else
-a name implies: that texts come into the form NFC first, and that a word which is a token is taken
-without a merge."""
+"""Which rule of GGUF files (tokenizer.ggml.pre) splits texts into words as a tokenizer.json does.
+The library knows rules by name; src/tokenizer/pretokenizers.cc has the same expressions, and what
+else a name implies: that texts come into the form NFC first, and that a word which is a token is
+taken without a merge."""
 from typing import NamedTuple, Tuple
 
 from .errors import ExportError, shown
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-_FOLDED = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?WORD+|\p{N}NUMBERS| ?[^\sREST\p{N}]+[\r\n]*"
-           r"|\s*[\r\n]+|\s+(?!\S)|\s+")
-LLAMA3 = _FOLDED.replace("WORD", r"\p{L}").replace("REST", r"\p{L}").replace("NUMBERS", "{1,3}")
+LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+          r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 QWEN2 = LLAMA3.replace("{1,3}", "")
-QWEN35 = _FOLDED.replace("WORD", r"[\p{L}\p{M}]").replace("REST", r"\p{L}\p{M}").replace("NUMBERS", "")
+QWEN35 = QWEN2.replace(r"?\p{L}+", r"?[\p{L}\p{M}]+").replace(r"\s\p{L}", r"\s\p{L}\p{M}")
 _CASED = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+SUFFIX"
           r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*SUFFIX"
           r"|\p{N}NUMBERS| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
@@ -64,10 +63,11 @@ def find_rule(content, path):
     if kin:
         raise ExportError(f"{path}: texts are split into words as by {' or '.join(kin)}, but with "
                           f"ignore_merges {rule.ignores_merges} and "
-                          f"{'NFC' if rule.nfc else 'no normalisation'}: no rule of GGUF files that "
-                          "the library knows is like that")
-    raise ExportError(f"{path}: texts are split into words by {shown(' then '.join(rule.expressions))}"
-                      ": no rule of GGUF files that the library knows is like that")
+                          f"{'NFC' if rule.nfc else 'no normalisation'}: the library knows no "
+                          "rule of GGUF files like that")
+    expressions = shown(" then ".join(rule.expressions))
+    raise ExportError(f"{path}: texts are split into words by {expressions}: the library knows no "
+                      "rule of GGUF files like that")
 
 
 def plain(expression):
@@ -87,8 +87,8 @@ def _steps(part, what):
 def _is_nfc(normalizer, path):
     steps = [step["type"] for step in _steps(normalizer, "normalizers")]
     if steps not in ([], ["NFC"]):
-        raise ExportError(f"{path}: texts are normalised by {', '.join(steps)} first, and by nothing "
-                          "but NFC the library can")
+        raise ExportError(f"{path}: texts are normalised by {', '.join(steps)} first, and the "
+                          "library does nothing but NFC")
     return bool(steps)
 
 
@@ -108,5 +108,5 @@ def _expressions(pre_tokenizer, path):
             if step.get("use_regex", True):
                 yield GPT2
         else:
-            raise ExportError(f"{path}: texts are split into words by {shown(step)}, which no rule of "
-                              "GGUF files does that the library knows")
+            raise ExportError(f"{path}: texts are split into words by {shown(step)}: the library "
+                              "knows no rule of GGUF files like that")

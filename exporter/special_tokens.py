@@ -88,22 +88,32 @@ def _around_texts(folder, options, vocabulary):
     by_config = isinstance(name, str) and name.startswith(BY_CONFIG) or not content
     if not by_config:
         return _of_template(content.get("post_processor"), vocabulary)
-    found = []
-    for option, token, default in (("add_bos_token", "bos_token", vocabulary.model == SENTENCEPIECE),
-                                   ("add_eos_token", "eos_token", False)):
-        wanted = options.get(option)
-        text = _content(options.get(token))
-        id_ = vocabulary.id_of(text) if text else None
-        if (default if wanted is None else wanted) and id_ is None:
-            if wanted is None:
-                id_ = vocabulary.id_of({"bos_token": "<s>", "eos_token": "</s>"}[token])
-            else:
-                raise ExportError(f"{path}: {option} is set, and {token} is no token")
-        found.append(id_ if (default if wanted is None else wanted) else None)
-    return found
+    adds_bos = options.get("add_bos_token")
+    if adds_bos is None:
+        adds_bos = vocabulary.model == SENTENCEPIECE
+    around = []
+    for adds, token, usual in ((adds_bos, "bos_token", "<s>"),
+                               (options.get("add_eos_token"), "eos_token", "</s>")):
+        id_ = vocabulary.id_of(_content(options.get(token)) or usual)
+        if adds and id_ is None:
+            raise ExportError(f"{path}: {token} stands beside texts, and is no token")
+        around.append(id_ if adds else None)
+    return around
 
 
 def _of_template(post_processor, vocabulary):
+    try:
+        around = _parts_of_template(post_processor, vocabulary)
+    except (KeyError, TypeError, AttributeError, IndexError):
+        raise ExportError(f"{vocabulary.path}: the post_processor is damaged") from None
+    for id_ in around:
+        if id_ is not None and (type(id_) is not int or not 0 <= id_ < len(vocabulary.texts)):
+            raise ExportError(f"{vocabulary.path}: the post_processor puts token {shown(id_)} "
+                              "beside texts, and the model has no such one")
+    return around
+
+
+def _parts_of_template(post_processor, vocabulary):
     steps = [post_processor] if post_processor else []
     if steps and steps[0]["type"] == "Sequence":
         steps = steps[0]["processors"]
@@ -112,8 +122,8 @@ def _of_template(post_processor, vocabulary):
         if step["type"] == "ByteLevel":  # of offsets alone
             continue
         if step["type"] != "TemplateProcessing":
-            raise ExportError(f"{vocabulary.path}: the post_processor is {shown(step['type'])}, which "
-                              "the library has not")
+            raise ExportError(f"{vocabulary.path}: the post_processor is {shown(step['type'])}, "
+                              "which the library has not")
         place = 0
         for part in step["single"]:
             if "Sequence" in part:
@@ -121,8 +131,8 @@ def _of_template(post_processor, vocabulary):
                 continue
             ids = step["special_tokens"][part["SpecialToken"]["id"]]["ids"]
             if len(ids) != 1 or around[place] is not None:
-                raise ExportError(f"{vocabulary.path}: the post_processor puts several tokens beside "
-                                  "texts, and the library one on each side")
+                raise ExportError(f"{vocabulary.path}: the post_processor puts several tokens "
+                                  "beside texts, and the library one on each side")
             around[place] = ids[0]
     return around
 

@@ -32,7 +32,7 @@ class Vocabulary:
     warnings: List[str] = field(default_factory=list)
 
     def put(self, id_, text, kind, score=0.0):
-        if not isinstance(id_, int) or isinstance(id_, bool) or not 0 <= id_ < 2**21:
+        if not isinstance(text, str) or type(id_) is not int or not 0 <= id_ < 2**21:
             raise ExportError(f"{self.path}: token {shown(text)} has the id {shown(id_)}")
         missing = id_ + 1 - len(self.texts)
         self.texts += [None] * missing
@@ -51,8 +51,9 @@ class Vocabulary:
             raise ExportError(f"{self.path}: it has {len(self.texts)} tokens, and the model only "
                               f"{rows}: it is for another model")
         if beyond:
+            names = named_in_part(self.texts[i] for i in beyond)
             self.warnings.append(f"{self.path}: the model has no rows for the added tokens "
-                                 f"{named_in_part(self.texts[i] for i in beyond)}: they are left out")
+                                 f"{names}: they are left out")
         del self.texts[rows:], self.types[rows:], self.scores[rows:]
         filling = rows - len(self.texts)
         self.texts += [None] * filling
@@ -76,15 +77,17 @@ class Vocabulary:
 
 
 def kind_of_tokenizer(folder):
-    """BYTE_LEVEL, SENTENCEPIECE or None: none of these, or there is none."""
+    """BYTE_LEVEL, SENTENCEPIECE or None: none of these, or what there is cannot be read."""
     path = os.path.join(folder, "tokenizer.json")
-    if os.path.exists(path):
-        content = read_json(path)
-        model = content.get("model")
-        if not isinstance(model, dict) or _type_of(model) != "BPE":
-            return None
-        return SENTENCEPIECE if model.get("byte_fallback") else BYTE_LEVEL
-    return SENTENCEPIECE if os.path.exists(os.path.join(folder, "tokenizer.model")) else None
+    if not os.path.exists(path):
+        return SENTENCEPIECE if os.path.exists(os.path.join(folder, "tokenizer.model")) else None
+    try:
+        model = read_json(path).get("model")
+    except (ExportError, OSError):
+        return None
+    if not isinstance(model, dict) or _type_of(model) != "BPE":
+        return None
+    return SENTENCEPIECE if model.get("byte_fallback") else BYTE_LEVEL
 
 
 def _type_of(model):
@@ -92,21 +95,24 @@ def _type_of(model):
     return model.get("type", "BPE" if "merges" in model else None)
 
 
-def read_vocabulary(folder, rows):
-    """That of a folder, for a model whose embedding has so many rows."""
+def read_vocabulary(folder, rows, strips_right):
+    """That of a folder, for a model whose embedding has so many rows. `strips_right`: the library
+    knows that control tokens of the family take the white space behind them."""
     path = os.path.join(folder, "tokenizer.json")
     pieces = os.path.join(folder, "tokenizer.model")
     content = read_json(path) if os.path.exists(path) else None
     if content is None and not os.path.exists(pieces):
-        raise ExportError(f"{folder}: there is no tokenizer.json, and no tokenizer.model: a GGUF file "
-                          "has the vocabulary of its model")
+        raise ExportError(f"{folder}: there is no tokenizer.json, and no tokenizer.model: a GGUF "
+                          "file has the vocabulary of its model")
     try:
         if content is None:
             vocabulary = _of_pieces(pieces)
-            _add(vocabulary, _added_by_config(folder))
+            added = _added_by_config(folder)
         else:
             vocabulary = _of_json(path, content, pieces)
-            _add(vocabulary, content.get("added_tokens") or [])
+            added = content.get("added_tokens") or []
+        _add(vocabulary, added)
+        _warn_of_neighbours(vocabulary, added, strips_right)
     except (KeyError, TypeError, AttributeError, ValueError, IndexError):
         raise ExportError(f"{path}: not a tokenizer of the kinds that are known, or "
                           "damaged") from None
@@ -128,6 +134,15 @@ def _add(vocabulary, tokens):
         if shown_as != text:
             vocabulary.added[shown_as] = id_
         vocabulary.put(id_, shown_as, kind, vocabulary.scores[id_] if there else 0.0)
+
+
+def _warn_of_neighbours(vocabulary, tokens, strips_right):
+    keys = ("lstrip", "single_word") if strips_right else ("lstrip", "rstrip", "single_word")
+    names = [token["content"] for token in tokens if any(token.get(key) for key in keys)]
+    if names:
+        vocabulary.warnings.append(
+            f"{vocabulary.path}: what stands beside the tokens {named_in_part(names)} counts, or is "
+            "taken with them (lstrip, rstrip, single_word), but not by the library")
 
 
 def _added_by_config(folder):
@@ -168,7 +183,7 @@ def _merges(model, path):
     return pairs
 
 
-# --- SentencePiece ---------------------------------------------------------------------------------
+# --- SentencePiece -------------------------------------------------------------------------------
 
 def _of_pieces(path):
     file = SentencePieceFile(path)
@@ -229,14 +244,15 @@ def _puts_space_before(path, content):
                 step["content"] == SPACE):
             marks = True
         else:
-            raise ExportError(f"{path}: texts are normalised by {shown(step)}, which the library does "
-                              "not")
+            raise ExportError(f"{path}: texts are normalised by {shown(step)}, which the library "
+                              "does not")
     if splitter and splitter["type"] == "Metaspace" and splitter.get("replacement") == SPACE and (
             not splitter.get("split", True)):
         prefix = splitter.get("prepend_scheme", "always") != "never"
         marks = True
-    elif splitter and not (splitter["type"] == "Split" and marks):
-        # Once spaces are marked, splitting at them finds none.
+    # Once spaces are marked, splitting at them finds none.
+    elif splitter and not (marks and splitter["type"] == "Split" and splitter["pattern"] in (
+            {"String": " "}, {"Regex": " "})):
         raise ExportError(f"{path}: texts are split into words by {shown(splitter)}, which the "
                           "library does not with such a vocabulary")
     if not marks:
@@ -262,6 +278,6 @@ def _scores(model, added, path):
         for at in range(1, len(token)):
             pair = token[:at], token[at:]
             if pair not in pairs and all(part in ids and part not in added for part in pair):
-                raise ExportError(f"{path}: no merge makes {shown(token)} of {shown(pair)}, as those "
-                                  "of SentencePiece's models do")
+                raise ExportError(f"{path}: no merge makes {shown(token)} of {shown(pair)}, as "
+                                  "those of SentencePiece's models do")
     return made

@@ -64,7 +64,7 @@ def byte_level_tokenizer(expressions, nfc=False, ignore_merges=False, bos="<|beg
 def sentencepiece_tokenizer(prefix=True):
     """One as transformers makes of a SentencePiece model of byte pairs: merges by the order of pieces."""
     plain = Tokenizer(models.BPE())
-    plain.pre_tokenizer = pre_tokenizers.Split(Regex(f" (?=[^ ])|^"), "merged_with_next")
+    plain.pre_tokenizer = pre_tokenizers.Split(Regex(" (?=[^ ])|^"), "merged_with_next")
     marked = [SPACE + text.replace(" ", SPACE) for text in texts(300, seed=2)]
     plain.train_from_iterator(marked, trainers.BpeTrainer(vocab_size=TOKENS - 263,
                                                           show_progress=False))

@@ -214,6 +214,15 @@ class TextsTest(CasesTest):
         self.assertIn("<image>", done.stderr)
         self.assertEqual(len(File(self.out).keys["tokenizer.ggml.tokens"]), VOCABULARY)
 
+    def test_tokens_that_take_what_stands_beside_them_are_named(self):
+        for name, warned in (("qwen3", True), ("phi3, plain", False)):  # of Phi-3 it is known
+            with self.subTest(name):
+                self.save(FAMILIES[name])
+                path = self.folder / "tokenizer.json"
+                added = json.loads(path.read_text())["added_tokens"]
+                change_json(path, added_tokens=[added[0] | {"rstrip": True}, *added[1:]])
+                self.assertEqual("the tokens <|begin|> counts" in self.export().stderr, warned)
+
     def test_checkpoints_warn_of_tokenizers_that_no_vocabulary_file_holds(self):
         self.save(Family("llama", "llama", "Llama", "LlamaConfig", {}))
         done = run_export(self.folder, self.out, "--hf", self.folder)
@@ -321,6 +330,11 @@ class RefusalsTest(CasesTest):
             ("post_processor is 'BertProcessing'",
              {"post_processor": {"type": "BertProcessing", "sep": ["a", 1], "cls": ["b", 2]}}),
             ("or damaged", {"model": {"type": "BPE"}}),
+            ("or damaged", {"added_tokens": [{"content": "x", "id": "y"}]}),
+            ("post_processor is damaged", {"post_processor": {"type": "TemplateProcessing"}}),
+            ("puts token 999 beside texts", {"post_processor": {
+                "type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "b"}}],
+                "special_tokens": {"b": {"ids": [999]}}}}),
             ("is no merge", {"model": content["model"] | {"merges": ["a b c"]}}),
         ])
         tokenizer = json.loads(sentencepiece_tokenizer().to_str())
