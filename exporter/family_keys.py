@@ -227,8 +227,8 @@ def _longrope(config, numbers, rope, _family):
                           values)
         tensors[f"rope_factors_{name}.weight"] = np.array(
             [config.number(f"{name}_factor", value) for value in values], np.float32)
-    original = config.get("original_max_position_embeddings")
-    original = _original(config, {"original_max_position_embeddings": original})
+    key = "original_max_position_embeddings"
+    original = _original(config, {key: rope.get(key) or config.get(key)})
     factor = rope.get("attention_factor")
     if factor is None:
         grown = config.integer("max_position_embeddings") / original
