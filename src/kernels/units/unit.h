@@ -94,7 +94,9 @@
 //   ScaleOfByte<kByte>(a)         Scale: that byte of each lane; SignedScaleOfByte: int8
 //   Fold(total, sums)             Int: total + the sums of Dot4() and AddDot4()
 //   Fold(total, sums, scale)      total + scale * the sums
-//   AddSignedDot4                 where kMaxWeight < 255: four int8 weights, sums in 32 bits
+//   AddSignedDot4(sums, w, x, scale)
+//                                 where kMaxWeight < 255: sums + scale * the products of four int8
+//                                 weights, in 32 bits
 // And kNativeTokens x kNativeTiles, which are multiplied at a time, and kCentresWeights: see
 // native_matmul.h.
 //
