@@ -188,10 +188,10 @@ class TensorReader:
             return True
         if OUTPUT.hf not in self._tensors:
             return False
-        self._used.add(OUTPUT.hf)
-        output, embedding = (Matrix([self._find(name)]) for name in (OUTPUT.hf, EMBEDDING.hf))
-        if output.shape == embedding.shape and all(
-                np.array_equal(a, b) for a, b in zip(output.chunks(), embedding.chunks())):
+        shape = self._numbers.vocab, self._numbers.dim
+        output, embedding = (Matrix([self._find_floats(name, shape)])
+                             for name in (OUTPUT.hf, EMBEDDING.hf))
+        if all(np.array_equal(a, b) for a, b in zip(output.chunks(), embedding.chunks())):
             return False
         self._config.warnings.append(f"{self._config.path} says tie_word_embeddings, and "
                                      "lm_head.weight differs from the embedding: it is exported as "

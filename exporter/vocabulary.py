@@ -54,6 +54,7 @@ class Vocabulary:
             names = named_in_part(self.texts[i] for i in beyond)
             self.warnings.append(f"{self.path}: the model has no rows for the added tokens "
                                  f"{names}: they are left out")
+        self.added = {text: id_ for text, id_ in self.added.items() if id_ < rows}
         del self.texts[rows:], self.types[rows:], self.scores[rows:]
         filling = rows - len(self.texts)
         self.texts += [None] * filling

@@ -14,6 +14,7 @@ import old_torch  # noqa: F401  before all of transformers
 import gguf
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers,
                         processors, trainers)
 
@@ -109,6 +110,11 @@ def make_exact_model(family, seed):
         for parameter in model.parameters():
             parameter.copy_((parameter.bfloat16().float() * 4096).round() / 4096)
     return model
+
+
+def load_tensors(path):
+    """Not as parts of the file, which may be written anew."""
+    return {name: tensor.clone() for name, tensor in load_file(path).items()}
 
 
 def change_json(path, **changes):

@@ -13,12 +13,12 @@ import unittest
 from pathlib import Path
 
 from export_gguf_fixtures import (
-    TEMPLATE, TOKENS, VOCABULARY, WORDS, File, byte_level_tokenizer, change_json, ids_of, logits_of,
-    make_exact_model, put_bos, run, run_export, save_tokenizer, sentencepiece_tokenizer, texts)
+    TEMPLATE, TOKENS, VOCABULARY, WORDS, File, byte_level_tokenizer, change_json, ids_of, load_tensors,
+    logits_of, make_exact_model, put_bos, run, run_export, save_tokenizer, sentencepiece_tokenizer, texts)
 import numpy as np
 import sentencepiece
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 import exporter.pretokenizers as rules
 from family_models import FAMILIES, Family, reference
@@ -62,7 +62,7 @@ class TypesTest(CasesTest):
         """Among the weights are blocks of zeros, tiny and huge ones."""
         self.save(FAMILIES["qwen3moe"], tie_word_embeddings=True)
         path = self.folder / "model.safetensors"
-        tensors = load_file(path)
+        tensors = load_tensors(path)
         rows = tensors["model.embed_tokens.weight"]
         random_rows = torch.from_numpy(np.random.default_rng(5).standard_t(1.5, (40, 64)).astype(
             np.float32))
@@ -97,7 +97,7 @@ class TypesTest(CasesTest):
     def test_experts_in_mxfp4_stay_as_they_are(self):
         self.save(FAMILIES["gpt-oss"], intermediate_size=64)
         path, rng, expected = self.folder / "model.safetensors", np.random.default_rng(1), {}
-        tensors = load_file(path)
+        tensors = load_tensors(path)
         for name in [name for name in tensors if name.endswith(("gate_up_proj", "down_proj"))]:
             experts, cols, rows = tensors.pop(name).shape
             blocks = rng.integers(0, 256, (experts, rows, cols // 32, 16), np.uint8)
@@ -210,9 +210,29 @@ class TextsTest(CasesTest):
         added = json.loads(path.read_text())["added_tokens"]
         change_json(path, added_tokens=[*added, {"id": VOCABULARY, "content": "<image>",
                                                  "special": True}])
+        change_json(self.folder / "tokenizer_config.json", pad_token="<image>")
         done = self.export()
         self.assertIn("<image>", done.stderr)
-        self.assertEqual(len(File(self.out).keys["tokenizer.ggml.tokens"]), VOCABULARY)
+        keys = File(self.out).keys
+        self.assertEqual(len(keys["tokenizer.ggml.tokens"]), VOCABULARY)
+        self.assertNotIn("tokenizer.ggml.padding_token_id", keys)
+
+    def test_tied_embeddings_are_stored_once_unless_they_differ(self):
+        self.save(FAMILIES["qwen2"])
+        path = self.folder / "model.safetensors"
+        tensors = load_tensors(path)
+        embedding = tensors["model.embed_tokens.weight"]
+        for output, stored in ((None, False), (embedding.clone(), False), (embedding + 1, True)):
+            with self.subTest(stored=stored):
+                more = {} if output is None else {"lm_head.weight": output}
+                save_file(tensors | more, path)
+                done = self.export()
+                self.assertEqual("output.weight" in File(self.out).tensors, stored)
+                self.assertEqual("lm_head.weight differs" in done.stderr, stored)
+        save_file({name: value for name, value in tensors.items() if "embed" not in name}
+                  | {"lm_head.weight": embedding}, path)
+        self.export()
+        np.testing.assert_array_equal(File(self.out).tensors["token_embd.weight"], embedding.half())
 
     def test_tokens_that_take_what_stands_beside_them_are_named(self):
         for name, warned in (("qwen3", True), ("phi3, plain", False)):  # of Phi-3 it is known
@@ -294,7 +314,7 @@ class RefusalsTest(CasesTest):
     def test_tensors(self):
         self.save(FAMILIES["qwen3"])
         path = self.folder / "model.safetensors"
-        tensors = load_file(path)
+        tensors = load_tensors(path)
         norm = "model.layers.1.self_attn.q_norm.weight"
         for reason, changes in (
                 ("tensor 'model.layers.0.self_attn.q_proj.bias' has no place in a qwen3 model",

@@ -16,11 +16,11 @@ from importlib import import_module
 from pathlib import Path
 
 from export_gguf_fixtures import (
-    TEMPLATE, TOKENS, VOCABULARY, File, byte_level_tokenizer, change_json, ids_of, logits_of,
-    make_exact_model, put_bos, run_export, save_tokenizer, sentencepiece_tokenizer, texts)
+    TEMPLATE, TOKENS, VOCABULARY, File, byte_level_tokenizer, change_json, ids_of, load_tensors,
+    logits_of, make_exact_model, put_bos, run_export, save_tokenizer, sentencepiece_tokenizer, texts)
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from transformers import AutoTokenizer
 
 import exporter.pretokenizers as rules
@@ -61,7 +61,7 @@ def nest_ministral(folder):
         "model_type": "mistral3", "text_config": config, "vision_config": {"hidden_size": 8},
         "tie_word_embeddings": False}))
     path = folder / "model.safetensors"
-    tensors = {f"language_model.{key}": value for key, value in load_file(path).items()}
+    tensors = {f"language_model.{key}": value for key, value in load_tensors(path).items()}
     tensors["vision_tower.patch_conv.weight"] = torch.ones(3)
     save_file(tensors, path)
 
