@@ -30,7 +30,7 @@ readonly stages=(
   "bare-metal:stories told by emulated Cortex-M and RISC-V boards without an operating system"
   "export:export.py against transformers, SentencePiece, and damaged files"
   "gguf:GGUF models that Python's gguf writes: logits against float64, llama2.c's texts"
-  "families:a small model of each family: logits against transformers, each special case counts"
+  "families:a small model of each family, also by export.py --gguf: logits against transformers, each special case counts"
   "templates:chat templates of models and small expressions against Jinja2"
   "chat-tokens:chats as tokens against transformers, control texts in messages among them"
   "tokenizers:texts and ids of tokenizers against the packages that models come with"
@@ -295,7 +295,7 @@ stage_bare-metal() {
   data=$(find_data "$root")
   [[ -n $data ]] || skip "the models are missing"
   tests/ports/bare_metal_test.sh "$root" "$data"
-  say_more "$(sed -n 's/^tell-mps3-an547-stories260K.q80: //p' "$logs/bare-metal.log")"
+  say_more "$(sed -n 's/^generate-mps3-an547-stories260K.q80: //p' "$logs/bare-metal.log")"
 }
 
 # What takes minutes under an emulator and says little more there: sweeps over damaged files, chunks
@@ -434,11 +434,13 @@ stage_gguf() {
 
 stage_families() {
   local python
-  build dev print_logits
+  build dev print_logits print_tokens clamma-quantize
   make_python tests/model/requirements-families.txt --no-deps
   run_unittests model 'families*_test.py'
+  run_unittests exporter 'families*_test.py'
   say_more "$(grep -c 'switched off:' "$logs/families.log") models"
   say_more "at most $(sed -nE 's/^.*: ([0-9.e-]+); switched off.*/\1/p' "$logs/families.log" | sort -g | tail -n 1) from transformers"
+  say_more "$(grep -c ', exported: ' "$logs/families.log") of them exported by export.py"
 }
 
 stage_templates() {

@@ -41,6 +41,8 @@ write("thinking.gguf", thoughts)
 write("opened.gguf", thoughts[2:], mark="<think>",
       template="{% for m in messages %}{{ m.content }}{% endfor %}<think>")
 write("unended.gguf", thoughts[:4])
+write("channels.gguf", ["<|channel|>", "analysis", "<|message|>", "Let me", " see.", "<|end|>"],
+      then=["<|start|>", "assistant", "<|channel|>", "final", "<|message|>", "It is", " 4."])
 write("plain.gguf", ["\n Fine", ", thank you", "."])
 write("formatless.gguf", ["Fine"], template=None)
 write("guessed.gguf", ["<|im_end|>", "Fine"], template=None, mark="<|im_start|>")
@@ -64,7 +66,7 @@ chat 'hi\n' plain.gguf
 ends "a format of its own is nothing to tell" 0 'plain.gguf: GGUF'
 tells "... nor are there lines for a terminal" test "$(grep -c /help err)" = 0
 chat 'hi\n' formatless.gguf -q
-ends "a model without a format" 1 'no chat format that is known: --template'
+ends "a model without a format" 1 'chat format of this model is unknown: --template'
 same "... says nothing" out empty
 chat 'hi\n' formatless.gguf -q --template '{{ messages[0].content }}<|answer|>'
 says "... but with a template's text" 'Fine'
@@ -112,6 +114,10 @@ for think in show dim hide; do
   says "--think $think" "$answer\n$answer"
   chat 'hi\n' opened.gguf -q --think $think
   says "--think $think: a template that opens thoughts" "$opened"
+  channels='<think>\nLet me see.\n</think>\n\nIt is 4.'
+  [[ $think != hide ]] || channels='It is 4.'
+  chat 'hi\nho\n' channels.gguf -q --think $think
+  says "--think $think: channels" "$channels\n$channels"
   chat 'hi\n' unended.gguf -q --think $think
   says "--think $think: thoughts that do not end" "$unended"
   chat 'hi\n' plain.gguf -q --think $think

@@ -381,6 +381,33 @@ def shows_thoughts(program):
         quit_chat(t, what)
 
 
+def shows_channels(program):
+    """As gpt-oss answers: what it thinks and what it says are messages of their own."""
+    scripted_model.write("channels.gguf", ["<|channel|>", "analysis", "<|message|>", "Let me", " see.",
+                                           "<|end|>"],
+                         then=["<|start|>", "assistant", "<|channel|>", "final", "<|message|>",
+                               "It is", " 4."])
+    dim, reset = b"\x1b[2m", b"\x1b[0m"
+    thoughts = b"<think>\r\nLet me see.\r\n</think>"
+    for options, environment, expected in (
+            ((), {}, dim + thoughts + reset + b"\r\n\r\nIt is 4.\r\n"),
+            (("--think", "show"), {}, thoughts + b"\r\n\r\nIt is 4.\r\n"),
+            (("--think", "hide"), {}, reset + b"It is 4.\r\n"),
+            ((), {"NO_COLOR": "1"}, b"\n" + thoughts + b"\r\n\r\nIt is 4.\r\n")):
+        t = Terminal(*program, "channels.gguf", *options, **environment)
+        what = f"channels {options} {environment}"
+        t.wait_for(f"{what}: a prompt", prompted)
+        t.type(b"hi\r")
+        seen = t.wait_for("an answer", answered)
+        check("... as it should be", expected in seen, repr(seen))
+        check("... and no name or mark of a channel",
+              not any(word in seen for word in (b"<|", b"analysis", b"final", b"assistant")), repr(seen))
+        t.type(b"/regenerate\r")
+        seen = t.wait_for("another answer", answered)
+        check("... the same", expected in seen, repr(seen))
+        quit_chat(t, what)
+
+
 def stops_and_goes_on(program, babbler):
     shell = Terminal("bash", "--norc", "--noprofile", "-i", PS1="$ ")
     shell.wait_for("a shell", lambda s: s.endswith(b"$ "))
@@ -451,6 +478,7 @@ def main():
             (knows_locales, (model,)), (takes_several_lines, (model,)),
             (bears_what_is_too_large, (model,)), (edits_elsewhere, (model,)), (completes, (model,)),
             (keeps_history, (model,)), (shows_progress, ()), (shows_thoughts, ()),
+            (shows_channels, ()),
             (stops_and_goes_on, (babbler,)), (keeps_streams_apart, (model,)), (resizes, (model,))):
         if only in scenario.__name__:
             scenario(program, *arguments)

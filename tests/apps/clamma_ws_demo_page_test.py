@@ -274,10 +274,14 @@ THOUGHT, SAID = ["Let", " me", " see", " <b>it</b>", "."], ["Yes", " it", " is",
 
 def test_thoughts(browser, folder):
     path = os.path.join(folder, "thinks.gguf")
-    for name, opened in (("the model opens its thoughts", False), ("the template does", True)):
+    for name, opened in (("the model opens its thoughts", False), ("the template does", True),
+                         ("thoughts have a channel", False)):
         answer = [*THOUGHT, "</think>", "\n\n", *SAID]
         options = {}
-        if opened:
+        if name == "thoughts have a channel":
+            answer = ["<|channel|>", "analysis", "<|message|>", *THOUGHT, "<|end|>"]
+            options = {"then": ["<|start|>", "assistant", "<|channel|>", "final", "<|message|>", *SAID]}
+        elif opened:
             options = {"mark": "<think>",
                        "template": scripted_model.TEMPLATE.replace("<|answer|>", "<think>")}
         else:

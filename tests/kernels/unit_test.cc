@@ -14,7 +14,7 @@
 #include "kernel_fixture.h"
 #include "kernels/half.h"
 #include "kernels/math.h"
-#include "units/unit_ops.h"
+#include "units/usable_units.h"
 
 namespace clamma {
 namespace {
@@ -24,38 +24,12 @@ using clamma_test::BytesOf;
 using clamma_test::ExpectSameBits;
 using clamma_test::Floats;
 using clamma_test::Guarded;
+using clamma_test::NameOfUnit;
 using clamma_test::Random;
 using clamma_test::SameBits;
 using clamma_test::UnitOps;
+using clamma_test::UsableUnits;
 using Ints = Guarded<int32_t>;
-
-// With the table that is there if the machine has the unit.
-struct UnitOfTable {
-  const UnitOps* unit;
-  const char* table;
-};
-constexpr UnitOfTable kUnitsOfTables[] = {
-#if defined(__x86_64__)
-    {&clamma_test::kAvx2Ops, "avx2"},        {&clamma_test::kAvx512Ops, "avx512"},
-#if defined(CLAMMA_HAVE_AVX_VNNI)
-    {&clamma_test::kAvxVnniOps, "avx-vnni"},
-#endif
-#elif defined(__AARCH64EL__)
-    {&clamma_test::kNeonOps, "neon"},        {&clamma_test::kNeonDotOps, "neondot"},
-#endif
-    {&clamma_test::kVector128Ops, "scalar"}, {&clamma_test::kVector256Ops, "scalar"},
-    {&clamma_test::kVector512Ops, "scalar"},
-};
-
-std::vector<const UnitOps*> UsableUnits() {
-  std::vector<const UnitOps*> units;
-  for (const UnitOfTable& candidate : kUnitsOfTables) {
-    for (const Kernels* table : clamma_test::Tables()) {
-      if (std::string(table->name) == candidate.table) units.push_back(candidate.unit);
-    }
-  }
-  return units;
-}
 
 class UnitTest : public testing::TestWithParam<const UnitOps*> {
  protected:
@@ -98,11 +72,7 @@ class UnitTest : public testing::TestWithParam<const UnitOps*> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Units, UnitTest, testing::ValuesIn(UsableUnits()), [](const auto& unit) {
-  std::string name = unit.param->name;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Units, UnitTest, testing::ValuesIn(UsableUnits()), NameOfUnit);
 
 // --- Memory: buffers end where nobody may read ---
 

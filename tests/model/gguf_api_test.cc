@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // GGUF models through the public API: the vocabulary inside, what is reported, what is never
 // generated, split files, arenas, saved sessions, and files that are something else.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <bit>
 #include <cstdint>
@@ -13,6 +15,7 @@
 #include "api_fixture.h"
 #include "gguf_models.h"
 #include "temporary_folder.h"
+#include "tokenizer_vocabularies.h"
 
 namespace clamma_test {
 namespace {
@@ -74,6 +77,41 @@ TEST_F(GgufApi, ReportsWhatTheModelIs) {
   EXPECT_EQ(facts.context, 96u);
   EXPECT_EQ(facts.group_size, 0u);
   EXPECT_EQ(facts.shared_classifier, 0);
+}
+
+// A text of nothing begins with BOS, also where the vocabulary does not ask for it.
+TEST_F(GgufApi, AnEmptyPromptIsBosAloneOrRefused) {
+  GgufBytes file = ByteLevel({{"<|endoftext|>", kControl}}, {}, "gpt-2");
+  const GgufSpec spec = {.vocab = kMore + 1};
+  AddKeys(spec, &file);
+  for (const GgufTensorSpec& tensor : TensorsOf(spec)) {
+    file.AddTensor(tensor.name, tensor.type, tensor.dims, BytesOf(spec, tensor));
+  }
+  const auto facts_of = [](const TxfPtr& model, const char* prompt) {
+    const SessionPtr session = NewSession(model);
+    Listener listener;
+    EXPECT_EQ(StartQuery(session.get(), listener, {.prompt = prompt, .limit = 1}), 0);
+    StepAll();
+    return Facts(session.get());
+  };
+  GgufBytes with_bos = file;
+  with_bos.Add("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(kMore));
+  with_bos.Add("tokenizer.ggml.add_bos_token", false);
+  const TxfPtr model = Open(Write(with_bos, "bos.gguf"));
+  EXPECT_EQ(facts_of(model, "").prompt_tokens, 1u);
+  EXPECT_EQ(facts_of(model, "a").prompt_tokens, 1u);
+  EXPECT_EQ(facts_of(model, "ab").prompt_tokens, 2u);
+
+  const TxfPtr bare = Open(Write(file, "bare.gguf"));
+  const SessionPtr session = NewSession(bare);
+  Listener listener;
+  clamma_txf_info_t info = QueryInfo(listener, {.prompt = ""});
+  char desc[200] = "";
+  info.desc = desc;
+  info.desc_max = sizeof(desc);
+  EXPECT_NE(clamma_session_query(session.get(), &info), 0);
+  EXPECT_STREQ(desc, "the prompt is empty, and the vocabulary has no token that begins a text");
+  EXPECT_EQ(clamma_sessions_step_next(), 0);
 }
 
 TEST_F(GgufApi, FileTypesAreNamed) {
@@ -340,6 +378,61 @@ TEST_F(GgufSplit, IsRefusedAtAnAddressAndInAnArena) {
   ExpectTexts(ReasonOfRefusal(info), {"split into files", "arena"});
   info.arena_size = 1000;
   ExpectTexts(ReasonOfRefusal(info), {"split into files", "arena"});
+}
+
+// Of a file in a folder, `length` bytes at `offset`.
+class FilePart {
+ public:
+  FilePart(const std::string& path, uint64_t offset, uint64_t length)
+      : part_{open(path.c_str(), O_RDONLY), offset, length} {
+    EXPECT_GE(part_.descriptor, 0);
+  }
+  ~FilePart() { close(part_.descriptor); }
+  FilePart(const FilePart&) = delete;
+  FilePart& operator=(const FilePart&) = delete;
+
+  void BecomeModel(clamma_txf_info_t* info) const {
+    info->checkpoint_path = nullptr;
+    info->checkpoint_part = &part_;
+  }
+
+ private:
+  clamma_file_part_t part_;
+};
+
+// At any offset, as kernels assume no alignment; what else the file holds does not matter.
+TEST_F(GgufApi, IsServedFromAPartOfAnOpenFile) {
+  const std::vector<uint8_t> model = MakeGguf(Spec()).Build();
+  const std::string expected = RunFresh(Open(Write(Spec())), kAsk).text;
+  ASSERT_NE(expected, "");
+  for (const size_t offset : {size_t{0}, size_t{1}, size_t{4099}}) {
+    std::vector<uint8_t> archive(offset, 'x');
+    archive.insert(archive.end(), model.begin(), model.end());
+    archive.resize(archive.size() + 777, 'x');
+    const FilePart part(folder_.Write("archive", archive), offset, model.size());
+    for (const auto access : {CLAMMA_MODEL_ACCESS_MMAP, CLAMMA_MODEL_ACCESS_MALLOC_CACHE}) {
+      clamma_txf_info_t info = Info("archive");
+      info.model_access = access;
+      part.BecomeModel(&info);
+      EXPECT_EQ(RunFresh(Open(info), kAsk).text, expected) << offset;
+    }
+    const FilePart cut(folder_.path("archive"), offset, model.size() - 777);
+    clamma_txf_info_t info = Info("archive");
+    cut.BecomeModel(&info);
+    ExpectTexts(ReasonOfRefusal(info), {"the descriptor: ", "777 are missing"});
+  }
+}
+
+TEST_F(GgufSplit, IsRefusedByADescriptor) {
+  WriteParts(Spec());
+  const std::string path = folder_.path(NameOfPart(0));
+  const FilePart part(path, 0, std::filesystem::file_size(path));
+  for (const auto access : {CLAMMA_MODEL_ACCESS_MMAP, CLAMMA_MODEL_ACCESS_MALLOC_CACHE}) {
+    clamma_txf_info_t info = Info(NameOfPart(0));
+    info.model_access = access;
+    part.BecomeModel(&info);
+    ExpectTexts(ReasonOfRefusal(info), {"split into 3 files", "by a descriptor"});
+  }
 }
 
 TEST_F(GgufApi, SessionsAreSavedAndRestoredByEveryAccess) {

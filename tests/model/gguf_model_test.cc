@@ -142,6 +142,15 @@ TEST(GgufModel, WhatWouldChangeTheResultsIsRefused) {
   ExpectRefusal(Small().Add("llama.attention.scale", 0.5f), {"llama.attention.scale"});
   ExpectRefusal(Small().Add("llama.logit_scale", 2.0f), {"llama.logit_scale"});
   ExpectRefusal(Small().Add("llama.rope.scaling.factor", -2.0f), {"scaling", "below 0"});
+  ExpectRefusal(Small().Add("llama.attention.causal", false), {"\"llama.attention.causal\""});
+  ExpectRefusal(Small().Add("llama.use_parallel_residual", true), {"use_parallel_residual"});
+  for (const char* key : {"attn_logit_softcapping", "final_logit_softcapping",
+                          "attention.clamp_kqv", "attention.max_alibi_bias"}) {
+    const std::string full = "llama." + std::string(key);
+    ExpectRefusal(Small().Add(full, 8.0f), {"\"" + full + "\"", "not supported"});
+    EXPECT_TRUE(Model(Small().Add(full, 0.0f)).status().ok()) << "0 says that there is none";
+  }
+  EXPECT_TRUE(Model(Small().Add("llama.attention.causal", true)).status().ok());
   GgufBytes experts = Small().Add("llama.expert_count", uint32_t{0});
   EXPECT_TRUE(Model(experts.Add("llama.rope.scaling.type", "none")).status().ok());
 }
@@ -172,7 +181,8 @@ TEST(GgufModel, HeadsThatDoNotFitAreRefused) {
   GgufSpec spec = {.head_size = 16};
   const std::string value_length = "llama.attention.value_length";
   ExpectRefusal(Without(value_length, spec).Add(value_length, uint32_t{8}),
-                {"keys of 16", "values of 8"});
+                {"layer 0", "keys of 16", "values of 8", "llama.attention.key_length",
+                 "llama.attention.value_length"});
   for (const uint32_t dims : {3u, 18u}) {
     const std::string key = "llama.rope.dimension_count";
     ExpectRefusal(Without(key).Add(key, dims),
@@ -193,19 +203,12 @@ TEST(GgufModel, UnknownTensorsAreRefusedByName) {
 }
 
 TEST(GgufModel, MissingTensorsAreNamed) {
-  const std::pair<const char*, const char*> kNames[] = {
-      {"output_norm.weight", "'output norm' of the model"},
-      {"blk.1.attn_norm.weight", "'attention norm' of layer 1"},
-      {"blk.0.attn_q.weight", "'query' of layer 0"},
-      {"blk.0.attn_k.weight", "'key' of layer 0"},
-      {"blk.1.attn_v.weight", "'value' of layer 1"},
-      {"blk.1.attn_output.weight", "'attention output' of layer 1"},
-      {"blk.0.ffn_norm.weight", "'feed-forward norm' of layer 0"},
-      {"blk.1.ffn_gate.weight", "'gate' of layer 1"},
-      {"blk.1.ffn_up.weight", "'up' of layer 1"},
-      {"blk.1.ffn_down.weight", "'down' of layer 1"},
-      {"token_embd.weight", "token_embd.weight"}};
-  for (const auto& [tensor, text] : kNames) ExpectRefusal(Without(tensor), {"there is no", text});
+  for (const char* name : {"output_norm.weight", "blk.1.attn_norm.weight", "blk.0.attn_q.weight",
+                           "blk.0.attn_k.weight", "blk.1.attn_v.weight", "blk.1.attn_output.weight",
+                           "blk.0.ffn_norm.weight", "blk.1.ffn_gate.weight", "blk.1.ffn_up.weight",
+                           "blk.1.ffn_down.weight", "token_embd.weight"}) {
+    ExpectRefusal(Without(name), {"there is no tensor \"" + std::string(name) + "\""});
+  }
 }
 
 TEST(GgufModel, TensorsOfTheWrongShapeAreRefused) {
@@ -213,13 +216,16 @@ TEST(GgufModel, TensorsOfTheWrongShapeAreRefused) {
     return Without(name, {.biases = true}).AddTensor(name, type, dims);
   };
   ExpectRefusal(replaced("blk.1.attn_q.weight", kF32, {64, 63}),
-                {"'query' of layer 1", "63 rows of 64", "64 of 64"});
+                {"\"blk.1.attn_q.weight\"", "63 rows of 64", "64 of 64"});
   ExpectRefusal(replaced("blk.1.ffn_down.weight", kF16, {64, 96}),
-                {"'down' of layer 1", "96 rows of 64", "64 of 96"});
-  ExpectRefusal(replaced("output.weight", kF32, {64, 47}), {"'output' of the model"});
-  ExpectRefusal(replaced("token_embd.weight", kF32, {32, 48}), {"'embedding' of the model"});
-  ExpectRefusal(replaced("blk.0.attn_k.bias", kF32, {33}), {"'key bias' of layer 0", "33"});
-  ExpectRefusal(replaced("blk.0.ffn_norm.weight", kF32, {96}), {"'feed-forward norm' of layer 0"});
+                {"\"blk.1.ffn_down.weight\"", "96 rows of 64", "64 of 96"});
+  ExpectRefusal(replaced("output.weight", kF32, {64, 47}), {"\"output.weight\"", "47 rows"});
+  ExpectRefusal(replaced("token_embd.weight", kF32, {32, 48}),
+                {"\"token_embd.weight\"", "48 rows of 32"});
+  ExpectRefusal(replaced("blk.0.attn_k.bias", kF32, {33}),
+                {"\"blk.0.attn_k.bias\"", "33 elements", "32"});
+  ExpectRefusal(replaced("blk.0.ffn_norm.weight", kF32, {96}),
+                {"\"blk.0.ffn_norm.weight\"", "96 elements", "64"});
   ExpectRefusal(replaced("blk.0.attn_norm.weight", kF16, {64}),
                 {"\"blk.0.attn_norm.weight\"", "not of type F32"});
   ExpectRefusal(replaced("blk.0.attn_norm.weight", kF32, {64, 2}),
@@ -227,7 +233,7 @@ TEST(GgufModel, TensorsOfTheWrongShapeAreRefused) {
   ExpectRefusal(replaced("blk.0.attn_q.weight", kF32, {64, 8, 8}),
                 {"\"blk.0.attn_q.weight\"", "dimensions"});
   ExpectRefusal(Small().AddTensor("rope_freqs.weight", kF32, {7}),
-                {"'rope factors' of the model", "7"});
+                {"\"rope_freqs.weight\"", "7 elements"});
   ExpectRefusal(Without("token_embd.weight").AddTensor("token_embd.weight", kF32, {64, 2}),
                 {"2 tokens"});
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -35,7 +36,10 @@ Status Check(const std::vector<GgufBytes>& parts) {
     EXPECT_TRUE(gguf.status().ok()) << gguf.status().message();
     files.push_back(&*gguf);
   }
-  return CheckSplit(files.data(), static_cast<uint32_t>(files.size()));
+  Memory memory;
+  const Status status = CheckSplit(memory, files.data(), static_cast<uint32_t>(files.size()));
+  EXPECT_EQ(memory.bytes_in_use(), 0u);
+  return status;
 }
 
 std::string PathOf(const std::string& path, const SplitInfo& info, uint32_t index) {
@@ -121,6 +125,20 @@ TEST(Split, TensorsThatAreMissingOrTwiceAreRefused) {
   ExpectReason(Check({Part(0, 2, 4, {"a", "b"}), Part(1, 2, 4, {"c"})}), {"3 tensors", "have 4"});
   ExpectReason(Check({Part(0, 3, 4, {"a", "b"}), Part(1, 3, 4, {"c"}), Part(2, 3, 4, {"b"})}),
                {"\"b\"", "files 1 and 3"});
+}
+
+// A search in each of the other files would take 33 million look-ups.
+TEST(Split, ManyTensorsInManyFilesAreComparedInLittleTime) {
+  std::vector<GgufBytes> parts;
+  for (uint16_t i = 0; i < kMaxSplitFiles; ++i) {
+    std::vector<std::string> names;
+    for (int j = 0; j < 64; ++j) names.push_back(std::to_string(64 * i + j));
+    if (i == kMaxSplitFiles - 1) names[0] = "77";
+    parts.push_back(Part(i, kMaxSplitFiles, 64 * kMaxSplitFiles, names));
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  ExpectReason(Check(parts), {"\"77\"", "files 2 and 1024"});
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(3));
 }
 
 }  // namespace

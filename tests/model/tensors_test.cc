@@ -259,7 +259,7 @@ TEST(ModelFile, RefusesNumbersAndShapesThatDoNotFit) {
   const LayerConfig right = {.n_heads = 2, .n_kv_heads = 1, .head_size = 8, .hidden_dim = 20};
   EXPECT_EQ(check(right, 8, 8), "");
   EXPECT_EQ(check(right, 8, 7),
-            "the tensor 'value bias' of layer 0 has 1 rows of 7, and 1 of 8 are expected");
+            "tensor 'value bias' of layer 0 has 7 elements, and 8 are expected");
   EXPECT_EQ(check(right, 10, 8), "layer 0: of heads of 8 elements 10 are to be rotated");
   EXPECT_NE(check(right, 7, 8), "");
   LayerConfig wrong = right;
@@ -272,7 +272,7 @@ TEST(ModelFile, RefusesNumbersAndShapesThatDoNotFit) {
   wrong = right;
   wrong.hidden_dim = 21;
   EXPECT_EQ(check(wrong, 8, 8),
-            "the tensor 'gate' of layer 0 has 20 rows of 12, and 21 of 12 are expected");
+            "tensor 'gate' of layer 0 has 20 rows of 12 columns, and 21 of 12 are expected");
 }
 
 TEST(ModelFile, LayersThatDifferAreKeptEach) {

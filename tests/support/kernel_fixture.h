@@ -75,8 +75,7 @@ inline std::vector<const clamma::Kernels*> Tables() {
 // With those that only tests have.
 inline std::vector<const clamma::Kernels*> AllTables() {
   std::vector<const clamma::Kernels*> tables = Tables();
-  tables.insert(tables.end(), {&kVector128Kernels, &kVector256Kernels, &kVector512Kernels,
-                               &kVector512InOrderKernels});
+  for (const VectorTableOfLanes& own : kVectorTables) tables.push_back(own.table);
   return tables;
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "kernels/tuning.h"
+#include "units/byte_ops.h"
 
 namespace clamma_test {
 
@@ -67,6 +68,8 @@ struct UnitOps {
   // Of 16 lanes; nullptr otherwise.
   void (*load_lanes)(float* out, const float* p, uint16_t lanes);
   void (*fma_lanes)(float* sums, const uint8_t* a, const float* b, uint16_t lanes);
+
+  ByteOps bytes;
 };
 
 extern const UnitOps kVector128Ops, kVector256Ops, kVector512Ops;
@@ -207,6 +210,7 @@ constexpr UnitOps OpsOf(const char* name) {
       .dot_groups = {Ops::template GroupsOf<32>(), Ops::template GroupsOf<64>()},
       .load_lanes = nullptr,
       .fma_lanes = nullptr,
+      .bytes = ByteOpsOf<V>(),
   };
   if constexpr (V::kLanes == 16) {
     ops.load_lanes = [](float* out, const float* p, uint16_t lanes) {

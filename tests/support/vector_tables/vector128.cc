@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/native_ops.h"
 #include "kernels/tables/vector_table.h"
-#include "kernels/units/compiler_vectors.h"
-#include "vector_tables/vector_tables.h"
+#include "vector_tables/vector_blocks.h"
 
 namespace clamma_test {
 
@@ -10,7 +9,7 @@ using Vector = clamma::CompilerVector<16>;
 
 constinit const clamma::Kernels kVector128Kernels =
     clamma::VectorTable<Vector, clamma::kAnyMachine>(
-        "vector128", clamma::kVectorInt8<Vector, clamma::kAnyMachine>, clamma::kBlocksPlain,
-        clamma::kScalarNativeOrder);
+        "vector128", clamma::kVectorInt8<Vector, clamma::kAnyMachine>,
+        VectorBlocks<Vector, clamma::kAnyMachine>::kFunctions, clamma::kScalarNativeOrder);
 
 }  // namespace clamma_test

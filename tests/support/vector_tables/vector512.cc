@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/native_ops.h"
 #include "kernels/tables/vector_table.h"
-#include "kernels/units/compiler_vectors.h"
-#include "vector_tables/vector_tables.h"
+#include "vector_tables/vector_blocks.h"
 
 namespace clamma_test {
 
@@ -10,11 +9,11 @@ using Vector = clamma::CompilerVector<64>;
 
 constinit const clamma::Kernels kVector512Kernels =
     clamma::VectorTable<Vector, clamma::kIntelServer>(
-        "vector512", clamma::kVectorInt8<Vector, clamma::kIntelServer>, clamma::kBlocksPlain,
-        clamma::kScalarNativeOrder);
+        "vector512", clamma::kVectorInt8<Vector, clamma::kIntelServer>,
+        VectorBlocks<Vector, clamma::kIntelServer>::kFunctions, clamma::kScalarNativeOrder);
 constinit const clamma::Kernels kVector512InOrderKernels =
-    clamma::VectorTable<Vector, clamma::kZen5>("vector512-in-order",
-                                               clamma::kVectorInt8<Vector, clamma::kZen5>,
-                                               clamma::kBlocksPlain, clamma::kScalarNativeOrder);
+    clamma::VectorTable<Vector, clamma::kZen5>(
+        "vector512-in-order", clamma::kVectorInt8<Vector, clamma::kZen5>,
+        VectorBlocks<Vector, clamma::kZen5>::kFunctions, clamma::kScalarNativeOrder);
 
 }  // namespace clamma_test
