@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the pages of stories and of a chat share: the status line, the settings, boxes of text that
-// grow, the keyboard, and the WebSocket. See docs/ws-demo.md for the messages.
+// grow, the keyboard, and the WebSocket. See docs/ws-demo-protocol.md for the messages.
 
 const shortestWait = 1000;
 const longestWait = 30000; // milliseconds between two attempts to connect
