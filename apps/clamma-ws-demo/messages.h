@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The messages between page and server: JSON objects in text frames. docs/ws-demo-protocol.md lists them.
+// The messages between page and server: JSON objects in text frames. docs/ws-demo-protocol.md lists
+// them.
 #ifndef CLAMMA_WS_DEMO_MESSAGES_H_
 #define CLAMMA_WS_DEMO_MESSAGES_H_
 
