@@ -30,7 +30,7 @@ readonly stages=(
   "bare-metal:stories told by emulated Cortex-M and RISC-V boards without an operating system"
   "export:export.py against transformers, SentencePiece, and damaged files"
   "gguf:GGUF models that Python's gguf writes: logits against float64, llama2.c's texts"
-  "families:a small model of each family: logits against transformers, each special case counts"
+  "families:a small model of each family, also by export.py --gguf: logits against transformers, each special case counts"
   "templates:chat templates of models and small expressions against Jinja2"
   "chat-tokens:chats as tokens against transformers, control texts in messages among them"
   "tokenizers:texts and ids of tokenizers against the packages that models come with"
@@ -108,8 +108,8 @@ run_ctest() {
 readonly port_programs=(arena_model_test arena_test block_cache_test c_api_test c_golden_test
   dispatch_test encode_test forward_test gguf_test gguf_values_test golden_test half_test kv_cache_test
   llama2c_test logit_hash_test math_test matmul_blocks_test native_ops_test orders_test
-  session_extra_test tensors_test tokenizer_gguf_test tokenizer_special_test tokenizer_test
-  tokenizer_words_test weights_test)
+  session_extra_test tensors_test tokenizer_damage_test tokenizer_gguf_test tokenizer_special_test
+  tokenizer_test tokenizer_words_test weights_test)
 
 # no COMMAND...: fails, and shows what it printed, if COMMAND finds something.
 no() {
@@ -219,6 +219,7 @@ stage_web() {
   [[ -n $(find_data "$root") ]] || skip "the models are missing"
   build dev failing_new
   web_test test dev
+  web_test visitors_test dev
   web_test chat_test dev
   web_test protocol_test dev
   web_test browser_test dev
@@ -231,15 +232,17 @@ stage_web-sanitized() {
   fix_layout
   export CLAMMA_TEST_SLOW=1
   web_test test asan
+  web_test visitors_test asan
   web_test chat_test asan
   web_test protocol_test asan
   web_test test tsan "${fixed[@]}"
+  web_test visitors_test tsan "${fixed[@]}"
   web_test chat_test tsan "${fixed[@]}"
 }
 
 stage_nothreads() {
   local programs
-  mapfile -t programs < <(basename -s .cc tests/*/*_test.cc | grep -E 'alloc|pass|session_test|thread_pool')
+  mapfile -t programs < <(basename -s .cc tests/*/*_test.cc | grep -E 'alloc|pass|thread_pool|session_(test|callbacks|chat|refusals|sampling)')
   build nothreads "${port_programs[@]}" "${programs[@]}" clamma-gen clamma-gen-multi clamma-chat \
     clamma-selftest
   local symbols
@@ -292,7 +295,7 @@ stage_bare-metal() {
   data=$(find_data "$root")
   [[ -n $data ]] || skip "the models are missing"
   tests/ports/bare_metal_test.sh "$root" "$data"
-  say_more "$(sed -n 's/^tell-mps3-an547-stories260K.q80: //p' "$logs/bare-metal.log")"
+  say_more "$(sed -n 's/^generate-mps3-an547-stories260K.q80: //p' "$logs/bare-metal.log")"
 }
 
 # What takes minutes under an emulator and says little more there: sweeps over damaged files, chunks
@@ -431,11 +434,13 @@ stage_gguf() {
 
 stage_families() {
   local python
-  build dev print_logits
+  build dev print_logits print_tokens clamma-quantize
   make_python tests/model/requirements-families.txt --no-deps
   run_unittests model 'families*_test.py'
+  run_unittests exporter 'families*_test.py'
   say_more "$(grep -c 'switched off:' "$logs/families.log") models"
   say_more "at most $(sed -nE 's/^.*: ([0-9.e-]+); switched off.*/\1/p' "$logs/families.log" | sort -g | tail -n 1) from transformers"
+  say_more "$(grep -c ', exported: ' "$logs/families.log") of them exported by export.py"
 }
 
 stage_templates() {

@@ -28,7 +28,7 @@ Status Encode(Transformer& transformer, std::string_view text, unsigned flags,
   return transformer.tokenizer.Encode(transformer.memory, text, options, tokens, count);
 }
 
-// All of them, or none where there is no room.
+// Copies all tokens, or none if there is no room.
 void CopyTokens(const TokenId* from, size_t count, tok_id_t* tokens, size_t max) {
   if (count > 0 && count <= max) std::memcpy(tokens, from, count * sizeof(tok_id_t));
 }
@@ -62,7 +62,7 @@ Status Score(Transformer& transformer, std::string_view text, clamma_score_t* sc
     score->log_likelihood += static_cast<double>(scores[i]);
     if (logprobs != nullptr && i < max) logprobs[i] = scores[i];
   }
-  // exp() overflows beyond 709; no text of this world gets near it.
+  // exp() overflows beyond 709, which no real text comes near.
   const double surprise = -score->log_likelihood / static_cast<double>(scores.size());
   score->perplexity = ExpDouble(surprise < 700 ? surprise : 700);
   return Status();
@@ -94,7 +94,7 @@ int clamma_decode(const struct txf* txf, const tok_id_t* tokens, size_t count, c
     return clamma::ReturnMissing(txf, "clamma_decode");
   }
   const clamma::Transformer& transformer = *FromHandle(txf);
-  // The first piece behind BOS loses the space that the tokenizer, not the text, put there.
+  // The first piece after BOS loses the space that the tokenizer added in front of the text.
   size_t first = 0;
   while (first < count && transformer.tokenizer.Bytes(tokens[first]).empty()) ++first;
   const auto bytes_at = [&](size_t i) {

@@ -27,7 +27,7 @@ Status CheckNumbers(const ModelConfig& config, uint32_t index) {
   return Status();
 }
 
-// A tensor as messages name it: "blk.1.attn_k.weight", or 'key' of layer 1.
+// The name of a tensor in messages: "blk.1.attn_k.weight", or 'key' of layer 1.
 struct Label {
   Label(const ModelFile& file, TensorId id, uint32_t layer, bool of_layer) {
     char name[64] = "";
@@ -43,7 +43,7 @@ struct Label {
   char text[100];
 };
 
-// Checks tensors of a layer, or of the model.
+// Checks the tensors of a layer, or of the model.
 struct ShapeCheck {
   const ModelFile& file;
   uint32_t layer;
@@ -74,7 +74,7 @@ struct ShapeCheck {
   }
 };
 
-// A layer's norms behind its parts, and of queries and keys.
+// Checks a layer's norms after its parts, and of queries and keys.
 Status CheckNorms(const ShapeCheck& layer, const ModelConfig& config, const LayerConfig& c) {
   if (config.norm_after) {
     CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kAttentionPostNorm, 1, config.dim));
@@ -86,7 +86,8 @@ Status CheckNorms(const ShapeCheck& layer, const ModelConfig& config, const Laye
   return layer.Require(TensorId::kKNorm, 1, together ? c.kv_dim() : c.head_size);
 }
 
-// What the experts of a layer have. They have one shape, and are there together.
+// Checks the experts of a layer. All have the same shape and are stored together, so the first
+// stands for all.
 Status CheckExperts(const ShapeCheck& layer, const ModelConfig& config, uint64_t hidden_dim) {
   CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kRouter, config.n_experts, config.dim));
   CLAMMA_RETURN_IF_ERROR(layer.Allow(TensorId::kRouterBias, 1, config.n_experts));
@@ -99,7 +100,7 @@ Status CheckExperts(const ShapeCheck& layer, const ModelConfig& config, uint64_t
   return first.Allow(TensorId::kExpertDownBias, 1, config.dim);
 }
 
-// Whether a layer may do without a tensor that most have.
+// Whether a layer does not need a tensor that most layers have.
 bool DoesWithout(const ModelConfig& config, TensorId id) {
   const bool norm = id == TensorId::kAttentionNorm || id == TensorId::kFfnNorm;
   const bool dense = id == TensorId::kGate || id == TensorId::kUp || id == TensorId::kDown;
@@ -146,7 +147,7 @@ Status CheckLayer(const ModelFile& file, uint32_t index) {
   return Status();
 }
 
-// A template, so that it is compiled only where there are windows.
+// A template, so that builds without windows do not compile it.
 template <typename Layer>
 void WidenWindow(const Layer& layer, Layer* widest) {
   if constexpr (kHasGguf)

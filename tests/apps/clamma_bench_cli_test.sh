@@ -74,7 +74,7 @@ run --shape stories260k --type q8_0 --keep model.gguf --make-only
 run model.gguf --repeats 1 --json -q
 tells "a GGUF file of one's own: succeeds" test "$status" = 0
 tells "a GGUF file of one's own: a JSON object" is_report model.gguf Q8_0
-for type in gguf-f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q4_k q5_k q6_k iq4_nl mxfp4 q5_k_m; do
+for type in gguf-f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs mxfp4 q5_k_m; do
   run --shape stories15m --type $type --keep model.gguf --make-only
   tells "$type: is written" test "$status" = 0
   tells "$type: nothing on stdout" cmp empty out
@@ -99,7 +99,7 @@ tells "--version" grep -qE '^clamma-bench [0-9]+\.[0-9]+\.[0-9]+$' out
 # --- What it refuses, how and with which code --------------------------------------------------------
 
 refuses 2 'shape' --shape stories1t
-refuses 2 'type' --type q3_k
+refuses 2 'type' --type iq3_s
 refuses 2 'kv' --kv f64
 refuses 2 'repeats' --repeats 0
 refuses 2 'repeats' --repeats x

@@ -66,7 +66,7 @@ chat 'hi\n' plain.gguf
 ends "a format of its own is nothing to tell" 0 'plain.gguf: GGUF'
 tells "... nor are there lines for a terminal" test "$(grep -c /help err)" = 0
 chat 'hi\n' formatless.gguf -q
-ends "a model without a format" 1 'no chat format that is known: --template'
+ends "a model without a format" 1 'chat format of this model is unknown: --template'
 same "... says nothing" out empty
 chat 'hi\n' formatless.gguf -q --template '{{ messages[0].content }}<|answer|>'
 says "... but with a template's text" 'Fine'

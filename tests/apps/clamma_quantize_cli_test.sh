@@ -127,7 +127,20 @@ refuses 1 'empty.*empty' float.bin x.gguf Q8_0 -z empty
 refuses 1 'q80.*--imatrix' float.bin x.bin q80 --imatrix other.dat
 refuses 1 'another model' float.bin x.gguf Q8_0 -z text
 mv tokenizer.bin aside
-refuses 1 'tokenizer\.bin.*-z' float.bin x.gguf Q8_0
+refuses 1 'no vocabulary of 512 tokens: .*beside the checkpoint.*-z' float.bin x.gguf Q8_0
+mkdir beside
+cp float.bin beside/model.bin
+cp aside beside/model.tokenizer.bin
+cp text tokenizer.bin
+run beside/model.bin found.gguf F32 -q
+tells "a vocabulary beside the checkpoint, by its name" cmp f32.gguf found.gguf
+mv beside/model.tokenizer.bin beside/tokenizer.bin
+run beside/model.bin found.gguf F32 -q --force
+tells "... and by the usual one" cmp f32.gguf found.gguf
+refuses 1 'is read' beside/model.bin beside/tokenizer.bin F32 --force
+rm beside/tokenizer.bin
+refuses 1 'tokenizer\.bin is no vocabulary, or damaged.*-z' beside/model.bin x.gguf Q8_0
+rm tokenizer.bin
 head -c 100000 float.bin >cut.bin
 refuses 1 'cut short' cut.bin x.gguf Q8_0 -z aside
 tells "nothing was written for those" test ! -e x.gguf

@@ -304,6 +304,13 @@ class Program:
         return Visitor(self, greet, **options)
 
 
+def quiet(program):
+    """Whether nobody is there any more."""
+    metrics = program.metrics()
+    return not any(metrics[name] for name in
+                   ("sessions_active", "visitors_connected", "visitors_waiting"))
+
+
 class Visitor:
     """A WebSocket client."""
 

@@ -130,7 +130,7 @@ TEST_F(ChatContextTest, BadJsonIsRefusedByItsPlace) {
                context_.SetTools("{}").message());
   EXPECT_STREQ("template arguments: a JSON object is expected, not a value of list",
                context_.SetArguments("[]").message());
-  EXPECT_STREQ("template arguments: the messages cannot be among them",
+  EXPECT_STREQ("template arguments: \"messages\" cannot be one of them",
                context_.SetArguments(R"({"messages": []})").message());
   ChatMessage message;
   message.role = "assistant";

@@ -238,6 +238,46 @@ TEST(DequantizeRow, KnowsEachTypesNumbers) {
   DequantizeRow(WeightType::kQ6_K, q6.data(), 256, row.data());
   EXPECT_EQ(row[0], -2 * (48 + 10 - 32));
   EXPECT_EQ(row[64], 7 * (16 + 5 - 32));
+  std::vector<uint8_t> q2(84);
+  q2[0] = 0x53;        // of columns 0 to 15 the scale 3 and the minimum 5
+  q2[7] = 0xff;        // of columns 112 to 127 both are 15
+  q2[16] = 0x02;       // column 0 has 2
+  q2[16 + 17] = 0xc0;  // column 96 + 17 has 3
+  q2[8] = 0x0f;        // the scale of columns 128 to 143
+  q2[16 + 32] = 0x01;  // column 128 has 1
+  q2[81] = 0x3c;       // d 1
+  q2[83] = 0x40;       // dmin 2
+  DequantizeRow(WeightType::kQ2_K, q2.data(), 256, row.data());
+  EXPECT_EQ(row[0], 3 * 2 - 2 * 5);
+  EXPECT_EQ(row[113], 15 * 3 - 2 * 15);
+  EXPECT_EQ(row[128], 15);
+  std::vector<uint8_t> q3(110);
+  q3[0] = 0x81;        // columns 0 and 224 have 4
+  q3[32] = 0x02;       // column 0 has 2 more
+  q3[32 + 32] = 0xc0;  // column 224 has 3 more
+  q3[96] = 0x0f;       // scale 0 has 15, scale 8 has 0
+  q3[96 + 8] = 0x21;   // ... and 16 and 32 above
+  q3[96 + 6] = 0x70;   // scale 14 has 7
+  q3[96 + 10] = 0xc0;  // ... and 48 above
+  q3[109] = 0x3c;      // d 1
+  DequantizeRow(WeightType::kQ3_K, q3.data(), 256, row.data());
+  EXPECT_EQ(row[0], (15 + 16 - 32) * 2);
+  EXPECT_EQ(row[128], (32 - 32) * -4);
+  EXPECT_EQ(row[1], (15 + 16 - 32) * -4);
+  EXPECT_EQ(row[224], (7 + 48 - 32) * 3);
+  std::vector<uint8_t> iq4(136);
+  iq4[1] = 0x3c;           // d 1
+  iq4[2] = 0x03;           // 48 of scale 0, none of scale 1
+  iq4[3] = 0x80;           // 32 of scale 7
+  iq4[4] = 0x72;           // ... and 2 of scale 0, 7 of scale 1
+  iq4[8] = 0xf0;           // columns 0 and 16
+  iq4[8 + 16] = 0x80;      // columns 32 and 48
+  iq4[8 + 7 * 16] = 0x0f;  // column 224
+  DequantizeRow(WeightType::kIQ4_XS, iq4.data(), 256, row.data());
+  EXPECT_EQ(row[0], (48 + 2 - 32) * -127);
+  EXPECT_EQ(row[16], (48 + 2 - 32) * 113);
+  EXPECT_EQ(row[48], (7 - 32) * 1);
+  EXPECT_EQ(row[224], (32 - 32) * 113);
 }
 
 }  // namespace

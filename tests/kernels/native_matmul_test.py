@@ -22,6 +22,7 @@ DEBIANS_PYTHON = "/usr/bin/python3"  # that which has Debian's python3-numpy
 ROWS = (1, 2, 3, 5, 7, 8, 9, 13, 16, 17, 31, 33, 37, 67)
 COLS_OF_FLOATS = (1, 7, 15, 16, 17, 31, 33, 48, 100, 255, 256, 259, 530)
 MANY_BLOCKS = (4, 5, 9)
+IQ4_VALUES = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
 
 
 # --- Float operations, each rounded once ----------------------------------------------------------
@@ -91,8 +92,7 @@ def decode_q5_1(b):
 
 
 def decode_iq4_nl(b):
-    values = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113])
-    return {"d": half(b[..., 0:2]), "q": values[nibbles(b[..., 2:])]}
+    return {"d": half(b[..., 0:2]), "q": np.array(IQ4_VALUES)[nibbles(b[..., 2:])]}
 
 
 def decode_mxfp4(b):
@@ -142,6 +142,31 @@ def decode_q6_k(b):
             "q": np.concatenate(parts, -1) - 32}
 
 
+def decode_q2_k(b):
+    q = np.stack([b[..., 16:80].reshape(*b.shape[:-1], 2, 32) >> 2 * k & 3 for k in range(4)], -2)
+    return {"d": half(b[..., 80:82]), "m": half(b[..., 82:84]),
+            "s": (b[..., :16] & 15).astype(np.int64), "minima": (b[..., :16] >> 4).astype(np.int64),
+            "q": q.reshape(*b.shape[:-1], 256).astype(np.int64)}
+
+
+def decode_q3_k(b):
+    a = b[..., 96:108].astype(np.int64)
+    low = nibbles(b[..., 96:104])
+    high = np.concatenate([a[..., 8:] >> 2 * k & 3 for k in range(4)], -1)
+    bits = np.stack([b[..., :32] >> k & 1 for k in range(8)], -2).reshape(*b.shape[:-1], 256)
+    q = np.stack([b[..., 32:96].reshape(*b.shape[:-1], 2, 32) >> 2 * k & 3 for k in range(4)], -2)
+    return {"d": half(b[..., 108:110]), "s": (low | high << 4) - 32,
+            "q": (q.reshape(*b.shape[:-1], 256) | bits << 2).astype(np.int64) - 4}
+
+
+def decode_iq4_xs(b):
+    h = b[..., 2].astype(np.int64) | b[..., 3].astype(np.int64) << 8
+    low = np.stack([b[..., 4:8] & 15, b[..., 4:8] >> 4], -1).reshape(*b.shape[:-1], 8)
+    high = np.stack([h >> 2 * j & 3 for j in range(8)], -1)
+    q = nibbles(b[..., 8:].reshape(*b.shape[:-1], 8, 16)).reshape(*b.shape[:-1], 256)
+    return {"d": half(b[..., 0:2]), "s": (low | high << 4) - 32, "q": np.array(IQ4_VALUES)[q]}
+
+
 # name: (columns, bytes) of a block, how it is decoded, where its halves lie
 BLOCKS = {
     "Q8_0": (32, 34, "decode_q8_0", (0,)),
@@ -154,6 +179,9 @@ BLOCKS = {
     "Q4_K": (256, 144, "decode_q4_k", (0, 2)),
     "Q5_K": (256, 176, "decode_q5_k", (0, 2)),
     "Q6_K": (256, 210, "decode_q6_k", (208,)),
+    "Q2_K": (256, 84, "decode_q2_k", (80, 82)),
+    "Q3_K": (256, 110, "decode_q3_k", (108,)),
+    "IQ4_XS": (256, 136, "decode_iq4_xs", (0,)),
 }
 FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
 
@@ -189,7 +217,8 @@ def sum_of_block(block, b, q):
     weights = weights * np.repeat(block["s"][:, b], group, -1)
     minima = None
     if "m" in block:
-        minima = -dot(block["minima"][:, b], x.reshape(x.shape[0], 8, 32).sum(-1))
+        groups = block["minima"].shape[-1]
+        minima = -dot(block["minima"][:, b], x.reshape(x.shape[0], groups, -1).sum(-1))
     return dot(weights, x), minima
 
 

@@ -250,13 +250,21 @@ TEST_P(UnitBytesTest, AddsProductsOfSignedWeights) {
     Ints numbers(lanes_);
     std::memcpy(weights.data(), w.data(), w.size());
     std::memcpy(numbers.data(), x.data(), x.size());
-    ExpectLanes([&](int32_t* out) { bytes_.add_signed_dot4(out, weights.data(), numbers.data()); },
-                [&](size_t i) {
-                  int32_t sum = 7;
-                  for (size_t k = 0; k < 4; ++k)
-                    sum += SignedByteOf(weights[i], k) * SignedByteOf(numbers[i], k);
-                  return sum;
-                });
+    const Ints total(lanes_, 7);
+    for (const int scale : {-128, 1, 31}) {
+      const auto expected = [&](size_t i) {
+        int32_t sum = 0;
+        for (size_t k = 0; k < 4; ++k) {
+          sum += SignedByteOf(weights[i], k) * SignedByteOf(numbers[i], k);
+        }
+        return 7 + scale * sum;
+      };
+      ExpectLanes(
+          [&](int32_t* out) {
+            bytes_.add_signed_dot4(out, total.data(), weights.data(), numbers.data(), scale);
+          },
+          expected);
+    }
   }
 }
 

@@ -208,8 +208,8 @@ TEST(CheckGgufIsModel, RefusesVocabularies) {
 
 TEST(CheckGgufIsModel, RefusesTypesThatDoNotRun) {
   GgufBytes file = Model("llama");
-  file.AddTensor("blk.0.ffn_down.weight", clamma_test::kQ2_K, {256, 2});
-  ExpectReason(Check(file), {"blk.0.ffn_down.weight", "Q2_K", "F32, F16"});
+  file.AddTensor("blk.0.ffn_down.weight", clamma_test::kIQ3_S, {256, 2});
+  ExpectReason(Check(file), {"blk.0.ffn_down.weight", "IQ3_S", "F32, F16"});
   ExpectReason(Check(file.Add("general.type", "imatrix")), {"importance matrix"});  // the cause
 }
 

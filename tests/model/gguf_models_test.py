@@ -73,6 +73,9 @@ MODELS = {
     "Q4_K": Model(Type.Q4_K, tied=True),
     "Q5_K": Model(Type.Q5_K, kv_heads=4, rope_scale=2, rope_factors=True),
     "Q6_K": Model(Type.Q6_K, kv_heads=8, attention_biases=True),
+    "Q2_K": Model(Type.Q2_K, ffn_biases=True),
+    "Q3_K": Model(Type.Q3_K, attention_biases=True, tied=True),
+    "IQ4_XS": Model(Type.IQ4_XS, kv_heads=4, rope_dims=16),
     "a mix": Model(Type.Q4_K, mixed=True),
 }
 
@@ -86,6 +89,9 @@ BLOCKS = {
     Type.Q4_K: (144, (0, 2), 270),
     Type.Q5_K: (176, (0, 2), 550),
     Type.Q6_K: (210, (208,), 1370),
+    Type.Q2_K: (84, (80, 82), 15),
+    Type.Q3_K: (110, (108,), 43),
+    Type.IQ4_XS: (136, (0,), 1250),
 }
 
 
@@ -97,7 +103,7 @@ def random_blocks(random, kind, rows, cols, deviation):
     for i, at in enumerate(halves):
         scale = deviation / width * random.uniform(0.7, 1.3, raw.shape[:2])
         if i == 1:  # of minima, which are as large as scales: the middle of the values is about 0
-            scale *= 7.5 if kind == Type.Q4_K else 15.5
+            scale *= {Type.Q2_K: 1.5, Type.Q4_K: 7.5}.get(kind, 15.5)
         elif len(halves) == 1:  # of either sign, as the integers' mean is not quite 0
             scale *= random.choice([-1, 1], raw.shape[:2])
         raw[..., at:at + 2] = scale.astype("<f2")[..., None].view(np.uint8)

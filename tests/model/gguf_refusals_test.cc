@@ -255,8 +255,8 @@ TEST(GgufRefuses, TypesOfTensorsThatItDoesNotRun) {
     const Status status = gguf.status().ok() ? gguf->CheckTensorTypes() : gguf.status();
     ExpectReason(status, {"tensor \"bad\"", known == nullptr ? "unknown" : known->name,
                           "number " + std::to_string(type),
-                          "F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, IQ4_NL, "
-                          "BF16, MXFP4"});
+                          "F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, "
+                          "IQ4_NL, IQ4_XS, BF16, MXFP4"});
   }
 }
 

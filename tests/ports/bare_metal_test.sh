@@ -23,14 +23,14 @@ build() {
   shift
   (cd "$root" && cmake --preset "$preset" "$@" \
     -DCLAMMA_MODEL="$data/models/stories260K.q80.bin;$data/models/stories260K.bin" \
-    -DCLAMMA_DICTIONARY="$data/models/tok512.bin" && cmake --build --preset "$preset") ||
+    -DCLAMMA_VOCABULARY="$data/models/tok512.bin" && cmake --build --preset "$preset") ||
     fail "$preset cannot be built"
 }
 
 # run PROGRAM: its texts to $work/out and $work/errors; returns its exit code.
 run() {
   local status=0
-  timeout 200 "$root/ports/bare-metal/run.sh" "$1" >"$work/out" 2>"$work/errors" || status=$?
+  timeout 900 "$root/ports/bare-metal/run.sh" "$1" >"$work/out" 2>"$work/errors" || status=$?
   return "$status"
 }
 
@@ -57,7 +57,7 @@ check_size() {
   code=$(sum_of "$1" .text .rodata .data .ARM.exidx .init_array)
   model=$(sum_of "$1" .model)
   ram=$(sum_of "$1" .stack .data .bss)
-  printf '%s: code %d bytes, model and dictionary %d bytes, RAM %d bytes\n' \
+  printf '%s: code %d bytes, model and vocabulary %d bytes, RAM %d bytes\n' \
     "$name" "$code" "$model" "$ram"
   ((code > 10000 && model > 500000 && ram > 100000)) || fail "$name: sections have other names"
   ((code < most_code)) || fail "$name: $code bytes of code, $most_code are too many"
@@ -100,7 +100,7 @@ check_program() {
 
 # check_board PRESET BOARD: both models side by side, as an emulator takes one core.
 check_board() {
-  local program=$root/build-$1/bin/tell-$2-stories260K pid status=0
+  local program=$root/build-$1/bin/generate-$2-stories260K pid status=0
   check_program "$program.q80" q80-s1024-bos "$work/int8" >"$work/log" 2>&1 &
   pid=$!
   check_program "$program" float-s1024-bos "$work/float"
@@ -111,7 +111,7 @@ check_board() {
 
 # From an arena that is far too small on, each reason names a size with which the next call succeeds.
 check_reasons() {
-  local arena=1000 calls=0 program=$root/build-bare-cortex-m/bin/tell-mps2-an386-stories260K.q80
+  local arena=1000 calls=0 program=$root/build-bare-cortex-m/bin/generate-mps2-an386-stories260K.q80
   while :; do
     build bare-cortex-m "-DCLAMMA_ARENA_SIZE=$arena" >"$work/build.log" || fail "$(cat "$work/build.log")"
     run "$program" && break
@@ -146,9 +146,9 @@ check_installed() {
   (cd "$data/models" && cmake -S "$work/project" -B "$work/build" -G Ninja \
     -DCMAKE_BUILD_TYPE=MinSizeRel --toolchain "$work/project/arm-none-eabi.cmake" \
     -DCMAKE_PREFIX_PATH="$work/installed" -DCLAMMA_MODEL=stories260K.q80.bin \
-    -DCLAMMA_DICTIONARY=tok512.bin)
+    -DCLAMMA_VOCABULARY=tok512.bin)
   cmake --build "$work/build"
-  run "$work/build/tell-mps3-an547-stories260K.q80" || fail "installed: $(cat "$work/errors")"
+  run "$work/build/generate-mps3-an547-stories260K.q80" || fail "installed: $(cat "$work/errors")"
   check_text q80-s1024-bos
 }
 
@@ -158,8 +158,8 @@ check_processor() {
   shift 2
   (cd "$root" && cmake --preset bare-cortex-m -B "build-bare-$name" -DCMAKE_BUILD_TYPE=Release "$@" \
     -DCLAMMA_MODEL="$data/models/stories260K.q80.bin" \
-    -DCLAMMA_DICTIONARY="$data/models/tok512.bin" && cmake --build "build-bare-$name")
-  run "$root/build-bare-$name/bin/tell-$board-stories260K.q80" || fail "$name: $(cat "$work/errors")"
+    -DCLAMMA_VOCABULARY="$data/models/tok512.bin" && cmake --build "build-bare-$name")
+  run "$root/build-bare-$name/bin/generate-$board-stories260K.q80" || fail "$name: $(cat "$work/errors")"
   check_text q80-s1024-bos
   printf '%s: the text is told\n' "$name"
 }

@@ -229,6 +229,43 @@ TEST_P(EncodeTest, ValuesThatTheTypeHasAreExact) {
   for (size_t i = 0; i < kCols; ++i) ASSERT_EQ(again[i], x[i]) << "column " << i;
 }
 
+// The sum of w (x - decoded x)^2, where w is 1, or the value's square and its block's mean square.
+double WeightedError(const std::vector<float>& x, const std::vector<float>& again, bool by_size) {
+  double error = 0;
+  for (size_t block = 0; block < x.size(); block += 32) {
+    double squares = 0;
+    for (size_t i = block; i < block + 32; ++i) squares += double{x[i]} * x[i];
+    for (size_t i = block; i < block + 32; ++i) {
+      const double weight = by_size ? squares / 32 + double{x[i]} * x[i] : 1.0;
+      error += weight * (double{x[i]} - again[i]) * (double{x[i]} - again[i]);
+    }
+  }
+  return error;
+}
+
+class EncodeByMagnitudeTest : public testing::TestWithParam<WeightType> {};
+
+TEST_P(EncodeByMagnitudeTest, WithoutImportanceLargeValuesCountMore) {
+  constexpr size_t kMany = 64 * kCols;
+  const std::vector<float> x = Normal(kMany, 5);
+  const std::vector<float> even(kMany, 1.0f);
+  const auto again = [&](const float* importance) {
+    std::vector<uint8_t> out(RowBytes(GetParam(), kMany));
+    EXPECT_EQ(EncodeRow(GetParam(), x.data(), importance, kMany, out.data()), EncodeResult::kOk);
+    std::vector<float> decoded(kMany);
+    DequantizeRow(GetParam(), out.data(), kMany, decoded.data());
+    return decoded;
+  };
+  const std::vector<float> by_size = again(nullptr);
+  const std::vector<float> alike = again(even.data());
+  EXPECT_LT(WeightedError(x, by_size, true), WeightedError(x, alike, true));
+  EXPECT_LT(WeightedError(x, alike, false), WeightedError(x, by_size, false));
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, EncodeByMagnitudeTest,
+                         testing::Values(WeightType::kQ8_0, WeightType::kIQ4_NL),
+                         [](const auto& test) { return std::string(FactsOf(test.param).name); });
+
 INSTANTIATE_TEST_SUITE_P(Types, EncodeTest, testing::ValuesIn(kTypes), [](const auto& test) {
   return std::string(FactsOf(test.param.type).name);
 });
@@ -257,9 +294,9 @@ TEST(EncodeFloatsTest, TheBytesAreThoseOfEveryMachine) {
     WeightType type;
     uint64_t hash;
   } cases[] = {{WeightType::kF16, 0x4f015a2ef3e239e9u},  {WeightType::kBF16, 0xc74e734c1dc9de81u},
-               {WeightType::kQ8_0, 0x35cc19ff9d067e29u}, {WeightType::kQ4_0, 0xb8f7147cc879e115u},
+               {WeightType::kQ8_0, 0xf0c125200dc02610u}, {WeightType::kQ4_0, 0xb8f7147cc879e115u},
                {WeightType::kQ4_1, 0xdb559c28466a19cbu}, {WeightType::kQ5_0, 0x05e9babd10963a29u},
-               {WeightType::kQ5_1, 0xbd2640ea7d62ccfeu}, {WeightType::kIQ4_NL, 0x4e154b41dc246bb0u},
+               {WeightType::kQ5_1, 0xbd2640ea7d62ccfeu}, {WeightType::kIQ4_NL, 0x7a120f480deeef49u},
                {WeightType::kQ4_K, 0x0df88c1fbbb4447cu}, {WeightType::kQ5_K, 0x2fba4306ce9a35d5u},
                {WeightType::kQ6_K, 0x24e946b9a034845eu}};
   std::vector<float> x = Normal(16 * kCols, 9);

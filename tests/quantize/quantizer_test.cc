@@ -183,11 +183,11 @@ TEST_F(QuantizerTest, WhatIsNotFiniteIsRefusedByTheTensorsName) {
 TEST_F(QuantizerTest, TypesWithoutKernelsAreRefusedByTheTensorsName) {
   GgufBytes file;
   file.Add("general.architecture", "llama");
-  file.AddTensor("a.weight", clamma_test::kQ3_K, {256, 4});
+  file.AddTensor("a.weight", clamma_test::kIQ3_S, {256, 4});
   Open(file.Build());
   const std::string reason = Run("Q4_0");
   EXPECT_NE(reason.find("a.weight"), std::string::npos) << reason;
-  EXPECT_NE(reason.find("Q3_K"), std::string::npos) << reason;
+  EXPECT_NE(reason.find("IQ3_S"), std::string::npos) << reason;
 }
 
 TEST_F(QuantizerTest, ATensorThatHasItsTypeIsCopied) {
@@ -203,6 +203,28 @@ TEST_F(QuantizerTest, ATensorThatHasItsTypeIsCopied) {
   EXPECT_EQ(DataOf(source, from), DataOf(kept_.bytes, to));
   ASSERT_EQ(Run("Q4_0"), "");
   EXPECT_TRUE(quantizer_->source_is_quantised());
+}
+
+TEST_F(QuantizerTest, TypesThatAreNoTargetsAreRead) {
+  for (const uint32_t type : {clamma_test::kQ2_K, clamma_test::kQ3_K, clamma_test::kIQ4_XS}) {
+    SCOPED_TRACE(clamma_test::NameOfGgufType(type).name);
+    const std::vector<uint8_t> source =
+        MakeGguf({.dim = 256, .hidden = 256, .layers = 1, .type = type}).Build();
+    Open(source);
+    ASSERT_EQ(Run("F32"), "");
+    EXPECT_TRUE(quantizer_->source_is_quantised());
+    GgufTensor from;
+    GgufTensor to;
+    ASSERT_TRUE(files_.back()->gguf()->FindTensor("blk.0.attn_q.weight", &from));
+    ASSERT_TRUE(Parsed().FindTensor("blk.0.attn_q.weight", &to));
+    ASSERT_STREQ(to.type->name, "F32");
+    std::vector<float> expected(size_t{256} * 256);
+    std::vector<float> floats(expected.size());
+    DequantizeRow(clamma_test::NameOfGgufType(type).weight_type, source.data() + from.offset,
+                  expected.size(), expected.data());
+    DequantizeRow(WeightType::kF32, kept_.bytes.data() + to.offset, floats.size(), floats.data());
+    EXPECT_EQ(floats, expected);
+  }
 }
 
 TEST_F(QuantizerTest, SplitModelsBecomeOneFile) {

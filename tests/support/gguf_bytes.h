@@ -51,6 +51,7 @@ enum GgmlTypeId : uint32_t {
   kQ5_K = 13,
   kQ6_K = 14,
   kIQ4_NL = 20,
+  kIQ3_S = 21,
   kIQ4_XS = 23,
   kI32 = 26,
   kBF16 = 30,
@@ -66,7 +67,7 @@ inline BlockShape BlockOf(uint32_t type) {
       {kQ5_0, {32, 22}},   {kQ5_1, {32, 24}},     {kQ8_0, {32, 34}},   {kQ2_K, {256, 84}},
       {kQ3_K, {256, 110}}, {kQ4_K, {256, 144}},   {kQ5_K, {256, 176}}, {kQ6_K, {256, 210}},
       {kIQ4_NL, {32, 18}}, {kIQ4_XS, {256, 136}}, {kI32, {1, 4}},      {kBF16, {1, 2}},
-      {kMXFP4, {32, 17}}};
+      {kMXFP4, {32, 17}},  {kIQ3_S, {256, 110}}};
   const auto found = shapes.find(type);
   return found == shapes.end() ? BlockShape() : found->second;
 }

@@ -79,6 +79,9 @@ inline constexpr GgufTypeName kGgufTypes[] = {
     {kQ4_K, "Q4_K", 14, clamma::WeightType::kQ4_K},
     {kQ5_K, "Q5_K", 16, clamma::WeightType::kQ5_K},
     {kQ6_K, "Q6_K", 18, clamma::WeightType::kQ6_K},
+    {kQ2_K, "Q2_K", 10, clamma::WeightType::kQ2_K},
+    {kQ3_K, "Q3_K", 11, clamma::WeightType::kQ3_K},
+    {kIQ4_XS, "IQ4_XS", 30, clamma::WeightType::kIQ4_XS},
 };
 inline const GgufTypeName& NameOfGgufType(uint32_t type) {
   return *std::find_if(std::begin(kGgufTypes), std::end(kGgufTypes),
@@ -147,6 +150,12 @@ class WeightMaker {
         return {500.0f, 15.5f};
       case kQ6_K:
         return {1370.0f, 0.0f};
+      case kQ2_K:
+        return {15.0f, 1.5f};
+      case kQ3_K:
+        return {43.0f, 0.0f};
+      case kIQ4_XS:
+        return {1250.0f, 0.0f};
       default:
         return {1.0f, 0.0f};
     }

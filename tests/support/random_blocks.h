@@ -18,7 +18,8 @@ inline constexpr clamma::WeightType kBlockTypes[] = {
     clamma::WeightType::kF16,  clamma::WeightType::kBF16,   clamma::WeightType::kQ8_0,
     clamma::WeightType::kQ4_0, clamma::WeightType::kQ4_1,   clamma::WeightType::kQ5_0,
     clamma::WeightType::kQ5_1, clamma::WeightType::kIQ4_NL, clamma::WeightType::kMXFP4,
-    clamma::WeightType::kQ4_K, clamma::WeightType::kQ5_K,   clamma::WeightType::kQ6_K};
+    clamma::WeightType::kQ4_K, clamma::WeightType::kQ5_K,   clamma::WeightType::kQ6_K,
+    clamma::WeightType::kQ2_K, clamma::WeightType::kQ3_K,   clamma::WeightType::kIQ4_XS};
 
 // Where a block has half-precision numbers: its scale, and its minimum; -1: none.
 struct Halves {
@@ -31,6 +32,7 @@ inline Halves HalvesOf(clamma::WeightType type) {
     case clamma::WeightType::kQ4_0:
     case clamma::WeightType::kQ5_0:
     case clamma::WeightType::kIQ4_NL:
+    case clamma::WeightType::kIQ4_XS:
       return {0, -1};
     case clamma::WeightType::kQ4_1:
     case clamma::WeightType::kQ5_1:
@@ -39,6 +41,10 @@ inline Halves HalvesOf(clamma::WeightType type) {
       return {0, 2};
     case clamma::WeightType::kQ6_K:
       return {208, -1};
+    case clamma::WeightType::kQ2_K:
+      return {80, 82};
+    case clamma::WeightType::kQ3_K:
+      return {108, -1};
     default:
       return {-1, -1};
   }

@@ -348,18 +348,18 @@ TEST(GgufVocabulary, AnUnknownOrMissingRuleIsReplacedAndReported) {
   EXPECT_EQ(OpenedGguf(ByteLevel({}, {}, "qwen2"))->warning(), nullptr);
   const OpenedGguf unknown(ByteLevel({}, {}, "no-such"));
   EXPECT_STREQ(unknown->warning(),
-               "the vocabulary's rule \"no-such\" for splitting texts into words is not known: "
-               "taking \"default\"");
+               "the vocabulary's rule \"no-such\" for splitting texts into words is unknown: "
+               "using \"default\"");
   const OpenedGguf missing(ByteLevel({}, {}, ""));
   EXPECT_STREQ(missing->warning(),
-               "the file does not say how its vocabulary splits texts into words "
-               "(tokenizer.ggml.pre): taking \"default\"");
+               "the file does not name the rule by which its vocabulary splits texts into words "
+               "(tokenizer.ggml.pre): using \"default\"");
   std::vector<GgufToken> many(128256 - 256);
   for (size_t i = 0; i < many.size(); ++i) many[i].text = "t" + std::to_string(i);
   const OpenedGguf guessed(ByteLevel(many, {}, ""));
   EXPECT_STREQ(guessed->warning(),
-               "the file does not say how its vocabulary splits texts into words "
-               "(tokenizer.ggml.pre): taking \"llama-bpe\"");
+               "the file does not name the rule by which its vocabulary splits texts into words "
+               "(tokenizer.ggml.pre): using \"llama-bpe\"");
 }
 
 TEST(GgufVocabulary, ACallersRuleCountsMoreThanTheFiles) {

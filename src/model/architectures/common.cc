@@ -133,7 +133,7 @@ float ScaleByModelWidth(const ModelConfig& config) {
 Status LayerNumbers::Find(const ArchitectureKeys& keys, const ModelConfig& config) {
   constexpr auto kRequired = Gguf::Presence::kRequired;
   constexpr auto kOptional = Gguf::Presence::kOptional;
-  // Experts have a width of their own, or that of a layer.
+  // Experts may have a width of their own; otherwise it is that of the feed-forward part.
   bool has_expert_width = false;
   if (config.n_experts > 0) has_expert_width = keys.Has("expert_feed_forward_length");
   const struct {
@@ -186,7 +186,7 @@ Status WindowPattern::WindowOf(uint32_t layer, uint32_t* window) const {
   bool has_one = layer % period_ < period_ - 1;
   if (pattern_.value.data != nullptr && pattern_.value.is_array &&
       !pattern_.value.Bool(layer, &has_one)) {
-    uint32_t number = 0;  // integers will do
+    uint32_t number = 0;  // integers are accepted as well
     CLAMMA_RETURN_IF_ERROR(pattern_.Uint(layer, 0, 1, &number));
     has_one = number == 1;
   }

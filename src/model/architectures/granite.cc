@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// "granite": Granite 3 and the dense ones of Granite 4. A Llama with scales, of which that of the
-// logits is a divisor; where the file says that its rotation is not "finetuned", there is none.
+// "granite": Granite 3 and the dense models of Granite 4. They are Llamas with scales; that of the
+// logits is a divisor. If the file says that its rotation is not "finetuned", nothing is rotated.
 #include "model/architectures/common.h"
 
 namespace clamma {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// "llama": Llama 2 and 3, and what has their form: TinyLlama, SmolLM and SmolLM2, Mistral 7B; with
-// experts, Mixtral. Its converter reorders the rows of queries and keys for pairs of neighbours to
-// rotate.
+// "llama": Llama 2 and 3, and models of the same form: TinyLlama, SmolLM and SmolLM2, Mistral 7B,
+// and with experts, Mixtral. The converter reorders the rows of queries and keys so that adjacent
+// elements are rotated together.
 #include "model/architectures/common.h"
 
 namespace clamma {

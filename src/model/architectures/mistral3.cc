@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// "mistral3": Ministral 3 and Mistral Small 3. A Llama with YaRN, whose queries grow with the
-// position beyond the original context.
+// "mistral3": Ministral 3 and Mistral Small 3. They are Llamas with YaRN; beyond the original
+// context, queries grow with the position.
 #include "model/architectures/common.h"
 
 namespace clamma {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// "qwen3moe": Qwen 3 with experts. The shares of those in use are renormalised, which is the
-// softmax of their logits alone.
+// "qwen3moe": Qwen 3 with experts. The shares of the experts in use are renormalised, which equals
+// the softmax of their logits alone.
 #include "model/architectures/common.h"
 
 namespace clamma {

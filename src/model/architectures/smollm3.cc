@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// "smollm3": SmolLM3. A Llama whose every fourth layer does not rotate, which its files do not say.
+// "smollm3": SmolLM3. It is a Llama in which every fourth layer does not rotate; its files do not
+// say so.
 #include "model/architectures/common.h"
 
 namespace clamma {

@@ -13,7 +13,8 @@ namespace clamma {
 namespace {
 
 constexpr uint64_t kPreambleBytes = 24;
-// The shortest entries: a name of one byte, a value of one byte; a name of one byte, one dimension.
+// The sizes of the shortest entries: a name of one byte and a value of one byte; a name of one byte
+// and one dimension.
 constexpr uint64_t kMinKeyBytes = 8 + 1 + 4 + 1;
 constexpr uint64_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
 
@@ -107,7 +108,7 @@ bool GgufParser::Name(const char* what, uint64_t most, Gguf::Index* index, std::
   if (out->empty()) return Fail(StatusCode::kCorrupt, "has an empty %s", what);
   place_.name = *out;
   place_.has_name = true;
-  if (index->data() == nullptr) return true;  // of a plan
+  if (index->data() == nullptr) return true;  // a plan
   // At most half of the slots are taken, so this ends.
   size_t slot = gguf_.FirstSlot(*index, *out);
   for (; (*index)[slot] != 0; slot = (slot + 1) & (index->size() - 1)) {
@@ -157,7 +158,7 @@ bool GgufParser::CheckCounts() {
     return Fail(StatusCode::kLimit, "has %llu tensors: at most %llu are read",
                 Ull{gguf_.n_tensors_}, Ull{room_.tensors});
   }
-  // Before anything is allocated for them.
+  // Checked before anything is allocated for them.
   const uint64_t needed =
       kPreambleBytes + gguf_.n_keys_ * kMinKeyBytes + gguf_.n_tensors_ * kMinTensorBytes;
   if (needed > file_size_) {
@@ -178,7 +179,7 @@ bool GgufParser::ReserveIndex(Gguf::Index* index, uint64_t names) {
   uint64_t slots = 16;
   while (slots < 2 * names) slots *= 2;
   if (index->size() != slots && !Check(index->Resize(memory_, slots))) return false;
-  if (index->data() == nullptr) return true;  // of a plan
+  if (index->data() == nullptr) return true;  // a plan
   std::fill(index->data(), index->data() + index->size(), 0u);
   return true;
 }
@@ -267,7 +268,7 @@ bool GgufParser::ReadTensors() {
     place_ = {"tensor", i, gguf_.n_tensors_, {}, false};
     GgufTensor tensor;
     if (!ReadTensor(&tensor)) return false;
-    // The data's begin is not known yet: tensor.offset counts from there.
+    // tensor.offset counts from the beginning of the data, which is not known yet.
     uint64_t end = 0;
     if (!CheckedAdd(tensor.offset, tensor.bytes, &end)) {
       return Fail(StatusCode::kCorrupt, "lies beyond any file: its offset is %llu",
@@ -358,7 +359,7 @@ bool GgufParser::CheckOverlaps() {
   };
   Array<Extent> extents;
   if (!Check(extents.Resize(memory_, gguf_.n_tensors_))) return false;
-  if (extents.data() == nullptr) return true;  // of a plan
+  if (extents.data() == nullptr) return true;  // a plan
   Extent* const all = extents.data();
   size_t n = 0;
   GgufTensor tensor;

@@ -57,7 +57,7 @@ struct TensorOfFile {
   }
 };
 
-// That no two of the `n_tensors` tensors that the files have together have one name.
+// Checks that the `n_tensors` tensors of all files together have different names.
 Status CheckNames(Memory& memory, const Gguf* const* files, uint32_t n, uint64_t n_tensors) {
   Array<TensorOfFile> all;
   CLAMMA_RETURN_IF_ERROR(all.Resize(memory, n_tensors));
