@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The six calls: arguments in, Status out as a value and a message.
+// The six calls: convert arguments, forward them, and turn a Status into a value and a message.
 #include "clamma.h"
 
 #include <cmath>
@@ -36,8 +36,8 @@ void Tell(const clamma_txf_info_t* info, const char* text) {
   if (info != nullptr) Tell(info->desc, info->desc_max, text);
 }
 
-// A C caller's enum may hold any number, which C++ must not load as one. (Some ABIs have it in a
-// single byte.)
+// The value of an enum that a C caller set. It may be any number, which C++ must not load as the
+// enum. (In some ABIs an enum is a single byte.)
 template <typename Enum>
 int NumberOf(const Enum& value) {
   std::underlying_type_t<Enum> number = 0;
@@ -101,7 +101,7 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   return Status();
 }
 
-// *arena stays nullptr where the heap is to be used.
+// Makes the caller's arena. *arena stays nullptr if the heap is to be used.
 Status OpenArena(const clamma_txf_info_t& info, const TransformerOptions& options, Arena** arena) {
   if (info.arena == nullptr && info.arena_size == 0) {
     return kHasHeap ? Status() : Invalid("this build has no heap: give an arena and arena_size");
@@ -120,7 +120,7 @@ Status Construct(const clamma_txf_info_t& info, Transformer** transformer) {
   const NoCancel guard;
   TransformerOptions options;
   CLAMMA_RETURN_IF_ERROR(ReadOptions(info, &options));
-  char name[sizeof(info.name) + 1] = {};  // the caller's need not be terminated
+  char name[sizeof(info.name) + 1] = {};  // info.name need not be terminated
   std::memcpy(name, info.name, sizeof(info.name));
   options.name = name;
   Arena* arena = nullptr;
@@ -151,11 +151,11 @@ Status ConstructSession(Transformer& transformer, Session** session) {
   return no_room ? Session::NoRoomInArena(transformer) : status;
 }
 
-// Finite and at least 0; NaN is neither.
+// Whether the value is finite and at least 0; false for NaN.
 bool IsAmount(float value) { return value >= 0 && std::isfinite(value); }
 bool IsShare(float value) { return value >= 0 && value <= 1; }
 
-// A bias is the caller's struct under the engine's name.
+// LogitBias has the layout of the caller's struct.
 static_assert(sizeof(LogitBias) == sizeof(clamma_logit_bias_t));
 static_assert(offsetof(LogitBias, bias) == offsetof(clamma_logit_bias_t, bias));
 
@@ -275,7 +275,7 @@ struct txf* clamma_txf_construct(const clamma_txf_info_t* info) {
     return nullptr;
   }
   if (info->clamma_api_version == 0 || info->clamma_api_version > CLAMMA_API_VERSION) {
-    // Of an unknown version desc and desc_max alone are read: they are where they always were.
+    // In an unknown version only desc and desc_max are read: their place never changes.
     clamma::Report({}, info,
                    Status::Error(clamma::StatusCode::kInvalidArgument,
                                  "clamma_api_version is %u, and this library knows 1 to %d: set it "

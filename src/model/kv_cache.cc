@@ -18,7 +18,7 @@ uint64_t BlockBytes(const ModelConfig& config, bool with_window, KvType type) {
   return 2 * config.kv_dims(config.n_layers, with_window) * kKvBlock * ElementBytes(type);
 }
 
-// The table doubles as the conversation grows.
+// The table's size doubles as the conversation grows.
 size_t TableSizeFor(size_t blocks) {
   size_t size = 4;
   while (size < blocks) size *= 2;
@@ -38,8 +38,8 @@ void KvCache::Init(Memory& memory, const ModelConfig& config, KvType type) {
   memory_ = &memory;
   config_ = &config;
   element_bytes_ = ElementBytes(type);
-  // Fits: a model whose weights fit in memory has dim * dim > kv_dim for each layer... and where it
-  // does not, the allocation of the first block fails.
+  // This fits if the weights fit in memory, as dim * dim > kv_dim in each layer. If it does not,
+  // the allocation of the first page fails.
   for (size_t kind = 0; kind < kKinds; ++kind) {
     const uint64_t bytes = BlockBytes(config, kind == 1, type);
     blocks_[kind].bytes = bytes > SIZE_MAX ? SIZE_MAX : static_cast<size_t>(bytes);
@@ -112,7 +112,7 @@ void KvCache::Restart(size_t position) {
   blocks.begin = blocks.end = FirstInWindow(*config_, position) / kKvBlock;
 }
 
-// Calls body(i, key, value) for each i below kv_dim with the places of element i of a position's
+// Calls body(i, key, value) for each i below kv_dim, with the places of element i of a position's
 // key and value in a layer.
 template <typename Body>
 void KvCache::ForEachElement(uint32_t layer, size_t position, const Body& body) const {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Matrices of quantised blocks times activations, for a vector unit V (units/unit.h) and a format F
-// (formats/format.h).
+// Multiplies matrices of quantised blocks by activations, for a vector unit V (units/unit.h) and a
+// format F (formats/format.h).
 //
-// A tile is a block of each of V::kLanes rows, transposed while it is loaded, so that a lane works
-// for a row: whatever the format, sums need no joining, and a block costs few instructions even for
-// one token. With several tokens a tile is kept, in the first-level cache, and all of them multiply
-// it.
+// A tile is one block of each of V::kLanes rows, transposed as it is loaded, so that each lane
+// works on one row. For every format, sums therefore need no joining, and a block takes few
+// instructions even for one token. With several tokens the expanded tile is kept in the first-level
+// cache, and all of them multiply it.
 #ifndef CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_H_
 #define CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_H_
 
@@ -17,17 +17,18 @@ namespace clamma {
 namespace {
 namespace native {
 
-constexpr size_t kTokensOfPass = 64;  // whose sums wait on the stack
-// Of more tokens results would be stored too far apart, and memory is no bound.
-constexpr size_t kMaxTokensSideBySide = 8;  // that multiply rows side by side
+constexpr size_t kTokensOfPass = 64;  // most tokens in a pass; their sums are on the stack
+// The most tokens for which rows are read side by side. With more tokens, memory is not the limit,
+// and stores to rows that are far apart would be slow.
+constexpr size_t kMaxTokensSideBySide = 8;
 
-// How format F's weights lie in registers of V. Units multiply bytes of one kind, signed or not, by
-// signed ones; where bytes with their sign flipped are too large for it, they are two planes, of
-// high and low nibbles.
+// How weights of format F are represented in registers of V. A unit multiplies bytes of one kind,
+// signed or unsigned, by signed bytes. If bytes with their sign bit flipped are too large for it,
+// they are split into two planes, of high and low nibbles.
 template <typename V, typename F>
 struct Layout {
   static constexpr bool kFlips = F::kSigned && !V::kSignedWeights;
-  // Whether the zero point is taken off the weights, and not off their sums.
+  // Whether the zero point is subtracted from the weights, not from their sums.
   static constexpr bool kCentres = V::kCentresWeights && !F::kSigned;
   static constexpr size_t kPlanes = kFlips && V::kMaxWeight < 255 ? 2 : 1;
   static constexpr size_t kSteps = F::kChunkCols / 4;
@@ -49,7 +50,7 @@ struct Layout {
       return F::kMax;
     }
   }
-  // Steps whose products add up before they are folded into 32-bit totals.
+  // The number of steps whose products are added before they are folded into 32-bit totals.
   static constexpr size_t Depth() {
     size_t depth = kGroupSteps;
     while (depth > V::MaxDepth(Max())) depth /= 2;
@@ -57,7 +58,7 @@ struct Layout {
   }
 };
 
-// A chunk of columns of V::kLanes rows.
+// A chunk of columns of V::kLanes rows, expanded.
 template <typename V, typename F>
 struct Chunk {
   using L = Layout<V, F>;
@@ -85,7 +86,7 @@ struct Chunk {
   Int planes[L::kPlanes][L::kSteps];
 };
 
-// A block of V::kLanes rows.
+// A block of each of V::kLanes rows.
 template <typename V, typename F>
 struct Tile {
   void Load(const uint8_t* rows, size_t stride) {
@@ -98,7 +99,8 @@ struct Tile {
   Chunk<V, F> chunks[Layout<V, F>::kChunks];
 };
 
-// total + scale * sums, of a group's products in one of the planes.
+// total + scale * sums, where `sums` are a group's products in one plane. The totals of high
+// nibbles of super-blocks are shifted later, all at once.
 template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Int AddScaled(typename V::Int total, typename V::Int sums,
                                                         const formats::RowScales<V, F>& scales,
@@ -113,8 +115,8 @@ template <typename V, typename F>
   }
 }
 
-// totals[t][r] += scale * (a group's steps of chunk r from `first` on) . token t, for kTokens
-// tokens at x, `stride` bytes from one to the next.
+// totals[t][r] += scale * (a group's steps of chunk r from `first` on) . token t. The kTokens
+// tokens are at x, `stride` bytes apart.
 template <typename V, typename F, size_t kTokens, size_t kTiles>
 [[gnu::always_inline]] inline void AddGroup(typename V::Int (&totals)[kTokens][kTiles],
                                             const Chunk<V, F>* const (&chunks)[kTiles],
@@ -124,7 +126,7 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   using L = Layout<V, F>;
   using Int = typename V::Int;
   constexpr size_t kDepth = L::Depth();
-  // What was loaded of a token for another plane is loaded again, not kept.
+  // Makes the compiler load the tokens again for each plane, not keep them in registers.
   asm volatile("" : "+r"(x));
 #pragma GCC unroll 8
   for (size_t begin = 0; begin < L::kGroupSteps; begin += kDepth) {
@@ -155,35 +157,43 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   }
 }
 
-// A chunk's products, group by group.
-template <typename V, typename F, size_t kTokens, size_t kTiles>
-[[gnu::always_inline]] inline void AddChunk(typename V::Int (&totals)[kTokens][kTiles],
-                                            const Chunk<V, F>* const (&chunks)[kTiles],
-                                            const formats::RowScales<V, F>* const (&scales)[kTiles],
-                                            size_t chunk, const int8_t* x, size_t stride) {
-  using L = Layout<V, F>;
-  constexpr size_t kGroups = L::kSteps / L::kGroupSteps;
+// The products of a super-block's minima, or of its scales, with the sums of their activations.
+template <typename V, typename F>
+[[gnu::always_inline]] inline typename V::Int MultiplySums(const formats::RowScales<V, F>& w,
+                                                           const BlockSums<256>& sums) {
+  constexpr size_t kColsOfSum = formats::SumCols<F>();
+  const int16_t* x = SumsOf<kColsOfSum>(sums);
+  typename V::Int total = V::SetInt(0);
 #pragma GCC unroll 8
-  for (size_t g = 0; g < kGroups; ++g) {
-#pragma GCC unroll 2
-    for (size_t plane = 0; plane < L::kPlanes; ++plane) {
-      AddGroup<V, F>(totals, chunks, scales, plane, chunk * kGroups + g, g * L::kGroupSteps,
-                     x + 4 * (chunk * L::kSteps + g * L::kGroupSteps), stride);
-    }
+  for (size_t i = 0; i < F::kCols / kColsOfSum / 2; ++i) {
+    int32_t two = 0;
+    __builtin_memcpy(&two, x + 2 * i, sizeof(two));
+    total = V::AddInt(total, V::MulPairs(w.pairs[i], V::SetInt(two)));
   }
+  return total;
 }
 
-// What a total starts from: what takes the zero point off.
+// The value from which a total starts, so that the zero point is subtracted.
 template <typename V, typename F>
-inline typename V::Int Start(const BlockSums<32>& sums) {
+inline typename V::Int Start(const formats::RowScales<V, F>& /*w*/, const BlockSums<32>& sums) {
   return V::SetInt(-Layout<V, F>::Zero() * sums.all);
 }
 template <typename V, typename F>
-inline typename V::Int Start(const BlockSums<256>& /*sums*/) {
-  return V::SetInt(0);
+[[gnu::always_inline]] inline typename V::Int Start(const formats::RowScales<V, F>& w,
+                                                    const BlockSums<256>& sums) {
+  using L = Layout<V, F>;
+  if constexpr (L::Zero() == 0) {
+    return V::SetInt(0);
+  } else {
+    // The plane of high nibbles comes first, and its totals are moved up.
+    constexpr int kZero = L::kPlanes == 2 ? L::Zero() >> 4 : L::Zero();
+    constexpr int kBits = __builtin_ctz(kZero);
+    static_assert(!F::kHasMin && kZero == 1 << kBits);
+    return V::SubInt(V::SetInt(0), V::template ShiftLanesLeft<kBits>(MultiplySums<V, F>(w, sums)));
+  }
 }
 
-// acc and what a block adds to it.
+// Returns acc plus what a block adds to it.
 template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Reg Finish(typename V::Reg acc, typename V::Int total,
                                                      const formats::RowScales<V, F>& w, float scale,
@@ -199,48 +209,38 @@ template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Reg Finish(typename V::Reg acc, typename V::Int total,
                                                      const formats::RowScales<V, F>& w, float scale,
                                                      const BlockSums<256>& sums) {
-  if constexpr (!F::kHasMin && Layout<V, F>::Zero() == 0) {
-    return V::Fma(V::ToFloat(total), V::Mul(w.d, V::Set1(scale)), acc);
-  }
-  constexpr size_t kPairs = formats::RowScales<V, F>::kPairs;
-  const int16_t* x = F::kHasMin ? sums.of32 : sums.of16;
-  typename V::Int by_pairs = V::SetInt(0);
-#pragma GCC unroll 8
-  for (size_t i = 0; i < kPairs; ++i) {
-    int32_t two = 0;
-    __builtin_memcpy(&two, x + 2 * i, sizeof(two));
-    by_pairs = V::AddInt(by_pairs, V::MulPairs(w.pairs[i], V::SetInt(two)));
-  }
   const typename V::Reg xs = V::Set1(scale);
+  acc = V::Fma(V::ToFloat(total), V::Mul(w.d, xs), acc);
   if constexpr (F::kHasMin) {
-    acc = V::Fma(V::ToFloat(total), V::Mul(w.d, xs), acc);
-    return V::Fma(V::Negate(V::ToFloat(by_pairs)), V::Mul(w.m, xs), acc);
-  } else {
-    const typename V::Int sum = V::SubInt(total, V::template ShiftLanesLeft<5>(by_pairs));
-    static_assert(F::kZero == 1 << 5);
-    return V::Fma(V::ToFloat(sum), V::Mul(w.d, xs), acc);
+    acc = V::Fma(V::Negate(V::ToFloat(MultiplySums<V, F>(w, sums))), V::Mul(w.m, xs), acc);
   }
+  return acc;
 }
 
 // --- One token ---
 
-// The products of a small block of int8 and of a token's, without planes.
+// total + the products of a chunk of int8 weights, computed without planes, with those of a token.
 template <typename V, typename F>
-[[gnu::always_inline]] inline typename V::Int DotSigned(const uint8_t* rows, size_t stride,
-                                                        const int8_t* x) {
-  typename V::Int w[F::kCols / 4];
-  F::template Expand<V>(rows, stride, 0, w);
-  typename V::Int sums = V::SetInt(0);
-#pragma GCC unroll 8
-  for (size_t s = 0; s < F::kCols / 4; ++s) {
+[[gnu::always_inline]] inline typename V::Int AddSignedChunk(typename V::Int total,
+                                                             const uint8_t* rows, size_t stride,
+                                                             const formats::RowScales<V, F>& scales,
+                                                             size_t chunk, const int8_t* x) {
+  constexpr size_t kSteps = Layout<V, F>::kSteps;
+  typename V::Int w[kSteps];
+  F::template Expand<V>(rows, stride, chunk, w);
+#pragma GCC unroll 16
+  for (size_t s = 0; s < kSteps; ++s) {
+    const size_t column = 4 * (chunk * kSteps + s);
     int32_t four = 0;
-    __builtin_memcpy(&four, x + 4 * s, sizeof(four));
-    sums = V::AddSignedDot4(sums, w[s], V::SetInt(four));
+    __builtin_memcpy(&four, x + column, sizeof(four));
+    typename V::Scale scale = V::SetScale(1);
+    if constexpr (Layout<V, F>::kIsSuper) scale = scales.scales[column / F::kGroup];
+    total = V::AddSignedDot4(total, w[s], V::SetInt(four), scale);
   }
-  return sums;
+  return total;
 }
 
-// Results of the rows of a tile.
+// The results of a tile's rows for one token.
 template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Reg MultiplyRows(const BlockActivations<F::kCols>& x,
                                                            const TileRows& tile,
@@ -255,18 +255,25 @@ template <typename V, typename F>
     formats::RowScales<V, F> scales;
     F::LoadScales(rows, tile.stride, &scales);
     const formats::RowScales<V, F>* const all_scales[1] = {&scales};
-    typename V::Int totals[1][1];
-    if constexpr (L::kPlanes == 2) {
-      totals[0][0] = DotSigned<V, F>(rows, tile.stride, x.q + b * F::kCols);
-    } else {
-      totals[0][0] = Start<V, F>(x.sums[b]);
+    typename V::Int totals[1][1] = {{V::SetInt(0)}};
+    if constexpr (L::kPlanes == 1) totals[0][0] = Start(scales, x.sums[b]);
 #pragma GCC unroll 4
-      for (size_t c = 0; c < L::kChunks; ++c) {
-        if (c > 0) ahead.Advance(kChunkBytes);
+    for (size_t c = 0; c < L::kChunks; ++c) {
+      if (c > 0) ahead.Advance(kChunkBytes);
+      if constexpr (L::kPlanes == 2) {
+        totals[0][0] =
+            AddSignedChunk(totals[0][0], rows, tile.stride, scales, c, x.q + b * F::kCols);
+      } else {
         Chunk<V, F> chunk;
         chunk.Load(rows, tile.stride, c);
         const Chunk<V, F>* const chunks[1] = {&chunk};
-        AddChunk<V, F, 1, 1>(totals, chunks, all_scales, c, x.q + b * F::kCols, 0);
+        constexpr size_t kGroups = L::kSteps / L::kGroupSteps;
+#pragma GCC unroll 8
+        for (size_t g = 0; g < kGroups; ++g) {
+          const size_t column = 4 * (c * L::kSteps + g * L::kGroupSteps);
+          AddGroup<V, F>(totals, chunks, all_scales, 0, c * kGroups + g, g * L::kGroupSteps,
+                         x.q + b * F::kCols + column, 0);
+        }
       }
     }
     acc = Finish<V, F>(acc, totals[0][0], scales, x.scales[b], x.sums[b]);
@@ -276,7 +283,17 @@ template <typename V, typename F>
 
 // --- Several tokens ---
 
-// accs[t][r] += tiles[r] . token t, for kTokens tokens, whose blocks of x begin with number `at`.
+// Shifts totals of high nibbles to their place.
+template <typename V, size_t kTokens, size_t kTiles>
+[[gnu::always_inline]] inline void MoveUp(typename V::Int (&totals)[kTokens][kTiles]) {
+#pragma GCC unroll 8
+  for (auto& of_token : totals) {
+#pragma GCC unroll 8
+    for (typename V::Int& total : of_token) total = V::template ShiftLanesLeft<4>(total);
+  }
+}
+
+// accs[t][r] += tiles[r] . token t, for kTokens tokens. `at` is the index of token 0's block in x.
 template <typename V, typename F, size_t kTokens, size_t kTiles>
 [[gnu::always_inline]] inline void MultiplyTokens(float* accs, const Tile<V, F> (&tiles)[kTiles],
                                                   const BlockActivations<F::kCols>& x, size_t at) {
@@ -287,13 +304,22 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   for (size_t r = 0; r < kTiles; ++r) {
     scales[r] = &tiles[r].scales;
 #pragma GCC unroll 8
-    for (size_t t = 0; t < kTokens; ++t) totals[t][r] = Start<V, F>(x.sums[at + t]);
+    for (size_t t = 0; t < kTokens; ++t) totals[t][r] = Start(tiles[r].scales, x.sums[at + t]);
   }
-#pragma GCC unroll 4
-  for (size_t c = 0; c < L::kChunks; ++c) {
-    const Chunk<V, F>* chunks[kTiles];
-    for (size_t r = 0; r < kTiles; ++r) chunks[r] = &tiles[r].chunks[c];
-    AddChunk<V, F, kTokens, kTiles>(totals, chunks, scales, c, x.q + at * F::kCols, F::kCols);
+#pragma GCC unroll 2
+  for (size_t plane = 0; plane < L::kPlanes; ++plane) {
+    if (L::kIsSuper && plane == 1) MoveUp<V>(totals);
+    const int8_t* q = x.q + at * F::kCols;
+    size_t group = 0;
+#pragma GCC unroll 1
+    for (size_t c = 0; c < L::kChunks; ++c) {
+      const Chunk<V, F>* chunks[kTiles];
+      for (size_t r = 0; r < kTiles; ++r) chunks[r] = &tiles[r].chunks[c];
+#pragma GCC unroll 1
+      for (size_t s = 0; s < L::kSteps; s += L::kGroupSteps, ++group, q += F::kGroup) {
+        AddGroup<V, F>(totals, chunks, scales, plane, group, s, q, F::kCols);
+      }
+    }
   }
 #pragma GCC unroll 8
   for (size_t t = 0; t < kTokens; ++t) {
@@ -306,20 +332,21 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   }
 }
 
-// What several tokens multiply is first expanded, and read from memory long before.
+// With several tokens, weights are expanded before they are multiplied, long after they were
+// prefetched, so they go to the second-level cache.
 using PassPrefetch = StreamPrefetch<CacheLevel::kSecond>;
 
-// How the vector unit V multiplies blocks of format F.
+// Multiplies blocks of format F on the vector unit V.
 template <typename V, typename F>
 struct VectorProducts {
-  static constexpr size_t kTileSets = 1;  // that are in use at the same time
+  static constexpr size_t kTileSets = 1;  // sets of tiles in use at the same time
 
-  // Of a pass of n tokens of x.
+  // For a pass of n tokens of x.
   VectorProducts(const BlockActivations<F::kCols>& activations, size_t n_tokens)
       : x(activations), n(n_tokens) {}
 
-  // accs[t][r] += tiles[r] . token t, for the pass's tokens, whose block begins at number `at` of
-  // all blocks of x.
+  // accs[t][r] += tiles[r] . token t, for the pass's tokens. `at` is the index of the first token's
+  // block in x.
   template <size_t kTiles>
   [[gnu::noinline]] void Multiply(float* accs, const Tile<V, F> (&tiles)[kTiles], size_t at,
                                   PassPrefetch* ahead) const {
@@ -336,18 +363,19 @@ struct VectorProducts {
     }
   }
 
-  // Adds what is still to be added.
+  // Adds products that are still pending: here, none.
   void Finish() const {}
 
   const BlockActivations<F::kCols> x;
   const size_t n;
 };
 
-// Rows that several tokens multiply at a time, and the fewest of a matrix that vectors multiply.
+// The number of rows that are multiplied together with several tokens. Matrices with fewer rows are
+// multiplied in plain C++.
 template <typename V>
 constexpr size_t kMinRows = V::kNativeTiles* V::kLanes;
 
-// Tiles times the tokens of a pass, n of them from `first` on.
+// Multiplies tiles by the tokens of a pass, n tokens from `first` on.
 template <typename V, typename F, typename Products>
 [[gnu::noinline]] void MultiplyTiles(float* out, size_t out_stride, const Activations& x,
                                      const TileRows& tile, size_t bytes_ahead, size_t first,
@@ -383,7 +411,8 @@ void MultiplyOneToken(float* out, const Activations& x, const Matrix& w, size_t 
   });
 }
 
-// Of so many tokens that are left, those of the next pass: not so that only a few remain.
+// The number of tokens in the next pass, if `left` are left. Avoids a last pass of only a few
+// tokens.
 constexpr size_t TokensOfPass(size_t left) {
   if (left <= kTokensOfPass) return left;
   return left < kTokensOfPass + kTokensOfPass / 4 ? kTokensOfPass * 3 / 4 : kTokensOfPass;

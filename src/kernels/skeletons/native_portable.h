@@ -33,7 +33,7 @@ inline void Softmax(float* x, size_t n) {
   float sums[kLanes] = {};
   for (size_t i = 0; i < n; ++i) {
     float below = x[i] - largest;
-    if (!(below > kMinusInfinity)) below = kMinusInfinity;  // what is no number, too
+    if (!(below > kMinusInfinity)) below = kMinusInfinity;  // also for NaN
     x[i] = ExpNative(below);
     sums[i % kLanes] += x[i];
   }
@@ -79,7 +79,7 @@ inline void SoftCap(float* x, size_t n, float cap) {
   for (size_t i = 0; i < n; ++i) x[i] = SoftCapped(x[i], cap);
 }
 
-// --- Attention: what the vector units use, too ---
+// --- Attention: shared with the vector units ---
 
 inline float ScaleOf(const AttentionInput& in) {
   return in.scale > 0 ? in.scale : 1.0f / __builtin_sqrtf(static_cast<float>(in.head_size));
@@ -91,13 +91,13 @@ struct Positions {
   size_t end;
 };
 
-// What row r attends to.
+// The positions to which a row attends.
 inline Positions VisibleTo(const AttentionInput& in, size_t row) {
   const size_t end = in.n_positions + row;
   return {in.window == 0 || in.window > end ? 0 : end - in.window, end};
 }
 
-// Of those, what lies in [begin, begin + size), counted from there.
+// The positions that lie in [begin, begin + size), relative to `begin`.
 inline Positions Within(const Positions& positions, size_t begin, size_t size) {
   const auto clip = [=](size_t position) {
     return position < begin ? 0 : Min(position - begin, size);
@@ -105,7 +105,7 @@ inline Positions Within(const Positions& positions, size_t begin, size_t size) {
   return {clip(positions.begin), clip(positions.end)};
 }
 
-// A state in memory, to read.
+// A read-only view of a state in memory.
 struct StateView {
   StateView(const float* state, size_t head_size)
       : values(state), largest(state[InPieces(head_size)]), sum(state[InPieces(head_size) + 1]) {}
@@ -123,7 +123,7 @@ class State {
 
   float* values() { return values_; }
   float& largest() { return rest_[0]; }
-  float& sum() { return rest_[1]; }  // 0: of no position; else it is 1 or more, or NaN
+  float& sum() { return rest_[1]; }  // 0 without any position, else at least 1 or NaN
 
   void Clear() {
     for (size_t d = 0; d < InPieces(head_size_); ++d) values_[d] = 0;
@@ -131,7 +131,7 @@ class State {
     sum() = 0;
   }
 
-  // Scores up to `largest` follow.
+  // Rescales the state for scores up to `largest_now`.
   void Raise(float largest_now) {
     if (!(largest_now > largest())) return;
     const float c = ExpNative(largest() - largest_now);
@@ -162,7 +162,7 @@ class State {
   float* rest_;
 };
 
-// `sink` is the head's, or nullptr.
+// Computes a head's result from its state. `sink` is nullptr if the head has none.
 inline void Finish(float* out, const StateView& state, size_t head_size, const float* sink) {
   float sum = state.sum;
   float share = 1.0f;
@@ -239,7 +239,7 @@ inline void AttendPage(State state, const float* q, const AttentionInput& in,
   state.sum() += Reduce16(weights);
 }
 
-// The state of one query after one segment.
+// Computes the state of one query after one segment.
 template <bool kHalf>
 inline void AttendSegment(State state, const AttentionInput& in, size_t row, size_t head,
                           size_t segment) {

@@ -10,8 +10,8 @@ namespace {
 
 constexpr bool kRuns = true;
 
-// In the order of their numbers. Types that only some programs wrote, or that have more than one
-// layout in use under one number, have none here.
+// Sorted by number. Types that only some programs wrote, or whose number is used for more than one
+// layout, have no layout here.
 constexpr GgmlType kTypes[] = {
     {0, "F32", 1, 4, kRuns},
     {1, "F16", 1, 2, kRuns},
@@ -23,8 +23,8 @@ constexpr GgmlType kTypes[] = {
     {7, "Q5_1", 32, 24, kRuns},
     {8, "Q8_0", 32, 34, kRuns},
     {9, "Q8_1", 32, 36},
-    {10, "Q2_K", 256, 84},
-    {11, "Q3_K", 256, 110},
+    {10, "Q2_K", 256, 84, kRuns},
+    {11, "Q3_K", 256, 110, kRuns},
     {12, "Q4_K", 256, 144, kRuns},
     {13, "Q5_K", 256, 176, kRuns},
     {14, "Q6_K", 256, 210, kRuns},
@@ -36,7 +36,7 @@ constexpr GgmlType kTypes[] = {
     {20, "IQ4_NL", 32, 18, kRuns},
     {21, "IQ3_S", 256, 110},
     {22, "IQ2_S", 256, 82},
-    {23, "IQ4_XS", 256, 136},
+    {23, "IQ4_XS", 256, 136, kRuns},
     {24, "I8", 1, 1},
     {25, "I16", 1, 2},
     {26, "I32", 1, 4},
@@ -67,7 +67,7 @@ constexpr bool NumbersAreIndices() {
 }
 static_assert(NumbersAreIndices());
 
-// The names of those that run, with commas.
+// The names of the types with kernels, separated by commas.
 struct WorkingNames {
   char text[8 * kNumberOfTypes] = {};
   constexpr WorkingNames() {
