@@ -22,7 +22,7 @@ $CLAMMA_TEST_DATA (or models/ in it), ../shared/models, models/ or /var/lib/clam
 END
 }
 
-readonly question="What is the capital of France?"
+readonly question="Write one sentence about the sea."
 readonly checkpoint=stories260K.bin dictionary=tok512.bin
 
 # The folder that has the small model, or nothing.
@@ -92,7 +92,7 @@ elif (($# > 0)); then
 elif ((${#model[@]} > 0)); then
   command=("$bin/clamma-gen" "${model[@]}")
 else
-  command=("$bin/clamma-gen" --chat -i "$question")
+  command=("$bin/clamma-gen" --chat -t 0 -i "$question") # the same answer everywhere
 fi
 say "$(show "${command[@]}")"
 "${command[@]}"
