@@ -17,8 +17,8 @@ struct LayerKey {
   GgufValue value;
 
   // A missing key leaves *out as it is.
-  Status Uint(uint32_t layer, uint32_t least, uint32_t most, uint32_t* out) const {
-    return Gguf::GetLayerUint32(name, value, layer, {least, most}, out);
+  Status Uint(uint32_t layer, uint32_t min, uint32_t max, uint32_t* out) const {
+    return Gguf::GetLayerUint32(name, value, layer, {min, max}, out);
   }
 };
 
@@ -30,9 +30,9 @@ class ArchitectureKeys {
   ArchitectureKeys(const Gguf& gguf, const char* architecture)
       : gguf_(gguf), architecture_(architecture) {}
 
-  Status Uint(const char* key, uint32_t least, uint32_t most, uint32_t* out) const;
+  Status Uint(const char* key, uint32_t min, uint32_t max, uint32_t* out) const;
   // A missing key leaves *out as it is.
-  Status OptionalUint(const char* key, uint32_t least, uint32_t most, uint32_t* out) const;
+  Status OptionalUint(const char* key, uint32_t min, uint32_t max, uint32_t* out) const;
 
   // Finds a key of layers: one value for all, or an array with one for each. It is searched for
   // only once, as a file may have very many layers, and a plan's search goes through all keys.

@@ -100,8 +100,8 @@ class Gguf {
   // A value of another type or out of range is an error that names the key.
   enum class Presence : uint8_t { kRequired, kOptional };
   struct Range {
-    uint32_t least = 0;
-    uint32_t most = UINT32_MAX;
+    uint32_t min = 0;
+    uint32_t max = UINT32_MAX;
   };
   Status GetUint32(std::string_view key, Presence presence, Range range, uint32_t* out) const {
     return ReadUint32(key, nullptr, presence, range, out);
