@@ -22,7 +22,7 @@ import gguf
 import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path += [HERE, os.path.join(os.path.dirname(HERE), "tests")]
+sys.path += [HERE, os.path.join(os.path.dirname(HERE), "tests", "model")]
 
 # pylint: disable=wrong-import-position
 from float64_pass import Pass, divergence, log_softmax

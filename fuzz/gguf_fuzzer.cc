@@ -112,7 +112,7 @@ void ReadAll(const Gguf& gguf, const Gguf& plan, uint64_t file_size) {
   Demand(!gguf.FindTensor("no such tensor", &tensor) || n > 0);
 }
 
-void ReadSplit(const Gguf& gguf) {
+void ReadSplit(Memory& memory, const Gguf& gguf) {
   clamma::SplitInfo info;
   const Status status = ReadSplitInfo(gguf, &info);
   CheckReason(status);
@@ -121,8 +121,8 @@ void ReadSplit(const Gguf& gguf) {
     CheckReason(SplitPath("model-00001-of-00003.gguf", info, info.count - 1, path, sizeof(path)));
   }
   const Gguf* const files[] = {&gguf, &gguf};
-  CheckReason(CheckSplit(files, 1));
-  CheckReason(CheckSplit(files, 2));
+  CheckReason(CheckSplit(memory, files, 1));
+  CheckReason(CheckSplit(memory, files, 2));
 }
 
 // Parses as a program does that reads a file and does not map it.
@@ -156,7 +156,7 @@ void Read(const uint8_t* bytes, size_t n, uint64_t file_size) {
   if (!status.ok() || wanted > 0) return;
   Demand(plan.Parse(plan_memory, bytes, n, file_size, &plan_wanted).ok() && plan_wanted == 0);
   ReadAll(gguf, plan, file_size);
-  ReadSplit(gguf);
+  ReadSplit(memory, gguf);
   CheckReason(gguf.CheckTensorTypes());
   CheckReason(CheckGgufIsModel(gguf));
 }

@@ -13,7 +13,7 @@
 
 #include "model/files/gguf.h"
 #include "platform/memory.h"
-#include "tests/gguf_bytes.h"
+#include "tests/support/gguf_bytes.h"
 #include "tokenizer/nfc.h"
 #include "tokenizer/pretokenizers.h"
 #include "tokenizer/tokenizer.h"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Installs libclamma into the system, static and then shared, and uses it as a new user would: a C
 # program, built by pkg-config and by find_package(), must generate the golden text. It writes to
-# /usr/local, so it is for disposable machines; see fresh-machine.sh. (tests/install_test.sh does
-# the same in its own folders.)
+# /usr/local, so it is for disposable machines; see fresh-machine.sh. (tests/ports/install_test.sh
+# does the same in its own folders.)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -22,7 +22,7 @@ quietly() {
 }
 
 # find_data TREE: prints the folder of the models and golden texts for tests of the tree (see
-# tests/test_data.h), or nothing.
+# tests/support/test_data.h), or nothing.
 find_data() {
   local data=${CLAMMA_TEST_DATA:-$1/../shared}
   [[ -d $data/models ]] || data=$data/..

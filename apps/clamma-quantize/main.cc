@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "arguments.h"
+#include "engine/vocabulary_search.h"
 #include "evaluation.h"
 #include "models.h"
 #include "options.h"
@@ -30,7 +31,6 @@ using options::kExitGeneration;
 using options::kExitSetup;
 
 constexpr uint64_t kMaxTextBytes = uint64_t{64} << 20;
-constexpr char kDefaultVocabulary[] = "tokenizer.bin";
 
 int Fail(int code, const std::string& reason) {
   std::fprintf(stderr, "clamma-quantize: %s\n", reason.c_str());
@@ -171,16 +171,35 @@ struct Sources {
   clamma::File vocabulary;
 };
 
+// Finds the vocabulary of a checkpoint where the library does, and puts its path into `o`.
+std::string FindVocabulary(Arguments& o, Sources* sources) {
+  clamma::ModelFile model;
+  clamma::Status status = sources->files.ReadModel(&model);
+  if (!status.ok()) return o.in + ": " + status.message();
+  const clamma::VocabularySearch search = {.checkpoint_path = o.in.c_str(),
+                                           .checkpoint_place = sources->files.place(),
+                                           .model_dir = LIBCLAMMA_MODEL_DIR,
+                                           .vocab_size = model.config.vocab_size};
+  char path[clamma::kMaxPathBytes];
+  status = clamma::OpenVocabulary(search, &sources->vocabulary, path);
+  if (!status.ok()) return status.message() + std::string("; -z names another");
+  o.tokenizer = path;
+  return "";
+}
+
 // Opens the vocabulary of a checkpoint of llama2.c. A checkpoint that is made of one needs none,
 // and takes none that was not named.
-std::string OpenVocabulary(Arguments& o, Sources* sources, clamma::Quantizer::Options* options) {
+std::string TakeVocabulary(Arguments& o, Sources* sources, clamma::Quantizer::Options* options) {
   const bool makes_gguf = options->recipe->type != clamma::WeightType::kInt8Groups;
   if (sources->files.gguf() != nullptr || (o.tokenizer.empty() && !makes_gguf)) return "";
-  const std::string hint = o.tokenizer.empty() ? ": name the checkpoint's vocabulary by -z" : "";
-  if (o.tokenizer.empty()) o.tokenizer = kDefaultVocabulary;
+  clamma::Status status;
+  if (!o.tokenizer.empty()) {
+    status = sources->vocabulary.Open(o.tokenizer.c_str(), LIBCLAMMA_MODEL_DIR);
+    if (!status.ok()) return status.message();
+  } else if (std::string wrong = FindVocabulary(o, sources); !wrong.empty()) {
+    return wrong;
+  }
   const std::string& path = o.tokenizer;
-  clamma::Status status = sources->vocabulary.Open(path.c_str(), LIBCLAMMA_MODEL_DIR);
-  if (!status.ok()) return status.message() + hint;
   options->vocabulary_bytes = sources->vocabulary.size();
   if (options->vocabulary_bytes == 0) return path + ": the file is empty";
   status = sources->vocabulary.Map(&options->vocabulary);
@@ -197,7 +216,7 @@ std::string Prepare(Arguments& o, clamma::Memory& memory, Sources* sources,
   options.recipe = clamma::FindRecipe(o.type);
   options.pure = o.pure;
   options.threads = o.threads;
-  if (std::string wrong = OpenVocabulary(o, sources, &options); !wrong.empty()) return wrong;
+  if (std::string wrong = TakeVocabulary(o, sources, &options); !wrong.empty()) return wrong;
   const auto check_target = [&](const std::string& target) {
     return o.dry_run ? "" : CheckTarget(o, sources->files, target);
   };

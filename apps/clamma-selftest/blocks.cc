@@ -33,6 +33,11 @@ void PutScales(WeightType type, Random* random, uint8_t* block) {
       return;
     case WeightType::kQ6_K:
       return PutLe(SmallHalf(random, false), 2, block + 208);
+    case WeightType::kQ3_K:
+      return PutLe(SmallHalf(random, false), 2, block + 108);
+    case WeightType::kQ2_K:
+      PutLe(SmallHalf(random, false), 2, block + 80);
+      return PutLe(SmallHalf(random, false), 2, block + 82);
     case WeightType::kQ4_1:
     case WeightType::kQ5_1:
     case WeightType::kQ4_K:

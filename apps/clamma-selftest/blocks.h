@@ -18,7 +18,8 @@ inline constexpr clamma::WeightType kBlockTypes[] = {
     clamma::WeightType::kQ8_0,  clamma::WeightType::kQ4_0, clamma::WeightType::kQ4_1,
     clamma::WeightType::kQ5_0,  clamma::WeightType::kQ5_1, clamma::WeightType::kIQ4_NL,
     clamma::WeightType::kMXFP4, clamma::WeightType::kQ4_K, clamma::WeightType::kQ5_K,
-    clamma::WeightType::kQ6_K};
+    clamma::WeightType::kQ6_K,  clamma::WeightType::kQ2_K, clamma::WeightType::kQ3_K,
+    clamma::WeightType::kIQ4_XS};
 
 // The rows as a file has them, in little-endian order.
 std::vector<uint8_t> MakeRows(clamma::WeightType type, size_t rows, size_t cols, Random* random);

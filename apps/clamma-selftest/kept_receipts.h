@@ -30,6 +30,9 @@ inline constexpr KeptReceipt kMadeReceipts[] = {
     {"GGUF Q4_K", "e550ca40d58c2e8c-673f1727b9ff4c1f"},
     {"GGUF Q5_K", "d91bd2b12151f4d0-6f7f18bd7a1b15cc"},
     {"GGUF Q6_K", "a35115391c4e3a51-6c89bd4fc98d26bc"},
+    {"GGUF Q2_K", "2c90edf5417472f0-121f4d2b3fe5a64d"},
+    {"GGUF Q3_K", "8c2755004ed6a45c-3e6dc48eba424703"},
+    {"GGUF IQ4_XS", "7243096a81476ab7-2e032522731bd717"},
 };
 
 // Of model files.

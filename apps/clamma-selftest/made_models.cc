@@ -124,6 +124,10 @@ uint32_t GgmlId(WeightType type) {
       return 7;
     case WeightType::kQ8_0:
       return 8;
+    case WeightType::kQ2_K:
+      return 10;
+    case WeightType::kQ3_K:
+      return 11;
     case WeightType::kQ4_K:
       return 12;
     case WeightType::kQ5_K:
@@ -132,6 +136,8 @@ uint32_t GgmlId(WeightType type) {
       return 14;
     case WeightType::kIQ4_NL:
       return 20;
+    case WeightType::kIQ4_XS:
+      return 23;
     case WeightType::kBF16:
       return 30;
     case WeightType::kMXFP4:

@@ -19,11 +19,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/sampler.h"
-#include "model/kv_cache.h"
+#include "engine/conversation.h"
 #include "platform/memory.h"
 #include "platform/status.h"
-#include "tokenizer/tokenizer.h"
 
 namespace clamma {
 
@@ -39,22 +37,11 @@ struct StateSource {
   void* opaque;
 };
 
-// A conversation between two queries.
-struct Conversation {
-  KvCache kv;
-  Array<TokenId> tokens;  // [0, position) are in the KV cache, [position, n_tokens) wait
-  size_t n_tokens = 0;    // at most the context and one token that ended it
-  size_t position = 0;
-  RandomGenerator random;  // of the last query
-  uint64_t seed = 0;
-  char held[3] = {};  // bytes of a character that the last query left unfinished
-  size_t n_held = 0;
-};
-
+// Of a conversation between two queries.
 Status WriteState(const Transformer& transformer, const Conversation& conversation,
                   const StateSink& sink);
 
-// Fills in an empty conversation, whose kv is initialised, in `memory`. Any bytes are safe; what
+// Fills in an empty conversation that is initialised, in `memory`. Any bytes are safe; what
 // was not written by WriteState() for the same model and type of keys and values is refused.
 Status ReadState(const Transformer& transformer, Memory& memory, const StateSource& source,
                  Conversation* conversation);

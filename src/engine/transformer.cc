@@ -263,7 +263,7 @@ void Transformer::Describe(char* text, size_t size) const {
          pool.threads(), pool.threads() == 1 ? "" : "s", why);
 }
 
-Status Transformer::Score(const TokenId* tokens, size_t n, float* logprobs) {
+Status Transformer::Score(TurnHeld /*held*/, const TokenId* tokens, size_t n, float* logprobs) {
   const ModelConfig& c = config();
   if (n > c.seq_len) {
     return Status::Error(StatusCode::kLimit, "the text has %zu tokens, and the context %u", n,

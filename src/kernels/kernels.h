@@ -46,8 +46,11 @@ enum class WeightType : uint8_t {
   kQ4_K,
   kQ5_K,
   kQ6_K,
+  kQ2_K,
+  kQ3_K,
+  kIQ4_XS,
 };
-inline constexpr size_t kWeightTypes = 14;
+inline constexpr size_t kWeightTypes = 17;
 
 // The formats in this build: one bit for each type from kF16 on. kF32 and kInt8Groups are always
 // there.
@@ -93,6 +96,9 @@ constexpr ActivationKind KindOf(WeightType type) {
     case WeightType::kQ4_K:
     case WeightType::kQ5_K:
     case WeightType::kQ6_K:
+    case WeightType::kQ2_K:
+    case WeightType::kQ3_K:
+    case WeightType::kIQ4_XS:
       return ActivationKind::kBlocks256;
     default:
       return ActivationKind::kBlocks32;

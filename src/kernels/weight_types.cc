@@ -27,6 +27,9 @@ constexpr ByKey<WeightType, kWeightTypes, WeightTypeFacts> kFacts = {{
     {WeightType::kQ4_K, FactsOfFormat<formats::Q4_K>("Q4_K")},
     {WeightType::kQ5_K, FactsOfFormat<formats::Q5_K>("Q5_K")},
     {WeightType::kQ6_K, FactsOfFormat<formats::Q6_K>("Q6_K")},
+    {WeightType::kQ2_K, FactsOfFormat<formats::Q2_K>("Q2_K")},
+    {WeightType::kQ3_K, FactsOfFormat<formats::Q3_K>("Q3_K")},
+    {WeightType::kIQ4_XS, FactsOfFormat<formats::IQ4_XS>("IQ4_XS")},
 }};
 
 // out (32)
@@ -46,7 +49,7 @@ void DequantizeSuperBlock(const formats::Block& block, float* out) {
     const size_t group = k / F::kGroup;
     const float scale = block.d * static_cast<float>(block.scales[group]);
     if constexpr (F::kHasMin) {
-      const size_t min_group = k / formats::kMinGroup;
+      const size_t min_group = k / F::kMinGroup;
       out[k] = Fma(q, scale, -(block.m * static_cast<float>(block.mins[min_group])));
     } else {
       out[k] = q * scale;

@@ -27,27 +27,50 @@ Status CheckNumbers(const ModelConfig& config, uint32_t index) {
   return Status();
 }
 
+// The name of a tensor in messages: "blk.1.attn_k.weight", or 'key' of layer 1.
+struct Label {
+  Label(const ModelFile& file, TensorId id, uint32_t layer, bool of_layer) {
+    char name[64] = "";
+    if (file.name_of != nullptr) file.name_of(file, id, layer, name, sizeof(name));
+    if (name[0] != '\0') {
+      Format(text, sizeof(text), "\"%s\"", name);
+    } else if (of_layer) {
+      Format(text, sizeof(text), "'%s' of layer %u", TensorName(id), static_cast<unsigned>(layer));
+    } else {
+      Format(text, sizeof(text), "'%s' of the model", TensorName(id));
+    }
+  }
+  char text[100];
+};
+
 // Checks the tensors of a layer, or of the model.
 struct ShapeCheck {
-  const Tensors& tensors;
+  const ModelFile& file;
   uint32_t layer;
-  const char* where;  // " of layer 3"
+  bool of_layer = true;
+  uint32_t first = layer;  // where the tensors directory has it: of experts those of all layers
 
   Status Require(TensorId id, uint64_t rows, uint64_t cols) const {
     TensorPlace place;
-    if (tensors.Find(id, layer, &place)) return Allow(id, rows, cols);
-    return Status::Error(StatusCode::kCorrupt, "there is no tensor '%s'%s", TensorName(id), where);
+    if (file.tensors.Find(id, first, &place)) return Allow(id, rows, cols);
+    return Status::Error(StatusCode::kCorrupt, "there is no tensor %s",
+                         Label(file, id, layer, of_layer).text);
   }
 
   Status Allow(TensorId id, uint64_t rows, uint64_t cols) const {
     TensorPlace place;
-    if (!tensors.Find(id, layer, &place) || (place.rows == rows && place.cols == cols)) {
+    if (!file.tensors.Find(id, first, &place) || (place.rows == rows && place.cols == cols)) {
       return Status();
     }
-    return Status::Error(
-        StatusCode::kCorrupt, "the tensor '%s'%s has %u rows of %u, and %llu of %llu are expected",
-        TensorName(id), where, static_cast<unsigned>(place.rows), static_cast<unsigned>(place.cols),
-        static_cast<unsigned long long>(rows), static_cast<unsigned long long>(cols));
+    const Label label(file, id, layer, of_layer);
+    if (IsVector(id)) {
+      return Status::Error(StatusCode::kCorrupt, "tensor %s has %u elements, and %llu are expected",
+                           label.text, static_cast<unsigned>(place.cols), Ull{cols});
+    }
+    return Status::Error(StatusCode::kCorrupt,
+                         "tensor %s has %u rows of %u columns, and %llu of %llu are expected",
+                         label.text, static_cast<unsigned>(place.rows),
+                         static_cast<unsigned>(place.cols), Ull{rows}, Ull{cols});
   }
 };
 
@@ -68,7 +91,7 @@ Status CheckNorms(const ShapeCheck& layer, const ModelConfig& config, const Laye
 Status CheckExperts(const ShapeCheck& layer, const ModelConfig& config, uint64_t hidden_dim) {
   CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kRouter, config.n_experts, config.dim));
   CLAMMA_RETURN_IF_ERROR(layer.Allow(TensorId::kRouterBias, 1, config.n_experts));
-  const ShapeCheck first = {layer.tensors, layer.layer * config.n_experts, layer.where};
+  const ShapeCheck first = {layer.file, layer.layer, true, layer.layer * config.n_experts};
   CLAMMA_RETURN_IF_ERROR(first.Require(TensorId::kExpertGate, hidden_dim, config.dim));
   CLAMMA_RETURN_IF_ERROR(first.Require(TensorId::kExpertUp, hidden_dim, config.dim));
   CLAMMA_RETURN_IF_ERROR(first.Require(TensorId::kExpertDown, config.dim, hidden_dim));
@@ -84,11 +107,10 @@ bool DoesWithout(const ModelConfig& config, TensorId id) {
   return (norm && !config.norm_before) || (dense && config.n_experts > 0);
 }
 
-Status CheckLayer(const Tensors& tensors, const ModelConfig& config, uint32_t index) {
+Status CheckLayer(const ModelFile& file, uint32_t index) {
+  const ModelConfig& config = file.config;
   const LayerConfig& c = config.layer(index);
-  char where[32];
-  Format(where, sizeof(where), " of layer %u", static_cast<unsigned>(index));
-  const ShapeCheck layer = {tensors, index, where};
+  const ShapeCheck layer = {file, index};
   const struct {
     TensorId id;
     uint64_t rows, cols;
@@ -132,8 +154,9 @@ void WidenWindow(const Layer& layer, Layer* widest) {
     widest->family.window = std::max(widest->family.window, layer.family.window);
 }
 
-Status CheckModelTensors(const Tensors& tensors, const ModelConfig& config) {
-  const ShapeCheck model = {tensors, 0, " of the model"};
+Status CheckModelTensors(const ModelFile& file) {
+  const ModelConfig& config = file.config;
+  const ShapeCheck model = {file, 0, false};
   CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kEmbedding, config.vocab_size, config.dim));
   CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kOutputNorm, 1, config.dim));
   CLAMMA_RETURN_IF_ERROR(model.Allow(TensorId::kOutput, config.vocab_size, config.dim));
@@ -179,9 +202,9 @@ Status ModelFile::Check() const {
     CLAMMA_RETURN_IF_ERROR(CheckNumbers(config, i));
     if (layers.size() == 0) break;  // all are alike
   }
-  CLAMMA_RETURN_IF_ERROR(CheckModelTensors(tensors, config));
+  CLAMMA_RETURN_IF_ERROR(CheckModelTensors(*this));
   for (uint32_t i = 0; i < config.n_layers; ++i) {
-    CLAMMA_RETURN_IF_ERROR(CheckLayer(tensors, config, i));
+    CLAMMA_RETURN_IF_ERROR(CheckLayer(*this, i));
   }
   return Status();
 }

@@ -14,17 +14,20 @@
 namespace clamma {
 namespace {
 
-// How much of a header is read at first: enough for most.
+// How many bytes of a header are read at first: enough for most files. The other files of a split
+// model have little but the places of tensors.
 constexpr uint64_t kFirstHeaderBytes = uint64_t{1} << 20;
+constexpr uint64_t kFirstOtherBytes = uint64_t{1} << 16;
 
 // Parses the header of a GGUF file. If the file is not in memory, the header is read into `header`.
-Status ParseHeader(Memory& memory, const ByteSource& source, const uint8_t* plan_bytes, Gguf* gguf,
-                   Array<uint8_t>* header) {
+Status ParseHeader(Memory& memory, const ByteSource& source, const uint8_t* plan_bytes,
+                   uint64_t first_bytes, const GgufRoom& room, Gguf* gguf, Array<uint8_t>* header) {
   uint64_t wanted = 0;
   if (source.base != nullptr) {
-    return gguf->Parse(memory, source.base, source.size, source.size, &wanted);
+    return gguf->Parse(memory, source.base, source.size, source.size, &wanted, room);
   }
-  for (uint64_t size = std::min(source.size, kFirstHeaderBytes);;) {
+  const uint64_t most = std::min(source.size, room.header_bytes);
+  for (uint64_t size = std::min(most, first_bytes);;) {
     header->Reset();
     CLAMMA_RETURN_IF_ERROR(header->Resize(memory, size));
     const uint8_t* bytes = plan_bytes;
@@ -32,9 +35,9 @@ Status ParseHeader(Memory& memory, const ByteSource& source, const uint8_t* plan
       CLAMMA_RETURN_IF_ERROR(source.Read(0, header->data(), static_cast<size_t>(size)));
       bytes = header->data();
     }
-    CLAMMA_RETURN_IF_ERROR(gguf->Parse(memory, bytes, size, source.size, &wanted));
+    CLAMMA_RETURN_IF_ERROR(gguf->Parse(memory, bytes, size, source.size, &wanted, room));
     if (wanted == 0) return Status();
-    size = std::min(source.size, std::max(wanted, 2 * size));
+    size = std::min(most, std::max(wanted, 2 * size));
   }
 }
 
@@ -72,7 +75,13 @@ Status ModelFiles::ParsePart(Part* part) {
   if (memory_->is_plan() && source.base == nullptr) {
     CLAMMA_RETURN_IF_ERROR(part->file.Map(&plan_bytes));
   }
-  return ParseHeader(*memory_, source, plan_bytes, &part->gguf, &part->header);
+  const uint64_t first_bytes = part == &named_ ? kFirstHeaderBytes : kFirstOtherBytes;
+  CLAMMA_RETURN_IF_ERROR(
+      ParseHeader(*memory_, source, plan_bytes, first_bytes, room_, &part->gguf, &part->header));
+  room_.header_bytes -= std::max<uint64_t>(part->gguf.header_bytes(), part->header.size());
+  room_.keys -= part->gguf.n_keys();
+  room_.tensors -= part->gguf.n_tensors();
+  return Status();
 }
 
 Status ModelFiles::Open(Memory& memory, const char* path, const char* model_dir, bool map) {
@@ -133,7 +142,7 @@ Status ModelFiles::OpenOthers(const char* path, const char* model_dir, bool map,
     sources_[i] = part.source;
     ggufs_[i] = &part.gguf;
   }
-  return Locate(path, CheckSplit(ggufs_.data(), info.count));
+  return Locate(path, CheckSplit(*memory_, ggufs_.data(), info.count));
 }
 
 Status ModelFiles::OpenOther(const char* path, const char* model_dir, bool map,

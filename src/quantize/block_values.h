@@ -21,7 +21,8 @@ template <size_t kCols>
 struct BlockValues {
   alignas(16) float y[kCols];
   alignas(16) float w[kCols];
-  float unit = 0;  // x = unit * y; 0: all values are 0, or too small for any scale
+  bool is_weighted = false;  // by importance that is not 0 everywhere
+  float unit = 0;            // x = unit * y; 0: all values are 0, or too small for any scale
 
   EncodeResult Set(const float* x, const float* importance) {
     float largest = 0;
@@ -45,6 +46,21 @@ struct BlockValues {
     return EncodeResult::kOk;
   }
 
+  // Behind Set(): weights by magnitude, as the mean square plus the value's own. Errors of large
+  // weights cost a model more than as many of small ones.
+  void WeighByMagnitude() {
+    if (unit == 0) return;
+    float sum = 0;
+    float largest = 0;
+    for (size_t k = 0; k < kCols; ++k) {
+      w[k] = y[k] * y[k];
+      sum += w[k];
+      largest = w[k] > largest ? w[k] : largest;
+    }
+    const float mean = sum / static_cast<float>(kCols);
+    for (size_t k = 0; k < kCols; ++k) w[k] = (mean + w[k]) / (mean + largest);
+  }
+
  private:
   void SetWeights(const float* importance) {
     float largest = 0;
@@ -52,8 +68,8 @@ struct BlockValues {
       largest = importance[k] > largest ? importance[k] : largest;
     }
     // Where nothing is known to count, all of it does.
-    const bool given = largest > 1e-30f;
-    for (size_t k = 0; k < kCols; ++k) w[k] = given ? importance[k] / largest : 1.0f;
+    is_weighted = largest > 1e-30f;
+    for (size_t k = 0; k < kCols; ++k) w[k] = is_weighted ? importance[k] / largest : 1.0f;
   }
 };
 

@@ -23,7 +23,8 @@ bool CanEncode(WeightType type);
 
 // Writes `cols` values, a multiple of the type's block, as blocks to out (RowBytes(type, cols)), in
 // the byte order of files. The sum of importance[c] * (x[c] - decoded[c])^2 is made small;
-// importance (cols), each finite and from 0 on, may be nullptr: all columns count alike. Blocks do
+// importance (cols), each finite and from 0 on, may be nullptr: all columns count alike, but for
+// Q8_0 and IQ4_NL, where each value counts by its square plus the mean square of its block. Blocks do
 // not depend on each other, and the result depends on the arguments alone: it is the same on every
 // machine. Unless the result is kOk, what is in `out` means nothing.
 EncodeResult EncodeRow(WeightType type, const float* x, const float* importance, size_t cols,

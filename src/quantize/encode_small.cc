@@ -50,12 +50,16 @@ void ToBytes(const float* q, int zero, uint8_t* out) {
   }
 }
 
+// What counts where no importance is given.
+enum class Weighing { kEven, kByMagnitude };
+
 // Value: d q.
-EncodeResult EncodeScaled(const float* x, const float* importance, IntegerRange range,
-                          const Search& search, uint8_t* d_out, float* q) {
+EncodeResult EncodeScaled(const float* x, const float* importance, Weighing weighing,
+                          IntegerRange range, const Search& search, uint8_t* d_out, float* q) {
   Values values;
   const EncodeResult result = values.Set(x, importance);
   if (result != EncodeResult::kOk) return result;
+  if (weighing == Weighing::kByMagnitude && !values.is_weighted) values.WeighByMagnitude();
   float scale = FitScale<kCols>(values.y, values.w, range, search).scale;
   if (!StoreScale(values.unit, &scale, d_out)) return EncodeResult::kTooLarge;
   quantize::Quantize<kCols>(values.y, values.w, scale, 0, range, q);
@@ -158,7 +162,8 @@ EncodeResult EncodeCentred(const float* x, const float* importance, uint8_t* out
   constexpr IntegerRange kRange = {-kZero, kZero - 1};
   float q[kCols];
   uint8_t bytes[kCols];
-  const EncodeResult result = EncodeScaled(x, importance, kRange, {-1.0f, 0.25f, 13}, out, q);
+  const EncodeResult result =
+      EncodeScaled(x, importance, Weighing::kEven, kRange, {-1.0f, 0.25f, 13}, out, q);
   if (result != EncodeResult::kOk) return result;
   ToBytes(q, kZero, bytes);
   StoreBits<kBits>(bytes, out + 2);
@@ -182,7 +187,8 @@ EncodeResult EncodeFromMin(const float* x, const float* importance, uint8_t* out
 
 EncodeResult EncodeQ8_0(const float* x, const float* importance, uint8_t* out) {
   float q[kCols];
-  const EncodeResult result = EncodeScaled(x, importance, {-127, 127}, {-0.5f, 0.25f, 5}, out, q);
+  const EncodeResult result =
+      EncodeScaled(x, importance, Weighing::kByMagnitude, {-127, 127}, {-0.5f, 0.25f, 5}, out, q);
   if (result == EncodeResult::kOk) ToBytes(q, 0, out + 2);
   return result;
 }
@@ -207,6 +213,7 @@ EncodeResult EncodeIQ4_NL(const float* x, const float* importance, uint8_t* out)
   Values values;
   const EncodeResult result = values.Set(x, importance);
   if (result != EncodeResult::kOk) return result;
+  if (!values.is_weighted) values.WeighByMagnitude();
   float scale = FitTable(values.y, values.w, {-12.0f, 6.0f, 8}).scale;
   if (!StoreScale(values.unit, &scale, out)) return EncodeResult::kTooLarge;
   float index[kCols];

@@ -275,7 +275,7 @@ void MultiplyFew(const Output& out, const Int8Groups& x, const Matrix& w, size_t
         const FewOperands next = {last ? next_tile : block + k + kGroup,
                                   last ? q : q + (g + 1) * kGroup * kPanel};
         pipeline.Step(weight_scales, token_scales, next,
-                      vector::AheadOfTile<kIntelServer, V::kLanes, kGroup / 4>(block, k, stride));
+                      vector::AheadOfTile<V::kLanes, kGroup / 4>(block, k, stride, kIntelServer));
         weight_scales += kTile;
         token_scales += n_tokens;
       }

@@ -4,7 +4,10 @@
 #define CLAMMA_KERNELS_FORMATS_ALL_H_
 
 #include "kernels/formats/iq4_nl.h"
+#include "kernels/formats/iq4_xs.h"
 #include "kernels/formats/mxfp4.h"
+#include "kernels/formats/q2_k.h"
+#include "kernels/formats/q3_k.h"
 #include "kernels/formats/q4_0.h"
 #include "kernels/formats/q4_1.h"
 #include "kernels/formats/q4_k.h"
@@ -60,6 +63,15 @@ inline void WithSuperBlocks(WeightType type, const Body& body) {
       return;
     case WeightType::kQ6_K:
       if constexpr (IsInBuild(WeightType::kQ6_K)) body.template operator()<Q6_K>();
+      return;
+    case WeightType::kQ2_K:
+      if constexpr (IsInBuild(WeightType::kQ2_K)) body.template operator()<Q2_K>();
+      return;
+    case WeightType::kQ3_K:
+      if constexpr (IsInBuild(WeightType::kQ3_K)) body.template operator()<Q3_K>();
+      return;
+    case WeightType::kIQ4_XS:
+      if constexpr (IsInBuild(WeightType::kIQ4_XS)) body.template operator()<IQ4_XS>();
       return;
     default:
       return;

@@ -7,6 +7,7 @@
 //   kSigned             whether Expand() gives int8; else it gives 0 .. kMax
 //   kMax, kZero         then the largest number, and the one that stands for 0
 //   kHasMin             whether a block has minima
+//   kMinGroup           columns of a super-block that share a minimum, where there are minima
 //   kChunkCols          columns that Expand() gives at a time, a multiple of kGroup
 //
 //   void Decode(const uint8_t* block, Block* out)
@@ -32,14 +33,13 @@ namespace formats {
 constexpr size_t kSmallBlock = 32;   // columns
 constexpr size_t kSuperBlock = 256;  // columns
 constexpr size_t kMaxGroups = 16;    // of a super-block
-constexpr size_t kMinGroup = 32;     // columns that share a minimum
 
 // Column c has the value d * scales[c / kGroup] * q[c] (without scales: d * q[c]), and with minima
-// the value d * q[c] + m of small blocks, less m * mins[c / 32] of super-blocks.
+// the value d * q[c] + m of small blocks, less m * mins[c / kMinGroup] of super-blocks.
 struct Block {
-  int8_t q[kSuperBlock];
+  alignas(64) int8_t q[kSuperBlock];  // aligned, as GCC 12 may take it for aligned where it is not
   int8_t scales[kMaxGroups];
-  uint8_t mins[kSuperBlock / kMinGroup];
+  uint8_t mins[kMaxGroups];
   float d;
   float m;
 };
@@ -90,21 +90,28 @@ template <typename V>
   steps[7] = V::Or(steps[7], V::template SpreadBits<7>(bits[0]));
 }
 
+// Columns of a super-block whose activations' sum is multiplied: by a minimum or, where a zero
+// point is to be taken off, by a scale. Of small blocks the activations are summed up as a whole.
+template <typename F>
+constexpr size_t SumCols() {
+  if constexpr (F::kCols == kSuperBlock && F::kHasMin) {
+    return F::kMinGroup;
+  } else {
+    return F::kGroup;
+  }
+}
+
 // What multiplies the sums of one block of each of V::kLanes rows, a row a lane.
 template <typename V, typename F>
 struct RowScales {
   static constexpr bool kIsSuper = F::kCols == kSuperBlock;
-  // Of super-blocks with minima: those of groups 2i and 2i + 1 as pairs of int16, which multiply
-  // sums of 32 activations. Of others: the scales likewise, where a zero point is to be taken off.
-  static constexpr size_t kPairs = !kIsSuper    ? 1
-                                   : F::kHasMin ? kSuperBlock / kMinGroup / 2
-                                                : kSuperBlock / F::kGroup / 2;
-
   typename V::Reg d;
   typename V::Reg m;  // with minima alone
   // Of super-blocks alone:
   typename V::Scale scales[kIsSuper ? F::kCols / F::kGroup : 1];
-  typename V::Int pairs[kPairs];
+  // Minima of groups 2i and 2i + 1 as pairs of int16, which multiply sums of SumCols() activations;
+  // without minima the scales likewise, where a zero point is to be taken off.
+  typename V::Int pairs[kIsSuper ? F::kCols / SumCols<F>() / 2 : 1];
 };
 
 // The header of blocks with minima: f16 d, m.
@@ -126,6 +133,9 @@ template <typename V, typename F>
   V::template LoadTransposed<1>(header, rows, stride);
   SetScaleAndMin<V>(header[0], out);
 }
+
+// The upper two of a scale's six bits, less 32: in registers, to be joined with four lower ones.
+constexpr int8_t kHighBitsOfScale[16] = {-32, -16, 0, 16};
 
 // The header of Q4_K and Q5_K: f16 d, dmin; u8 a[12] with a scale and a minimum of 6 bits for each
 // of 8 groups.

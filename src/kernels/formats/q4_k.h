@@ -12,7 +12,8 @@ namespace formats {
 
 struct Q4_K {
   static constexpr WeightType kType = WeightType::kQ4_K;
-  static constexpr size_t kCols = 256, kBytes = 144, kGroup = 32, kChunkCols = 64;
+  static constexpr size_t kCols = 256, kBytes = 144, kGroup = 32, kMinGroup = 32;
+  static constexpr size_t kChunkCols = 64;
   static constexpr bool kSigned = false, kHasMin = true;
   static constexpr int kMax = 15, kZero = 0;
 

@@ -13,7 +13,8 @@ namespace formats {
 
 struct Q5_K {
   static constexpr WeightType kType = WeightType::kQ5_K;
-  static constexpr size_t kCols = 256, kBytes = 176, kGroup = 32, kChunkCols = 64;
+  static constexpr size_t kCols = 256, kBytes = 176, kGroup = 32, kMinGroup = 32;
+  static constexpr size_t kChunkCols = 64;
   static constexpr bool kSigned = false, kHasMin = true;
   static constexpr int kMax = 31, kZero = 0;
 

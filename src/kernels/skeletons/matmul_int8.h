@@ -34,11 +34,11 @@ inline const uint8_t* NextBlock(const uint8_t* rows, size_t k, size_t cols, size
   return rows + n_rows * (cols + k);
 }
 
-// The address to prefetch while column k is read, kTuning.tile_prefetch columns ahead in the first
+// The address to prefetch while column k is read, tuning.tile_prefetch columns ahead in the first
 // of n_rows rows. Beyond the row's end it lies in the next n_rows rows.
-template <const Tuning& kTuning>
-inline const uint8_t* AheadOf(const uint8_t* rows, size_t k, size_t cols, size_t n_rows) {
-  const size_t next = k + kTuning.tile_prefetch;
+inline const uint8_t* AheadOf(const uint8_t* rows, size_t k, size_t cols, size_t n_rows,
+                              const Tuning& tuning) {
+  const size_t next = k + tuning.tile_prefetch;
   return rows + next + (next < cols ? 0 : (n_rows - 1) * cols);
 }
 
@@ -232,15 +232,16 @@ inline size_t RowsApart(const Matrix& w, size_t group) {
 
 // A prefetcher for the tile of kSteps steps at column k of rows that are `stride` bytes apart. It
 // is to be called once per step, for one line each.
-template <const Tuning& kTuning, size_t kLanes, size_t kSteps>
-inline PairPrefetch AheadOfTile(const uint8_t* rows, size_t k, size_t stride) {
+template <size_t kLanes, size_t kSteps>
+inline PairPrefetch AheadOfTile(const uint8_t* rows, size_t k, size_t stride,
+                                const Tuning& tuning) {
   constexpr size_t kPair = 2 * kLine;
   constexpr size_t kGroup = 4 * kSteps;
-  if (kTuning.rows_in_order) return {NextBlock(rows, k, stride, kLanes), kPair};
+  if (tuning.rows_in_order) return {NextBlock(rows, k, stride, kLanes), kPair};
   // Two lines of each row. The tiles within these two lines divide the rows among themselves.
   static_assert(kPair % kGroup == 0 && kLanes * kGroup == kLine * kSteps);
   const size_t row = k % kPair / kGroup * (kSteps / 2);
-  return {AheadOf<kTuning>(rows, k - k % kPair, stride, kLanes) + row * stride, stride};
+  return {AheadOf(rows, k - k % kPair, stride, kLanes, tuning) + row * stride, stride};
 }
 
 // Multiplies a tile by all tokens of `sums` at once, so that independent sums hide the latency of a
@@ -274,9 +275,10 @@ template <Unit V, size_t kTokens, typename Sums, size_t kSteps>
 // Multiplies the rows row, row + apart, ... of a tile, and those between them, kLanes * apart in
 // all, by all tokens of x: kTokens, or any number below 16 if kTokens is 0. Stores only the results
 // of rows [keep_begin, keep_end).
-template <Unit V, const Tuning& kTuning, size_t kSteps, size_t kTokens>
+template <Unit V, size_t kSteps, size_t kTokens>
 inline void MultiplyFew(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
-                        size_t row, size_t apart, size_t keep_begin, size_t keep_end) {
+                        size_t row, size_t apart, size_t keep_begin, size_t keep_end,
+                        const Tuning& tuning) {
   constexpr size_t kGroup = 4 * kSteps;
   const size_t groups = w.cols / kGroup;
   const size_t stride = w.cols * apart;
@@ -289,7 +291,7 @@ inline void MultiplyFew(float* out, size_t out_stride, const Int8Groups& x, cons
     TokenSums<V, 1, kTokens == 0 ? 15 : kTokens, true> sums(kTokens == 0 ? x.n_tokens : kTokens);
     for (size_t g = 0; g < groups; ++g) {
       const size_t k = phase * w.cols + g * kGroup;
-      const PairPrefetch ahead = AheadOfTile<kTuning, V::kLanes, kSteps>(rows, k, stride);
+      const PairPrefetch ahead = AheadOfTile<V::kLanes, kSteps>(rows, k, stride, tuning);
       PrefetchLine(next_scales);
       next_scales += kLine;
       const typename V::Reg scales[1] = {row_scales.Next()};
@@ -339,18 +341,17 @@ template <Unit V, size_t kTokens, bool kFirst, bool kLast, typename Sums, size_t
 }
 
 // Multiplies the tiles by all tokens of `to`.
-template <Unit V, const Tuning& kTuning, bool kFirst, bool kLast, typename Sums, size_t kSteps,
-          size_t kTiles>
+template <Unit V, bool kFirst, bool kLast, typename Sums, size_t kSteps, size_t kTiles>
 inline void MultiplyTilesByAll(Sums* to, const typename V::template Tile<kSteps> (&tiles)[kTiles],
                                const typename V::Reg (&scales)[kTiles], const TokenGroups& x,
-                               const BlockRows& rows, size_t k) {
+                               const BlockRows& rows, size_t k, const Tuning& tuning) {
   constexpr size_t kTokens = V::kTokensAtOnce;
   constexpr size_t kRows = kTiles * V::kLanes;
   using Prefetch = LinePrefetch<>;
-  Prefetch ahead = {AheadOf<kTuning>(rows.first, k, rows.cols, kRows), rows.cols,
+  Prefetch ahead = {AheadOf(rows.first, k, rows.cols, kRows, tuning), rows.cols,
                     k % kLine == 0 ? kRows : 0};
   size_t at_once = Prefetch::kFew;
-  if constexpr (kTuning.rows_in_order) {
+  if (tuning.rows_in_order) {
     ahead = {NextBlock(rows.first, k, rows.cols, kRows), kLine, kRows * 4 * kSteps / kLine};
     // Prefetch enough each time to be done by the last tokens.
     while (at_once * (to->n / kTokens + 1) < ahead.left) at_once += Prefetch::kFew;
@@ -372,10 +373,10 @@ inline void MultiplyTilesByAll(Sums* to, const typename V::template Tile<kSteps>
 
 // Multiplies the group at column `column` of the rows of kTiles tiles by all tokens. With kWhole a
 // group is kSteps steps of 4 columns, otherwise any multiple of that.
-template <Unit V, const Tuning& kTuning, size_t kSteps, bool kWhole, typename Sums, size_t kTiles>
+template <Unit V, size_t kSteps, bool kWhole, typename Sums, size_t kTiles>
 [[gnu::always_inline]] inline void MultiplyGroup(Sums* to, const BlockRows& rows, size_t column,
                                                  const typename V::Reg (&scales)[kTiles],
-                                                 TokenGroups tokens) {
+                                                 TokenGroups tokens, const Tuning& tuning) {
   constexpr size_t kTileCols = 4 * kSteps;
   const size_t group = kWhole ? kTileCols : tokens.group;
   for (size_t k = column; k < column + group; k += kTileCols, tokens.q += kTileCols) {
@@ -384,22 +385,23 @@ template <Unit V, const Tuning& kTuning, size_t kSteps, bool kWhole, typename Su
       tiles[r].Load(rows.first + r * V::kLanes * rows.cols + k, rows.cols);
     }
     if constexpr (kWhole) {
-      MultiplyTilesByAll<V, kTuning, true, true>(to, tiles, scales, tokens, rows, k);
+      MultiplyTilesByAll<V, true, true>(to, tiles, scales, tokens, rows, k, tuning);
     } else if (k == column) {
-      MultiplyTilesByAll<V, kTuning, true, false>(to, tiles, scales, tokens, rows, k);
+      MultiplyTilesByAll<V, true, false>(to, tiles, scales, tokens, rows, k, tuning);
     } else if (k + kTileCols < column + group) {
-      MultiplyTilesByAll<V, kTuning, false, false>(to, tiles, scales, tokens, rows, k);
+      MultiplyTilesByAll<V, false, false>(to, tiles, scales, tokens, rows, k, tuning);
     } else {
-      MultiplyTilesByAll<V, kTuning, false, true>(to, tiles, scales, tokens, rows, k);
+      MultiplyTilesByAll<V, false, true>(to, tiles, scales, tokens, rows, k, tuning);
     }
   }
 }
 
 // Multiplies kTiles tiles of rows from `row` on by up to kMaxTokens tokens from `first` on. Stores
 // only the results of rows [keep_begin, keep_end).
-template <Unit V, const Tuning& kTuning, size_t kSteps, bool kWhole, size_t kTiles>
+template <Unit V, size_t kSteps, bool kWhole, size_t kTiles>
 inline void MultiplyMany(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
-                         size_t row, size_t keep_begin, size_t keep_end, size_t first) {
+                         size_t row, size_t keep_begin, size_t keep_end, size_t first,
+                         const Tuning& tuning) {
   const size_t group = kWhole ? 4 * kSteps : x.group;
   const size_t groups = w.cols / group;
   RowScales<V> row_scales[kTiles];
@@ -411,8 +413,8 @@ inline void MultiplyMany(float* out, size_t out_stride, const Int8Groups& x, con
   for (size_t g = 0; g < groups; ++g) {
     typename V::Reg scales[kTiles];
     for (size_t r = 0; r < kTiles; ++r) scales[r] = row_scales[r].Next();
-    MultiplyGroup<V, kTuning, kSteps, kWhole>(&sums, rows, g * group, scales,
-                                              TokenGroups(x, g, first));
+    MultiplyGroup<V, kSteps, kWhole>(&sums, rows, g * group, scales, TokenGroups(x, g, first),
+                                     tuning);
   }
   sums.Store(out + first * out_stride, out_stride, row, 1, keep_begin, keep_end);
 }
@@ -427,18 +429,13 @@ inline void ForEachBlock(const Matrix& w, size_t n_rows, size_t begin, size_t en
   }
 }
 
-template <Unit V, const Tuning& kTuning, size_t kSteps, bool kWhole>
+template <Unit V, size_t kSteps, bool kWhole>
 void MatmulGroupsOf(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
-                    size_t row_begin, size_t row_end) {
+                    size_t row_begin, size_t row_end, const Tuning& tuning) {
   constexpr size_t kLanes = V::kLanes;
   const auto in_blocks = [&](size_t n_rows) { return row_end - (row_end - row_begin) % n_rows; };
   if (x.n_tokens == 0) return;
   if (w.rows < kLanes) return portable::MatmulGroups(out, out_stride, x, w, row_begin, row_end);
-  if constexpr (kWhole && 4 * kSteps >= kTuning.min_matvec_group) {
-    if (IsForMatvec<V, 4 * kSteps>(x, w)) {
-      return MatvecInt8<V, kTuning, 4 * kSteps>(out, x, w, row_begin, row_end);
-    }
-  }
   constexpr size_t kFewTokens = V::kTokensOfHeldTile;
   if constexpr (kWhole && kSteps >= 8 && kFewTokens > 0) {
     static_assert(kFewTokens == 16);
@@ -446,10 +443,10 @@ void MatmulGroupsOf(float* out, size_t out_stride, const Int8Groups& x, const Ma
       return WithTokensAtOnce(x.n_tokens, [&]<size_t kTokens>() {
         const auto multiply = [&](size_t apart, size_t from, size_t to) {
           ForEachBlock(w, kLanes * apart, from, to, [&](size_t row, size_t begin, size_t end) {
-            MultiplyFew<V, kTuning, kSteps, kTokens>(out, out_stride, x, w, row, apart, begin, end);
+            MultiplyFew<V, kSteps, kTokens>(out, out_stride, x, w, row, apart, begin, end, tuning);
           });
         };
-        const size_t apart = kTuning.rows_in_order ? 1 : RowsApart(w, x.group);
+        const size_t apart = tuning.rows_in_order ? 1 : RowsApart(w, x.group);
         const size_t middle = in_blocks(kLanes * apart);
         multiply(apart, row_begin, middle);
         multiply(1, middle, row_end);
@@ -462,8 +459,8 @@ void MatmulGroupsOf(float* out, size_t out_stride, const Int8Groups& x, const Ma
   for (size_t first = 0; first < x.n_tokens; first += kMaxTokens) {
     const auto multiply = [&]<size_t kTiles>(size_t from, size_t to) {
       ForEachBlock(w, kTiles * kLanes, from, to, [&](size_t row, size_t begin, size_t end) {
-        MultiplyMany<V, kTuning, kSteps, kWhole, kTiles>(out, out_stride, x, w, row, begin, end,
-                                                         first);
+        MultiplyMany<V, kSteps, kWhole, kTiles>(out, out_stride, x, w, row, begin, end, first,
+                                                tuning);
       });
     };
     multiply.template operator()<kRowTiles>(row_begin, middle);
@@ -471,11 +468,14 @@ void MatmulGroupsOf(float* out, size_t out_stride, const Int8Groups& x, const Ma
   }
 }
 
-template <Unit V, const Tuning& kTuning>
-void MatmulGroups(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
-                  size_t row_begin, size_t row_end) {
+// One function for all CPU families, which differ in how they prefetch: noclone keeps the compiler
+// from making one of each.
+template <Unit V>
+[[gnu::noinline, gnu::noclone]] void MatmulTiles(float* out, size_t out_stride, const Int8Groups& x,
+                                                 const Matrix& w, size_t row_begin, size_t row_end,
+                                                 const Tuning& tuning) {
   const auto multiply = [&]<size_t kSteps, bool kWhole>() {
-    MatmulGroupsOf<V, kTuning, kSteps, kWhole>(out, out_stride, x, w, row_begin, row_end);
+    MatmulGroupsOf<V, kSteps, kWhole>(out, out_stride, x, w, row_begin, row_end, tuning);
   };
   switch (x.group) {
     case 4:
@@ -495,6 +495,15 @@ void MatmulGroups(float* out, size_t out_stride, const Int8Groups& x, const Matr
       }
       return portable::MatmulGroups(out, out_stride, x, w, row_begin, row_end);
   }
+}
+
+template <Unit V, const Tuning& kTuning>
+void MatmulGroups(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
+                  size_t row_begin, size_t row_end) {
+  if constexpr (kTuning.min_matvec_group != kNever) {
+    if (MatvecInt8<V, kTuning>(out, x, w, row_begin, row_end)) return;
+  }
+  MatmulTiles<V>(out, out_stride, x, w, row_begin, row_end, kTuning);
 }
 
 template <Unit V, const Tuning& kTuning>

@@ -79,7 +79,7 @@ inline void MultiplyRows(typename V::Reg (&results)[kStreams], const Int8Groups&
   }
 }
 
-// Whether MatvecInt8() can multiply x and w.
+// Whether MatvecGroupsOf() can multiply x and w.
 template <Unit V, size_t kGroup>
 inline bool IsForMatvec(const Int8Groups& x, const Matrix& w) {
   return x.n_tokens == 1 && x.group == kGroup && w.group_size == kGroup &&
@@ -87,8 +87,8 @@ inline bool IsForMatvec(const Int8Groups& x, const Matrix& w) {
 }
 
 template <Unit V, const Tuning& kTuning, size_t kGroup>
-void MatvecInt8(float* out, const Int8Groups& x, const Matrix& w, size_t row_begin,
-                size_t row_end) {
+void MatvecGroupsOf(float* out, const Int8Groups& x, const Matrix& w, size_t row_begin,
+                    size_t row_end) {
   constexpr size_t kStreams = kTuning.int8_streams;
   const size_t part = (row_end - row_begin) / (kStreams * V::kLanes) * V::kLanes;
   size_t row = row_begin;
@@ -106,6 +106,21 @@ void MatvecInt8(float* out, const Int8Groups& x, const Matrix& w, size_t row_beg
     V::Store(kept, results[0]);
     for (size_t r = row; r < Min(row + V::kLanes, row_end); ++r) out[r] = kept[r - first];
   }
+}
+
+// Returns false, and does nothing, where tiles are better or there is no code for it.
+template <Unit V, const Tuning& kTuning>
+bool MatvecInt8(float* out, const Int8Groups& x, const Matrix& w, size_t row_begin,
+                size_t row_end) {
+  const auto multiply = [&]<size_t kGroup>() {
+    if constexpr (kGroup >= kTuning.min_matvec_group) {
+      if (!IsForMatvec<V, kGroup>(x, w)) return false;
+      MatvecGroupsOf<V, kTuning, kGroup>(out, x, w, row_begin, row_end);
+      return true;
+    }
+    return false;
+  };
+  return multiply.template operator()<32>() || multiply.template operator()<64>();
 }
 
 }  // namespace vector

@@ -23,6 +23,13 @@ struct BlockSums<32> {
   int32_t all;
 };
 
+// The sums of each kOf columns.
+template <size_t kOf>
+inline const int16_t* SumsOf(const BlockSums<256>& sums) {
+  static_assert(kOf == kSumCols || kOf == 2 * kSumCols);
+  return kOf == kSumCols ? sums.of16 : sums.of32;
+}
+
 // The layout of Activations::bytes. Blocks are outermost, so that everything that multiplies a
 // block of weights lies together.
 template <size_t kCols>

@@ -99,7 +99,8 @@ struct Tile {
   Chunk<V, F> chunks[Layout<V, F>::kChunks];
 };
 
-// total + scale * sums, where `sums` are a group's products in one plane.
+// total + scale * sums, where `sums` are a group's products in one plane. The totals of high
+// nibbles of super-blocks are shifted later, all at once.
 template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Int AddScaled(typename V::Int total, typename V::Int sums,
                                                         const formats::RowScales<V, F>& scales,
@@ -156,32 +157,40 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   }
 }
 
-// Adds a chunk's products, group by group.
-template <typename V, typename F, size_t kTokens, size_t kTiles>
-[[gnu::always_inline]] inline void AddChunk(typename V::Int (&totals)[kTokens][kTiles],
-                                            const Chunk<V, F>* const (&chunks)[kTiles],
-                                            const formats::RowScales<V, F>* const (&scales)[kTiles],
-                                            size_t chunk, const int8_t* x, size_t stride) {
-  using L = Layout<V, F>;
-  constexpr size_t kGroups = L::kSteps / L::kGroupSteps;
+// The products of a super-block's minima, or of its scales, with the sums of their activations.
+template <typename V, typename F>
+[[gnu::always_inline]] inline typename V::Int MultiplySums(const formats::RowScales<V, F>& w,
+                                                           const BlockSums<256>& sums) {
+  constexpr size_t kColsOfSum = formats::SumCols<F>();
+  const int16_t* x = SumsOf<kColsOfSum>(sums);
+  typename V::Int total = V::SetInt(0);
 #pragma GCC unroll 8
-  for (size_t g = 0; g < kGroups; ++g) {
-#pragma GCC unroll 2
-    for (size_t plane = 0; plane < L::kPlanes; ++plane) {
-      AddGroup<V, F>(totals, chunks, scales, plane, chunk * kGroups + g, g * L::kGroupSteps,
-                     x + 4 * (chunk * L::kSteps + g * L::kGroupSteps), stride);
-    }
+  for (size_t i = 0; i < F::kCols / kColsOfSum / 2; ++i) {
+    int32_t two = 0;
+    __builtin_memcpy(&two, x + 2 * i, sizeof(two));
+    total = V::AddInt(total, V::MulPairs(w.pairs[i], V::SetInt(two)));
   }
+  return total;
 }
 
 // The value from which a total starts, so that the zero point is subtracted.
 template <typename V, typename F>
-inline typename V::Int Start(const BlockSums<32>& sums) {
+inline typename V::Int Start(const formats::RowScales<V, F>& /*w*/, const BlockSums<32>& sums) {
   return V::SetInt(-Layout<V, F>::Zero() * sums.all);
 }
 template <typename V, typename F>
-inline typename V::Int Start(const BlockSums<256>& /*sums*/) {
-  return V::SetInt(0);
+[[gnu::always_inline]] inline typename V::Int Start(const formats::RowScales<V, F>& w,
+                                                    const BlockSums<256>& sums) {
+  using L = Layout<V, F>;
+  if constexpr (L::Zero() == 0) {
+    return V::SetInt(0);
+  } else {
+    // The plane of high nibbles comes first, and its totals are moved up.
+    constexpr int kZero = L::kPlanes == 2 ? L::Zero() >> 4 : L::Zero();
+    constexpr int kBits = __builtin_ctz(kZero);
+    static_assert(!F::kHasMin && kZero == 1 << kBits);
+    return V::SubInt(V::SetInt(0), V::template ShiftLanesLeft<kBits>(MultiplySums<V, F>(w, sums)));
+  }
 }
 
 // Returns acc plus what a block adds to it.
@@ -200,45 +209,35 @@ template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Reg Finish(typename V::Reg acc, typename V::Int total,
                                                      const formats::RowScales<V, F>& w, float scale,
                                                      const BlockSums<256>& sums) {
-  if constexpr (!F::kHasMin && Layout<V, F>::Zero() == 0) {
-    return V::Fma(V::ToFloat(total), V::Mul(w.d, V::Set1(scale)), acc);
-  }
-  constexpr size_t kPairs = formats::RowScales<V, F>::kPairs;
-  const int16_t* x = F::kHasMin ? sums.of32 : sums.of16;
-  typename V::Int by_pairs = V::SetInt(0);
-#pragma GCC unroll 8
-  for (size_t i = 0; i < kPairs; ++i) {
-    int32_t two = 0;
-    __builtin_memcpy(&two, x + 2 * i, sizeof(two));
-    by_pairs = V::AddInt(by_pairs, V::MulPairs(w.pairs[i], V::SetInt(two)));
-  }
   const typename V::Reg xs = V::Set1(scale);
+  acc = V::Fma(V::ToFloat(total), V::Mul(w.d, xs), acc);
   if constexpr (F::kHasMin) {
-    acc = V::Fma(V::ToFloat(total), V::Mul(w.d, xs), acc);
-    return V::Fma(V::Negate(V::ToFloat(by_pairs)), V::Mul(w.m, xs), acc);
-  } else {
-    const typename V::Int sum = V::SubInt(total, V::template ShiftLanesLeft<5>(by_pairs));
-    static_assert(F::kZero == 1 << 5);
-    return V::Fma(V::ToFloat(sum), V::Mul(w.d, xs), acc);
+    acc = V::Fma(V::Negate(V::ToFloat(MultiplySums<V, F>(w, sums))), V::Mul(w.m, xs), acc);
   }
+  return acc;
 }
 
 // --- One token ---
 
-// The dot products of a small block of int8 weights and a token, computed without planes.
+// total + the products of a chunk of int8 weights, computed without planes, with those of a token.
 template <typename V, typename F>
-[[gnu::always_inline]] inline typename V::Int DotSigned(const uint8_t* rows, size_t stride,
-                                                        const int8_t* x) {
-  typename V::Int w[F::kCols / 4];
-  F::template Expand<V>(rows, stride, 0, w);
-  typename V::Int sums = V::SetInt(0);
-#pragma GCC unroll 8
-  for (size_t s = 0; s < F::kCols / 4; ++s) {
+[[gnu::always_inline]] inline typename V::Int AddSignedChunk(typename V::Int total,
+                                                             const uint8_t* rows, size_t stride,
+                                                             const formats::RowScales<V, F>& scales,
+                                                             size_t chunk, const int8_t* x) {
+  constexpr size_t kSteps = Layout<V, F>::kSteps;
+  typename V::Int w[kSteps];
+  F::template Expand<V>(rows, stride, chunk, w);
+#pragma GCC unroll 16
+  for (size_t s = 0; s < kSteps; ++s) {
+    const size_t column = 4 * (chunk * kSteps + s);
     int32_t four = 0;
-    __builtin_memcpy(&four, x + 4 * s, sizeof(four));
-    sums = V::AddSignedDot4(sums, w[s], V::SetInt(four));
+    __builtin_memcpy(&four, x + column, sizeof(four));
+    typename V::Scale scale = V::SetScale(1);
+    if constexpr (Layout<V, F>::kIsSuper) scale = scales.scales[column / F::kGroup];
+    total = V::AddSignedDot4(total, w[s], V::SetInt(four), scale);
   }
-  return sums;
+  return total;
 }
 
 // The results of a tile's rows for one token.
@@ -256,18 +255,25 @@ template <typename V, typename F>
     formats::RowScales<V, F> scales;
     F::LoadScales(rows, tile.stride, &scales);
     const formats::RowScales<V, F>* const all_scales[1] = {&scales};
-    typename V::Int totals[1][1];
-    if constexpr (L::kPlanes == 2) {
-      totals[0][0] = DotSigned<V, F>(rows, tile.stride, x.q + b * F::kCols);
-    } else {
-      totals[0][0] = Start<V, F>(x.sums[b]);
+    typename V::Int totals[1][1] = {{V::SetInt(0)}};
+    if constexpr (L::kPlanes == 1) totals[0][0] = Start(scales, x.sums[b]);
 #pragma GCC unroll 4
-      for (size_t c = 0; c < L::kChunks; ++c) {
-        if (c > 0) ahead.Advance(kChunkBytes);
+    for (size_t c = 0; c < L::kChunks; ++c) {
+      if (c > 0) ahead.Advance(kChunkBytes);
+      if constexpr (L::kPlanes == 2) {
+        totals[0][0] =
+            AddSignedChunk(totals[0][0], rows, tile.stride, scales, c, x.q + b * F::kCols);
+      } else {
         Chunk<V, F> chunk;
         chunk.Load(rows, tile.stride, c);
         const Chunk<V, F>* const chunks[1] = {&chunk};
-        AddChunk<V, F, 1, 1>(totals, chunks, all_scales, c, x.q + b * F::kCols, 0);
+        constexpr size_t kGroups = L::kSteps / L::kGroupSteps;
+#pragma GCC unroll 8
+        for (size_t g = 0; g < kGroups; ++g) {
+          const size_t column = 4 * (c * L::kSteps + g * L::kGroupSteps);
+          AddGroup<V, F>(totals, chunks, all_scales, 0, c * kGroups + g, g * L::kGroupSteps,
+                         x.q + b * F::kCols + column, 0);
+        }
       }
     }
     acc = Finish<V, F>(acc, totals[0][0], scales, x.scales[b], x.sums[b]);
@@ -276,6 +282,16 @@ template <typename V, typename F>
 }
 
 // --- Several tokens ---
+
+// Shifts totals of high nibbles to their place.
+template <typename V, size_t kTokens, size_t kTiles>
+[[gnu::always_inline]] inline void MoveUp(typename V::Int (&totals)[kTokens][kTiles]) {
+#pragma GCC unroll 8
+  for (auto& of_token : totals) {
+#pragma GCC unroll 8
+    for (typename V::Int& total : of_token) total = V::template ShiftLanesLeft<4>(total);
+  }
+}
 
 // accs[t][r] += tiles[r] . token t, for kTokens tokens. `at` is the index of token 0's block in x.
 template <typename V, typename F, size_t kTokens, size_t kTiles>
@@ -288,13 +304,22 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   for (size_t r = 0; r < kTiles; ++r) {
     scales[r] = &tiles[r].scales;
 #pragma GCC unroll 8
-    for (size_t t = 0; t < kTokens; ++t) totals[t][r] = Start<V, F>(x.sums[at + t]);
+    for (size_t t = 0; t < kTokens; ++t) totals[t][r] = Start(tiles[r].scales, x.sums[at + t]);
   }
-#pragma GCC unroll 4
-  for (size_t c = 0; c < L::kChunks; ++c) {
-    const Chunk<V, F>* chunks[kTiles];
-    for (size_t r = 0; r < kTiles; ++r) chunks[r] = &tiles[r].chunks[c];
-    AddChunk<V, F, kTokens, kTiles>(totals, chunks, scales, c, x.q + at * F::kCols, F::kCols);
+#pragma GCC unroll 2
+  for (size_t plane = 0; plane < L::kPlanes; ++plane) {
+    if (L::kIsSuper && plane == 1) MoveUp<V>(totals);
+    const int8_t* q = x.q + at * F::kCols;
+    size_t group = 0;
+#pragma GCC unroll 1
+    for (size_t c = 0; c < L::kChunks; ++c) {
+      const Chunk<V, F>* chunks[kTiles];
+      for (size_t r = 0; r < kTiles; ++r) chunks[r] = &tiles[r].chunks[c];
+#pragma GCC unroll 1
+      for (size_t s = 0; s < L::kSteps; s += L::kGroupSteps, ++group, q += F::kGroup) {
+        AddGroup<V, F>(totals, chunks, scales, plane, group, s, q, F::kCols);
+      }
+    }
   }
 #pragma GCC unroll 8
   for (size_t t = 0; t < kTokens; ++t) {

@@ -35,7 +35,8 @@ inline float AddBlock(float acc, const formats::Block& w, const int8_t* q, float
   acc = Fma(static_cast<float>(sum), w.d * scale, acc);
   if constexpr (F::kHasMin) {
     int32_t min = 0;
-    for (size_t i = 0; i < F::kCols / formats::kMinGroup; ++i) min += w.mins[i] * sums.of32[i];
+    const int16_t* x = SumsOf<F::kMinGroup>(sums);
+    for (size_t i = 0; i < F::kCols / F::kMinGroup; ++i) min += w.mins[i] * x[i];
     acc = Fma(static_cast<float>(-min), w.m * scale, acc);
   }
   return acc;

@@ -26,7 +26,7 @@ struct TileRows {
   template <CacheLevel kLevel>
   StreamPrefetch<kLevel> Ahead(size_t bytes, size_t first, size_t count) const {
     if (apart > 1) return {data + first * stride + bytes, count, stride};
-    return {data + (n + first) * row_bytes, 1, 0};
+    return {data + (n + first) * row_bytes, ~size_t{0}, kLine};  // streams of a line
   }
 };
 
@@ -37,17 +37,23 @@ struct TileRows {
 template <typename Body>
 inline void ForEachTile(const Matrix& w, size_t n, size_t begin, size_t end, bool side_by_side,
                         const Body& body) {
-  const auto tile = [&](size_t row, size_t apart, size_t keep_begin, size_t keep_end) {
-    body(TileRows{w.data + row * w.row_bytes, w.row_bytes, apart * w.row_bytes, n, row, apart,
-                  keep_begin, keep_end});
-  };
-  if (const size_t apart = (end - begin) / n; side_by_side && apart > 1) {
-    for (size_t i = 0; i < apart; ++i) tile(begin + i, apart, begin, end);
-    begin += n * apart;
-  }
-  for (size_t row = begin; row < end; row += n) {
-    const size_t last = w.rows - n;
-    tile(row < last ? row : last, 1, row, row + n < end ? row + n : end);
+  const size_t apart = side_by_side ? (end - begin) / n : 1;
+  size_t left_apart = apart > 1 ? apart : 0;  // tiles
+  for (size_t row = begin; row < end;) {      // with one call of body(), which is inlined
+    TileRows tile{nullptr, w.row_bytes, w.row_bytes, n, row, 1, begin, end};
+    if (left_apart > 0) {
+      --left_apart;
+      row = left_apart > 0 ? row + 1 : begin + n * apart;
+      tile.apart = apart;
+      tile.stride *= apart;
+    } else {
+      tile.row = row < w.rows - n ? row : w.rows - n;
+      tile.keep_begin = row;
+      row += n;
+      tile.keep_end = row < end ? row : end;
+    }
+    tile.data = w.data + tile.row * w.row_bytes;
+    body(tile);
   }
 }
 

@@ -10,4 +10,9 @@ void avx512::MatmulInt8(float* out, size_t out_stride, const Activations& x, con
   vector::MatmulInt8<Avx512, kIntelServer>(out, out_stride, x, w, row_begin, row_end);
 }
 
+void avx512::MatmulInt8Zen(float* out, size_t out_stride, const Activations& x, const Matrix& w,
+                           size_t row_begin, size_t row_end) {
+  vector::MatmulInt8<Avx512, kZen5>(out, out_stride, x, w, row_begin, row_end);
+}
+
 }  // namespace clamma

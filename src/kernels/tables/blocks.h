@@ -82,7 +82,10 @@ constexpr ByKey<WeightType, kWeightTypes, Kernels::Matmul> MatmulsBy(Kernels::Ma
            {WeightType::kMXFP4, blocks.matmul32},
            {WeightType::kQ4_K, blocks.matmul256},
            {WeightType::kQ5_K, blocks.matmul256},
-           {WeightType::kQ6_K, blocks.matmul256}}};
+           {WeightType::kQ6_K, blocks.matmul256},
+           {WeightType::kQ2_K, blocks.matmul256},
+           {WeightType::kQ3_K, blocks.matmul256},
+           {WeightType::kIQ4_XS, blocks.matmul256}}};
 }
 
 // ... and its quantizers.

@@ -108,11 +108,12 @@ struct Avx2Bytes {
     asm("" : "+x"(sums));  // keeps compilers from reordering the sums, which takes more registers
     return sums;
   }
-  // AddDot4() for signed weights, with sums of 32 bits. For a weight that is used once, this costs
-  // one instruction more than two planes of nibbles, but saves making the planes.
-  static Int AddSignedDot4(Int sums, Int w, Int x) {
+  // Returns sums + scale * the products, for int8 weights, with sums of 32 bits. For a weight that
+  // is used once, this costs one instruction more than two planes of nibbles, but saves making
+  // them.
+  static Int AddSignedDot4(Int sums, Int w, Int x, Scale scale) {
     const Int pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
-    return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, scale));
   }
   static Scale SetScale(int x) { return _mm256_set1_epi16(static_cast<int16_t>(x)); }
   template <size_t kByte>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The operations of a vector unit, in which the skeletons are written. Each operation is tested by
-// itself (tests/unit_test.cc), on every unit that the machine has.
+// itself (tests/kernels/unit_test.cc, unit_bytes_test.cc), on every unit that the machine has.
 //
 // A unit V is a struct of static functions:
 //   V::kLanes                     floats in a V::Reg, and int32 in a V::Int: 4, 8 or 16
@@ -67,8 +67,38 @@
 //   IfNegative(sign, a, b)        a in lanes where the sign bit of `sign` is set, else b
 //   ReduceAdd(a)                  the sum of all lanes by halves: a[i] + a[i + kLanes / 2], and so
 //                                 on
-// Also, for quantised blocks, the operations in NAME_bytes.h; compiler_bytes.h defines them lane by
-// lane.
+// Also, for quantised blocks (NAME_bytes.h); byte k of a lane is its bits 8k to 8k + 7:
+//   SetBytes(x)                   x in every byte
+//   And, Or, Xor (a, b)
+//   ShiftLeft(a, n), ShiftRight(a, n)
+//                                 each byte, n < 8; the bits that come in from its neighbour are
+//                                 not defined: mask them
+//   LowNibbles(a), HighNibbles(a) of each byte, as a number
+//   LookUp(table, index)          each byte's entry in a table of 16 int8; bytes are below 16
+//   SpreadBits<kStep>(bits)       byte k: 16 times bit 4 * kStep + k of the lane
+//   LoadF16(p), LoadBF16(p)       kLanes 16-bit numbers as floats
+//   LoadHalves(p, stride)         the half at p + r * stride in lane r; may read the two bytes
+//                                 behind each
+//   LowHalves(a), HighHalves(a)   Reg: the half in bits 0 to 15 (16 to 31) of each lane
+//   PairOfBytes<kPair>(a)         bytes 2 * kPair and 2 * kPair + 1 as two int16
+//   PairOfSignedBytes<kPair>(a)   the same for int8
+//   MulPairs(a, b)                the sum of the products of two int16
+//   SubInt(a, b), ShiftLanesLeft<kBits>(a)
+//   RoundEven(x)                  Int: the nearest integers, ties to even, for |x| <= 127
+// Exact sums of products. The layout of a register of them is private to the unit until Fold():
+//   kSignedWeights, kMaxWeight    weights are int8, or else 0 to kMaxWeight
+//   Dot4(w, x)                    the products of four weights with four numbers in [-127, 127]
+//   AddDot4(sums, w, x)           the same, added. MaxDepth(m) products in all, including that of
+//                                 Dot4(), do not overflow with weights of up to m
+//   SetScale(x)                   Scale: the same scale in every lane, -128 to 255
+//   ScaleOfByte<kByte>(a)         Scale: that byte of each lane; SignedScaleOfByte: int8
+//   Fold(total, sums)             Int: total + the sums of Dot4() and AddDot4()
+//   Fold(total, sums, scale)      total + scale * the sums
+//   AddSignedDot4(sums, w, x, scale)
+//                                 where kMaxWeight < 255: sums + scale * the products of four int8
+//                                 weights, in 32 bits
+// And kNativeTokens x kNativeTiles, which are multiplied at a time, and kCentresWeights: see
+// native_matmul.h.
 //
 // And the sizes of the skeletons' tiles, according to the number of registers:
 //   kFloatRows x kFloatTokens     rows and tokens of a tile of floats, with 16 partial sums each
@@ -169,8 +199,53 @@ concept HasUnitLanes = V::kLanes != 16 || requires(typename V::Reg reg, const fl
 };
 
 template <typename V>
+concept HasUnitBytes = requires(typename V::Int a, const int8_t (&table)[16]) {
+  { V::SetBytes(1) } -> Is<typename V::Int>;
+  { V::And(a, a) } -> Is<typename V::Int>;
+  { V::Or(a, a) } -> Is<typename V::Int>;
+  { V::Xor(a, a) } -> Is<typename V::Int>;
+  { V::ShiftLeft(a, 1) } -> Is<typename V::Int>;
+  { V::ShiftRight(a, 1) } -> Is<typename V::Int>;
+  { V::LowNibbles(a) } -> Is<typename V::Int>;
+  { V::HighNibbles(a) } -> Is<typename V::Int>;
+  { V::LookUp(table, a) } -> Is<typename V::Int>;
+  { V::template SpreadBits<7>(a) } -> Is<typename V::Int>;
+  { V::template PairOfBytes<1>(a) } -> Is<typename V::Int>;
+  { V::template PairOfSignedBytes<1>(a) } -> Is<typename V::Int>;
+  { V::MulPairs(a, a) } -> Is<typename V::Int>;
+  { V::SubInt(a, a) } -> Is<typename V::Int>;
+  { V::template ShiftLanesLeft<5>(a) } -> Is<typename V::Int>;
+};
+
+template <typename V>
+concept HasUnitHalves = requires(typename V::Reg x, typename V::Int a, const uint8_t* bytes,
+                                 size_t stride) {
+  { V::LoadF16(bytes) } -> Is<typename V::Reg>;
+  { V::LoadBF16(bytes) } -> Is<typename V::Reg>;
+  { V::LoadHalves(bytes, stride) } -> Is<typename V::Reg>;
+  { V::LowHalves(a) } -> Is<typename V::Reg>;
+  { V::HighHalves(a) } -> Is<typename V::Reg>;
+  { V::RoundEven(x) } -> Is<typename V::Int>;
+};
+
+template <typename V>
+concept HasUnitExactSums = V::kNativeTokens >
+0 && V::kNativeTiles > 0 && V::kMaxWeight > 0 && V::MaxDepth(15) > 0 &&
+    requires(typename V::Int a, typename V::Scale scale) {
+  { V::kSignedWeights } -> Is<const bool&>;
+  { V::kCentresWeights } -> Is<const bool&>;
+  { V::Dot4(a, a) } -> Is<typename V::Int>;
+  { V::AddDot4(a, a, a) } -> Is<typename V::Int>;
+  { V::SetScale(1) } -> Is<typename V::Scale>;
+  { V::template ScaleOfByte<3>(a) } -> Is<typename V::Scale>;
+  { V::template SignedScaleOfByte<3>(a) } -> Is<typename V::Scale>;
+  { V::Fold(a, a) } -> Is<typename V::Int>;
+  { V::Fold(a, a, scale) } -> Is<typename V::Int>;
+};
+
+template <typename V>
 concept Unit = HasUnitSizes<V> && HasUnitMemory<V> && HasUnitFloats<V> && HasUnitIntegers<V> &&
-    HasUnitLanes<V>;
+    HasUnitLanes<V> && HasUnitBytes<V> && HasUnitHalves<V> && HasUnitExactSums<V>;
 
 }  // namespace clamma
 

@@ -100,7 +100,7 @@ Status ArchitectureKeys::ReadRope(ModelConfig* config) const {
 
 // Reads what YaRN has beyond the factor. (transformers: modeling_rope_utils.py)
 Status ArchitectureKeys::ReadYarn(float factor, RopeConfig* rope, ModelConfig* config) const {
-  CLAMMA_RETURN_IF_ERROR(RefuseUnlessOne("rope.scaling.yarn_ext_factor"));
+  CLAMMA_RETURN_IF_ERROR(RefuseUnlessZeroOrOne("rope.scaling.yarn_ext_factor"));
   rope->yarn = true;
   CLAMMA_RETURN_IF_ERROR(ReadYarnRamp(/*whole_pairs=*/true, config));
   if (!(factor > 1)) return Status();
@@ -141,23 +141,41 @@ Status ArchitectureKeys::ReadYarnRamp(bool whole_pairs, ModelConfig* config) con
   return Status();
 }
 
-Status ArchitectureKeys::RefuseUnlessZero(const char* key, const char* what) const {
+Status ArchitectureKeys::OptionalNumber(const char* full_key, float* out) const {
+  bool truth = false;
+  GgufValue value;
+  if (!gguf_.Find(full_key, &value) || !value.Bool(0, &truth)) {
+    return gguf_.GetFloat(full_key, Gguf::Presence::kOptional, out);
+  }
+  *out = truth ? 1 : 0;
+  return Status();
+}
+
+Status ArchitectureKeys::Unsupported(const char* full_key) const {
+  return Status::Error(StatusCode::kCorrupt,
+                       "the value of key \"%s\" is not supported in models of architecture %s",
+                       full_key, architecture_);
+}
+
+Status ArchitectureKeys::RefuseUnlessZero(const char* key) const {
   const FullKey full(architecture_, key);
   float value = 0;
-  CLAMMA_RETURN_IF_ERROR(gguf_.GetFloat(full.text, Gguf::Presence::kOptional, &value));
-  if (value == 0) return Status();
-  return Status::Error(StatusCode::kCorrupt,
-                       "%s are not supported in models of architecture %s: %s", what, architecture_,
-                       full.text);
+  CLAMMA_RETURN_IF_ERROR(OptionalNumber(full.text, &value));
+  return value == 0 ? Status() : Unsupported(full.text);
 }
 
 Status ArchitectureKeys::RefuseUnlessOne(const char* key) const {
   const FullKey full(architecture_, key);
   float value = 1;
-  CLAMMA_RETURN_IF_ERROR(gguf_.GetFloat(full.text, Gguf::Presence::kOptional, &value));
-  if (value == 0 || value == 1) return Status();
-  return Status::Error(StatusCode::kCorrupt, "the key %s is not supported for architecture %s",
-                       full.text, architecture_);
+  CLAMMA_RETURN_IF_ERROR(OptionalNumber(full.text, &value));
+  return value == 1 ? Status() : Unsupported(full.text);
+}
+
+Status ArchitectureKeys::RefuseUnlessZeroOrOne(const char* key) const {
+  const FullKey full(architecture_, key);
+  float value = 1;
+  CLAMMA_RETURN_IF_ERROR(OptionalNumber(full.text, &value));
+  return value == 0 || value == 1 ? Status() : Unsupported(full.text);
 }
 
 }  // namespace clamma

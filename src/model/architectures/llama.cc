@@ -13,10 +13,10 @@ Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   uint32_t n_experts = 0;
   CLAMMA_RETURN_IF_ERROR(keys.OptionalUint("expert_count", 0, UINT32_MAX, &n_experts));
   if (n_experts > 0) CLAMMA_RETURN_IF_ERROR(ReadExperts(keys, &file->config));
-  CLAMMA_RETURN_IF_ERROR(RefuseWindows(keys));
+  CLAMMA_RETURN_IF_ERROR(RefuseWindowsAndSoftCaps(keys));
   for (const char* scale :
        {"attention.scale", "embedding_scale", "residual_scale", "logit_scale"}) {
-    CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessOne(scale));
+    CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZeroOrOne(scale));
   }
   return ReadLayers(memory, keys, file);
 }

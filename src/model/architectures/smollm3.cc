@@ -11,7 +11,7 @@ constexpr uint32_t kPeriod = 4;
 Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   const ArchitectureKeys keys(gguf, kSmolLm3Architecture.name);
   CLAMMA_RETURN_IF_ERROR(ReadModelNumbers(keys, &file->config));
-  CLAMMA_RETURN_IF_ERROR(RefuseWindows(keys));
+  CLAMMA_RETURN_IF_ERROR(RefuseWindowsAndSoftCaps(keys));
   return ReadLayers(memory, keys, file, [&](uint32_t i, LayerConfig* layer) {
     if (i % kPeriod == kPeriod - 1) layer->family.rope = kNoRope;
     return Status();

@@ -82,10 +82,9 @@ bool Gguf::HasMagic(const uint8_t* bytes, uint64_t size) {
 }
 
 Status Gguf::Parse(Memory& memory, const uint8_t* bytes, uint64_t size, uint64_t file_size,
-                   uint64_t* wanted) {
-  if (size > file_size) size = file_size;
-  if (size > GgufLimits::kHeaderBytes) size = GgufLimits::kHeaderBytes;
-  return GgufParser(memory, *this, bytes, size, file_size).Run(wanted);
+                   uint64_t* wanted, const GgufRoom& room) {
+  size = std::min({size, file_size, room.header_bytes});
+  return GgufParser(memory, *this, bytes, size, file_size, room).Run(wanted);
 }
 
 Status Gguf::CheckTensorTypes() const {

@@ -23,9 +23,10 @@
 namespace clamma {
 
 // Limits of what is read. All are far beyond the files in use. A file that exceeds one is refused,
-// and the error names the limit.
+// and the error names the limit. The header and what is kept of it stay below 64 MB, whatever a
+// file says.
 struct GgufLimits {
-  static constexpr uint64_t kHeaderBytes = uint64_t{64} << 20;  // all before tensors' data
+  static constexpr uint64_t kHeaderBytes = uint64_t{56} << 20;  // all before the tensors' data
   static constexpr uint64_t kKeys = 65536;
   static constexpr uint64_t kTensors = 65536;
   static constexpr uint64_t kKeyBytes = 65535;
@@ -34,6 +35,13 @@ struct GgufLimits {
   static constexpr uint64_t kArrayCount = uint64_t{1} << 24;
   static constexpr uint64_t kMinAlignment = 8;
   static constexpr uint64_t kMaxAlignment = 65536;
+};
+
+// What a header may take: the limits, or what the other files of a split model leave of them.
+struct GgufRoom {
+  uint64_t header_bytes = GgufLimits::kHeaderBytes;
+  uint64_t keys = GgufLimits::kKeys;
+  uint64_t tensors = GgufLimits::kTensors;
 };
 
 // A key of a model of one architecture: "ARCHITECTURE.name".
@@ -70,7 +78,8 @@ class Gguf {
   static bool HasMagic(const uint8_t* bytes, uint64_t size);
 
   // Parses the first `size` bytes of a file of `file_size`. The bytes must outlive this. Any bytes
-  // are safe; a header that is incomplete, damaged or beyond GgufLimits is refused with a reason.
+  // are safe; a header that is incomplete, damaged or beyond GgufLimits or `room` is refused with a
+  // reason.
   //
   // If the header continues in the file beyond `size`, *wanted is the least number of bytes needed
   // (more than `size`), and nothing else may be used: call again with so many or more, preferably
@@ -79,7 +88,7 @@ class Gguf {
   // A plan reads the bytes, too, but does not keep an index of names. Searching for a name then
   // walks through the header, and duplicate names are not detected.
   Status Parse(Memory& memory, const uint8_t* bytes, uint64_t size, uint64_t file_size,
-               uint64_t* wanted);
+               uint64_t* wanted, const GgufRoom& room = {});
 
   // Refuses a file with a tensor of a type without kernels.
   Status CheckTensorTypes() const;
@@ -91,7 +100,6 @@ class Gguf {
   uint64_t header_bytes() const { return header_bytes_; }  // up to the last tensor's entry
   uint64_t data_begin() const { return data_begin_; }      // the header's end, aligned
   uint64_t data_end() const { return data_end_; }          // the last tensor's end
-  bool has_index() const { return keys_by_name_.size() > 0 && keys_by_name_.data() != nullptr; }
 
   bool Find(std::string_view key, GgufValue* value) const;
   bool FindTensor(std::string_view name, GgufTensor* tensor) const;

@@ -28,9 +28,10 @@ struct FileType {
   const char* name;
 };
 constexpr FileType kFileTypes[] = {
-    {0, "F32"},     {1, "F16"},   {2, "Q4_0"},    {3, "Q4_1"},    {7, "Q8_0"},
-    {8, "Q5_0"},    {9, "Q5_1"},  {14, "Q4_K_S"}, {15, "Q4_K_M"}, {16, "Q5_K_S"},
-    {17, "Q5_K_M"}, {18, "Q6_K"}, {25, "IQ4_NL"}, {32, "BF16"},   {38, "MXFP4"},
+    {0, "F32"},     {1, "F16"},     {2, "Q4_0"},    {3, "Q4_1"},    {7, "Q8_0"},    {8, "Q5_0"},
+    {9, "Q5_1"},    {10, "Q2_K"},   {21, "Q2_K_S"}, {11, "Q3_K_S"}, {12, "Q3_K_M"}, {13, "Q3_K_L"},
+    {14, "Q4_K_S"}, {15, "Q4_K_M"}, {16, "Q5_K_S"}, {17, "Q5_K_M"}, {18, "Q6_K"},   {25, "IQ4_NL"},
+    {30, "IQ4_XS"}, {32, "BF16"},   {38, "MXFP4"},
 };
 
 Status FindArchitecture(const Gguf& gguf, const Architecture** found) {
@@ -98,6 +99,31 @@ const GgufTensorName* FindName(const Architecture& architecture, const ParsedNam
   return nullptr;
 }
 
+// ModelFile::name_of. For a part of a fused tensor it is the name of the whole.
+void NameOf(const ModelFile& file, TensorId id, uint32_t layer, char* out, size_t size) {
+  const auto holds = [id](const GgufTensorName& entry) {
+    if (entry.id == id) return true;
+    if (entry.fused == Fused::kQkv) return id == TensorId::kK || id == TensorId::kV;
+    return entry.fused == Fused::kGateUp && id == TensorId::kUp;
+  };
+  const GgufTensorName* found = nullptr;
+  for (const Architecture* architecture : kArchitectures) {
+    if (std::string_view(architecture->name) != file.architecture) continue;
+    // An architecture's own names follow the common ones.
+    for (const GgufTensorNames* list : architecture->tensors) {
+      for (size_t i = 0; list != nullptr && i < list->count; ++i) {
+        if (holds(list->names[i])) found = &list->names[i];
+      }
+    }
+  }
+  if (found == nullptr) return;
+  if (found->of_layer) {
+    Format(out, size, "blk.%u.%s", static_cast<unsigned>(layer), found->name);
+  } else {
+    Format(out, size, "%s", found->name);
+  }
+}
+
 // Checks the shape and type of tensor `id`: one matrix or vector, or one for each expert.
 Status CheckTensor(const GgufTensor& tensor, TensorId id, WeightType type,
                    const ModelConfig& config) {
@@ -139,7 +165,11 @@ Status AddParts(const GgufTensor& tensor, const GgufTensorName& known, const Lay
   const size_t n_parts = is_qkv ? 3 : 2;
   uint64_t rows = 0;
   for (size_t i = 0; i < n_parts; ++i) rows += parts[i].rows;
-  if (rows != place.rows) return Wrong(tensor, "has not the rows of what it is to hold");
+  if (rows != place.rows) {
+    return Status::Error(StatusCode::kCorrupt,
+                         "tensor %s has %u rows, and its parts have %llu together",
+                         Quoted(tensor.name).c_str(), static_cast<unsigned>(place.rows), Ull{rows});
+  }
   for (size_t i = 0; i < n_parts; ++i) {
     place.rows = static_cast<uint32_t>(parts[i].rows);
     place.bytes = place.rows * place.row_bytes;
@@ -205,7 +235,7 @@ Status AddTensors(const Architecture& architecture, const Gguf* const* files, si
     file->bytes += files[i]->data_end();
   }
   if (!file->tensors.Has(TensorId::kEmbedding)) {
-    return Status::Error(StatusCode::kCorrupt, "there is no tensor token_embd.weight");
+    return Status::Error(StatusCode::kCorrupt, "there is no tensor \"token_embd.weight\"");
   }
   return file->tensors.Seal();
 }
@@ -231,6 +261,7 @@ Status ReadGgufModel(Memory& memory, const Gguf* const* files, size_t n_files, M
   *file = ModelFile();
   file->format = "GGUF";
   file->architecture = architecture->name;
+  file->name_of = NameOf;
   CLAMMA_RETURN_IF_ERROR(architecture->read_config(memory, first, file));
   const uint64_t n_entries = CountEntries(*architecture, files, n_files);
   CLAMMA_RETURN_IF_ERROR(file->tensors.Init(memory, static_cast<size_t>(n_entries)));

@@ -65,9 +65,11 @@ bool GgufParser::Need(uint64_t n) {
                 "%llu are there: %llu are missing",
                 Ull{at_}, Ull{n}, Ull{file_size_ - at_}, Ull{n - (file_size_ - at_)});
   }
-  if (at_ + n > GgufLimits::kHeaderBytes) {
-    return Fail(StatusCode::kLimit, "ends beyond byte %llu: longer headers are not read",
-                Ull{GgufLimits::kHeaderBytes});
+  if (at_ + n > room_.header_bytes) {
+    return Fail(StatusCode::kLimit,
+                "ends beyond byte %llu: the headers of a model's files are read up to %llu bytes "
+                "in all",
+                Ull{room_.header_bytes}, Ull{GgufLimits::kHeaderBytes});
   }
   wanted_ = at_ + n;
   return false;
@@ -148,27 +150,26 @@ bool GgufParser::CheckVersion(uint32_t version) {
 }
 
 bool GgufParser::CheckCounts() {
-  if (gguf_.n_keys_ > GgufLimits::kKeys) {
+  if (gguf_.n_keys_ > room_.keys) {
     return Fail(StatusCode::kLimit, "has %llu keys: at most %llu are read", Ull{gguf_.n_keys_},
-                Ull{GgufLimits::kKeys});
+                Ull{room_.keys});
   }
-  if (gguf_.n_tensors_ > GgufLimits::kTensors) {
+  if (gguf_.n_tensors_ > room_.tensors) {
     return Fail(StatusCode::kLimit, "has %llu tensors: at most %llu are read",
-                Ull{gguf_.n_tensors_}, Ull{GgufLimits::kTensors});
+                Ull{gguf_.n_tensors_}, Ull{room_.tensors});
   }
   // Checked before anything is allocated for them.
   const uint64_t needed =
       kPreambleBytes + gguf_.n_keys_ * kMinKeyBytes + gguf_.n_tensors_ * kMinTensorBytes;
   if (needed > file_size_) {
-    return Fail(StatusCode::kCorrupt,
-                "is damaged or cut short: %llu keys and %llu tensors take at least %llu bytes, and "
-                "it has %llu",
-                Ull{gguf_.n_keys_}, Ull{gguf_.n_tensors_}, Ull{needed}, Ull{file_size_});
+    return Fail(
+        StatusCode::kCorrupt,
+        "is cut short, or damaged: %llu keys and %llu tensors take at least %llu bytes, and "
+        "it has %llu: %llu are missing",
+        Ull{gguf_.n_keys_}, Ull{gguf_.n_tensors_}, Ull{needed}, Ull{file_size_},
+        Ull{needed - file_size_});
   }
-  if (needed > size_) {
-    wanted_ = needed;
-    return false;
-  }
+  if (!Need(needed - at_)) return false;
   gguf_.hash_seed_ = SeedFromClock();
   return ReserveIndex(&gguf_.keys_by_name_, gguf_.n_keys_) &&
          ReserveIndex(&gguf_.tensors_by_name_, gguf_.n_tensors_);

@@ -14,8 +14,14 @@ namespace clamma {
 // (wanted_).
 class GgufParser {
  public:
-  GgufParser(Memory& memory, Gguf& gguf, const uint8_t* bytes, uint64_t size, uint64_t file_size)
-      : memory_(memory), gguf_(gguf), bytes_(bytes), size_(size), file_size_(file_size) {}
+  GgufParser(Memory& memory, Gguf& gguf, const uint8_t* bytes, uint64_t size, uint64_t file_size,
+             const GgufRoom& room)
+      : memory_(memory),
+        gguf_(gguf),
+        bytes_(bytes),
+        size_(size),
+        file_size_(file_size),
+        room_(room) {}
 
   Status Run(uint64_t* wanted);
 
@@ -62,6 +68,7 @@ class GgufParser {
   const uint8_t* bytes_;
   uint64_t size_;
   uint64_t file_size_;
+  GgufRoom room_;
   uint64_t at_ = 0;
   uint64_t wanted_ = 0;
   Place place_;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "model/files/gguf.h"
+#include "platform/memory.h"
 #include "platform/status.h"
 
 namespace clamma {
@@ -32,8 +33,9 @@ Status SplitPath(std::string_view path, const SplitInfo& info, uint32_t index, c
                  size_t size);
 
 // Checks that files 0 to n - 1, in this order, are one set: all say so, they have as many tensors
-// as they say, and no name occurs in two files. With files of a plan, names are not compared.
-Status CheckSplit(const Gguf* const* files, uint32_t n);
+// as they say, and no name occurs twice. Takes O(n log n) steps for n tensors, and temporary memory
+// for their names.
+Status CheckSplit(Memory& memory, const Gguf* const* files, uint32_t n);
 
 }  // namespace clamma
 
