@@ -23,7 +23,7 @@ struct BlockSums<32> {
   int32_t all;
 };
 
-// The sums of each kOf columns.
+// A block's sums of kOf columns each.
 template <size_t kOf>
 inline const int16_t* SumsOf(const BlockSums<256>& sums) {
   static_assert(kOf == kSumCols || kOf == 2 * kSumCols);

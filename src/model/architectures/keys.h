@@ -52,14 +52,14 @@ class ArchitectureKeys {
   // Sets the pairs between which YaRN mixes frequencies. Most models round them to whole pairs.
   Status ReadYarnRamp(bool whole_pairs, ModelConfig* config) const;
 
-  // Refuse a model that needs what is not supported: a key with another value. Booleans count as 0
-  // and 1.
+  // Refuse a model with a key of another value, as this is not supported. Booleans count as 0 and
+  // 1.
   Status RefuseUnlessZero(const char* key) const;
   Status RefuseUnlessOne(const char* key) const;
   Status RefuseUnlessZeroOrOne(const char* key) const;  // for factors, where 0 means "none"
 
  private:
-  // The number that a key has, or 0 or 1 of a boolean. A missing key leaves *out as it is.
+  // Reads a number, or a boolean as 0 or 1. A missing key leaves *out as it is.
   Status OptionalNumber(const char* full_key, float* out) const;
   Status Unsupported(const char* full_key) const;
   Status ReadYarn(float factor, RopeConfig* rope, ModelConfig* config) const;
