@@ -119,9 +119,8 @@ TEST_F(GgufApi, FileTypesAreNamed) {
     GgufSpec spec = SpecOfType(type.type);
     spec.tokens = spec.vocab;
     const std::string name = Facts(Open(Write(spec))).file_type;
-    const std::string expected = type.type == kQ4_K || type.type == kQ5_K
-                                     ? std::string(type.name) + "_S"
-                                     : std::string(type.name);
+    const bool small = type.type == kQ3_K || type.type == kQ4_K || type.type == kQ5_K;
+    const std::string expected = std::string(type.name) + (small ? "_S" : "");
     EXPECT_EQ(name, expected);
     // Without the key it is the type of most weights.
     spec.without.insert("general.file_type");
