@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Failure(Exception):
-    """What the user is told."""
+    """An error that is reported to the user."""
 
 
 def say(text):

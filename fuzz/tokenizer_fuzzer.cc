@@ -103,10 +103,10 @@ void UseText(const Tokenizer& tokenizer, const std::string& text, const Promises
   Array<TokenId> marked;
   Array<TokenId> planned;
   size_t marked_count = 0;
-  size_t most = 0;
+  size_t max = 0;
   Demand(tokenizer.Encode(real, text, options, &marked, &marked_count).ok());
-  Demand(tokenizer.Encode(plan, text, options, &planned, &most).ok());
-  Demand(marked_count <= most && marked.size() <= most);
+  Demand(tokenizer.Encode(plan, text, options, &planned, &max).ok());
+  Demand(marked_count <= max && marked.size() <= max);
   Decode(tokenizer, marked, marked_count);
 }
 

@@ -13,19 +13,19 @@
 #include <memory>
 #include <vector>
 
-extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX leaves it to us
+extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX requires it
 
 namespace bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// The process' command line: program, this, checkpoint, tokenizer, threads, type of keys and
-// values, prompt. It writes a byte to stdout when it has its first text.
+// The command line of the process: program, this flag, checkpoint, tokenizer, threads, type of keys
+// and values, prompt. It writes a byte to stdout when it has its first text.
 constexpr char kFlag[] = "--first-token-of-process";
 constexpr int kArguments = 7;
 
-// A vocabulary in memory as a file without a name; nullptr if the source has none, or on failure.
+// Writes a vocabulary in memory to an unnamed file; nullptr if the source has none, or on failure.
 std::unique_ptr<FILE, int (*)(FILE*)> VocabularyFile(const Source& source) {
   std::unique_ptr<FILE, int (*)(FILE*)> file(nullptr, &std::fclose);
   if (source.vocabulary.empty()) return file;
@@ -39,7 +39,8 @@ std::unique_ptr<FILE, int (*)(FILE*)> VocabularyFile(const Source& source) {
   return file;
 }
 
-// Starts the process with its stdout to a pipe, of which *out is this side. Returns an errno.
+// Starts the process with its stdout connected to a pipe; *out is the pipe's reading end. Returns
+// an errno.
 int Start(const char* program, char* const* arguments, pid_t* child, int* out) {
   int ends[2];
   if (pipe(ends) != 0) return errno;

@@ -18,7 +18,7 @@ using clamma::CheckedAdd;
 using clamma::CheckedMultiply;
 using clamma::GgufValue;
 
-// Of the forward pass and the weights that are not used where they lie.
+// The memory of the forward pass, and of weights that cannot be used in place.
 std::optional<uint64_t> WorkingMemory(const clamma::ModelFiles& files, clamma::ModelFile&& model,
                                       uint64_t context, unsigned threads) {
   clamma::Memory memory;
@@ -45,7 +45,7 @@ uint64_t TensorBytes(const Facts& facts) {
   return bytes;
 }
 
-// A layer's number: of one for all, or of an array.
+// A layer's number: a single one for all layers, or an element of an array.
 bool OfLayer(const clamma::Gguf& gguf, const std::string& key, uint64_t layer, uint64_t* out) {
   GgufValue value;
   return gguf.Find(key, &value) && value.Uint(value.is_array ? layer : 0, out);
@@ -80,7 +80,7 @@ MemoryUse EstimateMemory(const clamma::ModelFiles& files, const Facts& facts, ui
     return use;
   }
   uint64_t key = facts.width.value_or(0) / heads;
-  uint64_t numbers = 0;  // of a position, keys and values of all layers
+  uint64_t numbers = 0;  // per position: keys and values of all layers
   OfLayer(gguf, front + "key_length", 0, &key);
   uint64_t value = key;
   OfLayer(gguf, front + "value_length", 0, &value);

@@ -88,7 +88,8 @@ Json Memory(const MemoryUse& memory, uint64_t sessions) {
                        {"sessions_f32_bytes", Optional(Total(memory, memory.kv_f32, sessions))}});
 }
 
-// JSON has escapes of its own for C0 alone; what else would steer a terminal stands only in texts.
+// Escapes terminal control characters beyond C0, which JSON escapes itself; they occur only in
+// texts.
 std::string EscapeHarmful(std::string_view json) {
   std::string out;
   while (!json.empty()) {

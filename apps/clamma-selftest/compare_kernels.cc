@@ -27,7 +27,7 @@ using Floats = std::vector<float>;
 
 constexpr size_t kGroup = 64;  // of llama2.c's int8
 
-// Bytes aligned as the library's own memory is.
+// Memory with the same alignment as the library's own.
 template <typename T>
 class Aligned {
  public:
@@ -72,7 +72,7 @@ Floats Multiply(const Kernels& kernels, const Matrix& w, const Floats& x, size_t
     quantizer.quantize(activations, 0, w.cols / group);
   }
   Floats out(n_tokens * w.rows);
-  // Two ranges of rows, as two threads have them.
+  // Two ranges of rows, as with two threads.
   const size_t cut = w.rows < clamma::kRowBlock ? w.rows : clamma::kRowBlock;
   kernels.matmul[w.type](out.data(), w.rows, activations, w, 0, cut);
   kernels.matmul[w.type](out.data(), w.rows, activations, w, cut, w.rows);
@@ -124,7 +124,7 @@ void CompareMatrices(const Kernels& table, const Kernels& plain, Comparison* com
   }
 }
 
-// Keys and values of some positions, in pages as a KV cache has them.
+// Keys and values of some positions, in pages as in a KV cache.
 class Pages {
  public:
   Pages(size_t n_positions, size_t kv_heads, size_t head_size, KvType type, Random* random)
@@ -159,7 +159,7 @@ Floats Attend(const OrderKernels& order, const AttentionInput& input, size_t kv_
   return out;
 }
 
-// The same in segments, as threads share a long context.
+// Attention in segments, as when threads share a long context.
 Floats AttendInSegments(const OrderKernels& order, const AttentionInput& input, size_t kv_heads) {
   Floats out(input.n_rows * input.row_stride);
   const size_t n_segments = clamma::SegmentsOf(input.n_positions + input.n_rows - 1);
@@ -210,7 +210,7 @@ void CompareAttention(const OrderKernels& table, const OrderKernels& plain, cons
       if (table.attend_segments == nullptr) continue;
       Compare(what + ", in segments", AttendInSegments(table, input, kKvHeads), expected,
               comparison);
-      // What models of some families add.
+      // Features of some families of models.
       const Floats sinks = random.Uniforms(kKvHeads * shape.heads_per_kv_head);
       input.scale = 0.4f;
       input.window = 20;

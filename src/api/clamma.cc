@@ -28,12 +28,12 @@ Status Invalid(const char* message) {
   return Status::Error(StatusCode::kInvalidArgument, "%s", message);
 }
 
-void Tell(char* desc, size_t desc_max, const char* text) {
+void SetDesc(char* desc, size_t desc_max, const char* text) {
   if (desc != nullptr && desc_max > 0) Format(desc, desc_max, "%s", text);
 }
 
-void Tell(const clamma_txf_info_t* info, const char* text) {
-  if (info != nullptr) Tell(info->desc, info->desc_max, text);
+void SetDesc(const clamma_txf_info_t* info, const char* text) {
+  if (info != nullptr) SetDesc(info->desc, info->desc_max, text);
 }
 
 // The value of an enum that a C caller set. It may be any number, which C++ must not load as the
@@ -179,7 +179,7 @@ Status CheckTokenLists(const clamma_txf_info_t& info) {
 }  // namespace
 
 void Report(const Log& log, const clamma_txf_info_t* info, const Status& status) {
-  Tell(info, status.message());
+  SetDesc(info, status.message());
   log.Write(status.message());
 }
 
@@ -256,7 +256,7 @@ int ReportQuery(const Session& session, const clamma_txf_info_t& info, const Sta
   }
   char text[32];
   Format(text, sizeof(text), "seed %llu", static_cast<unsigned long long>(seed));
-  Tell(&info, text);
+  SetDesc(&info, text);
   return 0;
 }
 
@@ -309,7 +309,7 @@ struct txf_session* clamma_session_construct_desc(const struct txf* txf, char* d
   const Status status = txf == nullptr
                             ? clamma::Invalid("clamma_session_construct() was given no txf")
                             : clamma::ConstructSession(*FromHandle(txf), &session);
-  clamma::Tell(desc, desc_max, status.message());
+  clamma::SetDesc(desc, desc_max, status.message());
   if (session != nullptr) return ToHandle(session);
   clamma::Report(txf == nullptr ? clamma::Log() : FromHandle(txf)->log, nullptr, status);
   return nullptr;

@@ -24,9 +24,9 @@ static_assert(sizeof(kKinds) / sizeof(kKinds[0]) == kActivationKinds);
 // The number of multiplications for which waking another thread pays.
 constexpr size_t kGrainWork = 65536;
 
-// The number of rows of `bytes` bytes that fit into the budget, at least 1 and at most `most`.
-size_t RowsWithin(uint64_t budget, uint64_t bytes, size_t most) {
-  return static_cast<size_t>(std::clamp<uint64_t>(budget / std::max<uint64_t>(bytes, 1), 1, most));
+// The number of rows of `bytes` bytes that fit into the budget, at least 1 and at most `max`.
+size_t RowsWithin(uint64_t budget, uint64_t bytes, size_t max) {
+  return static_cast<size_t>(std::clamp<uint64_t>(budget / std::max<uint64_t>(bytes, 1), 1, max));
 }
 
 size_t GrainFor(size_t work_per_index) {
@@ -441,12 +441,12 @@ uint64_t Forward::QuantizedBytes(ActivationKind kind, size_t n_rows) const {
   auto* const bytes = kernels_->quantizers[kind].bytes;
   if (bytes == nullptr || !weights_->file().tensors.IsMultiplied(kind)) return 0;
   const uint64_t widths[] = {config_.dim, config_.widest.q_dim(), config_.widest.hidden_dim};
-  uint64_t most = 0;
+  uint64_t max = 0;
   for (const uint64_t width : widths) {
     const auto cols = static_cast<size_t>(width);
-    most = std::max(most, bytes(n_rows, cols, GroupOf(kind, cols)));
+    max = std::max(max, bytes(n_rows, cols, GroupOf(kind, cols)));
   }
-  return most;
+  return max;
 }
 
 // Converts x (n_rows, cols) to activations of a kind.

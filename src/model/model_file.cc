@@ -48,7 +48,7 @@ struct ShapeCheck {
   const ModelFile& file;
   uint32_t layer;
   bool of_layer = true;
-  uint32_t first = layer;  // where the tensors directory has it: of experts those of all layers
+  uint32_t first = layer;  // the index in the directory; for experts, layer * n_experts
 
   Status Require(TensorId id, uint64_t rows, uint64_t cols) const {
     TensorPlace place;

@@ -35,8 +35,8 @@ struct ModelFile {
   const char* file_type = "";  // the type of the weights, such as "Q4_K_M"
   uint64_t bytes = 0;          // size of all files, without trailing bytes
   uint64_t sampled_bytes = 0;  // bytes at the first file's beginning that the fingerprint covers
-  // Writes the file's name of a tensor, for messages, or "" if it has none. nullptr: its tensors
-  // have no names.
+  // Writes a tensor's name in the file, for messages, or "" if it has none. nullptr: the file's
+  // tensors have no names.
   void (*name_of)(const ModelFile& file, TensorId id, uint32_t layer, char* out,
                   size_t size) = nullptr;
   ModelConfig config;

@@ -15,7 +15,7 @@ namespace clamma {
 namespace {
 
 // How many bytes of a header are read at first: enough for most files. The other files of a split
-// model have little but the places of tensors.
+// model contain little more than the places of tensors.
 constexpr uint64_t kFirstHeaderBytes = uint64_t{1} << 20;
 constexpr uint64_t kFirstOtherBytes = uint64_t{1} << 16;
 

@@ -75,7 +75,7 @@ class ModelFiles {
 
   Memory* memory_ = nullptr;
   Part named_;
-  GgufRoom room_;  // that the files so far leave
+  GgufRoom room_;  // what the files so far leave of the limits
   bool allow_trailing_ = false;
   // Only for a split model:
   Array<Part*> others_;  // nullptr in place of the file that was named

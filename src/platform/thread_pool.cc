@@ -63,7 +63,7 @@ Status ThreadPool::Start(Memory& memory, unsigned threads) {
 
 void ThreadPool::Stop() {
   if (workers_.size() == 0) return;
-  // In a forked child there is nobody to wake, or to wait for.
+  // A forked child has no workers to wake or to join.
   if (process_ == ThisProcess()) {
     {
       MutexLock lock(mutex_);
@@ -79,8 +79,8 @@ void ThreadPool::Stop() {
 size_t ThreadPool::PiecesFor(size_t count, size_t grain) const {
   if (workers_.size() == 0) return 1;
   size_t pieces = grain == 0 ? count : count / grain;
-  const size_t most = threads() * kPiecesPerThread;
-  if (pieces > most) pieces = most;
+  const size_t max = threads() * kPiecesPerThread;
+  if (pieces > max) pieces = max;
   return pieces > kMaxPieces ? kMaxPieces : pieces;
 }
 

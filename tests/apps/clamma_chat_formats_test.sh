@@ -71,7 +71,7 @@ same "... says nothing" out empty
 chat 'hi\n' formatless.gguf -q --template '{{ messages[0].content }}<|answer|>'
 says "... but with a template's text" 'Fine'
 chat 'hi\n' guessed.gguf
-ends "a family's format" 0 'the file has no chat template: taking that of chatml'
+ends "a family's format" 0 'the file has no chat template: using that of chatml'
 chat 'hi\n' guessed.gguf -q
 tells "... with -q nothing about it" cmp err empty
 printf '{{ messages[0].content }}<|answer|>' >my.jinja
@@ -95,8 +95,8 @@ chat '' plain.gguf -q --template "{{ raise_exception('never') }}"
 tells "... and not without one" cmp err empty
 chat 'hi\n' plain.gguf -q --template-arguments '{"silent": true}'
 says "--template-arguments" ''
-refuses 2 'template-arguments is no JSON object' plain.gguf --template-arguments '{"silent": tru'
-refuses 2 'template-arguments is no JSON object' plain.gguf --template-arguments '["silent"]'
+refuses 2 'template-arguments is not a JSON object' plain.gguf --template-arguments '{"silent": tru'
+refuses 2 'template-arguments is not a JSON object' plain.gguf --template-arguments '["silent"]'
 refuses 1 'no chat template "nosuch".*chatml' plain.gguf --template nosuch
 refuses 2 '\./nosuch: No such file' plain.gguf --template ./nosuch
 refuses 2 'is a folder' plain.gguf --template "$work"
@@ -230,7 +230,7 @@ tells "--context: less than the model's" grep -q forgotten err
 tells "... all answers are there" test "$(cat out)" = "$(words 100; echo; words 100; echo; words 100)"
 refuses 1 'trained for a context of 256: --extend-context' endless.gguf -c 300
 chat 'hi\n/info\n' endless.gguf -q -t 0 -c 300 --extend-context
-ends "--extend-context" 0 'beyond 256 tokens.*may make no sense'
+ends "--extend-context" 0 'a context of 256: beyond it.*may make no sense'
 tells "... is more" grep -q 'of 300 tokens' err
 tells "... that is used" test "$(cat out)" = "$(words 290)"
 chat 'hi\n/info\n' endless.gguf -q -t 0 -n 5 -c 200 --extend-context

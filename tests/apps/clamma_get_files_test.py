@@ -31,7 +31,7 @@ class Addresses(Case):
         path, err = self.gets(self.address())
         self.assertEqual(path, self.place())
         self.is_file(path, data)
-        self.assertRegex(err, "licence not said")
+        self.assertRegex(err, "licence unknown")
         self.assertEqual(len(self.files()), 1, self.files())
         requests = len(self.server.requests)
         self.assertEqual(self.gets(self.address())[0], path)
@@ -128,7 +128,7 @@ class Addresses(Case):
                                    ({}, b"\n  " + page[:60], "web page"),
                                    ({}, b'{"error": "log in first"}', "message in JSON"),
                                    ({}, b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
-                                   ({}, b"not a model at all", "no GGUF file"),
+                                   ({}, b"not a model at all", "not a GGUF file"),
                                    ({}, b"", "an empty file")):
             self.serve(data, **how)
             self.fails(WRONG_FILE, pattern, self.address())

@@ -96,7 +96,7 @@ class Hub(Case):
         self.server.files["/x/y.gguf"] = File(data)
         self.gets(f"{self.server.other}/x/y.gguf")
         self.assertNotIn("authorization", self.server.headers_of("/x/y.gguf")[0])
-        self.fails(USAGE, "HF_TOKEN is no token", "hf:o/s",
+        self.fails(USAGE, "HF_TOKEN is not a token", "hf:o/s",
                    env=dict(self.environment, HF_TOKEN="a\nX-Evil: b"))
 
     def test_models_that_are_not_there_or_closed(self):

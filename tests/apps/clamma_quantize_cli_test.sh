@@ -74,7 +74,7 @@ tells "--eval: the loss" grep -qE '^loss a token: [+-][0-9.]+ \+- [0-9.]+ nats$'
 printf '\1\0\0\0\1\0\0\0x\1\0\0\0\1\0\0\0\0\0\200?' >other.dat
 run model.gguf imatrix.gguf Q4_0 --imatrix other.dat
 tells "--imatrix: succeeds" test "$status" = 0
-tells "--imatrix: tensors without one are told" grep -q 'has nothing of 43 tensors' err
+tells "--imatrix: tensors without one are told" grep -q 'does not contain 43 tensors' err
 
 # --- Checkpoints of llama2.c ----------------------------------------------------------------------------
 
@@ -117,10 +117,10 @@ run decoded.gguf again.bin q80 -q
 tells "... and those the same int8 again" cmp q80.bin again.bin
 tells "nothing is left beside them" nothing_left
 
-refuses 1 'from_gguf\.bin is there already.*--force' f32.gguf from_gguf.bin q80
+refuses 1 'from_gguf\.bin exists already.*--force' f32.gguf from_gguf.bin q80
 rm from_gguf.bin
-refuses 1 'from_gguf\.tokenizer\.bin is there already.*--force' f32.gguf from_gguf.bin q80
-refuses 1 'tokenizer\.bin is read' float.bin tokenizer.bin F32 --force
+refuses 1 'from_gguf\.tokenizer\.bin exists already.*--force' f32.gguf from_gguf.bin q80
+refuses 1 'tokenizer\.bin is an input' float.bin tokenizer.bin F32 --force
 refuses 1 'vocabulary is inside.*-z' f32.gguf x.gguf Q8_0 -z float.bin.tok
 refuses 1 'none.*No such file' float.bin x.gguf Q8_0 -z none
 refuses 1 'empty.*empty' float.bin x.gguf Q8_0 -z empty
@@ -179,27 +179,27 @@ refuses 2 'nope' model.gguf x.gguf Q4_0 --nope
 refuses 2 'threads' model.gguf x.gguf Q4_0 -h x
 refuses 1 'none\.gguf.*No such file' none.gguf x.gguf Q4_0
 refuses 1 'empty.*empty file' empty x.gguf Q4_0
-refuses 1 'is there already.*--force' model.gguf a.gguf Q4_0
-refuses 1 'model\.gguf is read' model.gguf model.gguf Q4_0
-refuses 1 'model\.gguf is read' model.gguf ./model.gguf Q4_0 --force
+refuses 1 'exists already.*--force' model.gguf a.gguf Q4_0
+refuses 1 'model\.gguf is an input' model.gguf model.gguf Q4_0
+refuses 1 'model\.gguf is an input' model.gguf ./model.gguf Q4_0 --force
 ln model.gguf hard.gguf
 ln -s model.gguf soft.gguf
-refuses 1 'hard\.gguf is read' model.gguf hard.gguf Q4_0 --force
-refuses 1 'soft\.gguf is read' model.gguf soft.gguf Q4_0 --force
+refuses 1 'hard\.gguf is an input' model.gguf hard.gguf Q4_0 --force
+refuses 1 'soft\.gguf is an input' model.gguf soft.gguf Q4_0 --force
 ln model.gguf x.gguf.part
-refuses 1 'x\.gguf\.part is read' x.gguf.part x.gguf Q4_0
-refuses 1 'x\.gguf\.part is read' model.gguf x.gguf Q4_0
+refuses 1 'x\.gguf\.part is an input' x.gguf.part x.gguf Q4_0
+refuses 1 'x\.gguf\.part is an input' model.gguf x.gguf Q4_0
 rm x.gguf.part
 mkdir folder
 refuses 1 'folder is a folder' model.gguf folder Q4_0 --force
-refuses 1 'no regular file' model.gguf /dev/null Q4_0 --force
+refuses 1 'not a regular file' model.gguf /dev/null Q4_0 --force
 refuses 3 'No such file' model.gguf no/such.gguf Q4_0
 refuses 1 'importance matrix' model.gguf x.gguf Q4_0 --imatrix text
 refuses 1 'none.*No such file' model.gguf x.gguf Q4_0 --imatrix none
 refuses 1 'none' model.gguf x.gguf Q4_0 --eval none
 refuses 1 'text is empty' model.gguf x.gguf Q4_0 --eval empty
 mkfifo pipe.gguf.part
-refuses 3 'no regular file|No such device' model.gguf pipe.gguf Q4_0
+refuses 3 'not a regular file|No such device' model.gguf pipe.gguf Q4_0
 tells "what is no file is not removed" test -p pipe.gguf.part
 rm pipe.gguf.part
 head -c 100000 model.gguf >cut.gguf

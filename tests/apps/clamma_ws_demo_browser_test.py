@@ -53,7 +53,7 @@ def test_chat(browser, chat):
             chat.messages(evil, first, "And the dog?")).lstrip())
         checks.holds("... with figures", page.figures()[-1].startswith("40 tokens · "), page.figures())
         checks.same("... and it is said why it ended", page.status(),
-                    "The answer has ended: cut at its greatest length.")
+                    "The answer has ended: cut off at the maximum length.")
 
         page.find("#new").click()
         checks.same("a new chat is empty", page.turns(), [])

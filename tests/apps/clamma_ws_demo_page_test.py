@@ -180,7 +180,7 @@ def test_settings(browser):
         page.again()
         until(lambda: all(text.startswith("5 tokens") for text in page.figures()) and page.told())
         checks.holds("a length: so many tokens", all(
-            re.fullmatch(r"5 tokens · .*cut at its greatest length", text) for text in page.figures()),
+            re.fullmatch(r"5 tokens · .*cut off at the maximum length", text) for text in page.figures()),
             page.figures())
         checks.same("the server's length is the most", page.find("#length").get_attribute("max"), "100")
         texts = page.texts()

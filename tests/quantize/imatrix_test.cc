@@ -122,7 +122,7 @@ TEST_F(ImatrixTest, WhatIsCutShortIsRefused) {
 TEST_F(ImatrixTest, OtherFilesAreRefused) {
   GgufBytes model;
   model.Add("general.type", "model");
-  EXPECT_NE(Open(model.Build()).find("no importance matrix"), std::string::npos);
+  EXPECT_NE(Open(model.Build()).find("not an importance matrix"), std::string::npos);
   GgufBytes nothing;
   nothing.Add("general.type", "imatrix");
   EXPECT_NE(Open(nothing.Build()), "");

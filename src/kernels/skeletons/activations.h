@@ -194,11 +194,11 @@ template <Unit V>
   return sum;
 }
 
-// x[i] = x[i] / sum. (n) The x[i] are exponentials; `least` is the logarithm of the smallest.
+// x[i] = x[i] / sum. (n) The x[i] are exponentials; `min_log` is the logarithm of the smallest.
 template <Unit V>
-[[gnu::noinline]] inline void DivideExps(float* x, size_t n, float least, float sum) {
+[[gnu::noinline]] inline void DivideExps(float* x, size_t n, float min_log, float sum) {
   // exp(-70) is above 2^-102, and a sum is below 2^25, so Divisor is exact.
-  if (least > -70.0f && sum >= 1.0f) {
+  if (min_log > -70.0f && sum >= 1.0f) {
     const Divisor<V> divisor(sum);
     DivideAll<V>(x, n, [&](typename V::Reg a) { return divisor.Divide(a); });
   } else {
@@ -213,12 +213,12 @@ template <Unit V>
 template <Unit V, size_t kRows>
 inline void SoftmaxRows(float* x, size_t stride, const size_t (&n)[kRows]) {
   float largest[kRows];
-  float least[kRows];  // logarithms of the smallest exponentials
+  float min_log[kRows];  // logarithms of the smallest exponentials
   size_t common = n[0];
   for (size_t row = 0; row < kRows; ++row) {
     const Range range = RangeOf<V>(x + row * stride, n[row]);
     largest[row] = range.largest;
-    least[row] = range.smallest - range.largest;
+    min_log[row] = range.smallest - range.largest;
     common = Min(common, n[row]);
   }
   float sums[kRows] = {};
@@ -240,7 +240,7 @@ inline void SoftmaxRows(float* x, size_t stride, const size_t (&n)[kRows]) {
   }
 #pragma GCC unroll 8
   for (size_t row = 0; row < kRows; ++row) {
-    DivideExps<V>(x + row * stride, n[row], least[row], sums[row]);
+    DivideExps<V>(x + row * stride, n[row], min_log[row], sums[row]);
   }
 }
 

@@ -468,8 +468,8 @@ void MatmulGroupsOf(float* out, size_t out_stride, const Int8Groups& x, const Ma
   }
 }
 
-// One function for all CPU families, which differ in how they prefetch: noclone keeps the compiler
-// from making one of each.
+// Multiplies by tiles. All CPU families, which only differ in how they prefetch, share this
+// function: noclone keeps the compiler from making a copy for each.
 template <Unit V>
 [[gnu::noinline, gnu::noclone]] void MatmulTiles(float* out, size_t out_stride, const Int8Groups& x,
                                                  const Matrix& w, size_t row_begin, size_t row_end,

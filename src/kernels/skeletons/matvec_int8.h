@@ -108,7 +108,8 @@ void MatvecGroupsOf(float* out, const Int8Groups& x, const Matrix& w, size_t row
   }
 }
 
-// Returns false, and does nothing, where tiles are better or there is no code for it.
+// Multiplies by one token row after row. Returns false, and does nothing, if tiles are faster or
+// there is no code for the group size.
 template <Unit V, const Tuning& kTuning>
 bool MatvecInt8(float* out, const Int8Groups& x, const Matrix& w, size_t row_begin,
                 size_t row_end) {

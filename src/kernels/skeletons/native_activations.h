@@ -23,7 +23,7 @@ struct BlockSums<32> {
   int32_t all;
 };
 
-// The sums of each kOf columns.
+// A block's sums of kOf columns each.
 template <size_t kOf>
 inline const int16_t* SumsOf(const BlockSums<256>& sums) {
   static_assert(kOf == kSumCols || kOf == 2 * kSumCols);
@@ -139,13 +139,13 @@ inline float QuantizeBlock(int8_t* q, const float* in) {
     __builtin_memset(q, 0, kCols);
     return __builtin_nanf("");
   }
-  const float most = V::ReduceMax(largest);
-  const float inverse = InverseScale(most);
+  const float max = V::ReduceMax(largest);
+  const float inverse = InverseScale(max);
 #pragma GCC unroll 8
   for (size_t k = 0; k < kCols; k += V::kLanes) {
     V::StoreInt8(q + k, V::RoundEven(V::Mul(V::Load(in + k), V::Set1(inverse))));
   }
-  return inverse > 0 ? most / 127.0f : 0.0f;
+  return inverse > 0 ? max / 127.0f : 0.0f;
 }
 
 template <typename V, size_t kCols>

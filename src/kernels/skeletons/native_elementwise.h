@@ -153,13 +153,13 @@ void GeGlu(float* gate, const float* up, size_t n) {
 template <typename V>
 void ClampedSwiGlu(float* gate, const float* up, size_t n) {
   using Reg = typename V::Reg;
-  const Reg most = V::Set1(GluConstants::kBound);
-  const Reg least = V::Set1(-GluConstants::kBound);
+  const Reg max = V::Set1(GluConstants::kBound);
+  const Reg min = V::Set1(-GluConstants::kBound);
   const Reg steepness = V::Set1(GluConstants::kSteepness);
   const Reg one = V::Set1(1.0f);
   ForEachGate<V>(gate, up, n, [=](Reg gate_value, Reg up_value) {
-    const Reg g = V::Min(most, gate_value);
-    const Reg u = V::Max(least, V::Min(most, up_value));
+    const Reg g = V::Min(max, gate_value);
+    const Reg u = V::Max(min, V::Min(max, up_value));
     return V::Mul(V::Mul(g, Sigmoid<V>(V::Mul(g, steepness))), V::Add(u, one));
   });
 }

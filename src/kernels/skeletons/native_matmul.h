@@ -99,8 +99,8 @@ struct Tile {
   Chunk<V, F> chunks[Layout<V, F>::kChunks];
 };
 
-// total + scale * sums, where `sums` are a group's products in one plane. The totals of high
-// nibbles of super-blocks are shifted later, all at once.
+// total + scale * sums, where `sums` are a group's products in one plane. In a super-block, the
+// total of the high nibbles is shifted later, once for all groups.
 template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Int AddScaled(typename V::Int total, typename V::Int sums,
                                                         const formats::RowScales<V, F>& scales,
@@ -157,7 +157,7 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   }
 }
 
-// The products of a super-block's minima, or of its scales, with the sums of their activations.
+// The sum over groups of a super-block's minima, or scales, times the sums of the activations.
 template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Int MultiplySums(const formats::RowScales<V, F>& w,
                                                            const BlockSums<256>& sums) {
@@ -185,7 +185,7 @@ template <typename V, typename F>
   if constexpr (L::Zero() == 0) {
     return V::SetInt(0);
   } else {
-    // The plane of high nibbles comes first, and its totals are moved up.
+    // The plane of high nibbles comes first, and its totals are shifted afterwards.
     constexpr int kZero = L::kPlanes == 2 ? L::Zero() >> 4 : L::Zero();
     constexpr int kBits = __builtin_ctz(kZero);
     static_assert(!F::kHasMin && kZero == 1 << kBits);
@@ -219,7 +219,7 @@ template <typename V, typename F>
 
 // --- One token ---
 
-// total + the products of a chunk of int8 weights, computed without planes, with those of a token.
+// total + the dot products of a chunk of int8 weights and a token, computed without planes.
 template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Int AddSignedChunk(typename V::Int total,
                                                              const uint8_t* rows, size_t stride,
@@ -283,7 +283,7 @@ template <typename V, typename F>
 
 // --- Several tokens ---
 
-// Shifts totals of high nibbles to their place.
+// Shifts the totals of high nibbles into place.
 template <typename V, size_t kTokens, size_t kTiles>
 [[gnu::always_inline]] inline void MoveUp(typename V::Int (&totals)[kTokens][kTiles]) {
 #pragma GCC unroll 8

@@ -26,7 +26,7 @@ struct TileRows {
   template <CacheLevel kLevel>
   StreamPrefetch<kLevel> Ahead(size_t bytes, size_t first, size_t count) const {
     if (apart > 1) return {data + first * stride + bytes, count, stride};
-    return {data + (n + first) * row_bytes, ~size_t{0}, kLine};  // streams of a line
+    return {data + (n + first) * row_bytes, ~size_t{0}, kLine};  // adjacent lines
   }
 };
 
@@ -38,8 +38,8 @@ template <typename Body>
 inline void ForEachTile(const Matrix& w, size_t n, size_t begin, size_t end, bool side_by_side,
                         const Body& body) {
   const size_t apart = side_by_side ? (end - begin) / n : 1;
-  size_t left_apart = apart > 1 ? apart : 0;  // tiles
-  for (size_t row = begin; row < end;) {      // with one call of body(), which is inlined
+  size_t left_apart = apart > 1 ? apart : 0;  // tiles of rows side by side that are left
+  for (size_t row = begin; row < end;) {      // body() is called in one place, as it is inlined
     TileRows tile{nullptr, w.row_bytes, w.row_bytes, n, row, 1, begin, end};
     if (left_apart > 0) {
       --left_apart;

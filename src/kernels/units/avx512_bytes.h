@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The operations on bytes of AVX-512 (F, BW, DQ, VL) with VNNI, for kernels of quantised formats:
-// nibbles, exact dot products. See compiler_bytes.h for the contract.
+// nibbles, exact dot products. See unit.h for the contract.
 #ifndef CLAMMA_KERNELS_UNITS_AVX512_BYTES_H_
 #define CLAMMA_KERNELS_UNITS_AVX512_BYTES_H_
 

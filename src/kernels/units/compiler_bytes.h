@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The operations on bytes of the compiler's vectors, for kernels of quantised formats: nibbles,
-// exact dot products. These definitions, lane by lane, are the contract for all units.
+// exact dot products, computed lane by lane. See unit.h for the contract.
 #ifndef CLAMMA_KERNELS_UNITS_COMPILER_BYTES_H_
 #define CLAMMA_KERNELS_UNITS_COMPILER_BYTES_H_
 

@@ -86,9 +86,9 @@ struct CompilerVector : CompilerBytes<kBytes> {
   static Reg Max(Reg a, Reg b) { return a > b ? a : b; }
   static Reg Min(Reg a, Reg b) { return a < b ? a : b; }
   static float ReduceMax(Reg a) {
-    float most = a[0];
-    for (size_t i = 1; i < kLanes; ++i) most = a[i] > most ? a[i] : most;
-    return most;
+    float max = a[0];
+    for (size_t i = 1; i < kLanes; ++i) max = a[i] > max ? a[i] : max;
+    return max;
   }
   static Reg Exp(Reg x) {
     return Base::template Lanes<Reg>([&](size_t i) { return clamma::Exp(x[i]); });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The operations on bytes of AArch64, with or without the dot product of Armv8.2, for kernels of
-// quantised formats: nibbles, exact dot products. See compiler_bytes.h for the contract.
+// quantised formats: nibbles, exact dot products. See unit.h for the contract.
 #ifndef CLAMMA_KERNELS_UNITS_NEON_BYTES_H_
 #define CLAMMA_KERNELS_UNITS_NEON_BYTES_H_
 

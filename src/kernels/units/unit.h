@@ -71,34 +71,34 @@
 //   SetBytes(x)                   x in every byte
 //   And, Or, Xor (a, b)
 //   ShiftLeft(a, n), ShiftRight(a, n)
-//                                 each byte, n < 8; the bits that come in from its neighbour are
-//                                 not defined: mask them
-//   LowNibbles(a), HighNibbles(a) of each byte, as a number
+//                                 shifts each byte, n < 8; the bits that are shifted in are
+//                                 undefined: mask them
+//   LowNibbles(a), HighNibbles(a) the nibble of each byte, as a number
 //   LookUp(table, index)          each byte's entry in a table of 16 int8; bytes are below 16
 //   SpreadBits<kStep>(bits)       byte k: 16 times bit 4 * kStep + k of the lane
 //   LoadF16(p), LoadBF16(p)       kLanes 16-bit numbers as floats
-//   LoadHalves(p, stride)         the half at p + r * stride in lane r; may read the two bytes
-//                                 behind each
+//   LoadHalves(p, stride)         lane r: the half at p + r * stride; may also read the two bytes
+//                                 after each half
 //   LowHalves(a), HighHalves(a)   Reg: the half in bits 0 to 15 (16 to 31) of each lane
 //   PairOfBytes<kPair>(a)         bytes 2 * kPair and 2 * kPair + 1 as two int16
-//   PairOfSignedBytes<kPair>(a)   the same for int8
+//   PairOfSignedBytes<kPair>(a)   PairOfBytes() for int8
 //   MulPairs(a, b)                the sum of the products of two int16
 //   SubInt(a, b), ShiftLanesLeft<kBits>(a)
 //   RoundEven(x)                  Int: the nearest integers, ties to even, for |x| <= 127
-// Exact sums of products. The layout of a register of them is private to the unit until Fold():
-//   kSignedWeights, kMaxWeight    weights are int8, or else 0 to kMaxWeight
+// Exact sums of products. Until Fold() the layout of their registers is private to the unit:
+//   kSignedWeights, kMaxWeight    weights are int8, otherwise 0 to kMaxWeight
 //   Dot4(w, x)                    the products of four weights with four numbers in [-127, 127]
-//   AddDot4(sums, w, x)           the same, added. MaxDepth(m) products in all, including that of
-//                                 Dot4(), do not overflow with weights of up to m
+//   AddDot4(sums, w, x)           sums + Dot4(w, x). Up to MaxDepth(m) of these products, including
+//                                 that of Dot4(), do not overflow if weights are at most m
 //   SetScale(x)                   Scale: the same scale in every lane, -128 to 255
 //   ScaleOfByte<kByte>(a)         Scale: that byte of each lane; SignedScaleOfByte: int8
 //   Fold(total, sums)             Int: total + the sums of Dot4() and AddDot4()
 //   Fold(total, sums, scale)      total + scale * the sums
 //   AddSignedDot4(sums, w, x, scale)
-//                                 where kMaxWeight < 255: sums + scale * the products of four int8
-//                                 weights, in 32 bits
-// And kNativeTokens x kNativeTiles, which are multiplied at a time, and kCentresWeights: see
-// native_matmul.h.
+//                                 only if kMaxWeight < 255: sums + scale * the products of four
+//                                 int8 weights, in 32 bits
+//   kNativeTokens x kNativeTiles  tokens and tiles that are multiplied at a time
+//   kCentresWeights               see native_matmul.h
 //
 // And the sizes of the skeletons' tiles, according to the number of registers:
 //   kFloatRows x kFloatTokens     rows and tokens of a tile of floats, with 16 partial sums each

@@ -6,7 +6,7 @@
 namespace clamma {
 namespace {
 
-// expert_gating_func
+// Values of expert_gating_func.
 constexpr uint32_t kSoftmax = 1;
 constexpr uint32_t kSoftmaxOfChosen = 3;
 
@@ -71,7 +71,7 @@ constinit const GgufTensorNames kQkNormNames = NamesOf(kQkNorms);
 
 namespace {
 
-// What no architecture here does, and a file may ask for under any of them.
+// Refuses what a file of any architecture may ask for, but no architecture here supports.
 Status RefuseOtherArithmetic(const ArchitectureKeys& keys) {
   CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessOne("attention.causal"));
   for (const char* key :
@@ -105,7 +105,8 @@ Status ReadExperts(const ArchitectureKeys& keys, ModelConfig* config) {
                           "leading_dense_block_count", "interleave_moe_layer_step"}) {
     CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero(key));
   }
-  // Softmax of all or of the chosen: which does not matter, as weights are divided by their sum.
+  // A softmax over all experts or over the chosen ones gives the same, as the weights are divided
+  // by their sum.
   uint32_t gating = kSoftmax;
   CLAMMA_RETURN_IF_ERROR(keys.OptionalUint("expert_gating_func", 0, UINT32_MAX, &gating));
   if (gating != kSoftmax && gating != kSoftmaxOfChosen) {

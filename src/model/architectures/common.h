@@ -24,7 +24,7 @@ Status ReadModelNumbers(const ArchitectureKeys& keys, ModelConfig* config);
 // Sets the numbers of a mixture of experts. Refuses what is not supported.
 Status ReadExperts(const ArchitectureKeys& keys, ModelConfig* config);
 
-// Refuses a model whose layers attend to windows, or whose scores or logits are bounded.
+// Refuses a model with windows of attention, or with soft caps of scores or logits.
 Status RefuseWindowsAndSoftCaps(const ArchitectureKeys& keys);
 
 // 1 / sqrt(dim / heads): the scale of scores in models where it does not depend on the head size.

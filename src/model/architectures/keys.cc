@@ -22,14 +22,14 @@ struct FullKey {
 
 }  // namespace
 
-Status ArchitectureKeys::Uint(const char* key, uint32_t least, uint32_t most, uint32_t* out) const {
-  return gguf_.GetUint32(FullKey(architecture_, key).text, Gguf::Presence::kRequired, {least, most},
+Status ArchitectureKeys::Uint(const char* key, uint32_t min, uint32_t max, uint32_t* out) const {
+  return gguf_.GetUint32(FullKey(architecture_, key).text, Gguf::Presence::kRequired, {min, max},
                          out);
 }
 
-Status ArchitectureKeys::OptionalUint(const char* key, uint32_t least, uint32_t most,
+Status ArchitectureKeys::OptionalUint(const char* key, uint32_t min, uint32_t max,
                                       uint32_t* out) const {
-  return gguf_.GetUint32(FullKey(architecture_, key).text, Gguf::Presence::kOptional, {least, most},
+  return gguf_.GetUint32(FullKey(architecture_, key).text, Gguf::Presence::kOptional, {min, max},
                          out);
 }
 

@@ -17,8 +17,8 @@ struct LayerKey {
   GgufValue value;
 
   // A missing key leaves *out as it is.
-  Status Uint(uint32_t layer, uint32_t least, uint32_t most, uint32_t* out) const {
-    return Gguf::GetLayerUint32(name, value, layer, {least, most}, out);
+  Status Uint(uint32_t layer, uint32_t min, uint32_t max, uint32_t* out) const {
+    return Gguf::GetLayerUint32(name, value, layer, {min, max}, out);
   }
 };
 
@@ -30,9 +30,9 @@ class ArchitectureKeys {
   ArchitectureKeys(const Gguf& gguf, const char* architecture)
       : gguf_(gguf), architecture_(architecture) {}
 
-  Status Uint(const char* key, uint32_t least, uint32_t most, uint32_t* out) const;
+  Status Uint(const char* key, uint32_t min, uint32_t max, uint32_t* out) const;
   // A missing key leaves *out as it is.
-  Status OptionalUint(const char* key, uint32_t least, uint32_t most, uint32_t* out) const;
+  Status OptionalUint(const char* key, uint32_t min, uint32_t max, uint32_t* out) const;
 
   // Finds a key of layers: one value for all, or an array with one for each. It is searched for
   // only once, as a file may have very many layers, and a plan's search goes through all keys.
@@ -52,14 +52,14 @@ class ArchitectureKeys {
   // Sets the pairs between which YaRN mixes frequencies. Most models round them to whole pairs.
   Status ReadYarnRamp(bool whole_pairs, ModelConfig* config) const;
 
-  // Refuse a model that needs what is not supported: a key with another value. Booleans count as 0
-  // and 1.
+  // Refuse a model with a key of another value, as this is not supported. Booleans count as 0 and
+  // 1.
   Status RefuseUnlessZero(const char* key) const;
   Status RefuseUnlessOne(const char* key) const;
   Status RefuseUnlessZeroOrOne(const char* key) const;  // for factors, where 0 means "none"
 
  private:
-  // The number that a key has, or 0 or 1 of a boolean. A missing key leaves *out as it is.
+  // Reads a number, or a boolean as 0 or 1. A missing key leaves *out as it is.
   Status OptionalNumber(const char* full_key, float* out) const;
   Status Unsupported(const char* full_key) const;
   Status ReadYarn(float factor, RopeConfig* rope, ModelConfig* config) const;

@@ -200,14 +200,14 @@ Status Gguf::ReadElement(std::string_view key, const GgufValue& value, uint64_t 
   if (!value.is_integer()) return WrongKind(key, value, "an integer");
   uint64_t number = 0;
   const bool is_natural = value.Uint(element, &number);
-  if (!is_natural || number < range.least || number > range.most) {
+  if (!is_natural || number < range.min || number > range.max) {
     int64_t negative = 0;
     if (!is_natural) value.Int(element, &negative);
     const uint64_t magnitude = is_natural ? number : uint64_t{0} - static_cast<uint64_t>(negative);
     return Status::Error(StatusCode::kCorrupt,
                          "key %s of the GGUF file is %s%llu: %u to %u expected",
                          Quoted(key).c_str(), is_natural ? "" : "-", Ull{magnitude},
-                         static_cast<unsigned>(range.least), static_cast<unsigned>(range.most));
+                         static_cast<unsigned>(range.min), static_cast<unsigned>(range.max));
   }
   *out = static_cast<uint32_t>(number);
   return Status();

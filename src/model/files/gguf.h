@@ -23,8 +23,7 @@
 namespace clamma {
 
 // Limits of what is read. All are far beyond the files in use. A file that exceeds one is refused,
-// and the error names the limit. The header and what is kept of it stay below 64 MB, whatever a
-// file says.
+// and the error names the limit. A header and the memory for it always stay below 64 MB.
 struct GgufLimits {
   static constexpr uint64_t kHeaderBytes = uint64_t{56} << 20;  // all before the tensors' data
   static constexpr uint64_t kKeys = 65536;
@@ -37,7 +36,7 @@ struct GgufLimits {
   static constexpr uint64_t kMaxAlignment = 65536;
 };
 
-// What a header may take: the limits, or what the other files of a split model leave of them.
+// The limits of a header: GgufLimits, or what the other files of a split model leave of them.
 struct GgufRoom {
   uint64_t header_bytes = GgufLimits::kHeaderBytes;
   uint64_t keys = GgufLimits::kKeys;
@@ -108,8 +107,8 @@ class Gguf {
   // A value of another type or out of range is an error that names the key.
   enum class Presence : uint8_t { kRequired, kOptional };
   struct Range {
-    uint32_t least = 0;
-    uint32_t most = UINT32_MAX;
+    uint32_t min = 0;
+    uint32_t max = UINT32_MAX;
   };
   Status GetUint32(std::string_view key, Presence presence, Range range, uint32_t* out) const {
     return ReadUint32(key, nullptr, presence, range, out);

@@ -99,7 +99,7 @@ const GgufTensorName* FindName(const Architecture& architecture, const ParsedNam
   return nullptr;
 }
 
-// ModelFile::name_of. For a part of a fused tensor it is the name of the whole.
+// Implements ModelFile::name_of. A part of a fused tensor has the name of the whole.
 void NameOf(const ModelFile& file, TensorId id, uint32_t layer, char* out, size_t size) {
   const auto holds = [id](const GgufTensorName& entry) {
     if (entry.id == id) return true;

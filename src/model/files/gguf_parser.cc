@@ -89,12 +89,12 @@ bool GgufParser::Uint64(uint64_t* out) {
   return true;
 }
 
-bool GgufParser::String(const char* what, uint64_t most, std::string_view* out) {
+bool GgufParser::String(const char* what, uint64_t max, std::string_view* out) {
   uint64_t length = 0;
   if (!Uint64(&length)) return false;
-  if (length > most) {
+  if (length > max) {
     return Fail(StatusCode::kLimit, "has a %s of %llu bytes: at most %llu are read", what,
-                Ull{length}, Ull{most});
+                Ull{length}, Ull{max});
   }
   if (!Need(length)) return false;
   *out = {reinterpret_cast<const char*>(bytes_ + at_), static_cast<size_t>(length)};
@@ -102,9 +102,9 @@ bool GgufParser::String(const char* what, uint64_t most, std::string_view* out) 
   return true;
 }
 
-bool GgufParser::Name(const char* what, uint64_t most, Gguf::Index* index, std::string_view* out) {
+bool GgufParser::Name(const char* what, uint64_t max, Gguf::Index* index, std::string_view* out) {
   const uint64_t entry = at_;
-  if (!String(what, most, out)) return false;
+  if (!String(what, max, out)) return false;
   if (out->empty()) return Fail(StatusCode::kCorrupt, "has an empty %s", what);
   place_.name = *out;
   place_.has_name = true;

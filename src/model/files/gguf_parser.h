@@ -47,8 +47,8 @@ class GgufParser {
   bool Need(uint64_t n);
   bool Uint32(uint32_t* out);
   bool Uint64(uint64_t* out);
-  bool String(const char* what, uint64_t most, std::string_view* out);
-  bool Name(const char* what, uint64_t most, Gguf::Index* index, std::string_view* out);
+  bool String(const char* what, uint64_t max, std::string_view* out);
+  bool Name(const char* what, uint64_t max, Gguf::Index* index, std::string_view* out);
 
   // Ends the walk with a reason that begins with the place.
   CLAMMA_PRINTF_LIKE(3, 4) bool Fail(StatusCode code, const char* format, ...);

@@ -94,11 +94,11 @@ Status ReadTextTokens(const uint8_t* header, size_t size, uint32_t vocab_size, T
       "that the model has not");
 }
 
-Status CheckRange(const char* what, int32_t value, int32_t least, uint32_t most, uint32_t* out) {
-  if (value < least || static_cast<uint32_t>(value) > most) {
+Status CheckRange(const char* what, int32_t value, int32_t min, uint32_t max, uint32_t* out) {
+  if (value < min || static_cast<uint32_t>(value) > max) {
     return Status::Error(
         StatusCode::kCorrupt, "not a checkpoint, or damaged: its %s is %d (%d to %u expected)",
-        what, static_cast<int>(value), static_cast<int>(least), static_cast<unsigned>(most));
+        what, static_cast<int>(value), static_cast<int>(min), static_cast<unsigned>(max));
   }
   *out = static_cast<uint32_t>(value);
   return Status();

@@ -33,7 +33,7 @@ Status SplitPath(std::string_view path, const SplitInfo& info, uint32_t index, c
                  size_t size);
 
 // Checks that files 0 to n - 1, in this order, are one set: all say so, they have as many tensors
-// as they say, and no name occurs twice. Takes O(n log n) steps for n tensors, and temporary memory
+// as they say, and no name occurs twice. Takes O(t log t) steps for t tensors, and temporary memory
 // for their names.
 Status CheckSplit(Memory& memory, const Gguf* const* files, uint32_t n);
 

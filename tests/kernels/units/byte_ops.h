@@ -45,7 +45,10 @@ struct ByteOps {
                      size_t depth, int scale);
   void (*fold_bytes[8])(int32_t* out, const int32_t* total, const int32_t* w, const int32_t* x,
                         size_t depth, const int32_t* scales);
-  Binary add_signed_dot4;  // out = Set(7) + the products; nullptr: the unit has none
+  // out = total + scale * (the products of four weights); nullptr: the unit has none.
+  using SignedDot = void (*)(int32_t* out, const int32_t* total, const int32_t* w, const int32_t* x,
+                             int scale);
+  SignedDot add_signed_dot4;
 };
 
 namespace {
@@ -86,14 +89,10 @@ struct ByteOperations {
                         size_t depth, const int32_t* scales) {
     Store(out, V::Fold(Load(total), Sums(w, x, depth), kScaleOf(Load(scales))));
   }
-  static constexpr ByteOps::Binary AddSignedDot4() {
-    if constexpr (requires(Int a) { V::AddSignedDot4(a, a, a); }) {
-      return [](int32_t* out, const int32_t* w, const int32_t* x) {
-        Store(out, V::AddSignedDot4(V::SetInt(7), Load(w), Load(x)));
-      };
-    } else if constexpr (requires(Int a) { V::AddSignedDot4(a, a, a, V::SetScale(1)); }) {
-      return [](int32_t* out, const int32_t* w, const int32_t* x) {
-        Store(out, V::AddSignedDot4(V::SetInt(7), Load(w), Load(x), V::SetScale(1)));
+  static constexpr ByteOps::SignedDot AddSignedDot4() {
+    if constexpr (requires(Int a) { V::AddSignedDot4(a, a, a, V::SetScale(1)); }) {
+      return [](int32_t* out, const int32_t* total, const int32_t* w, const int32_t* x, int scale) {
+        Store(out, V::AddSignedDot4(Load(total), Load(w), Load(x), V::SetScale(scale)));
       };
     } else {
       return nullptr;

@@ -7,8 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "byte_ops.h"
 #include "kernels/tuning.h"
-#include "units/byte_ops.h"
 
 namespace clamma_test {
 

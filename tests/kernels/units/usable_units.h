@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "kernel_fixture.h"
-#include "units/unit_ops.h"
+#include "unit_ops.h"
 
 namespace clamma_test {
 
