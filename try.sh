@@ -104,4 +104,4 @@ show "$bin/clamma-gen" "${model[@]}" -i "Once upon a time"
 say "This model is small, for a quick download. To download a better one:"
 show "$bin/clamma-get" hf:bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M
 show "$bin/clamma-chat" hf:bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M
-say "docs/models.md lists the models that work; $bin/clamma-get --list, the downloaded ones."
+say "docs/families.md lists the models that work; $bin/clamma-get --list, the downloaded ones."

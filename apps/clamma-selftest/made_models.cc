@@ -28,7 +28,7 @@ constexpr uint32_t kGroup = 64;  // of int8
 class Bytes {
  public:
   Bytes& Text(std::string_view text) {
-    bytes_.insert(bytes_.end(), text.begin(), text.end());
+    for (const char c : text) U8(static_cast<uint8_t>(c));
     return *this;
   }
   Bytes& U8(uint8_t number) { return Le(number, 1); }
