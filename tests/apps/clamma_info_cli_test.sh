@@ -52,6 +52,16 @@ tells "int8: its groups" grep -q 'int8 in groups of' out
 # --- GGUF files ---------------------------------------------------------------------------------------
 
 "$clamma_bench" --shape stories15m --type q4_k_m --keep model.gguf --make-only -q
+export XDG_CACHE_HOME=$PWD/cache
+run
+tells "no file, and no default model: exit code 1" test "$status" = 1
+tells "... by one line that gets it" grep -qxE 'clamma-info: .*"clamma-get default" gets it.*' err
+mkdir -p cache/clamma
+ln -s "$PWD/model.gguf" cache/clamma/SmolLM2-135M-Instruct.Q4_1.gguf
+for name in "" default; do
+  run $name
+  tells "the default model, by '$name'" grep -qx "file  *$PWD/cache/clamma/SmolLM2-135M-Instruct.Q4_1.gguf" out
+done
 run model.gguf --tensors --metadata
 tells "GGUF: succeeds" test "$status" = 0
 for line in 'format +GGUF version 3, ' 'file type +Q4_K_M, [0-9.]+ bits per weight \(' \
@@ -156,7 +166,6 @@ refuses 1 'pointer.*Git LFS pointer' pointer
 refuses 1 'none.*No such file' none
 refuses 1 'cut short' cut.gguf
 refuses 1 'not a regular file' .
-refuses 2 'file' --json
 refuses 2 'nope' model.gguf --nope
 refuses 1 'context' model.gguf --context 99999999
 refuses 1 'sessions' model.gguf --sessions 0
