@@ -3,8 +3,8 @@
 // PROMPTS, one a line, what the user says in its turns parted by tabs; greedily, with at most LIMIT
 // tokens an answer. Writes the token ids of each on a line of IDS, those that were generated with a
 // "+" in front, and for each of these a row of LOGITS: float32 (vocab_size), the logarithms of the
-// probabilities that the model gave. KV is f32 or f16. With PROMPTS "-" IDS is read instead, and
-// the same rows are written for the tokens that are in it. A helper of conversations.py.
+// probabilities that the model gave. KV is f32, f16 or q8. With PROMPTS "-" IDS is read instead,
+// and the same rows are written for the tokens that are in it. A helper of conversations.py.
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -185,12 +185,15 @@ void ScoreAll(Model* model, const char* ids) {
 
 int main(int argc, char** argv) {
   const std::string kv = argc == 8 ? argv[2] : "";
-  if (kv != "f32" && kv != "f16") {
-    fprintf(stderr, "usage: conversations MODEL f32|f16 THREADS LIMIT PROMPTS|- IDS LOGITS\n");
+  if (kv != "f32" && kv != "f16" && kv != "q8") {
+    fprintf(stderr, "usage: conversations MODEL f32|f16|q8 THREADS LIMIT PROMPTS|- IDS LOGITS\n");
     return 2;
   }
   try {
-    Model model(argv[1], kv == "f16" ? CLAMMA_KV_F16 : CLAMMA_KV_F32,
+    Model model(argv[1],
+                kv == "f16"  ? CLAMMA_KV_F16
+                : kv == "q8" ? CLAMMA_KV_Q8
+                             : CLAMMA_KV_F32,
                 static_cast<unsigned>(atoi(argv[3])), argv[7]);
     if (std::string(argv[5]) == "-") {
       ScoreAll(&model, argv[6]);

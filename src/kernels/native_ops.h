@@ -12,6 +12,7 @@
 //     p[i] = ExpNative(score[i] - m), and 0 for positions that the row does not attend to;
 //     l = l + the sum of the 32 p[i] by halves, p[i] + p[i + 16], then 8, 4, 2, 1;
 //     o[d] = Fma(p[i], value[i][d], o[d]), position after position.
+// * Keys and values of int8 are those of floats, each rounded once: see kv_types.h.
 // * The segments are merged in order, those without a position being left out. The first is taken
 //   as it is; with each further one's (m, l, o), into (M, L, O):
 //     t = m > M ? m : M, a = ExpNative(M - t), b = ExpNative(m - t);
@@ -42,7 +43,8 @@ constexpr size_t AttentionStateSize(size_t head_size) { return InPieces(head_siz
 // Floats that attention takes as scratch, however many positions there are.
 constexpr uint64_t NativeAttentionScratch(uint64_t /*stride*/, uint64_t head_size) {
   const auto size = static_cast<size_t>(head_size);
-  return uint64_t{kNativeTile} * (InPieces(size) + kKvBlock + 2 * AttentionStateSize(size));
+  return uint64_t{kNativeTile} * (InPieces(size) + kKvBlock + 2 * AttentionStateSize(size)) +
+         kKvBlock * size;
 }
 
 constexpr size_t SegmentsOf(size_t n_positions) { return (n_positions + kSegment - 1) / kSegment; }

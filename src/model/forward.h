@@ -34,11 +34,11 @@ class Forward {
   Forward(const Forward&) = delete;
   Forward& operator=(const Forward&) = delete;
 
-  // The arguments must outlive this. Takes its working memory here; Run() adds what the scores of a
-  // longer context need. What is `scarce` goes to batches only as far as it is little beside the
-  // weights.
+  // The arguments must outlive this; rows will have KV caches of that type. Takes its working
+  // memory here; Run() adds what the scores of a longer context need. What is `scarce` goes to
+  // batches only as far as it is little beside the weights.
   Status Init(Memory& memory, Weights& weights, const Kernels& kernels, ThreadPool& pool,
-              bool scarce = false);
+              bool scarce = false, KvType kv_type = KvType::kF32);
 
   size_t max_rows() const { return max_rows_; }      // of a batch
   size_t max_logits() const { return max_logits_; }  // rows of a batch that may want logits
@@ -124,7 +124,8 @@ class Forward {
   Memory* memory_ = nullptr;
   Weights* weights_ = nullptr;
   const Kernels* kernels_ = nullptr;
-  const OrderKernels* order_ = nullptr;  // of sums: one of kernels_
+  const OrderKernels* order_ = nullptr;      // of sums: one of kernels_
+  const OrderKernels* attention_ = nullptr;  // whose attention serves the type of KV cache
   ThreadPool* pool_ = nullptr;
   ModelConfig config_;
   size_t max_rows_ = 0;
