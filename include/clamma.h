@@ -179,8 +179,10 @@ typedef enum clamma_model_type {
 /* How a session stores its keys and values. */
 typedef enum clamma_kv_type {
   CLAMMA_KV_F32 = 0,
-  CLAMMA_KV_F16, /* half the memory, slightly different results */
-  CLAMMA_KV_AUTO /* F16 for GGUF models, F32 for others */
+  CLAMMA_KV_F16,  /* half the memory, slightly different results */
+  CLAMMA_KV_AUTO, /* F16 for GGUF models, F32 for others */
+  CLAMMA_KV_Q8    /* int8, and a float scale for each head of a position: little more than a quarter
+                     of F32, results that differ a little more. Builds without GGUF refuse it */
 } clamma_kv_type_t;
 
 /* A part of an open file, for example an asset inside an archive. The library duplicates the

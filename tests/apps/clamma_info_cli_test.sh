@@ -35,8 +35,9 @@ tells "a checkpoint: succeeds" test "$status" = 0
 tells "a checkpoint: nothing on stderr" cmp empty err
 for line in 'format +llama2\.c legacy, 1\.06 MB' 'architecture +llama' 'runs +yes' 'parameters +260032' \
   'file type +F32, 32\.00 bits per weight \(F32 100\.0 %\)' 'context +512 positions' 'layers +5' \
-  'heads +8, 4 of keys and values' 'memory +at a context of 512 positions' '  1 session +[0-9.]+ MB in f16' \
-  '  4 sessions +[0-9.]+ MB in f16'; do
+  'heads +8, 4 of keys and values' 'memory +at a context of 512 positions' \
+  '  1 session +[0-9.]+ MB in q8, [0-9.]+ MB in f16, [0-9.]+ MB in f32' \
+  '  4 sessions +[0-9.]+ MB in q8, [0-9.]+ MB in f16, [0-9.]+ MB in f32'; do
   tells "a checkpoint: $line" grep -qE "^$line" out
 done
 run "$float" --json --tensors --context 64 --sessions 3 -h 1
@@ -118,6 +119,7 @@ for line in 'architecture +mamba9' 'runs +no: ' 'chat template +chatml, also "to
 done
 run other.gguf --json
 tells "another architecture: keys and values" json 'j["memory"]["kv_f16_bytes"] == 1000 * 2 * 64 * 6'
+tells "another architecture: int8 with scales" json 'j["memory"]["kv_q8_bytes"] == 1000 * (64 * 6 + 2 * 4 * 6)'
 tells "another architecture: working memory is not known" json 'j["memory"]["working_bytes"] is None'
 
 gguf vocabulary.gguf '[("general.architecture", "llama"), ("tokenizer.ggml.model", "gpt2"),
