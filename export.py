@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes Llama models as checkpoints that libclamma reads, and their dictionaries."""
+"""Writes models as checkpoints or GGUF files that libclamma reads, and dictionaries."""
 import argparse
 import os
 import signal
@@ -10,22 +10,25 @@ PROGRAM = "export.py"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 DESCRIPTION = """\
-Writes OUT, a checkpoint in one of llama2.c's formats, from a Llama model; or a dictionary, if
---tokenizer is given alone. Needs numpy, and nothing else. Weights pass through a few rows at a
-time: whatever the model's size, some 100 MB of memory are used. OUT appears when all is written;
-if that fails, a file that was there before stays as it was.
+Writes OUT: a checkpoint in one of llama2.c's formats, from a Llama model; with --gguf a GGUF file,
+with the vocabulary in it, from a model of many families in Hugging Face's layout; or a dictionary,
+if --tokenizer is given alone. Needs numpy, and nothing else. Weights pass through a few rows at a
+time: whatever the model's size, some 100 MB of memory are used, and a few hundred where a large
+tokenizer.json is read. OUT appears when all is written; if that fails, a file that was there before
+stays as it was.
 """
 
 EPILOG = """\
 examples:
   export.py llama2_7b.bin --meta-llama path/to/llama/model/7B
   export.py llama2_7b_q80.bin --version 2 --hf path/to/Llama-2-7b-hf --tokenizer tokenizer.model
+  export.py qwen3.gguf --gguf --hf path/to/Qwen3-0.6B --type q8_0
   export.py mine.bin --checkpoint out/ckpt.pt
   export.py tokenizer.bin --tokenizer path/to/tokenizer.model
 
-What the formats cannot express (other rotary angles, biases, models that are no Llama) is refused
-by name. Exit code: 0 if OUT was written, 1 if not (the reason is on stderr), 2 for a wrong command
-line, 128 + N if signal N came. docs/exporting.md and docs/formats.md have more.
+What a format cannot express (a checkpoint: other rotary angles, biases, models that are no Llama)
+is refused by name. Exit code: 0 if OUT was written, 1 if not (the reason is on stderr), 2 for a
+wrong command line, 128 + N if signal N came. docs/exporting.md and docs/formats.md have more.
 """
 
 
@@ -50,9 +53,17 @@ def _parse_arguments():
                             "pytorch_model*.bin files; a folder on this machine")
     model.add_argument("--checkpoint", metavar="FILE",
                        help="the model in a checkpoint of llama2.c's training (.pt)")
-    parser.add_argument("--version", type=int, choices=(0, 1, 2), default=0,
-                        help="the format: 0 float, legacy (default); 1 float; 2 int8")
-    parser.add_argument("--dtype", choices=("fp32", "fp16"), default="fp32",
+    parser.add_argument("--gguf", action="store_true",
+                        help="write a GGUF file, of a model in --hf: Llama 1 to 3, SmolLM2 and 3, "
+                             "Mistral, Mixtral, Ministral 3, Qwen 2 and 3 (also with experts), "
+                             "Gemma 1 to 3 (text), Phi-3 and 4-mini, Granite 3, gpt-oss, OLMo 2 "
+                             "and 3")
+    parser.add_argument("--type", choices=("f32", "f16", "bf16", "q8_0"), type=str.lower,
+                        help="of the GGUF file's matrices. Default: bf16 for models in bfloat16, "
+                             "else f16")
+    parser.add_argument("--version", type=int, choices=(0, 1, 2),
+                        help="the checkpoint's format: 0 float, legacy (default); 1 float; 2 int8")
+    parser.add_argument("--dtype", choices=("fp32", "fp16"),
                         help="fp16: round each weight to fp16 first, to compute with what a model "
                              "in fp16 has. The file is of the same size: no version of the format "
                              "stores fp16. Default: fp32, weights as they are")
@@ -71,9 +82,23 @@ def _parse_arguments():
             parser.error(f"the path of {name.replace('_', '-')} is empty")
     if not (arguments.meta_llama or arguments.hf or arguments.checkpoint or arguments.tokenizer):
         parser.error("nothing to export: give --meta-llama, --hf, --checkpoint or --tokenizer")
+    _check_format(parser, arguments)
     if arguments.context is not None and not 1 <= arguments.context <= 1 << 24:
         parser.error(f"--context is {arguments.context}, and 1 to {1 << 24} are possible")
     return arguments
+
+
+def _check_format(parser, arguments):
+    """Options of one format are not for another."""
+    others = ("version", "dtype", "tokenizer", "inexact_tokenizer") if arguments.gguf else ("type",)
+    for name in others:
+        if getattr(arguments, name) != parser.get_default(name):
+            parser.error(f"--{name.replace('_', '-')} is not for GGUF files" if arguments.gguf else
+                         f"--{name} is for GGUF files: give --gguf")
+    if arguments.gguf and not arguments.hf:
+        parser.error("--gguf takes a model in Hugging Face's layout: give --hf")
+    arguments.version = arguments.version or 0
+    arguments.dtype = arguments.dtype or "fp32"
 
 
 def _interrupt(number, _):

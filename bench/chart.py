@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Draws what `clamma-bench --json` printed: rates as bars, each against its limit.
+"""Draws the output of `clamma-bench --json`: rates as bars, each against its limit.
 
     clamma-bench --json > a.json
     chart.py a.json [b.json ...] > chart.svg
 
-Several files are drawn side by side, a colour for each.
+Several files are drawn side by side, each in its own colour.
 """
 import argparse
 import json
@@ -19,9 +19,9 @@ ROWS = [  # key in the report, label
     ("batch8", "8 sessions"),
     ("batch16", "16 sessions"),
 ]
-# Told apart by people with any colour vision: https://jfly.uni-koeln.de/color/
+# People with any colour vision can distinguish these: https://jfly.uni-koeln.de/color/
 COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"]
-# A light card with dark text of its own, so that it reads the same on any page.
+# A light card with dark text, so that it looks the same on any page.
 CARD, TRACK, GRID, TEXT, FAINT = "#ffffff", "#e9ecef", "#ced4da", "#212529", "#5c636a"
 
 MARGIN, LABEL, PLOT, FIGURES = 24, 96, 420, 210  # widths
@@ -69,10 +69,10 @@ def draw_bar(out, x, y, scale, report, key, colour):
 
 
 def chart(reports, labels, title):
-    """An SVG document. reports: as clamma-bench printed them; labels: one for each."""
+    """Makes an SVG document. reports: as clamma-bench printed them; labels: one for each."""
     fractions = [r.get(key + "_fraction") or 0 for r in reports for key, _ in ROWS]
-    axis = max(1.0, *fractions)  # at the plot's right edge; beyond 1 where caches help
-    scale = PLOT / axis          # of a fraction of 1
+    axis = max(1.0, *fractions)  # the plot's right edge; above 1 if caches help
+    scale = PLOT / axis          # width of a fraction of 1
     left = MARGIN + LABEL
     out = [text(MARGIN, MARGIN + 14, title, size=16, weight="bold"),
            text(MARGIN, MARGIN + 34, reports[0]["cpu"], colour=FAINT)]
@@ -102,8 +102,8 @@ def chart(reports, labels, title):
                          colour=FAINT, anchor="middle"))
         tick += step
     bars.append(text(MARGIN, bottom + 32,
-                     "Limits, measured in the same run: of prompts the arithmetic units, of one "
-                     "session the memory, of several the lower of both.", size=11, colour=FAINT))
+                     "Limits, measured in the same run: for prompts the arithmetic units, for one "
+                     "session the memory, for several the lower of both.", size=11, colour=FAINT))
     height = bottom + 32 + MARGIN
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" '
@@ -117,9 +117,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("reports", nargs="+", metavar="REPORT", help="output of clamma-bench --json")
     parser.add_argument("-o", "--output", help="the SVG file (default: stdout)")
-    parser.add_argument("--title", default="libclamma: tokens a second and their limits")
+    parser.add_argument("--title", default="libclamma: tokens per second and their limits")
     parser.add_argument("--label", action="append", default=[],
-                        help="name of a report in the legend; once for each, in their order")
+                        help="a report's name in the legend; give it once per report, in order")
     options = parser.parse_args()
     try:
         reports = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the scripts of this folder share: messages, commands, environments of packages."""
+"""Shared by the scripts of this folder: messages, commands, environments with packages."""
 import os
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Failure(Exception):
-    """What the user is told."""
+    """An error that is reported to the user."""
 
 
 def say(text):
@@ -18,7 +18,8 @@ def say(text):
 
 
 def run(command, what, environment=None):
-    """stdout of a command; a Failure with the end of its stderr if it fails."""
+    """Runs a command and returns its stdout. If it fails, raises a Failure with the end of its
+    stderr."""
     try:
         done = subprocess.run(command,
                               capture_output=True,
@@ -35,7 +36,7 @@ def run(command, what, environment=None):
 
 
 def cores():
-    """Cores that this process may use."""
+    """The number of cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:
@@ -43,13 +44,13 @@ def cores():
 
 
 def cache_folder(name):
-    """A folder for what is installed once."""
+    """A folder for packages that are installed once."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(cache, name)
 
 
 def install(python, name, version):
-    """Installs a package, without what it asks for."""
+    """Installs a package without its dependencies."""
     run([
         python, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check",
         f"{name}=={version}"
@@ -57,8 +58,8 @@ def install(python, name, version):
 
 
 def environment_python(folder, packages, install_one=install):
-    """The Python of an environment that has the packages, {name: version}; makes it where it is not
-    there, by install_one(python, name, version)."""
+    """The Python of an environment with the packages, {name: version}. Makes the environment if it
+    does not exist, by install_one(python, name, version)."""
     python = os.path.join(folder, "bin", "python")
     stamp = os.path.join(folder, "installed")
     wanted = "".join(f"{name}=={version}\n" for name, version in packages.items())
@@ -79,7 +80,8 @@ def environment_python(folder, packages, install_one=install):
 
 
 def find_program(name, path, hint):
-    """The absolute path of a program of this project: `path`, or in a build, or as installed."""
+    """The absolute path of a program of this project: `path`, or in a build folder, or
+    installed."""
     places = [path] if path else [
         os.path.join(HERE, "..", build, "bin", name) for build in ("build", "build-dev")
     ] + [shutil.which(name)]
@@ -90,7 +92,7 @@ def find_program(name, path, hint):
 
 
 def run_main(body, options):
-    """body(options, temporary folder); the exit code."""
+    """Calls body(options, temporary folder). Returns the exit code."""
     try:
         with tempfile.TemporaryDirectory(prefix="clamma-bench.") as folder:
             body(options, folder)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // conversations MODEL KV THREADS LIMIT PROMPTS IDS LOGITS: holds the conversations in the file
-// PROMPTS, one a line, what the user says in its turns parted by tabs; greedily, with at most LIMIT
-// tokens an answer. Writes the token ids of each on a line of IDS, those that were generated with a
-// "+" in front, and for each of these a row of LOGITS: float32 (vocab_size), the logarithms of the
-// probabilities that the model gave. KV is f32 or f16. With PROMPTS "-" IDS is read instead, and
-// the same rows are written for the tokens that are in it. A helper of conversations.py.
+// PROMPTS, greedily, with at most LIMIT tokens per answer. Each line of PROMPTS is a conversation:
+// the user's turns, separated by tabs. KV is f32, f16 or q8. Writes the token ids of each
+// conversation to a line of IDS, with a "+" in front of those that were generated. For each of
+// these it writes a row to LOGITS: float32 (vocab_size), the log-probabilities that the model gave.
+// If PROMPTS is
+// "-", it reads IDS instead and writes the same rows for its tokens. A helper of conversations.py.
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -64,7 +65,7 @@ class Model {
     return held;
   }
 
-  // Writes the row of each token of the conversation that was generated.
+  // Writes a row for each generated token of the conversation.
   void Score(const Conversation& held) {
     for (size_t i = 0; i < held.tokens.size(); ++i) {
       if (!held.is_generated[i]) continue;
@@ -117,7 +118,7 @@ class Model {
     ++n_generated_;
   }
 
-  // Until the query ends.
+  // Steps until the query ends.
   void Step() {
     text_.clear();
     n_generated_ = 0;
@@ -127,7 +128,8 @@ class Model {
     if (done_ != CLAMMA_DONE_END_OF_TEXT && done_ != CLAMMA_DONE_LIMIT) Fail("a query broke off");
   }
 
-  // Appends what the session has beyond the conversation so far, which must be its beginning.
+  // Appends the session's tokens after those of the conversation so far, with which they must
+  // begin.
   void Append(Conversation* held) const {
     size_t count = 0;
     Check(clamma_session_get_tokens(session_, nullptr, 0, &count), "getting tokens");
@@ -145,7 +147,7 @@ class Model {
   struct txf* txf_ = nullptr;
   struct txf_session* session_ = nullptr;
   std::vector<float> row_;  // (vocab_size)
-  std::string text_;        // of the answer
+  std::string text_;        // text of the answer
   size_t n_generated_ = 0;  // tokens of the answer
   clamma_done_t done_ = CLAMMA_DONE_ERROR;
 };
@@ -185,12 +187,15 @@ void ScoreAll(Model* model, const char* ids) {
 
 int main(int argc, char** argv) {
   const std::string kv = argc == 8 ? argv[2] : "";
-  if (kv != "f32" && kv != "f16") {
-    fprintf(stderr, "usage: conversations MODEL f32|f16 THREADS LIMIT PROMPTS|- IDS LOGITS\n");
+  if (kv != "f32" && kv != "f16" && kv != "q8") {
+    fprintf(stderr, "usage: conversations MODEL f32|f16|q8 THREADS LIMIT PROMPTS|- IDS LOGITS\n");
     return 2;
   }
   try {
-    Model model(argv[1], kv == "f16" ? CLAMMA_KV_F16 : CLAMMA_KV_F32,
+    Model model(argv[1],
+                kv == "f16"  ? CLAMMA_KV_F16
+                : kv == "q8" ? CLAMMA_KV_Q8
+                             : CLAMMA_KV_F32,
                 static_cast<unsigned>(atoi(argv[3])), argv[7]);
     if (std::string(argv[5]) == "-") {
       ScoreAll(&model, argv[6]);

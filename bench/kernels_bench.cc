@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Every kernel of every table that this CPU can run, on one thread, at the sizes of a 1.1 B model:
+// Measures every kernel of every table that this CPU can run, on one thread, with the sizes of a
+// 1.1 B model:
 //   kernels_bench --benchmark_filter='avx512/matmul_int8'
-// Weights stay in the cache (a slice of 256 rows), so that what shows is arithmetic; clamma-bench
-// measures them coming from memory. Names: table/kernel/number of tokens or positions.
+// Weights stay in the cache (a slice of 256 rows), so that the figures show arithmetic;
+// clamma-bench measures weights from memory. Names: table/kernel/number of tokens or positions.
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
@@ -45,14 +46,15 @@ const uint8_t* Bytes(const std::vector<float>& values) {
   return reinterpret_cast<const uint8_t*>(values.data());
 }
 
-// Work of one iteration: bytes of weights or values read, and items (named by the unit).
+// Sets the work of one iteration: the bytes of weights or values read, and the items, which the
+// benchmark defines.
 void Count(benchmark::State& state, size_t bytes, size_t items) {
   const auto iterations = static_cast<int64_t>(state.iterations());
   if (bytes != 0) state.SetBytesProcessed(iterations * static_cast<int64_t>(bytes));
   state.SetItemsProcessed(iterations * static_cast<int64_t>(items));
 }
 
-// Activations of n_tokens rows of x, quantised as a table wants them.
+// The rows of x, quantised as a table needs them.
 class Quantized {
  public:
   Quantized(const Kernels& kernels, const std::vector<float>& x,
@@ -117,8 +119,8 @@ void MatmulInt8(benchmark::State& state, const Kernels& kernels) {
   Count(state, weights.size() + scales.size() * sizeof(float), weights.size() * n_tokens);
 }
 
-// Random blocks, whose scales, of 16 bits or of 8, are ordinary numbers whatever the bytes: 2^-7 to
-// 2 in half precision.
+// Random blocks. Any of their bytes make scales, of 16 or 8 bits, that are ordinary numbers: 2^-7
+// to 2 in half precision.
 void MatmulBlocks(benchmark::State& state, const Kernels& kernels, WeightType type) {
   const auto n_tokens = static_cast<size_t>(state.range(0));
   std::vector<uint8_t> weights(kRows * RowBytes(type, kCols));
@@ -135,7 +137,7 @@ void MatmulBlocks(benchmark::State& state, const Kernels& kernels, WeightType ty
   Count(state, weights.size(), size_t{kRows} * kCols * n_tokens);
 }
 
-// Items of the kernels from here on: elements, unless said otherwise.
+// The items of the following kernels are elements, unless noted.
 void Quantize(benchmark::State& state, const Kernels& kernels) {
   const auto n_tokens = static_cast<size_t>(state.range(0));
   const std::vector<float> x = RandomFloats(n_tokens * kCols);
@@ -170,8 +172,8 @@ void Rope(benchmark::State& state, const Kernels& kernels) {
   Count(state, x.size() * sizeof(float), x.size());
 }
 
-// The attention of a context's last positions, a row each, with so many query heads per kv head;
-// keys and values are zeros, whose arithmetic costs the same. Items: multiply-adds.
+// The attention of a context's last positions, one row each, with a given number of query heads per
+// kv head. Keys and values are zeros, whose arithmetic takes as long. Items: multiply-adds.
 void Attention(benchmark::State& state, const Kernels& kernels, bool half) {
   const auto n_positions = static_cast<size_t>(state.range(0));
   const auto n_rows = static_cast<size_t>(state.range(1));

@@ -1,26 +1,27 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Measures libclamma beside llama.cpp and ik_llama.cpp, on one GGUF model, by turns.
+"""Compares the speed of libclamma, llama.cpp and ik_llama.cpp with one GGUF model, in turns.
 
   bench/peers.py --type q4_0 --shape tinyllama
 
 Makes a model of random weights by clamma-bench, installs both peers (PyPI: xllamacpp and
-ik-llama-cpp-python) into an environment of its own, and lets each engine measure the same figures
-with the same threads, keys and values in f16: one session, a prompt, 8 and 16 sessions together,
-and the first token of a process with 16 tokens of prompt and the file in memory. Each turn runs
-every engine once, in an order that changes; the table on stdout has the medians, and the spread of
-the turns.
+ik-llama-cpp-python) into a separate environment, and measures the same figures of each engine, with
+the same number of threads, and keys and values in f16: one session, a prompt, 8 and 16 sessions
+together, and the first token of a process, with a prompt of 16 tokens and the file in memory. Each
+turn runs every engine once, in a changing order. The table on stdout has the medians, and the
+spread of the turns.
 
-ik_llama.cpp runs twice: with the file as it is, and "repacked", where it rearranges the weights at
-load (its option -rtr: without a mapped file, hence the slow first token). Its fused attention is on
-for one session, and off for several, where it would abort. The peers do not sample; libclamma does,
-as its users would. Python's own start does not count for a peer's first token.
+ik_llama.cpp runs twice: with the file as it is, and "repacked", with the weights rearranged as they
+are loaded (its option -rtr, which does not map the file, hence the slow first token). Its fused
+attention is on for one session and off for several, where it aborts. The peers do not sample;
+libclamma does, as it does for users. A peer's first token does not include Python's start.
 
-The Linux wheels of xllamacpp leave out AVX-512 and AMX, so on a CPU that has AVX-512 the llama.cpp
-inside its source package is built for this CPU (CMake, Ninja, Clang and some minutes; GCC before 14
-drops part of what AMX is configured by, and the process ends); --wheel skips that.
+The Linux wheels of xllamacpp do not include AVX-512 and AMX. On a CPU with AVX-512, the llama.cpp
+in its source package is therefore built for this CPU. This takes CMake, Ninja, Clang and some
+minutes. (GCC before 14 omits part of the configuration of AMX, and the process ends.) --wheel skips
+this.
 
-Other load on the machine spoils the figures; where there is some, run it as
+Other load on the machine distorts the figures; if there is any, run it as
 "chrt -f 10 bench/peers.py ...".
 
 Exit codes: 0 done; 1 something failed; 2 the command line is wrong; 130 interrupted.
@@ -53,7 +54,7 @@ FIGURES = {  # key: (label, key of clamma-bench)
     "sessions16": ("16 sessions, tok/s", "batch16_tok_s"),
     "first": ("first token, ms", "process_ttft_s"),
 }
-BEHIND = 0.97  # times the better peer: less counts as behind
+BEHIND = 0.97  # a smaller ratio to the best peer counts as behind
 
 
 def cpu_facts():
@@ -73,8 +74,9 @@ def cpu_facts():
 
 
 def build_llama(python, folder, flags):
-    """Builds llama.cpp's library for a CPU of these flags from the source package of xllamacpp, into
-    the folder. The package's own build would take its server along, and what that fetches."""
+    """Builds llama.cpp's library for a CPU with these flags from the source package of
+    xllamacpp, in the folder. The package's own build would include its server, and what that
+    fetches."""
     name, version = "xllamacpp", PACKAGES["xllamacpp"]
     with tempfile.TemporaryDirectory(prefix="clamma-peers.") as place:
         run([
@@ -85,7 +87,7 @@ def build_llama(python, folder, flags):
         shutil.unpack_archive(archive, place)
         source = os.path.join(place, f"{name}-{version}", "thirdparty", "llama.cpp")
         parts = ("COMMON", "TESTS", "TOOLS", "EXAMPLES", "SERVER", "APP")
-        # Where Clang before 16 compiles for the tile unit, it says so by other names.
+        # Clang before 16 defines other macros for the tile unit.
         amx = " ".join(f"-D__{flag.upper()}__=1" for flag in ("amx_tile", "amx_int8")
                        if flag in flags)
         run([
@@ -97,7 +99,7 @@ def build_llama(python, folder, flags):
 
 
 def peers_python(folder, flags, wheel):
-    """The Python of the environment that has the peers; makes it where it is not there."""
+    """The Python of the environment with the peers. Makes the environment if it does not exist."""
     from_source = "avx512f" in flags and not wheel
     folder = os.path.join(folder, "native" if from_source else "wheels")
 
@@ -138,7 +140,7 @@ def measure_peer(python, engine, model, options):
 
 
 def ratio(figure, ours, peer):
-    """How many times as fast ours is."""
+    """How many times as fast as the peer ours is."""
     return peer / ours if figure == "first" else ours / peer
 
 
@@ -149,7 +151,7 @@ def number(figure, value):
 
 
 def table(samples, options):
-    """The Markdown table of the medians, and of the turns' spread."""
+    """The Markdown table of the medians and the turns' spread."""
     engines = [engine for engine in (OURS, ) + PEERS if samples.get(engine)]
     peers = [engine for engine in engines if engine != OURS]
     compare = OURS in engines and peers
@@ -182,7 +184,7 @@ def table(samples, options):
 
 
 def measure(bench, python, model, options):
-    """Samples of each engine. One that fails is told and left out from then on."""
+    """Samples of each engine. An engine that fails is reported and left out from then on."""
     samples = {engine: [] for engine in options.engines}
     engines = list(options.engines)
     start = time.monotonic()
@@ -217,17 +219,17 @@ def parse_options():
     add = parser.add_argument
     add("--type",
         default="q4_0",
-        help="its weights, as clamma-bench names them (default: %(default)s)")
-    add("--shape", default="tinyllama", help="of the model, likewise (default: %(default)s)")
-    add("--model", metavar="FILE", help="a GGUF model to measure in place of a random one")
-    add("--keep", metavar="FILE", help="write the random model there and leave it")
-    add("--threads", type=int, default=cores(), help="of every engine (default: %(default)s)")
+        help="type of the weights, as clamma-bench names it (default: %(default)s)")
+    add("--shape", default="tinyllama", help="shape of the model, likewise (default: %(default)s)")
+    add("--model", metavar="FILE", help="a GGUF model to measure instead of a random one")
+    add("--keep", metavar="FILE", help="write the random model to FILE and keep it")
+    add("--threads", type=int, default=cores(), help="threads of each engine (default: %(default)s)")
     add("--prompt", type=int, default=512, help="tokens of the prompt (default: %(default)s)")
     add("--turns", type=int, default=5, help="how often each engine runs (default: %(default)s)")
     add("--engines",
         default=",".join((OURS, ) + PEERS),
         metavar="LIST",
-        help="which are measured, with commas between (default: %(default)s)")
+        help="engines to measure, separated by commas (default: %(default)s)")
     add("--bench", metavar="PATH", help="clamma-bench (default: in build/bin, or as installed)")
     add("--environment",
         metavar="FOLDER",
@@ -235,8 +237,8 @@ def parse_options():
         help="where the peers are installed (default: %(default)s)")
     add("--wheel",
         action="store_true",
-        help="on a CPU with AVX-512, take the wheel of xllamacpp, which does not use it")
-    add("--json", metavar="FILE", help="write all samples there")
+        help="on a CPU with AVX-512, use the wheel of xllamacpp, which does not use AVX-512")
+    add("--json", metavar="FILE", help="write all samples to FILE")
     options = parser.parse_args()
     options.engines = options.engines.split(",")
     for engine in options.engines:
@@ -246,12 +248,12 @@ def parse_options():
         if getattr(options, name) < least:
             parser.error(f"--{name}: at least {least}")
     if options.model and options.keep:
-        parser.error("--keep is for a model that is made")
+        parser.error("--keep needs a model that is made, not --model")
     return options
 
 
 def compare(options, folder):
-    """Makes the model in the folder, measures, and prints."""
+    """Makes the model in the folder, measures, and prints the result."""
     peers = [engine for engine in options.engines if engine != OURS]
     bench = ""
     if OURS in options.engines or not options.model:

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Measures another engine once, in a process of its own, for bench/peers.py.
+"""Measures another engine once, in a separate process, for bench/peers.py.
 
 usage: peers_worker.py ENGINE MODEL THREADS PROMPT WHAT
 ENGINE: llama.cpp, ik or ik-repacked. WHAT: speed or first. Prints one JSON object.
 
-Both engines are driven through llama.cpp's C API, without sampling, as their own benchmarks do:
-what is measured is their computing alone. The standard library alone is loaded, and the time to the
-first token begins behind that, so that Python's start does not count against them.
+Both engines are used through llama.cpp's C API, without sampling, as in their own benchmarks, so
+that only their computing is measured. Only Python's standard library is loaded, and the time to
+the first token starts after that, so that Python's start does not count against them.
 """
 import time
 
@@ -19,20 +19,21 @@ import json
 import os
 import sys
 
-SECONDS = 3  # of generation, or
-ROUNDS = 64  # so many tokens of each session, whichever comes first
+SECONDS = 3  # time of generation, or
+ROUNDS = 64  # number of tokens of each session, whichever comes first
 FEWEST_ROUNDS = 4
 WARM_UP_ROUNDS = 2
 SHORT_PROMPT = 8
 FIRST_PROMPT = 16
 SESSIONS = (1, 8, 16)
 BATCH = 2048
-VOCABULARY = 32000  # tokens in use are below that
+VOCABULARY = 32000  # tokens in use are below this
 
 
 class Params(ctypes.Structure):
-    """A struct of parameters, of which only a few fields are known here. It may be larger than the
-  callee's: on x86-64 and AArch64 structs of that size are passed in memory, from their begin."""
+    """A struct of parameters, of which only a few fields are known here. It may be larger than
+    the callee's: on x86-64 and AArch64, structs of this size are passed in memory, from the
+    beginning."""
     _fields_ = [("bytes", ctypes.c_uint8 * 1024)]
 
     def get(self, offset, kind=ctypes.c_uint32):
@@ -43,7 +44,7 @@ class Params(ctypes.Structure):
 
 
 class Batch(ctypes.Structure):
-    """llama_batch; only ik_llama.cpp has the last field, and does not read it for such batches."""
+    """llama_batch. Only ik_llama.cpp has the last field, and does not read it for such batches."""
     _fields_ = [("n_tokens", ctypes.c_int32), ("token", ctypes.POINTER(ctypes.c_int32)),
                 ("embd", ctypes.POINTER(ctypes.c_float)), ("pos", ctypes.POINTER(ctypes.c_int32)),
                 ("n_seq_id", ctypes.POINTER(ctypes.c_int32)),
@@ -51,9 +52,9 @@ class Batch(ctypes.Structure):
                 ("logits", ctypes.POINTER(ctypes.c_int8)), ("all", ctypes.c_int32 * 3)]
 
 
-# Where the fields lie that are set or checked: of llama_context_params n_ctx (n_batch, n_ubatch and
-# n_seq_max follow it), n_threads (n_threads_batch follows), type_k (type_v follows) and flash_attn;
-# of llama_model_params use_mmap and repack_tensors.
+# The offsets of the fields that are set or checked: n_ctx (followed by n_batch, n_ubatch and
+# n_seq_max), n_threads (followed by n_threads_batch), type_k (followed by type_v) and flash_attn of
+# llama_context_params; use_mmap and repack_tensors of llama_model_params.
 OFFSETS = {
     # xllamacpp 2026.10.11549
     "llama.cpp": {
@@ -79,7 +80,7 @@ def fail(message):
 
 
 def load_library(engine):
-    """The shared library that the engine's package brings, or that was built from its source."""
+    """Loads the engine's shared library, from its package or as built from its source."""
     for suffix in (".so", ".dylib"):
         path = os.path.join(sys.prefix, "llama.cpp", "bin", "libllama" + suffix)
         if engine == "llama.cpp" and os.path.exists(path):
@@ -104,7 +105,7 @@ LOG = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 
 @LOG
 def no_log(level, text, data):  # pylint: disable=unused-argument
-    """Says nothing."""
+    """Discards the message."""
 
 
 class Engine:
@@ -129,7 +130,7 @@ class Engine:
             fail(f"{engine} cannot load {model}; PEERS_LOG=1 in the environment shows its log")
 
     def declare(self):
-        """Types of the functions in use."""
+        """Declares the types of the functions in use."""
         lib, pointer = self.lib, ctypes.c_void_p
         for name, result, arguments in (
             ("llama_backend_init", None, []),
@@ -149,7 +150,7 @@ class Engine:
             function.restype, function.argtypes = result, arguments
 
     def context(self, tokens, sessions):
-        """A context for so many sessions of so many tokens each."""
+        """A context for `sessions` sessions of `tokens` tokens each."""
         params = self.lib.llama_context_default_params()
         at = self.offsets["n_ctx"]
         found = [params.get(at + 4 * i) for i in range(4)]
@@ -164,8 +165,8 @@ class Engine:
         for i in range(2):
             params.set(self.offsets["threads"] + 4 * i, self.threads)
         if "flash" in self.offsets and sessions > 1:
-            # ik_llama.cpp's fused attention ends the process where a block of positions holds none
-            # of a session's own.
+            # ik_llama.cpp's fused attention ends the process if a block of positions holds none of
+            # a session's.
             params.set(self.offsets["flash"], 0, ctypes.c_uint8)
         context = self.lib.llama_init_from_model(self.model, params)
         if not context:
@@ -187,7 +188,7 @@ class Engine:
 
 
 def token(index):
-    """Any token: a word of the vocabulary, not a byte or a control token."""
+    """Some token: a word of the vocabulary, not a byte or a control token."""
     return 300 + index * 7919 % (VOCABULARY - 300)
 
 
@@ -196,7 +197,7 @@ def prompt_rows(tokens, session=0):
 
 
 def prompt_rate(engine, tokens):
-    """Tokens a second of a prompt."""
+    """Tokens per second of a prompt."""
     rate = 0
     for n in (min(tokens, 32), tokens):  # the first to warm up
         context = engine.context(max(tokens, 256), 1)
@@ -212,7 +213,7 @@ def prompt_rate(engine, tokens):
 
 
 def generation_rate(engine, sessions):
-    """Tokens a second of all sessions together."""
+    """Tokens per second of all sessions together."""
     context = engine.context(256, sessions)
     for session in range(sessions):
         engine.decode(context, prompt_rows(SHORT_PROMPT, session))
@@ -252,7 +253,7 @@ def main():
             result[f"sessions{sessions}"] = generation_rate(engine, sessions)
         result["features"] = engine.lib.llama_print_system_info().decode(errors="replace")
     print(json.dumps(result), flush=True)
-    os._exit(0)  # nothing needs to be taken down
+    os._exit(0)  # skips cleanup
 
 
 if __name__ == "__main__":

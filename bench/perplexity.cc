@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: MIT
-// perplexity THREADS WINDOW TOKENS MODEL...: runs the models over the token ids in the file TOKENS
-// (decimal numbers), in windows of so many positions that know nothing of each other. Prints a line
-// for each model: the sum of the negative log-likelihoods of all tokens but the first of each
-// window, their number, the sum of KL(model || first model) of the distributions that predict them,
-// and the sum of the squares of what the negative log-likelihoods differ from the first model's. A
-// helper of perplexity.py and quantizers.py.
+// perplexity THREADS WINDOW TOKENS [KV:]MODEL...: runs the models over the token ids in the file
+// TOKENS (decimal numbers), in independent windows of WINDOW positions. KV is the type of keys and
+// values: f32 (the default), f16 or q8. Prints a line for each model: the sum of the negative
+// log-likelihoods of all tokens except the first of each window, their number, the sum of
+// KL(model || first model) of the distributions that predict them, and the sum of the squared
+// differences of the negative log-likelihoods from the first model's. A helper of
+// perplexity.py and quantizers.py.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "kernels/kv_types.h"
 #include "model/forward.h"
 #include "model/kv_cache.h"
 #include "model/model_file.h"
@@ -32,9 +36,9 @@ struct Model {
   Forward forward;
   KvCache kv;
   std::vector<ForwardRow> rows;
-  std::vector<double> log_sums;  // (rows): what a logit less this is a log-probability
+  std::vector<double> log_sums;  // (rows): subtracted from a logit, gives a log-probability
   std::vector<double> losses;    // (rows): negative log-likelihoods
-  double loss = 0;               // sum of them
+  double loss = 0;               // sum of all losses
   double squares = 0;            // sum of (loss - first model's loss)^2
   double divergence = 0;         // sum of KL(this || first model)
 };
@@ -56,14 +60,27 @@ Status ReadTokens(const char* path, std::vector<TokenId>* tokens) {
   return Status::Error(StatusCode::kInvalidArgument, "%s holds more than numbers", path);
 }
 
+// Takes "NAME:" from the front of an argument, if it is there.
+KvType TakeKvType(const char** argument) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8}) {
+    const std::string front = std::string(kKvFormats[type].name) + ":";
+    if (std::string_view(*argument).substr(0, front.size()) != front) continue;
+    *argument += front.size();
+    return type;
+  }
+  return KvType::kF32;
+}
+
 Status OpenModel(const char* path, size_t window, ThreadPool& pool, Model* model) {
+  const KvType kv_type = TakeKvType(&path);
   CLAMMA_RETURN_IF_ERROR(model->files.Open(model->memory, path, "", true));
   ModelFile file;
   CLAMMA_RETURN_IF_ERROR(model->files.ReadModel(&file));
   CLAMMA_RETURN_IF_ERROR(model->weights.Open(model->memory, std::move(file), model->files.sources(),
                                              model->files.count(), {}));
-  CLAMMA_RETURN_IF_ERROR(model->forward.Init(model->memory, model->weights, SelectKernels(), pool));
-  model->kv.Init(model->memory, model->weights.config(), KvType::kF32);
+  CLAMMA_RETURN_IF_ERROR(
+      model->forward.Init(model->memory, model->weights, SelectKernels(), pool, false, kv_type));
+  model->kv.Init(model->memory, model->weights.config(), kv_type);
   return model->kv.Reserve(window);
 }
 
@@ -91,7 +108,7 @@ double LogSum(const float* logits, size_t n) {
   return largest + std::log(sum);
 }
 
-// KL(p || q) of the distributions that two rows of logits stand for.
+// KL(p || q) of the distributions of two rows of logits.
 double Divergence(const float* p, double p_log_sum, const float* q, double q_log_sum, size_t n) {
   double sum = 0;
   for (size_t i = 0; i < n; ++i) {
@@ -110,7 +127,7 @@ Status RunRows(const TokenId* window, size_t begin, size_t end, Model* model) {
   return model->forward.Run(model->rows.data(), model->rows.size());
 }
 
-// Adds what the rows that were just run say of `next`, the token after each of them.
+// Scores `next`, the tokens after each of the rows that were just run.
 void Score(const Model& first, const TokenId* next, size_t count, ThreadPool& pool, Model* model) {
   const size_t vocab_size = model->weights.config().vocab_size;
   std::vector<double> divergences(count);
@@ -147,7 +164,7 @@ Status Run(const Options& options, int n_models, char** paths) {
   }
   CLAMMA_RETURN_IF_ERROR(Check(models, options));
   const size_t n_windows = options.tokens.size() / options.window;
-  const size_t scored = options.window - 1;  // the last token predicts nothing that is known
+  const size_t scored = options.window - 1;  // what follows the last token is unknown
   for (size_t w = 0; w < n_windows; ++w) {
     const TokenId* const window = options.tokens.data() + w * options.window;
     for (size_t begin = 0; begin < scored; begin += max_rows) {
@@ -170,7 +187,7 @@ Status Run(const Options& options, int n_models, char** paths) {
 
 int main(int argc, char** argv) {
   if (argc < 5 || atoi(argv[1]) < 1 || atoi(argv[2]) < 2) {
-    fprintf(stderr, "usage: perplexity THREADS WINDOW TOKENS MODEL...\n");
+    fprintf(stderr, "usage: perplexity THREADS WINDOW TOKENS [KV:]MODEL...\n");
     return 2;
   }
   clamma::Options options;

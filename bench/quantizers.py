@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Measures what clamma-quantize's models lose beside ik_llama.cpp's of the same types.
+"""Compares the loss of clamma-quantize's models with that of ik_llama.cpp's of the same types.
 
   bench/quantizers.py --text /usr/share/common-licenses/GPL-3
 
-The model is SmolLM2-135M-Instruct, its weights in float, as bench/perplexity.py makes it: types with
-blocks of 256 columns get it widened with zeros from 576 columns to 768, which leaves its function as
-it is. Both quantisers make a model of each type (of types that are no mixes, with the same type for
-all matrices), and libclamma runs both over the same tokens.
+The model is SmolLM2-135M-Instruct with weights in float, as bench/perplexity.py makes it. For types
+with blocks of 256 columns it is widened with zeros from 576 columns to 768, which does not change
+its function. Both quantisers make a model of each type (if the type is not a mix, with the same
+type for all matrices), and libclamma runs both over the same tokens.
 
-The table on stdout has the perplexities, and the mean difference of the loss of a token (ours less
-theirs, in nats: below 0 ours is better) with its standard error, which token by token differences
-make far smaller than that of either perplexity.
+The table on stdout has the perplexities, and the mean difference of the loss per token (ours minus
+theirs, in nats: if negative, ours is better) with its standard error. As the differences are taken
+token by token, their standard error is far smaller than that of either perplexity.
 
-The packages are those of bench/perplexity.py. It needs 2.5 GB for temporary files (TMPDIR names
-their folder), half an hour on two cores, and the programs `perplexity` and `clamma-quantize`:
+The packages are those of bench/perplexity.py. It needs 2.5 GB for temporary files (in the folder
+that TMPDIR names), half an hour on two cores, and the programs `perplexity` and `clamma-quantize`:
 configure with -DLIBCLAMMA_BUILD_BENCH=ON.
 
 Exit codes: 0 done; 1 something failed; 2 the command line is wrong; 130 interrupted.
@@ -35,7 +35,7 @@ HEAD = ("type", "bits a weight, ours", "theirs", "perplexity, ours", "theirs",
 
 
 class Comparison(Bench):
-    """Models of one type by both quantisers."""
+    """Compares models of one type by both quantisers."""
 
     def __init__(self, options, folder):
         options.variants = [kind for kind in options.types if kind in WIDE]
@@ -44,7 +44,7 @@ class Comparison(Bench):
                                       "build it, or name it by --quantizer")
 
     def losses(self, *models):
-        """(loss, tokens, squares of differences from the first) of each model."""
+        """For each model: (loss, tokens, sum of squared differences from the first model's)."""
         lines = run([
             self.program,
             str(self.options.threads),
@@ -96,7 +96,7 @@ def parse_options():
     add("--types",
         metavar="LIST",
         default=";".join(TYPES),
-        help="with semicolons between (default: %(default)s)")
+        help="types to measure, separated by semicolons (default: %(default)s)")
     add("--quantizer", metavar="PATH", help="clamma-quantize (default: likewise)")
     options = parser.parse_args()
     options.types = [kind.strip() for kind in options.types.split(";")]
@@ -108,7 +108,7 @@ def parse_options():
 
 
 def compare(options, folder):
-    """Makes the models in the folder, measures, and prints."""
+    """Makes the models in the folder, measures, and prints the result."""
     bench = Comparison(options, folder)
     start = time.monotonic()
     scored = options.windows * (options.window - 1)

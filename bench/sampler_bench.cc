@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What sampling a token costs, with a vocabulary of 262,144 tokens and settings in common use.
+// Measures the sampling of a token, with a vocabulary of 262,144 tokens and settings in common use.
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
@@ -16,7 +16,8 @@ namespace {
 
 constexpr uint32_t kVocabSize = 262144;
 
-// Logits as models give them: normal, and a few tokens far above the rest, or none ("flat").
+// Logits like those of models: normally distributed, and a few tokens far above the rest, or with
+// `flat` none.
 std::vector<float> MakeLogits(bool flat) {
   std::mt19937 random(1);
   std::normal_distribution<float> normal(0, flat ? 1.0f : 2.5f);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Encoding a text of 1 MB by the vocabulary of each GGUF file that is named in front of Google
-// Benchmark's options, and splitting it by each pre-tokenizer:
+// Measures encoding a text of 1 MB with the vocabulary of each GGUF file that is named before
+// Google Benchmark's options, and splitting it by each pre-tokenizer:
 //   tokenizer_bench FILE.gguf... [--benchmark_filter=TEXT]
-// Texts: words of several scripts and code; one word of 1 MB.
+// The texts are words of several scripts and code, and one word of 1 MB.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>

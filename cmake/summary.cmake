@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Tells at the end of configuring what is built, and what is left out and why.
+# Prints a summary at the end of configuring: what is built, and what is left out and why.
 
-# Adds a line, its second part at a column of its own, to `summary`.
+# Adds a line to `summary`, with its second part aligned.
 macro(add_to_summary what text)
   string(LENGTH "${what}" summary_length)
   math(EXPR summary_pad "14 - ${summary_length}")
@@ -26,7 +26,7 @@ endif()
 string(REPLACE ";" " " summary_formats "${LIBCLAMMA_FORMATS}")
 add_to_summary("GGUF types" "${summary_formats}")
 
-# Apps that are built, and "NAME: why" of those that are not.
+# The apps that are built, and "NAME: REASON" for those that are not.
 set(summary_built "")
 set(summary_out "")
 set(summary_apps clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-info clamma-quantize

@@ -7,24 +7,24 @@
 
 static int print_it(void* user, const char* text) {
   (void)user;
-  return fputs(text, stdout) < 0 || fflush(stdout) != 0; /* not 0: stop */
+  return fputs(text, stdout) < 0 || fflush(stdout) != 0; /* non-zero: stop */
 }
 
 int main(int argc, char** argv) {
   if (argc < 3) return 2;
-  clamma_txf_info_t info = {0};                 /* 0 is a good choice for every field but one */
-  info.clamma_api_version = CLAMMA_API_VERSION; /* ... this */
+  clamma_txf_info_t info = {0}; /* 0 is a good choice for every field except the next one */
+  info.clamma_api_version = CLAMMA_API_VERSION;
   info.checkpoint_path = argv[1];
   info.tokenizer_path = argv[2];
-  struct txf* txf = clamma_txf_construct(&info); /* says on stderr what is wrong, if NULL */
+  struct txf* txf = clamma_txf_construct(&info); /* NULL: stderr has the reason */
   if (!txf) return 1;
   struct txf_session* session = clamma_session_construct(txf);
-  info.prompt = argc > 3 ? argv[3] : NULL; /* NULL: the model opens a story of its own */
+  info.prompt = argc > 3 ? argv[3] : NULL; /* NULL: the model begins a text of its own */
   info.issue_cb = print_it;
   int failed = !session || clamma_session_query(session, &info);
   if (!failed && info.prompt) fputs(info.prompt, stdout);
-  while (clamma_sessions_step_next()) continue; /* each step, one token */
+  while (clamma_sessions_step_next()) continue; /* generates one token per call */
   putchar('\n');
-  clamma_txf_destroy(txf); /* and its session */
+  clamma_txf_destroy(txf); /* also destroys the session */
   return failed;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// wrapper CHECKPOINT VOCABULARY [PROMPT]: two sessions continue a text side by side, by clamma.hpp.
+// wrapper CHECKPOINT VOCABULARY [PROMPT]: two sessions continue a text side by side.
 //   c++ -std=c++20 wrapper.cc $(pkg-config --cflags --libs clamma) -o wrapper
 #include <clamma.hpp>
 #include <iostream>
@@ -10,7 +10,7 @@ int main(int argc, char** argv) try {
   clamma::Query query;
   if (argc > 3) query.prompt = argv[3];
 
-  // The likeliest text as it comes, and meanwhile another one.
+  // One session prints the likeliest text as it is generated; the other collects a random one.
   clamma::Session likeliest(model);
   likeliest.Start(query, [](std::string_view piece) {
     return static_cast<bool>(std::cout << piece << std::flush);  // false: stop

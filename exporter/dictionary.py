@@ -1,26 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""SentencePiece models to llama2.c's tokenizer.bin; docs/formats.md has it byte by byte.
-
-A SentencePiece model is one protocol buffer message (https://github.com/google/sentencepiece,
-src/sentencepiece_model.proto), of which the few fields below are read."""
+"""SentencePiece models to llama2.c's tokenizer.bin; docs/formats.md has it byte by byte."""
 import re
 import struct
-from typing import NamedTuple
 
 from .errors import ExportError, named_in_part, shown
+from .sentencepiece_file import (BYTE, CONTROL, NORMAL, SPACE, UNUSED, USER_DEFINED,
+                                 SentencePieceFile)
 
 UNKNOWN_ID, BOS_ID, EOS_ID = 0, 1, 2  # of the library, and of Llama
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # SentencePiece.Type
-BPE = 2  # TrainerSpec.ModelType
-SPACE = "\u2581"  # stands for a space in a piece
 BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")  # that the library takes for a byte
-MOST_BYTES = 1 << 28
-
-
-class Piece(NamedTuple):
-    text: str
-    score: float
-    type: int
 
 
 class Dictionary:
@@ -28,44 +16,30 @@ class Dictionary:
     file that to_bytes() makes, has other tokens than SentencePiece."""
 
     def __init__(self, path):
+        file = SentencePieceFile(path)
         self.path = path
-        with open(path, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
-        try:
-            if len(data) > MOST_BYTES:
-                raise ValueError
-            self._parse(data)
-        except (ValueError, IndexError, struct.error, AttributeError, TypeError):
-            raise ExportError(f"{path}: not a SentencePiece model, or damaged") from None
-
-    def _parse(self, data):
-        message = _fields(data)
-        self.pieces = [_piece(_fields(piece)) for piece in message.get(1, ())]
-        if not self.pieces:
-            raise ValueError
-        trainer, normalizer = (_fields(message.get(n, [b""])[-1]) for n in (2, 3))
-        if trainer.get(3, [1])[-1] != BPE:
-            raise ExportError(f"{self.path}: not a byte-pair (BPE) model: other kinds of "
-                              "SentencePiece models choose tokens in ways the library has not")
-        for id_, field, name, default in ((UNKNOWN_ID, 40, "unknown", 0), (BOS_ID, 41, "BOS", 1),
-                                          (EOS_ID, 42, "EOS", 2)):
-            actual = trainer.get(field, [default])[-1]
+        self.pieces = file.pieces
+        if not file.is_bpe:
+            raise ExportError(f"{path}: not a byte-pair (BPE) model: other kinds of SentencePiece "
+                              "models choose tokens in ways the library has not")
+        for id_, actual, name in zip((UNKNOWN_ID, BOS_ID, EOS_ID), file.special_ids,
+                                     ("unknown", "BOS", "EOS")):
             if actual != id_ or len(self.pieces) <= id_:
-                raise ExportError(f"{self.path}: token {id_} is not its {name} token, as the "
-                                  "library takes for granted")
-        self.differences = [*self._different_texts(trainer, normalizer), *self._different_pieces()]
+                raise ExportError(f"{path}: token {id_} is not its {name} token, as the library "
+                                  "takes for granted")
+        self.differences = [*self._different_texts(file), *self._different_pieces()]
 
     @staticmethod
-    def _different_texts(trainer, normalizer):
-        if normalizer.get(2, [b""])[-1]:
+    def _different_texts(file):
+        if file.normalises:
             yield "it normalises text before it encodes it, which the library does not"
-        if not normalizer.get(3, [1])[-1]:
+        if not file.puts_space_before:
             yield "it puts no space before a text, and the library does"
-        if normalizer.get(4, [1])[-1]:
+        if file.removes_spaces:
             yield "it removes extra spaces before it encodes text, which the library does not"
-        if not normalizer.get(5, [1])[-1]:
+        if not file.marks_spaces:
             yield "it encodes spaces as they are, and the library as U+2581"
-        if trainer.get(24, [0])[-1]:
+        if file.puts_space_behind_words:
             yield "it puts the space behind words, and the library in front of them"
 
     def _different_pieces(self):
@@ -118,43 +92,3 @@ def _text(id_, piece):
     if piece.type == CONTROL:
         return ""  # the file has no types: so no text becomes it, and it becomes no text
     return piece.text.replace(SPACE, " ")
-
-
-def _piece(fields):
-    (score,) = struct.unpack("<f", fields.get(2, [bytes(4)])[-1])
-    return Piece(fields[1][-1].decode() if 1 in fields else "", score,
-                 fields.get(3, [NORMAL])[-1])
-
-
-def _fields(data):
-    """{number: [values]} of a message: numbers for varints, else bytes.
-    Encoding: https://protobuf.dev/programming-guides/encoding/"""
-    fields, at = {}, 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        wire_type = tag & 7
-        if wire_type == 0:
-            value, at = _varint(data, at)
-        elif wire_type in (1, 2, 5):
-            if wire_type == 2:
-                size, at = _varint(data, at)
-            else:
-                size = 8 if wire_type == 1 else 4
-            value, at = data[at:at + size], at + size
-            if at > len(data):
-                raise ValueError
-        else:
-            raise ValueError
-        fields.setdefault(tag >> 3, []).append(value)
-    return fields
-
-
-def _varint(data, at):
-    value = 0
-    for shift in range(0, 64, 7):
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-    raise ValueError

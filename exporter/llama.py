@@ -12,7 +12,7 @@ from typing import Dict, List
 import numpy as np
 
 from .errors import ExportError, named_in_part
-from .stored_tensor import StoredTensor
+from .stored_tensor import StoredTensor, check_float
 from .text_tokens import TextTokens
 
 # What the formats, or the library behind them, take as given.
@@ -73,6 +73,11 @@ class Matrix:
     rotary_head: int = 0  # > 0: rows of each head of this size are un-permuted, see above
     half: bool = False    # rounded to fp16 first
     factor: float = 1.0   # then multiplied
+    summand: float = 0.0  # then this is added
+
+    @property
+    def path(self):
+        return self.parts[0].path
 
     @property
     def name(self):
@@ -92,7 +97,11 @@ class Matrix:
         if self.rotary_head:
             step = self.rotary_head * max(1, step // self.rotary_head)
         for begin in range(0, rows, step):
-            yield self._finish(self._read(begin, min(begin + step, rows)))
+            yield self.rows(begin, min(begin + step, rows))
+
+    def rows(self, begin, end):
+        """Some of them; of rotated heads whole ones."""
+        return self._finish(self._read(begin, end))
 
     def _read(self, begin, end):
         if self.axis == 1:
@@ -118,6 +127,8 @@ class Matrix:
             if self.factor != 1.0:
                 rows = rows * np.float32(self.factor)
                 self._check_finite(rows, "weights too large to be scaled")
+        if self.summand != 0.0:
+            rows = rows + np.float32(self.summand)
         return rows
 
     def _check_finite(self, rows, what):
@@ -187,6 +198,8 @@ def build_model(source, path, config, find, may_share):
 
 
 def _check_shape(matrix, expected):
+    for part in matrix.parts:
+        check_float(part.path, part.name, part.type)
     shape = matrix.shape if len(expected) == 2 else matrix.shape[1:]
     dimensions = {len(part.shape) for part in matrix.parts}
     if shape != expected or dimensions != {len(expected)}:

@@ -7,10 +7,12 @@ import sys
 from .checkpoint import CheckpointWriter
 from .dictionary import Dictionary
 from .errors import ExportError, printable
+from .gguf_model import open_gguf_model
 from .huggingface import open_huggingface
 from .meta import open_meta, open_training_checkpoint
 from .output import Progress, check_target, replacing
 from .text_tokens import USUAL
+from .vocabulary import SENTENCEPIECE, kind_of_tokenizer
 
 
 def _warn(text):
@@ -69,11 +71,15 @@ def _export_model(model, arguments):
         print(f"worst quantisation error of a weight: {writer.worst_error:.6g}, in "
               f"{writer.worst_tensor or 'none'}")
     _tell_text_tokens(model, arguments.version)
+    _tell_end(model, arguments.out, progress)
+
+
+def _tell_end(model, path, progress):
     for warning in model.warnings:
         _warn(warning)
     for line in model.unused:
         print(printable(f"not used: {line}"))
-    print(f"{arguments.out}: written in {progress.seconds():.1f} s")
+    print(f"{path}: written in {progress.seconds():.1f} s")
 
 
 def _tell_text_tokens(model, version):
@@ -85,6 +91,29 @@ def _tell_text_tokens(model, version):
     _warn(f"{model.path}: {model.text_tokens}; version 0 of the format has no place for that, and "
           f"readers take it that {USUAL}: use --version 1 or 2, or name the ends as stop_tokens of "
           "a query")
+
+
+def _warn_of_tokenizer(arguments):
+    """Vocabularies beside checkpoints are SentencePiece's."""
+    if arguments.hf and kind_of_tokenizer(arguments.hf) not in (None, SENTENCEPIECE):
+        _warn(f"{arguments.hf}: the model's tokenizer is a byte-level one, which the vocabulary "
+              "files beside checkpoints cannot say: --gguf writes the model with its tokenizer")
+
+
+def _export_gguf(arguments):
+    model = open_gguf_model(arguments.hf, arguments.context, arguments.type)
+    writer = model.writer
+    check_target(arguments.out, model.inputs)
+    types = {}
+    for tensor in writer.tensors:
+        types[tensor.type.name] = types.get(tensor.type.name, 0) + 1
+    print(f"Hugging Face, {', '.join(model.source_types)}: architecture {model.arch}")
+    print(f"GGUF, {model.kind}: {', '.join(f'{n} tensors {name}' for name, n in types.items())}: "
+          f"{writer.total_bytes()} bytes", flush=True)
+    progress = Progress(writer.total_elements())
+    with replacing(arguments.out, writer.total_bytes()) as out:
+        writer.write(out, progress.add)
+    _tell_end(model, arguments.out, progress)
 
 
 def _open_dictionary(arguments):
@@ -109,6 +138,9 @@ def _export_dictionary(dictionary, content, path, vocab_size):
 
 def export(arguments):
     """Writes what the command line asks for; ExportError or OSError if it cannot be done."""
+    if arguments.gguf:
+        _export_gguf(arguments)
+        return
     dictionary = _open_dictionary(arguments)
     model = _open_model(arguments)
     inputs = ([dictionary.path] if dictionary else []) + (model.inputs if model else [])
@@ -122,5 +154,6 @@ def export(arguments):
         content = dictionary.to_bytes(vocab_size)
     if model:
         _export_model(model, arguments)
+        _warn_of_tokenizer(arguments)
     if dictionary:
         _export_dictionary(dictionary, content, path, vocab_size)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Any bytes as a GGUF file: parsed as a whole, in pieces and as a plan, which must agree; all that
-// is read is walked through, by every getter. Any bytes as a file of an unknown kind, too.
+// Parses any bytes as a GGUF file, as a whole, in pieces and as a plan, which must agree, and reads
+// everything in it by every getter. Also takes the bytes as a file of an unknown kind.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -22,12 +22,12 @@ using clamma::GgufValue;
 using clamma::Memory;
 using clamma::Status;
 
-// What assert would be if it were on in every build.
+// An assert that is on in every build.
 void Demand(bool holds) {
   if (!holds) std::abort();
 }
 
-// Reads each byte, for the sanitizer; the sum goes nowhere.
+// Reads each byte, for the sanitizer; the sum is not used.
 volatile unsigned sink = 0;
 void Touch(std::string_view text) {
   unsigned sum = 0;
@@ -47,7 +47,7 @@ void ReadElements(const GgufValue& value) {
   float real = 0;
   bool flag = false;
   std::string_view text;
-  for (uint64_t i = 0; i <= value.count; ++i) {  // and one behind the last
+  for (uint64_t i = 0; i <= value.count; ++i) {  // also one after the last
     const bool is_there = i < value.count;
     Demand(!value.Int(i, &integer) || is_there);
     Demand(!value.Uint(i, &natural) || is_there);
@@ -112,7 +112,7 @@ void ReadAll(const Gguf& gguf, const Gguf& plan, uint64_t file_size) {
   Demand(!gguf.FindTensor("no such tensor", &tensor) || n > 0);
 }
 
-void ReadSplit(const Gguf& gguf) {
+void ReadSplit(Memory& memory, const Gguf& gguf) {
   clamma::SplitInfo info;
   const Status status = ReadSplitInfo(gguf, &info);
   CheckReason(status);
@@ -121,11 +121,11 @@ void ReadSplit(const Gguf& gguf) {
     CheckReason(SplitPath("model-00001-of-00003.gguf", info, info.count - 1, path, sizeof(path)));
   }
   const Gguf* const files[] = {&gguf, &gguf};
-  CheckReason(CheckSplit(files, 1));
-  CheckReason(CheckSplit(files, 2));
+  CheckReason(CheckSplit(memory, files, 1));
+  CheckReason(CheckSplit(memory, files, 2));
 }
 
-// As a program that reads a file, and does not map it, goes about it.
+// Parses as a program does that reads a file and does not map it.
 Status ParseInPieces(Memory& memory, const uint8_t* bytes, size_t n, uint64_t file_size,
                      std::unique_ptr<uint8_t[]>* piece, Gguf* gguf, uint64_t* wanted) {
   uint64_t size = 24;
@@ -156,7 +156,7 @@ void Read(const uint8_t* bytes, size_t n, uint64_t file_size) {
   if (!status.ok() || wanted > 0) return;
   Demand(plan.Parse(plan_memory, bytes, n, file_size, &plan_wanted).ok() && plan_wanted == 0);
   ReadAll(gguf, plan, file_size);
-  ReadSplit(gguf);
+  ReadSplit(memory, gguf);
   CheckReason(gguf.CheckTensorTypes());
   CheckReason(CheckGgufIsModel(gguf));
 }
@@ -167,7 +167,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t n) {
   Read(bytes, n, n);
-  Read(bytes, n, uint64_t{1} << 40);  // tensors need not be there
+  Read(bytes, n, uint64_t{1} << 40);  // tensors may lie beyond the bytes
   CheckReason(clamma::ExplainForeign(bytes, n, n));
   if (n > 0 && n < 300) {
     char path[300];

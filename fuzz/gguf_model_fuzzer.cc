@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Any bytes as a GGUF model at an address: what its header says is read as a model, its weights are
-// opened and looked at, and its vocabulary encodes and decodes.
+// Opens any bytes as a GGUF model at an address: reads the model and its weights, and encodes and
+// decodes with its vocabulary.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -26,12 +26,12 @@ using clamma::TensorPlace;
 using clamma::Tokenizer;
 using clamma::Weights;
 
-// What assert would be if it were on in every build.
+// An assert that is on in every build.
 void Demand(bool holds) {
   if (!holds) std::abort();
 }
 
-// Reads each byte, for the sanitizer; the sum goes nowhere.
+// Reads each byte, for the sanitizer; the sum is not used.
 volatile unsigned sink = 0;
 void Touch(const uint8_t* bytes, uint64_t n) {
   unsigned sum = 0;
@@ -39,7 +39,7 @@ void Touch(const uint8_t* bytes, uint64_t n) {
   sink = sum;
 }
 
-// Returns whether the status is OK; a failure has a reason.
+// Returns whether the status is OK. Demands that a failure has a reason.
 bool Works(const Status& status) {
   const std::string_view message = status.message();
   Demand(status.ok() == message.empty());
@@ -108,12 +108,12 @@ void UseTokenizer(Memory& memory, const Tokenizer& tokenizer, uint32_t vocab_siz
   for (size_t i = 0; i < count; ++i) Demand(tokenizer.IsValid(tokens[i]));
 }
 
-// What Open() does with a model, in memory or as a plan. Returns whether all went well.
+// Opens a model as Transformer::Open() does, in memory or as a plan. Returns whether all succeeded.
 bool Open(Memory& memory, const uint8_t* bytes, size_t n, ModelFiles* files, Weights* weights,
           Tokenizer* tokenizer) {
   ModelFile model;
   if (!Works(files->OpenAt(memory, bytes, n)) || !Works(files->ReadModel(&model))) return false;
-  if (files->gguf() == nullptr) return false;  // of llama2.c
+  if (files->gguf() == nullptr) return false;  // a llama2.c checkpoint
   const Status status =
       weights->Open(memory, std::move(model), files->sources(), files->count(), {});
   Demand(status.ok());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Any bytes as JSON, which a template then writes again: what it writes reads as an equal value,
-// and is written the same.
+// Parses any bytes as JSON, and writes the value with a template. The result must parse, and be
+// written the same again.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -22,7 +22,7 @@ void Demand(bool holds) {
   if (!holds) std::abort();
 }
 
-// tojson of the value.
+// Renders {{ x | tojson }} for the value.
 void Write(Memory& memory, Bump& bump, const clamma::ChatTemplate& chat_template,
            const Value& value, clamma::RenderedText* out) {
   Dict* const dict = NewDict(bump);

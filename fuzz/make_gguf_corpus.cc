@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Writes files for the fuzzers of GGUF to begin with into a folder, its one argument.
+// Writes a corpus for the GGUF fuzzers to a folder, its only argument.
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
@@ -65,7 +65,7 @@ GgufBytes Split() {
   return file.AddTensor("a", clamma_test::kF32, {1});
 }
 
-// Whole models of a few kilobytes.
+// A whole model of a few kilobytes.
 GgufBytes SmallModel(uint32_t type) {
   return MakeGguf({.dim = 32,
                    .hidden = 32,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Any bytes as a chat template: parsed, and rendered with conversations, with small limits. What
-// comes from the caller must be told truly: the caller's texts hold no byte of the template's.
+// Parses any bytes as a chat template and renders a conversation with it, with small limits. The
+// caller's ranges in the output must be correct: sorted, and within the text.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A vocabulary and a text of any bytes. The first byte chooses what the rest is: a vocabulary in
-// llama2.c's format, a byte-level or a SentencePiece one inside a GGUF file that is made of it, or
-// only a text, for each pre-tokenizer. What is encoded must decode to the same bytes, take no more
-// than a plan says, and not depend on whether control tokens are looked for where all is a user's.
+// Takes any bytes as a vocabulary and a text. The first byte chooses what follows: a vocabulary in
+// llama2.c's format, the content of a byte-level or a SentencePiece vocabulary in a GGUF file, or
+// only a text for each pre-tokenizer. Encoded text must decode to the same bytes, take no more than
+// a plan allows, and not depend on whether control tokens are parsed if all of it is the user's.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 #include "model/files/gguf.h"
 #include "platform/memory.h"
-#include "tests/gguf_bytes.h"
+#include "tests/support/gguf_bytes.h"
 #include "tokenizer/nfc.h"
 #include "tokenizer/pretokenizers.h"
 #include "tokenizer/tokenizer.h"
@@ -28,12 +28,12 @@ using clamma::TokenId;
 using clamma::Tokenizer;
 using clamma_test::GgufBytes;
 
-// What assert would be if it were on in every build.
+// An assert that is on in every build.
 void Demand(bool holds) {
   if (!holds) std::abort();
 }
 
-// The input, taken from the front.
+// Takes values from the front of the input.
 class Input {
  public:
   Input(const uint8_t* bytes, size_t n) : rest_(reinterpret_cast<const char*>(bytes), n) {}
@@ -74,11 +74,11 @@ std::string WithSpaces(std::string_view text) {
   return result;
 }
 
-// What a vocabulary lets one demand of it.
+// Properties of a vocabulary that its texts are checked against.
 struct Promises {
   bool has_all_bytes = false;
   bool marks_are_spaces = false;
-  bool wants_nfc = false;  // texts that are not in this form decode to others
+  bool wants_nfc = false;  // texts that are not in NFC decode to other texts
 };
 
 void UseText(const Tokenizer& tokenizer, const std::string& text, const Promises& promises) {
@@ -103,10 +103,10 @@ void UseText(const Tokenizer& tokenizer, const std::string& text, const Promises
   Array<TokenId> marked;
   Array<TokenId> planned;
   size_t marked_count = 0;
-  size_t most = 0;
+  size_t max = 0;
   Demand(tokenizer.Encode(real, text, options, &marked, &marked_count).ok());
-  Demand(tokenizer.Encode(plan, text, options, &planned, &most).ok());
-  Demand(marked_count <= most && marked.size() <= most);
+  Demand(tokenizer.Encode(plan, text, options, &planned, &max).ok());
+  Demand(marked_count <= max && marked.size() <= max);
   Decode(tokenizer, marked, marked_count);
 }
 
@@ -128,7 +128,7 @@ void UseTokens(const Tokenizer& tokenizer) {
   Demand(never == tokenizer.never_generated());
 }
 
-// A vocabulary of the rest of the input: kinds and texts, merges, and then a text.
+// Makes a vocabulary of the rest of the input: kinds and texts, merges, and then a text.
 void UseGguf(Input input, bool byte_level) {
   std::vector<std::string> texts;
   std::vector<int32_t> kinds;

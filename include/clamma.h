@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * libclamma: Llama models on any CPU, embedded by six calls.
+ * libclamma: Llama models on any CPU, embedded with six calls.
  *
- * A transformer (struct txf) binds a model checkpoint to a vocabulary; it is constant and
- * shared. A session (struct txf_session) is a conversation on it, with a context and a state of its
- * own. Any number of sessions, of any transformers, generate at the same time: each call of
- * clamma_sessions_step_next() serves one of them and hands its text to that session's callback.
+ * A transformer (struct txf) binds a model checkpoint to a vocabulary. It is constant and can be
+ * shared. A session (struct txf_session) is a conversation on a transformer, with its own context
+ * and state. Any number of sessions, of any transformers, can generate at the same time: each call
+ * of clamma_sessions_step_next() serves one session and passes its text to that session's callback.
  *
  *     clamma_txf_info_t info = {0};
  *     info.clamma_api_version = CLAMMA_API_VERSION;
@@ -22,77 +22,82 @@
  *
  * Conventions
  *
- * Ownership: strings and structs passed in are the caller's and are not kept beyond the call, but
- * for model_base and tokenizer_base (until the transformer is destroyed) and null_on_destroy (until
- * the session is, or has its next query). A query that gives null_on_destroy hands its session
- * over: the library destroys it when the query has ended. Text passed to a callback is the
- * library's and valid during the callback.
+ * Ownership: the caller owns the strings and structs that it passes in, and the library does not
+ * use them after the call returns. There are three exceptions: model_base and tokenizer_base must
+ * stay valid until the transformer is destroyed, and null_on_destroy until the session is destroyed
+ * or queried again. A query that sets null_on_destroy hands its session over to the library, which
+ * destroys it when the query has ended. The library owns the text that it passes to a callback; the
+ * text is valid until the callback returns.
  *
- * Errors: nothing aborts, whatever the files, the texts or the arguments hold. A call that fails
- * says so by its value; the reason goes to `desc` of the info it was given, if there is one, and to
- * log_cb. (Of an info with a clamma_api_version that the library does not know, it reads desc and
- * desc_max alone: the reason goes there and to stderr.) The library writes nothing else anywhere.
+ * Errors: nothing aborts, whatever the files, texts or arguments contain. The return value of a
+ * call shows that it failed. The reason goes to `desc` of the info passed in, if it is set, and to
+ * log_cb. (If the library does not know the info's clamma_api_version, it reads only desc and
+ * desc_max, and the reason goes there and to stderr.) The library writes no other output.
  *
- * Files: a relative path is looked for in the working directory, then in the model directory: the
- * folder that CLAMMA_MODEL_DIR names in the environment (unless the process has more rights than
- * its user, as setuid gives them), then LIBCLAMMA_MODEL_DIR of the build. Where no vocabulary is
- * named, that of a checkpoint NAME.bin is the first of these with as many tokens as the model:
- * NAME.tokenizer.bin beside the checkpoint, tokenizer.bin beside it, in the working directory, and
- * in the model directory. (A build without files, for bare metal, looks for nothing.)
+ * Files: the library looks for a relative path in the working directory, then in the model
+ * directory. The model directory is the folder that the environment variable CLAMMA_MODEL_DIR names
+ * (ignored if the process has more rights than its user, for example by setuid), then the folder
+ * LIBCLAMMA_MODEL_DIR of the build. If no vocabulary is named, a checkpoint NAME.bin uses the first
+ * of these files that has as many tokens as the model: NAME.tokenizer.bin beside the checkpoint,
+ * then tokenizer.bin beside the checkpoint, in the working directory, and in the model directory.
+ * (A build without files, for bare metal, does not look for any.)
  *
- * Results: for one model, the same query on a session with the same history gives the same text,
- * whatever the number of threads, the other sessions, model_access, or where the prompt is cut for
- * processing. (The floating-point environment, rounding above all, must be as the system starts a
- * process, on every thread that constructs or steps.)
+ * Results: with the same model, the same query on a session with the same history produces the same
+ * text, whatever the number of threads, the other sessions, model_access, or how the prompt is
+ * split for processing. (Every thread that constructs or steps must have the floating-point
+ * environment with which the system starts a process, above all its rounding mode.)
  *
- * Callbacks return, on the stack on which they were called: they must not throw, longjmp or end
- * their thread. (A step that is left so all the same cancels its query, without a done_cb, and
- * others go on: at once after an exception or the end of the thread, on x86-64 and AArch64 Linux;
- * else when the thread calls the library again.) log_cb runs on the thread whose call failed; it
- * must not make a call that may fail for the same reason.
+ * Callbacks must return normally, on the stack on which they were called: they must not throw,
+ * longjmp or end their thread. (If a callback leaves a step in such a way all the same, its query
+ * is cancelled without a call of done_cb, and the other queries continue. After an exception or the
+ * end of the thread on x86-64 and AArch64 Linux this happens at once; otherwise when the thread
+ * calls the library again.) log_cb runs on the thread whose call failed; it must not make a call
+ * that may fail for the same reason.
  *
- * Arenas: with `arena`, nothing is allocated from the system but stacks of threads. The memory is
- * the caller's, at any alignment, one transformer's at a time, untouched by others until that is
- * destroyed, and then free for whatever use; transformers of different arenas, or of none, live
- * side by side. Where it is too small a call fails. The reason of a construction, a new session or
- * a query says how many bytes are needed: with so large an arena the same calls succeed; that of a
- * call that takes memory for its own duration, how many its next step needs. A query takes all
- * memory that it may need when it starts (`limit` tokens behind its prompt, or the whole context
- * where that is 0), so that it never runs out of it later; the memory stays with the session.
- * (Blocks of a malloc cache are taken as they are read, so leave room for cache_limit, or for the
- * weights where that is 0; construction counts it in.) Prompts are processed in smaller pieces
- * where more would take memory that is not little beside the model. A build without a heap (bare
- * metal) needs an arena.
+ * Arenas: with `arena`, the library allocates nothing from the system except the stacks of its
+ * threads. The caller owns the memory, which may have any alignment. It belongs to one transformer
+ * at a time: nothing else may touch it until that transformer is destroyed; then it is free for any
+ * use. Transformers with different arenas, or with none, may exist side by side. A call fails if
+ * the arena is too small. If a construction, the construction of a session or a query fails, the
+ * reason states how many bytes are needed: with an arena of that size the same calls succeed. If a
+ * call fails that takes memory only while it runs, the reason states how many bytes its next step
+ * needs. A query takes all the memory that it may need when it starts (for `limit` tokens after its
+ * prompt, or for the whole context if limit is 0), so it cannot run out of memory later; the
+ * session keeps this memory. (Blocks of a malloc cache are allocated when they are read, so leave
+ * room for cache_limit, or for all weights if cache_limit is 0; construction includes this in the
+ * size that it asks for.) Prompts are processed in smaller pieces if larger ones would take memory
+ * that is not small compared with the model. A build without a heap (bare metal) needs an arena.
  *
- * Signals: on a CPU with AMX, a construction asks Linux for the tile registers, for the
- * whole process: an alternate signal stack must from then on have sysconf(_SC_MINSIGSTKSZ) bytes.
- * (Where a smaller one is in use, or the environment says CLAMMA_CPU=avx512, they are not used.) A
- * seccomp filter must let arch_prctl() pass or fail, not kill for it.
+ * Signals: on a CPU with AMX, constructing a transformer asks Linux for the tile registers, for the
+ * whole process: from then on an alternate signal stack must have at least
+ * sysconf(_SC_MINSIGSTKSZ) bytes. (If a smaller one is in use, or if the environment has
+ * CLAMMA_CPU=avx512, the library does not use the tile registers.) A seccomp filter must allow
+ * arch_prctl() or let it fail; it must not kill the process.
  *
- * Stack: in an optimised build 64 KB are enough for every function, beside what callbacks take.
- * (The scalar kernels do with 12 to 16 KB: see ports/bare-metal/README.md.)
+ * Stack: in an optimised build every function needs at most 64 KB of stack, not counting what
+ * callbacks use. (The scalar kernels need 12 to 16 KB: see ports/bare-metal/README.md.)
  *
- * Fork: a child may destroy what was constructed before, use it, by one thread, and construct anew.
- * But a transformer at which another thread was at work, in a step or in clamma_score(), can only
- * be destroyed in the child, which does not give its memory back: other calls fail, and queries on
- * it end without a done_cb. (fork() itself must not be called by a signal handler inside a call.)
+ * Fork: a child process may destroy objects that were constructed before the fork, use them from
+ * one thread, and construct others. However, if another thread was inside a step or clamma_score()
+ * of a transformer at the time of the fork, the child can only destroy that transformer, which does
+ * not release its memory: other calls fail, and its queries end without a call of done_cb. (A
+ * signal handler must not call fork() if it interrupts a call of the library.)
  *
- * Threads: in a build with threads, every function may be called from any thread at any time, with
- * these rules:
- *   - a txf or session that is being destroyed may not be in use by another call, but for a step,
- *     whose end the destruction waits for;
- *   - a query on a session in an arena waits while a step is under way;
- *   - one step runs at a time; a second thread in clamma_sessions_step_next() waits for its turn;
- *   - a thread inside a call, or a callback, is not cancelled (pthread_cancel()) before that
- * returns;
- *   - callbacks run on the thread that steps. From inside one, every function may be called, the
- *     destruction of the very session or transformer included, except that
- *     clamma_sessions_step_next() returns 0 and clamma_score() fails;
- *   - a callback must not wait for another thread that is destroying something, asking for facts or
- *     tokens of a session, scoring, or starting a query in an arena: those wait for the step to
- *     end.
- * In a build without threads (LIBCLAMMA_THREADING=OFF) one thread at a time may be in the library,
- * and clamma_sessions_query_cancel() may also come from a signal or interrupt handler.
+ * Threads: in a build with threads, any thread may call any function at any time, subject to these
+ * rules:
+ *   - While a txf or session is being destroyed, no other call may use it. A step is the exception:
+ *     the destruction waits until the step ends.
+ *   - A query on a session in an arena waits while a step is running.
+ *   - One step runs at a time; a second thread in clamma_sessions_step_next() waits for its turn.
+ *   - A thread inside a call or a callback must not be cancelled by pthread_cancel() before the
+ *     call returns.
+ *   - Callbacks run on the thread that steps. A callback may call every function, and may even
+ *     destroy its own session or transformer; but clamma_sessions_step_next() returns 0 there, and
+ *     clamma_score() fails.
+ *   - A callback must not wait for another thread that destroys something, gets facts or tokens of
+ *     a session, scores, or starts a query in an arena: these calls wait until the step ends.
+ * In a build without threads (LIBCLAMMA_THREADING=OFF) only one thread at a time may call the
+ * library. There a signal or interrupt handler may also call clamma_sessions_query_cancel().
  */
 #ifndef CLAMMA_H
 #define CLAMMA_H
@@ -110,11 +115,11 @@ extern "C" {
 #define CLAMMA_EXPORT
 #endif
 
-/* Goes into clamma_txf_info_t.clamma_api_version; tells the library which fields the caller knows.
- */
+/* The value for clamma_txf_info_t.clamma_api_version: which fields the caller knows. */
 #define CLAMMA_API_VERSION 1
 
-/* Begin and end of a text in llama2.c's vocabularies. Those of any model: clamma_txf_facts(). */
+/* The tokens that begin and end a text in llama2.c's vocabularies. clamma_txf_facts() reports those
+ * of any model. */
 #define TOK_BOS 1
 #define TOK_EOS 2
 
@@ -125,9 +130,9 @@ struct txf_session;
 
 typedef int tok_id_t;
 
-/* Gets each piece of text as it is generated: NUL-terminated UTF-8, whole characters only, never
- * empty. (Bytes of an unfinished character are held back until it is whole; bytes that are no
- * UTF-8, and NUL, appear as U+FFFD.) Non-zero cancels the query. */
+/* Receives each piece of text as it is generated: NUL-terminated UTF-8, whole characters only,
+ * never empty. (The bytes of an unfinished character are held back until it is complete; bytes that
+ * are not valid UTF-8, and NUL, become U+FFFD.) A non-zero return value cancels the query. */
 typedef int (*issue_cb_t)(void* opaque_user_pointer, const char* token);
 
 /* Why a query ended. */
@@ -140,31 +145,30 @@ typedef enum clamma_done {
   CLAMMA_DONE_ERROR = 5         /* out of memory, unreadable file, damaged weights: see log_cb */
 } clamma_done_t;
 
-/* Told once for each query that started, unless its session is destroyed before. The session is
- * idle by then: it may be queried again, or destroyed, from inside. */
+/* Called once for each query that started, unless its session is destroyed first. The session is
+ * idle by then: the callback may start another query on it or destroy it. */
 typedef void (*clamma_done_cb_t)(void* opaque_user_pointer, clamma_done_t why);
 
-/* Gets, for each token that is generated, its id and the natural logarithm of its probability, and
- * those of the n_top likeliest tokens, the likeliest first, ties by id. Probabilities are the
- * model's own: of the softmax of its logits, before penalties, logit_bias, temperature, top_k,
- * min_p and topp. Called before the token's text is issued, and for a token that ends the text,
- * too. The arrays are the library's and valid during the call. */
+/* Receives the id of each generated token and the natural logarithm of its probability; also those
+ * of the n_top likeliest tokens, likeliest first, ties in order of id. The probabilities are the
+ * softmax of the model's logits, before penalties, logit_bias, temperature, top_k, min_p and topp.
+ * Called before the token's text is issued, and also for a token that ends the text. The arrays
+ * belong to the library and are valid until the callback returns. */
 typedef void (*clamma_logprobs_cb_t)(void* opaque_user_pointer, tok_id_t token, float logprob,
                                      size_t n_top, const tok_id_t* top_tokens,
                                      const float* top_logprobs);
 
-/* Gets the reason of each failure, one line without a newline. */
+/* Receives the reason of each failure: one line, without a newline. */
 typedef void (*clamma_log_cb_t)(void* opaque_user_pointer, const char* message);
 
-/* How the checkpoint is reached. */
+/* How the library reads the checkpoint. */
 typedef enum clamma_model_access {
-  CLAMMA_MODEL_ACCESS_MMAP = 0, /* mapped, and shared with other processes (on big-endian machines
-                                   copied from there). The files must not be cut short while in
-                                   use: the system would raise SIGBUS */
-  CLAMMA_MODEL_ACCESS_MALLOC_CACHE, /* read block by block as needed, into at most cache_limit bytes
-                                     */
+  CLAMMA_MODEL_ACCESS_MMAP = 0, /* mapped, and shared with other processes (big-endian machines copy
+                                   the weights from the mapping). The files must not be truncated
+                                   while in use: the system would raise SIGBUS */
+  CLAMMA_MODEL_ACCESS_MALLOC_CACHE, /* read in blocks as needed, into at most cache_limit bytes */
   CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS /* model_size bytes at model_base, read in place (flash);
-                                          bytes behind the model are ignored */
+                                          bytes after the model are ignored */
 } clamma_model_access_t;
 
 typedef enum clamma_model_type {
@@ -172,19 +176,21 @@ typedef enum clamma_model_type {
   CLAMMA_MODEL_CHAT     /* answers, in the model's chat format: see chat_template */
 } clamma_model_type_t;
 
-/* How a session keeps its keys and values. */
+/* How a session stores its keys and values. */
 typedef enum clamma_kv_type {
   CLAMMA_KV_F32 = 0,
-  CLAMMA_KV_F16, /* half the memory, slightly different results */
-  CLAMMA_KV_AUTO /* F16 for GGUF models, F32 for others */
+  CLAMMA_KV_F16,  /* half the memory, slightly different results */
+  CLAMMA_KV_AUTO, /* F16 for GGUF models, F32 for others */
+  CLAMMA_KV_Q8    /* int8, and a float scale for each head of a position: little more than a quarter
+                     of F32, results that differ a little more. Builds without GGUF refuse it */
 } clamma_kv_type_t;
 
-/* A part of an open file: an asset inside an archive, say. The library uses a descriptor of its own
- * for it: this one may be closed once the call that got it has returned. */
+/* A part of an open file, for example an asset inside an archive. The library duplicates the
+ * descriptor: the caller may close its own once the call that received it has returned. */
 typedef struct clamma_file_part {
   int descriptor;
-  uint64_t offset; /* in bytes, any */
-  uint64_t length; /* in bytes; 0: all that follows */
+  uint64_t offset; /* in bytes, need not be aligned */
+  uint64_t length; /* in bytes; 0: to the end of the file */
 } clamma_file_part_t;
 
 typedef struct clamma_logit_bias {
@@ -192,31 +198,32 @@ typedef struct clamma_logit_bias {
   float bias;
 } clamma_logit_bias_t;
 
-/* What a transformer is made of and what a query asks. Zero it first, then set what is wanted; new
- * fields are added behind these, and 0 always means "as before". */
+/* The parameters of a transformer and of a query. Set all of it to zero first, then set the fields
+ * you want. Later versions add fields only at the end, and 0 always means "as before". */
 typedef struct clamma_txf_info {
   /* Read by clamma_txf_construct() */
 
   unsigned int clamma_api_version; /* CLAMMA_API_VERSION; mandatory */
   const char* checkpoint_path;     /* a GGUF model, or a llama2.c checkpoint: legacy, version 1 or
-                                      version 2 (int8). Looked for as "Files" above says. Of a split
-                                      GGUF model, any of its files: the others are found beside it */
-  const char* tokenizer_path;      /* its vocabulary in llama2.c's format, looked for likewise.
-                                      NULL: the one inside a GGUF model, else as "Files" says */
+                                      version 2 (int8). See "Files" above for where it is looked
+                                      for. Of a split GGUF model, name any one of its files: the
+                                      library finds the others beside it */
+  const char* tokenizer_path;      /* the vocabulary in llama2.c's format, looked for likewise.
+                                      NULL: the one inside a GGUF model, else see "Files" above */
   clamma_model_access_t model_access;
   void* model_base;     /* ABSOLUTE_ADDRESS: where the checkpoint is, at any alignment */
   size_t model_size;    /* ... and its size in bytes */
-  size_t cache_limit;   /* MALLOC_CACHE: most bytes of weights held at a time; 0: no limit.
+  size_t cache_limit;   /* MALLOC_CACHE: the most bytes of weights held at a time; 0: no limit.
                            The largest tensor must fit */
-  unsigned int threads; /* compute threads, the caller's included; 0: all usable cores: what the
-                           affinity mask and the container's CPU quota allow.
-                           Cut down to what the build allows (`desc` tells) */
+  unsigned int threads; /* compute threads, including the caller's; 0: all usable cores, as the
+                           affinity mask and the container's CPU quota allow. Reduced to what the
+                           build allows; `desc` reports the number */
   clamma_model_type_t model_type;
   unsigned int max_sessions; /* 0: as many as the build allows */
   char name[32];             /* for messages; "": the checkpoint's file name */
-  char* desc;                /* if not NULL: gets the configuration, or the reason of a failure,
-                                as text. Written by clamma_session_query(), too */
-  size_t desc_max;           /* size of desc in bytes; longer text is cut, always terminated */
+  char* desc;                /* if not NULL: receives the configuration, or the reason of a failure,
+                                as text. clamma_session_query() also writes it */
+  size_t desc_max;           /* size of desc in bytes; longer text is cut off, always terminated */
 
   /* Read by clamma_session_query() */
 
@@ -224,17 +231,17 @@ typedef struct clamma_txf_info {
   void* opaque_user_pointer; /* for the callbacks */
   const char* system;        /* system prompt, or NULL */
   const char* prompt;        /* see clamma_session_query() */
-  size_t limit;              /* most tokens to generate; 0: until the context is full */
-  float temperature;         /* 0: always the likeliest token */
-  float topp;                /* nucleus sampling: the likeliest tokens that make up this much
-                                probability, 0 .. 1; 0: off, and so is 1 */
-  uint64_t rng_seed;         /* 0: from the clock; `desc` tells the seed used */
-  void** null_on_destroy;    /* if not NULL: the session is handed over. It is destroyed when the
-                                query has ended, behind done_cb, unless that has started another
-                                query; and *null_on_destroy becomes NULL then, or when it is
-                                destroyed before */
+  size_t limit;              /* the most tokens to generate; 0: until the context is full */
+  float temperature;         /* at least 0; 0: always the likeliest token */
+  float topp;                /* nucleus sampling: only the likeliest tokens that together have this
+                                probability, 0 .. 1; both 0 and 1: off */
+  uint64_t rng_seed;         /* 0: from the clock; `desc` reports the seed used */
+  void** null_on_destroy;    /* if not NULL: hands the session over to the library, which destroys
+                                it when the query has ended, after done_cb, unless done_cb has
+                                started another query. *null_on_destroy becomes NULL when the
+                                session is destroyed, also if that happens earlier */
 
-  /* Added in the first version of this library */
+  /* Fields that the original library does not have */
 
   clamma_log_cb_t log_cb;     /* construct: for the transformer and all of its sessions. NULL:
                                  stderr. See clamma_log_silent() */
@@ -242,17 +249,17 @@ typedef struct clamma_txf_info {
   const void* tokenizer_base; /* construct: if not NULL, the vocabulary is here, not in a file */
   size_t tokenizer_size;      /* ... and its exact size in bytes */
   clamma_kv_type_t kv_type;   /* construct */
-  unsigned int top_k;         /* query: only the so many likeliest tokens; 0: off */
+  unsigned int top_k;         /* query: only the top_k likeliest tokens; 0: off */
   float min_p;                /* query: only tokens at least min_p times as likely as the likeliest,
                                  0 .. 1; 0: off */
-  float repetition_penalty;   /* query: divides the positive logits of tokens that the context holds
-                                 and multiplies the negative ones; 0 or 1: off */
-  const char* const* stop_strings;  /* query: generation stops before the first of these that the
-                                       text reaches: it is not issued, nor is a part of it. Each
-                                       UTF-8 and not empty. (It stays in the context, though) */
-  size_t stop_string_count;         /* ... and how many they are */
-  clamma_logprobs_cb_t logprobs_cb; /* query: if not NULL, is told how likely each token was */
-  unsigned int top_logprobs;        /* ... and how many of the likeliest; at most the vocabulary */
+  float repetition_penalty;   /* query: for tokens that the context contains, divides positive
+                                 logits and multiplies negative ones; at least 0; 0 or 1: off */
+  const char* const* stop_strings;  /* query: generation stops when the text reaches one of these.
+                                       No part of the stop string is issued, though it stays in the
+                                       context. Each is UTF-8 and not empty */
+  size_t stop_string_count;         /* ... and their number */
+  clamma_logprobs_cb_t logprobs_cb; /* query: if not NULL, receives how likely each token was */
+  unsigned int top_logprobs;        /* ... and the n_top of that callback; at most the vocabulary */
   void* arena;       /* construct: if not NULL, all memory of the transformer and of its sessions
                         comes from here: see "Arenas" above */
   size_t arena_size; /* ... and its size in bytes */
@@ -261,77 +268,84 @@ typedef struct clamma_txf_info {
                                                 name for messages, or NULL */
   const tok_id_t* stop_tokens; /* query: each of these tokens ends the text, as the model's own ends
                                   do: its text is not issued, and it stays in the context */
-  size_t stop_token_count;     /* ... and how many they are */
-  const clamma_logit_bias_t* logit_bias; /* query: what is added to logits, finite, behind the
+  size_t stop_token_count;     /* ... and their number */
+  const clamma_logit_bias_t* logit_bias; /* query: finite values added to logits, after the
                                             penalties and before temperature */
-  size_t logit_bias_count;               /* ... and how many they are */
+  size_t logit_bias_count;               /* ... and their number */
   float frequency_penalty; /* query: subtracted from a token's logit for each time that this query
-                              has generated it; 0: off. But for tokens that end a text */
+                              has generated the token, except for tokens that end a text; finite; 0:
+                              off */
   float presence_penalty; /* query: subtracted once from the logit of each token that this query has
-                             generated; 0: off. Likewise */
-  const char* chat_template; /* construct: how chats are written: the text of a Jinja template, the
-                                name of one of several in the file, or of a family: see
-                                docs/models.md. NULL: the model's own, else its family's; of
-                                llama2.c checkpoints Llama 2's */
-  const char* pre_tokenizer; /* construct: the rule by which a byte-level vocabulary parts texts, as
-                                "llama-bpe". NULL: the one that the file names */
-  const char* chat_tools;    /* clamma_chat_query() and what goes with it: the tools that the model
-                                may call, a JSON array as the template wants it; NULL: none */
-  const char* chat_arguments; /* ... and a JSON object of further values for the template, such as
+                             generated, with the same exception; finite; 0: off */
+  const char* chat_template;  /* construct: how chats are written: the text of a Jinja template, the
+                                 name of one of several templates in the file, or the name of a
+                                 family: see docs/models.md. NULL: the model's own, else its
+                                 family's; Llama 2's for llama2.c checkpoints */
+  const char* pre_tokenizer;  /* construct: the rule by which a byte-level vocabulary splits texts,
+                                 such as "llama-bpe". NULL: the one that the file names */
+  const char* chat_tools;     /* clamma_chat_query(), clamma_chat_render(), clamma_chat_encode():
+                                 the tools that the model may call, a JSON array in the form that
+                                 the template expects; NULL: none */
+  const char* chat_arguments; /* likewise: a JSON object of further values for the template, such as
                                  {"enable_thinking": false}; NULL: none */
   unsigned int context; /* construct: positions of each session's context; 0: as many as the model
-                           was trained for. More of them cost memory as they are used, and beyond
-                           its training a model may write nonsense */
+                           was trained for. A larger context takes memory only as it fills, but
+                           beyond the trained length a model may write nonsense */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */
 CLAMMA_EXPORT void clamma_log_silent(void* opaque_user_pointer, const char* message);
 
-/* Binds a checkpoint to a vocabulary. NULL on failure. Takes working memory for the model's width,
- * and none for its weights if they are mapped or at an address. */
+/* Binds a checkpoint to a vocabulary. Returns NULL on failure. Takes working memory in proportion
+ * to the model's width, and none for weights that are mapped or at an address. The caller owns the
+ * transformer: see clamma_txf_destroy(). */
 CLAMMA_EXPORT struct txf* clamma_txf_construct(const clamma_txf_info_t* info);
 
-/* Destroys a transformer and the sessions left on it, whose queries end without a done_cb. NULL is
- * allowed. */
+/* Destroys a transformer and its remaining sessions, whose queries end without a call of done_cb.
+ * NULL is allowed. */
 CLAMMA_EXPORT void clamma_txf_destroy(struct txf* txf);
 
-/* A new session with an empty context. NULL where there is no memory or max_sessions exist. Its
- * memory grows with its context. (clamma_session_construct_desc() of clamma-extra.h tells the
- * caller why it failed.) */
+/* Constructs a session with an empty context. Returns NULL if memory is short or the transformer
+ * has max_sessions sessions already. A session takes more memory as its context fills. The caller
+ * owns it, until it is destroyed or handed over by null_on_destroy. (To receive the reason of a
+ * failure, use clamma_session_construct_desc() of clamma-extra.h.) */
 CLAMMA_EXPORT struct txf_session* clamma_session_construct(const struct txf* txf);
 
-/* Destroys a session; a query that runs ends without a done_cb. NULL is allowed. */
+/* Destroys a session; a running query ends without a call of done_cb. NULL is allowed. */
 CLAMMA_EXPORT void clamma_session_destroy(struct txf_session* session);
 
-/* Starts generation. Returns 0 if started; else a reason is given and the session is as it was:
- * it still has a query running, the prompt is longer than what is left of the context, a value is
- * out of range, or memory is short.
+/* Starts generation. Returns 0 if it started. Otherwise it reports the reason and leaves the
+ * session as it was: a query is still running on it, the prompt is longer than the rest of the
+ * context, a value is out of range, or memory is short.
  *
- * A session outlives its query, unless that gives null_on_destroy, and a further query continues
- * the conversation: its context stays.
+ * A session outlives its query, unless the query sets null_on_destroy. It keeps its context, so
+ * that another query continues the conversation.
  *
- * GEN: in a new session, or when the text so far has ended (CLAMMA_DONE_END_OF_TEXT), the context
- * gets BOS and the prompt as it is; `system`, if any, goes before it on a line of its own. prompt
- * "" is BOS alone; prompt NULL with no system opens as the original library did, with "\n\n".
- * Otherwise these texts go on where the context stopped, with nothing in between; without any,
- * generation just goes on. Bytes of a character that the last query left unfinished are completed
- * then, and dropped if a text is given.
+ * GEN: in an empty session, or if the text so far has ended (CLAMMA_DONE_END_OF_TEXT), the context
+ * receives BOS and the prompt; `system`, if set, goes before the prompt on a line of its own. With
+ * prompt "" the context receives only BOS, and the query fails if the vocabulary has none; with
+ * prompt NULL and no system it receives BOS and "\n\n", as in the original library. Otherwise these
+ * texts continue the context, with nothing in between; if there are none, generation continues. If
+ * the previous query left a character unfinished, generation completes it; a query with a text
+ * drops it.
  *
- * CHAT: the prompt is the user's next turn; `system` counts in the first turn. NULL goes on with an
- * answer that was cut short. No text of these becomes a control token. (clamma_chat_query() of
- * clamma-extra.h takes whole conversations.)
+ * CHAT: the prompt is the user's next turn; `system` is used only in the first turn. With prompt
+ * NULL, the model continues an answer that was cut short. No text in them becomes a control token.
+ * (For whole conversations use clamma_chat_query() of clamma-extra.h.)
  *
- * The prompt is never echoed. A limit beyond the context ends by CLAMMA_DONE_CONTEXT_FULL. A query
- * that is cancelled or fails before its first token leaves the context as it was. */
+ * The prompt is never echoed. A query whose limit is larger than the rest of the context may end
+ * with CLAMMA_DONE_CONTEXT_FULL. A query that is cancelled or fails before its first token leaves
+ * the context as it was. */
 CLAMMA_EXPORT int clamma_session_query(struct txf_session* session, const clamma_txf_info_t* info);
 
-/* Serves the next of all sessions with a query: processes part of its prompt, or generates one
- * token and passes its text to issue_cb. Returns 1 if a session was served, 0 if none has a query.
- */
+/* Serves the next session, in turn, that has a query: processes part of its prompt, or generates
+ * one token and passes its text to issue_cb. Returns 1 if it served a session, 0 if no session has
+ * a query. */
 CLAMMA_EXPORT int clamma_sessions_step_next(void);
 
-/* Ends the session's query, if one runs, by CLAMMA_DONE_CANCELLED at its next step: also during the
- * prompt, from inside a callback and from any thread. Returns at once. NULL is allowed. */
+/* Makes the session's query, if one is running, end with CLAMMA_DONE_CANCELLED at its next step,
+ * also while its prompt is processed. Returns at once. May be called from inside a callback and
+ * from any thread. NULL is allowed. */
 CLAMMA_EXPORT void clamma_sessions_query_cancel(struct txf_session* session);
 
 #ifdef __cplusplus

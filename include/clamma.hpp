@@ -1,34 +1,35 @@
 /* SPDX-License-Identifier: MIT
  *
- * clamma.h and clamma-extra.h for C++20: handles that clean up after themselves, functions as
- * callbacks, reasons as exceptions. Header-only; link what you link for the C API.
+ * clamma.h and clamma-extra.h for C++20: handles that release what they own, functions as
+ * callbacks, failures as exceptions. Header-only: link the same library as for the C API.
  *
  *     clamma::Model model({.checkpoint = "stories260K.bin", .tokenizer = "tok512.bin"});
  *     clamma::Session session(model);
  *     std::cout << session.Generate({.prompt = "Once upon a time", .limit = 50});
  *
- * What the calls do, and the values' ranges, are said in the C headers. Beyond that:
+ * The C headers document what the calls do and the ranges of the values. In addition:
  *
  * Errors: a call that fails throws Error with the library's reason. Nothing is printed.
  *
  * Callbacks may throw: the query is then cancelled, and Step(), Run() or Generate() throws the same
- * exception once the step is over. (So step by these, not by the C call.) What a Sink or Source
- * throws comes out of Save() or Restore().
+ * exception when the step has ended. (So use these to step, not the C call.) Save() and Restore()
+ * rethrow what their Sink or Source throws.
  *
- * Lifetime: a session keeps its model alive, and callbacks live until their query has ended. Model
- * and Session can be moved at any time, while a query runs and from inside its callbacks, too; what
- * was moved from can only be assigned to or destroyed, else Error.
+ * Lifetime: a session keeps its model alive, and a query keeps its callbacks alive until it has
+ * ended. Model and Session can be moved at any time, also while a query runs and from inside its
+ * callbacks. An object that was moved from can only be assigned to or destroyed; its other members
+ * throw Error, except for the noexcept ones, which do nothing.
  *
- * Threads: as in C, but one object of these is for one thread at a time, except that Cancel() may
- * come from any. Stepping, also while others use their objects, is for any thread; an exception
- * goes to the thread whose step called the callback.
+ * Threads: as in C, but only one thread at a time may use an object; any thread may call Cancel().
+ * Any thread may step, also while other threads use their objects. An exception is thrown in the
+ * thread whose step called the callback.
  */
 #ifndef CLAMMA_HPP
 #define CLAMMA_HPP
 
-// Microsoft's compiler tells its language elsewhere. GCC 10 says 201709 for C++20.
+// Microsoft's compiler has its language version in _MSVC_LANG. GCC 10 has 201709 for C++20.
 #if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) <= 201703L
-#error "clamma.hpp needs C++20, as by -std=c++20; clamma.h and clamma-extra.h do with any C++"
+#error "clamma.hpp needs C++20 (-std=c++20); clamma.h and clamma-extra.h work with any C++"
 #else
 
 #include <atomic>
@@ -53,9 +54,9 @@
 #include "clamma-extra.h"
 #include "clamma.h"
 
-// The library's own classes are in namespace clamma, too, some by the same names. The inline
-// namespace makes these here other symbols, so that a static library and a program that uses both
-// never mix them up; for users it is not there.
+// The library's own classes are also in namespace clamma, and some have the same names. The inline
+// namespace gives the classes here different symbols, so that a program and a static library do not
+// clash. Users need not name it.
 namespace clamma {
 inline namespace cxx {
 
@@ -63,27 +64,27 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// What a model is made of; see clamma_txf_info_t.
+// How to construct a model; see clamma_txf_info_t.
 struct ModelOptions {
   std::string checkpoint = {};  // path
-  std::string tokenizer = {};   // path; "": inside a GGUF model, else found as clamma.h says
+  std::string tokenizer = {};   // path; "": inside a GGUF model, else see "Files" in clamma.h
   clamma_model_access_t access = CLAMMA_MODEL_ACCESS_MMAP;
   std::span<const std::byte> model_bytes = {};      // ABSOLUTE_ADDRESS; must outlive the model
   std::span<const std::byte> tokenizer_bytes = {};  // if not empty, in place of the file; likewise
-  size_t cache_limit = 0;                           // bytes; 0: none
+  size_t cache_limit = 0;                           // bytes; 0: no limit
   unsigned threads = 0;                             // 0: all usable cores
   clamma_model_type_t type = CLAMMA_MODEL_GEN;
   clamma_kv_type_t kv_type = CLAMMA_KV_F32;
   unsigned max_sessions = 0;  // 0: as many as the build allows
   std::string name = {};      // for messages, at most 32 bytes; "": the checkpoint's file name
   std::span<std::byte> arena = {};  // if not empty, all of the model's memory; must outlive it
-  std::string chat_template = {};   // text or name; "": the model's own
+  std::string chat_template = {};   // text or name; "": as NULL of clamma_txf_info_t
   std::string pre_tokenizer = {};   // "": the one that the file names
   unsigned context = 0;             // positions; 0: as many as the model was trained for
 };
 
-// What somebody says in a chat; see clamma_message_t. Texts that are "" are not there, but for the
-// content.
+// One message of a chat; see clamma_message_t. An empty string means that the field is absent,
+// except for `content`.
 struct Message {
   std::string role;
   std::string content = {};
@@ -94,64 +95,65 @@ struct Message {
   std::string tool_call_id = {};
 };
 
-// A conversation, and what else the model's template gets.
+// A conversation, and the other inputs of the model's template.
 struct Chat {
   std::vector<Message> messages = {};
   std::string tools = {};      // JSON: an array; "": none
   std::string arguments = {};  // JSON: an object; "": none
 };
 
-// How likely a generated token was, and the likeliest ones, the likeliest first; see
-// clamma_logprobs_cb_t. The spans are valid during the callback.
+// How likely a generated token was, and the likeliest tokens, likeliest first; see
+// clamma_logprobs_cb_t. The spans are valid until the callback returns.
 struct TokenLogprobs {
   tok_id_t token;
-  float logprob;
-  std::span<const tok_id_t> top_tokens;  // (top_logprobs of the query, or the vocabulary's size)
-  std::span<const float> top_logprobs;   // likewise
+  float logprob;                         // natural logarithm of its probability
+  std::span<const tok_id_t> top_tokens;  // (min(top_logprobs of the query, vocabulary size))
+  std::span<const float> top_logprobs;   // the same shape
 };
 using OnLogprobs = std::function<void(const TokenLogprobs&)>;
 
-// What a query asks; see clamma_session_query().
+// The parameters of a query; see clamma_txf_info_t and clamma_session_query().
 struct Query {
-  std::optional<std::string> prompt = {};  // none is not ""
+  std::optional<std::string> prompt = {};  // no value is different from ""
   std::string system = {};
-  size_t limit = 0;       // tokens; 0: until the context is full
-  float temperature = 0;  // 0: always the likeliest token
-  float topp = 0;         // 0: off
-  uint64_t seed = 0;      // 0: from the clock; Session::Facts() tells it
-  unsigned top_k = 0;
-  float min_p = 0;
-  float repetition_penalty = 0;
-  std::vector<std::string> stop_strings = {};  // the text ends before the first that it reaches
+  size_t limit = 0;              // tokens; 0: until the context is full
+  float temperature = 0;         // at least 0; 0: always the likeliest token
+  float topp = 0;                // 0 .. 1; 0 and 1: off
+  uint64_t seed = 0;             // 0: from the clock; Session::Facts() reports the seed used
+  unsigned top_k = 0;            // 0: off
+  float min_p = 0;               // 0 .. 1; 0: off
+  float repetition_penalty = 0;  // at least 0; 0 and 1: off
+  std::vector<std::string> stop_strings = {};  // the text ends before the first one that it reaches
   std::vector<tok_id_t> stop_tokens = {};      // each ends the text, as the model's own ends do
   std::vector<clamma_logit_bias_t> logit_bias = {};
-  float frequency_penalty = 0;
-  float presence_penalty = 0;
-  OnLogprobs on_logprobs = {};  // if set: told of each token, before its text
-  unsigned top_logprobs = 0;    // ... and of so many of the likeliest
+  float frequency_penalty = 0;  // 0: off
+  float presence_penalty = 0;   // 0: off
+  OnLogprobs on_logprobs = {};  // if set: called for each token, before its text is issued
+  unsigned top_logprobs = 0;    // how many of the likeliest tokens on_logprobs receives
 };
 
-// Gets each piece of text: whole characters of UTF-8. False cancels the query.
+// Receives each piece of text: UTF-8, whole characters only. Returning false cancels the query.
 using OnText = std::function<bool(std::string_view text)>;
-// Told why the query ended; `reason` is the library's for CLAMMA_DONE_ERROR, else "".
+// Called when the query has ended; `reason` is the library's for CLAMMA_DONE_ERROR, else "".
 using OnDone = std::function<void(clamma_done_t why, std::string_view reason)>;
 
-// Takes all of the bytes of a saved session, or fills all of them. False: it cannot.
+// Takes all bytes of a piece of a saved session, or fills all of them. Returns false on failure.
 using Sink = std::function<bool(std::span<const std::byte> bytes)>;
 using Source = std::function<bool(std::span<std::byte> bytes)>;
 
+// See clamma_score_t.
 struct TextScore {
   size_t tokens;
   double log_likelihood, perplexity;
-  std::vector<float> logprobs;  // (tokens): ln p of each
+  std::vector<float> logprobs;  // (tokens): the natural logarithm of each token's probability
 };
 
 namespace detail {
 
-// The library calls back on the thread that called it, so each thread has these for itself.
-constexpr size_t kMaxReason = 512;  // bytes; the library's are not longer
+// The library calls back on the thread that called it, so each thread has its own of these.
+constexpr size_t kMaxReason = 512;  // bytes; the library's reasons are not longer
 inline thread_local char last_reason[kMaxReason];
-inline thread_local std::exception_ptr thrown;  // by a callback of the step under way
+inline thread_local std::exception_ptr thrown;  // by a callback of the current step
 
 inline void KeepReason(void*, const char* message) noexcept {
   std::snprintf(last_reason, kMaxReason, "%s", message);
@@ -164,7 +166,7 @@ inline void Check(bool good) {
 }
 inline const char* NoNul(const std::string& text) {
   if (text.find('\0') != std::string::npos) {
-    throw Error("a path, prompt or stop string has a NUL byte in it");
+    throw Error("a path, prompt or stop string contains a NUL byte");
   }
   return text.c_str();
 }
@@ -175,7 +177,7 @@ inline const char* System(const Query& query) {
   return query.system.empty() ? nullptr : NoNul(query.system);
 }
 
-// A chat as the library takes it; valid as long as the chat.
+// A chat in the form of the C API; valid as long as the chat.
 class ChatList {
  public:
   explicit ChatList(const Chat& chat) {
@@ -202,7 +204,8 @@ class ChatList {
   std::vector<clamma_message_t> messages_;
 };
 
-// All that a call gives that tells the number where there is no room: call(data, room, &number).
+// All items of a call that fills an array, or only counts the items if there is no room for them:
+// call(data, max, &count).
 template <typename Items, typename Call>
 Items All(const Call& call) {
   Items items;
@@ -214,19 +217,19 @@ Items All(const Call& call) {
   return items;
 }
 
-// A query on its way; the library knows its address.
+// A query that was started; the opaque pointer of its callbacks.
 struct Progress : std::enable_shared_from_this<Progress> {
   OnText on_text;
   OnDone on_done;
   OnLogprobs on_logprobs;
   txf_session* session = nullptr;         // nullptr once it is destroyed
-  clamma_done_t why = CLAMMA_DONE_ERROR;  // this and `reason`: once `running` is false
+  clamma_done_t why = CLAMMA_DONE_ERROR;  // this and `reason` are valid once `running` is false
   char reason[kMaxReason] = "";
   std::atomic<bool> running = true;
 
-  // Callbacks may drop the last reference to what they are part of: each holds one of its own.
+  // A callback may drop the last reference to its Progress, so each function below holds one.
   static int Text(void* opaque, const char* text) noexcept {
-    if (thrown != nullptr) return 1;  // by on_logprobs, for the token whose text this is
+    if (thrown != nullptr) return 1;  // on_logprobs threw for the token whose text this is
     const auto self = static_cast<Progress*>(opaque)->weak_from_this().lock();
     try {
       return self->on_text == nullptr || self->on_text(text) ? 0 : 1;
@@ -252,7 +255,7 @@ struct Progress : std::enable_shared_from_this<Progress> {
     self->on_text = nullptr;
     self->on_logprobs = nullptr;
     const OnDone on_done = std::exchange(self->on_done, nullptr);
-    self->running = false;  // from here on the session may be asked again
+    self->running = false;  // from here on the session accepts another query
     try {
       if (on_done != nullptr) on_done(why, self->reason);
     } catch (...) {
@@ -261,7 +264,7 @@ struct Progress : std::enable_shared_from_this<Progress> {
   }
 };
 
-// The way of a saved session's bytes to a Sink (of const std::byte) or from a Source.
+// Passes the bytes of a saved session to a Sink (Byte is const std::byte) or from a Source.
 template <typename Byte>
 struct Transfer {
   using Void = std::conditional_t<std::is_const_v<Byte>, const void, void>;
@@ -286,11 +289,11 @@ struct Transfer {
 
 }  // namespace detail
 
-// The library's, "major.minor.patch".
+// The library's version, "major.minor.patch".
 inline const char* Version() noexcept { return clamma_version(); }
 
-// Serves the next of all sessions with a query, of every model: one step of a prompt, or one token.
-// False: there is none, or this is inside a callback.
+// Serves the next session, of any model, that has a query: processes part of its prompt, or
+// generates one token. Returns false if no session has a query, or inside a callback.
 inline bool Step() {
   const bool served = clamma_sessions_step_next() != 0;
   if (detail::thrown != nullptr) std::rethrow_exception(std::exchange(detail::thrown, nullptr));
@@ -314,7 +317,7 @@ class Model {
     info.pre_tokenizer = o.pre_tokenizer.empty() ? nullptr : detail::NoNul(o.pre_tokenizer);
     info.context = o.context;
     info.model_access = o.access;
-    info.model_base = const_cast<std::byte*>(o.model_bytes.data());  // which is only read
+    info.model_base = const_cast<std::byte*>(o.model_bytes.data());  // the library only reads it
     info.model_size = o.model_bytes.size();
     info.tokenizer_base = o.tokenizer_bytes.empty() ? nullptr : o.tokenizer_bytes.data();
     info.tokenizer_size = o.tokenizer_bytes.size();
@@ -338,7 +341,7 @@ class Model {
   Model(Model&&) noexcept = default;
   Model& operator=(Model&&) noexcept = default;
 
-  // The configuration as text.
+  // The configuration as text, as clamma_txf_info_t.desc receives it.
   const std::string& description() const noexcept { return description_; }
 
   clamma_txf_facts_t Facts() const {
@@ -347,11 +350,13 @@ class Model {
     return facts;
   }
 
-  // Any bytes; by default as a prompt is encoded. See CLAMMA_ENCODE_*.
+  // Encodes any bytes, by default with BOS and the dummy prefix, like the start of a text. `flags`
+  // are CLAMMA_ENCODE_*.
   std::vector<tok_id_t> Encode(std::string_view text,
                                unsigned flags = CLAMMA_ENCODE_BOS |
                                                 CLAMMA_ENCODE_DUMMY_PREFIX) const {
-    std::vector<tok_id_t> tokens(text.size() + 3);  // one a byte at most, BOS, the prefix, EOS
+    // At most one token per byte, BOS, the prefix and EOS.
+    std::vector<tok_id_t> tokens(text.size() + 3);
     size_t count = 0;
     detail::Check(clamma_encode(handle(), text.data(), text.size(), flags, tokens.data(),
                                 tokens.size(), &count) == 0);
@@ -359,8 +364,8 @@ class Model {
     return tokens;
   }
 
-  // What the query's prompt and system would add to a session's context: to an empty one, or else
-  // to one whose last turn, or text, has ended.
+  // Encodes what the query's prompt and system would add to a session's context: with `opens` to
+  // an empty one, otherwise to one whose last turn, or text, has ended.
   std::vector<tok_id_t> EncodeQuery(const Query& query, bool opens = true) const {
     return detail::All<std::vector<tok_id_t> >([&](tok_id_t* tokens, size_t max, size_t* count) {
       return clamma_encode_query(handle(), detail::System(query), detail::Prompt(query),
@@ -368,8 +373,8 @@ class Model {
     });
   }
 
-  // What the chat's template makes of it, and that as tokens. `opens`: with what opens the model's
-  // answer.
+  // Renders a chat by the model's template, as text or as tokens. With `opens` the result ends with
+  // the text that opens the model's answer.
   std::string RenderChat(const Chat& chat, bool opens = true) const {
     const detail::ChatList list(chat);
     return detail::All<std::string>([&](char* text, size_t max, size_t* size) {
@@ -385,14 +390,14 @@ class Model {
     });
   }
 
-  // The text of a token: of control tokens their names.
+  // The text of a token; the name of a control token.
   std::string TokenText(tok_id_t token) const {
     return detail::All<std::string>([&](char* text, size_t max, size_t* size) {
       return clamma_token_text(handle(), token, text, max, size);
     });
   }
 
-  // A value of a GGUF model's metadata; none where there is no such key.
+  // A value of a GGUF model's metadata; no value if there is no such key.
   std::optional<std::string> Metadata(const std::string& key) const {
     size_t size = 0;
     if (clamma_txf_metadata(handle(), detail::NoNul(key), nullptr, 0, &size) != 0) {
@@ -403,14 +408,16 @@ class Model {
     return text;
   }
 
+  // The bytes that the tokens stand for, which need not be UTF-8.
   std::string Decode(std::span<const tok_id_t> tokens) const {
     return detail::All<std::string>([&](char* text, size_t max, size_t* size) {
       return clamma_decode(handle(), tokens.data(), tokens.size(), text, max, size);
     });
   }
 
+  // How likely a text is. Not inside a callback.
   TextScore Score(std::string_view text) const {
-    std::vector<float> logprobs(text.size() + 1);  // a token a byte at most, and the prefix
+    std::vector<float> logprobs(text.size() + 1);  // at most one token per byte, and the prefix
     clamma_score_t score = {};
     detail::Check(clamma_score(handle(), text.data(), text.size(), &score, logprobs.data(),
                                logprobs.size()) == 0);
@@ -418,7 +425,7 @@ class Model {
     return {score.tokens, score.log_likelihood, score.perplexity, std::move(logprobs)};
   }
 
-  // For what is not wrapped; it stays the model's.
+  // For C calls that have no wrapper. The model keeps ownership.
   txf* handle() const {
     if (handle_ == nullptr) throw Error("this model was moved from");
     return handle_.get();
@@ -440,29 +447,29 @@ class Session {
   Session(Session&&) noexcept = default;
   Session& operator=(Session&&) noexcept = default;
 
-  // Starts a query, which Step() serves from then on. If it is refused the session is as it was.
+  // Starts a query, which Step() then serves. If the library refuses it, the session is unchanged.
   void Start(const Query& query, OnText on_text, OnDone on_done = nullptr) {
     Start(query, nullptr, std::move(on_text), std::move(on_done));
   }
 
-  // Starts the answer to a conversation; the query's prompt and system do not count. See
+  // Starts the answer to a conversation; the query's prompt and system are ignored. See
   // clamma_chat_query().
   void StartChat(const Chat& chat, const Query& query, OnText on_text, OnDone on_done = nullptr) {
     const detail::ChatList list(chat);
     Start(query, &list, std::move(on_text), std::move(on_done));
   }
 
-  // Runs a query to its end, serving other sessions meanwhile, and returns its text. Where it
-  // throws, the query is cancelled. Not from inside a callback.
+  // Runs a query to its end, serves other sessions meanwhile, and returns its text. If it throws,
+  // the query is cancelled. Not inside a callback.
   std::string Generate(const Query& query = {}) { return Generate(query, nullptr); }
 
-  // The same of the answer to a conversation.
+  // Does the same with the answer to a conversation.
   std::string GenerateChat(const Chat& chat, const Query& query = {}) {
     const detail::ChatList list(chat);
     return Generate(query, &list);
   }
 
-  // Ends the query at its next step, by CLAMMA_DONE_CANCELLED.
+  // Makes the query end with CLAMMA_DONE_CANCELLED at its next step. Any thread may call it.
   void Cancel() noexcept {
     if (state_ != nullptr) clamma_sessions_query_cancel(state_->handle.get());
   }
@@ -471,7 +478,7 @@ class Session {
     return state_ != nullptr && state_->progress != nullptr && state_->progress->running;
   }
 
-  // Why the last query ended; none while one runs, or before the first.
+  // Why the last query ended; no value while a query runs, or before the first.
   std::optional<clamma_done_t> done() const noexcept {
     if (state_ == nullptr || state_->progress == nullptr || running()) return std::nullopt;
     return state_->progress->why;
@@ -483,21 +490,21 @@ class Session {
     return facts;
   }
 
-  // The tokens of the context: prompts and what was generated, BOS and EOS among them.
+  // The tokens of the context: prompts and generated tokens, including BOS and EOS.
   std::vector<tok_id_t> GetTokens() const {
     return detail::All<std::vector<tok_id_t> >([this](tok_id_t* tokens, size_t max, size_t* count) {
       return clamma_session_get_tokens(handle(), tokens, max, count);
     });
   }
 
-  // Makes them the context of a session without a query; none empties it. What they have in common
-  // with the present ones is not processed again.
+  // Replaces the context of a session that has no query running; no tokens empty it. The tokens
+  // that the old and the new context have in common at the beginning are not processed again.
   void SetTokens(std::span<const tok_id_t> tokens) {
     detail::Check(clamma_session_set_tokens(handle(), tokens.data(), tokens.size()) == 0);
   }
 
-  // Writes what a session without a query holds, for Restore() into a session of the same model. It
-  // goes on from there bit for bit by a query with no prompt and Facts().rng_state as seed.
+  // Saves a session that has no query running, for Restore() into a session of the same model. A
+  // query without a prompt and with Facts().rng_state as seed then continues exactly, to the bit.
   void Save(const Sink& sink) const {
     detail::Transfer<const std::byte> transfer = {sink};
     transfer.CheckEnd(clamma_session_save(handle(), transfer.Pass, &transfer) == 0);
@@ -511,7 +518,7 @@ class Session {
     if (!out.flush()) throw Error("the session could not be saved: its bytes were not taken");
   }
 
-  // If what comes is refused, the session is as it was.
+  // Restores what Save() wrote. If the library refuses it, the session is unchanged.
   void Restore(const Source& source) {
     detail::Transfer<std::byte> transfer = {source};
     transfer.CheckEnd(clamma_session_restore(handle(), transfer.Pass, &transfer) == 0);
@@ -523,7 +530,7 @@ class Session {
     });
   }
 
-  // For what is not wrapped; it stays the session's.
+  // For C calls that have no wrapper. The session keeps ownership.
   txf_session* handle() const {
     if (state_ == nullptr) throw Error("this session was moved from");
     return state_->handle.get();
@@ -597,12 +604,12 @@ class Session {
   struct Destroy {
     void operator()(txf_session* session) const noexcept { clamma_session_destroy(session); }
   };
-  struct State {  // destroyed from the last to the first
+  struct State {  // members are destroyed from the last to the first
     State() = default;
     State(const State&) = delete;
     State& operator=(const State&) = delete;
     ~State() {
-      handle.reset();  // behind a step that is under way, or inside its callback
+      handle.reset();  // after a running step, or at once inside its callback
       if (progress != nullptr) progress->session = nullptr;
     }
 

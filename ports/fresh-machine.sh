@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Runs the README's two commands, and what it says of installing, on a Debian 12 on which nothing
-# has ever been installed; see usage().
+# Runs the README's two commands, and its instructions for installing, on a fresh Debian 12; see
+# usage().
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -12,22 +12,22 @@ usage() {
   cat <<'END'
 Usage: ports/fresh-machine.sh [--quick | --full] [--keep] [STAGE...]
 
-Makes a minimal Debian 12 in a temporary folder (debootstrap, about 200 MB; some 4 GB at the
-end), clones the last commit of this tree into it, and runs there, as root with nothing but
-what Debian's minimal system has:
+Makes a minimal Debian 12 in a temporary folder (by debootstrap, about 200 MB, which grow to
+some 4 GB), clones the last commit of this tree into it, and runs there, as root, with only
+Debian's minimal system:
 
   ./try.sh                     a story
   the installed copy           cmake --install, static and shared; examples/minimal.c built
-                               by pkg-config and by find_package() tells the golden story
+                               by pkg-config and by find_package() generates the golden text
   ./test.sh                    or the stages that are named, or none with --quick; with
                                --full, then all other stages
 
-A package that the scripts forget to install makes it fail. The test data is that of this
-machine ($CLAMMA_TEST_DATA, else ../shared). How the network is reached (name servers,
-certificates, PIP_* variables, apt's settings of transfer) is taken over as well.
+It fails if the scripts forget to install a package. The test data is this machine's
+($CLAMMA_TEST_DATA, else ../shared). The network settings (name servers, certificates, PIP_*
+variables, apt's transfer settings) are copied as well.
 
 Needs root, a Linux that allows mounts, and debootstrap, which it installs. --keep leaves the
-folder. TMPDIR says where it goes. Exit code: 0 if all succeed.
+folder, which is in TMPDIR. Exit code: 0 if all succeed.
 END
 }
 
@@ -48,7 +48,7 @@ for argument in "$@"; do
     *) stages+=("$argument") ;;
   esac
 done
-((EUID == 0)) || die "a system in a folder can only be made by root"
+((EUID == 0)) || die "only root can make a system in a folder"
 
 data=$(find_data "$root")
 [[ -n $data ]] || die "the models and golden texts are not in ${CLAMMA_TEST_DATA:-$root/../shared}"
@@ -67,7 +67,7 @@ trap finish EXIT
 
 # --- The machine ----------------------------------------------------------------------------------
 
-# take_over FILE: a file of this machine, to the same place on the new one.
+# take_over FILE: copies a file of this machine to the same place on the new one.
 take_over() {
   [[ -r $1 && -f $1 ]] || return 0
   mkdir -p "$fresh/$(dirname "$1")"
@@ -82,12 +82,12 @@ make_machine() {
   for file in /etc/resolv.conf /etc/hosts /etc/pip.conf "$sources"; do take_over "$file"; done
   grep -l 'Acquire::' /etc/apt/apt.conf.d/* | while read -r file; do take_over "$file"; done
   take_over /etc/ssl/certs/ca-certificates.crt
-  # ... and what it is made of, as installing ca-certificates makes it anew.
+  # Installing ca-certificates makes that file anew from these.
   for file in /usr/local/share/ca-certificates/*.crt; do take_over "$file"; done
   [[ ! -e $fresh/$sources ]] || rm -f "$fresh/etc/apt/sources.list"
 }
 
-# Variables that say how the network is reached, and the files that they name.
+# Takes over the variables that configure the network, and the files that they name.
 network=()
 find_network() {
   local name
@@ -97,7 +97,7 @@ find_network() {
   done < <(compgen -e | grep -E '^(PIP_.*|.*_(proxy|PROXY)|SSL_CERT_.*|.*_CA_BUNDLE)$')
 }
 
-# inside COMMAND...: on the new machine, in a namespace that ends with all that was started in it.
+# inside COMMAND...: runs it on the new machine, in a namespace that ends with all of its processes.
 inside() {
   # shellcheck disable=SC2016 # expanded by the shell inside
   unshare --mount --pid --fork --kill-child -- bash -c '
@@ -115,7 +115,7 @@ inside() {
 
 # --- What is done there ---------------------------------------------------------------------------
 
-# step NAME COMMAND...: one line of the result; stops at the first that fails.
+# step NAME COMMAND...: runs a step, for one line of the result. The first failure ends the script.
 step() {
   local name=$1 start=$SECONDS
   shift
@@ -136,7 +136,7 @@ step "./try.sh" in_tree ./try.sh
 step "the installed copy" in_tree ports/installed-copy.sh
 if [[ $quick == no ]]; then
   step "./test.sh${stages[*]:+ ${stages[*]}}" in_tree ./test.sh "${stages[@]}"
-  if [[ $full == yes ]]; then # but for this very stage
+  if [[ $full == yes ]]; then # except this stage itself
     mapfile -t stages < <("$root/test.sh" --list | sed 's/ .*//' | grep -vxE 'release|fresh-machine')
     step "./test.sh ${stages[*]}" in_tree ./test.sh "${stages[@]}"
   fi

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Installs libclamma into the system, static and then shared, and uses it as a stranger would: a C
-# program, built by pkg-config and by find_package(), must tell the golden story. It writes to
-# /usr/local, so it is for machines that are thrown away; see fresh-machine.sh. (For one that is
-# kept, tests/install_test.sh does the same in folders of its own.)
+# Installs libclamma into the system, static and then shared, and uses it as a new user would: a C
+# program, built by pkg-config and by find_package(), must generate the golden text. It writes to
+# /usr/local, so it is for disposable machines; see fresh-machine.sh. (tests/ports/install_test.sh
+# does the same in its own folders.)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -20,10 +20,10 @@ add_executable(story minimal.c)
 target_link_libraries(story PRIVATE clamma::clamma)
 END
 
-# tells PROGRAM: the first words of the model are those of the golden text.
-tells() {
+# generates PROGRAM: whether its output begins with the golden text.
+generates() {
   local golden=$shared/golden/float-greedy-bos.txt size
-  size=$(($(wc -c <"$golden") - 1)) # the file's last newline is not of the text
+  size=$(($(wc -c <"$golden") - 1)) # the file's last newline is not part of the text
   "$1" "$shared/models/stories260K.bin" "$shared/models/tok512.bin" "" >"$work/out"
   cmp <(head -c "$size" "$golden") <(head -c "$size" "$work/out")
 }
@@ -35,11 +35,11 @@ for shared_libs in OFF ON; do
   cmake --build "build-$shared_libs" -j "$(nproc)"
   cmake --install "build-$shared_libs"
   ldconfig
-  # shellcheck disable=SC2046 # words of options
+  # shellcheck disable=SC2046 # several options
   gcc minimal.c $(pkg-config --cflags --libs clamma) -o by-pkg-config
-  tells ./by-pkg-config
+  generates ./by-pkg-config
   cmake --fresh -G Ninja -S . -B story && cmake --build story
-  tells story/story
+  generates story/story
   if [[ $shared_libs == ON ]]; then
     ldd story/story | grep -F libclamma.so
     ldd ./by-pkg-config | grep -F libclamma.so

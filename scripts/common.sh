@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# What try.sh, test.sh and others share; source it, do not run it. Expects set -euo pipefail.
+# Functions for try.sh, test.sh and others. Source this file, do not run it. Expects set -euo pipefail.
 
 say() { printf '== %s\n' "$*"; }
 
@@ -9,7 +9,7 @@ die() {
   exit 1
 }
 
-# quietly LOG COMMAND...: runs the command with its output in LOG, and shows it only on failure.
+# quietly LOG COMMAND...: runs the command with its output in LOG, and shows LOG only on failure.
 quietly() {
   local log=$1 status=0
   shift
@@ -21,8 +21,8 @@ quietly() {
   return "$status"
 }
 
-# find_data TREE: prints the folder of the models and golden texts for tests of the tree (see
-# tests/test_data.h), or nothing.
+# find_data TREE: prints the folder with the models and golden texts for the tests of the tree (see
+# tests/support/test_data.h), or nothing.
 find_data() {
   local data=${CLAMMA_TEST_DATA:-$1/../shared}
   [[ -d $data/models ]] || data=$data/..
@@ -31,17 +31,17 @@ find_data() {
   fi
 }
 
-# commit_number: a number that is the same for a commit everywhere; 0 where there is none.
+# commit_number: prints a number that depends only on the commit; 0 if there is none.
 commit_number() {
   local commit
   commit=$(git rev-parse HEAD 2>/dev/null) || commit=0
   echo $((16#${commit:0:8}))
 }
 
-# missing_packages PACKAGE...: prints those that are not installed, one a line.
+# missing_packages PACKAGE...: prints the packages that are not installed, one per line.
 missing_packages() {
   local installed
-  # dpkg-query fails where it does not know one of them, and still prints the others.
+  # dpkg-query fails if it does not know a package, but still prints the others.
   # shellcheck disable=SC2016 # the braces are dpkg-query's own
   installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true)
   local package
@@ -50,7 +50,7 @@ missing_packages() {
   done
 }
 
-# has_what PACKAGE: true if what we want of a Debian package is here, wherever it came from.
+# has_what PACKAGE: whether the needed part of a Debian package is present, whatever its source.
 has_what() {
   case $1 in
     binutils) command -v nm && command -v readelf ;;
@@ -85,7 +85,7 @@ has_what() {
   esac >/dev/null 2>&1
 }
 
-# need_packages PACKAGE...: installs those that are missing. Quick, and silent, if none is.
+# need_packages PACKAGE...: installs the missing packages. Fast and silent if none is missing.
 need_packages() {
   local missing=() package
   if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
@@ -93,8 +93,8 @@ need_packages() {
       has_what "$package" || missing+=("$package")
     done
     ((${#missing[@]} == 0)) && return
-    die "there is no apt-get on this system, so please install what these packages of Debian" \
-      "hold, and start again: ${missing[*]}"
+    die "this system has no apt-get: please install the equivalents of these Debian packages," \
+      "and start again: ${missing[*]}"
   fi
 
   mapfile -t missing < <(missing_packages "$@")
@@ -102,7 +102,7 @@ need_packages() {
   local as_root=()
   if ((EUID != 0)); then
     command -v sudo >/dev/null ||
-      die "packages are missing, and this is neither root nor is there a sudo. As root, run:" \
+      die "packages are missing, but the user is not root and there is no sudo. As root, run:" \
         "apt-get update && apt-get install --no-install-recommends ${missing[*]}"
     as_root=(sudo)
   fi
@@ -112,7 +112,7 @@ need_packages() {
   local log
   log=$(mktemp)
   # sudo asks for a password on the terminal, not on the standard input that quietly() closes.
-  quietly "$log" "${apt[@]}" update || die "the lists of packages could not be brought up to date"
+  quietly "$log" "${apt[@]}" update || die "the package lists could not be updated"
   quietly "$log" "${apt[@]}" install --no-install-recommends "${missing[@]}" ||
     die "these packages could not be installed: ${missing[*]}"
   rm -f "$log"

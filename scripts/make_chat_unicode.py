@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes src/chat/template/unicode_tables.cc: what Python's str knows of characters, as str of
-Python 3.11 (Unicode 14.0.0) answers for each. Run by hand: make_chat_unicode.py OUTPUT"""
+"""Writes src/chat/template/unicode_tables.cc: the properties of characters that Python's str uses,
+as Python 3.11 (Unicode 14.0.0) has them. Run by hand: make_chat_unicode.py OUTPUT"""
 import sys
 import unicodedata
 
@@ -25,7 +25,7 @@ def runs(points):
 
 
 def case_ignorable():
-    """Derived as Unicode 14 does: D136."""
+    """Characters that are Case_Ignorable: The Unicode Standard 14, D136."""
     word_break = set(map(ord, "'.:\u00b7\u0387\u055f\u05f4\u2018\u2019\u2024\u2027\ufe13\ufe52\ufe55\uff07\uff0e\uff1a"))
     return [ord(c) for c in ALL
             if unicodedata.category(c) in ("Mn", "Me", "Cf", "Lm", "Sk") or ord(c) in word_break]
@@ -33,7 +33,7 @@ def case_ignorable():
 
 def main():
     if unicodedata.unidata_version != "14.0.0":
-        sys.exit(f"this Python has Unicode {unicodedata.unidata_version}, and 14.0.0 is wanted")
+        sys.exit(f"this Python has Unicode {unicodedata.unidata_version}, but 14.0.0 is needed")
     lines = ["// SPDX-License-Identifier: MIT",
              "// Made by scripts/make_chat_unicode.py of Python 3.11's Unicode 14.0.0.",
              '#include "chat/template/unicode_tables.h"', "", "namespace clamma {", ""]

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes src/tokenizer/nfc_tables.cc: what src/tokenizer/nfc.cc composes and decomposes by.
+"""Writes src/tokenizer/nfc_tables.cc: the compositions and decompositions for src/tokenizer/nfc.cc.
 
-The source is PyPI's unicodedata2. What composes is what NFC leaves as it is (Unicode Standard Annex 15).
+The source is PyPI's unicodedata2. A character composes if NFC leaves it unchanged (Unicode Standard
+Annex 15).
 
     python3 -m pip install unicodedata2==16.0.0
     scripts/make_nfc_tables.py > src/tokenizer/nfc_tables.cc
@@ -39,14 +40,14 @@ def class_runs():
 
 
 def decompositions():
-    """(code, first, second or 0, whether NFC makes it of these again), by code."""
+    """(code, first, second or 0, whether NFC composes it from these again), by code."""
     for code in range(0x110000):
         parts = unicode_data.decomposition(chr(code)).split()
         if not parts or parts[0].startswith("<") or code in HANGUL:
             continue
         first, second = (int(part, 16) for part in (parts + ["0"])[:2])
         if second and unicode_data.decomposition(chr(second)):
-            sys.exit(f"U+{code:04X}: the second part decomposes, too")
+            sys.exit(f"U+{code:04X}: the second part also decomposes")
         yield code, first, second, unicode_data.normalize("NFC", chr(code)) == chr(code)
 
 

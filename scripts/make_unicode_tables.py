@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Writes src/tokenizer/unicode_tables.cc: the class of each character, see src/tokenizer/unicode.h.
 
-The source is PyPI's unicodedata2, which follows Unicode more closely than the interpreter's own
-unicodedata; --python takes the latter. White_Space is not in either: it is the general categories
-Zs, Zl, Zp and six control characters (Unicode, PropList.txt).
+The source is PyPI's unicodedata2, which is newer than the interpreter's own unicodedata; --python
+uses the latter. Neither has White_Space, which is the general categories Zs, Zl, Zp and six control
+characters (Unicode, PropList.txt).
 
     python3 -m pip install unicodedata2==16.0.0
     scripts/make_unicode_tables.py > src/tokenizer/unicode_tables.cc
@@ -33,7 +33,7 @@ def main():
         import unicodedata as unicode_data
     else:
         import unicodedata2 as unicode_data
-    blocks = {}  # what is in it -> its number
+    blocks = {}  # content of a block -> its number
     numbers = []
     for begin in range(0, 0x110000, BLOCK):
         block = tuple(class_of(unicode_data, code) for code in range(begin, begin + BLOCK))

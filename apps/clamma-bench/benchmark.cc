@@ -14,7 +14,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr double kGenerationSeconds = 3;  // of each measurement of it
+constexpr double kGenerationSeconds = 3;  // per measurement
 constexpr unsigned kBatches[] = {4, 8, 16};
 constexpr unsigned kTokensBehindPrompt = 8;  // room that the long prompt leaves in the context
 
@@ -107,7 +107,7 @@ class Benchmark {
   std::string long_prompt_;
   size_t wanted_repeats_ = 0;
   size_t steps_done_ = 0;
-  double looked_[3] = {};  // the last Look() at each limit
+  double looked_[3] = {};  // the last measurement of each limit
 };
 
 void Benchmark::Show(const std::string& what) {
@@ -124,7 +124,7 @@ bool Benchmark::Fail(const std::string& what) {
   return false;
 }
 
-// The limit now, in operations or bytes a second, also noted down; 0 if that failed.
+// Measures a limit, in operations or bytes per second, and stores it; returns 0 on failure.
 double Benchmark::Look(Limit limit) {
   const double rate = probe_.Measure(limit, report_.threads);
   const size_t index = limit == Limit::kRead ? kRead : limit == Limit::kInt8 ? kInt8 : kFloat;
@@ -133,7 +133,7 @@ double Benchmark::Look(Limit limit) {
   return rate;
 }
 
-// The model's facts, and what depends on them.
+// Loads the model, and sets the facts about it and the values that depend on them.
 bool Benchmark::Prepare() {
   double seconds = 0;
   const std::unique_ptr<Workload> workload = Workload::Load(source_, &seconds);
@@ -144,7 +144,7 @@ bool Benchmark::Prepare() {
   report_.kernels = workload->facts().kernels;
   report_.threads = workload->facts().threads;
   report_.cpu = CpuName();
-  report_.kv = source_.kv_type == CLAMMA_KV_F16 ? "f16" : "f32";
+  report_.kv = source_.kv;
   report_.int8_instruction = Int8PeakKernel().instruction;
   report_.float_instruction = FloatPeakKernel().instruction;
 
@@ -171,7 +171,7 @@ bool Benchmark::MeasureLoading() {
   const Clock::time_point start = Clock::now();
   workload_ = Workload::Load(source_, &load);
   if (workload_ == nullptr) return Fail("the model cannot be loaded again");
-  if (workload_->FirstText(short_prompt_) <= 0) return Fail("no text came");
+  if (workload_->FirstText(short_prompt_) <= 0) return Fail("no text was generated");
   const double first = std::chrono::duration<double>(Clock::now() - start).count();
   figure(kLoad).values.push_back(load);
   figure(kFirst).values.push_back(first);
@@ -214,8 +214,8 @@ bool Benchmark::MeasureDecode() {
 bool Benchmark::MeasureBatch(size_t index) {
   const unsigned sessions = kBatches[index];
   Show("generation, " + std::to_string(sessions) + " sessions");
-  if (sessions > workload_->facts().max_sessions) return true;  // as this library was built
-  // The look after one measurement is the one before the next.
+  if (sessions > workload_->facts().max_sessions) return true;  // the limit of this build
+  // The limit measured after one measurement is the one before the next.
   const double read_before = looked_[kRead];
   const double peak_before = Look(arithmetic());
   const double rate = workload_->GenerationRate(sessions, kGenerationSeconds);
@@ -234,7 +234,7 @@ bool Benchmark::MeasureBatch(size_t index) {
 }
 
 bool Benchmark::Repeat() {
-  // Beside those that are looked at as limits: all are reported.
+  // Measure also the peak that is not a limit of this model: all are reported.
   Look(report_.shape.int8() ? Limit::kFloat : Limit::kInt8);
   if (!MeasureLoading() || !MeasureProcess() || !MeasurePrompt() || !MeasureDecode()) return false;
   if (report_.repeats == 0) report_.peak_rss_one_session = PeakRssBytes();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The measurements in their order, each between two looks at its limit.
+// Runs the measurements in order. Each is made between two measurements of its limit.
 #ifndef CLAMMA_BENCH_BENCHMARK_H_
 #define CLAMMA_BENCH_BENCHMARK_H_
 
@@ -11,9 +11,9 @@
 
 namespace bench {
 
-// `program` is this one, as argv[0] names it. Fills the report but for the model's name and file
-// size; prints its header as soon as it is known, unless JSON is wanted. Returns 0, or an exit code
-// after the reason went to stderr.
+// `program` is argv[0]. Fills the report, except the model's name and file size; prints its header
+// as soon as it is known, unless the output is JSON. Returns 0, or an exit code after printing the
+// reason to stderr.
 int RunBenchmark(const char* program, const Options& options, const Source& source, Probe& probe,
                  Progress& progress, Report* report);
 

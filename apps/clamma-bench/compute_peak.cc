@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Each loop keeps twelve independent sums in flight, which hides the latency of the multiply-adds
-// (two units, 4 to 6 cycles each). They are assembly, so that what is measured is the processor and
-// not what a compiler makes of a loop without a result; the target attributes admit their operands.
+// (two units, 4 to 6 cycles each). They are assembly, so that they measure the processor and not
+// how a compiler treats a loop without a result; the target attributes allow their operands.
 #include "compute_peak.h"
 
 #if defined(__x86_64__)
@@ -17,7 +17,7 @@
 namespace bench {
 namespace {
 
-// The instruction text that `one` makes of a register's number, for registers 0 to 11.
+// The instructions one(0) to one(11), where `one` takes a register's number.
 #define TWELVE(one)                                                                         \
   one("0") one("1") one("2") one("3") one("4") one("5") one("6") one("7") one("8") one("9") \
       one("10") one("11")
@@ -44,7 +44,7 @@ __attribute__((target("avx2"))) void Vnni256(uint64_t loops) {
   asm volatile(LOOP(VNNI_256) : "+r"(loops) : "x"(a), "x"(b) : CLOBBERED);
 }
 
-// What AVX2 has in its place: pairs to 16 bits, pairs of those to 32, and the sum.
+// The equivalent in AVX2: add pairs to 16 bits, pairs of these to 32 bits, and to the sum.
 #define MADDUBS_256(n) \
   "vpmaddubsw %3, %2, %1\nvpmaddwd %4, %1, %1\nvpaddd %1, %%ymm" n ", %%ymm" n "\n"
 __attribute__((target("avx2"))) void Maddubs256(uint64_t loops) {
@@ -58,7 +58,7 @@ __attribute__((target("avx2"))) void Maddubs256(uint64_t loops) {
                : CLOBBERED);
 }
 
-// Every x86-64 has this: int16 pairs to 32 bits, and the sum.
+// Every x86-64 CPU has this: add int16 pairs to 32 bits, and to the sum.
 #define MADD_128(n) "movdqa %2, %1\npmaddwd %3, %1\npaddd %1, %%xmm" n "\n"
 void Madd128(uint64_t loops) {
   const __m128i a = _mm_set1_epi16(0x17);
@@ -67,7 +67,7 @@ void Madd128(uint64_t loops) {
   asm volatile(LOOP(MADD_128) : "+r"(loops), "=&x"(pairs) : "x"(a), "x"(b) : CLOBBERED);
 }
 
-// x = x * 0.5 + 1 goes to 2 and stays there: no overflow, no denormal numbers.
+// x = x * 0.5 + 1 converges to 2: no overflow, no denormal numbers.
 #define FMA_512(n) "vfmadd213ps %2, %1, %%zmm" n "\n"
 __attribute__((target("avx512f"))) void Fma512(uint64_t loops) {
   const __m512 a = _mm512_set1_ps(0.5f);
@@ -117,7 +117,7 @@ WITH_DOTPROD void Sdot(uint64_t loops) {
   asm volatile(LOOP(SDOT) : "+r"(loops) : "w"(a), "w"(b) : CLOBBERED);
 }
 
-// What is there without it: 8 products to 16 bits, pairs of them added to 32.
+// The equivalent without it: 8 products to 16 bits, pairs of them added to 32 bits.
 #define SMULL_SADALP(n) "smull %1.8h, %2.8b, %3.8b\nsadalp v" n ".4s, %1.8h\n"
 void SmullSadalp(uint64_t loops) {
   const int8x16_t a = vdupq_n_s8(0x17);
@@ -147,7 +147,7 @@ bool HasDotProduct() {
 
 #else
 
-// Unknown hardware: what the compiler makes of it. The barriers keep it from computing ahead.
+// For unknown hardware: plain C++. The barriers keep the compiler from computing ahead.
 void MulAddInt(uint64_t loops) {
   int32_t a = 0x17;
   int32_t sums[12] = {};
@@ -168,7 +168,7 @@ void MulAddFloat(uint64_t loops) {
 
 #endif
 
-// Of twelve instructions with so many multiply-adds each.
+// The operations of twelve instructions with this many multiply-adds each.
 constexpr double Ops(int multiply_adds) { return 2.0 * 12 * multiply_adds; }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The arithmetic limits of a core: loops of nothing but multiply-adds in registers.
+// The arithmetic limits of a core: loops that contain only multiply-adds in registers.
 #ifndef CLAMMA_BENCH_COMPUTE_PEAK_H_
 #define CLAMMA_BENCH_COMPUTE_PEAK_H_
 
@@ -13,7 +13,7 @@ struct PeakKernel {
   void (*run)(uint64_t loops);  // on one core
 };
 
-// The fastest vector instruction that this CPU can run, found out at run time.
+// The fastest vector instruction that this CPU can run, determined at run time.
 PeakKernel Int8PeakKernel();
 PeakKernel FloatPeakKernel();
 

@@ -10,8 +10,8 @@
 namespace bench {
 namespace {
 
-// Written at a time, so that systems that keep files in huge pages do so here, as where a file was
-// read from a disk: in pages of 4 KB, memory is read 3 % slower.
+// The number of bytes written at a time, so that systems that can keep files in huge pages do so,
+// as for a file read from a disk: memory in pages of 4 KB is read 3 % slower.
 constexpr size_t kHugePage = size_t{2} << 20;
 
 }  // namespace

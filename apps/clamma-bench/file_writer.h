@@ -9,28 +9,28 @@
 
 namespace bench {
 
-// A buffered file; the first error sticks, and what comes behind is dropped.
+// A buffered file. After the first error everything is dropped.
 class FileWriter {
  public:
   static constexpr size_t kMaxAppendBytes = size_t{4} << 20;
 
-  // Calls `progress` with the share of `total` bytes written now and then.
+  // Calls `progress` from time to time with the written share of `total` bytes.
   FileWriter(int fd, uint64_t total, const std::function<void(double)>& progress);
 
-  // Zeroed room for `count` more items, of kMaxAppendBytes at most.
+  // Appends `count` zeroed items, at most kMaxAppendBytes, and returns them to be filled.
   template <typename T>
   T* Append(size_t count) {
     return reinterpret_cast<T*>(AppendBytes(count * sizeof(T)));
   }
-  void Put(const void* data, size_t bytes);  // any number of them
-  void PadTo(uint64_t multiple);             // the file's size so far
+  void Put(const void* data, size_t bytes);  // any number of bytes
+  void PadTo(uint64_t multiple);             // pads the file's size
   void Flush() { Write(buffer_.size()); }
 
   int error() const { return error_; }
 
  private:
   char* AppendBytes(size_t bytes);
-  void Write(size_t bytes);  // the first ones of the buffer, which keeps the others
+  void Write(size_t bytes);  // writes the first bytes of the buffer, and keeps the others
 
   const int fd_;
   const double total_;

@@ -13,19 +13,19 @@
 #include <memory>
 #include <vector>
 
-extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX leaves it to us
+extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX requires it
 
 namespace bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// The process' command line: program, this, checkpoint, tokenizer, threads, type of keys and
-// values, prompt. It writes a byte to stdout when it has its first text.
+// The command line of the process: program, this flag, checkpoint, tokenizer, threads, type of keys
+// and values, prompt. It writes a byte to stdout when it has its first text.
 constexpr char kFlag[] = "--first-token-of-process";
 constexpr int kArguments = 7;
 
-// A vocabulary in memory as a file without a name; nullptr if the source has none, or on failure.
+// Writes a vocabulary in memory to an unnamed file; nullptr if the source has none, or on failure.
 std::unique_ptr<FILE, int (*)(FILE*)> VocabularyFile(const Source& source) {
   std::unique_ptr<FILE, int (*)(FILE*)> file(nullptr, &std::fclose);
   if (source.vocabulary.empty()) return file;
@@ -39,7 +39,8 @@ std::unique_ptr<FILE, int (*)(FILE*)> VocabularyFile(const Source& source) {
   return file;
 }
 
-// Starts the process with its stdout to a pipe, of which *out is this side. Returns an errno.
+// Starts the process with its stdout connected to a pipe; *out is the pipe's reading end. Returns
+// an errno.
 int Start(const char* program, char* const* arguments, pid_t* child, int* out) {
   int ends[2];
   if (pipe(ends) != 0) return errno;
@@ -67,7 +68,7 @@ double FirstTokenOfProcess(const char* program, const Source& source, const std:
                              ? "/dev/fd/" + std::to_string(fileno(vocabulary.get()))
                              : source.tokenizer,
                          std::to_string(source.threads),
-                         std::to_string(source.kv_type),
+                         source.kv,
                          prompt};
   std::vector<char*> arguments;
   for (std::string& text : texts) arguments.push_back(text.data());
@@ -98,7 +99,7 @@ bool RunFirstToken(int argc, char** argv, int* code) {
   source.checkpoint = argv[2];
   source.tokenizer = argv[3];
   source.threads = static_cast<unsigned>(std::strtoul(argv[4], nullptr, 10));
-  source.kv_type = static_cast<clamma_kv_type_t>(std::strtoul(argv[5], nullptr, 10));
+  source.kv = argv[5];
   *code = kExitMeasurement;
   double seconds = 0;
   const std::unique_ptr<Workload> workload = Workload::Load(source, &seconds);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How long a process takes from its start to its first token: what a command-line tool's user waits
-// for.
+// Measures the time from the start of a process to its first token, for which the user of a
+// command-line tool waits.
 #ifndef CLAMMA_BENCH_FIRST_TOKEN_H_
 #define CLAMMA_BENCH_FIRST_TOKEN_H_
 
@@ -10,11 +10,11 @@
 
 namespace bench {
 
-// Seconds from starting `program` (this one, as argv[0] names it) to the first text that it
-// generates; 0 if that failed, with the reason on stderr.
+// Returns the seconds from starting `program` (argv[0]) to the first text that it generates; 0 on
+// failure, with the reason on stderr.
 double FirstTokenOfProcess(const char* program, const Source& source, const std::string& prompt);
 
-// Whether this is such a process; then *code is what it exits with.
+// If this is such a process, runs it and sets *code to its exit code. Returns whether it is.
 bool RunFirstToken(int argc, char** argv, int* code);
 
 }  // namespace bench

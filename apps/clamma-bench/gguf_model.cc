@@ -18,7 +18,7 @@ constexpr uint64_t kAlignment = 32;
 
 uint64_t Aligned(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-// Types of values and of tokens, as the formats number them.
+// The formats' numbers of the types of values and of tokens.
 enum ValueType : uint32_t {
   kUint32 = 4,
   kInt32 = 5,
@@ -91,7 +91,7 @@ class Metadata {
   uint64_t count_ = 0;
 };
 
-// Of SentencePiece's kind, where U+2581 stands for a space.
+// Adds a SentencePiece vocabulary, in which U+2581 stands for a space.
 void AddVocabulary(uint32_t vocab_size, Metadata& metadata) {
   std::vector<std::string> tokens = {"<unk>", "<s>", "</s>"};
   std::vector<int32_t> types = {kUnknown, kControl, kControl};
@@ -116,7 +116,8 @@ void AddVocabulary(uint32_t vocab_size, Metadata& metadata) {
   metadata.Add("tokenizer.ggml.add_eos_token", false);
 }
 
-// Whether kinds of the name _m keep attn_v and ffn_down of this layer better, as llama.cpp does.
+// Whether the _m kinds use the better type for attn_v and ffn_down of this layer, as llama.cpp
+// does.
 bool KeptBetter(uint32_t layer, uint32_t layers) {
   return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
 }
@@ -165,7 +166,7 @@ void GgufModel::AddAttention(const Shape& shape, const GgufKind& kind, uint32_t 
   if (shape.post_norms) AddNorm(prefix + "post_attention_norm.weight", shape.dim, 1.0f);
 }
 
-// Of the experts' bytes those count that a token reads.
+// Counts only those bytes of the experts that a token reads.
 void GgufModel::AddExperts(const Shape& shape, const GgufKind& kind, uint32_t layer) {
   const GgufType& type = *kind.type;
   const GgufType& better = KeptBetter(layer, shape.layers) ? *kind.better : type;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Llama models of random weights as GGUF files, their vocabulary included.
+// Models of random weights as GGUF files, including their vocabulary.
 #ifndef CLAMMA_BENCH_GGUF_MODEL_H_
 #define CLAMMA_BENCH_GGUF_MODEL_H_
 
@@ -18,22 +18,22 @@ class GgufModel {
   GgufModel(const Shape& shape, const std::string& name, const GgufKind& kind);
 
   uint64_t file_bytes() const { return data_begin_ + data_bytes_; }
-  // Read for a token: every matrix, the norms and a row of the embedding.
+  // The bytes read for a token: every matrix, the norms and a row of the embedding.
   uint64_t bytes_per_token() const { return bytes_per_token_; }
 
-  // As WriteLlama2cModel(). `fd` is at the file's begin.
+  // Works like WriteLlama2cModel(). `fd` is at the beginning of the file.
   int Write(int fd, const std::function<void(double)>& progress) const;
 
  private:
   struct Tensor {
     std::string name;
     const GgufType* type;
-    uint32_t rows;  // 0: a vector of `cols` floats; of experts: of all of them
+    uint32_t rows;  // 0: a vector of `cols` floats; for experts: of all experts
     uint32_t cols;
-    uint32_t quiet_rows;  // the first ones, of tokens that are unlikely
+    uint32_t quiet_rows;  // the number of first rows, which belong to unlikely tokens
     float value;          // of a vector
     uint64_t offset, bytes;
-    uint32_t experts;  // 0: it is of none
+    uint32_t experts;  // number of experts; 0: not a matrix of experts
   };
 
   void AddTensors(const Shape& shape, const GgufKind& kind);

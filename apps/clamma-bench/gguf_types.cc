@@ -11,7 +11,7 @@ namespace {
 
 constexpr float kUniformDeviation = 0.28867513f;  // of a number in [0, 1]
 
-// To the nearest half, ties to even. `value` is finite and within the range of a half.
+// Rounds to the nearest half, ties to even. `value` is finite and within the range of a half.
 uint16_t Half(float value) {
   const auto bits = std::bit_cast<uint32_t>(value);
   const uint32_t sign = bits >> 16 & 0x8000;
@@ -34,7 +34,7 @@ void PutHalf(uint8_t* out, float value) {
   std::memcpy(out, &half, sizeof(half));
 }
 
-// `bytes` bytes at random, and beyond them nothing.
+// Fills exactly `bytes` random bytes.
 void FillBytes(uint8_t* out, size_t bytes, Random& random) {
   for (; bytes >= 8; bytes -= 8, out += 8) {
     const uint64_t word = random.Next();
@@ -44,8 +44,8 @@ void FillBytes(uint8_t* out, size_t bytes, Random& random) {
   std::memcpy(out, &word, bytes);
 }
 
-// A factor of a scale from 0.75 to 1.25; of either sign, so that values that are not even about 0
-// are even all the same.
+// A random factor from 0.75 to 1.25 for a scale. VariedOfAnySign() has a random sign, which makes
+// values that are not symmetric about 0 symmetric.
 float Varied(Random& random) { return 0.75f + 0.5f * Unit(random.Next() >> 32); }
 float VariedOfAnySign(Random& random) {
   const float factor = Varied(random);
@@ -71,8 +71,8 @@ void FillBF16(uint8_t* out, size_t count, float deviation, Random& random) {
   FillFloats(out, count, deviation, random, BFloat16);
 }
 
-// Blocks of 32 columns: f16 d; f16 m where there is a minimum; random bytes. The integers have a
-// standard deviation of kDeviation / 100 and, where there is a minimum, a mean of kMean / 2.
+// Blocks of 32 columns: f16 d; f16 m if there is a minimum; random bytes. The integers have a
+// standard deviation of kDeviation / 100 and, if there is a minimum, a mean of kMean / 2.
 template <size_t kBytes, int kDeviation, int kMean>
 void FillBlocks32(uint8_t* out, size_t count, float deviation, Random& random) {
   for (size_t i = 0; i < count; ++i, out += kBytes) {
@@ -84,8 +84,8 @@ void FillBlocks32(uint8_t* out, size_t count, float deviation, Random& random) {
 }
 
 void FillMxfp4(uint8_t* out, size_t count, float deviation, Random& random) {
-  // The values' standard deviation is 5.85; one of two powers of two next to each other so often
-  // that the mean square is right.
+  // The values' standard deviation is 5.85. The exponent alternates randomly between two
+  // neighbouring powers of two, with shares that give the right mean square.
   const float wanted = deviation / 5.8523f;
   const int exponent = std::ilogb(wanted);
   const float share = wanted * wanted * std::ldexp(1.0f, -2 * exponent) / 3 - 1.0f / 3;
@@ -185,7 +185,7 @@ constexpr GgufType kQ2K = {10, 256, 84, FillQ2K};
 constexpr GgufType kQ3K = {11, 256, 110, FillQ3K};
 constexpr GgufType kIQ4XS = {23, 256, 136, FillIQ4XS};
 
-// "f32" alone is llama2.c's.
+// The name "f32" without a prefix means llama2.c's format.
 constexpr GgufKind kKinds[] = {
     {"gguf-f32", 0, &kGgufF32, &kGgufF32, false},
     {"f16", 1, &kF16, &kF16, false},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Weight types of GGUF files, and blocks of them at random.
+// Weight types of GGUF files, and random blocks of them.
 #ifndef CLAMMA_BENCH_GGUF_TYPES_H_
 #define CLAMMA_BENCH_GGUF_TYPES_H_
 
@@ -13,9 +13,9 @@
 namespace bench {
 
 struct GgufType {
-  uint32_t id;           // as ggml numbers it
+  uint32_t id;           // ggml's number
   uint32_t cols, bytes;  // of a block
-  // Writes `count` blocks of weights with a mean of about 0 and that standard deviation.
+  // Writes `count` blocks of weights with a mean of about 0 and the standard deviation `deviation`.
   void (*fill)(uint8_t* blocks, size_t count, float deviation, Random& random);
 };
 
@@ -26,15 +26,15 @@ struct GgufKind {
   const char* name;
   uint32_t file_type;  // general.file_type
   const GgufType* type;
-  const GgufType* better;  // of the matrices that kinds of the name _m keep better
+  const GgufType* better;  // of the matrices for which the _m kinds use more bits
   bool int8;               // multiplied as integers: the int8 peak bounds a prompt
 };
 
 std::vector<std::string> GgufKindNames();
 const GgufKind* FindGgufKind(const std::string& name);  // nullptr: there is none
 
-// The type of a matrix whose rows have so many columns: `type` if its blocks divide them, else the
-// one that llama.cpp's quantiser takes.
+// The type of a matrix with `cols` columns: `type` if its blocks divide them, else the type that
+// llama.cpp's quantiser uses instead.
 const GgufType& TypeForCols(const GgufType& type, uint32_t cols);
 
 }  // namespace bench

@@ -19,7 +19,7 @@ constexpr uint32_t kMagic = 0x616b3432;
 constexpr size_t kHeaderBytes = 256;
 constexpr size_t kBufferBytes = FileWriter::kMaxAppendBytes;
 
-// Calls body(first, count) for stretches of [0, total) of at most `most`.
+// Calls body(first, count) for consecutive parts of [0, total) of at most `most` elements.
 template <typename Body>
 void InStretches(uint64_t total, uint64_t most, const Body& body) {
   for (uint64_t at = 0; at < total; at += most) body(at, std::min(most, total - at));
@@ -46,8 +46,8 @@ class ModelWriter {
                 [&](uint64_t, uint64_t n) { std::fill_n(writer_.Append<float>(n), n, weight); });
   }
 
-  // `count` matrices of weights with a variance of 1 / cols, which keeps the size of what is
-  // multiplied by them; the first `quiet_rows` rows are smaller.
+  // Writes `count` matrices of weights with a variance of 1 / cols, which preserves the size of
+  // activations; the first `quiet_rows` rows are smaller.
   void Matrices(uint32_t rows, uint32_t cols, uint32_t count, uint32_t quiet_rows = 0) {
     const uint64_t elements = uint64_t{rows} * cols;
     const uint64_t quiet = uint64_t{quiet_rows} * cols;
@@ -63,7 +63,7 @@ class ModelWriter {
   }
 
  private:
-  // Uniform in [-127, 127], with a standard deviation of 73.6.
+  // Writes integers uniform in [-127, 127], with a standard deviation of 73.6.
   void Int8(uint64_t count) {
     InStretches(count, kBufferBytes, [&](uint64_t, uint64_t n) {
       auto* out = writer_.Append<int8_t>(n);

@@ -12,16 +12,16 @@
 
 namespace bench {
 
-// Of the file that WriteLlama2cModel() writes.
+// The size of the file that WriteLlama2cModel() writes.
 uint64_t Llama2cModelBytes(const Shape& shape);
 
 // Writes a checkpoint of version 1 (float) or 2 (int8) to the file. Activations stay within a few
 // units and logits are about normal; byte and control tokens are unlikely, so that texts neither
-// end nor hold bytes that are no UTF-8. Calls `progress` with the share done now and then. Returns
+// end nor contain invalid UTF-8. Calls `progress` with the written share from time to time. Returns
 // 0, or an errno.
 int WriteLlama2cModel(const Shape& shape, int fd, const std::function<void(double)>& progress);
 
-// A vocabulary of RandomStrings().
+// Makes a vocabulary of RandomStrings().
 std::vector<char> MakeVocabulary(uint32_t vocab_size);
 
 }  // namespace bench

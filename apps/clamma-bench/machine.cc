@@ -14,8 +14,8 @@ namespace {
 constexpr uint64_t kGuessedCache = uint64_t{32} << 20;
 constexpr uint64_t kGuessedMemory = uint64_t{2} << 30;
 
-// The rest of the first line of `file` that starts with `key`, from the first character behind
-// blanks and a colon on; "" if there is none.
+// The rest of the first line of `file` that starts with `key`, after blanks and a colon; "" if
+// there is none.
 std::string Field(const char* file, const std::string& key) {
   std::ifstream in(file);
   for (std::string line; std::getline(in, line);) {
@@ -26,7 +26,7 @@ std::string Field(const char* file, const std::string& key) {
   return "";
 }
 
-// "24 kB", "260096K" or "32M" in bytes; 0 if it is nothing like that.
+// Parses "24 kB", "260096K" or "32M" to bytes; 0 for other texts.
 uint64_t ParseSize(const std::string& text) {
   char* end = nullptr;
   const uint64_t number = std::strtoull(text.c_str(), &end, 10);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the system tells of the machine and of this process.
+// Facts about the machine and this process.
 #ifndef CLAMMA_BENCH_MACHINE_H_
 #define CLAMMA_BENCH_MACHINE_H_
 
@@ -8,10 +8,10 @@
 
 namespace bench {
 
-std::string CpuName();            // as the system calls it; the architecture, if it does not
-uint64_t LargestCacheBytes();     // of one processor; a guess where it is not told
-uint64_t AvailableMemoryBytes();  // that can be used without pushing others out; likewise
-uint64_t PeakRssBytes();          // of this process so far, mapped files included
+std::string CpuName();            // the system's name; the architecture if there is none
+uint64_t LargestCacheBytes();     // of one processor; a guess if unknown
+uint64_t AvailableMemoryBytes();  // that is available without swapping; a guess if unknown
+uint64_t PeakRssBytes();          // of this process so far, including mapped files
 
 }  // namespace bench
 

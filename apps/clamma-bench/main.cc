@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// clamma-bench: how fast a model runs here, and how fast it could. The table or the JSON object
-// goes to stdout, all else to stderr.
+// clamma-bench: measures how fast a model runs on this machine, and how fast it could run. The
+// table or the JSON object goes to stdout, all other output to stderr.
 //
 // Exit codes: 0 done; 1 the model could not be set up; 2 the command line is wrong; 3 a measurement
 // failed; 130 interrupted.
@@ -45,10 +45,11 @@ bool WriteVocabulary(const std::string& path, const std::vector<char>& vocabular
   return !out.fail();
 }
 
-// A model that can be made.
+// How to make a model.
 struct Recipe {
   uint64_t bytes = 0;
-  std::function<int(int fd, const std::function<void(double)>& progress)> write;  // gives an errno
+  std::function<int(int fd, const std::function<void(double)>& progress)>
+      write;  // returns an errno
 };
 
 Recipe MakeRecipe(const Options& options, bench::Source* source) {
@@ -71,7 +72,7 @@ Recipe MakeRecipe(const Options& options, bench::Source* source) {
           }};
 }
 
-// Makes the model that the options ask for. Tells why on stderr if it cannot.
+// Makes the model that the options describe. Prints the reason to stderr on failure.
 bool MakeModel(const Options& options, bench::TemporaryFile& file, bench::Progress& progress,
                bench::Source* source) {
   const Recipe recipe = MakeRecipe(options, source);
@@ -90,7 +91,7 @@ bool MakeModel(const Options& options, bench::TemporaryFile& file, bench::Progre
   int error = 0;
   if (fstatvfs(fd, &disk) == 0 && recipe.bytes / disk.f_frsize > disk.f_bavail) error = ENOSPC;
   if (error == 0) error = recipe.write(fd, [&](double share) { progress.Show(share, what); });
-  // On the disk before anything is measured, so that no measurement shares the machine with that.
+  // Sync to the disk before measuring, so that the writes do not disturb the measurements.
   progress.Show(1, "waiting for the disk");
   if (error == 0 && fsync(fd) != 0) error = errno;
   close(fd);
@@ -101,7 +102,7 @@ bool MakeModel(const Options& options, bench::TemporaryFile& file, bench::Progre
   return source->vocabulary.empty() || WriteVocabulary(options.keep + ".tok", source->vocabulary);
 }
 
-// Brings a checkpoint into the page cache. What is wrong with it is the library's to tell.
+// Reads a checkpoint into the page cache. The library will report errors.
 void ReadThrough(const std::string& path, bench::Progress& progress) {
   progress.Show(0, "reading " + path);
   std::ifstream in(path, std::ios::binary);
@@ -127,7 +128,7 @@ int main(int argc, char** argv) {
   Options options;
   if (int code = 0; bench::RunFirstToken(argc, argv, &code)) return code;
   if (const int code = bench::ParseOptions(argc, argv, &options); code >= 0) return code;
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of writing, not the end of us
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe makes writing fail
   removed_on_signal::HandleSignals();
 
   bench::Probe probe;
@@ -152,8 +153,7 @@ int main(int argc, char** argv) {
   }
   report.file_bytes = FileBytes(source.checkpoint);
   source.gguf = IsGguf(source.checkpoint);
-  const bool f16 = options.kv == "auto" ? source.gguf : options.kv == "f16";
-  source.kv_type = f16 ? CLAMMA_KV_F16 : CLAMMA_KV_F32;
+  source.kv = options.kv != "auto" ? options.kv : source.gguf ? "f16" : "f32";
   const int code = bench::RunBenchmark(argv[0], options, source, probe, progress, &report);
   if (code != 0) return code;
   if (options.json) {

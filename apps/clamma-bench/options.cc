@@ -12,19 +12,20 @@ constexpr unsigned kMostTokens = 1u << 20;
 
 void Declare(options::CommandLine& line, Options& o) {
   const options::Option checkpoint =
-      line.Add("checkpoint", o.checkpoint, "Model checkpoint; without one, a model is made");
+      line.Add("checkpoint", o.checkpoint, "Model checkpoint (default: a model of random weights)");
   line.Add("-z,--tokenizer", o.tokenizer,
-           "Its vocabulary (default: the one inside it or beside it, else tokenizer.bin)")
+           "Its vocabulary (default: the one inside or beside it, else tokenizer.bin)")
       .Needs(checkpoint);
-  line.Add("--shape", o.shape, "Shape of the model that is made")
+  line.Add("--shape", o.shape, "Shape of the random model")
       .OneOf(ShapeNames())
       .Excludes(checkpoint)
       .ShowDefault();
   std::vector<std::string> types = {"f32", "q80"};
   for (const std::string& type : GgufKindNames()) types.push_back(type);
-  line.Add("--type", o.type,
-           "Its weights: f32 and q80 (int8 in groups of 64) make a file of llama2.c's, the others "
-           "a GGUF file")
+  line.Add(
+          "--type", o.type,
+          "Type of its weights: f32 and q80 (int8 in groups of 64) make a llama2.c checkpoint, the "
+          "others a GGUF file")
       .OneOf(types)
       .Excludes(checkpoint)
       .ShowDefault();
@@ -33,17 +34,17 @@ void Declare(options::CommandLine& line, Options& o) {
       .Excludes(checkpoint);
   const options::Option keep =
       line.Add("--keep", o.keep,
-               "Keep it in this file, the vocabulary of a llama2.c model in FILE.tok")
+               "Keep it in this file, and the vocabulary of a llama2.c checkpoint in FILE.tok")
           .Excludes(checkpoint);
   line.Add("--make-only", o.make_only, "... and measure nothing").Needs(keep);
   line.Add("-h,--threads", o.threads, "Compute threads, 0 = all usable cores").ShowDefault();
-  line.Add("--kv", o.kv, "Keys and values in f32 or f16 (auto: f16 for GGUF models, else f32)")
-      .OneOf({"auto", "f32", "f16"})
+  line.Add("--kv", o.kv, "Keys and values in f32, f16 or q8 (auto: f16 for GGUF models, else f32)")
+      .OneOf({"auto", "f32", "f16", "q8"})
       .ShowDefault();
-  line.Add("--prompt", o.prompt, "Tokens of the long prompt (default: 512, or what fits)")
+  line.Add("--prompt", o.prompt, "Tokens of the long prompt (default: 512, or as many as fit)")
       .In(2u, kMostTokens);
   line.Add("--repeats", o.repeats,
-           "Times that all is measured (default: 5, fewer on a slow machine)")
+           "Times to repeat all measurements (default: 5, or fewer on a slow machine)")
       .In(1u, 1000u);
   line.Add("--json", o.json, "Print one JSON object, with medians, in place of the table");
   line.Add("-q,--quiet", o.quiet, "No progress on stderr");
@@ -54,14 +55,16 @@ void Declare(options::CommandLine& line, Options& o) {
 int ParseOptions(int argc, char** argv, Options* o) {
   options::CommandLine line(
       "clamma-bench",
-      "Measures a Llama model: loading, prompt, generation with 1, 4, 8 and 16 sessions, memory;\n"
-      "and beside each the share of what this machine's memory and arithmetic units allow, which\n"
-      "are measured in between. Without a checkpoint it makes a model of random weights in TMPDIR.",
-      "Limits: prompts, multiply-adds of int8 (or float) weights against the fastest vector\n"
-      "instruction, which the tile unit of a CPU with AMX can exceed;\n"
-      "generation, bytes of weights against reading memory; sessions together, the lower of the "
-      "two.\n"
-      "Models that fit into the caches can be beyond the speed of memory.\n"
+      "Measures a Llama model: loading, prompt, generation with 1, 4, 8 and 16 sessions, memory.\n"
+      "Reports each speed also as a share of the limit set by this machine's memory and "
+      "arithmetic\n"
+      "units, which it measures in between. Without a checkpoint it makes a model of random "
+      "weights\n"
+      "in TMPDIR.",
+      "Limits: for prompts, multiply-adds of int8 (or float) weights at the rate of the fastest\n"
+      "vector instruction, which the tile unit of a CPU with AMX can exceed; for generation, the\n"
+      "bytes of the weights at the read bandwidth; for several sessions, the lower of the two.\n"
+      "Models that fit into the caches can exceed the read bandwidth of memory.\n"
       "Exit codes: 0 done, 1 set-up failed, 2 wrong command line, 3 a measurement failed,\n"
       "130 interrupted.");
   Declare(line, *o);

@@ -11,15 +11,15 @@ inline constexpr int kExitSetup = 1;
 inline constexpr int kExitMeasurement = 3;
 
 struct Options {
-  std::string checkpoint;  // "": one is made
-  std::string tokenizer;   // "": the one inside the checkpoint or found beside it
+  std::string checkpoint;  // "": make a model
+  std::string tokenizer;   // "": the one inside or beside the checkpoint
   std::string shape = "tinyllama-1.1b";
   std::string type = "q80";
-  uint32_t context = 0;  // of the model that is made; 0: the shape's
+  uint32_t context = 0;  // of the random model; 0: that of the shape
   std::string keep;
   bool make_only = false;
   unsigned threads = 0;
-  unsigned prompt = 0;   // tokens; 0: kDefaultPrompt, or what fits
+  unsigned prompt = 0;   // tokens; 0: kDefaultPrompt, or as many as fit
   unsigned repeats = 0;  // 0: kDefaultRepeats, but no new one after kMostSeconds
   std::string kv = "auto";
   bool json = false;
@@ -30,7 +30,7 @@ inline constexpr unsigned kDefaultPrompt = 512;
 inline constexpr unsigned kDefaultRepeats = 5;
 inline constexpr double kMostSeconds = 150;
 
-// Returns -1 to go on, else the exit code.
+// Returns -1 to continue, else the exit code.
 int ParseOptions(int argc, char** argv, Options* o);
 
 }  // namespace bench

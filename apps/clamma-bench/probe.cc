@@ -30,9 +30,9 @@ constexpr std::chrono::milliseconds kTrialTime(50);
 constexpr uint64_t kLoops = 4096;               // some microseconds of a PeakKernel
 constexpr size_t kStretch = size_t{256} << 10;  // bytes read between two looks at the clock
 
-// Runs work(thread), which returns what it got done, over and over on all threads until the trial's
-// time is up. Returns what they got done a second, together; each by its own clock, so that one
-// that starts late is not waited for. Ends the process if there can be no threads.
+// Runs work(thread), which returns the work done, repeatedly on all threads until the trial's time
+// is up. Returns the total work per second; each thread uses its own clock, so that none waits for
+// one that starts late. Ends the process if threads cannot be started.
 double Rate(unsigned threads, const std::function<double(unsigned)>& work) {
   std::vector<double> rates(threads, 0.0);
   std::atomic<unsigned> ready{0};
@@ -51,7 +51,7 @@ double Rate(unsigned threads, const std::function<double(unsigned)>& work) {
   std::vector<std::thread> others;
   try {
     for (unsigned i = 1; i < threads; ++i) others.emplace_back(run, i);
-  } catch (const std::system_error&) {  // the others wait for what never comes
+  } catch (const std::system_error&) {  // the other threads would wait for ever
     _exit(1);
   }
   run(0);
@@ -74,15 +74,15 @@ double PeakRate(const PeakKernel& kernel, unsigned threads) {
   });
 }
 
-// Four times the largest cache, but never so much that the model's pages would have to go.
+// Four times the largest cache, but not so much that the model's pages would be evicted.
 size_t BufferBytes() {
   const uint64_t wanted =
       std::clamp<uint64_t>(4 * LargestCacheBytes(), uint64_t{256} << 20, uint64_t{2} << 30);
   return static_cast<size_t>(std::min(wanted, AvailableMemoryBytes() / 8)) / kStretch * kStretch;
 }
 
-// The better one of two ways to read. Each thread reads round and round in a part of its own, and
-// goes on where it was the last time.
+// The faster of two ways to read. Each thread reads its own part in a cycle, and continues where it
+// stopped the last time.
 double ReadRate(unsigned threads) {
   static const size_t bytes = BufferBytes();
   static const uint8_t* const buffer = MakeReadBuffer(bytes);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the machine can do at this moment, with all threads: the limits that a model is held
-// against.
+// Measures the limits of the machine at this moment, with all threads, with which a model is
+// compared.
 #ifndef CLAMMA_BENCH_PROBE_H_
 #define CLAMMA_BENCH_PROBE_H_
 
@@ -10,8 +10,8 @@ namespace bench {
 
 enum class Limit { kRead, kInt8, kFloat };
 
-// A process of its own, so that the memory that it reads is not counted as ours, and is there all
-// the time. It ends with us.
+// A separate process, so that the memory that it reads is not counted for this process, and stays
+// allocated. It ends with this process.
 class Probe {
  public:
   Probe() = default;
@@ -19,12 +19,13 @@ class Probe {
   Probe(const Probe&) = delete;
   Probe& operator=(const Probe&) = delete;
 
-  // Must come before anything that starts threads. Returns false, with the reason in errno, if
-  // there can be no process.
+  // Call it before anything that starts threads. Returns false, with the reason in errno, if the
+  // process cannot be started.
   bool Start();
 
-  // Bytes or operations a second with so many threads, the best of a few short trials; 0 if it
-  // failed. The first call for kRead takes a while: it needs memory far larger than the caches.
+  // Measures bytes or operations per second with `threads` threads: the best of a few short trials;
+  // 0 on failure. The first call for kRead takes a while: it needs memory far larger than the
+  // caches.
   double Measure(Limit limit, unsigned threads);
 
  private:

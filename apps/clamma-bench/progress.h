@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One line on a terminal that tells what is going on; nothing where stderr is no terminal.
+// A line with the progress, if stderr is a terminal; otherwise nothing is written.
 #ifndef CLAMMA_BENCH_PROGRESS_H_
 #define CLAMMA_BENCH_PROGRESS_H_
 
@@ -15,7 +15,7 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void Show(double share, const std::string& what);  // share: 0 .. 1
-  void Clear();                                      // before anything else goes to the terminal
+  void Clear();                                      // call it before writing anything else
 
  private:
   const bool on_;

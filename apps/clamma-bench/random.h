@@ -6,7 +6,7 @@
 
 namespace bench {
 
-// xorshift64 (Marsaglia, 2003): 8 bytes a nanosecond or two, and good enough for noise.
+// xorshift64 (Marsaglia, 2003): 8 bytes in a nanosecond or two, and good enough for noise.
 class Random {
  public:
   uint64_t Next() {
@@ -20,7 +20,7 @@ class Random {
   uint64_t state_ = 0x9e3779b97f4a7c15;
 };
 
-// 32 random bits as a number in [0, 1].
+// Converts 32 random bits to a number in [0, 1].
 inline float Unit(uint64_t bits) {
   return static_cast<float>(static_cast<uint32_t>(bits)) * 0x1p-32f;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// ReadStream() asks for lines a page ahead: the hardware's prefetchers do not cross pages, and the
-// difference is about a tenth. ReadSideBySide() leaves that to them, as they follow several
-// streams: an AMD Zen 3 read a quarter more so. What is read is folded into sums that the compiler
-// must believe to be used.
+// ReadStream() prefetches a page ahead: the hardware's prefetchers do not cross pages, and the
+// difference is about a tenth. ReadSideBySide() relies on them, because they follow several
+// streams: an AMD Zen 3 reads a quarter more in this way. The values are added to sums that the
+// compiler cannot remove.
 #include "read_stream.h"
 
 #include <sys/mman.h>
@@ -14,7 +14,7 @@
 namespace bench {
 namespace {
 
-constexpr size_t kStep = 256;    // bytes a turn
+constexpr size_t kStep = 256;    // bytes per iteration
 constexpr size_t kAhead = 4096;  // bytes
 constexpr size_t kLine = 64;     // bytes
 constexpr size_t kParts = 4;     // read side by side
@@ -60,7 +60,7 @@ __attribute__((target("avx2"))) void ReadParts256(const uint8_t* data, size_t pa
 
 #endif
 
-// The compiler makes 128-bit vectors of these where there are some.
+// The compiler vectorises this with 128-bit vectors, if there are any.
 void ReadPartsPlain(const uint8_t* data, size_t part) {
   uint64_t sums[kLine / 8] = {};
   for (size_t at = 0; at < part; at += kLine) {
@@ -90,7 +90,7 @@ const uint8_t* MakeReadBuffer(size_t bytes) {
 #if defined(MADV_HUGEPAGE)
   madvise(memory, bytes, MADV_HUGEPAGE);
 #endif
-  // Every page: those never written are all one and the same.
+  // Write to every page, because unwritten pages all share one zero page.
   auto* data = static_cast<uint8_t*>(memory);
   for (size_t i = 0; i < bytes; i += kReadBlock) data[i] = 1;
   return data;

@@ -8,14 +8,14 @@
 
 namespace bench {
 
-// Memory to read, in huge pages where the system has them, for the life of the process. nullptr if
-// there is none.
+// Allocates memory to read, in huge pages if possible, for the life of the process. Returns nullptr
+// on failure.
 const uint8_t* MakeReadBuffer(size_t bytes);
 
-// Reads [data, data + bytes) once, in order; both at multiples of kReadBlock.
+// Reads [data, data + bytes) once, in order; data and bytes are multiples of kReadBlock.
 inline constexpr size_t kReadBlock = 4096;
 void ReadStream(const uint8_t* data, size_t bytes);
-// The same in four parts side by side.
+// Reads four parts side by side.
 void ReadSideBySide(const uint8_t* data, size_t bytes);
 
 }  // namespace bench

@@ -16,7 +16,7 @@ namespace {
 
 double Megabytes(uint64_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
-// With three digits or so.
+// Formats a number with about three digits.
 std::string Number(double value) {
   char text[32];
   const int decimals = value >= 1000 ? 0 : value >= 100 ? 1 : value >= 1 ? 2 : value >= 0.1 ? 3 : 5;
@@ -38,7 +38,7 @@ void PrintRow(const Figure& figure) {
   std::printf("\n");
 }
 
-// One that is not measured several times.
+// Prints a figure that is measured only once.
 void PrintSingle(const char* label, double value, const char* unit) {
   std::printf("%-28s %10s %10s %10s  %s\n", label, "", Number(value).c_str(), "", unit);
 }
@@ -77,7 +77,7 @@ void PrintTable(const Report& report) {
   std::printf("%-28s %10s %10s %10s\n", "", "min", "median", "max");
   for (const Figure& figure : report.figures) PrintRow(figure);
   PrintSingle("peak memory, 1 session", Megabytes(report.peak_rss_one_session), "MB");
-  PrintSingle("peak memory, all of it", Megabytes(report.peak_rss), "MB");
+  PrintSingle("peak memory, all sessions", Megabytes(report.peak_rss), "MB");
   PrintSingle("model file", Megabytes(report.file_bytes), "MB");
   const uint64_t weights = report.shape.layer_weights() + report.shape.classifier_weights();
   std::printf(
@@ -125,7 +125,7 @@ void PrintJson(const Report& report) {
   json.Set("prompt_tokens", report.prompt_tokens);
   json.Set("repeats", report.repeats);
   json.Set("samples", std::move(samples));
-  // Names and paths may hold any bytes.
+  // Names and paths may contain any bytes.
   std::printf("%s\n", json.Text(2).c_str());
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What was measured, and how it is shown.
+// The measurements, and their output.
 #ifndef CLAMMA_BENCH_REPORT_H_
 #define CLAMMA_BENCH_REPORT_H_
 
@@ -12,23 +12,23 @@
 
 namespace bench {
 
-// A figure, measured several times.
+// A figure that is measured several times.
 struct Figure {
   std::string key;           // in JSON
   std::string fraction_key;  // "": it has no limit
   std::string label;
   std::string unit;
-  std::string limit;              // what limits it, as text
-  std::vector<double> values;     // one for each time
-  std::vector<double> fractions;  // of the limit as it was at that time
+  std::string limit;              // the name of its limit
+  std::vector<double> values;     // one per repeat
+  std::vector<double> fractions;  // of the limit at the time of the measurement
 };
 
-// Of a list that is not empty; the mean of the middle two where the count is even.
+// The median of a list, which must not be empty; for an even count, the mean of the middle two.
 double Median(std::vector<double> values);
 
 struct Report {
   std::string cpu;
-  std::string model;  // the shape's name, or the checkpoint's
+  std::string model;  // name of the shape or the checkpoint
   std::string type;
   std::string format;
   std::string kernels;
@@ -38,14 +38,14 @@ struct Report {
   std::string int8_instruction;
   std::string float_instruction;
   size_t prompt_tokens = 0;
-  size_t repeats = 0;  // as many as were measured
+  size_t repeats = 0;  // number of measured repeats
   std::vector<Figure> figures;
   uint64_t file_bytes = 0;
   uint64_t peak_rss_one_session = 0;  // after loading, prompt and one session
-  uint64_t peak_rss = 0;              // after all
+  uint64_t peak_rss = 0;              // after all measurements
 };
 
-// Lines on the machine and the model, known before anything is measured.
+// Prints lines about the machine and the model, which are known before anything is measured.
 void PrintHeader(const Report& report);
 void PrintTable(const Report& report);
 void PrintJson(const Report& report);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a model costs: its dimensions, and the weights and bytes that a token meets.
+// The dimensions of a model, and the weights and bytes that a token uses.
 #ifndef CLAMMA_BENCH_SHAPE_H_
 #define CLAMMA_BENCH_SHAPE_H_
 
@@ -20,20 +20,20 @@ struct Shape {
   uint32_t context = 0;
   bool shared_classifier = false;
   float rope_base = 10000;
-  // What other families have; their models are GGUF files.
+  // Features of other families, whose models are GGUF files.
   const char* architecture = "llama";
   uint32_t head_size = 0;  // 0: dim / heads
-  uint32_t window = 0;     // of layers that have one; 0: none has
-  bool qk_norms = false;   // of each head
+  uint32_t window = 0;     // of layers that have one; 0: there are none
+  bool qk_norms = false;   // per head
   bool post_norms = false;
   bool fused = false;         // queries, keys and values in one matrix, gate and up in another
-  uint32_t rope_dims = 0;     // 0: a head's
-  uint32_t experts = 0;       // hidden_dim is one's; 0: there are none
-  uint32_t experts_used = 0;  // at a position
-  uint64_t gguf_weights = 0;  // of a GGUF model, as layer_weights(); 0: by the numbers above
+  uint32_t rope_dims = 0;     // 0: the head size
+  uint32_t experts = 0;       // each has hidden_dim; 0: there are none
+  uint32_t experts_used = 0;  // per position
+  uint64_t gguf_weights = 0;  // layer_weights() of a GGUF model; 0: computed from the values above
   uint32_t group_size = 0;    // llama2.c's int8 weights that share a scale; 0: other weights
-  uint64_t gguf_bytes = 0;    // of a GGUF model, read for a token; 0: it is one of llama2.c's
-  bool gguf_int8 = false;     // ... whose matrices are multiplied as integers
+  uint64_t gguf_bytes = 0;    // bytes of a GGUF model read for a token; 0: a llama2.c model
+  bool gguf_int8 = false;     // a GGUF model whose matrices are multiplied as integers
 
   bool is_llama() const { return std::string_view(architecture) == "llama"; }
   uint32_t width_of_head() const { return head_size != 0 ? head_size : dim / heads; }
@@ -41,20 +41,20 @@ struct Shape {
   uint32_t kv_dim() const { return width_of_head() * kv_heads; }
   bool int8() const { return group_size != 0 || gguf_int8; }
   uint64_t layer_weights() const;       // in all matrices of all layers that a position uses
-  uint64_t classifier_weights() const;  // in the last one
-  // Of `weights` weights of llama2.c's with their scales.
+  uint64_t classifier_weights() const;  // in the last matrix
+  // The bytes of `weights` llama2.c weights, with their scales.
   uint64_t bytes_of(uint64_t weights) const;
-  // Read for a token: every matrix, the norms and a row of the embedding.
+  // The bytes read for a token: every matrix, the norms and a row of the embedding.
   uint64_t bytes_per_token() const;
 };
 
-// The names that FindShape() knows: smallest first, then other names of some of them.
+// The names that FindShape() accepts: smallest first, then further names for some of them.
 const std::vector<std::string>& ShapeNames();
 
 // The named shape, for float weights.
 Shape FindShape(const std::string& name);
 
-// The size of groups of llama2.c's int8 weights: 64, halved until it divides the rows.
+// The group size of llama2.c's int8 weights: 64, halved until it divides the rows.
 uint32_t Int8GroupSize(const Shape& shape);
 
 }  // namespace bench

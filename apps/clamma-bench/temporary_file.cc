@@ -33,7 +33,7 @@ int TemporaryFile::Create(const std::string& path) {
                               : open(path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   struct stat facts = {};
   int error = fd < 0 || fstat(fd, &facts) != 0 ? errno : 0;
-  if (error == 0 && !S_ISREG(facts.st_mode)) error = EINVAL;  // devices are not ours to remove
+  if (error == 0 && !S_ISREG(facts.st_mode)) error = EINVAL;  // a device must not be removed
   if (error != 0) {
     if (fd >= 0) close(fd);
     path_.clear();

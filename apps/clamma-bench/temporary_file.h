@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A file that does not outlive the program, however it is ended.
+// A file that is removed when the program ends, also by a signal.
 #ifndef CLAMMA_BENCH_TEMPORARY_FILE_H_
 #define CLAMMA_BENCH_TEMPORARY_FILE_H_
 
@@ -7,7 +7,7 @@
 
 namespace bench {
 
-// One at a time. removed_on_signal::HandleSignals() sees to signals.
+// Only one may exist at a time. removed_on_signal::HandleSignals() handles the signals.
 class TemporaryFile {
  public:
   TemporaryFile() = default;
@@ -15,12 +15,12 @@ class TemporaryFile {
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 
-  // Creates `path`, or, if that is empty, a file of a new name in TMPDIR. Returns its descriptor,
-  // or -1, with the reason in errno.
+  // Creates `path` or, if that is empty, a file with a unique name in TMPDIR. Returns its
+  // descriptor, or -1 with the reason in errno.
   int Create(const std::string& path);
   const std::string& path() const { return path_; }
-  void Keep();    // it is no longer temporary
-  void Remove();  // now
+  void Keep();    // makes it permanent
+  void Remove();  // removes it at once
  private:
   std::string path_;
 };

@@ -10,7 +10,7 @@
 namespace bench {
 namespace {
 
-// Letters first, so that they merge; then words, half of them with a space in front.
+// Letters first, so that they merge; then words, half of them after a space.
 std::string RandomString(uint32_t index, Random& random) {
   constexpr uint32_t kLetters = 26;
   if (index == 0) return " ";

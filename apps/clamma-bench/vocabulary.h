@@ -14,16 +14,17 @@ inline constexpr uint32_t kControlTokens = 3;  // unknown, BOS, EOS
 inline constexpr uint32_t kByteTokens = 256;
 inline constexpr uint32_t kFirstString = kControlTokens + kByteTokens;
 
-// Weights of unlikely tokens, times the usual: texts neither end nor hold bytes that are no UTF-8.
+// The factor of the weights of unlikely tokens, so that texts neither end nor contain invalid
+// UTF-8.
 inline constexpr float kQuiet = 1e-3f;
-// Of the logits, that of stories260K in the middle of a story: sampling from a flatter distribution
-// takes longer, as its nucleus has many tokens instead of a few.
+// The standard deviation of the logits: that of stories260K in the middle of a story. Sampling from
+// a flatter distribution takes longer, because its nucleus has many tokens instead of a few.
 inline constexpr float kLogitDeviation = 7.3f;
 
 std::string ByteToken(uint32_t byte);
 
-// Of the tokens from kFirstString on, in their order, each different; a token's score is its id,
-// negated.
+// The texts of the tokens from kFirstString on, in order, all different. A token's score is its
+// negated id.
 std::vector<std::string> RandomStrings(uint32_t vocab_size);
 
 }  // namespace bench

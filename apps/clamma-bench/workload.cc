@@ -5,15 +5,17 @@
 #include <chrono>
 #include <cstdio>
 
+#include "kv_type.h"
+
 namespace bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kFewestRounds = 4;  // tokens of each session
+constexpr size_t kFewestRounds = 4;  // tokens per session
 constexpr size_t kMostRounds = 64;
 constexpr size_t kWarmUpRounds = 2;
-constexpr double kLeastSeconds = 0.2;  // of a rate: small models are measured again until then
+constexpr double kLeastSeconds = 0.2;  // per rate: small models are measured repeatedly
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -21,7 +23,7 @@ double SecondsSince(Clock::time_point start) {
 
 void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-bench: %s\n", message); }
 
-// A session that generates for as long as it is asked to: where its text ends, it begins another.
+// A session that generates as long as needed: when its text ends, it begins another.
 class Talk {
  public:
   explicit Talk(const txf* model)
@@ -86,7 +88,7 @@ uint64_t Generated(const Talks& talks) {
   return sum;
 }
 
-// One step for each: the library serves them in turn. False if one of them ended.
+// Makes one step for each session: the library serves them in turn. Returns false if one has ended.
 bool Round(const Talks& talks) {
   for (size_t i = 0; i < talks.size(); ++i) {
     if (!AllGoOn(talks) || clamma_sessions_step_next() == 0) return false;
@@ -94,7 +96,7 @@ bool Round(const Talks& talks) {
   return AllGoOn(talks);
 }
 
-// Steps until done() or, by some failure, the end.
+// Steps until done(), or until the end after a failure.
 template <typename Condition>
 void StepUntil(const Condition& done) {
   while (!done() && clamma_sessions_step_next() != 0) continue;
@@ -112,7 +114,7 @@ std::unique_ptr<Workload> Workload::Load(const Source& source, double* seconds) 
     info.tokenizer_size = source.vocabulary.size();
   }
   info.threads = source.threads;
-  info.kv_type = source.kv_type;
+  info.kv_type = options::KvTypeOf(source.kv);
   info.log_cb = OnLog;
   const Clock::time_point start = Clock::now();
   txf* model = clamma_txf_construct(&info);
@@ -138,7 +140,8 @@ Shape Workload::shape() const {
   shape.gguf_int8 = source_.gguf_int8;
   shape.gguf_weights = source_.gguf_weights;
   if (source_.gguf && shape.gguf_bytes == 0) {
-    // All tensors but an embedding that is no classifier, as if it had as many bits as the others.
+    // All tensors except an embedding that is not the classifier, as if it had as many bits as
+    // others.
     const uint64_t unread = shape.shared_classifier ? 0 : shape.classifier_weights() - shape.dim;
     const auto weights = static_cast<double>(facts_.parameters - unread);
     const std::string type = facts_.file_type;
@@ -175,7 +178,7 @@ std::string Workload::MakePrompt(unsigned tokens, unsigned seed) const {
   for (size_t words = std::max(tokens / 4, 1u); (n = count()) < tokens; words *= 2) {
     for (size_t i = 0; i < words; ++i) add_word();
   }
-  // A token has at least one character, so this hardly takes too many.
+  // A token has at least one character, so this seldom removes too many.
   for (; n > tokens; n = count()) text.resize(text.size() - std::min(text.size(), n - tokens));
   return text;
 }

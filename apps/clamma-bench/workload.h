@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A model at work, through libclamma's public API alone.
+// Runs a model, using only libclamma's public API.
 #ifndef CLAMMA_BENCH_WORKLOAD_H_
 #define CLAMMA_BENCH_WORKLOAD_H_
 
@@ -15,47 +15,47 @@
 
 namespace bench {
 
-// Where a model comes from, and how it is to run.
+// The source of a model, and the parameters to run it.
 struct Source {
   std::string checkpoint;
-  std::string tokenizer;         // unless there is a
+  std::string tokenizer;         // used if `vocabulary` is empty
   std::vector<char> vocabulary;  // in memory
   unsigned threads = 0;
-  clamma_kv_type_t kv_type = CLAMMA_KV_F32;
+  std::string kv = "f32";  // as --kv
   bool gguf = false;
-  std::string type;         // of the weights of a GGUF model that was made; "": of another model
+  std::string type;         // of the weights of a random GGUF model; "": another model
   uint64_t gguf_bytes = 0;  // see Shape
   bool gguf_int8 = false;
   uint64_t gguf_weights = 0;
 };
 
-// Tokens of the prompt of everything but the long prompt, BOS included.
+// The tokens of all prompts except the long prompt, including BOS.
 inline constexpr unsigned kShortPrompt = 8;
-inline constexpr unsigned kProcessPrompt = 16;  // ... of the first token of a process
+inline constexpr unsigned kProcessPrompt = 16;  // for the first token of a process
 
 class Workload {
  public:
-  // nullptr if the library refuses; it has told why on stderr. *seconds: how long it took. The
-  // source must outlive it.
+  // Loads a model; *seconds receives the time. Returns nullptr on failure; the library has printed
+  // the reason to stderr. The source must outlive the result.
   static std::unique_ptr<Workload> Load(const Source& source, double* seconds);
 
   const clamma_txf_facts_t& facts() const { return facts_; }
   Shape shape() const;
   std::string weight_type() const;  // as --type names it, or a GGUF file
 
-  // Text that makes `tokens` tokens, BOS included, or a few fewer; different for each seed.
+  // A text of `tokens` tokens including BOS, or slightly fewer; different for each seed.
   std::string MakePrompt(unsigned tokens, unsigned seed) const;
 
-  // The times and rates below are 0 if the measurement failed; the library has told why on stderr.
+  // The times and rates below are 0 on failure; the library has printed the reason to stderr.
 
   // Seconds from a query to the first call of its callback.
   double FirstText(const std::string& prompt) const;
 
-  // Tokens of the prompt a second, from the query to the first generated token.
+  // Tokens of the prompt per second, from the query to the first generated token.
   double PromptRate(const std::string& prompt, size_t* tokens) const;
 
-  // Tokens a second of so many sessions together, from when all of them generate on: of the first
-  // 64 of each, or as many as take `seconds`.
+  // Tokens per second of this many sessions together, measured from when all of them generate: over
+  // the first 64 tokens of each, or as many as take `seconds`.
   double GenerationRate(unsigned sessions, double seconds) const;
 
  private:

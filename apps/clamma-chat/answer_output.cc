@@ -16,7 +16,7 @@ constexpr std::string_view kClose = "</think>";
 constexpr char kWhiteSpace[] = " \t\r\n";
 constexpr char kDim[] = "\x1b[2m";
 
-// How many bytes at the end of `text` may be the beginning of `mark`.
+// The number of bytes at the end of `text` that may be the beginning of `mark`.
 size_t BegunAtTheEnd(std::string_view text, std::string_view mark) {
   for (size_t n = std::min(text.size(), mark.size() - 1); n > 0; --n) {
     if (text.substr(text.size() - n) == mark.substr(0, n)) return n;
@@ -38,7 +38,7 @@ void AnswerOutput::Enter(Part part) {
   skip_space_ = part == Part::kAnswer && think_ == Think::kHide;
 }
 
-// Text of one part.
+// Writes text of one part.
 bool AnswerOutput::Pass(std::string_view text) {
   if (part_ == Part::kThoughts && think_ == Think::kHide) return true;
   if (skip_space_) {
@@ -56,9 +56,9 @@ bool AnswerOutput::Write(const char* text) {
   if (part_ == Part::kBegin) {
     const size_t begin = std::min(held_.find_first_not_of(kWhiteSpace), held_.size());
     const std::string_view rest = std::string_view{held_}.substr(begin);
-    if (rest.size() < kOpen.size() && kOpen.starts_with(rest)) return true;  // not known yet
+    if (rest.size() < kOpen.size() && kOpen.starts_with(rest)) return true;  // undecided
     Enter(rest.starts_with(kOpen) ? Part::kThoughts : Part::kAnswer);
-    skip_space_ = false;  // there were no thoughts
+    skip_space_ = false;  // there is no reasoning
   }
   if (part_ == Part::kThoughts) {
     const size_t found = held_.find(kClose);
@@ -106,7 +106,7 @@ void AnswerOutput::ShowProgress(const clamma_session_facts_t& facts) {
   ShowLine(line);
 }
 
-// One row of the terminal, which the next line or ClearProgress() takes the place of.
+// Shows a row on the terminal, which the next row replaces or ClearProgress() removes.
 void AnswerOutput::ShowLine(const char* line) {
   std::fprintf(stderr, "\r\x1b[K%.*s", static_cast<int>(terminal::Columns() - 1), line);
   std::fflush(stderr);

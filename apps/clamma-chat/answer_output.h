@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An answer on its way to stdout: what the model thinks first, between <think> and </think>, is
-// shown, dimmed or hidden; what takes long while nothing is to be seen shows its progress.
+// Writes an answer to stdout. The model's reasoning before the answer, between <think> and
+// </think>, is shown, dimmed or hidden. While there is no visible output, the progress is shown.
 #ifndef CLAMMA_APPS_CHAT_ANSWER_OUTPUT_H_
 #define CLAMMA_APPS_CHAT_ANSWER_OUTPUT_H_
 
@@ -12,27 +12,28 @@
 
 #include "text_output.h"
 
-// What becomes of thoughts.
+// How to show the reasoning.
 enum class Think { kShow, kDim, kHide };
 
 class AnswerOutput {
  public:
-  // On a terminal that takes colours, `colour`; `thinks`: the model begins inside its thoughts, as
-  // the template has opened them.
+  // `colour`: stdout is a terminal that shows colours. `thinks`: the answer begins inside the
+  // reasoning, because the template has opened it.
   AnswerOutput(Think think, bool colour, bool thinks);
   ~AnswerOutput() { Finish(); }
   AnswerOutput(const AnswerOutput&) = delete;
   AnswerOutput& operator=(const AnswerOutput&) = delete;
 
-  // A further piece, whole characters. False: it cannot be written.
+  // Writes the next piece, which consists of whole characters. Returns false on failure.
   bool Write(const char* text);
 
-  // Ends the answer: what was held back is written, and the terminal is as it was. False: something
-  // could not be written.
+  // Ends the answer: writes text that was held back, and restores the terminal's style. Returns
+  // false if something could not be written.
   bool Finish();
 
-  // How far the query is: once before its first step, then behind each. While it reads the prompt,
-  // and while its thoughts are hidden, a terminal shows it from half a second on.
+  // Reports the progress of the query: call it once before the first step, then after each step.
+  // While the prompt is processed, and while the reasoning is hidden, a terminal shows the progress
+  // after half a second.
   void ShowProgress(const clamma_session_facts_t& facts);
 
  private:
@@ -47,15 +48,15 @@ class AnswerOutput {
   Think think_;
   bool colour_;
   Part part_ = Part::kBegin;
-  std::string held_;         // what may be the beginning of a mark
-  bool begun_ = false;       // there was a piece
-  bool skip_space_ = false;  // in front of the answer proper
+  std::string held_;         // text that may be the beginning of a mark
+  bool begun_ = false;       // a piece was written
+  bool skip_space_ = false;  // before the answer proper
   bool finished_ = false;
   TextOutput output_{stdout};
   bool shows_progress_;
   bool progress_shown_ = false;
   bool counts_ = false;
-  size_t first_position_ = 0;  // where the prompt begins
+  size_t first_position_ = 0;  // position at which the prompt begins
   Clock::time_point next_ = Clock::now() + std::chrono::milliseconds(500);  // of a line
 };
 

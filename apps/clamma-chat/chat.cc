@@ -21,7 +21,7 @@ namespace {
 constexpr char kWhiteSpace[] = " \t\r\n\v\f";
 constexpr char kQuotes[] = R"(""")";
 
-// Without the white space around it.
+// The text without white space at its ends.
 std::string Stripped(const std::string& text) {
   const size_t begin = text.find_first_not_of(kWhiteSpace);
   if (begin == std::string::npos) return "";
@@ -32,16 +32,16 @@ std::string Stripped(const std::string& text) {
 
 const Chat::Command Chat::kCommands[] = {
     {"/help", "", "list the commands", &Chat::Help},
-    {"/regenerate", "", "answer the last prompt once more", &Chat::Regenerate},
+    {"/regenerate", "", "replace the answer to the last prompt", &Chat::Regenerate},
     {"/undo", "", "take back the last prompt and its answer", &Chat::Undo},
-    {"/reset", "", "forget the conversation; the system prompt stays", &Chat::Reset},
-    {"/system", "[TEXT]", "set the system prompt (\"\": none), or tell it", &Chat::System},
-    {"/set", "[NAME VALUE]", "set an option of sampling, or tell them all", &Chat::Set},
+    {"/reset", "", "drop the conversation; the system prompt stays", &Chat::Reset},
+    {"/system", "[TEXT]", "set the system prompt (\"\": none), or show it", &Chat::System},
+    {"/set", "[NAME VALUE]", "set a sampling option, or show them all", &Chat::Set},
     {"/edit", "[TEXT]", "write a prompt in $VISUAL or $EDITOR", &Chat::Edit},
-    {"/info", "", "the model, and how full the context is", &Chat::Info},
-    {"/save", "FILE", "save the conversation, to go on another day", &Chat::Save},
-    {"/load", "FILE", "go on with a saved one", &Chat::Load},
-    {"/quit", "", "end; so do /exit, /bye and Ctrl-D", &Chat::Quit},
+    {"/info", "", "show the model, and how full the context is", &Chat::Info},
+    {"/save", "FILE", "save the conversation, to continue it later", &Chat::Save},
+    {"/load", "FILE", "continue a saved conversation", &Chat::Load},
+    {"/quit", "", "end the program; also /exit, /bye and Ctrl-D", &Chat::Quit},
     {"/exit", "", nullptr, &Chat::Quit},
     {"/bye", "", nullptr, &Chat::Quit},
 };
@@ -65,7 +65,7 @@ int Chat::Run(const std::string* first) {
   std::string text;
   while (!ended_ && !broken_) {
     interrupted = 0;
-    CatchInterrupts(0);  // a read that waits for a line (of no terminal) ends
+    CatchInterrupts(0);  // Ctrl-C ends a read that waits for a line, if stdin is not a terminal
     bool quoted = false;
     const LineInput::Result result = ReadMessage(&text, &quoted);
     if (result == LineInput::Result::kAbandoned) continue;
@@ -81,8 +81,8 @@ int Chat::Run(const std::string* first) {
   return failed_ ? options::kExitGeneration : 0;
 }
 
-// A line; or several: from """ to """, which are said as they are, and behind a \ at the end of
-// one.
+// Reads a prompt: one line; or several lines from """ to """, which are used as they are; or
+// several lines that each end in a \, except the last.
 LineInput::Result Chat::ReadMessage(std::string* text, bool* quoted) {
   const LineInput::Result result = input_.Read(text);
   if (result != LineInput::Result::kLine) return result;
@@ -103,7 +103,7 @@ LineInput::Result Chat::ReadMessage(std::string* text, bool* quoted) {
   return result;
 }
 
-// The rest of a text in quotes, without the newlines next to these.
+// Reads the rest of a text in quotes, without the newlines beside the quotes.
 LineInput::Result Chat::ReadQuoted(std::string* text) {
   std::string line;
   size_t end = text->find(kQuotes);
@@ -125,7 +125,7 @@ void Chat::Handle(const std::string& text) {
   if (text.empty()) return;
   const bool escaped = text.starts_with("//");
   const std::string word = text.substr(0, text.find_first_of(kWhiteSpace));
-  // A path such as /etc/passwd is no command.
+  // A path such as /etc/passwd is not a command.
   if (text.starts_with('/') && word.find('/', 1) == std::string::npos) {
     Obey(text);
   } else {
@@ -133,7 +133,7 @@ void Chat::Handle(const std::string& text) {
   }
 }
 
-// Tells how an answer ended.
+// Reports how an answer ended.
 void Chat::Show(const Answer& answer, bool written) {
   if (!answer.started) {
     failed_ = true;
@@ -161,14 +161,14 @@ void Chat::Show(const Answer& answer, bool written) {
 
 void Chat::Say(const std::string& prompt) {
   if (prompt.find('\0') != std::string::npos) {
-    return Fail("a prompt with a NUL byte in it is not said");
+    return Fail("a prompt must not contain a NUL byte");
   }
   Generate(&prompt);
 }
 
-// Says the prompt; or if it is nullptr, has the last one answered once more.
+// Sends the prompt or, if it is nullptr, replaces the answer to the last one.
 void Chat::Generate(const std::string* prompt) {
-  CatchInterrupts(static_cast<int>(SA_RESTART));  // the answer ends, and no write is cut short
+  CatchInterrupts(static_cast<int>(SA_RESTART));  // Ctrl-C ends the answer, but interrupts no write
   const terminal::QuietKeys quiet;
   Answer answer;
   bool written = false;
@@ -204,7 +204,7 @@ void Chat::Fail(const std::string& what) {
   failed_ = true;
 }
 
-// As the others, by a pointer to a member.
+// A member, like the other commands.
 // NOLINTNEXTLINE(readability-convert-member-functions-to-static)
 void Chat::Help(const std::string&) {
   for (const Command& command : kCommands) {
@@ -213,8 +213,8 @@ void Chat::Help(const std::string&) {
     std::fprintf(stderr, "%-19s %s\n", form.c_str(), command.help);
   }
   std::fputs(
-      "//...               say a line that begins with /\n"
-      "\"\"\" ... \"\"\"         a prompt of several lines; so is one whose lines end in \\\n"
+      "//...               send a line that begins with /\n"
+      "\"\"\" ... \"\"\"         a prompt of several lines; or end its lines with \\\n"
       "Ctrl-C              stop an answer, or drop a line\n",
       stderr);
 }
@@ -229,17 +229,19 @@ void Chat::System(const std::string& text) {
     return Tell(conversation_.system().empty() ? "there is no system prompt"
                                                : "the system prompt: " + conversation_.system());
   }
-  if (text.find('\0') != std::string::npos) return Fail("a NUL byte in it is not said");
+  if (text.find('\0') != std::string::npos) {
+    return Fail("a system prompt must not contain a NUL byte");
+  }
   if (text == "\"\"") {
     conversation_.SetSystem("");
-    return Tell("there is no system prompt from now on");
+    return Tell("the system prompt is removed");
   }
   conversation_.SetSystem(text);
   Tell("the system prompt is set");
 }
 
 void Chat::Regenerate(const std::string&) {
-  if (!conversation_.CanAnswerAgain()) return Fail("there is no prompt to answer once more");
+  if (!conversation_.CanAnswerAgain()) return Fail("there is no prompt to answer again");
   Generate(nullptr);
 }
 
@@ -272,8 +274,8 @@ void Chat::Edit(const std::string& text) {
   std::string edited;
   std::string wrong;
   {
-    const terminal::Modes modes;     // an editor that fails may leave its own
-    terminal::BracketPastes(false);  // it has its own way
+    const terminal::Modes modes;     // a failing editor may not restore the modes
+    terminal::BracketPastes(false);  // the editor sets this itself
     wrong = EditText(text, &edited);
   }
   if (!wrong.empty()) return Fail(wrong);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is typed, said and done: prompts, and commands that begin with a slash.
+// Handles the user's input: prompts, and commands that begin with a slash.
 #ifndef CLAMMA_APPS_CHAT_CHAT_H_
 #define CLAMMA_APPS_CHAT_CHAT_H_
 
@@ -13,10 +13,10 @@
 #include "line_input.h"
 
 struct ChatOptions {
-  bool quiet = false;   // no figures
-  bool colour = false;  // on a terminal
+  bool quiet = false;   // do not show the speed
+  bool colour = false;  // use colours
   Think think = Think::kDim;
-  bool thinks = false;      // the template opens the model's thoughts
+  bool thinks = false;      // the template opens the model's reasoning
   std::string description;  // of the model, for /info
 };
 
@@ -24,14 +24,14 @@ class Chat {
  public:
   Chat(ChatOptions options, Conversation* conversation);
 
-  // Says `first`, if it is not nullptr, and then what is typed until the input ends. Returns the
-  // exit code.
+  // Sends `first`, if it is not nullptr, and then handles the input until it ends. Returns the exit
+  // code.
   int Run(const std::string* first);
 
  private:
   struct Command {
     const char* name;
-    const char* argument;  // how /help shows it; "": it takes none
+    const char* argument;  // as /help shows it; "": none
     const char* help;
     void (Chat::*run)(const std::string& argument);
   };
@@ -62,8 +62,8 @@ class Chat {
   ChatOptions options_;
   Conversation& conversation_;
   LineInput input_;
-  bool failed_ = false;  // something on the way
-  bool broken_ = false;  // there is no point in going on
+  bool failed_ = false;  // a prompt, an answer or a command failed
+  bool broken_ = false;  // stdout cannot be written: the program must end
   bool ended_ = false;
 };
 

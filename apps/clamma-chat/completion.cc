@@ -25,7 +25,7 @@ Completion Choose(const std::string& begun, std::vector<std::string> choices) {
   return completion;
 }
 
-// Files, and folders with a / behind them, whose path begins with `begun`.
+// Files, and folders with a / at the end, whose path begins with `begun`.
 std::vector<std::string> FilesFrom(const std::string& begun) {
   const size_t slash = begun.rfind('/');
   const std::string folder = slash == std::string::npos ? "" : begun.substr(0, slash + 1);

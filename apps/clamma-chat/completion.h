@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What Tab adds to a command.
+// Completes commands with Tab.
 #ifndef CLAMMA_APPS_CHAT_COMPLETION_H_
 #define CLAMMA_APPS_CHAT_COMPLETION_H_
 
@@ -7,15 +7,15 @@
 #include <vector>
 
 struct Completion {
-  std::string added;                 // what all that the text may become have in common
-  std::vector<std::string> choices;  // ... and what these are
+  std::string added;                 // the text to add: common to all choices
+  std::vector<std::string> choices;  // the possible completions
 };
 
-// Of `text`, which begins with a slash: a command of the list, or behind one that ends in a space
-// there a file.
+// Completes `text`, which begins with a slash: to a command of the list or, after a command that
+// ends in a space in the list, to a file name.
 Completion CompleteCommand(const std::string& text, const std::vector<std::string>& commands);
 
-// A leading ~ as the home folder.
+// Replaces a leading ~ by the home folder.
 std::string ExpandHome(const std::string& path);
 
 #endif  // CLAMMA_APPS_CHAT_COMPLETION_H_

@@ -19,7 +19,7 @@ Conversation::Conversation(txf* model, options::Model model_options,
   if (ready()) context_ = options::FittingContext(model, session_.get());
 }
 
-// As the library takes them; valid until a message changes.
+// The messages in the form of the C API; valid until a message changes.
 std::vector<clamma_message_t> Conversation::List() const {
   std::vector<clamma_message_t> list;
   const auto add = [&list](const char* role, const std::string& content) {
@@ -33,7 +33,8 @@ std::vector<clamma_message_t> Conversation::List() const {
   return list;
 }
 
-// The tokens of all messages, and of what opens an answer. False: the log has the reason.
+// Encodes all messages, with opens_answer also the text that opens an answer. Returns false on
+// failure; the log has the reason.
 bool Conversation::Encode(Tokens* tokens, bool opens_answer) const {
   const std::vector<clamma_message_t> list = List();
   clamma_txf_info_t info = options::MakeInfo(model_options_);
@@ -63,15 +64,16 @@ Conversation::Tokens Conversation::SessionTokens() const {
   return tokens;
 }
 
-// Of messages that the session has not been given as yet.
+// Counts the tokens of messages that the session does not have yet.
 void Conversation::CountTokens() {
   Tokens tokens;
   tokens_ = !messages_.empty() && Encode(&tokens, false) ? tokens.size() : 0;
 }
 
-// Forgets the oldest turns, but not the last prompt, until messages and the n_answer tokens of an
-// answer that has begun leave half of the context free. *n_tokens becomes the number of all these.
-// False: they fill the context even alone, or the template refuses them; nothing has changed then.
+// Drops the oldest turns, but not the last prompt, until the messages and the n_answer tokens of an
+// answer that has begun leave half of the context free. *n_tokens receives the number of all these
+// tokens. Returns false, and changes nothing, if the last prompt alone fills the context, or if the
+// template refuses the messages.
 bool Conversation::Forget(size_t n_answer, Answer* answer, size_t* n_tokens) {
   const std::vector<Message> all = messages_;
   Tokens tokens;
@@ -90,8 +92,8 @@ bool Conversation::Forget(size_t n_answer, Answer* answer, size_t* n_tokens) {
   return true;
 }
 
-// Sees to it that there is room for an answer: a sixteenth of the context, or where the prompt
-// alone leaves less, any. False: the log has the reason.
+// Makes room for an answer: a sixteenth of the context, or whatever is left if the prompt alone
+// leaves less. Returns false on failure; the log has the reason.
 bool Conversation::MakeRoom(Answer* answer, size_t* n_tokens) {
   Tokens tokens;
   if (!Encode(&tokens)) return false;
@@ -104,8 +106,8 @@ bool Conversation::MakeRoom(Answer* answer, size_t* n_tokens) {
   return false;
 }
 
-// The same for an answer that has filled the context, and which the session then holds behind
-// fewer messages. False: it cannot go on.
+// Makes room for the rest of an answer that has filled the context: the session then holds the
+// answer after fewer messages. Returns false if it cannot continue.
 bool Conversation::MakeRoomToGoOn(Answer* answer, size_t* n_tokens) {
   const Tokens all = SessionTokens();
   const size_t n_answer = std::min(answer->tokens, all.size());
@@ -115,7 +117,7 @@ bool Conversation::MakeRoomToGoOn(Answer* answer, size_t* n_tokens) {
   return clamma_session_set_tokens(session_.get(), tokens.data(), tokens.size()) == 0;
 }
 
-// Runs one query, which adds its text to the answer.
+// Runs one query, and adds its text to the answer.
 bool Conversation::Run(size_t limit, bool goes_on, AnswerOutput* output, Answer* answer) {
   clamma_txf_info_t info = options::MakeInfo(model_options_);
   options::Apply(sampling_, info);
@@ -151,10 +153,10 @@ Answer Conversation::Generate(AnswerOutput* output) {
   interrupted = 0;
   size_t held = 0;
   if (!MakeRoom(&answer, &held)) return answer;
-  // An answer that never ends is cut where it has filled the context once.
+  // An endless answer is cut off when it has filled the context once.
   const size_t limit = sampling_.steps == 0 ? context_ : sampling_.steps;
   bool ran = Run(std::min(limit, context_ - held), false, output, &answer);
-  // By the context of the model, or the smaller one here.
+  // The query ends at the context of the model, or at the smaller one of the conversation.
   while (ran && answer.tokens < limit &&
          (answer.why == CLAMMA_DONE_CONTEXT_FULL || answer.why == CLAMMA_DONE_LIMIT)) {
     answer.why = CLAMMA_DONE_CONTEXT_FULL;
@@ -210,9 +212,9 @@ std::string Conversation::Save(const std::string& path) const {
 }
 
 std::string Conversation::Load(const std::string& path) {
-  // Into a session of its own, so that the present one stays if that fails.
+  // Load into another session, so that the current one stays if that fails.
   SessionPtr fresh(clamma_session_construct(model_), &clamma_session_destroy);
-  if (fresh == nullptr) return path + ": there is no further session for it";
+  if (fresh == nullptr) return path + ": no further session can be constructed for it";
   SavedChat chat;
   std::string wrong = LoadChat(path, &chat, fresh.get());
   if (!wrong.empty()) return wrong;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A chat on one session: its messages, and what becomes of them when the context is full.
+// A chat on one session: keeps its messages, and drops the oldest when the context is full.
 #ifndef CLAMMA_APPS_CHAT_CONVERSATION_H_
 #define CLAMMA_APPS_CHAT_CONVERSATION_H_
 
@@ -25,48 +25,48 @@ struct Answer {
   bool started = false;  // false: the log has the reason
   clamma_done_t why = CLAMMA_DONE_ERROR;
   size_t tokens = 0;
-  double speed = 0;        // tokens a second; 0: not known
-  size_t n_forgotten = 0;  // messages that made room for this one
+  double speed = 0;        // tokens per second; 0: unknown
+  size_t n_forgotten = 0;  // number of messages dropped to make room
   std::string text;
 };
 
 class Conversation {
  public:
-  // On `model`, which must outlive this; `arguments` is JSON for the template, or "".
+  // `model` must outlive the conversation; `arguments` is JSON for the template, or "".
   Conversation(txf* model, options::Model model_options, const options::Sampling& sampling,
                std::string arguments);
 
   bool ready() const { return session_ != nullptr; }
 
-  // Says `prompt` and writes the answer to `output` as it comes. Ctrl-C ends the answer.
+  // Sends `prompt` and writes the answer to `output` as it is generated. Ctrl-C ends the answer.
   Answer Say(const std::string& prompt, AnswerOutput* output);
 
-  // Answers the last prompt once more. False: there is none.
+  // Replaces the answer to the last prompt, if CanAnswerAgain().
   bool CanAnswerAgain() const { return messages_.size() >= 2; }
   Answer AnswerAgain(AnswerOutput* output);
 
-  // Takes back the last prompt and its answer; false: there is none.
+  // Removes the last prompt and its answer. Returns false if there is none.
   bool TakeBack();
 
-  // Forgets all messages; the system prompt stays.
+  // Removes all messages; the system prompt stays.
   void Reset();
 
-  // How the model is to answer, from now on; "": nothing is said.
+  // Sets the system prompt for the following answers; "": none.
   void SetSystem(std::string system) { system_ = std::move(system); }
   const std::string& system() const { return system_; }
   const options::Sampling& sampling() const { return sampling_; }
-  // Of the first answer.
+  // The seed of the first answer.
   uint64_t first_seed() const { return sampling_.seed != 0 ? sampling_.seed : clock_seed_; }
-  // From the next answer on; another seed starts the random numbers anew.
+  // Applies from the next answer on. A different seed restarts the random numbers.
   void SetSampling(const options::Sampling& sampling);
 
   clamma_session_facts_t SessionFacts() const;
   size_t context() const { return context_; }
-  size_t tokens() const { return tokens_; }  // that the messages take of it
+  size_t tokens() const { return tokens_; }  // number of its tokens in use
   size_t turns() const { return messages_.size() / 2; }
 
-  // All of it, to go on another day. Return what went wrong, "" if nothing; a file or conversation
-  // that was there stays as it was then.
+  // Save the conversation, or continue a saved one. Both return the reason of a failure, else "".
+  // On failure the existing file or conversation stays as it was.
   std::string Save(const std::string& path) const;
   std::string Load(const std::string& path);
 
@@ -87,14 +87,14 @@ class Conversation {
   txf* model_;
   options::Model model_options_;
   options::Sampling sampling_;
-  size_t context_ = 0;  // most tokens that it holds
+  size_t context_ = 0;  // most tokens
   size_t tokens_ = 0;
   std::string arguments_;
   std::string system_;
   std::vector<Message> messages_;
   SessionPtr session_;
-  bool seeded_ = false;                             // by the first query
-  uint64_t clock_seed_ = options::SeedFromClock();  // where the user gives none
+  bool seeded_ = false;                             // the first query has set the seed
+  uint64_t clock_seed_ = options::SeedFromClock();  // used if the user gives no seed
 };
 
 #endif  // CLAMMA_APPS_CHAT_CONVERSATION_H_

@@ -23,7 +23,7 @@ std::string EditorCommand() {
   return "vi";
 }
 
-// Runs the editor on a file; by a shell, as its command may have arguments.
+// Runs the editor on a file, through a shell because the command may have arguments.
 bool RunEditor(const std::string& path) {
   const std::string command = EditorCommand() + " \"$1\"";
   const pid_t child = fork();
@@ -46,7 +46,7 @@ std::string EditText(const std::string& text, std::string* edited) {
   std::error_code error;
   std::string path = (std::filesystem::temp_directory_path(error) / "clamma-chat.XXXXXX").string();
   const int fd = error ? -1 : mkstemp(path.data());
-  if (fd < 0) return std::string("no file to edit: ") + std::strerror(errno);
+  if (fd < 0) return std::string("cannot create a file to edit: ") + std::strerror(errno);
   close(fd);
   std::ofstream(path, std::ios::binary) << text;
   std::string wrong;

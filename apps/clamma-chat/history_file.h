@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where lines that were typed are kept.
+// The file that keeps the history of lines.
 #ifndef CLAMMA_APPS_CHAT_HISTORY_FILE_H_
 #define CLAMMA_APPS_CHAT_HISTORY_FILE_H_
 
@@ -11,8 +11,8 @@
 #include <string>
 #include <system_error>
 
-// ${XDG_STATE_HOME:-~/.local/state}/clamma/chat_history, for its owner alone; the folders are made
-// if need be. "" where there is no place for it.
+// Returns ${XDG_STATE_HOME:-~/.local/state}/clamma/chat_history, readable only by its owner, and
+// creates it and its folders if needed. Returns "" if that is not possible.
 inline std::string HistoryPath() {
   const char* state = std::getenv("XDG_STATE_HOME");
   const char* home = std::getenv("HOME");
@@ -29,7 +29,7 @@ inline std::string HistoryPath() {
   std::filesystem::create_directories(folder, error);
   if (error) return "";
   const std::string path = (folder / "chat_history").string();
-  // What is written over keeps its mode.
+  // A file that is overwritten keeps its mode.
   const mode_t before = umask(077);
   if (std::FILE* file = std::fopen(path.c_str(), "ab"); file != nullptr) std::fclose(file);
   umask(before);

@@ -29,14 +29,14 @@
 namespace {
 
 constexpr wchar_t kPasteEnd[] = L"\x1b[201~";
-constexpr size_t kMaxChoices = 50;  // of Tab, that are shown
-// What is longer, in characters or lines, is not edited and has no place in the history.
+constexpr size_t kMaxChoices = 50;  // completions that are shown
+// A text with more characters or lines is neither edited nor added to the history.
 constexpr size_t kMaxEdited = 4000;
 constexpr size_t kMaxEditedLines = 100;
 
-// libedit writes behind its image of the screen when a line is as high as that. So it gets to know
-// of a screen of kRows, and a line that has half of them takes no more: a key that inserts what was
-// killed at most doubles it.
+// libedit writes beyond its image of the screen if a line is as high as the screen. So it is told
+// that the screen has kRows, and a line that takes half of them accepts no more input: a key that
+// inserts killed text at most doubles it.
 constexpr size_t kRows = 5000;
 constexpr wchar_t kRowsAsText[] = L"5000";
 
@@ -45,7 +45,7 @@ bool IsLong(std::wstring_view text) {
          static_cast<size_t>(std::count(text.begin(), text.end(), L'\n')) >= kMaxEditedLines;
 }
 
-// At most so many rows of a terminal.
+// An upper bound of the number of rows that the text takes on a terminal.
 size_t RowsOf(std::wstring_view text, size_t columns) {
   size_t rows = 1;
   size_t column = 0;
@@ -59,13 +59,13 @@ size_t RowsOf(std::wstring_view text, size_t columns) {
   return rows;
 }
 
-// Where a terminal has the cursor behind a text that begins at the left: from 0.
+// The position of the cursor after a text that begins at the left: from 0.
 struct Place {
   size_t row = 0;
   size_t column = 0;
 };
 
-// The text as libedit writes it.
+// The place of the cursor after the text as libedit writes it.
 Place PlaceBehind(std::wstring_view text, size_t columns) {
   Place place;
   if (columns == 0) return place;
@@ -138,7 +138,7 @@ struct LineInput::Editor {
 
   static wchar_t* Prompt(EditLine* line) {
     const Editor* self = Of(line);
-    // What is between two \1 takes no room.
+    // Text between two \1 has no width.
     static wchar_t coloured[] = L"\1\x1b[1;36m\1> ";
     static wchar_t coloured_more[] = L"\1\x1b[1;36m\1. ";
     static wchar_t plain[] = L"> ";
@@ -153,9 +153,9 @@ struct LineInput::Editor {
     el_wset(line, EL_SETTC, L"li", kRowsAsText, nullptr);
   }
 
-  // Takes the line off the terminal, whose size has changed, and leaves the cursor where it began.
-  // Most terminals break a line anew for their width; others leave its rows as they are. Where that
-  // makes a difference, the cursor's column tells.
+  // Removes the line from the terminal, whose size has changed, and leaves the cursor where the
+  // line began. Most terminals rewrap a line for their width; others leave its rows as they are. If
+  // that makes a difference, the cursor's column shows which it is.
   void ClearAfterResize() {
     const LineInfoW* info = el_wline(line);
     std::wstring before = L"> ";
@@ -174,7 +174,8 @@ struct LineInput::Editor {
     std::fputs("\r\x1b[J", stdout);
   }
 
-  // libedit's own handlers of signals would draw from within: a resize during a refresh crashes it.
+  // libedit's own signal handlers are not used: they draw, and a resize during a refresh crashes
+  // it.
   static int GetKey(EditLine* line, wchar_t* key) {
     Editor* const self = Of(line);
     for (;;) {
@@ -202,7 +203,7 @@ struct LineInput::Editor {
     }
   }
 
-  // As read(); what was typed while the terminal was asked comes first.
+  // Like read(), but first returns keys that were read while waiting for the terminal's answer.
   ssize_t ReadByte(char* byte) {
     if (typed.empty()) return read(STDIN_FILENO, byte, 1);
     *byte = typed[0];
@@ -210,7 +211,7 @@ struct LineInput::Editor {
     return 1;
   }
 
-  // Whether a character ends with this byte. What is none is as if it were not typed.
+  // Whether a character ends with this byte. Invalid bytes are ignored.
   bool Decode(char byte, wchar_t* key) {
     constexpr auto kNone = static_cast<size_t>(-1);
     const bool begun = std::mbsinit(&decoding) == 0;
@@ -226,7 +227,7 @@ struct LineInput::Editor {
   bool is_full() const {
     const LineInfoW* info = el_wline(line);
     const std::wstring_view text(info->buffer, static_cast<size_t>(info->lastchar - info->buffer));
-    // Of few characters no terminal makes so many rows.
+    // A short text cannot take so many rows.
     return text.size() > kRows / 16 && !pastes && RowsOf(text, terminal::Columns()) > kRows / 2;
   }
 
@@ -235,12 +236,12 @@ struct LineInput::Editor {
     return el_winsertstr(line, text.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
   }
 
-  // How a long paste is shown, by its number.
+  // The placeholder for a long paste, by its number.
   static std::wstring NameOfPaste(size_t number) {
     return L"[paste " + std::to_wstring(number) + L"]";
   }
 
-  // A paste is one piece of text, newlines among it, which Enter sends.
+  // A paste is one piece of text, including its newlines; Enter sends it.
   static unsigned char Paste(EditLine* line, wint_t /*key*/) {
     std::wstring text;
     Of(line)->pastes = true;
@@ -260,7 +261,7 @@ struct LineInput::Editor {
     const LineInfoW* info = el_wline(line);
     const std::string text =
         ToUtf8({info->buffer, static_cast<size_t>(info->cursor - info->buffer)});
-    // In what is said a tab is a tab.
+    // In a prompt a tab is a tab.
     if (!text.starts_with('/') || Of(line)->more) return Insert(line, L"\t");
     const Completion found = CompleteCommand(text, Of(line)->commands);
     if (!found.added.empty()) return Insert(line, ToWide(found.added));
@@ -285,13 +286,13 @@ struct LineInput::Editor {
     int size = 0;
     interrupted = 0;
     decoding = {};
-    terminal::BracketPastes(true);  // also while an answer comes
+    terminal::BracketPastes(true);  // stays on during the answer
     const terminal::Modes modes;
     const wchar_t* const read = el_wgets(line, &size);
     if (colour) std::fputs("\x1b[0m", stdout);
     std::fflush(stdout);
     if (read == nullptr || size <= 0) {
-      // 0 is the end, whatever signals came; else the read was cut short.
+      // 0 is the end of the input, even if there was a signal; otherwise the read was interrupted.
       const Result result = size < 0 && interrupted != 0 ? Result::kAbandoned : Result::kEnd;
       interrupted = 0;
       long_pastes.clear();
@@ -305,7 +306,7 @@ struct LineInput::Editor {
     return Result::kLine;
   }
 
-  // The line with long pastes in the place of their names; forgets these.
+  // The line with the long pastes in place of their placeholders; clears the list of pastes.
   std::wstring WithPastes(std::wstring text) {
     for (size_t i = long_pastes.size(); i > 0; --i) {
       const std::wstring name = NameOfPaste(i);
@@ -332,16 +333,16 @@ struct LineInput::Editor {
   std::vector<std::wstring> long_pastes;  // of this line
   std::mbstate_t decoding = {};           // of the character that is being typed
   size_t columns = 80;                    // of the terminal when the line was drawn
-  bool answers = true;                    // it tells where its cursor is
-  std::string typed;                      // ahead, and read already
+  bool answers = true;                    // the terminal reports the position of its cursor
+  std::string typed;                      // keys that are read but not used yet
   EditLine* line;
   HistoryW* history;
   std::string history_path;
 };
 
 LineInput::LineInput(std::vector<std::string> commands, bool colour) {
-  // So that a character is one, whatever its bytes. In the C locale, which is that of a container
-  // and of whoever has set none, the editor would drop all but ASCII.
+  // The editor needs a UTF-8 locale. In the C locale, which containers and users without a setting
+  // have, it would drop all characters except ASCII.
   const char* locale = std::setlocale(LC_CTYPE, "");
   if (locale == nullptr || std::strcmp(locale, "C") == 0) std::setlocale(LC_CTYPE, "C.UTF-8");
   if (tty::TakesEscapes(STDIN_FILENO) && tty::TakesEscapes(STDOUT_FILENO)) {
@@ -361,7 +362,7 @@ LineInput::~LineInput() = default;
 
 LineInput::Result LineInput::Read(std::string* line, bool more) {
   if (editor_ != nullptr) return editor_->Read(line, more);
-  // stdout has answers and nothing else.
+  // The prompt goes to stderr: stdout has only answers.
   if (isatty(STDIN_FILENO) != 0) std::cerr << (more ? ". " : "> ") << std::flush;
   if (!std::getline(std::cin, *line)) return Result::kEnd;
   if (line->ends_with('\r')) line->pop_back();  // of a file from Windows

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a user types: lines that are edited, with a history, on a terminal; lines as they come from
-// anything else.
+// Reads lines from the user: on a terminal with editing and a history, otherwise as they are.
 #ifndef CLAMMA_APPS_CHAT_LINE_INPUT_H_
 #define CLAMMA_APPS_CHAT_LINE_INPUT_H_
 
@@ -10,8 +9,8 @@
 
 class LineInput {
  public:
-  // `commands`, such as "/help", are completed by Tab, and behind those that end in a space files
-  // are. `colour`: what is typed is set apart. The history is kept in the state folder.
+  // Tab completes `commands`, such as "/help", and file names after those that end in a space.
+  // `colour`: typed text is highlighted. The history is kept in the state folder.
   LineInput(std::vector<std::string> commands, bool colour);
   ~LineInput();
   LineInput(const LineInput&) = delete;
@@ -23,11 +22,11 @@ class LineInput {
     kEnd,        // the end of the input, or Ctrl-D
   };
 
-  // Waits for a line, without its newline; one that is pasted may have several. `more`: it goes on
-  // with the one before.
+  // Waits for a line, and returns it without its newline; a pasted one may have several lines.
+  // `more`: it continues the previous line.
   Result Read(std::string* line, bool more = false);
 
-  // Puts a text that was written elsewhere into the history.
+  // Adds a text that was written elsewhere to the history.
   void Remember(const std::string& text);
 
  private:

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// clamma-chat: a conversation. Answers go to stdout as they come, all else to stderr.
+// clamma-chat: a conversation. Answers go to stdout as they are generated, all other output to
+// stderr.
 //
 // Exit codes: 0 the input ended; 1 the model could not be set up; 2 the command line is wrong;
-// 3 an answer failed on the way, or could not be written; 130 interrupted while waiting for a line
-// that comes from no terminal.
+// 3 an answer failed, or could not be written; 130 interrupted while waiting for a line that does
+// not come from a terminal.
 #include <clamma-extra.h>
 #include <clamma.h>
 #include <unistd.h>
@@ -47,48 +48,48 @@ void Declare(options::CommandLine& line, Options& o) {
   line.Add("--template-arguments", o.arguments,
            "Further values for the template, as JSON: '{\"enable_thinking\": false}'");
   line.Add("-c,--context", o.model.context,
-           "Most tokens that the conversation holds, 0 = as many as the model was trained for and "
-           "as fit in memory")
+           "Most tokens in the context of the conversation, 0 = as many as the model was trained "
+           "for and as fit in memory")
       .WholeNumber()
       .ShowDefault();
   line.Add("--extend-context", o.extends_context,
            "Allow --context to be more than the model was trained for");
-  line.Add("--think", o.think, "What the model thinks before it answers: show, dim or hide it")
+  line.Add("--think", o.think, "The model's reasoning before its answer: show, dim or hide it")
       .OneOf({"show", "dim", "hide"})
       .ShowDefault();
   line.Add(o.sampling);
   line.Add(o.prompt);
   line.Find("--prompt").Describe("First prompt");
-  line.Find("--system").Describe("System prompt: how the model is to answer");
+  line.Find("--system").Describe("System prompt, which instructs the model how to answer");
   line.Find("--steps").Describe("Most tokens of an answer, 0 = until it ends");
   line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
 }
 
 void OnLog(void*, const char* message) { Tell(message); }
 
-// Tells what about the model and its format is worth knowing; false: there is no chat with it.
+// Prints warnings about the model and its chat format. Returns false if a chat is not possible.
 bool CheckModel(const txf* model, const Options& o) {
   clamma_txf_facts_t facts = {};
   clamma_txf_facts(model, &facts);
   if (facts.chat_format == nullptr) {
     Tell(
-        "this model has no chat format that is known: --template NAME or FILE gives one, and "
+        "the chat format of this model is unknown: --template NAME or FILE gives one, and "
         "clamma-gen continues texts");
     return false;
   }
   if (facts.warning != nullptr) Tell(facts.warning);
   if (facts.chat_format_is_guessed != 0 && !o.quiet) {
-    Tell("the file has no chat template: taking that of " + std::string(facts.chat_format) +
-         ", by its vocabulary");
+    Tell("the file has no chat template: using that of " + std::string(facts.chat_format) +
+         ", which its vocabulary shows");
   }
   if (facts.context > facts.trained_context) {
     if (!o.extends_context) {
       Tell("the model was trained for a context of " + std::to_string(facts.trained_context) +
-           ": --extend-context allows more, which may make no sense");
+           ": --extend-context allows more, but the answers may make no sense");
       return false;
     }
-    Tell("beyond " + std::to_string(facts.trained_context) +
-         " tokens, for which the model was trained, its answers may make no sense");
+    Tell("the model was trained for a context of " + std::to_string(facts.trained_context) +
+         ": beyond it the answers may make no sense");
   }
   return true;
 }
@@ -102,7 +103,7 @@ ChatOptions OptionsOf(const txf* model, const Options& o, const std::string& des
   const HeldNotices held;
   const char* arguments = o.arguments.empty() ? nullptr : o.arguments.c_str();
   chat.thinks = options::BeginsInThoughts(model, o.model, arguments);
-  HeldNotices::Drop();  // a prompt that the template refuses says so itself
+  HeldNotices::Drop();  // a later prompt that the template refuses reports it
   return chat;
 }
 
@@ -118,7 +119,7 @@ int RunChat(const Options& o, const options::CommandLine& line) {
   clamma_txf_facts_t facts = {};
   clamma_txf_facts(model.get(), &facts);
   if (conversation.context() < facts.context) {
-    Tell("memory is short: the conversation holds " + std::to_string(conversation.context()) +
+    Tell("memory is short: the context has " + std::to_string(conversation.context()) +
          " tokens in place of " + std::to_string(facts.context));
   }
   const ChatOptions chat = OptionsOf(model.get(), o, desc);
@@ -137,7 +138,7 @@ int Run(int argc, char** argv) {
   Options o;
   options::CommandLine line(
       "clamma-chat", "Chats with a model, in its own chat format.",
-      "Prompts come from -i, then from stdin, a line each; lines that begin with / are commands\n"
+      "Prompts come from -i, then from stdin, one per line; lines that begin with / are commands\n"
       "(/help lists them). Files are looked for in the working directory, then in the model\n"
       "directory.\n"
       "Exit codes: 0 the input ended, 1 set-up failed, 2 wrong command line, 3 an answer failed,\n"
@@ -150,7 +151,7 @@ int Run(int argc, char** argv) {
   }
   if (const std::optional<Json> values = Json::Parse(o.arguments);
       !o.arguments.empty() && (!values || !values->is_object())) {
-    Tell("--template-arguments is no JSON object: " + o.arguments);
+    Tell("--template-arguments is not a JSON object: " + o.arguments);
     return kExitUsage;
   }
   KeepStandardStreams();

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// What the program says of itself, to stderr: never inside an answer.
+// The program's messages to stderr, which never appear inside an answer.
 #ifndef CLAMMA_APPS_CHAT_NOTICES_H_
 #define CLAMMA_APPS_CHAT_NOTICES_H_
 
 #include <string>
 
-// On a line of its own, behind the program's name.
+// Prints a message on a line of its own, after the program's name.
 void Tell(const std::string& what);
 
-// While there is one, what is told waits for its end.
+// Holds messages back during its lifetime.
 class HeldNotices {
  public:
   HeldNotices();
@@ -16,7 +16,7 @@ class HeldNotices {
   HeldNotices(const HeldNotices&) = delete;
   HeldNotices& operator=(const HeldNotices&) = delete;
 
-  static void Drop();  // what waits is not told
+  static void Drop();  // drops the messages that are held back
 };
 
 #endif  // CLAMMA_APPS_CHAT_NOTICES_H_

@@ -20,7 +20,7 @@ namespace {
 
 constexpr char kFormat[] = "clamma-chat 2";
 constexpr char kBegin[] = R"({"format":"clamma-chat )";
-// Messages take a few bytes a token; a damaged or foreign file may go on for gigabytes.
+// Messages take a few bytes per token, but a line of a damaged or foreign file may have gigabytes.
 constexpr size_t kMaxLineBytes = size_t{1} << 24;
 
 int WriteTo(void* opaque, const void* bytes, size_t size) {
@@ -36,8 +36,8 @@ std::string Reason(const std::string& path) {
   return path + ": " + (errno == 0 ? "cannot be written" : std::strerror(errno));
 }
 
-// What is to be replaced by a file that is saved at `path`: of a symbolic link, what it points to.
-// "" if that is something else than a file, as a device.
+// The file to replace when saving at `path`: the target of a symbolic link. "" if it is not a
+// regular file, but a device, for example.
 std::string Target(const std::string& path) {
   std::error_code error;
   const std::filesystem::file_status there = std::filesystem::status(path, error);
@@ -53,7 +53,7 @@ bool IsChat(std::istream& file) {
   return std::strcmp(begin, kBegin) == 0;
 }
 
-// Whether something that is no saved chat would be lost by saving one there.
+// Whether saving a chat there would overwrite something else than a saved chat.
 bool HoldsSomethingElse(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return file && file.peek() != std::ifstream::traits_type::eof() && !IsChat(file);
@@ -82,7 +82,7 @@ bool ParseHeader(const std::string& line, SavedChat* chat) {
   for (const Json& message : messages->items()) {
     const Json* role = message.Find("role");
     const Json* content = message.Find("content");
-    // Prompts and answers take turns.
+    // Prompts and answers alternate.
     const char* expected = chat->messages.size() % 2 == 0 ? "user" : "assistant";
     if (role == nullptr || role->text() != expected) return false;
     if (content == nullptr || !content->is_text()) return false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Chats in files: a line of JSON, which has the messages, and the session's state behind it.
+// Saves and loads chats. A file has a line of JSON with the messages, followed by the session's
+// state.
 #ifndef CLAMMA_APPS_CHAT_SAVED_CHAT_H_
 #define CLAMMA_APPS_CHAT_SAVED_CHAT_H_
 
@@ -15,8 +16,9 @@ struct SavedChat {
   std::vector<Message> messages;
 };
 
-// Both return what went wrong, "" if nothing. A file that is no saved chat is not written over; one
-// that is, is replaced when all has been written. What cannot be loaded leaves `chat` as it was.
+// Both return the reason of a failure, else "". A saved chat is replaced once everything is
+// written; a file that is not a saved chat is not overwritten. If loading fails, `chat` is
+// unchanged.
 std::string SaveChat(const std::string& path, const SavedChat& chat, const txf_session* session);
 std::string LoadChat(const std::string& path, SavedChat* chat, txf_session* session);
 

@@ -59,7 +59,7 @@ std::string ListSettings(const Sampling& sampling) {
 std::string SetByName(const std::string& name, const std::string& value, Sampling* sampling) {
   for (const Number& number : kNumbers) {
     if (name != number.name) continue;
-    // No hexadecimal digits, "inf" or "nan", all of which strtof() knows.
+    // Refuse hexadecimal digits, "inf" and "nan", which strtof() accepts.
     const bool digits = value.find_first_not_of("0123456789.eE+-") == std::string::npos;
     char* end = nullptr;
     const float wanted = std::strtof(value.c_str(), &end);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How tokens are chosen, as a user sets it by name in a conversation.
+// Sampling options that the user sets by name in a conversation.
 #ifndef CLAMMA_APPS_CHAT_SETTINGS_H_
 #define CLAMMA_APPS_CHAT_SETTINGS_H_
 
@@ -7,10 +7,10 @@
 
 #include "options.h"
 
-// All of them, a line each: the name and the value.
+// Lists all options, one line each: name and value.
 std::string ListSettings(const options::Sampling& sampling);
 
-// Sets the one that is named as the option without its dashes. Returns "" or what is wrong.
+// Sets an option, named without its dashes. Returns "" or the reason of a failure.
 std::string SetByName(const std::string& name, const std::string& value,
                       options::Sampling* sampling);
 

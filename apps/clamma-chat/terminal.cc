@@ -24,8 +24,7 @@ constexpr char kPlain[] = "\x1b[0m";
 constexpr char kBracketsOn[] = "\x1b[?2004h";
 constexpr char kBracketsOff[] = "\x1b[?2004l";
 
-// What signal handlers put back, and change again. Each part is written before the flag that says
-// it counts.
+// The state that signal handlers restore, and set again. Each part is written before its flag.
 termios before = {};
 termios during = {};
 volatile std::sig_atomic_t changes = 0;  // there are Modes
@@ -33,13 +32,14 @@ volatile std::sig_atomic_t knows_during = 0;
 volatile std::sig_atomic_t brackets = 0;
 const char* volatile current_style = nullptr;
 
-// What Wait() is to tell.
+// Events for Wait().
 volatile std::sig_atomic_t resized = 0;
 volatile std::sig_atomic_t continued = 0;
 
-// From a handler, where nothing of stdio may be called.
+// For signal handlers, in which stdio must not be used.
 void WriteNow(const char* sequence) {
-  if (write(STDOUT_FILENO, sequence, std::strlen(sequence)) < 0) return;  // nothing is to be done
+  if (write(STDOUT_FILENO, sequence, std::strlen(sequence)) < 0)
+    return;  // a handler can do nothing about it
 }
 
 void PutBack() {
@@ -52,7 +52,7 @@ void PutBack() {
 void OnEnd(int signal) {
   PutBack();
   std::signal(signal, SIG_DFL);
-  raise(signal);  // takes effect when this returns
+  raise(signal);  // takes effect when this handler returns
 }
 
 void OnStop(int /*signal*/) {
@@ -64,7 +64,7 @@ void OnStop(int /*signal*/) {
 
 void OnContinue(int /*signal*/) {
   const int error = errno;
-  // In the background the terminal is somebody else's.
+  // In the background another process uses the terminal.
   if (tcgetpgrp(STDIN_FILENO) == getpgrp()) {
     if (changes != 0 && knows_during != 0) tcsetattr(STDIN_FILENO, TCSADRAIN, &during);
     if (brackets != 0) WriteNow(kBracketsOn);
@@ -79,7 +79,8 @@ void WriteSequence(const char* sequence) {
   std::fflush(stdout);
 }
 
-// The column in a report of the cursor's place, ESC [ row ; column R, from 1 on; 0: it is none.
+// The column in a report of the cursor's position, ESC [ row ; column R, from 1 on; 0: not a
+// report.
 unsigned ColumnOf(const char* report) {
   char* end = nullptr;
   std::strtoul(report + 2, &end, 10);
@@ -174,7 +175,7 @@ QuietKeys::QuietKeys() {
 }
 
 Event Wait() {
-  // So that no signal comes between the look at its flag and the wait.
+  // Block signals between checking the flags and waiting.
   sigset_t held;
   sigset_t mask;
   sigemptyset(&held);
@@ -187,7 +188,7 @@ Event Wait() {
     FD_ZERO(&input);
     FD_SET(STDIN_FILENO, &input);
     ready = pselect(STDIN_FILENO + 1, &input, nullptr, nullptr, nullptr, &mask);
-    if (ready < 0 && errno != EINTR) break;  // the read says why
+    if (ready < 0 && errno != EINTR) break;  // the read reports the error
   }
   const Event event = interrupted != 0 ? Event::kInterrupt
                       : resized != 0   ? Event::kResized

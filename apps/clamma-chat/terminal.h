@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a chat changes about its terminal. A signal that stops or ends the program puts it back
-// first, and what was stopped changes it again when it goes on.
+// Changes to the terminal during a chat. A signal that stops or ends the program undoes them first;
+// a stopped program makes them again when it continues.
 #ifndef CLAMMA_APPS_CHAT_TERMINAL_H_
 #define CLAMMA_APPS_CHAT_TERMINAL_H_
 
@@ -10,33 +10,34 @@
 
 namespace terminal {
 
-// Whether stdin and stdout are terminals that take escapes (tty.h), and its user wants colours
-// (https://no-color.org).
+// Whether stdin and stdout are terminals that accept escape sequences (tty.h), and the user wants
+// colours (https://no-color.org).
 bool TakesColour();
 
-// Columns of the terminal at stderr; 80 where it does not say.
+// The columns of the terminal at stderr; 80 if unknown.
 size_t Columns();
 
-// Asks the terminal at stdin and stdout for the cursor's column, from 0; its modes must give keys
-// at once. What is typed meanwhile is appended to *typed. Nothing where it does not answer in time.
+// Asks the terminal at stdin and stdout for the cursor's column, from 0; its modes must deliver
+// keys at once. Keys that are typed meanwhile are appended to *typed. Returns no value if the
+// terminal does not answer in time.
 std::optional<size_t> CursorColumn(std::string* typed);
 
-// From here on SIGTERM, SIGHUP, SIGQUIT and SIGTSTP leave the terminal as it was, and Wait() knows
-// of a change of its size.
+// From here on SIGTERM, SIGHUP, SIGQUIT and SIGTSTP restore the terminal, and Wait() reports
+// changes of its size.
 void WatchSignals();
 
-// Whether the terminal marks the begin and the end of a paste.
+// Sets whether the terminal marks the beginning and the end of a paste.
 void BracketPastes(bool on);
 
-// How stdout is written from here on: an escape sequence that lives as long as the program;
-// nullptr: plainly.
+// Sets the style of stdout: an escape sequence that stays valid until the program ends; nullptr:
+// plain.
 void SetStyle(const char* style);
 
-// Text from a file or a user to stderr, without what would steer a terminal.
+// Prints text from a file or a user to stderr, without terminal control characters.
 void Print(const std::string& text);
 
-// While there is one, stdin's modes may change: its end puts them back, as a signal does. Nothing
-// where stdin is no terminal; of several at a time only the first does anything.
+// Restores stdin's modes at the end of its lifetime, and before a signal ends or stops the program.
+// Does nothing if stdin is not a terminal; of several at a time only the first has an effect.
 class Modes {
  public:
   Modes();
@@ -51,8 +52,8 @@ class Modes {
   bool is_first_ = false;
 };
 
-// While there is one, keys that are typed are not shown, and are kept for the next line; Ctrl-C
-// still interrupts.
+// During its lifetime typed keys are not shown, and are kept for the next line; Ctrl-C still
+// interrupts.
 class QuietKeys : private Modes {
  public:
   QuietKeys();
@@ -60,9 +61,9 @@ class QuietKeys : private Modes {
 
 enum class Event { kInput, kInterrupt, kResized, kContinued };
 
-// Waits for what comes next to stdin, whose modes are those to go on with after a stop: input, or
-// its end; Ctrl-C, by `interrupted`; another size of the terminal; or that the program goes on.
-// What came before the call counts, too.
+// Waits for the next event: input at stdin, or its end; Ctrl-C, which sets `interrupted`; a change
+// of the terminal's size; or that the program continues after a stop, with stdin's modes as they
+// are at the call. Events before the call count as well.
 Event Wait();
 
 }  // namespace terminal

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-static_assert(sizeof(wchar_t) == 4, "a wide character is one of Unicode's");
+static_assert(sizeof(wchar_t) == 4, "a wide character must hold any Unicode character");
 
 namespace {
 
@@ -29,7 +29,7 @@ void Append(char32_t c, std::string* text) {
   rest(0);
 }
 
-// The character at the front of `text`, of which *size are its bytes.
+// Decodes the character at the front of `text`; *size receives its bytes.
 char32_t Decode(std::string_view text, size_t* size) {
   const auto first = static_cast<unsigned char>(text[0]);
   *size = 1;

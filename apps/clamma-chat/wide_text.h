@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-// What is no character of Unicode becomes U+FFFD.
+// Invalid characters become U+FFFD.
 std::string ToUtf8(std::wstring_view text);
 std::wstring ToWide(std::string_view text);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Lines on a terminal that are written anew in place; nothing where stderr is no terminal.
+// Lines that are updated in place if stderr is a terminal; otherwise nothing is written.
 #ifndef CLAMMA_GEN_MULTI_LIVE_LINES_H_
 #define CLAMMA_GEN_MULTI_LIVE_LINES_H_
 
@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-// Between calls the cursor stands at the beginning of the first of them, so that a terminal of
-// another size, which may break them anew, keeps it there. Keep() or Erase() must be called before
-// anything else goes to the terminal; a signal that ends or stops the program erases them.
+// Between calls the cursor is at the beginning of the first line, so that a terminal that is
+// resized, and may rewrap the lines, keeps it there. Call Keep() or Erase() before writing anything
+// else to the terminal. A signal that ends or stops the program erases the lines.
 class LiveLines {
  public:
   LiveLines();
@@ -18,22 +18,22 @@ class LiveLines {
   // Whether it is time to draw again.
   bool Due() const { return on_ && std::chrono::steady_clock::now() >= next_; }
 
-  // Writes lines of ASCII over those of the last time. They are cut at the terminal's width, and
-  // where they are too many for its height the last one tells how many are not shown.
+  // Writes ASCII lines over the previous ones. They are cut off at the terminal's width; if there
+  // are too many for its height, the last line shows how many are missing.
   void Draw(const std::vector<std::string>& lines);
 
-  // Leaves them where they are: what comes next goes below.
+  // Leaves the lines on the screen: further output goes below them.
   void Keep();
 
-  // Removes them.
+  // Removes the lines.
   void Erase();
 
-  // A signal handler: removes them, and ends the program by that signal.
+  // A signal handler: removes the lines, and ends the program with that signal.
   static void EndBySignal(int signal);
 
  private:
   const bool on_;
-  size_t drawn_ = 0;  // lines there are
+  size_t drawn_ = 0;  // lines on the screen
   std::chrono::steady_clock::time_point next_ = {};
 };
 

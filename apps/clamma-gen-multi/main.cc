@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// clamma-gen-multi: several sessions continue one text side by side, each into a file of its own.
-// What they were and how fast they went goes to stdout, all else to stderr.
+// clamma-gen-multi: several sessions continue one text side by side, each in its own file. A
+// description of the sessions and their speed goes to stdout, all other output to stderr.
 //
 // Exit codes: 0 all texts ended or reached their limit; 1 the model or the folder could not be set
-// up; 2 the command line is wrong; 3 a session failed, or its file; 130 interrupted.
+// up; 2 the command line is wrong; 3 a session or its file failed; 130 interrupted.
 #include <clamma-extra.h>
 #include <clamma.h>
 
@@ -47,7 +47,8 @@ struct FileCloser {
 
 // A session, and the file that it writes.
 struct Author {
-  txf_session* session = nullptr;  // the transformer's; nullptr: its file could not be opened
+  txf_session* session =
+      nullptr;  // owned by the transformer; nullptr: its file could not be opened
   uint64_t seed = 0;
   std::string path;
   std::unique_ptr<std::FILE, FileCloser> file;  // until its text has ended
@@ -58,23 +59,24 @@ struct Author {
 int Parse(int argc, char** argv, Options& o) {
   options::CommandLine line(
       "clamma-gen-multi",
-      "Several sessions continue a text side by side, each into a file of its own.",
-      "Session N writes DIR/outN.txt as its text comes, the prompt first, with seed SEED + N.\n"
-      "An earlier file of one's own is written anew; one that is a link, belongs to another\n"
-      "user or is being written ends that session, not the others. New files have mode 0600.\n"
-      "The sizes of sessions are those at full context; tok/s is from the first token to the\n"
-      "last, and for the total of all time, the prompt's included.\n"
+      "Continues a text with several sessions side by side, each in its own file.",
+      "Session N has the seed SEED + N and writes the prompt and its text to DIR/outN.txt.\n"
+      "An earlier file of the same user is overwritten. If the file is a link, belongs to\n"
+      "another user or is being written by another process, that session ends and the others\n"
+      "continue. Files are created with mode 0600.\n"
+      "The sizes of sessions are those at full context. The tok/s of a session are measured\n"
+      "from its first token to its last; those of the total include the time for the prompt.\n"
       "Models are looked for in the working directory, then in the model directory.\n"
       "Exit codes: 0 done, 1 set-up failed, 2 wrong command line, 3 a session or its file\n"
       "failed, 130 interrupted.");
   line.Add(o.model);
-  line.Add("-c,--count", o.count, "Sessions, up to what the build allows")
+  line.Add("-c,--count", o.count, "Number of sessions, up to the limit of the build")
       .WholeNumber()
       .Check([](const std::string& count) -> std::string {
         return count == "0" ? "at least 1 is needed" : "";
       })
       .ShowDefault();
-  line.Add("-o,--output", o.folder, "Folder of the texts; made if missing")
+  line.Add("-o,--output", o.folder, "Folder for the texts; created if it does not exist")
       .TypeName("DIR")
       .ShowDefault();
   line.Add(o.sampling);
@@ -87,7 +89,7 @@ LiveLines& Lines() {
   return lines;
 }
 
-// Ctrl-C ends the texts; a second one the program, at once, and what it shows with it.
+// Ctrl-C ends the texts; a second Ctrl-C erases the live lines and ends the program at once.
 void CatchSecondInterrupt() {
   struct sigaction on_interrupt = {};
   on_interrupt.sa_handler = [](int signal) {
@@ -113,7 +115,7 @@ void OnLog(void*, const char* message) { Complain(message); }
   return text;
 }
 
-// Each gets a session with the query started. False: the log has the reason.
+// Starts a session and its query for each. Returns false on failure; the log has the reason.
 bool StartQueries(const Options& o, const txf* model, std::vector<Author>& authors) {
   clamma_txf_info_t info = options::MakeInfo(o.model);
   options::Apply(o.sampling, info);
@@ -122,7 +124,7 @@ bool StartQueries(const Options& o, const txf* model, std::vector<Author>& autho
   if (seed == 0) seed = options::SeedFromClock();
   for (Author& author : authors) {
     author.seed = seed++;
-    if (seed == 0) ++seed;  // 0 would be the clock's
+    if (seed == 0) ++seed;  // 0 would mean "from the clock"
     info.rng_seed = author.seed;
     author.session = clamma_session_construct(model);
     if (author.session == nullptr || !author.story.Start(author.session, info)) return false;
@@ -140,12 +142,12 @@ bool MakeFolder(const std::string& folder) {
   return !error;
 }
 
-// The file has all that it gets.
+// Closes the file, which is complete.
 void Close(Author& author) {
   int error = author.story.output->error();
   if (error == 0 && !author.story.output->Write("\n")) error = author.story.output->error();
   if (std::fclose(author.file.release()) != 0 && error == 0) error = errno;
-  if (interrupted != 0 && error == EINTR) error = 0;  // a write that Ctrl-C cut short is no failure
+  if (interrupted != 0 && error == EINTR) error = 0;  // an interrupted write is not a failure
   author.failed = error != 0 || author.story.why() == CLAMMA_DONE_ERROR;
   if (error != 0) Complain(author.path + ": " + std::strerror(error));
 }
@@ -203,7 +205,7 @@ std::vector<std::string> Describe(const std::vector<Author>& authors) {
   return lines;
 }
 
-// Steps until all queries have ended. Returns the seconds that took.
+// Steps until all queries have ended. Returns the elapsed seconds.
 double Generate(const Options& o, std::vector<Author>& authors) {
   const Clock::time_point start = Clock::now();
   for (Author& author : authors) {
@@ -225,7 +227,7 @@ double Generate(const Options& o, std::vector<Author>& authors) {
   return time.count();
 }
 
-// A line for each session that writes.
+// Prints the model, and a line for each session that writes.
 void PrintStart(const Options& o, const std::string& desc, const std::vector<Author>& authors) {
   std::printf("%s\n", options::Banner(desc).c_str());
   for (size_t i = 0; i < authors.size(); ++i) {
@@ -259,7 +261,7 @@ int Run(int argc, char** argv) {
 
   std::string desc;
   const options::ModelPtr model = options::Open(o.model, OnLog, &desc);
-  if (model == nullptr) return kExitSetup;  // OnLog told why
+  if (model == nullptr) return kExitSetup;  // OnLog() has printed the reason
   clamma_txf_facts_t facts = {};
   clamma_txf_facts(model.get(), &facts);
   if (o.count > facts.max_sessions) {
@@ -268,7 +270,7 @@ int Run(int argc, char** argv) {
     return kExitUsage;
   }
   std::vector<Author> authors(o.count);
-  // Files last: a query that is refused loses no earlier text.
+  // The files are opened last, so that a refused query does not overwrite earlier texts.
   if (!StartQueries(o, model.get(), authors) || !MakeFolder(o.folder)) return kExitSetup;
   OpenFiles(o, authors);
   PrintStart(o, desc, authors);

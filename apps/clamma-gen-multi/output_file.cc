@@ -11,13 +11,13 @@
 
 namespace {
 
-// Why an open file that was there before may not be emptied; "": it may.
+// Why an existing open file must not be overwritten; "": it may be.
 std::string WhyNotOurs(int fd) {
   struct stat facts = {};
   if (fstat(fd, &facts) != 0) return std::strerror(errno);
   if (!S_ISREG(facts.st_mode)) return "not a regular file";
   if (facts.st_uid != geteuid()) return "belongs to another user";
-  if (facts.st_nlink > 1) return "has another name, too (a hard link)";
+  if (facts.st_nlink > 1) return "has another name as well (a hard link)";
   return "";
 }
 
@@ -30,7 +30,7 @@ std::string WhyNotOpened(int error) {
 }  // namespace
 
 std::FILE* OpenOutput(const std::string& path, std::string* reason) {
-  // O_NONBLOCK: what is found there may be a pipe. For a regular file it means nothing.
+  // O_NONBLOCK, because the path may be a pipe. It has no effect on a regular file.
   const int flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   int fd = open(path.c_str(), flags | O_CREAT | O_EXCL, 0600);
   const bool was_there = fd < 0 && errno == EEXIST;
@@ -40,7 +40,7 @@ std::FILE* OpenOutput(const std::string& path, std::string* reason) {
     return nullptr;
   }
   *reason = was_there ? WhyNotOurs(fd) : "";
-  // Where the file system knows no locks it must do without.
+  // A file system without locks is accepted.
   if (reason->empty() && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     *reason = "is being written by another process";
   }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// clamma-gen: continues a text. The story goes to stdout as it comes, all else to stderr.
+// clamma-gen: continues a text. The text goes to stdout as it is generated, all other output to
+// stderr.
 //
 // Exit codes: 0 the text ended or reached its limit; 1 the model could not be set up; 2 the command
-// line is wrong; 3 generation failed on the way; 130 interrupted.
+// line is wrong; 3 generation failed; 130 interrupted.
 #include <clamma-extra.h>
 #include <clamma.h>
 
@@ -31,7 +32,7 @@ struct Options {
   options::Sampling sampling;
   options::Prompt prompt;
   bool from_stdin = false;
-  std::string file;  // that has the prompt
+  std::string file;  // contains the prompt
   bool chat = false;
   bool quiet = false;
 };
@@ -39,9 +40,9 @@ struct Options {
 void Declare(options::CommandLine& line, Options& o) {
   line.Add(o.model);
   line.AddStdin(o.from_stdin);
-  line.Add("-f,--file", o.file, "The prompt is what this file has; \"-\" is stdin");
+  line.Add("-f,--file", o.file, "File that contains the prompt; \"-\" is stdin");
   line.Add("--chat", o.chat,
-           "The prompt is a user's turn, in the model's chat format: the text is its answer");
+           "The prompt is a user's turn in the model's chat format, and the text is the answer");
   options::AddTemplate(line, o.model);
   line.Find("--template").Needs(line.Find("--chat"));
   line.Add(o.sampling);
@@ -50,7 +51,7 @@ void Declare(options::CommandLine& line, Options& o) {
   line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
 }
 
-// Reads all of a file, or of stdin if the path is "-". Returns "" or what is wrong.
+// Reads a whole file, or stdin if the path is "-". Returns "" or the reason of a failure.
 std::string ReadText(const std::string& path, std::string* text) {
   const bool from_stdin = path == "-";
   std::FILE* const file = from_stdin ? stdin : std::fopen(path.c_str(), "rb");
@@ -69,17 +70,17 @@ std::string ReadText(const std::string& path, std::string* text) {
   return "";
 }
 
-// Puts the prompt in its place, if it comes from a file or stdin. Returns "" or what is wrong.
+// Reads the prompt, if it comes from a file or stdin. Returns "" or the reason of a failure.
 std::string ReadPrompt(Options* o) {
   if (o->from_stdin && (o->prompt.given || !o->file.empty())) {
-    return "of - and --prompt or --file only one can be given";
+    return "only one of -, --prompt and --file can be given";
   }
   const std::string path = o->from_stdin ? "-" : o->file;
   if (path.empty()) return "";
   std::string wrong = ReadText(path, &o->prompt.text);
   if (!wrong.empty()) return wrong;
   o->prompt.given = true;
-  // The newline that ends the last line is not meant.
+  // The newline at the end of the last line is not part of the prompt.
   if (o->prompt.text.ends_with('\n')) o->prompt.text.pop_back();
   if (o->prompt.text.ends_with('\r')) o->prompt.text.pop_back();
   return "";
@@ -99,7 +100,7 @@ int Finish(const Options& o, const Story& story) {
                  static_cast<unsigned long long>(facts.rng_seed),
                  static_cast<double>(facts.memory_bytes) / 1e6);
   }
-  if (interrupted != 0) return kExitInterrupted;  // and a write that it cut short is no failure
+  if (interrupted != 0) return kExitInterrupted;  // an interrupted write is not a failure
   if (!flushed) {
     std::fprintf(stderr, "clamma-gen: cannot write to stdout\n");
     return kExitGeneration;
@@ -107,7 +108,7 @@ int Finish(const Options& o, const Story& story) {
   return story.why() == CLAMMA_DONE_ERROR ? kExitGeneration : 0;
 }
 
-// Starts the query: of a text, or of one user's turn.
+// Starts the query: for a text, or for a user's turn.
 bool Start(const Options& o, const clamma_txf_info_t& info, txf_session* session, Story* story) {
   if (!o.chat) return story->Start(session, info);
   std::vector<clamma_message_t> messages(o.prompt.system.empty() ? 1 : 2);
@@ -122,7 +123,7 @@ bool Start(const Options& o, const clamma_txf_info_t& info, txf_session* session
 int Generate(const Options& o, const options::CommandLine& line) {
   std::string desc;
   const options::ModelPtr model = options::Open(o.model, OnLog, &desc);
-  if (model == nullptr) return kExitSetup;  // OnLog told why
+  if (model == nullptr) return kExitSetup;  // OnLog() has printed the reason
   clamma_txf_facts_t facts = {};
   clamma_txf_facts(model.get(), &facts);
   if (facts.warning != nullptr) OnLog(nullptr, facts.warning);

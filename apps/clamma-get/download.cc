@@ -22,19 +22,19 @@ std::string NameOf(const std::string& path) {
   return std::filesystem::path(path).filename().string();
 }
 
-// What If-Range takes of an answer: a strong ETag, else a date.
+// The validator of a reply for If-Range: a strong ETag, else a date.
 std::string Validator(const Reply& reply) {
   const std::string& tag = reply.Header("etag");
   return tag.starts_with('"') ? tag : reply.Header("last-modified");
 }
 
-// One attempt after the other, until the file is whole.
+// Downloads a file: each Run() is an attempt.
 class Attempt {
  public:
   Attempt(Client& client, PartFile& part, const Wanted& wanted, const Manner& manner)
       : client_(client), part_(part), wanted_(wanted), manner_(manner) {}
 
-  // Throws Interruption where another attempt may help.
+  // Throws Interruption if another attempt may succeed.
   void Run() {
     Request request;
     request.url = wanted_.url;
@@ -45,7 +45,7 @@ class Attempt {
         request, [&](const Reply& answer) { Begin(request, answer); },
         [&](std::string_view bytes) { Take(bytes); });
     if (progress_) progress_->End();
-    if (reply.status == 416) return;  // all is there: Begin() has seen to that
+    if (reply.status == 416) return;  // the file is complete: Begin() has checked it
     if (!head_checked_) CheckStart();
     if (total_ > 0 && part_.size() < total_) {
       throw Interruption(NameOf(wanted_.path) + " ends after " + std::to_string(part_.size()) +
@@ -58,7 +58,7 @@ class Attempt {
   }
 
  private:
-  // Whether the bytes that are there are of the file that is wanted now, or the server can tell.
+  // Whether the existing bytes belong to the wanted file, or the server can check it.
   bool CanGoOn(std::string* if_range) const {
     const Origin origin = part_.origin();
     if (!wanted_.sha256.empty() && origin.sha256 == wanted_.sha256) return true;
@@ -94,12 +94,12 @@ class Attempt {
                          ": the server cannot resume, or its file has changed: "
                          "starting again");
       }
-      // The first bytes are looked at before what is there makes room for them.
+      // The first bytes are checked before they replace the existing ones.
       origin_ = {wanted_.url, Validator(reply), wanted_.sha256};
       head_checked_ = false;
     }
     const uint64_t there = going_on_ ? part_.size() : 0;
-    part_.NeedRoom(total_ - std::min(total_, part_.size()));  // what is there makes room, or stays
+    part_.NeedRoom(total_ - std::min(total_, part_.size()));  // existing bytes are kept or replaced
     progress_.emplace(NameOf(wanted_.path), total_, there, manner_.quiet);
   }
 
@@ -130,8 +130,8 @@ class Attempt {
     if (wanted_.bytes == 0 && whole == 0 && !reply.framed &&
         reply.Header("content-length").empty()) {
       throw Failure(kExitNetwork, wanted_.url +
-                                      ": the server does not say how long the file is, so that a "
-                                      "whole one cannot be told from one that is cut short");
+                                      ": the server does not report the length of the file, so a "
+                                      "truncated file could not be detected");
     }
   }
 
@@ -145,7 +145,7 @@ class Attempt {
     }
   }
 
-  // The first bytes have come, or all where there are fewer.
+  // Checks the first bytes, or all bytes if there are fewer.
   void CheckStart() {
     CheckHead(head_, wanted_.path);
     part_.Begin(origin_);
@@ -175,7 +175,7 @@ class Attempt {
   uint64_t total_ = 0;
 };
 
-// What a failure leaves, and how to go on.
+// The end of a message: what is kept after a failure, and how to continue.
 std::string HowToGoOn(const PartFile& part) {
   if (part.size() == 0) return "";
   return "; " + models::ReadableSize(part.size()) +
@@ -187,9 +187,9 @@ std::string HowToGoOn(const PartFile& part) {
 void CheckHead(std::string_view head, const std::string& path) {
   const std::string name = NameOf(path);
   const auto wrong = [&](const std::string& what) {
-    throw Failure(kExitWrongFile, "what came in place of " + name + " is " + what);
+    throw Failure(kExitWrongFile, "the data received for " + name + " is " + what);
   };
-  // Texts that models come with, of which no more can be said.
+  // Text files that belong to models cannot be checked any further.
   for (const char* ending : {".jinja", ".json", ".md", ".txt"}) {
     if (path.ends_with(ending)) return;
   }
@@ -202,14 +202,14 @@ void CheckHead(std::string_view head, const std::string& path) {
   }
   const size_t start = head.find_first_not_of(" \t\r\n\xef\xbb\xbf");
   const char first = start == std::string_view::npos ? ' ' : head[start];
-  // Models have bytes near their beginning that no text has.
+  // Models have bytes near their beginning that do not occur in texts.
   const bool is_text = std::none_of(head.begin(), head.end(), [](unsigned char c) {
     return c < 0x20 && c != '\t' && c != '\n' && c != '\r' && c != '\f' && c != '\x1b';
   });
   const std::string excerpt = ": " + Shown(head.substr(0, 60));
   if (is_text && first == '<') wrong("a web page (a login, or an error)" + excerpt);
   if (is_text && (first == '{' || first == '[')) wrong("a message in JSON" + excerpt);
-  if (lower.ends_with(".gguf") && !head.starts_with("GGUF")) wrong("no GGUF file" + excerpt);
+  if (lower.ends_with(".gguf") && !head.starts_with("GGUF")) wrong("not a GGUF file" + excerpt);
   if (lower.ends_with(".bin") && is_text) wrong("a text" + excerpt);
 }
 

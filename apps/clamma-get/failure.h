@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How clamma-get ends, and why.
+// The exit codes of clamma-get, and the exception that carries one.
 #ifndef CLAMMA_APPS_CLAMMA_GET_FAILURE_H_
 #define CLAMMA_APPS_CLAMMA_GET_FAILURE_H_
 
@@ -11,10 +11,10 @@
 namespace get {
 
 enum ExitCode {
-  kExitHere = 1,       // the folder, its disk, another process
+  kExitHere = 1,       // the folder, its disk, or another process
   kExitUsage = 2,      // the command line, or no such model
   kExitNetwork = 3,    // the server refused, or the connection failed
-  kExitWrongFile = 4,  // what came is not what was asked for
+  kExitWrongFile = 4,  // the downloaded data is not the requested file
   kExitInterrupted = 130
 };
 
@@ -34,7 +34,7 @@ inline void ThrowIfInterrupted() {
   if (interrupted != 0) throw Failure(kExitInterrupted, "interrupted");
 }
 
-// Text of a server, to be shown: its printable ASCII characters, and at most so many.
+// The printable ASCII characters of a server's text, at most `max`, for messages.
 inline std::string Shown(std::string_view text, size_t max = 200) {
   std::string shown;
   for (const char c : text.substr(0, max)) shown += c >= ' ' && c <= '~' ? c : '?';

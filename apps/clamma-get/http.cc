@@ -27,7 +27,7 @@ std::string Lower(std::string text) {
   return text;
 }
 
-// Scheme, host and port of an address; throws where there are none.
+// The scheme, host and port of an address; throws if there are none.
 struct Place {
   std::string scheme, host, port;
   bool operator==(const Place&) const = default;
@@ -85,7 +85,7 @@ uint64_t Reply::first() const {
   return error == std::errc() && stop == range.data() + dash ? value : UINT64_MAX;
 }
 
-// What libcurl's callbacks get. Nothing may be thrown through libcurl, which is C: it is kept.
+// The state of libcurl's callbacks. libcurl is C, so exceptions are stored, not thrown through it.
 struct Client::Transfer {
   Reply reply;
   const std::function<void(const Reply&)>* begin = nullptr;
@@ -172,7 +172,7 @@ bool Client::MayHaveToken(const std::string& url) const {
   return place == PlaceOf(rules_.hub) && (place.scheme == "https" || place.is_loopback());
 }
 
-// One request, without redirects.
+// Performs one request, without redirects.
 void Client::Perform(const Request& request, Transfer& transfer) {
   CURL* curl = curl_.get();
   curl_easy_reset(curl);
@@ -235,7 +235,7 @@ void Client::Perform(const Request& request, Transfer& transfer) {
   }
 }
 
-// The seconds that the last answer's header Retry-After asks for, which may also be a date.
+// The seconds in the last reply's header Retry-After, which may also be a date.
 unsigned Client::RetryAfter() const {
   curl_off_t seconds = 0;
   curl_easy_getinfo(curl_.get(), CURLINFO_RETRY_AFTER, &seconds);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Requests over HTTP by libcurl, and the rules for where they may go.
+// HTTP requests with libcurl, and the rules for the addresses that they may use.
 #ifndef CLAMMA_APPS_CLAMMA_GET_HTTP_H_
 #define CLAMMA_APPS_CLAMMA_GET_HTTP_H_
 
@@ -16,31 +16,31 @@ namespace get {
 
 struct Request {
   std::string url;
-  uint64_t offset = 0;   // of the first byte that is wanted
-  std::string if_range;  // what `offset` needs to make sense: else all of it comes
+  uint64_t offset = 0;   // of the first requested byte
+  std::string if_range;  // validator for `offset`: if the file differs, the server sends all of it
 };
 
 struct Reply {
   long status = 0;                             // NOLINT(google-runtime-int): libcurl's type
   std::map<std::string, std::string> headers;  // names in lower case
-  std::string url;                             // where it came from in the end
-  bool framed = false;                         // its end is told apart from a lost connection
+  std::string url;                             // after redirects
+  bool framed = false;                         // its end differs from a lost connection
 
   const std::string& Header(const std::string& name) const;
-  // The bytes of the whole file; 0: not said.
+  // The bytes of the whole file; 0: unknown.
   uint64_t whole() const;
-  // The first byte that a 206 has; UINT64_MAX: not said.
+  // The offset of the first byte of a 206 reply; UINT64_MAX: unknown.
   uint64_t first() const;
 };
 
 class Client {
  public:
   struct Rules {
-    bool insecure_http = false;  // plain HTTP to other machines as well
-    std::string hub;             // the token is for its host alone
+    bool insecure_http = false;  // also allow plain HTTP to other machines
+    std::string hub;             // the token is sent only to its host
     std::string token;
     unsigned tries = 5;  // of Text(), see Retries
-    bool quiet = false;  // says nothing of another attempt
+    bool quiet = false;  // do not report further attempts
   };
 
   explicit Client(Rules rules);
@@ -48,14 +48,14 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Follows redirects, each of which must be allowed. `begin` gets the answer before its first
-  // byte, whatever its status is; `data` its bytes, if the status is 200 or 206. What these throw
-  // is thrown. Throws Interruption, or Failure where another attempt is of no use.
+  // Follows redirects, each of which must be allowed. Calls `begin` with the reply before its first
+  // byte, for any status, and `data` with its bytes if the status is 200 or 206. Rethrows their
+  // exceptions. Throws Interruption, or Failure if another attempt would be useless.
   Reply Get(const Request& request, const std::function<void(const Reply&)>& begin,
             const std::function<void(std::string_view)>& data);
 
-  // The text at an address, of at most 16 MB; a server that is too busy is asked again. Throws
-  // Failure for every status but 200.
+  // Returns the text at an address, at most 16 MB. Retries if the server is too busy. Throws
+  // Failure for every status except 200.
   std::string Text(const std::string& url, Reply* reply);
 
  private:
@@ -70,7 +70,7 @@ class Client {
   std::unique_ptr<void, void (*)(void*)> curl_;
 };
 
-// Says why a server did not give what `what` is; nothing but that throws.
+// Throws Failure with the reason why the server did not send `what`.
 [[noreturn]] void ThrowStatus(const Reply& reply, const std::string& what, bool has_token);
 
 }  // namespace get

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the hub (huggingface.co, or $HF_ENDPOINT) says of a repository of models.
+// Reads the files of a model repository of the hub (huggingface.co, or $HF_ENDPOINT).
 #ifndef CLAMMA_APPS_CLAMMA_GET_HUB_H_
 #define CLAMMA_APPS_CLAMMA_GET_HUB_H_
 
@@ -14,20 +14,20 @@ namespace get {
 struct HubFile {
   std::string path;
   uint64_t bytes = 0;
-  std::string sha256;  // "": the hub has none of it
+  std::string sha256;  // "": the hub has none
 };
 
 struct Repository {
   std::string name;  // OWNER/REPO
   std::string revision = "main";
-  std::string license;  // "": not said
+  std::string license;  // "": unknown
   std::vector<HubFile> files;
 
   std::vector<std::string> names() const;
-  const HubFile& File(const std::string& path) const;  // which must be there
+  const HubFile& File(const std::string& path) const;  // `path` must exist
 };
 
-// Throws Failure where it cannot be read, or is not what the hub should answer.
+// Throws Failure if it cannot be read, or if the hub's reply is invalid.
 Repository ReadRepository(Client& client, const std::string& name);
 
 std::string AddressOnHub(const std::string& repository, const std::string& revision,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// clamma-get: gets models. The path of a model goes to stdout, all else to stderr.
+// clamma-get: downloads models. The path of a model goes to stdout, all other output to stderr.
 //
-// Exit codes: 0 the model is there; 1 the folder, its disk, or another process is in the way; 2 the
-// command line is wrong, or there is no such model; 3 the server or the connection failed; 4 what
-// came is not the file; 130 interrupted.
+// Exit codes: 0 the model is there; 1 the folder or its disk cannot be used, or another process is
+// downloading the file; 2 the command line is wrong, or there is no such model; 3 the server or the
+// connection failed; 4 the downloaded data is not the file; 130 interrupted.
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -44,43 +44,43 @@ struct Options {
 
 int Parse(int argc, char** argv, Options& o) {
   options::CommandLine line(
-      "clamma-get", "Gets a model, and prints the path of its file.",
-      "NAME is one of the catalogue (--list), hf:OWNER/REPOSITORY, hf:OWNER/REPOSITORY:FILE or\n"
-      "hf:OWNER/REPOSITORY:QUANTISATION (such as Q4_K_M) of the hub, or the https address of a\n"
-      "file. The other programs take the same names. An interrupted download is resumed.\n"
+      "clamma-get", "Downloads a model, and prints the path of its file.",
+      "NAME is a name of the catalogue (--list), hf:OWNER/REPOSITORY, hf:OWNER/REPOSITORY:FILE\n"
+      "or hf:OWNER/REPOSITORY:QUANTISATION (such as Q4_K_M) of the hub, or the https address of\n"
+      "a file. The other programs accept the same names. An interrupted download is resumed.\n"
       "HF_TOKEN: a token for the hub; HF_ENDPOINT: its address.\n"
       "Exit codes: 0 the model is there, 1 the folder or its disk, 2 wrong command line or no "
       "such\n"
-      "model, 3 the server or the connection failed, 4 what came is not the file,\n"
+      "model, 3 the server or the connection failed, 4 the data is not the file,\n"
       "130 interrupted.");
-  const options::Option name = line.Add("name", o.name, "The model to get");
+  const options::Option name = line.Add("name", o.name, "The model to download");
   const options::Option list =
-      line.Add("-l,--list", o.list, "List the catalogue, and what is there").Excludes(name);
+      line.Add("-l,--list", o.list, "List the catalogue and the downloaded models").Excludes(name);
   const options::Option remove =
-      line.Add("--remove", o.remove, "Remove a model, all of it or what is there")
+      line.Add("--remove", o.remove, "Remove a downloaded model, complete or not")
           .TypeName("NAME")
           .Excludes(name)
           .Excludes(list);
   line.Add("-d,--dir", o.folder, "Put the files here (default: ${XDG_CACHE_HOME:-~/.cache}/clamma)")
       .Excludes(list)
       .Excludes(remove);
-  line.Add("--tries", o.tries, "Attempts in a row that bring nothing, before it is given up")
+  line.Add("--tries", o.tries, "Failed attempts in a row before giving up")
       .WholeNumber()
       .In(1u, 100u)
       .ShowDefault();
-  line.Add("--insecure-http", o.insecure_http, "Allow unencrypted addresses of other machines");
-  line.Add("-q,--quiet", o.quiet, "Say only what goes wrong");
+  line.Add("--insecure-http", o.insecure_http, "Allow http addresses of other machines");
+  line.Add("-q,--quiet", o.quiet, "Print only errors");
   return line.Parse(argc, argv);
 }
 
-// The token for the hub, without the white space that files of tokens end with.
+// The token for the hub, without white space at its end, as token files have.
 std::string Token() {
   const char* given = std::getenv("HF_TOKEN");
   std::string token = given == nullptr ? "" : given;
   token.erase(token.find_last_not_of(" \t\r\n") + 1);
   const bool good =
       std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c <= '~'; });
-  if (!good) throw Failure(kExitUsage, "HF_TOKEN is no token");
+  if (!good) throw Failure(kExitUsage, "HF_TOKEN is not a token");
   return token;
 }
 
@@ -95,11 +95,10 @@ class Getter {
                  .tries = o.tries,
                  .quiet = o.quiet}),
         top_(o.folder.empty() ? models::Folder() : o.folder) {
-    if (top_.empty())
-      throw Failure(kExitHere, "there is no home folder: --dir says where to put it");
+    if (top_.empty()) throw Failure(kExitHere, "there is no home folder: use --dir");
   }
 
-  // Returns the path of the model.
+  // Downloads a model, and returns its path.
   std::string Get(const std::string& given) {
     const std::string name = models::Canonical(given);
     if (const models::Entry* entry = models::FindEntry(name); entry != nullptr) return Get(*entry);
@@ -111,7 +110,7 @@ class Getter {
   }
 
  private:
-  // Where a file goes; by its name alone in a folder of the user's.
+  // The path for a file; only its name is used in a folder given by the user.
   std::string PathOf(const std::string& below) const {
     return (top_ / (o_.folder.empty() ? fs::path(below) : fs::path(below).filename())).string();
   }
@@ -120,7 +119,7 @@ class Getter {
     if (!o_.quiet) std::fprintf(stderr, "clamma-get: %s\n", what.c_str());
   }
 
-  // Whether a file is there already; throws if it is another one.
+  // Whether a file exists already; throws if it is a different one.
   static bool IsThere(const std::string& path, uint64_t bytes) {
     struct stat facts = {};
     if (stat(path.c_str(), &facts) != 0) return false;
@@ -186,7 +185,7 @@ class Getter {
       throw Failure(kExitUsage, wrong);
     }
     std::vector<std::string> picked;
-    if (o_.folder.empty()) {  // what is there needs no network
+    if (o_.folder.empty()) {  // a downloaded model needs no network
       const fs::path folder = top_ / models::PathOfHub(hub.repository);
       if (models::Pick(models::FilesBelow(folder.string()), hub.wanted, &picked).empty()) {
         Say((folder / picked.front()).string() + " is there already");
@@ -206,13 +205,13 @@ class Getter {
     Say("hf:" + hub.repository + ": " + picked.front() +
         (files.size() > 1 ? " and " + std::to_string(files.size() - 1) + " more" : "") + ", " +
         models::ReadableSize(bytes) + ", licence " +
-        (repository.license.empty() ? "not said" : repository.license));
+        (repository.license.empty() ? "unknown" : repository.license));
     NeedRoom(files);
     for (const get::Wanted& file : files) Fetch(file);
     return files.front().path;
   }
 
-  // All of them, before the first begins.
+  // Checks the room for all files before the first download begins.
   void NeedRoom(const std::vector<get::Wanted>& files) const {
     uint64_t bytes = 0;
     for (const get::Wanted& file : files) {
@@ -227,7 +226,7 @@ class Getter {
     struct statvfs disk = {};
     std::error_code error;
     fs::create_directories(top_, error);
-    if (error || statvfs(top_.c_str(), &disk) != 0) return;  // said when the first is opened
+    if (error || statvfs(top_.c_str(), &disk) != 0) return;  // opening a file will report it
     const uint64_t room = uint64_t{disk.f_bavail} * disk.f_frsize;
     if (bytes <= room) return;
     throw Failure(kExitHere, top_.string() +
@@ -240,7 +239,7 @@ class Getter {
     if (std::string wrong = models::PathOfUrl(url, &place); !wrong.empty()) {
       throw Failure(kExitUsage, wrong);
     }
-    Say(url + ": licence not said, no checksum to hold it against");
+    Say(url + ": licence unknown, no checksum to verify");
     const get::Wanted wanted = {.url = url, .path = PathOf(place), .bytes = 0, .sha256 = ""};
     Fetch(wanted);
     return wanted.path;
@@ -253,8 +252,8 @@ class Getter {
 };
 
 void HandleSignals() {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of writing, not the end of us
-  std::signal(SIGXFSZ, SIG_IGN);  // so is a limit on the size of files
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe makes writing fail
+  std::signal(SIGXFSZ, SIG_IGN);  // so does a limit on the size of files
   struct sigaction action = {};
   action.sa_handler = [](int) { get::interrupted = 1; };
   action.sa_flags = static_cast<int>(SA_RESETHAND);

@@ -49,7 +49,7 @@ PartFile::PartFile(std::string path)
 
 PartFile::~PartFile() {
   if (fd_ < 0) return;
-  // An empty one that was opened for nothing does not stay.
+  // Remove a file that was opened but stayed empty.
   struct stat facts = {};
   if (fstat(fd_, &facts) == 0 && facts.st_size == 0 && facts.st_nlink == 1) unlink(part_.c_str());
   close(fd_);
@@ -66,8 +66,8 @@ void PartFile::Throw(const std::string& what, int error) const {
   throw Failure(kExitHere, what + ": " + std::strerror(error));
 }
 
-// The process that has the lock may rename or remove the file before we get it: then that is
-// another file, and the next one is opened.
+// The process that holds the lock may rename or remove the file before this one gets the lock. The
+// file is then a different one, and is opened again.
 void PartFile::Open() {
   for (int tries = 0; tries < 100; ++tries) {
     fd_ = open(part_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kReadable);
@@ -109,10 +109,11 @@ Origin PartFile::origin() const {
 }
 
 void PartFile::Begin(const Origin& origin) {
-  // Emptied first: whatever happens in between, no byte is taken for a part of something else.
+  // Truncate first: whatever happens in between, no byte can be mistaken for a part of another
+  // file.
   if (ftruncate(fd_, 0) != 0) Throw(part_, errno);
   size_ = 0;
-  unlink(sidecar_.c_str());  // rather than written through a link
+  unlink(sidecar_.c_str());  // do not write through a link
   std::ofstream out(sidecar_, std::ios::binary);
   out << Json::Object(
              {{"url", origin.url}, {"validator", origin.validator}, {"sha256", origin.sha256}})
@@ -168,7 +169,7 @@ void PartFile::Discard() {
 
 void PartFile::NeedRoom(uint64_t bytes) const {
   struct statvfs disk = {};
-  if (fstatvfs(fd_, &disk) != 0) return;  // writing says it, then
+  if (fstatvfs(fd_, &disk) != 0) return;  // writing will report it
   const uint64_t room = uint64_t{disk.f_bavail} * disk.f_frsize;
   if (bytes <= room) return;
   throw Failure(kExitHere, path_ + ": the disk has no room: " + models::ReadableSize(bytes) +

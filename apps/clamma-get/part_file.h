@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A file while it is being got: NAME.part, locked, with what is known of it in NAME.part.json.
+// A file during its download: NAME.part, which is locked, and facts about it in NAME.part.json.
 #ifndef CLAMMA_APPS_CLAMMA_GET_PART_FILE_H_
 #define CLAMMA_APPS_CLAMMA_GET_PART_FILE_H_
 
@@ -9,35 +9,35 @@
 
 namespace get {
 
-// What the bytes that are there are a part of.
+// The file of which the downloaded bytes are a part.
 struct Origin {
   std::string url;
-  std::string validator;  // an ETag or a date that If-Range takes; "": the server gave none
-  std::string sha256;     // "": not known
+  std::string validator;  // an ETag or a date for If-Range; "": the server sent none
+  std::string sha256;     // "": unknown
 };
 
 class PartFile {
  public:
-  // Makes the folder and opens NAME.part, which may have bytes of an earlier attempt. Throws
-  // Failure where that cannot be, or another process has it.
+  // Creates the folder and opens NAME.part, which may have bytes of an earlier attempt. Throws
+  // Failure if that is not possible, or if another process uses the file.
   explicit PartFile(std::string path);
   PartFile(const PartFile&) = delete;
   PartFile& operator=(const PartFile&) = delete;
   ~PartFile();
 
-  const std::string& path() const { return path_; }  // of the whole file
+  const std::string& path() const { return path_; }  // of the complete file
   bool whole_is_there() const;
   uint64_t size() const { return size_; }
-  Origin origin() const;  // all "" where it is not known
+  Origin origin() const;  // all "" if unknown
 
-  void Begin(const Origin& origin);  // from now on a part of this, from its first byte
+  void Begin(const Origin& origin);  // starts again with the first byte of another file
   void Append(std::string_view bytes);
   std::string Head() const;    // up to 512 bytes
-  std::string Sha256() const;  // of what is there
-  void Finish();               // on the disk, and then under its name
-  void Discard();              // what is there is of no use
+  std::string Sha256() const;  // of the bytes so far
+  void Finish();               // syncs the file and renames it
+  void Discard();              // removes the file
 
-  // Throws Failure if so many more bytes have no room on the disk.
+  // Throws Failure if the disk has no room for this many more bytes.
   void NeedRoom(uint64_t bytes) const;
 
  private:

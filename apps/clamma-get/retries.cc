@@ -11,9 +11,9 @@
 namespace get {
 namespace {
 
-constexpr unsigned kMaxPause = 30;  // seconds, where the server asks for none
+constexpr unsigned kMaxPause = 30;  // seconds, unless the server asks for more
 
-// Ctrl-C ends it.
+// Waits. Ctrl-C ends the wait.
 void Pause(unsigned seconds) {
   const timespec moment = {0, 100'000'000};
   for (unsigned i = 0; i < 10 * seconds; ++i) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How often, and how soon, a server is asked again.
+// How often, and when, a request is repeated.
 #ifndef CLAMMA_APPS_CLAMMA_GET_RETRIES_H_
 #define CLAMMA_APPS_CLAMMA_GET_RETRIES_H_
 
@@ -8,10 +8,10 @@
 
 namespace get {
 
-// The connection failed on the way, or a server was too busy: another attempt may help.
+// The connection failed, or the server was too busy: another attempt may succeed.
 class Interruption : public std::runtime_error {
  public:
-  // `wait`: the seconds until then that the server asks for (Retry-After); 0: it does not.
+  // `wait`: the seconds that the server asks to wait (Retry-After); 0: it does not ask.
   explicit Interruption(const std::string& why, unsigned wait = 0)
       : std::runtime_error(why), wait_(wait) {}
   unsigned wait() const { return wait_; }
@@ -20,17 +20,18 @@ class Interruption : public std::runtime_error {
   unsigned wait_;
 };
 
-// The attempts at one thing.
+// Counts the attempts at one request.
 class Retries {
  public:
-  // Longer than this nobody waits: what the server asks for is told instead.
+  // If a server asks to wait longer than this, the program gives up and reports it.
   static constexpr unsigned kMaxWait = 120;  // seconds
 
-  // `tries`: attempts in a row that bring nothing, before it is given up.
+  // `tries`: failed attempts in a row before giving up.
   Retries(unsigned tries, bool quiet) : tries_(tries), quiet_(quiet) {}
 
-  // An attempt has failed. Returns when the next one is due: when the server says, else after 1, 2,
-  // 4 ... 30 seconds. Throws Failure if there is none, which ends with `how_to_go_on`.
+  // Call it after a failed attempt. Waits until the next one is due: as long as the server asks,
+  // else 1, 2, 4 ... 30 seconds. Throws Failure, with a message that ends with `how_to_go_on`, if
+  // there is to be no further attempt.
   void Await(const Interruption& why, bool brought_something, const std::string& how_to_go_on);
 
  private:

@@ -9,11 +9,11 @@
 
 namespace get {
 
-// SHA-256 as FIPS 180-4 has it.
+// SHA-256, see FIPS 180-4.
 class Sha256 {
  public:
   void Add(const void* data, size_t size);
-  std::string Hex();  // of all that was added; nothing may be added after it
+  std::string Hex();  // of all added bytes; nothing may be added afterwards
 
  private:
   void AddBlock(const uint8_t* block);

@@ -33,8 +33,8 @@ bool Exists(const fs::path& path) {
   return fs::exists(path, none_there);
 }
 
-// Paths below a folder, of whole files and of those that are on their way, which are then without
-// their ".part".
+// The paths of files below a folder: of complete files, and of incomplete ones without their
+// ".part".
 std::vector<std::string> AllBelow(const fs::path& folder) {
   std::set<std::string> files;
   std::error_code error;
@@ -61,7 +61,7 @@ void PrintLine(const std::string& name, const std::string& size, const std::stri
               state.c_str(), what.c_str());
 }
 
-// Names of what is not of the catalogue: hf:OWNER/REPO:FILE and https://HOST/PATH.
+// The names of files outside the catalogue: hf:OWNER/REPO:FILE and https://HOST/PATH.
 std::string NameOf(const std::string& path) {
   if (path.starts_with("url/")) return "https://" + path.substr(4);
   const size_t owner = path.find('/', 3);
@@ -77,7 +77,7 @@ void RemoveEmptyFolders(fs::path folder, const fs::path& top) {
   }
 }
 
-// Removes a file, whole or in part. Returns whether there was one.
+// Removes a file, complete or not. Returns whether there was one.
 bool RemoveFile(const fs::path& file) {
   const fs::path part = file.string() + kPart;
   const int fd = open(part.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -99,7 +99,7 @@ bool RemoveFile(const fs::path& file) {
   return any;
 }
 
-// Below the folder of models, the files that a name means.
+// The files, below the folder of models, to which a name refers.
 std::vector<std::string> FilesOf(const std::string& name, const fs::path& top) {
   if (const models::Entry* entry = models::FindEntry(name); entry != nullptr) {
     std::vector<std::string> files = {entry->checkpoint.name};

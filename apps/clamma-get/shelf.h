@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The models that are there: to list and to remove them.
+// Lists and removes downloaded models.
 #ifndef CLAMMA_APPS_CLAMMA_GET_SHELF_H_
 #define CLAMMA_APPS_CLAMMA_GET_SHELF_H_
 
@@ -7,10 +7,10 @@
 
 namespace get {
 
-// Prints the catalogue and what is there, a line each.
+// Prints the catalogue and the downloaded models, one line each.
 void List();
 
-// Removes the files of a model, finished or not. Throws Failure where there are none.
+// Removes the files of a model, complete or not. Throws Failure if there are none.
 void Remove(const std::string& name, bool quiet);
 
 }  // namespace get

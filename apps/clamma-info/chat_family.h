@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which family of chat formats a template is of.
+// The family of chat formats to which a template belongs.
 #ifndef CLAMMA_INFO_CHAT_FAMILY_H_
 #define CLAMMA_INFO_CHAT_FAMILY_H_
 
@@ -7,7 +7,7 @@
 
 namespace info {
 
-// By the control tokens in the template's text: "chatml", "llama3" ...; "unknown" for others.
+// Determined by the control tokens in the template's text: "chatml", "llama3" ...; else "unknown".
 const char* ChatFamilyOf(std::string_view text);
 
 }  // namespace info

@@ -36,7 +36,7 @@ std::string Text(const Gguf& gguf, std::string_view key) {
   return gguf.Find(key, &value) && value.String(&text) ? std::string(text) : std::string();
 }
 
-// A number, or of an array with one for each layer the largest.
+// A number, or the largest number of an array with one for each layer.
 std::optional<uint64_t> Number(const Gguf& gguf, const std::string& key, bool* differs = nullptr) {
   GgufValue value;
   if (!gguf.Find(key, &value)) return std::nullopt;
@@ -168,7 +168,7 @@ void AddCheckpoint(const clamma::ModelFile& model, Facts* facts) {
       model.tensors.ForEach([&](clamma::TensorId id, const clamma::TensorPlace& place) {
         std::vector<uint64_t> shape = {place.cols};
         if (!clamma::IsVector(id)) shape.push_back(place.rows);
-        // Of each name they come in the order of the layers.
+        // Tensors with the same name come in the order of the layers.
         const bool of_model = id == clamma::TensorId::kOutputNorm ||
                               id == clamma::TensorId::kEmbedding || id == clamma::TensorId::kOutput;
         const std::string layer = "layer " + std::to_string(layers[id]++) + " ";

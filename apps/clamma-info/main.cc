@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// clamma-info: tells what a model file is.
+// clamma-info: describes a model file.
 //
-// Exit codes: 0 told; 1 the file cannot be read, or is no model; 2 the command line is wrong.
+// Exit codes: 0 described; 1 the file cannot be read, or is not a model; 2 the command line is
+// wrong.
 #include <cstdio>
 #include <exception>
 #include <optional>
@@ -19,7 +20,7 @@ namespace {
 
 using options::kExitSetup;
 
-constexpr uint64_t kDefaultContext = 2048;  // where the file tells none
+constexpr uint64_t kDefaultContext = 2048;  // if the file has none
 
 struct Options {
   PrintOptions print;
@@ -29,22 +30,25 @@ struct Options {
 };
 
 int Parse(int argc, char** argv, Options& o) {
-  options::CommandLine line("clamma-info", "Tells what a model file is.",
-                            "Exit codes: 0 told, 1 the file cannot be read or is no model, 2 wrong "
-                            "command line.");
-  line.Add("file", o.print.file, "Model (GGUF or llama2.c's; of a split one, any of its files)")
-      .Required();
+  options::CommandLine line("clamma-info", "Describes a model file.",
+                            "Exit codes: 0 described, 1 the file cannot be read or is not a model, "
+                            "2 wrong command\nline.");
+  line.Add("file", o.print.file,
+           "Model: a file (GGUF or llama2.c; any one of the files of a split model), or a name of "
+           "clamma-get's (default: the model that \"clamma-get default\" gets)");
+  std::string tokenizer;  // is not read
+  line.FindModel(o.print.file, tokenizer, true);
   line.Add("--tensors", o.print.tensors, "List the tensors");
   line.Add("--metadata", o.print.metadata, "List the keys of a GGUF file and their values");
-  line.Add("--all", o.print.all, "Show arrays and texts whole");
+  line.Add("--all", o.print.all, "Show complete arrays and texts");
   line.Add("--json", o.json, "Print a JSON object");
-  line.Add("--context", o.context, "Positions that memory is told for, 0 = the model's context")
+  line.Add("--context", o.context, "Report memory for this many positions, 0 = the model's context")
       .WholeNumber()
       .ShowDefault();
-  line.Add("--sessions", o.print.sessions, "Sessions that memory is told for")
+  line.Add("--sessions", o.print.sessions, "Report memory for this many sessions")
       .WholeNumber()
       .ShowDefault();
-  line.Add("-h,--threads", o.threads, "Threads that memory is told for, 0 = all usable cores")
+  line.Add("-h,--threads", o.threads, "Report memory for this many threads, 0 = all usable cores")
       .WholeNumber()
       .ShowDefault();
   return line.Parse(argc, argv);

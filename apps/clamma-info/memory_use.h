@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How much memory a model takes.
+// The memory that a model takes.
 #ifndef CLAMMA_INFO_MEMORY_USE_H_
 #define CLAMMA_INFO_MEMORY_USE_H_
 
@@ -16,17 +16,18 @@ namespace info {
 struct MemoryUse {
   uint64_t context = 0;             // positions of each session
   uint64_t weights = 0;             // mapped, and shared by all processes that map them
-  std::optional<uint64_t> working;  // of the forward pass, whatever the sessions
-  std::optional<uint64_t> kv_f16;   // of one session, at its full context
+  std::optional<uint64_t> working;  // of the forward pass, for any number of sessions
+  std::optional<uint64_t> kv_q8;    // of one session, at full context
+  std::optional<uint64_t> kv_f16;
   std::optional<uint64_t> kv_f32;
-  bool estimated = false;  // of an architecture that the library does not run, from its numbers
+  bool estimated = false;  // the library does not run the architecture
 };
 
-// Of a model that the library runs, what it takes. `model` is used up.
+// Measures a model that the library runs. Consumes `model`.
 MemoryUse MeasureMemory(const clamma::ModelFiles& files, clamma::ModelFile&& model,
                         uint64_t context, unsigned threads);
 
-// Of any other, if its numbers are there: keys and values of attention in every layer.
+// Estimates any other model, if its dimensions are known: as if every layer had keys and values.
 MemoryUse EstimateMemory(const clamma::ModelFiles& files, const Facts& facts, uint64_t context);
 
 }  // namespace info

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Facts as text or as JSON, on stdout.
+// Prints facts as text or as JSON to stdout.
 #ifndef CLAMMA_INFO_PRINT_H_
 #define CLAMMA_INFO_PRINT_H_
 
@@ -16,17 +16,17 @@ struct PrintOptions {
   uint64_t sessions = 4;
   bool tensors = false;
   bool metadata = false;
-  bool all = false;  // arrays and texts are whole
+  bool all = false;  // do not cut off arrays and texts
 };
 
-// `gguf` has the metadata, nullptr: there are none; `memory` is nothing where nothing is known.
+// `gguf` has the metadata, nullptr: there is none; `memory` has no value if it is unknown.
 void PrintText(const PrintOptions& options, const Facts& facts,
                const std::optional<MemoryUse>& memory, const clamma::Gguf* gguf);
 void PrintJson(const PrintOptions& options, const Facts& facts,
                const std::optional<MemoryUse>& memory, const clamma::Gguf* gguf);
 
-// Weights, working memory and sessions together; nothing where a part is not known, or the sum is
-// beyond 64 bits.
+// The sum of weights, working memory and sessions; no value if a part is unknown, or if the sum
+// exceeds 64 bits.
 std::optional<uint64_t> Total(const MemoryUse& memory, const std::optional<uint64_t>& kv,
                               uint64_t sessions);
 

@@ -14,7 +14,7 @@ std::string CheckType(const std::string& text) {
   size_t count = 0;
   const clamma::Recipe* recipes = clamma::Recipes(&count);
   for (size_t i = 0; i < count; ++i) names += (i == 0 ? "" : ", ") + std::string(recipes[i].name);
-  return Printable(text, 40) + " is no type: one of " + names + " is expected";
+  return Printable(text, 40) + " is not a type: one of " + names + " is expected";
 }
 
 }  // namespace
@@ -32,16 +32,18 @@ int Parse(int argc, char** argv, Arguments& o) {
       .Required();
   line.Add("out", o.out, "File to write").Required();
   line.Add("type", o.type, "Type of the new weights").Required().Check(CheckType);
-  line.Add("-z,--tokenizer", o.tokenizer,
-           "Vocabulary of a checkpoint of llama2.c (default: tokenizer.bin)");
+  line.Add(
+      "-z,--tokenizer", o.tokenizer,
+      "Vocabulary of a checkpoint of llama2.c (default: NAME.tokenizer.bin or tokenizer.bin beside "
+      "it, then tokenizer.bin)");
   line.FindModel(o.in, o.tokenizer);
-  line.Add("--imatrix", o.imatrix, "Importance of columns, as llama.cpp's llama-imatrix writes it");
-  line.Add("--pure", o.pure, "The same type for all matrices, the output among them");
-  line.Add("--eval", o.eval, "Tell the perplexity of this text before and after");
+  line.Add("--imatrix", o.imatrix, "Importance of columns, in the format of llama-imatrix");
+  line.Add("--pure", o.pure, "The same type for all matrices, including the output");
+  line.Add("--eval", o.eval, "Report the perplexity of this text before and after");
   line.Add("--dry-run", o.dry_run, "Show what would be done, and write nothing");
-  line.Add("--force", o.force, "Overwrite a file that is there");
+  line.Add("--force", o.force, "Overwrite an existing file");
   line.Add("-h,--threads", o.threads, "Threads, 0 = all usable cores").WholeNumber().ShowDefault();
-  line.Add("-q,--quiet", o.quiet, "No table, and no progress");
+  line.Add("-q,--quiet", o.quiet, "Print no table, and show no progress");
   return line.Parse(argc, argv);
 }
 

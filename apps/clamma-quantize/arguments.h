@@ -21,7 +21,7 @@ struct Arguments {
   bool quiet = false;
 };
 
-// -1: go on; else the exit code of the program.
+// Returns -1 to continue, else the exit code of the program.
 int Parse(int argc, char** argv, Arguments& o);
 
 }  // namespace quantize_app

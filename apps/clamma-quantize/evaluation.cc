@@ -14,13 +14,13 @@
 namespace quantize_app {
 namespace {
 
-constexpr size_t kMaxWindow = 1024;  // tokens of a piece
+constexpr size_t kMaxWindow = 1024;  // tokens per piece
 
 std::string last_message;
 void OnLog(void*, const char* message) { last_message = message; }
 
-// The length of a beginning of `text` of about `most` bytes that ends behind a line, else behind a
-// word, else a character.
+// The length of a prefix of `text` of about `most` bytes that ends after a line, else after a word,
+// else after a character.
 size_t CutAt(std::string_view text, size_t most) {
   if (text.size() <= most) return text.size();
   for (const char end : {'\n', ' '}) {
@@ -32,7 +32,7 @@ size_t CutAt(std::string_view text, size_t most) {
   return cut;
 }
 
-// The longest beginning that CutAt() finds to have at most `window` tokens, BOS counted.
+// Finds the longest prefix, cut by CutAt(), that has at most `window` tokens, including BOS.
 std::string NextPiece(const txf* model, std::string_view text, size_t window,
                       std::string_view* piece) {
   for (size_t most = 4 * window; most > 0; most /= 2) {

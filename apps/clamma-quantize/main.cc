@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clamma-quantize: writes a model again with weights of another type.
+// clamma-quantize: writes a model with weights of another type.
 //
 // Exit codes: 0 done; 1 the source cannot be read, or the target is refused; 2 the command line is
 // wrong; 3 writing or evaluating failed; 130 interrupted.
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "arguments.h"
+#include "engine/vocabulary_search.h"
 #include "evaluation.h"
 #include "models.h"
 #include "options.h"
@@ -30,14 +31,13 @@ using options::kExitGeneration;
 using options::kExitSetup;
 
 constexpr uint64_t kMaxTextBytes = uint64_t{64} << 20;
-constexpr char kDefaultVocabulary[] = "tokenizer.bin";
 
 int Fail(int code, const std::string& reason) {
   std::fprintf(stderr, "clamma-quantize: %s\n", reason.c_str());
   return code;
 }
 
-// What speaks against the source; "": nothing.
+// The reason not to quantise the source; "": none.
 std::string CheckSource(const Arguments& o, const clamma::ModelFiles& files) {
   if (files.gguf() == nullptr) {
     clamma::ModelFile model;
@@ -47,15 +47,15 @@ std::string CheckSource(const Arguments& o, const clamma::ModelFiles& files) {
   std::string_view type;
   if (files.gguf()->GetString("general.type", clamma::Gguf::Presence::kOptional, &type).ok() &&
       type == "imatrix") {
-    return o.in + ": an importance matrix, and no model: it goes behind --imatrix";
+    return o.in + ": an importance matrix, not a model: use it with --imatrix";
   }
   if (!o.tokenizer.empty()) {
-    return o.in + ": the vocabulary is inside: -z is for checkpoints of llama2.c";
+    return o.in + ": its vocabulary is inside: -z is for llama2.c checkpoints";
   }
   for (size_t i = 0; i < files.count(); ++i) {
     if (files.gguf(i)->n_tensors() > 0) return "";
   }
-  return o.in + ": no weights are in it, perhaps a vocabulary alone";
+  return o.in + ": it contains no weights, perhaps only a vocabulary";
 }
 
 std::string ReadText(const std::string& path, std::string* text) {
@@ -70,7 +70,7 @@ std::string ReadText(const std::string& path, std::string* text) {
   return text->empty() ? path + ": the text is empty" : "";
 }
 
-// Writing, and what is told of it meanwhile.
+// The state of writing, for the progress line.
 struct Job {
   const clamma::Quantizer* quantizer;
   OutputFile file;
@@ -134,7 +134,7 @@ void PrintEvaluation(const Evaluation& before, const Evaluation& after) {
   std::printf("loss a token: %+.6f +- %.6f nats\n", mean, deviation);
 }
 
-// The vocabulary file of the new model; "": it has one inside, or that of the source serves.
+// The vocabulary file of the output; "": the vocabulary is inside, or the source's is used.
 std::string NewTokenizer(const Arguments& o, const clamma::Quantizer& quantizer) {
   if (!quantizer.makes_checkpoint()) return "";
   return quantizer.vocabulary().size() == 0 ? o.tokenizer : VocabularyBeside(o.out);
@@ -164,30 +164,49 @@ int Quantize(const Arguments& o, clamma::Quantizer& quantizer) {
   return 0;
 }
 
-// What is read, open as long as the work takes.
+// The input files, which stay open during the work.
 struct Sources {
   clamma::ModelFiles files;
   clamma::Imatrix imatrix;
   clamma::File vocabulary;
 };
 
-// Opens the vocabulary of a checkpoint of llama2.c. A checkpoint that is made of one needs none,
-// and takes none that was not named.
-std::string OpenVocabulary(Arguments& o, Sources* sources, clamma::Quantizer::Options* options) {
+// Searches for a checkpoint's vocabulary as the library does, and stores its path in `o`.
+std::string FindVocabulary(Arguments& o, Sources* sources) {
+  clamma::ModelFile model;
+  clamma::Status status = sources->files.ReadModel(&model);
+  if (!status.ok()) return o.in + ": " + status.message();
+  const clamma::VocabularySearch search = {.checkpoint_path = o.in.c_str(),
+                                           .checkpoint_place = sources->files.place(),
+                                           .model_dir = LIBCLAMMA_MODEL_DIR,
+                                           .vocab_size = model.config.vocab_size};
+  char path[clamma::kMaxPathBytes];
+  status = clamma::OpenVocabulary(search, &sources->vocabulary, path);
+  if (!status.ok()) return status.message() + std::string("; -z names another");
+  o.tokenizer = path;
+  return "";
+}
+
+// Opens the vocabulary of a llama2.c checkpoint. If the output is a checkpoint too, it is opened
+// only if it was named.
+std::string TakeVocabulary(Arguments& o, Sources* sources, clamma::Quantizer::Options* options) {
   const bool makes_gguf = options->recipe->type != clamma::WeightType::kInt8Groups;
   if (sources->files.gguf() != nullptr || (o.tokenizer.empty() && !makes_gguf)) return "";
-  const std::string hint = o.tokenizer.empty() ? ": name the checkpoint's vocabulary by -z" : "";
-  if (o.tokenizer.empty()) o.tokenizer = kDefaultVocabulary;
+  clamma::Status status;
+  if (!o.tokenizer.empty()) {
+    status = sources->vocabulary.Open(o.tokenizer.c_str(), LIBCLAMMA_MODEL_DIR);
+    if (!status.ok()) return status.message();
+  } else if (std::string wrong = FindVocabulary(o, sources); !wrong.empty()) {
+    return wrong;
+  }
   const std::string& path = o.tokenizer;
-  clamma::Status status = sources->vocabulary.Open(path.c_str(), LIBCLAMMA_MODEL_DIR);
-  if (!status.ok()) return status.message() + hint;
   options->vocabulary_bytes = sources->vocabulary.size();
   if (options->vocabulary_bytes == 0) return path + ": the file is empty";
   status = sources->vocabulary.Map(&options->vocabulary);
   return status.ok() ? "" : path + ": " + status.message();
 }
 
-// Opens all that is read, and plans. Returns "" on success, else the reason.
+// Opens all inputs, and plans. Returns "" on success, else the reason.
 std::string Prepare(Arguments& o, clamma::Memory& memory, Sources* sources,
                     clamma::Quantizer* quantizer) {
   clamma::Status status = sources->files.Open(memory, o.in.c_str(), LIBCLAMMA_MODEL_DIR, false);
@@ -197,14 +216,14 @@ std::string Prepare(Arguments& o, clamma::Memory& memory, Sources* sources,
   options.recipe = clamma::FindRecipe(o.type);
   options.pure = o.pure;
   options.threads = o.threads;
-  if (std::string wrong = OpenVocabulary(o, sources, &options); !wrong.empty()) return wrong;
+  if (std::string wrong = TakeVocabulary(o, sources, &options); !wrong.empty()) return wrong;
   const auto check_target = [&](const std::string& target) {
     return o.dry_run ? "" : CheckTarget(o, sources->files, target);
   };
   if (std::string wrong = check_target(o.out); !wrong.empty()) return wrong;
   if (!o.imatrix.empty()) {
     if (options.recipe->type == clamma::WeightType::kInt8Groups) {
-      return "q80 has no use for an importance matrix: leave out --imatrix";
+      return "q80 does not use an importance matrix: leave out --imatrix";
     }
     status = sources->imatrix.Open(memory, o.imatrix.c_str());
     if (!status.ok()) return status.message();

@@ -26,7 +26,7 @@ std::string FolderOf(const std::string& path) {
 
 void HandleSignals() {
   removed_on_signal::HandleSignals();
-  signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of write()
+  signal(SIGXFSZ, SIG_IGN);  // a file at its size limit makes write() fail
 }
 
 std::string OutputFile::Fail(int error, const char* what) {
@@ -56,9 +56,9 @@ std::string OutputFile::Create(const std::string& path, uint64_t bytes) {
   if (descriptor_ < 0) return Fail(errno, "cannot write");
   struct stat facts = {};
   if (fstat(descriptor_, &facts) != 0 || !S_ISREG(facts.st_mode)) {
-    close(descriptor_);  // no file of ours to remove
+    close(descriptor_);  // it must not be removed
     descriptor_ = -1;
-    return "cannot write " + part_ + ": it is no regular file";
+    return "cannot write " + part_ + ": it is not a regular file";
   }
   if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     close(descriptor_);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A file that is there whole or not at all: it is written as NAME.part, and gets its name at the
-// end.
+// A file that appears only when it is complete: it is written as NAME.part and renamed at the end.
 #ifndef CLAMMA_QUANTIZE_OUTPUT_FILE_H_
 #define CLAMMA_QUANTIZE_OUTPUT_FILE_H_
 
@@ -10,11 +9,11 @@
 
 namespace quantize_app {
 
-// From here on Ctrl-C and its like remove the part of the OutputFile, if there is one, and end the
-// program with the exit code 128 + signal.
+// From here on Ctrl-C and similar signals remove the .part file of the OutputFile, if there is one,
+// and end the program with the exit code 128 + signal.
 void HandleSignals();
 
-// One at a time. Functions that return text return "" on success, else the reason.
+// Only one may exist at a time. Functions that return text return "" on success, else the reason.
 class OutputFile {
  public:
   OutputFile() = default;
@@ -22,10 +21,10 @@ class OutputFile {
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
 
-  // Creates the part of `path`, in which `bytes` are to find room.
+  // Creates the .part file of `path`, and checks that there is room for `bytes`.
   std::string Create(const std::string& path, uint64_t bytes);
   std::string Write(const void* bytes, size_t n);
-  // Gives it its name, in place of a file that has it.
+  // Renames the file, and replaces an existing file of that name.
   std::string Finish();
 
   static std::string PartOf(const std::string& path) { return path + ".part"; }

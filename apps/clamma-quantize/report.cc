@@ -35,7 +35,7 @@ double Weights(const GgufTensor& tensor) {
   return static_cast<double>(tensor.bytes) / tensor.type->block_bytes * tensor.type->block_cols;
 }
 
-// What a checkpoint of llama2.c cannot say, and what stands in for it.
+// Reports the features that a llama2.c checkpoint cannot express, and their replacements.
 void PrintCheckpointNotices(const Quantizer& quantizer) {
   const auto print = [](const std::string& text) {
     std::fprintf(stderr, "clamma-quantize: %s\n", text.c_str());
@@ -50,25 +50,24 @@ void PrintCheckpointNotices(const Quantizer& quantizer) {
   const clamma::VocabularyLosses& losses = quantizer.vocabulary_losses();
   const std::string warning = "warning: the vocabulary ";
   if (losses.adds_bos) {
-    print(warning + "puts no begin token in front of texts, and that of a checkpoint does");
+    print(warning + "puts no begin token before texts, but that of a checkpoint does");
   }
   if (losses.drops_eos) {
-    print(warning + "puts an end token behind texts, and that of a checkpoint does not");
+    print(warning + "puts an end token after texts, but that of a checkpoint does not");
   }
   if (losses.adds_prefix) {
-    print(warning + "puts no space in front of texts, and that of a checkpoint does");
+    print(warning + "puts no space before texts, but that of a checkpoint does");
   }
   if (losses.lacks_bytes) {
     print(warning + "has no token for each byte: some characters become unknown");
   }
   if (losses.user_defined > 0) {
     print(warning + "has " + std::to_string(losses.user_defined) +
-          " texts that are taken whole by definition: in a checkpoint's, only where merges lead to "
-          "them");
+          " user-defined tokens: a checkpoint's vocabulary finds them only if merges lead to them");
   }
   if (losses.control > 0) {
     print(warning + "has " + std::to_string(losses.control) +
-          " control tokens beside begin and end: they become plain text, and end nothing");
+          " control tokens other than begin and end: they become plain text, and end no text");
   }
 }
 
@@ -161,9 +160,10 @@ void PrintSummary(const Quantizer& quantizer, bool written) {
 
 void PrintNotices(const Quantizer& quantizer, bool has_imatrix, bool written) {
   if (quantizer.source_is_quantised()) {
-    std::fprintf(stderr,
-                 "clamma-quantize: warning: the source is quantised already, and its errors stay: "
-                 "a source in F32, F16 or BF16 gives better results\n");
+    std::fprintf(
+        stderr,
+        "clamma-quantize: warning: the source is already quantised, and its errors remain: "
+        "a source in F32, F16 or BF16 gives better results\n");
   }
   if (quantizer.makes_checkpoint()) PrintCheckpointNotices(quantizer);
   std::map<std::pair<std::string, std::string>, size_t> others;
@@ -184,7 +184,7 @@ void PrintNotices(const Quantizer& quantizer, bool has_imatrix, bool written) {
                  types.first.c_str());
   }
   if (without > 0) {
-    std::fprintf(stderr, "clamma-quantize: the importance matrix has nothing of %zu tensors\n",
+    std::fprintf(stderr, "clamma-quantize: the importance matrix does not contain %zu tensors\n",
                  without);
   }
 }

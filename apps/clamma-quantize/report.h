@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What clamma-quantize prints: a line that shows how far it is, and a table of what became of each
-// tensor.
+// The output of clamma-quantize: a line with the progress, and a table of the tensors.
 #ifndef CLAMMA_QUANTIZE_REPORT_H_
 #define CLAMMA_QUANTIZE_REPORT_H_
 
@@ -12,7 +11,7 @@
 
 namespace quantize_app {
 
-// One line on a terminal; nothing where stderr is none.
+// A line that is updated in place if stderr is a terminal; otherwise nothing is written.
 class ProgressLine {
  public:
   explicit ProgressLine(bool quiet);
@@ -22,7 +21,7 @@ class ProgressLine {
 
   void Show(const std::string& what, uint64_t done, uint64_t total);  // bytes
   void Show(const std::string& what, double share);
-  void Clear();  // before anything else goes to the terminal
+  void Clear();  // call it before writing anything else to the terminal
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -35,14 +34,14 @@ class ProgressLine {
 
 std::string SizeText(uint64_t bytes);  // "1.23 MB"
 
-// A line a tensor on stdout; with its error where it is `written`.
+// Prints a line for each tensor to stdout; with its error if the file is `written`.
 void PrintTensors(const clamma::Quantizer& quantizer, bool written);
 
-// Sizes before and after, bits a weight, and the error of all converted tensors.
+// Prints the sizes before and after, the bits per weight, and the error of all converted tensors.
 void PrintSummary(const clamma::Quantizer& quantizer, bool written);
 
-// Warnings and notices on stderr: tensors that got another type than was wanted, and those of which
-// the importance matrix has nothing.
+// Prints warnings and notices to stderr: tensors with a different type than requested, and tensors
+// that the importance matrix does not contain.
 void PrintNotices(const clamma::Quantizer& quantizer, bool has_imatrix, bool written);
 
 }  // namespace quantize_app

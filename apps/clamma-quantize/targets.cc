@@ -20,7 +20,7 @@ bool IsSameFile(const std::string& a, const std::string& b) {
          x.st_ino == y.st_ino;
 }
 
-// All files that are read.
+// All input files.
 std::vector<std::string> InputsOf(const Arguments& o, const clamma::ModelFiles& files) {
   std::vector<std::string> inputs;
   for (const std::string& path : {o.in, o.tokenizer, o.imatrix, o.eval}) {
@@ -34,7 +34,7 @@ std::vector<std::string> InputsOf(const Arguments& o, const clamma::ModelFiles& 
     if (!clamma::ReadSplitInfo(*files.gguf(i), &info).ok()) continue;
     for (uint32_t named = 0; named < info.count; ++named) {
       std::vector<char> path(o.in.size() + 1);
-      info.index = named;  // only that of the file that was named fits its path
+      info.index = named;  // the path belongs to the file with this index
       if (clamma::SplitPath(o.in, info, static_cast<uint32_t>(i), path.data(), path.size()).ok()) {
         inputs.emplace_back(path.data());
       }
@@ -52,16 +52,16 @@ std::string VocabularyBeside(const std::string& checkpoint) {
 std::string CheckTarget(const Arguments& o, const clamma::ModelFiles& files,
                         const std::string& target) {
   for (const std::string& input : InputsOf(o, files)) {
-    if (IsSameFile(input, target)) return target + " is read: name another file to write";
+    if (IsSameFile(input, target)) return target + " is an input: name another file to write";
     if (IsSameFile(input, OutputFile::PartOf(target))) {
-      return OutputFile::PartOf(target) + " is read, and would be written: name another file";
+      return OutputFile::PartOf(target) + " is an input, and would be written: name another file";
     }
   }
   struct stat facts = {};
   if (stat(target.c_str(), &facts) != 0) return "";
   if (S_ISDIR(facts.st_mode)) return target + " is a folder: name a file";
-  if (!S_ISREG(facts.st_mode)) return target + " is no regular file";
-  return o.force ? "" : target + " is there already: --force overwrites it";
+  if (!S_ISREG(facts.st_mode)) return target + " is not a regular file";
+  return o.force ? "" : target + " exists already: --force overwrites it";
 }
 
 }  // namespace quantize_app

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What clamma-quantize may write to.
+// Checks the files that clamma-quantize writes.
 #ifndef CLAMMA_QUANTIZE_TARGETS_H_
 #define CLAMMA_QUANTIZE_TARGETS_H_
 
@@ -10,10 +10,10 @@
 
 namespace quantize_app {
 
-// The file beside a checkpoint that has its vocabulary, named as export.py names it.
+// The vocabulary file beside a checkpoint, with the same name as export.py uses.
 std::string VocabularyBeside(const std::string& checkpoint);
 
-// What speaks against writing `target`: that it is read, that it is there already ...; "": nothing.
+// The reason not to write `target`, such as that it is an input or exists already; "": none.
 std::string CheckTarget(const Arguments& o, const clamma::ModelFiles& files,
                         const std::string& target);
 

@@ -19,7 +19,7 @@ uint32_t SmallHalf(Random* random, bool is_signed) {
   return (7u << 10) | (bits & 0x3ff) | (is_signed ? bits >> 31 << 15 : 0);
 }
 
-// The numbers of a block that are no random bytes: floats, scales and exponents.
+// Sets the parts of a block that are not random bytes: floats, scales and exponents.
 void PutScales(WeightType type, Random* random, uint8_t* block) {
   switch (type) {
     case WeightType::kF32:

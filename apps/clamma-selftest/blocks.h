@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Rows of weights of any type, of random bytes but for their scales.
+// Makes rows of weights of any type, of random bytes except for their scales.
 #ifndef CLAMMA_APPS_SELFTEST_BLOCKS_H_
 #define CLAMMA_APPS_SELFTEST_BLOCKS_H_
 
@@ -12,7 +12,7 @@
 
 namespace selftest {
 
-// All types but kInt8Groups, whose scales lie apart.
+// All types except kInt8Groups, whose scales are stored separately.
 inline constexpr clamma::WeightType kBlockTypes[] = {
     clamma::WeightType::kF32,   clamma::WeightType::kF16,  clamma::WeightType::kBF16,
     clamma::WeightType::kQ8_0,  clamma::WeightType::kQ4_0, clamma::WeightType::kQ4_1,
@@ -21,10 +21,10 @@ inline constexpr clamma::WeightType kBlockTypes[] = {
     clamma::WeightType::kQ6_K,  clamma::WeightType::kQ2_K, clamma::WeightType::kQ3_K,
     clamma::WeightType::kIQ4_XS};
 
-// The rows as a file has them, in little-endian order.
+// Makes rows (rows, cols) as in a file, little-endian.
 std::vector<uint8_t> MakeRows(clamma::WeightType type, size_t rows, size_t cols, Random* random);
 
-// The same as this machine's matrices have them: F32, F16 and BF16 are in its own byte order.
+// Makes the same rows as in this machine's matrices: F32, F16 and BF16 are in its own byte order.
 std::vector<uint8_t> MakeRowsInMemory(clamma::WeightType type, size_t rows, size_t cols,
                                       Random* random);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A kernel table against the plain one: what both make of the same numbers, bit by bit.
+// Compares the results of a kernel table with those of the plain one, bit by bit.
 #ifndef CLAMMA_APPS_SELFTEST_COMPARE_KERNELS_H_
 #define CLAMMA_APPS_SELFTEST_COMPARE_KERNELS_H_
 
@@ -12,12 +12,12 @@
 namespace selftest {
 
 struct Comparison {
-  size_t results = 0;                 // that were compared
-  std::vector<std::string> failures;  // which of them differ, and where
+  size_t results = 0;                 // number of results that were compared
+  std::vector<std::string> failures;  // the results that differ, and where
 };
 
 // Compares matrix products of all types of this build, norms, softmax, gates, attention, rotary
-// embeddings and sums, over shapes that take each way through the kernels.
+// embeddings and sums, with shapes that cover each path through the kernels.
 Comparison CompareKernels(const clamma::Kernels& table, const clamma::Kernels& plain);
 
 }  // namespace selftest

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Receipts that were computed on an x86-64 machine, by every kernel table alike.
+// Receipts that were computed on an x86-64 machine; every kernel table gave the same.
 #ifndef CLAMMA_APPS_SELFTEST_KEPT_RECEIPTS_H_
 #define CLAMMA_APPS_SELFTEST_KEPT_RECEIPTS_H_
 
@@ -13,7 +13,7 @@ struct KeptReceipt {
   std::string_view receipt;
 };
 
-// Of the models that are made of a seed.
+// Receipts of the models that are made from a seed.
 inline constexpr KeptReceipt kMadeReceipts[] = {
     {"llama2.c float", "0b6091538160a90a-919945040fc198be"},
     {"llama2.c int8", "c6fcedb618af7ce7-43e18a66433fb0d2"},
@@ -35,7 +35,7 @@ inline constexpr KeptReceipt kMadeReceipts[] = {
     {"GGUF IQ4_XS", "7243096a81476ab7-2e032522731bd717"},
 };
 
-// Of model files.
+// A model file with a known receipt.
 struct KnownModel {
   uint64_t fingerprint;
   std::string_view name;

@@ -88,10 +88,10 @@ std::string DescribeCpu() {
       if (line.starts_with(key) && colon != std::string::npos) name = line.substr(colon + 2);
     }
   }
-  // What steers a terminal has no place in a name.
+  // Remove terminal control characters.
   std::erase_if(name, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; });
   const clamma::Cores cores = clamma::FindCores();
-  std::string text = name.empty() ? "no name is known" : name;
+  std::string text = name.empty() ? "unknown name" : name;
   text += ", " + std::to_string(cores.usable) + (cores.usable == 1 ? " core" : " cores");
   if (cores.quota_milli != 0) {
     text += " by a quota of " + std::to_string(cores.quota_milli) + " thousandths of a core";
@@ -106,7 +106,7 @@ std::string DescribeFeatures() {
     std::string& list = is_there ? found : missing;
     list += (list.empty() ? "" : " ") + name;
   }
-  if (found.empty() && missing.empty()) return "none are looked for on this architecture";
+  if (found.empty() && missing.empty()) return "none are checked on this architecture";
   return (found.empty() ? "none" : found) + (missing.empty() ? "" : ", not " + missing);
 }
 

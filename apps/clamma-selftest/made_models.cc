@@ -28,7 +28,7 @@ constexpr uint32_t kGroup = 64;  // of int8
 class Bytes {
  public:
   Bytes& Text(std::string_view text) {
-    bytes_.insert(bytes_.end(), text.begin(), text.end());
+    for (const char c : text) U8(static_cast<uint8_t>(c));
     return *this;
   }
   Bytes& U8(uint8_t number) { return Le(number, 1); }
@@ -57,14 +57,14 @@ class Bytes {
   std::vector<uint8_t> bytes_;
 };
 
-// Near 1.
+// The weights of a norm, near 1.
 std::vector<float> Norm(Random* random) {
   std::vector<float> weights = random->Uniforms(kDim, 0x1p-2f);
   for (float& weight : weights) weight += 1;
   return weights;
 }
 
-// The header of llama2.c's versions 1 and 2, and the norms behind it.
+// The header of llama2.c's versions 1 and 2, and the norms after it.
 Bytes Llama2cBegin(uint32_t version, Random* random) {
   Bytes file;
   file.U32(0x616b3432).U32(version);
@@ -78,7 +78,8 @@ Bytes Llama2cBegin(uint32_t version, Random* random) {
   return file;
 }
 
-// Weights of each matrix, in the order of llama2.c's files; those of layers stand together.
+// The number of weights of each matrix, in the order of llama2.c's files; a kind's layers are
+// together.
 constexpr uint32_t kLlama2cSizes[] = {kVocabulary * kDim, kDim* kDim,   kKvDim* kDim,
                                       kKvDim* kDim,       kDim* kDim,   kHidden* kDim,
                                       kDim* kHidden,      kHidden* kDim};
@@ -109,7 +110,7 @@ std::vector<uint8_t> MakeLlama2cInt8() {
 
 // --- GGUF (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md) ---
 
-// The number of a tensor's type, as ggml has it.
+// ggml's number of a tensor type.
 uint32_t GgmlId(WeightType type) {
   switch (type) {
     case WeightType::kF16:

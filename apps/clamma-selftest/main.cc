@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// clamma-selftest: whether the library computes on this machine what it computes elsewhere, to the
-// bit. Needs no file, and nothing beside the library, so that it is there wherever that is.
+// clamma-selftest: checks that the library computes the same bits on this machine as on others. It
+// needs no file, and only the library, so that it can be built wherever the library is.
 //
-// Exit codes: 0 all holds; 1 the model could not be opened; 2 the command line is wrong; 3 a check
-// failed.
+// Exit codes: 0 all checks passed; 1 the model could not be opened; 2 the command line is wrong; 3
+// a check failed.
 #include <clamma-extra.h>
 
 #include <algorithm>
@@ -25,29 +25,29 @@ using clamma::Kernels;
 constexpr int kExitSetup = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitFailed = 3;
-constexpr size_t kMaxFailuresShown = 5;  // of a table
+constexpr size_t kMaxFailuresShown = 5;  // per table
 
 constexpr char kHelp[] =
-    "Checks that the library computes on this machine what it computes elsewhere.\n"
+    "Checks that the library computes the same results on this machine as on others.\n"
     "Usage: clamma-selftest [OPTIONS] [checkpoint]\n"
     "\n"
     "Positionals:\n"
-    "  checkpoint TEXT             Model whose receipt is computed, too (GGUF, or llama2.c's "
-    "formats)\n"
+    "  checkpoint TEXT             Model to compute the receipt of as well (GGUF, or llama2.c's\n"
+    "                              formats)\n"
     "\n"
     "Options:\n"
     "  --help                      Print this help and exit\n"
-    "  --receipt TEXT              What the model's receipt must be\n"
-    "  --write-receipts            Print the receipts of the made models, as kept_receipts.h has "
-    "them\n"
+    "  --receipt TEXT              The receipt that the model must have\n"
+    "  --write-receipts            Print the receipts of the made models in the form of\n"
+    "                              kept_receipts.h\n"
     "  -V,-v,--version             Display program version information and exit\n"
     "\n"
-    "Exit codes: 0 all holds, 1 the model could not be opened, 2 wrong command line, 3 a check\n"
-    "failed.\n";
+    "Exit codes: 0 all checks passed, 1 the model could not be opened, 2 wrong command line,\n"
+    "3 a check failed.\n";
 
 struct Options {
   std::string checkpoint;
-  std::string receipt;  // that is expected of it
+  std::string receipt;  // the expected receipt of the checkpoint
   bool writes = false;
 };
 
@@ -56,9 +56,10 @@ int Misused(const std::string& what) {
   return kExitUsage;
 }
 
-// Returns -1 to go on, else the exit code. By hand: CLI11 need not be there for this program.
+// Returns -1 to continue, else the exit code. Written by hand, because the program must not need
+// CLI11.
 int Parse(int argc, char** argv, Options* o) {
-  bool only_names = false;  // behind --
+  bool only_names = false;  // after --
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (!only_names && argument == "--help") {
@@ -79,7 +80,7 @@ int Parse(int argc, char** argv, Options* o) {
     } else if (!only_names && argument.size() > 1 && argument[0] == '-') {
       return Misused("there is no option " + argument);
     } else if (!o->checkpoint.empty()) {
-      return Misused("one model is expected, and " + argument + " is another one");
+      return Misused("only one model is expected: " + argument + " is another one");
     } else {
       o->checkpoint = argument;
     }
@@ -88,7 +89,7 @@ int Parse(int argc, char** argv, Options* o) {
   return -1;
 }
 
-// Counts checks, and prints a line for each: what it was about, and what came of it.
+// Counts checks, and prints a line with the name and the result of each.
 class Report {
  public:
   void Holds(const std::string& what, const std::string& result) {
@@ -141,7 +142,7 @@ std::string KeptReceiptOf(const std::string& name) {
   return "";
 }
 
-// Whether all tables give `expected`; where it is "", what the plain one gives, which is the last.
+// Checks that all tables give `expected` or, if that is "", the result of the plain one, the last.
 void CheckReceipt(const std::string& name, std::string expected, selftest::Model* model,
                   std::vector<const Kernels*> tables, Report* report) {
   std::reverse(tables.begin(), tables.end());
@@ -177,7 +178,7 @@ void CheckMadeModels(const std::vector<const Kernels*>& tables, Report* report) 
   }
 }
 
-// Returns -1, or the exit code where the model cannot be opened.
+// Returns -1, or the exit code if the model cannot be opened.
 int CheckModel(const Options& o, const std::vector<const Kernels*>& tables, Report* report) {
   selftest::Model model;
   uint64_t fingerprint = 0;
@@ -199,7 +200,8 @@ int CheckModel(const Options& o, const std::vector<const Kernels*>& tables, Repo
   return -1;
 }
 
-// As kept_receipts.h has them; of a model that is named, its fingerprint, too.
+// Prints receipts in the form of kept_receipts.h; for a model on the command line also its
+// fingerprint.
 int WriteReceipts(const Options& o) {
   for (const selftest::MadeModel& made : selftest::MakeModels()) {
     selftest::Model model;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Numbers from a seed, the same ones on every machine.
+// Random numbers from a seed, the same on every machine.
 #ifndef CLAMMA_APPS_SELFTEST_RANDOM_H_
 #define CLAMMA_APPS_SELFTEST_RANDOM_H_
 

@@ -17,7 +17,7 @@ namespace {
 
 using clamma::Status;
 
-constexpr size_t kPositions[] = {0, 1, 15, 31, 32, 47};  // whose logits count
+constexpr size_t kPositions[] = {0, 1, 15, 31, 32, 47};  // positions whose logits are hashed
 
 uint64_t AddToHash(uint64_t hash, const float* values, size_t n) {
   for (size_t i = 0; i < n; ++i) {

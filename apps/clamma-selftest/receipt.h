@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a model computes, as a short text: the same on every machine.
+// A receipt: a hash of a model's results as a short text, the same on every machine.
 #ifndef CLAMMA_APPS_SELFTEST_RECEIPT_H_
 #define CLAMMA_APPS_SELFTEST_RECEIPT_H_
 
@@ -14,20 +14,20 @@
 
 namespace selftest {
 
-// A model that is open.
+// An open model.
 class Model {
  public:
-  // Both return "" or what is wrong. The bytes must outlive this.
+  // Both return "" or the reason of a failure. The bytes must outlive the object.
   std::string OpenAt(const std::vector<uint8_t>& bytes);
   std::string Open(const std::string& path, const char* model_dir);
 
-  // Hashes of the logits at six positions of a fixed text, which has both ends of a page of the KV
-  // cache, with float keys and values and with half-precision ones: "0123456789abcdef-...". They
-  // are FNV-1a's of 64 bits, over the logits' bits in little-endian order. *receipt is set where
-  // "" is returned.
+  // Hashes the logits at six positions of a fixed text, which include both ends of a page of the KV
+  // cache, with float and with half-precision keys and values: "0123456789abcdef-...". The hashes
+  // are 64-bit FNV-1a over the logits' bits in little-endian order. Returns "" and sets *receipt,
+  // or returns the reason of a failure.
   std::string Compute(const clamma::Kernels& kernels, std::string* receipt);
 
-  // Tells this model from others; of a large one pieces count.
+  // A number that distinguishes models; of a large model only pieces are read.
   std::string Fingerprint(uint64_t* fingerprint) const;
 
  private:

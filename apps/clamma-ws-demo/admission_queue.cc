@@ -12,11 +12,11 @@ namespace {
 
 constexpr auto kProgressInterval = std::chrono::milliseconds(30);
 constexpr size_t kMaxMessagesToSend = 32;
-// Messages of the page: so many at once, and so many a second in the long run.
+// The messages of the page that are allowed at once, and per second in the long run.
 constexpr double kMaxAllowance = 20;
 constexpr double kAllowancePerSecond = 5;
 
-// One that a page can ask for again, and that people can read and type.
+// A seed that a page can send back, and that users can read and type.
 uint64_t SeedFromClock() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto ticks = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
@@ -74,7 +74,7 @@ std::optional<std::string> Visitor::Next(Clock::time_point now) {
     place_sent_ = place_;
     return WaitingMessage(place_);
   }
-  const bool last = generation_->ended();  // before fetching: what comes later is not lost
+  const bool last = generation_->ended();  // read before fetching, so that no later text is lost
   std::vector<StreamUpdate> updates = generation_->Fetch();
   next_progress_ = now + kProgressInterval;
   if (last) {
@@ -111,7 +111,7 @@ void AdmissionQueue::Leave(Visitor& visitor) noexcept {
 
 void AdmissionQueue::Begin(Visitor& visitor, Request request) {
   if (draining_) return visitor.Send(ErrorMessage("the server is about to end"));
-  if (!visitor.waiting_) {  // else it keeps its place
+  if (!visitor.waiting_) {  // a waiting visitor keeps its place
     queue_.push_back(&visitor);
     Abandon(visitor);
     visitor.waiting_ = true;
@@ -150,7 +150,7 @@ void AdmissionQueue::Abandon(Visitor& visitor) noexcept {
   Release(visitor);
 }
 
-// The sessions of the seat's last visitor are freed by now, or before these begin.
+// The sessions of the seat's previous visitor are destroyed before those of this one begin.
 void AdmissionQueue::Seat(Visitor& visitor) {
   if (visitor.request_.seed == 0) visitor.request_.seed = SeedFromClock();
   std::string message = BeginMessage(visitor.request_);
@@ -170,7 +170,7 @@ void AdmissionQueue::Seat(Visitor& visitor) {
 
 void AdmissionQueue::Admit() noexcept {
   for (Visitor* visitor : visitors_) {
-    // It may have fetched the end before we came to see it.
+    // The visitor may have fetched the end already.
     if (visitor->generation_ == nullptr || visitor->generation_->ended()) Release(*visitor);
   }
   try {
@@ -191,7 +191,7 @@ void AdmissionQueue::Drain(unsigned seconds) noexcept {
   Count();
   try {
     for (Visitor* visitor : visitors_) visitor->Send(DrainMessage(seconds));
-  } catch (const std::bad_alloc&) {  // they notice when the connection is closed
+  } catch (const std::bad_alloc&) {  // visitors then only see that the connection closes
   }
 }
 

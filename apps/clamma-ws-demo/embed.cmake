@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Writes the C++ source OUTPUT with the bytes of FILES, which lie below FOLDER; see page.h. A line
-# <!-- include NAME --> of one stands for the file of that name beside it.
+# Writes the C++ source OUTPUT with the bytes of FILES, which are below FOLDER; see page.h. A line
+# <!-- include NAME --> in a file is replaced by the file NAME beside it.
 set(arrays "")
 set(table "")
 set(number 0)
@@ -15,7 +15,7 @@ foreach(file ${FILES})
     string(REPLACE "${line}" "${part}" bytes "${bytes}")
   endforeach()
   string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
-  # Lines of 16 bytes, so that whatever reads the source can.
+  # Lines of 16 bytes, because very long lines are a problem for some tools.
   string(REPEAT "0x..," 16 line)
   string(REGEX REPLACE "(${line})" "\\1\n    " bytes "${bytes}")
   get_filename_component(name ${file} NAME)

@@ -65,12 +65,12 @@ void Generation::End(size_t stream, Ending ending, const Progress& progress,
     try {
       update.reason = reason;
     } catch (const std::bad_alloc&) {
-      update.reason.clear();  // that it ended matters more than why
+      update.reason.clear();  // without memory, report only that it ended
     }
     pending_[stream].ended = true;
     MarkNew(pending_[stream]);
   }
-  on_update_();  // always: an end makes room for others
+  on_update_();  // always, because an end frees a seat
 }
 
 std::vector<StreamUpdate> Generation::Fetch() {

@@ -21,7 +21,7 @@ double Seconds(Clock::duration duration) { return std::chrono::duration<double>(
 Ending EndingOf(clamma_done_t why) {
   switch (why) {
     case CLAMMA_DONE_END_OF_TEXT:
-    case CLAMMA_DONE_STOP_STRING:  // none is given
+    case CLAMMA_DONE_STOP_STRING:  // does not occur: there are no stop strings
       return Ending::kEndOfText;
     case CLAMMA_DONE_LIMIT:
       return Ending::kLimit;
@@ -35,7 +35,8 @@ Ending EndingOf(clamma_done_t why) {
   return Ending::kError;
 }
 
-// The messages of a chat but for the oldest, as the library takes them; valid as long as they.
+// The messages of a chat without the n_forgotten oldest, in the form of the C API; valid as long as
+// `messages`.
 std::vector<clamma_message_t> List(const std::vector<ChatMessage>& messages, size_t n_forgotten) {
   std::vector<clamma_message_t> list;
   list.reserve(messages.size() - n_forgotten);
@@ -48,8 +49,8 @@ std::vector<clamma_message_t> List(const std::vector<ChatMessage>& messages, siz
   return list;
 }
 
-// Whether they leave the context room for an answer; so, too, where they cannot be encoded, as the
-// query tells why.
+// Whether the messages leave room for an answer in the context. Returns true if they cannot be
+// encoded, because the query then reports the reason.
 bool LeavesRoom(const txf* model, const std::vector<clamma_message_t>& list, size_t limit) {
   clamma_txf_facts_t facts = {};
   if (clamma_txf_facts(model, &facts) != 0) return true;
@@ -62,8 +63,8 @@ bool LeavesRoom(const txf* model, const std::vector<clamma_message_t>& list, siz
   return count + wanted <= facts.context;
 }
 
-// How many of the oldest messages must go, whole turns, so that an answer has room. The last
-// message always stays. Encodes them at most log2(messages.size()) times.
+// The number of oldest messages, in whole turns, to leave out so that an answer has room. The last
+// message always stays. Encodes the messages at most log2(messages.size()) times.
 size_t CountForgotten(const txf* model, const std::vector<ChatMessage>& messages, size_t limit) {
   if (LeavesRoom(model, List(messages, 0), limit)) return 0;
   size_t too_few = 0;  // turns
@@ -87,13 +88,13 @@ class Generator::Stream {
 
   void Begin(Generator& generator, Generation& generation, size_t index);
   void Stop() { clamma_sessions_query_cancel(session_); }
-  void ReportReading();  // how much of a prompt is processed that takes several steps
+  void ReportReading();  // reports the progress of a prompt that takes several steps
 
  private:
   bool StartQuery(const txf* model, const clamma_txf_info_t& info);
   int OnText(const char* text);
   void OnDone(clamma_done_t why);
-  void Count();  // the tokens generated since the last call
+  void Count();  // counts the tokens generated since the last call
   void End(Ending ending, const char* reason);
   void Free();
 
@@ -102,9 +103,9 @@ class Generator::Stream {
   size_t index_ = 0;  // in the generation
   txf_session* session_ = nullptr;
   Clock::time_point begin_;  // of the query
-  Clock::time_point first_;  // token
+  Clock::time_point first_;  // of the first token
   Progress progress_;
-  Ending given_up_ = Ending::kStopped;  // why OnText() cancelled, if it did
+  Ending given_up_ = Ending::kStopped;  // the reason, if OnText() cancelled
 };
 
 struct Generator::Running {
@@ -202,7 +203,7 @@ void Generator::Stream::OnDone(clamma_done_t why) {
   End(ending, ending == Ending::kError ? "generation failed" : "");
 }
 
-// Frees the session first: once a visitor gets the end, another one can have its place.
+// Destroys the session first: when a visitor receives the end, another one may get the seat.
 void Generator::Stream::End(Ending ending, const char* reason) {
   Free();
   metrics_->AddEnding(ending);

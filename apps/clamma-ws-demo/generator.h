@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The thread that generates: it alone calls the library once the model is there, and serves the
-// streams of all visitors side by side.
+// The generating thread. Once the model is loaded, only this thread calls the library; it serves
+// the streams of all visitors side by side.
 #ifndef CLAMMA_WS_DEMO_GENERATOR_H_
 #define CLAMMA_WS_DEMO_GENERATOR_H_
 
@@ -21,26 +21,27 @@ namespace demo {
 
 class Generator {
  public:
-  // `model` and `metrics` must live longer. What a visitor does not choose comes from `sampling`.
+  // `model` and `metrics` must outlive the object. `sampling` has the values that visitors cannot
+  // choose.
   Generator(txf* model, const options::Sampling& sampling, Metrics& metrics);
-  // Ends all streams without an update, at the latest when the step that runs is done.
+  // Ends all streams without an update, at the latest after the running step.
   ~Generator();
   Generator(const Generator&) = delete;
   Generator& operator=(const Generator&) = delete;
 
-  // These are done between two steps, and return at once. What was abandoned before another one
-  // begins has no session any more by then. Only Begin() needs memory: if there is none, it throws
-  // and nothing begins.
+  // These functions return at once and take effect between two steps. Sessions of generations that
+  // were abandoned before a Begin() are destroyed before it takes effect. Only Begin() needs
+  // memory: if there is none, it throws and nothing begins.
   void Begin(std::shared_ptr<Generation> generation);
-  void Stop(Generation& generation) noexcept;     // what still runs ends as stopped
-  void Abandon(Generation& generation) noexcept;  // frees its sessions, without an update
+  void Stop(Generation& generation) noexcept;     // its running streams end as stopped
+  void Abandon(Generation& generation) noexcept;  // destroys its sessions, without an update
 
  private:
   class Stream;
   struct Running;
 
   void Notify() noexcept;
-  // Waits for something to do if `idle`, takes what is to begin; returns false when it is time to
+  // Waits for work if `idle`, and takes the generations to begin. Returns false if the thread must
   // end.
   bool Fetch(bool idle, std::vector<std::shared_ptr<Generation>>& begun);
   void Run();
@@ -52,12 +53,12 @@ class Generator {
 
   std::mutex mutex_;
   std::condition_variable posted_;
-  std::vector<std::shared_ptr<Generation>> begun_;  // under the lock
-  bool has_wishes_ = false;  // a generation is to stop, or is abandoned; under the lock
-  bool is_ending_ = false;   // under the lock
+  std::vector<std::shared_ptr<Generation>> begun_;  // needs the lock
+  bool has_wishes_ = false;  // a generation must stop, or is abandoned; needs the lock
+  bool is_ending_ = false;   // needs the lock
 
-  std::vector<std::unique_ptr<Running>> running_;  // the thread's own
-  std::thread thread_;                             // last: it uses all else
+  std::vector<std::unique_ptr<Running>> running_;  // used only by the thread
+  std::thread thread_;                             // last, because it uses the other members
 };
 
 }  // namespace demo

@@ -10,7 +10,7 @@
 namespace demo {
 namespace {
 
-// A chain of libwebsockets, from the last to the first.
+// A linked list for libwebsockets, from the last element to the first.
 const lws_protocol_vhost_options kOpener = {nullptr, nullptr,
                                             "cross-origin-opener-policy:", "same-origin"};
 const lws_protocol_vhost_options kResource = {&kOpener, nullptr,
@@ -31,7 +31,7 @@ std::string TypeOf(std::string_view name) {
   return "text/javascript; charset=utf-8";
 }
 
-// Names and values without a NUL, for libwebsockets' writers.
+// Adds a header with libwebsockets' functions. The name and the value must not contain a NUL.
 bool AddHeader(lws* wsi, const char* name, const std::string& value, unsigned char** at,
                unsigned char* end) {
   return lws_add_http_header_by_name(wsi, reinterpret_cast<const unsigned char*>(name),

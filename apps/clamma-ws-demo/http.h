@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is answered to HTTP requests: the page's files, /healthz and /metrics, and refusals.
+// The replies to HTTP requests: the page's files, /healthz and /metrics, and refusals.
 #ifndef CLAMMA_WS_DEMO_HTTP_H_
 #define CLAMMA_WS_DEMO_HTTP_H_
 
@@ -13,7 +13,7 @@
 
 namespace demo {
 
-constexpr unsigned kUpgradeRequired = 426;  // with what WebSocket version we speak
+constexpr unsigned kUpgradeRequired = 426;  // has a header with the supported WebSocket version
 
 struct Reply {
   unsigned status = HTTP_STATUS_OK;
@@ -22,16 +22,15 @@ struct Reply {
   std::string body;
 };
 
-// For every answer of a virtual host: what a browser may do with it.
+// The headers of every reply that restrict what a browser may do with it.
 const lws_protocol_vhost_options* SecurityHeaders();
 
 Reply Refusal(unsigned status, std::string_view reason);
 
-// The answer to a GET or HEAD of a path. The page depends on the mode.
+// The reply to a GET or HEAD of a path. The page depends on the mode.
 Reply Find(std::string_view path, Mode mode, const Metrics& metrics, bool draining);
 
-// Sends the head of a reply, for a body to follow or, with HEAD, none. Returns false if the
-// connection is lost.
+// Sends the head of a reply; with HEAD no body follows. Returns false if the connection is lost.
 bool SendHead(lws* wsi, const Reply& reply, bool body_follows);
 bool SendBody(lws* wsi, const Reply& reply);
 

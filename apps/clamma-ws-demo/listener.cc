@@ -20,7 +20,7 @@ namespace demo {
 namespace {
 
 constexpr int kBacklog = 64;
-// Text that the system holds for a slow reader; it doubles the figure for itself.
+// The bytes that the system buffers for a slow reader; Linux doubles this value.
 constexpr int kSendBuffer = 16384;
 
 struct Peer {
@@ -103,7 +103,7 @@ std::string Listener::Open(const std::string& address, unsigned port) {
   if (const std::string wrong = BindAndListen(fd_, *first); !wrong.empty()) return where + wrong;
   const Peer local = LocalEnd(fd_);
   std::string host = local.v6 ? "[" + local.address + "]" : local.address;
-  if (local.address == "0.0.0.0" || local.address == "::") host = "localhost";  // ... among others
+  if (local.address == "0.0.0.0" || local.address == "::") host = "localhost";  // one of its names
   url_ = "http://" + host + ":" + std::to_string(local.port);
   return "";
 }
@@ -113,7 +113,7 @@ std::optional<Accepted> Listener::Accept(int fd) {
   socklen_t size = sizeof(storage);
   const int accepted = accept(fd, reinterpret_cast<sockaddr*>(&storage), &size);
   if (accepted < 0) {
-    // Nothing can be done about a system that has no descriptor or memory left, but not to spin.
+    // If the system has no descriptor or memory left, wait, in order not to spin.
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
       poll(nullptr, 0, 10);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The listening socket. It is ours and not libwebsockets', so that a failure has a reason that
-// users can read, and every connection is counted before it costs anything.
+// The listening socket. This program opens it, not libwebsockets, so that a failure has a readable
+// reason, and every connection is counted before it takes resources.
 #ifndef CLAMMA_WS_DEMO_LISTENER_H_
 #define CLAMMA_WS_DEMO_LISTENER_H_
 
@@ -12,13 +12,13 @@
 
 namespace demo {
 
-// Makes a descriptor neither block nor stay open in another program. False where it cannot.
+// Makes a descriptor non-blocking and close-on-exec. Returns false on failure.
 bool SetUp(int fd);
 
-// An open connection. The descriptor is the taker's to close.
+// An open connection. The receiver must close the descriptor.
 struct Accepted {
   int fd = -1;
-  std::string peer;  // its address, for counting: the network (/64) with IPv6
+  std::string peer;  // the address for counting: with IPv6 the /64 network
   bool peer_loopback = false;
   LocalAddress local;
 };
@@ -30,17 +30,17 @@ class Listener {
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  // Listens at a numeric address or a name of this machine; port 0: any that is free. Returns "",
-  // or the reason why not.
+  // Listens on a numeric address or a name of this machine; port 0: any free port. Returns "" or
+  // the reason of a failure.
   std::string Open(const std::string& address, unsigned port);
 
-  // Where it is reached, without a trailing slash.
+  // The address of the server, without a trailing slash.
   const std::string& url() const { return url_; }
   int fd() const { return fd_; }
-  // Hands the descriptor, which is not blocking, to the caller, to close.
+  // Passes the non-blocking descriptor to the caller, who must close it.
   int Release() { return std::exchange(fd_, -1); }
 
-  // The next connection waiting at a listening socket; none: nobody waits.
+  // Accepts the next connection of a listening socket; no value: none is waiting.
   static std::optional<Accepted> Accept(int fd);
 
  private:

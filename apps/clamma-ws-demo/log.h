@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Messages that visitors can cause: they must not fill a disk.
+// The log for messages that visitors can cause, and which must not fill a disk.
 #ifndef CLAMMA_WS_DEMO_LOG_H_
 #define CLAMMA_WS_DEMO_LOG_H_
 
@@ -7,7 +7,8 @@
 
 namespace demo {
 
-// Writes a line to stderr; drops it if the last one is less than a second ago. From any thread.
+// Writes a line to stderr; drops it if the last line was less than a second ago. Any thread may
+// call it.
 void Log(std::string_view from, std::string_view message);
 
 }  // namespace demo

@@ -34,8 +34,8 @@
 
 namespace {
 
-constexpr rlim_t kOtherDescriptors = 64;  // beside connections
-constexpr size_t kChatSteps = 512;        // tokens of an answer, unless the user says
+constexpr rlim_t kOtherDescriptors = 64;  // in addition to connections
+constexpr size_t kChatSteps = 512;        // the default for tokens of an answer
 
 struct Options {
   options::Model model;
@@ -49,15 +49,15 @@ struct Options {
   demo::Server::Limits limits;
 };
 
-// The values that differ between stories and a chat are those of stories until SetUpChat().
+// Values that differ between stories and a chat are those of stories until SetUpChat().
 void DeclareModel(options::CommandLine& line, Options& o) {
   line.Add(o.model);
   options::AddTemplate(line, o.model);
   line.Add("-c,--context", o.model.context,
-           "Most tokens of a text with its prompt, 0 = as many as the model was trained for")
+           "Most tokens of a text and its prompt, 0 = as many as the model was trained for")
       .WholeNumber()
       .ShowDefault();
-  line.Add("--stories", o.stories, "Stories, also with a model that has a chat format")
+  line.Add("--stories", o.stories, "Generate stories, even if the model has a chat format")
       .Excludes(line.Find("--template"));
   line.Add(o.sampling);
   line.Find("--temperature")
@@ -67,16 +67,15 @@ void DeclareModel(options::CommandLine& line, Options& o) {
 }
 
 void DeclareServer(options::CommandLine& line, Options& o) {
-  line.Add("--port", o.port, "TCP port, 0 = any that is free")
+  line.Add("--port", o.port, "TCP port, 0 = any free port")
       .WholeNumber()
       .In(0, 65535)
       .ShowDefault();
-  line.Add("--bind", o.address, "Address to listen at").ShowDefault();
+  line.Add("--bind", o.address, "Address to listen on").ShowDefault();
   line.Add("--allow-origin", o.origins,
-           "Further origin, as https://stories.example.org, whose pages and name are served; "
-           "may be repeated");
+           "Further origin to serve, such as https://stories.example.org; may be repeated");
   line.Add("--max-sessions", o.max_sessions,
-           "Most sessions, two for a visitor, one in a chat, 0 = all")
+           "Most sessions, two per visitor, one in a chat, 0 = all")
       .WholeNumber()
       .ShowDefault();
   line.Add("--max-connections", o.limits.connections, "Most connections")
@@ -84,18 +83,18 @@ void DeclareServer(options::CommandLine& line, Options& o) {
       .In(1, 65000)
       .ShowDefault();
   line.Add("--max-per-address", o.limits.per_address,
-           "Most connections from an address that is not the loopback")
+           "Most connections from one address, except the loopback")
       .WholeNumber()
       .In(1, 65000)
       .ShowDefault();
   line.Add("--buffer", o.buffer, "Most bytes of text that wait for a slow visitor")
       .Size()
       .ShowDefault();
-  line.Add("--idle", o.limits.idle, "Seconds that a visitor may stay without asking for text")
+  line.Add("--idle", o.limits.idle, "Seconds that a visitor may stay without a request")
       .WholeNumber()
       .In(1, 86400)
       .ShowDefault();
-  line.Add("--drain", o.limits.drain, "Seconds that texts have to end in at the end")
+  line.Add("--drain", o.limits.drain, "Seconds that texts may continue after a signal")
       .WholeNumber()
       .In(0, 3600)
       .ShowDefault();
@@ -118,7 +117,7 @@ bool OpenEndPipe() {
   return pipe(end_pipe) == 0 && demo::SetUp(end_pipe[0]) && demo::SetUp(end_pipe[1]);
 }
 
-// The first signal asks for the end, a second one ends at once.
+// The first signal asks the server to end; a second one ends the program at once.
 void OnSignal(int) {
   const int saved = errno;
   std::signal(SIGTERM, SIG_DFL);
@@ -129,7 +128,7 @@ void OnSignal(int) {
 }
 
 void HandleSignals() {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed connection is an error of writing, not the end of us
+  std::signal(SIGPIPE, SIG_IGN);  // a closed connection makes writing fail
   struct sigaction action = {};
   action.sa_handler = OnSignal;
   action.sa_flags = SA_RESTART;
@@ -137,7 +136,7 @@ void HandleSignals() {
   sigaction(SIGINT, &action, nullptr);
 }
 
-// Whether so many connections can be open.
+// Whether this many connections can be open.
 bool HaveDescriptors(size_t connections) {
   rlimit limit = {};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;
@@ -148,7 +147,7 @@ bool HaveDescriptors(size_t connections) {
   return setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
-// A chat, with an instruct model or a template that is given; else stories.
+// A chat if the model has a chat format or a template is given, else stories.
 demo::Mode ChooseMode(const Options& o, const clamma_txf_facts_t& facts) {
   if (o.stories) return demo::Mode::kStories;
   const bool is_instruct = facts.chat_format != nullptr && std::string_view(facts.format) == "GGUF";
@@ -163,8 +162,8 @@ void SetUpChat(const txf* model, const clamma_txf_facts_t& facts, const options:
   options::TakeModelSampling(model, line, &sampling);
   sampling.temperature = std::min(sampling.temperature, demo::kMaxTemperature);
   if (facts.chat_format_is_guessed != 0) {
-    Report("the file has no chat template: taking that of " + std::string(facts.chat_format) +
-           ", by its vocabulary");
+    Report("the file has no chat template: using that of " + std::string(facts.chat_format) +
+           ", which its vocabulary shows");
   }
 }
 
@@ -217,11 +216,11 @@ int OpenAndServe(Options& o, const options::CommandLine& line, demo::Listener& l
   rules.model = description;
   rules.thinks =
       mode == demo::Mode::kChat && options::BeginsInThoughts(model.get(), o.model, nullptr);
-  if (rules.seats == 0) return Fail("a visitor needs two sessions, and there is only one");
+  if (rules.seats == 0) return Fail("a visitor needs two sessions, but there is only one");
   return Serve(o, rules, model.get(), listener, origins);
 }
 
-// Returns "" or what is wrong.
+// Returns "" or the reason of a failure.
 std::string ReadOrigins(const std::vector<std::string>& texts, demo::Origins& origins) {
   for (const std::string& text : texts) {
     if (const std::string wrong = origins.Add(text); !wrong.empty()) {
@@ -236,7 +235,7 @@ int Run(int argc, char** argv) {
   options::CommandLine line(
       "clamma-ws-demo",
       "Serves a page that chats with its visitors or, with a model that has no chat format, "
-      "generates two stories for each of them at once.",
+      "generates two stories side by side for each of them.",
       "Files are looked for in the working directory, then in the model directory.\n"
       "Exit codes: 0 ended by SIGTERM or SIGINT, 1 set-up failed, 2 wrong command line,\n"
       "3 serving failed.");

@@ -11,15 +11,15 @@
 namespace demo {
 namespace {
 
-// What a JSON number of a page can hold exactly.
+// The largest integer that a page's JSON numbers hold exactly.
 constexpr uint64_t kMaxSeed = (uint64_t{1} << 53) - 1;
-// Of a text, where the server has no limit: more than any context.
+// The largest length if the server has no limit: more than any context.
 constexpr size_t kMaxLength = 100'000'000;
 
-// An amount as users write it: 0.9 and not what the nearest float is.
+// A value as users write it: 0.9, not the nearest float.
 double Short(float amount) { return std::round(static_cast<double>(amount) * 1e6) / 1e6; }
 
-// Each of these sets a field and returns "", or returns what is wrong.
+// Each of these functions sets a field and returns "", or returns the reason of a failure.
 
 std::string TooLong(const char* what, size_t bytes, size_t max) {
   return std::string(what) + " " + std::to_string(bytes) + " bytes; at most " +
@@ -27,7 +27,7 @@ std::string TooLong(const char* what, size_t bytes, size_t max) {
 }
 
 std::string SetPrompt(const Json& value, Request& request) {
-  if (request.mode != Mode::kStories) return "a chat has messages, and no prompt";
+  if (request.mode != Mode::kStories) return "a chat has messages, not a prompt";
   if (value.is_null()) {
     request.prompt.reset();
     return "";
@@ -35,31 +35,31 @@ std::string SetPrompt(const Json& value, Request& request) {
   if (!value.is_text()) return "prompt is neither a string nor null";
   const std::string& text = value.text();
   if (text.size() > kMaxPromptBytes) return TooLong("the prompt has", text.size(), kMaxPromptBytes);
-  if (text.find('\0') != std::string::npos) return "the prompt holds a NUL";
+  if (text.find('\0') != std::string::npos) return "the prompt contains a NUL";
   request.prompt = text;
   return "";
 }
 
-// The next message of a chat, in which user and assistant take turns.
+// Adds the next message of a chat, in which user and assistant alternate.
 std::string AddChatMessage(const Json& value, std::vector<ChatMessage>& messages) {
   const std::string which = "message " + std::to_string(messages.size()) + " of the chat ";
   const bool is_answer = messages.size() % 2 == 1;
   const Json* role = value.Find("role");
   const Json* content = value.Find("content");
   if (role == nullptr || content == nullptr || value.fields().size() != 2) {
-    return which + "is no object of role and content";
+    return which + "is not an object with role and content";
   }
   if (role->text() != (is_answer ? "assistant" : "user")) {
-    return which + "is not the " + (is_answer ? "assistant" : "user") + "'s: they take turns";
+    return which + "is not the " + (is_answer ? "assistant" : "user") + "'s: they must alternate";
   }
-  if (!content->is_text()) return which + "has a content that is no string";
-  if (content->text().find('\0') != std::string::npos) return which + "holds a NUL";
+  if (!content->is_text()) return which + "has a content that is not a string";
+  if (content->text().find('\0') != std::string::npos) return which + "contains a NUL";
   messages.push_back({is_answer, content->text()});
   return "";
 }
 
 std::string SetMessages(const Json& value, Request& request) {
-  if (request.mode != Mode::kChat) return "messages are for a chat, and stories have a prompt";
+  if (request.mode != Mode::kChat) return "stories have a prompt, not messages";
   if (!value.is_array()) return "messages is not an array";
   if (value.items().size() > kMaxChatMessages) {
     return "the chat has more than " + std::to_string(kMaxChatMessages) + " messages";
@@ -123,7 +123,7 @@ std::string SetField(const std::string& name, const Json& value, Message& messag
   if (name == "topp") return SetAmount("topp", value, 1, message.request.topp);
   if (name == "length") return SetLength(value, message.request);
   if (name == "seed") return SetSeed(value, message.request.seed);
-  return "there is a field that no message has";
+  return "the message has an unknown field";
 }
 
 }  // namespace
@@ -141,7 +141,7 @@ std::string Parse(std::string_view text, Message& message) {
   }
   if (message.type == Message::Type::kBegin && message.request.mode == Mode::kChat &&
       message.request.messages.empty()) {
-    return "a chat begins with messages";
+    return "a chat needs messages";
   }
   return "";
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The messages between page and server: JSON objects in text frames. docs/ws-demo.md lists them.
+// The messages between page and server: JSON objects in text frames, described in
+// docs/ws-demo-protocol.md.
 #ifndef CLAMMA_WS_DEMO_MESSAGES_H_
 #define CLAMMA_WS_DEMO_MESSAGES_H_
 
@@ -17,7 +18,8 @@ inline constexpr size_t kMaxChatBytes = 16384;  // of the contents of all messag
 inline constexpr size_t kMaxChatMessages = 64;
 inline constexpr float kMaxTemperature = 10;
 
-// Of a message of the page. A byte of a text takes at most six in JSON; the rest is for all else.
+// The most bytes of a message of the page. A byte of text takes at most six bytes in JSON; the rest
+// is for the other fields.
 constexpr size_t MaxMessageBytes(Mode mode) {
   return mode == Mode::kStories ? 6 * kMaxPromptBytes + 1024
                                 : 6 * kMaxChatBytes + 64 * kMaxChatMessages + 1024;
@@ -26,15 +28,15 @@ constexpr size_t MaxMessageBytes(Mode mode) {
 struct Message {
   enum class Type : uint8_t { kBegin, kStop };
   Type type = Type::kStop;
-  Request request;  // kBegin; what the page leaves out is as it was before
+  Request request;  // kBegin; Parse() keeps the values of fields that the page leaves out
 };
 
-// Reads a message of the page, which may hold anything. Which fields it may have depends on
-// message.request.mode. Returns "", or what is wrong with it.
+// Parses a message of the page, which may contain anything. message.request.mode determines the
+// allowed fields. Returns "" or the reason of a failure.
 std::string Parse(std::string_view text, Message& message);
 
 // Messages to the page.
-// `thinks`: answers begin inside what the model thinks, as the chat template opens it.
+// `thinks`: answers begin inside the model's reasoning, because the chat template opens it.
 std::string HelloMessage(std::string_view model, const Request& defaults, bool thinks);
 std::string WaitingMessage(size_t place);  // from 1
 std::string BeginMessage(const Request& request);

@@ -74,7 +74,7 @@ void Metrics::SetVisitors(size_t connected, size_t waiting) {
 }
 
 double Metrics::Rate() const {
-  // The current second is not over: the whole ones before it count.
+  // Count only complete seconds, not the current one.
   const int64_t now = ThisSecond();
   uint64_t sum = 0;
   for (const Second& second : seconds_) {
@@ -86,8 +86,7 @@ double Metrics::Rate() const {
 
 std::string Metrics::Histogram() const {
   std::string text = Head("time_to_first_token_seconds", "histogram",
-                          "From the start of a text, when its visitor's turn has come, to its "
-                          "first token.");
+                          "From getting a seat to the first token of a text.");
   uint64_t sum = 0;
   for (size_t i = 0; i < kBounds.size(); ++i) {
     sum += first_tokens_[i];
@@ -107,13 +106,13 @@ std::string Metrics::Text() const {
       Metric("sessions_active", "gauge", "Sessions that exist: texts being generated.",
              std::to_string(sessions_));
   text += Metric("visitors_connected", "gauge", "Open WebSockets.", std::to_string(connected_));
-  text += Metric("visitors_waiting", "gauge", "Visitors who wait for their turn.",
+  text += Metric("visitors_waiting", "gauge", "Visitors who wait in the queue.",
                  std::to_string(waiting_));
   text += Metric("tokens_total", "counter", "Tokens generated.", std::to_string(tokens_));
-  text +=
-      Metric("tokens_per_second", "gauge",
-             "Tokens generated a second, of all texts, over the last 10 seconds.", Number(Rate()));
-  text += Head("stories_total", "counter", "Stories or answers that ended, by the reason.");
+  text += Metric("tokens_per_second", "gauge",
+                 "Tokens generated per second, for all texts, over the last 10 seconds.",
+                 Number(Rate()));
+  text += Head("stories_total", "counter", "Stories or answers that ended, by reason.");
   for (size_t i = 0; i < kEndings; ++i) {
     const std::string name(Name(static_cast<Ending>(i)));
     text += Line("stories_total{reason=\"" + name + "\"}", std::to_string(endings_[i]));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is counted, for Prometheus. Every function may be called from any thread.
+// Counters for Prometheus. Any thread may call every function.
 #ifndef CLAMMA_WS_DEMO_METRICS_H_
 #define CLAMMA_WS_DEMO_METRICS_H_
 
@@ -30,17 +30,17 @@ class Metrics {
   static constexpr std::array kBounds = {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0};
   static constexpr size_t kRateSeconds = 10;
 
-  // Tokens a second over the last kRateSeconds. Needs the lock.
+  // Tokens per second over the last kRateSeconds. Needs the lock.
   double Rate() const;
-  std::string Histogram() const;  // of the first tokens. Needs the lock.
+  std::string Histogram() const;  // of the times to first token. Needs the lock.
 
-  mutable std::mutex mutex_;  // all below is under it
+  mutable std::mutex mutex_;  // protects the members below
   size_t sessions_ = 0;
   size_t connected_ = 0;
   size_t waiting_ = 0;
   uint64_t tokens_ = 0;
   std::array<uint64_t, kEndings> endings_ = {};
-  std::array<uint64_t, kBounds.size()> first_tokens_ = {};  // in each bucket alone
+  std::array<uint64_t, kBounds.size()> first_tokens_ = {};  // per bucket, not cumulative
   uint64_t first_token_count_ = 0;
   double first_token_sum_ = 0;
   struct Second {

@@ -17,14 +17,14 @@ std::string LowerCase(std::string_view text) {
   return lower;
 }
 
-// In lower case, without the port that `scheme` implies.
+// A host in lower case, without the default port of `scheme`.
 std::string Canonical(std::string_view host, std::string_view scheme) {
   const std::string_view port = scheme == "https" ? ":443" : ":80";
   if (host.ends_with(port)) host.remove_suffix(port.size());
   return LowerCase(host);
 }
 
-// A numeric IPv6 address as inet_ntop() writes it; anything else as it is.
+// Returns a numeric IPv6 address as inet_ntop() writes it; any other text unchanged.
 std::string CanonicalAddress(const std::string& text) {
   in6_addr address = {};
   std::array<char, INET6_ADDRSTRLEN> canonical = {};
@@ -45,7 +45,7 @@ bool Origins::Split(std::string_view text, Origin& origin) {
 }
 
 bool Origins::IsOrigin(std::string_view text) {
-  constexpr size_t kMaxBytes = 260;  // of a host's name 253
+  constexpr size_t kMaxBytes = 260;  // a host name has at most 253
   Origin origin;
   return text.size() <= kMaxBytes && Split(text, origin);
 }

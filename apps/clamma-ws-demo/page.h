@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The files of page/, as embed.cmake put them into the program.
+// The files of page/, which embed.cmake embeds into the program.
 #ifndef CLAMMA_WS_DEMO_PAGE_H_
 #define CLAMMA_WS_DEMO_PAGE_H_
 

@@ -23,13 +23,13 @@ constexpr size_t kKeyBytes = 24;       // of 16 bytes in base64
 constexpr int kHeaderSeconds = 10;     // for a request's headers to arrive
 constexpr int kKeepAliveSeconds = 5;   // for the next request on a connection
 constexpr int kFarewellSeconds = 2;    // for a visitor's last messages
-constexpr uint16_t kPingSeconds = 20;  // of silence, then we ask
+constexpr uint16_t kPingSeconds = 20;  // of silence before a ping
 constexpr uint16_t kSilenceSeconds = 30;
 constexpr size_t kHeaderBytes = 4096;
 constexpr size_t kMaxAcceptedAtOnce = 16;
-constexpr size_t kMaxEmptyParts = 64;  // of a message: they cost its sender nothing
-constexpr unsigned kAdmitSeconds = 1;  // until there may be memory again
-constexpr int kCloseIdle = 4000;       // for applications' own use; the page knows it
+constexpr size_t kMaxEmptyParts = 64;  // empty fragments per message
+constexpr unsigned kAdmitSeconds = 1;  // before another attempt to get memory
+constexpr int kCloseIdle = 4000;       // the first code for applications; the page knows it
 
 constexpr std::string_view kFull =
     "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: text/plain\r\n"
@@ -41,32 +41,31 @@ const lws_retry_bo_t kSilence = {nullptr, 0, 0, kPingSeconds, kSilenceSeconds, 0
 
 void OnLog(int, const char* line) { Log("libwebsockets: ", line); }
 
-// "" if it is missing.
+// The value of a header; "" if it is missing.
 std::string Header(lws* wsi, lws_token_indexes token) {
   const int size = lws_hdr_total_length(wsi, token);
   if (size <= 0) return "";
-  // With room for the commas of a list, if there are several headers of that name.
+  // Several headers of that name are joined by commas, which need room.
   std::string text(static_cast<size_t>(size) + 64, '\0');
   const int copied = lws_hdr_copy(wsi, text.data(), static_cast<int>(text.size()), token);
   text.resize(copied > 0 ? static_cast<size_t>(copied) : 0);
   return text;
 }
 
-// A refusal that an option of the command line would have spared. In the log, too, where those who
-// run the server see it.
+// A refusal that a command-line option avoids. It is also logged, so that the operator sees it.
 Reply NotAllowed(std::string_view reason, const std::string& origin) {
   std::string text(reason);
   text += ". ";
   if (Origins::IsOrigin(origin)) {
     text += "Start clamma-ws-demo with --allow-origin " + origin + " if that is yours";
   } else {
-    text += "clamma-ws-demo --allow-origin ORIGIN serves further names";
+    text += "Start clamma-ws-demo with --allow-origin ORIGIN to serve further names";
   }
   Log("refused: ", text);
   return Refusal(HTTP_STATUS_FORBIDDEN, text);
 }
 
-// Whether a list of subprotocols has ours, or is empty, which asks for none.
+// Whether a list of subprotocols contains clamma-stories, or is empty.
 bool NamesProtocol(std::string_view list) {
   if (list.empty()) return true;
   while (!list.empty()) {
@@ -80,24 +79,24 @@ bool NamesProtocol(std::string_view list) {
   return false;
 }
 
-// What is wrong with the request for a WebSocket, apart from where it comes from and goes.
+// Checks a request for a WebSocket, except its Host, Origin and path. Returns a refusal, or no
+// value.
 std::optional<Reply> CheckHandshake(lws* wsi) {
   if (Header(wsi, WSI_TOKEN_VERSION) != "13") {
-    return Refusal(kUpgradeRequired, "only version 13 of the WebSocket protocol is spoken");
+    return Refusal(kUpgradeRequired, "only version 13 of the WebSocket protocol is supported");
   }
   const std::string key = Header(wsi, WSI_TOKEN_KEY);
   if (key.size() != kKeyBytes || !key.ends_with("==")) {
     return Refusal(HTTP_STATUS_BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64");
   }
   if (!NamesProtocol(Header(wsi, WSI_TOKEN_PROTOCOL))) {
-    return Refusal(HTTP_STATUS_BAD_REQUEST,
-                   "the subprotocol is not known: name clamma-stories, or none");
+    return Refusal(HTTP_STATUS_BAD_REQUEST, "unknown subprotocol: name clamma-stories, or none");
   }
   return std::nullopt;
 }
 
-// Whether the code that a close frame begins with can be one of libwebsockets' or an application's
-// own: the former refuses what is below 3000 and has no meaning, but nothing above.
+// Whether the code at the beginning of a close frame is allowed. libwebsockets refuses undefined
+// codes below 3000, but accepts any code above.
 bool IsCloseCode(std::string_view frame) {
   if (frame.size() < 2) return true;  // without a code
   const auto high = static_cast<unsigned char>(frame[0]);
@@ -105,7 +104,8 @@ bool IsCloseCode(std::string_view frame) {
   return high * 256 + low < 5000;
 }
 
-// The connection is ready for the next request, or to be closed: 1 would be no reason for the loop.
+// Completes a request: the connection waits for the next one, or closes. (libwebsockets would
+// ignore the result 1.)
 int Complete(lws* wsi) { return lws_http_transaction_completed(wsi) == 0 ? 0 : -1; }
 
 }  // namespace
@@ -174,7 +174,7 @@ int Server::OnEvent(lws* wsi, lws_callback_reasons reason, void*, void* in, size
   auto* server = static_cast<Server*>(lws_context_user(lws_get_context(wsi)));
   try {
     return server->Handle(wsi, reason, in, size);
-  } catch (const std::exception& e) {  // memory is short: this connection must do without
+  } catch (const std::exception& e) {  // memory is short: close this connection
     Log("a connection is closed: ", e.what());
     return -1;
   }
@@ -187,7 +187,7 @@ int Server::Handle(lws* wsi, lws_callback_reasons reason, void* in, size_t size)
         AcceptAll();
       } else if (wsi == ending_) {
         Drain();
-        return -1;  // it has done its work
+        return -1;  // it is no longer needed
       }
       return 0;
     case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
@@ -202,7 +202,7 @@ int Server::Handle(lws* wsi, lws_callback_reasons reason, void* in, size_t size)
   }
   const auto found = connections_.find(wsi);
   if (found == connections_.end()) {
-    // A connection that could not be registered, and is closed in a moment, gets no answer.
+    // A connection that could not be registered gets no answer; it is about to be closed.
     return reason == LWS_CALLBACK_HTTP || reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE ? -1 : 0;
   }
   return HandleSocket(wsi, found->second, reason, in, size);
@@ -238,7 +238,7 @@ int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons 
       return 0;
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
       if (!IsCloseCode(text)) {
-        return Close(wsi, connection, LWS_CLOSE_STATUS_PROTOCOL_ERR, "there is no such close code");
+        return Close(wsi, connection, LWS_CLOSE_STATUS_PROTOCOL_ERR, "invalid close code");
       }
       Dismiss(connection);
       return 0;
@@ -246,13 +246,13 @@ int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons 
       Forget(wsi);
       return 0;
     case LWS_CALLBACK_RAW_ADOPT:
-      return -1;  // by CONNECT, after which there would be no time limit any more
+      return -1;  // CONNECT, after which there would be no time limit
     default:
       return 0;
   }
 }
 
-// --- Connections ---------------------------------------------------------------------------------
+// --- Connections ---
 
 void Server::AcceptAll() {
   for (size_t i = 0; i < kMaxAcceptedAtOnce; ++i) {
@@ -267,7 +267,7 @@ void Server::Adopt(Accepted accepted) noexcept {
   const bool full = connections_.size() >= limits_.connections ||
                     (others != addresses_.end() && others->second >= limits_.per_address);
   if (full) {
-    // Whether it arrives or not, it costs us nothing.
+    // Does not wait: the answer may be lost.
     static_cast<void>(send(accepted.fd, kFull.data(), kFull.size(), MSG_DONTWAIT));
     close(accepted.fd);
     return;
@@ -304,13 +304,13 @@ void Server::Forget(lws* wsi) noexcept {
   connections_.erase(found);
 }
 
-// --- HTTP ----------------------------------------------------------------------------------------
+// --- HTTP ---
 
 std::optional<Reply> Server::CheckHost(lws* wsi, const Connection& connection) const {
   const std::string host = Header(wsi, WSI_TOKEN_HOST);
   if (host.empty()) return Refusal(HTTP_STATUS_BAD_REQUEST, "the request has no Host");
   if (origins_.Serves(host, connection.from.local)) return std::nullopt;
-  return NotAllowed("This server is not known by the name in the request's Host", "http://" + host);
+  return NotAllowed("This server does not know the name in the request's Host", "http://" + host);
 }
 
 std::optional<Reply> Server::CheckOrigin(lws* wsi) const {
@@ -319,7 +319,7 @@ std::optional<Reply> Server::CheckOrigin(lws* wsi) const {
   return NotAllowed("The WebSocket is not for pages of that Origin", origin);
 }
 
-// A short answer at once, after which the connection is closed.
+// Sends a short answer at once, and closes the connection.
 int Server::Refuse(lws* wsi, const Reply& reply) {
   if (SendHead(wsi, reply, true)) SendBody(wsi, reply);
   return -1;
@@ -345,7 +345,7 @@ int Server::OnRequest(lws* wsi, Connection& connection, std::string_view path) {
 int Server::OnUpgrade(lws* wsi, Connection& connection, std::string_view protocol) {
   if (protocol.size() != 9 || !std::equal(protocol.begin(), protocol.end(), "websocket",
                                           [](char a, char b) { return (a | 0x20) == b; })) {
-    return -1;  // HTTP/2 and the like
+    return -1;  // an upgrade to HTTP/2 or another protocol
   }
   if (const std::optional<Reply> refusal = CheckHost(wsi, connection)) return Refuse(wsi, *refusal);
   if (Header(wsi, WSI_TOKEN_GET_URI) != kSocketPath) {
@@ -354,23 +354,23 @@ int Server::OnUpgrade(lws* wsi, Connection& connection, std::string_view protoco
   if (const std::optional<Reply> refusal = CheckOrigin(wsi)) return Refuse(wsi, *refusal);
   if (const std::optional<Reply> refusal = CheckHandshake(wsi)) return Refuse(wsi, *refusal);
   if (draining_) {
-    return Refuse(wsi, Refusal(HTTP_STATUS_SERVICE_UNAVAILABLE, "the server is about to end"));
+    return Refuse(wsi, Refusal(HTTP_STATUS_SERVICE_UNAVAILABLE, "the server is shutting down"));
   }
   return 0;
 }
 
-// --- WebSockets ----------------------------------------------------------------------------------
+// --- WebSockets ---
 
 void Server::Dismiss(Connection& connection) noexcept {
   if (connection.visitor == nullptr) return;
   admission_.Leave(*connection.visitor);
   connection.visitor.reset();
-  ScheduleAll();  // those who wait move up
+  ScheduleAll();  // waiting visitors move up in the queue
 }
 
 int Server::Close(lws* wsi, Connection& connection, int status, std::string_view reason) {
   Dismiss(connection);
-  std::array<unsigned char, 123> text = {};  // as much as a close frame has room for
+  std::array<unsigned char, 123> text = {};  // the longest reason of a close frame
   const size_t size = reason.copy(reinterpret_cast<char*>(text.data()), text.size());
   lws_close_reason(wsi, static_cast<lws_close_status>(status), text.data(), size);
   return -1;
@@ -379,7 +379,7 @@ int Server::Close(lws* wsi, Connection& connection, int status, std::string_view
 int Server::OnMessage(lws* wsi, Connection& connection, std::string_view part) {
   if (connection.visitor == nullptr) return 0;  // it is being closed
   if (lws_frame_is_binary(wsi) != 0) {
-    return Close(wsi, connection, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "messages are text");
+    return Close(wsi, connection, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "messages must be text");
   }
   if (lws_is_first_fragment(wsi) != 0) {
     connection.received.clear();
@@ -454,7 +454,7 @@ void Server::Schedule(lws* wsi, Connection& connection) {
   lws_set_timer_usecs(wsi, due == Clock::time_point::max() ? LWS_SET_TIMER_USEC_CANCEL : wait);
 }
 
-// --- The end -------------------------------------------------------------------------------------
+// --- Shutdown ---
 
 // The callback is called from C, and must not throw.
 void Server::After(Timer& timer, unsigned seconds, sul_cb_t callback) noexcept {
@@ -463,7 +463,7 @@ void Server::After(Timer& timer, unsigned seconds, sul_cb_t callback) noexcept {
                    static_cast<lws_usec_t>(seconds) * LWS_US_PER_SEC);
 }
 
-// A timer may be what brings us here, and the loop wait for an event behind it.
+// Wakes the loop, because this may be called from a timer while the loop waits for an event.
 void Server::Finish() {
   finished_ = true;
   lws_cancel_service(context_);

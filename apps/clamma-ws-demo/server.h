@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The thread that serves: libwebsockets' loop, the connections, and the end.
+// The serving thread: libwebsockets' loop, the connections, and shutdown.
 #ifndef CLAMMA_WS_DEMO_SERVER_H_
 #define CLAMMA_WS_DEMO_SERVER_H_
 
@@ -20,7 +20,7 @@
 
 namespace demo {
 
-// Wakes the loop from any thread, also from one that has not heard of its end.
+// Wakes the loop from any thread, also after the loop has ended.
 class Waker {
  public:
   void Set(lws_context* context);  // or nullptr
@@ -36,11 +36,11 @@ class Server {
   struct Limits {
     size_t connections = 256;  // of any kind, at once
     size_t per_address = 16;   // ... from an address that is not the loopback
-    unsigned idle = 600;       // seconds that a visitor may stay without stories
-    unsigned drain = 10;       // seconds that stories have to end in, once the server is to end
+    unsigned idle = 600;       // seconds that a visitor may stay connected without a request
+    unsigned drain = 10;       // seconds that running texts may continue when the server shuts down
   };
 
-  // All that is passed by reference must live longer.
+  // All arguments passed by reference must outlive the server.
   Server(AdmissionQueue& queue, Metrics& metrics, Waker& waker, const Origins& origins,
          const Limits& limits)
       : admission_(queue), metrics_(metrics), waker_(waker), origins_(origins), limits_(limits) {}
@@ -48,23 +48,23 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Takes over the listener's socket and `end_fd`, which becomes readable when the server is to
-  // drain and end. Returns false if libwebsockets fails, which has told why.
+  // Takes over the listener's socket and `end_fd`, which becomes readable when the server must
+  // drain and end. Returns false if libwebsockets fails, which has logged the reason.
   bool Start(Listener& listener, int end_fd);
 
-  // Serves until the end. Returns false if libwebsockets fails on the way.
+  // Serves until shutdown. Returns false if libwebsockets fails.
   bool Run();
 
  private:
-  // One that was accepted, with a WebSocket or without.
+  // An accepted connection, with a WebSocket or without.
   struct Connection {
     Accepted from;
-    std::optional<Reply> reply;        // whose body is to be sent
+    std::optional<Reply> reply;        // a reply whose body must be sent
     bool socket = false;               // a WebSocket, also while it is being closed
     std::unique_ptr<Visitor> visitor;  // until it is being closed
-    std::string received;              // of a message that is not complete
-    size_t empty_parts = 0;            // ... parts of it without a byte
-    Clock::time_point timer = Clock::time_point::max();  // when we are called back
+    std::string received;              // the part of an incomplete message
+    size_t empty_parts = 0;            // number of its empty fragments
+    Clock::time_point timer = Clock::time_point::max();  // when libwebsockets calls back
   };
   struct Timer {
     lws_sorted_usec_list_t list;  // first
@@ -85,19 +85,19 @@ class Server {
 
   int OnRequest(lws* wsi, Connection& connection, std::string_view path);
   int OnUpgrade(lws* wsi, Connection& connection, std::string_view protocol);
-  // Each returns the refusal of a request, if it is one.
+  // Each returns a refusal, or no value if the request is accepted.
   std::optional<Reply> CheckHost(lws* wsi, const Connection& connection) const;
   std::optional<Reply> CheckOrigin(lws* wsi) const;
   static int Refuse(lws* wsi, const Reply& reply);
 
-  // Closes a WebSocket, whose sessions are freed at once: to be returned by the handler.
+  // Closes a WebSocket; its sessions are destroyed at once. The handler must return the result.
   int Close(lws* wsi, Connection& connection, int status, std::string_view reason);
   void Dismiss(Connection& connection) noexcept;
 
   int OnMessage(lws* wsi, Connection& connection, std::string_view part);
   int OnWritable(lws* wsi, Connection& connection);
 
-  // Has every visitor called back when there is something to do for it.
+  // Schedules a callback for every visitor when there is something to do for it.
   void ScheduleAll() noexcept;
   void Schedule(lws* wsi, Connection& connection);
 

@@ -11,6 +11,8 @@
 #include <memory>
 #include <string>
 
+#include "kv_type.h"
+
 namespace options {
 
 constexpr int kExitSetup = 1;
@@ -49,20 +51,7 @@ struct Sampling {
 };
 
 // An info with the model's fields set; `o` must live as long as it is used.
-inline clamma_txf_info_t MakeInfo(const Model& o) {
-  clamma_txf_info_t info = {};
-  info.clamma_api_version = CLAMMA_API_VERSION;
-  info.checkpoint_path = o.checkpoint.c_str();
-  info.tokenizer_path = o.tokenizer.empty() ? nullptr : o.tokenizer.c_str();
-  info.model_access = o.mode == 1 ? CLAMMA_MODEL_ACCESS_MALLOC_CACHE : CLAMMA_MODEL_ACCESS_MMAP;
-  info.cache_limit = o.cache_limit;
-  info.threads = o.threads;
-  info.chat_template = o.chat_template.empty() ? nullptr : o.chat_template.c_str();
-  info.pre_tokenizer = o.pre_tokenizer.empty() ? nullptr : o.pre_tokenizer.c_str();
-  info.context = o.context;
-  info.kv_type = o.kv == "f16" ? CLAMMA_KV_F16 : o.kv == "f32" ? CLAMMA_KV_F32 : CLAMMA_KV_AUTO;
-  return info;
-}
+clamma_txf_info_t MakeInfo(const Model& o);
 
 // A seed from the clock, for a user who gives none; never 0.
 uint64_t SeedFromClock();
@@ -70,21 +59,11 @@ uint64_t SeedFromClock();
 using ModelPtr = std::unique_ptr<txf, decltype(&clamma_txf_destroy)>;
 
 // Constructs the model; *desc gets its description. nullptr: `log` was told why.
-inline ModelPtr Open(const Model& o, clamma_log_cb_t log, std::string* desc,
-                     clamma_model_type_t type = CLAMMA_MODEL_GEN) {
-  char text[1024] = "";
-  clamma_txf_info_t info = MakeInfo(o);
-  info.model_type = type;
-  info.log_cb = log;
-  info.desc = text;
-  info.desc_max = sizeof(text);
-  ModelPtr model(clamma_txf_construct(&info), &clamma_txf_destroy);
-  *desc = text;
-  return model;
-}
+ModelPtr Open(const Model& o, clamma_log_cb_t log, std::string* desc,
+              clamma_model_type_t type = CLAMMA_MODEL_GEN);
 
 // What an app shows at its start, of the description that Open() gives: two lines.
-inline std::string Banner(const std::string& description) { return "☙ Clamma ❧ " + description; }
+std::string Banner(const std::string& description);
 
 // A session and how its tokens are chosen, on one line: its size with a full context, temperature,
 // top-p and the seed that its query has taken.
@@ -94,23 +73,10 @@ std::string DescribeSession(const clamma_session_facts_t& facts, const Sampling&
 std::string Written(float number);
 
 // Sets the texts of a query; `o` must live until it has started.
-inline void Apply(const Prompt& o, clamma_txf_info_t& info) {
-  info.system = o.system.empty() ? nullptr : o.system.c_str();
-  info.prompt = o.given ? o.text.c_str() : nullptr;
-}
+void Apply(const Prompt& o, clamma_txf_info_t& info);
 
 // Sets the fields of a query that choose its tokens.
-inline void Apply(const Sampling& o, clamma_txf_info_t& info) {
-  info.limit = o.steps;
-  info.temperature = o.temperature;
-  info.topp = o.topp;
-  info.rng_seed = o.seed;
-  info.top_k = o.top_k;
-  info.min_p = o.min_p;
-  info.repetition_penalty = o.repetition_penalty;
-  info.frequency_penalty = o.frequency_penalty;
-  info.presence_penalty = o.presence_penalty;
-}
+void Apply(const Sampling& o, clamma_txf_info_t& info);
 
 }  // namespace options
 

@@ -3,15 +3,8 @@
 #ifndef CLAMMA_APPS_COMMON_STANDARD_STREAMS_H_
 #define CLAMMA_APPS_COMMON_STANDARD_STREAMS_H_
 
-#include <fcntl.h>
-#include <unistd.h>
-
 // A standard stream that is closed would leave its number to the next file, pipe or socket, which
 // would be read as input then, or get what is meant for the user. To be called before any is made.
-inline void KeepStandardStreams() {
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0) return;
-  }
-}
+void KeepStandardStreams();
 
 #endif  // CLAMMA_APPS_COMMON_STANDARD_STREAMS_H_

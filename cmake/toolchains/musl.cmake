@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Debian has musl for C alone. The library links nothing of a C++ library, and compiles with the
-# headers of libc++, which know musl; those of GCC's are made for glibc.
+# Debian has musl only for C. The library does not link a C++ library, and compiles with the headers of
+# libc++, which support musl; GCC's headers are made for glibc.
 set(CMAKE_C_COMPILER musl-gcc)
 set(CMAKE_CXX_COMPILER clang++)
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Tells a story on a board without an operating system. The text goes to standard output, the
- * memory that it took to standard error.
+ * Generates a story on a board without an operating system. The text goes to standard output, the
+ * figures of its memory to standard error.
  */
 #include <clamma-extra.h>
 #include <clamma.h>
@@ -9,9 +9,9 @@
 #include "semihosting.h"
 #include "startup.h"
 
-extern const unsigned char model_begin[], model_end[], dictionary_begin[], dictionary_end[];
+extern const unsigned char model_begin[], model_end[], vocabulary_begin[], vocabulary_end[];
 
-/* All that the library allocates. As it begins with zeros, it takes no room in read-only memory. */
+/* For all that the library allocates. It is zeroed at start, so it takes no read-only memory. */
 static alignas(64) unsigned char arena[ARENA_SIZE];
 
 static int print_it(void* user, const char* text) {
@@ -59,10 +59,10 @@ int main(void) {
   clamma_txf_info_t info = {0};
   info.clamma_api_version = CLAMMA_API_VERSION;
   info.model_access = CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS;
-  info.model_base = (void*)model_begin; /* which is only read */
+  info.model_base = (void*)model_begin; /* it is only read */
   info.model_size = (size_t)(model_end - model_begin);
-  info.tokenizer_base = dictionary_begin;
-  info.tokenizer_size = (size_t)(dictionary_end - dictionary_begin);
+  info.tokenizer_base = vocabulary_begin;
+  info.tokenizer_size = (size_t)(vocabulary_end - vocabulary_begin);
   info.arena = arena;
   info.arena_size = sizeof(arena);
   info.max_sessions = 1;
@@ -77,15 +77,15 @@ int main(void) {
 
   info.desc = NULL;
   info.issue_cb = print_it;
-  info.prompt = ""; /* begin a story of your own */
+  info.prompt = ""; /* or the beginning of a story */
   info.limit = 256; /* tokens; the arena must hold as many positions */
   info.temperature = 1.0f;
   info.topp = 0.9f;
-  info.rng_seed = 1024; /* there is no clock to take one from: a board's noise may serve */
+  info.rng_seed = 1024; /* without a clock there is no default; a board may use a noise source */
   if (clamma_session_query(session, &info)) return 1;
-  while (clamma_sessions_step_next()) continue; /* each step, one token */
+  while (clamma_sessions_step_next()) continue; /* one token per step */
   semihosting_write("\n");
   print_memory(txf);
-  clamma_txf_destroy(txf); /* and its session; the arena is free again */
+  clamma_txf_destroy(txf); /* also destroys the session; then the arena is free */
   return 0;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * The checkpoint and the vocabulary, as they are, in read-only memory. Their alignment does not
- * matter to the library; that of a word is quicker to read.
+ * The checkpoint and the vocabulary, unchanged, in read-only memory. The library accepts any
+ * alignment; aligned words are faster to read.
  */
   .section .model, "a"
-  .globl model_begin, model_end, dictionary_begin, dictionary_end
+  .globl model_begin, model_end, vocabulary_begin, vocabulary_end
   .balign 64
 model_begin:
   .incbin MODEL_FILE
 model_end:
   .balign 64
-dictionary_begin:
-  .incbin DICTIONARY_FILE
-dictionary_end:
+vocabulary_begin:
+  .incbin VOCABULARY_FILE
+vocabulary_end:

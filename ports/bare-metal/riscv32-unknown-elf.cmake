@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 # Toolchain file for a 32-bit RISC-V with an FPU: Debian's gcc-riscv64-unknown-elf with picolibc.
 #
-# Debian has no libstdc++ for it. The library needs none, but for headers: templates and inline
-# functions of <algorithm>, <atomic>, <string_view> and the like. Those of libstdc++-arm-none-eabi-dev
-# are of the same compiler release and made for any embedded C library, so they serve here.
+# Debian has no libstdc++ for it. The library needs only its headers: templates and inline functions
+# of <algorithm>, <atomic>, <string_view> and the like. The headers of libstdc++-arm-none-eabi-dev
+# have the same compiler release and fit any embedded C library, so they are used here.
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR riscv32)
-set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY) # there is no program without a linker script
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY) # programs need a linker script
 
 set(CMAKE_C_COMPILER riscv64-unknown-elf-gcc)
 set(CMAKE_CXX_COMPILER riscv64-unknown-elf-g++)
@@ -16,8 +16,8 @@ if(NOT cxx_headers)
   message(FATAL_ERROR "there are no C++ headers: please install libstdc++-arm-none-eabi-dev")
 endif()
 set(target "-march=rv32imafc -mabi=ilp32f -mcmodel=medany --specs=picolibc.specs")
-# Each function in a section of its own, so that the linker leaves out what nobody calls; registers
-# are saved by calls.
+# Each function gets its own section, so that the linker drops those that nothing calls. Registers
+# are saved by library calls, which makes code smaller.
 set(lean "-ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables")
 string(APPEND lean " -msave-restore")
 set(CMAKE_C_FLAGS_INIT "${target} ${lean}")

@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum { SYS_OPEN = 0x01, SYS_WRITE = 0x05, SYS_EXIT_EXTENDED = 0x20 };
-enum { MODE_WRITE = 4, MODE_APPEND = 8 }; /* ":tt" by these: standard output, standard error */
+enum { MODE_WRITE = 4, MODE_APPEND = 8 }; /* modes of ":tt": standard output, standard error */
 enum { APPLICATION_EXIT = 0x20026 };
 
 static intptr_t call(int operation, const void* arguments) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Text and an exit code to whoever runs the program: a debugger or QEMU. (Arm IHI 0100, Semihosting
- * for AArch32 and AArch64; RISC-V Semihosting specification). On a board of your own, write to its
- * UART in place of this.
+ * Sends text and an exit code to the debugger or to QEMU. (Arm IHI 0100, Semihosting for AArch32
+ * and AArch64; RISC-V Semihosting specification). On your own board, write to its UART instead.
  */
 #ifndef SEMIHOSTING_H
 #define SEMIHOSTING_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The part of the start that all boards share.
+ * The part of the start-up that all boards share.
  */
 #include "startup.h"
 
@@ -11,7 +11,7 @@ _Noreturn void start_c(void) {
   const uint32_t* image = data_image;
   for (uint32_t* p = data_begin; p < data_end; ++p) *p = *image++;
   for (uint32_t* p = bss_begin; p < bss_end; ++p) *p = 0;
-  /* Below this function's own frame, but for what the loop itself may need. */
+  /* Paint up to this function's frame, with room for what the loop itself may need. */
   uint32_t* const here = (uint32_t*)__builtin_frame_address(0) - 32;
   for (volatile uint32_t* p = stack_bottom; p < here; ++p) *p = STACK_PAINT;
   semihosting_exit(main());

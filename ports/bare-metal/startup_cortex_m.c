@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The start of a Cortex-M: vector table, FPU. (Arm v7-M Architecture Reference Manual, B1.5 and
+ * Start-up of a Cortex-M: vector table, FPU. (Arm v7-M Architecture Reference Manual, B1.5 and
  * B3.2.20)
  */
 #include "startup.h"
@@ -17,7 +17,7 @@ static void nmi(void) { fault("non-maskable interrupt"); }
 static void hard_fault(void) { fault("hard fault"); }
 static void other(void) { fault("exception"); }
 
-/* Where the processor looks after reset: at address 0. */
+/* The vector table, which the processor reads at address 0 after reset. */
 __attribute__((section(".start"), used)) static const struct {
   uint32_t* stack;
   void (*handlers[15])(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The start of a RISC-V in machine mode: stack, FPU, traps. (The RISC-V Instruction Set Manual,
+ * Start-up of a RISC-V in machine mode: stack, FPU, traps. (The RISC-V Instruction Set Manual,
  * volume II)
  */
   .section .start, "ax"
@@ -22,7 +22,7 @@ others: /* one core is enough */
 
   .balign 4
 trap:
-  la sp, stack_top /* what it held is of no more use */
+  la sp, stack_top /* its contents are not needed any more */
   la a0, name
   j fault
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The six calls: arguments in, Status out as a value and a message.
+// The six calls: convert arguments, forward them, and turn a Status into a value and a message.
 #include "clamma.h"
 
 #include <cmath>
@@ -28,21 +28,41 @@ Status Invalid(const char* message) {
   return Status::Error(StatusCode::kInvalidArgument, "%s", message);
 }
 
-void Tell(char* desc, size_t desc_max, const char* text) {
+void SetDesc(char* desc, size_t desc_max, const char* text) {
   if (desc != nullptr && desc_max > 0) Format(desc, desc_max, "%s", text);
 }
 
-void Tell(const clamma_txf_info_t* info, const char* text) {
-  if (info != nullptr) Tell(info->desc, info->desc_max, text);
+void SetDesc(const clamma_txf_info_t* info, const char* text) {
+  if (info != nullptr) SetDesc(info->desc, info->desc_max, text);
 }
 
-// A C caller's enum may hold any number, which C++ must not load as one. (Some ABIs have it in a
-// single byte.)
+// The value of an enum that a C caller set. It may be any number, which C++ must not load as the
+// enum. (In some ABIs an enum is a single byte.)
 template <typename Enum>
 int NumberOf(const Enum& value) {
   std::underlying_type_t<Enum> number = 0;
   std::memcpy(&number, &value, sizeof(number));
   return static_cast<int>(number);
+}
+
+Status ReadKvType(const clamma_txf_info_t& info, TransformerOptions* options) {
+  switch (NumberOf(info.kv_type)) {
+    case CLAMMA_KV_AUTO:
+      options->kv_type_by_model = true;
+      return Status();
+    case CLAMMA_KV_F32:
+      options->kv_type = KvType::kF32;
+      return Status();
+    case CLAMMA_KV_F16:
+      options->kv_type = KvType::kF16;
+      return Status();
+    case CLAMMA_KV_Q8:
+      if (!kHasGguf) return Invalid("kv_type CLAMMA_KV_Q8 needs a build with GGUF");
+      options->kv_type = KvType::kQ8;
+      return Status();
+    default:
+      return Invalid("kv_type is none of clamma_kv_type_t");
+  }
 }
 
 Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
@@ -63,10 +83,7 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   if (type != CLAMMA_MODEL_GEN && type != CLAMMA_MODEL_CHAT) {
     return Invalid("model_type is none of clamma_model_type_t");
   }
-  const int kv_type = NumberOf(info.kv_type);
-  if (kv_type != CLAMMA_KV_F32 && kv_type != CLAMMA_KV_F16 && kv_type != CLAMMA_KV_AUTO) {
-    return Invalid("kv_type is none of clamma_kv_type_t");
-  }
+  CLAMMA_RETURN_IF_ERROR(ReadKvType(info, options));
   if (info.max_sessions > kMaxSessions) {
     return Status::Error(StatusCode::kLimit, "max_sessions is %u, and this build allows %u",
                          info.max_sessions, unsigned{LIBCLAMMA_MAX_SESSIONS_PER_MODEL});
@@ -90,8 +107,6 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   options->cache_limit = info.cache_limit;
   options->threads = info.threads;
   options->type = type == CLAMMA_MODEL_CHAT ? ModelType::kChat : ModelType::kGen;
-  options->kv_type = kv_type == CLAMMA_KV_F16 ? KvType::kF16 : KvType::kF32;
-  options->kv_type_by_model = kv_type == CLAMMA_KV_AUTO;
   options->max_sessions =
       info.max_sessions == 0 ? LIBCLAMMA_MAX_SESSIONS_PER_MODEL : info.max_sessions;
   if (info.chat_template != nullptr) options->chat_template = info.chat_template;
@@ -101,7 +116,7 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   return Status();
 }
 
-// *arena stays nullptr where the heap is to be used.
+// Makes the caller's arena. *arena stays nullptr if the heap is to be used.
 Status OpenArena(const clamma_txf_info_t& info, const TransformerOptions& options, Arena** arena) {
   if (info.arena == nullptr && info.arena_size == 0) {
     return kHasHeap ? Status() : Invalid("this build has no heap: give an arena and arena_size");
@@ -120,7 +135,7 @@ Status Construct(const clamma_txf_info_t& info, Transformer** transformer) {
   const NoCancel guard;
   TransformerOptions options;
   CLAMMA_RETURN_IF_ERROR(ReadOptions(info, &options));
-  char name[sizeof(info.name) + 1] = {};  // the caller's need not be terminated
+  char name[sizeof(info.name) + 1] = {};  // info.name need not be terminated
   std::memcpy(name, info.name, sizeof(info.name));
   options.name = name;
   Arena* arena = nullptr;
@@ -151,11 +166,11 @@ Status ConstructSession(Transformer& transformer, Session** session) {
   return no_room ? Session::NoRoomInArena(transformer) : status;
 }
 
-// Finite and at least 0; NaN is neither.
+// Whether the value is finite and at least 0; false for NaN.
 bool IsAmount(float value) { return value >= 0 && std::isfinite(value); }
 bool IsShare(float value) { return value >= 0 && value <= 1; }
 
-// A bias is the caller's struct under the engine's name.
+// LogitBias has the layout of the caller's struct.
 static_assert(sizeof(LogitBias) == sizeof(clamma_logit_bias_t));
 static_assert(offsetof(LogitBias, bias) == offsetof(clamma_logit_bias_t, bias));
 
@@ -179,7 +194,7 @@ Status CheckTokenLists(const clamma_txf_info_t& info) {
 }  // namespace
 
 void Report(const Log& log, const clamma_txf_info_t* info, const Status& status) {
-  Tell(info, status.message());
+  SetDesc(info, status.message());
   log.Write(status.message());
 }
 
@@ -256,7 +271,7 @@ int ReportQuery(const Session& session, const clamma_txf_info_t& info, const Sta
   }
   char text[32];
   Format(text, sizeof(text), "seed %llu", static_cast<unsigned long long>(seed));
-  Tell(&info, text);
+  SetDesc(&info, text);
   return 0;
 }
 
@@ -275,7 +290,7 @@ struct txf* clamma_txf_construct(const clamma_txf_info_t* info) {
     return nullptr;
   }
   if (info->clamma_api_version == 0 || info->clamma_api_version > CLAMMA_API_VERSION) {
-    // Of an unknown version desc and desc_max alone are read: they are where they always were.
+    // In an unknown version only desc and desc_max are read: their place never changes.
     clamma::Report({}, info,
                    Status::Error(clamma::StatusCode::kInvalidArgument,
                                  "clamma_api_version is %u, and this library knows 1 to %d: set it "
@@ -309,7 +324,7 @@ struct txf_session* clamma_session_construct_desc(const struct txf* txf, char* d
   const Status status = txf == nullptr
                             ? clamma::Invalid("clamma_session_construct() was given no txf")
                             : clamma::ConstructSession(*FromHandle(txf), &session);
-  clamma::Tell(desc, desc_max, status.message());
+  clamma::SetDesc(desc, desc_max, status.message());
   if (session != nullptr) return ToHandle(session);
   clamma::Report(txf == nullptr ? clamma::Log() : FromHandle(txf)->log, nullptr, status);
   return nullptr;

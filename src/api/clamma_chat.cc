@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Chats: messages in, Status out as a value and a message.
+// Chats: convert messages, forward them, and turn a Status into a value and a message.
 #include <algorithm>
 #include <string_view>
 
@@ -16,7 +16,7 @@ std::string_view View(const char* text) {
   return text == nullptr ? std::string_view() : std::string_view(text);
 }
 
-// Messages under the names of the layers below.
+// Converts messages to the types of the layers below.
 Status ReadMessages(Memory& memory, const clamma_message_t* messages, size_t count,
                     Array<ChatMessage>* out) {
   CLAMMA_RETURN_IF_ERROR(out->Resize(memory, count));

@@ -28,7 +28,7 @@ Status Encode(Transformer& transformer, std::string_view text, unsigned flags,
   return transformer.tokenizer.Encode(transformer.memory, text, options, tokens, count);
 }
 
-// All of them, or none where there is no room.
+// Copies all tokens, or none if there is no room.
 void CopyTokens(const TokenId* from, size_t count, tok_id_t* tokens, size_t max) {
   if (count > 0 && count <= max) std::memcpy(tokens, from, count * sizeof(tok_id_t));
 }
@@ -49,8 +49,9 @@ Status Score(Transformer& transformer, std::string_view text, clamma_score_t* sc
   Array<float> scores;
   CLAMMA_RETURN_IF_ERROR(scores.Resize(transformer.memory, count - 1));
   Status status;
-  const bool ran = TheScheduler().WithTurn(
-      transformer, &status, [&] { return transformer.Score(tokens.data(), count, scores.data()); });
+  const bool ran = TheScheduler().WithTurn(transformer, &status, [&](clamma::TurnHeld turn) {
+    return transformer.Score(turn, tokens.data(), count, scores.data());
+  });
   if (!ran) {
     return Status::Error(StatusCode::kBusy, "clamma_score() cannot run inside a callback");
   }
@@ -61,7 +62,7 @@ Status Score(Transformer& transformer, std::string_view text, clamma_score_t* sc
     score->log_likelihood += static_cast<double>(scores[i]);
     if (logprobs != nullptr && i < max) logprobs[i] = scores[i];
   }
-  // exp() overflows beyond 709; no text of this world gets near it.
+  // exp() overflows beyond 709, which no real text comes near.
   const double surprise = -score->log_likelihood / static_cast<double>(scores.size());
   score->perplexity = ExpDouble(surprise < 700 ? surprise : 700);
   return Status();
@@ -93,7 +94,7 @@ int clamma_decode(const struct txf* txf, const tok_id_t* tokens, size_t count, c
     return clamma::ReturnMissing(txf, "clamma_decode");
   }
   const clamma::Transformer& transformer = *FromHandle(txf);
-  // The first piece behind BOS loses the space that the tokenizer, not the text, put there.
+  // The first piece after BOS loses the space that the tokenizer added in front of the text.
   size_t first = 0;
   while (first < count && transformer.tokenizer.Bytes(tokens[first]).empty()) ++first;
   const auto bytes_at = [&](size_t i) {
@@ -171,7 +172,7 @@ int clamma_score(const struct txf* txf, const char* text, size_t size, clamma_sc
 
 int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
   if (txf == nullptr || facts == nullptr) return clamma::ReturnMissing(txf, "clamma_txf_facts");
-  const clamma::Transformer& transformer = *FromHandle(txf);
+  clamma::Transformer& transformer = *FromHandle(txf);
   const clamma::ModelFile& file = transformer.weights.file();
   const clamma::ModelConfig& config = file.config;
   *facts = {};
@@ -225,15 +226,16 @@ int clamma_session_facts(const struct txf_session* session, clamma_session_facts
   if (session == nullptr || facts == nullptr)
     return clamma::ReturnMissing(session, "clamma_session_facts");
   const clamma::Session& s = *FromHandle(session);
-  clamma::TheScheduler().Inspect([&] {
+  clamma::TheScheduler().Inspect([&](clamma::TurnHeld turn, clamma::LockHeld lock) {
+    const clamma::Conversation& conversation = s.conversation(turn, lock);
     *facts = {};
-    facts->position = s.position();
-    facts->prompt_tokens = s.prompt_tokens();
-    facts->generated_tokens = static_cast<size_t>(s.generated());
-    facts->rng_seed = s.seed();
-    facts->rng_state = s.rng_state();
-    facts->memory_bytes = s.bytes_in_use();
-    facts->memory_bytes_at_full_context = s.BytesAtFullContext();
+    facts->position = conversation.position;
+    facts->prompt_tokens = s.prompt_tokens(turn, lock);
+    facts->generated_tokens = static_cast<size_t>(s.generated(turn, lock));
+    facts->rng_seed = conversation.seed;
+    facts->rng_state = conversation.random.state();
+    facts->memory_bytes = s.bytes_in_use(turn, lock);
+    facts->memory_bytes_at_full_context = s.BytesAtFullContext(turn, lock);
   });
   return 0;
 }
@@ -259,9 +261,10 @@ int clamma_session_get_tokens(const struct txf_session* session, tok_id_t* token
     return clamma::ReturnMissing(session, "clamma_session_get_tokens");
   }
   const clamma::Session& s = *FromHandle(session);
-  clamma::TheScheduler().Inspect([&] {
-    *count = s.n_tokens();
-    clamma::CopyTokens(s.tokens(), *count, tokens, max);
+  clamma::TheScheduler().Inspect([&](clamma::TurnHeld turn, clamma::LockHeld lock) {
+    const clamma::Conversation& conversation = s.conversation(turn, lock);
+    *count = conversation.n_tokens;
+    clamma::CopyTokens(conversation.tokens.data(), *count, tokens, max);
   });
   return 0;
 }
@@ -271,11 +274,13 @@ int clamma_session_set_tokens(struct txf_session* session, const tok_id_t* token
     return clamma::ReturnMissing(session, "clamma_session_set_tokens");
   }
   clamma::Session& s = *FromHandle(session);
-  return clamma::Return(s.transformer().log, clamma::TheScheduler().WhileIdle(&s, [&] {
-    Status status;
-    clamma::TheScheduler().Guarded([&] { status = s.SetTokens(tokens, count); });
-    return status;
-  }));
+  return clamma::Return(
+      s.transformer().log, clamma::TheScheduler().WhileIdle(&s, [&](clamma::SessionHeld held) {
+        Status status;
+        clamma::TheScheduler().Guarded(
+            [&](clamma::LockHeld lock) { status = s.SetTokens(held, lock, tokens, count); });
+        return status;
+      }));
 }
 
 int clamma_session_save(const struct txf_session* session, clamma_write_cb_t write_cb,
@@ -284,9 +289,10 @@ int clamma_session_save(const struct txf_session* session, clamma_write_cb_t wri
     return clamma::ReturnMissing(session, "clamma_session_save");
   }
   clamma::Session& s = *FromHandle(session);
-  return clamma::Return(s.transformer().log, clamma::TheScheduler().WhileIdle(&s, [&] {
-    return s.Save({write_cb, opaque_user_pointer});
-  }));
+  return clamma::Return(s.transformer().log,
+                        clamma::TheScheduler().WhileIdle(&s, [&](clamma::SessionHeld held) {
+                          return s.Save(held, {write_cb, opaque_user_pointer});
+                        }));
 }
 
 int clamma_session_restore(struct txf_session* session, clamma_read_cb_t read_cb,
@@ -295,12 +301,14 @@ int clamma_session_restore(struct txf_session* session, clamma_read_cb_t read_cb
     return clamma::ReturnMissing(session, "clamma_session_restore");
   }
   clamma::Session& s = *FromHandle(session);
-  return clamma::Return(s.transformer().log, clamma::TheScheduler().WhileIdle(&s, [&] {
-    clamma::Conversation loaded;
-    CLAMMA_RETURN_IF_ERROR(s.Load({read_cb, opaque_user_pointer}, &loaded));
-    clamma::TheScheduler().Guarded([&] { s.Adopt(&loaded); });
-    return Status();
-  }));
+  return clamma::Return(
+      s.transformer().log, clamma::TheScheduler().WhileIdle(&s, [&](clamma::SessionHeld held) {
+        clamma::Conversation loaded;
+        CLAMMA_RETURN_IF_ERROR(s.Load(held, {read_cb, opaque_user_pointer}, &loaded));
+        clamma::TheScheduler().Guarded(
+            [&](clamma::LockHeld lock) { s.Adopt(held, lock, &loaded); });
+        return Status();
+      }));
 }
 
 const char* clamma_version(void) { return LIBCLAMMA_VERSION; }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The opaque C types are the engine's objects under another name.
+// Converts between the opaque C types and the engine's objects, which they stand for.
 #ifndef CLAMMA_API_HANDLES_H_
 #define CLAMMA_API_HANDLES_H_
 
@@ -12,8 +12,7 @@ namespace clamma {
 inline txf* ToHandle(Transformer* transformer) { return reinterpret_cast<txf*>(transformer); }
 inline txf_session* ToHandle(Session* session) { return reinterpret_cast<txf_session*>(session); }
 
-// A const txf is constant in what it computes; the working memory behind it is guarded by the
-// scheduler.
+// A const txf computes the same, but has working memory, which the scheduler guards.
 inline Transformer* FromHandle(const txf* handle) {
   return reinterpret_cast<Transformer*>(const_cast<txf*>(handle));
 }

@@ -51,7 +51,8 @@ class Writer {
   size_t size_ = 0;
 };
 
-// The fewest digits of a float are not those of the double that it becomes: "0.1" of 0x3dcccccd.
+// The double with the fewest digits that converts to this float. (0x3dcccccd is 0.1; converted
+// directly it would be 0.10000000149011612.)
 double Shortest(float value) {
   char digits[kMaxFixedBytes];
   for (unsigned precision = 0; precision <= kMaxPrecision; ++precision) {

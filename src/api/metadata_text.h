@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Values of a GGUF file's metadata as text.
+// Converts values of a GGUF file's metadata to text.
 #ifndef CLAMMA_API_METADATA_TEXT_H_
 #define CLAMMA_API_METADATA_TEXT_H_
 
@@ -9,8 +9,8 @@
 
 namespace clamma {
 
-// Strings as they are, numbers and booleans as JSON has them, arrays as JSON. Writes what fits in
-// `max` bytes, without a NUL, and returns the length of all.
+// Strings are copied as they are; numbers, booleans and arrays are written as JSON. Writes what
+// fits in `max` bytes, without a NUL, and returns the length of the whole text.
 size_t MetadataText(const GgufValue& value, char* text, size_t max);
 
 }  // namespace clamma

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What each family's turns look like is said in the model cards of the models named here.
+// The model cards of the models named here describe the format of each family.
 #include "chat/builtin_templates.h"
 
 namespace clamma {
@@ -30,7 +30,7 @@ constexpr char kLlama3[] = R"({{- bos_token -}}
 {{- '<|start_header_id|>assistant<|end_header_id|>\n\n' -}}
 {%- endif -%})";
 
-// The Chat Markup Language of OpenAI, as Qwen, SmolLM and many others have it
+// The Chat Markup Language of OpenAI, used by Qwen, SmolLM and many others
 constexpr char kChatMl[] = R"({%- for message in messages -%}
 {{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' -}}
 {%- endfor -%}
@@ -46,7 +46,7 @@ constexpr char kZephyr[] = R"({%- for message in messages -%}
 {{- '<|assistant|>\n' -}}
 {%- endif -%})";
 
-// mistralai/Mistral-7B-Instruct-v0.3: the system's text goes in front of the last question
+// mistralai/Mistral-7B-Instruct-v0.3: the system prompt goes before the last question
 constexpr char kMistral[] = R"({{- bos_token -}}
 {%- set ns = namespace(system='', last=-1) -%}
 {%- for message in messages -%}
@@ -66,7 +66,7 @@ constexpr char kMistral[] = R"({{- bos_token -}}
 {%- endif -%}
 {%- endfor -%})";
 
-// google/gemma-2-2b-it: there is no system's turn; its text goes in front of the first question
+// google/gemma-2-2b-it: there is no system turn; the system prompt goes before the first question
 constexpr char kGemma[] = R"({{- bos_token -}}
 {%- set ns = namespace(system='') -%}
 {%- for message in messages -%}
@@ -123,7 +123,7 @@ const BuiltinTemplate kBuiltinTemplates[] = {
     {"phi3", kPhi3, {"<|user|>", "<|assistant|>", "<|end|>"}, nullptr},
     {"zephyr", kZephyr, {"<|user|>", "<|assistant|>", "</s>"}, nullptr},
     {"mistral", kMistral, {"[INST]", "[/INST]"}, nullptr},
-    // The turns of Llama 2 have no tokens of their own: it is told by its name, never guessed.
+    // The turns of Llama 2 have no special tokens, so this template is never guessed.
     {"llama2", kLlama2, {}, nullptr},
 };
 const size_t kBuiltinTemplateCount = sizeof(kBuiltinTemplates) / sizeof(kBuiltinTemplates[0]);

@@ -69,7 +69,7 @@ Status ChatContext::SetArguments(std::string_view json) {
     const std::string_view name = value.dict->keys[i].str->view();
     if (name == "messages") {
       return Status::Error(StatusCode::kInvalidArgument,
-                           "template arguments: the messages cannot be among them");
+                           "template arguments: \"messages\" cannot be one of them");
     }
     CLAMMA_RETURN_IF_ERROR(Set(name, value.dict->values[i]));
   }
@@ -106,8 +106,8 @@ Status ChatContext::AddList(Dict* dict, std::string_view key, std::string_view j
   return DictSet(bump_, *dict, key, value) ? Status() : bump_.status();
 }
 
-// Tool calls without content are told from those with an empty one: some templates ask whether it
-// is none, which is what transformers is given.
+// Tool calls without content differ from those with an empty content: some templates test whether
+// the content is none, which is what users of transformers pass.
 Status ChatContext::AddContent(Dict* dict, const ChatMessage& message) {
   if (message.content.data() != nullptr || message.tool_calls.data() == nullptr) {
     return AddText(dict, "content", message.content, Origin::kCaller);
@@ -116,7 +116,7 @@ Status ChatContext::AddContent(Dict* dict, const ChatMessage& message) {
 }
 
 Status ChatContext::FillMessage(Dict* dict, const ChatMessage& message) {
-  // Where there is reasoning, transformers gives it by both names, and this one first.
+  // transformers sets reasoning under both names, this one first.
   const Origin caller = Origin::kCaller;
   CLAMMA_RETURN_IF_ERROR(AddText(dict, "thinking", message.reasoning_content, caller));
   CLAMMA_RETURN_IF_ERROR(AddText(dict, "role", message.role, OriginOfRole(message.role)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a chat template is rendered with: the names that transformers gives it.
+// The variables of a chat template, with the names that transformers uses.
 #ifndef CLAMMA_CHAT_CHAT_CONTEXT_H_
 #define CLAMMA_CHAT_CHAT_CONTEXT_H_
 
@@ -13,8 +13,8 @@
 
 namespace clamma {
 
-// Texts that may be absent (data() == nullptr), which is not the same as empty. A content that is
-// absent beside tool calls is none in the template; other absent texts are undefined there.
+// A text may be absent (data() == nullptr), which is different from empty. In the template an
+// absent content is none if there are tool calls; other absent texts are undefined.
 struct ChatMessage {
   std::string_view role;
   std::string_view content;
@@ -25,8 +25,8 @@ struct ChatMessage {
   std::string_view tool_call_id;
 };
 
-// Builds the context. All texts are copied. Strings are the caller's bytes but for the special
-// tokens and the usual roles (system, user, assistant, tool, developer ...), of which templates
+// Builds the context. All texts are copied. Strings have the origin kCaller, except for the special
+// tokens and the usual roles (system, user, assistant, tool, developer ...), from which templates
 // build control tokens.
 class ChatContext {
  public:
@@ -34,8 +34,9 @@ class ChatContext {
 
   explicit ChatContext(Memory& memory) : bump_(memory, kMaxMemory) {}
 
-  // The order of calls is free. Each call of AddMessage() adds one; of the others the last counts.
-  // Without SetTools(), `tools` is none, and so is `documents`, as in transformers.
+  // The calls may come in any order. AddMessage() adds a message; another call of the same setter
+  // replaces the value. Without SetTools() and SetDocuments(), `tools` and `documents` are none, as
+  // in transformers.
   Status AddMessage(const ChatMessage& message);
   Status SetTools(std::string_view json);
   Status SetDocuments(std::string_view json);
@@ -43,7 +44,7 @@ class ChatContext {
   Status SetToken(std::string_view name, std::string_view text);  // bos_token, eos_token ...
   Status SetAddGenerationPrompt(bool value);
 
-  // The dict to render with; stays as long as this object.
+  // Sets *root to the dict to render with, which is valid as long as this object.
   Status Finish(Value* root);
 
  private:

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kTemplateKey = "tokenizer.chat_template";
 
-// Whether a text is a template, not the name of one.
+// Whether a text is a template, and not the name of a template.
 bool IsTemplate(std::string_view text) {
   for (size_t i = 0; i + 1 < text.size(); ++i) {
     if (text[i] == '{' && (text[i + 1] == '{' || text[i + 1] == '%')) return true;
@@ -22,7 +22,7 @@ bool IsTemplate(std::string_view text) {
   return false;
 }
 
-// The template that a GGUF file has under a name; empty: none.
+// Finds the template with this name in a GGUF file; *source stays unchanged if there is none.
 Status FindNamed(const Gguf& gguf, std::string_view name, std::string_view* source) {
   std::string_view key;
   GgufValue value;
@@ -60,9 +60,10 @@ Status ChatFormat::Open(Memory& memory, const Gguf* gguf, const Tokenizer& token
   if (memory.is_plan()) {
     return IsTemplate(wanted) ? copy_.Resize(memory, wanted.size()) : Status();
   }
+  channels_ = FindChannelMarks(tokenizer);
   CLAMMA_RETURN_IF_ERROR(Choose(gguf, wanted));
   if (wanted.empty() || name_ == nullptr) return Status();
-  if (source_.data() == wanted.data()) {  // which does not stay
+  if (source_.data() == wanted.data()) {  // the caller's text may not outlive the call
     CLAMMA_RETURN_IF_ERROR(copy_.Resize(memory, wanted.size()));
     std::copy(wanted.begin(), wanted.end(), copy_.data());
     source_ = {copy_.data(), copy_.size()};
@@ -113,8 +114,8 @@ const BuiltinTemplate* ChatFormat::Guess(const Gguf* gguf) const {
   return GuessTemplate(architecture, has_piece, const_cast<Tokenizer*>(tokenizer_));
 }
 
-// About what parsing and rendering take: as measured with the templates of a dozen models, and half
-// as much again.
+// Estimates the memory for parsing and rendering: 1.5 times what the templates of a dozen models
+// took.
 Status ChatFormat::PlanRender(Memory& plan, const ChatRequest& request, RenderedText* out) const {
   uint64_t bytes = request.tools.size() + request.arguments.size();
   for (size_t i = 0; i < request.n_messages; ++i) {
@@ -126,10 +127,21 @@ Status ChatFormat::PlanRender(Memory& plan, const ChatRequest& request, Rendered
   return out->text.Resize(plan, source_.size() + 2 * bytes);
 }
 
-// Puts what the caller gives into the context.
-Status ChatFormat::AddRequest(const ChatRequest& request, ChatContext* context) {
+// If answers are in channels, an answer that is passed back as it was issued begins with its
+// reasoning, which the template wants separately.
+Status ChatFormat::AddMessage(const ChatMessage& message, ChatContext* context) const {
+  ChatMessage parted = message;
+  if (channels_.format != nullptr && message.role == "assistant" &&
+      message.reasoning_content.data() == nullptr) {
+    PartReasoning(message.content, &parted.reasoning_content, &parted.content);
+  }
+  return context->AddMessage(parted);
+}
+
+// Adds the caller's request to the context.
+Status ChatFormat::AddRequest(const ChatRequest& request, ChatContext* context) const {
   for (size_t i = 0; i < request.n_messages; ++i) {
-    const Status status = context->AddMessage(request.messages[i]);
+    const Status status = AddMessage(request.messages[i], context);
     if (status.ok()) continue;
     char place[32];
     Format(place, sizeof(place), "message %zu", i);
@@ -148,7 +160,7 @@ Status ChatFormat::AddRequest(const ChatRequest& request, ChatContext* context) 
 Status ChatFormat::Render(Memory& scratch, const ChatRequest& request, RenderedText* out) const {
   if (name_ == nullptr) {
     return Status::Error(StatusCode::kInvalidArgument,
-                         "the model has no chat format that is known: give a chat_template");
+                         "the chat format of the model is unknown: give a chat_template");
   }
   if (scratch.is_plan()) return PlanRender(scratch, request, out);
   ChatTemplate parsed;
@@ -190,7 +202,7 @@ Status ChatFormat::Encode(Memory& memory, const RenderedText& rendered, const To
   return KeepHeldTokens(memory, *tokenizer_, held, n_held, tokens, count);
 }
 
-// Whether the template has put BOS in front.
+// Whether the text begins with a BOS from the template.
 bool ChatFormat::BeginsWithBos(std::string_view text, const RenderedText& rendered) const {
   const std::string_view bos = tokenizer_->Piece(tokenizer_->bos());
   const bool by_caller = rendered.caller.size() > 0 && rendered.caller[0].begin < bos.size();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How a model wants its chats: its own template, or that of its family.
+// The chat format of a model: its own template, or that of its family.
 #ifndef CLAMMA_CHAT_CHAT_FORMAT_H_
 #define CLAMMA_CHAT_CHAT_FORMAT_H_
 
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "chat/channels.h"
 #include "chat/chat_context.h"
 #include "chat/chat_template.h"
 #include "platform/memory.h"
@@ -23,55 +24,61 @@ struct ChatRequest {
   size_t n_messages = 0;
   std::string_view tools;      // JSON: an array; empty: none
   std::string_view arguments;  // JSON: an object of further names for the template; empty: none
-  bool add_generation_prompt = true;  // end with what opens the model's answer
+  bool add_generation_prompt = true;  // end with the text that opens the model's answer
 };
 
-// Constant once open: any number of threads may use it.
+// Constant once open, so any number of threads may use it.
 class ChatFormat {
  public:
-  // Takes the template that `wanted` is or names (a family, or one of several in the file); else
-  // the file's; else the family's by its vocabulary, or "llama2" for a model that is no GGUF file
-  // (gguf is nullptr). The file, whose metadata this refers to, and the tokenizer must outlive it.
+  // Selects the template: if `wanted` is not empty, the template that it contains or names (a
+  // family, or one of several in the file); else the file's; else that of the family, guessed from
+  // the vocabulary, or "llama2" for a model that is not a GGUF file (gguf is nullptr). The file,
+  // whose metadata this refers to, and the tokenizer must outlive it.
   //
-  // A template is parsed by each Render(), so that it takes no memory in between. One that is
-  // `wanted` is tried at once, but in an arena, and refused if it cannot be used.
+  // Each Render() parses the template, so that it takes no memory in between. Without an arena, a
+  // `wanted` template is also parsed here, and refused if that fails.
   Status Open(Memory& memory, const Gguf* gguf, const Tokenizer& tokenizer,
               std::string_view wanted);
 
-  // What it is: "the model's own", "chatml" ...; nullptr: the model has none.
+  // The name of the format: "the model's own", "chatml" ...; nullptr: the model has none.
   const char* name() const { return name_; }
-  // Whether it is the family's, by a guess.
+  // Whether it is the family's, guessed from the vocabulary.
   bool is_guessed() const { return is_guessed_; }
 
-  // `scratch` is for the duration of the call, and for what `out` holds. A plan does not look at
-  // texts: what a template makes of them is estimated.
+  // Renders the messages. Uses `scratch` during the call, and for the contents of `out`. A plan
+  // does not read the texts: the size of the result is estimated.
   Status Render(Memory& scratch, const ChatRequest& request, RenderedText* out) const;
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
 
-  // The tokens of a chat: control tokens where the template, not a message, has their texts, and
-  // exactly one BOS in front if the model wants one. Of these, parts between control tokens that
-  // `held` has, too, in the same order, are taken from there: so that an answer keeps the tokens
-  // by which it was generated. (Memory is that of *tokens.)
+  // The marks of the channels in which answers are written, if they are.
+  const ChannelMarks& channels() const { return channels_; }
+
+  // Encodes a chat: names of control tokens become control tokens if they come from the template,
+  // not from a message; exactly one BOS is first if the model uses one. A part between two control
+  // tokens that held (n_held) also contains, in the same order, keeps the tokens of `held`, so that
+  // an answer keeps the tokens with which it was generated. (`memory` is that of *tokens.)
   Status Encode(Memory& memory, const RenderedText& rendered, const TokenId* held, size_t n_held,
                 Array<TokenId>* tokens, size_t* count) const;
 
-  // The same of a part of a chat that is not its beginning.
+  // Encodes a part of a chat that is not its beginning.
   Status EncodePart(Memory& memory, const RenderedText& rendered, Array<TokenId>* tokens,
                     size_t* count) const;
 
  private:
   Status Choose(const Gguf* gguf, std::string_view wanted);
-  static Status AddRequest(const ChatRequest& request, ChatContext* context);
+  Status AddMessage(const ChatMessage& message, ChatContext* context) const;
+  Status AddRequest(const ChatRequest& request, ChatContext* context) const;
   Status PlanRender(Memory& plan, const ChatRequest& request, RenderedText* out) const;
   bool BeginsWithBos(std::string_view text, const RenderedText& rendered) const;
   const BuiltinTemplate* Guess(const Gguf* gguf) const;
 
   const Tokenizer* tokenizer_ = nullptr;
+  ChannelMarks channels_;
   const char* name_ = nullptr;
   bool is_guessed_ = false;
   std::string_view source_;
-  Array<char> copy_;  // of a source that was given
+  Array<char> copy_;  // of a `wanted` template
 };
 
 }  // namespace clamma

@@ -9,7 +9,7 @@
 namespace clamma {
 namespace {
 
-// The source as Jinja2 reads it: lines end in '\n', and the last has no end. Returns the length.
+// Copies the source as Jinja2 reads it: lines end in '\n', except the last one. Returns the length.
 size_t Normalize(std::string_view source, char* out) {
   size_t n = 0;
   for (size_t i = 0; i < source.size(); ++i) {
@@ -21,7 +21,7 @@ size_t Normalize(std::string_view source, char* out) {
   return n;
 }
 
-// The stretches of bytes that are the caller's; writes them unless `ranges` is nullptr.
+// Counts the ranges of bytes with origin kCaller, and writes them unless `ranges` is nullptr.
 size_t FindRanges(const TextBuilder& text, TextRange* ranges) {
   size_t n = 0;
   for (size_t i = 0; i < text.size();) {
@@ -47,7 +47,7 @@ void ChatTemplate::Reset() {
 Status ChatTemplate::Parse(Memory& memory, std::string_view source) {
   Reset();
   if (source.size() > TemplateLimits::kMaxSource) {
-    return Status::Error(StatusCode::kLimit, "a chat template of %zu bytes: at most %zu are read",
+    return Status::Error(StatusCode::kLimit, "the chat template has %zu bytes: the limit is %zu",
                          source.size(), TemplateLimits::kMaxSource);
   }
   memory_ = &memory;

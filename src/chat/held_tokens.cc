@@ -14,7 +14,7 @@ struct Part {
   size_t size() const { return static_cast<size_t>(end - begin); }
 };
 
-// The part that begins at `at`, up to a control token or the end of all.
+// The part from `at` to the next control token or the end.
 Part PartAt(const Tokenizer& tokenizer, const TokenId* at, const TokenId* end) {
   Part part = {at, at};
   while (part.end != end && !tokenizer.IsSilent(*part.end)) ++part.end;
@@ -41,13 +41,13 @@ bool SameBytes(const Tokenizer& tokenizer, const Part& a, const Part& b) {
   }
 }
 
-// Goes through parts in order.
+// Finds parts of `held` in order.
 class HeldParts {
  public:
   HeldParts(const Tokenizer& tokenizer, const TokenId* held, size_t n)
       : tokenizer_(tokenizer), at_(held), end_(held + n) {}
 
-  // The next part with the bytes of `part`, behind those that were found before; else `part`.
+  // Returns the next part with the bytes of `part`, after those found before; else `part`.
   Part Find(const Part& part) {
     for (const TokenId* at = at_; at != end_;) {
       const Part held = PartAt(tokenizer_, at, end_);

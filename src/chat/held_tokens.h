@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A text that is encoded once more keeps the tokens that it had.
+// Keeps the tokens of a text that is encoded again.
 #ifndef CLAMMA_CHAT_HELD_TOKENS_H_
 #define CLAMMA_CHAT_HELD_TOKENS_H_
 
@@ -11,9 +11,9 @@
 
 namespace clamma {
 
-// Of *count tokens, takes each part between two control tokens that `held` has, too, of the same
-// bytes and in the same order, from there. A model may have generated a text by other tokens than
-// it would be encoded to: like this they stay, and what was computed for them.
+// Replaces each part between two control tokens of tokens (*count) by the part of held (n_held)
+// with the same bytes, in the same order. A model may have generated a text with other tokens than
+// its encoding has: in this way they stay, and so do their keys and values.
 Status KeepHeldTokens(Memory& memory, const Tokenizer& tokenizer, const TokenId* held,
                       size_t n_held, Array<TokenId>* tokens, size_t* count);
 

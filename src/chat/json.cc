@@ -260,7 +260,7 @@ bool JsonParser::ParseEscape(TextBuilder* out) {
 
 Status ParseJson(Bump& bump, std::string_view text, Origin origin, Value* value) {
   if (text.size() > kMaxJsonBytes) {
-    return Status::Error(StatusCode::kLimit, "a JSON text of %zu bytes: at most %zu are read",
+    return Status::Error(StatusCode::kLimit, "a JSON text has %zu bytes: the limit is %zu",
                          text.size(), kMaxJsonBytes);
   }
   JsonParser parser(bump, text, origin);

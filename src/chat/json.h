@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// JSON texts as values of the template interpreter, read as Python's json.loads() does: NaN and
-// Infinity are numbers, of equal keys the last value counts.
+// Parses JSON texts to values of the template interpreter, as Python's json.loads() does: NaN and
+// Infinity are numbers, and the last of several equal keys applies.
 #ifndef CLAMMA_CHAT_JSON_H_
 #define CLAMMA_CHAT_JSON_H_
 
@@ -13,10 +13,10 @@
 namespace clamma {
 
 inline constexpr size_t kMaxJsonBytes = size_t{8} << 20;
-inline constexpr unsigned kMaxJsonDepth = 32;  // of lists and objects within each other
+inline constexpr unsigned kMaxJsonDepth = 32;  // nested lists and objects
 
-// All strings, keys too, have this origin. A failure names the byte and what stands there. Integers
-// beyond 64 bits, halves of UTF-16 pairs and invalid UTF-8 are refused.
+// All strings, including keys, get this origin. A failure names the byte and the text there.
+// Integers beyond 64 bits, unpaired UTF-16 surrogates and invalid UTF-8 are refused.
 Status ParseJson(Bump& bump, std::string_view text, Origin origin, Value* value);
 
 }  // namespace clamma

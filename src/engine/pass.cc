@@ -31,22 +31,23 @@ size_t EvenShare(size_t waiting, size_t most) {
 constexpr size_t kMinLogits = 16384;
 
 // Picks the next tokens of sessions that have logits.
-void SampleAll(Transformer& transformer, const PassEntry* entries, size_t n_entries) {
+void SampleAll(TurnHeld held, Transformer& transformer, const PassEntry* entries,
+               size_t n_entries) {
   const size_t grain = std::max<size_t>(1, kMinLogits / transformer.config().vocab_size);
   transformer.pool.ParallelFor(n_entries, grain, [&](size_t begin, size_t end, unsigned worker) {
     for (size_t i = begin; i < end; ++i) {
-      entries[i].session->Sample(entries[i].logits, transformer.samplers[worker]);
+      entries[i].session->Sample(held, entries[i].logits, transformer.samplers[worker]);
     }
   });
 }
 
 // Shares out the rows; returns how many there are.
-size_t FillRows(Transformer& transformer, PassEntry* entries, size_t n_sessions) {
+size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, size_t n_sessions) {
   const Forward& forward = transformer.forward;
   const size_t max_rows = forward.max_rows();
   size_t n_generating = 0;
   for (size_t i = 0; i < n_sessions; ++i) {
-    n_generating += entries[i].session->waiting() == 1 ? 1 : 0;
+    n_generating += entries[i].session->waiting(held) == 1 ? 1 : 0;
   }
   size_t prompt_rows = PromptBudget(max_rows, n_generating);
 
@@ -55,13 +56,13 @@ size_t FillRows(Transformer& transformer, PassEntry* entries, size_t n_sessions)
   for (size_t i = 0; i < n_sessions; ++i) {
     Session& session = *entries[i].session;
     entries[i].rows = 0;
-    const size_t waiting = session.waiting();
+    const size_t waiting = session.waiting(held);
     size_t most = max_rows - n_rows;
     if (waiting > 1) most = std::min(most, i == 0 ? std::max<size_t>(prompt_rows, 1) : prompt_rows);
     const size_t count = EvenShare(waiting, most);
     const bool wants_logits = count == waiting;
     if (count == 0 || (wants_logits && n_logits == forward.max_logits())) continue;
-    if (!session.AddRows(count, transformer.rows.data() + n_rows)) continue;
+    if (!session.AddRows(held, count, transformer.rows.data() + n_rows)) continue;
     entries[i].rows = count;
     n_rows += count;
     n_logits += wants_logits ? 1 : 0;
@@ -72,9 +73,9 @@ size_t FillRows(Transformer& transformer, PassEntry* entries, size_t n_sessions)
 
 }  // namespace
 
-void RunPass(Transformer& transformer, size_t n_sessions) {
+void RunPass(TurnHeld held, Transformer& transformer, size_t n_sessions) {
   PassEntry* const entries = transformer.pass.data();
-  const size_t n_rows = FillRows(transformer, entries, n_sessions);
+  const size_t n_rows = FillRows(held, transformer, entries, n_sessions);
   if (n_rows == 0) return;
   const Status status = transformer.forward.Run(transformer.rows.data(), n_rows);
   const ForwardRow* rows = transformer.rows.data();
@@ -84,12 +85,12 @@ void RunPass(Transformer& transformer, size_t n_sessions) {
     if (entry.rows == 0) continue;
     rows += entry.rows;
     if (!status.ok()) {
-      entry.session->Fail(status);
-    } else if (entry.session->Advance(entry.rows) && rows[-1].logits != nullptr) {
+      entry.session->Fail(held, status);
+    } else if (entry.session->Advance(held, entry.rows) && rows[-1].logits != nullptr) {
       entries[n_draws++] = {entry.session, 0, rows[-1].logits};
     }
   }
-  SampleAll(transformer, entries, n_draws);
+  SampleAll(held, transformer, entries, n_draws);
 }
 
 }  // namespace clamma

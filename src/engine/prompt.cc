@@ -42,11 +42,16 @@ Status EncodeGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& 
   } else if (opens && n == 0) {
     parts[n++] = "\n\n";
   }
+  bool is_empty = true;
+  for (size_t i = 0; i < n; ++i) is_empty = is_empty && parts[i].empty();
   Tokenizer::EncodeOptions options;
   options.dummy_prefix = opens && tokenizer.adds_prefix();
-  // A text that BOS itself ended has it already.
-  options.bos = opens && tokenizer.adds_bos() && last != tokenizer.bos();
-  return EncodeParts(memory, tokenizer, parts, n, options, tokens, count);
+  // A text that BOS itself ended has it already, and one of nothing else has it always.
+  options.bos = opens && (tokenizer.adds_bos() || is_empty) && last != tokenizer.bos();
+  CLAMMA_RETURN_IF_ERROR(EncodeParts(memory, tokenizer, parts, n, options, tokens, count));
+  if (*count > 0 || last != kNoToken || memory.is_plan()) return Status();
+  return Status::Error(StatusCode::kInvalidArgument,
+                       "the prompt is empty, and the vocabulary has no token that begins a text");
 }
 
 // In Llama 2's format.

@@ -30,7 +30,7 @@ Status Scheduler::LostByFork(const Transformer& transformer) {
 bool Scheduler::HasTurn(const void* frame) {
   bool left = false;
   {
-    MutexLock lock(mutex_);
+    const Lock lock(*this);
     if (owner_ != ThisThread()) return false;
     // What a callback calls is called from further down, and leaves the frame of its step alone.
     if constexpr (kNoticesLeftSteps) {
@@ -49,7 +49,7 @@ __attribute__((noinline)) bool Scheduler::TakeTurn() {
   const void* const frame = __builtin_frame_address(0);
   if (HasTurn(frame)) return false;
   const int cancel_before = ForbidCancel();
-  MutexLock lock(mutex_);
+  const Lock lock(*this);
   const uint32_t ticket = next_ticket_++;
   while (ticket != served_ticket_) changed_.Wait(mutex_);
   owner_ = ThisThread();
@@ -61,7 +61,7 @@ __attribute__((noinline)) bool Scheduler::TakeTurn() {
 void Scheduler::GiveTurn() {
   int cancel_before = 0;
   {
-    MutexLock lock(mutex_);
+    const Lock lock(*this);
     cancel_before = cancel_before_;
     owner_ = nullptr;
     ++served_ticket_;
@@ -70,20 +70,21 @@ void Scheduler::GiveTurn() {
   AllowCancelAgain(cancel_before);
 }
 
-// With the turn and the mutex, before a transformer's insides are used.
-void Scheduler::BeginWork(Transformer& transformer) {
+// With the turn, before a transformer's insides are used.
+void Scheduler::BeginWork(LockHeld lock, Transformer& transformer) {
   at_work_ = &transformer;
   if constexpr (kHasThreads) {
-    if (transformer.forks != forks_) {  // threads stay in the process that started them
-      transformer.forks = forks_;
+    Transformer::Listed& listed = transformer.listed(lock);
+    if (listed.forks != forks_) {  // threads stay in the process that started them
+      listed.forks = forks_;
       transformer.pool.ForgetWorkers();
     }
   }
 }
 
 bool Scheduler::WatchForksFor(Transformer* transformer) {
-  MutexLock lock(mutex_);
-  transformer->forks = forks_;
+  const Lock lock(*this);
+  transformer->listed(lock.held()).forks = forks_;
   if (watches_forks_) return true;
   // The lists before the arenas, here and wherever both are locked.
   const auto before = [] {
@@ -96,24 +97,25 @@ bool Scheduler::WatchForksFor(Transformer* transformer) {
   };
   const auto in_child = [] {
     Arena::UnlockAll();
-    the_scheduler.BecomeChildOfFork();
+    the_scheduler.BecomeChildOfFork(LockHeld());
     the_scheduler.mutex_.Unlock();
   };
   watches_forks_ = WatchForks(before, in_parent, in_child);
   return watches_forks_;
 }
 
-// In a forked child, where this thread is the only one, with the mutex.
-void Scheduler::BecomeChildOfFork() {
+// In a forked child, where this thread is the only one.
+void Scheduler::BecomeChildOfFork(LockHeld lock) {
   ++forks_;
   changed_.Forget();
   const bool has_turn = owner_ == ThisThread();  // it forks inside a callback
   if (!has_turn) {
     if (at_work_ != nullptr) {
       at_work_->lost = true;
-      for (Session* s = at_work_->first_session; s != nullptr; s = s->next_in_transformer) {
-        RemoveFromQueue(s);
-        s->state = Session::State::kBusy;
+      for (Session* s = at_work_->listed(lock).first_session; s != nullptr;
+           s = s->listed(lock).next_in_transformer) {
+        RemoveFromQueue(lock, s);
+        s->listed(lock).state = Session::State::kBusy;
       }
     }
     owner_ = nullptr;
@@ -125,85 +127,94 @@ void Scheduler::BecomeChildOfFork() {
   next_ticket_ = served_ticket_ + (has_turn ? 1 : 0);  // nobody else waits for it
 }
 
-void Scheduler::PushQueue(Session* session) {
-  session->state = Session::State::kQueued;
-  session->next_in_queue = nullptr;
+void Scheduler::PushQueue(LockHeld lock, Session* session) {
+  session->listed(lock).state = Session::State::kQueued;
+  session->listed(lock).next_in_queue = nullptr;
   if (queue_tail_ == nullptr) {
     queue_head_ = session;
   } else {
-    queue_tail_->next_in_queue = session;
+    queue_tail_->listed(lock).next_in_queue = session;
   }
   queue_tail_ = session;
 }
 
-Session* Scheduler::PopQueue() {
+Session* Scheduler::PopQueue(LockHeld lock) {
   Session* session = queue_head_;
-  queue_head_ = session->next_in_queue;
+  queue_head_ = std::exchange(session->listed(lock).next_in_queue, nullptr);
   if (queue_head_ == nullptr) queue_tail_ = nullptr;
-  session->next_in_queue = nullptr;
   return session;
 }
 
-void Scheduler::RemoveFromQueue(Session* session) {
-  if (session->state != Session::State::kQueued) return;
+void Scheduler::RemoveFromQueue(LockHeld lock, Session* session) {
+  Session::Listed& listed = session->listed(lock);
+  if (listed.state != Session::State::kQueued) return;
   Session* before = nullptr;
-  for (Session* s = queue_head_; s != session; s = s->next_in_queue) before = s;
-  (before == nullptr ? queue_head_ : before->next_in_queue) = session->next_in_queue;
+  for (Session* s = queue_head_; s != session; s = s->listed(lock).next_in_queue) before = s;
+  (before == nullptr ? queue_head_ : before->listed(lock).next_in_queue) = listed.next_in_queue;
   if (queue_tail_ == session) queue_tail_ = before;
-  session->next_in_queue = nullptr;
+  listed.next_in_queue = nullptr;
 }
 
 Status Scheduler::AddSession(Session* session) {
   Transformer& transformer = session->transformer();
-  MutexLock lock(mutex_);
+  const Lock lock(*this);
   if (IsLost(transformer)) return LostByFork(transformer);
-  if (transformer.n_sessions >= transformer.max_sessions) {
+  Transformer::Listed& listed = transformer.listed(lock.held());
+  if (listed.n_sessions >= transformer.max_sessions) {
     return Status::Error(StatusCode::kLimit, "%s has its %u sessions already: see max_sessions",
                          transformer.name, static_cast<unsigned>(transformer.max_sessions));
   }
-  ++transformer.n_sessions;
-  session->next_in_transformer = transformer.first_session;
-  transformer.first_session = session;
+  ++listed.n_sessions;
+  session->listed(lock.held()).next_in_transformer = listed.first_session;
+  listed.first_session = session;
   return Status();
 }
 
 Status Scheduler::MakeBusy(Session* session) {
-  MutexLock lock(mutex_);
+  const Lock lock(*this);
   if (IsLost(session->transformer())) return LostByFork(session->transformer());
-  if (session->delete_deferred || session->state != Session::State::kIdle) {
+  Session::State& state = session->listed(lock.held()).state;
+  if (session->delete_deferred() || state != Session::State::kIdle) {
     return Status::Error(StatusCode::kBusy,
                          "the session is at work on a query: cancel it or wait for its end");
   }
-  session->state = Session::State::kBusy;
+  state = Session::State::kBusy;
   return Status();
 }
 
 Status Scheduler::Query(Session* session, clamma::Query* query) {
   CLAMMA_RETURN_IF_ERROR(MakeBusy(session));
+  const SessionHeld held;
   if (query->seed == 0) query->seed = SeedFromClock();
-  const bool in_arena = session->transformer().memory.arena() != nullptr;
   // Encoding a long prompt takes a while; the other sessions go on meanwhile.
   PreparedQuery prepared;
-  Status status = session->Prepare(*query, &prepared);
-  const auto begin = [&] {
-    MutexLock lock(mutex_);
-    if (status.ok()) status = session->Begin(*query, &prepared);
-    prepared.Free();  // while the session, whose memory that is, cannot be gone
-    if (in_arena && status.code() == StatusCode::kOutOfMemory) {
-      status = session->NoRoomInArena(*query, prepared);
-    }
-    if (status.ok()) {
-      PushQueue(session);
-    } else {
-      session->state = Session::State::kIdle;
-    }
-  };
-  if (in_arena) {
-    WhileStill(begin);
-  } else {
-    begin();
+  Status status = session->Prepare(held, *query, &prepared);
+  if (session->transformer().memory.arena() == nullptr) {
+    const Lock lock(*this);
+    if (status.ok()) status = session->Reserve(held, lock.held(), *query, prepared);
+    Begin(held, lock.held(), session, status, *query, &prepared);
+    return status;
   }
+  WhileStill([&](TurnHeld turn) {
+    const Lock lock(*this);
+    if (status.ok()) status = session->ReserveWhole(held, turn, lock.held(), *query, prepared);
+    const bool no_room = status.code() == StatusCode::kOutOfMemory;
+    Begin(held, lock.held(), session, status, *query, &prepared);
+    if (no_room) status = session->NoRoomInArena(held, turn, *query, prepared);
+  });
   return status;
+}
+
+// Ends a session's being busy: with the query or, where there is none, without.
+void Scheduler::Begin(SessionHeld held, LockHeld lock, Session* session, const Status& status,
+                      const clamma::Query& query, PreparedQuery* prepared) {
+  if (status.ok()) session->Begin(held, lock, query, prepared);
+  prepared->Free();  // while the session, whose memory that is, cannot be gone
+  if (status.ok()) {
+    PushQueue(lock, session);
+  } else {
+    session->listed(lock).state = Session::State::kIdle;
+  }
 }
 
 void Scheduler::Delete(Session* session) {
@@ -214,49 +225,52 @@ void Scheduler::Delete(Transformer* transformer) {
   DeleteObject(transformer->memory.arena(), transformer);
 }
 
-uint32_t Scheduler::CountSessions(const Transformer& transformer) {
-  MutexLock lock(mutex_);
-  return transformer.n_sessions;
+uint32_t Scheduler::CountSessions(Transformer& transformer) {
+  const Lock lock(*this);
+  return transformer.listed(lock.held()).n_sessions;
 }
 
-void Scheduler::Unlink(Session* session) {
-  RemoveFromQueue(session);
-  Transformer& transformer = session->transformer();
-  Session** link = &transformer.first_session;
-  while (*link != session) link = &(*link)->next_in_transformer;
-  *link = session->next_in_transformer;
-  --transformer.n_sessions;
+// Takes a session off the lists; true if a step is at work on it.
+bool Scheduler::Unlink(LockHeld lock, Session* session) {
+  RemoveFromQueue(lock, session);
+  Transformer::Listed& listed = session->transformer().listed(lock);
+  Session** link = &listed.first_session;
+  while (*link != session) link = &(*link)->listed(lock).next_in_transformer;
+  *link = session->listed(lock).next_in_transformer;
+  --listed.n_sessions;
+  return session->listed(lock).in_step;
 }
 
 // Frees an unlinked session, or leaves that to the step that is at work on it.
-void Scheduler::DeleteOrDefer(Session* session) {
-  if (session->in_step || IsLost(session->transformer())) {
-    session->DeferDelete();
+void Scheduler::DeleteOrDefer(TurnHeld turn, Session* session, bool in_step) {
+  if (in_step || IsLost(session->transformer())) {
+    session->DeferDelete(turn);
   } else {
     Delete(session);
   }
 }
 
+void Scheduler::Destroy(TurnHeld turn, Session* session) {
+  bool in_step = false;
+  {
+    const Lock lock(*this);
+    in_step = Unlink(lock.held(), session);
+  }
+  DeleteOrDefer(turn, session, in_step);
+}
+
 void Scheduler::DestroySession(Session* session) {
-  WhileStill([&] {
-    {
-      MutexLock lock(mutex_);
-      Unlink(session);
-    }
-    DeleteOrDefer(session);
-  });
+  WhileStill([&](TurnHeld turn) { Destroy(turn, session); });
+}
+
+Session* Scheduler::FirstSession(Transformer& transformer) {
+  const Lock lock(*this);
+  return transformer.listed(lock.held()).first_session;
 }
 
 void Scheduler::DestroyTransformer(Transformer* transformer) {
-  WhileStill([&] {
-    while (transformer->first_session != nullptr) {
-      Session* session = transformer->first_session;
-      {
-        MutexLock lock(mutex_);
-        Unlink(session);
-      }
-      DeleteOrDefer(session);
-    }
+  WhileStill([&](TurnHeld turn) {
+    while (Session* const session = FirstSession(*transformer)) Destroy(turn, session);
     if (transformer == at_work_) {
       deferred_ = transformer;
     } else if (!IsLost(*transformer)) {
@@ -269,107 +283,115 @@ bool Scheduler::Step() {
   volatile const uint64_t mark = kStepMark;
   const Turn turn(*this);
   if (!turn.taken()) return false;
-  Session* const session = BeginStep(&mark);
+  Session* const session = BeginStep(turn.held(), &mark);
   if (session == nullptr) return false;
-  ServeWatched(session);
-  EndStep();
+  ServeWatched(turn.held(), session);
+  EndStep(turn.held());
   return true;
 }
 
 // The next session with a query, if there is one.
-Session* Scheduler::BeginStep(const volatile uint64_t* mark) {
-  MutexLock lock(mutex_);
+Session* Scheduler::BeginStep(TurnHeld /*turn*/, const volatile uint64_t* mark) {
+  const Lock lock(*this);
   if (queue_head_ == nullptr) return nullptr;
-  Session* const session = PopQueue();
-  BeginWork(session->transformer());  // which is not lost: it would be in no queue
-  session->state = Session::State::kStepping;
-  session->in_step = true;
+  Session* const session = PopQueue(lock.held());
+  BeginWork(lock.held(), session->transformer());  // which is not lost: it would be in no queue
+  session->listed(lock.held()).state = Session::State::kStepping;
+  session->listed(lock.held()).in_step = true;
   stepping_ = session;
   mark_ = mark;
   return session;
 }
 
-void Scheduler::EndStep() {
+void Scheduler::EndStep(TurnHeld /*turn*/) {
   Session* session = nullptr;
   Transformer* deferred = nullptr;
   {
-    MutexLock lock(mutex_);
+    const Lock lock(*this);
     session = std::exchange(stepping_, nullptr);
-    session->in_step = false;
+    session->listed(lock.held()).in_step = false;
     mark_ = nullptr;
     at_work_ = nullptr;
     deferred = std::exchange(deferred_, nullptr);
   }
-  if (session->delete_deferred) Delete(session);
+  if (session->delete_deferred()) Delete(session);
   if (deferred != nullptr) Delete(deferred);
 }
 
 void Scheduler::AbandonStep() {
+  const TurnHeld turn;
   Session* const session = stepping_;
   if (session == nullptr) return;
-  if (!session->delete_deferred) {
-    if (session->state == Session::State::kStepping) {
-      session->Abandon();
-      MutexLock lock(mutex_);
-      session->state = Session::State::kIdle;
+  if (!session->delete_deferred()) {
+    if (StateOf(*session) == Session::State::kStepping) {
+      session->Abandon(turn);
+      const Lock lock(*this);
+      session->listed(lock.held()).state = Session::State::kIdle;
     }
-    DestroyHandedOver(session);
+    DestroyHandedOver(turn, session);
   }
-  EndStep();
+  EndStep(turn);
   GiveTurn();
 }
 
+Session::State Scheduler::StateOf(Session& session) {
+  const Lock lock(*this);
+  return session.listed(lock.held()).state;
+}
+
 // The pass that a session needs is run for all sessions of its transformer that need one.
-void Scheduler::RunPassFor(Session* session) {
+void Scheduler::RunPassFor(TurnHeld turn, Session* session) {
   Transformer& transformer = session->transformer();
   PassEntry* const entries = transformer.pass.data();
   size_t n = 0;
   entries[n++].session = session;
   {
-    MutexLock lock(mutex_);
-    for (Session* s = queue_head_; s != nullptr; s = s->next_in_queue) {
-      if (&s->transformer() == &transformer && s->NeedsPass()) entries[n++].session = s;
+    const Lock lock(*this);
+    for (Session* s = queue_head_; s != nullptr; s = s->listed(lock.held()).next_in_queue) {
+      if (&s->transformer() == &transformer && s->NeedsPass(turn)) entries[n++].session = s;
     }
   }
-  RunPass(transformer, n);
+  RunPass(turn, transformer, n);
 }
 
 // Its frame is that of all callbacks of a step.
-__attribute__((noinline)) void Scheduler::ServeWatched(Session* session) {
-  Serve(session);
+__attribute__((noinline)) void Scheduler::ServeWatched(TurnHeld turn, Session* session) {
+  Serve(turn, session);
   CLAMMA_CALL_WHEN_UNWOUND(step);
 }
 
-void Scheduler::Serve(Session* session) {
-  if (session->NeedsPass()) RunPassFor(session);
+void Scheduler::Serve(TurnHeld turn, Session* session) {
+  if (session->NeedsPass(turn)) RunPassFor(turn, session);
   Done why = Done::kError;
-  const Session::Progress progress = session->Deliver(&why);
-  if (session->delete_deferred) return;  // destroyed from inside a callback
+  const Session::Progress progress = session->Deliver(turn, &why);
+  if (session->delete_deferred()) return;  // destroyed from inside a callback
   // Idle first, so that the callback may start the next query; as from then on any thread may, the
   // callback must be known by then.
-  const clamma::Query query = session->query();
+  const clamma::Query query = session->query(turn);
   {
-    MutexLock lock(mutex_);
+    const Lock lock(*this);
     if (progress == Session::Progress::kGoesOn) {
-      PushQueue(session);
+      PushQueue(lock.held(), session);
       return;
     }
-    session->state = Session::State::kIdle;
+    session->listed(lock.held()).state = Session::State::kIdle;
   }
   if (query.done != nullptr) query.done(query, why);
-  DestroyHandedOver(session);
+  DestroyHandedOver(turn, session);
 }
 
 // Destroys the session of a query that has ended, if that query handed it over and no other one has
 // begun since.
-void Scheduler::DestroyHandedOver(Session* session) {
+void Scheduler::DestroyHandedOver(TurnHeld turn, Session* session) {
+  bool in_step = false;
   {
-    MutexLock lock(mutex_);
-    if (session->delete_deferred || session->state != Session::State::kIdle) return;
-    if (session->query().null_on_destroy == nullptr) return;
-    Unlink(session);
+    const Lock lock(*this);
+    const Session::State state = session->listed(lock.held()).state;
+    if (session->delete_deferred() || state != Session::State::kIdle) return;
+    if (session->query(turn).null_on_destroy == nullptr) return;
+    in_step = Unlink(lock.held(), session);
   }
-  DeleteOrDefer(session);
+  DeleteOrDefer(turn, session, in_step);
 }
 
 }  // namespace clamma

@@ -3,6 +3,7 @@
 #ifndef CLAMMA_ENGINE_SCHEDULER_H_
 #define CLAMMA_ENGINE_SCHEDULER_H_
 
+#include "engine/guards.h"
 #include "engine/session.h"
 #include "engine/transformer.h"
 #include "kernels/kernels.h"
@@ -13,10 +14,10 @@ namespace clamma {
 
 // Every call may come from any thread. Two things are guarded: the lists and states, by a mutex
 // that is held for moments only, and the insides of transformers and of sessions with a query, by
-// "the turn", which one thread has at a time. A step holds the turn through its callbacks, and
-// whoever waits for the turn gets it before the next step. From inside a callback (on the thread
-// that has the turn) everything works but Step() and WithTurn(); what is destroyed there goes when
-// the step ends.
+// "the turn", which one thread has at a time. What needs which is said by types (guards.h). A step
+// holds the turn through its callbacks, and whoever waits for the turn gets it before the next
+// step. From inside a callback (on the thread that has the turn) everything works but Step() and
+// WithTurn(); what is destroyed there goes when the step ends.
 //
 // A callback that does not return (an exception, longjmp(), the end of its thread) ends the step:
 // its query is cancelled, and the turn is free again. That is noticed while the stack is unwound
@@ -40,58 +41,57 @@ class Scheduler {
   // Fills in query->seed if it is 0.
   Status Query(Session* session, clamma::Query* query);
 
-  // Runs body() -> Status on a session that has no query, and gets none meanwhile; the other
-  // sessions go on.
+  // Runs body(SessionHeld) -> Status; the other sessions go on meanwhile.
   template <typename Body>
   Status WhileIdle(Session* session, const Body& body) {
     const NoCancel guard;
     CLAMMA_RETURN_IF_ERROR(MakeBusy(session));
-    const Status status = body();
-    MutexLock lock(mutex_);
-    session->state = Session::State::kIdle;
+    const Status status = body(SessionHeld());
+    const Lock lock(*this);
+    session->listed(lock.held()).state = Session::State::kIdle;
     return status;
   }
 
-  // Runs body(), for moments, while no other thread looks at lists, states or facts.
+  // Runs body(LockHeld), for moments.
   template <typename Body>
   void Guarded(const Body& body) {
-    MutexLock lock(mutex_);
-    body();
+    const Lock lock(*this);
+    body(lock.held());
   }
 
   void DestroySession(Session* session);
   void DestroyTransformer(Transformer* transformer);
-  uint32_t CountSessions(const Transformer& transformer);
+  uint32_t CountSessions(Transformer& transformer);
 
   // Serves the session whose turn it is. False: none has a query, or called inside a callback.
   bool Step();
 
-  // Runs body() -> Status, which may use all of the transformer, with the turn; false (and body not
-  // run) inside a callback.
+  // Runs body(TurnHeld) -> Status, which may use all of the transformer; false (and body not run)
+  // inside a callback.
   template <typename Body>
   bool WithTurn(Transformer& transformer, Status* status, const Body& body) {
     const Turn turn(*this);
     if (!turn.taken()) return false;
     {
-      MutexLock lock(mutex_);
+      const Lock lock(*this);
       if (IsLost(transformer)) {
         *status = LostByFork(transformer);
         return true;
       }
-      BeginWork(transformer);
+      BeginWork(lock.held(), transformer);
     }
-    *status = body();
-    MutexLock lock(mutex_);
+    *status = body(turn.held());
+    const Lock lock(*this);
     at_work_ = nullptr;
     return true;
   }
 
-  // Runs body(), which only looks, while nothing changes.
+  // Runs body(TurnHeld, LockHeld), which only looks: nothing changes meanwhile.
   template <typename Body>
   void Inspect(const Body& body) {
-    WhileStill([&] {
-      MutexLock lock(mutex_);
-      body();
+    WhileStill([&](TurnHeld turn) {
+      const Lock lock(*this);
+      body(turn, lock.held());
     });
   }
 
@@ -110,21 +110,34 @@ class Scheduler {
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
     bool taken() const { return taken_; }
+    TurnHeld held() const { return held_; }  // either way
 
    private:
+    const TurnHeld held_ = {};
     Scheduler& scheduler_;
     const bool taken_;
+  };
+
+  // Holds the mutex while it lives.
+  class Lock {
+   public:
+    explicit Lock(Scheduler& scheduler) : lock_(scheduler.mutex_) {}
+    LockHeld held() const { return held_; }
+
+   private:
+    const LockHeld held_ = {};
+    MutexLock lock_;
   };
 
   // Builds for the smallest machines have no room for noticing callbacks that do not return.
   static constexpr bool kNoticesLeftSteps = kHasThreads || kHasGguf;
   static constexpr uint64_t kStepMark = 0x70657473616d616c;  // any number that is not often seen
 
-  // Runs body() while no step is under way, or inside a callback of this thread's own step.
+  // Runs body(TurnHeld) while no step is under way, or inside a callback of this thread's own step.
   template <typename Body>
   void WhileStill(const Body& body) {
     const Turn turn(*this);
-    body();
+    body(turn.held());
   }
 
   Status MakeBusy(Session* session);
@@ -134,19 +147,24 @@ class Scheduler {
   static bool IsLost(const Transformer& transformer) { return kHasThreads && transformer.lost; }
   static Status LostByFork(const Transformer& transformer);
   bool WatchForksFor(Transformer* transformer);
-  void BeginWork(Transformer& transformer);
-  Session* PopQueue();
-  void PushQueue(Session* session);
-  void RemoveFromQueue(Session* session);
-  void Unlink(Session* session);
-  Session* BeginStep(const volatile uint64_t* mark);
-  void ServeWatched(Session* session);
-  void Serve(Session* session);
-  void EndStep();
-  void RunPassFor(Session* session);
-  void DestroyHandedOver(Session* session);
-  void BecomeChildOfFork();
-  static void DeleteOrDefer(Session* session);
+  void Begin(SessionHeld held, LockHeld lock, Session* session, const Status& status,
+             const clamma::Query& query, PreparedQuery* prepared);
+  void BeginWork(LockHeld lock, Transformer& transformer);
+  Session* PopQueue(LockHeld lock);
+  void PushQueue(LockHeld lock, Session* session);
+  void RemoveFromQueue(LockHeld lock, Session* session);
+  bool Unlink(LockHeld lock, Session* session);
+  Session* BeginStep(TurnHeld turn, const volatile uint64_t* mark);
+  void ServeWatched(TurnHeld turn, Session* session);
+  void Serve(TurnHeld turn, Session* session);
+  void EndStep(TurnHeld turn);
+  void RunPassFor(TurnHeld turn, Session* session);
+  void DestroyHandedOver(TurnHeld turn, Session* session);
+  void BecomeChildOfFork(LockHeld lock);
+  void Destroy(TurnHeld turn, Session* session);
+  static void DeleteOrDefer(TurnHeld turn, Session* session, bool in_step);
+  Session::State StateOf(Session& session);
+  Session* FirstSession(Transformer& transformer);
   static void Delete(Session* session);
   static void Delete(Transformer* transformer);
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/guards.h"
 #include "engine/prompt.h"
 #include "engine/sampler.h"
 #include "model/forward.h"
@@ -86,9 +87,13 @@ class Transformer {
     return {tokenizer, type, speaks_llama2 ? nullptr : chat_format};
   }
 
-  // Scores tokens[1 .. n): writes ln p(tokens[i] | those before) to logprobs[i - 1]. Needs the
-  // turn.
-  Status Score(const TokenId* tokens, size_t n, float* logprobs);
+  // By which answers of chats are in channels, if they are.
+  ChannelMarks channels() const {
+    return kHasGguf && chat_format != nullptr ? chat_format->channels() : ChannelMarks();
+  }
+
+  // Scores tokens[1 .. n): writes ln p(tokens[i] | those before) to logprobs[i - 1].
+  Status Score(TurnHeld held, const TokenId* tokens, size_t n, float* logprobs);
 
   // Tells this model with this vocabulary from others, whatever way it is reached. Any thread.
   Status Fingerprint(uint64_t* fingerprint) const;
@@ -124,11 +129,14 @@ class Transformer {
   mutable std::atomic<uint32_t> fingerprint_state{kUnknown};
   mutable uint64_t known_fingerprint = 0;
 
-  // The scheduler's, under its mutex.
-  Session* first_session = nullptr;
-  uint32_t n_sessions = 0;
-  uint32_t forks = 0;  // up to the process that the pool's threads are in
-  bool lost = false;   // a fork()'s child cannot use it: see scheduler.h
+  // The scheduler's.
+  struct Listed {
+    Session* first_session = nullptr;
+    uint32_t n_sessions = 0;
+    uint32_t forks = 0;  // up to the process that the pool's threads are in
+  };
+  Listed& listed(LockHeld /*held*/) { return listed_; }
+  bool lost = false;  // from the beginning of a fork()'s child, which cannot use it: scheduler.h
 
  private:
   explicit Transformer(Memory::Plan plan) : memory(plan) {}
@@ -144,6 +152,8 @@ class Transformer {
   Status ReadTokenizerFile(const char* path, const uint8_t** data);
   void SetOptions(const TransformerOptions& options);
   void SetName(const TransformerOptions& options);
+
+  Listed listed_;
 };
 
 }  // namespace clamma

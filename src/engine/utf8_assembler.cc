@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "engine/utf8_assembler.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "model/utf8.h"
@@ -14,15 +15,15 @@ constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 }  // namespace
 
 Status Utf8Assembler::Init(Memory& memory, size_t longest_piece) {
-  // Output: each byte of input can become a replacement of three. Input: held bytes and the piece.
-  return buffer_.Resize(memory, (sizeof(held_) + uint64_t{longest_piece}) * 4 + 1);
+  return buffer_.Resize(memory, LongestOutput(longest_piece));
 }
 
-const char* Utf8Assembler::Append(std::string_view piece) {
-  const size_t input_size = n_held_ + piece.size();
+const char* Utf8Assembler::Append(std::string_view first, std::string_view second) {
+  const size_t input_size = n_held_ + first.size() + second.size();
   char* input = buffer_.data() + buffer_.size() - input_size;
   std::memcpy(input, held_, n_held_);
-  if (!piece.empty()) std::memcpy(input + n_held_, piece.data(), piece.size());
+  char* const end = std::copy(first.begin(), first.end(), input + n_held_);
+  std::copy(second.begin(), second.end(), end);
   n_held_ = 0;
 
   std::string_view rest(input, input_size);

@@ -25,13 +25,13 @@ struct CpuidAnswer {
   unsigned c = 0;
   unsigned d = 0;
 };
-// All 0 where the CPU does not know the leaf.
+// Returns 0 in all registers if the CPU does not know the leaf.
 CpuidAnswer Cpuid(unsigned leaf, unsigned subleaf) {
   CpuidAnswer r;
   return __get_cpuid_count(leaf, subleaf, &r.a, &r.b, &r.c, &r.d) != 0 ? r : CpuidAnswer();
 }
 
-// The compiler's own function says also whether the operating system keeps the registers.
+// __builtin_cpu_supports() also checks that the operating system saves the registers.
 bool HasAvx2() {
   constexpr unsigned kF16c = 1u << 29;
   return (Cpuid(1, 0).c & kF16c) != 0 && __builtin_cpu_supports("avx2") &&
@@ -42,7 +42,7 @@ bool HasAvx512() {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512vnni");
 }
-// "AuthenticAMD"
+// Whether the vendor is "AuthenticAMD".
 bool IsAmd() {
   const CpuidAnswer vendor = Cpuid(0, 0);
   return vendor.b == signature_AMD_ebx && vendor.c == signature_AMD_ecx &&
@@ -51,8 +51,8 @@ bool IsAmd() {
 bool IsAmdWithAvx512() { return IsAmd() && HasAvx512(); }
 bool IsOtherWithAvx512() { return !IsAmd() && HasAvx512(); }
 #if defined(CLAMMA_HAVE_AMX)
-// Whether the tile unit can be used. Changes the process: asks Linux for the unit's registers,
-// which it then has until its end. (Linux: Documentation/arch/x86/xstate.rst)
+// Whether the tile unit can be used. Changes the process: it asks Linux for the unit's registers,
+// which the process then keeps until it ends. (Linux: Documentation/arch/x86/xstate.rst)
 bool AcquireAmx() {
   constexpr unsigned kTilesAndInt8 = 3u << 24;
   constexpr int64_t kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
@@ -84,10 +84,10 @@ bool Always() { return true; }
 
 struct Candidate {
   const Kernels* table;
-  bool (*is_usable)();  // may acquire it: asked only where the table would be taken
+  bool (*is_usable)();  // may acquire registers, so it is called only for a table to be used
 };
 
-// The best first.
+// Sorted, the best first.
 constexpr Candidate kCandidates[] = {
 #if defined(__x86_64__)
 #if defined(CLAMMA_HAVE_AMX)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// IEEE 754 half precision by integer operations; the same values as hardware conversion gives.
+// Conversions of IEEE 754 half precision in portable C++. They give the same values as the
+// hardware's.
 #ifndef CLAMMA_KERNELS_HALF_H_
 #define CLAMMA_KERNELS_HALF_H_
 
@@ -14,18 +15,18 @@ static inline float HalfToFloat(uint16_t half) {
   if (magnitude >= 0x7c00u) {  // infinity, NaN
     return __builtin_bit_cast(float, sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
   }
-  // As a float with an exponent 112 too small, mended by an exact multiplication that also
+  // The bits make a float whose exponent is 112 too small. The multiplication is exact, and also
   // normalises subnormals.
   const float scaled = __builtin_bit_cast(float, magnitude << 13) * 0x1p112f;
   return __builtin_bit_cast(float, sign | __builtin_bit_cast(uint32_t, scaled));
 }
 
-// Rounds to nearest, ties to even; too large becomes infinity.
+// Rounds to nearest, ties to even. A value that is too large becomes infinity.
 static inline uint16_t FloatToHalf(float value) {
   const auto bits = __builtin_bit_cast(uint32_t, value);
   const auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
   const uint32_t magnitude = bits & 0x7fffffffu;
-  if (magnitude > 0x7f800000u) {  // NaN: stays one, quiet
+  if (magnitude > 0x7f800000u) {  // a NaN becomes a quiet NaN
     return static_cast<uint16_t>(sign | 0x7e00u | ((magnitude >> 13) & 0x1ffu));
   }
   if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // >= 65520
@@ -43,7 +44,7 @@ static inline float LoadHalf(const uint8_t* p) {
   return HalfToFloat(half);
 }
 
-// bfloat16, the upper half of a float.
+// Loads a bfloat16, which is the upper half of a float.
 static inline float LoadBFloat16(const uint8_t* p) {
   uint16_t upper = 0;
   std::memcpy(&upper, p, sizeof(upper));

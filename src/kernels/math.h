@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Elementary functions of our own, made of IEEE operations only, so that every machine computes the
-// same bits. Static, not merely inline: files compiled for other instruction sets must not share
-// them.
+// Our own elementary functions. They use IEEE operations only, so that every machine computes the
+// same bits. They are static, not merely inline, because files that are compiled for different
+// instruction sets must not share them.
 #ifndef CLAMMA_KERNELS_MATH_H_
 #define CLAMMA_KERNELS_MATH_H_
 
@@ -11,7 +11,7 @@
 
 namespace clamma {
 
-// True where the target this file is compiled for has an fma instruction.
+// Whether the target that this file is compiled for has an fma instruction.
 static constexpr bool HasFma() {
 #if defined(__FMA__) || defined(__aarch64__) || defined(__ARM_FEATURE_FMA) || \
     defined(__s390x__) || defined(__riscv_flen) || defined(__powerpc64__)
@@ -21,9 +21,9 @@ static constexpr bool HasFma() {
 #endif
 }
 
-// a * b + c rounded once. Without an instruction, by way of double, where the product is exact and
-// the sum is rounded to odd, which makes the second rounding harmless (Boldo, Melquiond: Emulation
-// of FMA and correctly rounded sums, 2008).
+// a * b + c, rounded once. Without an fma instruction it is computed in double: the product is
+// exact, and the sum is rounded to odd, which makes the second rounding harmless (Boldo, Melquiond:
+// Emulation of FMA and correctly rounded sums, 2008).
 static inline float Fma(float a, float b, float c) {
   if constexpr (HasFma()) return __builtin_fmaf(a, b, c);
   const double product = static_cast<double>(a) * static_cast<double>(b);
@@ -37,15 +37,15 @@ static inline float Fma(float a, float b, float c) {
   return static_cast<float>(__builtin_bit_cast(double, bits));
 }
 
-// A float at any alignment, in this machine's byte order.
+// Loads a float at any alignment, in this machine's byte order.
 static inline float LoadF32(const uint8_t* p) {
   float value = 0;
   std::memcpy(&value, p, sizeof(value));
   return value;
 }
 
-// The bits of 2^(i / 32), rounded to double, less i * 2^47: with n * 2^47 they make those of
-// 2^(n / 32), for n = i modulo 32.
+// The bits of 2^(i / 32), rounded to double, minus i * 2^47. Adding n * 2^47 gives the bits of 2^(n
+// / 32), where i = n mod 32.
 struct Exp2Table {
   static constexpr size_t kEntries = 32;
 
@@ -72,13 +72,13 @@ struct Exp2Table {
 static constexpr Exp2Table kExp2Table;
 
 // exp(x) with an error below 0.502 units in the last place; 0 below -104 and for NaN, infinity
-// above 88.73. With n = the nearest integer to 32 x / ln 2 and r the rest, exp(x) = 2^(n / 32) *
-// 2^(r / 32): a table and a power of two for the first factor, and for the second the cubic with
-// the least relative error on |r| <= 1/2, 1.7 * 2^-34 (Remez; the scheme is that of Gal and
-// Bachelis: An accurate elementary mathematical library for the IEEE floating point standard,
+// above 88.73. Let n be the integer nearest to 32 x / ln 2, and r the remainder. Then exp(x) = 2^(n
+// / 32) * 2^(r / 32). The first factor is a table entry times a power of two. The second is the
+// cubic with the least relative error on |r| <= 1/2, 1.7 * 2^-34 (Remez; the scheme is that of Gal
+// and Bachelis: An accurate elementary mathematical library for the IEEE floating point standard,
 // 1991).
 static inline float Exp(float x) {
-  // Beyond these the conversion to float gives 0 and infinity.
+  // Beyond these bounds the conversion to float gives 0 and infinity.
   const float low = x > -104.0f ? x : -104.0f;
   const auto wide = static_cast<double>(low < 89.0f ? low : 89.0f);
   constexpr double kMagic = 6755399441055744.0;       // 1.5 * 2^52: adding it rounds to an integer
@@ -88,13 +88,13 @@ static inline float Exp(float x) {
   const double square = r * r;
   const double high = 0x1.c6af84b9562e4p-20 * r + 0x1.ebfce51010eadp-13;
   const double factor = high * square + (0x1.62e42ff0c52dfp-6 * r + 1.0);
-  // n stands in the low bits of `shifted`.
+  // The low bits of `shifted` are n.
   const auto n = __builtin_bit_cast(uint64_t, shifted);
   const uint64_t power = kExp2Table.bits[n % 32] + (n << 47);
   return static_cast<float>(factor * __builtin_bit_cast(double, power));
 }
 
-// The 16 partial sums of a float sum, and their join.
+// Joins the 16 partial sums of a dot product by halves. Overwrites them.
 static inline float Reduce16(float* sums) {
   for (size_t i = 0; i < 8; ++i) sums[i] += sums[i + 8];
   for (size_t i = 0; i < 4; ++i) sums[i] += sums[i + 4];
@@ -102,14 +102,14 @@ static inline float Reduce16(float* sums) {
   return sums[0] + sums[1];
 }
 
-// sin(x) and cos(x), error below 0.561 units in the last place for |x| <= 2^24. Reduced and
-// evaluated in double.
+// sin(x) and cos(x) with an error below 0.561 units in the last place for |x| <= 2^24. Computed in
+// double.
 void SinCos(float x, float* sine, float* cosine);
 
-// exp(x) in double, relative error below 1e-14, for |x| <= 700.
+// exp(x) in double, with a relative error below 1e-14 for |x| <= 700.
 double ExpDouble(double x);
 
-// ln(x) in double, relative error below 1e-14, for finite x > 0.
+// ln(x) in double, with a relative error below 1e-14 for finite x > 0.
 double LogDouble(double x);
 
 }  // namespace clamma

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What depends on the CPU family and not on the instruction set: how weights are read from memory.
-// One struct a family; a table is made of a vector unit and one of these. Nothing here changes a
-// result.
+// How weights are read from memory: the settings that depend on the CPU family, not on the
+// instruction set. There is one struct per family, and a table combines a vector unit with one of
+// them. No setting changes a result.
 #ifndef CLAMMA_KERNELS_TUNING_H_
 #define CLAMMA_KERNELS_TUNING_H_
 
@@ -12,18 +12,19 @@ namespace clamma {
 inline constexpr size_t kNever = ~size_t{0};  // a minimum that nothing reaches
 
 struct Tuning {
-  // Whether rows are best read, and prefetched, in the order in which they lie, and not many of
-  // them side by side.
+  // Whether rows are read and prefetched in the order in which they lie in memory, not many of them
+  // side by side.
   bool rows_in_order = false;
-  // Parts of a matrix that one token multiplies side by side, for float and for int8 weights.
+  // With one token, the number of parts of a matrix that are read side by side, for float and for
+  // int8 weights.
   size_t float_streams = 1;
   size_t int8_streams = 1;
-  // The smallest group of int8 weights whose rows one token multiplies one after the other
+  // The smallest int8 group for which one token is multiplied by row after row
   // (skeletons/matvec_int8.h).
   size_t min_matvec_group = kNever;
-  // Bytes from what is read to what is prefetched: by float kernels for one token, by tiles of
-  // rows (int8, blocks, 16-bit floats) side by side, by rows of int8 weights one after the other
-  // and by their scales.
+  // Prefetch distances in bytes: of float kernels with one token; of tiles of rows side by side
+  // (int8, blocks, 16-bit floats); of rows of int8 weights read one after the other, and of their
+  // scales.
   size_t float_prefetch = 1024;
   size_t tile_prefetch = 512;
   size_t matvec_prefetch = 4096;
@@ -31,17 +32,16 @@ struct Tuning {
 };
 
 inline constexpr Tuning kIntelServer;  // measured on Sapphire Rapids
-inline constexpr Tuning kIntelClient;  // as the server's; measured on none
-// Zen 5 gets up to 1.4 times as much from memory that is read in order as from 16 rows side by
-// side.
+inline constexpr Tuning kIntelClient;  // as the server's; not measured
+// Zen 5 reads memory up to 1.4 times as fast in order as in 16 rows side by side.
 inline constexpr Tuning kZen5 = {.rows_in_order = true, .min_matvec_group = 64};
 inline constexpr Tuning kZen3 = {.rows_in_order = true,
                                  .float_streams = 4,
                                  .int8_streams = 3,
                                  .min_matvec_group = 32,
                                  .matvec_prefetch = 512};
-inline constexpr Tuning kArm;         // measured on none
-inline constexpr Tuning kAnyMachine;  // of which nothing is known
+inline constexpr Tuning kArm;         // not measured
+inline constexpr Tuning kAnyMachine;  // for machines of an unknown family
 
 }  // namespace clamma
 

@@ -10,8 +10,8 @@
 namespace clamma {
 namespace {
 
-// Puts what was read into this machine's order of bytes. Blocks of quantised weights stay as they
-// are: kernels read them byte by byte where the order is another one.
+// Converts data as read from the file to this machine's byte order. Blocks of quantised weights
+// stay as they are: on big-endian machines, kernels read them byte by byte.
 void ToHostOrder(uint8_t* data, const TensorPlace& place) {
   const auto bytes = static_cast<size_t>(place.bytes);
   switch (place.type) {
@@ -99,7 +99,7 @@ Status BlockCache::Load(const ByteSource& source, Block& block) {
   }
   void* data = nullptr;
   Status status = memory_->Allocate(block.bytes, &data);
-  // The machine may have less than the limit allows.
+  // The machine may have less memory than the limit allows.
   while (!status.ok() && EvictOne()) status = memory_->Allocate(block.bytes, &data);
   CLAMMA_RETURN_IF_ERROR(status);
   status = source.Read(block.offset, data, bytes);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A size-limited cache of stretches of a model's files ("blocks": one matrix of one layer each).
+// A size-limited cache of parts of a model's files ("blocks": one matrix of one layer each).
 #ifndef CLAMMA_MODEL_BLOCK_CACHE_H_
 #define CLAMMA_MODEL_BLOCK_CACHE_H_
 
@@ -18,27 +18,26 @@ struct BlockCacheStats {
   size_t hits = 0;
   size_t misses = 0;
   size_t evictions = 0;
-  size_t bytes = 0;  // held now
-  size_t limit = 0;  // most held at a time; 0: none
+  size_t bytes = 0;  // held at the moment
+  size_t limit = 0;  // the most bytes held at a time; 0: no limit
 };
 
-// Used by one thread at a time; stats() by any.
+// One thread at a time may use it; any thread may call stats().
 class BlockCache {
  public:
   ~BlockCache();
 
-  // For blocks of these sums, each of which must fit in the limit; if one does not, the reason
-  // names what would do. A plan takes in what the blocks that may be held at a time take of an
-  // arena.
+  // Prepares for blocks with these totals. Each block must fit in the limit; if one does not, the
+  // error says which limit would do. A plan adds what the blocks held at a time take of an arena.
   Status Init(Memory& memory, size_t limit, const TensorTotals& blocks);
 
-  // Declares the blocks, all of them and each once; not on a plan.
+  // Declares a block. Each must be declared exactly once, then Seal() is called. Not for a plan.
   void AddBlock(const TensorPlace& place);
-  void Seal();  // ends that
+  void Seal();
 
-  // Pins a declared block, read from `sources` [place.file] if it is not held; the least recently
-  // used unpinned ones make room. Numbers of several bytes are in this machine's order. The bytes
-  // stay where they are until as many calls of Unpin().
+  // Pins a declared block, and reads it from `sources` [place.file] if it is not held. The least
+  // recently used unpinned blocks make room. Numbers of several bytes are in this machine's byte
+  // order. The data stays in place until Unpin() has been called as often as Pin().
   Status Pin(const ByteSource* sources, const TensorPlace& place, const uint8_t** data);
   void Unpin(const TensorPlace& place);
 
@@ -64,7 +63,7 @@ class BlockCache {
   bool EvictOne();
 
   Memory* memory_ = nullptr;
-  Array<Block> blocks_;  // by file and offset
+  Array<Block> blocks_;  // sorted by file and offset
   size_t n_blocks_ = 0;
   size_t limit_ = 0;
   uint64_t clock_ = 0;

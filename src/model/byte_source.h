@@ -13,7 +13,7 @@
 namespace clamma {
 
 struct ByteSource {
-  const uint8_t* base = nullptr;  // all bytes in memory, or nullptr: read from `file`
+  const uint8_t* base = nullptr;  // the bytes in memory; nullptr: they are read from `file`
   const File* file = nullptr;
   uint64_t size = 0;
 

@@ -10,23 +10,23 @@
 namespace clamma {
 namespace {
 
-// A batch reads each weight once for all its rows: long ones of a large model, where the working
-// memory is small beside the weights, and shorter ones of any.
+// A batch reads each weight once for all its rows. Batches of large models, whose working memory is
+// small compared with the weights, may have kMaxRows rows, those of any model kMaxRowsOfAny.
 constexpr size_t kMaxRows = 128;
 constexpr size_t kMaxRowsOfAny = 64;
 constexpr uint64_t kWeightsPerWorkspace = 16;
 constexpr size_t kMaxLogits = 64;
-// Rows and logits stay below this each, whatever a file claims, but for a single row.
+// The limit for rows, and for logits, whatever a file claims. A single row may exceed it.
 constexpr uint64_t kWorkspaceBytes = uint64_t{24} << 20;
 constexpr ActivationKind kKinds[] = {ActivationKind::kFloats, ActivationKind::kInt8Groups,
                                      ActivationKind::kBlocks32, ActivationKind::kBlocks256};
 static_assert(sizeof(kKinds) / sizeof(kKinds[0]) == kActivationKinds);
-// Multiplications that are worth waking another thread for.
+// The number of multiplications for which waking another thread pays.
 constexpr size_t kGrainWork = 65536;
 
-// Most rows of `bytes` each that the budget has room for.
-size_t RowsWithin(uint64_t budget, uint64_t bytes, size_t most) {
-  return static_cast<size_t>(std::clamp<uint64_t>(budget / std::max<uint64_t>(bytes, 1), 1, most));
+// The number of rows of `bytes` bytes that fit into the budget, at least 1 and at most `max`.
+size_t RowsWithin(uint64_t budget, uint64_t bytes, size_t max) {
+  return static_cast<size_t>(std::clamp<uint64_t>(budget / std::max<uint64_t>(bytes, 1), 1, max));
 }
 
 size_t GrainFor(size_t work_per_index) {
@@ -39,7 +39,7 @@ void Scale(float* x, size_t n, float scale) {
   for (size_t i = 0; i < n; ++i) x[i] *= scale;
 }
 
-// What pair `i` of a head turns slower by.
+// The factor of the frequency of pair `i` of a head.
 float FrequencyScale(const RopeConfig& rope, size_t i) {
   if (!kHasGguf || !rope.yarn) return rope.frequency_scale;
   const float width = std::max(rope.ramp_end - rope.ramp_begin, 0.001f);
@@ -47,7 +47,7 @@ float FrequencyScale(const RopeConfig& rope, size_t i) {
   return rope.frequency_scale * ramp + (1.0f - ramp);
 }
 
-// Whether `later` is n positions behind `row`, and of the same session.
+// Whether `later` is in the same session, n positions after `row`.
 bool Follows(const ForwardRow& row, const ForwardRow& later, size_t n) {
   return later.kv == row.kv && later.position == row.position + n;
 }
@@ -55,13 +55,14 @@ bool Follows(const ForwardRow& row, const ForwardRow& later, size_t n) {
 }  // namespace
 
 Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, ThreadPool& pool,
-                     bool scarce) {
+                     bool scarce, KvType kv_type) {
   memory_ = &memory;
   weights_ = &weights;
   kernels_ = &kernels;
   pool_ = &pool;
   config_ = weights.config();
   order_ = kernels.orders[config_.order];
+  attention_ = order_->attention[kv_type] != nullptr ? order_ : kernels.orders[SumOrder::kNative];
   const uint64_t dim = config_.dim;
   const uint64_t q_dim = config_.widest.q_dim();
   const uint64_t kv_dim = config_.widest.kv_dim();
@@ -106,16 +107,16 @@ Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, T
   return Status();
 }
 
-// Sets of angles that a row has.
+// The number of sets of angles per row.
 size_t Forward::RopeCount() const { return kHasGguf ? config_.n_ropes : 1; }
 
-// Sets of frequencies: of long sequences behind those of short ones.
+// The number of sets of frequencies: those of short sequences, then those of long ones.
 size_t Forward::RopeTables() const {
   return kHasGguf && config_.short_context > 0 ? 2 * RopeCount() : RopeCount();
 }
 
-// theta^(-2i / rope_dims), by way of a float power as llama2.c has it: half a unit in the last
-// place of a frequency is an angle at the context's other end.
+// The frequencies are theta^(-2i / rope_dims). The power is a float, as in llama2.c: at the far end
+// of the context, half a unit in the last place of a frequency is a noticeable angle.
 void Forward::SetRopeFrequencies() {
   for (size_t table = 0; table < RopeTables(); ++table) {
     const bool is_long = table >= RopeCount();
@@ -150,8 +151,8 @@ Status Forward::ReserveScores(Memory& memory, size_t positions) {
   size_t stride = std::max<size_t>(scores_stride_, 8 * kKvBlock);
   while (stride < positions) stride *= 2;
   const uint64_t floats =
-      order_->attention_scratch(stride, config_.widest.head_size) * pool_->threads();
-  if (floats == scores_.size()) {  // does not depend on them
+      attention_->attention_scratch(stride, config_.widest.head_size) * pool_->threads();
+  if (floats == scores_.size()) {  // the scratch does not depend on the positions
     scores_stride_ = stride;
     return Status();
   }
@@ -165,7 +166,7 @@ Status Forward::ReserveScores(Memory& memory, size_t positions) {
 }
 
 Status Forward::Embed(const ForwardRow* rows, size_t n_rows) {
-  std::fill_n(normed_.data(), n_rows * config_.dim, -0.0f);  // to which everything adds as it is
+  std::fill_n(normed_.data(), n_rows * config_.dim, -0.0f);  // adding -0 changes nothing
   for (size_t r = 0; r < n_rows; ++r) {
     float* x = x_.data() + r * config_.dim;
     CLAMMA_RETURN_IF_ERROR(weights_->ReadEmbedding(static_cast<uint32_t>(rows[r].token), x));
@@ -212,7 +213,7 @@ Status Forward::AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_
   return Status();
 }
 
-// What a layer's part gave, as it is to be added to the residual stream.
+// Applies the norm after a layer's part, and the residual scale.
 void Forward::FinishPart(TensorId post_norm, uint32_t layer, size_t n_rows) {
   if (config_.norm_after) {
     order_->rmsnorm(normed_.data(), normed_.data(), weights_->Vector(post_norm, layer), n_rows,
@@ -233,7 +234,7 @@ Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
   return Status();
 }
 
-// What x (n_rows, dim) becomes, to out (n_rows, dim).
+// Applies a feed-forward part to x (n_rows, dim). out (n_rows, dim)
 Status Forward::FeedForward(const FeedForwardTensors& tensors, uint32_t index, const float* x,
                             size_t n_rows, size_t hidden_dim, float* out) {
   const FeedForwardTensors& ids = kHasGguf ? tensors : kFeedForward;
@@ -253,7 +254,7 @@ Status Forward::FeedForward(const FeedForwardTensors& tensors, uint32_t index, c
   return Status();
 }
 
-// Adds a layer's bias (n), if it has one, to each row of x (n_rows, n).
+// Adds a layer's bias (n), if there is one, to each row of x (n_rows, n).
 void Forward::AddBias(TensorId id, uint32_t layer, float* x, size_t n_rows, size_t n) {
   const float* bias = weights_->Vector(id, layer);
   if (bias == nullptr) return;
@@ -265,7 +266,8 @@ Status Forward::Classify(ForwardRow* rows, size_t n_rows) {
   for (size_t r = 0; r < n_rows; ++r) {
     rows[r].logits = nullptr;
     if (!rows[r].want_logits) continue;
-    // Into the place of a row that was added before, or of this one.
+    // Normalised rows move up in normed_: to the place of a row that has been added, or of this
+    // one.
     float* x = x_.data() + r * config_.dim;
     kernels_->add(x, normed_.data() + r * config_.dim, config_.dim);
     order_->rmsnorm(normed_.data() + wanted * config_.dim, x,
@@ -289,10 +291,10 @@ void Forward::FinishLogits(size_t n_rows) {
   });
 }
 
-// Adds what the last matrix gave to the residual stream. Returns what the next one is applied to:
-// that normalised or, without a weight, as it is.
+// Adds the output of the last part to the residual stream. Returns the input of the next part: the
+// residual stream, normalised if there is a weight.
 const float* Forward::AddAndNormalize(const float* weight, size_t n_rows) {
-  constexpr size_t kSideBySide = 4;  // in the kernel
+  constexpr size_t kSideBySide = 4;  // rows that the kernel normalises together
   const size_t dim = config_.dim;
   pool_->ParallelFor((n_rows + kSideBySide - 1) / kSideBySide, GrainFor(kSideBySide * 32 * dim),
                      [&](size_t begin, size_t end, unsigned /*worker*/) {
@@ -321,7 +323,7 @@ void Forward::Rotate(float* x, const float* cosines, const float* sines, size_t 
   }
 }
 
-// Rows of n_heads heads each, whose norms the config asks for.
+// Normalises the queries or keys of a row, each head separately or all together.
 void Forward::NormalizeHeads(TensorId norm, uint32_t layer, float* x, size_t n_heads) {
   const size_t head_size = config_.layer(layer).head_size;
   const bool each = config_.qk_norm == QkNorm::kPerHead;
@@ -329,7 +331,7 @@ void Forward::NormalizeHeads(TensorId norm, uint32_t layer, float* x, size_t n_h
                   each ? head_size : n_heads * head_size, config_.norm_epsilon);
 }
 
-// What the queries of a position are multiplied by.
+// The factor of a position's queries.
 float Forward::QueryScale(size_t position) const {
   if (!(config_.query_growth > 0)) return 1.0f;
   const size_t steps = position / config_.query_step;
@@ -364,20 +366,21 @@ void Forward::RotateAndStore(uint32_t layer, const ForwardRow* rows, size_t n_ro
                      });
 }
 
-// By tiles of rows for each kv head, or for several.
+// A job item is a tile of rows for one kv head; adjacent items may be attended together.
 void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const LayerConfig& c = config_.layer(layer);
   const size_t n_kv_heads = c.n_kv_heads;
   const size_t kv_head_queries = c.n_heads / n_kv_heads;
-  const size_t tile = std::max<size_t>(1, order_->query_tile / kv_head_queries);
+  const size_t tile = std::max<size_t>(1, attention_->query_tile / kv_head_queries);
   const size_t n_tiles = (n_rows + tile - 1) / tile;
   const size_t work =
       2 * kv_head_queries * c.head_size * (rows[n_rows - 1].position + 1) * std::min(tile, n_rows);
-  // Of one session, all rows meet the keys and values of a kv head while caches hold them.
+  // If all rows belong to one session, they go through one kv head after the other, while caches
+  // hold its keys and values.
   const bool by_heads = rows[0].kv == rows[n_rows - 1].kv && n_rows > 1;
   pool_->ParallelFor(
       n_tiles * n_kv_heads, GrainFor(work), [&](size_t begin, size_t end, unsigned worker) {
-        float* scratch = scores_.data() + worker * order_->attention_scratch(
+        float* scratch = scores_.data() + worker * attention_->attention_scratch(
                                                        scores_stride_, config_.widest.head_size);
         for (size_t i = begin; i < end;) {
           const size_t t = by_heads ? i % n_tiles : i / n_kv_heads;
@@ -390,7 +393,8 @@ void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
       });
 }
 
-// Kv heads [kv_begin, kv_end) of rows [begin, end), which may be of several sessions.
+// Attends with kv heads [kv_begin, kv_end) of rows [begin, end), which may belong to several
+// sessions.
 void Forward::AttendRows(uint32_t layer, const ForwardRow* rows, size_t begin, size_t end,
                          size_t kv_begin, size_t kv_end, float* scratch) {
   const LayerConfig& c = config_.layer(layer);
@@ -411,14 +415,14 @@ void Forward::AttendRows(uint32_t layer, const ForwardRow* rows, size_t begin, s
     while (r + input.n_rows < end && Follows(rows[r], rows[r + input.n_rows], input.n_rows)) {
       ++input.n_rows;
     }
-    order_->attention[input.kv_type](attended_.data() + r * q_dim, scratch, scores_stride_, input,
-                                     kv_begin, kv_end);
+    attention_->attention[input.kv_type](attended_.data() + r * q_dim, scratch, scores_stride_,
+                                         input, kv_begin, kv_end);
     r += input.n_rows;
   }
 }
 
-// Columns that share a scale. Groups of kInt8Groups may not straddle the weights' groups, which may
-// straddle rows.
+// The number of columns that share a scale. A group of kInt8Groups may not straddle groups of
+// weights, which in turn may straddle rows.
 size_t Forward::GroupOf(ActivationKind kind, size_t cols) const {
   switch (kind) {
     case ActivationKind::kFloats:
@@ -433,20 +437,20 @@ size_t Forward::GroupOf(ActivationKind kind, size_t cols) const {
   return 0;
 }
 
-// Of activations of any width.
+// The size of Activations::bytes for any width.
 uint64_t Forward::QuantizedBytes(ActivationKind kind, size_t n_rows) const {
   auto* const bytes = kernels_->quantizers[kind].bytes;
   if (bytes == nullptr || !weights_->file().tensors.IsMultiplied(kind)) return 0;
   const uint64_t widths[] = {config_.dim, config_.widest.q_dim(), config_.widest.hidden_dim};
-  uint64_t most = 0;
+  uint64_t max = 0;
   for (const uint64_t width : widths) {
     const auto cols = static_cast<size_t>(width);
-    most = std::max(most, bytes(n_rows, cols, GroupOf(kind, cols)));
+    max = std::max(max, bytes(n_rows, cols, GroupOf(kind, cols)));
   }
-  return most;
+  return max;
 }
 
-// Makes of x (n_rows, cols) what matrices of a kind multiply.
+// Converts x (n_rows, cols) to activations of a kind.
 Activations Forward::Quantize(ActivationKind kind, const float* x, size_t n_rows, size_t cols) {
   auto* const quantize = kernels_->quantizers[kind].quantize;
   if (quantize == nullptr) return {.x = x, .n_tokens = n_rows, .cols = cols};
@@ -456,15 +460,15 @@ Activations Forward::Quantize(ActivationKind kind, const float* x, size_t n_rows
                                    .n_tokens = n_rows,
                                    .cols = cols,
                                    .group = group};
-  // By groups, as those of several rows share lines of the cache.
+  // Threads divide the groups, not the rows, as groups of several rows share cache lines.
   pool_->ParallelFor(
       cols / group, GrainFor(32 * group * n_rows),
       [&](size_t begin, size_t end, unsigned /*worker*/) { quantize(activations, begin, end); });
   return activations;
 }
 
-// Applies matrices of one width to x (n_rows, columns). Without a cache they are one job; with one
-// each is pinned for itself, so that the cache need not hold more than the largest.
+// Applies matrices of one width to x (n_rows, columns). Without a cache they are one job. With a
+// cache each matrix is pinned separately, so that the cache need not hold more than the largest.
 template <size_t kCount>
 Status Forward::Apply(const Linear (&linears)[kCount], const float* x, size_t n_rows) {
   Inputs inputs;
@@ -493,7 +497,7 @@ void Forward::Multiply(const Linear* linears, const Matrix* matrices, size_t cou
   const size_t n_tokens = inputs[KindOf(matrices[0].type)].n_tokens;
   const size_t work = n_tokens * kRowBlock * matrices[0].cols;
   pool_->ParallelFor(blocks, GrainFor(work), [&](size_t begin, size_t end, unsigned /*worker*/) {
-    size_t first = 0;  // block of the matrix at hand
+    size_t first = 0;  // the first block of the current matrix
     for (size_t i = 0; i < count; ++i) {
       const Matrix& w = matrices[i];
       const size_t last = first + blocks_of(w);

@@ -17,47 +17,47 @@
 
 namespace clamma {
 
-// One position to compute. Positions of one session stand in ascending order, and all before them
-// are in `kv` already or stand further up in the same batch.
+// One position to compute. The positions of a session are in ascending order, and all positions
+// before them are in `kv` already or earlier in the same batch.
 struct ForwardRow {
   TokenId token = 0;
   size_t position = 0;
-  KvCache* kv = nullptr;          // reserved beyond `position`
-  const float* logits = nullptr;  // result, (vocab_size), valid until the next pass
-  bool want_logits = false;       // else there are none
+  KvCache* kv = nullptr;          // must have `position` reserved
+  const float* logits = nullptr;  // the result, (vocab_size), valid until the next pass
+  bool want_logits = false;       // otherwise `logits` is set to nullptr
 };
 
-// What a position's row holds never depends on the rest of the batch, nor on the threads.
+// The result of a row never depends on the other rows of the batch or on the threads.
 class Forward {
  public:
   Forward() = default;
   Forward(const Forward&) = delete;
   Forward& operator=(const Forward&) = delete;
 
-  // The arguments must outlive this. Takes its working memory here; Run() adds what the scores of a
-  // longer context need. What is `scarce` goes to batches only as far as it is little beside the
-  // weights.
+  // The arguments must outlive this; the KV caches of rows will have type kv_type. Allocates the
+  // working memory; Run() adds memory for the scores of a longer context. If memory is `scarce`,
+  // batches get only as much as is little compared with the weights.
   Status Init(Memory& memory, Weights& weights, const Kernels& kernels, ThreadPool& pool,
-              bool scarce = false);
+              bool scarce = false, KvType kv_type = KvType::kF32);
 
-  size_t max_rows() const { return max_rows_; }      // of a batch
-  size_t max_logits() const { return max_logits_; }  // rows of a batch that may want logits
+  size_t max_rows() const { return max_rows_; }      // per batch
+  size_t max_logits() const { return max_logits_; }  // rows per batch with want_logits
 
-  // Takes what the scores of so many positions need, so that Run() needs no more for them.
+  // Allocates the memory for the scores of so many positions, so that Run() need not.
   Status ReserveScores(Memory& memory, size_t positions);
 
-  // Runs 1 .. max_rows() rows. On failure (a read error behind the cache) the rows' positions hold
-  // nothing of use; everything before them is untouched.
+  // Runs 1 .. max_rows() rows. On failure (a read error of the cache) the contents of the rows'
+  // positions are undefined; everything before them is untouched.
   Status Run(ForwardRow* rows, size_t n_rows);
 
  private:
-  // A matrix to apply, and where its results go: (n_rows, place.rows).
+  // A matrix to apply, and the place of its results: (n_rows, place.rows).
   struct Linear {
     TensorPlace place;
     float* out;
   };
 
-  // The names of a feed-forward part: a layer's own, or an expert's.
+  // The tensors of a feed-forward part: those of a layer, or of an expert.
   struct FeedForwardTensors {
     TensorId gate, up, down, gate_bias, up_bias, down_bias;
   };
@@ -68,23 +68,23 @@ class Forward {
       TensorId::kExpertGate,     TensorId::kExpertUp,     TensorId::kExpertDown,
       TensorId::kExpertGateBias, TensorId::kExpertUpBias, TensorId::kExpertDownBias};
 
-  // What mixtures of experts need beside that. A choice is one of those that a row has of experts.
+  // A choice is an expert that a row uses, and its share.
   struct Choice {
     uint32_t expert;
     float share;
   };
   struct ExpertBuffers {
     Array<float> router;         // (max_rows, n_experts)
-    Array<Choice> choices;       // (max_rows, n_experts_used): the best expert first
-    Array<uint32_t> by_expert;   // (max_rows * n_experts_used): choices, the lowest expert first
-    Array<uint32_t> expert_end;  // (n_experts): where its choices end there
+    Array<Choice> choices;       // (max_rows, n_experts_used), the best expert first
+    Array<uint32_t> by_expert;   // (max_rows * n_experts_used): indices of choices, by expert
+    Array<uint32_t> expert_end;  // (n_experts): the end of its choices in by_expert
     Array<float> expert_in;      // (max_rows, dim)
     Array<float> expert_out;     // (max_rows, dim)
     Array<float> chosen_out;     // (max_rows, n_experts_used, dim)
   };
   struct NoExpertBuffers {};
 
-  // What matrices of one width are applied to, as each kind of them that there is takes it.
+  // The activations for matrices of one width, one for each kind that is in use.
   using Inputs = ByKey<ActivationKind, kActivationKinds, Activations>;
 
   Status Embed(const ForwardRow* rows, size_t n_rows);
@@ -124,30 +124,31 @@ class Forward {
   Memory* memory_ = nullptr;
   Weights* weights_ = nullptr;
   const Kernels* kernels_ = nullptr;
-  const OrderKernels* order_ = nullptr;  // of sums: one of kernels_
+  const OrderKernels* order_ = nullptr;      // one of kernels_->orders
+  const OrderKernels* attention_ = nullptr;  // the one whose attention serves the KV type
   ThreadPool* pool_ = nullptr;
   ModelConfig config_;
   size_t max_rows_ = 0;
   size_t max_logits_ = 0;
 
-  // Sizes that depend on the layer are those of the widest one; rows of a layer that is less wide
-  // lie closer together.
+  // Where sizes depend on the layer, these are for the widest one; rows of narrower layers lie
+  // closer together.
   Array<float> rope_frequency_;  // (RopeTables(), rope_dims / 2)
   Array<float> cosines_;         // (RopeCount(), max_rows, rope_dims / 2)
   Array<float> sines_;           // (RopeCount(), max_rows, rope_dims / 2)
   Array<float> x_;               // (max_rows, dim): the residual stream
-  Array<float> normed_;  // (max_rows, dim): what goes into a layer's part, and what comes out of it
-  Array<float> q_;       // (max_rows, q_dim)
-  Array<float> k_;       // (max_rows, kv_dim)
-  Array<float> v_;       // (max_rows, kv_dim)
-  Array<float> attended_;     // (max_rows, q_dim)
-  Array<float> scores_;       // (threads, AttentionScratch(scores_stride_, head_size))
-  size_t scores_stride_ = 0;  // positions, in whole blocks
-  Array<float> gate_;         // (max_rows, hidden_dim), of an expert, too
-  Array<float> up_;           // (max_rows, hidden_dim)
-  Array<float> logits_;       // (max_logits, vocab_size)
+  Array<float> normed_;          // (max_rows, dim): the input of a layer's part, then its output
+  Array<float> q_;               // (max_rows, q_dim)
+  Array<float> k_;               // (max_rows, kv_dim)
+  Array<float> v_;               // (max_rows, kv_dim)
+  Array<float> attended_;        // (max_rows, q_dim)
+  Array<float> scores_;          // (threads, AttentionScratch(scores_stride_, head_size))
+  size_t scores_stride_ = 0;     // positions, in whole pages
+  Array<float> gate_;            // (max_rows, hidden_dim), also for experts
+  Array<float> up_;              // (max_rows, hidden_dim)
+  Array<float> logits_;          // (max_logits, vocab_size)
   [[no_unique_address]] std::conditional_t<kHasGguf, ExpertBuffers, NoExpertBuffers> experts_;
-  // Activations::bytes of max_rows rows of any width; empty where no matrix is of the kind.
+  // Activations::bytes for max_rows rows of any width. Empty for kinds that no matrix needs.
   Array<uint8_t> quantized_[kActivationKinds];
 };
 

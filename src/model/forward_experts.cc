@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Mixtures of experts: which feed-forward parts a position goes through, and how their outputs are
-// mixed.
+// Mixtures of experts: chooses the feed-forward parts for a position, and mixes their outputs.
 //
-// The n_experts_used experts with the largest logits of the router are used, of equal ones that
-// with the lower number; the softmax of those logits alone, the largest first, gives their shares.
-// (That is the softmax over all experts, renormalised for those in use.) Outputs are added in that
-// order, each product rounded for itself, however positions were grouped.
+// The n_experts_used experts with the largest logits of the router are used; if logits are equal,
+// those with the lower numbers. Their shares are the softmax of these logits alone, the largest
+// first. (This equals the softmax over all experts, renormalised for those in use.) Outputs are
+// added in that order, each product rounded, however positions are grouped.
 #include <algorithm>
 #include <cstring>
 
@@ -13,7 +12,7 @@
 
 namespace clamma {
 
-// Of a row.
+// The number of floats of ExpertBuffers per row.
 uint64_t Forward::ExpertFloats() const {
   if (config_.n_experts == 0) return 0;
   const uint64_t used = config_.n_experts_used;
@@ -33,7 +32,7 @@ Status Forward::InitExperts(Memory& memory) {
   return experts_.chosen_out.Resize(memory, choices * config_.dim);
 }
 
-// Sets the choices by the router's logits.
+// Sets `choices` from the router's logits.
 void Forward::ChooseExperts(size_t n_rows) {
   const size_t n_experts = config_.n_experts;
   const size_t n_used = config_.n_experts_used;
@@ -43,7 +42,7 @@ void Forward::ChooseExperts(size_t n_rows) {
     Choice* const chosen = experts_.choices.data() + r * n_used;
     size_t count = 0;
     for (uint32_t expert = 0; expert < n_experts; ++expert) {
-      size_t place = count;  // behind all that are larger, or equal
+      size_t place = count;  // after all that are larger or equal
       while (place > 0 && logits[expert] > chosen[place - 1].share) --place;
       if (place == n_used) continue;
       count = std::min(count + 1, n_used);
@@ -56,7 +55,7 @@ void Forward::ChooseExperts(size_t n_rows) {
   }
 }
 
-// Sets by_expert and expert_end by the choices; of an expert, rows come in their order.
+// Sets by_expert and expert_end from `choices`. Within an expert, rows stay in order.
 void Forward::SortChoices(size_t n_rows) {
   const size_t n = n_rows * config_.n_experts_used;
   std::fill_n(experts_.expert_end.data(), config_.n_experts, 0u);
@@ -64,7 +63,7 @@ void Forward::SortChoices(size_t n_rows) {
   uint32_t begin = 0;
   for (size_t expert = 0; expert < config_.n_experts; ++expert) {
     const uint32_t count = experts_.expert_end[expert];
-    experts_.expert_end[expert] = begin;  // which becomes the end as they are put there
+    experts_.expert_end[expert] = begin;  // grows to the end in the loop below
     begin += count;
   }
   for (size_t i = 0; i < n; ++i) {
@@ -73,8 +72,8 @@ void Forward::SortChoices(size_t n_rows) {
   }
 }
 
-// What x (n_rows, dim) becomes, to normed_. Each expert in use takes its rows together, so that its
-// weights are read once.
+// Applies the experts to x (n_rows, dim), and writes the result to normed_. Each expert in use
+// takes all of its rows together, so that its weights are read once.
 Status Forward::MixExperts(uint32_t layer, const float* x, size_t n_rows) {
   const size_t dim = config_.dim;
   const size_t n_used = config_.n_experts_used;

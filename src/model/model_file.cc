@@ -27,31 +27,54 @@ Status CheckNumbers(const ModelConfig& config, uint32_t index) {
   return Status();
 }
 
-// Checks tensors of a layer, or of the model.
+// The name of a tensor in messages: "blk.1.attn_k.weight", or 'key' of layer 1.
+struct Label {
+  Label(const ModelFile& file, TensorId id, uint32_t layer, bool of_layer) {
+    char name[64] = "";
+    if (file.name_of != nullptr) file.name_of(file, id, layer, name, sizeof(name));
+    if (name[0] != '\0') {
+      Format(text, sizeof(text), "\"%s\"", name);
+    } else if (of_layer) {
+      Format(text, sizeof(text), "'%s' of layer %u", TensorName(id), static_cast<unsigned>(layer));
+    } else {
+      Format(text, sizeof(text), "'%s' of the model", TensorName(id));
+    }
+  }
+  char text[100];
+};
+
+// Checks the tensors of a layer, or of the model.
 struct ShapeCheck {
-  const Tensors& tensors;
+  const ModelFile& file;
   uint32_t layer;
-  const char* where;  // " of layer 3"
+  bool of_layer = true;
+  uint32_t first = layer;  // the index in the directory; for experts, layer * n_experts
 
   Status Require(TensorId id, uint64_t rows, uint64_t cols) const {
     TensorPlace place;
-    if (tensors.Find(id, layer, &place)) return Allow(id, rows, cols);
-    return Status::Error(StatusCode::kCorrupt, "there is no tensor '%s'%s", TensorName(id), where);
+    if (file.tensors.Find(id, first, &place)) return Allow(id, rows, cols);
+    return Status::Error(StatusCode::kCorrupt, "there is no tensor %s",
+                         Label(file, id, layer, of_layer).text);
   }
 
   Status Allow(TensorId id, uint64_t rows, uint64_t cols) const {
     TensorPlace place;
-    if (!tensors.Find(id, layer, &place) || (place.rows == rows && place.cols == cols)) {
+    if (!file.tensors.Find(id, first, &place) || (place.rows == rows && place.cols == cols)) {
       return Status();
     }
-    return Status::Error(
-        StatusCode::kCorrupt, "the tensor '%s'%s has %u rows of %u, and %llu of %llu are expected",
-        TensorName(id), where, static_cast<unsigned>(place.rows), static_cast<unsigned>(place.cols),
-        static_cast<unsigned long long>(rows), static_cast<unsigned long long>(cols));
+    const Label label(file, id, layer, of_layer);
+    if (IsVector(id)) {
+      return Status::Error(StatusCode::kCorrupt, "tensor %s has %u elements, and %llu are expected",
+                           label.text, static_cast<unsigned>(place.cols), Ull{cols});
+    }
+    return Status::Error(StatusCode::kCorrupt,
+                         "tensor %s has %u rows of %u columns, and %llu of %llu are expected",
+                         label.text, static_cast<unsigned>(place.rows),
+                         static_cast<unsigned>(place.cols), Ull{rows}, Ull{cols});
   }
 };
 
-// A layer's norms behind its parts, and of queries and keys.
+// Checks a layer's norms after its parts, and of queries and keys.
 Status CheckNorms(const ShapeCheck& layer, const ModelConfig& config, const LayerConfig& c) {
   if (config.norm_after) {
     CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kAttentionPostNorm, 1, config.dim));
@@ -63,11 +86,12 @@ Status CheckNorms(const ShapeCheck& layer, const ModelConfig& config, const Laye
   return layer.Require(TensorId::kKNorm, 1, together ? c.kv_dim() : c.head_size);
 }
 
-// What the experts of a layer have. They have one shape, and are there together.
+// Checks the experts of a layer. All have the same shape and are stored together, so the first
+// stands for all.
 Status CheckExperts(const ShapeCheck& layer, const ModelConfig& config, uint64_t hidden_dim) {
   CLAMMA_RETURN_IF_ERROR(layer.Require(TensorId::kRouter, config.n_experts, config.dim));
   CLAMMA_RETURN_IF_ERROR(layer.Allow(TensorId::kRouterBias, 1, config.n_experts));
-  const ShapeCheck first = {layer.tensors, layer.layer * config.n_experts, layer.where};
+  const ShapeCheck first = {layer.file, layer.layer, true, layer.layer * config.n_experts};
   CLAMMA_RETURN_IF_ERROR(first.Require(TensorId::kExpertGate, hidden_dim, config.dim));
   CLAMMA_RETURN_IF_ERROR(first.Require(TensorId::kExpertUp, hidden_dim, config.dim));
   CLAMMA_RETURN_IF_ERROR(first.Require(TensorId::kExpertDown, config.dim, hidden_dim));
@@ -76,18 +100,17 @@ Status CheckExperts(const ShapeCheck& layer, const ModelConfig& config, uint64_t
   return first.Allow(TensorId::kExpertDownBias, 1, config.dim);
 }
 
-// Whether a layer may do without a tensor that most have.
+// Whether a layer does not need a tensor that most layers have.
 bool DoesWithout(const ModelConfig& config, TensorId id) {
   const bool norm = id == TensorId::kAttentionNorm || id == TensorId::kFfnNorm;
   const bool dense = id == TensorId::kGate || id == TensorId::kUp || id == TensorId::kDown;
   return (norm && !config.norm_before) || (dense && config.n_experts > 0);
 }
 
-Status CheckLayer(const Tensors& tensors, const ModelConfig& config, uint32_t index) {
+Status CheckLayer(const ModelFile& file, uint32_t index) {
+  const ModelConfig& config = file.config;
   const LayerConfig& c = config.layer(index);
-  char where[32];
-  Format(where, sizeof(where), " of layer %u", static_cast<unsigned>(index));
-  const ShapeCheck layer = {tensors, index, where};
+  const ShapeCheck layer = {file, index};
   const struct {
     TensorId id;
     uint64_t rows, cols;
@@ -124,15 +147,16 @@ Status CheckLayer(const Tensors& tensors, const ModelConfig& config, uint32_t in
   return Status();
 }
 
-// A template, so that it is compiled only where there are windows.
+// A template, so that builds without windows do not compile it.
 template <typename Layer>
 void WidenWindow(const Layer& layer, Layer* widest) {
   if constexpr (kHasGguf)
     widest->family.window = std::max(widest->family.window, layer.family.window);
 }
 
-Status CheckModelTensors(const Tensors& tensors, const ModelConfig& config) {
-  const ShapeCheck model = {tensors, 0, " of the model"};
+Status CheckModelTensors(const ModelFile& file) {
+  const ModelConfig& config = file.config;
+  const ShapeCheck model = {file, 0, false};
   CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kEmbedding, config.vocab_size, config.dim));
   CLAMMA_RETURN_IF_ERROR(model.Require(TensorId::kOutputNorm, 1, config.dim));
   CLAMMA_RETURN_IF_ERROR(model.Allow(TensorId::kOutput, config.vocab_size, config.dim));
@@ -158,7 +182,7 @@ Status ModelFile::AddLayer(Memory& memory, const LayerConfig& layer) {
     config.layers = layers.data();
     for (uint32_t i = 0; i < index && config.layers != nullptr; ++i) {
       layers[i] = widest;
-      layers[i].kv_before = i * widest.kv_dim();
+      layers[i].kv_before = widest.kv_count() * i;
     }
   }
   widest.n_heads = std::max(widest.n_heads, layer.n_heads);
@@ -168,7 +192,7 @@ Status ModelFile::AddLayer(Memory& memory, const LayerConfig& layer) {
   WidenWindow(layer, &widest);
   if (config.layers == nullptr) return Status();  // a plan
   layers[index] = layer;
-  layers[index].kv_before = config.kv_dims(index, layer.has_window());
+  layers[index].kv_before = config.kv_count(index, layer.has_window());
   return Status();
 }
 
@@ -178,9 +202,9 @@ Status ModelFile::Check() const {
     CLAMMA_RETURN_IF_ERROR(CheckNumbers(config, i));
     if (layers.size() == 0) break;  // all are alike
   }
-  CLAMMA_RETURN_IF_ERROR(CheckModelTensors(tensors, config));
+  CLAMMA_RETURN_IF_ERROR(CheckModelTensors(*this));
   for (uint32_t i = 0; i < config.n_layers; ++i) {
-    CLAMMA_RETURN_IF_ERROR(CheckLayer(tensors, config, i));
+    CLAMMA_RETURN_IF_ERROR(CheckLayer(*this, i));
   }
   return Status();
 }

@@ -14,17 +14,20 @@
 namespace clamma {
 namespace {
 
-// Of a header that is read, at first: enough for most.
+// How many bytes of a header are read at first: enough for most files. The other files of a split
+// model contain little more than the places of tensors.
 constexpr uint64_t kFirstHeaderBytes = uint64_t{1} << 20;
+constexpr uint64_t kFirstOtherBytes = uint64_t{1} << 16;
 
-// The header of a GGUF file; what it is read into, where it is not in memory.
-Status ParseHeader(Memory& memory, const ByteSource& source, const uint8_t* plan_bytes, Gguf* gguf,
-                   Array<uint8_t>* header) {
+// Parses the header of a GGUF file. If the file is not in memory, the header is read into `header`.
+Status ParseHeader(Memory& memory, const ByteSource& source, const uint8_t* plan_bytes,
+                   uint64_t first_bytes, const GgufRoom& room, Gguf* gguf, Array<uint8_t>* header) {
   uint64_t wanted = 0;
   if (source.base != nullptr) {
-    return gguf->Parse(memory, source.base, source.size, source.size, &wanted);
+    return gguf->Parse(memory, source.base, source.size, source.size, &wanted, room);
   }
-  for (uint64_t size = std::min(source.size, kFirstHeaderBytes);;) {
+  const uint64_t most = std::min(source.size, room.header_bytes);
+  for (uint64_t size = std::min(most, first_bytes);;) {
     header->Reset();
     CLAMMA_RETURN_IF_ERROR(header->Resize(memory, size));
     const uint8_t* bytes = plan_bytes;
@@ -32,9 +35,9 @@ Status ParseHeader(Memory& memory, const ByteSource& source, const uint8_t* plan
       CLAMMA_RETURN_IF_ERROR(source.Read(0, header->data(), static_cast<size_t>(size)));
       bytes = header->data();
     }
-    CLAMMA_RETURN_IF_ERROR(gguf->Parse(memory, bytes, size, source.size, &wanted));
+    CLAMMA_RETURN_IF_ERROR(gguf->Parse(memory, bytes, size, source.size, &wanted, room));
     if (wanted == 0) return Status();
-    size = std::min(source.size, std::max(wanted, 2 * size));
+    size = std::min(most, std::max(wanted, 2 * size));
   }
 }
 
@@ -55,7 +58,7 @@ Status ModelFiles::OpenPart(const char* path, const char* model_dir, bool map, P
   return Locate(path, ParsePart(part));
 }
 
-// The header, if it is of a GGUF file.
+// Parses the header, if the part is a GGUF file.
 Status ModelFiles::ParsePart(Part* part) {
   const ByteSource& source = part->source;
   uint8_t front[kFileKindBytes];
@@ -67,12 +70,18 @@ Status ModelFiles::ParsePart(Part* part) {
                          "a GGUF model, and this build reads none (LIBCLAMMA_FORMATS)");
   }
   if (!part->IsGguf()) return Status();
-  // What is to be planned by is in no memory of the plan's.
+  // A plan provides no memory to read into.
   const uint8_t* plan_bytes = nullptr;
   if (memory_->is_plan() && source.base == nullptr) {
     CLAMMA_RETURN_IF_ERROR(part->file.Map(&plan_bytes));
   }
-  return ParseHeader(*memory_, source, plan_bytes, &part->gguf, &part->header);
+  const uint64_t first_bytes = part == &named_ ? kFirstHeaderBytes : kFirstOtherBytes;
+  CLAMMA_RETURN_IF_ERROR(
+      ParseHeader(*memory_, source, plan_bytes, first_bytes, room_, &part->gguf, &part->header));
+  room_.header_bytes -= std::max<uint64_t>(part->gguf.header_bytes(), part->header.size());
+  room_.keys -= part->gguf.n_keys();
+  room_.tensors -= part->gguf.n_tensors();
+  return Status();
 }
 
 Status ModelFiles::Open(Memory& memory, const char* path, const char* model_dir, bool map) {
@@ -103,7 +112,7 @@ Status ModelFiles::OpenAt(Memory& memory, const uint8_t* base, uint64_t size) {
   return RefuseSplit("at an address");
 }
 
-// There the other files cannot be found.
+// Refuses a split model where the other files cannot be found.
 Status ModelFiles::RefuseSplit(const char* where) const {
   if (!named_.IsGguf()) return Status();
   SplitInfo info;
@@ -115,7 +124,7 @@ Status ModelFiles::RefuseSplit(const char* where) const {
                        static_cast<unsigned>(info.count), where);
 }
 
-// The other files of a set, beside the one that was named.
+// Opens the other files of a set, beside the one that was named.
 Status ModelFiles::OpenOthers(const char* path, const char* model_dir, bool map,
                               const SplitInfo& info) {
   if (memory_->is_plan() || memory_->arena() != nullptr) {
@@ -133,7 +142,7 @@ Status ModelFiles::OpenOthers(const char* path, const char* model_dir, bool map,
     sources_[i] = part.source;
     ggufs_[i] = &part.gguf;
   }
-  return Locate(path, CheckSplit(ggufs_.data(), info.count));
+  return Locate(path, CheckSplit(*memory_, ggufs_.data(), info.count));
 }
 
 Status ModelFiles::OpenOther(const char* path, const char* model_dir, bool map,
@@ -163,9 +172,9 @@ Status ModelFiles::ReadModel(ModelFile* model) const {
   CLAMMA_RETURN_IF_ERROR(source.Read(0, front, n));
   const Status status = ParseLlama2c(*memory_, front, std::min(n, kLlama2cHeaderBytes), source.size,
                                      allow_trailing_, model);
-  // What else the file is takes 6 KB of code to tell: not in a build for boards.
+  // Recognising other kinds of files takes 6 KB of code, which builds for boards leave out.
   if (status.ok() || !kHasGguf) return status;
-  // Only then: a checkpoint without a magic number may look like anything.
+  // Only after parsing failed: a checkpoint without a magic number may look like anything.
   CLAMMA_RETURN_IF_ERROR(ExplainForeign(front, n, source.size));
   return status;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The files that make a model, opened: one, or those of a split GGUF model, found beside the one
-// that is named. They are mapped, read, or in memory already.
+// Opens the files of a model: one, or the files of a split GGUF model, which are found beside the
+// one that is named. They are mapped, read, or in memory already.
 #ifndef CLAMMA_MODEL_MODEL_FILES_H_
 #define CLAMMA_MODEL_MODEL_FILES_H_
 
@@ -24,32 +24,33 @@ class ModelFiles {
   ModelFiles(const ModelFiles&) = delete;
   ModelFiles& operator=(const ModelFiles&) = delete;
 
-  // Opens `path`, looked for as File::Open() does, and maps it if `map`; the header of a GGUF file
-  // is parsed. Reasons of failures begin with the file's name.
+  // Opens `path`, which is searched for as by File::Open(), and maps it if `map` is set. Parses the
+  // header of a GGUF file. Errors begin with the file's name.
   Status Open(Memory& memory, const char* path, const char* model_dir, bool map);
 
-  // The same for a part of an open file, see File::OpenPart(), which may not be one of several
-  // files of a split model.
+  // Opens a part of an open file, see File::OpenPart(). It must not be one of several files of a
+  // split model.
   Status OpenPartOf(Memory& memory, int descriptor, uint64_t offset, uint64_t length, bool map);
 
-  // The same for `size` bytes at `base`, which must outlive this. More may stand behind the model.
+  // Opens the `size` bytes at `base`, which must outlive this. Other bytes may follow the model.
   Status OpenAt(Memory& memory, const uint8_t* base, uint64_t size);
 
-  // Where the file was found that Open() was given.
+  // Where Open() found the file.
   File::Place place() const { return named_.file.place(); }
 
-  // Reads the numbers and the places of tensors. A file of another kind says what it is.
+  // Reads the model's numbers and the places of its tensors. For a file of another kind, the error
+  // says what it is.
   Status ReadModel(ModelFile* model) const;
 
-  // In the order in which TensorPlace::file counts them.
+  // The files, in the order of TensorPlace::file.
   const ByteSource* sources() const {
     return sources_.size() == 0 ? &named_.source : sources_.data();
   }
   size_t count() const { return sources_.size() == 0 ? 1 : sources_.size(); }
 
-  // The metadata of a GGUF model; nullptr of any other.
+  // The metadata of a GGUF model, or nullptr.
   const Gguf* gguf() const { return gguf(0); }
-  // ... of file i alone, in the order of sources().
+  // The metadata of file i alone, in the order of sources().
   const Gguf* gguf(size_t i) const {
     return !named_.IsGguf() ? nullptr : ggufs_.size() == 0 ? &named_.gguf : ggufs_[i];
   }
@@ -74,9 +75,10 @@ class ModelFiles {
 
   Memory* memory_ = nullptr;
   Part named_;
+  GgufRoom room_;  // what the files so far leave of the limits
   bool allow_trailing_ = false;
-  // Of a split model alone:
-  Array<Part*> others_;  // nullptr in the place of the one that was named
+  // Only for a split model:
+  Array<Part*> others_;  // nullptr in place of the file that was named
   Array<ByteSource> sources_;
   Array<const Gguf*> ggufs_;
 };

@@ -10,8 +10,8 @@
 namespace clamma {
 
 const char* TensorName(TensorId id) {
-  // Of every file's tensors; and of those that only GGUF files have, which stand between them and
-  // at the end.
+  // The names of tensors of all files, and of those that only GGUF files have, whose ids come
+  // between these and at the end.
   static constexpr const char* kNames[] = {
       "attention norm",
       "feed-forward norm",

@@ -8,11 +8,11 @@
 
 namespace clamma {
 
-// What the bytes at the front of a text are (Unicode 15, table 3-7).
+// The classes of bytes at the beginning of a text (Unicode 15, table 3-7).
 enum class Utf8Prefix {
   kCharacter,   // `length` bytes of one well-formed character
-  kIncomplete,  // all bytes there are begin a character that goes on
-  kInvalid,     // `length` bytes that can be part of no character
+  kIncomplete,  // the text ends within a character of which all `length` bytes are the beginning
+  kInvalid,     // `length` bytes that are not part of any character
 };
 
 struct Utf8Scan {
@@ -20,13 +20,13 @@ struct Utf8Scan {
   size_t length;
 };
 
-// Looks at the front of a text that is not empty.
+// Classifies the beginning of a text, which must not be empty.
 Utf8Scan ScanUtf8(std::string_view text);
 
 // The code point of a well-formed character of `length` bytes.
 uint32_t DecodeUtf8(const char* bytes, size_t length);
 
-// Writes a character; returns its length.
+// Writes a character. Returns its length in bytes.
 size_t EncodeUtf8(uint32_t code_point, char bytes[4]);
 
 }  // namespace clamma

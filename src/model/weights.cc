@@ -13,12 +13,12 @@
 namespace clamma {
 namespace {
 
-// AddSamples(): pieces of so many bytes, and how many bytes in all, but for one piece more a
-// matrix.
+// AddSamples() takes pieces of kSampleBytes. All pieces together are at most kMaxSampledBytes and
+// one more piece per matrix.
 constexpr size_t kSampleBytes = 1024;
 constexpr uint64_t kMaxSampledBytes = uint64_t{4} << 20;
 
-// Most that a row takes in a file, in bytes a column: an int8 with a scale of its own has 5.
+// The most bytes per column that a row takes in a file. An int8 with its own scale takes 5.
 constexpr uint64_t kMaxBytesPerColumn = 8;
 
 }  // namespace
@@ -38,7 +38,7 @@ Status Weights::Open(Memory& memory, ModelFile&& file, const ByteSource* sources
   return OpenFiles(memory, sources, n_sources, options);
 }
 
-// Of file_.
+// Opens the files of file_.
 Status Weights::OpenFiles(Memory& memory, const ByteSource* sources, size_t n_sources,
                           const Options& options) {
   assert(n_sources >= 1 && n_sources <= kMaxFiles);
@@ -48,8 +48,7 @@ Status Weights::OpenFiles(Memory& memory, const ByteSource* sources, size_t n_so
     all_in_memory = all_in_memory && sources[i].base != nullptr;
     if (!memory.is_plan()) sources_[i] = sources[i];
   }
-  // The files' order of bytes is not that of a big-endian machine: there everything is converted
-  // on its way into the cache.
+  // Files are little-endian. A big-endian machine converts everything as it goes into the cache.
   use_cache_ = options.use_cache || kBigEndianHost;
   if (use_cache_) {
     CLAMMA_RETURN_IF_ERROR(DeclareBlocks(memory, options.use_cache ? options.cache_limit : 0));
@@ -122,7 +121,7 @@ Status Weights::ReadEmbedding(uint32_t token, float* out) {
   return ReadRow(file_.tensors.embedding(), token, out);
 }
 
-// Writes a row, as floats, to out (cols).
+// Writes a row to out (cols) as floats.
 Status Weights::ReadRow(const TensorPlace& place, uint32_t row, float* out) {
   if (place.type == WeightType::kInt8Groups) return ReadInt8Row(place, row, out);
   const uint64_t at = row * place.row_bytes;
@@ -144,8 +143,8 @@ Status Weights::ReadRow(const TensorPlace& place, uint32_t row, float* out) {
 
 Status Weights::ReadInt8Row(const TensorPlace& place, uint32_t row, float* out) {
   const size_t cols = place.cols;
-  const uint64_t first = uint64_t{row} * cols;  // element
-  // A row touches at most as many scales as it has columns: its bytes first, then those.
+  const uint64_t first = uint64_t{row} * cols;  // the row's first element
+  // row_ holds the row's weights, then its scales, of which there are at most as many as columns.
   const uint64_t group = config().group_size;
   const uint64_t first_scale = first / group;
   const auto n_scales = static_cast<size_t>((first + cols - 1) / group - first_scale + 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A model's tensors, ready for the kernels: where they lie in memory (a mapping, flash), or block
-// by block through a size-limited cache. Vectors are kept as floats.
+// A model's tensors, ready for the kernels. Matrices are used where they lie in memory (a mapping,
+// flash), or block by block through a size-limited cache. Vectors are kept as floats.
 #ifndef CLAMMA_MODEL_WEIGHTS_H_
 #define CLAMMA_MODEL_WEIGHTS_H_
 
@@ -19,7 +19,7 @@
 
 namespace clamma {
 
-// Used by one thread at a time, but for cache_stats() and AddSamples().
+// One thread at a time may use it; any thread may call cache_stats() and AddSamples().
 class Weights {
  public:
   Weights() = default;
@@ -27,39 +27,39 @@ class Weights {
   Weights& operator=(const Weights&) = delete;
 
   struct Options {
-    bool use_cache = false;       // else source.base is used in place
-    size_t cache_limit = 0;       // bytes; 0: none
-    bool allow_trailing = false;  // bytes behind the last tensor are no error
+    bool use_cache = false;       // false: the bytes at source.base are used in place
+    size_t cache_limit = 0;       // in bytes; 0: no limit
+    bool allow_trailing = false;  // bytes after the last tensor are no error
   };
 
-  static constexpr size_t kMaxFiles = 1024;  // that make a model
+  static constexpr size_t kMaxFiles = 1024;  // per model
 
   // Opens a model of a single file. What `source` points to must outlive this.
   Status Open(Memory& memory, const ByteSource& source, const Options& options);
 
-  // The same for what has been made of the files `sources` already, in the order in which
-  // TensorPlace::file counts them. ModelFile::Check() must be true of it.
+  // Opens a model whose files `sources` have been read into `file` already. They are in the order
+  // of TensorPlace::file. file.Check() must have succeeded.
   Status Open(Memory& memory, ModelFile&& file, const ByteSource* sources, size_t n_sources,
               const Options& options);
 
   const ModelFile& file() const { return file_; }
   const ModelConfig& config() const { return file_.config; }
 
-  // A norm, a bias ...; nullptr if the model has none.
+  // A norm, a bias and so on; nullptr if the model has none.
   const float* Vector(TensorId id, uint32_t layer = 0) const;
 
-  // A matrix that every model has; kOutput where it is the embedding, too.
+  // A matrix that must be in the model. kOutput may also be the embedding.
   TensorPlace MatrixPlace(TensorId id, uint32_t layer = 0) const;
 
   // Makes a tensor's bytes available until Release(place).
   Status Acquire(const TensorPlace& place, Matrix* matrix);
   void Release(const TensorPlace& place);
 
-  // Writes row `token` of the embedding, as floats, to out (dim).
+  // Writes row `token` of the embedding to out (dim) as floats.
   Status ReadEmbedding(uint32_t token, float* out);
 
-  // Adds what tells this model from others: the header, the vectors and the matrices; where these
-  // have more than 4 MiB together, pieces of each. Any thread.
+  // Adds what distinguishes this model from others: the header, the vectors and the matrices. Of
+  // matrices of more than 4 MiB together, it adds pieces of each. Any thread may call it.
   Status AddSamples(Checksum* checksum) const;
 
   bool cached() const { return use_cache_; }
@@ -68,7 +68,7 @@ class Weights {
  private:
   Status OpenFiles(Memory& memory, const ByteSource* sources, size_t n_sources,
                    const Options& options);
-  uint64_t SampleStep() const;  // from one piece's begin to the next one's
+  uint64_t SampleStep() const;  // bytes from the start of one piece to the next
   Status AddSamplesOf(const TensorPlace& place, uint64_t step, Checksum* checksum) const;
   Status LoadVectors(Memory& memory);
   Status DeclareBlocks(Memory& memory, size_t limit);
@@ -80,13 +80,13 @@ class Weights {
 
   Array<ByteSource> sources_;  // (files)
   ModelFile file_;
-  Array<float> vectors_;  // all of them, in the order of Tensors::ForEach()
-  Array<uint8_t> row_;    // one embedding row as it is in the file, where it is not in memory
+  Array<float> vectors_;  // all vectors, in the order of Tensors::ForEach()
+  Array<uint8_t> row_;    // an embedding row as in the file, if that is not in memory
   BlockCache cache_;
   bool use_cache_ = false;
 };
 
-// Acquire() and Release() as a scope.
+// Acquires a matrix, and releases it at the end of the scope.
 class AcquiredMatrix {
  public:
   AcquiredMatrix() = default;

@@ -6,7 +6,7 @@
 namespace clamma {
 namespace {
 
-// Of the arena's own place; the stretch behind it begins aligned.
+// The bytes of the arena object itself, rounded up so that the memory after it is aligned.
 constexpr size_t kOwnBytes = (sizeof(Arena) + kAlignment - 1) / kAlignment * kAlignment;
 
 }  // namespace
@@ -20,7 +20,7 @@ Arena::Arena(uint8_t* base, size_t size, uint8_t* first, size_t bytes)
       in_use_(static_cast<size_t>(first - base)),
       peak_(in_use_),
       free_(bytes == 0 ? nullptr : new (first) Stretch{nullptr, bytes}) {
-  static_assert(sizeof(Stretch) <= kAlignment);  // so it fits wherever one begins
+  static_assert(sizeof(Stretch) <= kAlignment);  // every free range has room for one
   static_assert(alignof(Arena) <= kAlignment);
 }
 
@@ -86,7 +86,7 @@ void Arena::Free(void* pointer, size_t bytes) {
   }
 }
 
-// The last free stretch, if it reaches the limit, is behind all that is in use.
+// If the last free range reaches the limit, everything in use lies before it.
 size_t Arena::End() const {
   const uint8_t* end = limit_;
   for (const Stretch* s = free_; s != nullptr; s = s->next) {

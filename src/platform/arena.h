@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Memory that a caller gave, handed out and taken back: a list of its free stretches, in order of
-// their addresses, kept in the stretches themselves. An allocation costs its size rounded up to
-// kAlignment, and nothing beside.
+// An allocator in memory that the caller provides. It keeps a list of free ranges, sorted by
+// address, in these ranges themselves. An allocation costs its size rounded up to kAlignment, and
+// nothing else.
 #ifndef CLAMMA_PLATFORM_ARENA_H_
 #define CLAMMA_PLATFORM_ARENA_H_
 
@@ -12,56 +12,57 @@
 
 namespace clamma {
 
-// Of every allocation: one cache line, one AVX-512 register.
+// The alignment of every allocation: a cache line, an AVX-512 register.
 inline constexpr size_t kAlignment = 64;
 
-// Any thread. It lies at the beginning of the memory that it hands out.
+// Any thread may use it. The object lies at the beginning of the memory that it manages.
 class Arena {
  public:
-  // Begins in `size` bytes at `base`, at any alignment; nullptr where they are too few to begin.
-  // What stood there is gone. The memory is the caller's again once nothing in it is in use.
+  // Makes an arena of the `size` bytes at `base`, at any alignment, overwriting them. Returns
+  // nullptr if they are too few. The memory belongs to the caller again once nothing in it is in
+  // use.
   static Arena* Make(void* base, size_t size);
 
-  // What an allocation takes of an arena, UINT64_MAX where that has no number.
+  // What an allocation takes of an arena; UINT64_MAX on overflow.
   static uint64_t CostOf(uint64_t bytes);
-  // Most bytes of an arena, wherever it begins, that are no allocation's.
+  // The most bytes that an arena needs besides its allocations, whatever its alignment.
   static uint64_t Overhead();
 
-  // The first free stretch that is large enough gives its front, aligned to kAlignment and not
-  // zeroed; nullptr if there is none, or for no bytes.
+  // Allocates from the first free range that is large enough, aligned to kAlignment and not zeroed.
+  // Returns nullptr if there is none, or if `bytes` is 0.
   void* Allocate(size_t bytes);
-  void Free(void* pointer, size_t bytes);  // as they were allocated
+  void Free(void* pointer, size_t bytes);  // with the size that was allocated
 
   struct Usage {
-    size_t size;    // of the whole, as the caller gave it
-    size_t in_use;  // bytes, with the arena's own
-    size_t end;     // from the beginning to the end of the last byte in use
-    size_t peak;    // the largest that `end` ever was, or what was demanded: would have done, too
+    size_t size;    // bytes that the caller provided
+    size_t in_use;  // bytes in use, including the arena's own
+    size_t end;     // bytes from the beginning to the last byte in use, inclusive
+    size_t peak;    // the largest `end` or Demand() so far: an arena of this size would have done
   };
   Usage usage();
 
-  // A smaller arena would have been refused, whatever of this one is used.
+  // Records that an arena of fewer bytes would have been refused.
   void Demand(size_t bytes);
 
-  // Between these no arena changes, but by the calling thread's doing: around a fork(), whose child
-  // must not get one that another thread was about to change.
+  // Between these calls only the calling thread can change arenas. To be used around fork(), so
+  // that the child does not get an arena that another thread was changing.
   static void LockAll() { mutex_.Lock(); }
   static void UnlockAll() { mutex_.Unlock(); }
 
  private:
   struct Stretch {
-    Stretch* next;  // at a higher address, and not adjacent
+    Stretch* next;  // the next free range: at a higher address, not adjacent
     size_t bytes;   // a multiple of kAlignment
   };
 
   Arena(uint8_t* base, size_t size, uint8_t* first, size_t bytes);
   size_t End() const;
 
-  // Of all arenas; held for moments.
+  // One for all arenas; held only briefly.
   static Mutex mutex_;  // NOLINT(readability-identifier-naming): as other members are named
   uint8_t* base_;
   size_t size_;
-  uint8_t* limit_;  // behind the last byte that can be handed out
+  uint8_t* limit_;  // the end of the memory that can be allocated
   size_t in_use_;
   size_t peak_;
   Stretch* free_;

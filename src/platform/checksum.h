@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A 64-bit checksum of a stream of bytes: against damage, not against malice.
+// A 64-bit checksum of a stream of bytes. It detects damage, not malice.
 #ifndef CLAMMA_PLATFORM_CHECKSUM_H_
 #define CLAMMA_PLATFORM_CHECKSUM_H_
 
@@ -10,10 +10,10 @@
 
 namespace clamma {
 
-// Eight bytes at a time, as a little-endian number w: h = mix((h ^ w) * 0x9e3779b97f4a7c15) with
-// mix(h) = h ^ h >> 32; what is left at the end is filled up with zeros, and the number of bytes is
-// a last w. Each step is one-to-one in h and in w, so that damage within eight bytes is always
-// found. It does not depend on how the stream is cut.
+// Takes eight bytes at a time as a little-endian number w: h = mix((h ^ w) * 0x9e3779b97f4a7c15)
+// with mix(h) = h ^ h >> 32. The rest at the end is filled up with zeros, and the number of bytes
+// is the last w. Each step is one-to-one in h and in w, so that damage within eight bytes is always
+// detected. The result does not depend on how the stream is divided into calls.
 class Checksum {
  public:
   void Add(const void* bytes, size_t n) {

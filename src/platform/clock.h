@@ -6,15 +6,16 @@
 
 namespace clamma {
 
-// Nanoseconds since some time in the past: clock_libc.cc, clock_win32.cc; 0 where there is no
-// clock: clock_none.cc.
+// Nanoseconds since some time in the past (clock_libc.cc, clock_win32.cc), or 0 if there is no
+// clock (clock_none.cc).
 uint64_t Now();
 
-// Seconds since 1970-01-01 UTC, and those to add for local time; false where that is not known.
+// Sets the seconds since 1970-01-01 UTC, and the seconds to add for local time. Returns false if
+// they are unknown.
 bool LocalTime(int64_t* seconds, int32_t* utc_offset);
 
-// A number that differs from call to call and, where there is a clock, from run to run; never 0.
-// Any thread.
+// A number that differs from call to call and, if there is a clock, from run to run; never 0. Any
+// thread may call it.
 uint64_t SeedFromClock();
 
 }  // namespace clamma

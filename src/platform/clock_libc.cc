@@ -19,7 +19,7 @@ bool LocalTime(int64_t* seconds, int32_t* utc_offset) {
       localtime_r(&now, &local) == nullptr) {
     return false;
   }
-  // Both are of the same moment, at most a day apart.
+  // Both describe the same moment, so their dates are at most a day apart.
   int days = local.tm_yday - utc.tm_yday;
   if (local.tm_year != utc.tm_year) days = local.tm_year - utc.tm_year;
   const int hours = days * 24 + local.tm_hour - utc.tm_hour;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A build without a clock: numbers differ from call to call, and are the same in each run.
+// A build without a clock: seeds differ from call to call, but are the same in each run.
 #include "platform/clock.h"
 
 namespace clamma {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The CPU quota of a container. The formats are Linux's: Documentation/admin-guide/cgroup-v2.rst,
-// Documentation/scheduler/sched-bwc.rst, and proc(5) for /proc/self/cgroup and
-// /proc/self/mountinfo.
+// Finds the CPU quota of a container. The formats are Linux's:
+// Documentation/admin-guide/cgroup-v2.rst, Documentation/scheduler/sched-bwc.rst, and proc(5) for
+// /proc/self/cgroup and /proc/self/mountinfo.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -19,8 +19,8 @@ namespace {
 constexpr size_t kMaxLine = 2048;
 constexpr size_t kMaxPath = 1024;
 
-// Reads a file line by line. A line that is longer than kMaxLine is left out: mounts may have
-// long options, but not those of control groups.
+// Reads a file line by line. Skips lines that are longer than kMaxLine: mounts may have long
+// options, but those of control groups do not.
 class Lines {
  public:
   explicit Lines(const char* path) {
@@ -34,7 +34,7 @@ class Lines {
   Lines(const Lines&) = delete;
   Lines& operator=(const Lines&) = delete;
 
-  // The next line, without its newline, valid until the next call. False: there is none.
+  // Gets the next line, without its newline, valid until the next call. False: there is none.
   bool Next(std::string_view* line) {
     bool too_long = false;
     if (descriptor_ < 0) return false;
@@ -73,12 +73,13 @@ class Lines {
 
   int descriptor_ = -1;
   bool ended_ = false;
-  size_t begin_ = 0;  // of what is read and not given yet
+  size_t begin_ = 0;  // bytes [begin_, end_) are read, but not returned yet
   size_t end_ = 0;
   char bytes_[kMaxLine] = {};
 };
 
-// Takes what is before the first `separator` off the front of *text; all of it if there is none.
+// Removes everything up to the first `separator` from *text and returns it without the separator.
+// Without a separator, takes all of *text.
 std::string_view TakeFront(std::string_view* text, char separator) {
   const size_t at = text->find(separator);
   const std::string_view front = Front(*text, at);
@@ -93,7 +94,7 @@ bool HasItem(std::string_view list, std::string_view item) {
   return false;
 }
 
-// A decimal number without a sign; UINT64_MAX for what is none or too large.
+// Parses a decimal number without a sign. Returns UINT64_MAX if it is invalid or too large.
 uint64_t Number(std::string_view text) {
   uint64_t number = text.empty() ? UINT64_MAX : 0;
   for (const char c : text) {
@@ -103,7 +104,7 @@ uint64_t Number(std::string_view text) {
   return number;
 }
 
-// Thousandths of a core, at least 1; 0: no quota, as "max", -1 and what is no number are.
+// A quota in thousandths of a core, at least 1; 0: no quota, as for "max", -1 and invalid numbers.
 uint64_t Milli(std::string_view quota, std::string_view period) {
   const uint64_t numerator = Number(quota);
   const uint64_t denominator = Number(period);
@@ -113,7 +114,7 @@ uint64_t Milli(std::string_view quota, std::string_view period) {
   return milli == 0 ? 1 : milli;
 }
 
-// Puts the first line of folder/name into `text`. False: there is none that fits.
+// Copies the first line of folder/name to `text`. False: there is none, or it does not fit.
 bool ReadLine(const char* folder, const char* name, char* text, size_t size) {
   char path[kMaxPath + 32];
   if (Format(path, sizeof(path), "%s/%s", folder, name) >= sizeof(path)) return false;
@@ -125,7 +126,7 @@ bool ReadLine(const char* folder, const char* name, char* text, size_t size) {
   return true;
 }
 
-// What one group's own files say; 0: no quota.
+// The quota in a group's own files; 0: none.
 uint64_t QuotaOfGroup(const char* folder, bool is_v2) {
   char quota[64];
   char period[64];
@@ -144,23 +145,25 @@ uint64_t QuotaOfGroup(const char* folder, bool is_v2) {
 // A mount of a hierarchy of control groups.
 struct Mount {
   bool is_v2 = false;
-  std::string_view group;  // the one that is seen at its top
+  std::string_view group;  // the group at the top of the mount
   std::string_view place;
 };
 
-// Of a line of mountinfo. False: it is another file system, or a hierarchy without the CPU.
+// Parses a line of mountinfo. False: it is another file system, or a hierarchy without the CPU
+// controller.
 bool ParseMount(std::string_view line, Mount* mount) {
-  for (int i = 0; i < 3; ++i) TakeFront(&line, ' ');  // numbers of the mount
+  for (int i = 0; i < 3; ++i) TakeFront(&line, ' ');  // the mount's numbers
   mount->group = TakeFront(&line, ' ');
   mount->place = TakeFront(&line, ' ');
   while (!line.empty() && TakeFront(&line, ' ') != "-") continue;
   const std::string_view type = TakeFront(&line, ' ');
-  TakeFront(&line, ' ');  // its source
+  TakeFront(&line, ' ');  // the mount's source
   mount->is_v2 = type == "cgroup2";
   return mount->is_v2 || (type == "cgroup" && HasItem(line, "cpu"));
 }
 
-// Whether a line of /proc/self/cgroup is about the same hierarchy; *group is this process's.
+// Whether a line of /proc/self/cgroup belongs to such a hierarchy. Sets *group to this process's
+// group.
 bool ParseGroup(std::string_view line, bool is_v2, std::string_view* group) {
   const std::string_view number = TakeFront(&line, ':');
   const std::string_view controllers = TakeFront(&line, ':');
@@ -168,8 +171,8 @@ bool ParseGroup(std::string_view line, bool is_v2, std::string_view* group) {
   return is_v2 ? number == "0" && controllers.empty() : HasItem(controllers, "cpu");
 }
 
-// Where `group` is below a mount's top; "": it is the top, or not seen from here. A container may
-// see its own group at the top and be told its path in the host.
+// The path of `group` below a mount's top; "" if it is the top, or not visible. A container may see
+// its own group at the top, but get its path in the host.
 std::string_view PathBelow(std::string_view group, std::string_view top) {
   if (top == "/") top = "";
   if (!StartsWith(group, top)) return "";
@@ -180,8 +183,8 @@ std::string_view PathBelow(std::string_view group, std::string_view top) {
   return group;
 }
 
-// Appends a path of mountinfo, where space, tab, newline and \ are three octal digits behind a \.
-// False: there is no room.
+// Appends a path of mountinfo, in which space, tab, newline and \ are encoded as \ and three octal
+// digits. False: there is no room.
 bool AppendPlace(std::string_view place, char* text, size_t size) {
   size_t at = std::strlen(text);
   while (!place.empty() && at + 1 < size) {
@@ -200,8 +203,8 @@ bool AppendPlace(std::string_view place, char* text, size_t size) {
 
 uint64_t Smaller(uint64_t a, uint64_t b) { return a == 0 || (b != 0 && b < a) ? b : a; }
 
-// The smallest quota from the group at `path`, whose first `top` bytes are the mount, up to there.
-// Changes `path`.
+// The smallest quota of the group at `path` and of those above it, up to the mount, which is the
+// first `top` bytes of `path`. Changes `path`.
 uint64_t QuotaUpFrom(char* path, size_t top, bool is_v2) {
   uint64_t smallest = 0;
   for (;;) {

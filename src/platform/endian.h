@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Numbers in files: little-endian, fixed width, any alignment.
+// Reads and writes numbers in files: little-endian, of fixed width, at any alignment.
 #ifndef CLAMMA_PLATFORM_ENDIAN_H_
 #define CLAMMA_PLATFORM_ENDIAN_H_
 
@@ -32,7 +32,7 @@ inline void WriteLe64(uint8_t* p, uint64_t value) {
   for (int i = 0; i < 8; ++i) p[i] = static_cast<uint8_t>(value >> (8 * i));
 }
 
-// Turns n 32-bit values from file order into this machine's order, in place.
+// Converts n 32-bit values from the byte order of files to this machine's, in place.
 inline void Le32ToHost(uint8_t* p, size_t n) {
   if constexpr (kBigEndianHost) {
     for (size_t i = 0; i < n; ++i, p += 4) {
@@ -42,7 +42,7 @@ inline void Le32ToHost(uint8_t* p, size_t n) {
   }
 }
 
-// The same for 16-bit values.
+// Le32ToHost() for 16-bit values.
 inline void Le16ToHost(uint8_t* p, size_t n) {
   if constexpr (kBigEndianHost) {
     for (size_t i = 0; i < n; ++i, p += 2) {

@@ -21,7 +21,7 @@ const char* File::FolderOf(Place place, const char* model_dir) {
   return folder == nullptr || folder[0] == '\0' ? nullptr : folder;
 }
 
-// A descriptor, or -1 and errno.
+// Returns a descriptor, or -1 and sets errno.
 int File::OpenIn(const char* folder, const char* path) {
   char candidate[kMaxPathBytes];
   if (Format(candidate, sizeof(candidate), "%s/%s", folder, path) < sizeof(candidate)) {
@@ -87,7 +87,7 @@ Status File::Read(uint64_t offset, void* destination, size_t n) const {
                          Ull{offset} + n);
   }
   while (n > 0) {
-    // Linux moves at most 2 GiB a call, and some systems refuse more.
+    // Linux reads at most 2 GiB per call, and some systems refuse more.
     size_t got = 0;
     CLAMMA_RETURN_IF_ERROR(ReadSome(begin_ + offset, out, n < kMaxAtOnce ? n : kMaxAtOnce, &got));
     if (got == 0) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A build without files: models and vocabularies are reached by their addresses.
+// A build without files: models and vocabularies are given by their addresses.
 #include "platform/file.h"
 
 namespace clamma {

@@ -12,7 +12,7 @@
 
 namespace clamma {
 
-// O_NONBLOCK: a path that names a FIFO must not hang us; it has no effect on regular files.
+// O_NONBLOCK keeps open() from blocking on a FIFO. It has no effect on regular files.
 int File::OpenReadOnly(const char* path) {
   int descriptor = -1;
   do {

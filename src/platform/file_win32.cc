@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Files of Windows. Paths are UTF-8, as everywhere in the library.
+// Files on Windows. Paths are UTF-8, as everywhere in the library.
 #include <fcntl.h>
 #include <io.h>
 #include <share.h>
@@ -40,7 +40,7 @@ int File::OpenReadOnly(const char* path) {
 
 int File::Duplicate(int descriptor) { return _dup(descriptor); }
 
-// From a root, or with a drive.
+// Absolute paths begin at a root, or with a drive.
 bool File::IsAbsolute(const char* path) {
   return path[0] == '/' || path[0] == '\\' || (path[0] != '\0' && path[1] == ':');
 }
@@ -59,7 +59,7 @@ Status File::Examine(const char* path) {
 }
 
 Status File::ReadSome(uint64_t offset, void* destination, size_t n, size_t* got) const {
-  // The place is an argument, not the handle's: any number of threads may read.
+  // The position is an argument, not the handle's, so any number of threads may read.
   OVERLAPPED place = {};
   place.Offset = static_cast<DWORD>(offset);
   place.OffsetHigh = static_cast<DWORD>(offset >> 32);
@@ -78,7 +78,7 @@ Status File::MapAll() {
   if (section == nullptr) return LastError("map the file");
   mapping_ = MapViewOfFile(section, FILE_MAP_READ, 0, 0, 0);
   const Status status = mapping_ == nullptr ? LastError("map the file") : Status();
-  CloseHandle(section);  // the view stands without it
+  CloseHandle(section);  // the view does not need it
   return status;
 }
 

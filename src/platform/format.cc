@@ -7,7 +7,7 @@
 namespace clamma {
 namespace {
 
-// Counts what is put, and keeps what fits.
+// Counts all characters, and writes those that fit.
 class Output {
  public:
   Output(char* text, size_t size) : text_(text), size_(size) {}
@@ -19,7 +19,7 @@ class Output {
     for (; *text != '\0'; ++text) Put(*text);
   }
   void Put(uint64_t number, unsigned base) {
-    char digits[20];  // of 2^64 - 1
+    char digits[20];  // enough for 2^64 - 1
     size_t n = 0;
     do {
       digits[n++] = "0123456789abcdef"[number % base];

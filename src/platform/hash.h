@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// For hash tables of texts from files.
+// A hash function for tables of texts from files.
 #ifndef CLAMMA_PLATFORM_HASH_H_
 #define CLAMMA_PLATFORM_HASH_H_
 
@@ -8,8 +8,8 @@
 
 namespace clamma {
 
-// FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/) from a seed (SeedFromClock()) that no file
-// can know, so that none can make its texts collide. All bits are mixed.
+// FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/) with a seed (SeedFromClock()) that files
+// cannot know, so that they cannot make texts collide. Then mixes all bits.
 inline uint64_t SeededHash(uint64_t seed, std::string_view text) {
   uint64_t hash = seed;
   for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The system's heap, where there is one: heap_libc.cc and heap_win32.cc have it of their system,
-// heap_none.cc does without.
+// The system's heap: heap_libc.cc and heap_win32.cc; heap_none.cc is for builds without one.
 #ifndef CLAMMA_PLATFORM_HEAP_H_
 #define CLAMMA_PLATFORM_HEAP_H_
 
@@ -10,8 +9,8 @@ namespace clamma {
 
 extern const bool kHasHeap;
 
-// Returns memory aligned to kAlignment, not zeroed, or nullptr. The only place that asks the
-// system.
+// Returns memory aligned to kAlignment, not zeroed, or nullptr. All memory from the system comes
+// from here.
 void* AllocateAligned(size_t bytes);
 void FreeAligned(void* pointer);
 

@@ -11,7 +11,7 @@ const bool kHasHeap = true;
 
 void* AllocateAligned(size_t bytes) {
   if (bytes == 0 || bytes > SIZE_MAX - kAlignment) return nullptr;
-  // aligned_alloc wants a multiple of the alignment.
+  // aligned_alloc() requires a multiple of the alignment.
   return std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
 }
 

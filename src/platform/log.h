@@ -4,10 +4,10 @@
 
 namespace clamma {
 
-// To stderr, with the library's name in front: log_stdio.cc; nowhere: log_none.cc.
+// Writes to stderr, with the library's name in front (log_stdio.cc), or nowhere (log_none.cc).
 void WriteToStandardError(const char* message);
 
-// Where reasons of failures go: a function of the host's, or stderr where it gave none.
+// The destination of error messages: the host's function, or stderr if it gives none.
 struct Log {
   void (*callback)(void* opaque, const char* message) = nullptr;
   void* opaque = nullptr;

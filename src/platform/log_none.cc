@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A build without standard error: who gives no log_cb hears nothing.
+// A build without standard error: without a log_cb, messages are lost.
 #include "platform/log.h"
 
 namespace clamma {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Checked allocation. Every byte the library takes comes from the heap or, where its caller gave
-// one, from an arena; every failure is a Status, and a Memory counts what its owner (a transformer,
-// a session) holds.
+// Checked allocation. All memory of the library comes from the heap or, if the caller provides one,
+// from an arena. Every failure is a Status, and a Memory counts what its owner (a transformer, a
+// session) holds.
 #ifndef CLAMMA_PLATFORM_MEMORY_H_
 #define CLAMMA_PLATFORM_MEMORY_H_
 
@@ -17,24 +17,25 @@
 
 namespace clamma {
 
-// Zeroed memory aligned to kAlignment, or nullptr: of the arena or, for nullptr, of the heap.
+// Allocates zeroed memory, aligned to kAlignment, from the arena, or from the heap if `arena` is
+// nullptr. Returns nullptr on failure.
 void* AllocateZeroed(Arena* arena, size_t bytes);
 void Deallocate(Arena* arena, void* pointer, size_t bytes);
 
-// Counts the bytes that one owner holds. The count may be read from any thread.
+// Counts the bytes that one owner holds. Any thread may read the count.
 class Memory {
  public:
   explicit Memory(Arena* arena = nullptr) : arena_(arena) {}
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
 
-  // One that allocates nothing and adds up what an arena would need: what allocates from it must
-  // not look at its memory, which has no address.
+  // A plan allocates nothing, but adds up what an arena would need. Code that runs on a plan must
+  // not access the memory it allocates, which has no address.
   struct Plan {};
   explicit Memory(Plan /*tag*/) : is_plan_(true) {}
   bool is_plan() const { return is_plan_; }
   uint64_t planned_bytes() const { return planned_; }
-  void PlanFor(uint64_t bytes);  // adds an allocation of so many
+  void PlanFor(uint64_t bytes);  // adds an allocation of `bytes` bytes
 
   Status Allocate(uint64_t bytes, void** pointer);
   void Free(void* pointer, size_t bytes);
@@ -48,15 +49,15 @@ class Memory {
   std::atomic<size_t> bytes_in_use_{0};
 };
 
-// The failure of an allocation of `bytes` in addition to what an arena holds. Says how large the
-// arena must be for that.
+// The error for an allocation of `bytes` in addition to what an arena holds. It says how large the
+// arena would have to be.
 Status ArenaIsTooSmall(Arena* arena, uint64_t bytes);
 
-// What Array::Resize() does, once for all types: *data are *count elements of *owner's.
+// Implements Array::Resize() for all types. *data are *count elements that belong to *owner.
 Status ResizeBlock(Memory& memory, uint64_t size, size_t element_bytes, Memory** owner, void** data,
                    size_t* count);
 
-// A zero-initialised array of trivial elements that never grows behind one's back.
+// A zero-initialised array of trivial elements, which only grows by Resize().
 template <typename T>
 class Array {
   static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
@@ -73,7 +74,7 @@ class Array {
   }
 
   // Makes room for `size` elements, keeps the first min(old, new) and zeroes the rest. On failure
-  // the array is as it was. Of a plan, it has a size and no data.
+  // the array does not change. On a plan it gets a size, but no data.
   Status Resize(Memory& memory, uint64_t size);
   void Reset() {
     if (data_ != nullptr) memory_->Free(data_, size_ * kElementBytes);
@@ -108,7 +109,7 @@ Status Array<T>::Resize(Memory& memory, uint64_t size) {
   return status;
 }
 
-// new and delete for the library's few objects: nullptr where there is no memory.
+// new and delete for the library's few objects. NewObject() returns nullptr if there is no memory.
 template <typename T, typename... Args>
 T* NewObject(Arena* arena, Args&&... args) {
   static_assert(alignof(T) <= kAlignment);
@@ -123,7 +124,7 @@ void DeleteObject(Arena* arena, T* object) {
   Deallocate(arena, object, sizeof(T));
 }
 
-// a * b and a + b of sizes read from files; false where the result does not fit in 64 bits.
+// Compute a * b and a + b of sizes read from files. Return false if the result exceeds 64 bits.
 inline bool CheckedMultiply(uint64_t a, uint64_t b, uint64_t* product) {
   return !__builtin_mul_overflow(a, b, product);
 }

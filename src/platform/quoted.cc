@@ -7,7 +7,7 @@
 namespace clamma {
 namespace {
 
-// Writes the byte as it is to be shown (at most 4 characters), and returns how many it took.
+// Writes the escaped byte (at most 4 characters). Returns their number.
 size_t Escape(char c, char* out) {
   const auto byte = static_cast<uint8_t>(c);
   if (byte >= 0x20 && byte < 0x7f) {

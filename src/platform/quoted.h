@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Text from a file or a user, made fit for a message.
+// Makes text from a file or a user safe for a message.
 #ifndef CLAMMA_PLATFORM_QUOTED_H_
 #define CLAMMA_PLATFORM_QUOTED_H_
 
@@ -8,15 +8,15 @@
 
 namespace clamma {
 
-// The text in quotation marks, on one line, in ASCII: any other byte is escaped. A long text is
-// cut, and "..." follows its closing mark. Any bytes are safe.
+// The text in quotation marks, on one line, in ASCII; all other bytes are escaped. A long text is
+// cut, and "..." follows the closing mark. Any bytes are safe.
 class Quoted {
  public:
   explicit Quoted(std::string_view text);
   const char* c_str() const { return text_; }
 
  private:
-  static constexpr size_t kMaxBytes = 80;  // between the marks, escapes counted as written
+  static constexpr size_t kMaxBytes = 80;  // between the marks, with escapes
   char text_[kMaxBytes + sizeof("\"\"...")];
 };
 

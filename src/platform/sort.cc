@@ -18,7 +18,7 @@ struct Heap {
     for (size_t k = 0; k < item_bytes; ++k) std::swap(at(i)[k], at(j)[k]);
   }
 
-  // Moves item i down to where neither child of the n items stands behind it.
+  // Moves item i down until neither of its children among the n items belongs after it.
   void SiftDown(size_t i, size_t n) const {
     for (size_t child = 2 * i + 1; child < n; child = 2 * i + 1) {
       if (child + 1 < n && before(at(child), at(child + 1))) ++child;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sorting by a heap: in place, n log n whatever the order, and one copy of the code for all types.
+// Heapsort: in place, O(n log n) in the worst case, with one copy of the code for all types.
 #ifndef CLAMMA_PLATFORM_SORT_H_
 #define CLAMMA_PLATFORM_SORT_H_
 
@@ -11,7 +11,7 @@ namespace clamma {
 void SortBytes(void* items, size_t n, size_t item_bytes,
                bool (*before)(const void* a, const void* b));
 
-// Equal items come out in any order. kBefore(a, b) says whether a stands in front of b.
+// Sorts the items; the order of equal ones is unspecified. kBefore(a, b): whether a comes before b.
 template <typename T, bool (*kBefore)(const T& a, const T& b)>
 void Sort(T* items, size_t n) {
   static_assert(std::is_trivially_copyable_v<T>);

@@ -7,7 +7,7 @@
 
 namespace clamma {
 
-// Most are ok, without a text.
+// Copies no message if the status is OK, as most are.
 void Status::CopyMessage(const Status& other) {
   if (other.ok()) {
     message_[0] = '\0';
@@ -26,7 +26,7 @@ Status Status::Error(StatusCode code, const char* format, ...) {
   if (length >= kMaxMessage) {
     std::memcpy(status.message_ + kMaxMessage - 4, "...", 4);
   }
-  // One line, whatever a path holds.
+  // The message is one line, whatever characters a path contains.
   for (char* c = status.message_; *c != '\0'; ++c) {
     if (static_cast<unsigned char>(*c) < 0x20 || *c == 0x7f) *c = '?';
   }

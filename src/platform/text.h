@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Parts of texts. Not by std::string_view::substr() and starts_with(), whose exception would be the
-// one thing to link of the C++ library.
+// Parts of texts. These replace std::string_view::substr(), whose exception would be the only
+// reason to link the C++ library.
 #ifndef CLAMMA_PLATFORM_TEXT_H_
 #define CLAMMA_PLATFORM_TEXT_H_
 
@@ -14,7 +14,7 @@ inline std::string_view Front(std::string_view text, size_t n) {
   return {text.data(), n < text.size() ? n : text.size()};
 }
 
-// The bytes [begin, end) of a text.
+// Bytes [begin, end) of a text.
 struct TextRange {
   size_t begin;
   size_t end;

@@ -9,14 +9,14 @@ namespace {
 static_assert(LIBCLAMMA_MAX_THREADS >= 1, "LIBCLAMMA_MAX_THREADS counts the caller");
 static_assert(kMaxPieces >= 1 && kMaxPieces <= 0xffff, "a piece's number has 16 bits");
 
-// About a millisecond of waiting before a worker sleeps: longer than the serial stretches within a
-// token and than what a core lags behind another, so that no token pays for waking one up; an idle
-// library soon uses no CPU.
+// The number of spins before a worker sleeps, about a millisecond. This is longer than the serial
+// parts within a token and than the delays between cores, so that no token has to wake a worker,
+// but an idle library soon uses no CPU.
 constexpr unsigned kSpins = 20000;
 
-// Many pieces a thread even out cores of unequal speed and load: the last ones are short. Whoever
-// claims some takes three quarters of his share of what is left, so that most of a job is done in
-// long runs: each begins with what was not asked for ahead.
+// Many pieces per thread balance cores of unequal speed and load, as the last pieces are short. A
+// thread claims three quarters of its share of the remaining pieces, so that most of a job is done
+// in long runs: the beginning of each run is not prefetched.
 constexpr size_t kPiecesPerThread = 32;
 
 inline void Pause() {
@@ -40,7 +40,7 @@ Status ThreadPool::Start(Memory& memory, unsigned threads) {
   if constexpr (!kHasThreads) return Status();
   if (threads > kMaxThreads) threads = kMaxThreads;
   if (threads <= 1) return Status();
-  // Spinning takes a core from somebody where there are fewer cores than threads.
+  // If there are fewer cores than threads, a spinning thread would take a core from another one.
   spins_ = threads <= UsableCores() ? kSpins : 0;
   Array<Worker> workers;
   CLAMMA_RETURN_IF_ERROR(workers.Resize(memory, threads - 1));
@@ -52,7 +52,7 @@ Status ThreadPool::Start(Memory& memory, unsigned threads) {
     worker.pool = this;
     worker.index = static_cast<unsigned>(running_) + 1;
     if (worker.thread.Start(&ThreadPool::WorkerMain, &worker)) continue;
-    const size_t started = running_ + 1;  // with the caller
+    const size_t started = running_ + 1;  // including the caller
     Stop();
     return Status::Error(StatusCode::kOutOfMemory,
                          "only %zu of %u threads could be started: ask for fewer", started,
@@ -63,7 +63,7 @@ Status ThreadPool::Start(Memory& memory, unsigned threads) {
 
 void ThreadPool::Stop() {
   if (workers_.size() == 0) return;
-  // In a forked child there is nobody to wake, or to wait for.
+  // A forked child has no workers to wake or to join.
   if (process_ == ThisProcess()) {
     {
       MutexLock lock(mutex_);
@@ -79,8 +79,8 @@ void ThreadPool::Stop() {
 size_t ThreadPool::PiecesFor(size_t count, size_t grain) const {
   if (workers_.size() == 0) return 1;
   size_t pieces = grain == 0 ? count : count / grain;
-  const size_t most = threads() * kPiecesPerThread;
-  if (pieces > most) pieces = most;
+  const size_t max = threads() * kPiecesPerThread;
+  if (pieces > max) pieces = max;
   return pieces > kMaxPieces ? kMaxPieces : pieces;
 }
 
@@ -94,8 +94,9 @@ void ThreadPool::RunJob(const Job& job) {
   if constexpr (kHasThreads) {
     job_ = job;
     done_.store(0, std::memory_order_relaxed);
-    // An exchange, not a store, which would do in C++: QEMU lets a store of AArch64 (stlr) be
-    // overtaken by the load behind it (ldar), and a worker that it did not see would sleep on.
+    // This is an exchange, although a store would be enough in C++: in QEMU, a load (ldar) can
+    // overtake the store of AArch64 (stlr) before it, and a worker that was not seen would sleep
+    // on.
     ticket_.exchange(MakeTicket(EpochOf(ticket_.load()) + 1, 0, job.pieces));
     if (sleepers_.load() > 0) {
       MutexLock lock(mutex_);
@@ -124,7 +125,8 @@ bool ThreadPool::RunPieces(unsigned worker) {
       if (!ticket_.compare_exchange_weak(ticket, next)) continue;
       const Job& job = job_;
       const size_t pieces = job.pieces;
-      // count * piece may not overflow: pieces of floor(count / pieces), the rest spread in front.
+      // Each piece has count / pieces indices, and the first `rest` pieces one more. (count * piece
+      // could overflow.)
       const size_t base = job.count / pieces;
       const size_t rest = job.count % pieces;
       const auto begin_of = [&](size_t piece) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Fork and join over index ranges. Pieces are claimed, not assigned: the caller works too and waits
-// only for pieces that somebody has begun, so a worker that the system does not run costs nothing.
+// Fork and join over index ranges. Threads claim pieces. The caller works too, and waits only for
+// pieces that other threads have begun, so that a worker that the system does not run costs
+// nothing.
 #ifndef CLAMMA_PLATFORM_THREAD_POOL_H_
 #define CLAMMA_PLATFORM_THREAD_POOL_H_
 
@@ -31,16 +32,16 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // `threads` counts the caller: 1 makes no worker. More than kMaxThreads, or any in a build
-  // without threads, is cut down; see threads().
+  // Starts the workers. `threads` includes the caller, so 1 starts none. It is limited to
+  // kMaxThreads, and to 1 in a build without threads; see threads().
   Status Start(Memory& memory, unsigned threads);
   void Stop();
-  void ForgetWorkers() { workers_.Reset(); }  // in a forked child, which has none of them
+  void ForgetWorkers() { workers_.Reset(); }  // for a forked child, in which they do not exist
   unsigned threads() const { return static_cast<unsigned>(workers_.size()) + 1; }
 
-  // Calls body(begin, end, worker) on disjoint ranges that cover [0, count), each of at least
-  // `grain` indices if count is, and returns when all are done. `worker` is below threads(), and no
-  // two calls with the same one run at the same time. One caller at a time.
+  // Calls body(begin, end, worker) for disjoint ranges that cover [0, count), each of at least
+  // `grain` indices if count is, and returns when all calls are done. `worker` is below threads(),
+  // and calls with the same `worker` do not run at the same time. One thread at a time may call it.
   template <typename Body>
   void ParallelFor(size_t count, size_t grain, const Body& body) {
     if (count == 0) return;
@@ -74,19 +75,19 @@ class ThreadPool {
 
   size_t PiecesFor(size_t count, size_t grain) const;
   void RunJob(const Job& job);
-  bool RunPieces(unsigned worker);  // true if at least one was there to run
+  bool RunPieces(unsigned worker);  // returns whether there was any
   bool HasPieces() const;
   void WorkerLoop(unsigned worker);
   static void WorkerMain(void* worker);
 
   Array<Worker> workers_;
-  size_t running_ = 0;    // of workers_; fewer only while Start() fails
-  uint64_t process_ = 0;  // that the workers belong to
+  size_t running_ = 0;    // workers that run; fewer than workers_ only while Start() fails
+  uint64_t process_ = 0;  // the process to which the workers belong
   unsigned spins_ = 0;
 
-  // Epoch (32 bits), next piece (16), pieces (16). A piece is claimed by a compare-and-swap on the
-  // whole word; as job_ is rewritten only when every piece of the last epoch is done, whoever
-  // claims a piece may read job_.
+  // Epoch (32 bits), next piece (16), number of pieces (16). A piece is claimed by a
+  // compare-and-swap of the whole word. job_ changes only when all pieces of the last epoch are
+  // done, so a thread that has claimed a piece may read it.
   alignas(kAlignment) std::atomic<uint64_t> ticket_{0};
   alignas(kAlignment) std::atomic<uint32_t> done_{0};
   alignas(kAlignment) std::atomic<uint32_t> sleepers_{0};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the library needs of a thread library: one file implements it (threads_pthreads.cc,
-// threads_win32.cc), another one does without (threads_none.h). To port to a further one, write
-// one more.
+// What the library needs of a thread library. threads_pthreads.cc and threads_win32.cc implement
+// it; threads_none.h is for builds without threads. A port to another thread library is one more
+// file.
 #ifndef CLAMMA_PLATFORM_THREADS_H_
 #define CLAMMA_PLATFORM_THREADS_H_
 
@@ -68,9 +68,9 @@ class Condition {
   constexpr Condition() = default;
   Condition(const Condition&) = delete;
   Condition& operator=(const Condition&) = delete;
-  void Wait(Mutex& mutex);  // the caller holds `mutex`; may wake for no reason
+  void Wait(Mutex& mutex);  // the caller must hold `mutex`; may return without a reason
   void NotifyAll();
-  void Forget();  // in a forked child: no thread waits, as those of the parent are not here
+  void Forget();  // for a forked child, in which the threads that waited do not exist
 
  private:
   [[maybe_unused]] NativeCondition native_;
@@ -78,12 +78,12 @@ class Condition {
 
 class Thread {
  public:
-  // Runs body(argument); false where no thread could be had.
+  // Runs body(argument) on a new thread. False: the system has no thread to give.
   bool Start(void (*body)(void*), void* argument);
   void Join();
 
  private:
-  // What the new thread calls.
+  // The new thread's function.
   static void* Run(void* self) {
     auto* thread = static_cast<Thread*>(self);
     thread->body_(thread->argument_);
@@ -95,13 +95,12 @@ class Thread {
   void* argument_ = nullptr;
 };
 
-// A number that no other thread has now, never nullptr; equal for two calls on one thread. It takes
-// no thread-local storage: a library that is loaded later would get that from the heap, and a C
-// library ends the process where there is no memory left.
+// A value that identifies the calling thread among those that exist; never nullptr. It uses no
+// thread-local storage: in a library that is loaded later this is allocated on the heap, and if
+// there is no memory, the C library ends the process.
 const void* ThisThread();
 
-// Keeps the calling thread from being cancelled; returns what it was like before, for
-// AllowCancelAgain().
+// Prevents cancellation of the calling thread. Returns the previous state, for AllowCancelAgain().
 int ForbidCancel();
 void AllowCancelAgain(int before);
 
@@ -116,11 +115,11 @@ class NoCancel {
   int before_;
 };
 
-// From now on, each fork() of the process calls before(), and then in_parent() or in_child(). False
-// where there is no memory for that.
+// Makes each later fork() of the process call before(), and then in_parent() or in_child(). False:
+// there is no memory for this.
 bool WatchForks(void (*before)(), void (*in_parent)(), void (*in_child)());
 
-// A number of the running process, which a forked child does not share.
+// A number that identifies the process; a forked child has another.
 uint64_t ThisProcess();
 
 }  // namespace clamma

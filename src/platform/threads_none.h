@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A build without threads: one thread owns the library, so every lock is free, and takes no code.
-// For threads.h alone.
+// A build without threads: only one thread uses the library, so locks do nothing. Only threads.h
+// includes this.
 #ifndef CLAMMA_PLATFORM_THREADS_NONE_H_
 #define CLAMMA_PLATFORM_THREADS_NONE_H_
 
@@ -22,7 +22,7 @@ inline const void* ThisThread() { return &kOnlyThread; }
 inline int ForbidCancel() { return 0; }
 inline void AllowCancelAgain(int /*before*/) {}
 
-// The one thread forks, if any does, and finds all as it left it.
+// If the process forks, then this thread does, and everything is in a consistent state.
 inline bool WatchForks(void (* /*before*/)(), void (* /*in_parent*/)(), void (* /*in_child*/)()) {
   return true;
 }

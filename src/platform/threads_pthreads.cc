@@ -20,7 +20,7 @@ void Condition::Forget() { native_ = NativeCondition(); }
 bool Thread::Start(void (*body)(void*), void* argument) {
   body_ = body;
   argument_ = argument;
-  // The host's signals are for the host's threads.
+  // Only the host's threads handle its signals.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -32,7 +32,7 @@ bool Thread::Start(void (*body)(void*), void* argument) {
 
 void Thread::Join() { pthread_join(native_, nullptr); }
 
-// A pthread_t is a number or a pointer, as the system likes.
+// A pthread_t is a number or a pointer, depending on the system.
 const void* ThisThread() {
   return reinterpret_cast<const void*>(pthread_self());  // NOLINT(performance-no-int-to-ptr)
 }

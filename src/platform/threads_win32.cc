@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Threads of Windows. threads.h has room for its types, which are a pointer each, without its
-// header.
+// Threads on Windows. threads.h declares Windows' types as pointers, so that it need not include
+// windows.h.
 #include <windows.h>
 
 #include "platform/cores.h"
@@ -43,7 +43,7 @@ void Thread::Join() {
   CloseHandle(native_);
 }
 
-// No thread has the number 0, or that of another one.
+// Thread ids are unique and not 0.
 const void* ThisThread() {
   return reinterpret_cast<const void*>(static_cast<uintptr_t>(GetCurrentThreadId()));
 }

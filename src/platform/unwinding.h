@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
-// What becomes of a function of ours when an exception of the host's passes through it: nothing of
-// this library is compiled to notice.
+// Runs code when an exception of the host unwinds a function of ours. The library itself is
+// compiled without exceptions.
 #ifndef CLAMMA_PLATFORM_UNWINDING_H_
 #define CLAMMA_PLATFORM_UNWINDING_H_
 
 #include <cstdint>
 
-// CLAMMA_CALL_WHEN_UNWOUND(name), anywhere in a function: where an exception, or the end of the
-// thread (pthread_exit()), unwinds that function's frame, the personality routine
-// clamma_unwound_NAME, defined by CLAMMA_DEFINE_UNWOUND(NAME, statement), runs the statement. That
-// takes no run-time library. On other systems than these it does nothing.
-// (Itanium C++ ABI, "Exception Handling", Level I, 1.6: the personality routine)
+// CLAMMA_CALL_WHEN_UNWOUND(NAME) can stand anywhere in a function. If an exception, or the end of
+// the thread (pthread_exit()), unwinds that function's frame, the personality routine
+// clamma_unwound_NAME runs the statement with which CLAMMA_DEFINE_UNWOUND(NAME, statement) defined
+// it. This needs no run-time library. On systems other than those below it does nothing. (Itanium
+// C++ ABI, "Exception Handling", Level I, 1.6: the personality routine)
 #if defined(__ELF__) && defined(__GCC_HAVE_DWARF2_CFI_ASM) && \
     (defined(__x86_64__) || defined(__aarch64__))
-// 0x1b: the routine is given by its distance, in 32 bits (DW_EH_PE_pcrel | DW_EH_PE_sdata4).
+// 0x1b: the routine is given by its relative address, in 32 bits (DW_EH_PE_pcrel |
+// DW_EH_PE_sdata4).
 #define CLAMMA_CALL_WHEN_UNWOUND(name) asm volatile(".cfi_personality 0x1b, clamma_unwound_" #name)
 #define CLAMMA_DEFINE_UNWOUND(name, statement)                                         \
   extern "C" __attribute__((visibility("hidden"), used)) int clamma_unwound_##name(    \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where a file's bytes go, one piece behind the other.
+// Receives the bytes of a file, one piece after another.
 #ifndef CLAMMA_QUANTIZE_BYTE_SINK_H_
 #define CLAMMA_QUANTIZE_BYTE_SINK_H_
 

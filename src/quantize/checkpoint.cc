@@ -10,13 +10,14 @@
 namespace clamma {
 namespace {
 
-// What the format takes for granted.
+// Values that the format assumes.
 constexpr float kRopeTheta = 10000.0f;
 constexpr double kNormEpsilon = 1e-5;
 
 constexpr uint32_t kMagic = 0x616b3432;  // "ak42" as a number
 constexpr uint32_t kVersion = 2;
-// A scale takes 4 bytes: in groups of 4 a weight takes 2 bytes, in smaller ones 3 or 5.
+// A scale takes 4 bytes, so a weight takes 2 bytes in groups of 4, and 3 or 5 bytes in smaller
+// groups.
 constexpr uint32_t kMinGroup = 4;
 
 Status Refuse(const char* what) {
@@ -52,7 +53,7 @@ Status CheckHeads(const ModelConfig& config) {
   return Refuse(what);
 }
 
-// What other architectures do beyond llama, the file cannot say.
+// The file cannot express the features of architectures other than llama.
 Status CheckArchitecture(const ModelFile& model) {
   if (std::strcmp(model.architecture, "llama") != 0) {
     char what[96];
@@ -93,7 +94,8 @@ Status CheckBiases(const Tensors& tensors) {
   return Status();
 }
 
-// A power of two that divides the rows of every matrix, which have dim or hidden_dim elements.
+// Chooses a power of two that divides the rows of every matrix, which have dim or hidden_dim
+// elements.
 Status ChooseGroup(const ModelConfig& config, uint32_t* group) {
   const auto dim = static_cast<unsigned>(config.dim);
   const auto hidden = static_cast<unsigned>(config.widest.hidden_dim);
@@ -102,19 +104,19 @@ Status ChooseGroup(const ModelConfig& config, uint32_t* group) {
   if (*group >= kMinGroup) return Status();
   char what[160];
   Format(what, sizeof(what),
-         "rows of %u and %u elements split into groups of %u only, and int8 is "
-         "no gain below %u",
+         "rows of %u and %u elements only split into groups of %u, and int8 saves "
+         "nothing in groups of less than %u",
          dim, hidden, static_cast<unsigned>(*group), static_cast<unsigned>(kMinGroup));
   return Refuse(what);
 }
 
-// The shortest decimal number that `value` is as a float: 1e-6, not 9.99999997e-07. export.py reads
-// that number itself, and factors are to be the same.
+// The shortest decimal number that rounds to `value` as a float: 1e-6, not 9.99999997e-07.
+// export.py reads this number, and the factors must be the same.
 double ShortestDecimal(float value) {
-  double power = 1;  // of ten; exact up to 10^22, so that the quotients below are rounded once
+  double power = 1;  // of ten; exact up to 10^22, so the quotients below are rounded only once
   for (int places = 0; places <= 22; ++places) {
     const double digits = std::floor(static_cast<double>(value) * power + 0.5);
-    if (digits >= 1e9) break;  // nine digits tell all floats apart
+    if (digits >= 1e9) break;  // nine digits distinguish all floats
     if (static_cast<float>(digits / power) == value) return digits / power;
     power *= 10;
   }

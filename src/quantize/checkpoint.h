@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a model becomes as a checkpoint of llama2.c's version 2 ("q80"): whether that format can
-// express it, and its header.
+// Plans a model as a llama2.c checkpoint of version 2 ("q80"): checks that the format can express
+// it, and writes the header.
 #ifndef CLAMMA_QUANTIZE_CHECKPOINT_H_
 #define CLAMMA_QUANTIZE_CHECKPOINT_H_
 
@@ -15,23 +15,25 @@ namespace clamma {
 struct CheckpointPlan {
   uint32_t group_size = 0;  // divides all rows and kMaxCheckpointGroup
   bool shared_classifier = false;
-  // The format has no epsilon of norms. A model of another one than 1e-5 is scaled as a whole:
-  // rmsnorm(s x) with epsilon s^2 e equals rmsnorm(x) with epsilon e, and nothing but the norms
-  // reads the residual stream. s, of what is added to that stream: embedding, wo and w2.
+  // The format has no field for the epsilon of norms, and assumes 1e-5. A model with another
+  // epsilon is scaled: rmsnorm(s x) with epsilon s^2 e equals rmsnorm(x) with epsilon e, and only
+  // the norms read the residual stream. This is the factor s of the weights that write to that
+  // stream: embedding, wo and w2.
   float stream_factor = 1;
-  float final_norm_factor = 1;  // 1 / s where the classifier has grown with the embedding
+  float final_norm_factor = 1;  // 1 / s if the classifier is the scaled embedding
 };
 
 inline constexpr uint32_t kMaxCheckpointGroup = 64;
 
-// Refuses by name what the format cannot express. shared_classifier is set by whether the model has
-// a classifier; one that equals the embedding is for the caller to find, before ScaleForNorms().
+// Refuses features that the format cannot express, and names them. Sets shared_classifier if the
+// model has no classifier; the caller must also set it, before ScaleForNorms(), if the classifier
+// equals the embedding.
 Status PlanCheckpoint(const ModelFile& model, CheckpointPlan* plan);
 
 // Sets the factors.
 void ScaleForNorms(float norm_epsilon, CheckpointPlan* plan);
 
-// What the weights of a tensor are multiplied by.
+// The factor by which the weights of a tensor are multiplied.
 float FactorOf(TensorId id, const CheckpointPlan& plan);
 
 void WriteCheckpointHeader(const ModelFile& model, const CheckpointPlan& plan,

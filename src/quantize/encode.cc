@@ -17,14 +17,14 @@ void Store16(uint32_t value, uint8_t* out) {
   out[1] = static_cast<uint8_t>(value >> 8 & 0xff);
 }
 
-// To the nearest half; ties to even.
+// Rounds to the nearest half, ties to even.
 EncodeResult EncodeF16(float value, uint8_t* out) {
   const uint16_t half = FloatToHalf(value);
   Store16(half, out);
   return (half & 0x7fffu) == 0x7c00u ? EncodeResult::kTooLarge : EncodeResult::kOk;
 }
 
-// To the nearest bfloat16; ties to even.
+// Rounds to the nearest bfloat16, ties to even.
 EncodeResult EncodeBF16(float value, uint8_t* out) {
   const auto bits = __builtin_bit_cast(uint32_t, value);
   const uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
@@ -49,7 +49,7 @@ EncodeResult EncodeFloats(const float* x, size_t cols, uint8_t* out) {
   return EncodeResult::kOk;
 }
 
-// nullptr: the type has no blocks that can be written.
+// Returns nullptr if the type has no block encoder.
 BlockEncoder EncoderOf(WeightType type) {
   switch (type) {
     case WeightType::kQ8_0:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Encoders of blocks: of 32 columns, and of super-blocks. kernels/formats has the layouts.
+// Encoders of blocks of 32 columns and of super-blocks. kernels/formats has the layouts.
 #ifndef CLAMMA_QUANTIZE_ENCODE_BLOCKS_H_
 #define CLAMMA_QUANTIZE_ENCODE_BLOCKS_H_
 
@@ -9,7 +9,7 @@
 
 namespace clamma {
 
-// x (columns of a block), importance (the same) or nullptr, out (bytes of a block).
+// x (columns of a block), importance (columns of a block) or nullptr, out (bytes of a block).
 using BlockEncoder = EncodeResult (*)(const float* x, const float* importance, uint8_t* out);
 
 EncodeResult EncodeQ8_0(const float* x, const float* importance, uint8_t* out);

@@ -5,9 +5,9 @@
 namespace clamma {
 namespace {
 
-// To the nearest integer, ties to even, of |x| < 2^22.
+// Rounds to the nearest integer, ties to even. |x| must be below 2^22.
 float Round(float x) {
-  constexpr float kShift = 12582912.0f;  // 1.5 * 2^23: behind it there is no room for fractions
+  constexpr float kShift = 12582912.0f;  // 1.5 * 2^23: floats of this size have no fractions
   return (x + kShift) - kShift;
 }
 
@@ -15,7 +15,7 @@ EncodeResult EncodeGroup(const float* x, uint32_t group, uint8_t* q, uint8_t* sc
   float largest = 0;
   for (uint32_t k = 0; k < group; ++k) {
     const float magnitude = x[k] < 0 ? -x[k] : x[k];
-    // Not a number is not below infinity, either.
+    // This is also false for NaN.
     if (!(magnitude < __builtin_inff())) return EncodeResult::kNotFinite;
     largest = magnitude > largest ? magnitude : largest;
   }
@@ -24,7 +24,7 @@ EncodeResult EncodeGroup(const float* x, uint32_t group, uint8_t* q, uint8_t* sc
   const float divisor = scale > 0 ? scale : 1.0f;
   for (uint32_t k = 0; k < group; ++k) {
     float rounded = Round(x[k] / divisor);
-    // Only where a scale is so small that it has lost digits.
+    // Needed only if the scale is so small that it has lost precision.
     if (rounded > 127.0f) rounded = 127.0f;
     if (rounded < -127.0f) rounded = -127.0f;
     q[k] = static_cast<uint8_t>(static_cast<int8_t>(rounded));

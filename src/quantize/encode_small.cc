@@ -27,8 +27,8 @@ using quantize::Sum;
 constexpr size_t kCols = 32;
 using Values = BlockValues<kCols>;
 
-// Nibbles as kernels/formats/format.h has them: the low one of byte j is column j, the high one
-// column j + 16.
+// Stores nibbles in the layout of kernels/formats/format.h: byte j has column j in its low nibble
+// and column j + 16 in its high nibble.
 void StoreNibbles(const uint8_t* q, uint8_t* out) {
   for (size_t j = 0; j < 16; ++j) {
     out[j] = static_cast<uint8_t>((q[j] & 15) | (q[j + 16] & 15) << 4);
@@ -43,26 +43,30 @@ void StoreFifthBits(const uint8_t* q, uint8_t* out) {
   }
 }
 
-// Integers of which `zero` is to be added, as bytes.
+// Converts integers to bytes, after adding `zero`.
 void ToBytes(const float* q, int zero, uint8_t* out) {
   for (size_t k = 0; k < kCols; ++k) {
     out[k] = static_cast<uint8_t>(static_cast<int>(q[k]) + zero);
   }
 }
 
-// Value: d q.
-EncodeResult EncodeScaled(const float* x, const float* importance, IntegerRange range,
-                          const Search& search, uint8_t* d_out, float* q) {
+// The importance of values if none is given.
+enum class Weighing { kEven, kByMagnitude };
+
+// Encodes values as d q.
+EncodeResult EncodeScaled(const float* x, const float* importance, Weighing weighing,
+                          IntegerRange range, const Search& search, uint8_t* d_out, float* q) {
   Values values;
   const EncodeResult result = values.Set(x, importance);
   if (result != EncodeResult::kOk) return result;
+  if (weighing == Weighing::kByMagnitude && !values.is_weighted) values.WeighByMagnitude();
   float scale = FitScale<kCols>(values.y, values.w, range, search).scale;
   if (!StoreScale(values.unit, &scale, d_out)) return EncodeResult::kTooLarge;
   quantize::Quantize<kCols>(values.y, values.w, scale, 0, range, q);
   return EncodeResult::kOk;
 }
 
-// Value: d q + m.
+// Encodes values as d q + m.
 EncodeResult EncodeWithMin(const float* x, const float* importance, float largest,
                            const Search& search, uint8_t* d_out, float* q) {
   Values values;
@@ -72,7 +76,7 @@ EncodeResult EncodeWithMin(const float* x, const float* importance, float larges
   if (!StoreScale(values.unit, &fit.scale, d_out)) return EncodeResult::kTooLarge;
   const IntegerRange range = {0, largest};
   quantize::Quantize<kCols>(values.y, values.w, fit.scale, fit.min, range, q);
-  // The best minimum beside the scale as it is now.
+  // The best minimum for the stored scale.
   float sum = 0;
   float weight = 0;
   for (size_t k = 0; k < kCols; ++k) {
@@ -85,7 +89,7 @@ EncodeResult EncodeWithMin(const float* x, const float* importance, float larges
   return EncodeResult::kOk;
 }
 
-// The table's entry that is next to each value, as its index and as a number.
+// The table's entry nearest to each value: its index and its number.
 using Table = formats::IQ4_NL;
 struct Nearest {
   F4 index;
@@ -104,7 +108,7 @@ struct Nearest {
   return nearest;
 }
 
-// EvaluateScale() for the table's numbers; `index`, if not nullptr, gets their places.
+// EvaluateScale() for the table's numbers; `index`, if not nullptr, receives their indices.
 Fit EvaluateTable(const float* y, const float* w, float scale, float* index) {
   const F4 up = Set(scale == 0 ? 0 : 1.0f / scale);
   const F4 down = Set(scale);
@@ -141,7 +145,7 @@ Fit FitTable(const float* y, const float* w, const Search& search) {
   return best.fit();
 }
 
-// Integers of kBits bits from 0 on: where there are five, all fifth bits stand in front.
+// Stores unsigned integers of kBits bits; with five bits, all fifth bits come first.
 template <int kBits>
 void StoreBits(const uint8_t* q, uint8_t* out) {
   if constexpr (kBits == 5) {
@@ -151,21 +155,22 @@ void StoreBits(const uint8_t* q, uint8_t* out) {
   StoreNibbles(q, out);
 }
 
-// d (q - 2^(kBits - 1)).
+// Encodes values as d (q - 2^(kBits - 1)).
 template <int kBits>
 EncodeResult EncodeCentred(const float* x, const float* importance, uint8_t* out) {
   constexpr int kZero = 1 << (kBits - 1);
   constexpr IntegerRange kRange = {-kZero, kZero - 1};
   float q[kCols];
   uint8_t bytes[kCols];
-  const EncodeResult result = EncodeScaled(x, importance, kRange, {-1.0f, 0.25f, 13}, out, q);
+  const EncodeResult result =
+      EncodeScaled(x, importance, Weighing::kEven, kRange, {-1.0f, 0.25f, 13}, out, q);
   if (result != EncodeResult::kOk) return result;
   ToBytes(q, kZero, bytes);
   StoreBits<kBits>(bytes, out + 2);
   return result;
 }
 
-// d q + m.
+// Encodes values as d q + m.
 template <int kBits>
 EncodeResult EncodeFromMin(const float* x, const float* importance, uint8_t* out) {
   constexpr float kLargest = (1 << kBits) - 1;
@@ -182,7 +187,8 @@ EncodeResult EncodeFromMin(const float* x, const float* importance, uint8_t* out
 
 EncodeResult EncodeQ8_0(const float* x, const float* importance, uint8_t* out) {
   float q[kCols];
-  const EncodeResult result = EncodeScaled(x, importance, {-127, 127}, {-0.5f, 0.25f, 5}, out, q);
+  const EncodeResult result =
+      EncodeScaled(x, importance, Weighing::kByMagnitude, {-127, 127}, {-0.5f, 0.25f, 5}, out, q);
   if (result == EncodeResult::kOk) ToBytes(q, 0, out + 2);
   return result;
 }
@@ -207,6 +213,7 @@ EncodeResult EncodeIQ4_NL(const float* x, const float* importance, uint8_t* out)
   Values values;
   const EncodeResult result = values.Set(x, importance);
   if (result != EncodeResult::kOk) return result;
+  if (!values.is_weighted) values.WeighByMagnitude();
   float scale = FitTable(values.y, values.w, {-12.0f, 6.0f, 8}).scale;
   if (!StoreScale(values.unit, &scale, out)) return EncodeResult::kTooLarge;
   float index[kCols];

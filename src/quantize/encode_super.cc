@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Encoders of super-blocks of 256 columns. Scales (and minima) of the groups are fitted first, then
-// rounded to the integers that the block keeps, and these are moved by one step each as long as
-// that makes the error less; between such rounds, the block's own scales are fitted to all of its
-// columns.
+// Encoders of super-blocks of 256 columns. The scales (and minima) of the groups are fitted first,
+// then rounded to the integers that the block stores. These integers are moved by one step each
+// while the error falls; between such rounds, the block's own scales are fitted to all its columns.
 #include "quantize/block_values.h"
 #include "quantize/encode_blocks.h"
 #include "quantize/fit.h"
@@ -30,9 +29,9 @@ int RoundInto(float value, int low, int high) {
   return static_cast<int>(value + (value < 0 ? -0.5f : 0.5f));
 }
 
-// Improves a block as long as its error falls, kRounds times at most: improve(&next) moves the
-// groups' integers to their neighbours, and solve(&next) fits the block's own scales to all
-// columns, where they can be had. Both set next.error.
+// Improves a block while its error falls, at most kRounds times: improve(&next) moves the groups'
+// integers to their neighbours, and solve(&next) fits the block's own scales to all columns, if
+// that is possible. Both set next.error.
 template <typename Block, typename Improve, typename Solve>
 void ImproveInTurns(const Improve& improve, const Solve& solve, Block* block) {
   for (int round = 0; round < kRounds; ++round) {
@@ -45,7 +44,7 @@ void ImproveInTurns(const Improve& improve, const Solve& solve, Block* block) {
   }
 }
 
-// A block of x, fitted by fit(values, &block) and stored by store(block).
+// Encodes a block of x: fits it with fit(values, &block) and stores it with store(block).
 template <typename Block, typename Fitter, typename Store>
 EncodeResult EncodeBlock(const float* x, const float* importance, const Fitter& fit,
                          const Store& store) {
@@ -66,7 +65,7 @@ constexpr int kMaxSixBits = 63;
 
 struct MinBlock {
   float d = 0, dmin = 0;     // in the values' unit
-  uint8_t bytes[4] = {};     // the same as halves
+  uint8_t bytes[4] = {};     // d and dmin as halves
   int scales[kGroups] = {};  // 0 .. 63
   int mins[kGroups] = {};
   float q[kCols] = {};
@@ -76,7 +75,7 @@ struct MinBlock {
   float min(size_t j) const { return -dmin * static_cast<float>(mins[j]); }
 };
 
-// The integers of a group, and its error.
+// Sets the integers of a group, and returns its error.
 float QuantizeGroup(const Values& values, size_t j, float largest, MinBlock* block) {
   const size_t at = j * kGroupCols;
   return quantize::Quantize<kGroupCols>(values.y + at, values.w + at, block->scale(j),
@@ -88,7 +87,7 @@ void QuantizeGroups(const Values& values, float largest, MinBlock* block) {
   for (size_t j = 0; j < kGroups; ++j) block->error += QuantizeGroup(values, j, largest, block);
 }
 
-// Moves a group's integers to the best of their neighbours. False: none is better.
+// Moves a group's scale and minimum to their best neighbours. Returns false if none is better.
 bool StepGroup(const Values& values, size_t j, float largest, float* best, MinBlock* block) {
   const size_t at = j * kGroupCols;
   const int scale = block->scales[j];
@@ -119,7 +118,7 @@ void ImproveGroup(const Values& values, size_t j, float largest, MinBlock* block
   }
 }
 
-// Sets d and dmin to what is nearest among halves. False: one is too large.
+// Sets d and dmin to the nearest halves. Returns false if one is too large.
 bool SetBlockScales(float unit, float d, float dmin, MinBlock* block) {
   block->d = d;
   block->dmin = dmin;
@@ -127,7 +126,7 @@ bool SetBlockScales(float unit, float d, float dmin, MinBlock* block) {
          StoreScale(unit, &block->dmin, block->bytes + 2);
 }
 
-// The d and the dmin that are best for the block's integers.
+// Computes the best d and dmin for the block's integers.
 void SolveBlockScales(const Values& values, const MinBlock& block, float* d, float* dmin) {
   double aa = 0;
   double ab = 0;
@@ -158,7 +157,7 @@ void SolveBlockScales(const Values& values, const MinBlock& block, float* d, flo
   }
 }
 
-// The groups' own scales and minima, and the block's that go with them.
+// Fits the scales and minima of the groups, and the block's scales for them.
 EncodeResult FitGroups(const Values& values, float largest, const Search& search, MinBlock* block) {
   Fit fits[kGroups];
   float max_scale = 0;
@@ -203,7 +202,7 @@ EncodeResult FitMinBlock(const Values& values, float largest, MinBlock* block) {
   return EncodeResult::kOk;
 }
 
-// What DecodeSixBitScales() takes apart.
+// Stores the scales as DecodeSixBitScales() reads them.
 void StoreSixBitScales(const MinBlock& block, uint8_t* out) {
   for (size_t i = 0; i < 4; ++i) out[i] = block.bytes[i];
   for (size_t j = 0; j < 4; ++j) {
@@ -217,7 +216,7 @@ void StoreSixBitScales(const MinBlock& block, uint8_t* out) {
   }
 }
 
-// Of 64 columns each, 32 low nibbles and 32 high ones.
+// Each 32 bytes hold 64 columns: the first 32 in the low nibbles, the others in the high ones.
 void StoreNibblesBy64(const float* q, uint8_t* out) {
   for (size_t k = 0; k < kCols; k += 64, out += 32) {
     for (size_t l = 0; l < 32; ++l) {
@@ -228,7 +227,7 @@ void StoreNibblesBy64(const float* q, uint8_t* out) {
   }
 }
 
-// Byte l has those of column l of each group.
+// Byte l has the fifth bits of column l of each group.
 void StoreFifthBits(const float* q, uint8_t* out) {
   for (size_t l = 0; l < kGroupCols; ++l) {
     unsigned bits = 0;
@@ -283,7 +282,7 @@ void ImproveGroup6(const Values& values, size_t j, ScaledBlock* block) {
   }
 }
 
-// The d that is best for the block's integers.
+// Returns the best d for the block's integers.
 float SolveBlockScale6(const Values& values, const ScaledBlock& block) {
   double aa = 0;
   double ay = 0;
@@ -297,7 +296,7 @@ float SolveBlockScale6(const Values& values, const ScaledBlock& block) {
   return aa > 0 ? static_cast<float>(ay / aa) : 0;
 }
 
-// The groups' own scales, and the block's that goes with them.
+// Fits the scales of the groups, and the block's scale for them.
 EncodeResult FitGroups6(const Values& values, ScaledBlock* block) {
   float scales[kGroups6];
   float extreme = 0;

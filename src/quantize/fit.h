@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Scales and minima of groups of weights by weighted least squares. A search tries scales about the
-// one that makes the extreme values fit, each improved by the exact solution for the integers that
-// it gives; the best is then improved until that ends.
+// Fits scales and minima of groups of weights by weighted least squares. A search tries scales near
+// the one with which the extreme values just fit, and improves each by the exact solution for the
+// resulting integers. The best one is then refined while its error falls.
 //
-// Errors are kept as sums of small residuals, not as differences of large sums.
+// Errors are computed as sums of small residuals, not as differences of large sums.
 #ifndef CLAMMA_QUANTIZE_FIT_H_
 #define CLAMMA_QUANTIZE_FIT_H_
 
@@ -17,14 +17,15 @@ namespace quantize {
 
 constexpr int kRefinements = 4;
 
-// Scales to try: those that map the extreme value to n + first, n + first + step, ...
+// The `count` scales to try: they map the extreme value to n + first, n + first + step ..., where n
+// is the largest integer.
 struct Search {
   float first;
   float step;
   int count;
 };
 
-// y is about scale * q + min.
+// Approximates y by scale * q + min.
 struct Fit {
   float scale = 0;
   float min = 0;
@@ -37,7 +38,7 @@ struct IntegerRange {
   float high;
 };
 
-// The scale that is best for the integers of the scale 1 / inverse.
+// Returns the best scale for the integers that the scale 1 / inverse gives.
 template <size_t kCols>
 inline Fit EvaluateScale(const float* y, const float* w, float inverse, IntegerRange range) {
   const F4 low = Set(range.low);
@@ -64,7 +65,7 @@ inline Fit EvaluateScale(const float* y, const float* w, float inverse, IntegerR
   return {scale + change, 0, Sum(rr) - change * sum_qr};
 }
 
-// The value of the largest magnitude.
+// The value with the largest magnitude.
 template <size_t kCols>
 inline float Extreme(const float* y) {
   float extreme = 0;
@@ -74,12 +75,12 @@ inline float Extreme(const float* y) {
   return extreme;
 }
 
-// Keeps the best of what is tried.
+// Keeps the best fit so far.
 class BestFit {
  public:
   const Fit& fit() const { return best_; }
 
-  // Whether the fit is better than all before; one that is not usable is none.
+  // Takes the fit if it is usable and better than all before. Returns whether it did.
   bool Take(const Fit& fit, bool is_usable) {
     if (!is_usable || (found_ && !(fit.error < best_.error))) return false;
     best_ = fit;
@@ -87,7 +88,7 @@ class BestFit {
     return true;
   }
 
-  // Calls refine() as long as it finds something better, kRefinements times at most.
+  // Calls refine() while it finds a better fit, at most kRefinements times.
   template <typename Body>
   void Refine(const Body& refine) const {
     for (int i = 0; i < kRefinements && found_ && refine(); ++i) continue;
@@ -106,11 +107,11 @@ inline void ForEachOffset(const Search& search, const Body& body) {
   }
 }
 
-// y (kCols) as scale * q; the scale may be of either sign.
+// Fits y (kCols) by scale * q; the scale may have either sign.
 template <size_t kCols>
 inline Fit FitScale(const float* y, const float* w, IntegerRange range, const Search& search) {
   const float extreme = Extreme<kCols>(y);
-  // 1 / extreme must be finite, and so must the squares be.
+  // 1 / extreme and the squares must be finite.
   if (!(extreme < -1e-12f || extreme > 1e-12f)) return Fit();
   BestFit best;
   const auto consider = [&](float inverse) {
@@ -125,8 +126,8 @@ inline Fit FitScale(const float* y, const float* w, IntegerRange range, const Se
   return best.fit();
 }
 
-// The scale and the minimum that are best for the integers of the scale 1 / inverse with `min`.
-// With kNoPositive, a minimum is 0 at most.
+// Returns the best scale and minimum for the integers that the scale 1 / inverse and `min` give.
+// With kNoPositive, the minimum is at most 0.
 template <size_t kCols, bool kNoPositive>
 inline Fit EvaluateScaleAndMin(const float* y, const float* w, float inverse, float min,
                                float largest) {
@@ -170,13 +171,13 @@ inline Fit EvaluateScaleAndMin(const float* y, const float* w, float inverse, fl
   if (!kNoPositive || min + d_min <= 0) {
     return {scale + d_scale, min + d_min, sum_rr - d_min * sum_r - d_scale * sum_qr};
   }
-  // y = scale * q with the minimum 0: of the residuals, min is added to each.
+  // Fit y = scale * q with the minimum 0: this adds min to each residual.
   const float change = (sum_qr + min * sum_q) / sum_qq;
   return {scale + change, 0,
           sum_rr + min * (2 * sum_r + min * n) - change * (sum_qr + min * sum_q)};
 }
 
-// y (kCols) as scale * q + min, q from 0 to `largest`, scale >= 0.
+// Fits y (kCols) by scale * q + min, with q from 0 to `largest` and scale >= 0.
 template <size_t kCols, bool kNoPositive>
 inline Fit FitScaleAndMin(const float* y, const float* w, float largest, const Search& search) {
   float low = y[0];
@@ -186,7 +187,7 @@ inline Fit FitScaleAndMin(const float* y, const float* w, float largest, const S
     high = y[k] > high ? y[k] : high;
   }
   if (kNoPositive && low > 0) low = 0;
-  if (kNoPositive && high < 0) high = 0;  // so that the scale of the minimum finds its way
+  if (kNoPositive && high < 0) high = 0;  // the range then always contains 0
   if (!(high - low > 1e-12f)) return {0, low, 0};
   BestFit best;
   const auto consider = [&](float inverse, float min) {
@@ -196,7 +197,7 @@ inline Fit FitScaleAndMin(const float* y, const float* w, float largest, const S
   ForEachOffset(search, [&](float offset) {
     const float steps = largest + offset;
     const float inverse = steps / (high - low);
-    const float spare = (largest - steps) / inverse;  // of the range, beyond the values' own
+    const float spare = (largest - steps) / inverse;  // part of the range beyond the values
     consider(inverse, low);
     consider(inverse, low - 0.5f * spare);
     if (!kNoPositive || low - spare <= 0) consider(inverse, low - spare);
@@ -205,8 +206,8 @@ inline Fit FitScaleAndMin(const float* y, const float* w, float largest, const S
   return best.fit();
 }
 
-// Writes the integers of a scale and a minimum, and returns the weighted error; of scale 0 all are
-// what stands for 0.
+// Writes the integers for a scale and a minimum to q_out (kCols), and returns the weighted error.
+// With scale 0, all integers are 0, clamped to the range.
 template <size_t kCols>
 inline float Quantize(const float* y, const float* w, float scale, float min, IntegerRange range,
                       float* q_out) {

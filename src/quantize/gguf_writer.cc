@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint32_t kVersion = 3;
 
-// Of a new file that is whole.
+// Whether the key describes a split model. The written file is not split.
 bool IsOfSplit(std::string_view key) { return StartsWith(key, "split."); }
 
 const GgufUint32Key* FindChange(std::string_view key, const GgufUint32Key* changes, size_t n) {
@@ -20,10 +20,10 @@ const GgufUint32Key* FindChange(std::string_view key, const GgufUint32Key* chang
   return found == end ? nullptr : found;
 }
 
-// Bytes of a value's elements in a file.
+// The number of bytes of a value's elements in a file.
 uint64_t DataBytes(const GgufValue& value) {
   if (value.type != GgufType::kString) return value.count * GgufTypeBytes(value.type);
-  // A string that is alone is laid out as one of an array is.
+  // A single string has the same layout as a string in an array.
   uint64_t bytes = 0;
   std::string_view text;
   for (GgufStrings strings(value); strings.Next(&text);) bytes += 8 + text.size();
@@ -71,7 +71,7 @@ Status GgufWriter::FileBytes(const Gguf& metadata, const GgufUint32Key* changes,
   for (size_t i = 0; i < tensors.count; ++i) {
     const uint64_t size = tensors.tensors[i].bytes;
     if (size > UINT64_MAX - alignment || !CheckedAdd(*bytes, Aligned(size, alignment), bytes)) {
-      return Status::Error(StatusCode::kLimit, "the file would be larger than any can be");
+      return Status::Error(StatusCode::kLimit, "the file would be larger than a file can be");
     }
   }
   return Status();

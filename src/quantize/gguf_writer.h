@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Writes GGUF files, version 3: another file's metadata with some keys changed, and tensors of any
-// types.
+// Writes GGUF files, version 3, with the metadata of another file, some keys changed, and tensors
+// of any type.
 #ifndef CLAMMA_QUANTIZE_GGUF_WRITER_H_
 #define CLAMMA_QUANTIZE_GGUF_WRITER_H_
 
@@ -14,13 +14,13 @@
 
 namespace clamma {
 
-// A key that gets a uint32, in its own place or, where it is new, behind all others.
+// A key and its uint32 value. It replaces the value in place, or is added after all other keys.
 struct GgufUint32Key {
   std::string_view name;
   uint32_t value = 0;
 };
 
-// What the tensors of a new file are: GgufTensor's name, type, dims and bytes count.
+// The tensors of a file: only name, type, dims and bytes of each GgufTensor are used.
 struct GgufTensorList {
   const GgufTensor* tensors = nullptr;
   size_t count = 0;
@@ -28,14 +28,14 @@ struct GgufTensorList {
 
 class GgufWriter {
  public:
-  // Writes all before the first tensor's data to `pieces`, which has begun and must outlive this:
-  // the keys of `metadata`, in their order and with their types, but for those in `changes` and for
-  // those that say how a model is split into files. The tensors' data follow, in the order of the
-  // list, each ended by EndTensor().
+  // Writes everything before the first tensor's data to `pieces`, which has begun and must outlive
+  // this: the keys of `metadata`, in their order and with their types, with `changes` applied and
+  // without the keys that describe how a model is split into files. The caller then writes the data
+  // of the tensors, in the order of the list, each followed by EndTensor().
   Status Begin(PieceWriter* pieces, const Gguf& metadata, const GgufUint32Key* changes,
                size_t n_changes, const GgufTensorList& tensors);
 
-  // Fills up to the next tensor's begin.
+  // Pads up to the beginning of the next tensor.
   Status EndTensor();
 
   // The size of the file that Begin() begins.

@@ -32,7 +32,7 @@ Status WrongSize(std::string_view tensor, uint64_t found, uint64_t cols, uint64_
                        Ull{found}, Quoted(tensor).c_str(), Ull{cols}, Ull{matrices});
 }
 
-// NAME.in_sum2 and the like; false: the name is longer than any of a file.
+// Joins NAME and ".in_sum2" or ".counts". Returns false if the name is longer than any in a file.
 bool Join(std::string_view name, std::string_view end, char (&out)[320], std::string_view* joined) {
   if (name.size() + end.size() > sizeof(out)) return false;
   std::memcpy(out, name.data(), name.size());
@@ -54,7 +54,7 @@ Status Imatrix::Open(Memory& memory, const char* path) {
   CLAMMA_RETURN_IF_ERROR(file_.Open(path, ""));
   const uint64_t size = file_.size();
   if (size > kMaxFileBytes) {
-    return Locate(path, Status::Error(StatusCode::kLimit, "larger than an importance matrix is"));
+    return Locate(path, Status::Error(StatusCode::kLimit, "too large for an importance matrix"));
   }
   if (size < 8) return Locate(path, Damaged("it is too short"));
   CLAMMA_RETURN_IF_ERROR(Locate(path, file_.Map(&bytes_)));
@@ -71,7 +71,7 @@ Status Imatrix::CountGguf() {
   CLAMMA_RETURN_IF_ERROR(gguf_.GetString("general.type", Gguf::Presence::kOptional, &type));
   if (type != "imatrix") {
     return Status::Error(StatusCode::kCorrupt,
-                         "a GGUF file, but no importance matrix: its general.type is %s",
+                         "a GGUF file, but not an importance matrix: its general.type is %s",
                          Quoted(type).c_str());
   }
   GgufTensor tensor;
@@ -125,7 +125,7 @@ Status Imatrix::Read(std::string_view tensor, uint64_t cols, uint64_t matrices,
   for (size_t i = 0; i < n_entries_; ++i) {
     const Entry& entry = dat_[i];
     if (entry.name != tensor) continue;
-    // Of experts, some files have one matrix for all.
+    // Some files have one matrix for all experts.
     const bool fits =
         entry.count % cols == 0 && (entry.count / cols == matrices || entry.count / cols == 1);
     if (!fits) return WrongSize(tensor, entry.count, cols, matrices);
@@ -162,7 +162,7 @@ Status Imatrix::ReadGguf(std::string_view tensor, uint64_t cols, uint64_t matric
     if (!IsGood(count)) return BadNumber(tensor);
     for (uint64_t k = 0; k < cols; ++k) {
       const float sum = ReadLeF32(bytes_ + sums.offset + 4 * (from * cols + k));
-      // Of an expert that the text never reached nothing is known.
+      // Nothing is known about an expert that the text never used.
       const float value = count > 0 ? sum / count : 1.0f;
       if (!IsGood(sum) || !IsGood(value)) return BadNumber(tensor);
       (*importance)[static_cast<size_t>(m * cols + k)] = value;

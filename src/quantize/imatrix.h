@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Importance matrices as llama.cpp's llama-imatrix writes them: for each tensor the mean square of
-// what each of its columns is multiplied by, measured on some text.
+// Reads importance matrices in the formats of llama.cpp's llama-imatrix: for each tensor, the mean
+// square of the activations that each of its columns is multiplied by, measured on some text.
 //
 //   GGUF   general.type "imatrix"; tensors NAME.in_sum2 (columns, matrices) and NAME.counts (1,
 //          matrices), F32
-//   .dat   int32 entries; of each int32 length, name, int32 calls, int32 values, float each
+//   .dat   int32 number of entries; for each: int32 length, name, int32 calls, int32 number of
+//          values, the values as floats
 #ifndef CLAMMA_QUANTIZE_IMATRIX_H_
 #define CLAMMA_QUANTIZE_IMATRIX_H_
 
@@ -24,13 +25,13 @@ class Imatrix {
   static constexpr uint64_t kMaxFileBytes = uint64_t{1} << 31;
   static constexpr uint32_t kMaxEntries = 65536;
 
-  // Any bytes are safe: what is not whole and sound is refused. The file must not be cut short
+  // Any bytes are safe: an incomplete or damaged file is refused. The file must not be truncated
   // while this is in use.
   Status Open(Memory& memory, const char* path);
 
-  // The importance of each column of a tensor of `matrices` matrices of `cols` columns, in
-  // *importance (matrices, cols); empty: the file has nothing of it. A size that does not fit, and
-  // numbers that are negative or not finite, are errors.
+  // Reads the importance of each column of a tensor to *importance (matrices, cols); it is empty if
+  // the file does not contain the tensor. A size that does not fit, and values that are negative or
+  // not finite, are errors.
   Status Read(std::string_view tensor, uint64_t cols, uint64_t matrices,
               Array<float>* importance) const;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Four floats side by side, by the compiler's vectors: the same bits on every machine.
+// Vectors of four floats, with the compiler's vector extension: the same bits on every machine.
 #ifndef CLAMMA_QUANTIZE_LANES_H_
 #define CLAMMA_QUANTIZE_LANES_H_
 
@@ -23,9 +23,9 @@ using F4 = float __attribute__((vector_size(16)));
   const F4 raised = v > low ? v : low;
   return raised < high ? raised : high;
 }
-// To the nearest integer, ties to even, of |v| < 2^22.
+// Rounds to the nearest integer, ties to even. |v| must be below 2^22.
 [[gnu::always_inline]] inline F4 Round(F4 v) {
-  const F4 shift = Set(12582912.0f);  // 1.5 * 2^23: behind it there is no room for fractions
+  const F4 shift = Set(12582912.0f);  // 1.5 * 2^23: floats of this size have no fractions
   return (v + shift) - shift;
 }
 [[gnu::always_inline]] inline float Sum(F4 v) { return (v[0] + v[2]) + (v[1] + v[3]); }

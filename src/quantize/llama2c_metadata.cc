@@ -17,7 +17,7 @@ using namespace std::string_view_literals;
 constexpr uint32_t kGgufVersion = 3;
 constexpr uint64_t kFrontBytes = 24;  // before the first key
 
-// Writes the keys of a GGUF file, or counts them and their bytes where there is nowhere to write.
+// Writes the keys of a GGUF file to `out`, or counts them and their bytes for nullptr.
 class KeyWriter {
  public:
   explicit KeyWriter(uint8_t* out) : out_(out) {}
@@ -41,7 +41,7 @@ class KeyWriter {
     Begin(key, GgufType::kString);
     PutString(text);
   }
-  // `count` elements are to follow.
+  // The caller adds `count` elements afterwards.
   void BeginArray(std::string_view key, GgufType type, uint64_t count) {
     Begin(key, GgufType::kArray);
     Put32(static_cast<uint32_t>(type));
@@ -108,7 +108,7 @@ void PutWithMarks(std::string_view text, KeyWriter* out) {
 
 constexpr TextTokens kUsual = {.is_said = false, .bos = 1, .n_ends = 1, .ends = {2}};
 
-// The ends beyond the first have keys of their own.
+// Each token that ends texts has its own key.
 constexpr std::string_view kEndKeys[] = {"tokenizer.ggml.eos_token_id"sv,
                                          "tokenizer.ggml.eot_token_id"sv,
                                          "tokenizer.ggml.eom_token_id"sv};
@@ -157,7 +157,7 @@ void PutKeys(const ModelConfig& config, const Vocabulary& vocabulary, const Text
   PutVocabulary(vocabulary, text_tokens, out);
 }
 
-// Texts that GGUF files have no place for.
+// Refuses texts that GGUF files cannot express.
 Status CheckTexts(const Vocabulary& vocabulary) {
   for (TokenId id = 0; vocabulary.IsValid(id); ++id) {
     const std::string_view text = vocabulary.Text(id);
@@ -181,7 +181,7 @@ Status Llama2cMetadata::Build(Memory& memory, const ModelFile& model, const uint
   const ModelConfig& config = model.config;
   if (vocabulary == nullptr) {
     return Status::Error(StatusCode::kInvalidArgument,
-                         "a checkpoint of llama2.c needs its vocabulary to become a GGUF model");
+                         "a llama2.c checkpoint needs its vocabulary to become a GGUF model");
   }
   Vocabulary tokens;
   CLAMMA_RETURN_IF_ERROR(ReadLlama2cVocabulary(memory, vocabulary, vocabulary_bytes,
@@ -189,7 +189,7 @@ Status Llama2cMetadata::Build(Memory& memory, const ModelFile& model, const uint
   const TextTokens text_tokens = TextTokensOf(model) != nullptr ? *TextTokensOf(model) : kUsual;
   if (text_tokens.n_ends > std::size(kEndKeys)) {
     return Status::Error(StatusCode::kLimit,
-                         "%u tokens end its texts, and a GGUF file has a place for %zu",
+                         "%u tokens end its texts, but a GGUF file can name only %zu",
                          static_cast<unsigned>(text_tokens.n_ends), std::size(kEndKeys));
   }
   CLAMMA_RETURN_IF_ERROR(CheckTexts(tokens));

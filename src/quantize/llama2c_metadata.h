@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The metadata that a llama2.c checkpoint has as a GGUF file of architecture llama: its numbers,
-// and its vocabulary.
+// Builds GGUF metadata of the architecture llama for a llama2.c checkpoint: its dimensions and its
+// vocabulary.
 #ifndef CLAMMA_QUANTIZE_LLAMA2C_METADATA_H_
 #define CLAMMA_QUANTIZE_LLAMA2C_METADATA_H_
 
@@ -16,8 +16,8 @@ namespace clamma {
 
 class Llama2cMetadata {
  public:
-  // `vocabulary` is in llama2.c's format (docs/formats.md). Spaces become U+2581, as GGUF files
-  // have them; texts that have one already are refused.
+  // `vocabulary` is in llama2.c's format (docs/formats.md). Spaces become U+2581, as in GGUF files;
+  // a text that already contains U+2581 is refused.
   Status Build(Memory& memory, const ModelFile& model, const uint8_t* vocabulary,
                uint64_t vocabulary_bytes);
 

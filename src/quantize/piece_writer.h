@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Collects bytes, which reach their sink in pieces of one size.
+// Collects bytes and passes them to a sink in pieces of kPieceBytes.
 #ifndef CLAMMA_QUANTIZE_PIECE_WRITER_H_
 #define CLAMMA_QUANTIZE_PIECE_WRITER_H_
 
@@ -16,10 +16,10 @@ class PieceWriter {
  public:
   static constexpr size_t kPieceBytes = size_t{2} << 20;
 
-  // Begins with nothing written.
+  // Begins a file.
   Status Begin(Memory& memory, const ByteSink& sink);
   Status Append(const uint8_t* bytes, size_t n);
-  // Writes what is left. Nothing follows.
+  // Writes the rest. Nothing may be appended afterwards.
   Status Finish();
 
   uint64_t written() const { return written_; }  // bytes so far

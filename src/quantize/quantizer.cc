@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Quantizer: how the new file is written. quantizer_plan.cc decides what it is to be.
+// Quantizer: writes the output file. quantizer_plan.cc plans its contents.
 #include "quantize/quantizer.h"
 
 #include <algorithm>
@@ -13,18 +13,18 @@
 namespace clamma {
 namespace {
 
-// Elements that one thread converts at a time: a multiple of every block. A tensor's blocks lie one
-// behind the other whatever its rows, which have whole blocks.
+// The number of elements that one thread converts at a time: a multiple of every block. Rows
+// consist of whole blocks, so a tensor is a sequence of blocks and units may cross rows.
 constexpr uint64_t kUnit = 16384;
-constexpr uint64_t kMaxUnits = 128;  // of a piece
+constexpr uint64_t kMaxUnits = 128;  // per piece
 static_assert(kUnit % kMaxCheckpointGroup == 0);
 
-// Of a unit in a file at most: int8 weights in groups of 1 have a scale each, and a unit may begin
-// and end within a group.
+// The most bytes of a unit in a file: int8 weights in groups of 1 have a scale each, and a unit may
+// begin and end within a group.
 constexpr uint64_t kUnitBytes = kUnit * 5 + 4;
 
 uint64_t Elements(const GgufTensor& tensor) {
-  // Its bytes are within a file: no overflow.
+  // The bytes are those of a file, so this cannot overflow.
   return tensor.bytes / tensor.type->block_bytes * tensor.type->block_cols;
 }
 
@@ -141,7 +141,7 @@ void Quantizer::UnitResult::Add(const UnitResult& other) {
   weighted_square += other.weighted_square;
 }
 
-// Elements [first, first + n) to out_, by all threads.
+// Converts elements [first, first + n) to out_, with all threads.
 Status Quantizer::ConvertPiece(const QuantizedTensor& tensor, uint64_t first, uint64_t n,
                                UnitResult* sum) {
   WeightType source = WeightType::kF32;
@@ -161,14 +161,14 @@ Status Quantizer::ConvertPiece(const QuantizedTensor& tensor, uint64_t first, ui
       ConvertUnit(unit, &workers_[worker], &results[i]);
     }
   });
-  for (size_t i = 0; i < n_units; ++i) {  // in their order, whichever thread encoded them
+  for (size_t i = 0; i < n_units; ++i) {  // in order, whichever thread encoded them
     CLAMMA_RETURN_IF_ERROR(results[i].status);
     sum->Add(results[i]);
   }
   return Status();
 }
 
-// The weights as floats, to worker->values.
+// Decodes the weights to worker->values.
 Status Quantizer::ReadUnit(const Unit& unit, Worker* worker) const {
   const GgufTensor& from = unit.tensor.from;
   const ByteSource& source = files_->sources()[unit.tensor.file];
@@ -191,7 +191,7 @@ Status Quantizer::ReadUnit(const Unit& unit, Worker* worker) const {
   return Status();
 }
 
-// Of each of its elements; nullptr: nothing is known.
+// The importance of each element of a unit; nullptr: unknown.
 const float* Quantizer::ImportanceOf(const Unit& unit, Worker* worker) const {
   if (importance_.size() == 0) return nullptr;
   const uint64_t cols = unit.tensor.from.dims[0];
@@ -204,7 +204,7 @@ const float* Quantizer::ImportanceOf(const Unit& unit, Worker* worker) const {
   return worker->importance.data();
 }
 
-// worker->values to unit.out, and what they are there as floats to worker->again.
+// Encodes worker->values to unit.out, and decodes the result to worker->again.
 EncodeResult Quantizer::EncodeUnit(const Unit& unit, const float* importance, Worker* worker) {
   const float* const x = worker->values.data();
   const auto n = static_cast<size_t>(unit.n);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Writes a model again with weights of other types: as a GGUF file, or as a checkpoint of llama2.c
-// ("q80"). Tensors are read, encoded by all threads and written piece by piece: memory does not
-// grow with the model, but for the scales of a checkpoint's largest matrix.
+// Writes a model with weights of other types, as a GGUF file or as a llama2.c checkpoint ("q80").
+// Tensors are read, encoded by all threads and written piece by piece, so memory does not grow with
+// the model, except for the scales of a checkpoint's largest matrix.
 #ifndef CLAMMA_QUANTIZE_QUANTIZER_H_
 #define CLAMMA_QUANTIZE_QUANTIZER_H_
 
@@ -25,17 +25,17 @@
 
 namespace clamma {
 
-// What becomes of a tensor.
+// A tensor, and how it is converted.
 struct QuantizedTensor {
   GgufTensor from;
-  uint16_t file = 0;  // of the model's
-  float factor = 1;   // its weights are multiplied by
+  uint16_t file = 0;  // index in the model's files
+  float factor = 1;   // multiplies its weights
   TensorPlan plan;
   GgufTensor to;  // name, type, dims and bytes
-  // Once it is written:
-  double error = 0;           // root mean square of the error over that of the values
-  double weighted_error = 0;  // the same, each column weighted by its importance
-  bool weighted = false;      // the importance matrix has it
+  // Set once it is written:
+  double error = 0;           // root mean square of the error divided by that of the values
+  double weighted_error = 0;  // the same, with each column weighted by its importance
+  bool weighted = false;      // the importance matrix contains it
 };
 
 class Quantizer {
@@ -45,43 +45,44 @@ class Quantizer {
     bool pure = false;
     const Imatrix* imatrix = nullptr;
     unsigned threads = 0;  // 0: all usable cores
-    // In llama2.c's format, of a checkpoint: it goes into a GGUF model, which needs it, or beside
-    // another checkpoint.
+    // The vocabulary of a checkpoint, in llama2.c's format. A GGUF model, which needs it, will
+    // contain it; another checkpoint will have it beside it.
     const uint8_t* vocabulary = nullptr;
     uint64_t vocabulary_bytes = 0;
   };
 
-  // After each piece: tensor number `index` is under way, `done` bytes of the sources are read.
-  // False: the work ends with a failure.
+  // Called after each piece: tensor number `index` is being converted, and `done` bytes of the
+  // sources are read. If it returns false, Write() fails.
   struct Progress {
     bool (*report)(void* context, size_t index, uint64_t done) = nullptr;
     void* context = nullptr;
   };
 
-  // Decides on each tensor. `files`, and the vocabulary until this returns, must outlive this.
+  // Plans the conversion of each tensor. `files` must outlive the object; the vocabulary is used
+  // only during the call.
   Status Plan(Memory& memory, const ModelFiles& files, const Options& options);
 
   size_t count() const { return tensors_.size(); }
   const QuantizedTensor& tensor(size_t i) const { return tensors_[i]; }
   uint64_t source_bytes() const { return source_bytes_; }  // of all tensors
-  uint64_t file_bytes() const { return file_bytes_; }      // of the new file
+  uint64_t file_bytes() const { return file_bytes_; }      // of the output file
   bool source_is_quantised() const { return source_is_quantised_; }
 
-  // The new file is a checkpoint, and not a GGUF file; beside it goes a file with this vocabulary,
-  // unless that is empty.
+  // Whether the output is a checkpoint, not a GGUF file. The caller then writes vocabulary(),
+  // unless it is empty, to a file beside it.
   bool makes_checkpoint() const { return options_.recipe->type == WeightType::kInt8Groups; }
   const Array<uint8_t>& vocabulary() const { return vocabulary_; }
   const VocabularyLosses& vocabulary_losses() const { return losses_; }
   const CheckpointPlan& checkpoint() const { return checkpoint_; }
 
-  // Writes the new file to the sink. Its bytes do not depend on the number of threads.
+  // Writes the output file to the sink. Its bytes do not depend on the number of threads.
   Status Write(const ByteSink& sink, const Progress& progress);
 
  private:
   struct Worker {
     Array<uint8_t> bytes;  // of the source
     Array<float> values;   // decoded
-    Array<float> again;    // ... from what was encoded
+    Array<float> again;    // encoded, and decoded again
     Array<float> importance;
   };
   struct UnitResult {
@@ -120,8 +121,8 @@ class Quantizer {
   Memory* memory_ = nullptr;
   const ModelFiles* files_ = nullptr;
   Options options_;
-  Llama2cMetadata llama2c_metadata_;  // of a GGUF file that is made of a checkpoint
-  const Gguf* metadata_ = nullptr;    // of the new file; nullptr: it is a checkpoint
+  Llama2cMetadata llama2c_metadata_;  // of a GGUF file made from a checkpoint
+  const Gguf* metadata_ = nullptr;    // of the output file; nullptr: it is a checkpoint
   SourceTensors sources_;
   CheckpointPlan checkpoint_;
   uint8_t checkpoint_header_[kLlama2cHeaderBytes] = {};
@@ -138,7 +139,7 @@ class Quantizer {
   ThreadPool pool_;
   Worker workers_[kMaxThreads];
   Array<uint8_t> out_;
-  Array<uint8_t> scales_;  // of a checkpoint's matrix: they follow its weights
+  Array<uint8_t> scales_;  // of a checkpoint's matrix: they are written after its weights
   Array<float> importance_;
   PieceWriter pieces_;
   GgufWriter writer_;

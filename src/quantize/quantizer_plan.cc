@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Quantizer: what the new file is to be.
+// Quantizer: plans the contents of the output file.
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -19,7 +19,7 @@ bool IsFloats(WeightType type) {
   return type == WeightType::kF32 || type == WeightType::kF16 || type == WeightType::kBF16;
 }
 
-// What a recipe wants to know; a key that is not there is 0.
+// The facts that a recipe needs; a missing key is 0.
 RecipeModel ModelOf(const Gguf& gguf, const SourceTensors& sources) {
   RecipeModel model;
   std::string_view architecture;
@@ -96,7 +96,7 @@ Status Quantizer::PlanLlama2cCheckpoint() {
   return Status();
 }
 
-// That of a checkpoint stays as it is.
+// The vocabulary of a checkpoint stays as it is.
 Status Quantizer::PlanVocabulary(const ModelFile& model) {
   const uint32_t vocab_size = model.config.vocab_size;
   if (files_->gguf() != nullptr) {
@@ -112,7 +112,7 @@ Status Quantizer::PlanVocabulary(const ModelFile& model) {
   return Status();
 }
 
-// A classifier that equals the embedding needs no place in the file.
+// A classifier that equals the embedding is left out of the file.
 Status Quantizer::FindSharedClassifier(const ModelFile& model) {
   TensorPlace classifier;
   if (!model.tensors.Find(TensorId::kOutput, 0, &classifier)) return Status();

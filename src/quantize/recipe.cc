@@ -52,7 +52,7 @@ bool Contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-// N of "blk.N."; 0 where there is none, as of tensors that are of no layer.
+// N of "blk.N."; 0 for tensors that do not belong to a layer.
 uint32_t LayerOf(std::string_view name) {
   if (!StartsWith(name, "blk.")) return 0;
   uint32_t layer = 0;
@@ -89,7 +89,7 @@ WeightType TypeInMix(const Recipe& recipe, uint32_t n_layers, std::string_view n
   return recipe.type;
 }
 
-// Vectors, and matrices that are small and decide much: norms, routers of experts, positions, the
+// Vectors, and matrices that are small but important: norms, routers of experts, positions, the
 // convolutions and states of recurrent layers.
 bool StaysInFloats(const GgufTensor& tensor) {
   if (tensor.n_dims < 2 || (tensor.dims[1] == 1 && tensor.dims[2] == 1 && tensor.dims[3] == 1)) {
@@ -106,7 +106,7 @@ bool StaysInFloats(const GgufTensor& tensor) {
 
 bool Divides(WeightType type, uint64_t cols) { return cols % FactsOf(type).block_cols == 0; }
 
-// The type in place of one whose blocks do not divide the columns.
+// The type to use in place of one whose blocks do not divide the columns.
 WeightType Fallback(WeightType type, uint64_t cols) {
   if (Divides(type, cols)) return type;
   WeightType next = WeightType::kF16;
@@ -171,7 +171,7 @@ TensorPlan PlanTensor(const Recipe& recipe, const RecipeModel& model, bool pure,
                       const GgufTensor& tensor) {
   TensorPlan plan;
   if (StaysInFloats(tensor)) {
-    // What holds no weights (integers, doubles) is none of ours to convert.
+    // Tensors that do not hold weights (integers, doubles) are not converted.
     WeightType source = WeightType::kF32;
     const bool is_weight = FindWeightType(*tensor.type, &source);
     plan.treatment =

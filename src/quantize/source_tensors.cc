@@ -24,7 +24,8 @@ constexpr TensorId kOfLayer[] = {
     TensorId::kUp,
     TensorId::kDown,
 };
-// In this order in a checkpoint; of kinds that each layer has, all layers one behind the other.
+// The order in a checkpoint; a kind that each layer has is followed by the same kind of the next
+// layer.
 constexpr TensorId kCheckpointKinds[] = {
     TensorId::kAttentionNorm,
     TensorId::kFfnNorm,
@@ -40,7 +41,7 @@ constexpr TensorId kCheckpointKinds[] = {
     TensorId::kOutput,
 };
 
-// Of a tensor that checkpoints of llama2.c have.
+// The name of a tensor that llama2.c checkpoints have.
 const GgufTensorName& NameOf(TensorId id) {
   const GgufTensorNames* const* lists = kLlamaArchitecture.tensors;
   for (size_t i = 0;; ++i) {
@@ -97,7 +98,7 @@ Status SourceTensors::ListModel(Memory& memory, const ModelFile& model, Order or
   return Status();
 }
 
-// Nothing where the model has no such tensor, as it may have no kOutput.
+// Adds a tensor, if the model has it: it may have no kOutput, for example.
 void SourceTensors::Add(const ModelFile& model, TensorId id, uint32_t layer) {
   TensorPlace place;
   if (!model.tensors.Find(id, layer, &place)) return;

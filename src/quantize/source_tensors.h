@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The tensors of a model that is to be written again: all of them as those of a GGUF file, whatever
-// file they are in.
+// Lists the tensors of the source model in the form of a GGUF file, whatever its format is.
 #ifndef CLAMMA_QUANTIZE_SOURCE_TENSORS_H_
 #define CLAMMA_QUANTIZE_SOURCE_TENSORS_H_
 
@@ -17,25 +16,25 @@ namespace clamma {
 
 struct SourceTensor {
   GgufTensor tensor;
-  uint16_t file = 0;                   // of the model's
-  TensorId id = TensorId::kEmbedding;  // by ListModel() alone
+  uint16_t file = 0;                   // index in the model's files
+  TensorId id = TensorId::kEmbedding;  // set only by ListModel()
 };
 
-// Must stay where it is: tensors refer to names and to a type in it.
+// Must not be moved: the tensors refer to names and to a type in it.
 class SourceTensors {
  public:
   SourceTensors() = default;
   SourceTensors(const SourceTensors&) = delete;
   SourceTensors& operator=(const SourceTensors&) = delete;
 
-  // All tensors of a GGUF model of any architecture, in the order of its files.
+  // Lists all tensors of a GGUF model of any architecture, in the order of its files.
   Status ListGguf(Memory& memory, const ModelFiles& files);
 
-  // Those of a model that the library runs and that has no biases, with the names that GGUF files
-  // have for them.
+  // Lists the tensors of a model that the library runs and that has no biases, with their names in
+  // GGUF files.
   enum class Order : uint8_t {
     kGguf,        // layer by layer
-    kCheckpoint,  // of llama2.c's version 2: kind by kind, the norms first
+    kCheckpoint,  // as in llama2.c's version 2: kind by kind, the norms first
   };
   Status ListModel(Memory& memory, const ModelFile& model, Order order);
 

@@ -24,15 +24,15 @@ Status CheckKind(const Gguf& gguf) {
   CLAMMA_RETURN_IF_ERROR(gguf.GetString("tokenizer.ggml.model", Gguf::Presence::kRequired, &kind));
   if (kind == "llama"sv) return Status();
   return Status::Error(StatusCode::kInvalidArgument,
-                       "its vocabulary is of kind %s, and one of llama2.c can be made of kind "
-                       "\"llama\" (SentencePiece) alone",
+                       "its vocabulary is of kind %s, but only one of kind \"llama\" "
+                       "(SentencePiece) can be converted to llama2.c's format",
                        Quoted(kind).c_str());
 }
 
 Status CheckToken(const char* what, TokenId token, TokenId expected) {
   if (token == expected) return Status();
   return Status::Error(StatusCode::kInvalidArgument,
-                       "its %s token is number %d, and %d in every vocabulary of llama2.c", what,
+                       "its %s token is number %d, but it is %d in every llama2.c vocabulary", what,
                        token, expected);
 }
 
@@ -41,8 +41,8 @@ class Writer {
   Writer(const Tokenizer& tokenizer, const GgufValue& scores)
       : tokenizer_(tokenizer), scores_(scores) {}
 
-  // Writes all tokens to `out`, or counts their bytes for nullptr. *longest gets the bytes of the
-  // longest one.
+  // Writes all tokens to `out`, or counts their bytes for nullptr. *longest receives the bytes of
+  // the longest one.
   uint64_t Write(uint32_t vocab_size, uint8_t* out, uint32_t* longest) const {
     uint64_t bytes = 4;
     *longest = 0;
@@ -68,7 +68,7 @@ class Writer {
     if (!tokenizer_.IsValid(id)) return true;
     return tokenizer_.kind(id) == TokenKind::kUnused && StartsWith(tokenizer_.Piece(id), "[PAD"sv);
   }
-  // Of BOS and EOS, as llama2.c has it, what is never the text of a token in the middle of a line.
+  // BOS and EOS have texts that cannot occur in the middle of a line, as in llama2.c.
   std::string_view TextOf(TokenId id) const {
     if (id == kBos) return "\n<s>\n"sv;
     if (id == kEos) return "\n</s>\n"sv;
@@ -110,7 +110,7 @@ Status MakeVocabularyFile(Memory& memory, const Gguf& gguf, uint32_t vocab_size,
   CLAMMA_RETURN_IF_ERROR(CheckToken("end", tokenizer.eos(), kEos));
   if (tokenizer.kind(kUnknown) != TokenKind::kUnknown) {
     return Status::Error(StatusCode::kInvalidArgument,
-                         "its token 0 is not the unknown one, as in every vocabulary of llama2.c");
+                         "its token 0 is not the unknown token, as in every llama2.c vocabulary");
   }
   GgufValue scores;
   CLAMMA_RETURN_IF_ERROR(gguf.GetArray("tokenizer.ggml.scores", Gguf::Elements::kNumbers,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The vocabulary inside a GGUF model as a file of llama2.c's format.
+// Converts the vocabulary inside a GGUF model to a file in llama2.c's format.
 #ifndef CLAMMA_QUANTIZE_VOCABULARY_FILE_H_
 #define CLAMMA_QUANTIZE_VOCABULARY_FILE_H_
 
@@ -11,18 +11,18 @@
 
 namespace clamma {
 
-// What a model of such a file does otherwise.
+// How a model with such a vocabulary file behaves differently.
 struct VocabularyLosses {
-  bool adds_bos = false;      // it puts the begin token in front of texts
-  bool adds_prefix = false;   // ... and a space
-  bool drops_eos = false;     // it puts no end token behind them
-  bool lacks_bytes = false;   // bytes without a token become the unknown one
-  uint32_t user_defined = 0;  // tokens that are no longer taken whole
-  uint32_t control = 0;       // control tokens that become plain text, ends of texts among them
+  bool adds_bos = false;      // it puts the begin token before texts
+  bool adds_prefix = false;   // it puts a space before texts
+  bool drops_eos = false;     // it puts no end token after texts
+  bool lacks_bytes = false;   // bytes without a token become the unknown token
+  uint32_t user_defined = 0;  // number of user-defined tokens that no longer match as a whole
+  uint32_t control = 0;       // number of control tokens, including ends, that become plain text
 };
 
-// Writes the vocabulary for a model of vocab_size tokens to *out. Refuses by name what the format
-// cannot express.
+// Writes the vocabulary for a model of vocab_size tokens to *out. Refuses features that the format
+// cannot express, and names them.
 Status MakeVocabularyFile(Memory& memory, const Gguf& gguf, uint32_t vocab_size,
                           Array<uint8_t>* out, VocabularyLosses* losses);
 

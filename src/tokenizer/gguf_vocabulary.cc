@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-// Ends of texts, by what the families of models call them.
+// The texts of the tokens that end a text, in all families of models.
 constexpr std::string_view kEnds[] = {
     "<|eot_id|>"sv,
     "<|eom_id|>"sv,
@@ -35,7 +35,7 @@ constexpr std::string_view kEnds[] = {
     "<|endofprompt|>"sv,
 };
 
-// What else marks the parts of a conversation.
+// The texts of other tokens that mark parts of a conversation.
 constexpr std::string_view kMarks[] = {
     "<s>"sv,
     "</s>"sv,
@@ -75,9 +75,9 @@ constexpr std::string_view kMarks[] = {
     "[/SYSTEM_PROMPT]"sv,
 };
 
-constexpr uint64_t kNamedTokens = std::size(kEnds) + std::size(kMarks) + 6;  // by id: 6
+constexpr uint64_t kNamedTokens = std::size(kEnds) + std::size(kMarks) + 6;  // 6 are named by id
 
-// "[PAD7]": what converters fill a vocabulary up with.
+// "[PAD7]", for example: converters pad a vocabulary with such tokens.
 bool IsNumberedPadding(std::string_view text) {
   if (text.size() < 6 || !StartsWith(text, "[PAD"sv) || text[text.size() - 1] != ']') return false;
   for (size_t i = 4; i + 1 < text.size(); ++i) {
@@ -117,7 +117,7 @@ class Reader {
   TokenId eot_ = kNoToken;
   TokenId eom_ = kNoToken;
   TokenId padding_ = kNoToken;
-  uint64_t n_special_ = 0;  // by the kinds that the file gives
+  uint64_t n_special_ = 0;  // according to the kinds in the file
   uint32_t n_never_ = 0;
 };
 
@@ -144,7 +144,8 @@ Status Reader::FindArrays(uint32_t max_tokens) {
   return Status();
 }
 
-// What the file says; of a kind that is none, or of texts that do not fit theirs, what they are.
+// The kind in the file; but the kind that the text shows if the file's kind is invalid or does not
+// fit the text.
 Status Reader::KindOf(uint64_t id, std::string_view text, TokenKind* kind) const {
   auto number = static_cast<int64_t>(TokenKind::kNormal);
   if (kinds_.data != nullptr && !kinds_.Int(id, &number)) {
@@ -209,7 +210,7 @@ Status Reader::ReadTokens(uint32_t max_tokens) {
   return Status();
 }
 
-// The tokens that the file names by id.
+// Reads the tokens that the file names by id.
 Status Reader::ReadNames() {
   TokenId unknown = traits_.default_unknown;
   TokenId bos = traits_.default_bos;
@@ -241,7 +242,7 @@ void Reader::MarkEnd(TokenId token) {
   vocabulary_.SetEnd(token, true);
 }
 
-// Whether the token may be a part of plain text that was merged, such as HTML's "<s>".
+// Whether the token may be a merged part of plain text, such as HTML's "<s>".
 bool Reader::IsOrdinary(TokenId token) const {
   if (!traits_.is_byte_level || vocabulary_.kind(token) != TokenKind::kNormal) return false;
   const std::string_view text = vocabulary_.Text(token);
@@ -249,7 +250,7 @@ bool Reader::IsOrdinary(TokenId token) const {
 }
 
 void Reader::MarkByText(std::string_view text, bool is_end) {
-  // As a vocabulary with scores has it: with spaces.
+  // The text as this kind of vocabulary stores it: one with scores has spaces in place of U+2581.
   uint8_t copy[64];
   const size_t length = traits_.copy_text(TokenKind::kControl, text, copy);
   const std::string_view key(reinterpret_cast<const char*>(copy), length);
@@ -262,14 +263,14 @@ void Reader::MarkByText(std::string_view text, bool is_end) {
   }
 }
 
-// Kinds and ends of the tokens that have a meaning of their own.
+// Sets the kinds and ends of the tokens with a special meaning.
 void Reader::MarkNamed() {
   const TokenId unknown = vocabulary_.unknown();
   if (vocabulary_.IsValid(unknown)) vocabulary_.SetKind(unknown, TokenKind::kUnknown);
   for (const std::string_view text : kMarks) MarkByText(text, false);
   for (const std::string_view text : kEnds) MarkByText(text, true);
   for (const TokenId token : {vocabulary_.bos(), vocabulary_.eos(), eot_, eom_}) MarkEnd(token);
-  // gpt-oss: a message ends with <|end|>, an answer with one of the others.
+  // In gpt-oss <|end|> ends a message, not the answer; <|return|> and <|call|> end the answer.
   const TokenId end = vocabulary_.Find("<|end|>"sv, kAnyKind);
   if (end >= 0 && vocabulary_.Find("<|return|>"sv, kAnyKind) >= 0 &&
       vocabulary_.Find("<|call|>"sv, kAnyKind) >= 0) {

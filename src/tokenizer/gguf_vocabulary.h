@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The vocabulary in a GGUF file's metadata: tokenizer.ggml.tokens and what goes with them.
+// Reads the vocabulary in a GGUF file's metadata: tokenizer.ggml.tokens and related keys.
 #ifndef CLAMMA_TOKENIZER_GGUF_VOCABULARY_H_
 #define CLAMMA_TOKENIZER_GGUF_VOCABULARY_H_
 
@@ -15,22 +15,24 @@ namespace clamma {
 
 class Gguf;
 
-// What differs between the kinds of vocabularies.
+// The differences between the kinds of vocabularies.
 struct GgufVocabularyTraits {
-  // The bytes of a token's text; `out` has room for text.size(), or is nullptr. Returns how many.
+  // Writes the bytes of a token's text to out (text.size()), which may be nullptr. Returns their
+  // number.
   size_t (*copy_text)(TokenKind kind, std::string_view text, uint8_t* out);
   bool has_scores;
   bool is_byte_level;       // bytes are tokens of kind kNormal, and unused tokens match no text
-  TokenId default_unknown;  // where the file names none
+  TokenId default_unknown;  // these are used if the file names none
   TokenId default_bos;
   TokenId default_eos;
 };
 
-// Reads at most max_tokens tokens (0: any number), and makes them findable. *n_special is how many
-// SpecialTokens there can be.
+// Reads at most max_tokens tokens (0: any number), and builds their index. *n_special receives an
+// upper bound of the number of SpecialTokens.
 //
-// Files give tokens wrong kinds. Those that begin and end texts and turns, by id or by text, are
-// control tokens whatever the file says; those that end a text are its ends.
+// Some files give tokens wrong kinds. So tokens that begin or end texts and turns, known by their
+// id or text, become control tokens whatever kind the file gives them; those that end a text are
+// marked as its ends.
 Status ReadGgufVocabulary(Memory& memory, const Gguf& gguf, const GgufVocabularyTraits& traits,
                           uint32_t max_tokens, Vocabulary* vocabulary, uint64_t* n_special);
 

@@ -24,7 +24,7 @@ void SetNames(const TextTokens& tokens, Vocabulary* vocabulary) {
   vocabulary->set_eos(tokens.n_ends == 0 ? kNoToken : tokens.ends[0]);
 }
 
-// What the model says, in place of what is usual.
+// Replaces the default BOS and EOS by the tokens that the model names.
 void SetTextTokens(const TextTokens& tokens, Vocabulary* vocabulary) {
   for (const TokenId usual : {kBosToken, kEosToken}) vocabulary->SetEnd(usual, false);
   const auto mark = [vocabulary](TokenId token) {
@@ -40,7 +40,7 @@ void SetTextTokens(const TextTokens& tokens, Vocabulary* vocabulary) {
 
 uint32_t CountLlama2cTokens(const File& file) {
   uint8_t bytes[4096];
-  uint64_t first = 0;  // where in the file they are from
+  uint64_t first = 0;  // offset of `bytes` in the file
   size_t n = 0;
   uint64_t at = 4;
   uint32_t tokens = 0;
@@ -65,7 +65,7 @@ Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
                              uint32_t vocab_size, const TextTokens* text_tokens,
                              Vocabulary* vocabulary) {
   const auto tokens = static_cast<unsigned>(vocab_size);
-  // Before anything is allocated for them: each token takes at least 8 bytes of the file.
+  // Checked before allocating anything: each token takes at least 8 bytes of the file.
   if (size < 4 || (size - 4) / 8 < vocab_size) {
     return Status::Error(
         StatusCode::kCorrupt,
@@ -85,7 +85,7 @@ Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
   for (TokenId id = 0; vocabulary->IsValid(id); ++id) {
     if (size - at < 8) {
       return Status::Error(StatusCode::kCorrupt,
-                           "the vocabulary ends after %u tokens, and this model has %u: is it for "
+                           "the vocabulary ends after %u tokens, but this model has %u: is it for "
                            "another model, or cut short?",
                            static_cast<unsigned>(id), tokens);
     }
@@ -94,7 +94,7 @@ Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
     at += 8;
     if (length < 0 || length > kMaxTokenBytes || static_cast<uint64_t>(length) > size - at) {
       return Status::Error(StatusCode::kCorrupt,
-                           "not a vocabulary, or damaged: token %u is said to have %d bytes",
+                           "not a vocabulary, or damaged: token %u claims to have %d bytes",
                            static_cast<unsigned>(id), static_cast<int>(length));
     }
     const auto n = static_cast<size_t>(length);
@@ -105,7 +105,7 @@ Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
   }
   if (at != size) {
     return Status::Error(StatusCode::kCorrupt,
-                         "the vocabulary goes on after this model's %u tokens: is it for another "
+                         "the vocabulary has more than this model's %u tokens: is it for another "
                          "model?",
                          tokens);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Vocabularies in llama2.c's format (https://github.com/karpathy/llama2.c, tokenizer.py),
-// little-endian: int32 length of the longest token, then for each token float score, int32 length,
-// bytes. Tokens 0, 1, 2 are unknown, BOS and EOS; "<0xHH>" stand for raw bytes.
+// Reads vocabularies in llama2.c's format (https://github.com/karpathy/llama2.c, tokenizer.py),
+// little-endian: the int32 length of the longest token, then for each token a float score, an int32
+// length, and the bytes. Tokens 0, 1, 2 are unknown, BOS and EOS; "<0xHH>" stands for a raw byte.
 #ifndef CLAMMA_TOKENIZER_LLAMA2C_VOCABULARY_H_
 #define CLAMMA_TOKENIZER_LLAMA2C_VOCABULARY_H_
 
@@ -18,13 +18,13 @@ namespace clamma {
 inline constexpr uint32_t kLlama2cControlTokens = 3;  // unknown, BOS, EOS
 
 // Reads exactly vocab_size tokens from [data, data + size), which must outlive them. Any bytes are
-// safe; what is no vocabulary of that size is refused. A plan does not look at the bytes.
-// `text_tokens`: those that begin and end texts, all of them valid; nullptr: 1 and 2.
+// safe; bytes that are not a vocabulary of that size are refused. A plan does not read the bytes.
+// `text_tokens` are the tokens that begin and end texts, all of them valid; nullptr: 1 and 2.
 Status ReadLlama2cVocabulary(Memory& memory, const uint8_t* data, uint64_t size,
                              uint32_t vocab_size, const TextTokens* text_tokens,
                              Vocabulary* vocabulary);
 
-// How many tokens the vocabulary in a file has; 0: it is none, or cannot be read.
+// The number of tokens of the vocabulary in a file; 0: not a vocabulary, or unreadable.
 uint32_t CountLlama2cTokens(const File& file);
 
 }  // namespace clamma

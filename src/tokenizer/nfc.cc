@@ -9,30 +9,30 @@
 namespace clamma {
 namespace {
 
-constexpr uint32_t kFirstMark = 0x300;  // before it nothing combines, and nothing decomposes anew
+constexpr uint32_t kFirstMark = 0x300;  // NFC changes no character below this
 constexpr uint32_t kCodeBits = 21;
 constexpr uint32_t kCodeMask = (1u << kCodeBits) - 1;
 constexpr uint64_t kWhole = uint64_t{1} << 42;
 
-// Of points: beyond the last character are bytes of no character.
+// Points from kFirstByte on, beyond the last character, are bytes that are not part of a character.
 constexpr uint32_t kClassShift = 24;
 constexpr uint32_t kPointMask = (1u << kClassShift) - 1;
 constexpr uint32_t kFirstByte = 0x110000;
 
-// The longest decomposition has 4 characters, of one of 3 bytes.
+// The longest decomposition turns a character of 3 bytes into 4 characters.
 constexpr uint64_t kMaxPointsOfByte = 2;
 
 // Hangul (The Unicode Standard, 3.12).
 constexpr uint32_t kSyllables = 0xac00;
 constexpr uint32_t kLeads = 0x1100;
 constexpr uint32_t kVowels = 0x1161;
-constexpr uint32_t kTrails = 0x11a7;  // one before the first
+constexpr uint32_t kTrails = 0x11a7;  // the code before the first
 constexpr uint32_t kNumLeads = 19;
 constexpr uint32_t kNumVowels = 21;
-constexpr uint32_t kNumTrails = 28;  // and none
+constexpr uint32_t kNumTrails = 28;  // including "no trail"
 constexpr uint32_t kNumSyllables = kNumLeads * kNumVowels * kNumTrails;
 
-// The character, or the byte of none, at the front of a text, which is cut off.
+// Removes and returns the character, or the byte that is not part of one, at the front of a text.
 uint32_t TakePoint(std::string_view* text) {
   const Utf8Scan scan = ScanUtf8(*text);
   const bool character = scan.prefix == Utf8Prefix::kCharacter;
@@ -59,14 +59,14 @@ uint32_t ClassOfMark(uint32_t code) {
   return code - run->first < run->count ? run->combining : 0;
 }
 
-// An entry of kDecompositions, or 0.
+// The character's entry of kDecompositions, or 0 if it does not decompose.
 uint64_t DecompositionOf(uint32_t code) {
   const uint64_t* const end = kDecompositions + kDecompositionsSize;
   const uint64_t* const found = std::lower_bound(kDecompositions, end, uint64_t{code} << 43);
   return found != end && *found >> 43 == code ? *found : 0;
 }
 
-// What the two are together, or 0.
+// The character that the two compose to, or 0.
 uint32_t Composed(uint32_t first, uint32_t second) {
   if (first - kLeads < kNumLeads && second - kVowels < kNumVowels) {
     return kSyllables + ((first - kLeads) * kNumVowels + (second - kVowels)) * kNumTrails;
@@ -84,6 +84,7 @@ uint32_t Composed(uint32_t first, uint32_t second) {
   return static_cast<uint32_t>(kDecompositions[*found] >> 43);
 }
 
+// Whether NFC never changes the character, whatever stands beside it.
 bool IsQuiet(uint32_t code) {
   if (code < kFirstMark || code >= kFirstByte) return true;
   if (code - kVowels < kNumVowels || code - kTrails - 1 < kNumTrails - 1) return false;
@@ -143,7 +144,7 @@ void NfcNormalizer::Decompose(uint32_t code) {
     if (i % kNumTrails != 0) Append(kTrails + i % kNumTrails);
     return;
   }
-  // First parts decompose further, second ones do not.
+  // Only the first part can decompose further.
   constexpr size_t kMaxSteps = 4;
   uint32_t seconds[kMaxSteps];
   size_t n = 0;
@@ -156,8 +157,8 @@ void NfcNormalizer::Decompose(uint32_t code) {
   while (n > 0) Append(seconds[--n]);
 }
 
-// Marks [begin, end) by their classes; of one class they stay in order. Class by class, of which
-// there are 55, so that long rows take no longer.
+// Sorts the marks [begin, end) by class; marks of one class stay in order. It goes class by class,
+// of which there are 55, so the time is linear in the number of marks.
 void NfcNormalizer::SortMarks(size_t begin, size_t end) {
   bool is_there[256] = {};
   bool sorted = true;
@@ -176,7 +177,8 @@ void NfcNormalizer::SortMarks(size_t begin, size_t end) {
   }
 }
 
-// A mark joins the last starter if nothing between them is a starter, or of its class or above.
+// A mark can compose with the last starter unless there is a starter, or a mark of the same or a
+// higher class, between them.
 void NfcNormalizer::Compose() {
   constexpr size_t kNone = ~size_t{0};
   size_t starter = kNone;

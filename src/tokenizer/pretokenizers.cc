@@ -6,11 +6,11 @@
 
 #include "tokenizer/unicode.h"
 
-// The rules are regular expressions that models publish in tokenizer.json or in packages of their
-// own; https://github.com/ggml-org/llama.cpp, src/llama-vocab.cpp, lists them by their names in
-// GGUF files. Where that list only approximates a model's expression (tekken, gpt-4o), the model's
-// own counts. Each function below matches the expression in its comment as a backtracking engine
-// does: the first alternative that matches, not the longest.
+// The rules are regular expressions that models publish in tokenizer.json or in packages;
+// https://github.com/ggml-org/llama.cpp, src/llama-vocab.cpp, lists them by their names in GGUF
+// files. If that list only approximates a model's expression (tekken, gpt-4o), the functions follow
+// the model's expression. Each function below matches the expression in its comment as a
+// backtracking engine does: it takes the first alternative that matches, not the longest.
 namespace clamma {
 namespace {
 
@@ -21,8 +21,7 @@ const char* SkipNewlines(const char* at, const char* end, bool slashes) {
   return at;
 }
 
-// --- Parts of expressions
-// -------------------------------------------------------------------------
+// --- Parts of expressions ---
 
 constexpr uint32_t kLongS = 0x17f;  // folds to s
 
@@ -35,16 +34,16 @@ const char* MatchContraction(const char* at, const char* end, bool fold) {
     return c.code >= 'A' && c.code <= 'Z' ? c.code + ('a' - 'A') : c.code;
   };
   const Char first = FrontChar(at + 1, end);
-  const char* const behind = at + 1 + first.length;
+  const char* const after = at + 1 + first.length;
   const uint32_t a = letter(first);
-  if (a == 's' || a == 't' || a == 'm' || a == 'd') return behind;
-  const Char second = FrontChar(behind, end);
+  if (a == 's' || a == 't' || a == 'm' || a == 'd') return after;
+  const Char second = FrontChar(after, end);
   const uint32_t b = letter(second);
   const bool two = ((a == 'r' || a == 'v') && b == 'e') || (a == 'l' && b == 'l');
-  return two ? behind + second.length : nullptr;
+  return two ? after + second.length : nullptr;
 }
 
-// \s+(?!\S)|\s+ at white space: all of it, but for the last character if something follows.
+// \s+(?!\S)|\s+ at white space: all of it, except the last character if other text follows.
 const char* MatchSpaces(const char* at, const char* end) {
   const char* const run = SkipClasses(at, end, kWhite);
   if (run == end) return run;
@@ -70,14 +69,13 @@ const char* MatchNumbers(const char* at, const char* end, int most) {
   return at;
 }
 
-// --- Whole expressions
-// ----------------------------------------------------------------------------
+// --- Whole expressions ---
 
 // 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 // (https://github.com/openai/gpt-2, src/encoder.py)
 ptrdiff_t MatchGpt2(const char* at, const char* end) {
-  if (const char* const behind = MatchContraction(at, end, false); behind != nullptr) {
-    return behind - at;
+  if (const char* const after = MatchContraction(at, end, false); after != nullptr) {
+    return after - at;
   }
   const char* const word = *at == ' ' ? at + 1 : at;
   const Char c = FrontChar(word, end);
@@ -93,8 +91,8 @@ ptrdiff_t MatchGpt2(const char* at, const char* end) {
 // [\p{L}\p{M}]. (Llama 3: https://github.com/meta-llama/llama-models, models/llama3/tokenizer.py)
 template <int kNumbers, uint32_t kWord>
 ptrdiff_t MatchFolded(const char* at, const char* end) {
-  if (const char* const behind = MatchContraction(at, end, true); behind != nullptr) {
-    return behind - at;
+  if (const char* const after = MatchContraction(at, end, true); after != nullptr) {
+    return after - at;
   }
   const Char c = FrontChar(at, end);
   const char* const second = at + c.length;
@@ -117,12 +115,12 @@ constexpr uint32_t kTail = kLower | kUncased | kMark;           // [\p{Ll}\p{Lm}
 const char* MatchTailed(const char* at, const char* end) {
   const char* const heads = SkipClasses(at, end, kHead);
   if ((FrontChar(heads, end).bit & kTail) != 0) return SkipClasses(heads, end, kTail);
-  // The last one that may be a tail is given back; what follows it may not.
-  for (const char* behind = heads; behind > at;) {
-    const char* front = behind - 1;
+  // Backtrack to the last head that can also be a tail; no later one can.
+  for (const char* after = heads; after > at;) {
+    const char* front = after - 1;
     while ((static_cast<uint8_t>(*front) & 0xc0) == 0x80) --front;
-    if ((FrontChar(front, end).bit & kTail) != 0) return behind;
-    behind = front;
+    if ((FrontChar(front, end).bit & kTail) != 0) return after;
+    after = front;
   }
   return nullptr;
 }
@@ -133,20 +131,21 @@ const char* MatchCasedWord(const char* at, const char* end) {
   const bool may_lead = (c.bit & (kLetter | kNumber)) == 0 && !IsNewline(c.code);
   const char* const second = at + c.length;
   if (may_lead) {
-    if (const char* const behind = MatchTailed(second, end); behind != nullptr) return behind;
+    if (const char* const after = MatchTailed(second, end); after != nullptr) return after;
   }
-  if (const char* const behind = MatchTailed(at, end); behind != nullptr) return behind;
-  // Without tails: nothing but heads is left.
+  if (const char* const after = MatchTailed(at, end); after != nullptr) return after;
+  // Without a tail only kHead+ can match.
   if (may_lead && (FrontChar(second, end).bit & kHead) != 0) {
     return SkipClasses(second, end, kHead);
   }
   return (c.bit & kHead) != 0 ? SkipClasses(at, end, kHead) : nullptr;
 }
 
-// The above, if kSuffixes with (?i:'s|'t|'re|'ve|'m|'ll|'d)? behind either, then |\p{N}{1,kNumbers}
-// | ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+
+// The expression of MatchCasedWord(), with kSuffixes followed by (?i:'s|'t|'re|'ve|'m|'ll|'d)?,
+// then
+// |\p{N}{1,kNumbers}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+
 // (o200k_base of https://github.com/openai/tiktoken; tekken of
-// https://github.com/mistralai/mistral-common has no suffixes, and one number)
+// https://github.com/mistralai/mistral-common has no suffixes, and kNumbers is 1)
 template <int kNumbers, bool kSuffixes>
 ptrdiff_t MatchCased(const char* at, const char* end) {
   if (const char* const word = MatchCasedWord(at, end); word != nullptr) {
@@ -189,8 +188,7 @@ ptrdiff_t MatchDeepseekV3(const char* at, const char* end) {
   return -static_cast<ptrdiff_t>(c.length);
 }
 
-// --- Expressions of one class
-// ---------------------------------------------------------------------
+// --- Expressions of one class ---
 
 using CharTest = bool (*)(const Char& c);
 
@@ -222,7 +220,7 @@ bool IsDeepseekPunctuation(const Char& c) {
   });
 }
 
-// The letters that tokenizer.json of DeepSeek LLM lists: those with case, of an older Unicode.
+// The letters that tokenizer.json of DeepSeek LLM lists: the cased letters of an older Unicode.
 constexpr uint32_t kCasedLetters[][2] = {
     {0x0041, 0x005a},   {0x0061, 0x007a},   {0x00b5, 0x00b5},   {0x00c0, 0x00d6},
     {0x00d8, 0x00f6},   {0x00f8, 0x01ba},   {0x01bc, 0x01bf},   {0x01c4, 0x0293},
@@ -271,8 +269,8 @@ ptrdiff_t MatchOne(const char* at, const char* end) {
 // All characters of a class.
 template <CharTest kTest>
 ptrdiff_t MatchAll(const char* at, const char* end) {
-  const char* const behind = SkipAll<kTest>(at, end);
-  return behind > at ? behind - at : -static_cast<ptrdiff_t>(FrontChar(at, end).length);
+  const char* const after = SkipAll<kTest>(at, end);
+  return after > at ? after - at : -static_cast<ptrdiff_t>(FrontChar(at, end).length);
 }
 
 // \s? and all characters of a class.
@@ -281,16 +279,16 @@ ptrdiff_t MatchSpaced(const char* at, const char* end) {
   const Char c = FrontChar(at, end);
   if ((c.bit & kWhite) != 0) {
     const char* const second = at + c.length;
-    const char* const behind = SkipAll<kTest>(second, end);
-    if (behind > second) return behind - at;
+    const char* const after = SkipAll<kTest>(second, end);
+    if (after > second) return after - at;
   }
   return MatchAll<kTest>(at, end);
 }
 
 // \p{N}{1,3}
 ptrdiff_t MatchThreeNumbers(const char* at, const char* end) {
-  const char* const behind = MatchNumbers(at, end, 3);
-  return behind > at ? behind - at : -static_cast<ptrdiff_t>(FrontChar(at, end).length);
+  const char* const after = MatchNumbers(at, end, 3);
+  return after > at ? after - at : -static_cast<ptrdiff_t>(FrontChar(at, end).length);
 }
 
 // [0-9][0-9][0-9]
@@ -307,8 +305,7 @@ ptrdiff_t MatchFinalSpaces(const char* at, const char* end) {
   return run == end ? run - at : at - run;
 }
 
-// --- The table
-// ------------------------------------------------------------------------------------
+// --- The table ---
 
 constexpr WordMatcher kLlama3 = MatchFolded<3, kLetter>;
 constexpr WordMatcher kQwen2 = MatchFolded<1, kLetter>;
@@ -414,7 +411,7 @@ WordSplitter::WordSplitter(const Pretokenizer& rule, std::string_view text) : ru
   levels_[0].end = text.data() + text.size();
 }
 
-// The next word of a level, which is not at its end.
+// Returns the next word of a level that is not at its end.
 // NOLINTNEXTLINE(readability-convert-member-functions-to-static): Level is private
 std::string_view WordSplitter::Cut(Level* level, WordMatcher matcher) {
   const char* const begin = level->at;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How byte-level vocabularies split texts into words before they merge: rules by name, as
-// tokenizer.ggml.pre has them.
+// The rules by which byte-level vocabularies split texts into words before merging, by their names
+// in tokenizer.ggml.pre.
 #ifndef CLAMMA_TOKENIZER_PRETOKENIZERS_H_
 #define CLAMMA_TOKENIZER_PRETOKENIZERS_H_
 
@@ -9,25 +9,25 @@
 
 namespace clamma {
 
-// The match that begins at `at` in a text which ends at `end`: its length in bytes. None: minus the
-// number of bytes at which none begins, at least 1 character.
+// Returns the length in bytes of the match that begins at `at` in a text that ends at `end`. If
+// there is none, returns minus the number of bytes, at least one character, at which none begins.
 using WordMatcher = ptrdiff_t (*)(const char* at, const char* end);
 
 inline constexpr size_t kMaxSplits = 6;
 
-// A text is split by the first matcher: each match, and what lies between two, is a word. The next
-// one splits those words further, and so on.
+// The first matcher splits the text: each match, and each gap between two matches, is a word. The
+// next matcher splits these words further, and so on.
 struct Pretokenizer {
   std::string_view name;
-  WordMatcher matchers[kMaxSplits];  // as many as are not nullptr
-  bool ignores_merges;               // a word that is a token is not merged, but taken
-  bool adds_bos;                     // where the file does not say
-  bool wants_nfc;                    // texts come into this form first
+  WordMatcher matchers[kMaxSplits];  // up to the first nullptr
+  bool ignores_merges;               // a word that is a token becomes that token without merging
+  bool adds_bos;                     // used if the file has no flag for it
+  bool wants_nfc;                    // texts are normalized to NFC first
 };
 
-const Pretokenizer* FindPretokenizer(std::string_view name);  // nullptr: none of that name
+const Pretokenizer* FindPretokenizer(std::string_view name);  // nullptr: there is none
 
-// Walks through the words of a text, in time linear in its length. Any bytes are safe.
+// Iterates over the words of a text, in time linear in its length. Any bytes are safe.
 class WordSplitter {
  public:
   WordSplitter(const Pretokenizer& rule, std::string_view text);
@@ -35,9 +35,9 @@ class WordSplitter {
 
  private:
   struct Level {
-    const char* at;  // what is still to be split
+    const char* at;  // [at, end) is still to be split
     const char* end;
-    const char* match;  // behind a gap: where the match begins, and its length
+    const char* match;  // if a gap was found first: the match after it, and its length
     ptrdiff_t length;
   };
   std::string_view Cut(Level* level, WordMatcher matcher);

@@ -14,8 +14,8 @@ namespace {
 constexpr uint32_t kNone = UINT32_MAX;
 constexpr uint32_t kMergeable = Kinds(TokenKind::kNormal) | Kinds(TokenKind::kUserDefined);
 
-// GPT-2's alphabet: bytes that are printable characters of Latin-1 are these characters, the other
-// 68 in order are U+0100 and those that follow.
+// GPT-2's alphabet: a byte that is a printable character of Latin-1 is written as that character;
+// the other 68 are written, in order, as U+0100 and the characters that follow it.
 struct Alphabet {
   uint8_t of_code[256 + 68] = {};
   bool is_known[256 + 68] = {};
@@ -32,7 +32,7 @@ struct Alphabet {
 };
 constexpr Alphabet kAlphabet;
 
-// The byte that the character at the front stands for, or -1; *length is the character's.
+// The byte that the first character stands for, or -1; *length receives the character's length.
 int FrontByte(std::string_view text, size_t* length) {
   const Utf8Scan scan = ScanUtf8(text);
   *length = scan.length;
@@ -71,8 +71,7 @@ size_t BytesOfAlphabet(std::string_view text, uint8_t* out) {
   return n;
 }
 
-// --- The merges of a file
-// -------------------------------------------------------------------------
+// --- The merges of a file ---
 
 Status RankMerges::Read(Memory& memory, const Gguf& gguf, const Vocabulary& vocabulary) {
   GgufValue lines;
@@ -101,8 +100,8 @@ Status RankMerges::Read(Memory& memory, const Gguf& gguf, const Vocabulary& voca
   return Status();
 }
 
-// "LEFT RIGHT", of texts in the alphabet of bytes; false: these are not two tokens that make one.
-// `text` has room for the line.
+// Reads a line "LEFT RIGHT", whose texts are in the alphabet of bytes. Returns false unless LEFT,
+// RIGHT and both together are tokens. `text` is a buffer as long as the line.
 bool RankMerges::ReadLine(std::string_view line, const Vocabulary& vocabulary, uint8_t* text,
                           Merge* merge) {
   size_t space = 1;
@@ -121,7 +120,7 @@ bool RankMerges::ReadLine(std::string_view line, const Vocabulary& vocabulary, u
   return merge->left >= 0 && merge->right >= 0 && merge->result >= 0;
 }
 
-// Of equal pairs the first counts.
+// If a pair occurs more than once, Find() returns the first merge.
 void RankMerges::Add(const Merge& merge) {
   merges_[n_merges_++] = merge;
   size_t slot = FirstSlot(merge.left, merge.right);
@@ -143,7 +142,7 @@ size_t RankMerges::FirstSlot(TokenId left, TokenId right) const {
 }
 
 const RankMerges::Merge* RankMerges::Find(TokenId left, TokenId right) const {
-  // At most half of the slots are taken, so this ends.
+  // The loop ends because at most half of the slots are in use.
   for (size_t slot = FirstSlot(left, right); index_[slot] != 0;
        slot = (slot + 1) & (index_.size() - 1)) {
     const Merge& merge = merges_[index_[slot] - 1];
@@ -152,8 +151,7 @@ const RankMerges::Merge* RankMerges::Find(TokenId left, TokenId right) const {
   return nullptr;
 }
 
-// --- Merging
-// --------------------------------------------------------------------------------------
+// --- Merging ---
 
 Status RankMerger::Reserve(Memory& memory, uint64_t max_bytes) {
   if (max_bytes >= kNone / 2) {
@@ -161,7 +159,7 @@ Status RankMerger::Reserve(Memory& memory, uint64_t max_bytes) {
                          static_cast<unsigned long long>(max_bytes));  // NOLINT: for %llu
   }
   CLAMMA_RETURN_IF_ERROR(symbols_.Resize(memory, max_bytes));
-  // Each boundary between symbols makes one candidate; each merge takes one and makes at most two.
+  // Each boundary between symbols adds one candidate; each merge removes one and adds at most two.
   return heap_.Resize(memory, 2 * max_bytes);
 }
 
@@ -201,7 +199,7 @@ void RankMerger::Consider(uint32_t left) {
 void RankMerger::Apply(const Candidate& candidate) {
   const auto left = static_cast<uint32_t>(candidate.order);
   Symbol& a = symbols_[left];
-  // Out of date where either side has merged meanwhile: as tokens only grow, they tell.
+  // The candidate is stale if either side has merged since: the tokens then differ.
   if (a.is_merged || a.next == kNone || a.token != candidate.merge->left ||
       symbols_[a.next].token != candidate.merge->right) {
     return;

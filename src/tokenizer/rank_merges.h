@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Byte-level byte-pair merging: of all neighbouring tokens that have a merge, the pair of the
-// lowest rank (the leftmost of equals) merges first, until none is left. A heap of candidates does
-// so in O(n log n), however long a word is.
+// Byte-level byte-pair merging: of all neighbouring tokens that have a merge, the pair with the
+// lowest rank (the leftmost of equals) merges first, until no pair has a merge. With a heap of
+// candidates this takes O(n log n), however long a word is.
 #ifndef CLAMMA_TOKENIZER_RANK_MERGES_H_
 #define CLAMMA_TOKENIZER_RANK_MERGES_H_
 
@@ -17,27 +17,27 @@ namespace clamma {
 
 class Gguf;
 
-// A text as byte-level vocabularies write it, in bytes: each is one character of GPT-2's alphabet
-// (bytes_to_unicode() in https://github.com/openai/gpt-2, src/encoder.py). One that has other
-// characters stands for itself. `out` has room for text.size() bytes, or is nullptr. Returns how
-// many there are.
+// Decodes a text of a byte-level vocabulary, in which each byte is written as one character of
+// GPT-2's alphabet (bytes_to_unicode() in https://github.com/openai/gpt-2, src/encoder.py), to its
+// bytes. A text with other characters stands for itself. Writes the bytes to out (text.size()),
+// which may be nullptr, and returns their number.
 size_t BytesOfAlphabet(std::string_view text, uint8_t* out);
-// Whether all its characters are of that alphabet.
+// Whether all characters of the text are in that alphabet.
 bool IsOfAlphabet(std::string_view text);
 
 // The merges of a vocabulary. Constant once read.
 class RankMerges {
  public:
-  // Those of a GGUF file ("LEFT RIGHT", by rank). What names no tokens can never apply, and is left
-  // out.
+  // Reads the merges of a GGUF file ("LEFT RIGHT", in order of rank). A merge of texts that are not
+  // tokens can never apply, and is left out.
   Status Read(Memory& memory, const Gguf& gguf, const Vocabulary& vocabulary);
 
   struct Merge {
     TokenId left;
     TokenId right;
     TokenId result;
-    // Merges in a row that have one result share a rank: files made from lists of tokens write all
-    // ways to make a token, of which the leftmost counts (https://github.com/openai/tiktoken).
+    // Consecutive merges with the same result share a rank: files made from lists of tokens contain
+    // all ways to make a token, of which the leftmost applies (https://github.com/openai/tiktoken).
     uint32_t rank;
   };
   const Merge* Find(TokenId left, TokenId right) const;  // nullptr: they do not merge
@@ -55,17 +55,17 @@ class RankMerges {
   uint64_t hash_seed_ = 0;
 };
 
-// Merges one word after the other in the same memory.
+// Merges one word after another, reusing the same memory.
 class RankMerger {
  public:
   RankMerger(const Vocabulary& vocabulary, const RankMerges& merges)
       : vocabulary_(vocabulary), merges_(merges) {}
 
-  // For words of up to so many bytes.
+  // Reserves memory for words of up to max_bytes bytes.
   Status Reserve(Memory& memory, uint64_t max_bytes);
 
-  // Writes the tokens of a word, at most one for each byte, and returns their number. Bytes that
-  // have no token are left out, as https://github.com/huggingface/tokenizers does.
+  // Writes the tokens of a word, at most one for each byte, and returns their number. Bytes without
+  // a token are left out, as in https://github.com/huggingface/tokenizers.
   size_t Run(std::string_view word, TokenId* tokens);
 
  private:

@@ -10,14 +10,14 @@ namespace clamma {
 namespace {
 
 constexpr uint32_t kNone = UINT32_MAX;
-// Merges at or below this score never happen, as in llama2.c. NaN compares false, so neither do
-// those of a damaged vocabulary.
+// Merges at or below this score never happen, as in llama2.c. NaN compares false, so a damaged
+// score never merges either.
 constexpr float kLowestScore = -1e10f;
 
-// From so many bytes on it is worth looking at the whole vocabulary for where texts fall apart.
+// From this many bytes on it pays to scan the vocabulary for pairs of bytes that never merge.
 constexpr uint64_t kLongText = 16384;
 
-// What a merge may give: an unused token is taken apart again at the end.
+// The kinds that a merge may result in. Unused tokens are split into their parts again at the end.
 constexpr uint32_t kMergeable =
     Kinds(TokenKind::kNormal) | Kinds(TokenKind::kUserDefined) | Kinds(TokenKind::kUnused);
 
@@ -37,7 +37,7 @@ Status ScoreMerger::Reserve(Memory& memory, uint64_t max_bytes) {
   }
   CLAMMA_RETURN_IF_ERROR(text_.Resize(memory, max_bytes));
   CLAMMA_RETURN_IF_ERROR(symbols_.Resize(memory, max_bytes));
-  // Each boundary between symbols makes one candidate; each merge takes one and makes at most two.
+  // Each boundary between symbols adds one candidate; each merge removes one and adds at most two.
   CLAMMA_RETURN_IF_ERROR(heap_.Resize(memory, 2 * max_bytes));
   if constexpr (kHasGguf) {
     if (max_bytes >= kLongText) {
@@ -66,8 +66,8 @@ void ScoreMerger::MarkJoined() {
   }
 }
 
-// Whether no token can have this symbol's last byte and the next one's first in a row: what stands
-// on either side then merges for itself, which keeps the heap small.
+// Whether no token has this symbol's last byte and the next symbol's first byte side by side. The
+// text on either side then merges separately, which keeps the heap small.
 bool ScoreMerger::IsApart(uint32_t left) {
   if constexpr (kHasGguf) {
     if (unused()->joined.size() == 0) return false;
@@ -79,7 +79,7 @@ bool ScoreMerger::IsApart(uint32_t left) {
   return false;
 }
 
-// Whatever stands for a space becomes one.
+// Copies the text, with a space in place of each U+2581. Returns its bytes.
 size_t ScoreMerger::CopyText(std::string_view text, bool dummy_prefix) {
   char* out = text_.data();
   if (dummy_prefix) *out++ = ' ';
@@ -122,7 +122,7 @@ void ScoreMerger::AddSymbol(uint32_t begin, uint32_t length, TokenId token, bool
 }
 
 void ScoreMerger::Split(size_t size) {
-  // Not by substr(), whose exception would be the one thing to link of the C++ library.
+  // substr() is not used: its exception would need the C++ library.
   std::string_view rest(text_.data(), size);
   for (uint32_t at = 0; !rest.empty();) {
     const Utf8Scan scan = ScanUtf8(rest);
@@ -149,7 +149,7 @@ void ScoreMerger::Consider(uint32_t left) {
   if (score > kLowestScore) PushMerge({score, left, length, token});
 }
 
-// What an unused token is made of: as it was last seen.
+// Stores the parts of an unused token, as it was last merged.
 void ScoreMerger::Remember(const Symbol& left, const Symbol& right, TokenId token) {
   if constexpr (kHasGguf) {
     if (vocabulary_.kind(token) != TokenKind::kUnused) return;
@@ -169,7 +169,7 @@ ScoreMerger::Merge ScoreMerger::PopMerge() {
 
 void ScoreMerger::Apply(const Merge& merge) {
   Symbol& a = symbols_[merge.left];
-  // Out of date where either side has merged meanwhile: as texts only grow, the length tells.
+  // The candidate is stale if either side has merged since: the length then differs.
   if (a.length == 0 || a.next == kNone || a.length + symbols_[a.next].length != merge.length) {
     return;
   }
@@ -183,7 +183,7 @@ void ScoreMerger::Apply(const Merge& merge) {
   Consider(merge.left);
 }
 
-// A character that is no token becomes as many as it has bytes.
+// A character without a token becomes one token per byte.
 size_t ScoreMerger::CountOf(TokenId token, uint32_t length) { return token >= 0 ? 1 : length; }
 
 size_t ScoreMerger::Emit(uint32_t begin, uint32_t length, TokenId token, TokenId* tokens) const {
@@ -197,7 +197,7 @@ size_t ScoreMerger::Emit(uint32_t begin, uint32_t length, TokenId token, TokenId
   return length;
 }
 
-// Takes unused tokens apart until none is left that has parts; for nullptr only counts.
+// Emits a symbol, splitting unused tokens until the parts have no parts. With nullptr only counts.
 size_t ScoreMerger::TakeUnused(const Symbol& symbol, TokenId* tokens) {
   size_t n = 0;
   if constexpr (kHasGguf) {
@@ -234,7 +234,7 @@ size_t ScoreMerger::Take(TokenId* tokens) {
                          : Emit(symbol.begin, symbol.length, symbol.token, tokens + n);
   }
   if (!kHasGguf || vocabulary_.unknown() < 0) return n;
-  // As SentencePiece does, a run of unknown characters is one token.
+  // A run of unknown characters is one token, as in SentencePiece.
   const TokenId unknown = vocabulary_.unknown();
   TokenId* const end = std::unique(
       tokens, tokens + n, [unknown](TokenId a, TokenId b) { return a == unknown && b == unknown; });

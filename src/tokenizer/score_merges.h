@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Score-driven byte-pair merging, as SentencePiece does it
+// Score-driven byte-pair merging, as in SentencePiece
 // (https://github.com/google/sentencepiece, bpe_model.cc): of all neighbours that form a token, the
-// pair with the highest score (the leftmost of equals) merges first, until none is left. A heap of
-// candidate merges does in O(n log n) what rescanning the text after each merge does in O(n^2),
-// with the same result.
+// pair with the highest score (the leftmost of equals) merges first, until no neighbours form a
+// token. A heap of candidates takes O(n log n), where rescanning the text after each merge would
+// take O(n^2) for the same result.
 #ifndef CLAMMA_TOKENIZER_SCORE_MERGES_H_
 #define CLAMMA_TOKENIZER_SCORE_MERGES_H_
 
@@ -19,37 +19,37 @@
 
 namespace clamma {
 
-// Merges one text after the other in the same memory.
+// Merges one text after another, reusing the same memory.
 class ScoreMerger {
  public:
   explicit ScoreMerger(const Vocabulary& vocabulary) : vocabulary_(vocabulary) {}
 
-  // For texts of up to so many bytes, dummy prefixes included.
+  // Reserves memory for texts of up to max_bytes bytes, including dummy prefixes.
   Status Reserve(Memory& memory, uint64_t max_bytes);
 
-  // `text` is not empty. A dummy prefix is a space in front of it.
+  // Encodes `text`, which must not be empty. With dummy_prefix a space precedes it.
   void Run(std::string_view text, bool dummy_prefix);
 
-  size_t count() const { return count_; }  // at most so many tokens are the result
-  size_t Take(TokenId* tokens);            // writes them, and returns how many they are
+  size_t count() const { return count_; }  // an upper bound of the number of tokens
+  size_t Take(TokenId* tokens);            // writes the tokens to (count()), returns their number
 
  private:
-  // A stretch of the text that is a token (or a character that is none), in a doubly linked list.
+  // A part of the text that is a token, or a character without a token, in a doubly linked list.
   struct Symbol {
     uint32_t begin;
     uint32_t length;  // 0: merged into its left neighbour
     uint32_t previous;
     uint32_t next;
     TokenId token;
-    bool is_invalid;  // a byte of no character: takes part in no merge
+    bool is_invalid;  // a byte that is not part of a character: it never merges
   };
   struct Merge {
     float score;
     uint32_t left;    // index of the left symbol
-    uint32_t length;  // of the merged text: tells whether the candidate is still true
+    uint32_t length;  // of the merged text: shows whether the candidate is stale
     TokenId token;
   };
-  struct Halves {  // of an unused token; kNoToken stands for a character that is no token
+  struct Halves {  // the parts of an unused token; kNoToken is a character without a token
     TokenId left;
     TokenId right;
     uint32_t left_length;
@@ -76,11 +76,12 @@ class ScoreMerger {
   Array<Symbol> symbols_;
   Array<Merge> heap_;
   struct Unused {
-    Array<Halves> halves;   // by token, where the vocabulary has unused ones
-    Array<uint32_t> parts;  // of an unused token, yet to be taken: token, length
-    Array<uint8_t> joined;  // for long texts, a bit for each two bytes: that a token has in a row
+    Array<Halves> halves;   // (vocabulary size), if the vocabulary has unused tokens
+    Array<uint32_t> parts;  // a stack of pairs (token, length): parts of an unused token to emit
+    Array<uint8_t> joined;  // for long texts: a bit for each pair of bytes, set if a token has them
+                            // side by side
   };
-  struct NoUnused {};  // as in builds without GGUF
+  struct NoUnused {};  // in builds without GGUF
   static Unused* AddressOf(Unused* unused) { return unused; }
   static Unused* AddressOf(NoUnused* /*unused*/) { return nullptr; }
   Unused* unused() { return AddressOf(&unused_); }

@@ -15,8 +15,8 @@ constexpr uint32_t kSpecialKinds = kControlKinds | Kinds(TokenKind::kUserDefined
 
 }  // namespace
 
-// By bytes; a text stands before those that it begins. Of equal texts the lower id comes first,
-// control tokens behind others.
+// Orders by bytes; a text precedes its extensions. Equal texts are ordered by id, control tokens
+// last.
 bool SpecialTokens::Before(const Item& a, const Item& b) {
   const int order = std::memcmp(a.text, b.text, std::min(a.length, b.length));
   if (order != 0) return order < 0;
@@ -34,11 +34,11 @@ Status SpecialTokens::Build(Memory& memory, const Vocabulary& vocabulary, uint64
   for (TokenId id = 0; vocabulary.IsValid(id); ++id) {
     if (!is_special(id)) continue;
     if (vocabulary.Text(id).size() > kMaxBytes) {
-      return Status::Error(StatusCode::kCorrupt,
-                           "token %d of the vocabulary, %s, has %zu bytes, and one that is not "
-                           "made by merging has at most %zu",
-                           id, Quoted(vocabulary.Text(id)).c_str(), vocabulary.Text(id).size(),
-                           kMaxBytes);
+      return Status::Error(
+          StatusCode::kCorrupt,
+          "token %d of the vocabulary, %s, has %zu bytes: control and user-defined "
+          "tokens have at most %zu",
+          id, Quoted(vocabulary.Text(id)).c_str(), vocabulary.Text(id).size(), kMaxBytes);
     }
     ++n;
   }
@@ -70,7 +70,7 @@ Status SpecialTokens::Build(Memory& memory, const Vocabulary& vocabulary, uint64
   return Status();
 }
 
-// The byte at *at, which moves behind it; -1 at the end.
+// Returns the byte at *at and advances *at; -1 at the end.
 int SpecialTokens::Scan::ByteAt(size_t* at) const {
   if (*at >= text_.size()) return -1;
   if (options_.marks_are_spaces && text_.size() - *at >= kSpaceMark.size() &&
@@ -81,8 +81,8 @@ int SpecialTokens::Scan::ByteAt(size_t* at) const {
   return static_cast<uint8_t>(text_[(*at)++]);
 }
 
-// Of the items [*low, *high), which agree in `depth` bytes and are longer, those whose next is
-// this.
+// Narrows the items [*low, *high), which agree in the first `depth` bytes and are longer, to those
+// whose next byte is `byte`.
 void SpecialTokens::Narrow(const Item* items, size_t depth, uint8_t byte, size_t* low,
                            size_t* high) {
   const auto byte_of = [depth](const Item& item) { return static_cast<uint8_t>(item.text[depth]); };
@@ -95,7 +95,7 @@ void SpecialTokens::Narrow(const Item* items, size_t depth, uint8_t byte, size_t
   *high = static_cast<size_t>(last - items);
 }
 
-// The longest token that begins there; control tokens must end at `limit` at most.
+// Finds the longest token that begins at `begin`; a control token must not end after `limit`.
 bool SpecialTokens::Scan::MatchAt(size_t begin, size_t limit, Match* match) const {
   size_t at = begin;
   int byte = ByteAt(&at);
@@ -108,7 +108,7 @@ bool SpecialTokens::Scan::MatchAt(size_t begin, size_t limit, Match* match) cons
       const uint32_t token = tokens_.items_[low].token;
       const bool is_control = (token & kControlBit) != 0;
       if (is_control && at > limit) continue;
-      if (found && match->end == at) continue;  // one that a user defined comes first
+      if (found && match->end == at) continue;  // a user-defined token takes precedence
       *match = {begin, at, static_cast<TokenId>(token & ~kControlBit), is_control};
       found = true;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tokens that are found by their texts before anything else is looked at: those that users defined,
-// and control tokens where a caller wants them.
+// Finds the tokens that are matched by their texts before the rest of a text is encoded:
+// user-defined tokens, and control tokens if the caller asks for them.
 #ifndef CLAMMA_TOKENIZER_SPECIAL_TOKENS_H_
 #define CLAMMA_TOKENIZER_SPECIAL_TOKENS_H_
 
@@ -18,28 +18,30 @@ namespace clamma {
 // Constant once built.
 class SpecialTokens {
  public:
-  // Longer texts are refused: looking for the longest at each place of a text takes so many steps.
+  // The longest text of such a token; Build() refuses longer ones, because matching takes up to
+  // this many steps at each position of a text.
   static constexpr size_t kMaxBytes = 256;
 
-  // Of all tokens that are no padding. A plan makes room for `most`, which must not be exceeded.
+  // Collects the special tokens, except padding. A plan makes room for `most`, an upper bound.
   Status Build(Memory& memory, const Vocabulary& vocabulary, uint64_t most);
 
   struct Match {
     size_t begin;
     size_t end;
     TokenId token;
-    bool is_control;  // or unknown
+    bool is_control;  // control or unknown
   };
 
-  // Which tokens are looked for, and how.
+  // Which tokens to find, and how.
   struct Options {
-    bool control = false;             // also control and unknown ones ...
-    const TextRange* data = nullptr;  // ... that touch none of these, sorted and disjoint
+    bool control = false;  // also find control and unknown tokens ...
+    const TextRange* data =
+        nullptr;  // (n_data) ... that touch none of these sorted, disjoint ranges
     size_t n_data = 0;
     bool marks_are_spaces = false;  // U+2581 in the text is a space
   };
 
-  // Walks through a text from its beginning to its end: at each place the longest token counts.
+  // Scans a text from its beginning to its end; at each position the longest token matches.
   class Scan {
    public:
     Scan(const SpecialTokens& tokens, std::string_view text, const Options& options)
@@ -61,15 +63,15 @@ class SpecialTokens {
   struct Item {
     const char* text;
     uint32_t length;
-    uint32_t token;  // and kControlBit
+    uint32_t token;  // with kControlBit
   };
   static constexpr uint32_t kControlBit = 1u << 31;
   static bool Before(const Item& a, const Item& b);
   static void Narrow(const Item* items, size_t depth, uint8_t byte, size_t* low, size_t* high);
 
-  Array<Item> items_;  // sorted by their bytes; of equal texts at most one of each kind
+  Array<Item> items_;  // sorted by their texts; of equal texts at most one control and one other
   size_t n_items_ = 0;
-  uint32_t first_[257] = {};  // by the first byte: items_[first_[b]] to items_[first_[b + 1]]
+  uint32_t first_[257] = {};  // items [first_[b], first_[b + 1]) begin with byte b
 };
 
 }  // namespace clamma

@@ -19,13 +19,13 @@ namespace {
 
 constexpr size_t kMaxWarning = 256;
 
-// Longer texts are refused before they are looked at.
+// Longer texts are refused.
 constexpr size_t kMaxTextBytes = size_t{1} << 30;
 
-// Llama 3's, of which many files were made before there were names for rules.
+// The vocabulary size of Llama 3. Many of its files were made before tokenizer.ggml.pre existed.
 constexpr uint32_t kLlama3Tokens = 128256;
 
-// A text without its U+2581; out may be nullptr, to count. Returns its bytes.
+// Copies a text with spaces in place of U+2581; out may be nullptr, to count. Returns its bytes.
 size_t CopyWithSpaces(TokenKind /*kind*/, std::string_view text, uint8_t* out) {
   size_t n = 0;
   while (!text.empty()) {
@@ -37,7 +37,7 @@ size_t CopyWithSpaces(TokenKind /*kind*/, std::string_view text, uint8_t* out) {
   return n;
 }
 
-// Only normal tokens are written in the alphabet of bytes.
+// The same for byte-level vocabularies, in which only normal tokens use the alphabet of bytes.
 size_t CopyFromAlphabet(TokenKind kind, std::string_view text, uint8_t* out) {
   if (kind == TokenKind::kNormal) return BytesOfAlphabet(text, out);
   if (out != nullptr) std::copy(text.begin(), text.end(), out);
@@ -57,7 +57,7 @@ constexpr GgufVocabularyTraits kRankTraits = {.copy_text = CopyFromAlphabet,
                                               .default_bos = kNoToken,
                                               .default_eos = kNoToken};
 
-// The parts of a text between special tokens, for ScoreMerger.
+// Encodes the parts of a text between special tokens with ScoreMerger.
 class ScoreEncoder {
  public:
   ScoreEncoder(const Vocabulary& vocabulary, const RankMerges& /*merges*/,
@@ -65,7 +65,7 @@ class ScoreEncoder {
       : merger_(vocabulary) {}
   static constexpr bool kMarksAreSpaces = true;
 
-  // Returns how many tokens more than bytes it may become.
+  // Notes the memory that the text needs. Returns by how much its tokens can outnumber its bytes.
   uint64_t Measure(std::string_view text, bool prefix) {
     longest_ = std::max<uint64_t>(longest_, uint64_t{text.size()} + (prefix ? 1 : 0));
     return 0;
@@ -81,7 +81,7 @@ class ScoreEncoder {
   uint64_t longest_ = 0;
 };
 
-// The same for RankMerger.
+// Does the same with RankMerger.
 class RankEncoder {
  public:
   RankEncoder(const Vocabulary& vocabulary, const RankMerges& merges, const Pretokenizer* rule)
@@ -89,7 +89,7 @@ class RankEncoder {
   static constexpr bool kMarksAreSpaces = false;
 
   uint64_t Measure(std::string_view text, bool /*prefix*/) {
-    const bool is_plan = text.data() == nullptr;  // of which nothing but the size is known
+    const bool is_plan = text.data() == nullptr;  // only the size is known
     if (rule_.wants_nfc && (is_plan || MayChangeByNfc(text))) {
       longest_changed_ = std::max<uint64_t>(longest_changed_, text.size());
       longest_ = std::max(longest_, kMaxNfcGrowth * text.size());
@@ -131,8 +131,8 @@ class RankEncoder {
   const Pretokenizer& rule_;
   NfcNormalizer normalizer_;
   RankMerger merger_;
-  uint64_t longest_changed_ = 0;  // of the texts that are normalized
-  uint64_t longest_ = 0;          // of the words
+  uint64_t longest_changed_ = 0;  // bytes of the longest text that is normalized
+  uint64_t longest_ = 0;          // bytes of the longest word
 };
 
 bool Contains(std::string_view text, std::string_view part) {
@@ -144,9 +144,9 @@ bool Contains(std::string_view text, std::string_view part) {
 
 }  // namespace
 
-// A kind of vocabularies in GGUF files.
+// A kind of vocabulary in GGUF files.
 struct TokenizerKind {
-  std::string_view name;  // as tokenizer.ggml.model has it
+  std::string_view name;  // the value of tokenizer.ggml.model
   Status (Tokenizer::*open)(Memory& memory, const Gguf& gguf, const char* pre);
   Status (Tokenizer::*encode)(Memory& memory, std::string_view text,
                               const Tokenizer::EncodeOptions& options, Array<TokenId>* tokens,
@@ -167,8 +167,7 @@ constexpr TokenizerKind TokenizerKind::kAll[2] = {
      .traits = kRankTraits},
 };
 
-// --- Opening
-// --------------------------------------------------------------------------------------
+// --- Opening ---
 
 Status Tokenizer::Open(Memory& memory, const uint8_t* data, uint64_t size, uint32_t vocab_size,
                        const TextTokens* text_tokens) {
@@ -193,8 +192,8 @@ Status Tokenizer::Open(Memory& memory, const Gguf& gguf, uint32_t vocab_size, co
     }
     if (rules()->kind == nullptr) {
       return Status::Error(StatusCode::kCorrupt,
-                           "the vocabulary inside the file is of kind %s, and only those of kinds "
-                           "\"llama\" and \"gpt2\" are read: give a tokenizer_path",
+                           "the vocabulary inside the file is of kind %s, but only the kinds "
+                           "\"llama\" and \"gpt2\" are supported: give a tokenizer_path",
                            Quoted(name).c_str());
     }
     uint64_t n_special = 0;
@@ -224,8 +223,8 @@ Status Tokenizer::ReadFlags(const Gguf& gguf, bool adds_bos) {
 
 Status Tokenizer::OpenScores(Memory& /*memory*/, const Gguf& gguf, const char* /*pre*/) {
   if constexpr (kHasGguf) {
-    // Phi-3's files do not say that its control tokens take the white space behind them, as
-    // tokenizer.json of the model does.
+    // Phi-3's control tokens consume the white space after them. The model's tokenizer.json states
+    // it, but its GGUF files do not.
     std::string_view architecture;
     std::string_view name;
     CLAMMA_RETURN_IF_ERROR(
@@ -252,8 +251,7 @@ Status Tokenizer::ChoosePretokenizer(Memory& memory, const Gguf& gguf, const cha
   if constexpr (kHasGguf) {
     if (pre != nullptr && FindPretokenizer(pre) == nullptr) {
       return Status::Error(StatusCode::kInvalidArgument,
-                           "there is no rule %s for splitting texts into words",
-                           Quoted(pre).c_str());
+                           "unknown rule %s for splitting texts into words", Quoted(pre).c_str());
     }
     std::string_view name;
     if (pre != nullptr) {
@@ -271,20 +269,19 @@ Status Tokenizer::ChoosePretokenizer(Memory& memory, const Gguf& gguf, const cha
     const char* const rule = rules()->pretokenizer->name.data();  // a literal
     if (name.empty()) {
       Format(rules()->warning.data(), kMaxWarning,
-             "the file does not say how its vocabulary splits texts into words "
-             "(tokenizer.ggml.pre): taking \"%s\"",
+             "the file does not name the rule by which its vocabulary splits texts into words "
+             "(tokenizer.ggml.pre): using \"%s\"",
              rule);
     } else {
       Format(rules()->warning.data(), kMaxWarning,
-             "the vocabulary's rule %s for splitting texts into words is not known: taking \"%s\"",
+             "the vocabulary's rule %s for splitting texts into words is unknown: using \"%s\"",
              Quoted(name).c_str(), rule);
     }
   }
   return Status();
 }
 
-// --- Encoding
-// -------------------------------------------------------------------------------------
+// --- Encoding ---
 
 Status Tokenizer::Encode(Memory& memory, std::string_view text, const EncodeOptions& options,
                          Array<TokenId>* tokens, size_t* count) const {
@@ -303,7 +300,7 @@ Status Tokenizer::Encode(Memory& memory, std::string_view text, const EncodeOpti
   return EncodePlain(memory, text, options, tokens, count);
 }
 
-// By a vocabulary of llama2.c, whose control tokens are not to be found.
+// Encodes with a llama2.c vocabulary, without parsing control tokens.
 Status Tokenizer::EncodePlain(Memory& memory, std::string_view text, const EncodeOptions& options,
                               Array<TokenId>* tokens, size_t* count) const {
   ScoreMerger merger(vocabulary_);
@@ -327,7 +324,8 @@ Status Tokenizer::EncodePlain(Memory& memory, std::string_view text, const Encod
   return Status();
 }
 
-// Calls on_text(part, prefix) and on_token(token, is_control) for what a text is made of.
+// Calls on_token(token, is_control) for each special token of a text, and on_text(part, prefix) for
+// each part between them, in order.
 template <typename OnText, typename OnToken>
 void Tokenizer::ForEachPart(std::string_view text, const EncodeOptions& options,
                             bool marks_are_spaces, OnText on_text, OnToken on_token) const {
@@ -344,9 +342,9 @@ void Tokenizer::ForEachPart(std::string_view text, const EncodeOptions& options,
   };
   SpecialTokens::Match match;
   while (scan.Next(&match)) {
-    if (match.begin < at) continue;  // white space that the last one took
+    if (match.begin < at) continue;  // it is white space that the last token consumed
     text_until(match.begin);
-    if (prefix && !match.is_control) on_text(" ", false);  // the space stands before this one
+    if (prefix && !match.is_control) on_text(" ", false);  // the space precedes this token
     on_token(match.token, match.is_control);
     at = match.end;
     prefix = options.dummy_prefix && match.is_control;
@@ -364,9 +362,9 @@ Status Tokenizer::EncodeParts(Memory& memory, std::string_view text, const Encod
   Encoder encoder(vocabulary_, rules()->merges, rules()->pretokenizer);
   EncodeOptions how = options;
   how.dummy_prefix = options.dummy_prefix && Encoder::kMarksAreSpaces;
-  uint64_t most = uint64_t{text.size()} + 3;  // BOS, EOS, and a space in front
+  uint64_t most = uint64_t{text.size()} + 3;  // BOS, EOS, and a space before the text
   if (memory.is_plan()) {
-    if (options.parse_control) most += text.size();  // a space behind each control token
+    if (options.parse_control) most += text.size();  // a space after each control token
     if (!text.empty()) most += encoder.Measure({nullptr, text.size()}, how.dummy_prefix);
   } else {
     ForEachPart(

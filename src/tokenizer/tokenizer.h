@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Texts to tokens and back, by whatever vocabulary a model comes with: of SentencePiece's kind,
-// whose tokens have scores (in llama2.c's format, or inside GGUF files), or byte-level, with merges
-// by rank (inside GGUF files).
+// Encodes texts to tokens and decodes tokens, with the vocabulary of a model: a SentencePiece
+// vocabulary, whose tokens have scores (in llama2.c's format, or inside GGUF files), or a
+// byte-level one, with merges by rank (inside GGUF files).
 #ifndef CLAMMA_TOKENIZER_TOKENIZER_H_
 #define CLAMMA_TOKENIZER_TOKENIZER_H_
 
@@ -25,7 +25,7 @@ struct TextTokens;
 struct Pretokenizer;
 struct TokenizerKind;
 
-// Constant once opened: any number of threads may use it.
+// Constant once opened, so any number of threads may use it.
 class Tokenizer {
  public:
   Tokenizer() = default;
@@ -33,17 +33,18 @@ class Tokenizer {
   Tokenizer& operator=(const Tokenizer&) = delete;
 
   // Reads the llama2.c vocabulary of exactly vocab_size tokens at [data, data + size), which must
-  // outlive this. Any bytes are safe; what is no vocabulary of that size is refused. A plan does
-  // not look at the bytes. `text_tokens`: which begin and end texts; nullptr: 1 and 2.
+  // outlive the tokenizer. Any bytes are safe; bytes that are not a vocabulary of that size are
+  // refused. A plan does not read the bytes. `text_tokens` begin and end texts; nullptr: 1 and 2.
   Status Open(Memory& memory, const uint8_t* data, uint64_t size, uint32_t vocab_size,
               const TextTokens* text_tokens = nullptr);
 
-  // Reads the vocabulary in a GGUF file's metadata, which is all that it looks at, and copies it.
-  // It has at most vocab_size tokens, for so many the model has rows; 0: any number. `pre` names
-  // the rule by which texts are split into words before merging, nullptr: the file does.
+  // Reads and copies the vocabulary in a GGUF file's metadata; it uses nothing else of the file.
+  // The vocabulary must have at most vocab_size tokens, the number of rows of the model; 0: any
+  // number. `pre` names the rule by which texts are split into words before merging; nullptr: the
+  // one that the file names.
   Status Open(Memory& memory, const Gguf& gguf, uint32_t vocab_size = 0, const char* pre = nullptr);
 
-  // What is doubtful about the vocabulary, in a line; nullptr: nothing.
+  // One line about what is doubtful in the vocabulary; nullptr: nothing.
   const char* warning() const { return kHasGguf ? rules()->warning.data() : nullptr; }
 
   uint32_t vocab_size() const { return vocabulary_.size(); }
@@ -51,21 +52,21 @@ class Tokenizer {
 
   struct EncodeOptions {
     bool bos = false;                 // begin with BOS, if there is one
-    bool dummy_prefix = false;        // encode as if a space stood before the text, and before what
-                                      // follows a control token (unless it is empty)
+    bool dummy_prefix = false;        // encode as if a space stood before the text, and before the
+                                      // text after a control token (unless that is empty)
     bool eos = false;                 // end with EOS, if there is one
-    bool parse_control = false;       // texts of control tokens in the text become these tokens ...
-    const TextRange* data = nullptr;  // ... unless they touch one of these: sorted and disjoint
+    bool parse_control = false;       // names of control tokens in the text become these tokens ...
+    const TextRange* data = nullptr;  // (n_data) ... unless they touch a range; sorted and disjoint
     size_t n_data = 0;
   };
 
-  // Appends the encoding of `text` to *tokens from index *count on, growing it as needed, in
-  // O(n log n). Tokens defined by users are taken whole wherever their texts stand, the longest
-  // first. Bytes that are no UTF-8, or no token, become byte tokens; padding and byte tokens are
-  // never matched by text. Byte-level vocabularies may lack tokens for bytes of no UTF-8 and
-  // control characters; these are left out. Where the rule of the vocabulary asks for it, texts
-  // between special tokens are brought into NFC first. A plan does not look at the text, and counts
-  // a token for each byte that there can be.
+  // Writes the encoding of `text` to *tokens from index *count on, grows the array as needed, and
+  // advances *count. Takes O(n log n). User-defined tokens match wherever their texts occur, the
+  // longest first. Bytes that are not UTF-8, or have no token, become byte tokens; the texts of
+  // padding and byte tokens never match. Byte-level vocabularies may lack tokens for invalid UTF-8
+  // and control characters; these are left out. If the rule of the vocabulary requires it, texts
+  // between special tokens are normalized to NFC first. A plan does not read the text, and counts a
+  // token for each possible byte.
   Status Encode(Memory& memory, std::string_view text, const EncodeOptions& options,
                 Array<TokenId>* tokens, size_t* count) const;
 
@@ -75,42 +76,44 @@ class Tokenizer {
   bool adds_bos() const { return !kHasGguf || adds_bos_; }
   bool adds_prefix() const { return !kHasGguf || adds_prefix_; }
   bool adds_eos() const { return kHasGguf && adds_eos_; }
-  // Whether a text ends with the token: EOS and the like, or BOS, which begins the next.
+  // Whether the token ends a text: EOS and similar tokens, or BOS, which begins the next text.
   bool EndsText(TokenId token) const { return vocabulary_.EndsText(token); }
-  // Whether the model may generate it: it is no padding, and not the unknown token.
+  // Whether the model may generate the token: not padding, unused or the unknown token.
   bool IsGenerated(TokenId token) const { return vocabulary_.IsGenerated(token); }
-  uint32_t never_generated() const { return vocabulary_.never_generated(); }  // of vocab_size()
+  // The number of tokens that it may not generate.
+  uint32_t never_generated() const { return vocabulary_.never_generated(); }
 
-  // Control tokens and the unknown one: no text of a user gives them, and they give none.
+  // Whether it is a control token or the unknown token, which have no bytes, and which no text of a
+  // user becomes.
   bool IsSilent(TokenId token) const {
     return IsValid(token) &&
            (kind(token) == TokenKind::kControl || kind(token) == TokenKind::kUnknown);
   }
 
-  // The token's bytes: raw ones for byte tokens, none for control tokens as BOS and EOS, and
-  // unknown ones (and for ids out of range). Valid as long as the vocabulary.
+  // The token's bytes: the raw byte of a byte token; none for control tokens such as BOS and EOS,
+  // for the unknown token, and for ids out of range. Valid as long as the vocabulary.
   std::string_view Bytes(TokenId token) const { return vocabulary_.Bytes(token); }
 
-  // The text of any token, with spaces for what SentencePiece writes U+2581 for: "<|im_end|>" of a
-  // control token, "<0x0A>" of a byte token. Nothing for ids out of range.
+  // The text of any token, with spaces in place of SentencePiece's U+2581: "<|im_end|>" for a
+  // control token, "<0x0A>" for a byte token. Empty for ids out of range.
   std::string_view Piece(TokenId token) const {
     return IsValid(token) ? vocabulary_.Text(token) : std::string_view();
   }
-  // The first token whose Piece() that is, or kNoToken.
+  // The first token with that Piece(), or kNoToken.
   TokenId Find(std::string_view piece) const { return vocabulary_.Find(piece, kAnyKind); }
-  // Of a valid token.
+  // `token` must be valid.
   TokenKind kind(TokenId token) const { return vocabulary_.kind(token); }
 
   bool IsValid(TokenId token) const { return vocabulary_.IsValid(token); }
 
  private:
-  // What GGUF vocabularies have beyond their tokens.
+  // What GGUF vocabularies have in addition to their tokens.
   struct Rules {
-    const TokenizerKind* kind = nullptr;  // nullptr: of llama2.c
+    const TokenizerKind* kind = nullptr;  // nullptr: llama2.c's format
     SpecialTokens special_tokens;
     RankMerges merges;
     const Pretokenizer* pretokenizer = nullptr;
-    bool strips_right = false;  // control tokens take the white space behind them
+    bool strips_right = false;  // control tokens consume the white space after them
     Array<char> warning;
   };
   struct NoRules {};

@@ -10,9 +10,9 @@
 
 namespace clamma {
 
-// Each character is in one of them. Values as in the tables.
+// Each character has one class. The values are those in the tables.
 enum class CharClass : uint8_t {
-  kOther = 0,  // also bytes of no character
+  kOther = 0,  // also bytes that are not part of a character
   kUppercase = 1,
   kLowercase = 2,
   kTitlecase = 3,
@@ -41,8 +41,9 @@ inline constexpr uint32_t kSymbol = ClassBit(CharClass::kSymbol);
 inline constexpr uint32_t kWhite = ClassBit(CharClass::kSpace);
 inline constexpr uint32_t kAnyClass = 2 * kWhite - 1;
 
-// Generated: blocks of 128 characters, equal ones once; of two characters in a byte, the first has
-// the low four bits. Code points beyond have class kOther.
+// Generated tables: kUnicodeBlocks maps each 128 characters to a row of kUnicodeClasses, in which a
+// byte has the classes of two characters, the first in the low four bits. Code points from
+// kUnicodeEnd on have class kOther.
 inline constexpr uint32_t kUnicodeBlock = 128;
 inline constexpr uint32_t kUnicodeEnd = 0x110000;
 extern const uint8_t kUnicodeBlocks[kUnicodeEnd / kUnicodeBlock];
@@ -58,12 +59,12 @@ inline CharClass ClassOf(uint32_t code) {
 inline constexpr uint32_t kNoCode = UINT32_MAX;
 
 struct Char {
-  uint32_t code;    // kNoCode: a byte of no character
-  uint32_t bit;     // of its class; 0: the text ends here
+  uint32_t code;    // kNoCode: a byte that is not part of a character
+  uint32_t bit;     // ClassBit() of its class; 0: the end of the text
   uint32_t length;  // in bytes
 };
 
-Char LongFrontChar(const char* at, const char* end);  // of more than one byte, or none
+Char LongFrontChar(const char* at, const char* end);  // FrontChar() of a byte from 0x80 on
 
 // The character at the front of [at, end).
 inline Char FrontChar(const char* at, const char* end) {
@@ -72,7 +73,7 @@ inline Char FrontChar(const char* at, const char* end) {
   return lead < 0x80 ? Char{lead, ClassBit(ClassOf(lead)), 1} : LongFrontChar(at, end);
 }
 
-// Behind all characters of these classes at the front.
+// Returns the end of the characters of these classes at the front of [at, end).
 const char* SkipClasses(const char* at, const char* end, uint32_t classes);
 
 }  // namespace clamma

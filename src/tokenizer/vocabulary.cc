@@ -14,7 +14,7 @@ int HexDigit(char c) {
   return -1;
 }
 
-// Every byte once, for views of byte tokens.
+// Every byte once: Bytes() of a byte token is a view of one of these.
 struct AllBytes {
   char bytes[256] = {};
   constexpr AllBytes() {
@@ -24,7 +24,7 @@ struct AllBytes {
 constexpr AllBytes kAllBytes;
 
 constexpr uint32_t kSilent = Kinds(TokenKind::kControl) | Kinds(TokenKind::kUnknown);
-// Kinds whose equal texts are one text: of those the first token counts.
+// Kinds that share their texts: of tokens with equal texts, only the first is found.
 constexpr uint32_t kMatched = Kinds(TokenKind::kNormal) | Kinds(TokenKind::kUserDefined);
 
 uint32_t GroupOf(TokenKind kind) {
@@ -76,7 +76,7 @@ Status Vocabulary::BuildIndex(Memory& memory) {
   for (size_t i = 0; i < index_.size(); ++i) index_[i] = kNoToken;
   for (TokenId id = 0; IsValid(id); ++id) {
     const std::string_view text = Text(id);
-    // llama2.c's vocabularies are asked for nothing but normal tokens.
+    // In llama2.c's vocabularies only normal tokens are looked up.
     if (!kHasGguf && kind(id) != TokenKind::kNormal) continue;
     if (text.empty() || Find(text, GroupOf(kind(id))) >= 0) continue;
     size_t slot = FirstSlot(text);
@@ -88,7 +88,7 @@ Status Vocabulary::BuildIndex(Memory& memory) {
 
 void Vocabulary::FindByteTokens(bool byte_level, TokenId missing) {
   for (TokenId& token : byte_tokens_) token = missing;
-  // Of several tokens the first counts.
+  // Of several tokens for a byte the first is used.
   for (auto id = static_cast<TokenId>(size()); id-- > 0;) {
     const std::string_view text = Text(id);
     if (kHasGguf && byte_level) {
@@ -106,7 +106,7 @@ size_t Vocabulary::FirstSlot(std::string_view text) const {
 }
 
 TokenId Vocabulary::Find(std::string_view text, uint32_t kinds) const {
-  // At most half of the slots are taken, so this ends.
+  // The loop ends because at most half of the slots are in use.
   for (size_t slot = FirstSlot(text);; slot = (slot + 1) & (index_.size() - 1)) {
     const TokenId id = index_[slot];
     if (id < 0) return id;

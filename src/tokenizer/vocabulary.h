@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The tokens of a vocabulary: their bytes, kinds and scores, which of them stand for single bytes,
-// and which begin and end texts. Whatever format they come from, the readers fill in one of these.
+// The tokens of a vocabulary: their bytes, kinds and scores, the tokens that stand for single
+// bytes, and those that begin and end texts. The readers of all formats fill in a Vocabulary.
 #ifndef CLAMMA_TOKENIZER_VOCABULARY_H_
 #define CLAMMA_TOKENIZER_VOCABULARY_H_
 
@@ -19,12 +19,12 @@ static_assert(sizeof(TokenId) == 4);
 
 inline constexpr TokenId kNoToken = -1;
 
-// As SentencePiece numbers them (sentencepiece_model.proto), and tokenizer.ggml.token_type.
+// The numbers are those of SentencePiece (sentencepiece_model.proto) and tokenizer.ggml.token_type.
 enum class TokenKind : uint8_t {
   kNormal = 1,
   kUnknown = 2,      // has no bytes
   kControl = 3,      // begins, ends or marks parts of texts, and has no bytes
-  kUserDefined = 4,  // taken whole wherever its text stands
+  kUserDefined = 4,  // matches wherever its text occurs
   kUnused = 5,       // never the result of an encoding
   kByte = 6,         // "<0xHH>", which stands for that byte
 };
@@ -33,23 +33,23 @@ enum class TokenKind : uint8_t {
 constexpr uint32_t Kinds(TokenKind kind) { return 1u << static_cast<unsigned>(kind); }
 inline constexpr uint32_t kAnyKind = UINT32_MAX;
 
-// U+2581, in which SentencePiece keeps a space.
+// U+2581, which stands for a space in SentencePiece.
 inline constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
 
-// Far beyond any real token; bounds what a session holds to put one together.
+// Far longer than any real token; bounds the buffer in which a session assembles characters.
 inline constexpr int32_t kMaxTokenBytes = 1 << 16;
 
 // The byte that "<0xHH>" stands for, or -1.
 int RawByteOf(std::string_view text);
 
-// Constant once filled in: any number of threads may use it.
+// Constant once filled in, so any number of threads may use it.
 class Vocabulary {
  public:
   uint32_t size() const { return static_cast<uint32_t>(tokens_.size()); }
   bool IsValid(TokenId token) const { return token >= 0 && static_cast<uint32_t>(token) < size(); }
   size_t longest_token() const { return longest_token_; }  // bytes
 
-  // Of valid tokens. The text of a byte token is "<0xHH>"; a space is a space.
+  // These need a valid token. The text of a byte token is "<0xHH>"; spaces are spaces, not U+2581.
   std::string_view Text(TokenId token) const {
     const Entry& entry = At(token);
     return {entry.text, entry.info & kLength};
@@ -59,16 +59,15 @@ class Vocabulary {
   }
   float score(TokenId token) const { return At(token).score; }
 
-  // Of any id: what the token adds to a text, nothing for those of no bytes.
+  // These accept any id. Bytes() is what the token adds to a text.
   std::string_view Bytes(TokenId token) const;
   bool EndsText(TokenId token) const { return Has(token, kEndsText); }
-  // llama2.c's vocabularies, the only ones of builds without GGUF, have no tokens but generated
-  // ones.
+  // In builds without GGUF, which read only llama2.c's vocabularies, every token may be generated.
   bool IsGenerated(TokenId token) const {
     return IsValid(token) && !(kHasGguf && Has(token, kNeverGenerated));
   }
   bool IsPadding(TokenId token) const { return Has(token, kPadding); }
-  uint32_t never_generated() const {  // a plan's: at most so many
+  uint32_t never_generated() const {  // of a plan: an upper bound
     return kHasGguf ? n_never_generated_ : 0;
   }
 
@@ -76,16 +75,16 @@ class Vocabulary {
   TokenId Find(std::string_view text, uint32_t kinds) const;
   TokenId byte_token(uint8_t byte) const { return byte_tokens_[byte]; }
 
-  TokenId unknown() const { return unknown_; }  // these are kNoToken where there is none
+  TokenId unknown() const { return unknown_; }  // these are kNoToken if there is none
   TokenId bos() const { return bos_; }
   TokenId eos() const { return eos_; }
   bool has_unused() const { return kHasGguf && has_unused_; }  // tokens of kind kUnused
 
-  // For readers: room for the tokens, and for their texts unless those stay where they are.
+  // For readers: allocate the tokens, and their texts unless these stay in place.
   Status Resize(Memory& memory, uint64_t n_tokens) { return tokens_.Resize(memory, n_tokens); }
   Status ResizeTexts(Memory& memory, uint64_t bytes) { return texts_.Resize(memory, bytes); }
   char* texts() { return texts_.data(); }
-  // Of a plan, which has no tokens to set.
+  // In place of Set(), for a plan.
   void PlanToken(size_t length, TokenKind kind) {
     if (length > longest_token_) longest_token_ = length;
     if (kind == TokenKind::kUnused) has_unused_ = true;
@@ -103,14 +102,14 @@ class Vocabulary {
   void set_bos(TokenId token) { bos_ = token; }
   void set_eos(TokenId token) { eos_ = token; }
 
-  // Makes the tokens findable. A plan has no tokens to look at.
+  // Builds the index that Find() uses. A plan only allocates it.
   Status BuildIndex(Memory& memory);
-  // The tokens that stand for bytes: those of kind kByte or, for byte-level vocabularies, normal
-  // ones. A byte that has none gets `missing`.
+  // Finds the tokens that stand for bytes: those of kind kByte or, in byte-level vocabularies,
+  // normal ones. A byte without a token gets `missing`.
   void FindByteTokens(bool byte_level, TokenId missing);
 
  private:
-  // Of Entry::info: the text's length, the kind, and flags.
+  // The fields of Entry::info: the text's length, the kind, and flags.
   static constexpr uint32_t kLength = (1u << 20) - 1;
   static constexpr int kKindShift = 20;
   static constexpr uint32_t kEndsText = 1u << 24;
@@ -118,7 +117,7 @@ class Vocabulary {
   static constexpr uint32_t kPadding = 1u << 26;
   static_assert(uint32_t{kMaxTokenBytes} <= kLength);
 
-  struct alignas(16) Entry {  // which is found by a shift
+  struct alignas(16) Entry {  // 16 bytes, so that indexing is a shift
     const char* text;
     uint32_t info;
     float score;
@@ -129,11 +128,11 @@ class Vocabulary {
     return IsValid(token) && (At(token).info & flag) != 0;
   }
   void SetFlag(TokenId token, uint32_t flag, bool value);
-  size_t FirstSlot(std::string_view text) const;  // of index_, from where to look
+  size_t FirstSlot(std::string_view text) const;  // of index_, where the search begins
 
-  Array<char> texts_;  // where they are not used in their place
+  Array<char> texts_;  // unless the texts are used in place
   Array<Entry> tokens_;
-  Array<TokenId> index_;  // open-addressing hash table of token ids, kNoToken: free
+  Array<TokenId> index_;  // open-addressing hash table of token ids; kNoToken: free
   TokenId byte_tokens_[256] = {};
   TokenId unknown_ = kNoToken;
   TokenId bos_ = kNoToken;

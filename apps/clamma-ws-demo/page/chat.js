@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The page of a chat. The conversation is kept here and sent as a whole with each question. What
-// user and model write is only ever put in as text.
+// The page of a chat. It keeps the conversation and sends all of it with each question. Texts of the
+// user and the model are inserted only as text, never as HTML.
 import { Connection, Follower, byId, bytesOf, endingOf, figuresOf, fitPrompt, hasFailed, listen,
   makeCopyButton, makeElement, queueOf, sampling, say } from "./common.js";
 
@@ -11,17 +11,17 @@ const prompt = byId("prompt");
 const sendButton = byId("send");
 const stopButton = byId("stop");
 
-let messages = []; // of the turns that are complete: {role, content}
-let question = null; // the turn that has no complete answer: {element, content}
-let answer = null; // the turn that grows: {element, words, figures, thoughts, content}
+let messages = []; // of the complete turns: {role, content}
+let question = null; // the turn without a complete answer: {element, content}
+let answer = null; // the growing turn: {element, words, figures, thoughts, content}
 let boundary = null; // the line between forgotten messages and the others
 let unsent = false; // the question waits for a connection
 let waiting = false; // ... or in the server's queue
 let maxBytes = 0; // of all messages together
 let maxMessages = 0;
-let thinks = false; // the chat template opens the model's thoughts
+let thinks = false; // the chat template opens the model's reasoning
 
-// --- What is shown -------------------------------------------------------------------------------
+// --- Display ---
 
 function showButtons() {
   sendButton.setAttribute("aria-disabled", String(question !== null));
@@ -39,7 +39,7 @@ function addTurn(className, title, text) {
   return { element, box, words };
 }
 
-// What the model thinks comes before what it says: fainter, and folded once that begins.
+// The model's reasoning comes before its answer: fainter, and folded when the answer begins.
 function addAnswer() {
   const turn = addTurn("answer", "Model", "");
   const thoughts = makeElement("details", "thoughts");
@@ -57,8 +57,8 @@ function addAnswer() {
   return { ...turn, figures, thoughts, summary, thought: text, content: "" };
 }
 
-// Parts an answer at <think> and </think>. The first is not there where the template has it.
-// `whole`: there is no more to come, which a mark could be the beginning of.
+// Splits an answer at <think> and </think>. The first mark is missing if the template contains it.
+// `whole`: the answer is complete, so its end cannot be the beginning of a mark.
 function partsOf(content, whole) {
   const open = "<think>";
   const close = "</think>";
@@ -93,19 +93,19 @@ function showAnswer(whole) {
   return thinking;
 }
 
-// The first so many messages that were sent are beyond what the model can take.
+// Marks the first `count` messages, for which the model's context has no room.
 function showForgotten(count) {
   boundary?.remove();
   boundary = null;
   if (count === 0) return;
   const turns = conversation.querySelectorAll(".turn:not(.unanswered)");
-  boundary = makeElement("p", "boundary", "The model no longer sees what stands above.");
+  boundary = makeElement("p", "boundary", "The model no longer sees the text above.");
   turns[count]?.before(boundary);
 }
 
-// --- Turns ---------------------------------------------------------------------------------------
+// --- Turns ---
 
-// The latest of all messages that the server takes at once, from a question on.
+// The latest messages, from a question on, that the server accepts at once.
 function latest(all) {
   let first = 0;
   let size = all.reduce((sum, message) => sum + bytesOf(message.content), 0);
@@ -145,8 +145,8 @@ function sendQuestion() {
   unsent = !connection.send({ type: "begin", messages: list, ...question.settings });
 }
 
-// Ends the question without an answer. Its text goes back to where it can be edited and sent again,
-// unless there is another one by now.
+// Ends the question without an answer. Its text goes back to the prompt, to be edited and sent again,
+// unless the prompt has another text.
 function giveUp() {
   answer?.element.remove();
   if (prompt.value === "") {
@@ -175,11 +175,11 @@ function endAnswer() {
     return;
   }
   showAnswer(true);
-  if (answer.said === "") { // only thoughts: the model would not know what to make of them
+  if (answer.said === "") { // only reasoning, which is not sent back to the model
     question.element.classList.add("unanswered");
     answer.element.classList.add("unanswered");
   } else {
-    // What it thought is not told to it again.
+    // The reasoning is not sent back.
     messages.push({ role: "user", content: question.content },
       { role: "assistant", content: answer.said });
   }
@@ -197,7 +197,7 @@ function startAnew() {
   prompt.focus();
 }
 
-// --- Messages of the server ----------------------------------------------------------------------
+// --- Messages of the server ---
 
 function onHello(message) {
   maxBytes = message.max_prompt;
@@ -223,7 +223,7 @@ function onBegin() {
   waiting = false;
   answer = addAnswer();
   follower.show();
-  say("The model reads.");
+  say("The model reads the prompt.");
 }
 
 function onProgress(message) {
@@ -254,7 +254,7 @@ function onError(message) {
 }
 
 function onDrain(message) {
-  if (waiting) unsent = true; // for the next server
+  if (waiting) unsent = true; // to be sent to the next server
   waiting = false;
   say(`The server is about to end. Answers have ${message.seconds} seconds left.`, true);
 }
@@ -267,13 +267,13 @@ function onClose(idle) {
     unsent = true;
     waiting = false;
   }
-  if (idle) say("You have been away for long, and the server has hung up. Ask to go on.");
+  if (idle) say("The server closed the connection because you were idle. Ask to continue.");
 }
 
 const connection = new Connection({ hello: onHello, waiting: onWaiting, begin: onBegin,
   progress: onProgress, error: onError, drain: onDrain, close: onClose });
 
-// --- What the visitor does -----------------------------------------------------------------------
+// --- Input ---
 
 listen(() => ask(prompt.value), () => {
   if (!question) return;

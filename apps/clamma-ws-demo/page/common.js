@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What the pages of stories and of a chat share: the status line, the settings, boxes of text that
-// grow, the keyboard, and the WebSocket. See docs/ws-demo.md for the messages.
+// Code for the pages of stories and of a chat: the status line, the settings, growing boxes of text,
+// the keyboard, and the WebSocket. docs/ws-demo-protocol.md describes the messages.
 
 const shortestWait = 1000;
 const longestWait = 30000; // milliseconds between two attempts to connect
-const closedIdle = 4000; // the server's code for a visitor who did nothing for long
+const closedIdle = 4000; // the server's close code for an idle visitor
 
 export const byId = (id) => document.getElementById(id);
 export const bytesOf = (text) => new TextEncoder().encode(text).length;
@@ -22,14 +22,14 @@ export function say(text, trouble = false) {
   if (line.textContent !== text) line.textContent = text;
 }
 
-// --- How a text goes on --------------------------------------------------------------------------
+// --- Progress and end of a text ---
 
 const endings = {
   end_of_text: "the end",
-  limit: "cut at its greatest length",
+  limit: "cut off at the maximum length",
   context_full: "the model's context is full",
   stopped: "stopped",
-  too_slow: "given up, as this connection was too slow for it",
+  too_slow: "stopped because this connection was too slow",
   error: "failed",
 };
 
@@ -69,7 +69,7 @@ export class Follower {
     this.top = scrollTop;
   }
 
-  // To be called when the text has changed. The reader may have scrolled since the last event.
+  // Call it when the text has changed. The reader may have scrolled since the last event.
   show() {
     this.look();
     if (!this.follows) return;
@@ -84,10 +84,10 @@ export class Follower {
   }
 }
 
-// --- Copying -------------------------------------------------------------------------------------
+// --- Copying ---
 
 async function copy(text) {
-  if (navigator.clipboard) { // only of pages that come from this machine or by https
+  if (navigator.clipboard) { // exists only on pages from this machine or with https
     await navigator.clipboard.writeText(text);
     return;
   }
@@ -100,7 +100,7 @@ async function copy(text) {
   if (!done) throw new Error("the browser does not copy");
 }
 
-// A button that copies what `textOf` returns then.
+// A button that copies the result of `textOf`.
 export function makeCopyButton(textOf) {
   const button = makeElement("button", "copy", "Copy");
   button.type = "button";
@@ -110,24 +110,24 @@ export function makeCopyButton(textOf) {
       button.textContent = "Copied";
       setTimeout(() => button.textContent = "Copy", 1500);
     } catch {
-      say("The browser does not let the page copy.", true);
+      say("The browser does not allow the page to copy.", true);
     }
     button.focus();
   });
   return button;
 }
 
-// --- Settings ------------------------------------------------------------------------------------
+// --- Settings ---
 
 const settings = byId("settings");
 const sliders = [byId("temperature"), byId("topp")];
-const numbers = [byId("length"), byId("seed")]; // empty: as the server chooses
+const numbers = [byId("length"), byId("seed")]; // empty: the server chooses
 
 function showSlider(slider) {
   byId(slider.id + "-value").textContent = Number(slider.value).toFixed(2);
 }
 
-// As fields of a message; null if a number is none that can be sent, which is told.
+// The settings as fields of a message; null, after a message to the user, if a number is invalid.
 export function sampling() {
   for (const number of numbers) {
     if (number.checkValidity()) continue;
@@ -153,7 +153,7 @@ for (const slider of sliders) {
   showSlider(slider);
 }
 
-// --- The keyboard --------------------------------------------------------------------------------
+// --- Keyboard ---
 
 const prompt = byId("prompt");
 
@@ -163,11 +163,11 @@ export function fitPrompt() {
   prompt.style.height = `${prompt.scrollHeight + 2}px`; // and its borders
 }
 
-// Enter in the prompt sends, with Shift it begins a line. Escape closes the settings, or stops.
+// Enter in the prompt sends; Shift+Enter starts a new line. Escape closes the settings, or stops.
 export function listen(send, stop) {
   const submit = (event) => {
     event.preventDefault();
-    settings.open = false; // what is wrong there opens them again
+    settings.open = false; // an invalid setting opens them again
     send();
   };
   byId("composer").addEventListener("submit", submit);
@@ -188,10 +188,10 @@ export function listen(send, stop) {
   fitPrompt();
 }
 
-// --- The connection ------------------------------------------------------------------------------
+// --- Connection ---
 
-// A WebSocket that connects again after it was lost. `handlers` are functions by the type of the
-// server's message, and `close`, which gets whether the visitor was idle for too long.
+// A WebSocket that reconnects. `handlers` are functions by the type of the server's message, and
+// `close`, which receives whether the visitor was idle for too long.
 export class Connection {
   constructor(handlers) {
     this.handlers = handlers;
@@ -199,8 +199,8 @@ export class Connection {
     this.wait = shortestWait;
     this.retry = 0; // timer
     this.greeted = false; // the server has said hello once
-    // A browser may keep a page that was left, its socket with it, to come back to: the texts must
-    // end all the same.
+    // A browser may keep a page and its socket after the user has left it, in order to return to it.
+    // The texts must still end.
     addEventListener("pagehide", () => this.socket?.close());
     addEventListener("pageshow", (event) => {
       if (event.persisted) this.open();
@@ -222,7 +222,7 @@ export class Connection {
     this.socket.onclose = (event) => this.onClose(event);
   }
 
-  // Leaves what the server does for this page: nothing of it comes any more.
+  // Ends the server's work for this page by closing the socket.
   renew() {
     if (this.socket) {
       this.socket.onmessage = this.socket.onclose = null;
@@ -232,7 +232,7 @@ export class Connection {
     this.open();
   }
 
-  // Returns false, and connects, where there is no connection.
+  // Returns false, and connects, if there is no connection.
   send(message) {
     if (this.socket?.readyState === WebSocket.OPEN) {
       this.socket.send(JSON.stringify(message));
@@ -258,7 +258,7 @@ export class Connection {
     const idle = event.code === closedIdle;
     this.handlers.close(idle);
     if (idle) return;
-    // A bit at random, so that not all who lost a server come back to it at once.
+    // A random part of the delay keeps all pages from reconnecting at the same time.
     const delay = this.wait * (0.75 + Math.random() / 2);
     this.wait = Math.min(2 * this.wait, longestWait);
     say(`The connection ${this.greeted ? "broke" : "failed"}. Trying again in ` +

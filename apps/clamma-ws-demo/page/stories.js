@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The page of stories: the server generates two of them at once. What the model writes is only ever
-// put in as text.
+// The page of stories: the server generates two of them side by side. Texts of the model are inserted
+// only as text, never as HTML.
 import { Connection, Follower, byId, bytesOf, endingOf, figuresOf, hasFailed, listen, makeCopyButton,
   makeElement, queueOf, sampling, say } from "./common.js";
 
@@ -26,7 +26,7 @@ let wanted = true; // begin as soon as there is a connection
 let waiting = false; // in the server's queue
 let maxPrompt = 4096;
 
-// --- What is shown -------------------------------------------------------------------------------
+// --- Display ---
 
 function showStop() {
   const possible = waiting || stories.some((story) => story.running);
@@ -50,13 +50,13 @@ function clear(story, beginning) {
 }
 
 function append(story, text) {
-  // The model opens with empty lines where it begins by itself.
+  // A story that the model begins itself starts with empty lines.
   const opens = story.words.length === 0 && story.words.previousSibling === null;
   story.words.appendData(opens ? text.trimStart() : text);
   story.follower.show();
 }
 
-// --- Messages of the server ----------------------------------------------------------------------
+// --- Messages of the server ---
 
 function onHello(message) {
   maxPrompt = message.max_prompt;
@@ -78,7 +78,7 @@ function onBegin(message) {
   wanted = false;
   again.textContent = "Again";
   for (const story of stories) clear(story, message.prompt);
-  say("Two stories are being told.");
+  say("Two stories are being generated.");
 }
 
 function onProgress(message) {
@@ -108,7 +108,7 @@ function onError(message) {
 }
 
 function onDrain(message) {
-  wanted = wanted || waiting; // of the next server
+  wanted = wanted || waiting; // ask the next server for them
   waiting = false;
   say(`The server is about to end. Stories have ${message.seconds} seconds left.`, true);
   showStop();
@@ -123,15 +123,15 @@ function onClose(idle) {
   }
   showStop();
   if (idle) {
-    say("You have been away for long, and the server has hung up. " +
-      `Press ${again.textContent} to go on.`);
+    say("The server closed the connection because you were idle. " +
+      `Press ${again.textContent} to continue.`);
   }
 }
 
 const connection = new Connection({ hello: onHello, waiting: onWaiting, begin: onBegin,
   progress: onProgress, error: onError, drain: onDrain, close: onClose });
 
-// --- What the visitor does -----------------------------------------------------------------------
+// --- Input ---
 
 function begin() {
   const text = prompt.value;

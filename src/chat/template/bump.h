@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Memory that is handed out piece by piece and given back all at once: what parsing a template, or
-// rendering it once, takes. It has a limit, and each failure has a reason.
+// A bump allocator for parsing a template or rendering it once: it allocates piece by piece and
+// frees everything at once. It has a limit, and each failure has a reason.
 #ifndef CLAMMA_CHAT_TEMPLATE_BUMP_H_
 #define CLAMMA_CHAT_TEMPLATE_BUMP_H_
 
@@ -15,7 +15,7 @@ namespace clamma {
 
 class Bump {
  public:
-  // Takes from `memory`, which must outlive it, at most about `limit` bytes. Takes nothing yet.
+  // Will allocate at most about `limit` bytes from `memory`, which must outlive it.
   Bump(Memory& memory, size_t limit) : memory_(memory), limit_(limit) {}
   ~Bump() { Reset(); }
   Bump(const Bump&) = delete;
@@ -23,10 +23,11 @@ class Bump {
 
   void Reset();
 
-  // Zeroed bytes, aligned to 16, or nullptr: then status() says why. No bytes are a place, too.
+  // Returns zeroed bytes, aligned to 16, or nullptr on failure, with the reason in status(). 0
+  // bytes also give a valid pointer.
   void* Allocate(uint64_t bytes);
 
-  // `count` zeroed objects, or nullptr.
+  // Returns `count` zeroed objects, or nullptr.
   template <typename T>
   T* New(uint64_t count = 1) {
     static_assert(std::is_trivially_copyable_v<T> && alignof(T) <= 16);
@@ -36,7 +37,7 @@ class Bump {
   }
 
   const Status& status() const { return status_; }  // of the last failure
-  size_t bytes() const { return bytes_; }           // taken of the memory
+  size_t bytes() const { return bytes_; }           // allocated from the memory
   size_t limit() const { return limit_; }
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// strftime of a time that is given, in the C locale.
+// strftime() of a given time in the C locale.
 #include "chat/template/interpreter.h"
 #include "platform/text.h"
 
@@ -58,7 +58,7 @@ void AddPadded(int64_t value, int width, char fill, TextBuilder* text) {
   text->AddInt(value, Origin::kTemplate);
 }
 
-// What a letter stands for: a number, a word or other letters. False if it is unknown.
+// Adds the field of a letter: a number, a word or other fields. Returns false if it is unknown.
 bool AddField(const Date& date, char letter, bool plain, TextBuilder* text);
 
 bool AddFields(const Date& date, std::string_view format, TextBuilder* text) {
@@ -110,7 +110,7 @@ bool AddField(const Date& date, char letter, bool plain, TextBuilder* text) {
       {'t', "\t"},
       {'%', "%"},
       {'z', ""},
-      {'Z', ""},  // a time that knows no zone tells none, as in Python
+      {'Z', ""},  // empty for a time without a zone, as in Python
   };
   for (const auto& word : words) {
     if (word.letter != letter) continue;

@@ -12,8 +12,8 @@ namespace {
 constexpr int kMantissaBits = 52;
 constexpr int kMinExponent = -1074;  // of the last bit of a subnormal
 constexpr size_t kMaxDigits = 800;   // more than any tie between two doubles has
-constexpr bool kHasPlainDoubles = FLT_EVAL_METHOD == 0;  // not computed with more digits
-constexpr int kMaxDecimalExponent = 400;  // of a number that is not surely 0 or infinite
+constexpr bool kHasPlainDoubles = FLT_EVAL_METHOD == 0;  // double arithmetic has no extra precision
+constexpr int kMaxDecimalExponent = 400;                 // numbers beyond it are 0 or infinite
 
 // A natural number of up to 5000 bits.
 class Big {
@@ -54,7 +54,7 @@ class Big {
     }
     if (carry != 0) Push(static_cast<uint32_t>(carry));
   }
-  void Subtract(const Big& other) {  // which is not larger
+  void Subtract(const Big& other) {  // `other` must not be larger
     int64_t borrow = 0;
     for (size_t i = 0; i < n_; ++i) {
       borrow += static_cast<int64_t>(words_[i]) - (i < other.n_ ? other.words_[i] : 0);
@@ -74,7 +74,7 @@ class Big {
     if (n_ == 0) return 0;
     return static_cast<int>(32 * n_) - __builtin_clz(words_[n_ - 1]);
   }
-  // Returns this / other, which is below 10, and keeps the rest.
+  // Returns this / other, which must be below 10, and keeps the remainder.
   unsigned TakeDigit(const Big& other) {
     unsigned digit = 0;
     for (; Compare(other) >= 0; ++digit) Subtract(other);
@@ -83,7 +83,7 @@ class Big {
 
  private:
   void Push(uint32_t word) {
-    if (n_ < kWords) words_[n_++] = word;  // there is room for all that this file computes
+    if (n_ < kWords) words_[n_++] = word;  // kWords is enough for everything this file computes
   }
 
   static constexpr size_t kWords = 160;
@@ -114,7 +114,7 @@ Parts Split(double value) {
 
 // The double nearest to numerator / denominator.
 double Divide(Big numerator, Big denominator) {
-  // Scale until the quotient has 53 bits, or fewer where it is subnormal.
+  // Scale so that the quotient has 53 bits, or fewer if it is subnormal.
   int exponent = numerator.Bits() - denominator.Bits() - (kMantissaBits + 1);
   if (exponent < kMinExponent) exponent = kMinExponent;
   if (exponent < 0) numerator.ShiftLeft(-exponent);
@@ -123,7 +123,7 @@ double Divide(Big numerator, Big denominator) {
   Big shifted = denominator;
   constexpr int kQuotientBits = kMantissaBits + 2;
   shifted.ShiftLeft(kQuotientBits);
-  for (int i = 0; i <= kQuotientBits; ++i) {  // numerator against denominator * 2^(54 - i)
+  for (int i = 0; i <= kQuotientBits; ++i) {  // compare numerator with denominator * 2^(54 - i)
     quotient <<= 1;
     if (numerator.Compare(shifted) >= 0) {
       numerator.Subtract(shifted);
@@ -131,7 +131,7 @@ double Divide(Big numerator, Big denominator) {
     }
     numerator.ShiftLeft(1);
   }
-  // The rest is numerator / (denominator * 2^55) of a unit of the quotient.
+  // The remainder is numerator / (denominator * 2^55) of a unit of the quotient.
   bool half = false, above_half = false;
   if (quotient >> (kMantissaBits + 1) != 0) {  // a bit too many: round it away
     half = (quotient & 1) != 0;
@@ -163,8 +163,8 @@ struct Shortest {
   int point;  // 0.d1d2d3... * 10^point
 };
 
-// Steele and White's free-format algorithm (as Dragon4 is told everywhere): digits are generated
-// until what is left is within half the distance to a neighbour.
+// Steele and White's free-format algorithm (Dragon4): generates digits until the remainder is
+// within half the distance to a neighbour.
 void FindShortest(const Parts& parts, Shortest* out) {
   const bool is_even = (parts.mantissa & 1) == 0;
   const bool is_boundary = parts.mantissa == uint64_t{1} << kMantissaBits &&
@@ -175,7 +175,7 @@ void FindShortest(const Parts& parts, Shortest* out) {
   if (parts.exponent > 0) below.ShiftLeft(parts.exponent);
   above = below;
   if (is_boundary) above.ShiftLeft(1);
-  // An estimate of the power of ten that is never too large by more than one digit.
+  // An estimate of the power of ten, too large by at most one.
   const int bits = Big(parts.mantissa).Bits() + parts.exponent - 1;
   int k = static_cast<int>(static_cast<double>(bits) * 0.30102999566398120 - 1e-10);
   if (bits > 0 && static_cast<double>(k) < static_cast<double>(bits) * 0.30102999566398120) ++k;
@@ -185,7 +185,7 @@ void FindShortest(const Parts& parts, Shortest* out) {
     above.MultiplyByPowerOfTen(-k);
     below.MultiplyByPowerOfTen(-k);
   }
-  for (;;) {  // until (r + above) / s < 1, or <= 1 where the bound itself reads back as another
+  for (;;) {  // until (r + above) / s < 1, or <= 1 if the bound itself parses to another value
     Big high = r;
     high.Add(above);
     const int order = high.Compare(s);
@@ -193,7 +193,7 @@ void FindShortest(const Parts& parts, Shortest* out) {
     s.MultiplyAdd(10, 0);
     ++k;
   }
-  for (;;) {  // and (r + above) * 10 / s >= 1
+  for (;;) {  // until (r + above) * 10 / s >= 1
     Big high = r;
     high.Add(above);
     high.MultiplyAdd(10, 0);
@@ -296,7 +296,7 @@ double DoubleFromDecimal(std::string_view digits, int exponent) {
   while (i < digits.size() && digits[i] == '0') ++i;
   const size_t n = digits.size() - i;
   if (n == 0) return 0;
-  if (n <= 15 && exponent >= -22 && exponent <= 22) {  // two exact doubles: one rounding
+  if (n <= 15 && exponent >= -22 && exponent <= 22) {  // both factors are exact: one rounding
     uint64_t mantissa = 0;
     for (size_t k = i; k < digits.size(); ++k) {
       mantissa = mantissa * 10 + static_cast<uint64_t>(digits[k] - '0');
@@ -319,7 +319,7 @@ double DoubleFromDecimal(std::string_view digits, int exponent) {
       numerator.MultiplyAdd(10, static_cast<uint32_t>(digits[i + k] - '0'));
     }
   }
-  if (kept < n) {  // what follows decides between ties only
+  if (kept < n) {  // the other digits only decide ties
     bool has_more = false;
     for (size_t k = kept; k < n; ++k) has_more = has_more || digits[i + k] != '0';
     numerator.MultiplyAdd(10, has_more ? 1 : 0);
@@ -406,7 +406,7 @@ size_t FixedDouble(double value, unsigned precision, char out[kMaxFixedBytes]) {
     s.MultiplyAdd(10, 0);
     ++power;
   }
-  // Now r / s < 1: the quotient has `power` digits.
+  // r / s < 1 holds here, and the quotient has `power` digits.
   for (; power > 0; --power) {
     r.MultiplyAdd(10, 0);
     digits[n_digits++] = static_cast<char>('0' + r.TakeDigit(s));
@@ -453,7 +453,7 @@ double Remainder(double a, double b) {
   uint64_t rest = x.mantissa;
   int exponent = x.exponent;
   uint64_t divisor = y.mantissa;
-  if (exponent < y.exponent) {  // to the smaller exponent: a is smaller than b, or nearly so
+  if (exponent < y.exponent) {  // use the smaller exponent; a is smaller than b, or nearly so
     const int up = y.exponent - exponent;
     if (up > 10) return a;
     divisor <<= up;  // at most 63 bits
@@ -462,7 +462,7 @@ double Remainder(double a, double b) {
     rest %= divisor;
     for (; exponent > y.exponent; --exponent) rest = (rest << 1) % divisor;
   }
-  // rest * 2^exponent: a double again, as it has at most 53 bits.
+  // rest * 2^exponent is exact, because it has at most 53 bits.
   auto result = static_cast<double>(rest);
   for (; exponent > 0; --exponent) result *= 2;
   for (; exponent < 0; ++exponent) result /= 2;

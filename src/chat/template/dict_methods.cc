@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Methods of dicts, lists and tuples. Those that change an object are there, and must not be used.
+// Methods of dicts, lists and tuples. Methods that change an object exist, but using them is an
+// error.
 #include "chat/template/interpreter.h"
 
 namespace clamma {
@@ -88,7 +89,7 @@ bool Interpreter::DictItems(const Value& self, const Arguments& arguments, Value
 }
 
 bool Interpreter::DictCopy(const Value& self, const Arguments& arguments, Value* out) {
-  *out = self;  // which nothing changes
+  *out = self;  // no copy is needed: nothing changes a list
   return BindArguments(arguments, "copy()", "", nullptr);
 }
 

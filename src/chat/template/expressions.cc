@@ -41,7 +41,7 @@ bool Interpreter::EvalNode(const TemplateNode* node, Value* out) {
     case NodeKind::kChain:
       return EvalChain(node, out);
     default:
-      return Fail("this is no expression");
+      return Fail("this is not an expression");
   }
 }
 
@@ -119,7 +119,7 @@ bool Interpreter::CompareBy(const TemplateNode* operand, const Value& a, const V
   return true;
 }
 
-// a < b < c: each value is computed once, and no more once a comparison does not hold.
+// a < b < c: evaluates each value at most once, and stops when a comparison is false.
 bool Interpreter::EvalCompare(const TemplateNode* node, Value* out) {
   Value left;
   if (!Eval(node->items, &left)) return false;
@@ -189,8 +189,7 @@ bool Interpreter::EvalConditional(const TemplateNode* node, Value* out) {
   return Eval(node, out);
 }
 
-// --- Chains
-// ---------------------------------------------------------------------------------------
+// --- Chains ---
 
 bool Interpreter::EvalChain(const TemplateNode* node, Value* out) {
   if (!Eval(node->a, out)) return false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The table of filters, and those of texts and numbers.
+// The table of filters, and the filters for texts and numbers.
 #include <limits>
 
 #include "chat/template/decimal.h"
@@ -10,8 +10,8 @@
 namespace clamma {
 namespace {
 
-// A number as Python's int() and float() read it: without white space around it, and without '_'
-// between digits. Returns the length, 0 if it is none.
+// Copies a number as Python's int() and float() read it, without white space around it and without
+// '_' between digits. Returns the length, 0 if it is not a number.
 size_t CleanNumber(std::string_view text, char* out, size_t max) {
   size_t begin = 0, end = text.size();
   while (begin < end && IsSpace(static_cast<uint8_t>(text[begin]))) ++begin;
@@ -142,8 +142,7 @@ bool Interpreter::ApplyFilter(std::string_view name, const Value& value, const A
   return Fail("the filter %s is unknown or not supported", Quoted(name).c_str());
 }
 
-// --- Texts
-// ----------------------------------------------------------------------------------------
+// --- Texts ---
 
 bool Interpreter::FilterLower(const Value& value, const Arguments& arguments, Value* out) {
   return UnaryText(value, arguments, "lower", Casing::kLower, out);
@@ -238,7 +237,7 @@ bool Interpreter::FilterCenter(const Value& value, const Arguments& arguments, V
 bool Interpreter::FilterFormat(const Value& value, const Arguments& arguments, Value* out) {
   const Str* format = nullptr;
   if (arguments.n > 0 && arguments.n_keywords > 0) {
-    return Fail("format: arguments with and without names");
+    return Fail("format: arguments with and without names cannot be mixed");
   }
   if (!ToStr(value, &format)) return false;
   if (arguments.n_keywords == 0) {
@@ -249,7 +248,7 @@ bool Interpreter::FilterFormat(const Value& value, const Arguments& arguments, V
   return FormatPercentWith(*format, &names, 1, names.dict, false, out);
 }
 
-// Lines but for the first, and empty ones, begin with the indentation.
+// Puts the indentation before each line except the first and empty ones.
 bool Interpreter::FilterIndent(const Value& value, const Arguments& arguments, Value* out) {
   Value given[3];
   bool first = false, blank = false;
@@ -348,8 +347,7 @@ bool Interpreter::FilterUrlEncode(const Value& value, const Arguments& arguments
   return NewText(&result, out);
 }
 
-// --- Numbers
-// --------------------------------------------------------------------------------------
+// --- Numbers ---
 
 bool Interpreter::FilterAbs(const Value& value, const Arguments& arguments, Value* out) {
   if (!BindArguments(arguments, "abs", "", nullptr)) return false;
@@ -452,7 +450,7 @@ bool Interpreter::FilterRound(const Value& value, const Arguments& arguments, Va
   for (int64_t i = 0; i < precision; ++i) scale *= 10;
   if (real - real != 0) return Fail("round: infinity has no %s", Quoted(method).c_str());
   const double scaled = real * scale;
-  // math.ceil() and math.floor() give integers, which have no negative 0.
+  // math.ceil() and math.floor() return integers, which have no negative 0.
   const double whole = method == "floor" ? Floor(scaled) : -Floor(-scaled);
   *out = Value::Float((whole + 0.0) / scale);
   return true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Python's "%s" % x and "{}".format(x), as far as templates have use for them.
+// Python's "%s" % x and "{}".format(x), as far as templates use them.
 #include "chat/template/decimal.h"
 #include "chat/template/interpreter.h"
 #include "chat/template/unicode.h"
@@ -9,7 +9,7 @@ namespace {
 
 constexpr int64_t kMaxWidth = 10000;
 
-// A number in a format; what it is too large for is refused by its width.
+// Reads a number in a format. It stops growing above kMaxWidth, which the caller refuses.
 bool ReadNumber(std::string_view text, size_t* i, int64_t* value) {
   *value = 0;
   const size_t begin = *i;
@@ -23,7 +23,7 @@ bool IsAlign(char c) { return c == '<' || c == '>' || c == '^' || c == '='; }
 
 }  // namespace
 
-// The piece, filled up to the width.
+// Adds the piece, padded to the width.
 void Interpreter::Pad(const FormatSpec& spec, const Str& piece, char default_align,
                       TextBuilder* text) {
   const auto size = static_cast<int64_t>(CountCharacters(piece.view()));
@@ -61,7 +61,7 @@ bool Interpreter::FormatNumber(const FormatSpec& spec, const Value& value, TextB
   }
   if (is_fixed) {
     const int64_t precision = spec.precision < 0 ? 6 : spec.precision;
-    if (precision > int64_t{kMaxPrecision}) return Fail("a format with too many digits");
+    if (precision > int64_t{kMaxPrecision}) return Fail("a format has too many digits");
     char digits[kMaxFixedBytes];
     number.Add({digits, FixedDouble(value.AsFloat(), static_cast<unsigned>(precision), digits)},
                Origin::kTemplate);
@@ -130,7 +130,7 @@ bool Interpreter::FormatOne(const FormatSpec& spec, const Value& value, TextBuil
   return true;
 }
 
-// format % arguments: a tuple has all of them; else there is one.
+// format % arguments: a tuple holds all arguments; any other value is a single argument.
 bool Interpreter::FormatPercent(const Str& format, const Value& arguments, Value* out) {
   if (arguments.Is(Kind::kTuple)) {
     return FormatPercentWith(format, arguments.list->items, arguments.list->size, nullptr, false,
@@ -142,7 +142,7 @@ bool Interpreter::FormatPercent(const Str& format, const Value& arguments, Value
   return FormatPercentWith(format, &arguments, 1, by_name, has_elements, out);
 }
 
-// (name), at *i, and its value.
+// Reads "(name)" at *i and looks up its value.
 bool Interpreter::ReadPercentName(std::string_view view, const Dict* by_name, size_t* i,
                                   Value* value) {
   const size_t begin = ++*i;
@@ -156,7 +156,7 @@ bool Interpreter::ReadPercentName(std::string_view view, const Dict* by_name, si
   return true;
 }
 
-// [flags][width][.precision]type, at *i.
+// Reads [flags][width][.precision]type at *i.
 bool Interpreter::ReadPercentSpec(std::string_view view, size_t* i, FormatSpec* spec) {
   for (; *i < view.size(); ++*i) {
     const char c = view[*i];
@@ -171,7 +171,7 @@ bool Interpreter::ReadPercentSpec(std::string_view view, size_t* i, FormatSpec* 
     ++*i;
     ReadNumber(view, i, &spec->precision);
   }
-  if (spec->width > kMaxWidth) return Fail("a format that is too wide");
+  if (spec->width > kMaxWidth) return Fail("a format is too wide");
   if (*i == view.size()) return Fail("a format does not end");
   spec->type = view[(*i)++];
   if (spec->zero && spec->align == 0 && spec->type != 's' && spec->type != 'r') {
@@ -214,7 +214,7 @@ bool Interpreter::FormatPercentWith(const Str& format, const Value* items, size_
     if (!FormatOne(spec, value, &text)) return false;
     if (!text.ok()) return FailBuilder(text);
   }
-  // A single value that has elements may go unused.
+  // A single value with elements may stay unused.
   const bool may_be_unused = by_name != nullptr || (n == 1 && allows_unused);
   if (used < n && !named && !may_be_unused) {
     return Fail("there are too many values for the format");
@@ -222,8 +222,7 @@ bool Interpreter::FormatPercentWith(const Str& format, const Value* items, size_
   return StepText(view.size()) && NewText(&text, out);
 }
 
-// --- str.format()
-// ---------------------------------------------------------------------------------
+// --- str.format() ---
 
 bool Interpreter::StringFormat(const Value& self, const Arguments& arguments, Value* out) {
   return FormatBraces(*self.str, arguments, out);
@@ -253,7 +252,7 @@ bool Interpreter::FormatBraces(const Str& format, const Arguments& arguments, Va
   return StepText(view.size()) && NewText(&text, out);
 }
 
-// [name or number][!conversion][:spec], of the arguments.
+// Formats a field [name or number][!conversion][:spec].
 bool Interpreter::FormatField(const Str& format, size_t begin, size_t end,
                               const Arguments& arguments, size_t* automatic, TextBuilder* text) {
   const std::string_view view = format.view();
@@ -271,7 +270,7 @@ bool Interpreter::FormatField(const Str& format, size_t begin, size_t end,
   } else {
     size_t k = 0;
     while (k < arguments.n_keywords && arguments.names[k]->view() != name) ++k;
-    if (k == arguments.n_keywords) return Fail("format(): a name that is not given");
+    if (k == arguments.n_keywords) return Fail("format(): there is no argument of this name");
     value = arguments.keywords[k];
   }
   FormatSpec spec{};
@@ -290,7 +289,7 @@ bool Interpreter::FormatField(const Str& format, size_t begin, size_t end,
     if (view[name_end] != ':') return Fail("format(): ':' is expected");
     if (!ReadFormatSpec({view.data() + name_end + 1, end - name_end - 1}, &spec)) return false;
     if (value.Is(Kind::kUndefined) || !(value.Is(Kind::kString) || value.IsNumber())) {
-      if (name_end + 1 < end) return Fail("format(): this format of such a value is not supported");
+      if (name_end + 1 < end) return Fail("format(): this format is not supported for this value");
     }
   }
   const bool is_text = !value.IsNumber() || value.Is(Kind::kBool);

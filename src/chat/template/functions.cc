@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Functions that templates can call by name, and what all calls share.
+// The functions that templates can call by name, and the code that all calls share.
 #include "chat/template/interpreter.h"
 #include "platform/quoted.h"
 
@@ -22,7 +22,7 @@ constexpr std::string_view kNames[] = {
 
 constexpr Missing kUnset = {"", Missing::Reason::kOther, Kind::kUndefined};
 
-// The next name of a signature, and whether the argument may be left out.
+// Returns the next name of a signature, and whether the argument is optional.
 std::string_view NextName(const char** signature, bool* is_optional) {
   while (**signature == ' ' || **signature == '/') ++*signature;
   *is_optional = **signature == '?';
@@ -123,7 +123,7 @@ bool Interpreter::Call(const Value& callee, const Arguments& arguments, Value* o
     case Kind::kLoop:
       return Fail("recursive loops are not supported");
     default:
-      return FailType("something that can be called is expected", callee);
+      return FailType("a callable value is expected", callee);
   }
 }
 
@@ -155,7 +155,7 @@ bool Interpreter::CallFunction(uint8_t which, const Arguments& arguments, Value*
           !ToStr(argument, &message)) {
         return false;
       }
-      // printf-like formats end at a NUL, and so does a message.
+      // A message ends at the first NUL.
       char text[Status::kMaxMessage + 1];
       size_t n = 0;
       for (; n < message->size && n < Status::kMaxMessage; ++n) {

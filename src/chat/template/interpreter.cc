@@ -58,7 +58,7 @@ bool Interpreter::FailUndefined(const Value& value) {
     case Missing::Reason::kUnsafe:
       return Fail("the attribute %s must not be used in chat templates", name.c_str());
     case Missing::Reason::kNoElse:
-      return Fail("the condition does not hold, and there is no else");
+      return Fail("the condition is false, and there is no else");
     case Missing::Reason::kOther:
       break;
   }
@@ -80,7 +80,7 @@ bool Interpreter::Step(uint64_t n) {
   return false;
 }
 
-// Each Enter() that succeeds is followed by --depth_.
+// After a successful Enter() the caller decrements depth_.
 bool Interpreter::Enter(const TemplateNode* node) {
   offset_ = node->offset;
   if (++depth_ > TemplateLimits::kMaxDepth) {
@@ -124,7 +124,7 @@ bool Interpreter::Resolve(const Str* name, Value* out) {
   for (const Scope* scope = scope_; scope != nullptr; scope = scope->parent) {
     for (const Binding* binding = scope->first; binding != nullptr; binding = binding->next) {
       if (++looked_at % 16 == 0 && !Step()) return false;
-      // The names of `loop`, `caller` and so on are the interpreter's own.
+      // The interpreter's own names (`loop`, `caller` ...) are not interned, so compare the texts.
       if (binding->name == name || binding->name->view() == name->view()) {
         *out = binding->value;
         return true;

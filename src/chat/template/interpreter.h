@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Renders a syntax tree. One object renders once.
+// Renders a syntax tree. Each object renders once.
 //
-// A function that returns bool returns false on failure, with the reason in status_; nothing else
-// is defined then.
+// A function that returns bool returns false on failure, with the reason in status_; its other
+// results are then undefined.
 #ifndef CLAMMA_CHAT_TEMPLATE_INTERPRETER_H_
 #define CLAMMA_CHAT_TEMPLATE_INTERPRETER_H_
 
@@ -30,26 +30,26 @@ struct Scope {
 };
 
 struct Macro {
-  const TemplateNode* node;  // a kMacro; without a name if it is a call block's
+  const TemplateNode* node;  // a kMacro; without a name if it belongs to a call block
   Scope* scope;              // where it was defined
 };
 
-// A for loop at work. Elements are taken one by one, as a condition may depend on what the body
-// did.
+// A running for loop. It takes elements one by one, because the condition may depend on the effects
+// of the body.
 struct Loop {
   const TemplateNode* node;
   Scope* outer;
   const Value* items;
   size_t n_items;
-  size_t next;       // of the items, the first that was not looked at
+  size_t next;       // index of the next item to examine
   bool is_filtered;  // elements must meet the condition
-  bool has_after;    // the next element was looked for: in `after`, unless at_end
+  bool has_after;    // the next element is known: it is `after`, unless at_end
   bool at_end;
   Value after;
   int64_t index0;
   int64_t length;  // negative: not known yet
   Value previous, current;
-  const Value* changed;  // what changed() was last given
+  const Value* changed;  // the arguments of the last changed()
   size_t n_changed;
 };
 
@@ -79,7 +79,7 @@ struct Method {
   MethodFunction call;
 };
 
-// Where the reading of a %-format or a {}-format is.
+// The parsed specification of a %-format or a {}-format.
 struct FormatSpec {
   char fill;
   char align;  // '<', '>', '^', '=' or 0
@@ -176,9 +176,9 @@ class Interpreter {
   // --- operators.cc
   bool Truth(const Value& value, bool* result);
   bool TestEqual(const Value& a, const Value& b, bool* result);
-  bool IsKey(const Value& value, bool* result);  // of a dict
+  bool IsKey(const Value& value, bool* result);  // whether it can be a key of a dict
   bool CheckKey(const Value& value);
-  bool Order(const Value& a, const Value& b, int* order, unsigned depth = 0);  // 2: none (NaN)
+  bool Order(const Value& a, const Value& b, int* order, unsigned depth = 0);  // 2: NaN, no order
   bool Contains(const Value& container, const Value& item, bool* result);
   bool FindText(std::string_view text, std::string_view part, size_t from, size_t* at, bool* found);
   bool Items(const Value& value, const Value** items, size_t* n);
@@ -199,8 +199,7 @@ class Interpreter {
              Value* out);
   bool SliceText(const Str& text, int64_t first, int64_t step, int64_t n, Value* out);
   bool IsPlainPath(const Value& path);
-  bool GetPath(const Value& object, const Value& path,
-               Value* out);  // "a.b.0", a filter's attribute
+  bool GetPath(const Value& object, const Value& path, Value* out);  // such as "a.b.0"
 
   // --- functions.cc
   bool Call(const Value& callee, const Arguments& arguments, Value* out);
@@ -213,8 +212,8 @@ class Interpreter {
   bool CyclerReset(const Value& self, const Arguments& arguments, Value* out);
   bool CallJoiner(Joiner* joiner, const Arguments& arguments, Value* out);
   bool UpdateDict(Dict* dict, const Value& value);
-  // Arguments by a signature: names set apart by spaces, '?' in front of those that may be left
-  // out, which are IsUnset() then; a '/' in front: none can be given by its name.
+  // Binds arguments to a signature: names separated by spaces. A '?' before a name makes it
+  // optional; a missing one IsUnset(). A '/' at the front makes all arguments positional only.
   bool BindArguments(const Arguments& arguments, const char* function, const char* signature,
                      Value* out);
   static bool IsUnset(const Value& value);
@@ -399,7 +398,7 @@ class Interpreter {
   bool FilterUpper(const Value& value, const Arguments& arguments, Value* out);
   bool FilterUrlEncode(const Value& value, const Arguments& arguments, Value* out);
   bool FilterWordCount(const Value& value, const Arguments& arguments, Value* out);
-  // Sorting: an element and what it is compared by.
+  // For sorting: an element and its sort key.
   struct Keyed {
     Value key;
     Value value;
@@ -426,14 +425,14 @@ class Interpreter {
   TextBuilder output_;
   TextBuilder* out_;
   Scope* scope_ = nullptr;
-  size_t offset_ = 0;  // in the source, of what is being worked on
+  size_t offset_ = 0;  // of the current node in the source
   uint64_t steps_ = 0;
   unsigned depth_ = 0;
   bool was_raised_ = false;
   Status status_;
 };
 
-// A function of functions.cc by its name; false if it is none.
+// Finds a function of functions.cc by its name; false if there is none.
 bool FindFunction(std::string_view name, Value* out);
 
 }  // namespace clamma

@@ -83,7 +83,7 @@ std::string_view Lexer::StripBefore(size_t begin, size_t tag, bool is_variable) 
   return {text.data(), end};
 }
 
-// Where what follows "+%}", "-%}" or "%}" at i begins; 0 if there is none of them.
+// Returns the offset after "+%}", "-%}" or "%}" at i; 0 if none of them is there.
 size_t Lexer::EndOfTag(size_t i, char closing, bool trims) const {
   const char end[2] = {closing, '}'};
   const std::string_view mark(end, 2);
@@ -143,7 +143,7 @@ bool Lexer::SkipComment(TemplateToken* token) {
   return Fail(token, tag, "the comment does not end");
 }
 
-// {%[-+] raw %} or {%[-+] raw -%}: where its content begins, else 0.
+// Returns the offset after {%[-+] raw %} or {%[-+] raw -%}; 0 if it is not there.
 size_t Lexer::MatchRawBegin(size_t tag) const {
   size_t i = tag + 2;
   if (At(i) == '-' || At(i) == '+') ++i;
@@ -188,7 +188,7 @@ bool Lexer::TakeTagEnd(TemplateToken* token) {
 }
 
 bool Lexer::NextInTag(TemplateToken* token) {
-  // The end is looked for first: in "-}}" and "-%}" the minus is no operator.
+  // Look for the end first: in "-}}" and "-%}" the minus is not an operator.
   if (n_brackets_ == 0 && TakeTagEnd(token)) return true;
   i_ = SkipSpace(i_);
   if (n_brackets_ == 0 && TakeTagEnd(token)) return true;
@@ -212,13 +212,13 @@ bool Lexer::NextInTag(TemplateToken* token) {
   return IsNameByte(c) ? TakeWord(token) : TakeOperator(token);
 }
 
-// Where the digits from i on end, which may be set apart by '_'.
+// Returns the end of the digits from i on, which may be separated by '_'.
 size_t Lexer::SkipDigits(size_t i, int base) const {
   while (IsDigitIn(At(i), base) || (At(i) == '_' && IsDigitIn(At(i + 1), base))) ++i;
   return i;
 }
 
-// Where the float at i ends, the same as its whole part if it is an integer.
+// Returns the end of the float at i; for an integer, the end of the integer.
 size_t Lexer::EndOfFloat(size_t i) const {
   const size_t whole = SkipDigits(i, 10);
   if (i > 0 && source_[i - 1] == '.') return whole;  // an index: x.0.1
@@ -235,7 +235,7 @@ size_t Lexer::EndOfInteger(size_t i) const {
   const int base = mark == 'x' ? 16 : mark == 'o' ? 8 : mark == 'b' ? 2 : 10;
   const size_t first = i + 2 + (At(i + 2) == '_' ? 1 : 0);
   if (base != 10 && IsDigitIn(At(first), base)) return SkipDigits(first, base);
-  ++i;  // a row of zeros: "01" is 0 and 1
+  ++i;  // only zeros: "01" is the two numbers 0 and 1
   while (At(i) == '0' || (At(i) == '_' && At(i + 1) == '0')) ++i;
   return i;
 }
@@ -291,7 +291,7 @@ bool Lexer::TakeBracket(TemplateToken* token) {
     brackets_[n_brackets_++] = c == '(' ? ')' : c == '[' ? ']' : '}';
   } else if (c == ')' || c == ']' || c == '}') {
     if (n_brackets_ == 0 || brackets_[n_brackets_ - 1] != c) {
-      return Fail(token, i_, "this closes nothing that is open");
+      return Fail(token, i_, "there is no open bracket to close");
     }
     --n_brackets_;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The words of a template. White space around tags is treated as Jinja2 does with trim_blocks and
-// lstrip_blocks, and without keep_trailing_newline.
+// Splits a template into tokens. White space around tags is handled as in Jinja2 with trim_blocks
+// and lstrip_blocks, and without keep_trailing_newline.
 #ifndef CLAMMA_CHAT_TEMPLATE_LEXER_H_
 #define CLAMMA_CHAT_TEMPLATE_LEXER_H_
 
@@ -57,16 +57,16 @@ struct TemplateToken {
 
 class Lexer {
  public:
-  // Of a source whose lines end in '\n'.
+  // The lines of the source end in '\n'.
   explicit Lexer(std::string_view source) : source_(source) {}
 
-  // False for what is no template: then reason() says why, and `token` is where.
+  // Returns false if the source is invalid: reason() is then the reason, and `token` the place.
   bool Next(TemplateToken* token);
   const char* reason() const { return reason_; }
 
  private:
   enum class State : uint8_t { kRoot, kVariable, kBlock };
-  static constexpr size_t kMaxBrackets = 128;  // within each other
+  static constexpr size_t kMaxBrackets = 128;  // nested
 
   bool Fail(TemplateToken* token, size_t offset, const char* reason);
   bool NextInRoot(TemplateToken* token, bool* again);

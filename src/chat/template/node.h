@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The syntax tree of a template. What Jinja2 nests to the left (a + b + c, a.b.c|d) is a list here,
-// so that the tree is only as deep as brackets and blocks are.
+// The syntax tree of a template. Expressions that Jinja2 nests to the left (a + b + c, a.b.c|d) are
+// lists here, so that the tree is only as deep as brackets and blocks are nested.
 #ifndef CLAMMA_CHAT_TEMPLATE_NODE_H_
 #define CLAMMA_CHAT_TEMPLATE_NODE_H_
 
@@ -20,7 +20,7 @@ enum class NodeKind : uint8_t {
   kTuple,  // items
   kDict,   // items: key, value, key, value ...
   kNot,    // a
-  // Items, of which each but the first is a kOperand; operators of one precedence, from the left.
+  // Operators of one precedence, from left to right: items, each except the first a kOperand.
   kOr,
   kAnd,
   kCompare,
@@ -30,15 +30,15 @@ enum class NodeKind : uint8_t {
   kNegative,
   kPositive,     // a
   kConditional,  // a if b else c; c may be nullptr
-  kChain,        // a, and what is done with it one after the other: items
-  // What a chain has.
+  kChain,        // a; items: the operations applied to it one after another
+  // The operations of a chain.
   kAttribute,  // name
   kElement,    // a: the index
   kSlice,      // a, b, c: start, stop, step, each may be nullptr
   kCall,       // items: arguments
   kFilter,     // name, items: arguments
   kTest,       // name, items: arguments, is_negated
-  // Arguments that are no plain expression.
+  // Arguments that are not plain expressions.
   kKeyword,       // name, a
   kStarArgument,  // a
   kStarKeywords,  // a
@@ -47,7 +47,7 @@ enum class NodeKind : uint8_t {
   // Statements.
   kData,         // value
   kPrint,        // items
-  kFor,          // a: target, b: what over, c: the condition or nullptr; body, other
+  kFor,          // a: target, b: iterable, c: condition or nullptr; body; other: else
   kIf,           // items: kBranch
   kBranch,       // a: the condition, nullptr for else; body
   kSet,          // a: target, b
@@ -67,10 +67,10 @@ struct TemplateNode {
   TokenKind op;
   bool is_in;
   bool is_negated;
-  // kMacro: which of the special names its body has.
+  // kMacro: which special names its body uses.
   bool uses_caller, uses_varargs, uses_kwargs;
   uint32_t offset;  // in the source
-  const Str* name;  // equal names of a template are the same Str
+  const Str* name;  // interned: equal names of a template are the same Str
   Value value;
   TemplateNode* a;
   TemplateNode* b;
@@ -78,7 +78,7 @@ struct TemplateNode {
   TemplateNode* items;  // the first
   TemplateNode* body;   // the first
   TemplateNode* other;  // the first
-  TemplateNode* next;   // in the list that this one is in
+  TemplateNode* next;   // in the list that contains this node
 };
 
 }  // namespace clamma

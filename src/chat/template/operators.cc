@@ -10,7 +10,7 @@ namespace {
 
 constexpr char kTooLarge[] = "integers beyond 64 bits are not supported";
 
-// Where a slice's index points, within [low, high]: Python's PySlice_AdjustIndices().
+// Clamps a slice's index to [low, high], like Python's PySlice_AdjustIndices().
 int64_t Clamp(int64_t index, int64_t length, int64_t low, int64_t high) {
   if (index < 0) index += length;
   return index < low ? low : index > high ? high : index;
@@ -104,7 +104,7 @@ bool Interpreter::Contains(const Value& container, const Value& item, bool* resu
   *result = false;
   if (container.Is(Kind::kUndefined)) return true;
   if (container.Is(Kind::kString)) {
-    if (!item.Is(Kind::kString)) return FailType("a text is expected in front of 'in'", item);
+    if (!item.Is(Kind::kString)) return FailType("a text is expected before 'in'", item);
     size_t at = 0;
     return FindText(container.str->view(), item.str->view(), 0, &at, result);
   }
@@ -140,7 +140,7 @@ bool Interpreter::CharactersOf(const Str& text, const Value** items, size_t* n) 
   return true;
 }
 
-// What iterating over a value gives.
+// The items of iterating over a value.
 bool Interpreter::Items(const Value& value, const Value** items, size_t* n) {
   switch (value.kind) {
     case Kind::kUndefined:
@@ -204,14 +204,13 @@ bool Interpreter::Length(const Value& value, int64_t* length) {
   }
 }
 
-// --- Arithmetic
-// -----------------------------------------------------------------------------------
+// --- Arithmetic ---
 
-// What is not safe is escaped when it is added to what is (markupsafe).
+// An unsafe text that is added to a safe one is escaped (markupsafe).
 bool Interpreter::AddStrings(const Str& a, const Str& b, Value* out) {
   if (a.size > options_.limits.max_output - (b.size < options_.limits.max_output ? b.size : 0) ||
       b.size > options_.limits.max_output) {
-    return Fail("a text of more than %zu bytes, the limit", options_.limits.max_output);
+    return Fail("a text has more than %zu bytes, the limit", options_.limits.max_output);
   }
   const Str* left = &a;
   const Str* right = &b;
@@ -245,7 +244,7 @@ bool Interpreter::Repeat(const Value& a, int64_t n, Value* out) {
   uint64_t size = 0;
   const size_t unit = a.Is(Kind::kString) ? a.str->size : a.list->size;
   if (!CheckedMultiply(times, unit, &size) || size > options_.limits.max_output) {
-    return Fail("a text or list of more than %zu elements, the limit", options_.limits.max_output);
+    return Fail("a text or list has more than %zu elements, the limit", options_.limits.max_output);
   }
   if (!Step(size / 16 + 1)) return false;
   if (a.Is(Kind::kString)) {
@@ -348,8 +347,8 @@ bool Interpreter::FloatArithmetic(TokenKind op, double a, double b, Value* out) 
   return true;
 }
 
-// Of integers exactly, and what one rounding gives: a C library's pow() differs from machine to
-// machine, and no template needs it.
+// Supports exact powers of integers, and those that take a single rounding. The pow() of C
+// libraries differs between machines, and no template needs it.
 bool Interpreter::Power(const Value& a, const Value& b, Value* out) {
   constexpr char kUnsupported[] = "powers with this exponent are not supported";
   constexpr int64_t kExact = int64_t{1} << 53;  // integers up to here are doubles
@@ -408,10 +407,9 @@ bool Interpreter::FindText(std::string_view text, std::string_view part, size_t 
   return StepText(work + text.size() - from);
 }
 
-// --- Attributes and elements
-// ----------------------------------------------------------------------
+// --- Attributes and elements ---
 
-// What Python's getattr() finds.
+// Finds an attribute as Python's getattr() does.
 bool Interpreter::FindAttribute(const Value& object, std::string_view name, Value* out,
                                 bool* found) {
   *found = true;
@@ -467,7 +465,7 @@ bool Interpreter::GetAttribute(const Value& object, const Str& name, Value* out)
   return true;
 }
 
-// The element at an index that may count from the end.
+// Finds the element at an index; a negative index counts from the end.
 bool Interpreter::ElementAt(const Value& object, int64_t index, Value* out, bool* found) {
   *found = false;
   if (!object.Is(Kind::kString) && !object.Is(Kind::kList) && !object.Is(Kind::kTuple) &&
@@ -518,13 +516,13 @@ bool Interpreter::GetElement(const Value& object, const Value& index, Value* out
 bool Interpreter::Slice(const Value& object, const Value& start, const Value& stop,
                         const Value& step, Value* out) {
   if (!object.Is(Kind::kString) && !object.Is(Kind::kList) && !object.Is(Kind::kTuple)) {
-    return FailType("a text or a list is expected, of which to take a part", object);
+    return FailType("a slice needs a text or a list", object);
   }
   int64_t by = 1, length = 0;
   if (!step.Is(Kind::kNone) && !ToIndex(step, &by)) return false;
   if (by == 0) return Fail("the step of a slice is 0");
   if (!Length(object, &length)) return false;
-  by = by > length ? length + 1 : by < -length ? -length - 1 : by;  // as good as any beyond
+  by = by > length ? length + 1 : by < -length ? -length - 1 : by;  // same result, no overflow
   const int64_t low = by > 0 ? 0 : -1, high = by > 0 ? length : length - 1;
   int64_t first = by > 0 ? low : high, last = by > 0 ? high : low;
   if (!start.Is(Kind::kNone)) {
@@ -555,7 +553,6 @@ bool Interpreter::SliceText(const Str& text, int64_t first, int64_t step, int64_
     const std::string_view rest(bytes.data() + begin, bytes.size() - begin);
     return NewTextPart(text, begin, begin + ByteOfCharacter(rest, static_cast<size_t>(n)), out);
   }
-  // Where each character begins.
   const Value* characters = nullptr;
   size_t count = 0;
   if (!CharactersOf(text, &characters, &count)) return false;
@@ -571,7 +568,7 @@ bool Interpreter::IsPlainPath(const Value& path) {
   return path.IsIntegral() || path.Is(Kind::kString);
 }
 
-// "a.b.0": elements of elements, as filters take them.
+// Follows a path such as "a.b.0", as filters accept it.
 bool Interpreter::GetPath(const Value& object, const Value& path, Value* out) {
   if (!path.Is(Kind::kString)) return GetElement(object, path, out);
   const std::string_view names = path.str->view();

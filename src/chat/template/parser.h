@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From a template's source to its syntax tree. The grammar is that of Jinja2 3.1 (its parser.py).
+// Parses a template's source to its syntax tree. The grammar is that of Jinja2 3.1 (its parser.py).
 #ifndef CLAMMA_CHAT_TEMPLATE_PARSER_H_
 #define CLAMMA_CHAT_TEMPLATE_PARSER_H_
 
@@ -13,15 +13,15 @@
 
 namespace clamma {
 
-// "line 3, column 7, at "...": reason", of a place in a template.
+// Makes an error "line 3, column 7, at "...": reason" for a place in a template.
 Status TemplateError(StatusCode code, std::string_view source, size_t offset, const char* reason);
 
 class Parser {
  public:
-  // The source's lines end in '\n'. It must stay, and so must the bump, as long as the tree.
+  // The source's lines end in '\n'. The source and the bump must outlive the tree.
   Parser(Bump& bump, std::string_view source) : bump_(bump), source_(source), lexer_(source) {}
 
-  // nullptr: see status().
+  // Returns nullptr on failure: see status().
   const TemplateNode* Parse();
   const Status& status() const { return status_; }
 
@@ -35,7 +35,7 @@ class Parser {
     }
     TemplateNode** end;
   };
-  class Nested;  // counts how deep we are
+  class Nested;  // counts the nesting
 
   bool Fail(const char* reason) { return FailAt(token_.offset, reason); }
   bool FailAt(size_t offset, const char* reason);
@@ -53,7 +53,7 @@ class Parser {
   bool Expect(TokenKind kind, const char* what);
   bool ExpectName(const char* what, const Str** name);
 
-  // parser_statements.cc. What ends a list of statements is a block's name.
+  // parser_statements.cc. The names of blocks that end a list of statements, as bits.
   enum : uint32_t {
     kEndFor = 1,
     kElse = 2,
@@ -121,9 +121,9 @@ class Parser {
 
   size_t n_nodes_ = 0;
   unsigned nesting_ = 0;
-  unsigned loops_ = 0;             // of the innermost function that we are in: may break
-  unsigned for_targets_ = 0;       // in which `loop` must not be assigned to
-  TemplateNode* macro_ = nullptr;  // whose body we are in; `other` is the next outer one
+  unsigned loops_ = 0;             // loops around this place, within the innermost macro
+  unsigned for_targets_ = 0;       // not 0: inside a loop's target, which must not be `loop`
+  TemplateNode* macro_ = nullptr;  // the innermost macro around this place; `other` is the next
   Dict* names_ = nullptr;
   Status status_;
 };

@@ -9,7 +9,7 @@
 namespace clamma {
 namespace {
 
-// From the loosest to the tightest.
+// From the lowest precedence to the highest.
 constexpr int kOrPrecedence = 1;
 constexpr int kAndPrecedence = 2;
 constexpr int kNotPrecedence = 3;
@@ -74,8 +74,7 @@ bool IsLiteralName(std::string_view name) {
 
 }  // namespace
 
-// --- Targets of assignments
-// -----------------------------------------------------------------------
+// --- Targets of assignments ---
 
 bool Parser::ParseTargetItem(bool allows_namespace, TemplateNode** node) {
   if (IsKind(TokenKind::kLeftParen)) {
@@ -101,7 +100,7 @@ bool Parser::ParseTarget(bool allows_namespace, TemplateNode** node) {
   Nested nested(this);
   if (!nested.ok() || !ParseTargetItem(allows_namespace, node)) return false;
   if (!IsKind(TokenKind::kComma)) return true;
-  // What succeeds has set it. NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
+  // A successful call has set *node. NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
   TemplateNode* const tuple = New(NodeKind::kTuple, (*node)->offset);
   if (tuple == nullptr) return false;
   Tail items(&tuple->items);
@@ -119,10 +118,9 @@ bool Parser::ParseTarget(bool allows_namespace, TemplateNode** node) {
   }
 }
 
-// --- Operators
-// ------------------------------------------------------------------------------------
+// --- Operators ---
 
-// a if b else c if d else e, and a if b: a loop, as such chains may be long.
+// a if b else c if d else e, and a if b. This is a loop, because such chains may be long.
 bool Parser::ParseExpression(TemplateNode** node) {
   if (!ParseBinary(kOrPrecedence, node)) return false;
   TemplateNode** slot = node;
@@ -172,7 +170,7 @@ bool Parser::ParseTuple(bool allows_conditional, bool is_in_parentheses, Templat
   return true;
 }
 
-// Of the operator that stands here, 0 if none does.
+// The precedence of the operator at this place, 0 if there is none.
 int Parser::PrecedenceHere() {
   if (token_.kind != TokenKind::kName) return PrecedenceOf(token_.kind);
   if (IsName("or")) return kOrPrecedence;
@@ -200,7 +198,7 @@ bool Parser::ParseBinary(int min_precedence, TemplateNode** node) {
   }
 }
 
-// Those behind *node, with operators of this precedence, become one list with it.
+// Joins *node and the operands that follow it, with operators of this precedence, to one list.
 bool Parser::ParseOperands(int precedence, TemplateNode** node) {
   TemplateNode* const list = New(KindOf(precedence), token_.offset);
   if (list == nullptr) return false;
@@ -219,7 +217,7 @@ bool Parser::ParseOperands(int precedence, TemplateNode** node) {
     if (!Advance() || (is_negated && !Advance()) || !ParseBinary(precedence + 1, &operand)) {
       return false;
     }
-    // The operator stands in a node of its own, as an operand may be a list, too.
+    // The operator needs its own node, because an operand may itself be a list.
     TemplateNode* const item = New(NodeKind::kOperand, offset);
     if (item == nullptr) return false;
     item->op = op;
@@ -243,8 +241,7 @@ bool Parser::ParseUnary(bool with_filter, TemplateNode** node) {
   return ParsePostfix(node, with_filter);
 }
 
-// --- Names and literals
-// ---------------------------------------------------------------------------
+// --- Names and literals ---
 
 bool Parser::ParsePrimary(TemplateNode** node) {
   switch (token_.kind) {
@@ -285,7 +282,7 @@ bool Parser::ParseNamed(TemplateNode** node) {
   return ExpectName("a name is expected", &(*node)->name);
 }
 
-// Adjacent strings are one.
+// Adjacent strings are concatenated.
 bool Parser::ParseStrings(TemplateNode** node) {
   *node = New(NodeKind::kConst, token_.offset);
   const Str* all = *node == nullptr ? nullptr : NewStrNoCopy(bump_, {}, Origin::kTemplate);
@@ -304,7 +301,7 @@ bool Parser::ParseStrings(TemplateNode** node) {
   return true;
 }
 
-// As Jinja2: ASCII with backslashes for all else, decoded by Python's unicode-escape.
+// Decodes a string as Jinja2 does: Python's unicode-escape.
 bool Parser::Unescape(std::string_view quoted, size_t offset, char* out, size_t* size) {
   for (size_t i = 1; i + 1 < quoted.size();) {
     if (quoted[i] != '\\') {
@@ -317,12 +314,12 @@ bool Parser::Unescape(std::string_view quoted, size_t offset, char* out, size_t*
   return true;
 }
 
-// What stands behind a backslash, at *i.
+// Decodes the escape after a backslash, at *i.
 bool Parser::ParseEscape(std::string_view text, size_t* i, size_t offset, char* out, size_t* size) {
   static constexpr char kNames[] = "abfnrtv\\'\"";
   static constexpr char kBytes[] = "\a\b\f\n\r\t\v\\'\"";
   const char c = text[*i];
-  if (c == '\n') {  // a line that goes on
+  if (c == '\n') {  // a continued line
     ++*i;
     return true;
   }
@@ -355,10 +352,10 @@ bool Parser::ParseEscape(std::string_view text, size_t* i, size_t offset, char* 
       ++*i;
       return true;
     }
-    return FailAt(offset, "a backslash in front of a character that is not ASCII");
+    return FailAt(offset, "a backslash stands before a character that is not ASCII");
   }
   if ((code >= 0xd800 && code < 0xe000) || code > 0x10ffff) {
-    return FailAt(offset, "an escape of a string is no character");
+    return FailAt(offset, "an escape in a string is not a character");
   }
   *size += EncodeUtf8(code, out + *size);
   return true;
@@ -422,10 +419,9 @@ bool Parser::ParseDictLiteral(TemplateNode** node) {
   return Advance();
 }
 
-// --- What follows a value
-// -------------------------------------------------------------------------
+// --- Operations on a value ---
 
-// Attributes, elements and calls; behind them, filters, tests and calls.
+// Attributes, elements and calls; after them, filters, tests and calls.
 bool Parser::ParsePostfix(TemplateNode** node, bool with_filter) {
   TemplateNode* first = nullptr;
   Tail chain(&first);
@@ -511,7 +507,7 @@ bool Parser::ParseArguments(TemplateNode** first) {
   return Advance();
 }
 
-// In this order: plain ones, by keyword, *list, **dict; keywords also behind *list.
+// The order of arguments is: plain, keyword, *list, **dict; keywords may also follow *list.
 bool Parser::ParseArgument(Tail* arguments, unsigned* stage) {
   constexpr unsigned kKeywords = 1, kStar = 2, kStarStar = 3;
   const size_t offset = token_.offset;

@@ -7,7 +7,7 @@
 
 namespace clamma {
 
-// One more level of the source's nesting, as long as it lives.
+// Counts one level of the source's nesting during its lifetime.
 class Parser::Nested {
  public:
   explicit Nested(Parser* parser) : parser_(parser) {

@@ -123,7 +123,7 @@ uint32_t Parser::EndingBlock() const {
   return 0;
 }
 
-// Up to the name of a block in `ends`, which is the current token then; 0: up to the end.
+// Parses up to the name of a block in `ends`, which is then the current token; 0: up to the end.
 bool Parser::ParseStatements(uint32_t ends, TemplateNode** first) {
   Nested nested(this);
   if (!nested.ok()) return false;
@@ -132,7 +132,7 @@ bool Parser::ParseStatements(uint32_t ends, TemplateNode** first) {
     const size_t offset = token_.offset;
     TemplateNode* node = nullptr;
     if (IsKind(TokenKind::kEnd)) {
-      return ends == 0 || Fail("the template ends inside of a block");
+      return ends == 0 || Fail("the template ends inside a block");
     }
     if (IsKind(TokenKind::kData)) {
       node = New(NodeKind::kData, offset);
@@ -155,7 +155,7 @@ bool Parser::ParseStatements(uint32_t ends, TemplateNode** first) {
   }
 }
 
-// Behind the head of a block: its end, and the statements.
+// Parses the end of a block's opening tag, and the statements after it.
 bool Parser::ParseBody(uint32_t ends, TemplateNode** first) {
   bool skipped = false;
   return SkipIf(TokenKind::kColon, &skipped) && Expect(TokenKind::kBlockEnd, "'%}' is expected") &&
@@ -189,7 +189,7 @@ bool Parser::ParseStatement(TemplateNode** node) {
 }
 
 bool Parser::RefuseStatement() {
-  if (EndingBlock() != 0 || IsName("endraw")) return Fail("this ends no block that is open");
+  if (EndingBlock() != 0 || IsName("endraw")) return Fail("there is no open block to end");
   static constexpr std::string_view kUnsupported[] = {
       "block", "extends", "include", "import", "from", "autoescape", "do", "debug", "trans"};
   for (const std::string_view name : kUnsupported) {
@@ -277,14 +277,16 @@ bool Parser::ParseSignature(TemplateNode* macro) {
       return false;
     }
     if (has_default && !ParseExpression(&parameter->a)) return false;
-    if (!has_default && has_defaults) return Fail("a parameter without a default behind one with");
+    if (!has_default && has_defaults) {
+      return Fail("a parameter without a default follows one with a default");
+    }
     has_defaults = has_default;
     parameters.Add(parameter);
   }
   return Advance();
 }
 
-// The body of a macro: of a function of its own, which loops outside of it do not reach into.
+// Parses the body of a macro. It is a separate function, so loops around it do not count.
 bool Parser::ParseFunctionBody(TemplateNode* macro, uint32_t end) {
   macro->other = macro_;
   macro_ = macro;
@@ -345,12 +347,12 @@ bool Parser::ParseWith(TemplateNode** node) {
 }
 
 bool Parser::ParseLoopControl(TemplateNode** node) {
-  if (loops_ == 0) return Fail("this is outside of a loop");
+  if (loops_ == 0) return Fail("this is not inside a loop");
   *node = New(IsName("break") ? NodeKind::kBreak : NodeKind::kContinue, token_.offset);
   return *node != nullptr && Advance();
 }
 
-// What transformers marks as generated is a macro that is called at once.
+// The tag `generation` of transformers is a macro that is called at once.
 bool Parser::ParseGeneration(TemplateNode** node) {
   *node = New(NodeKind::kScope, token_.offset);
   TemplateNode* const macro = *node == nullptr ? nullptr : New(NodeKind::kMacro, token_.offset);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Filters of lists and dicts.
+// Filters for lists and dicts.
 #include "chat/template/interpreter.h"
 #include "chat/template/unicode.h"
 #include "platform/quoted.h"
@@ -37,7 +37,7 @@ bool Interpreter::FilterFirst(const Value& value, const Arguments& arguments, Va
   const Value* items = nullptr;
   size_t n = 0;
   if (!BindArguments(arguments, "first", "", nullptr)) return false;
-  // Of an iterator, the others stay.
+  // Of an iterator only the first element is consumed.
   const size_t used = value.Is(Kind::kGenerator) ? value.list->used : 0;
   if (!Items(value, &items, &n)) return false;
   if (n == 0) {
@@ -67,7 +67,7 @@ bool Interpreter::FilterList(const Value& value, const Arguments& arguments, Val
   if (!BindArguments(arguments, "list", "", nullptr) || !Items(value, &items, &n)) return false;
   List* const list = bump_.New<List>();
   if (list == nullptr) return FailMemory();
-  *list = List{const_cast<Value*>(items), n, 0};  // which nothing changes
+  *list = List{const_cast<Value*>(items), n, 0};  // shared: nothing changes a list
   *out = Value::Of(Kind::kList, list);
   return true;
 }
@@ -119,7 +119,8 @@ bool Interpreter::FilterJoin(const Value& value, const Arguments& arguments, Val
   return Join(*separator, attributes, n, true, out);
 }
 
-// None of what is false (0, none), as Jinja2's map() and select() do.
+// The items of a value; no items if the value is false (0, none), as in Jinja2's map() and
+// select().
 bool Interpreter::ItemsIfTrue(const Value& value, const Value** items, size_t* n) {
   bool is_true = false;
   if (!Truth(value, &is_true)) return false;

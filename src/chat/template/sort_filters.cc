@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Filters that sort or compare: sort, dictsort, groupby, unique, min, max. Texts are compared
-// without regard to case, unless asked otherwise.
+// Filters that sort or compare: sort, dictsort, groupby, unique, min, max. By default texts are
+// compared without regard to case.
 #include "chat/template/interpreter.h"
 
 namespace clamma {
@@ -10,7 +10,7 @@ bool Interpreter::FoldCase(const Value& value, Value* out) {
   return !value.Is(Kind::kString) || ChangeCase(*value.str, Casing::kLower, out);
 }
 
-// The keys of items: themselves, an attribute of theirs, or several ("a,b").
+// Makes the sort keys of items: the items themselves, an attribute, or several attributes ("a,b").
 bool Interpreter::MakeKeyed(const Value* items, size_t n, const Value& attribute, bool folds_case,
                             Keyed** out) {
   *out = bump_.New<Keyed>(n);
@@ -28,8 +28,8 @@ bool Interpreter::MakeKeyed(const Value* items, size_t n, const Value& attribute
   return true;
 }
 
-// A merge sort from the bottom: stable, and no recursion. Where equal keys are allowed, they need
-// no order.
+// A bottom-up merge sort, which is stable and not recursive. With allows_equal, equal keys need not
+// have an order.
 bool Interpreter::SortKeyed(Keyed* items, size_t n, bool reverse, bool allows_equal) {
   auto* from = items;
   auto* to = bump_.New<Keyed>(n);

@@ -54,7 +54,7 @@ Interpreter::Flow Interpreter::ExecuteOne(const TemplateNode* node) {
     case NodeKind::kContinue:
       return Flow::kContinue;
     default:
-      return done(Fail("this is no statement"));
+      return done(Fail("this is not a statement"));
   }
 }
 
@@ -127,7 +127,7 @@ bool Interpreter::Assign(const TemplateNode* target, const Value& value) {
   return i == n || Fail("there are too many values to unpack");
 }
 
-// A block whose output is a value: of `set`, or to be filtered.
+// A block whose output becomes a value: of `set`, or the input of filters.
 Interpreter::Flow Interpreter::ExecuteCapture(const TemplateNode* node) {
   Scope* const scope = NewScope(scope_);
   if (scope == nullptr) return Flow::kFailed;
@@ -161,8 +161,7 @@ Interpreter::Flow Interpreter::ExecuteWith(const TemplateNode* node) {
   return ExecuteBody(node->body, scope);
 }
 
-// --- Loops
-// ----------------------------------------------------------------------------------------
+// --- Loops ---
 
 bool Interpreter::StartLoop(const TemplateNode* node, Loop** loop) {
   Value over;
@@ -180,7 +179,7 @@ bool Interpreter::StartLoop(const TemplateNode* node, Loop** loop) {
   return true;
 }
 
-// The next element that meets the condition.
+// Finds the next element that meets the condition.
 bool Interpreter::FindNext(Loop* loop, Value* item, bool* has_item) {
   *has_item = false;
   while (loop->next < loop->n_items) {
@@ -225,7 +224,7 @@ bool Interpreter::Advance(Loop* loop, Value* item, bool* has_item) {
   return true;
 }
 
-// Where there is a condition, all that remains is looked through at once, as Jinja2 does.
+// If there is a condition, this examines all remaining elements at once, as Jinja2 does.
 bool Interpreter::LoopLength(Loop* loop, int64_t* length) {
   if (loop->length < 0) {
     List* const rest = NewList(bump_, loop->n_items - loop->next);
@@ -336,8 +335,7 @@ bool Interpreter::LoopChanged(const Value& self, const Arguments& arguments, Val
   return true;
 }
 
-// --- Macros
-// ---------------------------------------------------------------------------------------
+// --- Macros ---
 
 bool Interpreter::NewMacro(const TemplateNode* node, Value* out) {
   auto* const macro = bump_.New<Macro>();
@@ -357,7 +355,7 @@ bool Interpreter::ExecuteMacro(const TemplateNode* node) {
 bool Interpreter::ExecuteCallBlock(const TemplateNode* node) {
   Value caller, value;
   if (!NewMacro(node->b, &caller)) return false;
-  // All of the chain but its last link, which is the call.
+  // Evaluate the chain except its last link, which is the call.
   const TemplateNode* link = node->a->items;
   if (!Eval(node->a->a, &value)) return false;
   for (; link->next != nullptr; link = link->next) {
@@ -406,7 +404,7 @@ bool Interpreter::BindParameters(const Macro& macro, const Arguments& arguments,
   return BindSpecials(macro, arguments, i, used, scope);
 }
 
-// caller, kwargs and varargs, where the body mentions them; else there may be none.
+// Binds caller, kwargs and varargs if the body uses them; otherwise passing them is an error.
 bool Interpreter::BindSpecials(const Macro& macro, const Arguments& arguments, size_t n_parameters,
                                const bool* used, Scope* scope) {
   Value caller;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Methods of texts that are about classes and cases of characters.
+// Methods of texts that concern the classes and the case of characters.
 #include "chat/template/interpreter.h"
 #include "chat/template/unicode.h"
 
 namespace clamma {
 namespace {
 
-// A sigma ends a word where a letter stands in front of it and none behind.
+// A sigma is final if a letter precedes it and none follows.
 bool IsFinalSigma(std::string_view text, size_t at, size_t length) {
   size_t i = at;
   bool before = false;
@@ -127,7 +127,7 @@ bool Interpreter::StringIsPrintable(const Value& self, const Arguments& argument
   return TestCharacters(self, arguments, IsPrintable, true, out);
 }
 
-// All letters that have a case have this one, and there is one.
+// Whether there is a cased letter, and all cased letters are upper case.
 bool Interpreter::StringIsUpper(const Value& self, const Arguments& arguments, Value* out) {
   const auto is = [](uint32_t c) { return !IsLower(c) && !IsTitle(c); };
   const auto has_none = [](uint32_t c) { return !IsUpper(c); };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Methods of texts; those that split them are in string_methods_split.cc.
+// Methods of texts. Those that split texts are in string_methods_split.cc.
 #include "chat/template/interpreter.h"
 #include "chat/template/unicode.h"
 
@@ -68,10 +68,9 @@ bool Interpreter::FindStringMethod(const Value& object, std::string_view name, V
   return true;
 }
 
-// --- White space and affixes
-// ----------------------------------------------------------------------
+// --- White space and affixes ---
 
-// Takes the characters off, or white space for nullptr.
+// Removes the characters, or white space for nullptr, at the ends.
 bool Interpreter::Strip(const Str& text, const Str* characters, bool left, bool right, Value* out) {
   const std::string_view view = text.view();
   const auto is_stripped = [&](const Character& c, size_t at) {
@@ -124,7 +123,7 @@ bool Interpreter::StringRightStrip(const Value& self, const Arguments& arguments
   return StripWith(*self.str, arguments, false, true, out);
 }
 
-// startswith() and endswith() of a text, or any of a tuple of texts, within bounds.
+// startswith() and endswith(), with a text or a tuple of texts, within bounds.
 bool Interpreter::HasAffix(const Str& text, const Arguments& arguments, bool at_end, Value* out) {
   Value given[3];
   size_t begin = 0, end = 0;
@@ -177,10 +176,9 @@ bool Interpreter::StringRemoveSuffix(const Value& self, const Arguments& argumen
   return NewTextPart(*self.str, 0, self.str->size - (has.boolean ? affix.str->size : 0), out);
 }
 
-// --- Looking for texts
-// ----------------------------------------------------------------------------
+// --- Searching ---
 
-// The bytes of text[start:end]; empty where start lies behind the end, in which not even "" is
+// The bytes of text[start:end]. *is_empty is set if start is after the end: then not even "" is
 // found.
 bool Interpreter::Bounds(const Str& text, const Value& start, const Value& end, size_t* begin_byte,
                          size_t* end_byte, bool* is_empty) {
@@ -287,7 +285,7 @@ bool Interpreter::StringReplace(const Value& self, const Arguments& arguments, V
   return Replace(*self.str, *given[0].str, *given[1].str, max, out);
 }
 
-// At most `max` of them; a negative one: all.
+// Replaces at most `max` occurrences; a negative `max`: all.
 bool Interpreter::Replace(const Str& text, const Str& old, const Str& with, int64_t max,
                           Value* out) {
   TextBuilder result(bump_, options_.limits.max_output);
@@ -303,7 +301,7 @@ bool Interpreter::Replace(const Str& text, const Str& old, const Str& with, int6
     if (!result.ok()) return FailBuilder(result);
     size_t at = 0;
     bool found = false;
-    if (old.size == 0) {  // in front of each character, and at the end
+    if (old.size == 0) {  // insert before each character, and at the end
       if (!Step()) return false;
       result.Add(with);
       if (from == text.size) return NewText(&result, out);
@@ -344,8 +342,7 @@ bool Interpreter::StringJoin(const Value& self, const Arguments& arguments, Valu
          Join(*self.str, items, n, false, out);
 }
 
-// --- Widths
-// ---------------------------------------------------------------------------------------
+// --- Widths ---
 
 bool Interpreter::Justify(const Str& text, const Arguments& arguments, char align, Value* out) {
   Value given[2];
@@ -358,7 +355,7 @@ bool Interpreter::Justify(const Str& text, const Arguments& arguments, char alig
   }
   if (!IsUnset(given[1])) {
     if (!given[1].Is(Kind::kString) || given[1].str->size != 1) {
-      return Fail("one ASCII character to fill with is expected");
+      return Fail("a single ASCII fill character is expected");
     }
     spec.fill = given[1].str->data[0];
   }

@@ -6,7 +6,7 @@
 namespace clamma {
 namespace {
 
-// Where a piece begins and ends, of as many as there may be.
+// The bounds of pieces of a text, a growing array.
 struct Pieces {
   Bump& bump;
   size_t* bounds = nullptr;  // begin, end, begin, end ...
@@ -29,7 +29,7 @@ struct Pieces {
   }
 };
 
-// What str.splitlines() takes for the end of a line.
+// Whether str.splitlines() treats the character as the end of a line.
 bool EndsLine(uint32_t c) {
   return (c >= 10 && c <= 13) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 ||
          c == 0x2029;
@@ -54,7 +54,7 @@ bool Interpreter::SplitBy(const Str& text, const Str& separator, int64_t max, bo
   if (separator.size == 0) return Fail("split(): the separator is empty");
   Pieces pieces{bump_};
   size_t from = 0;
-  if (from_right && max >= 0) {  // the places where it splits, from the right
+  if (from_right && max >= 0) {  // find the separators from the right
     size_t end = text.size;
     for (size_t i = text.size; max > 0 && i >= separator.size; --i) {
       const std::string_view here(text.data + i - separator.size, separator.size);
@@ -80,7 +80,7 @@ bool Interpreter::SplitBy(const Str& text, const Str& separator, int64_t max, bo
          PiecesToList(text, pieces.bounds, pieces.n, false, out);
 }
 
-// At stretches of white space; none at the ends.
+// Splits at runs of white space; those at the ends are dropped.
 bool Interpreter::SplitBySpace(const Str& text, int64_t max, bool from_right, Value* out) {
   const std::string_view view = text.view();
   Pieces pieces{bump_};

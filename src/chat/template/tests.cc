@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What stands behind `is`.
+// Tests: the operator `is`.
 #include "chat/template/interpreter.h"
 #include "platform/quoted.h"
 
 namespace clamma {
 
-// The same object; numbers and texts that are equal and of one type count as the same.
+// Whether two values are the same object. Numbers and texts that are equal and of the same type
+// count as the same.
 bool Interpreter::IsSame(const Value& a, const Value& b, bool* result) {
   *result = false;
   if (a.kind != b.kind) return true;
@@ -105,7 +106,7 @@ bool Interpreter::TestAlone(std::string_view name, const Value& value, bool* res
   } else if (name == "true" || name == "false") {
     *result = kind == Kind::kBool && value.boolean == (name == "true");
   } else if (name == "callable") {
-    // Undefined defines __call__, to fail there.
+    // Jinja2's Undefined has a __call__ (which fails), so it counts as callable.
     *result = kind == Kind::kMacro || kind == Kind::kFunction || kind == Kind::kMethod ||
               kind == Kind::kJoiner || kind == Kind::kLoop || kind == Kind::kUndefined;
   } else if (name == "escaped") {

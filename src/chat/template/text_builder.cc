@@ -8,7 +8,7 @@
 namespace clamma {
 namespace {
 
-constexpr size_t kMinShared = 256;  // bytes of a text that gets a buffer to grow in
+constexpr size_t kMinShared = 256;  // bytes from which a text gets a growing buffer
 
 void CopyOrigins(uint8_t* to, const Str& text) {
   if (text.origins != nullptr) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A text under construction, with the origin of each byte.
+// Builds a text with the origin of each byte.
 #ifndef CLAMMA_CHAT_TEMPLATE_TEXT_BUILDER_H_
 #define CLAMMA_CHAT_TEMPLATE_TEXT_BUILDER_H_
 
@@ -12,7 +12,7 @@
 
 namespace clamma {
 
-// Once memory or the limit is exhausted, it stays failed, and nothing more is added.
+// When memory or the limit is exhausted, it enters a failed state, in which nothing is added.
 class TextBuilder {
  public:
   TextBuilder(Bump& bump, size_t max_size) : bump_(bump), max_size_(max_size) {}
@@ -25,12 +25,12 @@ class TextBuilder {
   void AddInt(int64_t value, Origin origin);
 
   bool ok() const { return ok_; }
-  bool is_too_long() const { return is_too_long_; }  // the limit was it
+  bool is_too_long() const { return is_too_long_; }  // it failed because of the limit
   size_t size() const { return size_; }
   std::string_view view() const { return {data_, size_}; }
   Origin OriginOf(size_t i) const { return static_cast<Origin>(origins_[i]); }
 
-  // What was built, which shares the bytes; nullptr if !ok(). Nothing may be added afterwards.
+  // Returns the text, which shares the bytes; nullptr if !ok(). Nothing may be added afterwards.
   Str* Finish();
 
  private:
@@ -47,8 +47,8 @@ class TextBuilder {
   bool is_too_long_ = false;
 };
 
-// a + b; the result is nullptr where there is no memory. Appends in place where a is the latest
-// part of its buffer, so that a text that grows piece by piece takes linear time.
+// Returns a + b; nullptr if memory is short. Appends in place if a is at the end of its buffer, so
+// that building a text piece by piece takes linear time.
 Str* Concatenate(Bump& bump, const Str& a, const Str& b);
 
 }  // namespace clamma

@@ -113,7 +113,7 @@ bool Interpreter::AddJsonList(const Value& value, const JsonStyle& style, unsign
   const List& list = *value.list;
   text->Add('[', Origin::kTemplate);
   for (size_t i = 0; i < list.size; ++i) {
-    // A style that was read has them. NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker)
+    // ReadJsonStyle() sets them. NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker)
     if (i > 0) text->Add(*style.item_separator);
     AddJsonBreak(style, level + 1, text);
     if (!AddJson(list.items[i], style, level + 1, text)) return false;
@@ -154,7 +154,7 @@ bool Interpreter::AddJsonDict(const Dict& dict, const JsonStyle& style, unsigned
   if (style.sorts && !SortKeys(dict, &keys)) return false;
   text->Add('{', Origin::kTemplate);
   for (size_t i = 0; i < dict.size; ++i) {
-    // A style that was read has them. NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker)
+    // ReadJsonStyle() sets them. NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker)
     if (i > 0) text->Add(*style.item_separator);
     AddJsonBreak(style, level + 1, text);
     if (!AddJsonKey(keys[i], style, text)) return false;

@@ -139,7 +139,7 @@ bool Interpreter::AddReprDict(const Dict& dict, TextBuilder* text) {
   return true;
 }
 
-// In single quotes, unless it has some and no double ones.
+// In single quotes; in double quotes if the text has single quotes but no double ones.
 void Interpreter::AddReprString(const Str& str, TextBuilder* text) {
   const std::string_view view = str.view();
   bool has_single = false, has_double = false;

@@ -11,7 +11,7 @@ namespace {
 
 bool IsIn(const ClassRun* runs, size_t n, uint32_t c) {
   size_t low = 0;
-  while (low < n) {  // runs do not interleave: the last that begins at or before c
+  while (low < n) {  // find the last run that begins at or before c
     const size_t middle = low + (n - low) / 2;
     if (runs[middle].first <= c) {
       low = middle + 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Characters as Python's str sees them.
+// Characters with the properties that Python's str uses.
 #ifndef CLAMMA_CHAT_TEMPLATE_UNICODE_H_
 #define CLAMMA_CHAT_TEMPLATE_UNICODE_H_
 
@@ -9,7 +9,7 @@
 
 namespace clamma {
 
-// Stands for a byte that is no UTF-8; a character of its own, of no class.
+// Stands for a byte that is not UTF-8; it counts as a character without a class.
 inline constexpr uint32_t kNoCharacter = 0xffffffff;
 
 struct Character {
@@ -20,7 +20,7 @@ struct Character {
 Character CharacterAt(std::string_view text, size_t i);      // i < size()
 Character CharacterBefore(std::string_view text, size_t i);  // 0 < i
 size_t CountCharacters(std::string_view text);
-size_t ByteOfCharacter(std::string_view text, size_t index);  // or size(), where there are fewer
+size_t ByteOfCharacter(std::string_view text, size_t index);  // size() if there are fewer
 bool IsAscii(std::string_view text);
 
 // The classes of Unicode 14 (Python 3.11): str.isspace(), .isprintable(), .isalpha(), .isdigit(),
@@ -35,8 +35,8 @@ bool IsUpper(uint32_t c);
 bool IsLower(uint32_t c);
 bool IsTitle(uint32_t c);
 
-// What str.lower(), .upper() and .title() make of a character, up to 3 of them; returns how many.
-// (The final sigma is the caller's to see to.)
+// Converts a character as str.lower(), .upper() and .title() do, to up to 3 characters, and returns
+// their number. (The caller handles the final sigma.)
 enum class Case : uint8_t { kLower, kUpper, kTitle };
 size_t Convert(uint32_t c, Case to, uint32_t out[3]);
 bool IsCaseIgnorable(uint32_t c);

@@ -9,17 +9,17 @@
 namespace clamma {
 namespace {
 
-constexpr size_t kMaxUnindexed = 8;         // keys of a dict that are looked through one by one
-constexpr unsigned kMaxHashedDepth = 16;    // of tuples within each other
-constexpr unsigned kMaxComparedDepth = 64;  // of containers
-constexpr uint64_t kMaxKeyComparisons = 1 << 20;  // of elements, to tell two keys apart
+constexpr size_t kMaxUnindexed = 8;               // keys of a dict that is searched linearly
+constexpr unsigned kMaxHashedDepth = 16;          // nested tuples
+constexpr unsigned kMaxComparedDepth = 64;        // nested containers
+constexpr uint64_t kMaxKeyComparisons = 1 << 20;  // of elements, to compare two keys
 
 bool Spend(uint64_t n, uint64_t* work) {
   *work = *work > n ? *work - n : 0;
   return *work > 0;
 }
 
-// The whole number that a float is, if it is one that int64_t holds.
+// Converts a float to an integer if it is a whole number that fits into int64_t.
 bool WholeNumber(double value, int64_t* integer) {
   if (!(value >= -9223372036854775808.0 && value < 9223372036854775808.0)) return false;
   *integer = static_cast<int64_t>(value);
@@ -63,7 +63,7 @@ bool KeysEqual(const Value& a, const Value& b) {
   return Equal(a, b, &work);
 }
 
-// The slot of a key, or the free one where it belongs.
+// The slot of a key, or the free slot for it.
 uint32_t* FindSlot(const Dict& dict, const Value& key) {
   size_t i = static_cast<size_t>(Hash(dict.seed, key)) & (dict.n_slots - 1);
   while (dict.slots[i] != 0 && !KeysEqual(dict.keys[dict.slots[i] - 1], key)) {
@@ -106,7 +106,7 @@ bool Grow(Bump& bump, Dict& dict) {
   return true;
 }
 
-// A key for a lookup, which lasts no longer.
+// A key that is valid only during a lookup.
 Value BorrowedString(Str* str, std::string_view text) {
   *str = Str{text.data(), nullptr, text.size(), nullptr, Origin::kTemplate, false};
   return Value::String(str);
@@ -271,7 +271,7 @@ int CompareNumbers(const Value& a, const Value& b) {
     const int turned = CompareNumbers(b, a);
     return turned == 2 ? 2 : -turned;
   }
-  // An integer and a float, exactly.
+  // Compare an integer and a float exactly.
   if (!(b.real == b.real)) return 2;
   if (b.real >= 9223372036854775808.0) return -1;
   if (b.real < -9223372036854775808.0) return 1;

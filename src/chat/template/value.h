@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The values that templates work with: Python's, as far as templates use them. All lie in a Bump
-// and are freed with it; none changes once it is made but namespaces, dicts under construction, and
-// what is iterated over once.
+// The values of templates: those of Python that templates use. All are allocated in a Bump and
+// freed with it. They are immutable, except for namespaces, dicts under construction, and
+// iterators.
 #ifndef CLAMMA_CHAT_TEMPLATE_VALUE_H_
 #define CLAMMA_CHAT_TEMPLATE_VALUE_H_
 
@@ -13,11 +13,11 @@
 
 namespace clamma {
 
-// Whose bytes a text has: the template's, which may be control tokens, or the caller's, which are
-// data. A mixed text says so for each byte.
+// The origin of a text's bytes: the template, whose bytes may be control tokens, or the caller,
+// whose bytes are data. A mixed text has an origin for each byte.
 enum class Origin : uint8_t { kTemplate, kCaller };
 
-// Bytes of a Str that texts share: a text that ends where they end can be appended to in place.
+// Bytes that several Str share. A text at the end of the buffer can be appended to in place.
 struct StrBuffer {
   char* data;
   uint8_t* origins;
@@ -25,12 +25,12 @@ struct StrBuffer {
   size_t capacity;
 };
 
-// A Python str, in UTF-8; a byte that is no UTF-8 counts as a character.
+// A Python str, in UTF-8; a byte that is not UTF-8 counts as a character.
 struct Str {
   const char* data;
   const uint8_t* origins;  // an Origin for each byte; nullptr: all have `origin`
   size_t size;             // bytes
-  StrBuffer* buffer;       // nullptr if shared with no one
+  StrBuffer* buffer;       // nullptr if the bytes are not shared
   Origin origin;
   bool is_safe;  // markupsafe's Markup, which the filter `safe` makes
 
@@ -52,11 +52,11 @@ enum class Kind : uint8_t {
   kDict,
   kNamespace,
   kRange,
-  kGenerator,  // what map(), select() and such give: to be iterated over once
+  kGenerator,  // the result of map(), select() and so on: can be iterated over once
   kView,       // dict.keys(), .values(), .items()
   kLoop,
   kMacro,
-  kFunction,  // range, namespace, raise_exception and such
+  kFunction,  // range, namespace, raise_exception and so on
   kMethod,    // of a string, a list, a dict, a loop
   kCycler,
   kJoiner,
@@ -71,7 +71,7 @@ struct Method;
 struct Cycler;
 struct Joiner;
 
-// What is not there, and why: the message of the failure to use it.
+// Why a value is undefined: the message if the template uses it.
 struct Missing {
   std::string_view name;
   enum class Reason : uint8_t { kName, kAttribute, kElement, kUnsafe, kNoElse, kOther } reason;
@@ -80,7 +80,7 @@ struct Missing {
 
 struct Value {
   Kind kind = Kind::kUndefined;
-  uint8_t detail = 0;  // kFunction: which; kView: of which part
+  uint8_t detail = 0;  // kFunction: which function; kView: which part of the dict
   union {
     const Missing* missing = nullptr;  // kUndefined; may be nullptr
     bool boolean;
@@ -108,7 +108,7 @@ struct Value {
   bool Is(Kind k) const { return kind == k; }
   bool IsNumber() const { return Is(Kind::kInt) || Is(Kind::kFloat) || Is(Kind::kBool); }
   bool IsIntegral() const { return Is(Kind::kInt) || Is(Kind::kBool); }
-  // Of kInt and kBool; of kFloat, too.
+  // AsInt() needs a kInt or kBool; AsFloat() also accepts a kFloat.
   int64_t AsInt() const { return Is(Kind::kBool) ? (boolean ? 1 : 0) : integer; }
   double AsFloat() const { return Is(Kind::kFloat) ? real : static_cast<double>(AsInt()); }
 };
@@ -116,7 +116,7 @@ struct Value {
 struct List {
   Value* items;
   size_t size;
-  size_t used;  // kGenerator: those that are gone
+  size_t used;  // kGenerator: the number of consumed items
 };
 
 struct Range {
@@ -125,7 +125,7 @@ struct Range {
   int64_t size;
 };
 
-// In order of insertion.
+// Keys are in order of insertion.
 struct Dict {
   Value* keys;
   Value* values;
@@ -136,32 +136,32 @@ struct Dict {
   uint64_t seed;  // of the hashes
 };
 
-// What follows returns nullptr or false where the bump has no memory left.
+// These functions return nullptr or false if the bump has no memory left.
 
 Str* NewStr(Bump& bump, std::string_view text, Origin origin);        // copies the text
-Str* NewStrNoCopy(Bump& bump, std::string_view text, Origin origin);  // of bytes that stay
+Str* NewStrNoCopy(Bump& bump, std::string_view text, Origin origin);  // the text must outlive it
 Str* NewPart(Bump& bump, const Str& text, size_t begin, size_t end);  // shares the bytes
 List* NewList(Bump& bump, size_t size);
 Dict* NewDict(Bump& bump);
 
-// Adds or replaces. The key must be hashable.
+// Adds or replaces a value. The key must be hashable.
 bool DictSet(Bump& bump, Dict& dict, const Value& key, const Value& value);
 bool DictSet(Bump& bump, Dict& dict, std::string_view key, const Value& value);
-// nullptr if it is not there.
+// Returns nullptr if the key is not there.
 const Value* DictFind(const Dict& dict, const Value& key);
 const Value* DictFind(const Dict& dict, std::string_view key);
 
-// Whether it can be a key: no list or dict, nor a tuple of such. Takes off `work` what hashing the
-// value takes; where that is not enough, `work` is 0 and the answer false.
+// Whether the value can be a key: not a list or dict, nor a tuple of them. Subtracts the cost of
+// hashing the value from *work; if that is not enough, *work becomes 0 and the result is false.
 bool IsHashable(const Value& value, uint64_t* work, unsigned depth = 0);
 
-// Python's ==. Each element that is looked at takes 1 off `work`; where that is not enough, or
-// containers are nested deeper than 64, it is 0 afterwards and the answer means nothing.
+// Python's ==. Subtracts 1 from *work for each compared element. If that is not enough, or if
+// containers are nested deeper than 64, *work becomes 0 and the result is meaningless.
 bool Equal(const Value& a, const Value& b, uint64_t* work, unsigned depth = 0);
-// -1, 0, 1 of numbers; 2 if one is not a number (NaN).
+// Compares numbers: -1, 0, 1; 2 if one is NaN.
 int CompareNumbers(const Value& a, const Value& b);
 
-const char* TypeName(const Value& value);  // Python's
+const char* TypeName(const Value& value);  // the name of Python's type
 
 }  // namespace clamma
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// int8 matrices times a panel of tokens, by the tile unit: a tile of rows goes through all of its
-// groups, and its sums stay in registers. Memory bounds it, so that lines are prefetched one
-// by one between the instructions, and the tiles of a range are one pipeline, which does not run
-// dry between them: what ends with one and what begins with the next are under way at the same
-// time.
+// Multiplies int8 matrices by one panel of tokens on the tile unit. A tile of rows goes through all
+// of its groups, and its sums stay in registers. Memory is the limit, so lines are prefetched one
+// by one between the instructions. The tiles of a range form one pipeline, which does not drain
+// between them: the last steps of one tile overlap with the first steps of the next.
 //
-// With panels of 4 or 8 tokens a register holds the sums of 4 or 2 rows: they take a quarter or
-// half of the instructions, and the tokens as much of the first-level cache.
+// With panels of 4 or 8 tokens, a register holds the sums of 4 or 2 rows. These take a quarter or
+// half of the instructions, and the tokens take the same fraction of the first-level cache.
 #ifndef CLAMMA_KERNELS_AMX_FEW_TOKENS_H_
 #define CLAMMA_KERNELS_AMX_FEW_TOKENS_H_
 
@@ -16,11 +15,11 @@
 namespace clamma::amx {
 namespace {
 
-// Rows from one of a tile to the next: results of so many tiles are kept until they can be stored
-// side by side.
+// The most rows from one row of a tile to the next. Results of so many tiles are kept until they
+// can be stored side by side.
 constexpr size_t kMaxApart = 4;
 
-// The weights' scales of tiles of rows, some groups at a time.
+// The weights' scales of tiles of rows, several groups at a time.
 class ScalesOfTiles {
  public:
   static constexpr size_t kAtOnce = vector::RowScales<V>::kAtOnce;
@@ -29,8 +28,8 @@ class ScalesOfTiles {
     rows_.Start(w, row, apart, groups, share);
   }
 
-  // Of the next n groups of the tile (n, kTile); those of the two calls before stay where they are.
-  // A function of its own, so that the compiler keeps all registers for the pipeline.
+  // Returns the scales of the next n groups of the tile, (n, kTile). Those of the two calls before
+  // remain valid. Not inlined, so that the compiler keeps all registers for the pipeline.
   [[gnu::noinline]] const float* Next(size_t n) {
     call_ = (call_ + 1) % kUnderWay;
     rows_.NextGroups(scales_[call_], n);
@@ -43,8 +42,8 @@ class ScalesOfTiles {
   alignas(64) float scales_[kUnderWay][kAtOnce][kTile];
 };
 
-// Makes results of the sums of tiles: block by block of kTile * apart rows over [begin, end), and
-// of each block first the tile of every apart-th row, then those of the rows in between.
+// Stores the results of tiles: block by block of kTile * apart rows over [begin, end), and in each
+// block first the tile of every apart-th row, then those of the rows between them.
 template <size_t kPanel>
 class FewResults {
  public:
@@ -52,8 +51,8 @@ class FewResults {
              size_t end)
       : out_(out), n_tokens_(x.n_tokens), rows_(w.rows), apart_(apart), row_(begin), end_(end) {}
 
-  // Takes those of the next tile, (kTile, kPanel). A function of its own, as the compiler keeps its
-  // registers out of the pipeline's then.
+  // Takes the results of the next tile, (kTile, kPanel). Not inlined, so that the compiler keeps
+  // all registers for the pipeline.
   [[gnu::noinline]] void Take(const float* sums) {
     for (size_t r = 0; r < kTile; ++r) {
       __builtin_memcpy(by_row_[r * apart_ + phase_], sums + r * kPanel, kPanel * sizeof(float));
@@ -66,7 +65,7 @@ class FewResults {
   }
 
  private:
-  static constexpr size_t kColumns = kPanel < 8 ? 8 : kPanel;  // as LoadTransposed() is made for
+  static constexpr size_t kColumns = kPanel < 8 ? 8 : kPanel;  // what LoadTransposed() needs
 
   void Store(size_t row, const float* sums) const {
     V::Int of_tokens[kColumns];
@@ -83,13 +82,13 @@ class FewResults {
   const size_t n_tokens_;
   const size_t rows_;
   const size_t apart_;
-  size_t row_;  // where the block at hand begins, or would if it were not the matrix's last one
+  size_t row_;  // the current block's first row; the matrix's last block may begin before it
   const size_t end_;
   size_t phase_ = 0;
   alignas(64) float by_row_[kMaxApart * kTile][kColumns] = {};
 };
 
-// For each lane of a register of kPanel tokens' sums: its row in the tile, its token.
+// For each lane of a register with sums of kPanel tokens: its row in the tile, and its token.
 template <size_t kPanel>
 struct Lanes {
   constexpr Lanes() {
@@ -106,12 +105,12 @@ struct Lanes {
 template <size_t kPanel>
 constexpr Lanes<kPanel> kLanesOf;
 
-// The sums of a step, with what scales them.
+// The sums of a step, and their scales.
 template <size_t kPanel>
 struct FewSums {
   V::Int* sums;          // kPanel registers
   const float* weights;  // scales of the tile's rows
-  const float* tokens;   // scales of n tokens
+  const float* tokens;   // scales of the tokens
 
   // acc += (float(sums) * weights) * tokens, for a quarter of the registers.
   template <size_t kQuarter>
@@ -133,15 +132,15 @@ struct FewSums {
   }
 };
 
-// What a step multiplies: a group of a tile's rows and of the tokens.
+// The operands of a step: a group of a tile's rows, and of the tokens.
 struct FewOperands {
   const uint8_t* weights;
   const int8_t* q;
 };
 
-// Steps, a group of a tile each: the sums of one are computed while those of the one before are
-// stored, and those before that scaled. No member has an address that anybody knows, for the
-// compiler to keep all of them in registers.
+// A pipeline whose steps are the groups of tiles: the sums of one step are computed while those of
+// the step before are stored, and those of the one before that are scaled. No member's address is
+// taken, so that the compiler keeps all of them in registers.
 template <size_t kGroup, size_t kPanel>
 class FewPipeline {
  public:
@@ -161,10 +160,11 @@ class FewPipeline {
     Load(first);
   }
 
-  // Of the operands that were loaded; loads those of the next step. Asks for what is wanted ahead.
+  // Computes the step whose operands are loaded, and loads those of the next. Prefetches lines
+  // ahead.
   [[gnu::always_inline]] void Step(const float* weight_scales, const float* token_scales,
                                    const FewOperands& next, PairPrefetch ahead) {
-    const auto request = [&]() __attribute__((always_inline)) {
+    const auto prefetch = [&]() __attribute__((always_inline)) {
 #pragma GCC unroll 4
       for (size_t i = 0; i < kGroup / 16; ++i) ahead.Next();
     };
@@ -173,18 +173,18 @@ class FewPipeline {
     ZeroTile<kSumTile>();
     AddTileProducts<kSumTile, kWeightTile, kTokenTile>();
     two_ago_.template Scale<0>(acc_, of_tokens);
-    request();
+    prefetch();
     Load(next);
     two_ago_.template Scale<1>(acc_, of_tokens);
-    request();
+    prefetch();
     two_ago_.template Scale<2>(acc_, of_tokens);
-    request();
+    prefetch();
     two_ago_.template Scale<3>(acc_, of_tokens);
-    request();
+    prefetch();
     Advance({two_ago_.sums, weight_scales, token_scales});
   }
 
-  // What is under way behind the last step.
+  // Completes the steps that are still in the pipeline.
   [[gnu::always_inline]] void Finish() {
     StoreTile<kSumTile>(one_ago_.sums, kRowBytes);
     for (size_t i = 0; i < 2; ++i) {
@@ -201,8 +201,8 @@ class FewPipeline {
   static constexpr size_t kSumTile = kSumTiles[0][0];
   static constexpr size_t kTokenTile = kTokenTiles[0];
   static constexpr size_t kWeightTile = kWeightTiles[0];
-  static constexpr size_t kRowBytes = kPanel * sizeof(float);  // of sums, or of four columns
-  // The scales of steps that there are not, whose sums are 0 as well.
+  static constexpr size_t kRowBytes = kPanel * sizeof(float);  // of sums, or four columns of int8
+  // The scales before the first step and after the last one, whose sums are 0 as well.
   alignas(64) static constexpr float kNothing[kTile] = {};
 
   [[gnu::always_inline]] void Load(const FewOperands& operands) const {
@@ -234,11 +234,11 @@ class FewPipeline {
   V::Reg acc_[kPanel];
 };
 
-// Results of rows [begin, end), in blocks of kTile * apart.
+// Computes the results of rows [begin, end), in blocks of kTile * apart.
 template <size_t kGroup, size_t kPanel>
 void MultiplyFew(const Output& out, const Int8Groups& x, const Matrix& w, size_t apart,
                  size_t begin, size_t end) {
-  // Copies, as what is in memory is read again after each tile instruction.
+  // Copies, as the compiler reloads what is in memory after each tile instruction.
   const size_t cols = w.cols;
   const size_t groups = cols / kGroup;
   const size_t stride = cols * apart;
@@ -258,7 +258,7 @@ void MultiplyFew(const Output& out, const Int8Groups& x, const Matrix& w, size_t
     const uint8_t* next_scales = vector::ScalesFrom(w, first + n_rows);
     for (size_t phase = 0; phase < apart; ++phase) {
       scales.StartTile(w, first + phase, apart, groups, w.group_size / kGroup);
-      // Behind a matrix's last tile of no use, but in place.
+      // After a matrix's last tile this is not used, but must be readable.
       const uint8_t* const next_tile = phase + 1 < apart
                                            ? block + (phase + 1) * cols
                                            : weights + vector::Min(row + n_rows, last_block) * cols;
@@ -269,7 +269,7 @@ void MultiplyFew(const Output& out, const Int8Groups& x, const Matrix& w, size_t
         if (g % ScalesOfTiles::kAtOnce == 0) {
           weight_scales = scales.Next(vector::Min(groups - g, ScalesOfTiles::kAtOnce));
         }
-        PrefetchLine(next_scales);  // a line of them with each step
+        PrefetchLine(next_scales);  // one line per step
         next_scales += kLine;
         const bool last = g + 1 == groups;
         const FewOperands next = {last ? next_tile : block + k + kGroup,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// int8 matrices times more than a tile of tokens, by the tile unit: each group of two tiles of rows
-// multiplies all tokens, whose sums stay in the first-level cache. The tiles of a range are one
-// pipeline.
+// Multiplies int8 matrices by more than a tile of tokens on the tile unit. Each group of two tiles
+// of rows is multiplied by all tokens, whose sums stay in the first-level cache. The tiles of a
+// range form one pipeline.
 #ifndef CLAMMA_KERNELS_AMX_MANY_TOKENS_H_
 #define CLAMMA_KERNELS_AMX_MANY_TOKENS_H_
 
@@ -14,8 +14,8 @@ namespace {
 static_assert(vector::kMaxTokens % kTile == 0);
 constexpr size_t TilesOf(size_t n_tokens) { return (n_tokens + kTile - 1) / kTile; }
 
-// Sums of one block of kTiles tiles of rows at a time, block by block over [begin, end), for up to
-// kMaxTokens tokens from `first` on; stores them as results.
+// The sums of one block of kTiles tiles of rows at a time, block by block over [begin, end), for up
+// to kMaxTokens tokens from `first` on. Stores them as results.
 template <size_t kTiles>
 class ManyResults {
  public:
@@ -33,12 +33,12 @@ class ManyResults {
 
   size_t n_tokens() const { return n_; }
 
-  // The sums of tile b of the tokens: [tile of rows][row], a token a lane.
+  // The sums of the tokens' tile b: [tile of rows][row], one token per lane.
   using Sums = V::Reg[kTiles][kTile];
   Sums& sums(size_t b) { return sums_[b]; }
 
-  // Stores the results of the next tile of the tokens, whose sums start anew. A function of its
-  // own, so that the compiler keeps all registers for the pipeline.
+  // Stores the results of the tokens' next tile and clears its sums. Not inlined, so that the
+  // compiler keeps all registers for the pipeline.
   [[gnu::noinline]] void Take() {
     const size_t row = vector::Min(row_, last_block_);
     V::Int of_tokens[kTile][kTiles];
@@ -50,7 +50,7 @@ class ManyResults {
     }
     const size_t keep_end = vector::Min(row_ + kRows, end_);
     for (size_t t = tile_ * kTile; t < vector::Min(n_, (tile_ + 1) * kTile); ++t) {
-      if (t + kAhead < n_) RequestToken(row, t + kAhead);
+      if (t + kAhead < n_) PrefetchToken(row, t + kAhead);
       StoreRows(out_.first + t * out_.stride, of_tokens[t % kTile], row, row_, keep_end);
     }
     Clear(tile_);
@@ -60,12 +60,12 @@ class ManyResults {
   }
 
  private:
-  // Tokens between a request and a store: the first-level cache has ways for no more, where rows of
-  // results are so far apart that all of their lines share a set. Those of a block's first tokens
-  // are not asked for, whose stores the steps that follow hide.
+  // Tokens from a prefetch to its store. Where rows of results are so far apart that all of their
+  // lines share a set of the first-level cache, the set has no room for more. The lines of a
+  // block's first tokens are not prefetched, as the next steps hide these stores.
   static constexpr size_t kAhead = 8;
 
-  void RequestToken(size_t row, size_t t) const {
+  void PrefetchToken(size_t row, size_t t) const {
     for (size_t i = 0; i < kTiles; ++i) {
       __builtin_prefetch(out_.first + t * out_.stride + row + i * kTile, 1);
     }
@@ -80,13 +80,13 @@ class ManyResults {
   const size_t n_;
   const Output out_;
   const size_t last_block_;
-  size_t row_;  // where the block at hand begins, or would if it were not the matrix's last one
+  size_t row_;  // the current block's first row; the matrix's last block may begin before it
   const size_t end_;
-  size_t tile_ = 0;  // of tokens, that comes next
+  size_t tile_ = 0;  // the next tile of tokens
   Sums sums_[vector::kMaxTokens / kTile];
 };
 
-// What scales the sums of kTiles tiles of rows and one of tokens.
+// How to scale the sums of kTiles tiles of rows and one tile of tokens.
 template <size_t kTiles>
 struct Scaling {
   // acc += (float(sums) * weight_scales) * scales, for a quarter of the rows.
@@ -108,13 +108,13 @@ struct Scaling {
     if (finished != nullptr) finished->Take();
   }
 
-  V::Reg (*acc)[kTile] = nullptr;           // if there is something to scale
-  ManyResults<kTiles>* finished = nullptr;  // if that is all of it
+  V::Reg (*acc)[kTile] = nullptr;           // nullptr: there is nothing to scale
+  ManyResults<kTiles>* finished = nullptr;  // not nullptr: these are the last sums of a tile
   const float (*weight_scales)[kTile] = nullptr;
   V::Reg scales = {};
 };
 
-// A group of kTiles tiles of rows.
+// The weights of a group of kTiles tiles of rows.
 template <size_t kTiles>
 struct Weights {
   template <size_t kIndex>
@@ -127,8 +127,9 @@ struct Weights {
   size_t cols;
 };
 
-// Steps of a tile of tokens each, of which four are under way: one's tokens are loaded, the sums of
-// the one before computed, those of the one before that stored, and those of the oldest scaled.
+// A pipeline whose steps are tiles of tokens, with four stages: the tokens of one step are loaded,
+// the sums of the one before are computed, those of the one before that are stored, and those of
+// the oldest are scaled.
 template <size_t kTiles>
 class Pipeline {
  public:
@@ -138,8 +139,8 @@ class Pipeline {
     first_weights.template Load<1>();
   }
 
-  // The sums of the tokens and weights at hand. The next step's tokens are at `next_tokens`, and
-  // its weights the same, or `next_weights` if that is not nullptr.
+  // Computes the sums of the loaded tokens and weights. The next step's tokens are at
+  // `next_tokens`. Its weights are `next_weights`, or the same ones if that is nullptr.
   [[gnu::always_inline]] void Step(const Scaling<kTiles>& scaling, const int8_t* next_tokens,
                                    const Weights<kTiles>* next_weights) {
     if (odd_) {
@@ -149,7 +150,7 @@ class Pipeline {
     }
     odd_ = !odd_;
   }
-  // The two steps that are still under way.
+  // Completes the two steps that are still in the pipeline.
   void Finish() {
     if (odd_) {
       FinishFrom<1>();
@@ -168,18 +169,18 @@ class Pipeline {
     } else {
       Interleave<kStep, false>(waiting, next_tokens, next_weights);
     }
-    // Member by member: a copy of the whole would wait for what was just written of it.
+    // Copied member by member: a copy of the whole would wait for members just written.
     waiting.acc = scaling.acc;
     waiting.finished = scaling.finished;
     waiting.weight_scales = scaling.weight_scales;
     waiting.scales = scaling.scales;
   }
-  // In small pieces, as both units share ports, and what waits for one keeps the other's work out
-  // of the scheduler.
+  // Alternates between the units in small pieces: they share ports, and instructions that wait for
+  // one unit would keep the other's work out of the scheduler.
   template <size_t kStep, bool kScale>
   [[gnu::always_inline]] void Interleave(const Scaling<kTiles>& waiting, const int8_t* next_tokens,
                                          const Weights<kTiles>* next_weights) {
-    const Scaling<kTiles> old = waiting;  // for the compiler: nothing below changes it
+    const Scaling<kTiles> old = waiting;  // tells the compiler that nothing below changes it
     Multiply<kStep, 0>();
     if (next_weights != nullptr) next_weights->template Load<0>();
     if constexpr (kScale) old.template Add<0>(sums_[kStep]);
@@ -195,7 +196,7 @@ class Pipeline {
       if (old.finished != nullptr) old.finished->Take();
     }
   }
-  // The older one's sums are in memory, the other's in tiles.
+  // The older step's sums are in memory, the other's in tile registers.
   template <size_t kStep>
   void FinishFrom() {
     if (waiting_[kStep].acc != nullptr) waiting_[kStep].AddAll(sums_[kStep]);
@@ -218,14 +219,14 @@ class Pipeline {
   bool odd_ = false;
 };
 
-// Asks for lines that follow each other, in equal parts. Not into the first two levels of the
-// cache: what is on its way there keeps the tokens waiting, which come from the second one.
+// Prefetches adjacent lines in equal parts. They go to the third-level cache only: fetches into the
+// first two levels delay the tokens, which come from the second.
 class LinesInParts {
  public:
   LinesInParts(const uint8_t* first, size_t n, size_t parts)
       : next_(first), part_((n + parts - 1) / parts) {}
 
-  void RequestPart() {
+  void PrefetchPart() {
     for (size_t i = 0; i < part_; ++i, next_ += kLine) PrefetchLine<CacheLevel::kThird>(next_);
   }
 
@@ -243,12 +244,12 @@ class ScalesOfBlocks {
     next_block_ = {vector::ScalesFrom(w, row + kTiles * kTile), groups * kTiles, groups};
   }
 
-  // Those of the next group, [tile of rows][row]; those of the two before stay where they are. The
-  // next block's are asked for in the order in which they lie, as are its rows.
+  // Returns the scales of the next group, [tile of rows][row]. Those of the two groups before
+  // remain valid. Prefetches the next block's scales in the order in which they lie in memory.
   const float (*Next())[kTile] {
     call_ = (call_ + 1) % kUnderWay;
     for (size_t i = 0; i < kTiles; ++i) V::Store(scales_[call_][i], rows_[i].Next());
-    next_block_.RequestPart();
+    next_block_.PrefetchPart();
     return scales_[call_];
   }
 
@@ -259,8 +260,8 @@ class ScalesOfBlocks {
   alignas(64) float scales_[kUnderWay][kTiles][kTile];
 };
 
-// Results of rows [begin, end), in blocks of kTiles tiles, for up to kMaxTokens tokens from
-// `first` on.
+// Computes the results of rows [begin, end), in blocks of kTiles tiles, for up to kMaxTokens tokens
+// from `first` on.
 template <size_t kGroup, size_t kTiles>
 void MultiplyMany(const Output& out, const Int8Groups& x, const Matrix& w, size_t first,
                   size_t begin, size_t end) {
@@ -280,7 +281,7 @@ void MultiplyMany(const Output& out, const Int8Groups& x, const Matrix& w, size_
     block_scales.StartBlock(w, vector::Min(row, w.rows - kRows), groups, w.group_size / kGroup);
     for (size_t g = 0; g < groups; ++g) {
       const bool last_group = g + 1 == groups;
-      // Behind the last block of no use, but in place.
+      // After the last block these are not used, but must be readable.
       const int8_t* const next_tokens = tokens_of(last_group ? 0 : g + 1);
       const Weights<kTiles> next_weights = {
           last_group ? rows_at(row + kRows) : rows + (g + 1) * kGroup, w.cols};
@@ -292,7 +293,7 @@ void MultiplyMany(const Output& out, const Int8Groups& x, const Matrix& w, size_
       scaling.weight_scales = block_scales.Next();
       scaling.finished = last_group ? &results : nullptr;
       for (size_t b = 0; b < parts; ++b) {
-        ahead.RequestPart();
+        ahead.PrefetchPart();
         scaling.acc = results.sums(b);
         const size_t n = results.n_tokens() - b * kTile;
         scaling.scales =

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Matrices of quantised blocks times several tokens by the tile unit: what the skeleton of
-// native_matmul.h leaves to the vector unit but for the products themselves.
+// Multiplies matrices of quantised blocks by several tokens on the tile unit. The tile unit only
+// computes products; the skeleton of native_matmul.h does the rest on the vector unit.
 //
-// A tile of native_matmul.h, transposed as it is loaded, is the tile unit's second operand: four
-// columns of 16 rows in each of its lines. The first one is a group of columns of up to 16 tokens,
-// as they lie in memory. Sums go through memory to the vector unit, which scales them.
+// A tile of native_matmul.h, transposed as it is loaded, is the tile unit's second operand: each of
+// its lines has four columns of 16 rows. The first operand is a group of columns of up to 16
+// tokens, as they lie in memory. The sums go through memory to the vector unit, which scales them.
 #ifndef CLAMMA_KERNELS_AMX_MATMUL_BLOCKS_H_
 #define CLAMMA_KERNELS_AMX_MATMUL_BLOCKS_H_
 
@@ -14,35 +14,35 @@
 namespace clamma::amx {
 namespace {
 
-// Tiles as the tile unit takes them: of signed bytes, less their zero points.
+// The unit for tiles as the tile unit needs them: signed bytes, with the zero point subtracted.
 struct TileUnit : Avx512 {
   static constexpr bool kSignedWeights = true;
   static constexpr bool kCentresWeights = true;
   static Int SubBytes(Int a, Int b) { return _mm512_sub_epi8(a, b); }
 };
 
-// How the tile unit multiplies blocks of format F, a block of 16 rows and up to 16 tokens a step.
-// Products add up in a tile register, which is stored when the next ones follow, and loaded by the
-// vector unit one step later still: sooner, it would wait.
+// Multiplies blocks of format F on the tile unit. A step is a block of 16 rows and up to 16 tokens.
+// Products are added in a tile register. The register is stored when the next step's products
+// begin, and the vector unit loads the sums yet another step later; earlier, it would have to wait.
 template <typename F>
 class BlockProducts {
  public:
   static constexpr bool kIsSuper = F::kCols == formats::kSuperBlock;
-  // Stages of small blocks' steps overlap with those of the next block, which has two steps or
-  // more; those of super-blocks end with the step.
+  // The stages of a small block's steps overlap with those of the next block, which has two steps
+  // or more; those of a super-block end within the step.
   static constexpr size_t kTileSets = kIsSuper ? 1 : 2;
   static_assert(V::kNativeTiles >= 2);
   using Tile = native::Tile<TileUnit, F>;
 
-  // A pass of n tokens of x, while it lives.
+  // For a pass of n tokens of x. Configures the tile registers for its lifetime.
   BlockProducts(const native::BlockActivations<F::kCols>& x, size_t n)
       : x_(x),
         n_(n),
         tokens_(vector::Min(n, kTile)),
         shapes_({tokens_, kLineBytes}, {tokens_, F::kGroup}, {F::kGroup / 4, kLineBytes}) {}
 
-  // As VectorProducts::Multiply() of native_matmul.h. What it adds last comes with the next calls,
-  // or with Finish(): until then `tiles` stays as it is.
+  // See VectorProducts::Multiply() of native_matmul.h. The last results are added by the next calls
+  // or by Finish(): `tiles` must not change until then.
   template <size_t kTiles>  // NOLINTNEXTLINE(readability-non-const-parameter): by way of Step
   [[gnu::noinline]] void Multiply(float* accs, const Tile (&tiles)[kTiles], size_t at,
                                   native::PassPrefetch* ahead) {
@@ -80,15 +80,15 @@ class BlockProducts {
 
   struct Step {
     const Tile* tile = nullptr;
-    float* accs = nullptr;  // of the first token
-    size_t stride = 0;      // from a token's to the next one's
-    size_t first = 0;       // token; results are those of [fresh, end)
+    float* accs = nullptr;  // sums of the first token
+    size_t stride = 0;      // floats from a token's sums to the next token's
+    size_t first = 0;       // first token; only results of tokens [fresh, end) are stored
     size_t fresh = 0;
     size_t end = 0;
-    size_t at = 0;  // of token 0 in x
+    size_t at = 0;  // index of token 0's block in x
   };
 
-  // Sums of products of a group: (tokens, rows).
+  // The sums of a group's products, (tokens, rows).
   struct alignas(64) GroupSums {
     int32_t of[kTile][V::kLanes];
   };
@@ -102,7 +102,7 @@ class BlockProducts {
     AddTileProducts<kSumTile, kTokenTile, kWeightTile>();
   }
 
-  // Begins a step, stores the sums of the one before, and ends the one before that.
+  // Begins a step, stores the sums of the step before, and adds those of the one before that.
   [[gnu::always_inline]] void MultiplySmall(const Step& step) {
     StoreTile<kSumTile>(&sums_[turn_ ^ 1], kLineBytes);
     if (step.tile != nullptr) AddUp(step, 0);
@@ -124,8 +124,8 @@ class BlockProducts {
     }
   }
 
-  // Likewise group by group: while products of one add up, the sums of the one before are stored,
-  // and those of the one before that scaled.
+  // The same pipeline, group by group: while a group's products are computed, the sums of the group
+  // before are stored, and those of the one before that are scaled.
   [[gnu::always_inline]] void MultiplySuper(const Step& step, size_t bytes_of_group,
                                             native::PassPrefetch* ahead) {
     V::Int totals[kTile];
@@ -151,7 +151,7 @@ class BlockProducts {
     }
   }
 
-  // Token t's result of a block.
+  // Adds a block's total to token t's result.
   [[gnu::always_inline]] void Add(const Step& step, size_t t, V::Int total) const {
     float* acc = step.accs + t * step.stride;
     V::Store(acc, native::Finish<TileUnit, F>(V::Load(acc), total, step.tile->scales,
@@ -160,7 +160,7 @@ class BlockProducts {
 
   const native::BlockActivations<F::kCols> x_;
   const size_t n_;
-  const size_t tokens_;  // of a step
+  const size_t tokens_;  // in a step
   const TileShapes shapes_;
   Step last_;
   Step before_;
@@ -168,7 +168,7 @@ class BlockProducts {
   GroupSums sums_[2] = {};
 };
 
-// Fewer are done sooner by the vector unit alone.
+// With fewer tokens the vector unit alone is faster.
 constexpr size_t kMinTokensOfBlocks = 9;
 
 inline bool IsForTiles(const Activations& x, const Matrix& w) {

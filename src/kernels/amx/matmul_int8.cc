@@ -9,11 +9,11 @@
 namespace clamma::amx {
 namespace {
 
-// One takes the vector unit less time than its weights take from memory.
+// With one token, the vector unit takes less time than reading the weights from memory.
 constexpr size_t kMinTokens = 2;
 constexpr size_t kMaxGroup = 64;
 
-// A matrix of less than a tile of rows.
+// Multiplies a matrix with fewer rows than a tile.
 void MultiplyLowMatrix(const Output& out, const Int8Groups& x, const Matrix& w, size_t row_begin,
                        size_t row_end) {
   const size_t panel = PanelSize(x.n_tokens);
@@ -65,7 +65,7 @@ template <size_t kGroup>
 void Matmul(const Output& out, const Int8Groups& x, const Matrix& w, size_t row_begin,
             size_t row_end) {
   const size_t panel = PanelSize(x.n_tokens);
-  const size_t row_bytes = panel * sizeof(float);  // of sums, or of four columns of tokens
+  const size_t row_bytes = panel * sizeof(float);  // of sums, or four columns of int8 tokens
   const TileShapes shapes({kTile, row_bytes}, {kGroup / 4, row_bytes}, {kTile, kGroup});
   const auto matmul = x.n_tokens > kTile ? MatmulMany<kGroup>
                       : panel == 4       ? MatmulFew<kGroup, 4>
@@ -74,14 +74,14 @@ void Matmul(const Output& out, const Int8Groups& x, const Matrix& w, size_t row_
   matmul(out, x, w, row_begin, row_end);
 }
 
-// Group g of up to kPanel tokens from t on.
+// Quantises group g of up to kPanel tokens from t on.
 template <size_t kGroup, size_t kPanel>
 void QuantizePanel(const Int8Groups& out, size_t g, size_t t) {
   const size_t n = vector::Min(out.n_tokens - t, kPanel);
   const size_t at = g * out.n_tokens + t;
   const float* in = out.x + t * out.cols + g * kGroup;
   for (size_t i = 0; i < n; ++i) {
-    // The row's next group, often in another core's cache.
+    // The row's next group is often in another core's cache.
     for (size_t k = 0; k < kGroup; k += 16) PrefetchLine(in + i * out.cols + kGroup + k);
     out.scales[at + i] = vector::ScaleOf<V>(in + i * out.cols, kGroup);
   }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The tile registers of x86-64 CPUs with AMX, as int8 matrices times activations use them.
+// The tile registers of x86-64 CPUs with AMX, and how products of int8 matrices and activations use
+// them.
 //
 // The tile unit multiplies (m, 64) int8 by (64, n), with m, n <= 16, in 16 cycles, where AVX-512's
-// dot products take 128 for the same. Its first operand is a group of 16 rows of weights as they
-// lie in memory; its second one of a panel of tokens. So paneled numbers are (cols / group, panels,
-// group / 4, PanelSize(n_tokens), 4): four columns of each token of a panel, the last of which may
-// be no tokens, and 0. The sums go through memory to the vector unit, which scales them, and is
-// what bounds many tokens. (Intel 64 and IA-32 Architectures Optimization Reference Manual, chapter
-// 20)
+// dot products take 128. Its first operand is a group of 16 rows of weights as they lie in memory;
+// its second operand is a group of a panel of tokens. Panels are interleaved: (cols / group,
+// panels, group / 4, PanelSize(n_tokens), 4), four columns of each token of a panel in turn.
+// Missing tokens of the last panel are 0. The sums go through memory to the vector unit, which
+// scales them; with many tokens this limits the speed. (Intel 64 and IA-32 Architectures
+// Optimization Reference Manual, chapter 20)
 #ifndef CLAMMA_KERNELS_AMX_TILES_H_
 #define CLAMMA_KERNELS_AMX_TILES_H_
 
@@ -18,9 +19,9 @@ namespace {
 
 using V = Avx512;
 
-constexpr size_t kTile = 16;  // tokens, or rows of weights, of a tile
+constexpr size_t kTile = 16;  // tokens, or rows of weights, in a tile
 
-// Tokens come in whole panels, the rest of the last one being 0.
+// Tokens fill whole panels; the rest of the last panel is 0.
 constexpr size_t PanelSize(size_t n_tokens) {
   return n_tokens <= 4 ? 4 : n_tokens <= 8 ? 8 : kTile;
 }
@@ -29,20 +30,20 @@ constexpr size_t InPanels(size_t n_tokens) {
   return (n_tokens + size - 1) / size * size;
 }
 
-// Groups whose steps are under way at the same time: of one sums are computed, of the one before
-// they are stored, of the one before that scaled.
+// The number of groups in the pipeline: the sums of one are computed, those of the one before are
+// stored, and those of the one before that are scaled.
 constexpr size_t kUnderWay = 3;
 
-// Where results go: that of a row for token t to first[t * stride + row].
+// The destination of results: the result of a row for token t goes to first[t * stride + row].
 struct Output {
   float* first;
   size_t stride;
 };
 
-// Their use: sums of two steps for two tiles of rows, a panel of tokens of each step, weights of
-// two tiles of rows; for few tokens the first of each. Their instructions are in assembly, as GCC's
-// functions for them want a literal for a register, and tell the compiler nothing of the memory
-// that they touch.
+// The use of the registers: the sums of two steps for two tiles of rows, the panel of tokens of
+// each of the two steps, and the weights of two tiles of rows. With few tokens only the first of
+// each kind is used. The instructions are in assembly, as GCC's functions for them need a literal
+// for a register, and do not tell the compiler which memory they access.
 constexpr size_t kSumTiles[2][2] = {{0, 1}, {2, 3}};  // [step % 2][tile of rows]
 constexpr size_t kTokenTiles[2] = {4, 5};             // [step % 2]
 constexpr size_t kWeightTiles[2] = {6, 7};            // [tile of rows]
@@ -75,7 +76,7 @@ struct TileShape {
   size_t row_bytes;
 };
 
-// The registers' shapes, by their use, while it lives.
+// Configures the shapes of the registers, by their use, for its lifetime.
 class TileShapes {
  public:
   TileShapes(const TileShape& sums, const TileShape& tokens, const TileShape& weights) {
@@ -91,7 +92,7 @@ class TileShapes {
   ~TileShapes() { asm volatile("tilerelease"); }
 
  private:
-  // As the instruction wants it.
+  // The operand of ldtilecfg.
   struct Shapes {
     uint8_t palette = 1;
     uint8_t start_row = 0;
@@ -115,8 +116,8 @@ class TileShapes {
   *acc = V::Add(*acc, V::Mul(V::Mul(V::ToFloat(sums), weight_scales), scales));
 }
 
-// Stores a token's results of kTiles tiles of rows from `row` on; only those of rows [keep_begin,
-// keep_end).
+// Stores a token's results of kTiles tiles of rows from `row` on, but only those of rows
+// [keep_begin, keep_end).
 template <size_t kTiles>
 inline void StoreRows(float* out, const V::Int (&results)[kTiles], size_t row, size_t keep_begin,
                       size_t keep_end) {

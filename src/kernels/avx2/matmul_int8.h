@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// int8 matrices times several tokens, for AVX2 without an instruction for int8 dot products.
+// Multiplies int8 matrices by several tokens, for AVX2 without an instruction for int8 dot
+// products.
 //
-// vpmaddwd multiplies numbers of 16 bits and adds pairs of the products without loss, where
-// vpmaddubsw, with twice as many of 8 bits, saturates unless one factor's sign is moved to the
-// other for each product. So tokens are quantised to 16 bits, and weights are widened while they
-// are transposed, both in the order that widening gives. Packed numbers are int16, (cols / group,
-// n_tokens, group / 32, 2, 16): of 32 columns those at even places, then those at odd ones.
+// vpmaddwd multiplies 16-bit numbers and adds pairs of the products exactly. vpmaddubsw multiplies
+// twice as many 8-bit numbers, but saturates unless one factor's sign is moved to the other for
+// each product. Tokens are therefore quantised to 16 bits, and weights are widened as they are
+// transposed, both in the order that widening produces. The tokens' layout is int16, (cols / group,
+// n_tokens, group / 32, 2, 16): of each 32 columns first those at even places, then those at odd
+// ones.
 #ifndef CLAMMA_KERNELS_AVX2_MATMUL_INT8_H_
 #define CLAMMA_KERNELS_AVX2_MATMUL_INT8_H_
 
@@ -17,7 +19,7 @@ namespace clamma {
 namespace {
 namespace avx2 {
 
-constexpr size_t kWidened = 32;  // columns that are widened together, and the smaller group
+constexpr size_t kWidened = 32;  // columns that are widened together; also the smaller group size
 constexpr size_t kMaxGroup = 64;
 constexpr size_t kWideBytes = 2;
 constexpr size_t kMaxTiles = 8;
@@ -30,14 +32,14 @@ struct Halves {
   __m256i even;
   __m256i odd;
 };
-// The int8 at even places and those at odd ones, as 16 bits: one product of each pair is by 0.
+// The int8 at even places and at odd ones as 16 bits. (In each pair, one of the products is by 0.)
 inline Halves Widen(__m256i bytes) {
   return {_mm256_maddubs_epi16(_mm256_set1_epi16(0x0001), bytes),
           _mm256_maddubs_epi16(_mm256_set1_epi16(0x0100), bytes)};
 }
 
-// sum += a * b, pair by pair. Two lines of assembly: compilers take sums apart, as their order
-// makes no difference, and then have no registers for the parts.
+// sum += a * b, pair by pair. In assembly, as compilers reorder sums and then have no registers for
+// the intermediate results.
 [[gnu::always_inline]] inline void AddProducts(__m256i& sum, __m256i a, const int8_t* b) {
   __m256i products;
   asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
@@ -63,8 +65,8 @@ inline void QuantizeWide(const Int8Groups& out, size_t g_begin, size_t g_end) {
 
 // --- Weights ---
 
-// kGroup columns of kTiles times 8 rows, a row a lane: steps[s][r] holds of tile r's rows the two
-// columns whose numbers a token has at byte 4s.
+// kGroup columns of kTiles times 8 rows, one row per lane. steps[s][r] holds, of tile r's rows, the
+// two columns whose numbers a token has at byte 4s.
 template <size_t kGroup, size_t kTiles>
 struct WideTiles {
   static constexpr size_t kSteps = kGroup / 2;
@@ -90,14 +92,14 @@ struct WideTiles {
 
 // --- A few tokens ---
 
-// Each row is read as it lies in memory, a piece of it at a time for all rows of a block, so that
-// the tokens' numbers for that stay in the first-level cache; tokens are lanes.
+// Each row is read as it lies in memory. All rows of a block are multiplied by a piece of the
+// tokens before the next piece, so that the piece stays in the first-level cache. Tokens are lanes.
 constexpr size_t kMaxFew = Avx2::kLanes;
 constexpr size_t kBlockRows = 16;
-constexpr size_t kPieceBytes = 16384;  // of tokens
+constexpr size_t kPieceBytes = 16384;  // bytes of tokens in a piece
 
-// The scales of a row's groups from g on; share_ groups of the activations have one of the weights'
-// in common.
+// The scales of a row's groups from g on. share_ groups of activations share one scale of the
+// weights.
 class ScaleStream {
  public:
   ScaleStream(const Matrix& w, size_t group, uint64_t row, size_t g)
@@ -121,8 +123,8 @@ class ScaleStream {
   size_t share_;
 };
 
-// The dot products of a group of weights and kTokens tokens, a lane each. Sums of two tokens are
-// joined as soon as both are known: shuffles have ports that products leave idle.
+// The dot products of a group of weights and kTokens tokens, one token per lane. The sums of two
+// tokens are joined as soon as both are known: shuffles use ports that products leave idle.
 template <size_t kGroup, size_t kTokens>
 struct TokenDots {
   static constexpr size_t kHalves = kGroup / 16;
@@ -164,8 +166,8 @@ struct TokenDots {
 };
 
 // sums (8) += (float(dot) * its weights' scale) * its tokens' scale, for groups [g_begin, g_end) of
-// a row and kTokens tokens from `first` on, each a lane. Asks for what the next block has in place
-// of each line.
+// a row and kTokens tokens from `first` on, one per lane. Prefetches the corresponding lines of the
+// next block.
 template <size_t kGroup, size_t kTokens>
 [[gnu::noinline]] void MultiplyPiece(float* sums, const Int8Groups& x, const Matrix& w, size_t row,
                                      size_t first, size_t g_begin, size_t g_end) {
@@ -185,8 +187,8 @@ template <size_t kGroup, size_t kTokens>
   _mm256_store_ps(sums, acc);
 }
 
-// Results of rows [row_begin, row_end), at most kBlockRows, for n tokens from `first` on, which
-// multiply_piece takes.
+// Computes the results of rows [row_begin, row_end), at most kBlockRows, for n tokens from `first`
+// on. multiply_piece is the MultiplyPiece() for n tokens.
 template <size_t kGroup>
 void MultiplyRows(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                   size_t row_begin, size_t row_end, size_t first, size_t n,
@@ -206,7 +208,7 @@ void MultiplyRows(float* out, size_t out_stride, const Int8Groups& x, const Matr
   }
 }
 
-// Only a matrix of fewer than 8 rows meets more than kMaxFew tokens here, in turns.
+// Multiplies kMaxFew tokens at a time. Only a matrix of fewer than 8 rows has more tokens here.
 template <size_t kGroup>
 void MatmulFew(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                size_t row_begin, size_t row_end) {
@@ -224,19 +226,19 @@ void MatmulFew(float* out, size_t out_stride, const Int8Groups& x, const Matrix&
 
 // --- Many tokens ---
 
-using Sums = float[kMaxTiles * Avx2::kLanes];  // of a token
+using Sums = float[kMaxTiles * Avx2::kLanes];  // the sums of one token
 
-// A group of n tokens: q (n, group) packed, scales (n).
+// A group of n tokens: q (n, group) as int16 in the layout above, scales (n).
 struct WideTokens {
   const int8_t* q;
   const float* scales;
   size_t n;
 };
 
-// Into the second-level cache: as many rows as tiles have would push each other out of the first.
+// Lines go to the second-level cache: the rows of all tiles would displace each other in the first.
 using Prefetch = LinePrefetch<CacheLevel::kSecond>;
 
-// sums[t] += (float(tiles . token t) * weight_scales) * its scale. sums (x.n)
+// sums[t] += (float(tiles . token t) * weight_scales) * token t's scale. sums (x.n)
 template <size_t kGroup, size_t kTiles>
 [[gnu::noinline]] void MultiplyTokens(Sums* sums, const WideTiles<kGroup, kTiles>& tiles,
                                       const __m256 (&weight_scales)[kTiles], const WideTokens& x,
@@ -255,7 +257,7 @@ template <size_t kGroup, size_t kTiles>
       const __m256i everywhere = _mm256_set1_epi32(pair);
 #pragma GCC unroll 8
       for (size_t r = 0; r < kTiles; ++r) {
-        // AddProducts(), written out: GCC 12 copies its sums to and fro in this loop.
+        // AddProducts(), written out: GCC 12 copies its sums back and forth in this loop.
         __m256i products;
         asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
             : "+x"(dots[r]), "=&x"(products)
@@ -272,8 +274,8 @@ template <size_t kGroup, size_t kTiles>
   }
 }
 
-// kTiles tiles of rows from `row` on for up to kMaxTokens tokens from `first` on; only results of
-// [keep_begin, keep_end) are kept.
+// Multiplies kTiles tiles of rows from `row` on by up to kMaxTokens tokens from `first` on. Stores
+// only the results of rows [keep_begin, keep_end).
 template <size_t kGroup, size_t kTiles>
 void MultiplyBlock(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w, size_t row,
                    size_t keep_begin, size_t keep_end, size_t first) {
@@ -333,7 +335,8 @@ void MatmulWide(float* out, size_t out_stride, const Int8Groups& x, const Matrix
   matmul(out, out_stride, x, w, row_begin, row_end);
 }
 
-// One token is read as it is (matvec_int8.h): its weights' way from memory takes longer.
+// One token stays int8 (matvec_int8.h): reading the weights from memory takes longer than
+// multiplying.
 inline bool IsWide(size_t n_tokens, size_t group) {
   return n_tokens >= 2 && (group == kMaxGroup || group == kWidened);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What is done to activations, for any vector unit V (units/unit.h).
+// Quantisation, gates and softmax of activations in llama2.c's order, for any vector unit V
+// (units/unit.h).
 #ifndef CLAMMA_KERNELS_SKELETONS_ACTIVATIONS_H_
 #define CLAMMA_KERNELS_SKELETONS_ACTIVATIONS_H_
 
@@ -11,13 +12,13 @@ namespace vector {
 
 // --- Division ---
 
-// Many quotients by one divisor, rounded as a division rounds them, in products and sums, which
-// take a fraction of its time. With the reciprocal y = 1 / b rounded to nearest, each step
-// q + (a - q * b) * y brings q nearer to a / b, the first to within a unit in the last place; from
-// there, the second rounds correctly (Markstein: Computation of elementary functions on the IBM
-// RISC System/6000 processor, 1990), as long as a - q * b is exact: for a divisor in
-// [2^-64, 2^64], where a quotient and 2^-24 of its dividend are no subnormal numbers. A dividend of
-// 0 gives 0.
+// Divides many numbers by one divisor. The results are those of a division, correctly rounded, but
+// take only products and sums, a fraction of its time. With the reciprocal y = 1 / b rounded to
+// nearest, each step q + (a - q * b) * y brings q nearer to a / b. The first step comes within a
+// unit in the last place; from there the second rounds correctly (Markstein: Computation of
+// elementary functions on the IBM RISC System/6000 processor, 1990). This requires that a - q * b
+// is exact: the divisor must be in [2^-64, 2^64], and neither a quotient nor 2^-24 of its dividend
+// may be subnormal. A dividend of 0 gives 0.
 template <Unit V>
 class Divisor {
  public:
@@ -30,7 +31,7 @@ class Divisor {
   }
 
  private:
-  typename V::Reg b_;  // negative
+  typename V::Reg b_;  // the negated divisor
   typename V::Reg y_;
 };
 
@@ -38,7 +39,7 @@ class Divisor {
 
 template <Unit V>
 inline float ScaleOf(const float* in, size_t group) {
-  typename V::Reg largest = V::Set1(0);  // what is no number does not count
+  typename V::Reg largest = V::Set1(0);  // V::Max() ignores a NaN in its first operand
   for (size_t k = 0; k < group; k += V::kLanes) {
     largest = V::Max(V::Abs(V::Load(in + k)), largest);
   }
@@ -55,7 +56,8 @@ inline void QuantizeGroup(int8_t* q, int32_t* sum, const float* in, size_t group
     sums = V::AddInt(sums, rounded);
     V::StoreInt8(q + k, rounded);
   };
-  // So that dividends for which Divisor is not exact are far below a half.
+  // Within these bounds, dividends for which Divisor is not exact give quotients far below 1/2,
+  // which round to 0.
   if (scale > 0x1p-60f && scale < 0x1p60f) {
     const Divisor<V> divisor(scale);
     for (size_t k = 0; k < group; k += V::kLanes) store(k, divisor.Divide(V::Load(in + k)));
@@ -68,9 +70,9 @@ inline void QuantizeGroup(int8_t* q, int32_t* sum, const float* in, size_t group
   *sum = -128 * V::ReduceAddInt(sums);
 }
 
-// Calls put(at, in) for groups [g_begin, g_end) of all tokens, whose scale at `at` is known then.
-// The scales of some groups first: what waits for one would fill the processor's scheduler, and
-// keep it from the next.
+// Calls put(at, in) for groups [g_begin, g_end) of all tokens, once the scale at `at` is computed.
+// Computes the scales of several groups first: instructions that wait for one scale would fill the
+// processor's scheduler and keep it from the next group.
 template <Unit V, typename Put>
 inline void QuantizeBy(const Int8Groups& out, size_t g_begin, size_t g_end, const Put& put) {
   constexpr size_t kAtOnce = 8;
@@ -83,7 +85,7 @@ inline void QuantizeBy(const Int8Groups& out, size_t g_begin, size_t g_end, cons
     const float* in[kAtOnce];
     for (size_t i = 0; i < n; ++i) {
       in[i] = in_rows + t * out.cols;
-      // The row's next group, often in another core's cache.
+      // The row's next group is often in another core's cache.
       for (size_t k = 0; k < group; k += 16) PrefetchLine(in[i] + group + k);
       out.scales[first + i] = ScaleOf<V>(in[i], group);
       if (++t == out.n_tokens) {
@@ -137,7 +139,7 @@ struct Range {
   float largest;
 };
 
-// Of what is a number among n of them; +-infinity the other way round if none is.
+// The range of the n numbers at x, ignoring NaN. If all are NaN: from infinity to -infinity.
 template <Unit V>
 inline Range RangeOf(const float* x, size_t n) {
   constexpr float kInfinity = __builtin_inff();
@@ -151,7 +153,7 @@ inline Range RangeOf(const float* x, size_t n) {
   size_t i = 0;
   for (; i + V::kLanes <= n; i += V::kLanes) take(i);
   if (i > 0 && i < n) {
-    take(n - V::kLanes);  // some of them once more
+    take(n - V::kLanes);  // takes some elements twice, which changes nothing
     i = n;
   }
   Range range = {-V::ReduceMax(V::Negate(smallest)), V::ReduceMax(largest)};
@@ -162,7 +164,7 @@ inline Range RangeOf(const float* x, size_t n) {
   return range;
 }
 
-// x[i] = exp(x[i] - top), n <= kLanes of them.
+// x[i] = exp(x[i] - top), for n <= kLanes elements.
 template <Unit V>
 inline void ExpBelow(float* x, size_t n, float top) {
   const typename V::Reg tops = V::Set1(top);
@@ -181,7 +183,7 @@ inline void DivideAll(float* x, size_t n, const F& divide) {
   if (i < n) V::StoreFirst(x + i, divide(V::LoadFirst(x + i, n - i)), n - i);
 }
 
-// The sum so far and, in order, those of x[i] = exp(x[i] - top). (n)
+// x[i] = exp(x[i] - top). (n) Returns `sum` with these added in order.
 template <Unit V>
 [[gnu::noinline]] inline float AddExps(float* x, size_t n, float top, float sum) {
   for (size_t first = 0; first < n; first += V::kLanes) {
@@ -192,11 +194,11 @@ template <Unit V>
   return sum;
 }
 
-// x[i] = x[i] / sum, for exponentials (n) whose smallest's logarithm is `least`.
+// x[i] = x[i] / sum. (n) The x[i] are exponentials; `min_log` is the logarithm of the smallest.
 template <Unit V>
-[[gnu::noinline]] inline void DivideExps(float* x, size_t n, float least, float sum) {
-  // exp(-70) is above 2^-102, and a sum below 2^25.
-  if (least > -70.0f && sum >= 1.0f) {
+[[gnu::noinline]] inline void DivideExps(float* x, size_t n, float min_log, float sum) {
+  // exp(-70) is above 2^-102, and a sum is below 2^25, so Divisor is exact.
+  if (min_log > -70.0f && sum >= 1.0f) {
     const Divisor<V> divisor(sum);
     DivideAll<V>(x, n, [&](typename V::Reg a) { return divisor.Divide(a); });
   } else {
@@ -205,17 +207,18 @@ template <Unit V>
   }
 }
 
-// Softmax of kRows rows of n each. The sums run in order of the index, several rows' side by side
-// and beside the exponentials, as each waits for the one before.
+// Computes the softmax of kRows rows; row r has n[r] elements. The sums are added in order of the
+// index, so each addition waits for the one before. The sums of several rows therefore run side by
+// side, and beside the exponentials.
 template <Unit V, size_t kRows>
 inline void SoftmaxRows(float* x, size_t stride, const size_t (&n)[kRows]) {
   float largest[kRows];
-  float least[kRows];  // logarithms of the smallest
+  float min_log[kRows];  // logarithms of the smallest exponentials
   size_t common = n[0];
   for (size_t row = 0; row < kRows; ++row) {
     const Range range = RangeOf<V>(x + row * stride, n[row]);
     largest[row] = range.largest;
-    least[row] = range.smallest - range.largest;
+    min_log[row] = range.smallest - range.largest;
     common = Min(common, n[row]);
   }
   float sums[kRows] = {};
@@ -229,7 +232,7 @@ inline void SoftmaxRows(float* x, size_t stride, const size_t (&n)[kRows]) {
       for (size_t row = 0; row < kRows; ++row) sums[row] += x[row * stride + i];
     }
   }
-  // What is left of the longer ones. (A loop that is not unrolled would keep the sums in memory.)
+  // The rest of the longer rows. (A loop that is not unrolled would keep the sums in memory.)
 #pragma GCC unroll 8
   for (size_t row = 0; row < kRows; ++row) {
     if (n[row] == common) continue;
@@ -237,7 +240,7 @@ inline void SoftmaxRows(float* x, size_t stride, const size_t (&n)[kRows]) {
   }
 #pragma GCC unroll 8
   for (size_t row = 0; row < kRows; ++row) {
-    DivideExps<V>(x + row * stride, n[row], least[row], sums[row]);
+    DivideExps<V>(x + row * stride, n[row], min_log[row], sums[row]);
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Attention for any vector unit V (units/unit.h). Queries are attended a tile at a time: all heads
-// of a kv head, of one position or of several that follow each other, so that a key or value that
-// was loaded serves them all.
+// Attention in llama2.c's order for any vector unit V (units/unit.h). Queries are attended a tile
+// at a time: the query heads of one kv head, of one position or of several consecutive ones, so
+// that a key or value is loaded once for all of them.
 #ifndef CLAMMA_KERNELS_SKELETONS_ATTENTION_H_
 #define CLAMMA_KERNELS_SKELETONS_ATTENTION_H_
 
@@ -11,16 +11,17 @@ namespace clamma {
 namespace {
 namespace vector {
 
-// Keys and values lie in memory in runs of a few thousand bytes, too short for the processor's
-// prefetcher. Asks for what is wanted some time after a place in the run at `now`; beyond its end,
-// in the one at `next`.
+// Prefetches keys and values. They lie in runs of a few thousand bytes, which are too short for the
+// processor's prefetcher. The current run begins at `now`; beyond its end the prefetch continues in
+// the run at `next`.
 class RunAhead {
  public:
   RunAhead(const uint8_t* now, size_t bytes, const uint8_t* next)
       : now_(now + kAhead), next_(next), left_(bytes - Min(bytes, kAhead)) {}
 
-  void Request(size_t at, size_t bytes) const {
-    if (left_ == 0) return;  // a tiny model's, which the caches hold
+  // Prefetches `bytes` bytes at a distance of kAhead after byte `at` of the run.
+  void Prefetch(size_t at, size_t bytes) const {
+    if (left_ == 0) return;  // a tiny model: the caches hold all of it
     const uint8_t* const from = at < left_ ? now_ + at : next_ + (at - left_);
     for (size_t i = 0; i < bytes; i += kLine) PrefetchLine(from + i);
   }
@@ -33,8 +34,8 @@ class RunAhead {
   size_t left_;
 };
 
-// Of what a block has at `offset`, behind which that of the next of n_blocks is wanted; after the
-// last one's, what the first has at `then`.
+// A prefetcher for a page's data at `offset`, `bytes` long, which continues in the next of n_blocks
+// pages. After the last page it continues with the first page's data at `then`.
 inline RunAhead AheadInBlocks(const AttentionInput& in, size_t block, size_t n_blocks,
                               size_t offset, size_t bytes, size_t then) {
   const bool last = block + 1 == n_blocks;
@@ -50,7 +51,8 @@ struct Query {
   float* out;      // (head_size)
 };
 
-// Those of kv heads from kv_begin on: of each, row after row, and of each row the heads.
+// Enumerates the queries of the kv heads from kv_begin on: kv head by kv head, within it row by
+// row, within that head by head.
 class Queries {
  public:
   Queries(const AttentionInput& in, float* out, size_t kv_begin)
@@ -75,10 +77,10 @@ class Queries {
   float* out_;
   size_t kv_head_;
   size_t row_ = 0;
-  size_t head_ = 0;  // of the kv head's
+  size_t head_ = 0;  // within the kv head
 };
 
-// Sums of products, some registers of them for each of several queries.
+// Sums of products: kRegs registers for each of kQueries queries.
 template <Unit V, size_t kQueries, size_t kRegs>
 struct Sums {
   using Reg = typename V::Reg;
@@ -90,7 +92,7 @@ struct Sums {
       for (size_t i = 0; i < kRegs; ++i) f(h, i, of[h][i]);
     }
   }
-  // Adds values times each query's factor; factors are `stride` floats apart.
+  // Adds the values times each query's factor. The factors are `stride` floats apart.
   [[gnu::always_inline]] void Add(const float* factors, size_t stride, const Reg (&values)[kRegs]) {
 #pragma GCC unroll 8
     for (size_t h = 0; h < kQueries; ++h) {
@@ -103,7 +105,7 @@ struct Sums {
   Reg of[kQueries][kRegs];
 };
 
-// Copies n elements to where there is room for whole registers of them.
+// Copies n elements. `to` must have room for whole registers.
 template <Unit V>
 inline void Copy(float* to, const float* from, size_t n) {
   size_t i = 0;
@@ -111,24 +113,25 @@ inline void Copy(float* to, const float* from, size_t n) {
   if (i < n) V::Store(to + i, V::LoadFirst(from + i, n - i));
 }
 
-constexpr size_t kUnpacked = 2;  // queries that need no more addresses than there are registers
+constexpr size_t kMaxInPlace = 2;  // the most queries that are read where they lie
 
 // scores[h][position] = query . key / root, for kQueries queries of one kv head and n_positions
-// positions. The kv head's values are wanted soon. More than kUnpacked queries are packed (see
-// ScoreRun()); two or one are where they were, `apart` elements from each other.
+// positions. Prefetches the kv head's values at the end. More than kMaxInPlace queries are
+// interleaved (see ScoreRun()), as separate addresses would take too many registers; up to
+// kMaxInPlace are read where they lie, `apart` elements from each other.
 template <Unit V, bool kHalf, size_t kQueries>
 void ScoreQueries(float* scores, size_t stride, const float* queries, size_t apart,
                   const AttentionInput& in, size_t n_positions, size_t key_offset,
                   size_t value_offset) {
   using Reg = typename V::Reg;
   constexpr size_t kElement = kHalf ? 2 : 4;
-  constexpr size_t kRegs = V::kScoreRegs;  // of positions side by side
+  constexpr size_t kRegs = V::kScoreRegs;  // registers of positions side by side
   constexpr size_t kPositions = kRegs * V::kLanes;
   static_assert(kKvBlock % kPositions == 0);
   const size_t head_size = in.head_size;
   const float root = __builtin_sqrtf(static_cast<float>(head_size));
   const Reg roots = V::Set1(root);
-  // For a power of two a product gives the same bits, and sooner.
+  // For a power of two, multiplying gives the same bits and is faster.
   const bool exact = root == 4.0f || root == 8.0f || root == 16.0f;
   const Reg inverse = V::Set1(1.0f / root);
   for (size_t first = 0; first < n_positions; first += kPositions) {
@@ -140,17 +143,17 @@ void ScoreQueries(float* scores, size_t stride, const float* queries, size_t apa
     sums.ForEach([](size_t, size_t, Reg& sum) { sum = V::Set1(0); });
     const float* element = queries;
     for (size_t d = 0; d < head_size; ++d, ++element) {
-      if (kQueries > kUnpacked && d > 0 && d % kQueryPiece == 0) {
+      if (kQueries > kMaxInPlace && d > 0 && d % kQueryPiece == 0) {
         element += (kQueryTile - 1) * kQueryPiece;
       }
       const size_t at = d * kKvBlock + first % kKvBlock;
-      ahead.Request(at * kElement, kPositions * kElement);
+      ahead.Prefetch(at * kElement, kPositions * kElement);
       Reg key[kRegs];
 #pragma GCC unroll 4
       for (size_t i = 0; i < kRegs; ++i) {
         key[i] = V::template LoadKv<kHalf>(keys, at + i * V::kLanes);
       }
-      sums.Add(element, kQueries > kUnpacked ? kQueryPiece : apart, key);
+      sums.Add(element, kQueries > kMaxInPlace ? kQueryPiece : apart, key);
     }
     sums.ForEach([&](size_t h, size_t i, Reg sum) {
       const Reg score = exact ? V::Mul(sum, inverse) : V::Div(sum, roots);
@@ -165,9 +168,10 @@ struct Positions {
   size_t end;
 };
 
-// out[h][d .. d + kChunks registers) = sum over positions of scores[h][position] * value; without
-// kWhole only n_last elements, of one register. Of positions before, out holds the sum. The keys of
-// the kv head behind are asked for at the end: those that one position wants next.
+// out[h][d .. d + kChunks registers) = sum over positions of scores[h][position] * value. Without
+// kWhole, only the n_last elements of one register. Unless positions.begin is 0, out already holds
+// the sum of the positions before. At the end, prefetches the keys of the next kv head, which come
+// next if there is only one row.
 template <Unit V, bool kHalf, size_t kQueries, size_t kChunks, bool kWhole>
 void MixQueries(float* const* out, const float* scores, size_t stride, const AttentionInput& in,
                 size_t value_offset, size_t d, size_t n_last, const Positions& positions) {
@@ -190,7 +194,7 @@ void MixQueries(float* const* out, const float* scores, size_t stride, const Att
     const float* weights = scores + block * kKvBlock;
     for (size_t i = at % kKvBlock; i < n; ++i) {
       const size_t first = i * head_size + d;
-      ahead.Request(first * kElement, kChunks * V::kLanes * kElement);
+      ahead.Prefetch(first * kElement, kChunks * V::kLanes * kElement);
       Reg value[kChunks];
 #pragma GCC unroll 4
       for (size_t c = 0; c < kChunks; ++c) {
@@ -207,7 +211,7 @@ void MixQueries(float* const* out, const float* scores, size_t stride, const Att
   });
 }
 
-// The same for all elements of the heads.
+// MixQueries() for all elements of the heads.
 template <Unit V, bool kHalf, size_t kQueries>
 void MixAll(float* const* out, const float* scores, size_t stride, const AttentionInput& in,
             size_t value_offset, const Positions& positions) {
@@ -225,7 +229,7 @@ void MixAll(float* const* out, const float* scores, size_t stride, const Attenti
                                            in.head_size - d, positions);
 }
 
-// The values of n queries of one kv head, of which none has more positions than the next.
+// Computes the values of n queries of one kv head. The queries are sorted by number of positions.
 template <Unit V, bool kHalf>
 inline void MixRun(const float* scores, size_t stride, const AttentionInput& in,
                    const Query* queries, size_t n) {
@@ -248,23 +252,24 @@ inline void MixRun(const float* scores, size_t stride, const AttentionInput& in,
   }
 }
 
-// The scores of n such queries. `packed` is scratch: pieces of kQueryPiece elements, of each the
-// queries' one behind the other.
+// Computes the scores of n queries of one kv head. `interleaved` is scratch for copies of the
+// queries: (pieces of a head, kQueryTile, kQueryPiece).
 template <Unit V, bool kHalf>
-inline void ScoreRun(float* scores, size_t stride, float* packed, const AttentionInput& in,
+inline void ScoreRun(float* scores, size_t stride, float* interleaved, const AttentionInput& in,
                      const Query* queries, size_t n) {
   static_assert(kQueryPiece % V::kLanes == 0);
   const size_t skip = queries->kv_head * in.head_bytes;
-  for (size_t i = 0; n > kUnpacked && i < n; ++i) {
+  for (size_t i = 0; n > kMaxInPlace && i < n; ++i) {
     for (size_t d = 0; d < in.head_size; d += kQueryPiece) {
-      Copy<V>(packed + d * kQueryTile + i * kQueryPiece, queries[i].q + d,
+      Copy<V>(interleaved + d * kQueryTile + i * kQueryPiece, queries[i].q + d,
               Min(in.head_size - d, kQueryPiece));
     }
   }
   for (size_t first = 0; first < n; first += V::kScoreQueries) {
     const size_t count = Min(n - first, V::kScoreQueries);
     WithCount<V::kScoreQueries>(count, [&]<size_t kQueries>() {
-      const float* q = kQueries > kUnpacked ? packed + first * kQueryPiece : queries[first].q;
+      const float* q =
+          kQueries > kMaxInPlace ? interleaved + first * kQueryPiece : queries[first].q;
       const auto apart = static_cast<size_t>(queries[first + count - 1].q - queries[first].q);
       ScoreQueries<V, kHalf, kQueries>(scores + first * stride, stride, q, apart, in,
                                        queries[first + count - 1].n_positions, in.key_offset + skip,
@@ -273,8 +278,8 @@ inline void ScoreRun(float* scores, size_t stride, float* packed, const Attentio
   }
 }
 
-// Softmax of n rows of scores: kRows at a time, then half as many (code for each number would be
-// larger by some 12 KB a table, and gains nothing).
+// Computes the softmax of n rows of scores, kRows at a time, then half as many and so on. (Code for
+// each number of rows would add some 12 KB per table and is no faster.)
 template <Unit V, size_t kRows>
 inline void SoftmaxTile(float* scores, size_t stride, const Query* queries, size_t n) {
   size_t first = 0;
@@ -303,7 +308,7 @@ template <Unit V, bool kHalf>
 void AttentionOf(float* out, float* scratch, size_t stride, const AttentionInput& in,
                  size_t kv_begin, size_t kv_end) {
   float* const scores = scratch;
-  float* const packed = scratch + kQueryTile * stride;
+  float* const interleaved = scratch + kQueryTile * stride;
   Queries queries(in, out, kv_begin);
   size_t left = (kv_end - kv_begin) * in.n_rows * in.heads_per_kv_head;
   while (left > 0) {
@@ -311,7 +316,7 @@ void AttentionOf(float* out, float* scratch, size_t stride, const AttentionInput
     Query tile[kQueryTile];
     for (size_t i = 0; i < n; ++i) tile[i] = queries.Next();
     ForEachRun(tile, n, [&](size_t first, size_t count) {
-      ScoreRun<V, kHalf>(scores + first * stride, stride, packed, in, tile + first, count);
+      ScoreRun<V, kHalf>(scores + first * stride, stride, interleaved, in, tile + first, count);
     });
     SoftmaxTile<V, kQueryTile>(scores, stride, tile, n);
     ForEachRun(tile, n, [&](size_t first, size_t count) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Activations of ActivationKind::kInt8Groups as the kernels take them: what a table makes of
-// Activations::bytes.
+// The layout of Activations::bytes for ActivationKind::kInt8Groups.
 #ifndef CLAMMA_KERNELS_SKELETONS_INT8_GROUPS_H_
 #define CLAMMA_KERNELS_SKELETONS_INT8_GROUPS_H_
 
@@ -9,12 +8,12 @@
 namespace clamma {
 namespace {
 
-// x[t][g * group + k] ~ q[g][t][k] * scales[g][t]: group by group, so that all that multiplies a
-// group of weights lies together.
+// x[t][g * group + k] ~ q[g][t][k] * scales[g][t]. The groups are outermost, so that everything
+// that multiplies a group of weights lies together.
 struct Int8Groups {
-  int8_t* q;      // (cols / group, n_tokens, group), in [-127, 127]; a table may have another order
-  float* scales;  // (cols / group, n_tokens)
-  int32_t* sums;  // (cols / group, n_tokens): of the group's q, times -128
+  int8_t* q;       // (cols / group, n_tokens, group), in [-127, 127]; some tables differ
+  float* scales;   // (cols / group, n_tokens)
+  int32_t* sums;   // (cols / group, n_tokens): -128 times the sum of the group's q
   const float* x;  // (n_tokens, cols)
   size_t n_tokens;
   size_t cols;
@@ -23,7 +22,7 @@ struct Int8Groups {
 
 constexpr uint64_t InWholeLines(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
-// Of Activations::bytes, where q takes q_bytes.
+// The size of Activations::bytes, where q takes q_bytes.
 constexpr uint64_t Int8GroupsBytes(uint64_t q_bytes, size_t n_tokens, size_t cols, size_t group) {
   const uint64_t n_groups = uint64_t{n_tokens} * (cols / group);
   return InWholeLines(q_bytes) + InWholeLines(n_groups * sizeof(float)) +

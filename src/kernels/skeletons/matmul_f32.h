@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Float matrices times activations, for any vector unit V (units/unit.h).
+// Multiplies float matrices by activations, for any vector unit V (units/unit.h).
 #ifndef CLAMMA_KERNELS_SKELETONS_MATMUL_F32_H_
 #define CLAMMA_KERNELS_SKELETONS_MATMUL_F32_H_
 
@@ -10,10 +10,10 @@ namespace clamma {
 namespace {
 namespace vector {
 
-constexpr size_t kShortRow = 1024;  // bytes
+constexpr size_t kShortRow = 1024;  // in bytes: up to this length, rows are not prefetched
 
-// From byte `at` of each of n_rows rows to what will be wanted some time after it; beyond a row's
-// end, that is in the rows that follow.
+// The distance in bytes from byte `at` of a row to the byte to prefetch, where n_rows rows are read
+// together. Beyond the row's end this lies in the next n_rows rows.
 template <const Tuning& kTuning>
 inline size_t JumpAhead(size_t at, size_t row_bytes, size_t n_rows) {
   constexpr size_t kAhead = kTuning.float_prefetch;
@@ -22,7 +22,7 @@ inline size_t JumpAhead(size_t at, size_t row_bytes, size_t n_rows) {
   return kAhead + (at + kAhead < row_bytes ? 0 : (n_rows - 1) * row_bytes);
 }
 
-// The products of the columns from k on, fewer than 16.
+// Adds the products of the last columns, from k on, of which there are fewer than 16.
 template <Unit V, size_t kRows, size_t kTokens>
 inline void AddLastColumns(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const uint8_t* w,
                            size_t row_stride, const float* x, size_t cols, size_t k) {
@@ -40,10 +40,10 @@ inline void AddLastColumns(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], c
   }
 }
 
-// Activations for rows of weights that are read by whole lines of the cache, where each begins
-// `skew` elements behind a line's beginning: a load that straddles two lines costs two. So element
-// k goes to lane (k + skew) % 16 instead of k % 16, which Join() does not mind: it adds the same
-// pairs. A row takes two lines at least.
+// Activations for rows of weights that are read by whole cache lines, where each row begins `skew`
+// elements after the beginning of a line. (A load that straddles two lines costs as much as two.)
+// Element k goes to lane (k + skew) % 16 instead of k % 16. Join() gives the same result, as it
+// adds the same pairs. A row must take at least two lines.
 template <Unit V>
 struct SkewedVector {
   using Reg = typename V::Reg;
@@ -57,16 +57,16 @@ struct SkewedVector {
         of_first(V::LoadLanes(lines, first_lanes)),
         of_last(V::LoadLanes(lines + last, last_lanes)) {}
 
-  const float* lines;  // from the first line's beginning on
-  size_t last;         // element there at which the last one begins
+  const float* lines;  // x, moved to the beginning of the first line
+  size_t last;         // the element of `lines` at which the last line begins
   uint16_t first_lanes;
   uint16_t last_lanes;
   Reg of_first;
   Reg of_last;
 };
 
-// sums = rows of w, which are kApart apart from each other, times x. kPrefetch: lines are asked for
-// ahead, as rows that are not short want it.
+// sums = kRows rows of w times x; the rows are kApart rows from each other. With kPrefetch, lines
+// ahead are prefetched, which rows longer than kShortRow need.
 template <Unit V, const Tuning& kTuning, size_t kRows, size_t kApart, bool kPrefetch>
 [[gnu::always_inline]] inline void DotSkewedRows(typename V::Reg (&sums)[kRows], const uint8_t* w,
                                                  size_t cols, const SkewedVector<V>& x) {
@@ -93,8 +93,8 @@ template <Unit V, const Tuning& kTuning, size_t kRows, size_t kApart, bool kPref
   add(x.last, [&](auto row, Reg sum) { return V::FmaLanes(row, x.of_last, sum, x.last_lanes); });
 }
 
-// sums = kRows rows of w, row_stride bytes from each to the next, times kTokens rows of x, all held
-// in registers. kPrefetch: lines are asked for ahead, for rows that follow each other.
+// sums = kRows rows of w, row_stride bytes apart, times kTokens rows of x. All sums are held in
+// registers. With kPrefetch, lines ahead are prefetched, for rows that are adjacent.
 template <Unit V, const Tuning& kTuning, size_t kRows, size_t kTokens,
           bool kPrefetch = kTokens == 1>
 inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const uint8_t* w,
@@ -132,7 +132,7 @@ inline void DotTile(typename V::Reg (&sums)[kRows][kTokens][kParts<V>], const ui
   if (k < cols) AddLastColumns<V>(sums, w, row_stride, x, cols, k);
 }
 
-// A row for each lane (fewer at the matrix's end) for kTokens tokens.
+// Multiplies one row per lane (fewer at the matrix's end) by kTokens tokens.
 template <Unit V, const Tuning& kTuning, size_t kRows, size_t kTokens>
 inline void MatmulF32Block(float* out, size_t out_stride, const float* x, const uint8_t* w,
                            size_t cols, size_t rows) {
@@ -144,7 +144,7 @@ inline void MatmulF32Block(float* out, size_t out_stride, const float* x, const 
     if (row + kRows <= rows) {
       DotTile<V, kTuning, kRows, kTokens>(tile, w + row * stride, stride, x, cols);
     } else {
-      // Those beyond the end stand for the last row.
+      // Beyond the end, the last row is used again.
       for (size_t r = 0; r < kRows; ++r) {
         Reg one[1][kTokens][kParts<V>];
         DotTile<V, kTuning, 1, kTokens>(one, w + Min(row + r, rows - 1) * stride, stride, x, cols);
@@ -171,13 +171,14 @@ inline void MatmulF32Block(float* out, size_t out_stride, const float* x, const 
   }
 }
 
-// One token, rows [row_begin, row_end), 16 or more, by whole lines; of 16 rows kRows are read side
-// by side, which are kApart apart: no more than so many skews take turns.
+// Multiplies rows [row_begin, row_end), 16 or more, by one token, reading whole cache lines. Of 16
+// rows, kRows are read side by side. They are kApart rows apart, so that they have the same skew:
+// the matrix has no more than kApart different skews.
 template <Unit V, const Tuning& kTuning, size_t kRows, size_t kApart, bool kPrefetch>
 void MatvecSkewed(float* out, const float* x, const Matrix& w, size_t row_begin, size_t row_end) {
   const size_t cols = w.cols;
   const uint8_t* begin = w.data + 4 * row_begin * cols;
-  SkewedVector<V> skewed[kApart];  // for rows row_begin + i, and every kApart-th from there
+  SkewedVector<V> skewed[kApart];  // [i] is for row row_begin + i and every kApart-th after it
   for (size_t i = 0; i < kApart; ++i) {
     const auto address = reinterpret_cast<uintptr_t>(begin + 4 * i * cols);
     skewed[i] = SkewedVector<V>(x, cols, address % kLine / 4);
@@ -200,7 +201,7 @@ void MatvecSkewed(float* out, const float* x, const Matrix& w, size_t row_begin,
   }
 }
 
-// The same if the rows can be read so; else it returns false.
+// MatvecSkewed() if the rows can be read by whole lines; otherwise returns false.
 template <Unit V, const Tuning& kTuning>
 bool MatvecByLines(float* out, const float* x, const Matrix& w, size_t row_begin, size_t row_end) {
   const size_t cols = w.cols;
@@ -220,9 +221,9 @@ bool MatvecByLines(float* out, const float* x, const Matrix& w, size_t row_begin
   return true;
 }
 
-// One token, rows [row_begin, row_end) in kTuning.float_streams parts side by side, as some
-// processors get more from memory so, and without requests. Returns the first of the rows that are
-// left, all at the end: fewer than float_streams * V::kLanes.
+// Multiplies rows [row_begin, row_end) by one token, in kTuning.float_streams parts side by side
+// and without prefetches: some processors read memory fastest in this way. Returns the first of the
+// remaining rows, fewer than float_streams * V::kLanes, all at the end.
 template <Unit V, const Tuning& kTuning>
 size_t MatvecInStreams(float* out, const float* x, const Matrix& w, size_t row_begin,
                        size_t row_end) {
@@ -247,13 +248,13 @@ size_t MatvecInStreams(float* out, const float* x, const Matrix& w, size_t row_b
   return row_begin + kStreams * part;
 }
 
-// Any number of tokens, columns and rows, at any alignment.
+// MatmulF32() for any number of tokens, columns and rows, at any alignment.
 template <Unit V, const Tuning& kTuning>
 void MatmulF32OfAny(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
                     size_t row_begin, size_t row_end) {
   constexpr size_t kTokens = V::kFloatTokens;
-  // Of the weights that meet a few tokens before the next few come: one block if the first-level
-  // cache holds it, else what the second-level one does.
+  // The bytes of weights that are multiplied by kTokens tokens before the next tokens come: one
+  // block of rows if the first-level cache holds it, else what the second-level cache holds.
   constexpr size_t kSmallBlock = size_t{32} << 10;
   constexpr size_t kPassBytes = size_t{512} << 10;
   const size_t cols = w.cols;
@@ -266,7 +267,7 @@ void MatmulF32OfAny(float* out, size_t out_stride, const float* x, size_t n_toke
       const size_t left = n_tokens - t;
       const size_t tokens = left >= kTokens ? kTokens : left >= 2 ? 2 : 1;
       for (size_t next = pass; next < pass_end; next += V::kLanes) {
-        // The last rows together with some of those before, if there are so many.
+        // The last rows are multiplied together with some rows before them, if there are enough.
         const bool few = pass_end - row_begin < V::kLanes;
         const size_t row = few ? next : Min(next, pass_end - V::kLanes);
         const uint8_t* block = w.data + 4 * row * cols;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Matrices of F16 or BF16 weights times activations, for any vector unit V: each weight becomes the
-// float that it is, and the sums are those of float matrices.
+// Multiplies matrices of F16 or BF16 weights by activations, for any vector unit V. Each weight is
+// converted to float exactly, and the sums are those of float matrices.
 #ifndef CLAMMA_KERNELS_SKELETONS_MATMUL_HALVES_H_
 #define CLAMMA_KERNELS_SKELETONS_MATMUL_HALVES_H_
 
@@ -77,7 +77,7 @@ template <typename V, typename E, size_t kRows>
   }
 }
 
-// One token, a tile of V::kLanes rows, whose results are lanes.
+// Multiplies a tile of V::kLanes rows by one token. Lane r of the result is row r's.
 template <typename V, typename E>
 inline typename V::Reg MatvecHalves(const TileRows& tile, const float* x, size_t cols,
                                     size_t bytes_ahead) {

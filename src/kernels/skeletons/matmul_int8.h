@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// int8 matrices times activations, for any vector unit V (units/unit.h).
+// Multiplies int8 matrices by activations, for any vector unit V (units/unit.h).
 //
-// As many rows as a register has lanes, times a group of columns (or 64 of them), make a tile of
-// registers: register s holds columns 4s .. 4s + 3 of every row, a row a lane, for an instruction
-// that multiplies it by a token's four, which stand in every lane. Tiles are transposed from the
-// rows as they lie in memory while they are wanted, and nothing is copied but to the stack:
-// * for one token rows may be read as they lie instead (matvec_int8.h);
-// * for a few tokens, as generation has them, a tile stays in registers and multiplies them all;
-// * for more, V::kRowTiles tiles, of rows that lie side by side, multiply V::kTokensAtOnce tokens
-//   at a time, so that what is loaded of a token serves several tiles and of a tile several tokens.
+// A tile holds one group of columns (or 64 of them) of as many rows as a register has lanes. Its
+// register s holds columns 4s .. 4s + 3 of every row, one row per lane, for an instruction that
+// multiplies it by four numbers of a token, broadcast to every lane. Rows are transposed into tiles
+// as they are read, and nothing is copied except to the stack:
+// * One token may multiply rows as they lie in memory instead (matvec_int8.h).
+// * For a few tokens, as in decoding, a tile stays in registers and is multiplied by all of them.
+// * For more, V::kRowTiles tiles of adjacent rows are multiplied by V::kTokensAtOnce tokens at a
+//   time, so that a load of a token serves several tiles, and a load of a tile several tokens.
 #ifndef CLAMMA_KERNELS_SKELETONS_MATMUL_INT8_H_
 #define CLAMMA_KERNELS_SKELETONS_MATMUL_INT8_H_
 
@@ -18,30 +18,31 @@ namespace clamma {
 namespace {
 namespace vector {
 
-// Of one pass: their sums stay in the first-level cache (those of avx2/matmul_int8.h in the
-// second-level one).
+// The most tokens in one pass over the weights. Their sums stay in the first-level cache (in
+// avx2/matmul_int8.h, in the second-level cache).
 constexpr size_t kMaxTokens = 128;
 
-// What Dot() is to do before each of its steps.
+// A hook that Dot() calls before each of its steps: does nothing.
 struct Nothing {
   void operator()() const {}
 };
 
-// In the order in which they lie, as many lines of the block of n_rows rows behind the one at
-// `rows` as that has in the columns of a tile at column k: all of the block by the end of this one.
+// The place in the next block of n_rows rows that corresponds to column k of the block at `rows`,
+// if both are read in the order in which they lie in memory. Prefetching as many lines there as a
+// tile at column k has covers the whole next block by the end of this one.
 inline const uint8_t* NextBlock(const uint8_t* rows, size_t k, size_t cols, size_t n_rows) {
   return rows + n_rows * (cols + k);
 }
 
-// What will be wanted some groups after column k of the first of n_rows rows; beyond their end, in
-// the rows that follow.
+// The address to prefetch while column k is read, tuning.tile_prefetch columns ahead in the first
+// of n_rows rows. Beyond the row's end it lies in the next n_rows rows.
 inline const uint8_t* AheadOf(const uint8_t* rows, size_t k, size_t cols, size_t n_rows,
                               const Tuning& tuning) {
   const size_t next = k + tuning.tile_prefetch;
   return rows + next + (next < cols ? 0 : (n_rows - 1) * cols);
 }
 
-// Those of the groups from the one on in which a row of int8 weights begins.
+// The scales of the groups of int8 weights, from the one in which the row begins.
 inline const uint8_t* ScalesFrom(const Matrix& w, uint64_t row) {
   return w.scales + row * w.cols / w.group_size * 4;
 }
@@ -50,8 +51,9 @@ inline const uint8_t* ScalesFrom(const Matrix& w, uint64_t row) {
 template <Unit V>
 class RowScales {
  public:
-  // Of rows row, row + apart and so on. `groups` of the activations make a row, `share` of them one
-  // of the weights', which may straddle rows; then the rows are not apart.
+  // Starts with rows row, row + apart and so on. A row has `groups` groups of activations. `share`
+  // of these make one group of weights. Such a group may straddle rows if `share` is not 1; then
+  // `apart` must be 1.
   void Start(const Matrix& w, size_t row, size_t apart, size_t groups, size_t share) {
     groups_ = groups;
     stride_ = groups * apart;
@@ -62,7 +64,7 @@ class RowScales {
     if (share != 1) StartStraddling(first % share);
   }
 
-  // The scales of the group at hand; then the next one is.
+  // Returns the scales of the current group and advances to the next.
   typename V::Reg Next() {
     if (share_ != 1) return NextOfStraddling();
     const size_t at = group_ % kAtOnce;
@@ -71,9 +73,10 @@ class RowScales {
     return V::AsFloat(scales_[at]);
   }
 
-  static constexpr size_t kAtOnce = 16;  // groups: a cache line of each row
+  static constexpr size_t kAtOnce = 16;  // groups: their scales take a cache line of each row
 
-  // The scales of the next n <= kAtOnce groups, where a multiple of that many came before.
+  // Writes the scales of the next n <= kAtOnce groups. The number of groups before them must be a
+  // multiple of kAtOnce.
   void NextGroups(float (*to)[V::kLanes], size_t n) {
     if (share_ != 1 || n < kAtOnce) {
       for (size_t g = 0; g < n; ++g) V::Store(to[g], Next());
@@ -89,7 +92,7 @@ class RowScales {
   }
 
  private:
-  // Functions of their own, as they would be most of the code of those who use them.
+  // These functions are not inlined: they would be most of their callers' code.
   [[gnu::noinline]] void Fetch() {
     const uint8_t* from = base_ + 4 * group_;
     const size_t left = groups_ - group_;
@@ -102,7 +105,7 @@ class RowScales {
   }
 
   [[gnu::noinline]] void StartStraddling(uint64_t part) {
-    // From one row to the next.
+    // Steps from one row to the next, in whole groups of weights and in parts of one.
     const size_t step = groups_ / share_;
     const size_t rest = groups_ % share_;
     size_t at = 0;
@@ -126,7 +129,7 @@ class RowScales {
   }
 
   size_t groups_ = 0;
-  size_t stride_ = 0;  // from one row's scales to the next one's
+  size_t stride_ = 0;  // floats from one row's scales to the next row's
   size_t share_ = 0;
   size_t group_ = 0;
   const uint8_t* base_ = nullptr;
@@ -135,7 +138,7 @@ class RowScales {
   uint32_t phase_[V::kLanes] = {};
 };
 
-// A group (or part of one) of the tokens: their numbers, and what goes with them.
+// A group of the tokens' activations, or a part of one.
 struct TokenGroups {
   TokenGroups(const Int8Groups& x, size_t g, size_t first)
       : q(x.q + (g * x.n_tokens + first) * x.group),
@@ -158,7 +161,7 @@ struct TokenSums {
     }
   }
 
-  // Stores those of rows [keep_begin, keep_end); the tiles' rows are row, row + apart and so on.
+  // Stores the sums of rows [keep_begin, keep_end). The tiles' rows are row, row + apart and so on.
   void Store(float* out, size_t out_stride, size_t row, size_t apart, size_t keep_begin,
              size_t keep_end) const {
     constexpr size_t kRows = kTiles * V::kLanes;
@@ -178,12 +181,12 @@ struct TokenSums {
 
   size_t n;
   typename V::Reg acc[kMax][kTiles];
-  // Of the tiles so far of a group that has several.
+  // Integer sums of the tiles so far, where a group takes several tiles.
   typename V::Int kept[kWhole ? 1 : kMax][kTiles];
 };
 
-// acc[t] += (float(sum) * weight_scales) * scales[t] for kTokens tokens from t on, where the tiles
-// are the last of their group; else the sums are kept.
+// acc[t] += (float(sum) * weight_scales) * scales[t] for kTokens tokens from t on, if the tiles are
+// the last of their group; otherwise keeps the integer sums.
 template <Unit V, size_t kTokens, bool kFirst, bool kLast, bool kHeld, typename Sums, size_t kSteps,
           size_t kTiles, typename Between = Nothing>
 [[gnu::always_inline]] inline void MultiplyTiles(
@@ -200,8 +203,8 @@ template <Unit V, size_t kTokens, bool kFirst, bool kLast, bool kHeld, typename 
   }
   const size_t stride = kFirst && kLast ? 4 * kSteps : x.group;
   const auto* hidden = &tiles;
-  // If not held in registers: as the compiler may not know what the tiles hold, it loads what it
-  // needs of them, and keeps the registers for the sums.
+  // If the tiles are not held in registers, hides their values from the compiler: it then loads
+  // what it needs of them, and keeps the registers for the sums.
   if constexpr (!kHeld) asm("" : "+r"(hidden));
   V::template Dot<kHeld>(sums, *hidden, x.q + t * stride, stride, between);
 #pragma GCC unroll 16
@@ -220,29 +223,29 @@ template <Unit V, size_t kTokens, bool kFirst, bool kLast, bool kHeld, typename 
 
 // --- A few tokens ---
 
-// Rows of a matrix that lie in one page. The processor's prefetcher follows one stream a page, so
-// that a tile takes rows that far apart, and the rows in between come after them.
+// The number of rows in a page of memory, or 1. The processor's prefetcher follows one stream per
+// page, so a tile takes rows that are so far apart, and the rows between them come afterwards.
 inline size_t RowsApart(const Matrix& w, size_t group) {
   constexpr size_t kPage = 4096;
   return w.group_size == group && kPage % w.cols == 0 ? kPage / w.cols : 1;
 }
 
-// What is wanted ahead of the tile of kSteps steps at column k of rows that are `stride` bytes
-// apart: a line for each step.
+// A prefetcher for the tile of kSteps steps at column k of rows that are `stride` bytes apart. It
+// is to be called once per step, for one line each.
 template <size_t kLanes, size_t kSteps>
 inline PairPrefetch AheadOfTile(const uint8_t* rows, size_t k, size_t stride,
                                 const Tuning& tuning) {
   constexpr size_t kPair = 2 * kLine;
   constexpr size_t kGroup = 4 * kSteps;
   if (tuning.rows_in_order) return {NextBlock(rows, k, stride, kLanes), kPair};
-  // Two lines of each row: those of all rows together with the other tiles of these two lines.
+  // Two lines of each row. The tiles within these two lines divide the rows among themselves.
   static_assert(kPair % kGroup == 0 && kLanes * kGroup == kLine * kSteps);
   const size_t row = k % kPair / kGroup * (kSteps / 2);
   return {AheadOf(rows, k - k % kPair, stride, kLanes, tuning) + row * stride, stride};
 }
 
-// A tile times the n tokens that are at hand, all at once: as many sums side by side as the latency
-// of a product asks for. kMaxTokens is n, or 0: then they are multiplied 8, 4, 2 and 1 at a time.
+// Multiplies a tile by all tokens of `sums` at once, so that independent sums hide the latency of a
+// product. kTokens is the number of tokens, or 0: then they are multiplied 8, 4, 2 and 1 at a time.
 template <Unit V, size_t kTokens, typename Sums, size_t kSteps>
 [[gnu::always_inline]] inline void MultiplyHeldTile(
     Sums* sums, const typename V::template Tile<kSteps> (&tile)[1],
@@ -251,7 +254,7 @@ template <Unit V, size_t kTokens, typename Sums, size_t kSteps>
   if constexpr (kTokens > 0) {
     MultiplyTiles<V, kTokens, true, true, true>(sums, tile, scales, tokens, 0, prefetch);
   } else {
-    // The first of them prefetches for all.
+    // The first call prefetches for all.
     size_t t = 0;
     const auto multiply = [&]<size_t kCount>() __attribute__((always_inline)) {
       if ((sums->n & kCount) == 0) return;
@@ -269,9 +272,9 @@ template <Unit V, size_t kTokens, typename Sums, size_t kSteps>
   }
 }
 
-// Rows row, row + apart, ... of a tile and those in between, kLanes * apart in all, for all tokens
-// of x: kTokens, or if that is 0 any number below 16. Only results of [keep_begin, keep_end) are
-// kept.
+// Multiplies the rows row, row + apart, ... of a tile, and those between them, kLanes * apart in
+// all, by all tokens of x: kTokens, or any number below 16 if kTokens is 0. Stores only the results
+// of rows [keep_begin, keep_end).
 template <Unit V, size_t kSteps, size_t kTokens>
 inline void MultiplyFew(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                         size_t row, size_t apart, size_t keep_begin, size_t keep_end,
@@ -280,7 +283,7 @@ inline void MultiplyFew(float* out, size_t out_stride, const Int8Groups& x, cons
   const size_t groups = w.cols / kGroup;
   const size_t stride = w.cols * apart;
   const uint8_t* rows = w.data + row * w.cols;
-  // Of the next rows, a line for each tile: no more than there are.
+  // The next rows' scales, prefetched one line per tile.
   const uint8_t* next_scales = ScalesFrom(w, row + V::kLanes * apart);
   for (size_t phase = 0; phase < apart; ++phase) {
     RowScales<V> row_scales;
@@ -300,7 +303,7 @@ inline void MultiplyFew(float* out, size_t out_stride, const Int8Groups& x, cons
   }
 }
 
-// Runs f<n>() for a number of tokens that MultiplyFew() takes at once, or else f<0>().
+// Calls f<n>() if MultiplyFew() has code for n tokens, otherwise f<0>().
 template <typename F>
 inline void WithTokensAtOnce(size_t n, const F& f) {
   switch (n) {
@@ -321,13 +324,13 @@ inline void WithTokensAtOnce(size_t n, const F& f) {
 
 // --- Any number of tokens ---
 
-// Rows that follow each other, from the first one's first column.
+// A block of adjacent rows.
 struct BlockRows {
   const uint8_t* first;
   size_t cols;
 };
 
-// A function of its own, so that the compiler keeps all registers for this.
+// Not inlined, so that the compiler keeps all registers for this function.
 template <Unit V, size_t kTokens, bool kFirst, bool kLast, typename Sums, size_t kSteps,
           size_t kTiles>
 [[gnu::noinline]] void MultiplyLoadedTiles(Sums* to,
@@ -337,7 +340,7 @@ template <Unit V, size_t kTokens, bool kFirst, bool kLast, typename Sums, size_t
   MultiplyTiles<V, kTokens, kFirst, kLast, false>(to, tiles, weight_scales, x, t);
 }
 
-// The tiles for the n tokens that are at hand.
+// Multiplies the tiles by all tokens of `to`.
 template <Unit V, bool kFirst, bool kLast, typename Sums, size_t kSteps, size_t kTiles>
 inline void MultiplyTilesByAll(Sums* to, const typename V::template Tile<kSteps> (&tiles)[kTiles],
                                const typename V::Reg (&scales)[kTiles], const TokenGroups& x,
@@ -350,7 +353,7 @@ inline void MultiplyTilesByAll(Sums* to, const typename V::template Tile<kSteps>
   size_t at_once = Prefetch::kFew;
   if (tuning.rows_in_order) {
     ahead = {NextBlock(rows.first, k, rows.cols, kRows), kLine, kRows * 4 * kSteps / kLine};
-    // All of them by the last tokens.
+    // Prefetch enough each time to be done by the last tokens.
     while (at_once * (to->n / kTokens + 1) < ahead.left) at_once += Prefetch::kFew;
   }
   const auto multiply = [&]<size_t kCount>(size_t t) {
@@ -368,8 +371,8 @@ inline void MultiplyTilesByAll(Sums* to, const typename V::template Tile<kSteps>
   for (; t < to->n; ++t) multiply.template operator()<1>(t);
 }
 
-// The group at column `column` of the rows of kTiles tiles, for all tokens. A group is kSteps steps
-// of 4 columns, or without kWhole any number of times as many.
+// Multiplies the group at column `column` of the rows of kTiles tiles by all tokens. With kWhole a
+// group is kSteps steps of 4 columns, otherwise any multiple of that.
 template <Unit V, size_t kSteps, bool kWhole, typename Sums, size_t kTiles>
 [[gnu::always_inline]] inline void MultiplyGroup(Sums* to, const BlockRows& rows, size_t column,
                                                  const typename V::Reg (&scales)[kTiles],
@@ -393,8 +396,8 @@ template <Unit V, size_t kSteps, bool kWhole, typename Sums, size_t kTiles>
   }
 }
 
-// kTiles tiles of rows from `row` on for up to kMaxTokens tokens from `first` on; only results of
-// [keep_begin, keep_end) are kept.
+// Multiplies kTiles tiles of rows from `row` on by up to kMaxTokens tokens from `first` on. Stores
+// only the results of rows [keep_begin, keep_end).
 template <Unit V, size_t kSteps, bool kWhole, size_t kTiles>
 inline void MultiplyMany(float* out, size_t out_stride, const Int8Groups& x, const Matrix& w,
                          size_t row, size_t keep_begin, size_t keep_end, size_t first,
@@ -416,8 +419,8 @@ inline void MultiplyMany(float* out, size_t out_stride, const Int8Groups& x, con
   sums.Store(out + first * out_stride, out_stride, row, 1, keep_begin, keep_end);
 }
 
-// Calls body(row, keep_begin, keep_end) for blocks of n_rows rows that cover [begin, end): the last
-// one of a matrix begins early enough to be whole.
+// Calls body(row, keep_begin, keep_end) for blocks of n_rows rows that cover [begin, end). The last
+// block of a matrix begins early enough to be whole.
 template <typename Body>
 inline void ForEachBlock(const Matrix& w, size_t n_rows, size_t begin, size_t end,
                          const Body& body) {
@@ -450,7 +453,7 @@ void MatmulGroupsOf(float* out, size_t out_stride, const Int8Groups& x, const Ma
       });
     }
   }
-  // Small groups, as tiny models have, are not worth the code of several tiles.
+  // Small groups occur only in tiny models, which are not worth the code for several tiles.
   constexpr size_t kRowTiles = kSteps >= 8 ? V::kRowTiles : 1;
   const size_t middle = in_blocks(kRowTiles * kLanes);
   for (size_t first = 0; first < x.n_tokens; first += kMaxTokens) {
@@ -465,8 +468,8 @@ void MatmulGroupsOf(float* out, size_t out_stride, const Int8Groups& x, const Ma
   }
 }
 
-// One function for all CPU families, which differ in how they prefetch: noclone keeps the compiler
-// from making one of each.
+// Multiplies by tiles. All CPU families, which only differ in how they prefetch, share this
+// function: noclone keeps the compiler from making a copy for each.
 template <Unit V>
 [[gnu::noinline, gnu::noclone]] void MatmulTiles(float* out, size_t out_stride, const Int8Groups& x,
                                                  const Matrix& w, size_t row_begin, size_t row_end,
@@ -486,7 +489,7 @@ template <Unit V>
     case 64:
       return multiply.template operator()<16, true>();
     default:
-      // Larger ones by tiles of 32 columns; sizes nobody uses take the portable way.
+      // Larger groups use tiles of 32 columns; unusual sizes use the portable code.
       if (x.group % 32 == 0) {
         return multiply.template operator()<8, false>();
       }

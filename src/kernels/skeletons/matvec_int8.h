@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// An int8 matrix times one token, row after row as they lie in memory, for a vector unit V (see
-// vector.h).
+// Multiplies an int8 matrix by one token, row after row as they lie in memory, for a vector unit V
+// (see vector.h).
 //
-// A range of rows is read in kTuning.int8_streams parts side by side, as some processors get more
-// from memory so, where the parts are some pages apart.
+// A range of rows is read in kTuning.int8_streams parts side by side, which are some pages apart:
+// some processors read memory fastest in this way.
 //
-// The sums of as many groups as V has lanes are scaled together. As the groups of a row are added
-// in order, those of as many rows are kept until their sums can run side by side, a row a lane.
+// The sums of V::kLanes groups are scaled together. The groups of a row must be added in order, so
+// the products of V::kLanes rows are kept until they can be added side by side, one row per lane.
 #ifndef CLAMMA_KERNELS_SKELETONS_MATVEC_INT8_H_
 #define CLAMMA_KERNELS_SKELETONS_MATVEC_INT8_H_
 
@@ -16,10 +16,10 @@ namespace clamma {
 namespace {
 namespace vector {
 
-constexpr size_t kMaxGroups = 128;  // of a row that are kept
+constexpr size_t kMaxGroups = 128;  // most groups of a row whose products are kept
 
-// products[g] = (float(sum of group g) * its weights' scale) * its activations' scale, for as many
-// groups of a row as V has lanes; x_... hold the same groups of the token.
+// products[g] = (float(sum of group g) * its weights' scale) * its activations' scale, for
+// V::kLanes groups of a row; x_q, x_scales and x_sums are those of the same groups of the token.
 template <Unit V, const Tuning& kTuning, size_t kGroup>
 inline void MultiplyGroups(float* products, const uint8_t* weights, const uint8_t* scales,
                            const int8_t* x_q, const float* x_scales, const int32_t* x_sums) {
@@ -30,7 +30,7 @@ inline void MultiplyGroups(float* products, const uint8_t* weights, const uint8_
   V::Store(products, V::Mul(scaled, V::Load(x_scales)));
 }
 
-// acc + the first n products of each row, one after the other; the row r is lane r.
+// Returns acc plus the first n products of each row, added one after the other. Row r is lane r.
 template <Unit V>
 inline typename V::Reg AddInOrder(typename V::Reg acc,
                                   const float (&products)[V::kLanes][kMaxGroups], size_t n) {
@@ -48,7 +48,8 @@ inline typename V::Reg AddInOrder(typename V::Reg acc,
   return acc;
 }
 
-// results[i] = those of V::kLanes rows from row + i * part on. A row has at least as many groups.
+// results[i] = the results of V::kLanes rows from row + i * part on. A row must have at least
+// V::kLanes groups.
 template <Unit V, const Tuning& kTuning, size_t kGroup, size_t kStreams>
 inline void MultiplyRows(typename V::Reg (&results)[kStreams], const Int8Groups& x, const Matrix& w,
                          size_t row, size_t part) {
@@ -57,13 +58,13 @@ inline void MultiplyRows(typename V::Reg (&results)[kStreams], const Int8Groups&
   alignas(64) float products[kStreams][V::kLanes][kMaxGroups];
   for (size_t first = 0; first < groups;) {
     const size_t left = groups - first;
-    // No fewer than V::kLanes may be left.
+    // Either nothing or at least V::kLanes groups must remain.
     const size_t n = left <= kMaxGroups              ? left
                      : left < kMaxGroups + V::kLanes ? left - V::kLanes
                                                      : kMaxGroups;
     for (size_t r = 0; r < V::kLanes; ++r) {
       for (size_t done = 0; done < n; done += V::kLanes) {
-        // The last ones begin early enough to be whole.
+        // The last groups begin early enough to fill a register.
         const size_t g = Min(done, n - V::kLanes);
         for (size_t i = 0; i < kStreams; ++i) {
           const size_t at = (row + i * part + r) * groups + first + g;
@@ -78,7 +79,7 @@ inline void MultiplyRows(typename V::Reg (&results)[kStreams], const Int8Groups&
   }
 }
 
-// Whether MatvecGroupsOf() takes these.
+// Whether MatvecGroupsOf() can multiply x and w.
 template <Unit V, size_t kGroup>
 inline bool IsForMatvec(const Int8Groups& x, const Matrix& w) {
   return x.n_tokens == 1 && x.group == kGroup && w.group_size == kGroup &&
@@ -97,7 +98,7 @@ void MatvecGroupsOf(float* out, const Int8Groups& x, const Matrix& w, size_t row
     for (size_t i = 0; i < kStreams; ++i) V::Store(out + row + i * part, results[i]);
   }
   for (row = row_begin + kStreams * part; row < row_end; row += V::kLanes) {
-    // The last rows begin early enough to be whole; only what is in the range is kept.
+    // The last rows begin early enough to fill a register; only results in the range are stored.
     const size_t first = Min(row, w.rows - V::kLanes);
     typename V::Reg results[1];
     MultiplyRows<V, kTuning, kGroup, 1>(results, x, w, first, 0);
@@ -107,7 +108,8 @@ void MatvecGroupsOf(float* out, const Int8Groups& x, const Matrix& w, size_t row
   }
 }
 
-// Returns false, and does nothing, where tiles are better or there is no code for it.
+// Multiplies by one token row after row. Returns false, and does nothing, if tiles are faster or
+// there is no code for the group size.
 template <Unit V, const Tuning& kTuning>
 bool MatvecInt8(float* out, const Int8Groups& x, const Matrix& w, size_t row_begin,
                 size_t row_end) {

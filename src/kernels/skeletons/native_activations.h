@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Activations as matrices of quantised blocks take them: int8 with a scale for each block of 32
-// columns (ActivationKind::kBlocks32) or 256 (kBlocks256), and sums of the int8.
+// Activations for matrices of quantised blocks: int8 with a scale for each block of 32 columns
+// (ActivationKind::kBlocks32) or 256 (kBlocks256), and sums of the int8.
 #ifndef CLAMMA_KERNELS_SKELETONS_NATIVE_ACTIVATIONS_H_
 #define CLAMMA_KERNELS_SKELETONS_NATIVE_ACTIVATIONS_H_
 
+#include "kernels/int8.h"
 #include "kernels/kernels.h"
 
 namespace clamma {
 namespace {
 namespace native {
 
-constexpr size_t kSumCols = 16;  // columns of the smallest sums
+constexpr size_t kSumCols = 16;  // columns in the smallest sum
 
-// The sums of a block's int8: all of them, or of a super-block those of each 16 columns and those
-// of each 32.
+// The sums of a block's int8: of all 32, or for a super-block, of each 16 columns and of each 32.
 template <size_t kCols>
 struct BlockSums {
   int16_t of16[kCols / kSumCols];
@@ -24,14 +24,15 @@ struct BlockSums<32> {
   int32_t all;
 };
 
-// The sums of each kOf columns.
+// A block's sums of kOf columns each.
 template <size_t kOf>
 inline const int16_t* SumsOf(const BlockSums<256>& sums) {
   static_assert(kOf == kSumCols || kOf == 2 * kSumCols);
   return kOf == kSumCols ? sums.of16 : sums.of32;
 }
 
-// Activations::bytes, block by block: what multiplies a block of weights lies together.
+// The layout of Activations::bytes. Blocks are outermost, so that everything that multiplies a
+// block of weights lies together.
 template <size_t kCols>
 struct BlockActivations {
   static constexpr size_t kAlignment = 64;
@@ -61,13 +62,6 @@ struct BlockActivations {
   }
 };
 
-// 127 / largest for the largest magnitude of a block, or 0 where that is 0, or so small that the
-// quotient is no finite number: then all of the block is taken for 0.
-inline float InverseScale(float largest) {
-  const float inverse = 127.0f / largest;
-  return inverse < __builtin_inff() ? inverse : 0;
-}
-
 inline void SumUp(const int8_t* q, BlockSums<32>* sums) {
   sums->all = 0;
   for (size_t k = 0; k < 32; ++k) sums->all += q[k];
@@ -83,8 +77,9 @@ inline void SumUp(const int8_t* q, BlockSums<256>* sums) {
   }
 }
 
-// Blocks [begin, end) of every token: scale = largest |x| / 127, q = x * (127 / largest |x|) to the
-// nearest, ties to even. Where not all of a block is finite, its q are 0 and its scale is NaN.
+// Quantises blocks [begin, end) of every token: scale = largest |x| / 127, and q = x * (127 /
+// largest |x|) rounded to nearest, ties to even. If a value of a block is not finite, the block's q
+// are 0 and its scale is NaN.
 template <size_t kCols, typename QuantizeBlock>
 inline void QuantizeBlocks(const Activations& x, size_t begin, size_t end,
                            const QuantizeBlock& quantize_block) {
@@ -98,27 +93,13 @@ inline void QuantizeBlocks(const Activations& x, size_t begin, size_t end,
   }
 }
 
-// Quantises kCols floats, in plain C++; returns their scale.
+// Quantises kCols floats in plain C++. Returns their scale.
 template <size_t kCols>
 inline float QuantizeBlockPlainly(int8_t* q, const float* in) {
-  float largest = 0;
-  float zero = 0;  // NaN where one is not finite
-  for (size_t k = 0; k < kCols; ++k) {
-    const float magnitude = in[k] < 0 ? -in[k] : in[k];
-    largest = magnitude > largest ? magnitude : largest;
-    zero += in[k] * 0;
-  }
-  const bool finite = zero == 0;
-  const float inverse = finite ? InverseScale(largest) : 0;
-  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-  for (size_t k = 0; k < kCols; ++k) {
-    const float value = finite ? in[k] * inverse : 0.0f;
-    q[k] = static_cast<int8_t>(static_cast<int32_t>(value + kMagic - kMagic));
-  }
-  return !finite ? __builtin_nanf("") : inverse > 0 ? largest / 127.0f : 0.0f;
+  return QuantizeToInt8(q, 1, in, kCols);
 }
 
-// The same by a vector unit.
+// QuantizeBlockPlainly() on a vector unit.
 template <typename V, size_t kCols>
 inline float QuantizeBlock(int8_t* q, const float* in) {
   using Reg = typename V::Reg;
@@ -138,13 +119,13 @@ inline float QuantizeBlock(int8_t* q, const float* in) {
     __builtin_memset(q, 0, kCols);
     return __builtin_nanf("");
   }
-  const float most = V::ReduceMax(largest);
-  const float inverse = InverseScale(most);
+  const float max = V::ReduceMax(largest);
+  const float inverse = InverseScale(max);
 #pragma GCC unroll 8
   for (size_t k = 0; k < kCols; k += V::kLanes) {
     V::StoreInt8(q + k, V::RoundEven(V::Mul(V::Load(in + k), V::Set1(inverse))));
   }
-  return inverse > 0 ? most / 127.0f : 0.0f;
+  return inverse > 0 ? max / 127.0f : 0.0f;
 }
 
 template <typename V, size_t kCols>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Attention of native_ops.h for any vector unit V (see native_elementwise.h). Queries are attended
-// a tile at a time: heads that share a kv head, of rows that follow each other. Scores and values
-// are products of the same kind, of a few queries' numbers with the rows of a page. V has:
+// The attention of native_ops.h for any vector unit V (see native_elementwise.h). Queries are
+// attended a tile at a time: the heads that share a kv head, of consecutive rows. Scores and values
+// are computed by the same product, of numbers of a few queries and the rows of a page. V has:
 //   kSumQueries  the most queries that are multiplied at a time
-//   kSumRegs     registers that may hold their sums
+//   kSumRegs     the number of registers that may hold their sums
 #ifndef CLAMMA_KERNELS_SKELETONS_NATIVE_ATTENTION_H_
 #define CLAMMA_KERNELS_SKELETONS_NATIVE_ATTENTION_H_
 
@@ -17,9 +17,10 @@ namespace native {
 using portable::native::Positions;
 using portable::native::State;
 
-// Queries of one kv head; none begins or ends before the one in front of it.
+// Queries of one kv head. Their first and last positions do not decrease from one query to the
+// next.
 struct Tile {
-  // What query i attends to of a page.
+  // The positions of a page to which query i attends.
   Positions Visible(size_t i, size_t page) const {
     return portable::native::Within(positions[i], page * kKvBlock, kKvBlock);
   }
@@ -31,13 +32,15 @@ struct Tile {
   size_t head_size;
   size_t kv_head;
   Positions positions[kNativeTile];
-  float* q;       // (InPieces(head_size) / kKvBlock, kNativeTile, kKvBlock)
-  float* scores;  // (kNativeTile, kKvBlock), then the weights of values
+  float* q;        // (InPieces(head_size) / kKvBlock, kNativeTile, kKvBlock)
+  float* scores;   // (kNativeTile, kKvBlock), then the weights of values
+  float* widened;  // (kKvBlock * head_size): keys or values of int8 as floats
 };
 
 // --- Products ---
 
-// Registers of each query's sums: as many as there is room for, and a page's scores take.
+// The number of registers for each query's sums: at most those of a page's scores, and fewer if the
+// unit has no room for all.
 template <typename V, size_t kQueries>
 constexpr size_t RegsFor() {
   size_t regs = kKvBlock / V::kLanes;
@@ -48,14 +51,14 @@ constexpr size_t RegsFor() {
 // Rows [begin, end) of a page's keys or values.
 struct PageRows {
   const uint8_t* data;
-  const uint8_t* next;  // what is wanted after them, of the same size
+  const uint8_t* next;  // the data to prefetch, of the same size
   size_t width;         // elements of a row
   size_t begin;
   size_t end;
 };
 
 // out[h][c] = Fma(a[h][row], rows[row][c], out[h][c]), row after row, for kRegs registers from
-// column c on, of which the last one has n_last columns if kRegs is 1; with `fresh` out counts as
+// column c on. Without kWhole there is one register, of n_last columns. With `fresh`, out counts as
 // 0. a (rows / kKvBlock, kNativeTile, kKvBlock), out (kQueries, out_stride).
 template <typename V, bool kHalf, size_t kQueries, size_t kRegs, bool kWhole>
 void MultiplyColumns(float* out, size_t out_stride, bool fresh, const float* a,
@@ -102,7 +105,7 @@ void MultiplyColumns(float* out, size_t out_stride, bool fresh, const float* a,
   }
 }
 
-// The same for all columns.
+// MultiplyColumns() for all columns.
 template <typename V, bool kHalf, size_t kQueries>
 void Multiply(float* out, size_t out_stride, bool fresh, const float* a, const PageRows& rows) {
   constexpr size_t kRegs = RegsFor<V, kQueries>();
@@ -118,7 +121,8 @@ void Multiply(float* out, size_t out_stride, bool fresh, const float* a, const P
   MultiplyColumns<V, kHalf, kQueries, 1, false>(out, out_stride, fresh, a, rows, c, rows.width - c);
 }
 
-// Calls f<count>(first) for [begin, end) in parts as even as can be.
+// Divides [begin, end) into parts that are as equal as possible, and calls f<count>(first) for
+// each.
 template <typename V, typename F>
 inline void ForParts(size_t begin, size_t end, const F& f) {
   size_t parts = (end - begin + V::kSumQueries - 1) / V::kSumQueries;
@@ -132,7 +136,7 @@ inline void ForParts(size_t begin, size_t end, const F& f) {
 
 // --- A page ---
 
-// Bounds a page's scores, (kKvBlock), once they are multiplied by their scale.
+// Multiplies a page's scores by `scale` and applies the soft cap. scores (kKvBlock)
 template <typename V>
 inline void CapScores(float* scores, float scale, float cap) {
   for (size_t i = 0; i < kKvBlock; i += V::kLanes) {
@@ -141,7 +145,7 @@ inline void CapScores(float* scores, float scale, float cap) {
   }
 }
 
-// Makes weights of a page's scores, (kKvBlock).
+// Turns a page's scores into weights, and updates the state's maximum and sum. scores (kKvBlock)
 template <typename V>
 inline void Weigh(float* scores, State state, float scale, const Positions& visible) {
   using Reg = typename V::Reg;
@@ -169,8 +173,8 @@ inline void Weigh(float* scores, State state, float scale, const Positions& visi
   state.sum() += V::ReduceAdd(x[0]);
 }
 
-// Adds the values of a page, weighted, for queries [begin, begin + kQueries): of the positions that
-// all of them attend to together, of others one query after the other.
+// Adds the weighted values of a page for queries [begin, begin + kQueries). Positions to which all
+// of them attend are added for all queries together, the others for one query after the other.
 template <typename V, bool kHalf, size_t kQueries>
 inline void AddValues(const Tile& tile, float* states, PageRows rows, size_t page, size_t begin) {
   const size_t size = AttentionStateSize(tile.head_size);
@@ -194,6 +198,21 @@ inline void AddValues(const Tile& tile, float* states, PageRows rows, size_t pag
   }
 }
 
+// Rows of floats or halves of a page; those of int8 as floats, by widen(tile.widened, data, head
+// size).
+template <bool kHalf, typename Widen>
+inline PageRows RowsOf(const Tile& tile, const AttentionInput& in, const uint8_t* data,
+                       const uint8_t* next, size_t width, size_t rows, const Widen& widen) {
+  if constexpr (!kHalf) {
+    if (in.kv_type == KvType::kQ8) {
+      for (size_t i = 0; i < in.head_bytes; i += kLine) PrefetchLine(next + i);
+      widen(tile.widened, data, in.head_size);
+      data = next = reinterpret_cast<const uint8_t*>(tile.widened);
+    }
+  }
+  return {data, next, width, 0, rows};
+}
+
 template <typename V, bool kHalf>
 void AttendPage(const Tile& tile, float* states, const AttentionInput& in, size_t page,
                 const uint8_t* next) {
@@ -203,7 +222,8 @@ void AttendPage(const Tile& tile, float* states, const AttentionInput& in, size_
   while (begin < end && tile.Visible(end - 1, page).begin == kKvBlock) --end;
   const uint8_t* keys = in.blocks[page] + in.key_offset + tile.kv_head * in.head_bytes;
   const uint8_t* values = in.blocks[page] + in.value_offset + tile.kv_head * in.head_bytes;
-  const PageRows key_rows = {keys, values, kKvBlock, 0, in.head_size};
+  const PageRows key_rows =
+      RowsOf<kHalf>(tile, in, keys, values, kKvBlock, in.head_size, portable::native::WidenKeys);
   ForParts<V>(begin, end, [&]<size_t kQueries>(size_t first) {
     Multiply<V, kHalf, kQueries>(tile.scores + first * kKvBlock, kKvBlock, true,
                                  tile.q + first * kKvBlock, key_rows);
@@ -218,7 +238,8 @@ void AttendPage(const Tile& tile, float* states, const AttentionInput& in, size_
   for (size_t i = begin; i < end; ++i) {
     Weigh<V>(tile.scores + i * kKvBlock, tile.StateOf(states, i), scale, tile.Visible(i, page));
   }
-  const PageRows value_rows = {values, next, in.head_size, 0, kKvBlock};
+  const PageRows value_rows =
+      RowsOf<kHalf>(tile, in, values, next, in.head_size, kKvBlock, portable::native::WidenValues);
   ForParts<V>(begin, end, [&]<size_t kQueries>(size_t first) {
     AddValues<V, kHalf, kQueries>(tile, states, value_rows, page, first);
   });
@@ -226,7 +247,8 @@ void AttendPage(const Tile& tile, float* states, const AttentionInput& in, size_
 
 // --- All of them ---
 
-// The states of a tile's queries after one segment, which some may have no position of.
+// Computes the states of a tile's queries after one segment. Some queries may have no position in
+// it.
 template <typename V, bool kHalf>
 inline void AttendSegment(const Tile& tile, float* states, const AttentionInput& in,
                           size_t segment) {
@@ -241,7 +263,8 @@ inline void AttendSegment(const Tile& tile, float* states, const AttentionInput&
   }
 }
 
-// Calls body(tile, queries before it, scratch left) for the queries of kv heads [kv_begin, kv_end).
+// Calls body(tile, first query, rest of scratch) for each tile of the queries of kv heads
+// [kv_begin, kv_end).
 template <typename Body>
 inline void ForEachTile(float* scratch, const AttentionInput& in, size_t kv_begin, size_t kv_end,
                         const Body& body) {
@@ -251,7 +274,8 @@ inline void ForEachTile(float* scratch, const AttentionInput& in, size_t kv_begi
   tile.head_size = in.head_size;
   tile.q = scratch;
   tile.scores = tile.q + kNativeTile * size;
-  float* const left = tile.scores + kNativeTile * kKvBlock;
+  tile.widened = tile.scores + kNativeTile * kKvBlock;
+  float* const left = tile.widened + kKvBlock * in.head_size;
   portable::native::ForEachQuery(in, kv_begin, kv_end, [&](size_t row, size_t head, size_t query) {
     const float* q = in.q + row * in.row_stride + head * in.head_size;
     for (size_t d = 0; d < in.head_size; ++d) {
@@ -288,7 +312,7 @@ void AttendSegments(float* states, float* scratch, const AttentionInput& in, siz
 template <typename V, KvType kType>
 void Attention(float* out, float* scratch, size_t /*stride*/, const AttentionInput& in,
                size_t kv_begin, size_t kv_end) {
-  constexpr bool kHalf = kType == KvType::kF16;
+  constexpr bool kHalf = kType == KvType::kF16;  // kQ8 as kF32: see RowsOf()
   const size_t size = AttentionStateSize(in.head_size);
   const size_t per_kv_head = in.n_rows * in.heads_per_kv_head;
   ForEachTile(scratch, in, kv_begin, kv_end, [&](const Tile& tile, size_t first, float* states) {
@@ -309,7 +333,7 @@ void Attention(float* out, float* scratch, size_t /*stride*/, const AttentionInp
   });
 }
 
-// The order's kernels by a unit.
+// The kernels of the native order for unit V.
 template <typename V>
 constexpr OrderKernels OrderOf(const char* name) {
   return {
@@ -321,7 +345,8 @@ constexpr OrderKernels OrderOf(const char* name) {
                {GluType::kClampedSilu, ClampedSwiGlu<V>}}},
       .soft_cap = SoftCap<V>,
       .attention = {{{KvType::kF32, Attention<V, KvType::kF32>},
-                     {KvType::kF16, Attention<V, KvType::kF16>}}},
+                     {KvType::kF16, Attention<V, KvType::kF16>},
+                     {KvType::kQ8, Attention<V, KvType::kF32>}}},
       .attention_scratch = NativeAttentionScratch,
       .query_tile = kNativeTile,
       .attend_segments = AttendSegments<V>,

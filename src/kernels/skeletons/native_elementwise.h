@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The norm, the softmax and the gate of native_ops.h for any vector unit V.
+// The norm, softmax, gates and soft cap of native_ops.h for any vector unit V.
 #ifndef CLAMMA_KERNELS_SKELETONS_NATIVE_ELEMENTWISE_H_
 #define CLAMMA_KERNELS_SKELETONS_NATIVE_ELEMENTWISE_H_
 
@@ -13,12 +13,12 @@ namespace native {
 using portable::Min;
 using portable::native::kMinusInfinity;
 
-// ExpNative(), operation by operation.
+// ExpNative(), with the same operations.
 template <typename V>
 [[gnu::always_inline]] inline typename V::Reg Exp(typename V::Reg x) {
   using Reg = typename V::Reg;
   using C = ExpNativeConstants;
-  // The second operand is what is left of a NaN.
+  // Min() and Max() return the second operand if one is NaN, so that a NaN in x remains.
   const Reg bounded = V::Max(V::Set1(-C::kLargest), V::Min(V::Set1(C::kLargest), x));
   const Reg magic = V::Set1(C::kMagic);
   const Reg shifted = V::Fma(bounded, V::Set1(C::kLog2E), magic);
@@ -49,8 +49,8 @@ struct Sums16 {
   typename V::Reg of[kParts];
 };
 
-// Calls body(i, part, count) for elements i .. i + count - 1, which belong to partial sums
-// part * kLanes and those behind it; count is kLanes but for the last.
+// Calls body(i, part, count) for elements i .. i + count - 1, which belong to the partial sums from
+// part * kLanes on. count is kLanes, except at the end of a row, where it may be less.
 template <typename V, typename Body>
 [[gnu::always_inline]] inline void ForEachPart(size_t n, const Body& body) {
   size_t i = 0;
@@ -79,7 +79,7 @@ void RmsNorm(float* out, const float* x, const float* weight, size_t n_rows, siz
   for (size_t r = 0; r < n_rows; ++r, out += n, x += n) {
     Sums16<V> squares;
     ForEachPart<V>(n, [&](size_t i, size_t part, size_t count) {
-      const Reg value = LoadUpTo<V>(x + i, count);  // 0 in the other lanes changes no sum
+      const Reg value = LoadUpTo<V>(x + i, count);  // the other lanes are 0 and change no sum
       squares.of[part] = V::Fma(value, value, squares.of[part]);
     });
     const Reg scale = V::Set1(portable::native::RootScale(squares.Join(), n, epsilon));
@@ -90,7 +90,7 @@ void RmsNorm(float* out, const float* x, const float* weight, size_t n_rows, siz
   }
 }
 
-// Of what is a number.
+// The largest element, ignoring NaN.
 template <typename V>
 inline float LargestOf(const float* x, size_t n) {
   typename V::Reg largest = V::Set1(kMinusInfinity);
@@ -124,7 +124,7 @@ template <typename V>
   return V::Div(V::IfNegative(x, e, one), V::Add(one, e));
 }
 
-// gate = body(gate, up)
+// gate[i] = body(gate[i], up[i]). (n)
 template <typename V, typename Body>
 [[gnu::always_inline]] inline void ForEachGate(float* gate, const float* up, size_t n,
                                                const Body& body) {
@@ -153,18 +153,18 @@ void GeGlu(float* gate, const float* up, size_t n) {
 template <typename V>
 void ClampedSwiGlu(float* gate, const float* up, size_t n) {
   using Reg = typename V::Reg;
-  const Reg most = V::Set1(GluConstants::kBound);
-  const Reg least = V::Set1(-GluConstants::kBound);
+  const Reg max = V::Set1(GluConstants::kBound);
+  const Reg min = V::Set1(-GluConstants::kBound);
   const Reg steepness = V::Set1(GluConstants::kSteepness);
   const Reg one = V::Set1(1.0f);
   ForEachGate<V>(gate, up, n, [=](Reg gate_value, Reg up_value) {
-    const Reg g = V::Min(most, gate_value);
-    const Reg u = V::Max(least, V::Min(most, up_value));
+    const Reg g = V::Min(max, gate_value);
+    const Reg u = V::Max(min, V::Min(max, up_value));
     return V::Mul(V::Mul(g, Sigmoid<V>(V::Mul(g, steepness))), V::Add(u, one));
   });
 }
 
-// SoftCapped(), `steepness` being 2 / cap.
+// SoftCapped() of native_portable.h, where `steepness` is 2 / cap.
 template <typename V>
 [[gnu::always_inline]] inline typename V::Reg SoftCapped(typename V::Reg x,
                                                          typename V::Reg steepness,

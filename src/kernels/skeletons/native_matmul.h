@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Matrices of quantised blocks times activations, for a vector unit V (units/unit.h) and a format F
-// (formats/format.h).
+// Multiplies matrices of quantised blocks by activations, for a vector unit V (units/unit.h) and a
+// format F (formats/format.h).
 //
-// A tile is a block of each of V::kLanes rows, transposed while it is loaded, so that a lane works
-// for a row: whatever the format, sums need no joining, and a block costs few instructions even for
-// one token. With several tokens a tile is kept, in the first-level cache, and all of them multiply
-// it.
+// A tile is one block of each of V::kLanes rows, transposed as it is loaded, so that each lane
+// works on one row. For every format, sums therefore need no joining, and a block takes few
+// instructions even for one token. With several tokens the expanded tile is kept in the first-level
+// cache, and all of them multiply it.
 #ifndef CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_H_
 #define CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_H_
 
@@ -17,17 +17,18 @@ namespace clamma {
 namespace {
 namespace native {
 
-constexpr size_t kTokensOfPass = 64;  // whose sums wait on the stack
-// Of more tokens results would be stored too far apart, and memory is no bound.
-constexpr size_t kMaxTokensSideBySide = 8;  // that multiply rows side by side
+constexpr size_t kTokensOfPass = 64;  // most tokens in a pass; their sums are on the stack
+// The most tokens for which rows are read side by side. With more tokens, memory is not the limit,
+// and stores to rows that are far apart would be slow.
+constexpr size_t kMaxTokensSideBySide = 8;
 
-// How format F's weights lie in registers of V. Units multiply bytes of one kind, signed or not, by
-// signed ones; where bytes with their sign flipped are too large for it, they are two planes, of
-// high and low nibbles.
+// How weights of format F are represented in registers of V. A unit multiplies bytes of one kind,
+// signed or unsigned, by signed bytes. If bytes with their sign bit flipped are too large for it,
+// they are split into two planes, of high and low nibbles.
 template <typename V, typename F>
 struct Layout {
   static constexpr bool kFlips = F::kSigned && !V::kSignedWeights;
-  // Whether the zero point is taken off the weights, and not off their sums.
+  // Whether the zero point is subtracted from the weights, not from their sums.
   static constexpr bool kCentres = V::kCentresWeights && !F::kSigned;
   static constexpr size_t kPlanes = kFlips && V::kMaxWeight < 255 ? 2 : 1;
   static constexpr size_t kSteps = F::kChunkCols / 4;
@@ -49,7 +50,7 @@ struct Layout {
       return F::kMax;
     }
   }
-  // Steps whose products add up before they are folded into 32-bit totals.
+  // The number of steps whose products are added before they are folded into 32-bit totals.
   static constexpr size_t Depth() {
     size_t depth = kGroupSteps;
     while (depth > V::MaxDepth(Max())) depth /= 2;
@@ -57,7 +58,7 @@ struct Layout {
   }
 };
 
-// A chunk of columns of V::kLanes rows.
+// A chunk of columns of V::kLanes rows, expanded.
 template <typename V, typename F>
 struct Chunk {
   using L = Layout<V, F>;
@@ -85,7 +86,7 @@ struct Chunk {
   Int planes[L::kPlanes][L::kSteps];
 };
 
-// A block of V::kLanes rows.
+// A block of each of V::kLanes rows.
 template <typename V, typename F>
 struct Tile {
   void Load(const uint8_t* rows, size_t stride) {
@@ -98,8 +99,8 @@ struct Tile {
   Chunk<V, F> chunks[Layout<V, F>::kChunks];
 };
 
-// total + scale * sums, of a group's products in one of the planes. Totals of super-blocks' high
-// nibbles are moved up later, all at once.
+// total + scale * sums, where `sums` are a group's products in one plane. In a super-block, the
+// total of the high nibbles is shifted later, once for all groups.
 template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Int AddScaled(typename V::Int total, typename V::Int sums,
                                                         const formats::RowScales<V, F>& scales,
@@ -114,8 +115,8 @@ template <typename V, typename F>
   }
 }
 
-// totals[t][r] += scale * (a group's steps of chunk r from `first` on) . token t, for kTokens
-// tokens at x, `stride` bytes from one to the next.
+// totals[t][r] += scale * (a group's steps of chunk r from `first` on) . token t. The kTokens
+// tokens are at x, `stride` bytes apart.
 template <typename V, typename F, size_t kTokens, size_t kTiles>
 [[gnu::always_inline]] inline void AddGroup(typename V::Int (&totals)[kTokens][kTiles],
                                             const Chunk<V, F>* const (&chunks)[kTiles],
@@ -125,7 +126,7 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   using L = Layout<V, F>;
   using Int = typename V::Int;
   constexpr size_t kDepth = L::Depth();
-  // What was loaded of a token for another plane is loaded again, not kept.
+  // Makes the compiler load the tokens again for each plane, not keep them in registers.
   asm volatile("" : "+r"(x));
 #pragma GCC unroll 8
   for (size_t begin = 0; begin < L::kGroupSteps; begin += kDepth) {
@@ -156,7 +157,7 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   }
 }
 
-// A super-block's minima, or its scales, times the sums of the activations that they belong to.
+// The sum over groups of a super-block's minima, or scales, times the sums of the activations.
 template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Int MultiplySums(const formats::RowScales<V, F>& w,
                                                            const BlockSums<256>& sums) {
@@ -172,7 +173,7 @@ template <typename V, typename F>
   return total;
 }
 
-// What a total starts from. Where there is a zero point, it takes that off.
+// The value from which a total starts, so that the zero point is subtracted.
 template <typename V, typename F>
 inline typename V::Int Start(const formats::RowScales<V, F>& /*w*/, const BlockSums<32>& sums) {
   return V::SetInt(-Layout<V, F>::Zero() * sums.all);
@@ -184,7 +185,7 @@ template <typename V, typename F>
   if constexpr (L::Zero() == 0) {
     return V::SetInt(0);
   } else {
-    // The plane of high nibbles comes first, and its totals are moved up.
+    // The plane of high nibbles comes first, and its totals are shifted afterwards.
     constexpr int kZero = L::kPlanes == 2 ? L::Zero() >> 4 : L::Zero();
     constexpr int kBits = __builtin_ctz(kZero);
     static_assert(!F::kHasMin && kZero == 1 << kBits);
@@ -192,7 +193,7 @@ template <typename V, typename F>
   }
 }
 
-// acc and what a block adds to it.
+// Returns acc plus what a block adds to it.
 template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Reg Finish(typename V::Reg acc, typename V::Int total,
                                                      const formats::RowScales<V, F>& w, float scale,
@@ -218,7 +219,7 @@ template <typename V, typename F>
 
 // --- One token ---
 
-// total + the products of a chunk of int8, without planes, and of a token's.
+// total + the dot products of a chunk of int8 weights and a token, computed without planes.
 template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Int AddSignedChunk(typename V::Int total,
                                                              const uint8_t* rows, size_t stride,
@@ -239,7 +240,7 @@ template <typename V, typename F>
   return total;
 }
 
-// Results of the rows of a tile.
+// The results of a tile's rows for one token.
 template <typename V, typename F>
 [[gnu::always_inline]] inline typename V::Reg MultiplyRows(const BlockActivations<F::kCols>& x,
                                                            const TileRows& tile,
@@ -282,7 +283,7 @@ template <typename V, typename F>
 
 // --- Several tokens ---
 
-// Totals of high nibbles, as totals of what they are part of.
+// Shifts the totals of high nibbles into place.
 template <typename V, size_t kTokens, size_t kTiles>
 [[gnu::always_inline]] inline void MoveUp(typename V::Int (&totals)[kTokens][kTiles]) {
 #pragma GCC unroll 8
@@ -292,7 +293,7 @@ template <typename V, size_t kTokens, size_t kTiles>
   }
 }
 
-// accs[t][r] += tiles[r] . token t, for kTokens tokens, whose blocks of x begin with number `at`.
+// accs[t][r] += tiles[r] . token t, for kTokens tokens. `at` is the index of token 0's block in x.
 template <typename V, typename F, size_t kTokens, size_t kTiles>
 [[gnu::always_inline]] inline void MultiplyTokens(float* accs, const Tile<V, F> (&tiles)[kTiles],
                                                   const BlockActivations<F::kCols>& x, size_t at) {
@@ -331,20 +332,21 @@ template <typename V, typename F, size_t kTokens, size_t kTiles>
   }
 }
 
-// What several tokens multiply is first expanded, and read from memory long before.
+// With several tokens, weights are expanded before they are multiplied, long after they were
+// prefetched, so they go to the second-level cache.
 using PassPrefetch = StreamPrefetch<CacheLevel::kSecond>;
 
-// How the vector unit V multiplies blocks of format F.
+// Multiplies blocks of format F on the vector unit V.
 template <typename V, typename F>
 struct VectorProducts {
-  static constexpr size_t kTileSets = 1;  // that are in use at the same time
+  static constexpr size_t kTileSets = 1;  // sets of tiles in use at the same time
 
-  // Of a pass of n tokens of x.
+  // For a pass of n tokens of x.
   VectorProducts(const BlockActivations<F::kCols>& activations, size_t n_tokens)
       : x(activations), n(n_tokens) {}
 
-  // accs[t][r] += tiles[r] . token t, for the pass's tokens, whose block begins at number `at` of
-  // all blocks of x.
+  // accs[t][r] += tiles[r] . token t, for the pass's tokens. `at` is the index of the first token's
+  // block in x.
   template <size_t kTiles>
   [[gnu::noinline]] void Multiply(float* accs, const Tile<V, F> (&tiles)[kTiles], size_t at,
                                   PassPrefetch* ahead) const {
@@ -361,18 +363,19 @@ struct VectorProducts {
     }
   }
 
-  // Adds what is still to be added.
+  // Adds products that are still pending: here, none.
   void Finish() const {}
 
   const BlockActivations<F::kCols> x;
   const size_t n;
 };
 
-// Rows that several tokens multiply at a time, and the fewest of a matrix that vectors multiply.
+// The number of rows that are multiplied together with several tokens. Matrices with fewer rows are
+// multiplied in plain C++.
 template <typename V>
 constexpr size_t kMinRows = V::kNativeTiles* V::kLanes;
 
-// Tiles times the tokens of a pass, n of them from `first` on.
+// Multiplies tiles by the tokens of a pass, n tokens from `first` on.
 template <typename V, typename F, typename Products>
 [[gnu::noinline]] void MultiplyTiles(float* out, size_t out_stride, const Activations& x,
                                      const TileRows& tile, size_t bytes_ahead, size_t first,
@@ -408,7 +411,8 @@ void MultiplyOneToken(float* out, const Activations& x, const Matrix& w, size_t 
   });
 }
 
-// Of so many tokens that are left, those of the next pass: not so that only a few remain.
+// The number of tokens in the next pass, if `left` are left. Avoids a last pass of only a few
+// tokens.
 constexpr size_t TokensOfPass(size_t left) {
   if (left <= kTokensOfPass) return left;
   return left < kTokensOfPass + kTokensOfPass / 4 ? kTokensOfPass * 3 / 4 : kTokensOfPass;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Matrices of quantised blocks times activations, in plain C++, from a format's Decode() alone.
+// Multiplies matrices of quantised blocks by activations in plain C++, using only a format's
+// Decode().
 #ifndef CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_PLAIN_H_
 #define CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_PLAIN_H_
 
@@ -11,7 +12,7 @@ namespace clamma {
 namespace {
 namespace native {
 
-// acc and what a block adds to it.
+// Returns acc plus what a block adds to it.
 template <typename F>
 inline float AddBlock(float acc, const formats::Block& w, const int8_t* q, float scale,
                       const BlockSums<32>& sums) {

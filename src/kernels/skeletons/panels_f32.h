@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Matrices of floats times many tokens, and of 16-bit floats times several, for a vector unit V
-// (units/unit.h) with few registers. E is the weights' format: formats/f32.h, f16.h, bf16.h.
+// Multiplies matrices of floats by many tokens, and of 16-bit floats by several, for a vector unit
+// V (units/unit.h) with few registers. E is the weights' format: formats/f32.h, f16.h, bf16.h.
 //
-// Each dot product has 16 partial sums, kParts<V> registers. Here one of these at a time is held,
-// of kPanelRows rows by kPanelTokens tokens, so that what is loaded serves more products than if
-// all were held of fewer rows. The weights of a chunk of columns are copied to a panel, most of
-// which stays in the first-level cache while tokens pass; partial sums wait in memory from chunk to
-// chunk. Each partial sum has its products in the same order as anywhere else.
+// A dot product has 16 partial sums, kParts<V> registers. Here, registers hold only one of these
+// parts, of kPanelRows rows by kPanelTokens tokens, so that a load serves more products than if
+// they held all parts of fewer rows. A chunk of columns of the weights is copied to a panel, most
+// of which stays in the first-level cache while the tokens pass. The partial sums are kept in
+// memory from chunk to chunk. Each one adds its products in the same order as in all other kernels.
 #ifndef CLAMMA_KERNELS_SKELETONS_PANELS_F32_H_
 #define CLAMMA_KERNELS_SKELETONS_PANELS_F32_H_
 
@@ -20,21 +20,22 @@ namespace vector {
 
 constexpr size_t kPanelRows = 4;
 constexpr size_t kPanelTokens = 3;
-// Steps of 16 columns, and tokens whose partial sums wait: with both a panel takes at most 48 KB.
+// The most steps of 16 columns in a panel, and the most tokens in a pass. The panel and the partial
+// sums of a pass together take at most 48 KB.
 template <typename V>
 constexpr size_t kPanelSteps = V::kLanes == 16 ? 24 : 48;
 template <typename V>
 constexpr size_t kPanelPass = V::kLanes == 16 ? 21 : 45;
-constexpr size_t kMinPanelCols = 192;  // of floats: with fewer the sums cost what is spared
+constexpr size_t kMinPanelCols = 192;  // of floats; with fewer, the sums cost more than is saved
 
 // V::kLanes rows, in groups of kPanelRows.
 template <Unit V>
 struct Panel {
   using Reg = typename V::Reg;
   static constexpr size_t kGroups = V::kLanes / kPanelRows;
-  using Sums = float[kParts<V>][V::kLanes][V::kLanes];  // of one token
+  using Sums = float[kParts<V>][V::kLanes][V::kLanes];  // the partial sums of one token
 
-  // n steps of rows that are `stride` bytes apart.
+  // Copies n steps of rows that are `stride` bytes apart.
   template <typename E>
   void Load(const uint8_t* rows, size_t stride, size_t n) {
     n_steps = n;
@@ -49,7 +50,7 @@ struct Panel {
     }
   }
 
-  // sums = those that wait, or none, and the products of part p of a group of rows.
+  // Adds the products of part p of a group of rows to `sums`; unless `waiting`, these count as 0.
   template <size_t kTokens>
   [[gnu::noinline]] void Multiply(Sums* sums, bool waiting, size_t p, size_t group, const float* x,
                                   size_t stride) const {
@@ -83,17 +84,17 @@ struct Panel {
     }
   }
 
-  // All of it times n tokens, `stride` floats from each to the next. Meanwhile n_lines lines of
-  // each of the next rows, row_bytes apart, are prefetched into the second-level cache.
+  // Multiplies the panel by n tokens, which are `stride` floats apart. Meanwhile, prefetches
+  // n_lines lines of each of the next rows, row_bytes apart, into the second-level cache.
   void MultiplyAll(Sums* sums, bool waiting, const float* x, size_t stride, size_t n,
                    const uint8_t* next, size_t row_bytes, size_t n_lines) const {
-    size_t asked = 0;  // of each row's lines
+    size_t prefetched = 0;  // lines of each row that were prefetched
     for (size_t t = 0; t < n; t += kPanelTokens) {
       const size_t tokens = Min(n - t, kPanelTokens);
-      for (; asked < (t + tokens) * n_lines / n; ++asked) {
+      for (; prefetched < (t + tokens) * n_lines / n; ++prefetched) {
 #pragma GCC unroll 16
         for (size_t r = 0; r < V::kLanes; ++r) {
-          PrefetchLine<CacheLevel::kSecond>(next + r * row_bytes + asked * kLine);
+          PrefetchLine<CacheLevel::kSecond>(next + r * row_bytes + prefetched * kLine);
         }
       }
       WithCount<kPanelTokens>(tokens, [&]<size_t kTokens>() {
@@ -110,8 +111,8 @@ struct Panel {
   alignas(64) float steps[kParts<V>][kGroups][kPanelSteps<V>][kPanelRows][V::kLanes];
 };
 
-// V::kLanes rows times n tokens, at most kPanelPass<V>. Not inlined: only who calls it needs the
-// stack.
+// Multiplies V::kLanes rows by n tokens, at most kPanelPass<V>. Not inlined, so that callers that
+// do not use panels need no such stack.
 template <Unit V, typename E>
 [[gnu::noinline]] void MatmulPanel(float* out, size_t out_stride, const float* x, size_t n,
                                    const uint8_t* rows, size_t row_bytes, size_t cols) {
@@ -141,15 +142,15 @@ template <Unit V, typename E>
   }
 }
 
-// Whether MatmulPanels() takes a matrix of floats, and is faster than other ways.
+// Whether MatmulPanels() can multiply a matrix of floats and is the fastest way.
 template <Unit V>
 bool WantsPanels(size_t n_tokens, size_t n_rows, size_t cols) {
   return n_tokens >= V::kMinPanelTokens && n_rows >= V::kLanes && cols >= kMinPanelCols &&
          cols % 16 == 0;
 }
 
-// Rows [row_begin, row_end), V::kLanes or more, of a multiple of 16 columns. The second pass of
-// tokens finds the rows' weights in a cache.
+// Multiplies rows [row_begin, row_end), V::kLanes or more, of a multiple of 16 columns. The second
+// pass of tokens finds the rows' weights in a cache.
 template <Unit V, typename E>
 void MatmulPanels(float* out, size_t out_stride, const float* x, size_t n_tokens, const Matrix& w,
                   size_t row_begin, size_t row_end) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The kernels in plain C++, for the file of each table to include and be compiled with its own
-// instruction set: it uses them as they are, as compilers vectorise them, or has better ones.
+// The kernels in plain C++. The source file of each table includes this and compiles it for its own
+// instruction set, and uses those kernels for which it has nothing better.
 #ifndef CLAMMA_KERNELS_SKELETONS_PORTABLE_H_
 #define CLAMMA_KERNELS_SKELETONS_PORTABLE_H_
 
@@ -39,8 +39,9 @@ inline void MatmulF32(float* out, size_t out_stride, const Activations& x, const
 }
 
 inline int32_t DotInt8(const uint8_t* w, const int8_t* q, size_t n) {
-  // Not by converting each uint8_t: GCC 12 mistakes that for an unsigned number where there is an
-  // instruction for dot products of mixed signs (AVX-VNNI, AVX-512 VNNI, i8mm).
+  // Reinterprets the pointer instead of converting each uint8_t: GCC 12 takes the converted number
+  // for unsigned where there is an instruction for dot products of mixed signs (AVX-VNNI, AVX-512
+  // VNNI, i8mm).
   const auto* weights = reinterpret_cast<const int8_t*>(w);
   int32_t sum = 0;
   for (size_t k = 0; k < n; ++k) sum += int32_t{weights[k]} * q[k];
@@ -52,7 +53,7 @@ inline void MatmulGroups(float* out, size_t out_stride, const Int8Groups& x, con
   const size_t cols = w.cols;
   const size_t groups = cols / x.group;
   for (size_t row = row_begin; row < row_end; ++row) {
-    // Scales belong to groups of the whole tensor, which may straddle rows.
+    // Scales belong to groups of the whole tensor, and a group may straddle rows.
     const uint64_t first = uint64_t{row} * cols;
     const uint8_t* weights = w.data + first;
     for (size_t t = 0; t < x.n_tokens; ++t) {
@@ -85,7 +86,7 @@ inline void QuantizeGroup(int8_t* q, float* scale_out, int32_t* sum_out, const f
   int32_t sum = 0;
   for (size_t k = 0; k < group; ++k) {
     float value = scale > 0 ? in[k] / scale : 0.0f;
-    // What is no number becomes -127: the conversion below must be defined for any input.
+    // A NaN becomes -127: the conversion below must be defined for any input.
     value = value > -127.0f ? value : -127.0f;
     value = value < 127.0f ? value : 127.0f;
     const auto whole = static_cast<int32_t>(value);
@@ -108,7 +109,7 @@ inline void QuantizeGroups(const Int8Groups& out, size_t g_begin, size_t g_end) 
   }
 }
 
-// q in the order of Int8Groups.
+// The size of Activations::bytes, where q has the layout of Int8Groups.
 inline uint64_t Int8Bytes(size_t n_tokens, size_t cols, size_t group) {
   return Int8GroupsBytes(uint64_t{n_tokens} * cols, n_tokens, cols, group);
 }
@@ -126,7 +127,7 @@ inline void MatmulInt8(float* out, size_t out_stride, const Activations& x, cons
   MatmulGroups(out, out_stride, PlainGroupsOf(x), w, row_begin, row_end);
 }
 
-// kRows rows, whose sums wait for themselves alone.
+// Normalises kRows rows. Their sums are independent chains, which run side by side.
 template <size_t kRows>
 inline void RmsNormRows(float* out, const float* x, const float* weight, size_t n, float epsilon) {
   float sums[kRows] = {};
@@ -187,7 +188,7 @@ inline float LoadKv(const uint8_t* p, size_t i) {
   return kHalf ? LoadHalf(p + 2 * i) : LoadF32(p + 4 * i);
 }
 
-// q . key for the positions of one block.
+// scores[i] = q . key i / sqrt(head_size), for the positions of one page.
 template <bool kHalf>
 inline void ScoreBlock(float* scores, const float* q, const uint8_t* keys, size_t head_size) {
   float sums[kKvBlock] = {};
@@ -198,7 +199,7 @@ inline void ScoreBlock(float* scores, const float* q, const uint8_t* keys, size_
   for (size_t i = 0; i < kKvBlock; ++i) scores[i] = sums[i] / root;
 }
 
-// Adds the block's first n values, weighted.
+// Adds the page's first n values, each times its weight.
 template <bool kHalf>
 inline void MixBlock(float* out, const float* weights, const uint8_t* values, size_t n,
                      size_t head_size) {
@@ -209,8 +210,8 @@ inline void MixBlock(float* out, const float* weights, const uint8_t* values, si
   }
 }
 
-// One query head against n_positions of a kv head whose keys and values lie `skip` bytes behind the
-// first one's.
+// Attends with one query head to n_positions of a kv head, whose keys and values lie `skip` bytes
+// after those of kv head 0.
 template <bool kHalf>
 inline void AttendHead(float* out, float* scores, const float* q, const AttentionInput& in,
                        size_t n_positions, size_t skip) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Prefetches that are spread over other work: of many at once, the processor drops those that it
-// has no buffer for, or waits for one.
+// Prefetches that are spread over other work. If many are issued at once, the processor drops those
+// for which it has no buffer, or waits for one.
 #ifndef CLAMMA_KERNELS_SKELETONS_PREFETCH_H_
 #define CLAMMA_KERNELS_SKELETONS_PREFETCH_H_
 
@@ -10,10 +10,10 @@
 namespace clamma {
 namespace {
 
-constexpr size_t kLine = 64;  // bytes of the cache's
+constexpr size_t kLine = 64;  // bytes in a cache line
 
-// Where lines go, as __builtin_prefetch() counts: past the caches that they would only pass
-// through, into the third level, the second, or the first.
+// The cache into which lines are fetched, with __builtin_prefetch()'s numbers: kPassing is for data
+// that is read once, and keeps it out of caches where it would displace other data.
 enum class CacheLevel { kPassing = 0, kThird = 1, kSecond = 2, kFirst = 3 };
 
 template <CacheLevel kLevel = CacheLevel::kFirst>
@@ -21,7 +21,7 @@ template <CacheLevel kLevel = CacheLevel::kFirst>
   __builtin_prefetch(p, 0, static_cast<int>(kLevel));
 }
 
-// Lines that are `stride` bytes apart, `left` of them.
+// Prefetches `left` lines that are `stride` bytes apart.
 template <CacheLevel kLevel = CacheLevel::kFirst>
 struct LinePrefetch {
   static constexpr size_t kFew = 4;
@@ -31,13 +31,13 @@ struct LinePrefetch {
     p += stride;
     asm("" : "+r"(p));  // one address, not a register for each line
   }
-  // kFew lines, even if fewer are left.
+  // Prefetches kFew lines, even if fewer are left.
   void NextFew() {
 #pragma GCC unroll 4
     for (size_t i = 0; i < kFew; ++i) Next();
     left -= left < kFew ? left : kFew;
   }
-  // n lines, or all that are left.
+  // Prefetches n lines, or all that are left.
   void Next(size_t n) {
     for (; n > 0 && left > 0; --n, --left, p += stride) PrefetchLine<kLevel>(p);
   }
@@ -47,7 +47,7 @@ struct LinePrefetch {
   size_t left;
 };
 
-// Two lines that follow each other at every `stride` bytes: memory gives such a pair sooner.
+// Prefetches two adjacent lines at every `stride` bytes: memory delivers such a pair sooner.
 struct PairPrefetch {
   void Next() {
     PrefetchLine(p + (second ? kLine : 0));
@@ -61,16 +61,16 @@ struct PairPrefetch {
   bool second = false;
 };
 
-// Lines of some streams, a line of each and then the next one of each.
+// Prefetches several streams: one line of each, then the next line of each.
 template <CacheLevel kLevel>
 class StreamPrefetch {
  public:
-  // `n_streams` streams, `stride` bytes apart, from `begin` on.
+  // The first of `n_streams` streams begins at `begin`; they are `stride` bytes apart.
   StreamPrefetch(const uint8_t* begin, size_t n_streams, size_t stride)
       : n_streams_(n_streams), stride_(stride), line_(begin), p_(begin), left_(n_streams) {}
 
-  // Whenever so many bytes of all streams are read. A few lines at a time: more than a core has
-  // room for would wait.
+  // To be called as `bytes` bytes of all streams together are read. Prefetches as much, so that a
+  // few lines at a time are under way: more than a core has room for would wait.
   [[gnu::always_inline]] void Advance(size_t bytes) {
     for (owed_ += bytes; owed_ >= kLine; owed_ -= kLine) {
       PrefetchLine<kLevel>(p_);
@@ -85,10 +85,10 @@ class StreamPrefetch {
  private:
   const size_t n_streams_;
   const size_t stride_;
-  const uint8_t* line_;  // of the first stream
+  const uint8_t* line_;  // the current line of the first stream
   const uint8_t* p_;
-  size_t left_;      // streams whose line is still to come
-  size_t owed_ = 0;  // bytes
+  size_t left_;      // streams whose current line is not prefetched yet
+  size_t owed_ = 0;  // bytes that were read, but not prefetched yet
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which rows of a matrix are multiplied together, and so in which order it is read.
+// Divides the rows of a matrix into tiles, which determines the order in which it is read.
 #ifndef CLAMMA_KERNELS_SKELETONS_TILE_ROWS_H_
 #define CLAMMA_KERNELS_SKELETONS_TILE_ROWS_H_
 
@@ -9,37 +9,37 @@
 namespace clamma {
 namespace {
 
-// The rows of one tile or of several: `n` of them, `apart` rows from one to the next.
+// The rows of a tile, or of several: `n` rows, `apart` rows from each to the next.
 struct TileRows {
   const uint8_t* data;  // the first row
   size_t row_bytes;
-  size_t stride;  // bytes from one to the next
+  size_t stride;  // bytes from one row of the tile to the next
   size_t n;
-  size_t row;  // number of the first one in the matrix
+  size_t row;  // index of the first row in the matrix
   size_t apart;
-  size_t keep_begin;  // results of the rows from here to keep_end are kept
+  size_t keep_begin;  // the results of rows [keep_begin, keep_end) are stored
   size_t keep_end;
 
-  // For rows [first, first + count) of the tile. Side by side: of each row the line `bytes` ahead;
-  // beyond its end lies the row that the stream goes on with. Otherwise the next tile's rows, in
-  // order.
+  // A prefetcher for rows [first, first + count) of the tile. If rows are read side by side, it
+  // fetches the line `bytes` ahead in each row; beyond a row's end lies the row with which its
+  // stream continues. Otherwise it fetches the next tile's rows in order.
   template <CacheLevel kLevel>
   StreamPrefetch<kLevel> Ahead(size_t bytes, size_t first, size_t count) const {
     if (apart > 1) return {data + first * stride + bytes, count, stride};
-    return {data + (n + first) * row_bytes, ~size_t{0}, kLine};  // streams of a line
+    return {data + (n + first) * row_bytes, ~size_t{0}, kLine};  // adjacent lines
   }
 };
 
-// Calls body(TileRows) for tiles of `n` rows that cover [begin, end). `side_by_side`: the range is
-// read as n streams, of which each goes on where it was with the next tile, as memory is read best
-// by Intel's processors. Else, and for what is left of it, rows of a tile follow each other, and
-// the last tile of a matrix begins early enough to be whole.
+// Calls body(TileRows) for tiles of `n` rows that cover [begin, end). With `side_by_side` the range
+// is read as n streams, each of which continues in the next tile where it ended in this one;
+// Intel's processors read memory best in this way. Otherwise, and for the remaining rows, the rows
+// of a tile are adjacent, and the last tile of a matrix begins early enough to be whole.
 template <typename Body>
 inline void ForEachTile(const Matrix& w, size_t n, size_t begin, size_t end, bool side_by_side,
                         const Body& body) {
   const size_t apart = side_by_side ? (end - begin) / n : 1;
-  size_t left_apart = apart > 1 ? apart : 0;  // tiles
-  for (size_t row = begin; row < end;) {      // with one call of body(), which is inlined
+  size_t left_apart = apart > 1 ? apart : 0;  // tiles of rows side by side that are left
+  for (size_t row = begin; row < end;) {      // body() is called in one place, as it is inlined
     TileRows tile{nullptr, w.row_bytes, w.row_bytes, n, row, 1, begin, end};
     if (left_apart > 0) {
       --left_apart;
@@ -57,7 +57,7 @@ inline void ForEachTile(const Matrix& w, size_t n, size_t begin, size_t end, boo
   }
 }
 
-// out[row] = results[i], for the rows of a tile that are kept.
+// out[row] = results[i], for those rows of a tile that are to be stored.
 inline void StoreResults(float* out, const float* results, const TileRows& tile) {
   if (tile.apart > 1) {
     for (size_t i = 0; i < tile.n; ++i) out[tile.row + i * tile.apart] = results[i];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the kernels for vector units share. They are templates over a unit V (units/unit.h), and
-// some over the Tuning of a CPU family.
+// Shared by the kernels for vector units. These are templates over a unit V (units/unit.h), and
+// some also over the Tuning of a CPU family.
 #ifndef CLAMMA_KERNELS_SKELETONS_VECTOR_H_
 #define CLAMMA_KERNELS_SKELETONS_VECTOR_H_
 
@@ -15,11 +15,11 @@ namespace vector {
 
 using portable::Min;
 
-// Registers of a float dot product's 16 partial sums.
+// The number of registers that hold a float dot product's 16 partial sums.
 template <typename V>
 constexpr size_t kParts = 16 / V::kLanes;
 
-// Runs f<n>() for an n in 1 .. kMax known at run time.
+// Calls f<n>() for an n in 1 .. kMax that is known only at run time.
 template <size_t kMax, typename F>
 inline void WithCount(size_t n, const F& f) {
   if constexpr (kMax == 1) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The vector unit of x86-64 with AVX2, FMA and F16C, with or without AVX-VNNI: each table's file
-// includes this and is compiled with its own instruction set.
+// The vector unit of x86-64 with AVX2, FMA and F16C, with or without AVX-VNNI. Each table's source
+// file includes this and compiles it for its own instruction set.
 #ifndef CLAMMA_KERNELS_UNITS_AVX2_H_
 #define CLAMMA_KERNELS_UNITS_AVX2_H_
 
@@ -12,23 +12,23 @@
 namespace clamma {
 namespace {
 
-// All bits of the first n of 8 lanes.
+// A mask of the first n of 8 lanes.
 inline __m256i FirstLanes(size_t n) {
   const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lanes);
 }
 
-// Joins 8 pairs of vectors of partial sums, each by the tree of Reduce16(): lane r of the result is
+// Joins 8 pairs of vectors of partial sums, each by the tree of Reduce16(). Lane r of the result is
 // the sum of v[r].
 inline __m256 JoinRows(const __m256 (*v)[2]) {
-  __m256 four[4];  // rows i and i + 4, one a 128-bit lane
+  __m256 four[4];  // rows i and i + 4, one in each 128-bit lane
   for (size_t i = 0; i < 4; ++i) {
     const __m256 low = _mm256_add_ps(v[i][0], v[i][1]);
     const __m256 high = _mm256_add_ps(v[i + 4][0], v[i + 4][1]);
     four[i] = _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20),
                             _mm256_permute2f128_ps(low, high, 0x31));
   }
-  __m256 two[2];  // in each 128-bit lane two rows' pairs
+  __m256 two[2];  // pairs of two rows in each 128-bit lane
   for (size_t i = 0; i < 2; ++i) {
     two[i] = _mm256_add_ps(_mm256_shuffle_ps(four[2 * i], four[2 * i + 1], 0x44),
                            _mm256_shuffle_ps(four[2 * i], four[2 * i + 1], 0xee));
@@ -37,8 +37,8 @@ inline __m256 JoinRows(const __m256 (*v)[2]) {
                        _mm256_shuffle_ps(two[0], two[1], 0xdd));
 }
 
-// Steps of a tree that sums up each of 8 vectors: within 128-bit lanes those of two, then of four,
-// then across the lanes.
+// Steps of a tree that sums each of 8 vectors. Within 128-bit lanes, the first adds pairs of two
+// vectors, the second those of four; the third adds the 128-bit lanes.
 inline __m256i JoinTwo(__m256i a, __m256i b) {
   return _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
 }
@@ -56,7 +56,7 @@ inline __m256i SumsOf(const __m256i (&v)[8]) {
                    JoinFour(JoinTwo(v[4], v[5]), JoinTwo(v[6], v[7])));
 }
 
-// v[s] = element s, of 32 bits, of each of 8 rows at p, which are `stride` bytes apart; s < 4.
+// v[s] = element s, of 32 bits, of each of 8 rows at p, which are `stride` bytes apart, for s < 4.
 inline void LoadTransposed8x4(__m256i* v, const uint8_t* p, size_t stride) {
   __m256i a[4];  // rows i and i + 4
 #pragma GCC unroll 4
@@ -76,7 +76,7 @@ inline void LoadTransposed8x4(__m256i* v, const uint8_t* p, size_t stride) {
   v[3] = _mm256_unpackhi_epi64(high01, high23);
 }
 
-// Exp() of 4 floats within its range, operation by operation.
+// Exp() of 4 floats within its range, with the same operations.
 inline __m128 Exp4(__m128 x) {
   const __m256d wide = _mm256_cvtps_pd(x);
   const __m256d magic = _mm256_set1_pd(6755399441055744.0);
@@ -101,14 +101,14 @@ struct Avx2 : Avx2Bytes {
   using Int = __m256i;
   static constexpr size_t kLanes = 8;
 
-  // As many as the 16 registers hold.
+  // Chosen for 16 registers.
   static constexpr size_t kFloatRows = 2;
   static constexpr size_t kFloatTokens = 3;
   static constexpr size_t kFloatRowsOfOne = 4;
   static constexpr size_t kRowTiles = 1;
   static constexpr size_t kTokensOfHeldTile = 0;
   static constexpr size_t kTokensAtOnce = 2;
-  // Of native attention: queries that are multiplied at a time, and registers of their sums.
+  // For native attention.
   static constexpr size_t kSumQueries = 6;
   static constexpr size_t kSumRegs = 12;
   static constexpr size_t kScoreQueries = 4;
@@ -158,9 +158,9 @@ struct Avx2 : Avx2Bytes {
   static Reg Max(Reg a, Reg b) { return _mm256_max_ps(a, b); }
   static Reg Min(Reg a, Reg b) { return _mm256_min_ps(a, b); }
   static float ReduceMax(Reg a) {
-    __m128 most = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-    most = _mm_max_ps(most, _mm_movehl_ps(most, most));
-    return _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
+    __m128 max = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    max = _mm_max_ps(max, _mm_movehl_ps(max, max));
+    return _mm_cvtss_f32(_mm_max_ss(max, _mm_movehdup_ps(max)));
   }
   static Reg Exp(Reg x) {
     const Reg bounded = Min(Max(x, Set1(-104.0f)), Set1(89.0f));
@@ -170,13 +170,10 @@ struct Avx2 : Avx2Bytes {
   }
   static Reg Join(const Reg (&v)[kLanes][2]) { return JoinRows(v); }
 
-  // The float whose bits are those of x moved up by 23.
   static Reg ToPower(Reg x) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(x), 23));
   }
-  // a in lanes where the sign bit of `sign` is set, else b.
   static Reg IfNegative(Reg sign, Reg a, Reg b) { return _mm256_blendv_ps(b, a, sign); }
-  // The sum of all lanes by halves: a[i] + a[i + kLanes / 2], and so on.
   static float ReduceAdd(Reg a) {
     __m128 sum = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
@@ -231,7 +228,7 @@ struct Avx2 : Avx2Bytes {
     }
 
 #if defined(__AVXVNNI__)
-    // For an instruction that takes unsigned weights.
+    // vpdpbusd takes unsigned weights.
     void Keep(size_t s, Int v) {
       steps[s] = _mm256_xor_si256(v, _mm256_set1_epi8(static_cast<char>(0x80)));
     }
@@ -253,14 +250,14 @@ struct Avx2 : Avx2Bytes {
   }
 #else
   static Int StartSum(int32_t /*x_sum*/) { return _mm256_setzero_si256(); }
-  // |w| * (x with w's sign): two products of at most 128 * 127 fit in 16 bits.
+  // Multiplies |w| by x with w's sign. Two products of at most 128 * 127 fit in 16 bits.
   template <size_t kSteps>
   static Int DotStep(Int sum, const Tile<kSteps>& tile, size_t s, Int four) {
     const Int pairs =
         _mm256_maddubs_epi16(tile.magnitudes[s], _mm256_sign_epi8(four, tile.steps[s]));
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
-  // The same without transposition, for a line or half of one a group.
+  // Reads rows as they lie in memory. A group is a cache line, or half of one.
   template <size_t kGroup, size_t kAhead>
   static Int DotGroups(const uint8_t* weights, const int8_t* q, const int32_t* /*x_sums*/) {
     const Int ones = _mm256_set1_epi16(1);

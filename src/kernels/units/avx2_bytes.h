@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What kernels of quantised formats need of AVX2 or AVX-VNNI beside floats: bytes, nibbles, exact
-// dot products. See unit.h for the contract.
+// The operations on bytes of AVX2 or AVX-VNNI, for kernels of quantised formats: nibbles, exact dot
+// products. See unit.h for the contract.
 #ifndef CLAMMA_KERNELS_UNITS_AVX2_BYTES_H_
 #define CLAMMA_KERNELS_UNITS_AVX2_BYTES_H_
 
@@ -17,7 +17,7 @@ namespace {
 struct Avx2Bytes {
   using Reg = __m256;
   using Int = __m256i;
-  static constexpr size_t kNativeTokens = 4;  // that multiply tiles at a time
+  static constexpr size_t kNativeTokens = 4;  // tokens that are multiplied at a time
   static constexpr size_t kNativeTiles = 2;
   static constexpr bool kSignedWeights = false;
   static constexpr bool kCentresWeights = false;
@@ -43,7 +43,7 @@ struct Avx2Bytes {
     return And(_mm256_cmpeq_epi8(And(byte, mask), mask), SetBytes(16));
   }
 
-  // kLanes numbers of 16 bits at p, as floats.
+  // Load kLanes numbers of 16 bits at p, as floats.
   static Reg LoadF16(const uint8_t* p) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
@@ -51,7 +51,7 @@ struct Avx2Bytes {
     const Int upper = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     return _mm256_castsi256_ps(_mm256_slli_epi32(upper, 16));
   }
-  // 16-bit numbers at p of each row, rows `stride` bytes apart.
+  // Loads the half at p of each row, as float; rows are `stride` bytes apart.
   static Reg LoadHalves(const uint8_t* p, size_t stride) {
     const auto half = [&](size_t r) {
       int16_t bits = 0;
@@ -75,7 +75,7 @@ struct Avx2Bytes {
   static Int MulPairs(Int a, Int b) { return _mm256_madd_epi16(a, b); }
 
 #if defined(__AVXVNNI__)
-  // A dot product of bytes is one instruction, of 32-bit sums.
+  // A dot product of bytes is one instruction, with 32-bit sums.
   using Scale = Int;  // 32 bits
   static constexpr int kMaxWeight = 255;
   static constexpr size_t MaxDepth(int /*max_weight*/) { return 64; }
@@ -95,9 +95,9 @@ struct Avx2Bytes {
     return _mm256_add_epi32(total, _mm256_mullo_epi32(sums, scale));
   }
 #else
-  // A lane has two sums of 16 bits, which hold the products of two weights of up to kMaxWeight each
-  // with activations of up to 127, or of more smaller ones.
-  using Scale = Int;  // two of 16 bits
+  // A lane holds two sums of 16 bits. Each has room for the products of two weights of up to
+  // kMaxWeight with activations of up to 127, or for more products of smaller weights.
+  using Scale = Int;  // each lane holds the scale twice, in 16 bits
   static constexpr int kMaxWeight = 32767 / (2 * 127);
   static constexpr size_t MaxDepth(int max_weight) {
     return 32767u / (2u * 127u * static_cast<unsigned>(max_weight));
@@ -105,11 +105,12 @@ struct Avx2Bytes {
   static Int Dot4(Int w, Int x) { return _mm256_maddubs_epi16(w, x); }
   static Int AddDot4(Int sums, Int w, Int x) {
     sums = _mm256_add_epi16(sums, _mm256_maddubs_epi16(w, x));
-    asm("" : "+x"(sums));  // compilers sum up in another order, and have no registers for the parts
+    asm("" : "+x"(sums));  // keeps compilers from reordering the sums, which takes more registers
     return sums;
   }
-  // sums + scale * the same with int8 weights, in 32 bits, for a weight that is used once: it takes
-  // one instruction more than two planes of nibbles, and spares their making.
+  // Returns sums + scale * the products, for int8 weights, with sums of 32 bits. For a weight that
+  // is used once, this costs one instruction more than two planes of nibbles, but saves making
+  // them.
   static Int AddSignedDot4(Int sums, Int w, Int x, Scale scale) {
     const Int pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
     return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, scale));
@@ -137,12 +138,12 @@ struct Avx2Bytes {
   }
 
  private:
-  // In each lane bytes kA, kB, kC, kD of it; 0 for -1.
+  // Each lane becomes its bytes kA, kB, kC, kD; -1 gives 0.
   template <int kA, int kB, int kC, int kD>
   static Int Shuffle(Int v) {
     return _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(ByteOrder<kA, kB, kC, kD>()));
   }
-  // Of 32-bit lanes whose upper halves are 0.
+  // Converts lanes whose upper 16 bits are 0.
   static Reg HalvesToFloat(Int a) {
     const Int packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(a, a), 0xd8);
     return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));

@@ -11,11 +11,11 @@
 namespace clamma {
 namespace {
 
-// The first n of 16 lanes.
+// A mask of the first n of 16 lanes.
 inline __mmask16 FirstLanes(size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
 
-// Joins 16 vectors of partial sums, each by the tree of Reduce16(): lane r of the result is the sum
-// of v[r]. Add adds two vectors.
+// Joins 16 vectors of partial sums, each by the tree of Reduce16(). Lane r of the result is the sum
+// of v[r]. add(a, b) adds two vectors.
 template <typename Add>
 inline __m512 ReduceRows(const __m512 (*v)[1], const Add& add) {
   __m512 eight[8];  // lanes 0-7: v[2i], 8-15: v[2i + 1], each with s[j] + s[j + 8]
@@ -24,13 +24,13 @@ inline __m512 ReduceRows(const __m512 (*v)[1], const Add& add) {
     eight[i] = add(_mm512_shuffle_f32x4(v[2 * i][0], v[2 * i + 1][0], 0x44),
                    _mm512_shuffle_f32x4(v[2 * i][0], v[2 * i + 1][0], 0xee));
   }
-  __m512 four[4];  // four rows a vector, one a 128-bit lane
+  __m512 four[4];  // four rows, one in each 128-bit lane
 #pragma GCC unroll 4
   for (size_t i = 0; i < 4; ++i) {
     four[i] = add(_mm512_shuffle_f32x4(eight[2 * i], eight[2 * i + 1], 0x88),
                   _mm512_shuffle_f32x4(eight[2 * i], eight[2 * i + 1], 0xdd));
   }
-  __m512 two[2];  // in each 128-bit lane two rows' pairs
+  __m512 two[2];  // pairs of two rows in each 128-bit lane
 #pragma GCC unroll 2
   for (size_t i = 0; i < 2; ++i) {
     two[i] = add(_mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0x44),
@@ -43,17 +43,17 @@ inline __m512 ReduceRows(const __m512 (*v)[1], const Add& add) {
   return _mm512_permutexvar_ps(order, one);
 }
 
-// 32 bytes of each of two rows. From memory, the insert needs no shuffle unit.
+// Loads 32 bytes of each of two rows. An insert from memory needs no shuffle unit.
 [[gnu::always_inline]] inline __m512i LoadTwoRows(const uint8_t* low, const uint8_t* high) {
   const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(low));
   return _mm512_inserti64x4(_mm512_castsi256_si512(v),
                             _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high)), 1);
 }
 
-// 8 elements of 32 bits of each of 16 rows, `stride` bytes apart: v[j] is column j.
+// Loads 8 elements of 32 bits of each of 16 rows, `stride` bytes apart. v[j] is column j.
 [[gnu::always_inline]] inline void LoadTransposed16x8(__m512i* v, const uint8_t* rows,
                                                       size_t stride) {
-  __m512i w[8];  // rows 0 .. 3 with 4 .. 7 behind them, 8 .. 11 with 12 .. 15
+  __m512i w[8];  // rows 0 .. 3 with 4 .. 7 in the upper half, then 8 .. 11 with 12 .. 15
   const uint8_t* row = rows;
 #pragma GCC unroll 8
   for (size_t i = 0; i < 8; ++i) {
@@ -81,7 +81,7 @@ inline __m512 ReduceRows(const __m512 (*v)[1], const Add& add) {
   }
 }
 
-// 4 elements of 32 bits of each of 16 rows, `stride` bytes apart: v[j] is column j.
+// Loads 4 elements of 32 bits of each of 16 rows, `stride` bytes apart. v[j] is column j.
 [[gnu::always_inline]] inline void LoadTransposed16x4(__m512i* v, const uint8_t* rows,
                                                       size_t stride) {
   __m512i w[4];  // in 128-bit lane c, row 4 * c + i
@@ -103,8 +103,8 @@ inline __m512 ReduceRows(const __m512 (*v)[1], const Add& add) {
   v[3] = _mm512_unpackhi_epi64(high[0], high[1]);
 }
 
-// The halves of kExp2Table's bits: a vector register has room for 16 of either, and one
-// instruction picks 16 out of two registers.
+// The low and high halves of kExp2Table's bits. Two registers hold 32 entries of either half, and
+// one instruction selects 16 of them.
 struct Exp2Halves {
   constexpr Exp2Halves() {
     for (size_t i = 0; i < Exp2Table::kEntries; ++i) {
@@ -118,7 +118,7 @@ struct Exp2Halves {
 };
 constexpr Exp2Halves kExp2Halves;
 
-// Of 8 floats, the numbers n and the factors 2^(r / 32) of Exp(), bit for bit.
+// The numbers n and the factors 2^(r / 32) of Exp() for 8 floats, bit for bit.
 struct Exp8 {
   explicit Exp8(__m256 x) {
     const __m512d magic = _mm512_set1_pd(6755399441055744.0);
@@ -139,7 +139,7 @@ struct Exp8 {
   }
 
   __m512d factor;
-  __m512i n;  // of 32 bits, in the low halves
+  __m512i n;  // in the low 32 bits of each 64-bit lane
 };
 
 // Exp() of 16 floats within its range.
@@ -165,21 +165,21 @@ struct Avx512 : Avx512Bytes {
   using Int = __m512i;
   static constexpr size_t kLanes = 16;
 
-  // Tiles of the kernels, as many as the 32 registers hold.
+  // Chosen for 32 registers.
   static constexpr size_t kFloatRows = 4;
   static constexpr size_t kFloatTokens = 6;
-  static constexpr size_t kFloatRowsOfOne = 16;    // for a single token
-  static constexpr size_t kRowTiles = 2;           // of int8 weights at a time
-  static constexpr size_t kTokensOfHeldTile = 16;  // most that a tile meets while in registers
-  static constexpr size_t kTokensAtOnce = 8;       // that meet tiles otherwise
-  // Of native attention: queries that are multiplied at a time, and registers of their sums.
+  static constexpr size_t kFloatRowsOfOne = 16;
+  static constexpr size_t kRowTiles = 2;
+  static constexpr size_t kTokensOfHeldTile = 16;
+  static constexpr size_t kTokensAtOnce = 8;
+  // For native attention.
   static constexpr size_t kSumQueries = 8;
   static constexpr size_t kSumRegs = 16;
   static constexpr size_t kScoreQueries = 8;
   static constexpr size_t kScoreRegs = 2;
   static constexpr size_t kMixQueries = 4;
   static constexpr size_t kMixChunks = 4;
-  static constexpr size_t kMinPanelTokens = kNever;  // that meet copies of float weights
+  static constexpr size_t kMinPanelTokens = kNever;
 
   static Reg Set1(float x) { return _mm512_set1_ps(x); }
   static Reg Load(const float* p) { return _mm512_loadu_ps(p); }
@@ -212,7 +212,7 @@ struct Avx512 : Avx512Bytes {
     return _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(mask, a), _mm512_maskz_loadu_ps(mask, b), c,
                                  mask);
   }
-  // One instruction, where compilers make two.
+  // In assembly, as compilers make two instructions of it.
   static Reg FmaLanes(const uint8_t* a, Reg b, Reg c, uint16_t lanes) {
     asm("vfmadd231ps %3, %2, %0%{%1%}"
         : "+v"(c)
@@ -224,7 +224,7 @@ struct Avx512 : Avx512Bytes {
   static Reg Abs(Reg a) { return _mm512_abs_ps(a); }
   static Reg Max(Reg a, Reg b) { return _mm512_max_ps(a, b); }
   static Reg Min(Reg a, Reg b) { return _mm512_min_ps(a, b); }
-  // Lane i: a's lane lanes[i].
+  // Lane i of the result is lane lanes[i] of a.
   static Reg Permute(Reg a, Int lanes) { return _mm512_permutexvar_ps(lanes, a); }
   static float ReduceMax(Reg a) { return _mm512_reduce_max_ps(a); }
   static Reg Exp(Reg x) {
@@ -233,15 +233,12 @@ struct Avx512 : Avx512Bytes {
   }
   static Reg Join(const Reg (&v)[kLanes][1]) { return ReduceRows(v, Add); }
 
-  // The float whose bits are those of x moved up by 23.
   static Reg ToPower(Reg x) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(x), 23));
   }
-  // a in lanes where the sign bit of `sign` is set, else b.
   static Reg IfNegative(Reg sign, Reg a, Reg b) {
     return _mm512_mask_blend_ps(_mm512_movepi32_mask(_mm512_castps_si512(sign)), b, a);
   }
-  // The sum of all lanes by halves: a[i] + a[i + kLanes / 2], and so on.
   static float ReduceAdd(Reg a) {
     const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
     __m128 sum = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -254,8 +251,8 @@ struct Avx512 : Avx512Bytes {
   static Int AddInt(Int a, Int b) { return _mm512_add_epi32(a, b); }
   static int32_t ReduceAddInt(Int a) { return _mm512_reduce_add_epi32(a); }
   static Reg ToFloat(Int a) { return _mm512_cvtepi32_ps(a); }
-  // To the nearest integer, ties away from 0, for |x| <= 127: adding 0.5 would round what is just
-  // below a tie up, and adding the float below 0.5 does not.
+  // Adding 0.5 would round up a number just below a tie; adding the largest float below 0.5 does
+  // not.
   static Int RoundAway(Reg x) {
     const Reg sign = _mm512_and_ps(x, _mm512_set1_ps(-0.0f));
     return _mm512_cvttps_epi32(
@@ -284,7 +281,7 @@ struct Avx512 : Avx512Bytes {
 
   template <size_t kSteps>
   struct Tile {
-    // Flips the sign bits: the instruction takes unsigned weights, and the sums of x undo it.
+    // Flips the sign bits, as the instruction takes unsigned weights; StartSum() compensates.
     [[gnu::always_inline]] void Load(const uint8_t* rows, size_t stride) {
       Int v[kSteps];
       LoadTransposed<kSteps>(v, rows, stride);
@@ -306,7 +303,7 @@ struct Avx512 : Avx512Bytes {
 #pragma GCC unroll 16
     for (size_t g = 0; g < kLanes; ++g) {
       const uint8_t* line = weights + 64 * g;
-      PrefetchLine<CacheLevel::kPassing>(line + kAhead);  // as it is read once
+      PrefetchLine<CacheLevel::kPassing>(line + kAhead);  // weights are read once
       Int dot = _mm512_setzero_si512();
       AddProducts(&dot, _mm512_xor_si512(_mm512_loadu_si512(line), sign),
                   _mm512_loadu_si512(q + 64 * g));
@@ -318,13 +315,14 @@ struct Avx512 : Avx512Bytes {
     return AddInt(_mm512_castps_si512(ReduceRows(dots, add)), LoadInt(x_sums));
   }
 
-  // Step by step for all tokens: a chain of sums that wait for each other would fill the scheduler.
-  // With kHeld all steps are unrolled, so that tiles can stay in registers.
+  // Computes each step for all tokens before the next one: a chain of sums that wait for each other
+  // would fill the scheduler. With kHeld all steps are unrolled, so that tiles can stay in
+  // registers.
   template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens, typename Between>
   [[gnu::always_inline]] static void Dot(Int (&sums)[kTokens][kTiles],
                                          const Tile<kSteps> (&tiles)[kTiles], const int8_t* q,
                                          size_t stride, const Between& between) {
-    // Few sums are made of several, so that one step need not wait for the other.
+    // Where there are few sums, each is divided into several, so that steps do not wait.
     constexpr size_t kSums = kTiles * kTokens;
     constexpr size_t kChains = kSums >= 8 ? 1 : kSums >= 4 ? 2 : vector::Min(4, kSteps);
     if constexpr (kChains > 1) {
@@ -373,11 +371,11 @@ struct Avx512 : Avx512Bytes {
       for (size_t r = 0; r < kTiles; ++r) sums[t][r] = _mm512_add_epi32(sums[t][r], more[t][r]);
     }
   }
-  // _mm512_dpbusd_epi32, for which GCC 12 copies each sum to and fro.
+  // _mm512_dpbusd_epi32(), for which GCC 12 copies each sum back and forth.
   static void AddProducts(Int* sum, Int weights, Int x) {
     asm("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(weights), "v"(x));
   }
-  // The same with four bytes from memory for every lane.
+  // Multiplies every lane by the same four bytes of memory.
   static void AddProducts(Int* sum, Int weights, const int8_t (&x)[4]) {
     asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(*sum) : "v"(weights), "m"(x));
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What kernels of quantised formats need of AVX-512 (F, BW, DQ, VL) with VNNI beside floats: bytes,
+// The operations on bytes of AVX-512 (F, BW, DQ, VL) with VNNI, for kernels of quantised formats:
 // nibbles, exact dot products. See unit.h for the contract.
 #ifndef CLAMMA_KERNELS_UNITS_AVX512_BYTES_H_
 #define CLAMMA_KERNELS_UNITS_AVX512_BYTES_H_
@@ -14,8 +14,8 @@
 namespace clamma {
 namespace {
 
-// An element of 32 bits of each of 16 rows, `stride` bytes apart, a row a lane. By broadcasts and
-// blends, which need no shuffle unit; a vector made of 16 stores would wait for all of them.
+// Loads a 32-bit element of each of 16 rows, `stride` bytes apart; row r goes to lane r. Broadcasts
+// and blends need no shuffle unit, and a vector loaded from 16 stores would wait for all of them.
 [[gnu::always_inline]] inline __m512i LoadColumn16(const uint8_t* rows, size_t stride) {
   const auto element = [&](size_t r) {
     int32_t bits = 0;
@@ -38,7 +38,7 @@ struct Avx512Bytes {
   using Reg = __m512;
   using Int = __m512i;
   using Scale = Int;                          // 32 bits
-  static constexpr size_t kNativeTokens = 4;  // that multiply tiles at a time
+  static constexpr size_t kNativeTokens = 4;  // tokens that are multiplied at a time
   static constexpr size_t kNativeTiles = 2;
   static constexpr bool kSignedWeights = false;
   static constexpr bool kCentresWeights = false;
@@ -66,7 +66,7 @@ struct Avx512Bytes {
     return _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(byte, mask), SetBytes(16));
   }
 
-  // kLanes numbers of 16 bits at p, as floats.
+  // Load kLanes numbers of 16 bits at p, as floats.
   static Reg LoadF16(const uint8_t* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
@@ -75,7 +75,8 @@ struct Avx512Bytes {
         _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     return _mm512_castsi512_ps(_mm512_slli_epi32(upper, 16));
   }
-  // 16-bit numbers at p of each row, rows `stride` bytes apart. Reads the two bytes behind, too.
+  // Loads the half at p of each row, as float; rows are `stride` bytes apart. Also reads the two
+  // bytes after each half.
   static Reg LoadHalves(const uint8_t* p, size_t stride) {
     return LowHalves(LoadColumn16(p, stride));
   }
@@ -93,7 +94,7 @@ struct Avx512Bytes {
   static Int MulPairs(Int a, Int b) { return _mm512_madd_epi16(a, b); }
 
   static Int Dot4(Int w, Int x) { return AddDot4(_mm512_setzero_si512(), w, x); }
-  // _mm512_dpbusd_epi32, for which GCC 12 copies each sum to and fro.
+  // _mm512_dpbusd_epi32(), for which GCC 12 copies each sum back and forth.
   static Int AddDot4(Int sums, Int w, Int x) {
     asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(w), "v"(x));
     return sums;
@@ -120,7 +121,7 @@ struct Avx512Bytes {
   }
 
  private:
-  // In each lane bytes kA, kB, kC, kD of it; 0 for -1.
+  // Each lane becomes its bytes kA, kB, kC, kD; -1 gives 0.
   template <int kA, int kB, int kC, int kD>
   static Int Shuffle(Int v) {
     return _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(ByteOrder<kA, kB, kC, kD>()));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What kernels of quantised formats need of the compiler's vectors: bytes, nibbles, exact dot
-// products, lane by lane.
+// The operations on bytes of the compiler's vectors, for kernels of quantised formats: nibbles,
+// exact dot products, computed lane by lane. See unit.h for the contract.
 #ifndef CLAMMA_KERNELS_UNITS_COMPILER_BYTES_H_
 #define CLAMMA_KERNELS_UNITS_COMPILER_BYTES_H_
 
@@ -12,7 +12,7 @@
 namespace clamma {
 namespace {
 
-// Not within a template: GCC takes the size for none where it depends on a parameter.
+// Defined outside of templates: GCC ignores a vector size that depends on a template parameter.
 template <size_t kBytes>
 struct CompilerTypes;
 #define CLAMMA_COMPILER_TYPES(bytes)                            \
@@ -35,10 +35,10 @@ struct CompilerBytes {
 
   static constexpr size_t kNativeTokens = 4;
   static constexpr size_t kNativeTiles = 2;
-  // As the units of these widths have it, so that tests run all that they run.
+  // As in the units of these widths, so that tests cover the same code.
   static constexpr bool kSignedWeights = kBytes == 16;
-  // Whether zero points are taken off the weights, by SubBytes(), and not off their sums; where
-  // weights may be signed.
+  // Whether zero points are subtracted from the weights, by SubBytes(), not from their sums. Only
+  // units with kSignedWeights may do so.
   static constexpr bool kCentresWeights = false;
   static constexpr int kMaxWeight = kBytes == 32 ? 32767 / (2 * 127) : 255;
   static constexpr size_t MaxDepth(int max_weight) {
@@ -76,7 +76,7 @@ struct CompilerBytes {
       return __builtin_bit_cast(float, uint32_t{upper} << 16);
     });
   }
-  // The two bytes behind each number must be readable as well.
+  // The two bytes after each number must be readable, too.
   static Reg LoadHalves(const uint8_t* p, size_t stride) {
     return Lanes<Reg>([&](size_t i) { return LoadHalf(p + i * stride); });
   }
@@ -131,7 +131,7 @@ struct CompilerBytes {
   static Int Fold(Int total, Int sums) { return total + sums; }
   static Int Fold(Int total, Int sums, Scale scale) { return total + sums * scale; }
 
-  // Adding 1.5 * 2^23 rounds what is small enough to an integer.
+  // Adding 1.5 * 2^23 rounds a number of small magnitude to an integer.
   static Int RoundEven(Reg x) {
     const Reg magic = Reg{} + 0x1.8p23f;
     return __builtin_convertvector((x + magic) - magic, Int);
@@ -151,7 +151,7 @@ struct CompilerBytes {
   }
 
  private:
-  // Byte k of a lane is its k-th in a little-endian machine's memory, whatever this one's.
+  // Byte k of a lane counts from the least significant one, whatever this machine's byte order.
   static uint32_t Byte(int32_t lane, size_t k) {
     return static_cast<uint32_t>(lane) >> (8 * k) & 0xff;
   }

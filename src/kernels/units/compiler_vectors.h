@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A vector unit of any machine: the vector extensions of GCC and Clang, 16, 32 or 64 bytes wide,
-// which the compiler makes of what registers there are. With it, the skeletons run in tests in
-// every width on every machine; and where there is no unit of its own, it is one.
+// A vector unit for any machine: the vector extensions of GCC and Clang, 16, 32 or 64 bytes wide,
+// which the compiler maps to the registers that exist. Tests use it to run the skeletons in every
+// width on every machine, and machines without a unit of their own use it as theirs.
 #ifndef CLAMMA_KERNELS_UNITS_COMPILER_VECTORS_H_
 #define CLAMMA_KERNELS_UNITS_COMPILER_VECTORS_H_
 
@@ -17,7 +17,7 @@ struct CompilerVector : CompilerBytes<kBytes> {
   using Int = typename CompilerTypes<kBytes>::Int32s;
   static constexpr size_t kLanes = kBytes / 4;
 
-  // As the units of these widths have it, so that tests run all that they run.
+  // As in the units of these widths, so that tests cover the same code.
   static constexpr bool kWide = kBytes == 64;
   static constexpr size_t kFloatRows = kWide ? 4 : 2;
   static constexpr size_t kFloatTokens = kWide ? 6 : 3;
@@ -33,7 +33,7 @@ struct CompilerVector : CompilerBytes<kBytes> {
   static constexpr size_t kSumQueries = kWide ? 8 : 6;
   static constexpr size_t kSumRegs = kWide ? 16 : 12;
 
-  static Reg Set1(float x) { return x - Reg{}; }  // -0 as well: x - 0 is x
+  static Reg Set1(float x) { return x - Reg{}; }  // x - 0 is x, even for -0
   static Reg Load(const float* p) { return FromBytes<Reg>(p); }
   static Reg LoadBytes(const uint8_t* p) { return FromBytes<Reg>(p); }
   static void Store(float* p, Reg x) { __builtin_memcpy(p, &x, sizeof(x)); }
@@ -86,9 +86,9 @@ struct CompilerVector : CompilerBytes<kBytes> {
   static Reg Max(Reg a, Reg b) { return a > b ? a : b; }
   static Reg Min(Reg a, Reg b) { return a < b ? a : b; }
   static float ReduceMax(Reg a) {
-    float most = a[0];
-    for (size_t i = 1; i < kLanes; ++i) most = a[i] > most ? a[i] : most;
-    return most;
+    float max = a[0];
+    for (size_t i = 1; i < kLanes; ++i) max = a[i] > max ? a[i] : max;
+    return max;
   }
   static Reg Exp(Reg x) {
     return Base::template Lanes<Reg>([&](size_t i) { return clamma::Exp(x[i]); });
@@ -118,7 +118,7 @@ struct CompilerVector : CompilerBytes<kBytes> {
     return sum;
   }
   static Reg ToFloat(Int a) { return __builtin_convertvector(a, Reg); }
-  // As avx512.h does it.
+  // See avx512.h.
   static Int RoundAway(Reg x) {
     const Int sign = (Int)x & SetInt(INT32_MIN);
     return __builtin_convertvector(x + (Reg)(sign | (Int)Set1(0x1.fffffep-2f)), Int);
@@ -135,7 +135,8 @@ struct CompilerVector : CompilerBytes<kBytes> {
     }
   }
 
-  // Bytes of a step by their place in memory; the widest unit has them unsigned, as avx512.h.
+  // The bytes of a step, by their place in memory. The widest unit has them unsigned, as avx512.h
+  // does.
   template <size_t kSteps>
   struct Tile {
     void Load(const uint8_t* rows, size_t stride) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The vector unit of AArch64, with or without the dot product of Armv8.2: each table's file
-// includes this and is compiled with its own instruction set.
+// The vector unit of AArch64, with or without the dot product of Armv8.2. Each table's source file
+// includes this and compiles it for its own instruction set.
 #ifndef CLAMMA_KERNELS_UNITS_NEON_H_
 #define CLAMMA_KERNELS_UNITS_NEON_H_
 
@@ -12,14 +12,14 @@
 namespace clamma {
 namespace {
 
-// Joins 4 quadruples of vectors of partial sums, each by the tree of Reduce16(): lane r of the
+// Joins 4 quadruples of vectors of partial sums, each by the tree of Reduce16(). Lane r of the
 // result is the sum of v[r].
 inline float32x4_t JoinRows(const float32x4_t (*v)[4]) {
   float32x4_t four[4];
   for (size_t r = 0; r < 4; ++r) {
     four[r] = vaddq_f32(vaddq_f32(v[r][0], v[r][2]), vaddq_f32(v[r][1], v[r][3]));
   }
-  float32x4_t two[2];  // two rows' pairs
+  float32x4_t two[2];  // pairs of two rows
   for (size_t i = 0; i < 2; ++i) {
     const float64x2_t a = vreinterpretq_f64_f32(four[2 * i]);
     const float64x2_t b = vreinterpretq_f64_f32(four[2 * i + 1]);
@@ -41,7 +41,7 @@ inline void Transpose4(int32x4_t* v) {
   v[3] = vreinterpretq_s32_s64(vzip2q_s64(b, d));
 }
 
-// Exp() of 2 floats within its range, as doubles, operation by operation.
+// Exp() of 2 floats within its range, given and returned as doubles, with the same operations.
 inline float64x2_t Exp2Lanes(float64x2_t wide) {
   const float64x2_t magic = vdupq_n_f64(6755399441055744.0);
   const float64x2_t scaled = vmulq_f64(wide, vdupq_n_f64(0x1.71547652b82fep+5));
@@ -66,7 +66,7 @@ struct Neon : NeonBytes {
   using Int = int32x4_t;
   static constexpr size_t kLanes = 4;
 
-  // As many as the 32 registers hold.
+  // Chosen for 32 registers.
   static constexpr size_t kFloatRows = 2;
   static constexpr size_t kFloatTokens = 3;
   static constexpr size_t kFloatRowsOfOne = 4;
@@ -74,7 +74,7 @@ struct Neon : NeonBytes {
   static constexpr size_t kRowTiles = 1;
   static constexpr size_t kTokensOfHeldTile = 0;
   static constexpr size_t kTokensAtOnce = 2;
-  // Of native attention: queries that are multiplied at a time, and registers of their sums.
+  // For native attention.
   static constexpr size_t kSumQueries = 6;
   static constexpr size_t kSumRegs = 24;
   static constexpr size_t kScoreQueries = 4;
@@ -128,10 +128,10 @@ struct Neon : NeonBytes {
   }
   static Reg Negate(Reg a) { return vnegq_f32(a); }
   static Reg Abs(Reg a) { return vabsq_f32(a); }
-  // Not FMAX and FMIN, which pass on a NaN from either side.
+  // FMAX and FMIN cannot be used: they return NaN if either operand is NaN.
   static Reg Max(Reg a, Reg b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
   static Reg Min(Reg a, Reg b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
-  static float ReduceMax(Reg a) { return vmaxvq_f32(a); }  // of no NaN
+  static float ReduceMax(Reg a) { return vmaxvq_f32(a); }
   static Reg Exp(Reg x) {
     const Reg bounded = Min(Max(x, Set1(-104.0f)), Set1(89.0f));
     const float32x2_t low = vcvt_f32_f64(Exp2Lanes(vcvt_f64_f32(vget_low_f32(bounded))));
@@ -139,15 +139,12 @@ struct Neon : NeonBytes {
   }
   static Reg Join(const Reg (&v)[kLanes][4]) { return JoinRows(v); }
 
-  // The float whose bits are those of x moved up by 23.
   static Reg ToPower(Reg x) {
     return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(x), 23));
   }
-  // a in lanes where the sign bit of `sign` is set, else b.
   static Reg IfNegative(Reg sign, Reg a, Reg b) {
     return vbslq_f32(vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_f32(sign), 31)), a, b);
   }
-  // The sum of all lanes by halves: a[i] + a[i + kLanes / 2], and so on.
   static float ReduceAdd(Reg a) {
     const float32x2_t two = vadd_f32(vget_low_f32(a), vget_high_f32(a));
     return vget_lane_f32(vpadd_f32(two, two), 0);
@@ -226,8 +223,8 @@ struct Neon : NeonBytes {
     }
   }
 #else
-  // Two products of at most 128 * 127 fit in 16 bits: two steps are added up there before their
-  // pairs are in 32. The upper half holds rows 2 and 3.
+  // Two products of at most 128 * 127 fit in 16 bits, so two steps are added in 16 bits before
+  // their pairs are added in 32 bits. The upper half holds rows 2 and 3.
   template <bool kHeld, size_t kSteps, size_t kTiles, size_t kTokens, typename Between>
   static void Dot(Int (&sums)[kTokens][kTiles], const Tile<kSteps> (&tiles)[kTiles],
                   const int8_t* q, size_t stride, const Between& /*between*/) {

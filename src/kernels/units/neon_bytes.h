@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What kernels of quantised formats need of AArch64, with or without the dot product of Armv8.2,
-// beside floats: bytes, nibbles, exact dot products. See unit.h for the contract.
+// The operations on bytes of AArch64, with or without the dot product of Armv8.2, for kernels of
+// quantised formats: nibbles, exact dot products. See unit.h for the contract.
 #ifndef CLAMMA_KERNELS_UNITS_NEON_BYTES_H_
 #define CLAMMA_KERNELS_UNITS_NEON_BYTES_H_
 
@@ -16,7 +16,7 @@ struct NeonBytes {
   using Reg = float32x4_t;
   using Int = int32x4_t;
   using Scale = Int;
-  static constexpr size_t kNativeTokens = 4;  // that multiply tiles at a time
+  static constexpr size_t kNativeTokens = 4;  // tokens that are multiplied at a time
   static constexpr size_t kNativeTiles = 2;
   static constexpr bool kSignedWeights = true;
   static constexpr bool kCentresWeights = false;
@@ -47,7 +47,7 @@ struct NeonBytes {
     return AsInt(vandq_u8(vtstq_u8(byte, mask), vdupq_n_u8(16)));
   }
 
-  // kLanes numbers of 16 bits at p, as floats.
+  // Load kLanes numbers of 16 bits at p, as floats.
   static Reg LoadF16(const uint8_t* p) { return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p))); }
   static Reg LoadBF16(const uint8_t* p) {
     return vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8(p)), 16));
@@ -113,7 +113,7 @@ struct NeonBytes {
  private:
   static uint8x16_t Bytes(Int a) { return vreinterpretq_u8_s32(a); }
   static Int AsInt(uint8x16_t a) { return vreinterpretq_s32_u8(a); }
-  // In each lane bytes a, b, c, d of it; 0 for -1.
+  // Each lane becomes its bytes a, b, c, d; -1 gives 0.
   template <int a, int b, int c, int d>
   static Int Shuffle(Int v) {
     const auto at = [](int byte, int lane) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the units of x86-64 have in common.
+// Shared by the vector units of x86-64.
 #ifndef CLAMMA_KERNELS_UNITS_X86_BYTES_H_
 #define CLAMMA_KERNELS_UNITS_X86_BYTES_H_
 
@@ -8,7 +8,7 @@
 namespace clamma {
 namespace {
 
-// For shuffles of bytes: in each 32-bit lane bytes kA, kB, kC, kD of it; 0 for -1.
+// The index for a shuffle of bytes: each 32-bit lane becomes its bytes kA, kB, kC, kD; -1 gives 0.
 template <int kA, int kB, int kC, int kD>
 inline __m128i ByteOrder() {
   const auto at = [](int byte, int lane) {

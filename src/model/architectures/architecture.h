@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What GGUF files of an architecture hold: its tensors' names, and the keys of its numbers. An
-// architecture is a file in this folder and a row in gguf_model.cc. Keys, names and the order in
-// which tensors hold their numbers are as llama.cpp's converters write them
+// What GGUF files of an architecture contain: the names of its tensors and the keys of its numbers.
+// An architecture is a file in this folder and a row in gguf_model.cc. Keys, names and the order of
+// numbers in tensors are those that llama.cpp's converters write
 // (https://github.com/ggml-org/llama.cpp: convert_hf_to_gguf.py, gguf-py/gguf/constants.py).
 #ifndef CLAMMA_MODEL_ARCHITECTURES_ARCHITECTURE_H_
 #define CLAMMA_MODEL_ARCHITECTURES_ARCHITECTURE_H_
@@ -16,14 +16,14 @@
 
 namespace clamma {
 
-// Tensors that lie one behind the other in one of the file, by their rows.
+// Several tensors that are stored as one tensor of the file, one after the other by rows.
 enum class Fused : uint8_t {
   kNo,
   kQkv,     // queries, keys and values; GgufTensorName::id is that of the queries
-  kGateUp,  // ... of the gate
+  kGateUp,  // gate and up; the id is that of the gate
 };
 
-// A tensor's name: "blk.N." in front if it is of layer N.
+// A tensor's name. For a tensor of layer N the file adds "blk.N." in front.
 struct GgufTensorName {
   const char* name;
   TensorId id;
@@ -42,11 +42,11 @@ constexpr GgufTensorNames NamesOf(const GgufTensorName (&names)[kCount]) {
 
 struct Architecture {
   const char* name;                   // general.architecture
-  const GgufTensorNames* tensors[8];  // up to nullptr; a file's tensor of another name is refused
+  const GgufTensorNames* tensors[8];  // ends with nullptr; tensors with other names are refused
 
-  // Sets all of file->config, and its layers by AddLayer(), from the file's keys; but for
-  // vocab_size and shared_classifier, which its tensors tell. What would change the results and is
-  // not known is refused.
+  // Sets all of file->config from the file's keys, and adds its layers by AddLayer(), but does not
+  // set vocab_size and shared_classifier, which follow from the tensors. Refuses what is unknown
+  // and would change the results.
   Status (*read_config)(Memory& memory, const Gguf& gguf, ModelFile* file);
 };
 

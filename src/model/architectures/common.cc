@@ -6,6 +6,10 @@
 namespace clamma {
 namespace {
 
+// Values of expert_gating_func.
+constexpr uint32_t kSoftmax = 1;
+constexpr uint32_t kSoftmaxOfChosen = 3;
+
 constexpr GgufTensorName kModel[] = {
     {"token_embd.weight", TensorId::kEmbedding, false},
     {"output_norm.weight", TensorId::kOutputNorm, false},
@@ -65,13 +69,30 @@ constinit const GgufTensorNames kNormNames = NamesOf(kNorms);
 constinit const GgufTensorNames kPostNormNames = NamesOf(kPostNorms);
 constinit const GgufTensorNames kQkNormNames = NamesOf(kQkNorms);
 
+namespace {
+
+// Refuses what a file of any architecture may ask for, but no architecture here supports.
+Status RefuseOtherArithmetic(const ArchitectureKeys& keys) {
+  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessOne("attention.causal"));
+  for (const char* key :
+       {"attention.clamp_kqv", "attention.max_alibi_bias", "attention.shared_kv_layers",
+        "router_logit_softcapping", "swin_norm", "use_parallel_residual"}) {
+    CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero(key));
+  }
+  return Status();
+}
+
+}  // namespace
+
 Status ReadModelNumbers(const ArchitectureKeys& keys, ModelConfig* config) {
   config->order = SumOrder::kNative;
   CLAMMA_RETURN_IF_ERROR(keys.Uint("block_count", 1, ModelLimits::kMaxLayers, &config->n_layers));
   CLAMMA_RETURN_IF_ERROR(
       keys.Uint("embedding_length", 1, ModelLimits::kMaxDimension, &config->dim));
   CLAMMA_RETURN_IF_ERROR(keys.Uint("context_length", 1, ModelLimits::kMaxSeqLen, &config->seq_len));
-  return keys.PositiveFloat("attention.layer_norm_rms_epsilon", &config->norm_epsilon);
+  CLAMMA_RETURN_IF_ERROR(
+      keys.PositiveFloat("attention.layer_norm_rms_epsilon", &config->norm_epsilon));
+  return RefuseOtherArithmetic(keys);
 }
 
 Status ReadExperts(const ArchitectureKeys& keys, ModelConfig* config) {
@@ -82,14 +103,27 @@ Status ReadExperts(const ArchitectureKeys& keys, ModelConfig* config) {
                                    &config->n_experts_used));
   for (const char* key : {"expert_shared_count", "expert_shared_feed_forward_length",
                           "leading_dense_block_count", "interleave_moe_layer_step"}) {
-    CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero(key, "shared experts and layers without experts"));
+    CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero(key));
   }
-  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessOne("expert_group_count"));
-  return keys.RefuseUnlessOne("expert_weights_scale");
+  // A softmax over all experts or over the chosen ones gives the same, as the weights are divided
+  // by their sum.
+  uint32_t gating = kSoftmax;
+  CLAMMA_RETURN_IF_ERROR(keys.OptionalUint("expert_gating_func", 0, UINT32_MAX, &gating));
+  if (gating != kSoftmax && gating != kSoftmaxOfChosen) {
+    CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero("expert_gating_func"));
+  }
+  for (const char* key : {"expert_group_count", "expert_weights_scale"}) {
+    CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZeroOrOne(key));
+  }
+  return keys.RefuseUnlessOne("expert_weights_norm");
 }
 
-Status RefuseWindows(const ArchitectureKeys& keys) {
-  return keys.RefuseUnlessZero("attention.sliding_window", "sliding windows");
+Status RefuseWindowsAndSoftCaps(const ArchitectureKeys& keys) {
+  for (const char* key :
+       {"attention.sliding_window", "attn_logit_softcapping", "final_logit_softcapping"}) {
+    CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero(key));
+  }
+  return Status();
 }
 
 float ScaleByModelWidth(const ModelConfig& config) {
@@ -100,7 +134,7 @@ float ScaleByModelWidth(const ModelConfig& config) {
 Status LayerNumbers::Find(const ArchitectureKeys& keys, const ModelConfig& config) {
   constexpr auto kRequired = Gguf::Presence::kRequired;
   constexpr auto kOptional = Gguf::Presence::kOptional;
-  // Experts have a width of their own, or that of a layer.
+  // Experts may have a width of their own; otherwise it is that of the feed-forward part.
   bool has_expert_width = false;
   if (config.n_experts > 0) has_expert_width = keys.Has("expert_feed_forward_length");
   const struct {
@@ -132,9 +166,10 @@ Status LayerNumbers::Read(const ModelConfig& config, uint32_t index, LayerConfig
   CLAMMA_RETURN_IF_ERROR(value_length_.Uint(index, 1, kMaxDimension, &value_size));
   if (value_size == layer->head_size) return Status();
   return Status::Error(StatusCode::kCorrupt,
-                       "keys of %u elements and values of %u in a head are not supported: they "
-                       "must be equal",
-                       static_cast<unsigned>(layer->head_size), static_cast<unsigned>(value_size));
+                       "layer %u: heads with keys of %u elements and values of %u are not "
+                       "supported: %s and %s must be equal",
+                       static_cast<unsigned>(index), static_cast<unsigned>(layer->head_size),
+                       static_cast<unsigned>(value_size), key_length_.name, value_length_.name);
 }
 
 Status WindowPattern::Find(const ArchitectureKeys& keys, const ModelConfig& config,
@@ -152,7 +187,7 @@ Status WindowPattern::WindowOf(uint32_t layer, uint32_t* window) const {
   bool has_one = layer % period_ < period_ - 1;
   if (pattern_.value.data != nullptr && pattern_.value.is_array &&
       !pattern_.value.Bool(layer, &has_one)) {
-    uint32_t number = 0;  // integers will do
+    uint32_t number = 0;  // integers are accepted as well
     CLAMMA_RETURN_IF_ERROR(pattern_.Uint(layer, 0, 1, &number));
     has_one = number == 1;
   }

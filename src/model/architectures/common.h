@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What architectures have in common: names of tensors in groups, and how numbers are read.
+// Shared by architectures: names of tensors in groups, and functions that read numbers.
 #ifndef CLAMMA_MODEL_ARCHITECTURES_COMMON_H_
 #define CLAMMA_MODEL_ARCHITECTURES_COMMON_H_
 
@@ -14,24 +14,23 @@ extern const GgufTensorNames kAttentionBiasNames;  // biases of these
 extern const GgufTensorNames kFeedForwardNames;    // gate, up, down
 extern const GgufTensorNames kFeedForwardBiasNames;
 extern const GgufTensorNames kExpertNames;    // router and experts
-extern const GgufTensorNames kNormNames;      // in front of a layer's parts
-extern const GgufTensorNames kPostNormNames;  // behind them
+extern const GgufTensorNames kNormNames;      // norms before a layer's parts
+extern const GgufTensorNames kPostNormNames;  // norms after them
 extern const GgufTensorNames kQkNormNames;
 
-// Sets what all layers have in common: dim, layers, context and epsilon.
+// Sets the numbers of the model: dim, layers, context and epsilon.
 Status ReadModelNumbers(const ArchitectureKeys& keys, ModelConfig* config);
 
-// Sets the numbers of a mixture of experts. Refuses what is not computed.
+// Sets the numbers of a mixture of experts. Refuses what is not supported.
 Status ReadExperts(const ArchitectureKeys& keys, ModelConfig* config);
 
-// Refuses a model whose layers attend to windows.
-Status RefuseWindows(const ArchitectureKeys& keys);
+// Refuses a model with windows of attention, or with soft caps of scores or logits.
+Status RefuseWindowsAndSoftCaps(const ArchitectureKeys& keys);
 
-// 1 / sqrt(dim / heads): the scale of scores where heads have a size of their own, and it does not
-// count.
+// 1 / sqrt(dim / heads): the scale of scores in models where it does not depend on the head size.
 float ScaleByModelWidth(const ModelConfig& config);
 
-// Where the numbers are that layers have.
+// Reads the numbers of layers.
 class LayerNumbers {
  public:
   Status Find(const ArchitectureKeys& keys, const ModelConfig& config);
@@ -42,7 +41,7 @@ class LayerNumbers {
 };
 
 // Adds all layers to the file; `adjust(index, layer)` sets what a layer has beyond its numbers.
-// Then sets how positions are rotated.
+// Then reads how positions are rotated.
 template <typename Adjust>
 Status ReadLayers(Memory& memory, const ArchitectureKeys& keys, ModelFile* file,
                   const Adjust& adjust) {
@@ -64,15 +63,15 @@ inline Status ReadLayers(Memory& memory, const ArchitectureKeys& keys, ModelFile
   return ReadLayers(memory, keys, file, [](uint32_t, LayerConfig*) { return Status(); });
 }
 
-// Which layers attend to a window: where attention.sliding_window is there and not 0, the first
-// period - 1 of each `period` layers, unless attention.sliding_window_pattern says another period,
-// or for each layer whether it has one.
+// Which layers attend to a window. There are none if attention.sliding_window is missing or 0.
+// Otherwise the first period - 1 of each `period` layers have one. attention.sliding_window_pattern
+// replaces the period, or lists for each layer whether it has a window.
 class WindowPattern {
  public:
   Status Find(const ArchitectureKeys& keys, const ModelConfig& config, uint32_t period);
   bool any() const { return window_ > 0; }
   Status WindowOf(uint32_t layer, uint32_t* window) const;  // 0: none
-  // Sets a layer's window, and has layers with one rotate by ropes[1], the others by ropes[0].
+  // Sets a layer's window. Layers with a window rotate by ropes[1], the others by ropes[0].
   Status SetWithRope(uint32_t index, LayerConfig* layer) const;
 
  private:

@@ -12,7 +12,7 @@ Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   config.rope_style = RopeStyle::kHalves;
   config.glu = GluType::kGelu;
   config.embedding_scale = __builtin_sqrtf(static_cast<float>(config.dim));
-  CLAMMA_RETURN_IF_ERROR(RefuseWindows(keys));
+  CLAMMA_RETURN_IF_ERROR(RefuseWindowsAndSoftCaps(keys));
   return ReadLayers(memory, keys, file);
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// "gemma2": Gemma 2. Norms in front of a layer's parts and behind them, soft caps, and every other
-// layer with a window.
+// "gemma2": Gemma 2. There are norms before and after a layer's parts, soft caps, and a window in
+// every other layer.
 #include "model/architectures/common.h"
 
 namespace clamma {
 namespace {
 
-constexpr uint32_t kPeriod = 2;  // of windows
+constexpr uint32_t kPeriod = 2;  // in layers: see WindowPattern
 constexpr uint32_t kLayersOf27B = 46;
 
 Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// "gemma3": Gemma 3, of text. As Gemma 2, with norms of queries and keys in place of the soft cap
-// of scores; five of six layers have a window, and a rotation of their own.
+// "gemma3": the text part of Gemma 3. It is like Gemma 2, but has norms of queries and keys instead
+// of the soft cap of scores. Five of six layers have a window, and their own rotation.
 #include "model/architectures/common.h"
 
 namespace clamma {
 namespace {
 
-constexpr uint32_t kPeriod = 6;  // of windows
+constexpr uint32_t kPeriod = 6;  // in layers: see WindowPattern
 constexpr uint32_t kLayersOf27B = 62;
 constexpr float kWindowTheta = 10000.0f;
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// "gpt-oss": gpt-oss 20B and 120B. Experts with biases and a gate of their own, attention sinks,
-// and every other layer with a window.
+// "gpt-oss": gpt-oss 20B and 120B. They have experts with biases and their own gate function,
+// attention sinks, and a window in every other layer.
 #include "model/architectures/common.h"
 
 namespace clamma {
 namespace {
 
-constexpr uint32_t kPeriod = 2;  // of windows
+constexpr uint32_t kPeriod = 2;  // in layers: see WindowPattern
 
 constexpr GgufTensorName kNames[] = {
     {"attn_norm.weight", TensorId::kAttentionNorm, true},
-    {"post_attention_norm.weight", TensorId::kFfnNorm, true},  // in front of the experts
+    {"post_attention_norm.weight", TensorId::kFfnNorm, true},  // before the experts
     {"attn_sinks.weight", TensorId::kSinks, true},
     {"ffn_gate_inp.bias", TensorId::kRouterBias, true},
     {"ffn_gate_exps.bias", TensorId::kExpertGateBias, true},

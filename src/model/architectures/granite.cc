@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// "granite": Granite 3 and the dense ones of Granite 4. A Llama with scales, of which that of the
-// logits is a divisor; where the file says that its rotation is not "finetuned", there is none.
+// "granite": Granite 3 and the dense models of Granite 4. They are Llamas with scales; that of the
+// logits is a divisor. If the file says that its rotation is not "finetuned", nothing is rotated.
 #include "model/architectures/common.h"
 
 namespace clamma {
@@ -19,10 +19,9 @@ Status ReadScales(const ArchitectureKeys& keys, FamilyConfig& config) {
 Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   const ArchitectureKeys keys(gguf, kGraniteArchitecture.name);
   CLAMMA_RETURN_IF_ERROR(ReadModelNumbers(keys, &file->config));
-  CLAMMA_RETURN_IF_ERROR(RefuseWindows(keys));
-  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero("expert_count", "experts"));
-  CLAMMA_RETURN_IF_ERROR(
-      keys.RefuseUnlessZero("expert_shared_feed_forward_length", "shared experts"));
+  CLAMMA_RETURN_IF_ERROR(RefuseWindowsAndSoftCaps(keys));
+  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero("expert_count"));
+  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero("expert_shared_feed_forward_length"));
   CLAMMA_RETURN_IF_ERROR(ReadScales(keys, file->config));
   bool rotates = true;
   CLAMMA_RETURN_IF_ERROR(keys.OptionalBool("rope.scaling.finetuned", &rotates));

@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kTwoPi = 6.283185307179586;
 
-// "llama.context_length"
+// A key with the architecture's name: "llama.context_length".
 struct FullKey {
   FullKey(const char* architecture, const char* key) {
     Format(text, sizeof(text), "%s.%s", architecture, key);
@@ -22,14 +22,14 @@ struct FullKey {
 
 }  // namespace
 
-Status ArchitectureKeys::Uint(const char* key, uint32_t least, uint32_t most, uint32_t* out) const {
-  return gguf_.GetUint32(FullKey(architecture_, key).text, Gguf::Presence::kRequired, {least, most},
+Status ArchitectureKeys::Uint(const char* key, uint32_t min, uint32_t max, uint32_t* out) const {
+  return gguf_.GetUint32(FullKey(architecture_, key).text, Gguf::Presence::kRequired, {min, max},
                          out);
 }
 
-Status ArchitectureKeys::OptionalUint(const char* key, uint32_t least, uint32_t most,
+Status ArchitectureKeys::OptionalUint(const char* key, uint32_t min, uint32_t max,
                                       uint32_t* out) const {
-  return gguf_.GetUint32(FullKey(architecture_, key).text, Gguf::Presence::kOptional, {least, most},
+  return gguf_.GetUint32(FullKey(architecture_, key).text, Gguf::Presence::kOptional, {min, max},
                          out);
 }
 
@@ -84,8 +84,8 @@ Status ArchitectureKeys::ReadRope(ModelConfig* config) const {
                          "none, linear and yarn are",
                          Quoted(type).c_str(), architecture_);
   }
-  float factor = 0;  // 0 and 1 say "none"
-  // An older name for it.
+  float factor = 0;  // 0 and 1 mean "none"
+  // An older name of rope.scaling.factor.
   CLAMMA_RETURN_IF_ERROR(gguf_.GetFloat(FullKey(architecture_, "rope.scale_linear").text,
                                         Gguf::Presence::kOptional, &factor));
   CLAMMA_RETURN_IF_ERROR(gguf_.GetFloat(FullKey(architecture_, "rope.scaling.factor").text,
@@ -98,14 +98,14 @@ Status ArchitectureKeys::ReadRope(ModelConfig* config) const {
   return type == "yarn" ? ReadYarn(factor, &rope, config) : Status();
 }
 
-// What YaRN has beyond the factor. (transformers: modeling_rope_utils.py)
+// Reads what YaRN has beyond the factor. (transformers: modeling_rope_utils.py)
 Status ArchitectureKeys::ReadYarn(float factor, RopeConfig* rope, ModelConfig* config) const {
-  CLAMMA_RETURN_IF_ERROR(RefuseUnlessOne("rope.scaling.yarn_ext_factor"));
+  CLAMMA_RETURN_IF_ERROR(RefuseUnlessZeroOrOne("rope.scaling.yarn_ext_factor"));
   rope->yarn = true;
   CLAMMA_RETURN_IF_ERROR(ReadYarnRamp(/*whole_pairs=*/true, config));
   if (!(factor > 1)) return Status();
   const auto log_factor = static_cast<float>(LogDouble(static_cast<double>(factor)));
-  float of_magnitude = 0;  // by how much the magnitude is to grow less
+  float of_magnitude = 0;  // reduces the growth of the magnitude
   float times = 1.0f;
   CLAMMA_RETURN_IF_ERROR(OptionalPositiveFloat("rope.scaling.yarn_log_multiplier", &of_magnitude));
   CLAMMA_RETURN_IF_ERROR(OptionalPositiveFloat("rope.scaling.yarn_attn_factor", &times));
@@ -125,7 +125,8 @@ Status ArchitectureKeys::ReadYarnRamp(bool whole_pairs, ModelConfig* config) con
   CLAMMA_RETURN_IF_ERROR(OptionalPositiveFloat("rope.scaling.yarn_beta_slow", &slow));
   const double log_theta = LogDouble(static_cast<double>(rope.theta));
   const auto dims = static_cast<double>(config->rope_dims);
-  // The pair that turns so often, within the head: not all of these are numbers of pairs.
+  // The pair that makes so many turns in the original context, clamped to [0, dims - 1]. (Not all
+  // of these are pairs.)
   const auto pair_of = [&](float turns, bool up) {
     const double wave = static_cast<double>(original) / (static_cast<double>(turns) * kTwoPi);
     double pair = dims * LogDouble(wave) / (2 * log_theta);
@@ -140,23 +141,41 @@ Status ArchitectureKeys::ReadYarnRamp(bool whole_pairs, ModelConfig* config) con
   return Status();
 }
 
-Status ArchitectureKeys::RefuseUnlessZero(const char* key, const char* what) const {
+Status ArchitectureKeys::OptionalNumber(const char* full_key, float* out) const {
+  bool truth = false;
+  GgufValue value;
+  if (!gguf_.Find(full_key, &value) || !value.Bool(0, &truth)) {
+    return gguf_.GetFloat(full_key, Gguf::Presence::kOptional, out);
+  }
+  *out = truth ? 1 : 0;
+  return Status();
+}
+
+Status ArchitectureKeys::Unsupported(const char* full_key) const {
+  return Status::Error(StatusCode::kCorrupt,
+                       "the value of key \"%s\" is not supported in models of architecture %s",
+                       full_key, architecture_);
+}
+
+Status ArchitectureKeys::RefuseUnlessZero(const char* key) const {
   const FullKey full(architecture_, key);
   float value = 0;
-  CLAMMA_RETURN_IF_ERROR(gguf_.GetFloat(full.text, Gguf::Presence::kOptional, &value));
-  if (value == 0) return Status();
-  return Status::Error(StatusCode::kCorrupt,
-                       "%s are not supported in models of architecture %s: %s", what, architecture_,
-                       full.text);
+  CLAMMA_RETURN_IF_ERROR(OptionalNumber(full.text, &value));
+  return value == 0 ? Status() : Unsupported(full.text);
 }
 
 Status ArchitectureKeys::RefuseUnlessOne(const char* key) const {
   const FullKey full(architecture_, key);
   float value = 1;
-  CLAMMA_RETURN_IF_ERROR(gguf_.GetFloat(full.text, Gguf::Presence::kOptional, &value));
-  if (value == 0 || value == 1) return Status();
-  return Status::Error(StatusCode::kCorrupt, "the key %s is not supported for architecture %s",
-                       full.text, architecture_);
+  CLAMMA_RETURN_IF_ERROR(OptionalNumber(full.text, &value));
+  return value == 1 ? Status() : Unsupported(full.text);
+}
+
+Status ArchitectureKeys::RefuseUnlessZeroOrOne(const char* key) const {
+  const FullKey full(architecture_, key);
+  float value = 1;
+  CLAMMA_RETURN_IF_ERROR(OptionalNumber(full.text, &value));
+  return value == 0 || value == 1 ? Status() : Unsupported(full.text);
 }
 
 }  // namespace clamma

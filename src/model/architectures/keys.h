@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A GGUF file's keys of one architecture: "llama.context_length" and the like.
+// Reads the keys of one architecture from a GGUF file: "llama.context_length" and so on.
 #ifndef CLAMMA_MODEL_ARCHITECTURES_KEYS_H_
 #define CLAMMA_MODEL_ARCHITECTURES_KEYS_H_
 
@@ -11,53 +11,57 @@
 
 namespace clamma {
 
-// A key that has a number of each layer.
+// A key with a number for each layer, or one for all.
 struct LayerKey {
   char name[128];
   GgufValue value;
 
   // A missing key leaves *out as it is.
-  Status Uint(uint32_t layer, uint32_t least, uint32_t most, uint32_t* out) const {
-    return Gguf::GetLayerUint32(name, value, layer, {least, most}, out);
+  Status Uint(uint32_t layer, uint32_t min, uint32_t max, uint32_t* out) const {
+    return Gguf::GetLayerUint32(name, value, layer, {min, max}, out);
   }
 };
 
-// Keys are given without the architecture's name in front. Numbers out of range are errors that
-// name the key.
+// Keys are given without the architecture's name. A number out of range is an error that names the
+// key.
 class ArchitectureKeys {
  public:
   // Both must outlive this.
   ArchitectureKeys(const Gguf& gguf, const char* architecture)
       : gguf_(gguf), architecture_(architecture) {}
 
-  Status Uint(const char* key, uint32_t least, uint32_t most, uint32_t* out) const;
+  Status Uint(const char* key, uint32_t min, uint32_t max, uint32_t* out) const;
   // A missing key leaves *out as it is.
-  Status OptionalUint(const char* key, uint32_t least, uint32_t most, uint32_t* out) const;
+  Status OptionalUint(const char* key, uint32_t min, uint32_t max, uint32_t* out) const;
 
-  // The same for layers: one value for all, or an array with one for each. The key is searched for
-  // once, as a file may say that there are many layers, and a plan searches one key after the
-  // other.
+  // Finds a key of layers: one value for all, or an array with one for each. It is searched for
+  // only once, as a file may have very many layers, and a plan's search goes through all keys.
   Status FindLayers(const char* key, uint32_t n_layers, Gguf::Presence presence,
                     LayerKey* found) const;
 
   Status PositiveFloat(const char* key, float* out) const;
-  // A missing key leaves *out as it is, and so does 0, which says "none".
+  // A missing key leaves *out as it is, and so does 0, which means "none".
   Status OptionalPositiveFloat(const char* key, float* out) const;
   Status OptionalBool(const char* key, bool* out) const;
   bool Has(const char* key) const;
 
-  // rope.freq_base and rope.scaling, to ropes[0]: none, linear, YaRN, or longrope, whose factors
-  // are tensors; any other kind is refused. What it depends on must be known: seq_len, rope_dims
-  // and short_context.
+  // Reads rope.freq_base and rope.scaling into ropes[0]. The scaling is none, linear, YaRN, or
+  // longrope, whose factors are tensors; any other is refused. seq_len, rope_dims and short_context
+  // must be set before.
   Status ReadRope(ModelConfig* config) const;
-  // Sets the pairs between which YaRN's frequencies are mixed, which most models round.
+  // Sets the pairs between which YaRN mixes frequencies. Most models round them to whole pairs.
   Status ReadYarnRamp(bool whole_pairs, ModelConfig* config) const;
 
-  // Refuse a model that wants what is not supported: a key whose number is not 0 (or not 1).
-  Status RefuseUnlessZero(const char* key, const char* what) const;
-  Status RefuseUnlessOne(const char* key) const;  // 0 is taken for 1: it says "none"
+  // Refuse a model with a key of another value, as this is not supported. Booleans count as 0 and
+  // 1.
+  Status RefuseUnlessZero(const char* key) const;
+  Status RefuseUnlessOne(const char* key) const;
+  Status RefuseUnlessZeroOrOne(const char* key) const;  // for factors, where 0 means "none"
 
  private:
+  // Reads a number, or a boolean as 0 or 1. A missing key leaves *out as it is.
+  Status OptionalNumber(const char* full_key, float* out) const;
+  Status Unsupported(const char* full_key) const;
   Status ReadYarn(float factor, RopeConfig* rope, ModelConfig* config) const;
 
   const Gguf& gguf_;

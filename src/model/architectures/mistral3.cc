@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// "mistral3": Ministral 3 and Mistral Small 3. A Llama with YaRN, whose queries grow with the
-// position beyond the original context.
+// "mistral3": Ministral 3 and Mistral Small 3. They are Llamas with YaRN; beyond the original
+// context, queries grow with the position.
 #include "model/architectures/common.h"
 
 namespace clamma {
@@ -10,8 +10,8 @@ Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   const ArchitectureKeys keys(gguf, kMistral3Architecture.name);
   ModelConfig& config = file->config;
   CLAMMA_RETURN_IF_ERROR(ReadModelNumbers(keys, &config));
-  CLAMMA_RETURN_IF_ERROR(RefuseWindows(keys));
-  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero("expert_count", "experts"));
+  CLAMMA_RETURN_IF_ERROR(RefuseWindowsAndSoftCaps(keys));
+  CLAMMA_RETURN_IF_ERROR(keys.RefuseUnlessZero("expert_count"));
   CLAMMA_RETURN_IF_ERROR(
       keys.OptionalPositiveFloat("attention.temperature_scale", &config.query_growth));
   config.query_step = config.seq_len;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// "olmo2": OLMo 2, and OLMo 3, which has windows in three of four layers. Norms only behind a
-// layer's parts, and of all heads' queries and keys together. What stretches the rotation to long
-// contexts is for the layers without a window.
+// "olmo2": OLMo 2, and OLMo 3, which has windows in three of four layers. There are norms only
+// after a layer's parts, and one norm for the queries, or keys, of all heads together. The scaling
+// of the rotation for long contexts applies to layers without a window.
 #include "model/architectures/common.h"
 
 namespace clamma {
 namespace {
 
-constexpr uint32_t kPeriod = 4;  // of windows
+constexpr uint32_t kPeriod = 4;  // in layers: see WindowPattern
 
 Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   const ArchitectureKeys keys(gguf, kOlmo2Architecture.name);

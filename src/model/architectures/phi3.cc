@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// "phi3": Phi-3, Phi-3.5 and Phi-4-mini. Queries, keys and values in one tensor, the gate and what
-// it gates in another, and for long sequences other factors of frequencies. All layers have the
-// window of the file, as transformers has it (models/phi3/modeling_phi3.py).
+// "phi3": Phi-3, Phi-3.5 and Phi-4-mini. Queries, keys and values are one tensor, gate and up
+// another, and long sequences have other frequency factors. All layers have the file's window, as
+// in transformers (models/phi3/modeling_phi3.py).
 #include "model/architectures/common.h"
 
 namespace clamma {

@@ -9,7 +9,7 @@ Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   const ArchitectureKeys keys(gguf, kQwen2Architecture.name);
   CLAMMA_RETURN_IF_ERROR(ReadModelNumbers(keys, &file->config));
   file->config.rope_style = RopeStyle::kHalves;
-  CLAMMA_RETURN_IF_ERROR(RefuseWindows(keys));
+  CLAMMA_RETURN_IF_ERROR(RefuseWindowsAndSoftCaps(keys));
   return ReadLayers(memory, keys, file);
 }
 

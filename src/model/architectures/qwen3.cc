@@ -10,7 +10,7 @@ Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   CLAMMA_RETURN_IF_ERROR(ReadModelNumbers(keys, &file->config));
   file->config.rope_style = RopeStyle::kHalves;
   file->config.qk_norm = QkNorm::kPerHead;
-  CLAMMA_RETURN_IF_ERROR(RefuseWindows(keys));
+  CLAMMA_RETURN_IF_ERROR(RefuseWindowsAndSoftCaps(keys));
   return ReadLayers(memory, keys, file);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// "qwen3moe": Qwen 3 with experts. The shares of those in use are renormalised, which is the
-// softmax of their logits alone.
+// "qwen3moe": Qwen 3 with experts. The shares of the experts in use are renormalised, which equals
+// the softmax of their logits alone.
 #include "model/architectures/common.h"
 
 namespace clamma {
@@ -12,7 +12,7 @@ Status ReadConfig(Memory& memory, const Gguf& gguf, ModelFile* file) {
   CLAMMA_RETURN_IF_ERROR(ReadExperts(keys, &file->config));
   file->config.rope_style = RopeStyle::kHalves;
   file->config.qk_norm = QkNorm::kPerHead;
-  CLAMMA_RETURN_IF_ERROR(RefuseWindows(keys));
+  CLAMMA_RETURN_IF_ERROR(RefuseWindowsAndSoftCaps(keys));
   return ReadLayers(memory, keys, file);
 }
 

@@ -12,15 +12,15 @@ namespace clamma {
 namespace {
 
 constexpr std::string_view kLfsFirstLine = "version https://git-lfs.github.com/spec/";
-constexpr uint64_t kMaxSafetensorsHeader = 100'000'000;  // as its own library has it
+constexpr uint64_t kMaxSafetensorsHeader = 100'000'000;  // the safetensors library's limit
 
-// What follows the first n bytes, which are there.
+// The text after its first n bytes, which must exist.
 std::string_view Behind(size_t n, std::string_view text) {
   text.remove_prefix(n);
   return text;
 }
 
-// Letters of either case; `start` is of small ones.
+// Ignores case. `start` must be in lower case.
 bool StartsWithLetters(std::string_view text, std::string_view start) {
   if (text.size() < start.size()) return false;
   for (size_t i = 0; i < start.size(); ++i) {
@@ -30,7 +30,7 @@ bool StartsWithLetters(std::string_view text, std::string_view start) {
   return true;
 }
 
-// Without a byte-order mark and white space.
+// The text without a byte-order mark and white space at its beginning.
 std::string_view TextOf(std::string_view bytes) {
   if (StartsWith(bytes, "\xef\xbb\xbf")) bytes.remove_prefix(3);
   while (!bytes.empty() && (bytes[0] == ' ' || (bytes[0] >= '\t' && bytes[0] <= '\r'))) {
@@ -44,7 +44,8 @@ bool IsWebPage(std::string_view text) {
          StartsWithLetters(text, "<head") || StartsWithLetters(text, "<body");
 }
 
-// An object or a list: what follows the bracket tells it from numbers.
+// Whether the text is an object or a list; the character after the bracket distinguishes them from
+// binary numbers.
 bool IsJson(std::string_view text) {
   if (text.empty() || (text[0] != '{' && text[0] != '[')) return false;
   const bool is_object = text[0] == '{';
@@ -54,7 +55,7 @@ bool IsJson(std::string_view text) {
   return begins.find(text[0]) != std::string_view::npos;
 }
 
-// uint64 bytes of a JSON object, and that.
+// A safetensors file begins with the uint64 length of a JSON object, then that object.
 bool IsSafetensors(std::string_view bytes, uint64_t file_size) {
   if (bytes.size() < 10 || bytes[8] != '{') return false;
   const uint64_t header = ReadLe64(reinterpret_cast<const uint8_t*>(bytes.data()));
@@ -62,18 +63,18 @@ bool IsSafetensors(std::string_view bytes, uint64_t file_size) {
          IsJson(Behind(8, bytes));
 }
 
-// A protocol buffer: field 1, the version of the format, and a string or message as the next field.
-// The bytes of checkpoints' numbers would make no sense of it.
+// A protocol buffer: field 1 is the format's version, and the next field a string or message. The
+// numbers of a checkpoint do not look like this.
 bool IsOnnx(std::string_view bytes) {
   if (bytes.size() < 4 || bytes[0] != 0x08 || bytes[1] < 1 || bytes[1] > 32) return false;
-  if (bytes[2] != 0x12) return bytes[2] == 0x3a || bytes[2] == 0x42;  // graph, operators' versions
-  const auto length = static_cast<uint8_t>(bytes[3]);  // of the name of the program that wrote it
+  if (bytes[2] != 0x12) return bytes[2] == 0x3a || bytes[2] == 0x42;  // graph, operator versions
+  const auto length = static_cast<uint8_t>(bytes[3]);  // of the producing program's name
   if (length == 0 || length > 127 || bytes.size() < size_t{4} + length) return false;
   const std::string_view name = Front(Behind(4, bytes), length);
   return std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
-// Protocols 2 to 5, and what the first operation can be.
+// Protocols 2 to 5, with one of the operations that can come first.
 bool IsPickle(std::string_view bytes) {
   if (bytes.size() < 3 || bytes[0] != '\x80' || bytes[1] < 2 || bytes[1] > 5) return false;
   return std::string_view("\x8a\x95}](cX").find(bytes[2]) != std::string_view::npos;
@@ -86,11 +87,11 @@ bool IsOldGgml(std::string_view bytes) {
 
 FileKind KindOfArchive(std::string_view bytes) {
   if (StartsWith(bytes, "PK\x03\x04")) {
-    // Torch's begin with NAME/data.pkl: the name of a zip archive's entry is at byte 30.
+    // PyTorch's archives begin with NAME/data.pkl; the name of a zip entry is at byte 30.
     const bool is_torch = Front(bytes, 512).find("data.pkl") != std::string_view::npos;
     return is_torch ? FileKind::kPytorch : FileKind::kZip;
   }
-  if (StartsWith(bytes, "PK\x05\x06")) return FileKind::kZip;  // an empty one
+  if (StartsWith(bytes, "PK\x05\x06")) return FileKind::kZip;  // an empty archive
   if (StartsWith(bytes, "\x1f\x8b\x08")) return FileKind::kGzip;
   if (StartsWith(bytes, "\xfd\x37zXZ") || StartsWith(bytes, "\x28\xb5\x2f\xfd") ||
       StartsWith(bytes, "7z\xbc\xaf\x27\x1c") || StartsWith(bytes, "BZh91AY&SY")) {
@@ -99,7 +100,7 @@ FileKind KindOfArchive(std::string_view bytes) {
   return FileKind::kUnknown;
 }
 
-// The number behind "size " in a Git LFS pointer; 0: none.
+// The number after "size " in a Git LFS pointer; 0: none.
 uint64_t LfsSize(std::string_view text) {
   const size_t at = text.find("\nsize ");
   if (at == std::string_view::npos) return 0;
@@ -126,7 +127,7 @@ FileKind FileKindOf(const uint8_t* bytes, size_t n, uint64_t file_size) {
   if (IsPickle(head)) return FileKind::kPickle;
   if (IsOnnx(head)) return FileKind::kOnnx;
   const std::string_view text = TextOf(head);
-  if (text.find('\0') != std::string_view::npos) return FileKind::kUnknown;  // no text
+  if (text.find('\0') != std::string_view::npos) return FileKind::kUnknown;  // not text
   if (IsWebPage(text)) return FileKind::kWebPage;
   if (StartsWithLetters(text, "<?xml")) return FileKind::kXml;
   if (IsJson(text)) return FileKind::kJson;
@@ -202,7 +203,7 @@ Status ExplainForeign(const uint8_t* bytes, size_t n, uint64_t file_size) {
 
 namespace {
 
-// Models that turn a text into one vector, and write none.
+// Models that turn a text into one vector and do not generate text.
 constexpr std::string_view kEmbeddingArchitectures[] = {
     "bert",         "modern-bert", "nomic-bert", "nomic-bert-moe",  "neo-bert",    "jina-bert-v2",
     "jina-bert-v3", "eurobert",    "t5encoder",  "gemma-embedding", "llama-embed",
@@ -240,7 +241,7 @@ Status CheckArchitecture(const Gguf& gguf, std::string_view architecture) {
   }
   bool embeds = false;
   for (const std::string_view name : kEmbeddingArchitectures) embeds |= architecture == name;
-  // Others become embedding models by the way in which their outputs are joined.
+  // Other models become embedding models by the way in which their outputs are pooled.
   GgufValue value;
   uint64_t pooling = 0;
   embeds = embeds || (gguf.Find(GgufKey(architecture, "pooling_type").view(), &value) &&
@@ -264,7 +265,7 @@ Status CheckGgufIsModel(const Gguf& gguf) {
   CLAMMA_RETURN_IF_ERROR(
       gguf.GetString("general.architecture", Gguf::Presence::kOptional, &architecture));
   CLAMMA_RETURN_IF_ERROR(CheckArchitecture(gguf, architecture));
-  // The first of a split model may have none.
+  // The first file of a split model may have no tensors.
   if (gguf.n_tensors() == 0 && !gguf.Find("split.count", &value)) return CheckGeneralType("vocab");
   return gguf.CheckTensorTypes();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Files that are no model that the library reads: what they are, and what to do.
+// Recognises files that are not models that the library reads, and says what to do with them.
 #ifndef CLAMMA_MODEL_FILES_FILE_KIND_H_
 #define CLAMMA_MODEL_FILES_FILE_KIND_H_
 
@@ -12,9 +12,9 @@
 namespace clamma {
 
 enum class FileKind : uint8_t {
-  kUnknown,  // perhaps a llama2.c checkpoint: the oldest of those begin with no magic number
+  kUnknown,  // perhaps an old llama2.c checkpoint, which has no magic number
   kGguf,
-  kCheckpoint,  // of llama2.c, by its magic number
+  kCheckpoint,  // a llama2.c checkpoint with a magic number
   kEmpty,
   kSafetensors,
   kLfsPointer,
@@ -26,25 +26,25 @@ enum class FileKind : uint8_t {
   kWebPage,
   kXml,
   kGzip,
-  kCompressed,  // in another way
+  kCompressed,  // in another format
   kOldGgml,
 };
 
-// Bytes from a file's begin that are enough to tell; fewer will often do.
+// The number of bytes at a file's beginning that are enough for FileKindOf(); fewer often are, too.
 inline constexpr size_t kFileKindBytes = 1024;
 
-// From the first n bytes of a file of `file_size`. Any bytes are safe. A sound checkpoint without a
-// magic number is in theory mistaken for something else: parse first, and ask this about what was
-// refused.
+// Determines the kind from the first n bytes of a file of `file_size`. Any bytes are safe. A sound
+// checkpoint without a magic number could in theory be taken for something else, so parse first,
+// and call this only for a file that was refused.
 FileKind FileKindOf(const uint8_t* bytes, size_t n, uint64_t file_size);
 
-// Refuses what is no model: says what it is and what to do. OK for GGUF files, checkpoints and what
-// is unknown.
+// Refuses a file that is not a model, and says what it is and what to do. Returns OK for GGUF
+// files, checkpoints and files of an unknown kind.
 Status ExplainForeign(const uint8_t* bytes, size_t n, uint64_t file_size);
 
-// Refuses a sound GGUF file that is no model that writes text (an adapter, an importance matrix,
-// the image part of a model, an embedding model, a vocabulary alone) or that has tensors of types
-// which do not run.
+// Refuses a sound GGUF file that is not a model that generates text (an adapter, an importance
+// matrix, the image part of a model, an embedding model, a vocabulary alone), or that has tensors
+// of types without kernels.
 Status CheckGgufIsModel(const Gguf& gguf);
 
 }  // namespace clamma

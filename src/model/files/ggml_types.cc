@@ -10,8 +10,8 @@ namespace {
 
 constexpr bool kRuns = true;
 
-// In the order of their numbers. Types that only some programs wrote, or that have more than one
-// layout in use under one number, have none here.
+// Sorted by number. Types that only some programs wrote, or whose number is used for more than one
+// layout, have no layout here.
 constexpr GgmlType kTypes[] = {
     {0, "F32", 1, 4, kRuns},
     {1, "F16", 1, 2, kRuns},
@@ -67,7 +67,7 @@ constexpr bool NumbersAreIndices() {
 }
 static_assert(NumbersAreIndices());
 
-// The names of those that run, with commas.
+// The names of the types with kernels, separated by commas.
 struct WorkingNames {
   char text[8 * kNumberOfTypes] = {};
   constexpr WorkingNames() {

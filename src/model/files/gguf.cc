@@ -22,7 +22,7 @@ std::string_view ReadString(const uint8_t*& p) {
   return text;
 }
 
-// Of a key's value, from its type on.
+// Reads a key's value, which begins with its type. Moves p to the data.
 GgufValue ReadValue(const uint8_t*& p) {
   GgufValue value;
   value.type = static_cast<GgufType>(ReadLe32(p));
@@ -38,7 +38,7 @@ GgufValue ReadValue(const uint8_t*& p) {
   return value;
 }
 
-// Of a tensor, from its number of dimensions on.
+// Reads a tensor's entry after its name.
 void ReadTensor(const uint8_t*& p, uint64_t data_begin, GgufTensor* tensor) {
   tensor->n_dims = ReadLe32(p);
   p += 4;
@@ -53,7 +53,7 @@ void ReadTensor(const uint8_t*& p, uint64_t data_begin, GgufTensor* tensor) {
   p += 12;
 }
 
-// What the value is, for "key ... is ..., where ... is expected".
+// What the value is, for error messages.
 const char* KindOf(const GgufValue& value) {
   if (value.is_array) return "an array";
   if (value.is_integer()) return "an integer";
@@ -82,10 +82,9 @@ bool Gguf::HasMagic(const uint8_t* bytes, uint64_t size) {
 }
 
 Status Gguf::Parse(Memory& memory, const uint8_t* bytes, uint64_t size, uint64_t file_size,
-                   uint64_t* wanted) {
-  if (size > file_size) size = file_size;
-  if (size > GgufLimits::kHeaderBytes) size = GgufLimits::kHeaderBytes;
-  return GgufParser(memory, *this, bytes, size, file_size).Run(wanted);
+                   uint64_t* wanted, const GgufRoom& room) {
+  size = std::min({size, file_size, room.header_bytes});
+  return GgufParser(memory, *this, bytes, size, file_size, room).Run(wanted);
 }
 
 Status Gguf::CheckTensorTypes() const {
@@ -133,7 +132,7 @@ const uint8_t* Gguf::Lookup(const Index& index, std::string_view name) const {
 }
 
 bool Gguf::Find(std::string_view key, GgufValue* value) const {
-  if (keys_by_name_.data() == nullptr) {  // of a plan
+  if (keys_by_name_.data() == nullptr) {  // a plan
     std::string_view name;
     GgufValue candidate;
     for (Keys keys(*this); keys.Next(&name, &candidate);) {
@@ -151,7 +150,7 @@ bool Gguf::Find(std::string_view key, GgufValue* value) const {
 }
 
 bool Gguf::FindTensor(std::string_view name, GgufTensor* tensor) const {
-  if (tensors_by_name_.data() == nullptr) {  // of a plan
+  if (tensors_by_name_.data() == nullptr) {  // a plan
     GgufTensor candidate;
     for (Tensors tensors(*this); tensors.Next(&candidate);) {
       if (candidate.name != name) continue;
@@ -201,14 +200,14 @@ Status Gguf::ReadElement(std::string_view key, const GgufValue& value, uint64_t 
   if (!value.is_integer()) return WrongKind(key, value, "an integer");
   uint64_t number = 0;
   const bool is_natural = value.Uint(element, &number);
-  if (!is_natural || number < range.least || number > range.most) {
+  if (!is_natural || number < range.min || number > range.max) {
     int64_t negative = 0;
     if (!is_natural) value.Int(element, &negative);
     const uint64_t magnitude = is_natural ? number : uint64_t{0} - static_cast<uint64_t>(negative);
     return Status::Error(StatusCode::kCorrupt,
                          "key %s of the GGUF file is %s%llu: %u to %u expected",
                          Quoted(key).c_str(), is_natural ? "" : "-", Ull{magnitude},
-                         static_cast<unsigned>(range.least), static_cast<unsigned>(range.most));
+                         static_cast<unsigned>(range.min), static_cast<unsigned>(range.max));
   }
   *out = static_cast<uint32_t>(number);
   return Status();

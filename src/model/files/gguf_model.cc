@@ -22,7 +22,7 @@ constexpr const Architecture* kArchitectures[] = {
     &kSmolLm3Architecture,
 };
 
-// What general.file_type says, as tools of GGUF files write it.
+// The names of the values of general.file_type, as GGUF tools write them.
 struct FileType {
   uint32_t number;
   const char* name;
@@ -53,7 +53,7 @@ Status FindArchitecture(const Gguf& gguf, const Architecture** found) {
                        Quoted(name).c_str(), names);
 }
 
-// A tensor's name, taken apart.
+// A tensor's name, split into its parts.
 struct ParsedName {
   std::string_view name;  // without "blk.N."
   uint32_t layer = 0;
@@ -99,7 +99,32 @@ const GgufTensorName* FindName(const Architecture& architecture, const ParsedNam
   return nullptr;
 }
 
-// Checks a tensor, which is of that name: of experts a matrix or vector for each, else one.
+// Implements ModelFile::name_of. A part of a fused tensor has the name of the whole.
+void NameOf(const ModelFile& file, TensorId id, uint32_t layer, char* out, size_t size) {
+  const auto holds = [id](const GgufTensorName& entry) {
+    if (entry.id == id) return true;
+    if (entry.fused == Fused::kQkv) return id == TensorId::kK || id == TensorId::kV;
+    return entry.fused == Fused::kGateUp && id == TensorId::kUp;
+  };
+  const GgufTensorName* found = nullptr;
+  for (const Architecture* architecture : kArchitectures) {
+    if (std::string_view(architecture->name) != file.architecture) continue;
+    // An architecture's own names follow the common ones.
+    for (const GgufTensorNames* list : architecture->tensors) {
+      for (size_t i = 0; list != nullptr && i < list->count; ++i) {
+        if (holds(list->names[i])) found = &list->names[i];
+      }
+    }
+  }
+  if (found == nullptr) return;
+  if (found->of_layer) {
+    Format(out, size, "blk.%u.%s", static_cast<unsigned>(layer), found->name);
+  } else {
+    Format(out, size, "%s", found->name);
+  }
+}
+
+// Checks the shape and type of tensor `id`: one matrix or vector, or one for each expert.
 Status CheckTensor(const GgufTensor& tensor, TensorId id, WeightType type,
                    const ModelConfig& config) {
   const bool of_experts = IsOfExperts(id);
@@ -124,7 +149,7 @@ Status CheckTensor(const GgufTensor& tensor, TensorId id, WeightType type,
   return Status();
 }
 
-// Adds what is fused in a tensor, each part with its rows. (Of vectors: columns.)
+// Adds the parts of a fused matrix, each with its rows.
 Status AddParts(const GgufTensor& tensor, const GgufTensorName& known, const LayerConfig& layer,
                 uint32_t index, TensorPlace place, Tensors* tensors) {
   struct Part {
@@ -140,7 +165,11 @@ Status AddParts(const GgufTensor& tensor, const GgufTensorName& known, const Lay
   const size_t n_parts = is_qkv ? 3 : 2;
   uint64_t rows = 0;
   for (size_t i = 0; i < n_parts; ++i) rows += parts[i].rows;
-  if (rows != place.rows) return Wrong(tensor, "has not the rows of what it is to hold");
+  if (rows != place.rows) {
+    return Status::Error(StatusCode::kCorrupt,
+                         "tensor %s has %u rows, and its parts have %llu together",
+                         Quoted(tensor.name).c_str(), static_cast<unsigned>(place.rows), Ull{rows});
+  }
   for (size_t i = 0; i < n_parts; ++i) {
     place.rows = static_cast<uint32_t>(parts[i].rows);
     place.bytes = place.rows * place.row_bytes;
@@ -182,7 +211,7 @@ Status AddTensor(const Architecture& architecture, const GgufTensor& tensor, siz
   return Status();
 }
 
-// Entries that the files' tensors take in the directory.
+// The number of entries that the files' tensors take in the directory.
 uint64_t CountEntries(const Architecture& architecture, const Gguf* const* files, size_t n_files) {
   uint64_t n = 0;
   for (size_t i = 0; i < n_files; ++i) {
@@ -206,7 +235,7 @@ Status AddTensors(const Architecture& architecture, const Gguf* const* files, si
     file->bytes += files[i]->data_end();
   }
   if (!file->tensors.Has(TensorId::kEmbedding)) {
-    return Status::Error(StatusCode::kCorrupt, "there is no tensor token_embd.weight");
+    return Status::Error(StatusCode::kCorrupt, "there is no tensor \"token_embd.weight\"");
   }
   return file->tensors.Seal();
 }
@@ -232,6 +261,7 @@ Status ReadGgufModel(Memory& memory, const Gguf* const* files, size_t n_files, M
   *file = ModelFile();
   file->format = "GGUF";
   file->architecture = architecture->name;
+  file->name_of = NameOf;
   CLAMMA_RETURN_IF_ERROR(architecture->read_config(memory, first, file));
   const uint64_t n_entries = CountEntries(*architecture, files, n_files);
   CLAMMA_RETURN_IF_ERROR(file->tensors.Init(memory, static_cast<size_t>(n_entries)));

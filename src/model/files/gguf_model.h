@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// From GGUF files to a model: the row of its architecture, its numbers and its tensors.
+// Reads a model from GGUF files: finds the row of its architecture, and reads its numbers and
+// tensors.
 #ifndef CLAMMA_MODEL_FILES_GGUF_MODEL_H_
 #define CLAMMA_MODEL_FILES_GGUF_MODEL_H_
 
@@ -12,9 +13,9 @@
 
 namespace clamma {
 
-// Fills in *file from files [0, n_files) of a model, of which the first has the keys; they are a
-// set, as CheckSplit() wants it. Refuses what is no model, what has no row here, tensors that its
-// row does not name, and what the forward pass cannot run.
+// Fills in *file from files [0, n_files) of a model. The first one has the keys, and CheckSplit()
+// must have accepted them. Refuses a file that is not a model, an unknown architecture, tensors
+// that the architecture does not name, and what the forward pass cannot run.
 Status ReadGgufModel(Memory& memory, const Gguf* const* files, size_t n_files, ModelFile* file);
 
 }  // namespace clamma

@@ -13,7 +13,8 @@ namespace clamma {
 namespace {
 
 constexpr uint64_t kPreambleBytes = 24;
-// The shortest entries: a name of one byte, a value of one byte; a name of one byte, one dimension.
+// The sizes of the shortest entries: a name of one byte and a value of one byte; a name of one byte
+// and one dimension.
 constexpr uint64_t kMinKeyBytes = 8 + 1 + 4 + 1;
 constexpr uint64_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
 
@@ -64,9 +65,11 @@ bool GgufParser::Need(uint64_t n) {
                 "%llu are there: %llu are missing",
                 Ull{at_}, Ull{n}, Ull{file_size_ - at_}, Ull{n - (file_size_ - at_)});
   }
-  if (at_ + n > GgufLimits::kHeaderBytes) {
-    return Fail(StatusCode::kLimit, "ends beyond byte %llu: longer headers are not read",
-                Ull{GgufLimits::kHeaderBytes});
+  if (at_ + n > room_.header_bytes) {
+    return Fail(StatusCode::kLimit,
+                "ends beyond byte %llu: the headers of a model's files are read up to %llu bytes "
+                "in all",
+                Ull{room_.header_bytes}, Ull{GgufLimits::kHeaderBytes});
   }
   wanted_ = at_ + n;
   return false;
@@ -86,12 +89,12 @@ bool GgufParser::Uint64(uint64_t* out) {
   return true;
 }
 
-bool GgufParser::String(const char* what, uint64_t most, std::string_view* out) {
+bool GgufParser::String(const char* what, uint64_t max, std::string_view* out) {
   uint64_t length = 0;
   if (!Uint64(&length)) return false;
-  if (length > most) {
+  if (length > max) {
     return Fail(StatusCode::kLimit, "has a %s of %llu bytes: at most %llu are read", what,
-                Ull{length}, Ull{most});
+                Ull{length}, Ull{max});
   }
   if (!Need(length)) return false;
   *out = {reinterpret_cast<const char*>(bytes_ + at_), static_cast<size_t>(length)};
@@ -99,13 +102,13 @@ bool GgufParser::String(const char* what, uint64_t most, std::string_view* out) 
   return true;
 }
 
-bool GgufParser::Name(const char* what, uint64_t most, Gguf::Index* index, std::string_view* out) {
+bool GgufParser::Name(const char* what, uint64_t max, Gguf::Index* index, std::string_view* out) {
   const uint64_t entry = at_;
-  if (!String(what, most, out)) return false;
+  if (!String(what, max, out)) return false;
   if (out->empty()) return Fail(StatusCode::kCorrupt, "has an empty %s", what);
   place_.name = *out;
   place_.has_name = true;
-  if (index->data() == nullptr) return true;  // of a plan
+  if (index->data() == nullptr) return true;  // a plan
   // At most half of the slots are taken, so this ends.
   size_t slot = gguf_.FirstSlot(*index, *out);
   for (; (*index)[slot] != 0; slot = (slot + 1) & (index->size() - 1)) {
@@ -147,27 +150,26 @@ bool GgufParser::CheckVersion(uint32_t version) {
 }
 
 bool GgufParser::CheckCounts() {
-  if (gguf_.n_keys_ > GgufLimits::kKeys) {
+  if (gguf_.n_keys_ > room_.keys) {
     return Fail(StatusCode::kLimit, "has %llu keys: at most %llu are read", Ull{gguf_.n_keys_},
-                Ull{GgufLimits::kKeys});
+                Ull{room_.keys});
   }
-  if (gguf_.n_tensors_ > GgufLimits::kTensors) {
+  if (gguf_.n_tensors_ > room_.tensors) {
     return Fail(StatusCode::kLimit, "has %llu tensors: at most %llu are read",
-                Ull{gguf_.n_tensors_}, Ull{GgufLimits::kTensors});
+                Ull{gguf_.n_tensors_}, Ull{room_.tensors});
   }
-  // Before anything is allocated for them.
+  // Checked before anything is allocated for them.
   const uint64_t needed =
       kPreambleBytes + gguf_.n_keys_ * kMinKeyBytes + gguf_.n_tensors_ * kMinTensorBytes;
   if (needed > file_size_) {
-    return Fail(StatusCode::kCorrupt,
-                "is damaged or cut short: %llu keys and %llu tensors take at least %llu bytes, and "
-                "it has %llu",
-                Ull{gguf_.n_keys_}, Ull{gguf_.n_tensors_}, Ull{needed}, Ull{file_size_});
+    return Fail(
+        StatusCode::kCorrupt,
+        "is cut short, or damaged: %llu keys and %llu tensors take at least %llu bytes, and "
+        "it has %llu: %llu are missing",
+        Ull{gguf_.n_keys_}, Ull{gguf_.n_tensors_}, Ull{needed}, Ull{file_size_},
+        Ull{needed - file_size_});
   }
-  if (needed > size_) {
-    wanted_ = needed;
-    return false;
-  }
+  if (!Need(needed - at_)) return false;
   gguf_.hash_seed_ = SeedFromClock();
   return ReserveIndex(&gguf_.keys_by_name_, gguf_.n_keys_) &&
          ReserveIndex(&gguf_.tensors_by_name_, gguf_.n_tensors_);
@@ -177,7 +179,7 @@ bool GgufParser::ReserveIndex(Gguf::Index* index, uint64_t names) {
   uint64_t slots = 16;
   while (slots < 2 * names) slots *= 2;
   if (index->size() != slots && !Check(index->Resize(memory_, slots))) return false;
-  if (index->data() == nullptr) return true;  // of a plan
+  if (index->data() == nullptr) return true;  // a plan
   std::fill(index->data(), index->data() + index->size(), 0u);
   return true;
 }
@@ -266,7 +268,7 @@ bool GgufParser::ReadTensors() {
     place_ = {"tensor", i, gguf_.n_tensors_, {}, false};
     GgufTensor tensor;
     if (!ReadTensor(&tensor)) return false;
-    // The data's begin is not known yet: tensor.offset counts from there.
+    // tensor.offset counts from the beginning of the data, which is not known yet.
     uint64_t end = 0;
     if (!CheckedAdd(tensor.offset, tensor.bytes, &end)) {
       return Fail(StatusCode::kCorrupt, "lies beyond any file: its offset is %llu",
@@ -357,7 +359,7 @@ bool GgufParser::CheckOverlaps() {
   };
   Array<Extent> extents;
   if (!Check(extents.Resize(memory_, gguf_.n_tensors_))) return false;
-  if (extents.data() == nullptr) return true;  // of a plan
+  if (extents.data() == nullptr) return true;  // a plan
   Extent* const all = extents.data();
   size_t n = 0;
   GgufTensor tensor;

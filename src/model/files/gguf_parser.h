@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Gguf::Parse()'s work: one walk over a header of any bytes.
+// The parser behind Gguf::Parse(): one walk over a header, in which any bytes are safe.
 #ifndef CLAMMA_MODEL_FILES_GGUF_PARSER_H_
 #define CLAMMA_MODEL_FILES_GGUF_PARSER_H_
 
@@ -10,11 +10,18 @@
 
 namespace clamma {
 
-// Its functions return false when the walk is over: failed (status_) or out of bytes (wanted_).
+// Functions return false if the walk ends: with an error (status_) or because bytes are missing
+// (wanted_).
 class GgufParser {
  public:
-  GgufParser(Memory& memory, Gguf& gguf, const uint8_t* bytes, uint64_t size, uint64_t file_size)
-      : memory_(memory), gguf_(gguf), bytes_(bytes), size_(size), file_size_(file_size) {}
+  GgufParser(Memory& memory, Gguf& gguf, const uint8_t* bytes, uint64_t size, uint64_t file_size,
+             const GgufRoom& room)
+      : memory_(memory),
+        gguf_(gguf),
+        bytes_(bytes),
+        size_(size),
+        file_size_(file_size),
+        room_(room) {}
 
   Status Run(uint64_t* wanted);
 
@@ -36,18 +43,18 @@ class GgufParser {
   bool PlaceTensors();
   bool CheckOverlaps();
 
-  // Whether n more bytes are at hand.
+  // Whether n more bytes are available.
   bool Need(uint64_t n);
   bool Uint32(uint32_t* out);
   bool Uint64(uint64_t* out);
-  bool String(const char* what, uint64_t most, std::string_view* out);
-  bool Name(const char* what, uint64_t most, Gguf::Index* index, std::string_view* out);
+  bool String(const char* what, uint64_t max, std::string_view* out);
+  bool Name(const char* what, uint64_t max, Gguf::Index* index, std::string_view* out);
 
   // Ends the walk with a reason that begins with the place.
   CLAMMA_PRINTF_LIKE(3, 4) bool Fail(StatusCode code, const char* format, ...);
   bool Check(const Status& status);
 
-  // Where the walk is, for messages: the index-th key or tensor, or its name if that is known.
+  // The current place, for messages: the index-th key or tensor, or its name once it is known.
   struct Place {
     const char* what = "";
     uint64_t index = 0;
@@ -61,15 +68,16 @@ class GgufParser {
   const uint8_t* bytes_;
   uint64_t size_;
   uint64_t file_size_;
+  GgufRoom room_;
   uint64_t at_ = 0;
   uint64_t wanted_ = 0;
   Place place_;
   Status status_;
 
-  // Of the tensors so far, from the data's begin.
-  uint64_t end_ = 0;           // of the one that ends last
-  std::string_view end_name_;  // its name
-  bool in_order_ = true;       // each begins behind the one before
+  // About the tensors so far; positions count from the beginning of the data.
+  uint64_t end_ = 0;           // the largest end of a tensor
+  std::string_view end_name_;  // that tensor's name
+  bool in_order_ = true;       // each tensor begins after the one before
 };
 
 }  // namespace clamma

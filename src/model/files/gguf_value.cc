@@ -21,7 +21,7 @@ constexpr TypeFacts kFacts[kGgufTypes] = {{"uint8", 1},  {"int8", 1},  {"uint16"
                                           {"string", 0}, {"array", 0}, {"uint64", 8}, {"int64", 8},
                                           {"double", 8}};
 
-// The conversion alone is undefined for what is out of a float's range.
+// The conversion alone is undefined for values out of a float's range.
 float ToFloat(double value) {
   if (std::fabs(value) <= FLT_MAX || std::isnan(value)) return static_cast<float>(value);
   const float magnitude = std::fabs(value) < 0x1.ffffffp127 ? FLT_MAX : HUGE_VALF;

@@ -32,32 +32,32 @@ const char* GgufTypeName(GgufType type);  // "uint8", "string" ...
 
 // One value, or the elements of an array. Valid as long as the header's bytes.
 //
-// The functions return false, and leave *out as it is, where element `i` is not there or is nothing
-// of that kind.
+// The functions return false, and leave *out as it is, if there is no element `i` or if it is of
+// another type.
 struct GgufValue {
-  GgufType type = GgufType::kUint8;  // of the elements, if it is an array; never kArray
+  GgufType type = GgufType::kUint8;  // in an array, the type of the elements; never kArray
   bool is_array = false;
-  uint64_t count = 0;             // 1 unless it is an array; 0: empty, or there is no such key
+  uint64_t count = 0;             // 1 unless it is an array; 0: empty, or no such key
   const uint8_t* data = nullptr;  // little-endian, at any alignment
 
   bool is_integer() const;
   bool is_float() const { return type == GgufType::kFloat32 || type == GgufType::kFloat64; }
 
-  // Integers of any width and signedness that have such a value.
+  // Integers of any type whose value fits.
   bool Uint(uint64_t i, uint64_t* out) const;
   bool Int(uint64_t i, int64_t* out) const;
-  // Floats of any width, and integers: rounded to the nearest; out of range becomes infinite.
+  // Floats and integers of any type, rounded to nearest. Out of range, the result is infinite.
   bool Float(uint64_t i, float* out) const;
   // Booleans that are 0 or 1.
   bool Bool(uint64_t i, bool* out) const;
-  // The one string. Those of an array have no places of their own: see GgufStrings.
+  // A single string. Strings of an array cannot be accessed by index: see GgufStrings.
   bool String(std::string_view* out) const;
 };
 
-// Strings of an array, one after the other. Any bytes may be in them, also 0.
+// Iterates over the strings of an array. They may contain any bytes, also 0.
 class GgufStrings {
  public:
-  // Anything but strings: as if there were none.
+  // A value that is not of strings counts as empty.
   explicit GgufStrings(const GgufValue& value)
       : next_(value.data), left_(value.type == GgufType::kString ? value.count : 0) {}
   uint64_t left() const { return left_; }

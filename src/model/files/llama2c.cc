@@ -13,9 +13,10 @@ constexpr uint32_t kMagic = 0x616b3432;  // "ak42" as a number
 constexpr size_t kLegacyHeaderBytes = 28;
 constexpr size_t kParameters = 7;
 static_assert(kTextTokensOffset + 12 + size_t{4} * TextTokens::kMaxEnds <= kLlama2cHeaderBytes);
-// Nine matrices or series of them, three norms or series of them.
+// Nine entries of matrices and three of norms.
 constexpr size_t kEntries = 12;
-// A group's sum of int8 products stays far within 32 bits. In use are 32 to 256.
+// Keeps a group's sum of int8 products far below the limits of 32 bits. Groups in use have 32 to
+// 256.
 constexpr uint32_t kMaxGroupSize = 1u << 16;
 
 enum class Format : uint8_t { kLegacy, kVersion1, kVersion2 };
@@ -55,7 +56,7 @@ Status ReadHeader(const uint8_t* p, size_t size, Header* header) {
     header->parameters[i] = ReadLe32Signed(parameters + 4 * i);
   }
   if (!has_magic) {
-    // Legacy files say "a classifier of its own" by a negative vocabulary.
+    // In legacy files a negative vocabulary size says that there is a separate classifier.
     int32_t& vocab_size = header->parameters[5];
     header->shared_classifier = vocab_size > 0;
     if (vocab_size < 0 && vocab_size > INT32_MIN) vocab_size = -vocab_size;
@@ -71,8 +72,8 @@ Status ReadHeader(const uint8_t* p, size_t size, Header* header) {
   return Status();
 }
 
-// Optional, behind what llama2.c has in its header: zeros there. (A template, so that nothing of it
-// is in a build without TextTokens.)
+// Reads an optional part of the header, after llama2.c's fields, where its files have zeros. (A
+// template, so that builds without TextTokens compile none of it.)
 template <typename Tokens>
 Status ReadTextTokens(const uint8_t* header, size_t size, uint32_t vocab_size, Tokens* tokens) {
   const uint8_t* const p = header + kTextTokensOffset;
@@ -93,18 +94,18 @@ Status ReadTextTokens(const uint8_t* header, size_t size, uint32_t vocab_size, T
       "that the model has not");
 }
 
-Status CheckRange(const char* what, int32_t value, int32_t least, uint32_t most, uint32_t* out) {
-  if (value < least || static_cast<uint32_t>(value) > most) {
+Status CheckRange(const char* what, int32_t value, int32_t min, uint32_t max, uint32_t* out) {
+  if (value < min || static_cast<uint32_t>(value) > max) {
     return Status::Error(
         StatusCode::kCorrupt, "not a checkpoint, or damaged: its %s is %d (%d to %u expected)",
-        what, static_cast<int>(value), static_cast<int>(least), static_cast<unsigned>(most));
+        what, static_cast<int>(value), static_cast<int>(min), static_cast<unsigned>(max));
   }
   *out = static_cast<uint32_t>(value);
   return Status();
 }
 
 Status ReadConfig(const Header& header, ModelConfig* config) {
-  LayerConfig& layer = config->widest;  // all are alike
+  LayerConfig& layer = config->widest;  // all layers are alike
   const struct {
     const char* name;
     int32_t min;
@@ -146,25 +147,24 @@ Status ReadConfig(const Header& header, ModelConfig* config) {
   return Status();
 }
 
-// Gives the tensors consecutive stretches of the file; the first that does not fit sticks as the
-// error.
+// Assigns consecutive parts of the file to the tensors. After an overflow, ok() is false.
 class Layout {
  public:
   Layout(uint64_t start, ModelFile* file) : file_(*file), at_(start) {}
 
-  // `count` floats that are no tensor of ours.
+  // Skips `count` * `times` floats, which are not used.
   void Skip(uint64_t count, uint64_t times) {
     uint64_t bytes = 0;
     ok_ = ok_ && CheckedMultiply(count, times, &bytes) && CheckedMultiply(bytes, 4, &bytes) &&
           CheckedAdd(at_, bytes, &at_);
   }
 
-  // A norm of n_layers layers each.
+  // Adds a norm for each of n_layers layers.
   void Norms(TensorId id, uint32_t n_layers = 1) {
     Add(id, WeightType::kF32, 1, file_.config.dim, n_layers);
   }
 
-  // A matrix (rows, cols) of n_layers layers each.
+  // Adds a matrix (rows, cols) for each of n_layers layers.
   void Matrices(TensorId id, uint64_t rows, uint64_t cols, uint32_t n_layers = 1) {
     Add(id, file_.config.weight_type, rows, cols, n_layers);
   }
@@ -222,7 +222,7 @@ void LayOutTensors(Format format, Layout& layout, const ModelConfig& m) {
     layout.Norms(TensorId::kFfnNorm, m.n_layers);
     LayOutFeedForward(layout, m);
     layout.Norms(TensorId::kOutputNorm);
-    layout.Skip(m.rope_dims, m.seq_len);  // cosines and sines of RoPE, once in the format
+    layout.Skip(m.rope_dims, m.seq_len);  // RoPE's cosines and sines, an obsolete field
   } else {
     layout.Norms(TensorId::kAttentionNorm, m.n_layers);
     layout.Norms(TensorId::kFfnNorm, m.n_layers);

@@ -5,6 +5,7 @@
 
 #include "platform/format.h"
 #include "platform/quoted.h"
+#include "platform/sort.h"
 
 namespace clamma {
 namespace {
@@ -46,18 +47,32 @@ Status CheckOne(const Gguf& file, const SplitInfo& first, uint32_t index, uint32
   return Status();
 }
 
-// That none of the file's tensors is in one of those before it.
-Status CheckNames(const Gguf* const* files, uint32_t index) {
-  GgufTensor tensor;
-  for (Gguf::Tensors tensors(*files[index]); tensors.Next(&tensor);) {
-    GgufTensor other;
-    for (uint32_t i = 0; i < index; ++i) {
-      if (!files[i]->has_index() || !files[i]->FindTensor(tensor.name, &other)) continue;
-      return Status::Error(StatusCode::kCorrupt,
-                           "tensor %s is in files %u and %u of a split GGUF model",
-                           Quoted(tensor.name).c_str(), static_cast<unsigned>(i + 1),
-                           static_cast<unsigned>(index + 1));
-    }
+struct TensorOfFile {
+  std::string_view name;
+  uint32_t file;
+
+  static bool Before(const TensorOfFile& a, const TensorOfFile& b) {
+    const int order = a.name.compare(b.name);
+    return order != 0 ? order < 0 : a.file < b.file;
+  }
+};
+
+// Checks that the `n_tensors` tensors of all files together have different names.
+Status CheckNames(Memory& memory, const Gguf* const* files, uint32_t n, uint64_t n_tensors) {
+  Array<TensorOfFile> all;
+  CLAMMA_RETURN_IF_ERROR(all.Resize(memory, n_tensors));
+  size_t count = 0;
+  for (uint32_t i = 0; i < n; ++i) {
+    GgufTensor tensor;
+    for (Gguf::Tensors tensors(*files[i]); tensors.Next(&tensor);) all[count++] = {tensor.name, i};
+  }
+  Sort<TensorOfFile, TensorOfFile::Before>(all.data(), count);
+  for (size_t i = 1; i < count; ++i) {
+    if (all[i].name != all[i - 1].name) continue;
+    return Status::Error(StatusCode::kCorrupt,
+                         "tensor %s is in files %u and %u of a split GGUF model",
+                         Quoted(all[i].name).c_str(), static_cast<unsigned>(all[i - 1].file + 1),
+                         static_cast<unsigned>(all[i].file + 1));
   }
   return Status();
 }
@@ -99,7 +114,7 @@ Status SplitPath(std::string_view path, const SplitInfo& info, uint32_t index, c
   return Status();
 }
 
-Status CheckSplit(const Gguf* const* files, uint32_t n) {
+Status CheckSplit(Memory& memory, const Gguf* const* files, uint32_t n) {
   if (n == 0) return Status();
   SplitInfo first;
   CLAMMA_RETURN_IF_ERROR(ReadSplitInfo(*files[0], &first));
@@ -115,8 +130,7 @@ Status CheckSplit(const Gguf* const* files, uint32_t n) {
                          static_cast<unsigned>(n), Ull{n_tensors},
                          static_cast<unsigned>(first.n_tensors));
   }
-  for (uint32_t i = 1; i < n; ++i) CLAMMA_RETURN_IF_ERROR(CheckNames(files, i));
-  return Status();
+  return CheckNames(memory, files, n, n_tensors);
 }
 
 }  // namespace clamma

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#include "story.h"
+
+volatile std::sig_atomic_t interrupted = 0;
+
+void CatchInterrupts(int flags) {
+  struct sigaction on_interrupt = {};
+  on_interrupt.sa_handler = [](int) { interrupted = 1; };
+  on_interrupt.sa_flags = flags;
+  sigaction(SIGINT, &on_interrupt, nullptr);
+}
+
+void HandleSignals() {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of writing, not the end of us
+  std::signal(SIGXFSZ, SIG_IGN);  // so is a limit on the size of files
+  CatchInterrupts(static_cast<int>(SA_RESETHAND));
+}
+
+bool Story::Start(txf_session* session, clamma_txf_info_t info) {
+  Listen(&info);
+  session_ = session;
+  return clamma_session_query(session, &info) == 0;
+}
+
+bool Story::StartChat(txf_session* session, clamma_txf_info_t info,
+                      const clamma_message_t* messages, size_t count) {
+  Listen(&info);
+  session_ = session;
+  return clamma_chat_query(session, &info, messages, count) == 0;
+}
+
+void Story::Watch() {
+  if (started_ || ended_ || Facts().generated_tokens == 0) return;
+  started_ = true;
+  first_ = Clock::now();
+}
+
+clamma_session_facts_t Story::Facts() const {
+  clamma_session_facts_t facts = {};
+  clamma_session_facts(session_, &facts);
+  return facts;
+}
+
+double Story::Speed(size_t tokens) const {
+  if (!started_ || tokens < 2) return 0;
+  const std::chrono::duration<double> time = (ended_ ? end_ : Clock::now()) - first_;
+  return time.count() > 0 ? static_cast<double>(tokens - 1) / time.count() : 0;
+}
+
+void Story::Listen(clamma_txf_info_t* info) {
+  info->issue_cb = OnText;
+  info->done_cb = OnDone;
+  info->opaque_user_pointer = this;
+}
+
+int Story::OnText(void* opaque, const char* text) {
+  auto* story = static_cast<Story*>(opaque);
+  const bool written = story->on_text ? story->on_text(text) : story->output->Write(text);
+  return written && interrupted == 0 ? 0 : 1;
+}
+
+void Story::OnDone(void* opaque, clamma_done_t why) {
+  auto* story = static_cast<Story*>(opaque);
+  story->why_ = why;
+  story->ended_ = true;
+  story->end_ = Clock::now();
+}

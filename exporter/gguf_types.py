@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""The types of weights that GGUF files have, of those that are written. Layouts:
+src/kernels/formats. The bytes are those of clamma-quantize (src/quantize/encode*.cc), which does
+the same operations of single precision in the same order."""
+from typing import NamedTuple
+
+import numpy as np
+
+
+class GgufType(NamedTuple):
+    name: str
+    id: int          # of a tensor, in the file
+    block_cols: int
+    block_bytes: int
+
+    def bytes(self, rows, cols):
+        return rows * (cols // self.block_cols) * self.block_bytes
+
+
+F32 = GgufType("F32", 0, 1, 4)
+F16 = GgufType("F16", 1, 1, 2)
+BF16 = GgufType("BF16", 30, 1, 2)
+Q8_0 = GgufType("Q8_0", 8, 32, 34)
+MXFP4 = GgufType("MXFP4", 39, 32, 17)
+
+# What --type names: the type of most matrices, and general.file_type.
+FILE_TYPES = {"f32": (F32, 0), "f16": (F16, 1), "bf16": (BF16, 32), "q8_0": (Q8_0, 7)}
+
+# Matrices that are small and decide much.
+FLOAT_PARTS = ("_norm.weight", "ffn_gate_inp")
+
+
+class TooLarge(Exception):
+    """A weight is beyond what the type holds."""
+
+
+def type_of(name, shape, wanted):
+    """The type of a tensor in a file whose matrices are of type `wanted`: vectors and routers stay
+    floats, and rows that do not split into blocks are F16."""
+    if len(shape) == 1 or not name.endswith("weight") or any(
+            part in name for part in FLOAT_PARTS) or max(shape[:-1]) == 1:
+        return F32
+    return F16 if shape[-1] % wanted.block_cols else wanted
+
+
+def encode(kind, rows):
+    """Finite floats (rows, cols) as bytes of a type; TooLarge if they do not fit."""
+    return _ENCODERS[kind.name](np.ascontiguousarray(rows, np.float32))
+
+
+def _encode_f16(rows):
+    with np.errstate(over="ignore"):
+        halves = rows.astype("<f2")
+    if np.isinf(halves).any():
+        raise TooLarge
+    return halves
+
+
+def _encode_bf16(rows):
+    bits = rows.view(np.uint32)
+    rounded = ((bits + (np.uint32(0x7FFF) + (bits >> 16 & 1))) >> 16).astype("<u2")
+    if ((rounded & 0x7FFF) == 0x7F80).any():
+        raise TooLarge
+    return rounded
+
+
+# --- Q8_0 ----------------------------------------------------------------------------------------
+# The scale of a block is the best by least squares of those that a search finds. Blocks lie side by
+# side, (8, 4, blocks): a sum has 4 parts of 8 terms each.
+
+BLOCKS = 1024  # at a time: their floats fit in a cache
+LARGEST = np.float32(127)
+OFFSETS = (-0.5, -0.25, 0.0, 0.25, 0.5)  # steps beyond 127 for the extreme value, to be tried
+REFINEMENTS = 4
+LEAST_VALUE, LARGEST_VALUE = np.float32(2.0**-40), np.float32(2.0**30)
+MOST_HALF = np.float32(65504)
+
+
+def _encode_q8_0(rows):
+    blocks = rows.reshape(-1, Q8_0.block_cols)
+    out = np.empty((len(blocks), Q8_0.block_bytes), np.uint8)
+    for begin in range(0, len(blocks), BLOCKS):
+        _encode_blocks(blocks[begin:begin + BLOCKS], out[begin:begin + BLOCKS])
+    return out
+
+
+def _encode_blocks(x, out):
+    y = np.ascontiguousarray(x.T)
+    largest = np.abs(y).max(0)
+    if (largest > LARGEST_VALUE).any():
+        raise TooLarge
+    # Times a power of two, so that the largest magnitude is from 1 to 2.
+    some = largest >= LEAST_VALUE
+    unit = np.where(some, (largest.view(np.uint32) & 0x7F800000).view(np.float32), np.float32(1))
+    y *= np.where(some, np.float32(1) / unit, np.float32(0))
+    extreme = np.where(some, y[np.abs(y).argmax(0), np.arange(y.shape[1])], np.float32(1))
+    y = y.reshape(8, 4, -1)
+    scale = np.where(some, _fit_scale(y, extreme), np.float32(0))
+    stored = unit * scale
+    if (np.abs(stored) > MOST_HALF).any():
+        raise TooLarge
+    halves = stored.astype("<f2")
+    scale = halves.astype(np.float32) / unit
+    up = np.divide(np.float32(1), scale, out=np.zeros_like(scale), where=scale != 0)
+    out[:, :2] = halves.view(np.uint8).reshape(-1, 2)
+    out[:, 2:] = _integers(y, up).astype(np.int8).reshape(Q8_0.block_cols, -1).T.view(np.uint8)
+
+
+def _integers(y, inverse):
+    q = y * inverse
+    np.minimum(np.maximum(q, -LARGEST, out=q), LARGEST, out=q)
+    return np.rint(q, out=q)
+
+
+def _fit_scale(y, extreme):
+    """The scale of each block that leaves the least error."""
+    best, error = None, None
+    for offset in OFFSETS:
+        # The scale of the other sign gives the same integers with the other sign.
+        scale, its_error = _evaluate(y, np.float32(-LARGEST - np.float32(offset)) / extreme)
+        if best is None:
+            best, error = scale, its_error
+            continue
+        better = its_error < error
+        best, error = np.where(better, scale, best), np.where(better, its_error, error)
+    at = np.arange(len(best))  # the blocks that still become better
+    for _ in range(REFINEMENTS):
+        scale, its_error = _evaluate(np.ascontiguousarray(y[:, :, at]), np.float32(1) / best[at])
+        better = its_error < error[at]
+        at = at[better]
+        if not len(at):
+            break
+        best[at], error[at] = scale[better], its_error[better]
+    return best
+
+
+def _evaluate(y, inverse):
+    """The scale that is best for the integers of the scale 1 / inverse, and its error."""
+    scale = np.float32(1) / inverse
+    q = _integers(y, inverse)
+    r = y - q * scale
+    sum_qr, sum_qq, sum_rr = _sum(q * r), _sum(q * q), _sum(r * r)
+    # Only of a block of zeros are all integers 0.
+    change = np.divide(sum_qr, sum_qq, out=np.zeros_like(sum_qq), where=sum_qq > 0)
+    return scale + change, sum_rr - change * sum_qr
+
+
+def _sum(products):
+    parts = products[0].copy()
+    for term in products[1:]:
+        parts += term
+    return (parts[0] + parts[2]) + (parts[1] + parts[3])
+
+
+_ENCODERS = {"F32": lambda rows: rows.astype("<f4", copy=False), "F16": _encode_f16,
+             "BF16": _encode_bf16, "Q8_0": _encode_q8_0}

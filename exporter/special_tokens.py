@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""What a GGUF file says about a model's texts beside the vocabulary: the tokens that begin and end
+them, and the template of chats."""
+import os
+
+from .errors import ExportError, read_json, shown
+from .text_tokens import read_text_tokens
+from .vocabulary import SENTENCEPIECE
+
+MOST_TEMPLATE_BYTES = 1 << 20
+# By these texts the library, and others, know a token that ends a text (kEnds in
+# src/tokenizer/gguf_vocabulary.cc).
+KNOWN_ENDS = frozenset((
+    "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>",
+    "<end_of_turn>", "<turn|>", "<|EOT|>", "<｜end▁of▁sentence｜>", "<|endofturn|>", "[|endofturn|]",
+    "<|eot|>", "<|eom|>", "<|END_OF_TURN_TOKEN|>", "<|return|>", "<|call|>", "<|endofprompt|>"))
+MESSAGE_ENDS = ("<|eom_id|>", "<|eom|>")
+# Classes of transformers that put tokens around texts as tokenizer_config.json says, whatever
+# tokenizer.json does.
+BY_CONFIG = ("Llama", "CodeLlama", "Gemma")
+
+
+def special_keys(folder, config, vocabulary):
+    """(keys, warnings). `config`: that of the model, family_keys.Config."""
+    rows = len(vocabulary.texts)
+    tokens, warnings = read_text_tokens(folder, config.defaults | config.values, config.path, rows)
+    options = _read_if_there(folder, "tokenizer_config.json")
+    before, behind = _around_texts(folder, options, vocabulary)
+    bos = tokens.bos if before is None else before
+    keys = {}
+    if bos is not None:
+        keys["tokenizer.ggml.bos_token_id"] = bos
+    end = _content(options.get("eos_token"))
+    ends = _sorted_ends(tokens.ends, end, vocabulary)
+    if not ends and end and vocabulary.id_of(end) is not None:
+        ends = [vocabulary.id_of(end)]
+    if behind is not None and behind not in ends[:1]:
+        ends = [behind, *(end for end in ends if end != behind)]
+    keys |= _end_keys(ends, vocabulary, config.path, warnings)
+    padding = _content(options.get("pad_token"))
+    padding = vocabulary.id_of(padding) if padding else config.get("pad_token_id")
+    if isinstance(padding, int) and 0 <= padding < rows:
+        keys["tokenizer.ggml.padding_token_id"] = padding
+    keys["tokenizer.ggml.add_bos_token"] = before is not None
+    keys["tokenizer.ggml.add_eos_token"] = behind is not None
+    template = _chat_template(folder, options, warnings)
+    if template:
+        keys["tokenizer.chat_template"] = template
+    return keys, warnings
+
+
+def _read_if_there(folder, name):
+    path = os.path.join(folder, name)
+    return read_json(path) if os.path.exists(path) else {}
+
+
+def _content(token):
+    """The text of a token of tokenizer_config.json; None if it has none."""
+    if isinstance(token, dict):
+        token = token.get("content")
+    return token if isinstance(token, str) else None
+
+
+def _sorted_ends(ends, first, vocabulary):
+    """The tokenizer's own end in front; of the others, the end of a message behind."""
+    texts = vocabulary.texts
+    return sorted(ends, key=lambda end: (texts[end] != first, texts[end] in MESSAGE_ENDS))
+
+
+def _end_keys(ends, vocabulary, path, warnings):
+    keys = {}
+    names = ["eos", "eot", "eom"]
+    for end in ends:
+        if names:
+            keys[f"tokenizer.ggml.{names.pop(0)}_token_id"] = end
+        elif vocabulary.texts[end] not in KNOWN_ENDS:
+            warnings.append(f"{path}: token {end}, {shown(vocabulary.texts[end])}, ends texts, and "
+                            "the file has room for three such tokens: name it as one of the "
+                            "stop_tokens of a query")
+    return keys
+
+
+def _around_texts(folder, options, vocabulary):
+    """The tokens that the tokenizer puts before and behind each text, or None."""
+    path = os.path.join(folder, "tokenizer_config.json")
+    name = options.get("tokenizer_class")
+    content = _read_if_there(folder, "tokenizer.json")
+    by_config = isinstance(name, str) and name.startswith(BY_CONFIG) or not content
+    if not by_config:
+        return _of_template(content.get("post_processor"), vocabulary)
+    adds_bos = options.get("add_bos_token")
+    if adds_bos is None:
+        adds_bos = vocabulary.model == SENTENCEPIECE
+    around = []
+    for adds, token, usual in ((adds_bos, "bos_token", "<s>"),
+                               (options.get("add_eos_token"), "eos_token", "</s>")):
+        id_ = vocabulary.id_of(_content(options.get(token)) or usual)
+        if adds and id_ is None:
+            raise ExportError(f"{path}: {token} stands beside texts, and is no token")
+        around.append(id_ if adds else None)
+    return around
+
+
+def _of_template(post_processor, vocabulary):
+    try:
+        around = _parts_of_template(post_processor, vocabulary)
+    except (KeyError, TypeError, AttributeError, IndexError):
+        raise ExportError(f"{vocabulary.path}: the post_processor is damaged") from None
+    for id_ in around:
+        if id_ is not None and (type(id_) is not int or not 0 <= id_ < len(vocabulary.texts)):
+            raise ExportError(f"{vocabulary.path}: the post_processor puts token {shown(id_)} "
+                              "beside texts, and the model has no such one")
+    return around
+
+
+def _parts_of_template(post_processor, vocabulary):
+    steps = [post_processor] if post_processor else []
+    if steps and steps[0]["type"] == "Sequence":
+        steps = steps[0]["processors"]
+    around = [None, None]
+    for step in steps:
+        if step["type"] == "ByteLevel":  # of offsets alone
+            continue
+        if step["type"] != "TemplateProcessing":
+            raise ExportError(f"{vocabulary.path}: the post_processor is {shown(step['type'])}, "
+                              "which the library has not")
+        place = 0
+        for part in step["single"]:
+            if "Sequence" in part:
+                place = 1
+                continue
+            ids = step["special_tokens"][part["SpecialToken"]["id"]]["ids"]
+            if len(ids) != 1 or around[place] is not None:
+                raise ExportError(f"{vocabulary.path}: the post_processor puts several tokens "
+                                  "beside texts, and the library one on each side")
+            around[place] = ids[0]
+    return around
+
+
+def _chat_template(folder, options, warnings):
+    path = os.path.join(folder, "chat_template.jinja")
+    if os.path.exists(path):
+        return _read_text(path)
+    for values, name in ((options, "tokenizer_config.json"),
+                         (_read_if_there(folder, "chat_template.json"), "chat_template.json")):
+        template = values.get("chat_template")
+        if isinstance(template, list):  # by name
+            by_name = {each.get("name"): each.get("template") for each in template
+                       if isinstance(each, dict)}
+            template = by_name.pop("default", None)
+            if by_name:
+                warnings.append(f"{os.path.join(folder, name)}: of several chat templates the file "
+                                f"has the default one: not {', '.join(map(shown, by_name))}")
+        if template is not None:
+            if not isinstance(template, str):
+                raise ExportError(f"{os.path.join(folder, name)}: chat_template is "
+                                  f"{shown(template)}, not a text")
+            return template
+    return None
+
+
+def _read_text(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        try:
+            text = file.read(MOST_TEMPLATE_BYTES + 1)
+        except UnicodeDecodeError:
+            raise ExportError(f"{path}: not a text in UTF-8") from None
+    if len(text) > MOST_TEMPLATE_BYTES:
+        raise ExportError(f"{path}: far too long for a chat template")
+    return text

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: MIT
+"""The vocabulary of a folder in Hugging Face's layout, as a GGUF file has it: of tokenizer.json, or
+of a SentencePiece model (tokenizer.model), with the tokens that were added to it."""
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Dict, List
+
+import numpy as np
+
+from .errors import ExportError, named_in_part, read_json, shown
+from .pretokenizers import find_rule
+from .sentencepiece_file import (BYTE, CONTROL, NORMAL, SPACE, UNKNOWN, UNUSED, USER_DEFINED,
+                                 SentencePieceFile)
+
+BYTE_LEVEL, SENTENCEPIECE = "gpt2", "llama"  # tokenizer.ggml.model
+BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")
+
+
+@dataclass
+class Vocabulary:
+    """Tokens by id; a hole is None."""
+
+    path: str
+    model: str
+    texts: List[str] = field(default_factory=list)
+    types: List[int] = field(default_factory=list)
+    scores: List[float] = field(default_factory=list)  # SENTENCEPIECE
+    merges: List[str] = field(default_factory=list)    # BYTE_LEVEL
+    keys: Dict[str, object] = field(default_factory=dict)
+    added: Dict[str, int] = field(default_factory=dict)
+    warnings: List[str] = field(default_factory=list)
+
+    def put(self, id_, text, kind, score=0.0):
+        if not isinstance(text, str) or type(id_) is not int or not 0 <= id_ < 2**21:
+            raise ExportError(f"{self.path}: token {shown(text)} has the id {shown(id_)}")
+        missing = id_ + 1 - len(self.texts)
+        self.texts += [None] * missing
+        self.types += [UNUSED] * missing
+        self.scores += [0.0] * missing
+        self.texts[id_], self.types[id_], self.scores[id_] = text, kind, score
+
+    def id_of(self, text):
+        return self.added[text] if text in self.added else (
+            self.texts.index(text) if text in self.texts else None)
+
+    def fit(self, rows):
+        """As many tokens as the embedding has rows."""
+        beyond = [i for i in range(rows, len(self.texts)) if self.texts[i] is not None]
+        if beyond and not all(self.texts[i] in self.added for i in beyond):
+            raise ExportError(f"{self.path}: it has {len(self.texts)} tokens, and the model only "
+                              f"{rows}: it is for another model")
+        if beyond:
+            names = named_in_part(self.texts[i] for i in beyond)
+            self.warnings.append(f"{self.path}: the model has no rows for the added tokens "
+                                 f"{names}: they are left out")
+        self.added = {text: id_ for text, id_ in self.added.items() if id_ < rows}
+        del self.texts[rows:], self.types[rows:], self.scores[rows:]
+        filling = rows - len(self.texts)
+        self.texts += [None] * filling
+        self.types += [UNUSED] * filling
+        self.scores += [0.0] * filling
+        known = {text for text in self.texts if text is not None}
+        for i, text in enumerate(self.texts):
+            if text is None:
+                name = f"[PAD{i}]"
+                self.texts[i] = name if name not in known else f"[PAD{i}]{SPACE}"
+
+    def to_keys(self):
+        keys = {"tokenizer.ggml.model": self.model, "tokenizer.ggml.pre": "default"} | self.keys
+        keys["tokenizer.ggml.tokens"] = self.texts
+        if self.model == SENTENCEPIECE:
+            keys["tokenizer.ggml.scores"] = np.array(self.scores, np.float32)
+        keys["tokenizer.ggml.token_type"] = np.array(self.types, np.int32)
+        if self.model == BYTE_LEVEL:
+            keys["tokenizer.ggml.merges"] = self.merges
+        return keys
+
+
+def kind_of_tokenizer(folder):
+    """BYTE_LEVEL, SENTENCEPIECE or None: none of these, or what there is cannot be read."""
+    path = os.path.join(folder, "tokenizer.json")
+    if not os.path.exists(path):
+        return SENTENCEPIECE if os.path.exists(os.path.join(folder, "tokenizer.model")) else None
+    try:
+        model = read_json(path).get("model")
+    except (ExportError, OSError):
+        return None
+    if not isinstance(model, dict) or _type_of(model) != "BPE":
+        return None
+    return SENTENCEPIECE if model.get("byte_fallback") else BYTE_LEVEL
+
+
+def _type_of(model):
+    """GPT-2's says none."""
+    return model.get("type", "BPE" if "merges" in model else None)
+
+
+def read_vocabulary(folder, rows, strips_right):
+    """That of a folder, for a model whose embedding has so many rows. `strips_right`: the library
+    knows that control tokens of the family take the white space behind them."""
+    path = os.path.join(folder, "tokenizer.json")
+    pieces = os.path.join(folder, "tokenizer.model")
+    content = read_json(path) if os.path.exists(path) else None
+    if content is None and not os.path.exists(pieces):
+        raise ExportError(f"{folder}: there is no tokenizer.json, and no tokenizer.model: a GGUF "
+                          "file has the vocabulary of its model")
+    try:
+        if content is None:
+            vocabulary = _of_pieces(pieces)
+            added = _added_by_config(folder)
+        else:
+            vocabulary = _of_json(path, content, pieces)
+            added = content.get("added_tokens") or []
+        _add(vocabulary, added)
+        _warn_of_neighbours(vocabulary, added, strips_right)
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError):
+        raise ExportError(f"{path}: not a tokenizer of the kinds that are known, or "
+                          "damaged") from None
+    vocabulary.fit(rows)
+    return vocabulary
+
+
+def _add(vocabulary, tokens):
+    for token in tokens:
+        text, id_ = token["content"], token["id"]
+        kind = CONTROL if token.get("special") else USER_DEFINED
+        vocabulary.added[text] = id_
+        there = id_ < len(vocabulary.types) and vocabulary.texts[id_] == text
+        if there and vocabulary.types[id_] in (UNKNOWN, BYTE):
+            continue
+        shown_as = text
+        if vocabulary.model == SENTENCEPIECE and kind == USER_DEFINED:
+            shown_as = text.replace(SPACE, " ")  # as it stands in a text
+        if shown_as != text:
+            vocabulary.added[shown_as] = id_
+        vocabulary.put(id_, shown_as, kind, vocabulary.scores[id_] if there else 0.0)
+
+
+def _warn_of_neighbours(vocabulary, tokens, strips_right):
+    keys = ("lstrip", "single_word") if strips_right else ("lstrip", "rstrip", "single_word")
+    names = [token["content"] for token in tokens if any(token.get(key) for key in keys)]
+    if names:
+        vocabulary.warnings.append(
+            f"{vocabulary.path}: what stands beside the tokens {named_in_part(names)} counts, or is "
+            "taken with them (lstrip, rstrip, single_word), but not by the library")
+
+
+def _added_by_config(folder):
+    """The tokens that tokenizer_config.json adds to tokenizer.model, or added_tokens.json."""
+    path = os.path.join(folder, "tokenizer_config.json")
+    tokens = read_json(path).get("added_tokens_decoder") if os.path.exists(path) else None
+    if tokens:
+        return [{**token, "id": int(id_)} for id_, token in tokens.items()]
+    path = os.path.join(folder, "added_tokens.json")
+    added = read_json(path) if os.path.exists(path) else {}
+    return [{"content": text, "id": id_, "special": False} for text, id_ in added.items()]
+
+
+def _of_json(path, content, pieces):
+    model = content["model"]
+    if _type_of(model) != "BPE":
+        raise ExportError(f"{path}: a tokenizer of the kind {shown(_type_of(model))}, which the "
+                          "library has not: byte-pair (BPE) ones are read")
+    for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
+        if model.get(key):
+            raise ExportError(f"{path}: {key} is {shown(model[key])}, which the library has not")
+    if model.get("byte_fallback"):
+        return _of_sentencepiece_json(path, content, pieces)
+    vocabulary = Vocabulary(path, BYTE_LEVEL)
+    vocabulary.keys["tokenizer.ggml.pre"] = find_rule(content, path)
+    for text, id_ in model["vocab"].items():
+        vocabulary.put(id_, text, NORMAL)
+    vocabulary.merges = [" ".join(pair) for pair in _merges(model, path)]
+    return vocabulary
+
+
+def _merges(model, path):
+    pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge)
+             for merge in model["merges"]]
+    for pair in pairs:
+        if len(pair) != 2 or any(" " in text for text in pair):
+            raise ExportError(f"{path}: {shown(pair)} is no merge of two tokens")
+    return pairs
+
+
+# --- SentencePiece -------------------------------------------------------------------------------
+
+def _of_pieces(path):
+    file = SentencePieceFile(path)
+    if not file.is_bpe:
+        raise ExportError(f"{path}: not a byte-pair (BPE) model: the library has no other kind of "
+                          "SentencePiece models")
+    for differs, what in ((file.normalises, "normalises text"),
+                          (file.removes_spaces, "removes extra spaces"),
+                          (not file.marks_spaces, "encodes spaces as they are"),
+                          (file.puts_space_behind_words, "puts the space behind words")):
+        if differs:
+            raise ExportError(f"{path}: it {what}, which the library does not")
+    vocabulary = Vocabulary(path, SENTENCEPIECE)
+    vocabulary.keys["tokenizer.ggml.add_space_prefix"] = file.puts_space_before
+    for id_, piece in enumerate(file.pieces):
+        text = piece.text.replace(SPACE, " ") if piece.type == USER_DEFINED else piece.text
+        vocabulary.put(id_, text, piece.type if NORMAL <= piece.type <= BYTE else NORMAL,
+                       piece.score)
+    unknown = file.special_ids[0]
+    if isinstance(unknown, int) and unknown < len(file.pieces):
+        vocabulary.keys["tokenizer.ggml.unknown_token_id"] = unknown
+    return vocabulary
+
+
+def _of_sentencepiece_json(path, content, pieces):
+    model, ids = content["model"], content["model"]["vocab"]
+    prefix = _puts_space_before(path, content)
+    if os.path.exists(pieces):  # it has the scores
+        vocabulary = _of_pieces(pieces)
+        differ = [text for id_, text in enumerate(vocabulary.texts)
+                  if ids.get(text.replace(" ", SPACE), id_) != id_]
+        if differ:
+            raise ExportError(f"{path}: token {shown(differ[0])} has another id in {pieces}")
+    else:
+        vocabulary = Vocabulary(path, SENTENCEPIECE)
+        added = {token["content"] for token in content.get("added_tokens") or []}
+        scores = _scores(model, added, path)
+        for text, id_ in ids.items():
+            is_byte = BYTE_PIECE.fullmatch(text)
+            vocabulary.put(id_, text, BYTE if is_byte else NORMAL, scores.get(text, 0.0))
+        if model.get("unk_token") in ids:
+            unknown = ids[model["unk_token"]]
+            vocabulary.put(unknown, model["unk_token"], UNKNOWN)
+            vocabulary.keys["tokenizer.ggml.unknown_token_id"] = unknown
+    vocabulary.path = path
+    vocabulary.keys["tokenizer.ggml.add_space_prefix"] = prefix
+    return vocabulary
+
+
+def _puts_space_before(path, content):
+    """Whether a space comes before texts. They must be taken whole, with U+2581 for each space."""
+    prefix, marks = False, False
+    normalizer, splitter = content.get("normalizer"), content.get("pre_tokenizer")
+    for step in (normalizer or {}).get("normalizers", [normalizer] if normalizer else []):
+        if step["type"] == "Prepend" and step["prepend"] == SPACE:
+            prefix = True
+        elif step["type"] == "Replace" and step["pattern"] == {"String": " "} and (
+                step["content"] == SPACE):
+            marks = True
+        else:
+            raise ExportError(f"{path}: texts are normalised by {shown(step)}, which the library "
+                              "does not")
+    if splitter and splitter["type"] == "Metaspace" and splitter.get("replacement") == SPACE and (
+            not splitter.get("split", True)):
+        prefix = splitter.get("prepend_scheme", "always") != "never"
+        marks = True
+    # Once spaces are marked, splitting at them finds none.
+    elif splitter and not (marks and splitter["type"] == "Split" and splitter["pattern"] in (
+            {"String": " "}, {"Regex": " "})):
+        raise ExportError(f"{path}: texts are split into words by {shown(splitter)}, which the "
+                          "library does not with such a vocabulary")
+    if not marks:
+        raise ExportError(f"{path}: spaces are not marked by U+2581, as the library has it")
+    return prefix
+
+
+def _scores(model, added, path):
+    """Of each token that merges make: the earlier, the higher. The library merges by the token that
+    comes of it, so all ways to make one must stand together."""
+    made, last = {}, None
+    ids = model["vocab"]
+    pairs = set()
+    for left, right in _merges(model, path):
+        token = left + right
+        if token != last and token in made:
+            raise ExportError(f"{path}: the merges that make {shown(token)} do not stand together, "
+                              "as those of SentencePiece's models do")
+        made.setdefault(token, -float(len(made) + 1))
+        pairs.add((left, right))
+        last = token
+    for token in made:
+        for at in range(1, len(token)):
+            pair = token[:at], token[at:]
+            if pair not in pairs and all(part in ids and part not in added for part in pair):
+                raise ExportError(f"{path}: no merge makes {shown(token)} of {shown(pair)}, as "
+                                  "those of SentencePiece's models do")
+    return made

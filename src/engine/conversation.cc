@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#include "engine/conversation.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace clamma {
+
+void Conversation::Init(Memory& memory, const ModelConfig& config, KvType type) {
+  memory_ = &memory;
+  config_ = &config;
+  kv.Init(memory, config, type);
+}
+
+Status Conversation::ReserveTokens(size_t size) {
+  return size <= tokens.size() ? Status() : tokens.Resize(*memory_, TokensFor(size));
+}
+
+size_t Conversation::TokensFor(size_t size) const {
+  const size_t most = size_t{config_->seq_len} + 1;
+  return std::max(size, std::min(most, std::max<size_t>(64, 2 * size)));
+}
+
+Status Conversation::ReserveWhole(size_t positions, Forward& forward, Memory& shared) {
+  Array<TokenId> larger;
+  const bool grows = positions + 1 > tokens.size();
+  const size_t blocks = kv.blocks();
+  Status status = kv.Reserve(positions);
+  if (status.ok() && grows) status = larger.Resize(*memory_, TokensFor(positions + 1));
+  if (status.ok()) status = forward.ReserveScores(shared, positions);
+  if (!status.ok()) {
+    kv.ShrinkToBlocks(blocks);
+    return status;
+  }
+  if (grows) {
+    std::copy_n(tokens.data(), n_tokens, larger.data());
+    tokens.Swap(larger);
+  }
+  return status;
+}
+
+Status Conversation::PlanWhole(size_t positions, Forward& forward, Memory& plan) const {
+  if (positions + 1 > tokens.size()) plan.PlanFor(TokensFor(positions + 1) * sizeof(TokenId));
+  kv.PlanReserve(plan, positions);
+  return forward.ReserveScores(plan, positions);
+}
+
+void Conversation::Replace(size_t n_kept, const TokenId* added, size_t n_added) {
+  std::copy_n(added, n_added, tokens.data() + n_kept);
+  n_tokens = n_kept + n_added;
+  position = std::min(position, n_kept);
+  LetLastWait();
+}
+
+void Conversation::LetLastWait() {
+  if (n_tokens > 0 && position == n_tokens) --position;
+}
+
+// Starts from the first token where what the KV cache holds is of no use: where the sequence has
+// become longer than what short factors are for, or no longer is (transformers does the same:
+// models/phi3/modeling_phi3.py), or where it was cut to before what layers with a window still
+// hold.
+void Conversation::StartAnewIfNeeded() {
+  const uint32_t short_context = config_->short_context;
+  const bool is_long = short_context > 0 && n_tokens > short_context;
+  if (is_long == kv.is_long() && kv.Covers(position)) return;
+  if (!kv.Covers(0)) kv.Restart();
+  kv.SetLong(is_long);
+  position = 0;
+}
+
+Status Conversation::AddRows(size_t count, ForwardRow* rows) {
+  if constexpr (kHasGguf) StartAnewIfNeeded();
+  CLAMMA_RETURN_IF_ERROR(kv.Reserve(position + count));
+  CLAMMA_RETURN_IF_ERROR(ReserveTokens(n_tokens + 1));
+  if constexpr (kHasGguf) kv.StoreFrom(position);
+  for (size_t i = 0; i < count; ++i) {
+    const bool last = position + i + 1 == n_tokens;
+    rows[i] = {tokens[position + i], position + i, &kv, nullptr, last};
+  }
+  return Status();
+}
+
+Status Conversation::Advance(size_t count) {
+  position += count;
+  if constexpr (kHasGguf) {
+    if (kv.Overflows(position)) return KvCache::OverflowReason();
+    // In an arena a query has all that it needs from the beginning.
+    if (memory_->arena() == nullptr) kv.GiveBackBefore(position);
+  }
+  return Status();
+}
+
+void Conversation::Swap(Conversation& other) {
+  kv.Swap(other.kv);
+  tokens.Swap(other.tokens);
+  std::swap(n_tokens, other.n_tokens);
+  std::swap(position, other.position);
+  std::swap(random, other.random);
+  std::swap(seed, other.seed);
+  std::swap(held, other.held);
+  std::swap(n_held, other.n_held);
+}
+
+}  // namespace clamma

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// A query, and what it needs that can be made before it begins.
+#ifndef CLAMMA_ENGINE_QUERY_H_
+#define CLAMMA_ENGINE_QUERY_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/conversation.h"
+#include "engine/pending_tokens.h"
+#include "engine/prompt.h"
+#include "engine/sampler.h"
+#include "engine/stop_strings.h"
+#include "engine/transformer.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+#include "tokenizer/tokenizer.h"
+
+namespace clamma {
+
+// Why a query ended; values as in clamma.h.
+enum class Done : int {
+  kEndOfText = 0,
+  kLimit = 1,
+  kContextFull = 2,
+  kStopString = 3,
+  kCancelled = 4,
+  kError = 5
+};
+
+struct Query {
+  PromptTexts texts;
+  const ChatRequest* chat = nullptr;  // in place of texts: what the conversation is to consist of
+  SamplingOptions sampling;
+  uint64_t limit = 0;  // most tokens to generate; 0: until the context is full
+  uint64_t seed = 0;
+  const char* const* stop_strings = nullptr;  // (n_stop_strings)
+  size_t n_stop_strings = 0;
+  const TokenId* stop_tokens = nullptr;  // (n_stop_tokens): each ends the text, as an end does
+  size_t n_stop_tokens = 0;
+  size_t n_top_logprobs = 0;
+  int (*issue)(void* opaque, const char* text) = nullptr;
+  void (*logprobs)(void* opaque, TokenId token, float logprob, size_t n_top,
+                   const TokenId* top_tokens, const float* top_logprobs) = nullptr;
+  void (*done)(const Query& query, Done why) = nullptr;
+  void (*user_done)() = nullptr;  // of whatever type: for `done` to call
+  void* opaque = nullptr;
+  void** null_on_destroy = nullptr;
+};
+
+// What a query needs, made before it begins.
+struct PreparedQuery {
+  Array<TokenId> added;  // tokens: n_added
+  size_t n_added = 0;
+  size_t n_kept = 0;         // of the conversation's tokens, behind which they come
+  Array<TokenId> displaced;  // those that come to stand there no more
+  StopStrings stops;
+  PendingTokens pending;  // with room for what is to be told of a token
+  Array<LogitBias> biases;
+  Array<TokenId> stop_tokens;
+  bool complete = false;  // it is whole
+
+  void Free() {
+    added.Reset();
+    displaced.Reset();
+    StopStrings().Swap(stops);
+    PendingTokens().SwapRoom(pending);
+    biases.Reset();
+    stop_tokens.Reset();
+  }
+};
+
+// Encodes what the query adds to the conversation, and copies what it refers to; takes its time.
+// What is there for the duration of the call is in `scratch`. Either memory may be a plan.
+Status PrepareQuery(const Transformer& transformer, const Conversation& conversation,
+                    const Query& query, Memory& scratch, Memory& memory, PreparedQuery* prepared);
+
+}  // namespace clamma
+
+#endif  // CLAMMA_ENGINE_QUERY_H_

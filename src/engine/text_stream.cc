@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include "engine/text_stream.h"
+
+#include "kernels/kernels.h"
+
+namespace clamma {
+namespace {
+
+// Bytes that Append() puts together to characters at most.
+size_t LongestPiece(const Tokenizer& tokenizer, const ChannelMarks& marks) {
+  return tokenizer.longest_token() + (marks.format != nullptr ? ChannelReader::kMaxMark : 0);
+}
+
+}  // namespace
+
+Status TextStream::Init(Memory& memory, const Tokenizer& tokenizer, const ChannelMarks& marks) {
+  tokenizer_ = &tokenizer;
+  return utf8_.Init(memory, LongestPiece(tokenizer, marks));
+}
+
+Status TextStream::ReserveStops(Memory& memory, const Tokenizer& tokenizer,
+                                const ChannelMarks& marks, StopStrings* stops) {
+  const uint64_t longest = Utf8Assembler::LongestOutput(LongestPiece(tokenizer, marks));
+  return stops->Reserve(memory, static_cast<size_t>(longest));
+}
+
+void TextStream::ReadChannels(const ChannelMarks& marks, const TokenId* tokens, size_t n) {
+  channels_ = ChannelReader(marks, *tokenizer_, tokens, n);
+}
+
+const char* TextStream::Append(TokenId token, bool is_first, bool* stopped) {
+  std::string_view bytes = tokenizer_->Bytes(token);
+  if (is_first && tokenizer_->adds_prefix() && !bytes.empty() && bytes[0] == ' ') {
+    bytes.remove_prefix(1);
+  }
+  std::string_view mark;
+  if constexpr (kHasGguf) {
+    const ChannelReader::Output output = channels_.Read(token, bytes);
+    mark = output.mark;
+    bytes = output.text;
+  }
+  return UpToStop(utf8_.Append(mark, bytes), stopped);
+}
+
+const char* TextStream::FlushCharacter(bool* stopped) { return UpToStop(utf8_.Flush(), stopped); }
+
+const char* TextStream::UpToStop(const char* text, bool* stopped) {
+  return stops_.any() ? stops_.Append(text, stopped) : text;
+}
+
+}  // namespace clamma

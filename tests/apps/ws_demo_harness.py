@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of clamma-ws-demo share: the program as a process, a WebSocket client, a model whose
+text does not end, and checks that print a line each."""
+import contextlib
+import json
+import math
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import websocket  # of Debian's python3-websocket
+
+PREFIX = "clamma_ws_demo_"
+# What it says on stderr: the model, and what visitors did wrong.
+BANNER = re.compile(r"☙ Clamma ❧ \S+: (llama2\.c |GGUF, )|dim \d+, hidden .* threads?( \(.*\))?$|"
+                    r"clamma-ws-demo: .*positions|clamma-ws-demo: only tests, please|"
+                    r"clamma-ws-demo: libwebsockets: Ran out of header data space|==\d+== |"
+                    r"clamma-ws-demo: refused: .*--allow-origin|clamma-ws-demo: a connection is closed: "
+                    r"(std::bad_alloc|there is no memory for it)$")
+
+
+class Checks:
+    """Counts checks, and goes on after one that fails."""
+
+    def __init__(self):
+        self.count = self.failures = 0
+
+    def holds(self, name, good, detail=""):
+        self.count += 1
+        if good:
+            print(f"ok      {name}", flush=True)
+        else:
+            self.failures += 1
+            print(f"FAILED  {name}: {detail!s:.800}", flush=True)
+
+    def same(self, name, got, wanted):
+        self.holds(name, got == wanted, f"got {got!r}, expected {wanted!r}")
+
+    @contextlib.contextmanager
+    def group(self, name):
+        """What breaks inside is one failure of that name."""
+        try:
+            yield
+        except Exception as error:  # whatever: the other groups shall run
+            self.holds(name, False, f"{type(error).__name__}: {error}")
+
+    def run_all(self, tests):
+        """Each of (test, argument, ...) in a group of its own, with the time that it took."""
+        for test, *arguments in tests:
+            start = time.monotonic()
+            with self.group(test.__name__):
+                test(*arguments)
+            print(f"        {test.__name__}: {time.monotonic() - start:.1f} s", flush=True)
+
+    def finish(self):
+        self.same("every server ended well", Program.troubles, [])
+        print(f"{self.count} checks, {self.failures} failed")
+        sys.exit(1 if self.failures else 0)
+
+
+def until(condition, seconds=20.0, pause=0.02):
+    """Waits for the condition; returns its last value, true or not."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value or time.monotonic() > end:
+            return value
+        time.sleep(pause)
+
+
+def find_models(source_dir):
+    """The folder of the small model and its dictionary; ends the test as skipped without them."""
+    data = os.environ.get("CLAMMA_TEST_DATA") or os.path.join(source_dir, "..", "shared")
+    for folder in (os.path.join(data, "models"), data):
+        if all(os.path.exists(os.path.join(folder, name))
+               for name in ("stories260K.bin", "tok512.bin")):
+            return os.path.realpath(folder)
+    print("skipped: stories260K.bin and tok512.bin are missing")
+    sys.exit(77)
+
+
+def find_default_model():
+    """The path of the model that clamma-get default gets; None: it is not there."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    path = os.path.join(cache, "clamma", "SmolLM2-135M-Instruct.Q4_1.gguf")
+    return path if os.path.exists(path) else None
+
+
+class ChatFormat:
+    """A chat template, and what it makes of messages. Chats by it are texts that any model goes on
+    with, so that clamma-gen gives the same answers."""
+
+    TEMPLATE = ("{% for message in messages %}{{ message.role }}: {{ message.content }}. {% endfor %}"
+                "assistant:")
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "template.jinja")
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write(self.TEMPLATE)
+        self.arguments = ("--template", self.path)
+
+    @staticmethod
+    def messages(*contents):
+        """User and assistant in turns."""
+        return [{"role": ("user", "assistant")[i % 2], "content": content}
+                for i, content in enumerate(contents)]
+
+    @staticmethod
+    def render(messages):
+        return "".join(f"{m['role']}: {m['content']}. " for m in messages) + "assistant:"
+
+
+def write_gguf(path, folder, **metadata):
+    """Writes stories260K with its vocabulary as a GGUF file; `metadata` are further texts and floats,
+    with __ for a dot in their names."""
+    with open(os.path.join(folder, "stories260K.bin"), "rb") as file:
+        dim, hidden, layers, heads, kv_heads, vocabulary, context = struct.unpack("<7i", file.read(28))
+        kv_dim = dim * kv_heads // heads
+        each = (("attn_norm", dim), ("attn_q", dim, dim), ("attn_k", dim, kv_dim),
+                ("attn_v", dim, kv_dim), ("attn_output", dim, dim), ("ffn_norm", dim),
+                ("ffn_gate", dim, hidden), ("ffn_down", hidden, dim), ("ffn_up", dim, hidden))
+        tensors = [("token_embd", (dim, vocabulary))]
+        tensors += [(f"blk.{i}.{name}", shape) for name, *shape in each for i in range(layers)]
+        tensors.append(("output_norm", (dim,)))
+        data = [file.read(4 * math.prod(shape)) for _, shape in tensors]
+    tokens, scores = [], []
+    with open(os.path.join(folder, "tok512.bin"), "rb") as file:
+        file.read(4)
+        for _ in range(vocabulary):
+            score, size = struct.unpack("<fi", file.read(8))
+            scores.append(score)
+            tokens.append(file.read(size).replace(b" ", "\u2581".encode()))
+    tokens[:3] = b"<unk>", b"<s>", b"</s>"
+    kinds = [2, 3, 3] + [6] * 256 + [1] * (vocabulary - 259)
+
+    def text(value):
+        value = value if isinstance(value, bytes) else value.encode()
+        return struct.pack("<Q", len(value)) + value
+
+    def array(kind, values):
+        return struct.pack("<IIQ", 9, kind, len(values)) + b"".join(values)
+
+    values = {"general.architecture": "llama", "llama.attention.layer_norm_rms_epsilon": 1e-5,
+              "tokenizer.ggml.model": "llama"}
+    values.update((name.replace("__", "."), value) for name, value in metadata.items())
+    entries = {name: struct.pack("<I", 8) + text(value) if isinstance(value, str) else
+               struct.pack("<If", 6, value) for name, value in values.items()}
+    for name, value in (("block_count", layers), ("context_length", context),
+                        ("embedding_length", dim), ("feed_forward_length", hidden),
+                        ("attention.head_count", heads), ("attention.head_count_kv", kv_heads)):
+        entries["llama." + name] = struct.pack("<II", 4, value)
+    entries["tokenizer.ggml.tokens"] = array(8, [text(token) for token in tokens])
+    entries["tokenizer.ggml.scores"] = array(6, [struct.pack("<f", score) for score in scores])
+    entries["tokenizer.ggml.token_type"] = array(5, [struct.pack("<i", kind) for kind in kinds])
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(entries))
+    head += b"".join(text(name) + value for name, value in entries.items())
+    offset = 0
+    for (name, shape), part in zip(tensors, data):
+        head += text(name + ".weight") + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, 0, offset)
+        offset += len(part)  # a multiple of 32
+    with open(path, "wb") as file:
+        file.write(head + bytes(-len(head) % 32) + b"".join(data))
+
+
+class AlphabetModel:
+    """A version 1 checkpoint and its dictionary, made for tests, that say the alphabet and a space
+    over and over, each letter `repeat` (at least 2) times. The layers cost time and change nothing,
+    as their weights are 0, and no space, as they are a hole in the file. The embedding of a letter is
+    a unit vector, which the classifier maps to the letter behind it; all other tokens, as those of a
+    prompt, have that of the space, before "a"."""
+
+    LETTERS = "abcdefghijklmnopqrstuvwxyz "
+    BYTES = 3  # tokens in front of those of the 256 bytes
+    FIRST = BYTES + 256  # the token of the first letter
+    VOCABULARY = FIRST + len(LETTERS)
+
+    def __init__(self, path, dim, layers, context, repeat):
+        self.round = "".join(letter * repeat for letter in self.LETTERS)
+        self.arguments = (path, "-z", path + ".tok", "-n", "0")
+        self._write_dictionary(path + ".tok", repeat)
+        self._write_checkpoint(path, dim, layers, context)
+
+    def is_start(self, text):
+        """Whether it says what it should, from the first letter on."""
+        return (self.round * (len(text) // len(self.round) + 1)).startswith(text)
+
+    def _write_dictionary(self, path, repeat):
+        tokens = ["<unk>", "\n<s>\n", "\n</s>\n"] + [f"<0x{byte:02X}>" for byte in range(256)]
+        tokens += [letter * repeat for letter in self.LETTERS]
+        with open(path, "wb") as file:
+            file.write(struct.pack("<i", max(map(len, tokens))))
+            for token in tokens:
+                file.write(struct.pack("<fi", 0, len(token)) + token.encode())
+
+    def _write_checkpoint(self, path, dim, layers, context):
+        hidden, letters, tokens = 4 * dim, len(self.LETTERS), self.VOCABULARY
+        norms, rows = 2 * layers * dim + dim, tokens * dim
+        matrices = layers * (4 * dim * dim + 3 * dim * hidden)
+
+        def put(file, index, value):
+            file.seek(256 + 4 * index)
+            file.write(struct.pack("<f", value))
+
+        with open(path, "wb") as file:
+            file.write(struct.pack("<9i", 0x616B3432, 1, dim, hidden, layers, 1, 1, tokens, context))
+            file.write(b"\0")  # the classifier has weights of its own
+            file.truncate(256 + 4 * (norms + rows + matrices + rows))
+            for i in range(dim):  # the last norm
+                put(file, norms - dim + i, 1.0)
+            for token in range(tokens):
+                letter = token - self.FIRST if token >= self.FIRST else letters - 1
+                put(file, norms + token * dim + letter, 1.0)
+            for i in range(letters):
+                token = self.FIRST + (i + 1) % letters
+                put(file, norms + rows + matrices + token * dim + i, 100.0)
+
+
+class Program:
+    """clamma-ws-demo, serving at a free port of the loopback. At the end of a with statement it must
+    end well, and without a word on stderr but its banner."""
+
+    wrapper = ()  # words before the command, as valgrind's
+    slack = 1.0   # how much longer it may take for them
+    troubles = []  # of those that did not
+
+    def __init__(self, path, *arguments, port=0, environment=None):
+        if "--drain" not in arguments:
+            arguments = ("--drain", "0", *arguments)
+        self.process = subprocess.Popen(
+            [*Program.wrapper, os.path.realpath(path), "--port", str(port), *map(str, arguments)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **(environment or {})})
+        line = self.process.stdout.readline()
+        found = re.fullmatch(r"Serving (http://(\S+):(\d+))/\n", line)
+        if not found:
+            self.process.kill()
+            raise RuntimeError(f"did not start: {line!r} {self.process.stderr.read()!r}")
+        self.url, self.host, self.port = found[1], found[2], int(found[3])
+        self.address = f"{self.host}:{self.port}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        try:
+            if self.process.poll() is None and self.end()[0] != 0:
+                Program.troubles.append(f"exit code {self.process.returncode}")
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            self.process.stdout.close()
+            self.process.stderr.close()
+
+    def end(self, number=signal.SIGTERM, seconds=30):
+        """Sends a signal; returns exit code and stderr."""
+        self.process.send_signal(number)
+        return self.result(seconds)
+
+    def result(self, seconds=30):
+        """Waits for the end; returns exit code and stderr."""
+        _, errors = self.process.communicate(timeout=seconds * Program.slack)
+        more = [line for line in errors.splitlines() if not BANNER.match(line)]
+        if more:
+            Program.troubles.append("\n".join(more))
+        return self.process.returncode, errors
+
+    def get(self, path, method="GET", **headers):
+        """Status, headers, text."""
+        request = urllib.request.Request(self.url + path, headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=20 * Program.slack) as answer:
+                return answer.status, answer.headers, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read().decode()
+
+    def metrics(self):
+        text = self.get("/metrics")[2]
+        return {name.removeprefix(PREFIX): float(value) for name, value in
+                re.findall(r"^([a-z_]+(?:\{[^}]*\})?) (\S+)$", text, re.MULTILINE)}
+
+    def metric(self, name):
+        return self.metrics()[name]
+
+    def proc(self, what):
+        return os.listdir(f"/proc/{self.process.pid}/{what}")
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def resident_bytes(self):
+        with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def connect(self, greet=True, **options):
+        return Visitor(self, greet, **options)
+
+
+def quiet(program):
+    """Whether nobody is there any more."""
+    metrics = program.metrics()
+    return not any(metrics[name] for name in
+                   ("sessions_active", "visitors_connected", "visitors_waiting"))
+
+
+class Visitor:
+    """A WebSocket client."""
+
+    def __init__(self, program, greet, **options):
+        options.setdefault("timeout", 20 * Program.slack)
+        options.setdefault("origin", program.url)
+        self.socket = websocket.create_connection(f"ws://{program.address}/stories", **options)
+        self.streams = 2  # unless the server greets us for a chat
+        self.reset()
+        if greet:
+            self.hello = self.receive("hello")
+            self.streams = 1 if self.hello["mode"] == "chat" else 2
+            self.reset()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.drop()
+
+    def drop(self):
+        """Goes without a word."""
+        self.socket.shutdown()
+
+    def send(self, **message):
+        self.socket.send(json.dumps(message))
+
+    def reset(self):
+        self.texts = [""] * self.streams
+        self.last = [{}] * self.streams  # what came last of each
+
+    def begin(self, **message):
+        self.reset()
+        self.send(type="begin", **message)
+
+    def receive(self, kind=None):
+        """The next message, or the next of a type."""
+        while True:
+            message = json.loads(self.socket.recv())
+            if message["type"] == "progress":
+                for news in message["stories"]:
+                    self.texts[news["story"]] += news["text"]
+                    self.last[news["story"]] = news
+            if kind in (None, message["type"]):
+                return message
+
+    def finish(self):
+        """Receives until both stories, or the answer, have ended; returns their texts."""
+        while not all("end" in news for news in self.last):
+            self.receive("progress")
+        return self.texts
+
+    def endings(self):
+        return [news.get("end") for news in self.last]
+
+    def closed(self):
+        """Receives until the server closes; returns the code it gave, None if it gave none."""
+        try:
+            while True:
+                opcode, data = self.socket.recv_data()
+                if opcode == websocket.ABNF.OPCODE_CLOSE:
+                    return struct.unpack("!H", data[:2])[0] if len(data) >= 2 else None
+        except (websocket.WebSocketConnectionClosedException, ConnectionError):
+            return None

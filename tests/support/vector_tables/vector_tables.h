@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// Tables of the compiler's vectors, in every width and with every way to read weights, so that the
+// skeletons run on every machine that runs the tests.
+#ifndef CLAMMA_TESTS_SUPPORT_VECTOR_TABLES_VECTOR_TABLES_H_
+#define CLAMMA_TESTS_SUPPORT_VECTOR_TABLES_VECTOR_TABLES_H_
+
+#include "kernels/kernels.h"
+
+namespace clamma_test {
+
+extern const clamma::Kernels kVector128Kernels;
+extern const clamma::Kernels kVector256Kernels;
+extern const clamma::Kernels kVector512Kernels;
+extern const clamma::Kernels kVector512InOrderKernels;
+
+struct VectorTableOfLanes {
+  const clamma::Kernels* table;
+  size_t lanes;
+};
+constexpr VectorTableOfLanes kVectorTables[] = {{&kVector128Kernels, 4},
+                                                {&kVector256Kernels, 8},
+                                                {&kVector512Kernels, 16},
+                                                {&kVector512InOrderKernels, 16}};
+
+// Whether the table of a unit with so many lanes multiplies blocks of that type by its vectors, and
+// not as the scalar one does: all of them would take minutes to compile. These have every kind of
+// block: int8 numbers, minima, integer scales with and without minima.
+constexpr bool IsByVectors(clamma::WeightType type, size_t lanes) {
+  using clamma::WeightType;
+  // With 8 lanes sums have 16 bits, for which int8 numbers take an instruction that AVX2 alone has.
+  if (type == WeightType::kIQ4_NL) return lanes != 8;
+  if (type == WeightType::kF16 || type == WeightType::kBF16) return true;
+  return type == WeightType::kQ5_1 || type == WeightType::kQ4_K || type == WeightType::kQ6_K;
+}
+
+// The native order of sums, with room for various numbers of sums.
+extern const clamma::OrderKernels kVectorNativeOrders[4];
+
+}  // namespace clamma_test
+
+#endif  // CLAMMA_TESTS_SUPPORT_VECTOR_TABLES_VECTOR_TABLES_H_

@@ -1,9 +1,0 @@
-// SPDX-License-Identifier: MIT
-#include "kernels/units/avx2.h"
-#include "units/unit_ops.h"
-
-namespace clamma_test {
-
-constinit const UnitOps kAvxVnniOps = OpsOf<clamma::Avx2, clamma::kNever>("avx-vnni");
-
-}  // namespace clamma_test
