@@ -84,10 +84,10 @@ typedef struct clamma_message {
  * control tokens, stays the same. A query that is cancelled or fails before its first token leaves
  * the tokens of the context as they were.
  *
- * For models that answer in channels (gpt-oss), the callback receives the text of "analysis" between
- * "<think>\n" and "\n</think>\n\n", the form that other models write themselves, and then the rest.
- * The names and marks of the channels are not issued. An answer that is passed back as it was
- * received is split again, so that the template gets its reasoning separately.
+ * For models that answer in channels (gpt-oss), the callback receives the text of "analysis"
+ * between "<think>\n" and "\n</think>\n\n", the form that other models write themselves, and then
+ * the rest. The names and marks of the channels are not issued. An answer that is passed back as it
+ * was received is split again, so that the template gets its reasoning separately.
  *
  * In addition to the reasons of clamma_session_query(), it fails if the model has no chat format,
  * if the template refuses the messages (the reason is the template's own message), or if a JSON
