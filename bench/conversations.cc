@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // conversations MODEL KV THREADS LIMIT PROMPTS IDS LOGITS: holds the conversations in the file
 // PROMPTS, greedily, with at most LIMIT tokens per answer. Each line of PROMPTS is a conversation:
-// the user's turns, separated by tabs. KV is f32 or f16. Writes the token ids of each conversation
-// to a line of IDS, with a "+" in front of those that were generated. For each of these it writes a
-// row to LOGITS: float32 (vocab_size), the log-probabilities that the model gave. If PROMPTS is
+// the user's turns, separated by tabs. KV is f32, f16 or q8. Writes the token ids of each
+// conversation to a line of IDS, with a "+" in front of those that were generated. For each of
+// these it writes a row to LOGITS: float32 (vocab_size), the log-probabilities that the model gave.
+// If PROMPTS is
 // "-", it reads IDS instead and writes the same rows for its tokens. A helper of conversations.py.
 #include <cstdio>
 #include <cstdlib>
@@ -186,12 +187,15 @@ void ScoreAll(Model* model, const char* ids) {
 
 int main(int argc, char** argv) {
   const std::string kv = argc == 8 ? argv[2] : "";
-  if (kv != "f32" && kv != "f16") {
-    fprintf(stderr, "usage: conversations MODEL f32|f16 THREADS LIMIT PROMPTS|- IDS LOGITS\n");
+  if (kv != "f32" && kv != "f16" && kv != "q8") {
+    fprintf(stderr, "usage: conversations MODEL f32|f16|q8 THREADS LIMIT PROMPTS|- IDS LOGITS\n");
     return 2;
   }
   try {
-    Model model(argv[1], kv == "f16" ? CLAMMA_KV_F16 : CLAMMA_KV_F32,
+    Model model(argv[1],
+                kv == "f16"  ? CLAMMA_KV_F16
+                : kv == "q8" ? CLAMMA_KV_Q8
+                             : CLAMMA_KV_F32,
                 static_cast<unsigned>(atoi(argv[3])), argv[7]);
     if (std::string(argv[5]) == "-") {
       ScoreAll(&model, argv[6]);

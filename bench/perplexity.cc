@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: MIT
-// perplexity THREADS WINDOW TOKENS MODEL...: runs the models over the token ids in the file TOKENS
-// (decimal numbers), in independent windows of WINDOW positions. Prints a line for each model: the
-// sum of the negative log-likelihoods of all tokens except the first of each window, their number,
-// the sum of KL(model || first model) of the distributions that predict them, and the sum of the
-// squared differences of the negative log-likelihoods from the first model's. A helper of
+// perplexity THREADS WINDOW TOKENS [KV:]MODEL...: runs the models over the token ids in the file
+// TOKENS (decimal numbers), in independent windows of WINDOW positions. KV is the type of keys and
+// values: f32 (the default), f16 or q8. Prints a line for each model: the sum of the negative
+// log-likelihoods of all tokens except the first of each window, their number, the sum of
+// KL(model || first model) of the distributions that predict them, and the sum of the squared
+// differences of the negative log-likelihoods from the first model's. A helper of
 // perplexity.py and quantizers.py.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "kernels/kv_types.h"
 #include "model/forward.h"
 #include "model/kv_cache.h"
 #include "model/model_file.h"
@@ -56,14 +60,27 @@ Status ReadTokens(const char* path, std::vector<TokenId>* tokens) {
   return Status::Error(StatusCode::kInvalidArgument, "%s holds more than numbers", path);
 }
 
+// Takes "NAME:" from the front of an argument, if it is there.
+KvType TakeKvType(const char** argument) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8}) {
+    const std::string front = std::string(kKvFormats[type].name) + ":";
+    if (std::string_view(*argument).substr(0, front.size()) != front) continue;
+    *argument += front.size();
+    return type;
+  }
+  return KvType::kF32;
+}
+
 Status OpenModel(const char* path, size_t window, ThreadPool& pool, Model* model) {
+  const KvType kv_type = TakeKvType(&path);
   CLAMMA_RETURN_IF_ERROR(model->files.Open(model->memory, path, "", true));
   ModelFile file;
   CLAMMA_RETURN_IF_ERROR(model->files.ReadModel(&file));
   CLAMMA_RETURN_IF_ERROR(model->weights.Open(model->memory, std::move(file), model->files.sources(),
                                              model->files.count(), {}));
-  CLAMMA_RETURN_IF_ERROR(model->forward.Init(model->memory, model->weights, SelectKernels(), pool));
-  model->kv.Init(model->memory, model->weights.config(), KvType::kF32);
+  CLAMMA_RETURN_IF_ERROR(
+      model->forward.Init(model->memory, model->weights, SelectKernels(), pool, false, kv_type));
+  model->kv.Init(model->memory, model->weights.config(), kv_type);
   return model->kv.Reserve(window);
 }
 
@@ -170,7 +187,7 @@ Status Run(const Options& options, int n_models, char** paths) {
 
 int main(int argc, char** argv) {
   if (argc < 5 || atoi(argv[1]) < 1 || atoi(argv[2]) < 2) {
-    fprintf(stderr, "usage: perplexity THREADS WINDOW TOKENS MODEL...\n");
+    fprintf(stderr, "usage: perplexity THREADS WINDOW TOKENS [KV:]MODEL...\n");
     return 2;
   }
   clamma::Options options;

@@ -119,10 +119,13 @@ class Bench:
             models = [self.paths["model"], reference]
             in_float = reference
         elif variant in (REFERENCE, WIDENED):
-            models = [self.file(variant)] + ([reference] if variant == WIDENED else [])
+            models = [self.file(variant)]
+            if variant == WIDENED or self.options.kv != "f32":
+                models.append(reference)
         else:
             model, in_float = self.quantise(variant)
             models = [model, in_float, reference]
+        models[0] = f"{self.options.kv}:{models[0]}"
         lines = run([
             self.program,
             str(self.options.threads),
@@ -137,7 +140,7 @@ class Bench:
         result = dict(self.facts[variant], perplexity=losses[0])
         if in_float:
             result.update(perplexity_in_float=losses[1], kl_in_float=divergences[1])
-        if variant != REFERENCE:
+        if len(models) > 1:
             result["kl_reference"] = divergences[-1]
         return result
 
@@ -196,6 +199,11 @@ def parse_options():
         metavar="FILE",
         help="the text to score, UTF-8 (default: this project's documents)")
     add_scoring_options(add, 4)
+    add("--kv",
+        choices=("f32", "f16", "q8"),
+        default="f32",
+        help="keys and values of each model; what it is compared with has f32 "
+        "(default: %(default)s)")
     add("--variants",
         metavar="LIST",
         help="models to measure, separated by semicolons (default: " + "; ".join(VARIANTS) + ")")

@@ -179,8 +179,10 @@ typedef enum clamma_model_type {
 /* How a session stores its keys and values. */
 typedef enum clamma_kv_type {
   CLAMMA_KV_F32 = 0,
-  CLAMMA_KV_F16, /* half the memory, slightly different results */
-  CLAMMA_KV_AUTO /* F16 for GGUF models, F32 for others */
+  CLAMMA_KV_F16,  /* half the memory, slightly different results */
+  CLAMMA_KV_AUTO, /* F16 for GGUF models, F32 for others */
+  CLAMMA_KV_Q8    /* int8, and a float scale for each head of a position: little more than a quarter
+                     of F32, results that differ a little more. Builds without GGUF refuse it */
 } clamma_kv_type_t;
 
 /* A part of an open file, for example an asset inside an archive. The library duplicates the
@@ -321,10 +323,11 @@ CLAMMA_EXPORT void clamma_session_destroy(struct txf_session* session);
  *
  * GEN: in an empty session, or if the text so far has ended (CLAMMA_DONE_END_OF_TEXT), the context
  * receives BOS and the prompt; `system`, if set, goes before the prompt on a line of its own. With
- * prompt "" the context receives only BOS; with prompt NULL and no system it receives BOS and
- * "\n\n", as in the original library. Otherwise these texts continue the context, with nothing in
- * between; if there are none, generation continues. If the previous query left a character
- * unfinished, generation completes it; a query with a text drops it.
+ * prompt "" the context receives only BOS, and the query fails if the vocabulary has none; with
+ * prompt NULL and no system it receives BOS and "\n\n", as in the original library. Otherwise these
+ * texts continue the context, with nothing in between; if there are none, generation continues. If
+ * the previous query left a character unfinished, generation completes it; a query with a text
+ * drops it.
  *
  * CHAT: the prompt is the user's next turn; `system` is used only in the first turn. With prompt
  * NULL, the model continues an answer that was cut short. No text in them becomes a control token.

@@ -144,7 +144,7 @@ bool Benchmark::Prepare() {
   report_.kernels = workload->facts().kernels;
   report_.threads = workload->facts().threads;
   report_.cpu = CpuName();
-  report_.kv = source_.kv_type == CLAMMA_KV_F16 ? "f16" : "f32";
+  report_.kv = source_.kv;
   report_.int8_instruction = Int8PeakKernel().instruction;
   report_.float_instruction = FloatPeakKernel().instruction;
 

@@ -68,7 +68,7 @@ double FirstTokenOfProcess(const char* program, const Source& source, const std:
                              ? "/dev/fd/" + std::to_string(fileno(vocabulary.get()))
                              : source.tokenizer,
                          std::to_string(source.threads),
-                         std::to_string(source.kv_type),
+                         source.kv,
                          prompt};
   std::vector<char*> arguments;
   for (std::string& text : texts) arguments.push_back(text.data());
@@ -99,7 +99,7 @@ bool RunFirstToken(int argc, char** argv, int* code) {
   source.checkpoint = argv[2];
   source.tokenizer = argv[3];
   source.threads = static_cast<unsigned>(std::strtoul(argv[4], nullptr, 10));
-  source.kv_type = static_cast<clamma_kv_type_t>(std::strtoul(argv[5], nullptr, 10));
+  source.kv = argv[5];
   *code = kExitMeasurement;
   double seconds = 0;
   const std::unique_ptr<Workload> workload = Workload::Load(source, &seconds);

@@ -153,8 +153,7 @@ int main(int argc, char** argv) {
   }
   report.file_bytes = FileBytes(source.checkpoint);
   source.gguf = IsGguf(source.checkpoint);
-  const bool f16 = options.kv == "auto" ? source.gguf : options.kv == "f16";
-  source.kv_type = f16 ? CLAMMA_KV_F16 : CLAMMA_KV_F32;
+  source.kv = options.kv != "auto" ? options.kv : source.gguf ? "f16" : "f32";
   const int code = bench::RunBenchmark(argv[0], options, source, probe, progress, &report);
   if (code != 0) return code;
   if (options.json) {

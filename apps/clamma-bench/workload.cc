@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdio>
 
+#include "kv_type.h"
+
 namespace bench {
 namespace {
 
@@ -112,7 +114,7 @@ std::unique_ptr<Workload> Workload::Load(const Source& source, double* seconds) 
     info.tokenizer_size = source.vocabulary.size();
   }
   info.threads = source.threads;
-  info.kv_type = source.kv_type;
+  info.kv_type = options::KvTypeOf(source.kv);
   info.log_cb = OnLog;
   const Clock::time_point start = Clock::now();
   txf* model = clamma_txf_construct(&info);

@@ -21,7 +21,7 @@ struct Source {
   std::string tokenizer;         // used if `vocabulary` is empty
   std::vector<char> vocabulary;  // in memory
   unsigned threads = 0;
-  clamma_kv_type_t kv_type = CLAMMA_KV_F32;
+  std::string kv = "f32";  // as --kv
   bool gguf = false;
   std::string type;         // of the weights of a random GGUF model; "": another model
   uint64_t gguf_bytes = 0;  // see Shape

@@ -17,7 +17,7 @@ std::string WhyNotOurs(int fd) {
   if (fstat(fd, &facts) != 0) return std::strerror(errno);
   if (!S_ISREG(facts.st_mode)) return "not a regular file";
   if (facts.st_uid != geteuid()) return "belongs to another user";
-  if (facts.st_nlink > 1) return "also has another name (a hard link)";
+  if (facts.st_nlink > 1) return "has another name as well (a hard link)";
   return "";
 }
 

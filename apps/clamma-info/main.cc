@@ -33,8 +33,11 @@ int Parse(int argc, char** argv, Options& o) {
   options::CommandLine line("clamma-info", "Describes a model file.",
                             "Exit codes: 0 described, 1 the file cannot be read or is not a model, "
                             "2 wrong command\nline.");
-  line.Add("file", o.print.file, "Model (GGUF or llama2.c; any one of the files of a split model)")
-      .Required();
+  line.Add("file", o.print.file,
+           "Model: a file (GGUF or llama2.c; any one of the files of a split model), or a name of "
+           "clamma-get's (default: the model that \"clamma-get default\" gets)");
+  std::string tokenizer;  // is not read
+  line.FindModel(o.print.file, tokenizer, true);
   line.Add("--tensors", o.print.tensors, "List the tensors");
   line.Add("--metadata", o.print.metadata, "List the keys of a GGUF file and their values");
   line.Add("--all", o.print.all, "Show complete arrays and texts");

@@ -60,6 +60,7 @@ MemoryUse MeasureMemory(const clamma::ModelFiles& files, clamma::ModelFile&& mod
   use.context = context;
   use.weights = model.bytes;
   const auto positions = static_cast<size_t>(context);
+  use.kv_q8 = clamma::KvCache::BytesFor(config, clamma::KvType::kQ8, positions);
   use.kv_f16 = clamma::KvCache::BytesFor(config, clamma::KvType::kF16, positions);
   use.kv_f32 = clamma::KvCache::BytesFor(config, clamma::KvType::kF32, positions);
   use.working = WorkingMemory(files, std::move(model), context, threads);
@@ -81,6 +82,7 @@ MemoryUse EstimateMemory(const clamma::ModelFiles& files, const Facts& facts, ui
   }
   uint64_t key = facts.width.value_or(0) / heads;
   uint64_t numbers = 0;  // per position: keys and values of all layers
+  uint64_t scales = 0;   // per position: the scales that int8 needs for them
   OfLayer(gguf, front + "key_length", 0, &key);
   uint64_t value = key;
   OfLayer(gguf, front + "value_length", 0, &value);
@@ -90,14 +92,19 @@ MemoryUse EstimateMemory(const clamma::ModelFiles& files, const Facts& facts, ui
     OfLayer(gguf, front + "head_count_kv", layer, &kv_heads);
     uint64_t of_layer = 0;
     if (!CheckedAdd(key, value, &of_layer) || !CheckedMultiply(of_layer, kv_heads, &of_layer) ||
-        !CheckedAdd(numbers, of_layer, &numbers)) {
+        !CheckedAdd(numbers, of_layer, &numbers) || !CheckedAdd(scales, 2 * kv_heads, &scales)) {
       return use;
     }
   }
   uint64_t bytes = 0;
-  if (numbers == 0 || !CheckedMultiply(numbers, 4 * context, &bytes)) return use;
+  uint64_t of_scales = 0;
+  if (numbers == 0 || !CheckedMultiply(numbers, 4 * context, &bytes) ||
+      !CheckedMultiply(scales, 4 * context, &of_scales)) {
+    return use;
+  }
   use.kv_f32 = bytes;
   use.kv_f16 = bytes / 2;
+  use.kv_q8 = bytes / 4 + of_scales;
   return use;
 }
 

@@ -17,7 +17,8 @@ struct MemoryUse {
   uint64_t context = 0;             // positions of each session
   uint64_t weights = 0;             // mapped, and shared by all processes that map them
   std::optional<uint64_t> working;  // of the forward pass, for any number of sessions
-  std::optional<uint64_t> kv_f16;   // of one session, at full context
+  std::optional<uint64_t> kv_q8;    // of one session, at full context
+  std::optional<uint64_t> kv_f16;
   std::optional<uint64_t> kv_f32;
   bool estimated = false;  // the library does not run the architecture
 };

@@ -79,11 +79,14 @@ Json Memory(const MemoryUse& memory, uint64_t sessions) {
                        {"estimated", memory.estimated},
                        {"weights_bytes", memory.weights},
                        {"working_bytes", Optional(memory.working)},
+                       {"kv_q8_bytes", Optional(memory.kv_q8)},
                        {"kv_f16_bytes", Optional(memory.kv_f16)},
                        {"kv_f32_bytes", Optional(memory.kv_f32)},
                        {"sessions", sessions},
+                       {"total_q8_bytes", Optional(Total(memory, memory.kv_q8, 1))},
                        {"total_f16_bytes", Optional(Total(memory, memory.kv_f16, 1))},
                        {"total_f32_bytes", Optional(Total(memory, memory.kv_f32, 1))},
+                       {"sessions_q8_bytes", Optional(Total(memory, memory.kv_q8, sessions))},
                        {"sessions_f16_bytes", Optional(Total(memory, memory.kv_f16, sessions))},
                        {"sessions_f32_bytes", Optional(Total(memory, memory.kv_f32, sessions))}});
 }

@@ -153,16 +153,18 @@ void PrintMemory(const MemoryUse& memory, uint64_t sessions) {
               memory.estimated ? ", estimated" : "");
   std::printf("  %-13s %s\n", "weights", Bytes(memory.weights).c_str());
   if (memory.working) std::printf("  %-13s %s\n", "working", Bytes(*memory.working).c_str());
-  if (!memory.kv_f16 || !memory.kv_f32) return;
-  std::printf("  %-13s %s in f16, %s in f32, a session\n", "keys, values",
-              Bytes(*memory.kv_f16).c_str(), Bytes(*memory.kv_f32).c_str());
+  if (!memory.kv_q8 || !memory.kv_f16 || !memory.kv_f32) return;
+  std::printf("  %-13s %s in q8, %s in f16, %s in f32, a session\n", "keys, values",
+              Bytes(*memory.kv_q8).c_str(), Bytes(*memory.kv_f16).c_str(),
+              Bytes(*memory.kv_f32).c_str());
   for (const uint64_t n : {uint64_t{1}, sessions}) {
+    const auto q8 = Total(memory, memory.kv_q8, n);
     const auto f16 = Total(memory, memory.kv_f16, n);
     const auto f32 = Total(memory, memory.kv_f32, n);
-    if (!f16 || !f32) return;
+    if (!q8 || !f16 || !f32) return;
     const std::string who = std::to_string(n) + (n == 1 ? " session" : " sessions");
-    std::printf("  %-13s %s in f16, %s in f32\n", who.c_str(), Bytes(*f16).c_str(),
-                Bytes(*f32).c_str());
+    std::printf("  %-13s %s in q8, %s in f16, %s in f32\n", who.c_str(), Bytes(*q8).c_str(),
+                Bytes(*f16).c_str(), Bytes(*f32).c_str());
     if (sessions == 1) return;
   }
 }

@@ -7,7 +7,7 @@
 #include <new>
 
 #include "blocks.h"
-#include "kernels/half.h"
+#include "kernels/kv_types.h"
 #include "kernels/native_ops.h"
 #include "random.h"
 
@@ -128,16 +128,19 @@ void CompareMatrices(const Kernels& table, const Kernels& plain, Comparison* com
 class Pages {
  public:
   Pages(size_t n_positions, size_t kv_heads, size_t head_size, KvType type, Random* random)
-      : head_bytes_(clamma::kKvBlock * head_size * (type == KvType::kF16 ? 2 : 4)) {
-    const size_t n = clamma::BlocksOf(n_positions);
-    const size_t numbers = 2 * kv_heads * clamma::kKvBlock * head_size;
-    for (size_t page = 0; page < n; ++page) {
+      : head_bytes_(clamma::kKvBlock * (head_size * clamma::kKvFormats[type].element_bytes +
+                                        clamma::kKvFormats[type].scale_bytes)) {
+    const clamma::KvFormat& format = clamma::kKvFormats[type];
+    const size_t elements = clamma::kKvBlock * head_size;
+    for (size_t page = 0; page < clamma::BlocksOf(n_positions); ++page) {
       std::vector<uint8_t>& bytes = bytes_.emplace_back(2 * kv_heads * head_bytes_);
-      for (size_t i = 0; i < numbers; ++i) {
-        const float value = 2 * random->Uniform();
-        const uint16_t half = clamma::FloatToHalf(value);
-        if (type == KvType::kF16) std::memcpy(&bytes[2 * i], &half, 2);
-        if (type == KvType::kF32) std::memcpy(&bytes[4 * i], &value, 4);
+      for (uint8_t* at = bytes.data(); at < bytes.data() + bytes.size(); at += head_bytes_) {
+        for (size_t i = 0; i < clamma::kKvBlock; ++i) {
+          uint8_t* const scale = at + elements * format.element_bytes + i * format.scale_bytes;
+          const Floats values = random->Uniforms(head_size, 2);
+          format.store({at + i * head_size * format.element_bytes, 1, scale}, values.data(),
+                       head_size);
+        }
       }
     }
     for (const std::vector<uint8_t>& bytes : bytes_) pointers_.push_back(bytes.data());
@@ -184,7 +187,8 @@ void CompareAttention(const OrderKernels& table, const OrderKernels& plain, cons
   };
   constexpr Shape kShapes[] = {{1, 1, 1, 64},  {31, 3, 4, 64},   {33, 1, 3, 48},
                                {70, 9, 2, 64}, {40, 30, 1, 128}, {600, 1, 4, 64}};
-  for (const KvType type : {KvType::kF32, KvType::kF16}) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8}) {
+    if (table.attention[type] == nullptr) continue;
     for (const Shape& shape : kShapes) {
       const Pages pages(shape.n_positions + shape.n_rows - 1, kKvHeads, shape.head_size, type,
                         &random);
@@ -200,11 +204,11 @@ void CompareAttention(const OrderKernels& table, const OrderKernels& plain, cons
       input.n_positions = shape.n_positions;
       input.head_size = shape.head_size;
       input.kv_type = type;
-      const std::string what =
-          std::string(name) + " attention, " + (type == KvType::kF16 ? "f16, " : "f32, ") +
-          std::to_string(shape.n_rows) + " rows to " + std::to_string(shape.n_positions) +
-          " positions, " + std::to_string(shape.heads_per_kv_head) + " heads of " +
-          std::to_string(shape.head_size);
+      const std::string what = std::string(name) + " attention, " + clamma::kKvFormats[type].name +
+                               ", " + std::to_string(shape.n_rows) + " rows to " +
+                               std::to_string(shape.n_positions) + " positions, " +
+                               std::to_string(shape.heads_per_kv_head) + " heads of " +
+                               std::to_string(shape.head_size);
       const Floats expected = Attend(plain, input, kKvHeads);
       Compare(what, Attend(table, input, kKvHeads), expected, comparison);
       if (table.attend_segments == nullptr) continue;

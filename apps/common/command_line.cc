@@ -169,8 +169,7 @@ Option CommandLine::Add(const char* names, bool& value, const char* what) {
 }
 
 void CommandLine::Add(Model& o) {
-  FindModel(o.checkpoint, o.tokenizer);
-  has_default_ = true;
+  FindModel(o.checkpoint, o.tokenizer, true);
   Add("checkpoint", o.checkpoint,
       "Model: a file (GGUF, or llama2.c's formats), or a name of clamma-get's (default: the model "
       "that \"clamma-get default\" gets)");
@@ -186,8 +185,8 @@ void CommandLine::Add(Model& o) {
   Add("--pre", o.pre_tokenizer,
       "How a byte-level vocabulary splits texts into words, as llama-bpe (default: as the file "
       "says)");
-  Add("--kv", o.kv, "Keys and values in f32 or f16 (auto: f16 for GGUF models, else f32)")
-      .OneOf({"auto", "f32", "f16"})
+  Add("--kv", o.kv, "Keys and values in f32, f16 or q8 (auto: f16 for GGUF models, else f32)")
+      .OneOf({"auto", "f32", "f16", "q8"})
       .ShowDefault();
 }
 
@@ -226,9 +225,10 @@ void CommandLine::Add(Sampling& o) {
       .ShowDefault();
 }
 
-void CommandLine::FindModel(std::string& checkpoint, std::string& tokenizer) {
+void CommandLine::FindModel(std::string& checkpoint, std::string& tokenizer, bool has_default) {
   checkpoint_ = &checkpoint;
   tokenizer_ = &tokenizer;
+  has_default_ = has_default;
 }
 
 Option CommandLine::AddStdin(bool& from_stdin) {

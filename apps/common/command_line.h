@@ -65,8 +65,9 @@ class CommandLine {
   Option Add(const char* names, bool& value, const char* what);  // true where it is given
 
   void Add(Model& o);
-  // For an app that declares a model's options in its own way: they hold a name; "" stays "".
-  void FindModel(std::string& checkpoint, std::string& tokenizer);
+  // For an app that declares a model's options in its own way: they hold a name. "" is the default
+  // model if `has_default`, else it stays "".
+  void FindModel(std::string& checkpoint, std::string& tokenizer, bool has_default = false);
   void Add(Prompt& o);
   void Add(Sampling& o);
   // A last argument "-", also where no model is named: the prompt comes from stdin.

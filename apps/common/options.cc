@@ -18,7 +18,7 @@ clamma_txf_info_t MakeInfo(const Model& o) {
   info.chat_template = o.chat_template.empty() ? nullptr : o.chat_template.c_str();
   info.pre_tokenizer = o.pre_tokenizer.empty() ? nullptr : o.pre_tokenizer.c_str();
   info.context = o.context;
-  info.kv_type = o.kv == "f16" ? CLAMMA_KV_F16 : o.kv == "f32" ? CLAMMA_KV_F32 : CLAMMA_KV_AUTO;
+  info.kv_type = KvTypeOf(o.kv);
   return info;
 }
 

@@ -11,6 +11,8 @@
 #include <memory>
 #include <string>
 
+#include "kv_type.h"
+
 namespace options {
 
 constexpr int kExitSetup = 1;

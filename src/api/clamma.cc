@@ -45,6 +45,26 @@ int NumberOf(const Enum& value) {
   return static_cast<int>(number);
 }
 
+Status ReadKvType(const clamma_txf_info_t& info, TransformerOptions* options) {
+  switch (NumberOf(info.kv_type)) {
+    case CLAMMA_KV_AUTO:
+      options->kv_type_by_model = true;
+      return Status();
+    case CLAMMA_KV_F32:
+      options->kv_type = KvType::kF32;
+      return Status();
+    case CLAMMA_KV_F16:
+      options->kv_type = KvType::kF16;
+      return Status();
+    case CLAMMA_KV_Q8:
+      if (!kHasGguf) return Invalid("kv_type CLAMMA_KV_Q8 needs a build with GGUF");
+      options->kv_type = KvType::kQ8;
+      return Status();
+    default:
+      return Invalid("kv_type is none of clamma_kv_type_t");
+  }
+}
+
 Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   switch (NumberOf(info.model_access)) {
     case CLAMMA_MODEL_ACCESS_MMAP:
@@ -63,10 +83,7 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   if (type != CLAMMA_MODEL_GEN && type != CLAMMA_MODEL_CHAT) {
     return Invalid("model_type is none of clamma_model_type_t");
   }
-  const int kv_type = NumberOf(info.kv_type);
-  if (kv_type != CLAMMA_KV_F32 && kv_type != CLAMMA_KV_F16 && kv_type != CLAMMA_KV_AUTO) {
-    return Invalid("kv_type is none of clamma_kv_type_t");
-  }
+  CLAMMA_RETURN_IF_ERROR(ReadKvType(info, options));
   if (info.max_sessions > kMaxSessions) {
     return Status::Error(StatusCode::kLimit, "max_sessions is %u, and this build allows %u",
                          info.max_sessions, unsigned{LIBCLAMMA_MAX_SESSIONS_PER_MODEL});
@@ -90,8 +107,6 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   options->cache_limit = info.cache_limit;
   options->threads = info.threads;
   options->type = type == CLAMMA_MODEL_CHAT ? ModelType::kChat : ModelType::kGen;
-  options->kv_type = kv_type == CLAMMA_KV_F16 ? KvType::kF16 : KvType::kF32;
-  options->kv_type_by_model = kv_type == CLAMMA_KV_AUTO;
   options->max_sessions =
       info.max_sessions == 0 ? LIBCLAMMA_MAX_SESSIONS_PER_MODEL : info.max_sessions;
   if (info.chat_template != nullptr) options->chat_template = info.chat_template;

@@ -31,8 +31,8 @@ struct PromptFormat {
 //
 // GEN: in an empty conversation, or one whose last token ended a text, BOS and the texts: `system`
 // on a line of its own, then `prompt`; with neither, "\n\n", as the original system opened; an
-// empty prompt alone is BOS alone. Otherwise the texts go on where the conversation stopped, as
-// they are.
+// empty prompt alone is BOS alone (an error where there is none). Otherwise the texts go on where
+// the conversation stopped, as they are.
 //
 // CHAT: what the chat format makes of the system prompt, in an empty conversation only, and of
 // `prompt` as the user's turn; before that, what closes the answer that ends in `last`. Without a

@@ -18,7 +18,7 @@ constexpr uint32_t kVersion = 2;
 constexpr size_t kHeaderBytes = 56;
 constexpr size_t kTokensAtOnce = 256;
 
-uint32_t NumberOf(KvType type) { return type == KvType::kF16 ? 1 : 0; }
+uint32_t NumberOf(KvType type) { return static_cast<uint32_t>(type); }
 
 // Of positions that are rotated as in long sequences; beside the number of a type.
 constexpr uint32_t kIsLong = 0x100;

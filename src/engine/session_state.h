@@ -4,14 +4,15 @@
 // Format, version 2, all little-endian:
 //   0   "CLAMMAST", the magic
 //   8   uint32 version, 2
-//   12  uint32 type of keys and values: 0 float, 1 half precision
+//   12  uint32 type of keys and values: 0 float, 1 half precision, 2 int8
 //   16  uint64 fingerprint of the model with its vocabulary: Transformer::Fingerprint()
 //   24  uint64 seed of the last query, and uint64 state of its random generator
 //   40  uint32 tokens of the conversation, and uint32 of them in the cache
 //   48  uint32 bytes (0 .. 3) held back of an unfinished character, and those, filled up to 4
 //   56  uint64 Checksum of the 56 bytes before
 //   64  the tokens, each int32
-//   ... for each position in the cache, for each layer: its key and its value, each (kv_dim)
+//   ... for each position in the cache, for each layer: its key and its value, each (kv_dim); of
+//       int8 behind each head its scale, a float
 //   ... uint64 Checksum of all bytes before
 #ifndef CLAMMA_ENGINE_SESSION_STATE_H_
 #define CLAMMA_ENGINE_SESSION_STATE_H_

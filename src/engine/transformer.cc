@@ -63,7 +63,7 @@ Status Transformer::Open(const TransformerOptions& options) {
   if constexpr (kHasGguf) CLAMMA_RETURN_IF_ERROR(OpenChatFormat(options));
   kernels = &SelectKernels();
   CLAMMA_RETURN_IF_ERROR(pool.Start(memory, threads_wanted));
-  CLAMMA_RETURN_IF_ERROR(forward.Init(memory, weights, *kernels, pool, in_arena()));
+  CLAMMA_RETURN_IF_ERROR(forward.Init(memory, weights, *kernels, pool, in_arena(), kv_type));
   CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, forward.max_rows()));
   CLAMMA_RETURN_IF_ERROR(pass.Resize(memory, max_sessions));
   for (unsigned i = 0; i < pool.threads(); ++i) {
@@ -259,8 +259,8 @@ void Transformer::Describe(char* text, size_t size) const {
          static_cast<unsigned>(c.dim), static_cast<unsigned>(c.widest.hidden_dim),
          static_cast<unsigned>(c.n_layers), static_cast<unsigned>(c.widest.n_heads),
          static_cast<unsigned>(c.widest.n_kv_heads), static_cast<unsigned>(c.vocab_size),
-         static_cast<unsigned>(c.seq_len), kv_type == KvType::kF16 ? "f16" : "f32", kernels->name,
-         pool.threads(), pool.threads() == 1 ? "" : "s", why);
+         static_cast<unsigned>(c.seq_len), kKvFormats[kv_type].name, kernels->name, pool.threads(),
+         pool.threads() == 1 ? "" : "s", why);
 }
 
 Status Transformer::Score(TurnHeld /*held*/, const TokenId* tokens, size_t n, float* logprobs) {

@@ -146,9 +146,10 @@ class ByKey {
   Value values_[kSize] = {};
 };
 
-// The element type of a KV cache: IEEE single or half precision.
-enum class KvType : uint8_t { kF32, kF16 };
-inline constexpr size_t kKvTypes = 2;
+// The element type of a KV cache: IEEE single or half precision, or int8 with a scale for each head
+// of a position, which only builds with GGUF have; see kv_types.h.
+enum class KvType : uint8_t { kF32, kF16, kQ8 };
+inline constexpr size_t kKvTypes = 3;
 
 // The order of sums in norms, softmax and attention. A model's file format determines it.
 enum class SumOrder : uint8_t {
@@ -230,7 +231,7 @@ struct OrderKernels {
   ByKey<GluType, kGluTypes, Glu> glu;
   // x[i] = cap * tanh(x[i] / cap). (n) nullptr for kLlama2c.
   void (*soft_cap)(float* x, size_t n, float cap) = nullptr;
-  ByKey<KvType, kKvTypes, Attention> attention;
+  ByKey<KvType, kKvTypes, Attention> attention;  // kQ8: only in the native order
 
   uint64_t (*attention_scratch)(uint64_t stride, uint64_t head_size) = nullptr;
   size_t query_tile = 1;  // queries of a kv head that are best attended together

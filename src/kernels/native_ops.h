@@ -13,6 +13,7 @@
 //     p[i] = ExpNative(score[i] - m), and 0 for positions that the row does not attend to;
 //     l = l + the sum of the 32 p[i] by halves, p[i] + p[i + 16], then 8, 4, 2, 1;
 //     o[d] = Fma(p[i], value[i][d], o[d]), position after position.
+// * int8 keys and values are converted to floats first, each rounded once; see kv_types.h.
 // * The segments are merged in order; segments without a position are skipped. The first one's (m,
 //   l, o) becomes (M, L, O). Each further one is merged into it:
 //     t = m > M ? m : M, a = ExpNative(M - t), b = ExpNative(m - t);
@@ -43,7 +44,8 @@ constexpr size_t AttentionStateSize(size_t head_size) { return InPieces(head_siz
 // Scratch that attention needs, in floats. It does not depend on the number of positions.
 constexpr uint64_t NativeAttentionScratch(uint64_t /*stride*/, uint64_t head_size) {
   const auto size = static_cast<size_t>(head_size);
-  return uint64_t{kNativeTile} * (InPieces(size) + kKvBlock + 2 * AttentionStateSize(size));
+  return uint64_t{kNativeTile} * (InPieces(size) + kKvBlock + 2 * AttentionStateSize(size)) +
+         kKvBlock * size;
 }
 
 constexpr size_t SegmentsOf(size_t n_positions) { return (n_positions + kSegment - 1) / kSegment; }

@@ -60,15 +60,27 @@ struct PlainLayer {
   bool operator==(const PlainLayer&) const = default;
 };
 
+// Of keys or of values of a position.
+struct KvCount {
+  uint64_t elements = 0;
+  uint64_t heads = 0;
+
+  KvCount operator*(uint64_t n) const { return {elements * n, heads * n}; }
+  KvCount operator+(const KvCount& other) const {
+    return {elements + other.elements, heads + other.heads};
+  }
+  bool operator==(const KvCount&) const = default;
+};
+
 // What may differ from layer to layer.
 struct LayerConfig {
   uint32_t n_heads = 0;     // query heads
   uint32_t n_kv_heads = 0;  // key and value heads; each serves n_heads / n_kv_heads query heads
   uint32_t head_size = 0;
   uint32_t hidden_dim = 0;  // width of the feed-forward part, or of an expert
-  // The sum of kv_dim() over the layers before. If some layers have a window and others none, only
-  // layers of the same kind count.
-  uint64_t kv_before = 0;
+  // The sum of kv_count() over the layers before. If some layers have a window and others none,
+  // only layers of the same kind count.
+  KvCount kv_before = {};
 
   [[no_unique_address]] std::conditional_t<kHasGguf, FamilyLayer, PlainLayer> family = {};
 
@@ -76,6 +88,7 @@ struct LayerConfig {
 
   uint64_t q_dim() const { return uint64_t{n_heads} * head_size; }
   uint64_t kv_dim() const { return uint64_t{n_kv_heads} * head_size; }
+  KvCount kv_count() const { return {kv_dim(), n_kv_heads}; }
 
   bool operator==(const LayerConfig&) const = default;
 };
@@ -155,20 +168,22 @@ struct ModelConfig : std::conditional_t<kHasGguf, FamilyConfig, PlainConfig> {
   }
 
   // LayerConfig::kv_before of a layer.
-  uint64_t kv_before(uint32_t index) const {
-    return layers == nullptr ? index * widest.kv_dim() : layers[index].kv_before;
+  KvCount kv_before(uint32_t index) const {
+    return layers == nullptr ? widest.kv_count() * index : layers[index].kv_before;
   }
 
-  // The sum of kv_dim() over those of the first `count` layers that have a window, or over those
+  // The sum of kv_count() over those of the first `count` layers that have a window, or over those
   // that have none.
-  uint64_t kv_dims(uint32_t count, bool with_window) const {
+  KvCount kv_count(uint32_t count, bool with_window) const {
     with_window = kHasGguf && with_window;
-    if (layers == nullptr) return widest.has_window() == with_window ? count * widest.kv_dim() : 0;
-    if (!kHasGguf) return layers[count - 1].kv_before + layers[count - 1].kv_dim();
-    for (uint32_t i = count; i-- > 0;) {
-      if (layers[i].has_window() == with_window) return layers[i].kv_before + layers[i].kv_dim();
+    if (layers == nullptr) {
+      return widest.kv_count() * (widest.has_window() == with_window ? count : 0);
     }
-    return 0;
+    if (!kHasGguf) return layers[count - 1].kv_before + layers[count - 1].kv_count();
+    for (uint32_t i = count; i-- > 0;) {
+      if (layers[i].has_window() == with_window) return layers[i].kv_before + layers[i].kv_count();
+    }
+    return {};
   }
 };
 

@@ -55,13 +55,14 @@ bool Follows(const ForwardRow& row, const ForwardRow& later, size_t n) {
 }  // namespace
 
 Status Forward::Init(Memory& memory, Weights& weights, const Kernels& kernels, ThreadPool& pool,
-                     bool scarce) {
+                     bool scarce, KvType kv_type) {
   memory_ = &memory;
   weights_ = &weights;
   kernels_ = &kernels;
   pool_ = &pool;
   config_ = weights.config();
   order_ = kernels.orders[config_.order];
+  attention_ = order_->attention[kv_type] != nullptr ? order_ : kernels.orders[SumOrder::kNative];
   const uint64_t dim = config_.dim;
   const uint64_t q_dim = config_.widest.q_dim();
   const uint64_t kv_dim = config_.widest.kv_dim();
@@ -150,7 +151,7 @@ Status Forward::ReserveScores(Memory& memory, size_t positions) {
   size_t stride = std::max<size_t>(scores_stride_, 8 * kKvBlock);
   while (stride < positions) stride *= 2;
   const uint64_t floats =
-      order_->attention_scratch(stride, config_.widest.head_size) * pool_->threads();
+      attention_->attention_scratch(stride, config_.widest.head_size) * pool_->threads();
   if (floats == scores_.size()) {  // the scratch does not depend on the positions
     scores_stride_ = stride;
     return Status();
@@ -370,7 +371,7 @@ void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const LayerConfig& c = config_.layer(layer);
   const size_t n_kv_heads = c.n_kv_heads;
   const size_t kv_head_queries = c.n_heads / n_kv_heads;
-  const size_t tile = std::max<size_t>(1, order_->query_tile / kv_head_queries);
+  const size_t tile = std::max<size_t>(1, attention_->query_tile / kv_head_queries);
   const size_t n_tiles = (n_rows + tile - 1) / tile;
   const size_t work =
       2 * kv_head_queries * c.head_size * (rows[n_rows - 1].position + 1) * std::min(tile, n_rows);
@@ -379,7 +380,7 @@ void Forward::Attend(uint32_t layer, const ForwardRow* rows, size_t n_rows) {
   const bool by_heads = rows[0].kv == rows[n_rows - 1].kv && n_rows > 1;
   pool_->ParallelFor(
       n_tiles * n_kv_heads, GrainFor(work), [&](size_t begin, size_t end, unsigned worker) {
-        float* scratch = scores_.data() + worker * order_->attention_scratch(
+        float* scratch = scores_.data() + worker * attention_->attention_scratch(
                                                        scores_stride_, config_.widest.head_size);
         for (size_t i = begin; i < end;) {
           const size_t t = by_heads ? i % n_tiles : i / n_kv_heads;
@@ -414,8 +415,8 @@ void Forward::AttendRows(uint32_t layer, const ForwardRow* rows, size_t begin, s
     while (r + input.n_rows < end && Follows(rows[r], rows[r + input.n_rows], input.n_rows)) {
       ++input.n_rows;
     }
-    order_->attention[input.kv_type](attended_.data() + r * q_dim, scratch, scores_stride_, input,
-                                     kv_begin, kv_end);
+    attention_->attention[input.kv_type](attended_.data() + r * q_dim, scratch, scores_stride_,
+                                         input, kv_begin, kv_end);
     r += input.n_rows;
   }
 }

@@ -34,11 +34,11 @@ class Forward {
   Forward(const Forward&) = delete;
   Forward& operator=(const Forward&) = delete;
 
-  // The arguments must outlive this. Allocates the working memory; Run() adds memory for the scores
-  // of a longer context. If memory is `scarce`, batches get only as much as is little compared with
-  // the weights.
+  // The arguments must outlive this; the KV caches of rows will have type kv_type. Allocates the
+  // working memory; Run() adds memory for the scores of a longer context. If memory is `scarce`,
+  // batches get only as much as is little compared with the weights.
   Status Init(Memory& memory, Weights& weights, const Kernels& kernels, ThreadPool& pool,
-              bool scarce = false);
+              bool scarce = false, KvType kv_type = KvType::kF32);
 
   size_t max_rows() const { return max_rows_; }      // per batch
   size_t max_logits() const { return max_logits_; }  // rows per batch with want_logits
@@ -124,7 +124,8 @@ class Forward {
   Memory* memory_ = nullptr;
   Weights* weights_ = nullptr;
   const Kernels* kernels_ = nullptr;
-  const OrderKernels* order_ = nullptr;  // one of kernels_->orders
+  const OrderKernels* order_ = nullptr;      // one of kernels_->orders
+  const OrderKernels* attention_ = nullptr;  // the one whose attention serves the KV type
   ThreadPool* pool_ = nullptr;
   ModelConfig config_;
   size_t max_rows_ = 0;

@@ -2,21 +2,12 @@
 #include "model/kv_cache.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <utility>
 
-#include "kernels/half.h"
 #include "platform/endian.h"
 
 namespace clamma {
 namespace {
-
-size_t ElementBytes(KvType type) { return type == KvType::kF16 ? 2 : 4; }
-
-uint64_t BlockBytes(const ModelConfig& config, bool with_window, KvType type) {
-  return 2 * config.kv_dims(config.n_layers, with_window) * kKvBlock * ElementBytes(type);
-}
 
 // The table's size doubles as the conversation grows.
 size_t TableSizeFor(size_t blocks) {
@@ -25,11 +16,22 @@ size_t TableSizeFor(size_t blocks) {
   return size;
 }
 
-bool IsInfinite(uint16_t half) { return (half & 0x7fff) == 0x7c00; }
-
 // Copies a number between this machine's byte order and that of files.
 void CopyLittleEndian(uint8_t* to, const uint8_t* from, size_t bytes) {
   for (size_t i = 0; i < bytes; ++i) to[i] = from[kBigEndianHost ? bytes - 1 - i : i];
+}
+
+// Copies n elements and their scale to a row, or from it; returns the row's end.
+uint8_t* CopyHead(const KvPlace& place, size_t n, const KvFormat& format, uint8_t* row,
+                  bool to_row) {
+  const auto copy = [&](uint8_t* number, size_t bytes) {
+    CopyLittleEndian(to_row ? row : number, to_row ? number : row, bytes);
+    row += bytes;
+  };
+  const size_t bytes = format.element_bytes;
+  for (size_t i = 0; i < n; ++i) copy(place.elements + i * place.stride * bytes, bytes);
+  copy(place.scale, format.scale_bytes);
+  return row;
 }
 
 }  // namespace
@@ -37,7 +39,7 @@ void CopyLittleEndian(uint8_t* to, const uint8_t* from, size_t bytes) {
 void KvCache::Init(Memory& memory, const ModelConfig& config, KvType type) {
   memory_ = &memory;
   config_ = &config;
-  element_bytes_ = ElementBytes(type);
+  type_ = type;
   // This fits if the weights fit in memory, as dim * dim > kv_dim in each layer. If it does not,
   // the allocation of the first page fails.
   for (size_t kind = 0; kind < kKinds; ++kind) {
@@ -112,49 +114,36 @@ void KvCache::Restart(size_t position) {
   blocks.begin = blocks.end = FirstInWindow(*config_, position) / kKvBlock;
 }
 
-// Calls body(i, key, value) for each i below kv_dim, with the places of element i of a position's
-// key and value in a layer.
+// Calls body(element, key, value) for each head of a layer: its first element below kv_dim, and the
+// places of a position's key and value.
 template <typename Body>
-void KvCache::ForEachElement(uint32_t layer, size_t position, const Body& body) const {
+void KvCache::ForEachHead(uint32_t layer, size_t position, const Body& body) const {
   const LayerConfig& numbers = config_->layer(layer);
-  const size_t n_kv_heads = numbers.n_kv_heads;
   const size_t head_size = numbers.head_size;
-  const size_t element_bytes = element_bytes_;
-  const size_t head_bytes = kKvBlock * head_size * element_bytes;
+  const size_t bytes = format().element_bytes;
+  const size_t head_bytes = HeadBytes(numbers);
   const size_t slot = position % kKvBlock;
+  const size_t scale = kKvBlock * head_size * bytes + slot * format().scale_bytes;
   uint8_t* keys = BlocksOf(layer).table[position / kKvBlock] + KeyOffset(layer);
-  uint8_t* values = keys + n_kv_heads * head_bytes;
-  for (size_t head = 0; head < n_kv_heads; ++head) {
-    for (size_t d = 0; d < head_size; ++d) {
-      body(head * head_size + d, keys + (d * kKvBlock + slot) * element_bytes,
-           values + (slot * head_size + d) * element_bytes);
-    }
+  uint8_t* values = keys + numbers.n_kv_heads * head_bytes;
+  for (size_t head = 0; head < numbers.n_kv_heads; ++head) {
+    body(head * head_size, KvPlace{keys + slot * bytes, kKvBlock, keys + scale},
+         KvPlace{values + slot * head_size * bytes, 1, values + scale});
     keys += head_bytes;
     values += head_bytes;
   }
 }
 
 void KvCache::Store(uint32_t layer, size_t position, const float* key, const float* value) {
-  const auto store = [&](auto bits_of) {
-    ForEachElement(layer, position, [&](size_t i, uint8_t* key_slot, uint8_t* value_slot) {
-      const auto key_bits = bits_of(key[i]);
-      const auto value_bits = bits_of(value[i]);
-      std::memcpy(key_slot, &key_bits, sizeof(key_bits));
-      std::memcpy(value_slot, &value_bits, sizeof(value_bits));
-    });
-  };
-  if (element_bytes_ == 4) {
-    store([](float element) { return element; });
-  } else {
-    bool fits = true;
-    store([&](float element) {
-      const uint16_t half = FloatToHalf(element);
-      if constexpr (kHasGguf) fits &= !IsInfinite(half) || std::isinf(element);
-      return half;
-    });
-    if constexpr (kHasGguf) {
-      if (!fits) NoteOverflow(position);
-    }
+  const size_t n = config_->layer(layer).head_size;
+  const auto store = format().store;
+  bool fits = true;
+  ForEachHead(layer, position, [&](size_t i, const KvPlace& key_place, const KvPlace& value_place) {
+    fits &= store(key_place, key + i, n);
+    fits &= store(value_place, value + i, n);
+  });
+  if constexpr (kHasGguf) {
+    if (!fits) NoteOverflow(position);
   }
 }
 
@@ -173,19 +162,21 @@ Status KvCache::OverflowReason() {
                        "hold: use kv_type CLAMMA_KV_F32 (--kv f32)");
 }
 
-void KvCache::GetRows(uint32_t layer, size_t position, uint8_t* key, uint8_t* value) const {
-  ForEachElement(layer, position,
-                 [&](size_t i, const uint8_t* key_slot, const uint8_t* value_slot) {
-                   CopyLittleEndian(key + i * element_bytes_, key_slot, element_bytes_);
-                   CopyLittleEndian(value + i * element_bytes_, value_slot, element_bytes_);
-                 });
+void KvCache::CopyRows(uint32_t layer, size_t position, uint8_t* key, uint8_t* value,
+                       bool to_rows) const {
+  const size_t n = config_->layer(layer).head_size;
+  ForEachHead(layer, position, [&](size_t /*i*/, const KvPlace& in_key, const KvPlace& in_value) {
+    key = CopyHead(in_key, n, format(), key, to_rows);
+    value = CopyHead(in_value, n, format(), value, to_rows);
+  });
 }
 
-void KvCache::SetRows(uint32_t layer, size_t position, const uint8_t* key, const uint8_t* value) {
-  ForEachElement(layer, position, [&](size_t i, uint8_t* key_slot, uint8_t* value_slot) {
-    CopyLittleEndian(key_slot, key + i * element_bytes_, element_bytes_);
-    CopyLittleEndian(value_slot, value + i * element_bytes_, element_bytes_);
-  });
+void KvCache::GetRows(uint32_t layer, size_t position, uint8_t* key, uint8_t* value) const {
+  CopyRows(layer, position, key, value, true);
+}
+
+void KvCache::SetRows(uint32_t layer, size_t position, uint8_t* key, uint8_t* value) {
+  CopyRows(layer, position, key, value, false);
 }
 
 void KvCache::Swap(KvCache& other) {
@@ -203,12 +194,12 @@ void KvCache::Swap(KvCache& other) {
 void KvCache::Attend(uint32_t layer, size_t n_positions, AttentionInput* input) const {
   input->blocks = BlocksOf(layer).table.data();
   const LayerConfig& numbers = config_->layer(layer);
-  input->head_bytes = kKvBlock * size_t{numbers.head_size} * element_bytes_;
+  input->head_bytes = HeadBytes(numbers);
   input->key_offset = KeyOffset(layer);
   input->value_offset = input->key_offset + numbers.n_kv_heads * input->head_bytes;
   input->n_positions = n_positions;
   input->head_size = numbers.head_size;
-  input->kv_type = element_bytes_ == 2 ? KvType::kF16 : KvType::kF32;
+  input->kv_type = type_;
 }
 
 size_t KvCache::bytes_held() const {

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "kernels/kernels.h"
+#include "kernels/kv_types.h"
 #include "model/config.h"
 #include "platform/memory.h"
 #include "platform/status.h"
@@ -18,7 +19,7 @@ namespace clamma {
 
 // A page holds, for each layer of a kind (with a window, or without), the keys (n_kv_heads,
 // head_size, kKvBlock) and then the values (n_kv_heads, kKvBlock, head_size), with that layer's
-// numbers; see AttentionInput.
+// numbers. Scales, if there are any, follow each head. See AttentionInput and kv_types.h.
 class KvCache {
  public:
   KvCache() = default;
@@ -66,12 +67,13 @@ class KvCache {
   static Status OverflowReason();
   void StoreFrom(size_t position);  // call before positions from there on are stored (again)
 
-  // Copy a position's key and value of a layer out, or in: each is (kv_dim) little-endian numbers
-  // in RowBytes(layer). The position must be reserved.
+  // Copy a position's key and value of a layer out, or in: each is RowBytes(layer) of little-endian
+  // numbers, for each head the elements and then the scale, if there is one. The position must be
+  // reserved.
   size_t RowBytes(uint32_t layer) const { return RowBytesOf(config_->layer(layer)); }
   size_t MaxRowBytes() const { return RowBytesOf(config_->widest); }  // RowBytes() or more
   void GetRows(uint32_t layer, size_t position, uint8_t* key, uint8_t* value) const;
-  void SetRows(uint32_t layer, size_t position, const uint8_t* key, const uint8_t* value);
+  void SetRows(uint32_t layer, size_t position, uint8_t* key, uint8_t* value);  // only read
 
   // Whether positions are rotated as in long sequences; see ModelConfig::short_context.
   bool is_long() const { return is_long_; }
@@ -114,18 +116,32 @@ class KvCache {
   Status Grow(Blocks& blocks, size_t end);
   void Shrink(Blocks& blocks, size_t end);
   template <typename Body>
-  void ForEachElement(uint32_t layer, size_t position, const Body& body) const;
+  void ForEachHead(uint32_t layer, size_t position, const Body& body) const;
+  void CopyRows(uint32_t layer, size_t position, uint8_t* key, uint8_t* value, bool to_rows) const;
+  const KvFormat& format() const { return kKvFormats[type_]; }
+  // Of a position.
+  static uint64_t BytesOf(KvType type, const KvCount& count) {
+    const KvFormat& format = kKvFormats[type];
+    return count.elements * format.element_bytes +
+           (kHasGguf ? count.heads * format.scale_bytes : 0);
+  }
+  static uint64_t BlockBytes(const ModelConfig& config, bool with_window, KvType type) {
+    return 2 * BytesOf(type, config.kv_count(config.n_layers, with_window)) * kKvBlock;
+  }
   size_t RowBytesOf(const LayerConfig& layer) const {
-    return static_cast<size_t>(layer.kv_dim()) * element_bytes_;
+    return static_cast<size_t>(BytesOf(type_, layer.kv_count()));
+  }
+  size_t HeadBytes(const LayerConfig& layer) const {  // of a block
+    return static_cast<size_t>(BytesOf(type_, {layer.head_size, 1})) * kKvBlock;
   }
   // Bytes from a page's start to a layer's keys.
   size_t KeyOffset(uint32_t layer) const {
-    return 2 * static_cast<size_t>(config_->kv_before(layer)) * kKvBlock * element_bytes_;
+    return 2 * static_cast<size_t>(BytesOf(type_, config_->kv_before(layer))) * kKvBlock;
   }
 
   Memory* memory_ = nullptr;
   const ModelConfig* config_ = nullptr;
-  size_t element_bytes_ = 4;
+  KvType type_ = KvType::kF32;
   Blocks blocks_[kKinds];
   // The first position with a number that did not fit; SIZE_MAX: none. Several threads store
   // positions at the same time.

@@ -182,7 +182,7 @@ Status ModelFile::AddLayer(Memory& memory, const LayerConfig& layer) {
     config.layers = layers.data();
     for (uint32_t i = 0; i < index && config.layers != nullptr; ++i) {
       layers[i] = widest;
-      layers[i].kv_before = i * widest.kv_dim();
+      layers[i].kv_before = widest.kv_count() * i;
     }
   }
   widest.n_heads = std::max(widest.n_heads, layer.n_heads);
@@ -192,7 +192,7 @@ Status ModelFile::AddLayer(Memory& memory, const LayerConfig& layer) {
   WidenWindow(layer, &widest);
   if (config.layers == nullptr) return Status();  // a plan
   layers[index] = layer;
-  layers[index].kv_before = config.kv_dims(index, layer.has_window());
+  layers[index].kv_before = config.kv_count(index, layer.has_window());
   return Status();
 }
 

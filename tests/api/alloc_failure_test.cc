@@ -117,10 +117,12 @@ class AllocFailureTest : public ModelTest {
   }
 };
 
-void FailEveryAllocation(const std::string& name, Access access, unsigned threads, bool for_good) {
+void FailEveryAllocation(const std::string& name, Access access, unsigned threads, bool for_good,
+                         clamma_kv_type_t kv_type = CLAMMA_KV_F32) {
   const Model model(name, access);
   clamma_txf_info_t info = model.info();
   info.threads = threads;
+  info.kv_type = kv_type;
   const Ask ask = {.prompt = "Once upon a time", .limit = 3};
   const std::string expected = Live(info, ask).text;
   ASSERT_NE(expected, "");
@@ -186,6 +188,10 @@ TEST_F(AllocFailureTest, EveryAllocationOfAnInt8ModelMayFail) {
   for (const Access access : kEveryAccess) FailEveryAllocation(kQ80Model, access, 1, false);
 }
 
+TEST_F(AllocFailureTest, EveryAllocationMayFailWithInt8KeysAndValues) {
+  FailEveryAllocation(kFloatModel, Access::kMapped, 2, false, CLAMMA_KV_Q8);
+}
+
 class GgufAllocFailureTest : public AllocFailureTest {
  protected:
   // The first made model that has more to say than the tests ask for. Its layers differ, which
@@ -211,6 +217,7 @@ class GgufAllocFailureTest : public AllocFailureTest {
 TEST_F(GgufAllocFailureTest, EveryAllocationMayFail) {
   for (const Access access : kEveryAccess) FailEveryAllocation(path_, access, 1, false);
   FailEveryAllocation(path_, Access::kMapped, 3, true);
+  FailEveryAllocation(path_, Access::kMapped, 1, false, CLAMMA_KV_Q8);
 }
 
 TEST_F(GgufAllocFailureTest, EveryAllocationOfAModelOfEachFamilyMayFail) {

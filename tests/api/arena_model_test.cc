@@ -98,7 +98,14 @@ struct Case {
   const char* name;
   const char* model;
   Ask ask;
-  const char* golden;
+  const char* golden;  // nullptr: none was kept
+  clamma_kv_type_t kv_type = CLAMMA_KV_F32;
+
+  clamma_txf_info_t Info() const {
+    clamma_txf_info_t info = ModelInfo(model);
+    info.kv_type = kv_type;
+    return info;
+  }
 };
 
 const Case kCases[] = {
@@ -108,6 +115,11 @@ const Case kCases[] = {
      kQ80Model,
      {"Once upon a time, Tom", nullptr, 256, 0, 0.9f, 1},
      "q80-prompt-greedy"},
+    {"Int8KeysAndValues",
+     kFloatModel,
+     {"Once upon a time, Tom", nullptr, 256, 0, 0.9f, 1},
+     nullptr,
+     CLAMMA_KV_Q8},
 };
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
@@ -115,10 +127,11 @@ class ArenaModelTest : public ModelTest {};
 class ArenaCaseTest : public ModelTest, public testing::WithParamInterface<Case> {};
 
 TEST_P(ArenaCaseTest, TellsTheGoldenTextFromAnArena) {
+  if (GetParam().golden == nullptr) GTEST_SKIP() << "none was kept";
   CLAMMA_NEED_FILE(GoldenPath(std::string(GetParam().golden) + ".txt"));
   const std::string expected = ReadGolden(GetParam().golden);
   for (const unsigned threads : {1u, 3u}) {
-    clamma_txf_info_t info = ModelInfo(GetParam().model);
+    clamma_txf_info_t info = GetParam().Info();
     info.threads = threads;
     const Told told = Tell(info, GetParam().ask, kPlenty);
     EXPECT_STREQ(told.failed, "") << told.reason;
@@ -129,7 +142,7 @@ TEST_P(ArenaCaseTest, TellsTheGoldenTextFromAnArena) {
 
 // From one byte on: each reason's figure brings the next call to success, at last all of them.
 TEST_P(ArenaCaseTest, FiguresOfReasonsAreTrue) {
-  const clamma_txf_info_t info = ModelInfo(GetParam().model);
+  const clamma_txf_info_t info = GetParam().Info();
   size_t size = 1;
   std::vector<std::string> failed;
   Told told;
@@ -157,10 +170,10 @@ TEST_P(ArenaCaseTest, FiguresOfReasonsAreTrue) {
 
 // Any size gives an answer, and each that answers with a text gives the same one.
 TEST_P(ArenaCaseTest, EverySizeGivesAReasonOrTheText) {
-  const clamma_txf_info_t info = ModelInfo(GetParam().model);
+  const clamma_txf_info_t info = GetParam().Info();
   Ask ask = GetParam().ask;
   ask.limit = 40;
-  const std::string expected = Tell(info, ask, kPlenty).text;
+  const std::string expected = RunFresh(Open(info), ask).text;
   bool seen_text = false;
   for (size_t size = 1; size < 300000; size += size < 1500 ? 7 : 3001) {
     SCOPED_TRACE(size);

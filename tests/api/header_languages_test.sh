@@ -20,7 +20,7 @@ for standard in c++11 c++17; do
   compile $standard clamma.hpp
   tells "clamma.hpp in $standard is refused" test "$status" != 0
   tells "... by one error" test "$(grep -c 'error' err)" -ge 1 -a "$(grep -cE '(^|: )(fatal )?error: ' err)" = 1
-  tells "... that names what it needs" grep -q 'error: .*clamma\.hpp needs C++20, as by -std=c++20' err
+  tells "... that names what it needs" grep -q 'error: .*clamma\.hpp needs C++20 (-std=c++20)' err
   for header in clamma.h clamma-extra.h; do
     compile $standard $header
     tells "$header compiles in $standard" test "$status" = 0

@@ -51,7 +51,7 @@ done
 python3 "$chart" f32.json q80.json >chart.svg
 tells "the chart is XML" python3 -c 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])' chart.svg
 
-run "${small[@]}" --type q80 --threads 1 --kv f16 --context 64 --prompt 20 --keep model.bin
+run "${small[@]}" --type q80 --threads 1 --kv q8 --context 64 --prompt 20 --keep model.bin
 tells "table: succeeds" test "$status" = 0
 tells "table: nothing on stderr" cmp empty err
 for row in 'memory read' 'int8 peak' 'float peak' 'load' 'first token of a process' 'prompt, 20 tokens' 'generation, 1 session' \

@@ -104,6 +104,9 @@ same_texts "16" 16 1024 -n 60 -t 0.8
 run "${with[@]}" -o texts -c 1 -s 3 -y "A tale." -i "One day" --kv f16
 same_texts "1, with a system text" 1 3 -y "A tale." -i "One day" --kv f16
 
+run "${with[@]}" -o texts -c 3 -s 3 -i "One day" --kv q8
+same_texts "3, with keys and values in int8" 3 3 -i "One day" --kv q8
+
 run "${with[@]}" -o texts -s 18446744073709551615 -n 5
 tells "the last seed of all is followed by the first" \
   test "$(sed -nE 's/.*seed ([0-9]+), in .*/\1/p' out | paste -sd ' ')" = "18446744073709551615 1"

@@ -179,7 +179,7 @@ class Addresses(Case):
 
     def test_a_server_that_says_too_little_or_packs_is_refused(self):
         self.serve(model(3000), length=False)
-        self.fails(NETWORK, "how long", self.address())
+        self.fails(NETWORK, "the length of the file", self.address())
         self.serve(model(3000), encoding="gzip")
         self.fails(NETWORK, "compressed as gzip", self.address())
         data = model(3000)

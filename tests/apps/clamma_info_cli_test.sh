@@ -35,8 +35,9 @@ tells "a checkpoint: succeeds" test "$status" = 0
 tells "a checkpoint: nothing on stderr" cmp empty err
 for line in 'format +llama2\.c legacy, 1\.06 MB' 'architecture +llama' 'runs +yes' 'parameters +260032' \
   'file type +F32, 32\.00 bits per weight \(F32 100\.0 %\)' 'context +512 positions' 'layers +5' \
-  'heads +8, 4 of keys and values' 'memory +at a context of 512 positions' '  1 session +[0-9.]+ MB in f16' \
-  '  4 sessions +[0-9.]+ MB in f16'; do
+  'heads +8, 4 of keys and values' 'memory +at a context of 512 positions' \
+  '  1 session +[0-9.]+ MB in q8, [0-9.]+ MB in f16, [0-9.]+ MB in f32' \
+  '  4 sessions +[0-9.]+ MB in q8, [0-9.]+ MB in f16, [0-9.]+ MB in f32'; do
   tells "a checkpoint: $line" grep -qE "^$line" out
 done
 run "$float" --json --tensors --context 64 --sessions 3 -h 1
@@ -52,6 +53,16 @@ tells "int8: its groups" grep -q 'int8 in groups of' out
 # --- GGUF files ---------------------------------------------------------------------------------------
 
 "$clamma_bench" --shape stories15m --type q4_k_m --keep model.gguf --make-only -q
+export XDG_CACHE_HOME=$PWD/cache
+run
+tells "no file, and no default model: exit code 1" test "$status" = 1
+tells "... by one line that gets it" grep -qxE 'clamma-info: .*"clamma-get default" gets it.*' err
+mkdir -p cache/clamma
+ln -s "$PWD/model.gguf" cache/clamma/SmolLM2-135M-Instruct.Q4_1.gguf
+for name in "" default; do
+  run $name
+  tells "the default model, by '$name'" grep -qx "file  *$PWD/cache/clamma/SmolLM2-135M-Instruct.Q4_1.gguf" out
+done
 run model.gguf --tensors --metadata
 tells "GGUF: succeeds" test "$status" = 0
 for line in 'format +GGUF version 3, ' 'file type +Q4_K_M, [0-9.]+ bits per weight \(' \
@@ -108,6 +119,7 @@ for line in 'architecture +mamba9' 'runs +no: ' 'chat template +chatml, also "to
 done
 run other.gguf --json
 tells "another architecture: keys and values" json 'j["memory"]["kv_f16_bytes"] == 1000 * 2 * 64 * 6'
+tells "another architecture: int8 with scales" json 'j["memory"]["kv_q8_bytes"] == 1000 * (64 * 6 + 2 * 4 * 6)'
 tells "another architecture: working memory is not known" json 'j["memory"]["working_bytes"] is None'
 
 gguf vocabulary.gguf '[("general.architecture", "llama"), ("tokenizer.ggml.model", "gpt2"),
@@ -156,7 +168,6 @@ refuses 1 'pointer.*Git LFS pointer' pointer
 refuses 1 'none.*No such file' none
 refuses 1 'cut short' cut.gguf
 refuses 1 'not a regular file' .
-refuses 2 'file' --json
 refuses 2 'nope' model.gguf --nope
 refuses 1 'context' model.gguf --context 99999999
 refuses 1 'sessions' model.gguf --sessions 0

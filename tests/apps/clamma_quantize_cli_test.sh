@@ -52,7 +52,7 @@ tells "other types than wanted are said" grep -qE 'tensors are Q5_0 in place of 
 run model.gguf b.gguf Q4_K_M -q -h 3
 tells "threads change no byte" cmp a.gguf b.gguf
 run a.gguf again.gguf Q8_0
-tells "a source that is quantised: a warning" grep -q 'warning: .*quantised already' err
+tells "a source that is quantised: a warning" grep -q 'warning: .*already quantised' err
 tells "... and it succeeds" test "$status" = 0
 run model.gguf pure.gguf Q4_0 --pure
 tells "--pure: the output as well" grep -qE '^token_embd\.weight .* Q4_0 +error' out
@@ -112,7 +112,7 @@ tells "... with the vocabulary beside it" cmp -i 4 tokenizer.bin from_gguf.token
 run float.bin both.bin q80 -z float.bin.tok -q
 tells "q80 -z: the vocabulary beside it as well" cmp tokenizer.bin both.tokenizer.bin
 run q80.bin decoded.gguf F32 -q
-tells "int8 becomes floats, with a warning" grep -q 'warning: .*quantised already' err
+tells "int8 becomes floats, with a warning" grep -q 'warning: .*already quantised' err
 run decoded.gguf again.bin q80 -q
 tells "... and those the same int8 again" cmp q80.bin again.bin
 tells "nothing is left beside them" nothing_left

@@ -33,7 +33,7 @@ reversed=$(tr -d ' ' <<<"$tables" | tr ',' '\n' | tac | paste -sd , | sed 's/,/,
 for model in 'llama2.c float' 'llama2.c int8' 'GGUF F32' 'GGUF Q4_K' 'GGUF MXFP4'; do
   tells "$model: its receipt by all tables" grep -qxE "ok      $model: $receipt by $reversed" out
 done
-tells "15 made models" test "$(grep -cE "^ok      (llama2\.c|GGUF) .*: $receipt by " out)" = 15
+tells "18 made models" test "$(grep -cE "^ok      (llama2\.c|GGUF) .*: $receipt by " out)" = 18
 tells "none failed" grep -qxE '[0-9]+ checks, 0 failed: this machine computes what others do' out
 tells "the last line counts the checks" test "$(grep -c '^ok ' out)" = "$(sed -n '$s/ checks.*//p' out)"
 

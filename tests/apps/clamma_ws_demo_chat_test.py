@@ -167,7 +167,7 @@ def test_wrong_messages(chat):
                                 '"content":"Lily"}],"type":"begin"}')
             checks.same("of two fields of a name the last counts", visitor.receive()["type"], "begin")
             visitor.finish()
-            for depth, reason in ((63, "turns|object of role"), (64, "not JSON")):
+            for depth, reason in ((63, "alternate|object with role"), (64, "not JSON")):
                 visitor.socket.send('{"messages":' + "[" * depth + "]" * depth + ',"type":"begin"}')
                 checks.holds(f"{depth} arrays", re.search(reason, visitor.receive("error")["reason"]))
 

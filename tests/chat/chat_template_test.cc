@@ -126,7 +126,7 @@ TEST(ChatTemplateTest, ErrorsNameThePlaceAndWhatStandsThere) {
       "chat template, line 1, column 8, at \"nosuch }}\": the filter \"nosuch\" is unknown or "
       "not supported",
       MessageOf("{{ 1 | nosuch }}"));
-  EXPECT_EQ("chat template, line 1, column 18, at \"\": the template ends inside of a block",
+  EXPECT_EQ("chat template, line 1, column 18, at \"\": the template ends inside a block",
             MessageOf("{% if x %}text..."));
   EXPECT_EQ(
       "chat template, line 1, column 19, at \"recursive %}{% endfor %}\": recursive loops are "

@@ -243,7 +243,7 @@ TEST_F(SessionExtraTest, FullContextOfTokensGivesOneMore) {
 
 TEST_F(SessionExtraTest, RestoredSessionGoesOnBitForBit) {
   for (const char* checkpoint : {kFloatModel, kQ80Model}) {
-    for (const clamma_kv_type_t kv : {CLAMMA_KV_F32, CLAMMA_KV_F16}) {
+    for (const clamma_kv_type_t kv : {CLAMMA_KV_F32, CLAMMA_KV_F16, CLAMMA_KV_Q8}) {
       clamma_txf_info_t info = ModelInfo(checkpoint);
       info.kv_type = kv;
       const TxfPtr model = Open(info);
@@ -276,7 +276,8 @@ TEST_F(SessionExtraTest, RestoredSessionGoesOnBitForBit) {
 // So that it is restored on another kind of machine. The last 8 bytes are the checksum of all.
 TEST_F(SessionExtraTest, SavedBytesAreTheSameOnEveryMachine) {
   const std::pair<clamma_kv_type_t, uint64_t> expected[] = {{CLAMMA_KV_F32, 16308411161386377266u},
-                                                            {CLAMMA_KV_F16, 158747505933668492u}};
+                                                            {CLAMMA_KV_F16, 158747505933668492u},
+                                                            {CLAMMA_KV_Q8, 7159344629731920223u}};
   for (const auto& [kv, checksum] : expected) {
     clamma_txf_info_t info = ModelInfo(kQ80Model);
     info.kv_type = kv;
@@ -333,12 +334,14 @@ TEST_F(SessionExtraTest, StateOfAnotherModelDictionaryOrTypeIsRefused) {
   const Stream stream = Save(saved.get());
   clamma_txf_info_t half = ModelInfo(kFloatModel);
   half.kv_type = CLAMMA_KV_F16;
+  clamma_txf_info_t int8 = ModelInfo(kFloatModel);
+  int8.kv_type = CLAMMA_KV_Q8;
   std::vector<uint8_t> dictionary = ReadBytes(ModelPath(kDictionary));
   dictionary.back() ^= 1;
   HeapCopy changed(dictionary);
   clamma_txf_info_t other_words = ModelInfo(kFloatModel);
   changed.BecomeDictionary(&other_words);
-  for (const clamma_txf_info_t& info : {ModelInfo(kQ80Model), half, other_words}) {
+  for (const clamma_txf_info_t& info : {ModelInfo(kQ80Model), half, int8, other_words}) {
     const TxfPtr model = Open(info);
     const SessionPtr session = NewSession(model);
     EXPECT_NE(Restore(session.get(), stream), 0);

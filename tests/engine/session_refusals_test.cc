@@ -111,7 +111,7 @@ void PutEnum(Enum* field, int value) {
 }
 
 TEST_F(SessionTest, EnumsOutOfRangeAreRefused) {
-  for (const int value : {3, 17, -1, INT_MAX, INT_MIN}) {
+  for (const int value : {4, 17, -1, INT_MAX, INT_MIN}) {
     clamma_txf_info_t info = ModelInfo(kFloatModel);
     PutEnum(&info.model_access, value);
     EXPECT_NE(ReasonOfRefusal(info).find("model_access"), std::string::npos) << value;

@@ -467,18 +467,19 @@ TEST_F(SessionTest, HalfPrecisionKeysAndValuesTakeHalfTheMemory) {
   EXPECT_EQ(full.memory_bytes_at_full_context - half.memory_bytes_at_full_context, kFloatKv / 2);
 }
 
-TEST_F(SessionTest, HalfPrecisionKeysAndValuesGiveSensibleTexts) {
-  clamma_txf_info_t info = ModelInfo(kFloatModel);
-  info.kv_type = CLAMMA_KV_F16;
-  const TxfPtr half_model = Open(info);
+TEST_F(SessionTest, ShorterKeysAndValuesGiveSensibleTexts) {
   const std::string text = RunFresh(model_, {.limit = 200}).text;
   clamma_score_t full = {};
-  clamma_score_t half = {};
   ASSERT_EQ(clamma_score(model_.get(), text.data(), text.size(), &full, nullptr, 0), 0);
-  ASSERT_EQ(clamma_score(half_model.get(), text.data(), text.size(), &half, nullptr, 0), 0);
-  EXPECT_NEAR(half.perplexity / full.perplexity, 1.0, 0.01);
-  const std::string half_text = RunFresh(half_model, {.limit = 200}).text;
-  EXPECT_EQ(half_text.substr(0, 60), text.substr(0, 60));
+  for (const clamma_kv_type_t kv_type : {CLAMMA_KV_F16, CLAMMA_KV_Q8}) {
+    clamma_txf_info_t info = ModelInfo(kFloatModel);
+    info.kv_type = kv_type;
+    const TxfPtr model = Open(info);
+    clamma_score_t score = {};
+    ASSERT_EQ(clamma_score(model.get(), text.data(), text.size(), &score, nullptr, 0), 0);
+    EXPECT_NEAR(score.perplexity / full.perplexity, 1.0, 0.01) << kv_type;
+    EXPECT_EQ(RunFresh(model, {.limit = 200}).text.substr(0, 60), text.substr(0, 60)) << kv_type;
+  }
 }
 
 }  // namespace

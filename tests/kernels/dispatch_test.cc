@@ -32,6 +32,9 @@ TEST(Tables, AreCompleteAndEndWithTheScalarOnes) {
     EXPECT_NE(order.glu[GluType::kSilu], nullptr);
     EXPECT_NE(order.attention[KvType::kF32], nullptr);
     EXPECT_NE(order.attention[KvType::kF16], nullptr);
+    if (kHasGguf) {
+      EXPECT_NE(table->orders[SumOrder::kNative]->attention[KvType::kQ8], nullptr);
+    }
     EXPECT_NE(table->rope[RopeStyle::kPairs], nullptr);
     EXPECT_EQ(table->rope[RopeStyle::kHalves] != nullptr, kHasGguf);
     EXPECT_NE(table->add, nullptr);

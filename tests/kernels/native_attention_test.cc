@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/half.h"
+#include "kernels/kv_types.h"
 #include "kernels/native_math.h"
 #include "native_fixture.h"
 
@@ -28,11 +29,15 @@ using clamma_test::Random;
 INSTANTIATE_TEST_SUITE_P(Tables, NativeTest, testing::ValuesIn(clamma_test::NativeTables()),
                          clamma_test::NameOfNative);
 
+constexpr KvType kF32 = KvType::kF32;
+constexpr KvType kF16 = KvType::kF16;
+constexpr KvType kQ8 = KvType::kQ8;
+
 struct Shape {
   size_t head_size = 16;
   size_t kv_heads = 1;
   size_t heads_per_kv_head = 1;
-  bool half = false;
+  KvType kv = KvType::kF32;
   size_t window = 0;
   float soft_cap = 0;
   bool sinks = false;
@@ -42,8 +47,8 @@ struct Shape {
 
 std::ostream& operator<<(std::ostream& out, const Shape& shape) {
   return out << "heads of " << shape.head_size << ", " << shape.kv_heads << " times "
-             << shape.heads_per_kv_head << ", half " << shape.half << ", window " << shape.window
-             << ", soft cap " << shape.soft_cap << ", sinks " << shape.sinks;
+             << shape.heads_per_kv_head << ", " << kKvFormats[shape.kv].name << ", window "
+             << shape.window << ", soft cap " << shape.soft_cap << ", sinks " << shape.sinks;
 }
 
 // Keys and values of some positions, in pages as AttentionInput has them.
@@ -66,14 +71,22 @@ class Context {
     const size_t n = shape_.kv_heads * shape_.head_size;
     keys_[position].resize(n);
     values_[position].resize(n);
-    for (size_t i = 0; i < n; ++i) {
-      const size_t d = i % shape_.head_size;
-      const size_t slot = position % kKvBlock;
-      uint8_t* keys =
-          pages_[position / kKvBlock].data() + kKeyOffset + i / shape_.head_size * HeadBytes();
+    const KvFormat& format = kKvFormats[shape_.kv];
+    const size_t slot = position % kKvBlock;
+    const size_t scale =
+        kKvBlock * shape_.head_size * format.element_bytes + slot * format.scale_bytes;
+    uint8_t* keys = pages_[position / kKvBlock].data() + kKeyOffset;
+    for (size_t i = 0; i < n; i += shape_.head_size, keys += HeadBytes()) {
       uint8_t* values = keys + shape_.kv_heads * HeadBytes();
-      keys_[position][i] = Store(keys, d * kKvBlock + slot, key[i]);
-      values_[position][i] = Store(values, slot * shape_.head_size + d, value[i]);
+      const KvPlace of_key = {keys + slot * format.element_bytes, kKvBlock, keys + scale};
+      const KvPlace of_value = {values + slot * shape_.head_size * format.element_bytes, 1,
+                                values + scale};
+      format.store(of_key, key + i, shape_.head_size);
+      format.store(of_value, value + i, shape_.head_size);
+      for (size_t d = 0; d < shape_.head_size; ++d) {
+        keys_[position][i + d] = Stored(of_key, d);
+        values_[position][i + d] = Stored(of_value, d);
+      }
     }
   }
   void Put(size_t position, const Floats& key, const Floats& value) {
@@ -93,7 +106,7 @@ class Context {
     input.n_rows = q.size() / shape_.dim();
     input.n_positions = n_positions;
     input.head_size = shape_.head_size;
-    input.kv_type = shape_.half ? KvType::kF16 : KvType::kF32;
+    input.kv_type = shape_.kv;
     input.scale = 0.3f;
     input.window = shape_.window;
     input.soft_cap = shape_.soft_cap;
@@ -217,7 +230,10 @@ class Context {
     std::vector<float> values;
   };
 
-  size_t HeadBytes() const { return kKvBlock * shape_.head_size * (shape_.half ? 2 : 4); }
+  size_t HeadBytes() const {
+    const KvFormat& format = kKvFormats[shape_.kv];
+    return kKvBlock * (shape_.head_size * format.element_bytes + format.scale_bytes);
+  }
 
   size_t Begin(size_t n_positions) const {
     return shape_.window == 0 ? 0 : n_positions - std::min(n_positions, shape_.window);
@@ -257,15 +273,17 @@ class Context {
     state.sum += weights[0];
   }
 
-  // Returns the number that was stored.
-  float Store(uint8_t* head, size_t index, float value) const {
-    if (!shape_.half) {
-      std::memcpy(head + 4 * index, &value, sizeof(value));
-      return value;
+  // The number that was stored.
+  float Stored(const KvPlace& place, size_t d) const {
+    const size_t at = d * place.stride;
+    float number = 0;
+    if (shape_.kv == kF16) return LoadHalf(place.elements + 2 * at);
+    if (shape_.kv == kF32) {
+      std::memcpy(&number, place.elements + 4 * at, sizeof(number));
+      return number;
     }
-    const uint16_t half = FloatToHalf(value);
-    std::memcpy(head + 2 * index, &half, sizeof(half));
-    return HalfToFloat(half);
+    std::memcpy(&number, place.scale, sizeof(number));
+    return static_cast<float>(static_cast<int8_t>(place.elements[at])) * number;
   }
 
   Shape shape_;
@@ -285,10 +303,11 @@ void ExpectNear(const Floats& actual, const std::vector<double>& exact, double b
 TEST_P(NativeTest, AttentionMixesValuesBySoftmaxAndByItsLaw) {
   Random random(1);
   for (const Shape& shape :
-       {Shape{2, 2, 2}, Shape{8, 1, 1, true}, Shape{18, 2, 1}, Shape{20, 1, 3, true, 5},
-        Shape{64, 2, 1, false, 40}, Shape{80, 1, 2, true}, Shape{128, 1, 1, false, 1},
-        Shape{16, 2, 2, false, 0, 1.5f}, Shape{16, 2, 3, true, 20, 0, true},
-        Shape{24, 1, 2, false, 33, 0.7f, true}}) {
+       {Shape{2, 2, 2}, Shape{8, 1, 1, kF16}, Shape{18, 2, 1}, Shape{20, 1, 3, kF16, 5},
+        Shape{64, 2, 1, kF32, 40}, Shape{80, 1, 2, kF16}, Shape{128, 1, 1, kF32, 1},
+        Shape{16, 2, 2, kF32, 0, 1.5f}, Shape{16, 2, 3, kF16, 20, 0, true},
+        Shape{24, 1, 2, kF32, 33, 0.7f, true}, Shape{20, 2, 3, kQ8},
+        Shape{64, 1, 2, kQ8, 40, 1.5f, true}}) {
     const Context context(shape, 100, random);
     for (size_t n = 1; n <= 100; n += n % 16 == 1 || n % 16 == 15 ? 1 : 3) {
       SCOPED_TRACE(testing::Message() << n << " positions, " << shape);
@@ -302,8 +321,8 @@ TEST_P(NativeTest, AttentionMixesValuesBySoftmaxAndByItsLaw) {
 
 TEST_P(NativeTest, AttentionHoldsForLongContexts) {
   Random random(2);
-  for (const Shape& shape :
-       {Shape{16, 1, 2}, Shape{16, 1, 1, true, 700}, Shape{16, 1, 2, false, 700, 2.0f, true}}) {
+  for (const Shape& shape : {Shape{16, 1, 2}, Shape{16, 1, 1, kF16, 700},
+                             Shape{16, 1, 2, kF32, 700, 2.0f, true}, Shape{18, 1, 7, kQ8, 700}}) {
     const Context context(shape, 1700, random);
     for (const size_t n : {511u, 512u, 513u, 1024u, 1025u, 1213u, 1699u, 1700u}) {
       SCOPED_TRACE(testing::Message() << n << " positions, " << shape);
@@ -334,11 +353,11 @@ TEST_P(NativeTest, AttentionHoldsForSharpScores) {
 // in pages and segments.
 TEST_P(NativeTest, AttentionOfSeveralRowsHasTheBitsOfEachRowAlone) {
   Random random(4);
-  for (const bool half : {false, true}) {
+  for (const KvType kv : {kF32, kF16, kQ8}) {
     for (const auto& [head_size, heads] :
          {std::pair(8u, 1u), std::pair(20u, 3u), std::pair(48u, 7u), std::pair(80u, 2u)}) {
       for (const size_t window : {0u, 9u, 70u}) {
-        const Shape shape = {head_size, 2, heads, half, window};
+        const Shape shape = {head_size, 2, heads, kv, window};
         const Context context(shape, 180, random);
         for (const auto& [rows, n] :
              {std::pair(1u, 1u), std::pair(1u, 100u), std::pair(2u, 32u), std::pair(13u, 24u),
@@ -362,8 +381,9 @@ TEST_P(NativeTest, AttentionOfSeveralRowsHasTheBitsOfEachRowAlone) {
 // The segments in parts of any size, merged in order, as threads may share them.
 TEST_P(NativeTest, AttentionInPartsHasTheBitsOfAllAtOnce) {
   Random random(5);
-  for (const Shape& shape : {Shape{8, 2, 3}, Shape{20, 1, 1, true}, Shape{8, 2, 2, false, 600},
-                             Shape{8, 1, 2, false, 20}, Shape{8, 2, 2, true, 600, 3.0f, true}}) {
+  for (const Shape& shape :
+       {Shape{8, 2, 3}, Shape{20, 1, 1, kF16}, Shape{8, 2, 2, kF32, 600}, Shape{8, 1, 2, kF32, 20},
+        Shape{8, 2, 2, kF16, 600, 3.0f, true}, Shape{20, 1, 2, kQ8, 600}}) {
     const Context context(shape, 2100, random);
     for (const auto& [rows, n] : {std::pair(1u, 2100u), std::pair(1u, 1024u), std::pair(1u, 512u),
                                   std::pair(1u, 40u), std::pair(9u, 1529u)}) {
@@ -396,11 +416,11 @@ TEST_P(NativeTest, AttentionInPartsHasTheBitsOfAllAtOnce) {
 
 TEST_P(NativeTest, AttentionHasTheBitsOfTheScalarTableWhateverItIsFed) {
   Random random(6);
-  for (const bool half : {false, true}) {
+  for (const KvType kv : {kF32, kF16, kQ8}) {
     for (const size_t head_size : {6u, 16u, 64u}) {
       for (const size_t one_in : {20u, 2000u}) {
         const bool capped = head_size == 16;
-        const Shape shape = {head_size, 2, 3, half, 0, capped ? 5.0f : 0.0f, capped};
+        const Shape shape = {head_size, 2, 3, kv, 0, capped ? 5.0f : 0.0f, capped};
         Context context(shape, 600, random);
         const Floats keys = random.Hostile(600 * 2 * head_size, one_in);
         const Floats values = random.Hostile(600 * 2 * head_size, one_in);
@@ -419,15 +439,18 @@ TEST_P(NativeTest, AttentionHasTheBitsOfTheScalarTableWhateverItIsFed) {
 
 TEST_P(NativeTest, AttentionShowsWhatIsNoNumber) {
   Random random(7);
-  for (const size_t at : {0u, 40u, 600u}) {
+  for (const auto& [at, kv] :
+       {std::pair(0u, kF32), std::pair(40u, kF16), std::pair(600u, kF32), std::pair(40u, kQ8)}) {
     for (const bool in_key : {false, true}) {
-      Context context(Shape{}, 700, random);
+      Context context(Shape{16, 1, 1, kv}, 700, random);
       Floats key = random.Normals(16);
       Floats value = random.Normals(16);
       (in_key ? key : value)[3] = kNaN;
       context.Put(at, key, value);
       const Floats out = context.Attend(ops_, context.RandomQuery(random), 700);
-      for (size_t d = 0; d < 16; ++d) EXPECT_EQ(std::isnan(out[d]), in_key || d == 3) << d;
+      for (size_t d = 0; d < 16; ++d) {
+        EXPECT_EQ(std::isnan(out[d]), in_key || d == 3 || kv == kQ8) << d;
+      }
     }
   }
 }
@@ -458,9 +481,9 @@ TEST_P(NativeTest, AttentionScalesByTheRootUnlessToldOtherwise) {
 // What lies behind a row's own position or before its window may be anything.
 TEST_P(NativeTest, AttentionIgnoresWhatARowDoesNotAttendTo) {
   Random random(10);
-  for (const bool half : {false, true}) {
+  for (const KvType kv : {kF32, kF16, kQ8}) {
     for (const size_t heads : {1u, 2u}) {
-      const Shape shape = {16, 1, heads, half, 20};
+      const Shape shape = {16, 1, heads, kv, 20};
       Context context(shape, 96, random);
       const Floats q = context.RandomQuery(random, 30);
       const Floats before = context.Attend(ops_, q, 45);

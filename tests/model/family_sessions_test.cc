@@ -23,11 +23,11 @@ namespace {
 constexpr size_t kShort = 16;  // tokens: below Phi's original context
 constexpr size_t kLong = 60;   // beyond it, and beyond several pages of a window
 
-class FamilySessions : public testing::TestWithParam<NamedGguf> {
+class FamilySessions : public testing::TestWithParam<std::tuple<NamedGguf, clamma_kv_type_t>> {
  protected:
   // A model that has enough to say.
   void SetUp() override {
-    GgufSpec spec = GetParam().spec;
+    GgufSpec spec = std::get<0>(GetParam()).spec;
     spec.tokens = spec.vocab;
     spec.context = 1024;
     for (spec.seed = 1; spec.seed < 60; ++spec.seed) {
@@ -43,6 +43,7 @@ class FamilySessions : public testing::TestWithParam<NamedGguf> {
   clamma_txf_info_t Info() const {
     clamma_txf_info_t info = ModelInfo(path_);
     info.tokenizer_path = nullptr;
+    info.kv_type = std::get<1>(GetParam());
     return info;
   }
   static Ask Generate(size_t limit) {
@@ -72,8 +73,13 @@ class FamilySessions : public testing::TestWithParam<NamedGguf> {
   TxfPtr model_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Families, FamilySessions, testing::ValuesIn(FamilyModels()),
-                         [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(Families, FamilySessions,
+                         testing::Combine(testing::ValuesIn(FamilyModels()),
+                                          testing::Values(CLAMMA_KV_F32, CLAMMA_KV_Q8)),
+                         [](const auto& test) {
+                           return std::get<0>(test.param).name +
+                                  (std::get<1>(test.param) == CLAMMA_KV_Q8 ? "_q8" : "_f32");
+                         });
 
 TEST_P(FamilySessions, RestoredSessionGoesOnBitForBit) {
   for (const size_t length : {kShort, kLong}) {

@@ -233,7 +233,7 @@ std::vector<float> Logits(const Kernels& kernels, const How& how) {
   ThreadPool pool;
   Forward forward;
   EXPECT_TRUE(pool.Start(memory, how.threads).ok());
-  EXPECT_TRUE(forward.Init(memory, weights, kernels, pool).ok());
+  EXPECT_TRUE(forward.Init(memory, weights, kernels, pool, false, how.kv).ok());
   KvCache kv;
   kv.Init(memory, weights.config(), how.kv);
   EXPECT_TRUE(kv.Reserve(kPositions).ok());
@@ -275,8 +275,11 @@ TEST_P(ForwardLayersTest, BitsDependOnTheModelAlone) {
   for (const How& how : {How{}, How{false, 3, 7}, How{true, 2, 1}, How{true, 1, 20}}) {
     EXPECT_EQ(Logits(*GetParam(), how), expected) << how.cached << ", " << how.chunk;
   }
-  const std::vector<float> half = Logits(kScalarKernels, {false, 1, 1, KvType::kF16});
-  EXPECT_EQ(Logits(*GetParam(), {false, 2, 16, KvType::kF16}), half);
+  for (const KvType kv : {KvType::kF16, KvType::kQ8}) {
+    const std::vector<float> shorter = Logits(kScalarKernels, {false, 1, 1, kv});
+    EXPECT_EQ(Logits(*GetParam(), {false, 2, 16, kv}), shorter);
+    EXPECT_NE(shorter, expected);
+  }
 }
 
 }  // namespace

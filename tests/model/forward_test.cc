@@ -30,7 +30,7 @@ enum class Access { kMapped, kCached, kSmallestCache };
 // All that a forward pass needs, for one checkpoint in a file.
 struct Engine {
   void Open(const std::string& path, Access access = Access::kMapped, unsigned threads = 1,
-            const Kernels& kernels = SelectKernels()) {
+            const Kernels& kernels = SelectKernels(), KvType kv_type = KvType::kF32) {
     ASSERT_TRUE(file.Open(path.c_str(), "").ok());
     ByteSource source;
     source.file = &file;
@@ -45,7 +45,7 @@ struct Engine {
     const Status status = weights.Open(memory, source, options);
     ASSERT_TRUE(status.ok()) << status.message();
     ASSERT_TRUE(pool.Start(memory, threads).ok());
-    ASSERT_TRUE(forward.Init(memory, weights, kernels, pool).ok());
+    ASSERT_TRUE(forward.Init(memory, weights, kernels, pool, false, kv_type).ok());
   }
 
   static size_t LargestMatrix(const ByteSource& source) {
@@ -311,29 +311,41 @@ TEST_P(ForwardOf, LogitsDoNotDependOnTheTableOfKernels) {
   for (size_t i = 0; i < TableCount(); ++i) {
     const Kernels* table = UsableTable(i);
     if (table == nullptr) continue;
-    for (const KvType type : {KvType::kF32, KvType::kF16}) {
-      const Logits expected =
-          type == KvType::kF32 ? expected_ : LogitsOf(engine_, tokens_, 1, type);
+    for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8}) {
+      Engine scalar;
+      ASSERT_NO_FATAL_FAILURE(scalar.Open(path_, Access::kMapped, 1, kScalarKernels, type));
+      const Logits expected = LogitsOf(scalar, tokens_, 1, type);
+      if (type == KvType::kF32) ExpectSameBits(expected, expected_);
       for (const size_t chunk : {1u, 7u}) {
         SCOPED_TRACE(testing::Message() << table->name << ", chunks of " << chunk);
         Engine engine;
-        ASSERT_NO_FATAL_FAILURE(engine.Open(path_, Access::kMapped, 1, *table));
+        ASSERT_NO_FATAL_FAILURE(engine.Open(path_, Access::kMapped, 1, *table, type));
         ExpectSameBits(LogitsOf(engine, tokens_, chunk, type), expected);
       }
     }
   }
 }
 
-TEST_P(ForwardOf, HalfPrecisionKeysAndValuesComeNear) {
-  const Logits half = LogitsOf(engine_, tokens_, 7, KvType::kF16);
-  ExpectSameBits(LogitsOf(engine_, tokens_, 32, KvType::kF16), half);
-  for (size_t position = 0; position < half.size(); ++position) {
-    float scale = 0;
-    for (const float logit : expected_[position]) scale = std::max(scale, std::abs(logit));
-    const float tolerance = (GetParam().shape.version == 2 ? 0.1f : 0.01f) * scale;
-    for (size_t i = 0; i < half[position].size(); ++i) {
-      ASSERT_NEAR(half[position][i], expected_[position][i], tolerance) << position << ", " << i;
+// By the root of the mean square of all logits, which int8 activations spread.
+TEST_P(ForwardOf, ShorterKeysAndValuesComeNear) {
+  const bool int8 = GetParam().shape.version == 2;
+  for (const auto& [type, bound] :
+       {std::pair(KvType::kF16, int8 ? 0.02 : 0.001), std::pair(KvType::kQ8, int8 ? 0.05 : 0.02)}) {
+    Engine engine;
+    ASSERT_NO_FATAL_FAILURE(engine.Open(path_, Access::kMapped, 1, SelectKernels(), type));
+    const Logits shorter = LogitsOf(engine, tokens_, 7, type);
+    ExpectSameBits(LogitsOf(engine, tokens_, 32, type), shorter);
+    double squares = 0;
+    double differences = 0;
+    for (size_t position = 0; position < shorter.size(); ++position) {
+      for (size_t i = 0; i < shorter[position].size(); ++i) {
+        const auto expected = static_cast<double>(expected_[position][i]);
+        squares += expected * expected;
+        differences += std::pow(static_cast<double>(shorter[position][i]) - expected, 2);
+      }
     }
+    EXPECT_GT(differences, 0);
+    EXPECT_LT(std::sqrt(differences / squares), bound) << kKvFormats[type].name;
   }
 }
 

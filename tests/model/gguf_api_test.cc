@@ -119,9 +119,8 @@ TEST_F(GgufApi, FileTypesAreNamed) {
     GgufSpec spec = SpecOfType(type.type);
     spec.tokens = spec.vocab;
     const std::string name = Facts(Open(Write(spec))).file_type;
-    const std::string expected = type.type == kQ4_K || type.type == kQ5_K
-                                     ? std::string(type.name) + "_S"
-                                     : std::string(type.name);
+    const bool small = type.type == kQ3_K || type.type == kQ4_K || type.type == kQ5_K;
+    const std::string expected = std::string(type.name) + (small ? "_S" : "");
     EXPECT_EQ(name, expected);
     // Without the key it is the type of most weights.
     spec.without.insert("general.file_type");
@@ -144,6 +143,9 @@ TEST_F(GgufApi, DescriptionSaysWhatTheModelIs) {
   ExpectTexts(desc, {expected,
                      "dim 64, hidden 96, layers 2, heads 4 (kv 2), vocabulary 300, context 96, "
                      "f16 kv cache, "});
+  info.kv_type = CLAMMA_KV_Q8;
+  Open(info);
+  ExpectTexts(desc, {"q8 kv cache, "});
   EXPECT_EQ(std::count(desc, desc + std::strlen(desc), '\n'), 1) << desc;
 }
 
@@ -157,7 +159,9 @@ TEST_F(GgufApi, KeysAndValuesAreOfTheTypeThatIsAskedFor) {
   const uint64_t floats = bytes(CLAMMA_KV_F32);
   EXPECT_LT(bytes(CLAMMA_KV_F16), floats * 6 / 10);
   EXPECT_EQ(bytes(CLAMMA_KV_AUTO), bytes(CLAMMA_KV_F16));
-  info.kv_type = static_cast<clamma_kv_type_t>(3);
+  // 2 layers, keys and values, 2 heads of 16, 96 positions: a byte and not four, and the scales.
+  EXPECT_EQ(floats - bytes(CLAMMA_KV_Q8), 2 * 2 * 2 * 96 * (16 * 3 - 4));
+  info.kv_type = static_cast<clamma_kv_type_t>(4);
   ExpectTexts(ReasonOfRefusal(info), {"kv_type"});
 }
 

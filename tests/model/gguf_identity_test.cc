@@ -152,7 +152,7 @@ TEST_P(GgufIdentity, LogitsAreFiniteAndNotAlike) {
 }
 
 TEST_P(GgufIdentity, LogitsDependOnNoTableChunkOrSession) {
-  for (const KvType type : {KvType::kF32, KvType::kF16}) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8}) {
     std::vector<Floats> expected = LogitsOf({}, 1, 1, type);
     for (Floats& others : LogitsOf({}, 3, 1, type)) {
       if (expected.size() == 1) ExpectSameBits(others, expected[0]);

@@ -3,14 +3,18 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "allow_failed_allocations.h"
 #include "kernels/half.h"
 #include "model/model_file.h"
+#include "platform/endian.h"
 
 namespace clamma {
 namespace {
@@ -25,9 +29,22 @@ ModelConfig SmallConfig() {
 }
 
 // Halves hold the integers up to 2048 exactly: enough for neighbours in any direction to differ.
-float ValueAt(size_t layer, size_t position, size_t element, bool of_value) {
+// So does int8 those up to 127 times a power of two, where the first of each head is the largest.
+float ValueAt(KvType type, const LayerConfig& numbers, size_t layer, size_t position,
+              size_t element, bool of_value) {
   const size_t id = ((position * 3 + layer) * 2 + (of_value ? 1 : 0)) * 12 + element;
-  return static_cast<float>(id % 4093) - 2046.0f;
+  if (type != KvType::kQ8) return static_cast<float>(id % 4093) - 2046.0f;
+  const float scale =
+      std::ldexp(1.0f, static_cast<int>((position + element / numbers.head_size) % 3) - 1);
+  if (element % numbers.head_size == 0) return -127 * scale;
+  return (static_cast<float>(id % 251) - 125.0f) * scale;
+}
+
+// Bytes of a position's key or value.
+size_t BytesOf(KvType type, size_t elements, size_t heads) {
+  return type == KvType::kF32   ? 4 * elements
+         : type == KvType::kF16 ? 2 * elements
+                                : elements + 4 * heads;
 }
 
 class KvCacheOf : public testing::TestWithParam<KvType> {
@@ -43,19 +60,28 @@ class KvCacheOf : public testing::TestWithParam<KvType> {
         std::vector<float> key(kKvDim);
         std::vector<float> value(kKvDim);
         for (size_t i = 0; i < kKvDim; ++i) {
-          key[i] = ValueAt(layer, position, i, false);
-          value[i] = ValueAt(layer, position, i, true);
+          key[i] = Expected(layer, position, i, false);
+          value[i] = Expected(layer, position, i, true);
         }
         cache_.Store(layer, position, key.data(), value.data());
       }
     }
   }
 
-  static float Load(const uint8_t* head, size_t index) {
+  float Expected(size_t layer, size_t position, size_t element, bool of_value) const {
+    return ValueAt(GetParam(), config_.widest, layer, position, element, of_value);
+  }
+
+  // Element `index` of a head's block, which is one of position `slot` of it.
+  static float Load(const uint8_t* head, size_t head_size, size_t index, size_t slot) {
     if (GetParam() == KvType::kF16) return LoadHalf(head + 2 * index);
     float value = 0;
-    std::memcpy(&value, head + 4 * index, sizeof(value));
-    return value;
+    if (GetParam() == KvType::kF32) {
+      std::memcpy(&value, head + 4 * index, sizeof(value));
+      return value;
+    }
+    std::memcpy(&value, head + kKvBlock * head_size + 4 * slot, sizeof(value));
+    return static_cast<float>(static_cast<int8_t>(head[index])) * value;
   }
 
   // By the layout that AttentionInput documents.
@@ -72,11 +98,11 @@ class KvCacheOf : public testing::TestWithParam<KvType> {
           const size_t slot = position % kKvBlock;
           for (size_t d = 0; d < kHeadSize; ++d) {
             const size_t element = head * kHeadSize + d;
-            ASSERT_EQ(Load(block + input.key_offset, d * kKvBlock + slot),
-                      ValueAt(layer, position, element, false))
+            ASSERT_EQ(Load(block + input.key_offset, kHeadSize, d * kKvBlock + slot, slot),
+                      Expected(layer, position, element, false))
                 << "key " << layer << ", " << position << ", " << element;
-            ASSERT_EQ(Load(block + input.value_offset, slot * kHeadSize + d),
-                      ValueAt(layer, position, element, true))
+            ASSERT_EQ(Load(block + input.value_offset, kHeadSize, slot * kHeadSize + d, slot),
+                      Expected(layer, position, element, true))
                 << "value " << layer << ", " << position << ", " << element;
           }
         }
@@ -89,9 +115,9 @@ class KvCacheOf : public testing::TestWithParam<KvType> {
   KvCache cache_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Types, KvCacheOf, testing::Values(KvType::kF32, KvType::kF16),
+INSTANTIATE_TEST_SUITE_P(Types, KvCacheOf, testing::Values(KvType::kF32, KvType::kF16, KvType::kQ8),
                          [](const testing::TestParamInfo<KvType>& type) {
-                           return std::string(type.param == KvType::kF16 ? "f16" : "f32");
+                           return std::string(kKvFormats[type.param].name);
                          });
 
 TEST_P(KvCacheOf, HoldsNothingUntilReserved) {
@@ -138,10 +164,9 @@ TEST_P(KvCacheOf, ReservingLessChangesNothing) {
 }
 
 TEST_P(KvCacheOf, BlocksHoldKeysAndValuesOfEachLayerAndNothingElse) {
-  const size_t element = GetParam() == KvType::kF16 ? 2 : 4;
   const uint64_t two_blocks = KvCache::BytesFor(config_, GetParam(), 64);
   const uint64_t one_block = KvCache::BytesFor(config_, GetParam(), 32);
-  EXPECT_EQ(two_blocks - one_block, 3 * 2 * kKvDim * kKvBlock * element);
+  EXPECT_EQ(two_blocks - one_block, 3 * 2 * BytesOf(GetParam(), kKvDim, 2) * kKvBlock);
 }
 
 TEST_P(KvCacheOf, GivesBackWhatWasStored) {
@@ -217,20 +242,20 @@ TEST_P(KvCacheOf, LayersMayDiffer) {
                                 {.n_heads = 4, .n_kv_heads = 1, .head_size = 10},
                                 {.n_heads = 3, .n_kv_heads = 3, .head_size = 2}};
   for (const LayerConfig& layer : layers) ASSERT_TRUE(file.AddLayer(memory, layer).ok());
-  const size_t element = GetParam() == KvType::kF16 ? 2 : 4;
   KvCache cache;
   cache.Init(memory, file.config, GetParam());
-  EXPECT_GE(cache.MaxRowBytes(), 12 * element);
+  EXPECT_GE(cache.MaxRowBytes(), BytesOf(GetParam(), 12, 2));
   ASSERT_TRUE(cache.Reserve(70).ok());
   EXPECT_EQ(cache.bytes_held(), KvCache::BytesFor(file.config, GetParam(), 70));
   EXPECT_EQ(cache.bytes_held(),
-            3 * 2 * (12 + 12 + 10 + 6) * kKvBlock * element + 4 * sizeof(uint8_t*));
+            3 * 2 * BytesOf(GetParam(), 12 + 12 + 10 + 6, 2 + 2 + 1 + 3) * kKvBlock +
+                4 * sizeof(uint8_t*));
   const auto store = [&](uint32_t layer, size_t position) {
     std::vector<float> key(layers[layer].kv_dim());
     std::vector<float> value(layers[layer].kv_dim());
     for (size_t i = 0; i < key.size(); ++i) {
-      key[i] = ValueAt(layer, position, i, false);
-      value[i] = ValueAt(layer, position, i, true);
+      key[i] = ValueAt(GetParam(), layers[layer], layer, position, i, false);
+      value[i] = ValueAt(GetParam(), layers[layer], layer, position, i, true);
     }
     cache.Store(layer, position, key.data(), value.data());
   };
@@ -240,12 +265,13 @@ TEST_P(KvCacheOf, LayersMayDiffer) {
   size_t before = 0;
   for (uint32_t layer = 0; layer < 4; ++layer) {
     const LayerConfig& numbers = layers[layer];
-    EXPECT_EQ(cache.RowBytes(layer), numbers.kv_dim() * element);
+    const size_t row = BytesOf(GetParam(), numbers.kv_dim(), numbers.n_kv_heads);
+    EXPECT_EQ(cache.RowBytes(layer), row);
     AttentionInput input;
     cache.Attend(layer, 70, &input);
     EXPECT_EQ(input.head_size, numbers.head_size);
-    EXPECT_EQ(input.key_offset, 2 * before * kKvBlock * element);
-    before += numbers.kv_dim();
+    EXPECT_EQ(input.key_offset, 2 * before * kKvBlock);
+    before += row;
     std::vector<uint8_t> key(cache.RowBytes(layer));
     std::vector<uint8_t> value(cache.RowBytes(layer));
     for (size_t position = 0; position < 70; ++position) {
@@ -255,10 +281,11 @@ TEST_P(KvCacheOf, LayersMayDiffer) {
         const size_t d = i % numbers.head_size;
         const size_t slot = position % kKvBlock;
         const uint8_t* block = input.blocks[position / kKvBlock] + head * input.head_bytes;
-        ASSERT_EQ(Load(block + input.key_offset, d * kKvBlock + slot),
-                  ValueAt(layer, position, i, false));
-        ASSERT_EQ(Load(block + input.value_offset, slot * numbers.head_size + d),
-                  ValueAt(layer, position, i, true));
+        ASSERT_EQ(Load(block + input.key_offset, numbers.head_size, d * kKvBlock + slot, slot),
+                  ValueAt(GetParam(), numbers, layer, position, i, false));
+        ASSERT_EQ(
+            Load(block + input.value_offset, numbers.head_size, slot * numbers.head_size + d, slot),
+            ValueAt(GetParam(), numbers, layer, position, i, true));
       }
       cache.SetRows(layer, position, key.data(), value.data());
     }
@@ -283,6 +310,54 @@ TEST(KvCache, BytesForLargeModelsGoBeyond32Bits) {
   // 80 layers of keys and values of 8192 floats each, and a table of 4096 pointers.
   EXPECT_EQ(KvCache::BytesFor(config, KvType::kF32, 131072),
             uint64_t{131072} * 80 * 2 * 8192 * 4 + 4096 * sizeof(uint8_t*));
+}
+
+// 2 heads of 6: 12 bytes and 2 scales in place of 48 bytes.
+TEST(KvCache, Int8TakesAQuarterOfTheMemoryAndItsScales) {
+  const ModelConfig config = SmallConfig();
+  const uint64_t table = 4 * sizeof(uint8_t*);
+  const uint64_t full = KvCache::BytesFor(config, KvType::kF32, 100) - table;
+  EXPECT_EQ((KvCache::BytesFor(config, KvType::kQ8, 100) - table) * 48, full * 20);
+}
+
+// A head's key is rounded to multiples of its largest magnitude / 127, whatever the other has.
+TEST(KvCache, RoundsToMultiplesOfEachHeadsScale) {
+  ModelConfig config = SmallConfig();
+  const float infinity = std::numeric_limits<float>::infinity();
+  struct Case {
+    float key[6];
+    float scale;
+    int8_t q[6];
+  };
+  const Case cases[] = {{{254, -2, 3, 1, -5, 0}, 2, {127, -1, 2, 0, -2, 0}},  // ties to even
+                        {{0, 0, -0.0f, 0, 0, 0}, 0, {}},
+                        {{1e-40f, 0, 0, 0, 0, 0}, 0, {}},  // too small to be divided by
+                        {{3e38f, -3e38f, 0, 1e30f, 0, 0}, 3e38f / 127, {127, -127}},
+                        {{1, infinity, 2, 3, 4, 5}, NAN, {}},
+                        {{1, 2, 3, NAN, 4, 5}, NAN, {}}};
+  for (const Case& c : cases) {
+    Memory memory;
+    KvCache cache;
+    cache.Init(memory, config, KvType::kQ8);
+    ASSERT_TRUE(cache.Reserve(1).ok());
+    std::vector<float> key(c.key, c.key + 6);
+    key.resize(12, 127.0f);
+    cache.Store(0, 0, key.data(), key.data());
+    EXPECT_FALSE(cache.Overflows(1));
+    std::vector<uint8_t> rows[2];
+    for (std::vector<uint8_t>& row : rows) row.resize(cache.RowBytes(0));
+    cache.GetRows(0, 0, rows[0].data(), rows[1].data());
+    EXPECT_EQ(rows[0], rows[1]);
+    for (size_t i = 0; i < 6; ++i) EXPECT_EQ(static_cast<int8_t>(rows[0][i]), c.q[i]) << i;
+    const float scale = std::bit_cast<float>(ReadLe32(&rows[0][6]));
+    if (std::isnan(c.scale)) {
+      EXPECT_TRUE(std::isnan(scale));
+    } else {
+      EXPECT_EQ(scale, c.scale);
+    }
+    EXPECT_EQ(rows[0][10], 127) << "the other head";
+    EXPECT_EQ(std::bit_cast<float>(ReadLe32(&rows[0][16])), 1.0f);
+  }
 }
 
 TEST(KvCache, RoundsToHalves) {

@@ -51,12 +51,12 @@ TEST_F(KvRange, LargestHalfIsHeldAndWhatRoundsBeyondItIsNot) {
                         {1, -65520, false},      {1e30f, 1, false},    {infinity, 1, true},
                         {1, std::nanf(""), true}};  // damaged weights make the last two
   for (const Case& c : cases) {
-    for (const KvType type : {KvType::kF16, KvType::kF32}) {
+    for (const KvType type : {KvType::kF16, KvType::kF32, KvType::kQ8}) {
       KvCache kv;
       kv.Init(memory_, config_, type);
       ASSERT_TRUE(kv.Reserve(40).ok());
       Store(&kv, 1, 33, c.key, c.value);
-      const bool expected = c.fits || type == KvType::kF32;
+      const bool expected = c.fits || type != KvType::kF16;
       EXPECT_FALSE(kv.Overflows(33)) << c.key << ", " << c.value;
       EXPECT_EQ(kv.Overflows(34), !expected) << c.key << ", " << c.value;
     }
@@ -126,24 +126,28 @@ TEST_F(KvRangeOfAModel, AQueryThatExceedsHalfPrecisionEndsWithTheReason) {
 }
 
 TEST_F(KvRangeOfAModel, WhatTheReasonNamesHelps) {
-  const TxfPtr model = OpenModel(Write(1e6f), CLAMMA_KV_F32);
-  Listener listener;
-  const SessionPtr session = NewSession(model);
-  ASSERT_EQ(StartQuery(session.get(), listener, {.limit = 5}), 0);
-  StepAll();
-  ASSERT_EQ(listener.ends.size(), 1u);
-  EXPECT_NE(listener.ends[0], CLAMMA_DONE_ERROR) << log_.last();
-  EXPECT_TRUE(log_.lines.empty());
+  for (const clamma_kv_type_t kv_type : {CLAMMA_KV_F32, CLAMMA_KV_Q8}) {  // as int8 does, too
+    const TxfPtr model = OpenModel(Write(1e6f), kv_type);
+    Listener listener;
+    const SessionPtr session = NewSession(model);
+    ASSERT_EQ(StartQuery(session.get(), listener, {.limit = 5}), 0);
+    StepAll();
+    ASSERT_EQ(listener.ends.size(), 1u);
+    EXPECT_NE(listener.ends[0], CLAMMA_DONE_ERROR) << log_.last();
+    EXPECT_TRUE(log_.lines.empty());
+  }
 }
 
 TEST_F(KvRangeOfAModel, DamagedWeightsAreStillBlamedWhereTheyAre) {
-  const TxfPtr model = OpenModel(Write(std::numeric_limits<float>::quiet_NaN()), CLAMMA_KV_F16);
-  const SessionPtr session = NewSession(model);
-  Listener listener;
-  ASSERT_EQ(StartQuery(session.get(), listener, {.limit = 5}), 0);
-  StepAll();
-  EXPECT_EQ(listener.ends, std::vector<clamma_done_t>{CLAMMA_DONE_ERROR});
-  EXPECT_EQ(log_.last(), "the model's output is not a number: its weights are damaged");
+  for (const clamma_kv_type_t kv_type : {CLAMMA_KV_F16, CLAMMA_KV_Q8}) {
+    const TxfPtr model = OpenModel(Write(std::numeric_limits<float>::quiet_NaN()), kv_type);
+    const SessionPtr session = NewSession(model);
+    Listener listener;
+    ASSERT_EQ(StartQuery(session.get(), listener, {.limit = 5}), 0);
+    StepAll();
+    EXPECT_EQ(listener.ends, std::vector<clamma_done_t>{CLAMMA_DONE_ERROR});
+    EXPECT_EQ(log_.last(), "the model's output is not a number: its weights are damaged");
+  }
 }
 
 }  // namespace

@@ -182,7 +182,7 @@ TEST(ModelFile, LayersThatAreAlikeTakeNoMemory) {
     ASSERT_TRUE(file.AddLayer(memory, layer).ok());
   EXPECT_EQ(memory.bytes_in_use(), 0u);
   EXPECT_EQ(file.config.layer(65535), layer);
-  EXPECT_EQ(file.config.kv_dims(65536, false), uint64_t{65536} * 16);
+  EXPECT_EQ(file.config.kv_count(65536, false).elements, uint64_t{65536} * 16);
 }
 
 // All tensors that a model of 2 layers must have, but for one.
@@ -297,10 +297,10 @@ TEST(ModelFile, LayersThatDifferAreKeptEach) {
     EXPECT_EQ(file.config.layer(i).n_kv_heads, layers[i].n_kv_heads);
     EXPECT_EQ(file.config.layer(i).head_size, layers[i].head_size);
     EXPECT_EQ(file.config.layer(i).hidden_dim, layers[i].hidden_dim);
-    EXPECT_EQ(file.config.kv_before(i), before) << i;
+    EXPECT_EQ(file.config.kv_before(i).elements, before) << i;
     before += layers[i].kv_dim();
   }
-  EXPECT_EQ(file.config.kv_dims(4, false), before);
+  EXPECT_EQ(file.config.kv_count(4, false).elements, before);
   const LayerConfig widest = {.n_heads = 6, .n_kv_heads = 3, .head_size = 16, .hidden_dim = 200};
   EXPECT_EQ(file.config.widest, widest);
   EXPECT_EQ(planned.config.widest, widest);

@@ -343,7 +343,7 @@ TEST_F(QuantizerLlama2cTest, WhatACheckpointCannotExpressIsRefusedByName) {
       {"layer 1", with([](GgufSpec* s) {
          s->layer_hidden = {96, 64};
        })},
-      {"groups of 2 only", with([](GgufSpec* s) { s->hidden = 98; })},
+      {"only split into groups of 2", with([](GgufSpec* s) { s->hidden = 98; })},
       {"tokenizer.ggml.model", with([](GgufSpec* s) { s->tokens = 0; })},
       {"500000", with([](GgufSpec*) {}).Add("llama.rope.freq_base", 500000.0f)},
   };

@@ -69,11 +69,11 @@ struct IQ4_XS {
   }
 
  private:
-  // Scale j of the nibbles and the high bits of all.
-  template <typename V, size_t j>
+  // A scale, of the nibbles and the high bits of all.
+  template <typename V, size_t kScale>
   static typename V::Scale Join(const typename V::Int (&low)[2], const typename V::Int (&high)[4]) {
-    return V::Or(V::template ScaleOfByte<j / 2>(low[j % 2]),
-                 V::template SignedScaleOfByte<2 + j / 4>(high[j % 4]));
+    return V::Or(V::template ScaleOfByte<kScale / 2>(low[kScale % 2]),
+                 V::template SignedScaleOfByte<2 + kScale / 4>(high[kScale % 4]));
   }
 };
 

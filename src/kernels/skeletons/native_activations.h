@@ -4,6 +4,7 @@
 #ifndef CLAMMA_KERNELS_SKELETONS_NATIVE_ACTIVATIONS_H_
 #define CLAMMA_KERNELS_SKELETONS_NATIVE_ACTIVATIONS_H_
 
+#include "kernels/int8.h"
 #include "kernels/kernels.h"
 
 namespace clamma {
@@ -61,13 +62,6 @@ struct BlockActivations {
   }
 };
 
-// 127 / largest, for the largest magnitude of a block. Returns 0 if that is 0, or so small that the
-// quotient is not finite; all of the block then counts as 0.
-inline float InverseScale(float largest) {
-  const float inverse = 127.0f / largest;
-  return inverse < __builtin_inff() ? inverse : 0;
-}
-
 inline void SumUp(const int8_t* q, BlockSums<32>* sums) {
   sums->all = 0;
   for (size_t k = 0; k < 32; ++k) sums->all += q[k];
@@ -102,21 +96,7 @@ inline void QuantizeBlocks(const Activations& x, size_t begin, size_t end,
 // Quantises kCols floats in plain C++. Returns their scale.
 template <size_t kCols>
 inline float QuantizeBlockPlainly(int8_t* q, const float* in) {
-  float largest = 0;
-  float zero = 0;  // becomes NaN if a value is not finite
-  for (size_t k = 0; k < kCols; ++k) {
-    const float magnitude = in[k] < 0 ? -in[k] : in[k];
-    largest = magnitude > largest ? magnitude : largest;
-    zero += in[k] * 0;
-  }
-  const bool finite = zero == 0;
-  const float inverse = finite ? InverseScale(largest) : 0;
-  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-  for (size_t k = 0; k < kCols; ++k) {
-    const float value = finite ? in[k] * inverse : 0.0f;
-    q[k] = static_cast<int8_t>(static_cast<int32_t>(value + kMagic - kMagic));
-  }
-  return !finite ? __builtin_nanf("") : inverse > 0 ? largest / 127.0f : 0.0f;
+  return QuantizeToInt8(q, 1, in, kCols);
 }
 
 // QuantizeBlockPlainly() on a vector unit.

@@ -32,8 +32,9 @@ struct Tile {
   size_t head_size;
   size_t kv_head;
   Positions positions[kNativeTile];
-  float* q;       // (InPieces(head_size) / kKvBlock, kNativeTile, kKvBlock)
-  float* scores;  // (kNativeTile, kKvBlock), then the weights of values
+  float* q;        // (InPieces(head_size) / kKvBlock, kNativeTile, kKvBlock)
+  float* scores;   // (kNativeTile, kKvBlock), then the weights of values
+  float* widened;  // (kKvBlock * head_size): keys or values of int8 as floats
 };
 
 // --- Products ---
@@ -197,6 +198,21 @@ inline void AddValues(const Tile& tile, float* states, PageRows rows, size_t pag
   }
 }
 
+// Rows of floats or halves of a page; those of int8 as floats, by widen(tile.widened, data, head
+// size).
+template <bool kHalf, typename Widen>
+inline PageRows RowsOf(const Tile& tile, const AttentionInput& in, const uint8_t* data,
+                       const uint8_t* next, size_t width, size_t rows, const Widen& widen) {
+  if constexpr (!kHalf) {
+    if (in.kv_type == KvType::kQ8) {
+      for (size_t i = 0; i < in.head_bytes; i += kLine) PrefetchLine(next + i);
+      widen(tile.widened, data, in.head_size);
+      data = next = reinterpret_cast<const uint8_t*>(tile.widened);
+    }
+  }
+  return {data, next, width, 0, rows};
+}
+
 template <typename V, bool kHalf>
 void AttendPage(const Tile& tile, float* states, const AttentionInput& in, size_t page,
                 const uint8_t* next) {
@@ -206,7 +222,8 @@ void AttendPage(const Tile& tile, float* states, const AttentionInput& in, size_
   while (begin < end && tile.Visible(end - 1, page).begin == kKvBlock) --end;
   const uint8_t* keys = in.blocks[page] + in.key_offset + tile.kv_head * in.head_bytes;
   const uint8_t* values = in.blocks[page] + in.value_offset + tile.kv_head * in.head_bytes;
-  const PageRows key_rows = {keys, values, kKvBlock, 0, in.head_size};
+  const PageRows key_rows =
+      RowsOf<kHalf>(tile, in, keys, values, kKvBlock, in.head_size, portable::native::WidenKeys);
   ForParts<V>(begin, end, [&]<size_t kQueries>(size_t first) {
     Multiply<V, kHalf, kQueries>(tile.scores + first * kKvBlock, kKvBlock, true,
                                  tile.q + first * kKvBlock, key_rows);
@@ -221,7 +238,8 @@ void AttendPage(const Tile& tile, float* states, const AttentionInput& in, size_
   for (size_t i = begin; i < end; ++i) {
     Weigh<V>(tile.scores + i * kKvBlock, tile.StateOf(states, i), scale, tile.Visible(i, page));
   }
-  const PageRows value_rows = {values, next, in.head_size, 0, kKvBlock};
+  const PageRows value_rows =
+      RowsOf<kHalf>(tile, in, values, next, in.head_size, kKvBlock, portable::native::WidenValues);
   ForParts<V>(begin, end, [&]<size_t kQueries>(size_t first) {
     AddValues<V, kHalf, kQueries>(tile, states, value_rows, page, first);
   });
@@ -256,7 +274,8 @@ inline void ForEachTile(float* scratch, const AttentionInput& in, size_t kv_begi
   tile.head_size = in.head_size;
   tile.q = scratch;
   tile.scores = tile.q + kNativeTile * size;
-  float* const left = tile.scores + kNativeTile * kKvBlock;
+  tile.widened = tile.scores + kNativeTile * kKvBlock;
+  float* const left = tile.widened + kKvBlock * in.head_size;
   portable::native::ForEachQuery(in, kv_begin, kv_end, [&](size_t row, size_t head, size_t query) {
     const float* q = in.q + row * in.row_stride + head * in.head_size;
     for (size_t d = 0; d < in.head_size; ++d) {
@@ -293,7 +312,7 @@ void AttendSegments(float* states, float* scratch, const AttentionInput& in, siz
 template <typename V, KvType kType>
 void Attention(float* out, float* scratch, size_t /*stride*/, const AttentionInput& in,
                size_t kv_begin, size_t kv_end) {
-  constexpr bool kHalf = kType == KvType::kF16;
+  constexpr bool kHalf = kType == KvType::kF16;  // kQ8 as kF32: see RowsOf()
   const size_t size = AttentionStateSize(in.head_size);
   const size_t per_kv_head = in.n_rows * in.heads_per_kv_head;
   ForEachTile(scratch, in, kv_begin, kv_end, [&](const Tile& tile, size_t first, float* states) {
@@ -326,7 +345,8 @@ constexpr OrderKernels OrderOf(const char* name) {
                {GluType::kClampedSilu, ClampedSwiGlu<V>}}},
       .soft_cap = SoftCap<V>,
       .attention = {{{KvType::kF32, Attention<V, KvType::kF32>},
-                     {KvType::kF16, Attention<V, KvType::kF16>}}},
+                     {KvType::kF16, Attention<V, KvType::kF16>},
+                     {KvType::kQ8, Attention<V, KvType::kF32>}}},
       .attention_scratch = NativeAttentionScratch,
       .query_tile = kNativeTile,
       .attend_segments = AttendSegments<V>,

@@ -210,6 +210,26 @@ inline void FinishAttention(float* out, const float* states, const AttentionInpu
 
 // --- Attention ---
 
+// A page of int8 as floats, for what multiplies floats.
+inline void WidenKeys(float* __restrict out, const uint8_t* __restrict keys, size_t head_size) {
+  float scales[kKvBlock];
+  std::memcpy(scales, keys + kKvBlock * head_size, sizeof(scales));
+  for (size_t d = 0; d < head_size; ++d, keys += kKvBlock, out += kKvBlock) {
+    for (size_t i = 0; i < kKvBlock; ++i) {
+      out[i] = static_cast<float>(static_cast<int8_t>(keys[i])) * scales[i];
+    }
+  }
+}
+inline void WidenValues(float* __restrict out, const uint8_t* __restrict values, size_t head_size) {
+  const uint8_t* scales = values + kKvBlock * head_size;
+  for (size_t i = 0; i < kKvBlock; ++i, values += head_size, out += head_size) {
+    const float scale = LoadF32(scales + 4 * i);
+    for (size_t d = 0; d < head_size; ++d) {
+      out[d] = static_cast<float>(static_cast<int8_t>(values[d])) * scale;
+    }
+  }
+}
+
 template <bool kHalf>
 inline void AttendPage(State state, const float* q, const AttentionInput& in,
                        const Positions& visible, const uint8_t* keys, const uint8_t* values) {
@@ -239,30 +259,38 @@ inline void AttendPage(State state, const float* q, const AttentionInput& in,
   state.sum() += Reduce16(weights);
 }
 
-// Computes the state of one query after one segment.
+// Computes the state of one query after one segment. `widened` is scratch for a page of int8 as
+// floats: (2, kKvBlock * head_size).
 template <bool kHalf>
-inline void AttendSegment(State state, const AttentionInput& in, size_t row, size_t head,
-                          size_t segment) {
+inline void AttendSegment(State state, float* widened, const AttentionInput& in, size_t row,
+                          size_t head, size_t segment) {
   state.Clear();
+  float* const widened_values = widened + kKvBlock * in.head_size;
   const float* q = in.q + row * in.row_stride + head * in.head_size;
   const size_t skip = head / in.heads_per_kv_head * in.head_bytes;
   for (size_t first = segment * kSegment; first < (segment + 1) * kSegment; first += kKvBlock) {
     const Positions visible = Within(VisibleTo(in, row), first, kKvBlock);
     if (visible.begin == visible.end) continue;
-    const uint8_t* page = in.blocks[first / kKvBlock];
-    AttendPage<kHalf>(state, q, in, visible, page + in.key_offset + skip,
-                      page + in.value_offset + skip);
+    const uint8_t* keys = in.blocks[first / kKvBlock] + in.key_offset + skip;
+    const uint8_t* values = in.blocks[first / kKvBlock] + in.value_offset + skip;
+    if (!kHalf && in.kv_type == KvType::kQ8) {
+      WidenKeys(widened, keys, in.head_size);
+      WidenValues(widened_values, values, in.head_size);
+      keys = reinterpret_cast<const uint8_t*>(widened);
+      values = reinterpret_cast<const uint8_t*>(widened_values);
+    }
+    AttendPage<kHalf>(state, q, in, visible, keys, values);
   }
 }
 
-inline void AttendSegments(float* states, float* /*scratch*/, const AttentionInput& in,
-                           size_t kv_begin, size_t kv_end, size_t begin, size_t end) {
+inline void AttendSegments(float* states, float* scratch, const AttentionInput& in, size_t kv_begin,
+                           size_t kv_end, size_t begin, size_t end) {
   const auto attend = in.kv_type == KvType::kF16 ? AttendSegment<true> : AttendSegment<false>;
   const size_t size = AttentionStateSize(in.head_size);
   const size_t n_queries = (kv_end - kv_begin) * in.n_rows * in.heads_per_kv_head;
   for (size_t segment = begin; segment < end; ++segment, states += n_queries * size) {
     ForEachQuery(in, kv_begin, kv_end, [&](size_t row, size_t head, size_t query) {
-      attend(State(states + query * size, in.head_size), in, row, head, segment);
+      attend(State(states + query * size, in.head_size), scratch, in, row, head, segment);
     });
   }
 }
@@ -272,12 +300,13 @@ inline void Attention(float* out, float* scratch, size_t /*stride*/, const Atten
                       size_t kv_begin, size_t kv_end) {
   constexpr auto kAttend = AttendSegment<kType == KvType::kF16>;
   float* const states = scratch;
-  float* const next = scratch + AttentionStateSize(in.head_size);
+  float* const next = states + AttentionStateSize(in.head_size);
+  float* const widened = next + AttentionStateSize(in.head_size);
   ForEachQuery(in, kv_begin, kv_end, [&](size_t row, size_t head, size_t /*query*/) {
     const Positions visible = VisibleTo(in, row);
     const size_t begin = visible.begin / kSegment;
     for (size_t s = begin; s < SegmentsOf(visible.end); ++s) {
-      kAttend(State(s == begin ? states : next, in.head_size), in, row, head, s);
+      kAttend(State(s == begin ? states : next, in.head_size), widened, in, row, head, s);
       if (s > begin) MergeStates(states, next, 1, in.head_size);
     }
     Finish(out + row * in.row_stride + head * in.head_size, {states, in.head_size}, in.head_size,

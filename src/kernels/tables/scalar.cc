@@ -10,6 +10,8 @@ namespace clamma {
 
 namespace {
 
+constexpr BlockFunctions kBlocks = kHasGguf ? kBlocksPlain : BlockFunctions{};
+
 constexpr OrderKernels kScalarLlama2cOrder = {
     .name = "scalar",
     .rmsnorm = portable::RmsNorm,
@@ -18,7 +20,8 @@ constexpr OrderKernels kScalarLlama2cOrder = {
              {GluType::kGelu, nullptr},
              {GluType::kClampedSilu, nullptr}}},
     .attention = {{{KvType::kF32, portable::Attention<KvType::kF32>},
-                   {KvType::kF16, portable::Attention<KvType::kF16>}}},
+                   {KvType::kF16, portable::Attention<KvType::kF16>},
+                   {KvType::kQ8, nullptr}}},
     .attention_scratch = AttentionScratch,
     .query_tile = kQueryTile,
 };
@@ -27,11 +30,11 @@ constexpr OrderKernels kScalarLlama2cOrder = {
 
 constinit const Kernels kScalarKernels = {
     .name = "scalar",
-    .quantizers = QuantizersBy({.bytes = portable::Int8Bytes, .quantize = portable::QuantizeInt8},
-                               kBlocksPlain),
+    .quantizers =
+        QuantizersBy({.bytes = portable::Int8Bytes, .quantize = portable::QuantizeInt8}, kBlocks),
     .matmul =
         MatmulsBy(portable::MatmulF32, portable::MatmulInt8, portable::MatmulHalves<formats::F16>,
-                  portable::MatmulHalves<formats::BF16>, kBlocksPlain),
+                  portable::MatmulHalves<formats::BF16>, kBlocks),
     .orders = {{{SumOrder::kLlama2c, &kScalarLlama2cOrder},
                 {SumOrder::kNative, kHasGguf ? &kScalarNativeOrder : nullptr}}},
     .rope = {{{RopeStyle::kPairs, portable::Rope},

@@ -33,7 +33,8 @@ constexpr OrderKernels kLlama2cOrder = {
              {GluType::kGelu, nullptr},
              {GluType::kClampedSilu, nullptr}}},
     .attention = {{{KvType::kF32, vector::Attention<V, KvType::kF32>},
-                   {KvType::kF16, vector::Attention<V, KvType::kF16>}}},
+                   {KvType::kF16, vector::Attention<V, KvType::kF16>},
+                   {KvType::kQ8, nullptr}}},
     .attention_scratch = AttentionScratch,
     .query_tile = kQueryTile,
 };
