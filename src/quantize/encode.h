@@ -25,8 +25,8 @@ bool CanEncode(WeightType type);
 // the byte order of files. Minimises the sum of importance[c] * (x[c] - decoded[c])^2,
 // approximately. importance (cols), each value finite and at least 0, may be nullptr: then all
 // columns have the same, except that for Q8_0 and IQ4_NL the importance of a value is its square
-// plus the mean square of its block. Each block is encoded independently, and the result is the same
-// on every machine. Unless the result is kOk, the contents of `out` are undefined.
+// plus the mean square of its block. Each block is encoded independently, and the result is the
+// same on every machine. Unless the result is kOk, the contents of `out` are undefined.
 EncodeResult EncodeRow(WeightType type, const float* x, const float* importance, size_t cols,
                        uint8_t* out);
 

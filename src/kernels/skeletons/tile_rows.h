@@ -37,10 +37,11 @@ struct TileRows {
 template <typename Body>
 inline void ForEachTile(const Matrix& w, size_t n, size_t begin, size_t end, bool side_by_side,
                         const Body& body) {
+  const auto row_bytes = static_cast<size_t>(w.row_bytes);  // of rows in memory
   const size_t apart = side_by_side ? (end - begin) / n : 1;
   size_t left_apart = apart > 1 ? apart : 0;  // tiles of rows side by side that are left
   for (size_t row = begin; row < end;) {      // body() is called in one place, as it is inlined
-    TileRows tile{nullptr, w.row_bytes, w.row_bytes, n, row, 1, begin, end};
+    TileRows tile{nullptr, row_bytes, row_bytes, n, row, 1, begin, end};
     if (left_apart > 0) {
       --left_apart;
       row = left_apart > 0 ? row + 1 : begin + n * apart;
@@ -52,7 +53,7 @@ inline void ForEachTile(const Matrix& w, size_t n, size_t begin, size_t end, boo
       row += n;
       tile.keep_end = row < end ? row : end;
     }
-    tile.data = w.data + tile.row * w.row_bytes;
+    tile.data = w.data + tile.row * row_bytes;
     body(tile);
   }
 }
