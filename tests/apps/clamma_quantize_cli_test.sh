@@ -137,7 +137,7 @@ tells "a vocabulary beside the checkpoint, by its name" cmp f32.gguf found.gguf
 mv beside/model.tokenizer.bin beside/tokenizer.bin
 run beside/model.bin found.gguf F32 -q --force
 tells "... and by the usual one" cmp f32.gguf found.gguf
-refuses 1 'is read' beside/model.bin beside/tokenizer.bin F32 --force
+refuses 1 'is an input' beside/model.bin beside/tokenizer.bin F32 --force
 rm beside/tokenizer.bin
 refuses 1 'tokenizer\.bin is no vocabulary, or damaged.*-z' beside/model.bin x.gguf Q8_0
 rm tokenizer.bin
