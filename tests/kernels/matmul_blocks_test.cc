@@ -79,7 +79,7 @@ std::vector<TypeAndTable> TypesAndTables() {
   std::vector<TypeAndTable> all;
   for (const WeightType type : kBlockTypes) {
     for (const Kernels* table : clamma_test::Tables()) all.emplace_back(type, table);
-    for (const auto& [table, lanes] : clamma_test::kVectorTables) {
+    for (const auto& [table, lanes] : clamma_test::VectorTables()) {
       if (clamma_test::IsByVectors(type, lanes)) all.emplace_back(type, table);
     }
   }

@@ -75,7 +75,7 @@ inline std::vector<const clamma::Kernels*> Tables() {
 // With those that only tests have.
 inline std::vector<const clamma::Kernels*> AllTables() {
   std::vector<const clamma::Kernels*> tables = Tables();
-  for (const VectorTableOfLanes& own : kVectorTables) tables.push_back(own.table);
+  for (const VectorTableOfLanes& own : VectorTables()) tables.push_back(own.table);
   return tables;
 }
 

@@ -4,6 +4,8 @@
 #ifndef CLAMMA_TESTS_SUPPORT_VECTOR_TABLES_VECTOR_TABLES_H_
 #define CLAMMA_TESTS_SUPPORT_VECTOR_TABLES_VECTOR_TABLES_H_
 
+#include <vector>
+
 #include "kernels/kernels.h"
 
 namespace clamma_test {
@@ -17,10 +19,12 @@ struct VectorTableOfLanes {
   const clamma::Kernels* table;
   size_t lanes;
 };
-constexpr VectorTableOfLanes kVectorTables[] = {{&kVector128Kernels, 4},
-                                                {&kVector256Kernels, 8},
-                                                {&kVector512Kernels, 16},
-                                                {&kVector512InOrderKernels, 16}};
+inline std::vector<VectorTableOfLanes> VectorTables() {
+  return {{&kVector128Kernels, 4},
+          {&kVector256Kernels, 8},
+          {&kVector512Kernels, 16},
+          {&kVector512InOrderKernels, 16}};
+}
 
 // Whether the table of a unit with so many lanes multiplies blocks of that type by its vectors, and
 // not as the scalar one does: all of them would take minutes to compile. These have every kind of
