@@ -139,6 +139,7 @@ def write_sentencepiece(path, pieces):
         message += field(1, field(1, text.encode()) + b"\x15" + struct.pack("<f", score)
                          + bytes([0x18, kind]))
     message += field(2, bytes([0x18, 2]))  # trained as byte pairs
+    message += field(3, bytes([0x20, 0]))  # extra spaces are not removed
     path.write_bytes(message)
 
 
