@@ -234,8 +234,7 @@ const Sampler::Candidate& Sampler::Ranked(size_t place) {
 // values. The sort starts with the lowest digit and is stable.
 void Sampler::SortMany() {
   constexpr unsigned kDigits = 4;
-  constexpr unsigned kBits =
-      9;  // per digit, so that all places that are written to stay in the cache
+  constexpr unsigned kBits = 9;  // per digit, so that the places written to stay in the cache
   const size_t n = n_candidates_;
   uint32_t top = 0;
   for (size_t i = 0; i < n; ++i) top = std::max(top, BitsOf(candidates_[i]));
