@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""SentencePiece models to llama2.c's tokenizer.bin; docs/formats.md has it byte by byte."""
+"""Converts SentencePiece models to llama2.c's tokenizer.bin, which docs/formats.md specifies."""
 import re
 import struct
 
@@ -7,13 +7,13 @@ from .errors import ExportError, named_in_part, shown
 from .sentencepiece_file import (BYTE, CONTROL, NORMAL, SPACE, UNUSED, USER_DEFINED,
                                  SentencePieceFile)
 
-UNKNOWN_ID, BOS_ID, EOS_ID = 0, 1, 2  # of the library, and of Llama
-BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")  # that the library takes for a byte
+UNKNOWN_ID, BOS_ID, EOS_ID = 0, 1, 2  # the same in the library and in Llama
+BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")  # the library reads such a piece as a byte
 
 
 class Dictionary:
-    """The pieces of a SentencePiece model; `differences` say in which texts the library, with the
-    file that to_bytes() makes, has other tokens than SentencePiece."""
+    """The pieces of a SentencePiece model. `differences` describe the texts for which the library,
+    with the file that to_bytes() returns, has other tokens than SentencePiece."""
 
     def __init__(self, path):
         file = SentencePieceFile(path)
@@ -60,7 +60,7 @@ class Dictionary:
                       lambda piece: (piece.type == BYTE) != bool(BYTE_PIECE.fullmatch(piece.text)))
         yield from of("with a space, which no text becomes, but in the library",
                       lambda piece: " " in piece.text)
-        # A control piece is found by no merge, and yet by a text of its one character.
+        # No merge produces a control piece, but a text that is its single character would match it.
         yield from of("of type CONTROL that a character of a text becomes, but not in the library",
                       lambda piece: piece.type == CONTROL and len(piece.text) == 1)
         bytes_there = sum(piece.type == BYTE for piece in self.pieces)
@@ -68,8 +68,8 @@ class Dictionary:
             yield f"it has tokens for {bytes_there} of the 256 bytes"
 
     def to_bytes(self, vocab_size):
-        """The file for a model of `vocab_size` tokens (None: as many as there are pieces). Tokens
-        without a piece are empty: no text becomes one, and one becomes no text."""
+        """Returns the file for a model of `vocab_size` tokens (None: as many as there are pieces).
+        Tokens without a piece are empty: they never result from a text, and have none."""
         if vocab_size is None:
             vocab_size = len(self.pieces)
         if vocab_size < len(self.pieces):
@@ -84,11 +84,11 @@ class Dictionary:
 
 
 def _text(id_, piece):
-    # As in llama2.c's files: never the text of a token in the middle of a line.
+    # As in llama2.c's files: with the line breaks, no text such as <s> becomes one of these tokens.
     if id_ == BOS_ID:
         return "\n<s>\n"
     if id_ == EOS_ID:
         return "\n</s>\n"
     if piece.type == CONTROL:
-        return ""  # the file has no types: so no text becomes it, and it becomes no text
+        return ""  # the file has no types, so an empty text keeps the token out of texts
     return piece.text.replace(SPACE, " ")
