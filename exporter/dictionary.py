@@ -21,7 +21,7 @@ class Dictionary:
         self.pieces = file.pieces
         if not file.is_bpe:
             raise ExportError(f"{path}: not a byte-pair (BPE) model: other kinds of SentencePiece "
-                              "models choose tokens in ways the library has not")
+                              "models choose tokens in ways that the library does not support")
         for id_, actual, name in zip((UNKNOWN_ID, BOS_ID, EOS_ID), file.special_ids,
                                      ("unknown", "BOS", "EOS")):
             if actual != id_ or len(self.pieces) <= id_:
@@ -40,7 +40,7 @@ class Dictionary:
         if not file.marks_spaces:
             yield "it encodes spaces as they are, and the library as U+2581"
         if file.puts_space_behind_words:
-            yield "it puts the space behind words, and the library in front of them"
+            yield "it puts the space after words, and the library before them"
 
     def _different_pieces(self):
         def of(what, does):
@@ -49,19 +49,19 @@ class Dictionary:
                 yield (f"it has {len(found)} {'piece' if len(found) == 1 else 'pieces'} {what} "
                        f"({named_in_part(map(shown, found))})")
 
-        yield from of("of type USER_DEFINED, which are kept whole wherever they stand, and in the "
-                      "library only where merges lead to them",
+        yield from of("of type USER_DEFINED, which SentencePiece always keeps whole, and the "
+                      "library only where merges produce them",
                       lambda piece: piece.type == USER_DEFINED)
-        yield from of("of type UNUSED, which no text becomes, but in the library",
+        yield from of("of type UNUSED, which only the library produces",
                       lambda piece: piece.type == UNUSED)
-        yield from of("of types that are not known",
+        yield from of("of an unknown type",
                       lambda piece: not NORMAL <= piece.type <= BYTE)
         yield from of("that the library takes for bytes, or of type BYTE that it does not",
                       lambda piece: (piece.type == BYTE) != bool(BYTE_PIECE.fullmatch(piece.text)))
-        yield from of("with a space, which no text becomes, but in the library",
+        yield from of("with a space, which only the library produces",
                       lambda piece: " " in piece.text)
         # No merge produces a control piece, but a text that is its single character would match it.
-        yield from of("of type CONTROL that a character of a text becomes, but not in the library",
+        yield from of("of type CONTROL that a character of a text becomes only in SentencePiece",
                       lambda piece: piece.type == CONTROL and len(piece.text) == 1)
         bytes_there = sum(piece.type == BYTE for piece in self.pieces)
         if bytes_there not in (0, 256):

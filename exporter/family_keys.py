@@ -265,7 +265,7 @@ def shorten_to_window(config, numbers):
         return {}
     if numbers.context > window:
         config.warnings.append(f"{config.path}: layers see {window} positions back "
-                               f"(sliding_window), which the file cannot say: its context is "
+                               f"(sliding_window), which the file cannot express: its context is "
                                f"{window}, and not {numbers.context}")
         numbers.context = window
     return {"context_length": numbers.context}

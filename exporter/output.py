@@ -19,7 +19,7 @@ def check_target(path, inputs):
     if not stat.S_ISREG(status.st_mode):
         raise ExportError(f"{path}: exists, and is not a regular file")
     if any(os.path.samefile(path, one) for one in inputs):
-        raise ExportError(f"{path}: is what is read: give another name for the result")
+        raise ExportError(f"{path}: is an input: give another name for the output")
 
 
 PIECE = 2 << 20  # bytes

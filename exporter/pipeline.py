@@ -97,7 +97,7 @@ def _warn_of_tokenizer(arguments):
     """Warns if the model's tokenizer is not SentencePiece's, as vocabularies of checkpoints are."""
     if arguments.hf and kind_of_tokenizer(arguments.hf) not in (None, SENTENCEPIECE):
         _warn(f"{arguments.hf}: the model's tokenizer is a byte-level one, which the vocabulary "
-              "files beside checkpoints cannot say: --gguf writes the model with its tokenizer")
+              "files beside checkpoints cannot express: --gguf writes the model with its tokenizer")
 
 
 def _export_gguf(arguments):

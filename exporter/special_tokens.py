@@ -95,7 +95,7 @@ def _around_texts(folder, options, vocabulary):
                                (options.get("add_eos_token"), "eos_token", "</s>")):
         id_ = vocabulary.id_of(_content(options.get(token)) or usual)
         if adds and id_ is None:
-            raise ExportError(f"{path}: {token} stands beside texts, and is no token")
+            raise ExportError(f"{path}: {token} is added to texts, but is not in the vocabulary")
         around.append(id_ if adds else None)
     return around
 
@@ -107,8 +107,8 @@ def _of_template(post_processor, vocabulary):
         raise ExportError(f"{vocabulary.path}: the post_processor is damaged") from None
     for id_ in around:
         if id_ is not None and (type(id_) is not int or not 0 <= id_ < len(vocabulary.texts)):
-            raise ExportError(f"{vocabulary.path}: the post_processor puts token {shown(id_)} "
-                              "beside texts, and the model has no such one")
+            raise ExportError(f"{vocabulary.path}: the post_processor adds token {shown(id_)} "
+                              "to texts, and the model has no such token")
     return around
 
 
@@ -122,7 +122,7 @@ def _parts_of_template(post_processor, vocabulary):
             continue
         if step["type"] != "TemplateProcessing":
             raise ExportError(f"{vocabulary.path}: the post_processor is {shown(step['type'])}, "
-                              "which the library has not")
+                              "which the library does not support")
         place = 0
         for part in step["single"]:
             if "Sequence" in part:

@@ -143,8 +143,8 @@ def _warn_of_neighbours(vocabulary, tokens, strips_right):
     names = [token["content"] for token in tokens if any(token.get(key) for key in keys)]
     if names:
         vocabulary.warnings.append(
-            f"{vocabulary.path}: what stands beside the tokens {named_in_part(names)} counts, or is "
-            "taken with them (lstrip, rstrip, single_word), but not by the library")
+            f"{vocabulary.path}: the text around the tokens {named_in_part(names)} matters to the "
+            "tokenizer (lstrip, rstrip, single_word), but not to the library")
 
 
 def _added_by_config(folder):
@@ -162,10 +162,11 @@ def _of_json(path, content, pieces):
     model = content["model"]
     if _type_of(model) != "BPE":
         raise ExportError(f"{path}: a tokenizer of the kind {shown(_type_of(model))}, which the "
-                          "library has not: byte-pair (BPE) ones are read")
+                          "library does not support: byte-pair (BPE) ones are read")
     for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(key):
-            raise ExportError(f"{path}: {key} is {shown(model[key])}, which the library has not")
+            raise ExportError(f"{path}: {key} is {shown(model[key])}, which the library does "
+                              "not support")
     if model.get("byte_fallback"):
         return _of_sentencepiece_json(path, content, pieces)
     vocabulary = Vocabulary(path, BYTE_LEVEL)
@@ -195,7 +196,7 @@ def _of_pieces(path):
     for differs, what in ((file.normalises, "normalises text"),
                           (file.removes_spaces, "removes extra spaces"),
                           (not file.marks_spaces, "encodes spaces as they are"),
-                          (file.puts_space_behind_words, "puts the space behind words")):
+                          (file.puts_space_behind_words, "puts the space after words")):
         if differs:
             raise ExportError(f"{path}: it {what}, which the library does not")
     vocabulary = Vocabulary(path, SENTENCEPIECE)
