@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT The setup of apps that chat: the template, the sampling options in
-// the model's file, and a context that fits in memory. If you copy an app, copy this folder too.
+// SPDX-License-Identifier: MIT
+// The setup of apps that chat: the template, the sampling options in the model's file, and a
+// context that fits in memory. If you copy an app, copy this folder too.
 #ifndef CLAMMA_APPS_COMMON_CHAT_SETUP_H_
 #define CLAMMA_APPS_COMMON_CHAT_SETUP_H_
 

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT The only process-wide object: it has a queue of all sessions with a
-// query, and serves them in turn.
+// SPDX-License-Identifier: MIT
+// The only process-wide object: it has a queue of all sessions with a query, and serves them in
+// turn.
 #ifndef CLAMMA_ENGINE_SCHEDULER_H_
 #define CLAMMA_ENGINE_SCHEDULER_H_
 

@@ -228,7 +228,8 @@ TEST_F(AllocFailureChat, FirstQueryOfAChatMayFail) {
   const clamma_txf_info_t info = Info(kTemplate);
   const TxfPtr model(clamma_txf_construct(&info));
   const std::vector<clamma_message_t> list = Messages(false);
-  Ask(NewSession(model).get(), list, More());  // its memory for scores stays
+  // The transformer allocates the memory for attention scores here, and keeps it.
+  Ask(NewSession(model).get(), list, More());
   FailEveryAllocation(8, [&] {
     const SessionPtr session = NewSession(model);
     if (session == nullptr) return 1;

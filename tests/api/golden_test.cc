@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT Compares the library's texts with those that llama2.c prints for the
-// same models, for every access mode and several numbers of threads.
+// SPDX-License-Identifier: MIT
+// Compares the library's texts with those that llama2.c prints for the same models, for every
+// access mode and several numbers of threads.
 #include <gtest/gtest.h>
 
 #include <iterator>

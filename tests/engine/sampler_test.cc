@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT The sampler against a plain one that follows llama2.c, and the
-// candidates that each filter leaves.
+// SPDX-License-Identifier: MIT
+// The sampler against a plain one that follows llama2.c, and the candidates that each filter
+// leaves.
 #include "engine/sampler.h"
 
 #include <gtest/gtest.h>
