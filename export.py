@@ -33,7 +33,7 @@ wrong command line, 128 + N if signal N came. docs/exporting.md and docs/formats
 
 
 class _Interrupted(KeyboardInterrupt):
-    """By a signal; its number is the argument."""
+    """A signal has interrupted the export; its number is the argument."""
 
 
 def _parse_arguments():
@@ -78,7 +78,7 @@ def _parse_arguments():
                              "than SentencePiece has; stderr says in which")
     arguments = parser.parse_args()
     for name in ("out", "meta_llama", "hf", "checkpoint", "tokenizer"):
-        if getattr(arguments, name) == "":  # of a variable that is not set, perhaps
+        if getattr(arguments, name) == "":  # perhaps from a shell variable that is not set
             parser.error(f"the path of {name.replace('_', '-')} is empty")
     if not (arguments.meta_llama or arguments.hf or arguments.checkpoint or arguments.tokenizer):
         parser.error("nothing to export: give --meta-llama, --hf, --checkpoint or --tokenizer")
@@ -89,7 +89,7 @@ def _parse_arguments():
 
 
 def _check_format(parser, arguments):
-    """Options of one format are not for another."""
+    """Refuses options that are not for the format of the output."""
     others = ("version", "dtype", "tokenizer", "inexact_tokenizer") if arguments.gguf else ("type",)
     for name in others:
         if getattr(arguments, name) != parser.get_default(name):
@@ -102,7 +102,7 @@ def _check_format(parser, arguments):
 
 
 def _interrupt(number, _):
-    for each in SIGNALS:  # a second one does not disturb the removal of what is half written
+    for each in SIGNALS:  # so that a second signal does not interrupt the removal of partial files
         signal.signal(each, signal.SIG_IGN)
     raise _Interrupted(number)
 
@@ -110,25 +110,25 @@ def _interrupt(number, _):
 def _fail(reason):
     line = "".join(c if c.isprintable() else "?" for c in reason)
     print(f"{PROGRAM}: {line}", file=sys.stderr)
-    # What is left for a stdout that is closed or full would fail once more at the exit.
+    # Otherwise Python would fail again at exit, when it flushes a stdout that is closed or full.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 
 
 def main():
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started this
+        if getattr(sys, name) is None:  # it was closed when this program started
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
     sys.stdout.reconfigure(errors="backslashreplace")
     arguments = _parse_arguments()
-    try:  # not before: --help needs no module that may be missing
+    try:  # only here, so that --help works even if a module is missing
         from exporter.errors import ExportError
         from exporter.pipeline import export
     except ModuleNotFoundError as missing:
         return _fail(f"the Python module {missing.name} is missing: numpy is in requirements.txt, "
                      "and exporter is the folder beside this file")
     for each in SIGNALS:
-        if signal.getsignal(each) != signal.SIG_IGN:  # as nohup has it
+        if signal.getsignal(each) != signal.SIG_IGN:  # keeps nohup working
             signal.signal(each, _interrupt)
     try:
         export(arguments)

@@ -1,29 +1,29 @@
 # SPDX-License-Identifier: MIT
-"""What export.py is made of.
+"""The modules of export.py.
 
     errors              ExportError: a reason to refuse, in one line
-    stored_tensor       a tensor in a file, of which rows are read when they are wanted
+    stored_tensor       a tensor in a file, whose rows are read on demand
     safetensors_file    the tensors of a .safetensors file
     torch_file          the tensors of a file by torch.save(), without torch and without running it
-    llama               a Llama model: its numbers, and its matrices put together from tensors
+    llama               a Llama model: its numbers, and its matrices built from tensors
     meta                models in Meta's layout: params.json and consolidated.*.pth; llama2.c's .pt
     huggingface         models in the layout of Hugging Face transformers
-    weight_files        which files of such a folder have the tensors
+    weight_files        the files in such a folder that have the tensors
     text_tokens         the tokens that begin and end texts
     checkpoint          writes llama2.c's three checkpoint formats
-    sentencepiece_file  what is in a SentencePiece model
-    dictionary          SentencePiece models to llama2.c's tokenizer.bin
-    gguf_model          a folder of Hugging Face's as the content of a GGUF file
+    sentencepiece_file  reads SentencePiece models
+    dictionary          converts SentencePiece models to llama2.c's tokenizer.bin
+    gguf_model          converts a folder in Hugging Face's layout to the content of a GGUF file
     families            the families of models in GGUF files: a row for each
-    family_keys         a model's numbers as a GGUF file has them
-    family_tensors      a model's tensors as a GGUF file has them
-    vocabulary          tokenizers as a GGUF file has them
-    pretokenizers       the rules by which they split texts into words
+    family_keys         converts a model's configuration to the keys of a GGUF file
+    family_tensors      converts a model's tensors to those of a GGUF file
+    vocabulary          converts a tokenizer to the keys of a GGUF file
+    pretokenizers       the rules by which tokenizers split texts into words
     special_tokens      the tokens that begin and end texts, and chat templates
     gguf_types          the types of weights in GGUF files
     gguf_file           writes GGUF files
-    pipeline            what export.py does with its arguments
-    output              files that appear whole or not at all; progress
+    pipeline            does what the arguments of export.py ask for
+    output              writes files completely or not at all; shows progress
 
-Nothing but numpy is needed.
+The only dependency is numpy.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Writes llama2.c's three checkpoint formats; docs/formats.md has them byte by byte."""
+"""Writes llama2.c's three checkpoint formats, which docs/formats.md specifies."""
 import struct
 
 import numpy as np
@@ -9,7 +9,7 @@ from .llama import CHUNK_ELEMENTS, ROPE_THETA
 from .text_tokens import USUAL
 
 MATRICES = ("wq", "wk", "wv", "wo", "w1", "w2", "w3")
-# The order in the file. "rope" stands for the legacy format's tables of angles.
+# The order of tensors in the file. "rope" stands for the legacy format's tables of angles.
 LEGACY_ORDER = ("token_embedding", "attention_norm", "wq", "wk", "wv", "wo", "ffn_norm", "w1",
                 "w2", "w3", "final_norm", "rope", "classifier")
 NORMS = ("attention_norm", "ffn_norm", "final_norm")
@@ -20,13 +20,13 @@ HEADER_BYTES = 256
 TEXT_TOKENS_OFFSET = 64
 TEXT_TOKENS_MAGIC = 0x736B6F74  # "toks" in the file
 GROUP_SIZE = 64
-# A scale takes 4 bytes: in groups of 4 a weight takes 2 bytes, in smaller ones 3 or 5.
+# A scale takes 4 bytes: a weight takes 2 bytes in groups of 4, and 3 or 5 in smaller groups.
 LEAST_GROUP_SIZE = 4
 
 
 def choose_group_size(config):
-    """The weights that share a scale: a power of two that divides the rows of every matrix, which
-    have dim or hidden_dim elements, so that no group reaches into another row."""
+    """Returns how many weights share a scale: a power of two that divides dim and hidden_dim, the
+    lengths of rows, so that no group extends into another row."""
     size = GROUP_SIZE
     while config.dim % size or config.hidden_dim % size:
         size //= 2
@@ -38,18 +38,18 @@ def choose_group_size(config):
 
 
 class CheckpointWriter:
-    """A model as `version` 0 (legacy), 1 (float) or 2 (int8)."""
+    """A model as a checkpoint of `version` 0 (legacy), 1 (float) or 2 (int8)."""
 
     def __init__(self, model, version):
         self.model = model
         self.version = version
         self.group_size = choose_group_size(model.config) if version == 2 else 0
-        self.worst_error = 0.0  # of a weight by quantisation; and where
+        self.worst_error = 0.0  # the largest error of a weight by quantisation, and where
         self.worst_tensor = ""
 
     @property
     def kinds(self):
-        """The kinds of tensors in the order of the file."""
+        """Yields the kinds of tensors in the order of the file."""
         order = ORDER if self.version else LEGACY_ORDER
         return [kind for kind in order if kind == "rope" or kind in self.model.matrices]
 
@@ -70,7 +70,7 @@ class CheckpointWriter:
         return total
 
     def write(self, out, on_progress):
-        """Writes all; calls on_progress(elements) for every so many elements that are done."""
+        """Writes the file. Calls on_progress(count) after each `count` elements."""
         out.write(self._header())
         for kind in self.kinds:
             if kind == "rope":
@@ -112,7 +112,7 @@ class CheckpointWriter:
             out.write(chunk_scales)
 
     def _write_rope(self, out, on_progress):
-        """Cosines (seq_len, head_size / 2), then sines."""
+        """Yields the cosines (seq_len, head_size / 2), then the sines."""
         c = self.model.config
         half = c.head_size // 2
         exponents = np.arange(half, dtype=np.float32) * np.float32(2) / np.float32(c.head_size)
@@ -133,14 +133,14 @@ def _write_float(out, matrix, on_progress):
 
 
 def quantize(rows, group_size):
-    """int8 weights (rows, cols), float32 scales (groups), and the largest error of a weight.
+    """Returns int8 weights (rows, cols), float32 scales (groups), and the largest error.
 
-    Symmetric, as llama2.c's q80: the scale is the group's largest magnitude / 127, and quotients
-    are rounded to the nearest, ties to even. A group of zeros has the scale 0."""
+    Symmetric, like llama2.c's q80: the scale is the group's largest magnitude / 127, and quotients
+    are rounded to the nearest integer, ties to even. The scale of a group of zeros is 0."""
     groups = rows.reshape(-1, group_size)
     scales = np.abs(groups).max(axis=1) / np.float32(127)
     divisors = np.where(scales > 0, scales, np.float32(1))[:, None]
-    # Only where a scale is so small that it has lost digits can a quotient lie beyond 127.
+    # A quotient exceeds 127 only if its scale is so small that it has lost digits.
     quotients = np.clip(np.rint(groups / divisors), -127, 127)
     error = np.abs(quotients * scales[:, None] - groups).max()
     return quotients.astype(np.int8), scales.astype("<f4", copy=False), float(error)

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""What goes wrong by the input's fault."""
+"""Errors in the input, and checks of its values."""
 import json
 
 MOST_JSON_BYTES = 1 << 26  # an index of tensors takes some 100 KB
-MOST_SHOWN = 240           # characters: enough for what the config of a Llama model has
-MOST_NAMED = 8             # names of a list
+MOST_SHOWN = 240           # characters: enough for the values in the config of a Llama model
+MOST_NAMED = 8             # names that a message lists
 
 
 class ExportError(Exception):
-    """The reason, in one line that names the file."""
+    """The reason for a failure, in one line that names the file."""
 
 
 def printable(text):
-    """The text without what steers terminals: names of tensors may hold anything."""
+    """Replaces characters that control terminals: names of tensors may contain anything."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def shown(value):
-    """What a value of a file looks like: whole, or cut between two of its elements."""
+    """Formats a value of a file for a message: whole, or cut after one of its elements."""
     try:
         text = repr(value)
         if len(text) <= MOST_SHOWN:
@@ -26,7 +26,7 @@ def shown(value):
             return _shown_in_part("{}", [f"{key!r}: {each!r}" for key, each in value.items()])
         if isinstance(value, (list, tuple)):
             return _shown_in_part("[]", [repr(each) for each in value])
-    except (ValueError, RecursionError):  # Python prints no number of more than 4300 digits
+    except (ValueError, RecursionError):  # Python does not print numbers of more than 4300 digits
         return "beyond what can be shown"
     return f"{text[:MOST_SHOWN // 2]}... ({len(text)} characters)"
 
@@ -43,21 +43,21 @@ def _shown_in_part(brackets, elements):
 
 
 def named_in_part(names):
-    """A list of names, in order; of a long one the first few."""
+    """Formats a list of names, sorted; only the first few if it is long."""
     names = sorted(names)
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more
 
 
 def read_json(path):
-    """The object in a JSON file."""
+    """Reads the object in a JSON file."""
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read(MOST_JSON_BYTES)
             if file.read(1):
                 raise ExportError(f"{path}: far too large for a JSON file of a model")
             content = json.loads(text)
-    except (ValueError, RecursionError) as error:  # bytes that are no UTF-8 are a ValueError, too
+    except (ValueError, RecursionError) as error:  # a ValueError includes bytes that are not UTF-8
         raise ExportError(f"{path}: not a JSON file: {error}") from None
     if not isinstance(content, dict):
         raise ExportError(f"{path}: not a JSON object")
@@ -65,7 +65,7 @@ def read_json(path):
 
 
 def integer_of(values, key, path, default=None, least=1, most=2**28):
-    """values[key], which must be a whole number in range; `default` if it is missing or null."""
+    """Returns values[key], which must be an integer in range; `default` if missing or null."""
     value = values.get(key)
     if value is None:
         value = default
@@ -77,7 +77,7 @@ def integer_of(values, key, path, default=None, least=1, most=2**28):
 
 
 def epsilon_of(values, key, path, default):
-    """values[key], which must be what norms can add to a mean of squares."""
+    """Returns values[key], which must be a valid epsilon of norms."""
     value = values.get(key, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
         raise ExportError(f"{path}: '{key}' is {shown(value)}, not a small positive number")

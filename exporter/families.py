@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The families of models that are written as GGUF: a row for each model_type of Hugging Face
-transformers. It has the architecture's name in GGUF files, the tensors, what the config's class in
-transformers takes where config.json has no such key, and what must be told or refused beyond what
-all have. Names, keys and the order of numbers are as llama.cpp's converters write them
+transformers. A row has the architecture's name in GGUF files, the tensors, the defaults of the
+config's class in transformers, and the keys and checks that not all families have. Names, keys and
+the order of numbers are as llama.cpp's converters write them
 (https://github.com/ggml-org/llama.cpp, convert_hf_to_gguf.py); src/model/architectures reads them.
 """
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ from . import family_keys as keys
 
 
 class Tensor(NamedTuple):
-    gguf: str              # "blk.N." stands in front if it is of a layer
-    hf: str                # "layers.N." stands in front
-    shape: Tuple[str, ...]  # by what Numbers calls them
-    form: str = ""         # how it is put together: FORMS of family_tensors
-    when: str = ""         # it is there only if this key of config.json says so
+    gguf: str              # the name in GGUF files; layers add "blk.N." in front
+    hf: str                # the name in Hugging Face's; layers add "layers.N." in front
+    shape: Tuple[str, ...]  # names of members of Numbers
+    form: str = ""         # how it is built: a key of FORMS in family_tensors
+    when: str = ""         # if set, it exists only if this key of config.json says so
 
     @property
     def of_layer(self):
@@ -91,14 +91,14 @@ GPT_OSS = (NORMS[0], _weights("post_attention_norm", "post_attention_layernorm",
 class Family:
     arch: str                       # general.architecture
     tensors: Tuple[Tensor, ...]
-    defaults: dict                  # of transformers
+    defaults: dict                  # those of transformers
     read: Tuple[Callable, ...] = ()  # further keys: each (Config, Numbers) -> {name: value}
-    pairs: bool = False             # queries and keys are reordered for neighbours to rotate
-    norms_less_one: bool = False    # the model adds 1 to what it has as norms' weights
+    pairs: bool = False             # rows of queries and keys are reordered to rotate neighbours
+    norms_less_one: bool = False    # the model adds 1 to the stored weights of norms
     gelu: bool = False
     ropes: Tuple[str, ...] = ("linear", "yarn")  # kinds of rotary scaling
-    exact_ramp: bool = False        # of YaRN: its ends are not rounded
-    only: dict = field(default_factory=dict)  # keys of config.json, and the one value that works
+    exact_ramp: bool = False        # the ends of YaRN's ramp are not rounded
+    only: dict = field(default_factory=dict)  # keys of config.json, and their only valid values
 
 
 LLAMA = dict(rms_norm_eps=1e-6, rope_theta=1e4, tie_word_embeddings=False,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The keys of a model in a GGUF file, from config.json; what they cannot say is refused."""
+"""Converts config.json to the keys of a GGUF file; refuses what these cannot express."""
 import math
 from dataclasses import dataclass, field
 from typing import List, Optional
@@ -14,7 +14,7 @@ MOST_CONTEXT = 2**24
 
 @dataclass
 class Config:
-    """config.json, or its part about the text model; `defaults` stand for what is missing."""
+    """config.json, or its part about the text model; `defaults` replace missing values."""
 
     path: str
     values: dict
@@ -29,7 +29,7 @@ class Config:
         return integer_of({key: self.get(key)}, key, self.path, default, least, most)
 
     def number(self, key, value=MISSING):
-        """A finite number above 0."""
+        """Returns a finite number above 0."""
         value = self.get(key) if value is MISSING else value
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not (
                 0 < value < float(np.finfo(np.float32).max)):
@@ -43,7 +43,7 @@ class Config:
 
 @dataclass
 class Numbers:
-    """What shapes follow from; named as in families.Tensor.shape."""
+    """The numbers that determine shapes, with the names that families.Tensor.shape uses."""
 
     dim: int
     ffn: int
@@ -75,7 +75,8 @@ class Numbers:
 
 
 def read_numbers(config, vocab, context):
-    """`vocab`: rows of the embedding; `context`: positions that the file is to have, or None."""
+    """Reads the Numbers of a model. `vocab` is the number of rows of the embedding, `context` the
+    number of positions that the file is to have, or None."""
     dim = config.integer("hidden_size")
     heads = config.integer("num_attention_heads", most=2**16)
     kv_heads = config.integer("num_key_value_heads", default=heads, most=2**16)
@@ -109,7 +110,7 @@ def _rope_dims(config, head_dim):
 
 
 def common_keys(config, numbers):
-    """What all architectures have, but for the rotation."""
+    """Returns the keys that all architectures have, except those of the rotation."""
     return {
         "block_count": numbers.layers,
         "context_length": numbers.context,
@@ -128,8 +129,8 @@ def common_keys(config, numbers):
 # --- Rotation ------------------------------------------------------------------------------------
 
 def rope_of(config):
-    """The numbers of the rotation; transformers 5 has all of them in rope_parameters, perhaps one
-    object for each kind of layers: then those of full ones."""
+    """Returns the parameters of the rotation. transformers 5 has them in rope_parameters. If that
+    has an object for each kind of layers, returns those of layers with full attention."""
     rope = config.get("rope_parameters")
     if isinstance(rope, dict):
         rope = rope.get("full_attention", rope)
@@ -143,7 +144,7 @@ def rope_of(config):
 
 
 def rope_keys(config, numbers, family):
-    """(keys, {name: values of a tensor})"""
+    """Returns (keys, {name: values of a tensor})."""
     rope = rope_of(config)
     theta = rope.get("rope_theta", config.get("rope_theta"))
     keys = {"rope.dimension_count": numbers.rope_dims,
@@ -187,7 +188,7 @@ def _yarn(config, _numbers, rope, family):
 
 
 def _yarn_magnitude(config, rope, factor, family):
-    """Readers multiply queries and keys by 1 + 0.1 log(factor), unless another key is there."""
+    """Readers multiply queries and keys by 1 + 0.1 log(factor), unless another key is present."""
     def magnitude(times):
         return 1 + 0.1 * times * math.log(factor) if factor > 1 else 1.0
 
@@ -195,7 +196,7 @@ def _yarn_magnitude(config, rope, factor, family):
     mscale, of_all = rope.get("mscale"), rope.get("mscale_all_dim")
     if given is None and mscale and of_all:
         of_all = config.number("mscale_all_dim", of_all)
-        if mscale == 1 and family.arch == "mistral3":  # whose readers know this key
+        if mscale == 1 and family.arch == "mistral3":  # its readers know this key
             return {"rope.scaling.yarn_log_multiplier": of_all}
         given = magnitude(config.number("mscale", mscale)) / magnitude(of_all)
     if given is None:
@@ -205,7 +206,7 @@ def _yarn_magnitude(config, rope, factor, family):
 
 
 def _llama3(config, numbers, rope, _family):
-    """Llama 3's factors by which the frequencies of a head's pairs are divided."""
+    """Returns Llama 3's factors, by which the frequencies of a head's pairs are divided."""
     factor, low, high = (config.number(key, rope.get(key)) for key in (
         "factor", "low_freq_factor", "high_freq_factor"))
     if not low < high:
@@ -237,7 +238,7 @@ def _longrope(config, numbers, rope, _family):
             "rope.scaling.attn_factor": config.number("attention_factor", factor)}, tensors
 
 
-# --- What families have of their own -------------------------------------------------------------
+# --- Keys of single families ---------------------------------------------------------------------
 
 def experts(config, numbers):
     count = "num_local_experts" if config.get("num_local_experts") is not None else "num_experts"
@@ -256,14 +257,15 @@ def window_of(config) -> Optional[int]:
 
 
 def shorten_to_window(config, numbers):
-    """These architectures have no windows in GGUF files: within one, there is no difference."""
+    """These architectures have no windows in GGUF files, so the context is limited to the window,
+    within which there is no difference."""
     window = window_of(config)
     kinds = config.get("layer_types")
     if window is None or (isinstance(kinds, list) and "sliding_attention" not in kinds):
         return {}
     if numbers.context > window:
         config.warnings.append(f"{config.path}: layers see {window} positions back "
-                               f"(sliding_window), which the file cannot say: its context is "
+                               f"(sliding_window), which the file cannot express: its context is "
                                f"{window}, and not {numbers.context}")
         numbers.context = window
     return {"context_length": numbers.context}
@@ -276,7 +278,7 @@ def window_of_all_layers(config, _numbers):
 
 @dataclass(frozen=True)
 class Windows:
-    """All but the last of each `period` layers attend to a window, unless layer_types says
+    """All layers but the last of each `period` layers attend to a window, unless layer_types says
     otherwise."""
 
     period: int
@@ -306,7 +308,7 @@ class Windows:
 
 
 def window_theta(config, _numbers):
-    """Gemma 3 turns by 10000 in layers with a window."""
+    """Gemma 3 has a rotation base of 10000 in layers with a window."""
     rope = config.get("rope_parameters")
     rope = rope.get("sliding_attention") if isinstance(rope, dict) else None
     if not isinstance(rope, dict):
@@ -326,8 +328,9 @@ def soft_caps(config, _numbers):
 
 @dataclass(frozen=True)
 class ScoreScale:
-    """Scores are divided by the root of the head's size; in models of `layers_of_27b` layers, of
-    what hidden_size / num_attention_heads is. Files do not say it: that is how readers know."""
+    """Scores are divided by the square root of the head's size or, in models of `layers_of_27b`
+    layers, of hidden_size / num_attention_heads. GGUF files have no key for this: readers go by
+    the number of layers."""
 
     layers_of_27b: int
 
@@ -356,7 +359,7 @@ def granite_scales(config, _numbers):
 
 @dataclass(frozen=True)
 class NoRope:
-    """The last of each `period` layers has no rotation, which files do not say."""
+    """The last of each `period` layers has no rotation, for which GGUF files have no key."""
 
     period: int
 

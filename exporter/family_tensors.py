@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The tensors of a GGUF file, put together from those of a model in Hugging Face's layout."""
+"""Builds the tensors of a GGUF file from those of a model in Hugging Face's layout."""
 import re
 from dataclasses import dataclass
 
@@ -12,18 +12,18 @@ from .gguf_types import F32, MXFP4, type_of
 from .llama import CHUNK_ELEMENTS, Matrix
 from .stored_tensor import BYTES, StoredTensor, check_float
 
-# What may stand in front of the text model's tensors; the first that fits counts.
+# Possible prefixes of the text model's tensors; the first that matches counts.
 PREFIXES = ("model.language_model.", "language_model.model.", "language_model.", "model.", "")
-# Parts of models that see, which the file does not have.
+# Parts of vision models, which are not exported.
 OTHER_PARTS = ("vision_tower.", "multi_modal_projector.", "model.vision_tower.",
                "model.multi_modal_projector.")
 COMPUTED = re.compile(r"(layers\.\d+\.self_attn\.)?rotary_emb\.(inv_freq|cos_cached|sin_cached)")
-QUANTISED = (("_blocks", 16), ("_scales", 1))  # halves of a tensor in MXFP4: bytes of each block
+QUANTISED = (("_blocks", 16), ("_scales", 1))  # the parts of a tensor in MXFP4, bytes per block
 
 
 @dataclass(frozen=True)
 class Values:
-    """Floats that follow from the config."""
+    """A tensor of floats that are computed from the config."""
 
     name: str
     path: str
@@ -35,7 +35,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Transposed:
-    """Experts' matrices (experts, cols, rows): every `step`th row from `first` on."""
+    """Every `step`th row, from `first` on, of experts' matrices stored as (experts, cols, rows)."""
 
     tensor: StoredTensor
     first: int
@@ -60,7 +60,7 @@ class Transposed:
 
 @dataclass(frozen=True)
 class Columns:
-    """Every `step`th column of a matrix from `first` on."""
+    """Every `step`th column of a matrix, from `first` on."""
 
     matrix: Matrix
     first: int
@@ -81,9 +81,9 @@ class Columns:
 
 @dataclass(frozen=True)
 class MxFp4:
-    """Experts' matrices (experts, rows, cols) in blocks of 32 columns, of 16 bytes and a scale:
-    every `step`th row from `first` on. Byte j of a block has columns 2 j and 2 j + 1, in the file
-    j and j + 16; the lower half of a byte comes first."""
+    """Every `step`th row, from `first` on, of experts' matrices (experts, rows, cols) in blocks of
+    32 columns, each of 16 bytes and a scale. Byte j of a block has the columns 2 j and 2 j + 1, and
+    in the GGUF file j and j + 16; the lower half of a byte comes first."""
 
     blocks: StoredTensor
     scales: StoredTensor
@@ -114,7 +114,7 @@ class MxFp4:
 
 
 class TensorReader:
-    """Takes the tensors of a family's model one after the other."""
+    """Finds the tensors of a family's model one after the other."""
 
     def __init__(self, path, tensors, family, config):
         self._path = path
@@ -125,7 +125,7 @@ class TensorReader:
         self.unused = []
         self._tensors = self._with_short_names(tensors)
         if self._tied and EMBEDDING.hf not in self._tensors and OUTPUT.hf in self._tensors:
-            # of two tied tensors a file may have either one
+            # A file may have either of two tied tensors.
             self._tensors[EMBEDDING.hf] = self._tensors.pop(OUTPUT.hf)
 
     @property
@@ -138,7 +138,7 @@ class TensorReader:
                 for tensor in self._tensors.values()}
 
     def _with_short_names(self, tensors):
-        """Without what stands in front of all; what is computed, or of other parts, is left out."""
+        """Removes the prefix of all names; omits computed tensors and those of other parts."""
         short, computed, others = {}, [], []
         for name, tensor in tensors.items():
             if self._config.get("vision_config") is not None and name.startswith(OTHER_PARTS):
@@ -159,12 +159,12 @@ class TensorReader:
         return short
 
     def vocabulary(self):
-        """Rows of the embedding."""
+        """Returns the number of rows of the embedding."""
         return self._find(EMBEDDING.hf).rows
 
     def read(self, numbers, wanted):
-        """[OutTensor] of all; what is missing or has another shape is refused, and so is what is
-        left over."""
+        """Returns all tensors, a list of OutTensor. Refuses the model if a tensor is missing, has
+        another shape, or is unknown."""
         self._numbers = numbers
         self._wanted = wanted
         found = []
@@ -180,7 +180,7 @@ class TensorReader:
             more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
             raise ExportError(f"{self._path}: tensor '{self._tensors[left[0]].name}'{more} has no "
                               f"place in a {self._family.arch} model")
-        # By layers, as readers walk through them.
+        # Layer by layer, in the order in which readers use them.
         return sorted(found, key=lambda tensor: _layer_of(tensor.name))
 
     def _has_output(self):
@@ -233,7 +233,7 @@ class TensorReader:
         stored = self._find_floats(hf, shape)
         if not self._family.pairs:
             return Matrix([stored])
-        if len(shape) == 1:  # a bias: numbers are put in order as rows are
+        if len(shape) == 1:  # a bias: its elements are reordered like rows
             stored = stored._replace(shape=(*shape, 1))
         return Matrix([stored], rotary_head=self._numbers.head_dim)
 
@@ -242,7 +242,7 @@ class TensorReader:
                        for expert in range(shape[0])])
 
     def _gpt_oss(self, form, hf, shape):
-        """Rows of gate and up take turns in one tensor."""
+        """The rows of gate and up alternate in one tensor."""
         first, step = {"gate": (0, 2), "up": (1, 2), "down": (0, 1)}[form]
         experts, rows, cols = shape
         if hf in self._tensors:
@@ -269,7 +269,7 @@ FORMS = {"q": TensorReader._rotary, "k": TensorReader._rotary, "experts": Tensor
 
 
 def _layer_of(name):
-    """Where a tensor stands: the embedding, the layers, what comes behind them."""
+    """The key by which tensors are sorted: the embedding, the layers, the rest."""
     layer = re.match(r"blk\.(\d+)\.", name)
     if layer:
         return int(layer[1])
@@ -277,6 +277,6 @@ def _layer_of(name):
 
 
 def made_tensors(path, values):
-    """Of what follows from the config."""
+    """Returns the tensors whose values are computed from the config."""
     return [OutTensor(name, numbers.shape, F32, Values(name, path, numbers))
             for name, numbers in values.items()]

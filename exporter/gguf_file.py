@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Writes GGUF files, version 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): keys
-and their values, what tensors there are, and their data at multiples of 32 bytes. Little-endian."""
+and values, the list of tensors, and their data at multiples of 32 bytes. Little-endian."""
 import struct
 from typing import List, NamedTuple, Tuple
 
@@ -18,7 +18,8 @@ MOST_HEADER_BYTES = 64 << 20
 
 
 class OutTensor(NamedTuple):
-    """`source` has chunks(): floats (rows, cols), or of MXFP4 its bytes, some rows at a time."""
+    """A tensor to write. source.chunks() yields some rows at a time: floats (rows, cols), or the
+    bytes of MXFP4."""
 
     name: str
     shape: Tuple[int, ...]  # columns last
@@ -45,7 +46,7 @@ def _string(text, key):
 
 
 def _value(value, key):
-    """(type, bytes): of an int (not negative), a float, a bool or a text."""
+    """Returns (type, bytes) of a non-negative int, a float, a bool or a text."""
     if isinstance(value, bool):
         return BOOL, struct.pack("<?", value)
     if isinstance(value, int):
@@ -56,7 +57,7 @@ def _value(value, key):
 
 
 def _array(values, key):
-    """An array of numpy's int32 or float32, or a list of texts or of bools."""
+    """Encodes an array of numpy's int32 or float32, or a list of texts or of bools."""
     if isinstance(values, np.ndarray):
         kind = {"i": INT32, "f": FLOAT32}[values.dtype.kind]
         data = values.astype("<i4" if kind == INT32 else "<f4").tobytes()
@@ -81,7 +82,7 @@ def _aligned(size):
 
 class GgufWriter:
     def __init__(self, keys, tensors: List[OutTensor]):
-        """`keys`: {name: value}; both are written in their order."""
+        """A GGUF file. `keys` is {name: value}; keys and tensors are written in their order."""
         self.tensors = tensors
         parts = [struct.pack("<4sIQQ", b"GGUF", VERSION, len(tensors), len(keys))]
         parts += [_key(key, value) for key, value in keys.items()]
@@ -105,7 +106,7 @@ class GgufWriter:
         return sum(tensor.elements for tensor in self.tensors)
 
     def write(self, out, on_progress):
-        """Writes all; calls on_progress(elements) for every so many elements that are done."""
+        """Writes the file. Calls on_progress(count) after each `count` elements."""
         out.write(self._header)
         for tensor in self.tensors:
             written = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A model in the layout of Hugging Face transformers, as the content of a GGUF file."""
+"""Converts a model in the layout of Hugging Face transformers to the content of a GGUF file."""
 import os
 from dataclasses import dataclass, field
 from typing import List
@@ -15,7 +15,7 @@ from .vocabulary import read_vocabulary
 from .weight_files import WeightFiles
 
 QUANTIZATION_VERSION = 2
-# Of a model with a text model within: what its config says of texts counts for that.
+# If the config has a part about the text model, these keys outside that part also count for it.
 OUTER_KEYS = ("bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings",
               "vision_config", "quantization_config", "transformers_weights")
 NESTED = {"gemma3": ("gemma3_text",), "mistral3": ("ministral3", "mistral")}
@@ -26,7 +26,7 @@ SILU, GELU = ("silu", "swish"), ("gelu_pytorch_tanh", "gelu")
 class GgufModel:
     arch: str
     source_types: List[str]
-    kind: str  # of FILE_TYPES
+    kind: str  # a key of FILE_TYPES
     writer: GgufWriter
     inputs: List[str]
     warnings: List[str]
@@ -34,8 +34,8 @@ class GgufModel:
 
 
 def open_gguf_model(folder, context, kind):
-    """The model of a folder; `context`: positions that the file is to have, or None; `kind`: of
-    FILE_TYPES, or None for what is next to the weights' type."""
+    """Opens the model in a folder. `context` is the number of positions that the file is to have,
+    or None; `kind` a key of FILE_TYPES, or None for the type closest to that of the weights."""
     config, family = _open_config(os.path.join(folder, "config.json"))
     files = WeightFiles(folder, config.get("transformers_weights"))
     reader = TensorReader(folder, files.tensors, family, config)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The types of weights that GGUF files have, of those that are written. Layouts:
-src/kernels/formats. The bytes are those of clamma-quantize (src/quantize/encode*.cc), which does
-the same operations of single precision in the same order."""
+"""The types of weights in the GGUF files that are written. src/kernels/formats describes their
+layouts. The bytes are equal to those of clamma-quantize (src/quantize/encode*.cc), which does the
+same single-precision operations in the same order."""
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 
 class GgufType(NamedTuple):
     name: str
-    id: int          # of a tensor, in the file
+    id: int          # the number of the type in the file
     block_cols: int
     block_bytes: int
 
@@ -23,20 +23,20 @@ BF16 = GgufType("BF16", 30, 1, 2)
 Q8_0 = GgufType("Q8_0", 8, 32, 34)
 MXFP4 = GgufType("MXFP4", 39, 32, 17)
 
-# What --type names: the type of most matrices, and general.file_type.
+# The values of --type: the type of most matrices, and general.file_type.
 FILE_TYPES = {"f32": (F32, 0), "f16": (F16, 1), "bf16": (BF16, 32), "q8_0": (Q8_0, 7)}
 
-# Matrices that are small and decide much.
+# Small matrices with a large influence, which stay floats.
 FLOAT_PARTS = ("_norm.weight", "ffn_gate_inp")
 
 
 class TooLarge(Exception):
-    """A weight is beyond what the type holds."""
+    """A weight is too large for the type."""
 
 
 def type_of(name, shape, wanted):
-    """The type of a tensor in a file whose matrices are of type `wanted`: vectors and routers stay
-    floats, and rows that do not split into blocks are F16."""
+    """Returns the type of a tensor in a file whose matrices have the type `wanted`: vectors and
+    routers stay floats, and rows that cannot be divided into blocks are F16."""
     if len(shape) == 1 or not name.endswith("weight") or any(
             part in name for part in FLOAT_PARTS) or max(shape[:-1]) == 1:
         return F32
@@ -44,7 +44,7 @@ def type_of(name, shape, wanted):
 
 
 def encode(kind, rows):
-    """Finite floats (rows, cols) as bytes of a type; TooLarge if they do not fit."""
+    """Encodes finite floats (rows, cols) in a type; raises TooLarge if they do not fit."""
     return _ENCODERS[kind.name](np.ascontiguousarray(rows, np.float32))
 
 
@@ -65,12 +65,12 @@ def _encode_bf16(rows):
 
 
 # --- Q8_0 ----------------------------------------------------------------------------------------
-# The scale of a block is the best by least squares of those that a search finds. Blocks lie side by
-# side, (8, 4, blocks): a sum has 4 parts of 8 terms each.
+# The scale of a block is that with the least squared error among those that a search tries. Arrays
+# are (8, 4, blocks), so that a sum over a block has 4 parts of 8 terms each.
 
-BLOCKS = 1024  # at a time: their floats fit in a cache
+BLOCKS = 1024  # encoded at a time, so that their floats fit in a cache
 LARGEST = np.float32(127)
-OFFSETS = (-0.5, -0.25, 0.0, 0.25, 0.5)  # steps beyond 127 for the extreme value, to be tried
+OFFSETS = (-0.5, -0.25, 0.0, 0.25, 0.5)  # the extreme value is tried at 127 + offset
 REFINEMENTS = 4
 LEAST_VALUE, LARGEST_VALUE = np.float32(2.0**-40), np.float32(2.0**30)
 MOST_HALF = np.float32(65504)
@@ -89,7 +89,7 @@ def _encode_blocks(x, out):
     largest = np.abs(y).max(0)
     if (largest > LARGEST_VALUE).any():
         raise TooLarge
-    # Times a power of two, so that the largest magnitude is from 1 to 2.
+    # Multiplies by a power of two, so that the largest magnitude is from 1 to 2.
     some = largest >= LEAST_VALUE
     unit = np.where(some, (largest.view(np.uint32) & 0x7F800000).view(np.float32), np.float32(1))
     y *= np.where(some, np.float32(1) / unit, np.float32(0))
@@ -113,17 +113,17 @@ def _integers(y, inverse):
 
 
 def _fit_scale(y, extreme):
-    """The scale of each block that leaves the least error."""
+    """Returns the scale of each block with the least error."""
     best, error = None, None
     for offset in OFFSETS:
-        # The scale of the other sign gives the same integers with the other sign.
+        # A scale with the opposite sign would only change the sign of the integers.
         scale, its_error = _evaluate(y, np.float32(-LARGEST - np.float32(offset)) / extreme)
         if best is None:
             best, error = scale, its_error
             continue
         better = its_error < error
         best, error = np.where(better, scale, best), np.where(better, its_error, error)
-    at = np.arange(len(best))  # the blocks that still become better
+    at = np.arange(len(best))  # the blocks that still improve
     for _ in range(REFINEMENTS):
         scale, its_error = _evaluate(np.ascontiguousarray(y[:, :, at]), np.float32(1) / best[at])
         better = its_error < error[at]
@@ -135,12 +135,12 @@ def _fit_scale(y, extreme):
 
 
 def _evaluate(y, inverse):
-    """The scale that is best for the integers of the scale 1 / inverse, and its error."""
+    """Returns the best scale for the integers that the scale 1 / inverse gives, and its error."""
     scale = np.float32(1) / inverse
     q = _integers(y, inverse)
     r = y - q * scale
     sum_qr, sum_qq, sum_rr = _sum(q * r), _sum(q * q), _sum(r * r)
-    # Only of a block of zeros are all integers 0.
+    # All integers are 0 only in a block of zeros.
     change = np.divide(sum_qr, sum_qq, out=np.zeros_like(sum_qq), where=sum_qq > 0)
     return scale + change, sum_rr - change * sum_qr
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Models in the layout of Hugging Face transformers: config.json, generation_config.json, and the
-tensors in model.safetensors or pytorch_model.bin, or in several such files that an index names."""
+"""Reads models in the layout of Hugging Face transformers: config.json, generation_config.json, and
+the tensors in model.safetensors or pytorch_model.bin, or in several such files with an index."""
 import os
 from dataclasses import replace
 
@@ -24,13 +24,13 @@ TENSORS = {
     "w3": "model.layers.{}.mlp.up_proj.weight",
     "classifier": "lm_head.weight",
 }
-COMPUTED = "model.layers.{}.self_attn.rotary_emb.inv_freq"  # follows from the numbers
+COMPUTED = "model.layers.{}.self_attn.rotary_emb.inv_freq"  # computed from the config
 PREFIX = "model."
 ROTARY = ("wq", "wk")
 
 
 def open_huggingface(folder, context):
-    """The model in a folder by save_pretrained() or from the hub."""
+    """Opens the model in a folder that save_pretrained() wrote, or that is from the hub."""
     path = os.path.join(folder, "config.json")
     values = read_json(path)
     config = _config(path, values, context)
@@ -45,7 +45,7 @@ def open_huggingface(folder, context):
         name = TENSORS[kind].format(layer)
         used.add(name)
         if name not in tensors and tied and kind == "token_embedding":
-            name = TENSORS["classifier"]  # of two tied tensors a file may have either one
+            name = TENSORS["classifier"]  # a file may have either of two tied tensors
         if name not in tensors:
             return None
         return Matrix([tensors[name]], rotary_head=config.head_size if kind in ROTARY else 0)
@@ -60,10 +60,10 @@ def open_huggingface(folder, context):
 
 
 def _with_full_names(tensors, n_layers, folder):
-    """By the names that the whole model has for them. A file of its base alone (LlamaModel) has
-    none with "model." in front, and one of a larger model may have it once more: transformers
-    (rename_source_key() in src/transformers/core_model_loading.py) adds or drops it where that
-    gives a name that the model has."""
+    """Renames the tensors as in the whole model. Names in a file of the base model (LlamaModel)
+    have no "model." in front, and those in a file of a larger model may have it twice. Like
+    rename_source_key() of transformers (src/transformers/core_model_loading.py), this adds or
+    removes it if the result is a name that the model has."""
     known = {name.format(layer) for layer in range(n_layers)
              for name in (*TENSORS.values(), COMPUTED)}
     renamed = {}

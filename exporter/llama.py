@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""A Llama model: its numbers, and its matrices put together from the tensors of any layout.
+"""A Llama model: its numbers, and its matrices built from the tensors of any layout.
 
-Rotary embedding turns pairs of elements of each query and key head. Meta's code and llama2.c pair
+Rotary embedding rotates pairs of elements of each query and key head. Meta's code and llama2.c pair
 neighbours, (0, 1), (2, 3), ...; Hugging Face transformers pairs element i of a head's first half
-with element i of its second. The rows of wq and wk are in the order that fits, and those from
-Hugging Face are put back into Meta's (Matrix.rotary_head)."""
+with element i of its second. The rows of wq and wk are in the matching order; those from Hugging
+Face are reordered to Meta's (Matrix.rotary_head)."""
 import math
 from dataclasses import dataclass, field, replace
 from typing import Dict, List
@@ -15,11 +15,11 @@ from .errors import ExportError, named_in_part
 from .stored_tensor import StoredTensor, check_float
 from .text_tokens import TextTokens
 
-# What the formats, or the library behind them, take as given.
+# Values that the formats, or the library, assume.
 NORM_EPSILON = 1e-5
 ROPE_THETA = 10000.0
 
-CHUNK_ELEMENTS = 1 << 20  # read and converted at a time: few enough for a CPU's cache
+CHUNK_ELEMENTS = 1 << 20  # read and converted at a time, so that they fit in a CPU's cache
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Config:
         return self.head_size * self.n_kv_heads
 
     def shape(self, kind):
-        """Of a tensor; () for those of no such kind."""
+        """Returns the shape of the tensors of this kind."""
         return {
             "token_embedding": (self.vocab_size, self.dim),
             "attention_norm": (self.dim,), "ffn_norm": (self.dim,), "final_norm": (self.dim,),
@@ -66,14 +66,14 @@ def check_heads(dim, n_heads, n_kv_heads, path):
 
 @dataclass(frozen=True)
 class Matrix:
-    """One matrix (a vector: one row) of one or more parts along an axis, as float32."""
+    """A matrix (a vector has one row), read as float32. Its parts are concatenated along `axis`."""
 
     parts: List[StoredTensor]
     axis: int = 0
-    rotary_head: int = 0  # > 0: rows of each head of this size are un-permuted, see above
-    half: bool = False    # rounded to fp16 first
-    factor: float = 1.0   # then multiplied
-    summand: float = 0.0  # then this is added
+    rotary_head: int = 0  # > 0: the rows of each head of this size are reordered, see above
+    half: bool = False    # elements are first rounded to fp16,
+    factor: float = 1.0   # then multiplied by this,
+    summand: float = 0.0  # and then this is added
 
     @property
     def path(self):
@@ -91,7 +91,7 @@ class Matrix:
         return (rows * count, cols) if self.axis == 0 else (rows, cols * count)
 
     def chunks(self):
-        """All rows in order, some whole ones at a time; refuses what is not finite."""
+        """Yields all rows in order, some at a time; refuses elements that are not finite."""
         rows, cols = self.shape
         step = max(1, CHUNK_ELEMENTS // cols)
         if self.rotary_head:
@@ -100,7 +100,7 @@ class Matrix:
             yield self.rows(begin, min(begin + step, rows))
 
     def rows(self, begin, end):
-        """Some of them; of rotated heads whole ones."""
+        """Returns the rows [begin, end): whole heads, if rows are reordered."""
         return self._finish(self._read(begin, end))
 
     def _read(self, begin, end):
@@ -119,7 +119,7 @@ class Matrix:
         if self.rotary_head:
             heads = rows.reshape(-1, 2, self.rotary_head // 2, rows.shape[1])
             rows = heads.transpose(0, 2, 1, 3).reshape(rows.shape)
-        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused
+        with np.errstate(over="ignore", invalid="ignore"):  # an infinite result is refused later
             if self.half:
                 rows = rows.astype(np.float16).astype(np.float32)
                 self._check_finite(rows, "weights beyond what fp16 can hold (65504): leave out "
@@ -138,26 +138,26 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Model:
-    source: str                         # in words
-    path: str                           # of what tells its numbers
+    source: str                         # for messages
+    path: str                           # the file that has its numbers
     config: Config
-    matrices: Dict[str, List[Matrix]]   # by kind; one for each layer, or one
-    shared_classifier: bool             # then there is no "classifier"
-    inputs: List[str]                   # the files read
+    matrices: Dict[str, List[Matrix]]   # by kind: one for each layer, or one
+    shared_classifier: bool             # if true, `matrices` has no "classifier"
+    inputs: List[str]                   # the files that are read
     text_tokens: TextTokens = TextTokens()
     warnings: List[str] = field(default_factory=list)
-    unused: List[str] = field(default_factory=list)  # tensors: a line for each place of some
+    unused: List[str] = field(default_factory=list)  # unused tensors: a line for each group
 
     def rounded_to_half(self):
         return self._change(self.matrices, {"half": True})
 
     def with_usual_norm_epsilon(self):
-        """The same model with an epsilon of 1e-5 in its norms, which the formats take for granted,
-        and the factor by which its residual stream has grown.
+        """Returns an equivalent model with an epsilon of 1e-5 in its norms, which the formats
+        assume, and the factor by which its residual stream is scaled.
 
-        rmsnorm(s x) with epsilon s^2 e equals rmsnorm(x) with epsilon e, and nothing but the norms
-        reads the stream. So all that is added to it is scaled: the embedding, wo and w2. A shared
-        classifier has grown with the embedding; the last norm takes that back."""
+        rmsnorm(s x) with epsilon s^2 e equals rmsnorm(x) with epsilon e, and only the norms read
+        the stream. So everything that is added to it is scaled: the embedding, wo and w2. A shared
+        classifier is scaled with the embedding, for which the last norm compensates."""
         factor = math.sqrt(NORM_EPSILON / self.config.norm_epsilon)
         if math.isclose(factor, 1.0, rel_tol=1e-6):
             return self, 1.0
@@ -175,8 +175,9 @@ class Model:
 
 
 def build_model(source, path, config, find, may_share):
-    """A model of find(kind, layer) -> Matrix, or None if there is no such tensor. The classifier
-    is shared if `may_share` and it is missing, or if it equals the embedding."""
+    """Builds a model from find(kind, layer), which returns a Matrix, or None if there is no such
+    tensor. The classifier is shared if it is missing and `may_share`, or if it equals the
+    embedding."""
     matrices = {}
     for kind in ONCE + LAYERED:
         matrices[kind] = []
@@ -215,7 +216,7 @@ def _equal(a, b):
 
 
 def refuse_leftovers(names, used, path):
-    """`names` that are not in `used` have no place in the formats."""
+    """Refuses the model if some of `names` are not in `used`: the formats cannot store them."""
     left = sorted(set(names) - set(used))
     if left:
         more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
@@ -224,5 +225,5 @@ def refuse_leftovers(names, used, path):
 
 
 def unused_tables(names):
-    """The line that names tables of what follows from the numbers of a model."""
+    """Returns the line about unused tables that are computed from the numbers of a model."""
     return [f"{named_in_part(names)}: the model's numbers say the same"] if names else []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Models in the layout of Meta's own code (https://github.com/meta-llama/llama): params.json and
-consolidated.00.pth, consolidated.01.pth, ..., one for each GPU that the model was split over; and
-the checkpoints that training with llama2.c (train.py) writes, which have the same tensors whole."""
+"""Reads models in the layout of Meta's code (https://github.com/meta-llama/llama): params.json and
+consolidated.00.pth, consolidated.01.pth, ..., one for each GPU that shares the model. Also reads
+the checkpoints that llama2.c's train.py writes, which have the same tensors in one file."""
 import glob
 import os
 from dataclasses import replace
@@ -11,8 +11,8 @@ from .llama import (Config, Matrix, NORM_EPSILON, ROPE_THETA, build_model, check
                     refuse_leftovers, unused_tables)
 from .torch_file import TorchFile
 
-# Kind: name, and the axis along which shards follow one another (None: each has all of it). The
-# embedding was split by columns up to Llama 2, by rows since: its shape tells.
+# Kind: name, and the axis along which shards are concatenated (None: each has the whole tensor).
+# The embedding is split by columns up to Llama 2, by rows since: its shape shows which.
 TENSORS = {
     "token_embedding": ("tok_embeddings.weight", 1),
     "attention_norm": ("layers.{}.attention_norm.weight", None),
@@ -27,12 +27,13 @@ TENSORS = {
     "w3": ("layers.{}.feed_forward.w3.weight", 0),
     "classifier": ("output.weight", 0),
 }
-# Tables of angles, which follow from the numbers of the model.
+# Tables of angles, which are computed from the numbers of the model.
 COMPUTED = {"rope.freqs", "freqs_cos", "freqs_sin"}
 
 
 def open_meta(folder, context):
-    """The model in a folder of Meta's; it does not say its context, so 2048 is the default."""
+    """Opens the model in a folder of Meta's. The folder does not specify the context: the default
+    is 2048."""
     path = os.path.join(folder, "params.json")
     params = read_json(path)
     _refuse_inexpressible(params, path)
@@ -41,12 +42,12 @@ def open_meta(folder, context):
 
 
 def open_training_checkpoint(path, context):
-    """The model in a checkpoint of llama2.c's train.py."""
+    """Opens the model in a checkpoint of llama2.c's train.py."""
     file = TorchFile(path)
     content = file.content
     if not isinstance(content, dict) or not isinstance(content.get("model_args"), dict):
         raise ExportError(f"{path}: not a llama2.c training checkpoint: it has no 'model_args'")
-    prefix = "_orig_mod."  # of a model that was compiled
+    prefix = "_orig_mod."  # in checkpoints of compiled models
     tensors = {name[len(prefix) if name.startswith(prefix) else 0:]: tensor
                for name, tensor in file.tensors(content.get("model")).items()}
     args = content["model_args"]
@@ -105,7 +106,7 @@ def _config(path, params, shards, context):
     n_kv_heads = integer_of(params, "n_kv_heads", path, default=n_heads, most=2**16)
     check_heads(dim, n_heads, n_kv_heads, path)
 
-    # params.json tells neither the hidden dimension nor always the vocabulary: the tensors do.
+    # params.json has no hidden dimension, and not always the vocabulary's size: the tensors do.
     def rows(kind):
         name = TENSORS[kind][0].format(0)
         parts = [shard[name] for shard in shards if name in shard]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files that appear whole or not at all, and progress."""
+"""Writes files completely or not at all, and shows progress."""
 import contextlib
 import errno
 import os
@@ -11,7 +11,7 @@ from .errors import ExportError
 
 
 def check_target(path, inputs):
-    """Refuses to write to `path` what could not be undone: over a device, or over an input."""
+    """Refuses to overwrite a device or an input at `path`, which could not be undone."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -19,22 +19,22 @@ def check_target(path, inputs):
     if not stat.S_ISREG(status.st_mode):
         raise ExportError(f"{path}: exists, and is not a regular file")
     if any(os.path.samefile(path, one) for one in inputs):
-        raise ExportError(f"{path}: is what is read: give another name for the result")
+        raise ExportError(f"{path}: is an input: give another name for the output")
 
 
 PIECE = 2 << 20  # bytes
 
 
 class InPieces:
-    """Writes to a file whole pieces at a time: some file systems of Linux keep what is written so
-    in huge pages, which are read up to a tenth faster."""
+    """Writes to a file in whole pieces: some file systems of Linux cache such files in huge pages,
+    from which reading is up to a tenth faster."""
 
     def __init__(self, file):
         self._file = file
         self._rest = bytearray()
 
     def write(self, data):
-        """`data`: anything whose bytes lie side by side."""
+        """`data` is any object whose bytes are contiguous."""
         self._rest.extend(data)
         self._write(len(self._rest) // PIECE * PIECE)
 
@@ -51,9 +51,9 @@ class InPieces:
 
 @contextlib.contextmanager
 def replacing(path, size):
-    """A file to write `size` bytes to. It has another name beside `path` until the block ends
-    well; if it does not, it is removed, and what was at `path` stays."""
-    target = os.path.realpath(path)  # of a symbolic link, what it points to is replaced
+    """A file for `size` bytes, which replaces `path` when the block ends without an error. Until
+    then it has another name in the same folder. On an error it is removed, and `path` stays."""
+    target = os.path.realpath(path)  # replaces the target of a symbolic link, not the link
     partial = os.path.join(os.path.dirname(target),
                            f".{os.path.basename(target)}.{os.getpid()}.part")
     try:
@@ -73,10 +73,10 @@ def replacing(path, size):
 
 
 def _reserve(file, size):
-    """So that a full disk shows now, and not after an hour."""
+    """Allocates the file, so that a full disk is noticed now, and not after an hour."""
     try:
         os.posix_fallocate(file.fileno(), 0, size)
-    except AttributeError:  # not this system
+    except AttributeError:  # this system has no such function
         pass
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
@@ -84,8 +84,8 @@ def _reserve(file, size):
 
 
 class Progress:
-    """How much of `total` is done: a bar on a terminal, else a line for each tenth (of work that
-    takes a second or more)."""
+    """Shows how much of `total` is done: by a bar on a terminal, else by a line for each tenth (if
+    the work takes a second or more)."""
 
     WIDTH = 40
 

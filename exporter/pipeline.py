@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What export.py does with its arguments: opens a model, changes it where the format asks for that,
-writes it, and says what it did. Warnings go to stderr, all else to stdout."""
+"""Does what the arguments of export.py ask for: opens a model, adapts it to the format, writes it,
+and reports what it did. Warnings go to stderr, all else to stdout."""
 import os
 import sys
 
@@ -48,7 +48,7 @@ def _describe(model, writer):
 
 
 def _prepare(model, arguments):
-    """The model as it is to be written; says what is changed."""
+    """Returns the model to write, and reports what is changed."""
     if arguments.dtype == "fp16":
         print("weights are rounded to fp16 first, and then stored as if they had always been so")
         model = model.rounded_to_half()
@@ -94,10 +94,10 @@ def _tell_text_tokens(model, version):
 
 
 def _warn_of_tokenizer(arguments):
-    """Vocabularies beside checkpoints are SentencePiece's."""
+    """Warns if the model's tokenizer is not SentencePiece's, as vocabularies of checkpoints are."""
     if arguments.hf and kind_of_tokenizer(arguments.hf) not in (None, SENTENCEPIECE):
         _warn(f"{arguments.hf}: the model's tokenizer is a byte-level one, which the vocabulary "
-              "files beside checkpoints cannot say: --gguf writes the model with its tokenizer")
+              "files beside checkpoints cannot express: --gguf writes the model with its tokenizer")
 
 
 def _export_gguf(arguments):
@@ -137,7 +137,7 @@ def _export_dictionary(dictionary, content, path, vocab_size):
 
 
 def export(arguments):
-    """Writes what the command line asks for; ExportError or OSError if it cannot be done."""
+    """Writes what the command line asks for; raises ExportError or OSError on failure."""
     if arguments.gguf:
         _export_gguf(arguments)
         return
@@ -145,7 +145,7 @@ def export(arguments):
     model = _open_model(arguments)
     inputs = ([dictionary.path] if dictionary else []) + (model.inputs if model else [])
     check_target(arguments.out, inputs)
-    if dictionary:  # refused, if so, before anything is written
+    if dictionary:  # checked before anything is written
         path, vocab_size = arguments.out, None
         if model:
             path = os.path.splitext(arguments.out)[0] + ".tokenizer.bin"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Which rule of GGUF files (tokenizer.ggml.pre) splits texts into words as a tokenizer.json does.
-The library knows rules by name; src/tokenizer/pretokenizers.cc has the same expressions, and what
-else a name implies: that texts come into the form NFC first, and that a word which is a token is
-taken without a merge."""
+"""Finds the rule of GGUF files (tokenizer.ggml.pre) that splits texts into words as a
+tokenizer.json does. The library knows rules by name. src/tokenizer/pretokenizers.cc has the same
+expressions, and what else a name implies: whether texts are normalised to NFC first, and whether a
+word that is a token is encoded without merges."""
 from typing import NamedTuple, Tuple
 
 from .errors import ExportError, shown
@@ -26,14 +26,14 @@ DEEPSEEK_CODER = (r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-퟿
 
 
 class Rule(NamedTuple):
-    """`expressions`: each splits what the one before it left."""
+    """Each of `expressions` splits the parts that the previous one left."""
 
     expressions: Tuple[str, ...]
     ignores_merges: bool = False
     nfc: bool = False
 
 
-# Of rules with several names one that models of the families have.
+# Of several names for the same rule, one that models of the families use.
 RULES = {
     "llama-bpe": Rule((LLAMA3,), ignores_merges=True),
     "dbrx": Rule((LLAMA3,)),
@@ -52,7 +52,7 @@ RULES = {
 
 
 def find_rule(content, path):
-    """The name of the rule of a tokenizer.json, its content."""
+    """Returns the name of the rule for `content`, that of a tokenizer.json."""
     rule = Rule(tuple(_expressions(content.get("pre_tokenizer"), path)),
                 bool(content["model"].get("ignore_merges")),
                 _is_nfc(content.get("normalizer"), path))
@@ -71,12 +71,12 @@ def find_rule(content, path):
 
 
 def plain(expression):
-    """Some have line ends as they are."""
+    """Escapes line ends, which some tokenizer.json files have unescaped."""
     return expression.replace("\r", r"\r").replace("\n", r"\n")
 
 
 def _steps(part, what):
-    """The parts of a Sequence, or the only one there is."""
+    """Returns the steps of a Sequence, or the only step, as a list."""
     if part is None:
         return []
     if part["type"] == "Sequence":

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The tensors of a .safetensors file.
+"""Reads .safetensors files.
 
 Format (https://github.com/huggingface/safetensors, README): uint64 length of the header, the
 header as JSON ({name: {dtype, shape, data_offsets: [begin, end]}}, offsets counted from the
-header's end, and perhaps "__metadata__"), the data; all little-endian, row-major. It is read here
-because the safetensors library gives numpy no bfloat16, of which most Llama models are."""
+header's end, and perhaps "__metadata__"), the data; all little-endian, row-major. The safetensors
+library is not used as it cannot pass bfloat16, the type of most Llama models, to numpy."""
 import json
 import os
 import struct
@@ -16,7 +16,7 @@ MOST_HEADER_BYTES = 100_000_000  # the format's own limit
 
 
 def open_safetensors(path):
-    """{name: StoredTensor} of a file; whatever its bytes are, it is safe."""
+    """Returns {name: StoredTensor} of a file. Any bytes are safe."""
     file_size = os.path.getsize(path)
     with open(path, "rb") as file:
         length = file.read(8)

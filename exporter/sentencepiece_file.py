@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""SentencePiece models: protocol buffer messages (https://github.com/google/sentencepiece,
-src/sentencepiece_model.proto), of which the few fields below are read."""
+"""Reads SentencePiece models, which are protocol buffer messages
+(https://github.com/google/sentencepiece, src/sentencepiece_model.proto): only the few fields that
+are needed."""
 import struct
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ class Piece(NamedTuple):
 
 
 class SentencePieceFile:
-    """pieces, and the fields of the trainer's and the normaliser's part."""
+    """The pieces of a model, and the fields of its trainer's and its normaliser's part."""
 
     def __init__(self, path):
         self.path = path
@@ -39,7 +40,7 @@ class SentencePieceFile:
 
     @property
     def special_ids(self):
-        """Of the unknown, the begin and the end token."""
+        """Returns the ids of the unknown, the begin and the end token."""
         return tuple(self._trainer.get(field, [default])[-1]
                      for field, default in ((40, 0), (41, 1), (42, 2)))
 
@@ -71,7 +72,7 @@ def _piece(fields):
 
 
 def _fields(data):
-    """{number: [values]} of a message: numbers for varints, else bytes.
+    """Returns {number: [values]} of a message: numbers for varints, else bytes.
     Encoding: https://protobuf.dev/programming-guides/encoding/"""
     fields, at = {}, 0
     while at < len(data):

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a GGUF file says about a model's texts beside the vocabulary: the tokens that begin and end
-them, and the template of chats."""
+"""The keys of a GGUF file for the tokens that begin and end texts, and for the chat template."""
 import os
 
 from .errors import ExportError, read_json, shown
@@ -8,20 +7,20 @@ from .text_tokens import read_text_tokens
 from .vocabulary import SENTENCEPIECE
 
 MOST_TEMPLATE_BYTES = 1 << 20
-# By these texts the library, and others, know a token that ends a text (kEnds in
+# The library and other readers know by these texts that a token ends texts (kEnds in
 # src/tokenizer/gguf_vocabulary.cc).
 KNOWN_ENDS = frozenset((
     "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>",
     "<end_of_turn>", "<turn|>", "<|EOT|>", "<｜end▁of▁sentence｜>", "<|endofturn|>", "[|endofturn|]",
     "<|eot|>", "<|eom|>", "<|END_OF_TURN_TOKEN|>", "<|return|>", "<|call|>", "<|endofprompt|>"))
 MESSAGE_ENDS = ("<|eom_id|>", "<|eom|>")
-# Classes of transformers that put tokens around texts as tokenizer_config.json says, whatever
-# tokenizer.json does.
+# The classes of transformers that add tokens to texts as tokenizer_config.json says, regardless of
+# tokenizer.json.
 BY_CONFIG = ("Llama", "CodeLlama", "Gemma")
 
 
 def special_keys(folder, config, vocabulary):
-    """(keys, warnings). `config`: that of the model, family_keys.Config."""
+    """Returns (keys, warnings). `config` is the model's family_keys.Config."""
     rows = len(vocabulary.texts)
     tokens, warnings = read_text_tokens(folder, config.defaults | config.values, config.path, rows)
     options = _read_if_there(folder, "tokenizer_config.json")
@@ -55,14 +54,14 @@ def _read_if_there(folder, name):
 
 
 def _content(token):
-    """The text of a token of tokenizer_config.json; None if it has none."""
+    """Returns the text of a token of tokenizer_config.json; None if it has none."""
     if isinstance(token, dict):
         token = token.get("content")
     return token if isinstance(token, str) else None
 
 
 def _sorted_ends(ends, first, vocabulary):
-    """The tokenizer's own end in front; of the others, the end of a message behind."""
+    """Sorts the ends: the tokenizer's own is first, those of messages are last."""
     texts = vocabulary.texts
     return sorted(ends, key=lambda end: (texts[end] != first, texts[end] in MESSAGE_ENDS))
 
@@ -81,7 +80,7 @@ def _end_keys(ends, vocabulary, path, warnings):
 
 
 def _around_texts(folder, options, vocabulary):
-    """The tokens that the tokenizer puts before and behind each text, or None."""
+    """Returns the tokens, or None, that the tokenizer adds before and after each text."""
     path = os.path.join(folder, "tokenizer_config.json")
     name = options.get("tokenizer_class")
     content = _read_if_there(folder, "tokenizer.json")
@@ -96,7 +95,7 @@ def _around_texts(folder, options, vocabulary):
                                (options.get("add_eos_token"), "eos_token", "</s>")):
         id_ = vocabulary.id_of(_content(options.get(token)) or usual)
         if adds and id_ is None:
-            raise ExportError(f"{path}: {token} stands beside texts, and is no token")
+            raise ExportError(f"{path}: {token} is added to texts, but is not in the vocabulary")
         around.append(id_ if adds else None)
     return around
 
@@ -108,8 +107,8 @@ def _of_template(post_processor, vocabulary):
         raise ExportError(f"{vocabulary.path}: the post_processor is damaged") from None
     for id_ in around:
         if id_ is not None and (type(id_) is not int or not 0 <= id_ < len(vocabulary.texts)):
-            raise ExportError(f"{vocabulary.path}: the post_processor puts token {shown(id_)} "
-                              "beside texts, and the model has no such one")
+            raise ExportError(f"{vocabulary.path}: the post_processor adds token {shown(id_)} "
+                              "to texts, and the model has no such token")
     return around
 
 
@@ -119,11 +118,11 @@ def _parts_of_template(post_processor, vocabulary):
         steps = steps[0]["processors"]
     around = [None, None]
     for step in steps:
-        if step["type"] == "ByteLevel":  # of offsets alone
+        if step["type"] == "ByteLevel":  # it only changes offsets
             continue
         if step["type"] != "TemplateProcessing":
             raise ExportError(f"{vocabulary.path}: the post_processor is {shown(step['type'])}, "
-                              "which the library has not")
+                              "which the library does not support")
         place = 0
         for part in step["single"]:
             if "Sequence" in part:
@@ -144,7 +143,7 @@ def _chat_template(folder, options, warnings):
     for values, name in ((options, "tokenizer_config.json"),
                          (_read_if_there(folder, "chat_template.json"), "chat_template.json")):
         template = values.get("chat_template")
-        if isinstance(template, list):  # by name
+        if isinstance(template, list):  # several templates with names
             by_name = {each.get("name"): each.get("template") for each in template
                        if isinstance(each, dict)}
             template = by_name.pop("default", None)

@@ -5,11 +5,11 @@ from typing import NamedTuple, Optional, Tuple
 
 from .errors import ExportError, read_json, shown
 
-MOST_ENDS = 15  # that the formats have room for
+MOST_ENDS = 15  # the formats have room for so many
 
 
 class TextTokens(NamedTuple):
-    """The usual ones are those that every reader of the formats takes for granted."""
+    """The defaults are those that every reader of the formats assumes."""
 
     bos: Optional[int] = 1  # None: there is none
     ends: Tuple[int, ...] = (2,)
@@ -24,8 +24,8 @@ USUAL = TextTokens()
 
 
 def read_text_tokens(folder, config, config_path, vocab_size):
-    """(TextTokens, warnings) of a folder in the layout of Hugging Face transformers. As its
-    generate() does, what generation_config.json says comes before what config.json does."""
+    """Returns (TextTokens, warnings) of a folder in the layout of Hugging Face transformers. As in
+    its generate(), generation_config.json takes precedence over config.json."""
     warnings = []
     path = os.path.join(folder, "generation_config.json")
     generation = read_json(path) if os.path.exists(path) else {}
@@ -34,7 +34,7 @@ def read_text_tokens(folder, config, config_path, vocab_size):
         for values, where in ((generation, path), (config, config_path)):
             if values.get(key) is not None:
                 return values[key], where
-        if key in config:  # null: there is none
+        if key in config:  # null means that there is none
             return None, config_path
         return default, config_path
 

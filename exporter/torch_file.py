@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The content of a file by torch.save(), without torch.
+"""Reads the content of a file by torch.save(), without torch.
 
-Such a file is a zip archive whose entries are stored as they are: NAME/data.pkl, a pickle of the
-object, and NAME/data/KEY for each storage, the elements of one tensor or more. In the pickle a
-storage is a persistent id ('storage', type, KEY, device, elements), and a tensor a call of
+Such a file is a zip archive whose entries are not compressed: NAME/data.pkl, a pickle of the
+object, and NAME/data/KEY for each storage, the elements of one or more tensors. In the pickle, a
+storage is a persistent id ('storage', type, KEY, device, elements), and a tensor is a call of
 torch._utils._rebuild_tensor_v2(storage, offset, size, stride, ...); see torch/serialization.py and
 torch/_utils.py of https://github.com/pytorch/pytorch.
 
-A pickle may name any Python object and call it. Here it may name what stands in _Unpickler, and a
-file that names anything else is refused: reading a file never runs what is in it. That, and that
-only the rows wanted are read whatever torch there is, is why torch.load() is not used."""
+A pickle may name any Python object and call it. Here it may only name those listed in _Unpickler,
+and a file that names others is refused, so that reading a file never runs its code. This is why
+torch.load() is not used; besides, torch need not be installed, and rows are only read on demand."""
 import collections
 import io
 import os
@@ -25,7 +25,7 @@ from .stored_tensor import NUMPY_TYPES, StoredTensor, check_extent
 
 STORAGE_TYPES = {"DoubleStorage": "F64", "FloatStorage": "F32", "HalfStorage": "F16",
                  "BFloat16Storage": "BF16"}
-# Of optimizer states and counters; named so that a file may have them, and refused as weights.
+# The types of optimizer states and counters, which a file may contain, but not as weights.
 OTHER_STORAGE_TYPES = ("LongStorage", "IntStorage", "ShortStorage", "CharStorage", "ByteStorage",
                        "BoolStorage")
 MOST_PICKLE_BYTES = 1 << 24  # the names and shapes of a model take some 100 KB
@@ -37,7 +37,7 @@ class _Storage(NamedTuple):
 
 
 class _Tensor(NamedTuple):
-    # These two have no __dict__, so that no pickle can change one.
+    # These two have no __dict__, so that no pickle can change them.
     storage: _Storage
     offset: int  # elements
     shape: tuple
@@ -83,7 +83,8 @@ class _Unpickler(pickle.Unpickler):
 
 
 class TorchFile:
-    """`content` is the saved object, its tensors as handles for tensors()."""
+    """A file by torch.save(). `content` is the saved object, with handles in place of tensors, for
+    tensors()."""
 
     def __init__(self, path):
         self.path = path
@@ -100,7 +101,7 @@ class TorchFile:
             raise
         except zipfile.BadZipFile:
             raise ExportError(f"{path}: {self._why_no_archive()}") from None
-        except Exception as error:  # a damaged pickle can fail in every way
+        except Exception as error:  # a damaged pickle can raise any exception
             raise ExportError(f"{path}: not a file by torch.save(), or damaged: {error}") from None
 
     def _why_no_archive(self):
@@ -126,8 +127,8 @@ class TorchFile:
         if self._entries[names[0]].file_size > MOST_PICKLE_BYTES:
             raise ExportError("its data.pkl is far too large for a model")
         data = archive.read(names[0])
-        # pickle makes room for as many objects as the number of one says, and for as many bytes as
-        # a length does; genops() holds lengths against the data.
+        # pickle allocates as many objects, and as many bytes, as the numbers in the file say.
+        # genops() compares lengths with the data.
         for opcode, argument, _ in pickletools.genops(data):
             if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > len(data):
                 raise ExportError(f"damaged: its data.pkl numbers an object {argument}")
@@ -136,8 +137,8 @@ class TorchFile:
         return data
 
     def tensors(self, state):
-        """{name: StoredTensor} of the tensors in a state dict that is part of `content`. What is no
-        text as a name becomes one."""
+        """Returns {name: StoredTensor} of a state dict that is part of `content`. Names that are no
+        strings are converted."""
         if not isinstance(state, dict):
             raise ExportError(f"{self.path}: no state dict: save model.state_dict()")
         with open(self.path, "rb") as file:
@@ -157,7 +158,7 @@ class TorchFile:
         if entry is None or entry.compress_type != zipfile.ZIP_STORED:
             raise ExportError(f"{self.path}: damaged: the data of tensor '{name}' is "
                               f"{'missing' if entry is None else 'compressed'}")
-        # An entry's data follows its own header, of 30 bytes, a name and an extra field.
+        # An entry's data follows its header of 30 bytes, a name and an extra field.
         file.seek(entry.header_offset)
         header = file.read(30)
         if len(header) != 30 or header[:4] != b"PK\3\4":

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The vocabulary of a folder in Hugging Face's layout, as a GGUF file has it: of tokenizer.json, or
-of a SentencePiece model (tokenizer.model), with the tokens that were added to it."""
+"""Converts the vocabulary of a folder in Hugging Face's layout to the keys of a GGUF file. It is in
+tokenizer.json, or in a SentencePiece model (tokenizer.model) and the files of added tokens."""
 import os
 import re
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")
 
 @dataclass
 class Vocabulary:
-    """Tokens by id; a hole is None."""
+    """Lists of tokens by id; an id without a token is None."""
 
     path: str
     model: str
@@ -45,7 +45,7 @@ class Vocabulary:
             self.texts.index(text) if text in self.texts else None)
 
     def fit(self, rows):
-        """As many tokens as the embedding has rows."""
+        """Adds or removes tokens so that there are as many as the embedding has rows."""
         beyond = [i for i in range(rows, len(self.texts)) if self.texts[i] is not None]
         if beyond and not all(self.texts[i] in self.added for i in beyond):
             raise ExportError(f"{self.path}: it has {len(self.texts)} tokens, and the model only "
@@ -78,7 +78,7 @@ class Vocabulary:
 
 
 def kind_of_tokenizer(folder):
-    """BYTE_LEVEL, SENTENCEPIECE or None: none of these, or what there is cannot be read."""
+    """Returns BYTE_LEVEL, SENTENCEPIECE, or None for another kind or an unreadable file."""
     path = os.path.join(folder, "tokenizer.json")
     if not os.path.exists(path):
         return SENTENCEPIECE if os.path.exists(os.path.join(folder, "tokenizer.model")) else None
@@ -92,13 +92,14 @@ def kind_of_tokenizer(folder):
 
 
 def _type_of(model):
-    """GPT-2's says none."""
+    """Returns the model's type. The file of GPT-2 has no such key."""
     return model.get("type", "BPE" if "merges" in model else None)
 
 
 def read_vocabulary(folder, rows, strips_right):
-    """That of a folder, for a model whose embedding has so many rows. `strips_right`: the library
-    knows that control tokens of the family take the white space behind them."""
+    """Reads the vocabulary of a folder. `rows` is the number of rows of the model's embedding.
+    `strips_right` says that the library knows that control tokens of the family remove the white
+    space after them."""
     path = os.path.join(folder, "tokenizer.json")
     pieces = os.path.join(folder, "tokenizer.model")
     content = read_json(path) if os.path.exists(path) else None
@@ -131,7 +132,7 @@ def _add(vocabulary, tokens):
             continue
         shown_as = text
         if vocabulary.model == SENTENCEPIECE and kind == USER_DEFINED:
-            shown_as = text.replace(SPACE, " ")  # as it stands in a text
+            shown_as = text.replace(SPACE, " ")  # as in a text
         if shown_as != text:
             vocabulary.added[shown_as] = id_
         vocabulary.put(id_, shown_as, kind, vocabulary.scores[id_] if there else 0.0)
@@ -142,12 +143,12 @@ def _warn_of_neighbours(vocabulary, tokens, strips_right):
     names = [token["content"] for token in tokens if any(token.get(key) for key in keys)]
     if names:
         vocabulary.warnings.append(
-            f"{vocabulary.path}: what stands beside the tokens {named_in_part(names)} counts, or is "
-            "taken with them (lstrip, rstrip, single_word), but not by the library")
+            f"{vocabulary.path}: the text around the tokens {named_in_part(names)} matters to the "
+            "tokenizer (lstrip, rstrip, single_word), but not to the library")
 
 
 def _added_by_config(folder):
-    """The tokens that tokenizer_config.json adds to tokenizer.model, or added_tokens.json."""
+    """Returns the tokens that tokenizer_config.json, or added_tokens.json, adds to the pieces."""
     path = os.path.join(folder, "tokenizer_config.json")
     tokens = read_json(path).get("added_tokens_decoder") if os.path.exists(path) else None
     if tokens:
@@ -161,10 +162,11 @@ def _of_json(path, content, pieces):
     model = content["model"]
     if _type_of(model) != "BPE":
         raise ExportError(f"{path}: a tokenizer of the kind {shown(_type_of(model))}, which the "
-                          "library has not: byte-pair (BPE) ones are read")
+                          "library does not support: byte-pair (BPE) ones are read")
     for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(key):
-            raise ExportError(f"{path}: {key} is {shown(model[key])}, which the library has not")
+            raise ExportError(f"{path}: {key} is {shown(model[key])}, which the library does "
+                              "not support")
     if model.get("byte_fallback"):
         return _of_sentencepiece_json(path, content, pieces)
     vocabulary = Vocabulary(path, BYTE_LEVEL)
@@ -194,7 +196,7 @@ def _of_pieces(path):
     for differs, what in ((file.normalises, "normalises text"),
                           (file.removes_spaces, "removes extra spaces"),
                           (not file.marks_spaces, "encodes spaces as they are"),
-                          (file.puts_space_behind_words, "puts the space behind words")):
+                          (file.puts_space_behind_words, "puts the space after words")):
         if differs:
             raise ExportError(f"{path}: it {what}, which the library does not")
     vocabulary = Vocabulary(path, SENTENCEPIECE)
@@ -212,7 +214,7 @@ def _of_pieces(path):
 def _of_sentencepiece_json(path, content, pieces):
     model, ids = content["model"], content["model"]["vocab"]
     prefix = _puts_space_before(path, content)
-    if os.path.exists(pieces):  # it has the scores
+    if os.path.exists(pieces):  # this file has the scores
         vocabulary = _of_pieces(pieces)
         differ = [text for id_, text in enumerate(vocabulary.texts)
                   if ids.get(text.replace(" ", SPACE), id_) != id_]
@@ -235,7 +237,8 @@ def _of_sentencepiece_json(path, content, pieces):
 
 
 def _puts_space_before(path, content):
-    """Whether a space comes before texts. They must be taken whole, with U+2581 for each space."""
+    """Returns whether a space is added before texts. Refuses tokenizers that split texts into words
+    or do not replace each space by U+2581."""
     prefix, marks = False, False
     normalizer, splitter = content.get("normalizer"), content.get("pre_tokenizer")
     for step in (normalizer or {}).get("normalizers", [normalizer] if normalizer else []):
@@ -251,7 +254,7 @@ def _puts_space_before(path, content):
             not splitter.get("split", True)):
         prefix = splitter.get("prepend_scheme", "always") != "never"
         marks = True
-    # Once spaces are marked, splitting at them finds none.
+    # After spaces are replaced, a split at spaces has no effect.
     elif splitter and not (marks and splitter["type"] == "Split" and splitter["pattern"] in (
             {"String": " "}, {"Regex": " "})):
         raise ExportError(f"{path}: texts are split into words by {shown(splitter)}, which the "
@@ -262,8 +265,9 @@ def _puts_space_before(path, content):
 
 
 def _scores(model, added, path):
-    """Of each token that merges make: the earlier, the higher. The library merges by the token that
-    comes of it, so all ways to make one must stand together."""
+    """Returns the score of each token that a merge makes: the earlier the merge, the higher. The
+    library orders merges by the resulting token, so all merges that make a token must be
+    adjacent."""
     made, last = {}, None
     ids = model["vocab"]
     pairs = set()

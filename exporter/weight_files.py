@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The files with the tensors of a model in the layout of Hugging Face transformers.
 
-Which of them count is as in transformers (_get_resolved_checkpoint_files() in
+They are chosen as in transformers (_get_resolved_checkpoint_files() in
 src/transformers/modeling_utils.py of https://github.com/huggingface/transformers): the first that
-is there of model.safetensors, its index, pytorch_model.bin, its index; before them all, what
-config.json names as transformers_weights."""
+exists of model.safetensors, its index, pytorch_model.bin, its index. A file that config.json names
+as transformers_weights takes precedence."""
 import glob
 import os
 
@@ -14,18 +14,18 @@ from .torch_file import TorchFile
 
 INDEX = ".index.json"
 WHOLE_FILES = ("model.safetensors", "pytorch_model.bin")
-# What else may hold weights, if only of another layout, or of an adapter.
+# Other files that may contain weights, perhaps in another layout or of an adapter.
 WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin", "adapter_model.bin", "consolidated.*.pth")
 
 
 class WeightFiles:
-    """tensors: {name: StoredTensor} of the files that count; unused: lines that name those tensors
-    of the folder that do not."""
+    """`tensors` is {name: StoredTensor} of the chosen files; `unused` has lines that name the other
+    tensors in the folder."""
 
     def __init__(self, folder, named=None):
-        """`named`: transformers_weights of the config."""
+        """`named` is transformers_weights of the config."""
         self._folder = folder
-        self._read = {}  # name of a file: its tensors
+        self._read = {}  # the tensors of each file, by the file's name
         self.unused = []
         self.tensors = self._open(self._choose(named))
         self._find_unused()
@@ -71,7 +71,7 @@ class WeightFiles:
         return self._read[name]
 
     def _find_unused(self):
-        for name, tensors in sorted(self._read.items()):  # of a file that an index names in part
+        for name, tensors in sorted(self._read.items()):  # an index may omit some tensors
             left = [tensor for tensor, stored in tensors.items()
                     if self.tensors.get(tensor) is not stored]
             if left:

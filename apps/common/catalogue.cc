@@ -6,7 +6,7 @@ namespace {
 
 constexpr File kNone = {nullptr, Source::kUrl, "", "", "", 0, ""};
 
-// The vocabulary of Llama 2 in llama2.c's format.
+// The vocabulary of Llama 2, in llama2.c's format.
 constexpr File kTokenizer = {
     .name = "tokenizer.bin",
     .source = Source::kUrl,

@@ -15,9 +15,9 @@
 namespace options {
 namespace {
 
-constexpr size_t kMaxTemplateBytes = size_t{1} << 20;  // the longest in use have some 20,000
+constexpr size_t kMaxTemplateBytes = size_t{1} << 20;  // the longest in use have about 20,000
 
-// A number of the model's metadata.
+// Reads a number in the model's metadata.
 std::optional<double> Number(const txf* model, const char* key) {
   char text[64] = "";
   size_t size = 0;
@@ -28,7 +28,8 @@ std::optional<double> Number(const txf* model, const char* key) {
   return end == text || *end != '\0' ? std::nullopt : std::optional<double>(value);
 }
 
-// A line "NAME NUMBER kB" or a number alone of a file of the system's.
+// Reads a system file: the number of bytes in its line "NAME NUMBER kB" or, if `name` is empty, its
+// first number. Returns UINT64_MAX if there is none.
 uint64_t ReadAmount(const char* path, const std::string& name) {
   std::ifstream file(path);
   std::string word;
@@ -55,7 +56,7 @@ std::string ReadTemplate(Model* o) {
   std::error_code error;
   const std::filesystem::file_status there = std::filesystem::status(path, error);
   if (std::filesystem::is_directory(there)) return path + ": is a folder";
-  if (!std::filesystem::exists(there) && !is_path) return "";  // a name, or its text
+  if (!std::filesystem::exists(there) && !is_path) return "";  // a template's name or text
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   std::string text(kMaxTemplateBytes + 1, '\0');
@@ -65,7 +66,7 @@ std::string ReadTemplate(Model* o) {
   if (text.size() > kMaxTemplateBytes || text.find('\0') != std::string::npos) {
     return path + ": is no template";
   }
-  // A template without any tag is one, too.
+  // A text without tags is also a template.
   const bool has_tags =
       text.find("{{") != std::string::npos || text.find("{%") != std::string::npos;
   o->chat_template = has_tags ? text : text + "{{ '' }}";
@@ -99,7 +100,8 @@ void TakeModelSampling(const txf* model, const CommandLine& line, Sampling* o) {
 
 uint64_t AvailableMemory() {
   uint64_t available = ReadAmount("/proc/meminfo", "MemAvailable:");
-  // A container's limit, less what is in use; its files are not there, or say "max", without one.
+  // The limit of a container, minus the memory in use. Without a limit, the files do not exist, or
+  // contain "max".
   const uint64_t limit = ReadAmount("/sys/fs/cgroup/memory.max", "");
   const uint64_t used = ReadAmount("/sys/fs/cgroup/memory.current", "");
   if (limit != UINT64_MAX && used != UINT64_MAX) {
@@ -130,7 +132,7 @@ bool BeginsInThoughts(const txf* model, const Model& o, const char* arguments) {
   do {
     text.resize(size);
     if (clamma_chat_render(model, &info, &message, 1, 1, text.data(), text.size(), &size) != 0) {
-      return false;  // the first prompt's failure tells why
+      return false;  // the first prompt will fail, too, and report the reason
     }
   } while (size != text.size());
   const size_t last = text.find_last_not_of(" \n");

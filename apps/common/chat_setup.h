@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What apps that chat set up: the template, sampling as the model's file has it, and a context that
-// fits in memory. Copy this folder with the app that you start from.
+// The setup of apps that chat: the template, the sampling options in the model's file, and a
+// context that fits in memory. If you copy an app, copy this folder too.
 #ifndef CLAMMA_APPS_COMMON_CHAT_SETUP_H_
 #define CLAMMA_APPS_COMMON_CHAT_SETUP_H_
 
@@ -16,27 +16,28 @@
 
 namespace options {
 
-// Adds --template. ReadTemplate(), behind Parse(), puts the text of a file in the place of its
-// path; it returns "" or what is wrong.
+// Adds --template. After Parse(), ReadTemplate() replaces the path of a file by its text; it
+// returns "" or the error.
 void AddTemplate(CommandLine& line, Model& o);
 std::string ReadTemplate(Model* o);
 
-// Sampling of answers where neither the user nor the file says anything.
+// The sampling of answers if neither the user nor the file specifies any.
 constexpr float kChatTemperature = 0.7f;
 constexpr float kChatTopp = 0.9f;
 
-// Takes what a GGUF file's metadata says of sampling (general.sampling.*) for what the user has not
-// given.
+// Sets the sampling options that the user has not given to those in a GGUF file's metadata
+// (general.sampling.*).
 void TakeModelSampling(const txf* model, const CommandLine& line, Sampling* o);
 
-// Positions of a context: as many as the model has, but with no more keys and values than four
-// fifths of the memory that is available now.
+// Returns the number of positions of a context: the model's, or fewer if a session with a full
+// context would take more than four fifths of the available memory.
 size_t FittingContext(const txf* model, const txf_session* session);
 
-// Bytes that can be had without swapping; UINT64_MAX where the system does not say.
+// Returns how many bytes can be allocated without swapping; UINT64_MAX if the system does not
+// report it.
 uint64_t AvailableMemory();
 
-// Whether answers begin inside the model's thoughts, as the template opens them by <think>.
+// Returns whether answers begin with the model's reasoning, as the template ends with <think>.
 bool BeginsInThoughts(const txf* model, const Model& o, const char* arguments);
 
 }  // namespace options

@@ -16,7 +16,7 @@
 namespace options {
 namespace {
 
-// Without these checks CLI11 takes -1 for a huge unsigned number, 010 for 8, and nan for an amount.
+// Without these checks CLI11 reads -1 as a huge unsigned number, 010 as 8, and nan as an amount.
 std::string CheckWholeNumber(const std::string& text) {
   uint64_t value = 0;
   const char* end = text.data() + text.size();
@@ -44,7 +44,8 @@ std::string CheckShare(const std::string& text) {
   return wrong.empty() && std::strtof(text.c_str(), nullptr) > 1 ? text + " is more than 1" : wrong;
 }
 
-// What is wrong with a command line. Where -h has no number, its user may have meant help.
+// Returns the error in a command line. For -h without a number the message explains the option, as
+// the user may have meant --help.
 std::string ReasonOf(const CLI::ParseError& error) {
   std::string what = error.what();
   const std::string threads = "--threads: ";
@@ -243,7 +244,7 @@ bool CommandLine::IsGiven(const char* name) const { return app_->get_option(name
 int CommandLine::Parse(int argc, char** argv) {
   const std::string name = app_->get_name();
   std::string version = "--version";
-  for (const char* short_name : {"-v", "-V"}) {  // where it is free
+  for (const char* short_name : {"-v", "-V"}) {  // those that the app does not use
     if (app_->get_option_no_throw(short_name) == nullptr) {
       version.insert(0, short_name + std::string(","));
     }

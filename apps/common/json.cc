@@ -11,8 +11,8 @@ using Other = nlohmann::json;
 
 constexpr size_t kMostLevels = 64;
 
-// Writes a value, and what it holds a level deeper, as nlohmann-json would, but in the order of its
-// fields. Throws Other::exception where that does for bytes that are not UTF-8.
+// Writes a value as nlohmann-json would, but with fields in their own order. Throws
+// Other::exception, like nlohmann-json, if bytes are not UTF-8.
 class Writer {
  public:
   Writer(int indent, Other::error_handler_t if_wrong) : indent_(indent), if_wrong_(if_wrong) {}
@@ -79,21 +79,21 @@ class Writer {
   std::string text_;
 };
 
-// Makes a value of what nlohmann-json reads, which calls the members below. Values of its own are
-// not made: their destructors allocate memory, and where there is none the program would end. A
-// call that returns false ends the reading.
+// Builds a value from the calls of nlohmann-json's SAX parser. nlohmann-json's own values are not
+// used: their destructors allocate memory, and would end the program if none is left. A member that
+// returns false ends the parsing.
 class Reader {
  public:
   explicit Reader(Json& result) : result_(result) {}
 
-  // The names are nlohmann-json's.
+  // The SAX interface of nlohmann-json.
   bool null() { return Put(Json()); }
   bool boolean(bool value) { return Put(Json(value)); }
   bool number_integer(int64_t value) { return Put(Json(static_cast<double>(value))); }
   bool number_unsigned(uint64_t value) { return Put(Json(value)); }
   bool number_float(double value, const std::string&) { return Put(Json(value)); }
   bool string(std::string& value) { return Put(Json(std::move(value))); }
-  static bool binary(Other::binary_t&) { return false; }  // there is none in a text
+  static bool binary(Other::binary_t&) { return false; }  // does not occur in JSON text
   bool start_object(size_t) { return Open(); }
   bool start_array(size_t) { return Open(); }
   bool key(std::string& name) {
@@ -110,7 +110,7 @@ class Reader {
     std::vector<Json::Field>& fields = open_.back().fields;
     std::stable_sort(fields.begin(), fields.end(),
                      [](const Json::Field& a, const Json::Field& b) { return a.name < b.name; });
-    size_t kept = 0;  // of each name the last
+    size_t kept = 0;  // fields that stay: the last one of each name
     for (size_t i = 0; i < fields.size(); ++i) {
       if (i + 1 < fields.size() && fields[i + 1].name == fields[i].name) continue;
       if (kept != i) fields[kept] = std::move(fields[i]);
@@ -122,9 +122,9 @@ class Reader {
   static bool parse_error(size_t, const std::string&, const Other::exception&) { return false; }
 
  private:
-  // An array or object that has not ended.
+  // An array or object whose end has not been read yet.
   struct Level {
-    std::string name;  // of the next field
+    std::string name;  // the name of the next field
     std::vector<Json::Field> fields;
   };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// JSON values, by nlohmann-json, which json.cc alone includes: it takes far longer to compile than
-// what uses it. Copy this folder with the app that you start from.
+// JSON values. Only json.cc includes nlohmann-json, which takes far longer to compile than its
+// users. If you copy an app, copy this folder too.
 #ifndef CLAMMA_APPS_COMMON_JSON_H_
 #define CLAMMA_APPS_COMMON_JSON_H_
 
@@ -31,12 +31,12 @@ class Json {
   static Json Object();
   static Json Object(std::vector<Field> fields);
 
-  // Of untrusted text; nothing if it is not JSON, or nested more than 64 deep. Of fields of one
-  // name the last counts; they come in the order of their names.
+  // Parses untrusted text; returns nothing if it is not JSON, or nested more than 64 levels deep.
+  // If several fields have the same name, the last one counts. Fields are sorted by name.
   static std::optional<Json> Parse(std::string_view text);
 
-  // In one line, or by lines that are indented by so much a level. Bytes that are not UTF-8 are
-  // replaced; Exact() gives nothing then.
+  // Returns the text: one line or, with `indent`, lines indented by so many spaces per level. Bytes
+  // that are not UTF-8 are replaced; Exact() returns nothing instead.
   std::string Text(int indent = -1) const;
   std::optional<std::string> Exact() const;
 
@@ -48,17 +48,17 @@ class Json {
   bool is_array() const { return kind_ == Kind::kArray; }
   bool is_object() const { return kind_ == Kind::kObject; }
 
-  // What it is, and nothing where it is something else.
+  // Return the value, or nothing if it is of another kind.
   bool boolean() const { return kind_ == Kind::kBool && whole_ != 0; }
   uint64_t whole() const { return is_whole() ? whole_ : 0; }
   double number() const { return is_whole() ? static_cast<double>(whole_) : number_; }
   const std::string& text() const { return text_; }
   const std::vector<Json>& items() const { return items_; }
   const std::vector<Field>& fields() const { return fields_; }
-  const Json* Find(std::string_view name) const;  // nullptr: it has no such field
+  const Json* Find(std::string_view name) const;  // nullptr: there is no such field
 
-  void Add(Json item);                     // to an array
-  void Set(std::string name, Json value);  // a further field of an object
+  void Add(Json item);                     // adds an item to an array
+  void Set(std::string name, Json value);  // adds a field to an object
 
  private:
   Kind kind_ = Kind::kNull;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The names of how sessions keep keys and values.
+// The names of the types in which sessions store keys and values.
 #ifndef CLAMMA_APPS_COMMON_KV_TYPE_H_
 #define CLAMMA_APPS_COMMON_KV_TYPE_H_
 
@@ -9,7 +9,7 @@
 
 namespace options {
 
-// Of any other name than these, as "auto".
+// Returns the type with this name; any other name means "auto".
 inline clamma_kv_type_t KvTypeOf(const std::string& name) {
   if (name == "f32") return CLAMMA_KV_F32;
   if (name == "f16") return CLAMMA_KV_F16;

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-# Copy this folder with the app that you start from.
+# If you copy an app, copy this folder too.
 include(GNUInstallDirs)
 
 set(man_parts_dir ${CMAKE_CURRENT_LIST_DIR}/man)
 
-# Installs the manual page of an app. It is made of NAME.1.in and, in place of @MODEL_OPTIONS@ and the
-# like, of what the pages of several apps share (man/model_options.mdoc and so on). These have in
-# place of @DEFAULT_TEMPERATURE@ what is given, else 1.
+# Installs the manual page of an app, which is NAME.1.in. @MODEL_OPTIONS@ and the like are replaced
+# by the texts that several apps share (man/model_options.mdoc and so on), and @DEFAULT_TEMPERATURE@
+# by the second argument, or 1 without one.
 function(install_man_page name)
   set(DEFAULT_TEMPERATURE 1)
   if(ARGC GREATER 1)

@@ -17,8 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxName = 200;   // bytes in a name between two /
-constexpr size_t kMaxListed = 30;  // names in a message
+constexpr size_t kMaxName = 200;   // bytes of each part of a path
+constexpr size_t kMaxListed = 30;  // names that a message lists
 
 bool Exists(const fs::path& path) {
   std::error_code none_there;
@@ -37,7 +37,7 @@ bool EndsWith(std::string_view text, std::string_view end) {
 
 std::string_view LastPart(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
-// Whether `quant` stands in the name of a file as a word: Q4_K is not in model-Q4_K_M.gguf.
+// Returns whether `quant` is a whole word of a file's name: Q4_K is not one of model-Q4_K_M.gguf.
 bool HasWord(std::string_view path, std::string_view quant) {
   const auto ends_word = [](char c) {
     return std::string_view("-./ ").find(c) != std::string::npos;
@@ -50,13 +50,13 @@ bool HasWord(std::string_view path, std::string_view quant) {
   return false;
 }
 
-// A model in the list of a repository: one file, or the parts of a split one.
+// A model in the list of a repository: a single file, or the parts of a split model.
 struct Choice {
-  std::vector<std::string> files;  // by their numbers
+  std::vector<std::string> files;  // sorted; parts are in the order of their numbers
   size_t parts = 1;
 };
 
-// Takes model-00002-of-00003.gguf apart. False: it is no part of a split model.
+// Parses a name such as model-00002-of-00003.gguf. Returns false if it is not that of a part.
 bool SplitName(const std::string& file, std::string* stem, size_t* part, size_t* parts) {
   constexpr size_t kTail = sizeof("-00001-of-00002.gguf") - 1;
   if (file.size() <= kTail || !EndsWith(file, ".gguf")) return false;
@@ -71,7 +71,7 @@ bool SplitName(const std::string& file, std::string* stem, size_t* part, size_t*
   return *part >= 1 && *part <= *parts;
 }
 
-// The models of a list by their names, where the parts of a split one are one.
+// Groups a list of files by model: the parts of a split model belong together.
 std::map<std::string, Choice> Group(const std::vector<std::string>& files) {
   std::map<std::string, Choice> choices;
   for (const std::string& file : files) {
@@ -87,7 +87,7 @@ std::map<std::string, Choice> Group(const std::vector<std::string>& files) {
   return choices;
 }
 
-// Whether it can be meant where no file is named: projectors and importance matrices are no models.
+// Returns whether a file is a model: projectors (mmproj) and importance matrices are not.
 bool IsModel(std::string_view file) {
   const std::string_view name = LastPart(file);
   return EndsWith(name, ".gguf") && !name.starts_with("mmproj") &&
@@ -105,7 +105,7 @@ std::string Listed(const std::vector<const Choice*>& choices) {
   return text;
 }
 
-// Of a list of models those with the quantisation in their names.
+// Returns the models that have the quantisation in their names.
 std::vector<const Choice*> With(const std::vector<const Choice*>& all, const std::string& quant) {
   std::vector<const Choice*> some;
   std::copy_if(all.begin(), all.end(), std::back_inserter(some),
@@ -113,7 +113,7 @@ std::vector<const Choice*> With(const std::vector<const Choice*>& all, const std
   return some;
 }
 
-// The model of which `wanted` is a file: by its path, or by its name where only one has it.
+// Returns the model with the file `wanted`: a path, or a name that only one file has.
 const Choice* Named(const std::map<std::string, Choice>& choices, const std::string& wanted) {
   const Choice* by_name = nullptr;
   size_t count = 0;
@@ -128,7 +128,7 @@ const Choice* Named(const std::map<std::string, Choice>& choices, const std::str
   return count == 1 ? by_name : nullptr;
 }
 
-// Where a file of the catalogue is; "": nowhere.
+// Returns the path of a stored file of the catalogue; "": it is not stored.
 std::string Stored(const char* name) {
   std::vector<std::string> folders = ModelFolders();
   folders.insert(folders.begin(), Folder());
@@ -139,7 +139,7 @@ std::string Stored(const char* name) {
   return "";
 }
 
-// Whether the library finds a file at the path, as it is or in the model directory.
+// Returns whether the library finds the file, at this path or in a folder of models.
 bool IsFound(const fs::path& path) {
   if (Exists(path)) return true;
   const std::vector<std::string> folders = ModelFolders();
@@ -248,7 +248,7 @@ bool IsSafePath(std::string_view path) {
   for (size_t i = 0; i < path.size(); ++i) {
     const auto c = static_cast<unsigned char>(path[i]);
     if (c < 0x20 || c == 0x7f || c == '\\') return false;
-    // C1 characters, which steer terminals.
+    // C1 characters, which control terminals.
     if (c == 0xc2 && i + 1 < path.size() && static_cast<unsigned char>(path[i + 1]) < 0xa0)
       return false;
   }
@@ -341,7 +341,7 @@ std::string Resolve(std::string* checkpoint, std::string* tokenizer) {
     return ResolveEntry(*entry, false, checkpoint, tokenizer);
   }
   if (IsHubName(name)) return ResolveHub(name, checkpoint);
-  if (!IsUrl(name)) return "";  // the library says that there is no such file
+  if (!IsUrl(name)) return "";  // the library will report that there is no such file
   std::string place;
   if (std::string wrong = PathOfUrl(name, &place); !wrong.empty()) return wrong;
   const fs::path stored = fs::path(Folder()) / place;

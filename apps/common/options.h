@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The options that the apps share: which model, what to continue, and how tokens are chosen; and
-// what the library gets of them. Copy this folder with the app that you start from.
+// The options that the apps share: the model, the prompt and the sampling; and their conversion to
+// the library's types. If you copy an app, copy this folder too.
 #ifndef CLAMMA_APPS_COMMON_OPTIONS_H_
 #define CLAMMA_APPS_COMMON_OPTIONS_H_
 
@@ -34,7 +34,7 @@ struct Model {
 
 struct Prompt {
   std::string text;
-  bool given = false;  // which "" may be
+  bool given = false;  // whether the user gave a prompt, which may be ""
   std::string system;
 };
 
@@ -50,32 +50,33 @@ struct Sampling {
   float presence_penalty = 0;
 };
 
-// An info with the model's fields set; `o` must live as long as it is used.
+// Returns an info with the fields of the model set. `o` must live as long as it is used.
 clamma_txf_info_t MakeInfo(const Model& o);
 
-// A seed from the clock, for a user who gives none; never 0.
+// Returns a seed from the clock, never 0, for users who give none.
 uint64_t SeedFromClock();
 
 using ModelPtr = std::unique_ptr<txf, decltype(&clamma_txf_destroy)>;
 
-// Constructs the model; *desc gets its description. nullptr: `log` was told why.
+// Constructs the model and sets *desc to its description. On failure, passes the reason to `log`
+// and returns nullptr.
 ModelPtr Open(const Model& o, clamma_log_cb_t log, std::string* desc,
               clamma_model_type_t type = CLAMMA_MODEL_GEN);
 
-// What an app shows at its start, of the description that Open() gives: two lines.
+// Returns two lines to show when an app starts, from the description that Open() sets.
 std::string Banner(const std::string& description);
 
-// A session and how its tokens are chosen, on one line: its size with a full context, temperature,
-// top-p and the seed that its query has taken.
+// Describes a session and its sampling on one line: its size with a full context, temperature,
+// top-p and the seed of its query.
 std::string DescribeSession(const clamma_session_facts_t& facts, const Sampling& o, uint64_t seed);
 
-// A number as its user would write it: 0.8.
+// Formats a number as a user would write it: 0.8.
 std::string Written(float number);
 
 // Sets the texts of a query; `o` must live until it has started.
 void Apply(const Prompt& o, clamma_txf_info_t& info);
 
-// Sets the fields of a query that choose its tokens.
+// Sets the sampling fields of a query.
 void Apply(const Sampling& o, clamma_txf_info_t& info);
 
 }  // namespace options

@@ -9,7 +9,7 @@
 namespace removed_on_signal {
 namespace {
 
-// What the signal handler removes; "": nothing. Written only while the signals are blocked.
+// The file that the signal handler removes; "": none. Written only while the signals are blocked.
 char file_to_remove[PATH_MAX] = "";
 
 constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
@@ -41,7 +41,7 @@ void HandleSignals() {
   for (const int signal : kSignals) {
     struct sigaction before = {};
     sigaction(signal, nullptr, &before);
-    if (before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);  // nohup stays nohup
+    if (before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);  // keeps nohup working
   }
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A file that is removed when a signal ends the program. Copy this folder with the app that you
-// start from.
+// A file that is removed when a signal ends the program. If you copy an app, copy this folder too.
 #ifndef CLAMMA_APPS_COMMON_REMOVED_ON_SIGNAL_H_
 #define CLAMMA_APPS_COMMON_REMOVED_ON_SIGNAL_H_
 
@@ -9,12 +8,12 @@
 
 namespace removed_on_signal {
 
-// From here on Ctrl-C and its like remove the file that is set, if there is one, and end the
+// After this call, Ctrl-C and similar signals remove the file that is set, if any, and end the
 // program with the exit code 128 + signal.
 void HandleSignals();
 
-// While there is one, these signals wait: to be there while the file is created or removed, and
-// set.
+// Blocks these signals during its lifetime. Needed while the file is created or removed, and Set()
+// is called.
 class BlockSignals {
  public:
   BlockSignals();
@@ -26,9 +25,9 @@ class BlockSignals {
   sigset_t before_;
 };
 
-// Whether a path is short enough for Set().
+// Returns whether a path is short enough for Set().
 bool Fits(const std::string& path);
-// With the signals blocked. "": there is no file any more.
+// Sets the file to remove; "": none. The signals must be blocked.
 void Set(const std::string& path);
 
 }  // namespace removed_on_signal

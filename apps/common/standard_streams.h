@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Standard streams that are there. Copy this folder with the app that you start from.
+// Makes sure that the standard streams are open. If you copy an app, copy this folder too.
 #ifndef CLAMMA_APPS_COMMON_STANDARD_STREAMS_H_
 #define CLAMMA_APPS_COMMON_STANDARD_STREAMS_H_
 
-// A standard stream that is closed would leave its number to the next file, pipe or socket, which
-// would be read as input then, or get what is meant for the user. To be called before any is made.
+// Opens standard streams that are closed. Otherwise the next file, pipe or socket would get the
+// number of the stream, and so be read as input, or receive the output. Call this before any is
+// opened.
 void KeepStandardStreams();
 
 #endif  // CLAMMA_APPS_COMMON_STANDARD_STREAMS_H_

@@ -11,8 +11,8 @@ void CatchInterrupts(int flags) {
 }
 
 void HandleSignals() {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of writing, not the end of us
-  std::signal(SIGXFSZ, SIG_IGN);  // so is a limit on the size of files
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe becomes a write error
+  std::signal(SIGXFSZ, SIG_IGN);  // so does the limit on the size of files
   CatchInterrupts(static_cast<int>(SA_RESETHAND));
 }
 

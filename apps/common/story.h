@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A text as a session generates it, and Ctrl-C, which ends it. Copy this folder with the app that
-// you start from.
+// Runs a query and follows its text, which Ctrl-C ends. If you copy an app, copy this folder too.
 #ifndef CLAMMA_APPS_COMMON_STORY_H_
 #define CLAMMA_APPS_COMMON_STORY_H_
 
@@ -14,42 +13,44 @@
 
 #include "text_output.h"
 
-// Set by Ctrl-C.
+// Becomes 1 when the user presses Ctrl-C.
 extern volatile std::sig_atomic_t interrupted;
 
-// With SA_RESETHAND a second Ctrl-C ends the program at once.
+// Makes Ctrl-C set `interrupted`. `flags` are those of sigaction(): with SA_RESETHAND, a second
+// Ctrl-C ends the program.
 void CatchInterrupts(int flags);
 
-// Catches Ctrl-C once, and makes errors of writing of what would end the program otherwise.
+// Catches the first Ctrl-C, and turns signals of failed writes, which would end the program, into
+// write errors.
 void HandleSignals();
 
-// One query: where its text goes, how fast it comes, and why it ended. Stays where it is while the
+// A query: where its text goes, how fast it comes, and why it ended. Must not be moved while the
 // query runs.
 class Story {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Starts the query that `info` asks for; false: the log has the reason.
+  // Starts the query that `info` describes. Returns false on failure, with the reason in the log.
   bool Start(txf_session* session, clamma_txf_info_t info);
 
-  // The same for the answer to a conversation.
+  // Starts a query for the answer to a conversation.
   bool StartChat(txf_session* session, clamma_txf_info_t info, const clamma_message_t* messages,
                  size_t count);
 
-  // To be called after each step: notices the first token.
+  // Call this after each step, so that the time of the first token is known.
   void Watch();
 
   clamma_session_facts_t Facts() const;
 
-  // Tokens a second from the first of `tokens` to the last, or to now; 0: not known.
+  // Returns tokens per second, from the first of `tokens` to the last, or until now; 0: unknown.
   double Speed(size_t tokens) const;
 
   bool started() const { return started_; }
   bool ended() const { return ended_; }
   clamma_done_t why() const { return why_; }
 
-  std::optional<TextOutput> output;               // to be there before the first step, or:
-  std::function<bool(const char* text)> on_text;  // false: it cannot be written
+  std::optional<TextOutput> output;               // set this before the first step, or on_text
+  std::function<bool(const char* text)> on_text;  // returns false if writing fails
 
  private:
   void Listen(clamma_txf_info_t* info);

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
-// A model's text on its way to a file, a pipe or a terminal. Copy this folder with the app that you
-// start from.
+// Writes a model's text to a file, a pipe or a terminal. If you copy an app, copy this folder too.
 #ifndef CLAMMA_APPS_COMMON_TEXT_OUTPUT_H_
 #define CLAMMA_APPS_COMMON_TEXT_OUTPUT_H_
 
 #include <cstdio>
 
-// Whether a character steers a terminal: C0 (but for newline and tab), DEL, and C1, which is C2 80
-// to C2 9F.
+// Returns whether a character controls a terminal: C0 (except newline and tab), DEL, and C1, which
+// is C2 80 to C2 9F in UTF-8.
 bool SteersTerminal(const char* c);
 
-// Writes text as it comes. What it holds must not steer a terminal; files and pipes get every byte.
+// Writes text as it arrives. Terminals do not get characters that control them; files and pipes get
+// every byte.
 class TextOutput {
  public:
   explicit TextOutput(std::FILE* file);
 
-  // Passes it on at once. Returns false from the first failure on.
+  // Writes and flushes the text. Returns false from the first failure on.
   bool Write(const char* text);
 
   int error() const { return error_; }  // the errno of the first failure; 0: none

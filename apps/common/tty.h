@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// What apps need that draw on a terminal. Copy this folder with the app that you start from.
+// Functions for apps that draw on a terminal. If you copy an app, copy this folder too.
 #ifndef CLAMMA_APPS_COMMON_TTY_H_
 #define CLAMMA_APPS_COMMON_TTY_H_
 
 namespace tty {
 
-// Whether this file is a terminal that knows more than lines: $TERM is set, and not to "dumb".
+// Returns whether this file is a terminal with cursor control: $TERM is set, and not "dumb".
 bool TakesEscapes(int descriptor);
 
-// Has the handler called at a signal, unless the signal is ignored, as under nohup. Calls of the
-// system that it interrupts go on behind it: no write is cut short.
+// Installs a signal handler, unless the signal is ignored, as under nohup. System calls that it
+// interrupts are restarted, so that no write is cut short.
 void HandleUnlessIgnored(int signal, void (*handler)(int));
 
 }  // namespace tty

@@ -56,10 +56,10 @@ void Conversation::LetLastWait() {
   if (n_tokens > 0 && position == n_tokens) --position;
 }
 
-// Starts from the first token where what the KV cache holds is of no use: where the sequence has
-// become longer than what short factors are for, or no longer is (transformers does the same:
-// models/phi3/modeling_phi3.py), or where it was cut to before what layers with a window still
-// hold.
+// Recomputes from the first token if the KV cache cannot be used. This is so if the sequence grows
+// beyond the length for which the short rotation factors are meant, or shrinks below it
+// (transformers does the same: models/phi3/modeling_phi3.py), or if it was cut back to a position
+// that layers with a window no longer hold.
 void Conversation::StartAnewIfNeeded() {
   const uint32_t short_context = config_->short_context;
   const bool is_long = short_context > 0 && n_tokens > short_context;
@@ -85,7 +85,7 @@ Status Conversation::Advance(size_t count) {
   position += count;
   if constexpr (kHasGguf) {
     if (kv.Overflows(position)) return KvCache::OverflowReason();
-    // In an arena a query has all that it needs from the beginning.
+    // In an arena a query keeps the pages that it allocated when it began.
     if (memory_->arena() == nullptr) kv.GiveBackBefore(position);
   }
   return Status();

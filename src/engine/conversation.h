@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The tokens of a session and what the model has made of them: what is saved and restored.
+// The state of a session that is saved and restored: its tokens and their keys and values.
 #ifndef CLAMMA_ENGINE_CONVERSATION_H_
 #define CLAMMA_ENGINE_CONVERSATION_H_
 
@@ -17,39 +17,43 @@
 namespace clamma {
 
 struct Conversation {
-  // Of a model's config; both must outlive this.
+  // `memory` and `config`, that of the model, must outlive this.
   void Init(Memory& memory, const ModelConfig& config, KvType type);
 
+  // The number of tokens that are not in the KV cache yet.
   size_t waiting() const { return n_tokens - position; }
 
-  // Room for `size` tokens; grows by doubling, up to the context and the token that ends it.
+  // Makes room for `size` tokens. Grows by doubling, up to seq_len + 1 tokens.
   Status ReserveTokens(size_t size);
-  // Room for `positions` and a token behind them, here and, from `shared`, in the forward pass. On
-  // failure nothing more is held than before, but perhaps a larger table of blocks.
+  // Allocates all memory for `positions` positions and one more token: from `shared` that of the
+  // forward pass, from this object's memory the rest. On failure, only the KV cache's page table
+  // may be larger than before.
   Status ReserveWhole(size_t positions, Forward& forward, Memory& shared);
-  // Adds to a plan what that would take.
+  // Adds the memory that ReserveWhole() would allocate to a plan.
   Status PlanWhole(size_t positions, Forward& forward, Memory& plan) const;
 
-  // Keeps the first n_kept tokens and puts these behind them, for which there is room. The last one
-  // waits, as ever.
+  // Keeps the first n_kept tokens and appends `added` (n_added), for which there must be room. The
+  // last token then waits, even if it was in the KV cache.
   void Replace(size_t n_kept, const TokenId* added, size_t n_added);
-  // What was sampled behind the last token is forgotten: that one waits again.
+  // Makes the last token wait, so that the next pass computes its logits (again).
   void LetLastWait();
 
-  // Makes room for the next `count` of the waiting tokens and fills in their rows.
+  // Makes room for the next `count` waiting tokens and fills in their rows.
   Status AddRows(size_t count, ForwardRow* rows);
-  // They have gone through the model: fails where the KV cache does not hold what came out.
+  // Call when the model has computed these rows. Fails if the type of the KV cache cannot represent
+  // their keys and values.
   Status Advance(size_t count);
 
-  void Swap(Conversation& other);  // both of one model, type and memory
+  void Swap(Conversation& other);  // both must have the same model, type and memory
 
   KvCache kv;
   Array<TokenId> tokens;  // [0, position) are in the KV cache, [position, n_tokens) wait
-  size_t n_tokens = 0;    // at most the context and one token that ended it
+  size_t n_tokens = 0;    // at most seq_len + 1: the last token needs no position
   size_t position = 0;
   RandomGenerator random;  // of the last query
-  uint64_t seed = 0;
-  char held[3] = {};  // saved alone: bytes of a character that the last query left unfinished
+  uint64_t seed = 0;       // of the last query
+  // Only while saving and loading: the bytes of a character that the last query left unfinished.
+  char held[3] = {};
   size_t n_held = 0;
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What a function needs its caller to hold, as types: it takes one of these for each. Only the
-// scheduler makes them, so whoever has one holds what it stands for. What takes none of them may be
-// called from any thread at any time.
+// Types that show what the caller of a function must hold: the function has a parameter for each.
+// Only the scheduler constructs them, so a caller that has one holds what it stands for. A function
+// that takes none of them may be called from any thread at any time.
 #ifndef CLAMMA_ENGINE_GUARDS_H_
 #define CLAMMA_ENGINE_GUARDS_H_
 
@@ -11,19 +11,21 @@ namespace clamma {
 
 class Scheduler;
 
-// The turn: the insides of transformers and of sessions that are in use are this thread's.
+// The thread has the turn: only it uses the members of transformers and of sessions with a query.
 class TurnHeld {
   friend class Scheduler;
   TurnHeld() = default;
 };
 
-// The scheduler's mutex, for moments: no other thread looks at lists, states or facts.
+// The thread holds the scheduler's mutex, which is only held briefly: no other thread accesses
+// lists, states or facts.
 class LockHeld {
   friend class Scheduler;
   LockHeld() = default;
 };
 
-// A session that has no query, and gets none meanwhile: its conversation is this thread's.
+// The thread has made a session busy, which has no query and gets none meanwhile: only this thread
+// uses its conversation.
 class SessionHeld {
   friend class Scheduler;
   SessionHeld() = default;

@@ -13,7 +13,7 @@ double LogSumExp(const float* logits, size_t n) {
   float largest = -__builtin_inff();
   for (size_t i = 0; i < n; ++i) largest = logits[i] > largest ? logits[i] : largest;
   if (!std::isfinite(largest)) return static_cast<double>(largest);
-  double sum = 0;  // at least 1, from the largest
+  double sum = 0;  // becomes at least 1, which is the term of the largest logit
   for (size_t i = 0; i < n; ++i) sum += static_cast<double>(Exp(logits[i] - largest));
   return static_cast<double>(largest) + LogDouble(sum);
 }
@@ -32,7 +32,7 @@ void Logprobs::Swap(Logprobs& other) {
   logprobs_.Swap(other.logprobs_);
 }
 
-// The heap holds the best so far, the worst of them in front.
+// The heap holds the likeliest tokens so far, with the least likely of them in front.
 void Logprobs::Compute(const float* logits, size_t n, TokenId chosen) {
   const double total = LogSumExp(logits, n);
   const auto logprob = [&](float logit) {

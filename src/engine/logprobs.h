@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Natural logarithms of the probabilities that a model gives its next token: of the softmax of its
-// logits as they are, before any choice of how to sample.
+// Natural logarithms of the probabilities of the next token: of the softmax of the model's logits,
+// before any sampling option is applied.
 #ifndef CLAMMA_ENGINE_LOGPROBS_H_
 #define CLAMMA_ENGINE_LOGPROBS_H_
 
@@ -13,16 +13,17 @@
 
 namespace clamma {
 
-// ln of the sum of exp(logits), in double, summed in order; infinite where the largest of them is.
+// Returns ln(sum of exp(logits)), summed in order in double. Infinite if the largest logit is.
 double LogSumExp(const float* logits, size_t n);
 
 // The likeliest tokens of one step, and the token that was chosen.
 class Logprobs {
  public:
-  // Room for the `n_top` likeliest.
+  // Allocates memory for the n_top likeliest tokens.
   Status Init(Memory& memory, size_t n_top);
 
-  // Of `logits` (n), all finite: `chosen` and the min(n_top, n) likeliest, ties by id.
+  // Computes the logprobs of `chosen` and of the min(n_top, n) likeliest tokens; ties go to the
+  // lower id. `logits` (n) must be finite.
   void Compute(const float* logits, size_t n, TokenId chosen);
 
   float chosen() const { return chosen_; }

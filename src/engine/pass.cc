@@ -6,19 +6,20 @@
 namespace clamma {
 namespace {
 
-// Positions of prompts that still make good use of a pass.
+// The fewest rows of prompts with which a pass is efficient.
 constexpr size_t kMinPromptRows = 32;
 
-// Most rows for prompts in a pass in which n_generating sessions wait for their next token.
+// Returns the maximum number of rows for prompts in a pass in which n_generating sessions wait for
+// their next token.
 size_t PromptBudget(size_t max_rows, size_t n_generating) {
   if (n_generating == 0) return max_rows;
   const size_t share = std::max(kMinPromptRows, max_rows / (1 + n_generating));
   return std::min(share, max_rows - std::min(max_rows, n_generating));
 }
 
-// How many of the positions that wait go into this pass, of at most `most`: with as many passes as
-// it takes, all of them are about equally long. (A short last one would read all weights for a few
-// positions.)
+// Returns how many of the `waiting` positions go into this pass, at most `most`. A prompt is
+// divided among as few passes as possible, of about the same length: a short last pass would read
+// all weights for a few positions.
 size_t EvenShare(size_t waiting, size_t most) {
   constexpr size_t kStep = 8;  // tokens at a time in the kernels
   if (most == 0 || waiting <= most) return std::min(waiting, most);
@@ -27,10 +28,10 @@ size_t EvenShare(size_t waiting, size_t most) {
   return std::min(most, (share + kStep - 1) / kStep * kStep);
 }
 
-// Sampling for less than this is not worth a thread's attention.
+// The fewest logits for which it pays to wake a further thread.
 constexpr size_t kMinLogits = 16384;
 
-// Picks the next tokens of sessions that have logits.
+// Samples the next tokens of the sessions that have logits.
 void SampleAll(TurnHeld held, Transformer& transformer, const PassEntry* entries,
                size_t n_entries) {
   const size_t grain = std::max<size_t>(1, kMinLogits / transformer.config().vocab_size);
@@ -41,7 +42,7 @@ void SampleAll(TurnHeld held, Transformer& transformer, const PassEntry* entries
   });
 }
 
-// Shares out the rows; returns how many there are.
+// Assigns the rows of the pass to sessions; returns how many rows are used.
 size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, size_t n_sessions) {
   const Forward& forward = transformer.forward;
   const size_t max_rows = forward.max_rows();
@@ -79,7 +80,7 @@ void RunPass(TurnHeld held, Transformer& transformer, size_t n_sessions) {
   if (n_rows == 0) return;
   const Status status = transformer.forward.Run(transformer.rows.data(), n_rows);
   const ForwardRow* rows = transformer.rows.data();
-  size_t n_draws = 0;  // entries in front that get a token; never more than were looked at
+  size_t n_draws = 0;  // entries[0 .. n_draws), which have been read, become those that get a token
   for (size_t i = 0; i < n_sessions; ++i) {
     const PassEntry entry = entries[i];
     if (entry.rows == 0) continue;

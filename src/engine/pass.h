@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One pass over a transformer's weights for all of its sessions that need one.
+// One pass over a transformer's weights, for all of its sessions that need one.
 #ifndef CLAMMA_ENGINE_PASS_H_
 #define CLAMMA_ENGINE_PASS_H_
 
@@ -11,10 +11,10 @@
 
 namespace clamma {
 
-// Runs the first n_sessions of transformer.pass, which need a pass and stand in the order in which
-// they are to be served, as one batch: each that generates gets a token, and what room is left goes
-// to prompts, the first in line first. While others generate, prompts get the smaller chunks the
-// more there are, so that they hold nobody up. The first session is always served.
+// Runs one batch for the first n_sessions entries of transformer.pass: sessions that need a pass,
+// in the order in which to serve them. Each session that generates gets a token; prompts share the
+// remaining rows, in that order. The more sessions generate, the smaller the chunks of prompts are,
+// so that no session waits long for its next token. The first session is always served.
 void RunPass(TurnHeld held, Transformer& transformer, size_t n_sessions);
 
 }  // namespace clamma

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The tokens of a session that were sampled and not handed out yet.
+// The tokens of a session that have been sampled, but not delivered yet.
 #ifndef CLAMMA_ENGINE_PENDING_TOKENS_H_
 #define CLAMMA_ENGINE_PENDING_TOKENS_H_
 
@@ -15,16 +15,16 @@ namespace clamma {
 
 struct PendingToken {
   TokenId token = 0;
-  RandomGenerator random_before;  // it was sampled: where the session stands until it is handed out
-  Logprobs logprobs;              // of it, where the query wants them
+  RandomGenerator random_before;  // before it was sampled; restored if it is never delivered
+  Logprobs logprobs;              // set if the query asks for them
 };
 
-// First in, first out.
+// A FIFO queue of at most kMax tokens.
 class PendingTokens {
  public:
   static constexpr size_t kMax = 1;  // a pass samples one token for each session
 
-  // Room for logprobs of the n_top likeliest.
+  // Allocates memory for the logprobs of the n_top likeliest tokens.
   Status InitLogprobs(Memory& memory, size_t n_top) {
     for (PendingToken& entry : entries_) CLAMMA_RETURN_IF_ERROR(entry.logprobs.Init(memory, n_top));
     return Status();
@@ -33,7 +33,8 @@ class PendingTokens {
   bool empty() const { return begin_ == end_; }
   const PendingToken& front() const { return entries_[begin_]; }
 
-  // Adds a token, of which the caller then sets the logprobs. There are fewer than kMax.
+  // Adds a token, and returns it so that the caller can set its logprobs. The queue must have fewer
+  // than kMax tokens.
   PendingToken& Push(TokenId token, const RandomGenerator& random_before) {
     if (empty()) begin_ = end_ = 0;
     PendingToken& entry = entries_[end_++];
@@ -41,11 +42,11 @@ class PendingTokens {
     entry.random_before = random_before;
     return entry;
   }
-  // Takes the first one, which stays valid until the next Push().
+  // Removes the first token and returns it; the reference is valid until the next Push().
   const PendingToken& Pop() { return entries_[begin_++]; }
   void Clear() { begin_ = end_ = 0; }
 
-  // Takes the room of another one, and has no token.
+  // Clears the queue and swaps the memory for logprobs with `other`.
   void SwapRoom(PendingTokens& other) {
     Clear();
     for (size_t i = 0; i < kMax; ++i) entries_[i].logprobs.Swap(other.entries_[i].logprobs);

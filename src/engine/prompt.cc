@@ -8,7 +8,7 @@
 namespace clamma {
 namespace {
 
-// The parts of a prompt in one piece of memory.
+// Concatenates the parts of a prompt.
 Status Join(Memory& memory, const std::string_view* parts, size_t n_parts, Array<char>* text) {
   uint64_t size = 0;
   for (size_t i = 0; i < n_parts; ++i) size += parts[i].size();
@@ -19,7 +19,7 @@ Status Join(Memory& memory, const std::string_view* parts, size_t n_parts, Array
   return Status();
 }
 
-// The parts, encoded as one text.
+// Encodes the parts as one text.
 Status EncodeParts(Memory& memory, const Tokenizer& tokenizer, const std::string_view* parts,
                    size_t n_parts, const Tokenizer::EncodeOptions& options, Array<TokenId>* tokens,
                    size_t* count) {
@@ -46,7 +46,8 @@ Status EncodeGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& 
   for (size_t i = 0; i < n; ++i) is_empty = is_empty && parts[i].empty();
   Tokenizer::EncodeOptions options;
   options.dummy_prefix = opens && tokenizer.adds_prefix();
-  // A text that BOS itself ended has it already, and one of nothing else has it always.
+  // An empty text gets BOS even if the tokenizer adds none. A BOS at the end of the conversation is
+  // not repeated.
   options.bos = opens && (tokenizer.adds_bos() || is_empty) && last != tokenizer.bos();
   CLAMMA_RETURN_IF_ERROR(EncodeParts(memory, tokenizer, parts, n, options, tokens, count));
   if (*count > 0 || last != kNoToken || memory.is_plan()) return Status();
@@ -54,13 +55,13 @@ Status EncodeGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& 
                        "the prompt is empty, and the vocabulary has no token that begins a text");
 }
 
-// In Llama 2's format.
+// Encodes a turn in Llama 2's format.
 Status EncodeLlama2Turn(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& texts,
                         TokenId last, Array<TokenId>* tokens, size_t* count) {
   const bool first = last == kNoToken;
   const bool closed = tokenizer.EndsText(last) && last != tokenizer.bos();
   if (!first && !closed) {
-    // An answer that was cut off is closed like any other.
+    // An answer that was cut off is also closed by EOS.
     Tokenizer::EncodeOptions close;
     close.eos = true;
     CLAMMA_RETURN_IF_ERROR(tokenizer.Encode(memory, {}, close, tokens, count));
@@ -82,10 +83,10 @@ Status EncodeLlama2Turn(Memory& memory, const Tokenizer& tokenizer, const Prompt
   return EncodeParts(memory, tokenizer, parts, n, options, tokens, count);
 }
 
-// Stands for an answer that is in the conversation already.
+// A placeholder for the answer that is already in the conversation.
 constexpr std::string_view kAnswer = "clamma-answer";
 
-// What of a rendered chat follows the answer: its text, and where its bytes come from.
+// Copies the part of a rendered chat after the answer: its text, and the origin of its bytes.
 Status TailBehindAnswer(Memory& memory, const RenderedText& rendered, RenderedText* tail) {
   const std::string_view text(rendered.text.data(), rendered.text.size());
   const size_t found = text.find(kAnswer);
@@ -107,7 +108,8 @@ Status TailBehindAnswer(Memory& memory, const RenderedText& rendered, RenderedTe
   return Status();
 }
 
-// What closes an answer is there already, up to the end `last`, if that ended it.
+// If `last` ended the answer, removes the tokens that would close it again: those up to the next
+// `last`, unless anything but white space precedes it.
 void DropClosing(const Tokenizer& tokenizer, TokenId last, Array<TokenId>* tokens, size_t* count) {
   if (!tokenizer.EndsText(last)) return;
   for (size_t i = 0; i < *count; ++i) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How a query's texts, or a chat's messages, become the tokens that go in front of the answer.
+// Encodes a query's texts, or a chat's messages, as the tokens that precede the answer.
 #ifndef CLAMMA_ENGINE_PROMPT_H_
 #define CLAMMA_ENGINE_PROMPT_H_
 
@@ -22,34 +22,35 @@ struct PromptTexts {
 struct PromptFormat {
   const Tokenizer& tokenizer;
   ModelType type;
-  const ChatFormat* chat;  // nullptr: Llama 2's, as below
+  const ChatFormat* chat;  // nullptr: Llama 2's format, see EncodePrompt()
 };
 
-// Writes the *count tokens that a query adds to a conversation that ends in `last` (kNoToken: to an
-// empty one). Texts that cannot fit in `room` positions, however they are encoded, are refused at
-// once.
+// Writes the *count tokens that a query adds to a conversation whose last token is `last`
+// (kNoToken: the conversation is empty). Texts that cannot fit in `room` positions, however they
+// are encoded, are refused before they are encoded.
 //
-// GEN: in an empty conversation, or one whose last token ended a text, BOS and the texts: `system`
-// on a line of its own, then `prompt`; with neither, "\n\n", as the original system opened; an
-// empty prompt alone is BOS alone (an error where there is none). Otherwise the texts go on where
-// the conversation stopped, as they are.
+// GEN: if the conversation is empty, or its last token ended a text, the tokens are BOS and the
+// texts: `system` on a line of its own, then `prompt`. If neither is given, the text is "\n\n", as
+// in the original system. An empty prompt alone becomes BOS alone (an error if there is no BOS).
+// Otherwise the texts are appended to the conversation as they are.
 //
-// CHAT: what the chat format makes of the system prompt, in an empty conversation only, and of
-// `prompt` as the user's turn; before that, what closes the answer that ends in `last`. Without a
-// format it is Llama 2's: "[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{prompt} [/INST]" behind BOS, and
-// EOS behind each answer. No prompt goes on with an answer that was cut off, and adds nothing.
+// CHAT: the chat format encodes the system prompt (only in an empty conversation) and `prompt` as
+// the user's turn. The tokens that close the answer that ends in `last` come first. Llama 2's
+// format is "[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{prompt} [/INST]" after BOS, with EOS after each
+// answer. Without a prompt, an answer that was cut off continues: no tokens are added.
 Status EncodePrompt(Memory& memory, const PromptFormat& format, const PromptTexts& texts,
                     TokenId last, size_t room, Array<TokenId>* tokens, size_t* count);
 
-// Writes the *count tokens, at least one, of which a conversation of these messages consists. Parts
-// that `held` has already keep their tokens: see ChatFormat::Encode(). Texts that cannot fit in
-// `room` positions, however they are encoded, are refused at once.
+// Writes the *count tokens, at least one, of a conversation that consists of the request's
+// messages. Parts that are also in `held` (n_held) keep their tokens: see ChatFormat::Encode().
+// Texts that cannot fit in `room` positions, however they are encoded, are refused before they are
+// encoded.
 Status EncodeChat(Memory& memory, const ChatFormat* format, const ChatRequest& request,
                   const TokenId* held, size_t n_held, size_t room, Array<TokenId>* tokens,
                   size_t* count);
 
-// Refuses `size` bytes of text that take more than `room` positions even in the longest tokens: it
-// would be a waste to encode them.
+// Returns an error if `size` bytes of text take more than `room` positions even if every token is
+// as long as the longest one, so that encoding them would be useless.
 Status CheckFits(const Tokenizer& tokenizer, size_t size, size_t room);
 
 }  // namespace clamma

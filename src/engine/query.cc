@@ -8,7 +8,7 @@
 namespace clamma {
 namespace {
 
-// A copy of `n` items.
+// Copies `n` items.
 template <typename T>
 Status Copy(Memory& memory, const T* items, size_t n, Array<T>* copy) {
   CLAMMA_RETURN_IF_ERROR(copy->Resize(memory, n));
@@ -16,7 +16,7 @@ Status Copy(Memory& memory, const T* items, size_t n, Array<T>* copy) {
   return Status();
 }
 
-// What PrepareQuery() was given.
+// One call of PrepareQuery(), with its arguments.
 class Preparation {
  public:
   Preparation(const Transformer& transformer, const Conversation& conversation, const Query& query,
@@ -56,7 +56,7 @@ Status Preparation::Run() {
       memory_, std::min<size_t>(query_.n_top_logprobs, config().vocab_size));
 }
 
-// What the query adds to the conversation.
+// Encodes the texts that the query adds to the conversation.
 Status Preparation::AddTexts() {
   const TokenId last =
       conversation_.n_tokens == 0 ? kNoToken : conversation_.tokens[conversation_.n_tokens - 1];
@@ -66,7 +66,7 @@ Status Preparation::AddTexts() {
                       &prepared_->n_added);
 }
 
-// What the conversation becomes: as much as it has of that already stays.
+// Encodes the whole chat. The tokens at its beginning that the conversation already has are kept.
 Status Preparation::AddChat() {
   const TokenId* const held = conversation_.tokens.data();
   Array<TokenId>& tokens = prepared_->added;
@@ -83,7 +83,7 @@ Status Preparation::AddChat() {
   return Copy(memory_, held + same, conversation_.n_tokens - same, &prepared_->displaced);
 }
 
-// Copies the query's lists of tokens.
+// Checks and copies the query's lists of tokens.
 Status Preparation::CopyLists() {
   const auto check = [&](const char* list, size_t i, TokenId token) {
     if (token >= 0 && static_cast<uint32_t>(token) < config().vocab_size) {

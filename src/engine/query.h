@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A query, and what it needs that can be made before it begins.
+// A query, and the data that is prepared before it begins.
 #ifndef CLAMMA_ENGINE_QUERY_H_
 #define CLAMMA_ENGINE_QUERY_H_
 
@@ -30,35 +30,35 @@ enum class Done : int {
 
 struct Query {
   PromptTexts texts;
-  const ChatRequest* chat = nullptr;  // in place of texts: what the conversation is to consist of
+  const ChatRequest* chat = nullptr;  // if set, `texts` is unused: the whole conversation
   SamplingOptions sampling;
-  uint64_t limit = 0;  // most tokens to generate; 0: until the context is full
+  uint64_t limit = 0;  // maximum number of tokens to generate; 0: until the context is full
   uint64_t seed = 0;
   const char* const* stop_strings = nullptr;  // (n_stop_strings)
   size_t n_stop_strings = 0;
-  const TokenId* stop_tokens = nullptr;  // (n_stop_tokens): each ends the text, as an end does
+  const TokenId* stop_tokens = nullptr;  // (n_stop_tokens): each ends the text, as EOS does
   size_t n_stop_tokens = 0;
   size_t n_top_logprobs = 0;
   int (*issue)(void* opaque, const char* text) = nullptr;
   void (*logprobs)(void* opaque, TokenId token, float logprob, size_t n_top,
                    const TokenId* top_tokens, const float* top_logprobs) = nullptr;
   void (*done)(const Query& query, Done why) = nullptr;
-  void (*user_done)() = nullptr;  // of whatever type: for `done` to call
+  void (*user_done)() = nullptr;  // the user's callback, for `done` to cast and call
   void* opaque = nullptr;
   void** null_on_destroy = nullptr;
 };
 
-// What a query needs, made before it begins.
+// The data that a query needs when it begins.
 struct PreparedQuery {
-  Array<TokenId> added;  // tokens: n_added
+  Array<TokenId> added;  // the first n_added tokens are appended to those kept
   size_t n_added = 0;
-  size_t n_kept = 0;         // of the conversation's tokens, behind which they come
-  Array<TokenId> displaced;  // those that come to stand there no more
+  size_t n_kept = 0;         // how many of the conversation's tokens are kept
+  Array<TokenId> displaced;  // the conversation's other tokens, which are removed
   StopStrings stops;
-  PendingTokens pending;  // with room for what is to be told of a token
+  PendingTokens pending;  // with memory for the logprobs that the query asks for
   Array<LogitBias> biases;
   Array<TokenId> stop_tokens;
-  bool complete = false;  // it is whole
+  bool complete = false;  // whether PrepareQuery() succeeded
 
   void Free() {
     added.Reset();
@@ -70,8 +70,9 @@ struct PreparedQuery {
   }
 };
 
-// Encodes what the query adds to the conversation, and copies what it refers to; takes its time.
-// What is there for the duration of the call is in `scratch`. Either memory may be a plan.
+// Encodes the tokens that the query adds to the conversation, and copies the data that it refers
+// to. This may take long. prepared->added and temporary data are allocated from `scratch`,
+// everything else from `memory`. Either memory may be a plan.
 Status PrepareQuery(const Transformer& transformer, const Conversation& conversation,
                     const Query& query, Memory& scratch, Memory& memory, PreparedQuery* prepared);
 

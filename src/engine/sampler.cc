@@ -10,20 +10,20 @@
 namespace clamma {
 namespace {
 
-// Of a logit, which stays finite where it is; those of tokens that are not generated stay so.
+// Adds to a logit. Finite logits stay finite; infinite ones, of excluded tokens, do not change.
 void AddTo(float* logit, float bias) {
   if (std::isfinite(*logit)) *logit = std::clamp(*logit + bias, -FLT_MAX, FLT_MAX);
 }
 
-// Candidates that are put in order at first.
+// The number of candidates that are sorted at first; few steps need more.
 constexpr size_t kFew = 64;
 
-// Tokens that are passed over at once where the likeliest of them is not likely enough.
+// The number of tokens in a range, which is skipped if even its likeliest token is too unlikely.
 constexpr size_t kRange = 256;
 
-// NaN counts for nothing.
+// Returns the largest value, -infinity if there is none; ignores NaN.
 float LargestOf(const float* values, size_t n) {
-  constexpr size_t kSideBySide = 16;  // so that none waits for the one before
+  constexpr size_t kSideBySide = 16;  // independent maxima, so that comparisons run in parallel
   float largest[kSideBySide];
   std::fill_n(largest, kSideBySide, -__builtin_inff());
   size_t i = 0;
@@ -36,7 +36,7 @@ float LargestOf(const float* values, size_t n) {
   return *std::max_element(largest, largest + kSideBySide);
 }
 
-// The first of the largest; -1 where the largest is infinite or none is a number.
+// Returns the first index of the largest logit; -1 if it is infinite, or if all logits are NaN.
 TokenId ArgMax(const float* logits, size_t n) {
   const float most = LargestOf(logits, n);
   return std::isfinite(most) ? static_cast<TokenId>(std::find(logits, logits + n, most) - logits)
@@ -73,7 +73,7 @@ Status Sampler::Init(Memory& memory, const Kernels& kernels, SumOrder order, uin
   return seen_.Resize(memory, vocab_size);
 }
 
-// Finds out which tokens are never generated, beyond those that the vocabulary has among them.
+// Lists the tokens that are never generated, including ids that are not in the vocabulary.
 Status Sampler::ExcludeTokens(Memory& memory, uint32_t vocab_size) {
   const uint32_t missing = vocab_size - tokenizer_->vocab_size();
   CLAMMA_RETURN_IF_ERROR(excluded_.Resize(memory, missing + tokenizer_->never_generated()));
@@ -104,7 +104,7 @@ Status Sampler::Sample(const float* logits, const SamplingOptions& options,
   if (options.temperature != 1.0f) {
     for (size_t i = 0; i < n; ++i) p[i] /= options.temperature;
   }
-  if (!std::isfinite(p[likeliest])) return Status();  // so cold that it is greedy
+  if (!std::isfinite(p[likeliest])) return Status();  // so low a temperature is greedy
   kernels_->orders[order_]->softmax(p, n);
   const float coin = random->Uniform();
   const bool nucleus = options.topp > 0 && options.topp < 1;
@@ -114,7 +114,7 @@ Status Sampler::Sample(const float* logits, const SamplingOptions& options,
   return Status();
 }
 
-// Texts must be able to end.
+// Control tokens are never penalized, as texts must be able to end.
 bool Sampler::MayBePenalized(TokenId token) const {
   return tokenizer_ == nullptr ? token > 2 : !tokenizer_->IsSilent(token);
 }
@@ -130,7 +130,7 @@ void Sampler::AdjustLogits(const SamplingOptions& options, const SampledContext&
   }
 }
 
-// The frequency penalty counts every time, the presence penalty once.
+// The frequency penalty applies to each occurrence of a token, the presence penalty once.
 // (https://platform.openai.com/docs/advanced-usage, "Frequency and presence penalties")
 void Sampler::Subtract(const SamplingOptions& options, const TokenId* generated, size_t n) {
   for (size_t i = 0; i < n; ++i) {
@@ -143,7 +143,7 @@ void Sampler::Subtract(const SamplingOptions& options, const TokenId* generated,
   for (size_t i = 0; i < n; ++i) seen_[static_cast<size_t>(generated[i])] = 0;
 }
 
-// Divides positive logits of tokens in the context, multiplies negative ones.
+// Divides positive logits of the context's tokens by the penalty, and multiplies negative ones.
 // (Keskar et al.: CTRL, 2019)
 void Sampler::Penalize(float penalty, const TokenId* context, size_t n_context) {
   for (size_t i = 0; i < n_context; ++i) {
@@ -165,7 +165,7 @@ TokenId Sampler::PickInOrder(float coin) const {
     sum += probabilities_[i];
     if (coin < sum) return static_cast<TokenId>(i);
   }
-  // Rounding left the sum below 1: the last that may be generated.
+  // Rounding left the sum below 1: returns the last token that may be generated.
   auto last = static_cast<TokenId>(n - 1);
   for (size_t i = excluded_.size(); i > 0 && excluded_[i - 1] == last; --i) --last;
   return last;
@@ -178,8 +178,9 @@ void Sampler::FindLargestOfRanges() {
   }
 }
 
-// A probability that at least k tokens have: what the k-th of the ranges has at most. 0 where there
-// are not so many ranges. (Builds without GGUF do without: their vocabularies are small.)
+// Returns a probability that at least k tokens reach: the k-th largest of the ranges' maxima, or 0
+// if there are fewer than k ranges. (Builds without GGUF do not call it: their vocabularies are
+// small.)
 float Sampler::BoundOfTopK(size_t k) {
   const size_t n_ranges = (probabilities_.size() + kRange - 1) / kRange;
   if (k > n_ranges) return 0;
@@ -190,7 +191,7 @@ float Sampler::BoundOfTopK(size_t k) {
   return copy[k - 1].probability;
 }
 
-// Gathers the tokens with at least that probability, in order of their ids.
+// Collects the tokens with at least this probability, in order of their ids.
 void Sampler::CollectCandidates(float at_least) {
   least_ = at_least;
   n_candidates_ = 0;
@@ -206,8 +207,8 @@ void Sampler::CollectCandidates(float at_least) {
   }
 }
 
-// The candidate at a place of their order, the likeliest first, ties by id. Most often a few tokens
-// have nearly all of the probability: only when more are asked for are all of them sorted.
+// Returns the candidate at a place in their order: the likeliest first, ties by id. A few tokens
+// usually have nearly all of the probability, so all candidates are sorted only if more are needed.
 const Sampler::Candidate& Sampler::Ranked(size_t place) {
   constexpr size_t kMany = 2048;
   if (place < n_sorted_) return candidates_[place];
@@ -220,19 +221,20 @@ const Sampler::Candidate& Sampler::Ranked(size_t place) {
   if (n_candidates_ < kMany) {
     std::sort(candidates_.data(), candidates_.data() + n_candidates_, Before);
   } else {
-    if (n_sorted_ > 0) CollectCandidates(least_);  // in order of their ids again
+    if (n_sorted_ > 0) CollectCandidates(least_);  // restores the order by id
     SortMany();
   }
   n_sorted_ = n_candidates_;
   return candidates_[place];
 }
 
-// Sorts what is in order of ids by the digits of what the probabilities' bits, which for floats
-// from 0 on are in the order of their values, are below those of the largest; the lowest digit
-// first, equals as they stood (Knuth: The Art of Computer Programming, volume 3, 5.2.5).
+// Sorts candidates, which are in order of their ids, by radix sort (Knuth: The Art of Computer
+// Programming, volume 3, 5.2.5). The key is the difference between the bits of the largest
+// probability and those of the candidate's; bits of floats from 0 on are in the order of their
+// values. The sort starts with the lowest digit and is stable.
 void Sampler::SortMany() {
   constexpr unsigned kDigits = 4;
-  constexpr unsigned kBits = 9;  // of each, so that what is written to stays in the cache
+  constexpr unsigned kBits = 9;  // per digit, so that the places written to stay in the cache
   const size_t n = n_candidates_;
   uint32_t top = 0;
   for (size_t i = 0; i < n; ++i) top = std::max(top, BitsOf(candidates_[i]));
@@ -244,7 +246,7 @@ void Sampler::SortMany() {
     for (unsigned d = 0; d < kDigits; ++d) ++starts[d][digit(candidates_[i], d)];
   }
   for (unsigned d = 0; d < kDigits; ++d) {
-    if (starts[d][digit(candidates_[0], d)] == n) continue;  // all have the same
+    if (starts[d][digit(candidates_[0], d)] == n) continue;  // all are equal
     uint32_t start = 0;
     for (uint32_t& count : starts[d]) start += std::exchange(count, start);
     for (size_t i = 0; i < n; ++i) {
@@ -259,11 +261,12 @@ TokenId Sampler::PickFiltered(const SamplingOptions& options, float largest, flo
   const bool cut = options.top_k > 0 || options.min_p > 0;
   const auto vocab_size = static_cast<float>(probabilities_.size());
   FindLargestOfRanges();
-  // A token below this cannot be in the nucleus (llama2.c's cut-off), or is cut.
+  // A token below `least` cannot be in the nucleus (llama2.c's cut-off), or is removed by min-p or
+  // top-k.
   float least = nucleus && !cut ? (1.0f - options.topp) / (vocab_size - 1.0f) : 0.0f;
   if (options.min_p > 0) least = options.min_p * largest;
   if (kHasGguf && options.top_k > 0) least = std::max(least, BoundOfTopK(options.top_k));
-  // The nucleus is known to be more than a few.
+  // Even if all tokens were as likely as the likeliest, the nucleus would have more than kFew.
   flat_ = nucleus && !cut && static_cast<float>(kFew) * largest < options.topp;
   CollectCandidates(least);
   if (n_candidates_ == 0) return -1;
@@ -274,7 +277,8 @@ TokenId Sampler::PickFiltered(const SamplingOptions& options, float largest, flo
     mass = 0;
     for (size_t i = 0; i < n; ++i) mass += Ranked(i).probability;
   }
-  // The shortest front whose sum exceeds topp (of what is left) is the nucleus; without one, all.
+  // The nucleus is the shortest prefix whose sum exceeds topp (of the remaining probability), or
+  // all candidates if no sum does.
   const float wanted = nucleus ? options.topp * mass : __builtin_inff();
   float sum = 0;
   size_t last = n - 1;
@@ -291,7 +295,7 @@ TokenId Sampler::PickFiltered(const SamplingOptions& options, float largest, flo
     running += Ranked(i).probability;
     if (target < running) return Ranked(i).token;
   }
-  return Ranked(last).token;  // rounding
+  return Ranked(last).token;  // the target was rounded up to the sum
 }
 
 }  // namespace clamma

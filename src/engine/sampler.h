@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From logits to a token.
+// Samples a token from logits.
 #ifndef CLAMMA_ENGINE_SAMPLER_H_
 #define CLAMMA_ENGINE_SAMPLER_H_
 
@@ -23,18 +23,18 @@ struct SamplingOptions {
   float topp = 0;                     // nucleus; <= 0 or >= 1: off
   uint32_t top_k = 0;                 // keep that many of the likeliest; 0: off
   float min_p = 0;                    // keep those with p >= min_p * the likeliest's p; 0: off
-  float repetition_penalty = 0;       // weakens what the context holds already; 0 or 1: off
-  float frequency_penalty = 0;        // of a token's logit, for each time that it was generated
-  float presence_penalty = 0;         // of the logit of each token that was generated
+  float repetition_penalty = 0;       // lowers the logits of the context's tokens; 0 or 1: off
+  float frequency_penalty = 0;        // subtracted once for each time that a token was generated
+  float presence_penalty = 0;         // subtracted once if a token was generated
   const LogitBias* biases = nullptr;  // (n_biases): added to logits
   size_t n_biases = 0;
 };
 
-// What the context holds already.
+// The tokens in the context.
 struct SampledContext {
   const TokenId* tokens = nullptr;  // (n)
   size_t n = 0;
-  size_t n_generated = 0;  // of these, by the query, at the end
+  size_t n_generated = 0;  // how many of the last ones the query has generated
 };
 
 // The generator of llama2.c: xorshift64* (Vigna: An experimental exploration of Marsaglia's
@@ -43,24 +43,25 @@ class RandomGenerator {
  public:
   explicit RandomGenerator(uint64_t seed = 1) : state_(seed) {}
   float Uniform();                           // in [0, 1), a multiple of 2^-24
-  uint64_t state() const { return state_; }  // as a seed, it goes on from here
+  uint64_t state() const { return state_; }  // a generator with this seed continues the sequence
 
  private:
   uint64_t state_;
 };
 
-// Scratch that sessions share. One thread at a time.
+// Samples for any number of sessions. Only one thread at a time may use it.
 class Sampler {
  public:
-  // Of a model whose order of sums that is, with a vocabulary of at most vocab_size tokens, which
-  // must outlive this; nullptr: one in which tokens 0, 1 and 2 are unknown, BOS and EOS.
+  // `order` is the model's order of sums, vocab_size its number of logits. The tokenizer must
+  // outlive this, and has at most vocab_size tokens; nullptr: tokens 0, 1 and 2 are the unknown
+  // token, BOS and EOS.
   Status Init(Memory& memory, const Kernels& kernels, SumOrder order, uint32_t vocab_size,
               const Tokenizer* tokenizer);
 
-  // Picks a token of `logits` (vocab_size), one that may be generated, in this order: repetition
-  // penalty over the context, frequency and presence penalty over what was generated, biases,
-  // temperature, softmax, top-k, min-p, top-p. Ties go to the lower id, and the result depends on
-  // the arguments alone. Logits of which the largest is not finite are an error.
+  // Samples a token from `logits` (vocab_size), among those that may be generated. Applies, in this
+  // order: repetition penalty over the context, frequency and presence penalty over the generated
+  // tokens, biases, temperature, softmax, top-k, min-p, top-p. Ties go to the lower id, and the
+  // result depends only on the arguments. Fails if the largest logit is not finite.
   Status Sample(const float* logits, const SamplingOptions& options, const SampledContext& context,
                 RandomGenerator* random, TokenId* token);
 
@@ -70,7 +71,7 @@ class Sampler {
     TokenId token;
   };
 
-  static uint32_t BitsOf(const Candidate& c);  // of its probability
+  static uint32_t BitsOf(const Candidate& c);  // the bits of its probability
   static bool Before(const Candidate& a, const Candidate& b);
   void SortMany();
   Status ExcludeTokens(Memory& memory, uint32_t vocab_size);
@@ -90,13 +91,13 @@ class Sampler {
   const Tokenizer* tokenizer_ = nullptr;
   Array<TokenId> excluded_;      // tokens that are never generated
   Array<float> probabilities_;   // (vocab_size): logits first, then probabilities
-  Array<Candidate> candidates_;  // (vocab_size): n_candidates_, the first n_sorted_ in order
+  Array<Candidate> candidates_;  // (vocab_size): the first n_candidates_ are in use
   size_t n_candidates_ = 0;
-  size_t n_sorted_ = 0;
-  float least_ = 0;    // probability of a candidate
-  bool flat_ = false;  // many candidates will be asked for
-  // (vocab_size): the largest probability of each range of tokens, of which the id is not used,
-  // until SortMany() needs the place
+  size_t n_sorted_ = 0;  // the first candidates that are in their final order
+  float least_ = 0;      // the least probability of a candidate
+  bool flat_ = false;    // whether many candidates will be needed
+  // (vocab_size): the largest probability of each range of tokens (their ids are unused), until
+  // SortMany() overwrites it
   Array<Candidate> scratch_;
   Array<uint8_t> seen_;  // (vocab_size): all 0 between calls
 };

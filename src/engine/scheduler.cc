@@ -25,14 +25,14 @@ Status Scheduler::LostByFork(const Transformer& transformer) {
                        transformer.name);
 }
 
-// Whether this thread has the turn: then it is inside a callback of its step. A step that a
-// callback has left for good, it ends. Stacks grow downwards.
+// Returns whether this thread has the turn, which means that it is inside a callback of its step.
+// If that callback has left without returning, ends the step first. Stacks grow downwards.
 bool Scheduler::HasTurn(const void* frame) {
   bool left = false;
   {
     const Lock lock(*this);
     if (owner_ != ThisThread()) return false;
-    // What a callback calls is called from further down, and leaves the frame of its step alone.
+    // A call inside a callback has a lower frame than the step, and the step's mark is intact.
     if constexpr (kNoticesLeftSteps) {
       left = stepping_ != nullptr &&
              (reinterpret_cast<uintptr_t>(frame) >= reinterpret_cast<uintptr_t>(frame_) ||
@@ -44,7 +44,8 @@ bool Scheduler::HasTurn(const void* frame) {
   return false;
 }
 
-// Waits until it is this thread's turn, first come, first served.
+// Waits for the turn; threads get it in the order of their calls. Returns false if this thread
+// already has it.
 __attribute__((noinline)) bool Scheduler::TakeTurn() {
   const void* const frame = __builtin_frame_address(0);
   if (HasTurn(frame)) return false;
@@ -70,12 +71,12 @@ void Scheduler::GiveTurn() {
   AllowCancelAgain(cancel_before);
 }
 
-// With the turn, before a transformer's insides are used.
+// Call this with the turn, before the members of a transformer are used.
 void Scheduler::BeginWork(LockHeld lock, Transformer& transformer) {
   at_work_ = &transformer;
   if constexpr (kHasThreads) {
     Transformer::Listed& listed = transformer.listed(lock);
-    if (listed.forks != forks_) {  // threads stay in the process that started them
+    if (listed.forks != forks_) {  // a forked child does not have the pool's threads
       listed.forks = forks_;
       transformer.pool.ForgetWorkers();
     }
@@ -86,7 +87,7 @@ bool Scheduler::WatchForksFor(Transformer* transformer) {
   const Lock lock(*this);
   transformer->listed(lock.held()).forks = forks_;
   if (watches_forks_) return true;
-  // The lists before the arenas, here and wherever both are locked.
+  // Here and elsewhere, the scheduler's mutex is locked before those of arenas.
   const auto before = [] {
     the_scheduler.mutex_.Lock();
     Arena::LockAll();
@@ -104,11 +105,11 @@ bool Scheduler::WatchForksFor(Transformer* transformer) {
   return watches_forks_;
 }
 
-// In a forked child, where this thread is the only one.
+// Runs in a forked child, where this thread is the only one.
 void Scheduler::BecomeChildOfFork(LockHeld lock) {
   ++forks_;
   changed_.Forget();
-  const bool has_turn = owner_ == ThisThread();  // it forks inside a callback
+  const bool has_turn = owner_ == ThisThread();  // fork() was called inside a callback
   if (!has_turn) {
     if (at_work_ != nullptr) {
       at_work_->lost = true;
@@ -124,7 +125,7 @@ void Scheduler::BecomeChildOfFork(LockHeld lock) {
     at_work_ = nullptr;
     deferred_ = nullptr;
   }
-  next_ticket_ = served_ticket_ + (has_turn ? 1 : 0);  // nobody else waits for it
+  next_ticket_ = served_ticket_ + (has_turn ? 1 : 0);  // no other thread waits for the turn
 }
 
 void Scheduler::PushQueue(LockHeld lock, Session* session) {
@@ -186,7 +187,7 @@ Status Scheduler::Query(Session* session, clamma::Query* query) {
   CLAMMA_RETURN_IF_ERROR(MakeBusy(session));
   const SessionHeld held;
   if (query->seed == 0) query->seed = SeedFromClock();
-  // Encoding a long prompt takes a while; the other sessions go on meanwhile.
+  // Encoding a long prompt takes a while; other sessions are served meanwhile.
   PreparedQuery prepared;
   Status status = session->Prepare(held, *query, &prepared);
   if (session->transformer().memory.arena() == nullptr) {
@@ -205,11 +206,12 @@ Status Scheduler::Query(Session* session, clamma::Query* query) {
   return status;
 }
 
-// Ends a session's being busy: with the query or, where there is none, without.
+// Ends the busy state of a session. Starts the query if `status` is OK; otherwise the session
+// becomes idle.
 void Scheduler::Begin(SessionHeld held, LockHeld lock, Session* session, const Status& status,
                       const clamma::Query& query, PreparedQuery* prepared) {
   if (status.ok()) session->Begin(held, lock, query, prepared);
-  prepared->Free();  // while the session, whose memory that is, cannot be gone
+  prepared->Free();  // here, while the session, which owns the memory, cannot be destroyed
   if (status.ok()) {
     PushQueue(lock, session);
   } else {
@@ -230,7 +232,7 @@ uint32_t Scheduler::CountSessions(Transformer& transformer) {
   return transformer.listed(lock.held()).n_sessions;
 }
 
-// Takes a session off the lists; true if a step is at work on it.
+// Removes a session from the lists. Returns whether a step is working on it.
 bool Scheduler::Unlink(LockHeld lock, Session* session) {
   RemoveFromQueue(lock, session);
   Transformer::Listed& listed = session->transformer().listed(lock);
@@ -241,7 +243,8 @@ bool Scheduler::Unlink(LockHeld lock, Session* session) {
   return session->listed(lock).in_step;
 }
 
-// Frees an unlinked session, or leaves that to the step that is at work on it.
+// Frees an unlinked session. If a step is working on it, it is freed when that step ends; if its
+// transformer is lost, never.
 void Scheduler::DeleteOrDefer(TurnHeld turn, Session* session, bool in_step) {
   if (in_step || IsLost(session->transformer())) {
     session->DeferDelete(turn);
@@ -290,12 +293,12 @@ bool Scheduler::Step() {
   return true;
 }
 
-// The next session with a query, if there is one.
+// Removes the next session with a query from the queue; returns nullptr if there is none.
 Session* Scheduler::BeginStep(TurnHeld /*turn*/, const volatile uint64_t* mark) {
   const Lock lock(*this);
   if (queue_head_ == nullptr) return nullptr;
   Session* const session = PopQueue(lock.held());
-  BeginWork(lock.held(), session->transformer());  // which is not lost: it would be in no queue
+  BeginWork(lock.held(), session->transformer());  // not lost: no session of a lost one is queued
   session->listed(lock.held()).state = Session::State::kStepping;
   session->listed(lock.held()).in_step = true;
   stepping_ = session;
@@ -339,7 +342,7 @@ Session::State Scheduler::StateOf(Session& session) {
   return session.listed(lock.held()).state;
 }
 
-// The pass that a session needs is run for all sessions of its transformer that need one.
+// Runs the pass that a session needs, together with all sessions of its transformer that need one.
 void Scheduler::RunPassFor(TurnHeld turn, Session* session) {
   Transformer& transformer = session->transformer();
   PassEntry* const entries = transformer.pass.data();
@@ -354,7 +357,7 @@ void Scheduler::RunPassFor(TurnHeld turn, Session* session) {
   RunPass(turn, transformer, n);
 }
 
-// Its frame is that of all callbacks of a step.
+// All callbacks of a step run within this frame, so that unwinding it ends the step.
 __attribute__((noinline)) void Scheduler::ServeWatched(TurnHeld turn, Session* session) {
   Serve(turn, session);
   CLAMMA_CALL_WHEN_UNWOUND(step);
@@ -364,9 +367,9 @@ void Scheduler::Serve(TurnHeld turn, Session* session) {
   if (session->NeedsPass(turn)) RunPassFor(turn, session);
   Done why = Done::kError;
   const Session::Progress progress = session->Deliver(turn, &why);
-  if (session->delete_deferred()) return;  // destroyed from inside a callback
-  // Idle first, so that the callback may start the next query; as from then on any thread may, the
-  // callback must be known by then.
+  if (session->delete_deferred()) return;  // destroyed inside a callback
+  // The session becomes idle before the callback runs, so that the callback may start the next
+  // query. From then on any thread may start one, so the ended query is copied before.
   const clamma::Query query = session->query(turn);
   {
     const Lock lock(*this);
@@ -380,8 +383,8 @@ void Scheduler::Serve(TurnHeld turn, Session* session) {
   DestroyHandedOver(turn, session);
 }
 
-// Destroys the session of a query that has ended, if that query handed it over and no other one has
-// begun since.
+// Destroys a session whose query has ended, if that query asked for this (null_on_destroy) and no
+// other query has begun since.
 void Scheduler::DestroyHandedOver(TurnHeld turn, Session* session) {
   bool in_step = false;
   {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The one process-wide object: knows every session with a query, and serves them in turn.
+// The only process-wide object: it has a queue of all sessions with a query, and serves them in
+// turn.
 #ifndef CLAMMA_ENGINE_SCHEDULER_H_
 #define CLAMMA_ENGINE_SCHEDULER_H_
 
@@ -12,36 +13,39 @@
 
 namespace clamma {
 
-// Every call may come from any thread. Two things are guarded: the lists and states, by a mutex
-// that is held for moments only, and the insides of transformers and of sessions with a query, by
-// "the turn", which one thread has at a time. What needs which is said by types (guards.h). A step
-// holds the turn through its callbacks, and whoever waits for the turn gets it before the next
-// step. From inside a callback (on the thread that has the turn) everything works but Step() and
-// WithTurn(); what is destroyed there goes when the step ends.
+// Any thread may call any function. A mutex, which is only held briefly, protects lists and states.
+// "The turn", which one thread has at a time, protects the members of transformers and of sessions
+// with a query. The parameters of a function show which of them it needs (guards.h). A step keeps
+// the turn during its callbacks, and a thread that waits for the turn gets it before the next step.
+// Inside a callback (on the thread that has the turn) all functions work except Step() and
+// WithTurn(); objects that are destroyed there are freed when the step ends.
 //
-// A callback that does not return (an exception, longjmp(), the end of its thread) ends the step:
-// its query is cancelled, and the turn is free again. That is noticed while the stack is unwound
+// If a callback does not return (an exception, longjmp(), the end of its thread), the step ends:
+// its query is cancelled, and the turn becomes free. This is detected while the stack is unwound
 // (platform/unwinding.h), or else at the thread's next call.
 //
-// fork() waits for the mutex, so that a child finds lists and states whole; the turn it finds
-// free. A transformer at which another thread was at work is lost in the child: nothing of it is
-// touched any more, even its memory, which may be in the middle of a change, is left where it is.
+// fork() waits for the mutex, so that lists and states are consistent in the child. The turn is
+// free there, unless the child was forked inside a callback. A transformer that another thread was
+// using is lost in the child: it is not accessed again, and its memory, which may be in the middle
+// of a change, is never freed.
 class Scheduler {
  public:
   constexpr Scheduler() = default;
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // Before anything is done with a transformer. False where there is no memory to be told of forks.
+  // Call this before a transformer is used. Returns false if there is no memory for the handlers
+  // that fork() calls.
   bool AddTransformer(Transformer* transformer) {
     if constexpr (!kHasThreads) return true;
     return WatchForksFor(transformer);
   }
-  Status AddSession(Session* session);  // to its transformer
-  // Fills in query->seed if it is 0.
+  // Adds a session to the list of its transformer.
+  Status AddSession(Session* session);
+  // Starts a query. Sets query->seed if it is 0.
   Status Query(Session* session, clamma::Query* query);
 
-  // Runs body(SessionHeld) -> Status; the other sessions go on meanwhile.
+  // Runs body(SessionHeld) -> Status for a session without a query; others are served meanwhile.
   template <typename Body>
   Status WhileIdle(Session* session, const Body& body) {
     const NoCancel guard;
@@ -52,7 +56,7 @@ class Scheduler {
     return status;
   }
 
-  // Runs body(LockHeld), for moments.
+  // Runs body(LockHeld), which must be short.
   template <typename Body>
   void Guarded(const Body& body) {
     const Lock lock(*this);
@@ -63,11 +67,12 @@ class Scheduler {
   void DestroyTransformer(Transformer* transformer);
   uint32_t CountSessions(Transformer& transformer);
 
-  // Serves the session whose turn it is. False: none has a query, or called inside a callback.
+  // Serves the next session in the queue. Returns false if no session has a query, or if called
+  // inside a callback.
   bool Step();
 
-  // Runs body(TurnHeld) -> Status, which may use all of the transformer; false (and body not run)
-  // inside a callback.
+  // Runs body(TurnHeld) -> Status, which may use all of the transformer. Inside a callback, returns
+  // false and does not run it.
   template <typename Body>
   bool WithTurn(Transformer& transformer, Status* status, const Body& body) {
     const Turn turn(*this);
@@ -86,7 +91,7 @@ class Scheduler {
     return true;
   }
 
-  // Runs body(TurnHeld, LockHeld), which only looks: nothing changes meanwhile.
+  // Runs body(TurnHeld, LockHeld), which must only read: nothing changes meanwhile.
   template <typename Body>
   void Inspect(const Body& body) {
     WhileStill([&](TurnHeld turn) {
@@ -95,12 +100,12 @@ class Scheduler {
     });
   }
 
-  // The callback of this thread's step will not return.
+  // Ends this thread's step, whose callback will not return.
   void AbandonStep();
 
  private:
-  // Holds the turn while it lives, unless its thread has it already. The thread cannot be cancelled
-  // meanwhile, callbacks included: what it has begun it ends.
+  // Holds the turn during its lifetime, unless its thread already has the turn. The thread cannot
+  // be cancelled (pthread_cancel()) meanwhile, not even in a callback, so that every step ends.
   class Turn {
    public:
     explicit Turn(Scheduler& scheduler) : scheduler_(scheduler), taken_(scheduler.TakeTurn()) {}
@@ -110,7 +115,7 @@ class Scheduler {
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
     bool taken() const { return taken_; }
-    TurnHeld held() const { return held_; }  // either way
+    TurnHeld held() const { return held_; }  // valid in both cases
 
    private:
     const TurnHeld held_ = {};
@@ -118,7 +123,7 @@ class Scheduler {
     const bool taken_;
   };
 
-  // Holds the mutex while it lives.
+  // Holds the mutex during its lifetime.
   class Lock {
    public:
     explicit Lock(Scheduler& scheduler) : lock_(scheduler.mutex_) {}
@@ -129,11 +134,11 @@ class Scheduler {
     MutexLock lock_;
   };
 
-  // Builds for the smallest machines have no room for noticing callbacks that do not return.
+  // Builds for the smallest machines have no code to detect callbacks that do not return.
   static constexpr bool kNoticesLeftSteps = kHasThreads || kHasGguf;
-  static constexpr uint64_t kStepMark = 0x70657473616d616c;  // any number that is not often seen
+  static constexpr uint64_t kStepMark = 0x70657473616d616c;  // any number that is rare in memory
 
-  // Runs body(TurnHeld) while no step is under way, or inside a callback of this thread's own step.
+  // Runs body(TurnHeld) when no step is running, or inside a callback of this thread's own step.
   template <typename Body>
   void WhileStill(const Body& body) {
     const Turn turn(*this);
@@ -141,7 +146,7 @@ class Scheduler {
   }
 
   Status MakeBusy(Session* session);
-  bool TakeTurn();  // false if this thread has it already
+  bool TakeTurn();
   void GiveTurn();
   bool HasTurn(const void* frame);
   static bool IsLost(const Transformer& transformer) { return kHasThreads && transformer.lost; }
@@ -170,18 +175,18 @@ class Scheduler {
 
   Mutex mutex_;
   Condition changed_;
-  uint32_t next_ticket_ = 0;       // for the turn: each who wants it draws one
-  uint32_t served_ticket_ = 0;     // whose turn it is
-  const void* owner_ = nullptr;    // who has it: see ThisThread(); nullptr: nobody
-  const void* frame_ = nullptr;    // ... and where on its stack it got it
+  uint32_t next_ticket_ = 0;       // for the turn: each thread that wants it takes one
+  uint32_t served_ticket_ = 0;     // the ticket of the thread that has the turn, or gets it next
+  const void* owner_ = nullptr;    // the thread that has the turn, see ThisThread(); nullptr: none
+  const void* frame_ = nullptr;    // ... and its stack frame in TakeTurn()
   int cancel_before_ = 0;          // ... and whether it could be cancelled before
-  Session* queue_head_ = nullptr;  // sessions with a query, the next to serve first
+  Session* queue_head_ = nullptr;  // sessions with a query; this one is served next
   Session* queue_tail_ = nullptr;
-  Session* stepping_ = nullptr;              // in a step
-  const volatile uint64_t* mark_ = nullptr;  // kStepMark, on the stack of that step
-  Transformer* at_work_ = nullptr;           // whose insides the owner of the turn may change
-  Transformer* deferred_ = nullptr;          // destroyed from inside a callback of its own step
-  uint32_t forks_ = 0;                       // from the process that began to this one
+  Session* stepping_ = nullptr;              // the session of the step
+  const volatile uint64_t* mark_ = nullptr;  // a variable on the step's stack, which is kStepMark
+  Transformer* at_work_ = nullptr;           // the one that the owner of the turn is using
+  Transformer* deferred_ = nullptr;          // destroyed inside a callback of its own step
+  uint32_t forks_ = 0;                       // how many forks led to this process
   bool watches_forks_ = false;
 };
 

@@ -39,7 +39,7 @@ Status Session::NoRoomInArena(SessionHeld /*held*/, TurnHeld /*turn*/, const Que
   Memory plan((Memory::Plan()));
   PreparedQuery planned;
   CLAMMA_RETURN_IF_ERROR(PrepareQuery(transformer_, conversation_, query, plan, plan, &planned));
-  // Tokens that were encoded are counted; else there are at most as many as bytes.
+  // If the prompt was encoded, its number of tokens is known; else the plan has an upper bound.
   const size_t n_added = prepared.complete ? prepared.n_added : planned.n_added;
   const size_t positions = PositionsOf(query, planned.n_kept + n_added);
   CLAMMA_RETURN_IF_ERROR(conversation_.PlanWhole(positions, transformer_.forward, plan));
@@ -76,7 +76,7 @@ Status Session::Reserve(SessionHeld /*held*/, LockHeld /*lock*/, const Query& qu
   return conversation_.ReserveTokens(prepared.n_kept + prepared.n_added + 1);
 }
 
-// So that a query that has begun never runs out of memory.
+// Allocates all memory at once, so that a query that has begun never runs out of memory.
 Status Session::ReserveWhole(SessionHeld /*held*/, TurnHeld /*turn*/, LockHeld /*lock*/,
                              const Query& query, const PreparedQuery& prepared) {
   CLAMMA_RETURN_IF_ERROR(CheckRoom(query, prepared));
@@ -95,7 +95,7 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   generated_ = 0;
   if constexpr (kHasGguf) StartText(query);
   query_ = query;
-  query_.texts = PromptTexts();  // the caller's strings are not kept
+  query_.texts = PromptTexts();  // the caller's strings may not outlive the call
   query_.chat = nullptr;
   query_.stop_strings = nullptr;
   text_.SwapStops(prepared->stops);
@@ -110,15 +110,15 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   cancelled_.store(false, std::memory_order_relaxed);
 }
 
-// An answer of a chat is issued without its channels' marks; a text is issued as it is.
+// The answer of a chat is issued without the marks of its channels, other text as it is.
 void Session::StartText(const Query& query) {
   text_.ReadPlain();
   if (query.chat == nullptr && transformer_.type != ModelType::kChat) return;
   text_.ReadChannels(transformer_.channels(), conversation_.tokens.data(), conversation_.n_tokens);
 }
 
-// How many positions of the context are in use when, behind `count` of them, the query has
-// generated all that it may: the last token that it generates takes none.
+// Returns how many positions are in use when the query has generated as many tokens as it may,
+// after `count` others. The last generated token takes no position.
 size_t Session::PositionsOf(const Query& query, size_t count) const {
   const size_t most = transformer_.config().seq_len;
   count = std::min(most, count);
@@ -133,7 +133,7 @@ void Session::SetFailure(const Status& status) {
 
 void Session::Fail(TurnHeld /*held*/, const Status& status) { SetFailure(status); }
 
-// A query that ends before its first token leaves the conversation as it was.
+// Restores the conversation as it was before the query, which ended before its first token.
 void Session::RollBack() {
   std::copy_n(displaced_.data(), displaced_.size(), conversation_.tokens.data() + n_kept_);
   conversation_.n_tokens = n_tokens_before_;
@@ -172,8 +172,8 @@ void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
   }
 }
 
-// Tokens that were not handed out are forgotten: their predecessor waits again, for a further query
-// to go on there.
+// Discards tokens that were not delivered. The last token waits again, so that another query can
+// continue after it.
 Session::Progress Session::End(Done why, Done* out) {
   conversation_.LetLastWait();
   if (!pending_.empty()) conversation_.random = pending_.front().random_before;
@@ -201,7 +201,7 @@ Session::Progress Session::DeliverToken(Done* why) {
   const TokenId token = given.token;
   const TokenId previous = conversation_.tokens[conversation_.n_tokens - 1];
   conversation_.tokens[conversation_.n_tokens++] = token;
-  // What was unfinished before a prompt is not continued behind it.
+  // The query completes an unfinished character only if it has not changed the tokens before.
   const bool goes_on = prompt_tokens_ == 0 && displaced_.size() == 0;
   if (generated_ == 0 && !goes_on) text_.DropHeld();
   if (!TellLogprobs(given)) return Progress::kDestroyed;
@@ -223,7 +223,7 @@ bool Session::EndsText(TokenId token) const {
          std::find(stop_tokens_.data(), end, token) != end;
 }
 
-// False if that destroyed the session.
+// Returns false if the callback destroyed the session.
 bool Session::TellLogprobs(const PendingToken& given) {
   if (query_.logprobs == nullptr) return true;
   const Logprobs& logprobs = given.logprobs;
@@ -232,8 +232,8 @@ bool Session::TellLogprobs(const PendingToken& given) {
   return !delete_deferred_;
 }
 
-// Ends, and shows what was held back: at a limit not the bytes of a character that the next query
-// may complete.
+// Ends the query after issuing the text that was held back. At a limit, the bytes of an unfinished
+// character are kept, as the next query may complete it.
 Session::Progress Session::EndShown(Done why, Done* out) {
   bool stopped = false;
   Progress progress = Progress::kGoesOn;

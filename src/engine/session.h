@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The life of a query on a conversation: from its beginning, token by token, to its end.
+// A session: runs one query at a time on a conversation, token by token.
 #ifndef CLAMMA_ENGINE_SESSION_H_
 #define CLAMMA_ENGINE_SESSION_H_
 
@@ -22,7 +22,7 @@
 
 namespace clamma {
 
-// What its functions need is said by types: see guards.h.
+// The parameters of a function show what its caller must hold: see guards.h.
 class Session {
  public:
   explicit Session(Transformer& transformer);
@@ -35,68 +35,69 @@ class Session {
   Transformer& transformer() const { return transformer_; }
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
-  // The reasons for which its transformer's arena has no room: for a session, and for the query
-  // that it has just refused for want of memory.
+  // The errors for an arena that is too small: for a session, or for a query that has just been
+  // refused for lack of memory.
   static Status NoRoomInArena(const Transformer& transformer);
   Status NoRoomInArena(SessionHeld held, TurnHeld turn, const Query& query,
                        const PreparedQuery& prepared) const;
 
-  // A query comes in three parts. What one of them refuses changes nothing.
+  // A query starts in three steps: Prepare(), Reserve() or ReserveWhole(), and Begin(). A step that
+  // fails changes nothing.
   Status Prepare(SessionHeld held, const Query& query, PreparedQuery* prepared);
-  // Takes memory: what the query needs to begin or, in an arena, all that it will need.
+  // Allocates the memory that the query needs to begin. In an arena, ReserveWhole() allocates all
+  // that the query can need.
   Status Reserve(SessionHeld held, LockHeld lock, const Query& query,
                  const PreparedQuery& prepared);
   Status ReserveWhole(SessionHeld held, TurnHeld turn, LockHeld lock, const Query& query,
                       const PreparedQuery& prepared);
-  // Takes the query on.
+  // Starts the query. *prepared gets the lists of the previous query.
   void Begin(SessionHeld held, LockHeld lock, const Query& query, PreparedQuery* prepared);
 
   // --- The conversation of an idle session ---
 
-  // Makes it consist of these tokens; what it shares with the present ones at the front stays in
-  // the KV cache.
+  // Replaces the tokens. Those at the beginning that do not change stay in the KV cache.
   Status SetTokens(SessionHeld held, LockHeld lock, const TokenId* tokens, size_t n);
   Status Save(SessionHeld held, const StateSink& sink);
-  // Reads a conversation for Adopt().
+  // Reads a saved conversation, for Adopt().
   Status Load(SessionHeld held, const StateSource& source, Conversation* loaded);
-  // Takes a conversation in place of the present one, which the other gets.
+  // Swaps the session's conversation with *loaded.
   void Adopt(SessionHeld held, LockHeld lock, Conversation* loaded);
 
   // --- A pass over the model: see RunPass() in pass.h ---
 
-  // Whether the next step needs a pass: nothing is left to hand out from the last one.
+  // Whether the next step needs a pass, as nothing of the last one is left to deliver.
   bool NeedsPass(TurnHeld /*held*/) const {
     return outcome_ == Outcome::kNone && pending_.empty() && !IsCancelled();
   }
-  // Tokens that are not in the context yet; more than one while there is a prompt.
+  // The number of tokens that are not in the KV cache yet: 1, or more while a prompt is left.
   size_t waiting(TurnHeld /*held*/) const { return conversation_.waiting(); }
-  // Makes room for `count` of them and writes their rows; false (and a failure to hand out) where
-  // memory is short.
+  // Makes room for `count` of them and fills in their rows. Returns false if memory is short; the
+  // next Deliver() then reports the failure.
   bool AddRows(TurnHeld held, size_t count, ForwardRow* rows);
-  // After the pass: the tokens are in the context. False (and a failure to hand out) where that
-  // cannot hold them.
+  // Call this after the pass, when the tokens are in the KV cache. Returns false if its type cannot
+  // represent their keys and values; the next Deliver() then reports the failure.
   bool Advance(TurnHeld held, size_t count);
-  // Then, if none is left waiting: picks the next token by the logits of the last one. Sessions may
-  // do so side by side, each with a sampler of its own.
+  // Call this then, if no token is left waiting: samples the next token from the logits of the last
+  // one. Several sessions may do so in parallel, each with its own sampler.
   void Sample(TurnHeld held, const float* logits, Sampler& sampler);
-  // The pass failed, or what it brought is of no use. (The reason is told when it is handed out, as
-  // whoever hears it may destroy the session.)
+  // Call this if the pass failed. The next Deliver() reports the reason, as the log callback may
+  // destroy the session.
   void Fail(TurnHeld held, const Status& status);
 
-  // --- Handing out ---
+  // --- Delivery ---
 
   enum class Progress { kGoesOn, kEnded, kDestroyed };
 
-  // Hands out what the last pass brought: a token's text goes to the callback. On kEnded *why tells
-  // the reason.
+  // Delivers the result of the last pass: passes a token's text to the callback. If the query has
+  // ended (kEnded), sets *why.
   Progress Deliver(TurnHeld held, Done* why);
-  // A callback of Deliver() was left for good: the query ends as if it had cancelled.
+  // Call this if a callback of Deliver() will not return: ends the query as if it were cancelled.
   void Abandon(TurnHeld held);
-  // Destroyed from inside a callback: the caller is done with it now, the step in a moment.
+  // Call this if the session is destroyed inside a callback: the step frees it when it ends.
   void DeferDelete(TurnHeld held);
   bool delete_deferred() const { return delete_deferred_; }  // for the thread of the step
 
-  // --- Facts, which change in a step, or with the lock ---
+  // --- Facts, which change only in a step or under the lock ---
 
   const Query& query(TurnHeld /*held*/) const { return query_; }
   const Conversation& conversation(TurnHeld /*held*/, LockHeld /*lock*/) const {
@@ -107,12 +108,12 @@ class Session {
   size_t bytes_in_use(TurnHeld /*held*/, LockHeld /*lock*/) const { return BytesInUse(); }
   uint64_t BytesAtFullContext(TurnHeld held, LockHeld lock) const;
 
-  // --- The scheduler's ---
+  // --- For the scheduler ---
 
-  enum class State { kIdle, kBusy, kQueued, kStepping };  // busy: with something outside of steps
+  enum class State { kIdle, kBusy, kQueued, kStepping };  // kBusy: in use outside of steps
   struct Listed {
     State state = State::kIdle;
-    bool in_step = false;  // Deliver() or the done callback is under way
+    bool in_step = false;  // a step is working on it, its callbacks included
     Session* next_in_transformer = nullptr;
     Session* next_in_queue = nullptr;
   };
@@ -120,9 +121,9 @@ class Session {
 
  private:
   enum class Outcome {
-    kNone,      // of the last pass nothing is left but the tokens that are pending
-    kPartDone,  // a part of the prompt is in the context
-    kFailed,    // for the reason in failure_
+    kNone,      // nothing to deliver but the pending tokens
+    kPartDone,  // a part of the prompt is in the KV cache
+    kFailed,    // failure_ is the reason
   };
 
   bool IsCancelled() const { return cancelled_.load(std::memory_order_relaxed); }
@@ -143,7 +144,7 @@ class Session {
 
   Transformer& transformer_;
   Memory memory_;
-  Conversation conversation_;  // its held bytes are in text_
+  Conversation conversation_;  // without the bytes of an unfinished character, which text_ has
   TextStream text_;
   PendingTokens pending_;
   Outcome outcome_ = Outcome::kNone;
@@ -151,13 +152,13 @@ class Session {
 
   Query query_;
   Array<TokenId> stop_tokens_;
-  Array<LogitBias> biases_;  // what query_.sampling refers to
-  uint64_t generated_ = 0;   // tokens, by the current or last query
-  size_t prompt_tokens_ = 0;
-  size_t n_tokens_before_ = 0;  // as the query found them
-  size_t position_before_ = 0;
-  size_t n_kept_ = 0;         // of those tokens
-  Array<TokenId> displaced_;  // ... and the others
+  Array<LogitBias> biases_;     // query_.sampling points to it
+  uint64_t generated_ = 0;      // the number of tokens that the current or last query generated
+  size_t prompt_tokens_ = 0;    // the number of tokens that it added
+  size_t n_tokens_before_ = 0;  // of the conversation, before the query
+  size_t position_before_ = 0;  // of the conversation, before the query
+  size_t n_kept_ = 0;           // how many of the tokens before the query it kept
+  Array<TokenId> displaced_;    // ... and the others, for RollBack()
   std::atomic<bool> cancelled_{false};
   bool delete_deferred_ = false;  // see DeferDelete()
   Listed listed_;

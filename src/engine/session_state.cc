@@ -20,13 +20,13 @@ constexpr size_t kTokensAtOnce = 256;
 
 uint32_t NumberOf(KvType type) { return static_cast<uint32_t>(type); }
 
-// Of positions that are rotated as in long sequences; beside the number of a type.
+// A flag beside the number of the type: keys are rotated as in long sequences.
 constexpr uint32_t kIsLong = 0x100;
 uint32_t AllowedFlags(const Transformer& transformer) {
   return transformer.config().short_context > 0 ? kIsLong : 0;
 }
 
-// Writes and sums up.
+// Writes bytes and computes their checksum.
 class Writer {
  public:
   explicit Writer(const StateSink& sink) : sink_(sink) {}
@@ -58,7 +58,7 @@ class Reader {
     checksum_.Add(bytes, size);
     return Status();
   }
-  // Reads a checksum; *right tells whether it is that of all bytes before.
+  // Reads a checksum; sets *right to whether it is that of all bytes before.
   Status ReadChecksum(bool* right) {
     const uint64_t expected = checksum_.Value();
     uint8_t bytes[8];
@@ -76,8 +76,8 @@ Status Damaged(const char* what) {
   return Status::Error(StatusCode::kCorrupt, "the saved session is damaged: %s", what);
 }
 
-// Calls body(layer, position) for all that is kept, in the order of the format: of layers with a
-// window only what is needed to go on.
+// Calls body(layer, position) for each saved key and value, in the order of the format. Layers with
+// a window save only the positions that are needed to continue.
 template <typename Body>
 Status ForEachRow(const Transformer& transformer, size_t n_positions, const Body& body) {
   const ModelConfig& config = transformer.config();
@@ -115,7 +115,7 @@ Status CheckBelongsHere(const Transformer& transformer, const uint8_t* header, b
   return Status();
 }
 
-// A header whose checksum is right may still be made by hand.
+// Checks every value, as a header with a correct checksum may still be forged.
 Status ReadHeader(const Transformer& transformer, Reader& reader, Conversation* c) {
   uint8_t header[kHeaderBytes];
   CLAMMA_RETURN_IF_ERROR(reader.Read(header, sizeof(header)));
@@ -220,7 +220,7 @@ Status ReadState(const Transformer& transformer, Memory& memory, const StateSour
   CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, 2 * uint64_t{c->kv.MaxRowBytes()}));
   const auto read_rows = [&](uint32_t layer, size_t position) {
     const size_t row = c->kv.RowBytes(layer);
-    CLAMMA_RETURN_IF_ERROR(c->kv.Reserve(position + 1));  // as it comes: it may end early
+    CLAMMA_RETURN_IF_ERROR(c->kv.Reserve(position + 1));  // as needed: the data may end early
     CLAMMA_RETURN_IF_ERROR(reader.Read(rows.data(), 2 * row));
     c->kv.SetRows(layer, position, rows.data(), rows.data() + row);
     return Status();

@@ -58,15 +58,15 @@ void StopStrings::Swap(StopStrings& other) {
   std::swap(held_at_, other.held_at_);
 }
 
-// What is held back is shorter than the longest string; two bytes are for the ends of what is shown
-// and of what is held back.
+// The text that is held back is shorter than the longest string. Two bytes are for the NULs after
+// the text to show and after the text that is held back.
 Status StopStrings::Reserve(Memory& memory, size_t size) {
   const uint64_t needed = uint64_t{longest_} + size + 2;
   if (n_ == 0 || needed <= text_.size()) return Status();
   return text_.Resize(memory, needed);
 }
 
-// The size of the longest string that the text before `end` ends with; 0: none.
+// Returns the size of the longest string with which the text before `end` ends; 0: none.
 size_t StopStrings::LongestEndingAt(size_t end) const {
   size_t longest = 0;
   for (size_t i = 0; i < n_; ++i) {
@@ -78,7 +78,7 @@ size_t StopStrings::LongestEndingAt(size_t end) const {
   return longest;
 }
 
-// How many bytes at the end of the text may be the beginning of a string.
+// Returns how many bytes at the end of the text may be the beginning of a string.
 size_t StopStrings::LongestBegunAtTheEnd() const {
   for (size_t size = std::min(longest_ - 1, n_held_); size > 0; --size) {
     const char* begin = text_.data() + n_held_ - size;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finds where a text that comes in pieces reaches one of some strings.
+// Finds the first stop string in a text that arrives in pieces.
 #ifndef CLAMMA_ENGINE_STOP_STRINGS_H_
 #define CLAMMA_ENGINE_STOP_STRINGS_H_
 
@@ -11,25 +11,26 @@
 
 namespace clamma {
 
-// The text stops before the string that is whole first; of those that end at the same byte, before
-// the longest. So it does not matter how the text is cut into pieces. What may be the beginning of
-// a string is held back.
+// The text stops before the string that ends first; if several end at the same byte, before the
+// longest. So the result does not depend on how the text is cut into pieces. Text that may be the
+// beginning of a string is held back.
 class StopStrings {
  public:
-  // Copies `n` strings, none empty and each of them UTF-8. On failure what was set before stays.
+  // Copies `n` strings, which must be UTF-8 and not empty. On failure the previous strings stay.
   Status Set(Memory& memory, const char* const* strings, size_t n);
 
   bool any() const { return n_ > 0; }
 
-  // Makes room for the next piece, of `size` bytes. (So that Append() cannot fail.)
+  // Makes room for pieces of up to `size` bytes, so that Append() cannot fail.
   Status Reserve(Memory& memory, size_t size);
 
-  // Returns what of the text may be shown now, "" if nothing, and sets *stopped if a string was
-  // reached: what follows it in the piece is dropped. A piece is whole characters, of at most the
-  // bytes reserved. Valid until the next call.
+  // Returns the text that may be shown, "" if there is none. If a string was reached, sets *stopped
+  // and drops the rest of the piece. A piece consists of whole characters, and is at most as long
+  // as reserved. The returned text is valid until the next call.
   const char* Append(const char* piece, bool* stopped);
 
-  // What is held back, which no string follows any more. Valid until the next call.
+  // Returns the text that is held back, for when no further piece follows. It is valid until the
+  // next call.
   const char* Flush();
 
   void Swap(StopStrings& other);
@@ -48,9 +49,9 @@ class StopStrings {
   Array<Entry> entries_;  // [0, n_)
   size_t n_ = 0;
   size_t longest_ = 0;
-  Array<char> text_;  // what is held back, and the piece
-  size_t n_held_ = 0;
-  size_t held_at_ = 0;  // where what is held back begins: behind what was shown last
+  Array<char> text_;    // the text shown last, and the text that is held back
+  size_t n_held_ = 0;   // bytes that are held back
+  size_t held_at_ = 0;  // where they begin in text_
 };
 
 }  // namespace clamma

@@ -6,7 +6,7 @@
 namespace clamma {
 namespace {
 
-// Bytes that Append() puts together to characters at most.
+// Returns the largest number of bytes that Append() passes to the assembler at a time.
 size_t LongestPiece(const Tokenizer& tokenizer, const ChannelMarks& marks) {
   return tokenizer.longest_token() + (marks.format != nullptr ? ChannelReader::kMaxMark : 0);
 }

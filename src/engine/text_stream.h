@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The text of tokens that come one after the other: whole characters, up to a stop string.
+// Turns tokens into text as they arrive: whole characters, up to a stop string.
 #ifndef CLAMMA_ENGINE_TEXT_STREAM_H_
 #define CLAMMA_ENGINE_TEXT_STREAM_H_
 
@@ -15,32 +15,34 @@
 
 namespace clamma {
 
-// A text that is returned is valid until the next call, and "" if there is none. Where a stop
-// string is reached, *stopped is set, and what follows it is dropped.
+// A returned text is valid until the next call, and "" if there is none. When a stop string is
+// reached, *stopped is set, and the text after it is dropped.
 class TextStream {
  public:
-  // Of a tokenizer, which must outlive this, and the marks of its channels, if it has any.
+  // The tokenizer must outlive this. `marks` are those of its channels, if it has any.
   Status Init(Memory& memory, const Tokenizer& tokenizer, const ChannelMarks& marks);
 
-  // Makes room in `stops` for the longest text that such a stream appends at a time.
+  // Makes room in `stops` for the longest text that a stream with this tokenizer appends at a time.
   static Status ReserveStops(Memory& memory, const Tokenizer& tokenizer, const ChannelMarks& marks,
                              StopStrings* stops);
-  // Takes stop strings with that room in place of those before, which the other gets.
+  // Swaps the stop strings; ReserveStops() must have made room in `stops`.
   void SwapStops(StopStrings& stops) { stops_.Swap(stops); }
 
-  // From here on tokens are text as they are, ...
+  // The next tokens are plain text.
   void ReadPlain() { channels_ = ChannelReader(); }
-  // ... or messages in channels, which come out without their marks, behind these tokens.
+  // The next tokens are messages in channels, whose marks are removed (channels.h). They follow the
+  // `n` tokens of a conversation.
   void ReadChannels(const ChannelMarks& marks, const TokenId* tokens, size_t n);
 
-  // What `token` adds. Where it is the first of a text, the tokenizer's space in front is dropped.
+  // Returns the text that `token` adds. If it is the first token of a text, the space that the
+  // tokenizer puts in front is removed.
   const char* Append(TokenId token, bool is_first, bool* stopped);
-  // What is held back of an unfinished character, as U+FFFD.
+  // Returns U+FFFD if an unfinished character is held back.
   const char* FlushCharacter(bool* stopped);
-  // What is held back because a stop string might begin with it.
+  // Returns the text that is held back because a stop string may begin with it.
   const char* FlushText() { return stops_.Flush(); }
 
-  // The bytes of an unfinished character.
+  // The bytes of an unfinished character, which are held back.
   void DropHeld() { utf8_.Drop(); }
   std::string_view held() const { return utf8_.held(); }
   void SetHeld(std::string_view held) { utf8_.Set(held); }

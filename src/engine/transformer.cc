@@ -16,7 +16,7 @@
 namespace clamma {
 namespace {
 
-// A number in millions or, from a thousand of them on, in billions: "135.20 M", "1.10 B".
+// Writes a number in millions or, from 1000 million on, in billions: "135.20 M", "1.10 B".
 void FormatCount(char* text, size_t size, uint64_t count, const char* million,
                  const char* billion) {
   const bool billions = count >= 1000000000;
@@ -94,7 +94,7 @@ void Transformer::SetName(const TransformerOptions& options) {
   Format(name, sizeof(name), "%s", source);
 }
 
-// *place is where the model is, for messages.
+// Sets *place to the name of the model's place, for messages.
 Status Transformer::OpenModelFiles(const TransformerOptions& options, const char** place) {
   if (access == ModelAccess::kAbsoluteAddress) {
     if (options.model_base == nullptr || options.model_size == 0) {
@@ -172,7 +172,7 @@ Status Transformer::FindTokenizer(const TransformerOptions& options) {
   return Status();
 }
 
-// Reads what tokenizer_file has.
+// Opens the vocabulary in tokenizer_file.
 Status Transformer::OpenTokenizerFile(const char* path) {
   const uint8_t* data = nullptr;
   CLAMMA_RETURN_IF_ERROR(ReadTokenizerFile(path, &data));
@@ -198,14 +198,14 @@ Status Transformer::ReadTokenizerFile(const char* path, const uint8_t** data) {
   if (access != ModelAccess::kMallocCache) {
     return size == 0 ? Status() : Locate(path, tokenizer_file.Map(data));
   }
-  // Where the checkpoint is not mapped, the vocabulary is not either.
+  // If the checkpoint is not mapped, the vocabulary is not mapped either.
   CLAMMA_RETURN_IF_ERROR(tokenizer_bytes.Resize(memory, size));
   *data = tokenizer_bytes.data();
   if (size == 0 || memory.is_plan()) return Status();
   return Locate(path, tokenizer_file.Read(0, tokenizer_bytes.data(), tokenizer_bytes.size()));
 }
 
-// "Q4_K_M, 1.10 B parameters, 668.79 MB (mapped)"; of llama2.c files as they were always described.
+// Writes "Q4_K_M, 1.10 B parameters, 668.79 MB (mapped)", or the like for llama2.c's formats.
 void Transformer::DescribeWeights(char* text, size_t size) const {
   const ModelFile& model = weights.file();
   const auto bytes = static_cast<Ull>(model.bytes);
@@ -224,7 +224,7 @@ void Transformer::DescribeWeights(char* text, size_t size) const {
   }
 }
 
-// " (CPU quota: 2.5 cores)"
+// Writes " (CPU quota: 2.5 cores)".
 void Transformer::DescribeQuota(char* text, size_t size) const {
   const auto cores = static_cast<Ull>(cpu_quota_milli / 1000);
   const auto milli = static_cast<unsigned>(cpu_quota_milli % 1000);
@@ -244,7 +244,7 @@ void Transformer::Describe(char* text, size_t size) const {
   const ModelConfig& c = config();
   char weights_text[160];
   DescribeWeights(weights_text, sizeof(weights_text));
-  char why[64] = "";  // so many threads
+  char why[64] = "";  // the reason for the number of threads
   if (threads_wanted != pool.threads()) {
     Format(why, sizeof(why), " (%u asked for; this build has at most %u)", threads_wanted,
            kMaxThreads);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A model bound to its vocabulary: what all sessions on it share.
+// A model with its vocabulary, and everything else that its sessions share.
 #ifndef CLAMMA_ENGINE_TRANSFORMER_H_
 #define CLAMMA_ENGINE_TRANSFORMER_H_
 
@@ -25,7 +25,7 @@ namespace clamma {
 
 class Session;
 
-inline constexpr size_t kMaxSessions = LIBCLAMMA_MAX_SESSIONS_PER_MODEL;  // on a transformer
+inline constexpr size_t kMaxSessions = LIBCLAMMA_MAX_SESSIONS_PER_MODEL;  // per transformer
 
 enum class ModelAccess : uint8_t { kMmap, kMallocCache, kAbsoluteAddress };
 
@@ -34,7 +34,7 @@ struct TransformerOptions {
   bool has_part = false;  // the checkpoint is a part of an open file
   int part_descriptor = -1;
   uint64_t part_offset = 0;
-  uint64_t part_length = 0;  // 0: all that follows
+  uint64_t part_length = 0;  // 0: up to the end of the file
   const char* tokenizer_path = nullptr;
   const char* model_dir = "";
   ModelAccess access = ModelAccess::kMmap;
@@ -45,40 +45,41 @@ struct TransformerOptions {
   size_t cache_limit = 0;  // kMallocCache: bytes; 0: none
   unsigned threads = 0;    // 0: all usable cores
   ModelType type = ModelType::kGen;
-  bool speaks_llama2 = true;  // in its queries of texts, by what needs no template
+  bool speaks_llama2 = true;  // whether chats use Llama 2's format, which needs no template
   KvType kv_type = KvType::kF32;
-  bool kv_type_by_model = false;  // half precision for GGUF models, whatever kv_type says
+  bool kv_type_by_model = false;  // half precision for GGUF models, regardless of kv_type
   uint32_t max_sessions = 1;
-  const char* name = "";                // kept in part, see kMaxName
+  const char* name = "";                // truncated to kMaxName - 1 bytes
   const char* chat_template = "";       // see ChatFormat::Open()
   const char* pre_tokenizer = nullptr;  // see Tokenizer::Open()
   uint32_t context = 0;                 // 0: the model's
   Log log;
 };
 
-// What a pass does for a session.
+// A session's share of a pass.
 struct PassEntry {
   Session* session = nullptr;
-  size_t rows = 0;                // of it; 0: it waits for the next pass
-  const float* logits = nullptr;  // behind the last row
+  size_t rows = 0;                // 0: the session waits for the next pass
+  const float* logits = nullptr;  // (vocab_size): those of its last row
 };
 
-// Members are read by many and written by Open() and the scheduler alone (but for the fingerprint):
-// the forward pass, the samplers and what they stand on belong to whoever has the scheduler's turn.
+// Any thread may read the members. Only Open() and the scheduler write them, except for the
+// fingerprint. Only the thread that has the scheduler's turn may use the forward pass, the
+// samplers, and the members on which these depend.
 class Transformer {
  public:
   static constexpr size_t kMaxName = 32;
 
-  // What is allocated for it and its sessions comes from the arena or, for nullptr, from the heap.
+  // The transformer and its sessions allocate from the arena or, if that is nullptr, from the heap.
   explicit Transformer(Arena* arena = nullptr) : memory(arena) {}
   ~Transformer();
 
   Status Open(const TransformerOptions& options);
 
-  // How large an arena must be to hold a transformer, sessions not counted.
+  // Computes how large an arena must be to hold a transformer, without sessions.
   static Status PlanArena(const TransformerOptions& options, uint64_t* bytes);
 
-  // The configuration in two lines, for people.
+  // Writes two lines that describe the configuration to users.
   void Describe(char* text, size_t size) const;
 
   const ModelConfig& config() const { return weights.config(); }
@@ -87,21 +88,22 @@ class Transformer {
     return {tokenizer, type, speaks_llama2 ? nullptr : chat_format};
   }
 
-  // By which answers of chats are in channels, if they are.
+  // The marks of the channels in answers of chats, if the model has channels.
   ChannelMarks channels() const {
     return kHasGguf && chat_format != nullptr ? chat_format->channels() : ChannelMarks();
   }
 
-  // Scores tokens[1 .. n): writes ln p(tokens[i] | those before) to logprobs[i - 1].
+  // Scores tokens[1 .. n): writes ln p(tokens[i] | the tokens before it) to logprobs[i - 1].
   Status Score(TurnHeld held, const TokenId* tokens, size_t n, float* logprobs);
 
-  // Tells this model with this vocabulary from others, whatever way it is reached. Any thread.
+  // Computes a number that identifies this model with this vocabulary, regardless of how they are
+  // accessed. Any thread may call it.
   Status Fingerprint(uint64_t* fingerprint) const;
 
   Memory memory;
   ModelFiles files;
   File tokenizer_file;
-  Array<uint8_t> tokenizer_bytes;  // the vocabulary, where it is neither mapped nor given
+  Array<uint8_t> tokenizer_bytes;  // the vocabulary, if it is neither mapped nor in tokenizer_base
   Weights weights;
   Tokenizer tokenizer;
   ChatFormat* chat_format = nullptr;  // nullptr: this build has no templates
@@ -109,34 +111,34 @@ class Transformer {
   const Kernels* kernels = nullptr;
   Forward forward;
   Sampler samplers[kMaxThreads];  // one for each thread of the pool
-  Array<ForwardRow> rows;         // of a pass
-  Array<PassEntry> pass;          // (max_sessions): of one
+  Array<ForwardRow> rows;         // (forward.max_rows()): those of a pass
+  Array<PassEntry> pass;          // (max_sessions): those of a pass
   char name[kMaxName] = {};
   ModelAccess access = ModelAccess::kMmap;
   ModelType type = ModelType::kGen;
-  bool speaks_llama2 = true;  // in its queries of texts, by what needs no template
+  bool speaks_llama2 = true;  // see TransformerOptions
   KvType kv_type = KvType::kF32;
   uint32_t max_sessions = 0;
   unsigned threads_wanted = 0;
-  uint64_t cpu_quota_milli = 0;  // that was looked at for them, as of Cores
-  uint32_t trained_context = 0;  // what the model says; config().seq_len is what it has
+  uint64_t cpu_quota_milli = 0;  // Cores::quota_milli, if it was considered for threads_wanted
+  uint32_t trained_context = 0;  // the file's context; config().seq_len is the one in use
   Log log;
 
-  // What Fingerprint() found: kept, as finding it takes thousands of reads. Threads that look for
-  // it at the same time find the same, and the first one keeps it. No lock, which a fork() might
-  // find held.
+  // The result of Fingerprint(), which takes thousands of reads to compute. Threads that compute it
+  // at the same time get the same result, and the first one stores it. There is no lock, as a
+  // fork() could happen while another thread holds it.
   enum FingerprintState : uint32_t { kUnknown, kWriting, kKnown };
   mutable std::atomic<uint32_t> fingerprint_state{kUnknown};
   mutable uint64_t known_fingerprint = 0;
 
-  // The scheduler's.
+  // For the scheduler.
   struct Listed {
     Session* first_session = nullptr;
     uint32_t n_sessions = 0;
-    uint32_t forks = 0;  // up to the process that the pool's threads are in
+    uint32_t forks = 0;  // Scheduler::forks_ of the process that has the pool's threads
   };
   Listed& listed(LockHeld /*held*/) { return listed_; }
-  bool lost = false;  // from the beginning of a fork()'s child, which cannot use it: scheduler.h
+  bool lost = false;  // in a forked child that cannot use it, see scheduler.h
 
  private:
   explicit Transformer(Memory::Plan plan) : memory(plan) {}

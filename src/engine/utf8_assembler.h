@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Puts tokens' bytes together to whole characters.
+// Assembles whole characters from the bytes of tokens.
 #ifndef CLAMMA_ENGINE_UTF8_ASSEMBLER_H_
 #define CLAMMA_ENGINE_UTF8_ASSEMBLER_H_
 
@@ -12,35 +12,35 @@
 
 namespace clamma {
 
-// Bytes that no character can hold, and NUL, which a C string cannot, come out as U+FFFD.
+// Invalid bytes, and NUL, which a C string cannot contain, become U+FFFD.
 class Utf8Assembler {
  public:
-  // For inputs of up to `longest_piece` bytes.
+  // Allocates memory for pieces of up to `longest_piece` bytes.
   Status Init(Memory& memory, size_t longest_piece);
 
-  // The characters that `piece` completes, "" if none; its unfinished end is held back for the next
-  // call. Valid until then.
+  // Returns the characters that are complete with `piece`, "" if there are none. The bytes of an
+  // unfinished character at its end are held back. The result is valid until the next call.
   const char* Append(std::string_view piece) { return Append({}, piece); }
   // The same for a piece in two parts.
   const char* Append(std::string_view first, std::string_view second);
 
-  // What is held back, as U+FFFD; "" if nothing is.
+  // Returns U+FFFD if bytes are held back, which are then dropped; else "".
   const char* Flush();
 
   void Drop() { n_held_ = 0; }
 
-  // What is held back: fewer than 4 bytes. Set() takes what held() gave.
+  // The bytes that are held back, fewer than 4. Set() accepts only what held() returned.
   std::string_view held() const { return {held_, n_held_}; }
   void Set(std::string_view held);
 
-  // Bytes of the longest text that Append() gives for such pieces, its NUL and scratch included.
+  // The size of the buffer for such pieces: the longest result with its NUL, and the input.
   static uint64_t LongestOutput(size_t longest_piece) {
-    // Each byte of input can become a replacement of three. Behind them: held bytes and the piece.
+    // Each byte of input can become a U+FFFD of 3 bytes. The input itself is at the buffer's end.
     return (sizeof(held_) + uint64_t{longest_piece}) * 4 + 1;
   }
 
  private:
-  Array<char> buffer_;  // input and output of one call share it: input at the end
+  Array<char> buffer_;  // the output of a call at its beginning, the input at its end
   char held_[4] = {};
   size_t n_held_ = 0;
 };

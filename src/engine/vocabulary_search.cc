@@ -13,7 +13,7 @@ namespace {
 
 constexpr char kName[] = "tokenizer.bin";
 
-// The bytes of a path before its last part.
+// Returns how many bytes of a path come before its last part.
 size_t FolderBytes(std::string_view path) {
 #ifdef _WIN32
   const size_t at = path.find_last_of("/\\:");
@@ -28,7 +28,7 @@ class Search {
   Search(const VocabularySearch& search, File* file, char* path)
       : search_(search), file_(*file), path_(path) {}
 
-  // Whether a vocabulary of the right size was found; file and path are set.
+  // Returns whether a vocabulary of the right size was found, and sets the file and its path.
   bool Run() { return TryBesideCheckpoint() || TryFolders(); }
 
   Status Failure() const {
@@ -48,7 +48,7 @@ class Search {
     const std::string_view checkpoint(search_.checkpoint_path);
     const size_t folder = FolderBytes(checkpoint);
     size_t stem = checkpoint.rfind('.');
-    // ".bin" is a name without an ending.
+    // A name such as ".bin" has no extension.
     if (stem == std::string_view::npos || stem <= folder) stem = checkpoint.size();
     const char* const path = checkpoint.data();
     return Try(search_.checkpoint_place, {path, stem}, ".tokenizer.bin") ||
@@ -61,7 +61,7 @@ class Search {
            Try(File::Place::kModelFolder, "", kName);
   }
 
-  // False: it is too long.
+  // Joins the parts. Returns false if the path is too long.
   bool SetPath(std::initializer_list<std::string_view> parts) {
     size_t size = 0;
     for (const std::string_view part : parts) {
@@ -83,7 +83,7 @@ class Search {
     if (opened.code() == StatusCode::kNotFound) return false;
     const uint32_t tokens = opened.ok() ? CountLlama2cTokens(file_) : 0;
     if (opened.ok() && tokens == search_.vocab_size) return true;
-    if (seen_[0] != '\0') return false;  // the first is the likeliest to be meant
+    if (seen_[0] != '\0') return false;  // the first one found is most likely the one meant
     if (!opened.ok()) {
       Format(seen_, sizeof(seen_), "; %s", opened.message());
     } else if (tokens == 0) {
@@ -97,7 +97,7 @@ class Search {
   const VocabularySearch& search_;
   File& file_;
   char* path_;
-  char seen_[Status::kMaxMessage] = "";  // the first that is there, and why it is not taken
+  char seen_[Status::kMaxMessage] = "";  // the first file found, and why it is not used
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Chats without memory: each allocation of a template's parsing and rendering, of the encoding and
-// of a chat's query fails in turn. A reason comes, nothing leaks, and the session is as it was.
+// Chats without memory: each allocation of parsing and rendering a template, of encoding, and of a
+// chat's query fails in turn. Each failure has a reason, leaks nothing and leaves the session
+// unchanged.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -16,7 +17,7 @@
 namespace clamma_test {
 namespace {
 
-// Conversations with all that a message can have.
+// Conversations whose messages use all fields.
 std::vector<clamma_message_t> Messages(bool with_more_turns) {
   std::vector<clamma_message_t> list(with_more_turns ? 7 : 2, clamma_message_t{});
   list[0].role = "system";
@@ -60,7 +61,7 @@ class AllocFailureChat : public testing::Test {
     return info;
   }
 
-  // What goes with messages.
+  // The other arguments of a chat.
   static clamma_txf_info_t More() {
     clamma_txf_info_t more = {};
     more.chat_tools =
@@ -72,8 +73,8 @@ class AllocFailureChat : public testing::Test {
     return more;
   }
 
-  // Makes the n-th allocation of call() -> 0 or else a failure fail, and with `for_good` all that
-  // follow, for each n. Returns how many there were.
+  // Calls call(), which returns 0 for success, again and again, while its n-th allocation fails
+  // (and all later ones, if `for_good`), for each n. Returns the number of allocations.
   size_t FailEach(bool for_good, const std::function<int()>& call) {
     const size_t blocks = Heap().live_blocks();
     const size_t bytes = Heap().live_bytes();
@@ -97,7 +98,7 @@ class AllocFailureChat : public testing::Test {
     return 0;
   }
 
-  // Both ways; at least `least` allocations must be seen.
+  // Calls FailEach() both ways, and expects at least `least` allocations.
   void FailEveryAllocation(size_t least, const std::function<int()>& call) {
     EXPECT_GE(FailEach(false, call), least);
     EXPECT_GE(FailEach(true, call), least);
@@ -149,7 +150,7 @@ TEST_F(AllocFailureChat, RenderingByTheTemplatesOfRealModelsMayFail) {
     const TxfPtr model(clamma_txf_construct(&info));
     ASSERT_NE(model, nullptr) << log_.last();
     const clamma_txf_info_t more = More();
-    // Some refuse a conversation with calls, by their own words.
+    // Some templates refuse conversations with tool calls, with their own messages.
     std::vector<clamma_message_t> list = Messages(true);
     size_t size = 0;
     const auto render = [&] {
@@ -192,8 +193,8 @@ std::vector<tok_id_t> TokensOf(const txf_session* session) {
   return tokens;
 }
 
-// A chat's query and its answer: the first of an empty session, or one that displaces what that
-// has.
+// A chat's query and its answer: the first one of an empty session, or one that replaces the
+// session's tokens.
 struct Answer {
   int refused = 0;
   clamma_done_t why = CLAMMA_DONE_ERROR;
@@ -227,7 +228,8 @@ TEST_F(AllocFailureChat, FirstQueryOfAChatMayFail) {
   const clamma_txf_info_t info = Info(kTemplate);
   const TxfPtr model(clamma_txf_construct(&info));
   const std::vector<clamma_message_t> list = Messages(false);
-  Ask(NewSession(model).get(), list, More());  // the transformer keeps what scores take
+  // The transformer allocates the memory for attention scores here, and keeps it.
+  Ask(NewSession(model).get(), list, More());
   FailEveryAllocation(8, [&] {
     const SessionPtr session = NewSession(model);
     if (session == nullptr) return 1;

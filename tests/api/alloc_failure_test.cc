@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Memory and threads that cannot be had: each allocation of the library fails in turn, and so does
-// each start of a thread.
+// Each allocation of the library fails in turn, and so does each start of a thread.
 #include <dirent.h>
 #include <gtest/gtest.h>
 
@@ -39,8 +38,8 @@ const char* Name(Access access) {
   return kNames[static_cast<size_t>(access)];
 }
 
-// A model by one of the ways to it: of the test data, or a GGUF file by its absolute path, whose
-// vocabulary is inside. Holds what the info points to.
+// A model that is opened in one of several ways: one of the test data, or a GGUF file with its
+// vocabulary at an absolute path. Owns the data to which the info points.
 class Model {
  public:
   Model(const std::string& name, Access access)
@@ -67,7 +66,7 @@ class Model {
 
 enum class Stage { kConstruct, kSession, kQuery, kGenerate, kNone };
 
-// What became of a whole life of transformer, session and query.
+// The results of constructing a transformer and a session, and running a query.
 struct Life {
   Stage failed = Stage::kNone;
   std::string reason;
@@ -194,8 +193,8 @@ TEST_F(AllocFailureTest, EveryAllocationMayFailWithInt8KeysAndValues) {
 
 class GgufAllocFailureTest : public AllocFailureTest {
  protected:
-  // The first made model that has more to say than the tests ask for. Its layers differ, which
-  // takes an array.
+  // Finds the first made model whose text is longer than the tests need. Its layers differ, so that
+  // the library allocates an array for them.
   void SetUp() override {
     AllocFailureTest::SetUp();
     if (IsSkipped()) return;
@@ -308,8 +307,8 @@ TEST_F(AllocFailureTest, RefusedQueryLeavesTheSessionAsItWas) {
   StepAll();
 }
 
-// Fails the n-th allocation of a query that runs to 100 tokens: blocks of 32 positions and the list
-// of tokens grow meanwhile. Returns false once there is no n-th.
+// Fails the n-th allocation of a query of 100 tokens, during which the KV cache grows by pages of
+// 32 positions, and so does the list of tokens. Returns false if there are fewer allocations.
 bool FailDuringGeneration(const TxfPtr& model, size_t n, const std::string& expected,
                           const std::function<void(const SessionPtr&, Listener*)>& afterwards) {
   SCOPED_TRACE(testing::Message() << "allocation " << n << " of the generation fails");
@@ -404,7 +403,7 @@ TEST_F(AllocFailureTest, ScoringAndEncodingMayFail) {
   }
 }
 
-// ---- What a damaged file may make the library take ----
+// ---- How much memory a damaged file makes the library allocate ----
 
 class MemoryBoundTest : public AllocFailureTest {
  protected:
@@ -413,7 +412,7 @@ class MemoryBoundTest : public AllocFailureTest {
       0,       1,       -1,      2,       3,       INT32_MIN, INT32_MAX, 0x7ffffffe, 1 << 8,
       1 << 16, 1 << 20, 1 << 21, 1 << 24, 1 << 28, -32000,    32000,     0x00010000};
 
-  // Constructs, and if the file is accepted generates; checks the most it took on the way.
+  // Constructs a transformer and, if the file is accepted, generates; checks the peak of memory.
   static void Try(clamma_txf_info_t info, size_t file_bytes) {
     Heap().ResetPeak();
     const size_t before = Heap().live_bytes();
@@ -458,7 +457,7 @@ TEST_F(MemoryBoundTest, DamagedHeadersTakeNoMoreThanTheFileAndAConstant) {
   }
 }
 
-// Two fields at a time: products of the two must not fool the check.
+// Damages two fields at a time: overflowing products must not pass the check.
 TEST_F(MemoryBoundTest, PairsOfDamagedFieldsTakeNoMoreThanTheFileAndAConstant) {
   const std::vector<uint8_t> whole = ReadBytes(ModelPath(kQ80Model));
   HeapCopy copy(whole);
@@ -484,7 +483,7 @@ TEST_F(MemoryBoundTest, PairsOfDamagedFieldsTakeNoMoreThanTheFileAndAConstant) {
   }
 }
 
-// A dictionary of many long tokens, for a vocabulary that a tiny model claims.
+// Damages the vocabulary's longest length, and the length of its first token.
 TEST_F(MemoryBoundTest, DictionaryTakesNoMoreThanItsSizeAllows) {
   const std::vector<uint8_t> whole = ReadBytes(ModelPath(kDictionary));
   for (const int32_t value : kExtremes) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Transformers whose memory the caller gives: same texts, true figures, nothing lost.
+// Transformers in an arena: equal texts, correct figures of memory, and no leaks.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -18,11 +18,11 @@ namespace {
 
 constexpr size_t kPlenty = size_t{2} << 20;
 constexpr uint8_t kGuard = 0x5a;
-// On big-endian machines a construction takes room for all weights, so that a session and its query
-// always fit: only its own reason has a figure.
+// On big-endian machines, construction allocates memory for all weights. A session and its query
+// then always fit, so only the error of construction has a figure.
 constexpr bool kWeightsAreCopied = std::endian::native == std::endian::big;
 
-// An arena at an odd address between bytes that nobody may touch.
+// An arena at an odd address, between bytes that must not change.
 class GuardedArena {
  public:
   explicit GuardedArena(size_t size) : bytes_(size + 2 * kMargin, kGuard), size_(size) {}
@@ -44,7 +44,7 @@ class GuardedArena {
   size_t size_;
 };
 
-// The figures of a reason; `needed` is 0 where it is of another kind.
+// The figures in an error; `needed` is 0 if it is another error.
 struct Figures {
   unsigned long long has = 0;
   unsigned long long needed = 0;
@@ -56,8 +56,8 @@ Figures FiguresOf(const std::string& reason) {
   return figures;
 }
 
-// What becomes of a transformer, its session and a query in an arena of `size` bytes; "" for the
-// reason, and the text, where all goes well.
+// The results of a transformer, a session and a query in an arena: the part that failed ("": none),
+// with its reason, and the text.
 struct Told {
   const char* failed = "";
   std::string reason;
@@ -98,7 +98,7 @@ struct Case {
   const char* name;
   const char* model;
   Ask ask;
-  const char* golden;  // nullptr: none was kept
+  const char* golden;  // nullptr: there is none
   clamma_kv_type_t kv_type = CLAMMA_KV_F32;
 
   clamma_txf_info_t Info() const {
@@ -140,7 +140,8 @@ TEST_P(ArenaCaseTest, TellsTheGoldenTextFromAnArena) {
   }
 }
 
-// From one byte on: each reason's figure brings the next call to success, at last all of them.
+// Begins with an arena of one byte. With the size that an error asks for, the next part succeeds,
+// until all do.
 TEST_P(ArenaCaseTest, FiguresOfReasonsAreTrue) {
   const clamma_txf_info_t info = GetParam().Info();
   size_t size = 1;
@@ -161,14 +162,14 @@ TEST_P(ArenaCaseTest, FiguresOfReasonsAreTrue) {
     return;
   }
   EXPECT_EQ(failed, (std::vector<std::string>{"construct", "session", "query"}));
-  // Nor were they too large: by no more than what lies between two alignments, and the scratch of
-  // encoding a prompt.
+  // The figures are not too large either: they exceed the peak by no more than gaps for alignment,
+  // and the temporary memory of encoding a prompt.
   EXPECT_GE(told.peak + 192 + 128 * (std::strlen(GetParam().ask.prompt) + 8), size);
   EXPECT_STRNE(Tell(info, GetParam().ask, told.peak - 128).failed, "");
   EXPECT_LT(size, 524288u) << "more than half a megabyte";
 }
 
-// Any size gives an answer, and each that answers with a text gives the same one.
+// Every size leads to an error or a text, and all texts are equal.
 TEST_P(ArenaCaseTest, EverySizeGivesAReasonOrTheText) {
   const clamma_txf_info_t info = GetParam().Info();
   Ask ask = GetParam().ask;
@@ -192,8 +193,8 @@ TEST_P(ArenaCaseTest, EverySizeGivesAReasonOrTheText) {
 INSTANTIATE_TEST_SUITE_P(All, ArenaCaseTest, testing::ValuesIn(kCases),
                          [](const auto& test) { return std::string(test.param.name); });
 
-// Where memory is so short that the prompt's own encoding fails: the figure holds all the same.
-// A cache takes its blocks as they are read, and construction asks for room for all of them.
+// The figure is correct even if memory is too short to encode the prompt. A cache allocates its
+// blocks when they are read, but construction asks for the memory of all.
 TEST_F(ArenaModelTest, PeakBehindConstructionWouldHaveDone) {
   for (const auto access : {CLAMMA_MODEL_ACCESS_MMAP, CLAMMA_MODEL_ACCESS_MALLOC_CACHE}) {
     clamma_txf_info_t how = ModelInfo(kFloatModel);
@@ -219,7 +220,7 @@ TEST_F(ArenaModelTest, FigureOfAQueryWhosePromptCannotBeEncodedIsTrue) {
   {
     const TxfPtr model = Open(arena.In(how));
     const SessionPtr session = NewSession(model);
-    with_session = Facts(model).arena_peak + 63;  // others may lie at other alignments
+    with_session = Facts(model).arena_peak + 63;  // other arenas may have other alignments
   }
   const auto query = [&](size_t size, std::string* reason, clamma_done_t* why) {
     GuardedArena small(size);
@@ -278,7 +279,7 @@ TEST_F(ArenaModelTest, TransformersOfTwoArenasAndOfNoneLiveSideBySide) {
 TEST_F(ArenaModelTest, SessionsThatComeAndGoLeaveTheArenaAsItWas) {
   GuardedArena arena(kPlenty);
   const TxfPtr model = Open(arena.In(ModelInfo(kQ80Model)));
-  // What the transformer itself takes for a longer context stays.
+  // The transformer keeps the memory that it allocates for a longer context.
   RunFresh(model, {.prompt = "Once", .limit = 100});
   const clamma_txf_facts_t first = Facts(model);
   size_t peak = 0;
@@ -342,7 +343,7 @@ TEST_F(ArenaModelTest, CacheLivesInTheArenaToo) {
   const std::string expected = RunFresh(Open(info), ask).text;
   GuardedArena arena(kPlenty);
   EXPECT_EQ(RunFresh(Open(arena.In(info)), ask).text, expected);
-  // Construction counts the cache in: what its limit allows, or all weights if they are less.
+  // Construction counts the cache: its limit, or all weights if they are smaller.
   GuardedArena small(1000);
   const auto needed = [&](size_t limit) {
     info.cache_limit = limit;
@@ -401,7 +402,7 @@ TEST_F(ArenaModelTest, HalfAnArenaIsRefused) {
   info.arena_size = 0;
   EXPECT_EQ(FiguresOf(ReasonOfRefusal(info)).has, 0u);
   EXPECT_GT(FiguresOf(ReasonOfRefusal(info)).needed, 1000u);
-  // A file that is wrong is told as such.
+  // An invalid file is reported as such.
   GuardedArena arena(kPlenty);
   EXPECT_EQ(ReasonOfRefusal(arena.In(ModelInfo(kDictionary))).find("arena"), std::string::npos);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Chats through the C API: messages to tokens, what of a conversation stays in the context, and
-// what users write stays data.
+// Chats through the C API: how messages become tokens, which part of a conversation stays in the
+// context, and that text of users never becomes control tokens.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -58,7 +58,7 @@ class ChatApi : public testing::Test {
     return tokens;
   }
 
-  // Runs a chat query to its end; the answer.
+  // Runs a chat query to its end; returns the answer.
   std::string Ask(txf_session* session, const std::vector<Said>& said, clamma_txf_info_t info) {
     Listener listener;
     info.clamma_api_version = CLAMMA_API_VERSION;
@@ -71,7 +71,7 @@ class ChatApi : public testing::Test {
     return listener.text;
   }
 
-  // Queries whose answer is so many times the letter a, a token each.
+  // Returns options for an answer of this number of letters a, each of which is a token.
   static clamma_txf_info_t LettersA(size_t n) {
     static const clamma_logit_bias_t bias = {'a', 1e6f};
     clamma_txf_info_t info = {};
@@ -127,7 +127,7 @@ TEST_F(ChatApi, TextOfAMessageNeverBecomesAControlToken) {
   EXPECT_EQ(std::count(tokens.begin(), tokens.end(), kEnd), 1);
   const std::vector<tok_id_t> plain = Bytes(evil);
   EXPECT_NE(std::search(tokens.begin(), tokens.end(), plain.begin(), plain.end()), tokens.end());
-  // Nor by a role that is none of the usual ones, or split between two messages.
+  // Neither an unusual role nor a text that two messages share becomes a control token.
   const std::vector<tok_id_t> roles = Encode(model, {{"<|im_end|>", "x<|im_"}, {"user", "end|>"}});
   EXPECT_EQ(std::count(roles.begin(), roles.end(), kEnd), 2);
 }
@@ -195,7 +195,7 @@ TEST_F(ChatApi, AnswersKeepTheirTokensAlsoBehindAChange) {
   EXPECT_EQ(std::count(tokens.begin(), tokens.end(), kTwoA), 0);
   EXPECT_EQ(std::count(tokens.begin(), tokens.end(), 'a'),
             4 + 1 + 4);  // both answers, and two times "assistant"
-  // One that is changed is encoded as any text.
+  // An answer that is changed is encoded like any text.
   said[2].content = "aaaaa";
   Ask(session.get(), said, LettersA(1));
   const std::vector<tok_id_t> changed = TokensOf(session.get());
@@ -255,7 +255,7 @@ TEST_F(ChatApi, AQueryThatIsCancelledLeavesTheContext) {
   clamma_sessions_query_cancel(session.get());
   StepAll();
   EXPECT_EQ(TokensOf(session.get()), before);
-  // What was overwritten in the cache is computed anew.
+  // Positions that were overwritten in the KV cache are computed again.
   const SessionPtr fresh = NewSession(model);
   ASSERT_EQ(clamma_session_set_tokens(fresh.get(), before.data(), before.size()), 0);
   Listener a;
@@ -266,7 +266,7 @@ TEST_F(ChatApi, AQueryThatIsCancelledLeavesTheContext) {
   EXPECT_EQ(a.text, b.text);
 }
 
-// What a template makes of a message by an assistant.
+// Renders a message of the assistant.
 std::string Rendered(const TxfPtr& model, const clamma_message_t& message) {
   std::string text(4000, '\0');
   size_t size = 0;
@@ -295,7 +295,7 @@ TEST_F(ChatApi, AContentThatIsMissingBesideToolCallsIsNone) {
   EXPECT_EQ(Rendered(model, message), "['role', 'content', 'tool_calls'] True False [1]");
 }
 
-// DeepSeek R1's template writes the calls of messages without content alone.
+// DeepSeek R1's template writes tool calls only if the message has no content.
 TEST_F(ChatApi, ToolCallsWithoutContentReachTemplatesThatAskForNone) {
   const std::filesystem::path path =
       DataRoot() / "templates" / "deepseek-ai-DeepSeek-R1-Distill-Llama-8B.jinja";
@@ -407,7 +407,7 @@ TEST_F(ChatApi, QueriesOfTextsSpeakTheModelsFormat) {
   expected = Join(Join(expected, Bytes("user\nmore")), {kEnd, '\n', kStart});
   expected = Join(expected, Bytes("assistant\naaa"));
   EXPECT_EQ(TokensOf(session.get()), expected);
-  // One that has ended is not closed again.
+  // An answer that has ended is not closed again.
   expected.push_back(kEnd);
   ASSERT_EQ(clamma_session_set_tokens(session.get(), expected.data(), expected.size()), 0);
   ASSERT_EQ(clamma_session_query(session.get(), &info), 0) << log_.last();
@@ -515,7 +515,7 @@ TEST_F(ChatApi, CheckpointsOfLlama2cSpeakLlama2sFormat) {
   info.opaque_user_pointer = &log_;
   const TxfPtr model(clamma_txf_construct(&info));
   ASSERT_NE(model, nullptr) << log_.last();
-  // The same tokens as a query of texts has.
+  // The tokens are those of a query with texts.
   info.model_type = CLAMMA_MODEL_CHAT;
   const TxfPtr chat(clamma_txf_construct(&info));
   std::vector<tok_id_t> expected(512);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clamma.hpp: chats, against the C calls.
+// clamma.hpp: chats, compared with the C API.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -13,7 +13,7 @@ namespace {
 
 class ClammaHppChatTest : public ClammaHppTest {
  protected:
-  // Of a template that shows every field of a message.
+  // Opens a model with a template that shows every field of a message.
   static clamma::Model OpenShowing() {
     return clamma::Model(
         {.checkpoint = ModelPath(kFloatModel),

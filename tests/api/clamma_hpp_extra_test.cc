@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clamma.hpp: stop strings, logprobs, and what a session holds.
+// clamma.hpp: stop strings, logprobs, and the state of a session.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -86,7 +86,7 @@ TEST_F(ClammaHppExtraTest, LogprobsAreThoseOfAScore) {
   context.erase(context.begin());
   EXPECT_EQ(tokens, context);
   const clamma::TextScore score = model.Score(text);
-  for (size_t i = 0; i < 30; ++i) {  // the text's last word may be cut otherwise
+  for (size_t i = 0; i < 30; ++i) {  // the end of the text may be encoded differently
     EXPECT_EQ(logprobs[i], score.logprobs[i]) << "token " << i;
   }
 }
@@ -110,7 +110,7 @@ TEST_F(ClammaHppExtraTest, OnLogprobsComesBeforeTheTextAndNeedsNone) {
   EXPECT_EQ(order, "ptptptppp");
 }
 
-// ---- What a session holds ----
+// ---- The state of a session ----
 
 TEST_F(ClammaHppExtraTest, TokensOfQueriesAndSessions) {
   const clamma::Model model = Open();
@@ -128,7 +128,7 @@ TEST_F(ClammaHppExtraTest, TokensOfQueriesAndSessions) {
       << "what no prompt stands for";
   EXPECT_EQ(model.EncodeQuery({.prompt = ""}), std::vector<tok_id_t>{TOK_BOS});
 
-  // Another session with these tokens goes on as the first one does.
+  // Another session with these tokens continues like the first one.
   const std::string expected = session.Generate({.limit = 10});
   clamma::Session other(model);
   other.Generate({.prompt = "Tom", .limit = 5});
@@ -192,7 +192,7 @@ TEST_F(ClammaHppExtraTest, SavedThroughFunctions) {
   other.Restore(source);
   EXPECT_EQ(Saved(other), saved);
 
-  // What is refused, cut or damaged changes nothing, and has its reason.
+  // State that is refused, truncated or damaged changes nothing, and leads to an error.
   clamma::Session third(model);
   third.Generate({.prompt = "Tom", .limit = 5});
   const std::string before = Saved(third);
@@ -210,7 +210,7 @@ TEST_F(ClammaHppExtraTest, SavedThroughFunctions) {
   EXPECT_THROW(third.Save(no_sink), std::bad_function_call);
 }
 
-// Takes so many bytes; what it has taken stands in its buffer until it is flushed, which fails.
+// Accepts `room` bytes, which stay in a buffer until it is flushed. The flush fails.
 class FullDisk : public std::streambuf {
  public:
   explicit FullDisk(std::streamsize room) : room_(room) {}
@@ -260,7 +260,7 @@ TEST_F(ClammaHppExtraTest, WhatASinkOrSourceThrowsComesOut) {
   EXPECT_EQ(Saved(session), before);
   EXPECT_NO_THROW(clamma::Run()) << "it is not kept for a step";
 
-  // Nor does it end the query of another session, from inside whose callback that is.
+  // Inside a callback of another session, it does not end that session's query either.
   clamma::Session other(model);
   std::string text;
   other.Start({.limit = 10}, [&](std::string_view piece) {
@@ -327,7 +327,7 @@ TEST_F(ClammaHppExtraTest, AnExceptionOfOnLogprobsCancels) {
   EXPECT_THROW(session.Generate(query), std::out_of_range);
   EXPECT_EQ(calls, 3U);
 
-  // Also where the token has no text to issue, as the whole text may begin a stop string.
+  // The same applies if no text is issued, as the whole text may be the beginning of a stop string.
   calls = 0;
   const std::string whole = clamma::Session(model).Generate({.limit = 20});
   query.stop_strings = {whole + "\x01"};

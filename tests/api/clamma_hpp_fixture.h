@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the tests of clamma.hpp share.
+// The code that the tests of clamma.hpp share.
 #ifndef CLAMMA_TESTS_API_CLAMMA_HPP_FIXTURE_H_
 #define CLAMMA_TESTS_API_CLAMMA_HPP_FIXTURE_H_
 
@@ -19,7 +19,7 @@ class ClammaHppTest : public ModelTest {
   }
 };
 
-// The reason that body() throws as an Error; "" where it throws none.
+// Returns the reason in the Error that body() throws; "" if it throws none.
 template <typename Body>
 std::string ReasonOf(const Body& body) {
   try {
@@ -34,14 +34,14 @@ inline bool Has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-// More than fits a context of 512.
+// A prompt that does not fit in a context of 512.
 inline std::string LongText() {
   std::string text;
   for (int i = 0; i < 600; ++i) text += "hello ";
   return text;
 }
 
-// An on_text that collects.
+// Returns an on_text that appends to a string.
 inline clamma::OnText Into(std::string& text) {
   return [&text](std::string_view piece) {
     text += piece;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clamma.hpp: what it adds to the C API. This program holds the library's own classes, too.
+// clamma.hpp: what it adds to the C API. This program also contains the library's own classes.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -94,7 +94,7 @@ TEST_F(ClammaHppTest, EveryFieldOfAQueryArrives) {
                              .presence_penalty = 0.2F};
   clamma::Session session_of_all(model);
   EXPECT_EQ(session_of_all.Generate(all), listener.text);
-  // Each of them counts.
+  // Each of the options has an effect.
   std::vector<clamma::Query> others(13, all);
   others[9].stop_tokens = {session_of_all.GetTokens().back()};
   others[10].logit_bias = {{session_of_all.GetTokens().back(), -100}};
@@ -173,7 +173,7 @@ TEST_F(ClammaHppTest, SessionsRunSideBySide) {
     const clamma::Model& mine = i % 2 == 0 ? model : other;
     const clamma::Query query = {.limit = 50 + i, .temperature = 1, .seed = 100 + i};
     alone.push_back(clamma::Session(mine).Generate(query));
-    sessions.emplace_back(mine);  // moves those before it, which run
+    sessions.emplace_back(mine);  // moves the earlier ones, which are running
     sessions.back().Start(query, Into(together[i]), [&ends](clamma_done_t why, std::string_view r) {
       ends.push_back(why);
       EXPECT_EQ(r, "");
@@ -444,7 +444,7 @@ TEST_F(ClammaHppTest, ASessionMovesInMidQuery) {
   model.reset();
   clamma::Session second(moved_model);
   second.Start({}, [](std::string_view) { return true; });
-  second = std::move(*first);  // whose own query ends by that
+  second = std::move(*first);  // ends the query of `second`
   first.reset();
   EXPECT_TRUE(second.running());
   clamma::Run();

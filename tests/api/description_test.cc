@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What `desc` tells of a transformer: two lines, with the CPU quota that was found.
+// The description of a transformer in `desc`: two lines, with the CPU quota.
 #include <gtest/gtest.h>
 
 #include <cstdint>

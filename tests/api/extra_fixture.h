@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the tests of clamma-extra.h share.
+// The code that the tests of clamma-extra.h share.
 #ifndef CLAMMA_TESTS_API_EXTRA_FIXTURE_H_
 #define CLAMMA_TESTS_API_EXTRA_FIXTURE_H_
 

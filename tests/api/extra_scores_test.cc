@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clamma-extra.h: scores of texts, against a forward pass of another making.
+// clamma-extra.h: scores of texts, compared with an independent forward pass.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -30,8 +30,8 @@ Scored Score(const TxfPtr& model, const std::string& text) {
   return scored;
 }
 
-// The forward pass of the legacy float checkpoint, written down once more: in double, one position
-// at a time, nothing shared with the library.
+// An independent forward pass for the legacy float checkpoint: in double, one position at a time,
+// without any code of the library.
 class PlainModel {
  public:
   PlainModel() {
@@ -58,7 +58,7 @@ class PlainModel {
     final_norm_ = take(kDim);
   }
 
-  // ln p of tokens[1 ..].
+  // Returns ln p of tokens[1 ..].
   std::vector<double> Score(const std::vector<tok_id_t>& tokens) {
     std::vector<double> logprobs;
     keys_.assign(kLayers, {});

@@ -224,7 +224,7 @@ TEST_F(ExtraTest, VersionHasThreeParts) {
 
 // ---- The cache's figures ----
 
-// A pass takes seven matrices a layer, and the classifier if it has logits to give.
+// A pass reads seven matrices per layer, and the classifier if it computes logits.
 constexpr uint64_t kBlocks = 7 * 5 + 1;
 
 TEST_F(ExtraTest, UnlimitedCacheReadsEachBlockOnce) {

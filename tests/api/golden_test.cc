@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The library against texts that llama2.c prints for the same models: every text, by every way to
-// reach the weights, by any number of threads.
+// Compares the library's texts with those that llama2.c prints for the same models, for every
+// access mode and several numbers of threads.
 #include <gtest/gtest.h>
 
 #include <iterator>
@@ -51,7 +51,7 @@ TEST_P(GoldenTest, TextIsReproduced) {
 
   clamma_txf_info_t info = ModelInfo(golden.model);
   info.threads = threads;
-  // At an odd address: flash knows no alignment.
+  // The addresses are odd, as weights in flash memory may be unaligned.
   HeapCopy weights(ReadBytes(ModelPath(golden.model)), 1);
   HeapCopy dictionary(ReadBytes(ModelPath(kDictionary)), 3);
   if (access == Access::kCached || access == Access::kTightlyCached) {
@@ -92,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(All, GoldenTest,
                                             ::testing::Values(1u, 2u, 5u)),
                          ParametersName);
 
-// Beyond the golden texts' length, too: formats and numbers of threads give equal texts to the end.
+// Formats and numbers of threads also give equal texts beyond the length of the golden texts.
 class SameWeightsTest : public ModelTest {};
 
 TEST_F(SameWeightsTest, Version1GivesTheTextOfLegacyToTheEnd) {

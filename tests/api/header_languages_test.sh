@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# header_languages_test.sh CXX SOURCE_DIR: in which languages the headers compile, by the compiler of
-# the build. Prints a line for each check; exit code 0 if all hold.
+# header_languages_test.sh CXX SOURCE_DIR: checks in which languages the headers compile with the
+# build's compiler. Prints a line for each check; the exit code is 0 if all succeed.
 set -uo pipefail
 
 cxx=$1
@@ -10,7 +10,7 @@ program=$cxx seconds=60
 # shellcheck source=tests/support/cli_checks.sh
 source "$source_dir/tests/support/cli_checks.sh"
 
-# compile STANDARD HEADER: leaves what the compiler says in err, without colours.
+# compile STANDARD HEADER: compiles a header; the compiler's messages are in `err`, without colours.
 compile() {
   printf '#include <%s>\nint main() { return 0; }\n' "$2" >source.cc
   GCC_COLORS='' run -std="$1" -Wall -Wextra -Wpedantic -I"$source_dir/include" -fsyntax-only source.cc

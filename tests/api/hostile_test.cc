@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Calls that went wrong once: each is a mistake that a user may make, and has a reason for an
-// answer.
+// Calls that once failed badly. Each is a mistake that a user may make, and must lead to an error.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>

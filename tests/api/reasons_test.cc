@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where the reasons of failures go: to the caller's desc, and to the log_cb of the transformer
-// whose call it was, never past it to standard error.
+// Where the reasons of failures go: to the caller's desc, and to the log_cb of the transformer, but
+// never also to standard error.
 #include <gtest/gtest.h>
 
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sessions that a query's null_on_destroy hands over: the end of the query is theirs.
+// Sessions that a query hands over by null_on_destroy: they are destroyed when the query ends.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -12,7 +12,7 @@ namespace {
 
 class HandedOverSession : public FloatModelTest {
  protected:
-  // Constructs a session, and hands it over to a query.
+  // Constructs a session, and starts a query that hands it over.
   txf_session* Start(Listener& listener, const Ask& ask, void** pointer) {
     txf_session* const session = clamma_session_construct(model_.get());
     EXPECT_NE(session, nullptr);
@@ -60,7 +60,7 @@ TEST_F(HandedOverSession, GoesHoweverItsQueryEnds) {
   EXPECT_EQ(Facts(model_).sessions, 0u);
 }
 
-// As programs for the original library do it.
+// Programs for the original library do this.
 TEST_F(HandedOverSession, AProgramThatConstructsOneForEachQueryGoesOnForEver) {
   clamma_txf_info_t few = ModelInfo(kFloatModel);
   few.max_sessions = 4;

@@ -66,7 +66,7 @@ TEST_F(PassTest, TextsDoNotDependOnWhoIsInThePass) {
       ASSERT_EQ(
           StartQuery(sessions[i].get(), listeners[i], {.prompt = prompts[i].c_str(), .limit = 40}),
           0);
-      // Each joins while the others are at different places.
+      // Each session starts when the others are at different positions.
       for (size_t step = 0; step < i; ++step) clamma_sessions_step_next();
     }
     StepAll();
@@ -86,7 +86,7 @@ TEST_F(PassTest, ATokenThatWasComputedIsNotHandedOutAfterACancel) {
   ASSERT_EQ(StartQuery(first.get(), a, {.prompt = "", .limit = 40}), 0);
   ASSERT_EQ(StartQuery(second.get(), b, {.prompt = "", .limit = 40}), 0);
   for (int i = 0; i < 21; ++i) ASSERT_EQ(clamma_sessions_step_next(), 1);
-  // The pass for the first one's last token brought one for the second, too.
+  // The pass for the last token of the first session has also sampled one for the second.
   clamma_sessions_query_cancel(second.get());
   StepAll();
   EXPECT_EQ(b.ends, std::vector<clamma_done_t>{CLAMMA_DONE_CANCELLED});

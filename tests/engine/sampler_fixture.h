@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the tests of the sampler share.
+// The code that the tests of the sampler share.
 #ifndef CLAMMA_TESTS_ENGINE_SAMPLER_FIXTURE_H_
 #define CLAMMA_TESTS_ENGINE_SAMPLER_FIXTURE_H_
 
@@ -22,7 +22,7 @@ class SamplerFor {
                           static_cast<uint32_t>(vocab_size), nullptr)
                     .ok());
   }
-  // -1 on an error.
+  // Returns -1 on an error.
   TokenId Sample(const std::vector<float>& logits, const SamplingOptions& options,
                  RandomGenerator* random, const std::vector<TokenId>& context = {},
                  size_t n_generated = 0) {

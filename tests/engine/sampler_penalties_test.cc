@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What changes logits before a token is drawn: penalties and biases.
+// Penalties and biases, which change logits before a token is sampled.
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -10,7 +10,7 @@
 namespace clamma {
 namespace {
 
-// Logits of a vocabulary whose unknown, BOS and EOS tokens are out of the race.
+// Returns logits that begin with those of the unknown token, BOS and EOS, which are very unlikely.
 std::vector<float> BehindControls(const std::vector<float>& logits) {
   std::vector<float> all(3, -50.0f);
   all.insert(all.end(), logits.begin(), logits.end());
@@ -53,8 +53,8 @@ TEST(SamplerTest, RepetitionPenaltyLeavesNoTraceInTheNextCall) {
   EXPECT_EQ(sampler.Sample(logits, options, &random, {3}), 4);
 }
 
-// The token behind the controls that a greedy draw picks, where the last n_generated of the context
-// were generated.
+// Returns the token that is sampled greedily from BehindControls(logits), if the last n_generated
+// tokens of the context were generated.
 TokenId Greedy(const std::vector<float>& logits, const SamplingOptions& options,
                const std::vector<TokenId>& context, size_t n_generated) {
   RandomGenerator random(1);
@@ -67,7 +67,7 @@ TEST(SamplerTest, FrequencyPenaltyCountsEachTimeThatATokenWasGenerated) {
   EXPECT_EQ(Greedy(logits, options, {3, 3}, 2), 3);                    // 2.2 beside 2.0
   EXPECT_EQ(Greedy(logits, options, {3, 3, 3}, 3), 4);                 // 1.8
   EXPECT_EQ(Greedy(logits, options, {3, 3, 3, 4, 4}, 5), 3);           // 1.8 beside 1.2
-  EXPECT_EQ(Greedy(logits, {.frequency_penalty = -1}, {4, 4}, 2), 4);  // negative ones favour
+  EXPECT_EQ(Greedy(logits, {.frequency_penalty = -1}, {4, 4}, 2), 4);  // negative penalties favour
 }
 
 TEST(SamplerTest, PresencePenaltyCountsOnce) {
@@ -107,7 +107,7 @@ TEST(SamplerTest, BiasesAreAddedToLogits) {
   EXPECT_EQ(with({{3, -0.5f}}), 3);
   EXPECT_EQ(with({{3, -1.5f}}), 4);
   EXPECT_EQ(with({{3, -1.5f}, {4, -3}}), 3);
-  EXPECT_EQ(with({{5, 1.0f}, {5, 2.0f}}), 5);  // both of a token count
+  EXPECT_EQ(with({{5, 1.0f}, {5, 2.0f}}), 5);  // two biases of a token are added
   EXPECT_EQ(with({{2, 100}}), 2);              // the end, too
   EXPECT_EQ(with({{3, -std::numeric_limits<float>::max()},
                   {3, -std::numeric_limits<float>::max()},
@@ -124,7 +124,7 @@ TEST(SamplerTest, RepetitionPenaltyOfZeroOrOneIsOff) {
   }
 }
 
-// A penalty that turns a finite logit infinite is no damage of the weights.
+// If a penalty makes a finite logit infinite, the weights are not reported as damaged.
 TEST(SamplerTest, ExtremeRepetitionPenaltiesAreNoError) {
   for (const float penalty : {1e-45f, 1e-38f, 1e30f, 3e38f}) {
     SamplingOptions options;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The sampler against a plain one after llama2.c, and each filter's set of candidates.
+// The sampler against a plain one that follows llama2.c, and the candidates that each filter
+// leaves.
 #include "engine/sampler.h"
 
 #include <gtest/gtest.h>
@@ -23,7 +24,7 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-// ---- The plain sampler: written from llama2.c's rules, of standard parts only ----
+// ---- The plain sampler: llama2.c's rules, with standard algorithms only ----
 
 struct PlainGenerator {
   uint64_t state;
@@ -67,7 +68,7 @@ int PlainSample(std::vector<float> logits, const SamplingOptions& options, Plain
   for (int i = 0; i < n; ++i) {
     if (p[static_cast<size_t>(i)] >= cutoff) ids.push_back(i);
   }
-  if (ids.empty()) {  // llama2.c never meets this: here the likeliest token is all there is
+  if (ids.empty()) {  // cannot happen in llama2.c; here, the likeliest token is the result
     return static_cast<int>(std::max_element(p.begin(), p.end()) - p.begin());
   }
   const auto probability = [&](int id) { return p[static_cast<size_t>(id)]; };
@@ -98,7 +99,7 @@ int PlainSample(std::vector<float> logits, const SamplingOptions& options, Plain
 
 // ---- Helpers ----
 
-// The tokens that come up in many draws.
+// Returns the tokens that occur in many draws.
 std::set<TokenId> Support(const std::vector<float>& logits, const SamplingOptions& options,
                           const std::vector<TokenId>& context = {}) {
   SamplerFor sampler(logits.size());
@@ -199,8 +200,8 @@ TEST(SamplerTest, AgreesWithThePlainSamplerOverALongSequence) {
   }
 }
 
-// In which whole ranges of tokens are passed over. Logits are multiples of 1/8, so that many are
-// equal.
+// In large vocabularies, whole ranges of tokens are skipped. Logits are multiples of 1/8, so that
+// many are equal.
 TEST(SamplerTest, AgreesWithThePlainSamplerInLargeVocabularies) {
   std::mt19937 random(9);
   for (const size_t n : {4095u, 4096u, 4097u, 20001u, 70000u}) {
@@ -237,7 +238,7 @@ TEST(SamplerTest, TiesGoToTheLowerId) {
   options.top_k = 2;
   EXPECT_EQ(Support({1, 1, 1, 1}, options), (std::set<TokenId>{0, 1}));
   options.top_k = 0;
-  options.topp = 0.3f;  // of 1/4 each: two make more than that
+  options.topp = 0.3f;  // two tokens of 1/4 each exceed this
   EXPECT_EQ(Support({1, 1, 1, 1}, options), (std::set<TokenId>{0, 1}));
 }
 
@@ -316,7 +317,7 @@ TEST(SamplerTest, ToppIsOfWhatTopKLeaves) {
   const std::vector<float> logits = LogitsOf({0.5f, 0.3f, 0.15f, 0.05f});
   SamplingOptions options;
   options.temperature = 1;
-  options.top_k = 2;  // 0.625 and 0.375 of what is left
+  options.top_k = 2;  // 0.625 and 0.375 of the remaining probability
   options.topp = 0.6f;
   EXPECT_EQ(Support(logits, options), (std::set<TokenId>{0}));
   options.topp = 0.65f;
@@ -334,7 +335,7 @@ TEST(SamplerTest, FiltersCombine) {
   EXPECT_EQ(Support(logits, options), (std::set<TokenId>{0, 1}));
 }
 
-// A filter that lets everything pass leaves the nucleus as it is.
+// A filter that removes nothing does not change the nucleus.
 TEST(SamplerTest, TopKOfTheWholeVocabularyChangesNothing) {
   const std::vector<float> logits = LogitsOf({0.5f, 0.28f, 0.16f, 0.06f});
   SamplingOptions options;
@@ -492,7 +493,7 @@ TEST(Sampler, RoundingPicksNoTokenThatTheVocabularyLacks) {
   Sampler sampler;
   ASSERT_TRUE(
       sampler.Init(memory, SelectKernels(), SumOrder::kNative, spec.vocab, &tokenizer).ok());
-  // The sum of so many equal probabilities is not 1: some coins are beyond it.
+  // The sum of so many equal probabilities is below 1, so that some coins exceed it.
   const std::vector<float> logits(spec.vocab, 1.0f);
   TokenId largest = 0;
   PlainGenerator coins = {1};
@@ -503,7 +504,7 @@ TEST(Sampler, RoundingPicksNoTokenThatTheVocabularyLacks) {
     RandomGenerator random(seed);
     TokenId token = -1;
     ASSERT_TRUE(sampler.Sample(logits.data(), {.temperature = 1}, {}, &random, &token).ok());
-    ASSERT_LT(token, 19989);  // of which the last is unused
+    ASSERT_LT(token, 19989);  // the id of an unused token
     largest = std::max(largest, token);
   }
   EXPECT_EQ(largest, 19988);

@@ -20,7 +20,7 @@ class ChatTest : public SessionTest {
     chat_ = Open(info);
     ASSERT_NE(chat_, nullptr);
   }
-  // An answer begins without the space behind the bracket.
+  // An answer begins without the space that follows the bracket.
   static std::string WithoutFirstSpace(const std::string& text) {
     return text.starts_with(" ") ? text.substr(1) : text;
   }
@@ -57,7 +57,7 @@ TEST_F(ChatTest, SecondTurnCostsItsOwnTokensAndTheClosingEos) {
         RunQuery(session.get(), {.prompt = "And Tom?", .system = system, .limit = 10});
     EXPECT_EQ(second.facts.prompt_tokens, 1 + TurnTokens("[INST] And Tom? [/INST]"))
         << "the system prompt counts in the first turn only";
-    // The first answer's last token is fed by the second turn.
+    // The second turn computes the last token of the first answer.
     EXPECT_EQ(second.facts.position, first.facts.position + 1 + second.facts.prompt_tokens +
                                          second.facts.generated_tokens - 1);
   }

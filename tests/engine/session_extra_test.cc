@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stop strings, logprobs, and what a session holds: edited, saved and restored.
+// Stop strings, logprobs, and the state of a session: editing, saving and restoring it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -56,7 +56,7 @@ TEST_F(SessionExtraTest, StopStringEndsTheTextBeforeIt) {
 
 TEST_F(SessionExtraTest, StopStringThatIsNotReachedChangesNothing) {
   const Outcome whole = RunFresh(model_, kStory);
-  // Its beginning is the text's last letters: held back, and shown at the end.
+  // It begins with the last letters of the text, which are held back and issued at the end.
   const std::string stop = whole.text.substr(whole.text.size() - 5) + "\x01";
   Listener listener;
   clamma_txf_info_t info = QueryInfo(listener, kStory);
@@ -68,7 +68,8 @@ TEST_F(SessionExtraTest, StopStringThatIsNotReachedChangesNothing) {
   EXPECT_EQ(outcome.text, whole.text);
 }
 
-// Letters that are held back are issued at the limit. Whoever refuses them has cancelled the query.
+// Letters that are held back are issued at the limit. A callback that refuses them cancels the
+// query.
 TEST_F(SessionExtraTest, RefusalOfWhatWasHeldBackCancels) {
   const Outcome whole = RunFresh(model_, kStory);
   ASSERT_EQ(whole.why, CLAMMA_DONE_LIMIT);
@@ -136,7 +137,7 @@ TEST_F(SessionExtraTest, LogprobsAreThoseThatScoreGives) {
             0);
   const Logprobs logprobs = RunLogprobs(model_, {.prompt = "", .limit = 60}, 1);
   ASSERT_EQ(logprobs.chosen.size(), 60u);
-  for (size_t i = 0; i < 40; ++i) {  // the text's tokens, until its last word may be cut otherwise
+  for (size_t i = 0; i < 40; ++i) {  // the end of the text may be encoded differently
     EXPECT_EQ(logprobs.chosen[i], scores[i]) << "token " << i;
     EXPECT_EQ(logprobs.top[i][0], logprobs.tokens[i]) << "greedy: the likeliest at " << i;
     EXPECT_EQ(logprobs.top_logprobs[i][0], logprobs.chosen[i]);
@@ -144,7 +145,7 @@ TEST_F(SessionExtraTest, LogprobsAreThoseThatScoreGives) {
 }
 
 TEST_F(SessionExtraTest, LogprobsAreOfTheRawDistributionWhateverTheSampling) {
-  // As all of the dictionary is asked for, the probabilities add up to 1.
+  // The query asks for the whole vocabulary, so the probabilities add up to 1.
   const Logprobs all = RunLogprobs(model_, {.prompt = "Tom", .limit = 3, .temperature = 2}, 9999);
   ASSERT_EQ(all.top.size(), 3u);
   for (size_t i = 0; i < 3; ++i) {
@@ -253,7 +254,7 @@ TEST_F(SessionExtraTest, RestoredSessionGoesOnBitForBit) {
       const SessionPtr saved = NewSession(model);
       const Outcome part = RunQuery(saved.get(), kStory);
       const Stream stream = Save(saved.get());
-      // Restored elsewhere: in another access mode, and from more threads.
+      // Restores it in another access mode, and with another number of threads.
       info.model_access = CLAMMA_MODEL_ACCESS_MALLOC_CACHE;
       info.threads = 2;
       const TxfPtr elsewhere = Open(info);
@@ -273,7 +274,7 @@ TEST_F(SessionExtraTest, RestoredSessionGoesOnBitForBit) {
   }
 }
 
-// So that it is restored on another kind of machine. The last 8 bytes are the checksum of all.
+// Sessions can be restored on another kind of machine. The last 8 bytes are the checksum.
 TEST_F(SessionExtraTest, SavedBytesAreTheSameOnEveryMachine) {
   const std::pair<clamma_kv_type_t, uint64_t> expected[] = {{CLAMMA_KV_F32, 16308411161386377266u},
                                                             {CLAMMA_KV_F16, 158747505933668492u},
@@ -350,7 +351,7 @@ TEST_F(SessionExtraTest, StateOfAnotherModelDictionaryOrTypeIsRefused) {
 }
 
 TEST_F(SessionExtraTest, StateOfAModelInWhichOneWeightDiffersIsRefused) {
-  for (const char* name : {kFloatV1Model, kQ80Model}) {  // to the end of the file, all is weights
+  for (const char* name : {kFloatV1Model, kQ80Model}) {  // these files end with the weights
     const TxfPtr model = Open(ModelInfo(name));
     const SessionPtr saved = NewSession(model);
     RunQuery(saved.get(), {.prompt = "Lily", .limit = 3});
@@ -358,7 +359,7 @@ TEST_F(SessionExtraTest, StateOfAModelInWhichOneWeightDiffersIsRefused) {
     const std::vector<uint8_t> bytes = ReadBytes(ModelPath(name));
     constexpr size_t kPlaces = 23;
     for (size_t i = 0; i < kPlaces; ++i) {
-      const size_t at = 256 + (bytes.size() - 257) * i / (kPlaces - 1);  // the last byte at last
+      const size_t at = 256 + (bytes.size() - 257) * i / (kPlaces - 1);  // ends with the last byte
       std::vector<uint8_t> changed = bytes;
       changed[at] ^= 1;
       HeapCopy copy(changed);
@@ -377,7 +378,7 @@ TxfPtr OpenBytes(HeapCopy* copy) {
   return Open(info);
 }
 
-// Below 4 MiB, but not if the embedding, which is the classifier, too, counted twice.
+// The model has less than 4 MiB, unless the embedding, which is also the classifier, counts twice.
 TEST_F(SessionExtraTest, StateOfAModelOfSomeMegabytesIsBoundToEachByteOfIt) {
   std::vector<uint8_t> bytes = MakeModel({1, 512, 8, 1, 64, 1, 512, 8, true, 0}, 1);
   ASSERT_GT(bytes.size(), 3u << 20);
@@ -397,7 +398,7 @@ TEST_F(SessionExtraTest, StateOfAModelOfSomeMegabytesIsBoundToEachByteOfIt) {
   }
 }
 
-// Above 4 MiB: the first 1024 bytes of every 2048 count, anew in each matrix.
+// Above 4 MiB, only the first 1024 of each 2048 bytes of a matrix count.
 TEST_F(SessionExtraTest, StateOfALargerModelIsBoundToPiecesOfEachMatrix) {
   std::vector<uint8_t> bytes = MakeModel({1, 512, 8, 1, 64, 1, 512, 8, false, 0}, 1);
   ASSERT_GT(bytes.size(), 4u << 20);
@@ -422,7 +423,7 @@ TEST_F(SessionExtraTest, StateOfALargerModelIsBoundToPiecesOfEachMatrix) {
   }
 }
 
-// Its checkpoint is shorter than a header of 256 bytes.
+// The checkpoint is shorter than a header of 256 bytes.
 TEST_F(SessionExtraTest, StateOfTheSmallestModelIsSavedAndRestored) {
   const std::vector<uint8_t> bytes = clamma_test::MakeModel({0, 2, 1, 1, 1, 1, 3, 4, true, 0}, 1);
   ASSERT_LT(bytes.size(), 256u);
@@ -480,7 +481,8 @@ TEST_F(SessionExtraTest, RngStateGoesOnWhereACancelledQueryStopped) {
   EXPECT_EQ(listener.text + RunQuery(session.get(), rest).text, expected);
 }
 
-// A pass for another session has drawn this one's first token already, which is never handed out.
+// A pass for another session has already sampled the first token of this one, which is never
+// delivered.
 TEST_F(SessionExtraTest, RngStateOfAQueryThatIsCancelledBeforeItsFirstTokenIsItsSeed) {
   const SessionPtr other = NewSession(model_);
   const SessionPtr session = NewSession(model_);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the tests of sessions share.
+// The code that the tests of sessions share.
 #ifndef CLAMMA_TESTS_ENGINE_SESSION_FIXTURE_H_
 #define CLAMMA_TESTS_ENGINE_SESSION_FIXTURE_H_
 

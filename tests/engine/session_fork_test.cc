@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a child of fork() may do while other threads of its parent are in the library: clamma.h,
+// What a child of fork() may do if other threads of its parent were in the library: see clamma.h,
 // "Fork".
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -18,10 +18,10 @@
 namespace clamma_test {
 namespace {
 
-constexpr unsigned kSeconds = 120;  // until a child counts as one that hangs
+constexpr unsigned kSeconds = 120;  // after this time, a child is considered to hang
 constexpr int kRight = 0;
 
-// Runs body() -> exit code in a child, and tells how that ended.
+// Runs body() -> exit code in a child, and returns how the child ended.
 std::string InChild(const std::function<int()>& body) {
   const pid_t child = fork();
   if (child == 0) {
@@ -56,7 +56,7 @@ class SessionForkTest : public FloatModelTest {
   std::string expected_;
 };
 
-// A thread that is inside a callback of a step until this goes out of scope.
+// A thread that stays inside a callback of a step until this object is destroyed.
 class BlockedStep {
  public:
   explicit BlockedStep(txf_session* session, void** null_on_destroy = nullptr) {
@@ -89,7 +89,7 @@ TEST_F(SessionForkTest, ChildDestroysWhatAnotherThreadIsAtWorkOn) {
   txf_session* const queued = clamma_session_construct(model_.get());
   void* pointer = session;
   void* queued_pointer = queued;
-  Listener waiting;  // until the blocked thread has served it
+  Listener waiting;  // its query waits for the blocked thread
   const BlockedStep step(session, &pointer);
   clamma_txf_info_t info = QueryInfo(waiting, {.limit = 5});
   info.null_on_destroy = &queued_pointer;
@@ -202,7 +202,7 @@ TEST_F(SessionForkTest, ChildOfAForkInsideACallbackGoesOnWithItsStep) {
   EXPECT_EQ(status, 0);
 }
 
-// Forks hit whatever moment of the other threads' work, the arena's among it.
+// Forks happen at any moment of the other threads' work, which includes work in the arena.
 TEST_F(SessionForkTest, ChildrenOfAnyMomentDestroyAndConstruct) {
   std::vector<uint8_t> arena(size_t{4} << 20);
   clamma_txf_info_t info = ModelInfo(kFloatModel);

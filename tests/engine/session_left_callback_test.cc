@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Steps that do not end as they should: callbacks that throw, longjmp or end their thread, and
-// threads that are cancelled. Whatever it was, other threads and sessions go on.
+// Steps that do not end normally: callbacks that throw, call longjmp() or end their thread, and
+// threads that are cancelled. Other threads and sessions continue in each case.
 #include <gtest/gtest.h>
 #include <pthread.h>
 
@@ -16,8 +16,8 @@
 #include "api_fixture.h"
 #include "platform/threads.h"
 
-// Where the end of a step is noticed while its stack is unwound; elsewhere exceptions do not get
-// through the library at all.
+// On these systems, the end of a step is detected while its stack is unwound. On others, exceptions
+// cannot pass through the library.
 #if defined(__ELF__) && (defined(__x86_64__) || defined(__aarch64__))
 #define CLAMMA_NOTICES_UNWINDING 1
 #endif
@@ -34,7 +34,7 @@ class LeftCallback : public FloatModelTest {
     whole_ = RunFresh(model_, {.limit = 20}).text;
   }
 
-  // A session whose callback leaves by leave() at its fourth piece.
+  // Returns a session whose callback calls leave(), which does not return, at the fourth piece.
   txf_session* StartLeaving(Listener& listener, std::function<void()> leave,
                             void** null_on_destroy = nullptr) {
     txf_session* const session = clamma_session_construct(model_.get());
@@ -49,7 +49,7 @@ class LeftCallback : public FloatModelTest {
     return session;
   }
 
-  // The session's query has ended, and the next one goes on behind the text so far.
+  // Expects that the session's query has ended, and that the next one continues its text.
   void ExpectCancelled(txf_session* session, Listener& listener) {
     EXPECT_FALSE(listener.ended()) << "done_cb is not called";
     EXPECT_EQ(listener.pieces, 4u);
@@ -69,8 +69,8 @@ class LeftCallback : public FloatModelTest {
   std::string whole_;
 };
 
-// Steps, well below the frame of its caller, so that what is called there afterwards has the place
-// of the step in the middle of its own; 1 if longjmp() came out of it.
+// Steps in a frame well below its caller's, so that functions that the caller calls later overwrite
+// the frame of the step. Returns 1 if a callback called longjmp().
 std::jmp_buf before_step;
 [[noreturn]] void Jump() { std::longjmp(before_step, 1); }
 __attribute__((noinline)) int StepUntilJump() {
@@ -81,9 +81,9 @@ __attribute__((noinline)) int StepUntilJump() {
   return 0;
 }
 
-// Further down the stack than the step that was left, whose place it overwrites.
+// Steps further down the stack than the step that was left, whose frame it overwrites.
 __attribute__((noinline)) int StepFromFurtherDown() {
-  // Not an array, which AddressSanitizer would keep elsewhere.
+  // This is not an array, as AddressSanitizer would place it outside the stack.
   constexpr size_t kRoom = 32768;
   volatile char* const room = static_cast<volatile char*>(__builtin_alloca(kRoom));
   for (size_t i = 0; i < kRoom; ++i) room[i] = 1;
@@ -134,7 +134,7 @@ TEST_F(LeftCallback, ByLongjmpHandsItsSessionOver) {
   EXPECT_EQ(Facts(model_).sessions, 0u);
 }
 
-// What is called from inside a callback is no step that was left.
+// A call from deep inside a callback is not mistaken for a call after the step was left.
 TEST_F(LeftCallback, IsNotTakenForOneThatCallsFromDeepDown) {
   const SessionPtr session = NewSession(model_);
   Listener listener;
@@ -153,7 +153,7 @@ TEST_F(LeftCallback, IsNotTakenForOneThatCallsFromDeepDown) {
 
 [[noreturn]] void Throw() { throw std::runtime_error("out of a callback"); }
 
-// Steps until an exception comes out of it; its text.
+// Steps until a step throws an exception; returns its text.
 std::string StepUntilException() {
   try {
     StepAll();
@@ -167,7 +167,7 @@ TEST_F(LeftCallback, ByAnExceptionFreesOtherThreadsAtOnce) {
   Listener listener;
   txf_session* const session = StartLeaving(listener, Throw);
   ASSERT_EQ(StepUntilException(), "out of a callback");
-  // This thread does not call the library before another one has.
+  // Another thread calls the library before this one does.
   EXPECT_EQ(TextFromAnotherThread(), whole_);
   ExpectCancelled(session, listener);
 }
@@ -261,7 +261,7 @@ TEST_F(LeftCallback, ByTheEndOfItsThreadFreesOtherThreads) {
 
 class CancelledThread : public LeftCallback {
  protected:
-  // Steps until its thread is cancelled, if that is ever.
+  // Steps until its thread is cancelled.
   static void* StepForEver(void* cleaned_up) {
     pthread_cleanup_push([](void* flag) { *static_cast<std::atomic<bool>*>(flag) = true; },
                          cleaned_up);

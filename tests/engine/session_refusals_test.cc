@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What sessions, queries and models are refused, and where the reasons and other messages go.
+// Which sessions, queries and models are refused, and where the reasons and other messages go.
 #include <gtest/gtest.h>
 
 #include <climits>
@@ -103,7 +103,7 @@ TEST_F(SessionTest, ApiVersionsThatAreNotKnownAreRefused) {
   }
 }
 
-// As C may: there an enum holds any integer.
+// A C program may pass such values, as an enum can contain any integer there.
 template <typename Enum>
 void PutEnum(Enum* field, int value) {
   static_assert(sizeof(Enum) == sizeof(int));

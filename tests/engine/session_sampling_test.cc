@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What of a query decides which tokens are drawn: its ranges, and what each value does.
+// The fields of a query that select how tokens are sampled: their ranges and effects.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -90,7 +90,7 @@ TEST_F(SessionTest, ListsOfTokensThatCannotBeAreRefused) {
   });
 }
 
-// Tokens of a greedy text; what is set of the query is gone before it runs.
+// Returns the tokens of a greedy text. The lists of the query are overwritten before it runs.
 std::vector<tok_id_t> TokensOf(txf_session* session, clamma_done_t* why,
                                std::vector<tok_id_t> stops,
                                std::vector<clamma_logit_bias_t> biases) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What clamma.h says of sessions, prompts and their ends, and of their memory.
+// What clamma.h says about sessions, prompts, the ends of queries, and memory.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -149,7 +149,7 @@ TEST_F(SessionTest, AfterTheEndOfATextANewOneBegins) {
   const Outcome first = RunQuery(session.get(), story);
   ASSERT_EQ(first.why, CLAMMA_DONE_END_OF_TEXT);
   const Outcome second = RunQuery(session.get(), {.prompt = "The dog", .limit = 10});
-  // The token that ended the first text may serve as the second one's BOS.
+  // The token that ended the first text may also be the BOS of the second.
   const size_t own = CountTokens(model_, "The dog", CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX);
   EXPECT_GE(second.facts.prompt_tokens, own - 1);
   EXPECT_LE(second.facts.prompt_tokens, own);
@@ -429,7 +429,7 @@ TEST_F(SessionTest, MemoryGrowsWithTheContextUpToWhatWasForetold) {
   EXPECT_LT(at_first.memory_bytes, at_first.memory_bytes_at_full_context / 4);
   std::set<uint64_t> sizes;
   Listener listener;
-  // Seed 12's story goes on to the end of the context.
+  // With seed 12, the text continues to the end of the context.
   ASSERT_EQ(StartQuery(session.get(), listener, {.temperature = 1, .topp = 0.9f, .seed = 12}), 0);
   uint64_t before = at_first.memory_bytes;
   while (clamma_sessions_step_next() != 0) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The thread rules of clamma.h, under load. Worth most under ThreadSanitizer; the texts must be
-// exact in any case.
+// The thread rules of clamma.h, under load. These tests find most under ThreadSanitizer, but the
+// texts must be exact in any case.
 #include <gtest/gtest.h>
 #include <pthread.h>
 
@@ -25,7 +25,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto kRound = std::chrono::milliseconds(200);
 
-// Callbacks run on whichever thread steps, so what they collect is read only after `done`.
+// Callbacks run on any thread that steps, so the text that they collect is read only after `done`.
 struct SharedListener {
   std::string text;
   std::atomic<int> ends{0};
@@ -63,7 +63,7 @@ void AwaitEnd(const SharedListener& listener) {
   while (listener.ends == 0) std::this_thread::yield();
 }
 
-// A thread that steps until it is told to stop, as a server's would.
+// A thread that steps until it is told to stop, like that of a server.
 class Stepper {
  public:
   Stepper() : thread_([this] { Run(); }) {}
@@ -101,7 +101,7 @@ class SessionThreadsTest : public ModelTest {
     return {.prompt = "Lily", .limit = 12, .temperature = 1, .topp = 0.9f, .seed = seed + 1};
   }
 
-  // Constructs, queries, waits and destroys until `until`.
+  // Constructs, queries, awaits and destroys sessions until the time `until`.
   void LiveLives(size_t seed, Clock::time_point until, std::atomic<size_t>* lives) {
     while (Clock::now() < until) {
       txf_session* session = clamma_session_construct(model_.get());
@@ -117,7 +117,7 @@ class SessionThreadsTest : public ModelTest {
     }
   }
 
-  // Three threads do so for a round.
+  // Calls LiveLives() in three threads for a round.
   void LiveSideBySide() {
     std::atomic<size_t> lives{0};
     std::vector<std::thread> threads;
@@ -178,7 +178,7 @@ TEST_F(SessionThreadsTest, SessionsAreDestroyedInTheMiddleOfTheirQueries) {
         ASSERT_EQ(Start(session, &listener, ask), 0);
         while (listener.ends == 0 && listener.pieces < round % 5) std::this_thread::yield();
         clamma_session_destroy(session);
-        // From here on nothing may touch the listener: it goes out of scope.
+        // After this, nothing may access the listener, which goes out of scope.
         EXPECT_LE(listener.ends, 1);
       }
     });
@@ -231,7 +231,7 @@ TEST_F(SessionThreadsTest, CancelFromAnotherThreadLeavesTheOthersAlone) {
     while (listener.pieces == 0) std::this_thread::yield();
     clamma_sessions_query_cancel(session.get());
     AwaitEnd(listener);
-    // On a busy machine a story may have come to its own end before.
+    // On a busy machine, a query may have ended before.
     if (listener.why == CLAMMA_DONE_CANCELLED) {
       ++cancelled;
     } else {
@@ -283,7 +283,7 @@ TEST_F(SessionThreadsTest, ScoringAndFactsFromOtherThreadsWhileStepping) {
   EXPECT_EQ(listener.text.substr(0, expected_[3].size()), expected_[3]);
 }
 
-// The query is cancelled before it does anything: what meets the facts is its start.
+// The query is cancelled before its first step, so that its start is concurrent with the facts.
 TEST_F(SessionThreadsTest, FactsOfASessionWhileAnotherThreadQueriesIt) {
   const SessionPtr session = NewSession(model_);
   std::atomic<bool> stop{false};
@@ -358,7 +358,7 @@ TEST_F(SessionThreadsTest, TransformersComeAndGoWhileOthersStep) {
   EXPECT_GT(rounds, 0u);
 }
 
-// The callbacks' own calls from a thread that is not the one that constructed anything.
+// Callbacks call the library on a thread that has constructed none of the objects.
 TEST_F(SessionThreadsTest, CallbacksDestroyAndQueryOnTheSteppingThread) {
   const Stepper stepper;
   std::atomic<size_t> lives{0};
@@ -393,7 +393,7 @@ TEST_F(SessionThreadsTest, CallbacksDestroyAndQueryOnTheSteppingThread) {
 }
 
 #ifndef CLAMMA_TESTS_SANITIZED  // their frames are larger
-// All that a transformer is for, on the calling thread.
+// The whole life of a transformer, on the calling thread.
 struct Life {
   clamma_txf_info_t info;
   std::string text;
@@ -427,7 +427,7 @@ struct Life {
 void LiveOnASmallStack(Life* life) {
   pthread_attr_t attributes;
   ASSERT_EQ(pthread_attr_init(&attributes), 0);
-  constexpr size_t kOfTheThreadItself = 8192;  // what the C library keeps there
+  constexpr size_t kOfTheThreadItself = 8192;  // the C library's data on the stack
   ASSERT_EQ(pthread_attr_setstacksize(&attributes, 65536 + kOfTheThreadItself), 0);
   pthread_t thread;
   const auto run = [](void* opaque) -> void* {
@@ -440,8 +440,8 @@ void LiveOnASmallStack(Life* life) {
 }
 
 TEST_F(SessionThreadsTest, StackOf64KBIsEnough) {
-  // Groups of 128 take the most on some tables: the sums of a group's tiles are kept beside those
-  // of all groups. On others it is groups of 64, or wide rows of floats.
+  // In some kernel tables, groups of 128 need the largest stack, as the sums of a group's tiles are
+  // kept beside those of all groups. In others, it is groups of 64, or wide rows of floats.
   HeapCopy of_64(MakeModel({2, 128, 192, 2, 4, 2, 512, 128, true, 64}, 1));
   HeapCopy of_128(MakeModel({2, 128, 256, 2, 4, 2, 512, 128, true, 128}, 1));
   HeapCopy wide(MakeModel({0, 256, 768, 2, 4, 2, 512, 128, true, 0}, 1));

@@ -17,7 +17,7 @@ struct Result {
   bool stopped = false;
 };
 
-// All of `text`, cut into pieces of the given sizes (the last one goes on), as it is shown.
+// Returns the text that is shown if `text` arrives in pieces of these sizes; the last one repeats.
 Result Show(const std::vector<const char*>& strings, const std::string& text,
             const std::vector<size_t>& sizes) {
   Memory memory;
@@ -75,7 +75,8 @@ TEST(StopStringsTest, NothingOfAStringIsShownBeforeItIsDecided) {
   EXPECT_STREQ(stops.Flush(), "");
 }
 
-// Against the rule said in one line: the first end of any string, and the longest that ends there.
+// Compares with a direct implementation: the first end of a string, and the longest one that ends
+// there.
 TEST(StopStringsTest, RandomTextsAgreeWithAPlainSearch) {
   std::mt19937 random(7);
   for (int round = 0; round < 3000; ++round) {

@@ -20,7 +20,7 @@ class Utf8AssemblerTest : public ::testing::Test {
   static constexpr size_t kLongest = 64;
   void SetUp() override { ASSERT_TRUE(assembler_.Init(memory_, kLongest).ok()); }
 
-  // Everything that comes out of the pieces, and then Flush().
+  // Returns the output for all pieces and for Flush().
   std::string Assemble(const std::vector<std::string>& pieces) {
     std::string out;
     for (const std::string& piece : pieces) out += assembler_.Append(piece);
@@ -105,7 +105,7 @@ TEST_F(Utf8AssemblerTest, BytesThatAreNoUtf8BecomeReplacements) {
        "?a"},  // cut short by a character
       {"\xe2\x82"
        "a",
-       "?a"},  // the well-formed front counts as one
+       "?a"},  // the well-formed prefix becomes one U+FFFD
       {"\xf0\x9f\x98"
        "a",
        "?a"},

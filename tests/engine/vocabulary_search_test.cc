@@ -22,7 +22,7 @@ using clamma_test::kFloatModel;
 using clamma_test::ModelPath;
 using clamma_test::ReadBytes;
 
-// A vocabulary of so many tokens, of growing lengths.
+// Returns a vocabulary with this number of tokens, whose lengths increase.
 std::vector<uint8_t> VocabularyOf(uint32_t tokens) {
   std::vector<uint8_t> bytes(4);
   for (uint32_t i = 0; i < tokens; ++i) {
@@ -52,7 +52,7 @@ class VocabularySearchTest : public testing::Test {
     fs::current_path(before_);
   }
 
-  // What is found, relative to the folder of the test, or the reason.
+  // Returns the path that is found, relative to the folder of the test, or the error.
   std::string Find(const char* checkpoint, File::Place place, uint32_t tokens = 7) {
     const std::string models = folder_.path("models");
     File file;
@@ -68,13 +68,13 @@ class VocabularySearchTest : public testing::Test {
     return fs::relative(path, folder_.path());
   }
 
-  // Writes all of `files`, and expects each to be found once those before it are gone.
+  // Writes all of `files`, and expects each to be found when those before it are unusable.
   void ExpectOrder(const char* checkpoint, File::Place place,
                    const std::vector<std::string>& files) {
     for (const std::string& file : files) folder_.Write(file, VocabularyOf(7));
     for (const std::string& file : files) {
       EXPECT_EQ(Find(checkpoint, place), file);
-      // One of another model is passed over, as one is that is damaged or a folder.
+      // A vocabulary of another model is skipped, and so are a damaged one and a folder.
       folder_.Write(file, VocabularyOf(8));
       EXPECT_NE(Find(checkpoint, place), file);
       folder_.Write(file, "no vocabulary");
@@ -154,7 +154,7 @@ TEST_F(VocabularySearchTest, TransformersFindTheirVocabulary) {
        {CLAMMA_MODEL_ACCESS_MMAP, CLAMMA_MODEL_ACCESS_MALLOC_CACHE}) {
     for (const bool in_arena : {false, true}) {
       clamma_txf_info_t info = clamma_test::ModelInfo(kFloatModel);
-      info.checkpoint_path = "mine.bin";  // in the folder that the environment names
+      info.checkpoint_path = "mine.bin";  // it is in the folder that the environment names
       info.tokenizer_path = nullptr;
       info.model_access = access;
       std::vector<uint8_t> arena(in_arena ? 16u << 20 : 0);
@@ -168,7 +168,7 @@ TEST_F(VocabularySearchTest, TransformersFindTheirVocabulary) {
   info.checkpoint_path = "mine.bin";
   info.tokenizer_path = nullptr;
   EXPECT_NE(clamma_test::ReasonOfRefusal(info).find("mine.bin"), std::string::npos);
-  // At an address there is no folder to look in.
+  // A model at an address has no folder.
   const std::vector<uint8_t> bytes = ReadBytes(ModelPath(kFloatModel));
   info.model_access = CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS;
   info.model_base = const_cast<uint8_t*>(bytes.data());

@@ -204,7 +204,7 @@ class Output(fx.ExportTestCase):
                                 "exists, and is not a regular file")
         before = self.input.read_bytes()
         self.assert_refused(self.run_export(self.input, "--checkpoint", self.input),
-                            "is what is read: give another name for the result")
+                            "is an input: give another name for the output")
         self.assertEqual(self.input.read_bytes(), before)
 
     def test_symbolic_links_stay(self):

@@ -155,11 +155,11 @@ class Dictionaries(fx.ExportTestCase):
         ("normalises text", {"normalization_rule_name": "nmt_nfkc"}),
         ("no space before a text", {"add_dummy_prefix": False}),
         ("removes extra spaces", {"remove_extra_whitespaces": True}),
-        ("puts the space behind words", {"treat_whitespace_as_suffix": True}),
-        ("2 pieces of type USER_DEFINED, which are kept whole wherever they stand, and in the "
-         "library only where merges lead to them ('<a>', '<tool>')",
+        ("puts the space after words", {"treat_whitespace_as_suffix": True}),
+        ("2 pieces of type USER_DEFINED, which SentencePiece always keeps whole, and the "
+         "library only where merges produce them ('<a>', '<tool>')",
          {"user_defined_symbols": ["<tool>", "<a>"]}),
-        ("1 piece of type CONTROL that a character of a text becomes, but not in the library ('k')",
+        ("1 piece of type CONTROL that a character of a text becomes only in SentencePiece ('k')",
          {"control_symbols": ["k"]}))
 
     def test_differences_are_refused(self):
@@ -189,12 +189,12 @@ class Dictionaries(fx.ExportTestCase):
     def test_pieces_of_other_types(self):
         byte = 3 + 0x41  # <0x00> is token 3
         for changes, reason in (
-                ({"kind": 5}, "1 piece of type UNUSED, which no text becomes, but in the library"),
+                ({"kind": 5}, "1 piece of type UNUSED, which only the library produces"),
                 ({"kind": 4}, "1 piece of type USER_DEFINED"),
-                ({"kind": 7}, "1 piece of types that are not known"),
+                ({"kind": 7}, "1 piece of an unknown type"),
                 ({"text": "<0x41>"}, "1 piece that the library takes for bytes, or of type BYTE "
                  "that it does not ('<0x41>')"),
-                ({"text": "a b"}, "1 piece with a space, which no text becomes")):
+                ({"text": "a b"}, "1 piece with a space, which only the library produces")):
             with self.subTest(reason):
                 self.refuse(self.edit_piece(600, **changes), reason)
         self.refuse(self.edit_piece(byte, kind=1), "it has tokens for 255 of the 256 bytes")

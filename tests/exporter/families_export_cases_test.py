@@ -352,7 +352,7 @@ class RefusalsTest(CasesTest):
             ("or damaged", {"model": {"type": "BPE"}}),
             ("or damaged", {"added_tokens": [{"content": "x", "id": "y"}]}),
             ("post_processor is damaged", {"post_processor": {"type": "TemplateProcessing"}}),
-            ("puts token 999 beside texts", {"post_processor": {
+            ("adds token 999 to texts", {"post_processor": {
                 "type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "b"}}],
                 "special_tokens": {"b": {"ids": [999]}}}}),
             ("is no merge", {"model": content["model"] | {"merges": ["a b c"]}}),
