@@ -449,7 +449,7 @@ stage_templates() {
   build dev print_template
   make_python
   run_unittests chat 'chat_templates_test.py'
-  say_more "$(sed -nE 's/^([0-9]+ (templates|expressions)).*/\1/p' "$logs/templates.log" | paste -sd ',' | sed 's/,/, /g')"
+  say_more "$(sed -nE 's/(.* )?([0-9]+ (templates|expressions))[:,].*/\2/p' "$logs/templates.log" | paste -sd ',' | sed 's/,/, /g')"
   tell_skipped templates
 }
 

@@ -26,7 +26,7 @@ os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that there is
 
 # pylint: disable=wrong-import-position
 import gguf
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from vocabularies import (CONTROL, LLAMA3, NORMAL, QWEN2, TEKKEN, USER_DEFINED, finish, merges_of,
@@ -85,6 +85,8 @@ class Model:
         tokenizer = Tokenizer(models.BPE({token: i for i, token in enumerate(self.tokens)}, merges,
                                          ignore_merges=self.takes_whole))
         tokenizer.pre_tokenizer = self.rule
+        if self.pre == "qwen2":
+            tokenizer.normalizer = normalizers.NFC()
         tokenizer.decoder = decoders.ByteLevel()
         tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True)
                                       for token in self.controls()])
