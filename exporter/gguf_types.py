@@ -65,8 +65,8 @@ def _encode_bf16(rows):
 
 
 # --- Q8_0 ----------------------------------------------------------------------------------------
-# The scale of a block is that with the least squared error among those that a search tries. Arrays
-# are (8, 4, blocks), so that a sum over a block has 4 parts of 8 terms each.
+# The scale of a block is that with the least weighted square error among those that a search
+# tries. Arrays are (8, 4, blocks), so that a sum over a block has 4 parts of 8 terms each.
 
 BLOCKS = 1024  # encoded at a time, so that their floats fit in a cache
 LARGEST = np.float32(127)
@@ -94,8 +94,9 @@ def _encode_blocks(x, out):
     unit = np.where(some, (largest.view(np.uint32) & 0x7F800000).view(np.float32), np.float32(1))
     y *= np.where(some, np.float32(1) / unit, np.float32(0))
     extreme = np.where(some, y[np.abs(y).argmax(0), np.arange(y.shape[1])], np.float32(1))
+    w = _weights(y).reshape(8, 4, -1)
     y = y.reshape(8, 4, -1)
-    scale = np.where(some, _fit_scale(y, extreme), np.float32(0))
+    scale = np.where(some, _fit_scale(y, w, extreme), np.float32(0))
     stored = unit * scale
     if (np.abs(stored) > MOST_HALF).any():
         raise TooLarge
@@ -106,18 +107,30 @@ def _encode_blocks(x, out):
     out[:, 2:] = _integers(y, up).astype(np.int8).reshape(Q8_0.block_cols, -1).T.view(np.uint8)
 
 
+def _weights(y):
+    """Returns the weights of the errors of values (32, blocks): the mean square of a block plus the
+    value's own, scaled to at most 1."""
+    w = y * y
+    total = w[0].copy()
+    for square in w[1:]:
+        total += square
+    mean = total / np.float32(len(w))
+    largest = mean + w.max(0)
+    return np.divide(mean + w, largest, out=np.ones_like(w), where=largest > 0)
+
+
 def _integers(y, inverse):
     q = y * inverse
     np.minimum(np.maximum(q, -LARGEST, out=q), LARGEST, out=q)
     return np.rint(q, out=q)
 
 
-def _fit_scale(y, extreme):
+def _fit_scale(y, w, extreme):
     """Returns the scale of each block with the least error."""
     best, error = None, None
     for offset in OFFSETS:
         # A scale with the opposite sign would only change the sign of the integers.
-        scale, its_error = _evaluate(y, np.float32(-LARGEST - np.float32(offset)) / extreme)
+        scale, its_error = _evaluate(y, w, np.float32(-LARGEST - np.float32(offset)) / extreme)
         if best is None:
             best, error = scale, its_error
             continue
@@ -125,7 +138,8 @@ def _fit_scale(y, extreme):
         best, error = np.where(better, scale, best), np.where(better, its_error, error)
     at = np.arange(len(best))  # the blocks that still improve
     for _ in range(REFINEMENTS):
-        scale, its_error = _evaluate(np.ascontiguousarray(y[:, :, at]), np.float32(1) / best[at])
+        scale, its_error = _evaluate(np.ascontiguousarray(y[:, :, at]),
+                                     np.ascontiguousarray(w[:, :, at]), np.float32(1) / best[at])
         better = its_error < error[at]
         at = at[better]
         if not len(at):
@@ -134,12 +148,13 @@ def _fit_scale(y, extreme):
     return best
 
 
-def _evaluate(y, inverse):
+def _evaluate(y, w, inverse):
     """Returns the best scale for the integers that the scale 1 / inverse gives, and its error."""
     scale = np.float32(1) / inverse
     q = _integers(y, inverse)
     r = y - q * scale
-    sum_qr, sum_qq, sum_rr = _sum(q * r), _sum(q * q), _sum(r * r)
+    wq = w * q
+    sum_qr, sum_qq, sum_rr = _sum(wq * r), _sum(wq * q), _sum(w * r * r)
     # All integers are 0 only in a block of zeros.
     change = np.divide(sum_qr, sum_qq, out=np.zeros_like(sum_qq), where=sum_qq > 0)
     return scale + change, sum_rr - change * sum_qr

@@ -104,11 +104,12 @@ bool PartReasoning(std::string_view answer, std::string_view* reasoning, std::st
   answer.remove_prefix(kOpen.size());
   if (StartsWith(answer, "\n")) answer.remove_prefix(1);
   const size_t end = std::min(answer.find(kClose), answer.size());
-  *reasoning = answer.substr(0, end);
+  *reasoning = Front(answer, end);
   if (end < answer.size() && !reasoning->empty() && reasoning->back() == '\n') {
     reasoning->remove_suffix(1);
   }
-  *said = answer.substr(std::min(end + kClose.size(), answer.size()));
+  answer.remove_prefix(std::min(end + kClose.size(), answer.size()));
+  *said = answer;
   for (int i = 0; i < 2 && StartsWith(*said, "\n"); ++i) said->remove_prefix(1);
   return true;
 }

@@ -241,7 +241,7 @@ class TextsTest(CasesTest):
                 path = self.folder / "tokenizer.json"
                 added = json.loads(path.read_text())["added_tokens"]
                 change_json(path, added_tokens=[added[0] | {"rstrip": True}, *added[1:]])
-                self.assertEqual("the tokens <|begin|> counts" in self.export().stderr, warned)
+                self.assertEqual("the text around the tokens <|begin|> matters" in self.export().stderr, warned)
 
     def test_checkpoints_warn_of_tokenizers_that_no_vocabulary_file_holds(self):
         self.save(Family("llama", "llama", "Llama", "LlamaConfig", {}))
