@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "platform/endian.h"
 
 namespace clamma_test {
 
@@ -28,12 +29,14 @@ inline std::vector<VectorTableOfLanes> VectorTables() {
 
 // Whether the table of a unit with so many lanes multiplies blocks of that type by its vectors, and
 // not as the scalar one does: all of them would take minutes to compile. These have every kind of
-// block: int8 numbers, minima, integer scales with and without minima.
+// block: int8 numbers, minima, integer scales with and without minima. (Their units are for
+// little-endian machines: byte 0 of a lane is its lowest.)
 constexpr bool IsByVectors(clamma::WeightType type, size_t lanes) {
   using clamma::WeightType;
+  if (type == WeightType::kF16 || type == WeightType::kBF16) return true;
+  if (clamma::kBigEndianHost) return false;
   // With 8 lanes sums have 16 bits, for which int8 numbers take an instruction that AVX2 alone has.
   if (type == WeightType::kIQ4_NL) return lanes != 8;
-  if (type == WeightType::kF16 || type == WeightType::kBF16) return true;
   return type == WeightType::kQ5_1 || type == WeightType::kQ4_K || type == WeightType::kQ6_K;
 }
 
