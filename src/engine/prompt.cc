@@ -42,7 +42,7 @@ Status EncodeGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& 
   } else if (opens && n == 0) {
     parts[n++] = "\n\n";
   }
-  bool is_empty = true;
+  bool is_empty = kHasGguf;  // llama2.c's vocabularies always add BOS
   for (size_t i = 0; i < n; ++i) is_empty = is_empty && parts[i].empty();
   Tokenizer::EncodeOptions options;
   options.dummy_prefix = opens && tokenizer.adds_prefix();
@@ -50,7 +50,7 @@ Status EncodeGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& 
   // not repeated.
   options.bos = opens && (tokenizer.adds_bos() || is_empty) && last != tokenizer.bos();
   CLAMMA_RETURN_IF_ERROR(EncodeParts(memory, tokenizer, parts, n, options, tokens, count));
-  if (*count > 0 || last != kNoToken || memory.is_plan()) return Status();
+  if (!kHasGguf || *count > 0 || last != kNoToken || memory.is_plan()) return Status();
   return Status::Error(StatusCode::kInvalidArgument,
                        "the prompt is empty, and the vocabulary has no token that begins a text");
 }

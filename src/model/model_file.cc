@@ -30,11 +30,15 @@ Status CheckNumbers(const ModelConfig& config, uint32_t index) {
 // The name of a tensor in messages: "blk.1.attn_k.weight", or 'key' of layer 1.
 struct Label {
   Label(const ModelFile& file, TensorId id, uint32_t layer, bool of_layer) {
-    char name[64] = "";
-    if (file.name_of != nullptr) file.name_of(file, id, layer, name, sizeof(name));
-    if (name[0] != '\0') {
-      Format(text, sizeof(text), "\"%s\"", name);
-    } else if (of_layer) {
+    if constexpr (kHasGguf) {
+      char name[64] = "";
+      if (file.name_of != nullptr) file.name_of(file, id, layer, name, sizeof(name));
+      if (name[0] != '\0') {
+        Format(text, sizeof(text), "\"%s\"", name);
+        return;
+      }
+    }
+    if (of_layer) {
       Format(text, sizeof(text), "'%s' of layer %u", TensorName(id), static_cast<unsigned>(layer));
     } else {
       Format(text, sizeof(text), "'%s' of the model", TensorName(id));
