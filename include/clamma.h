@@ -323,11 +323,11 @@ CLAMMA_EXPORT void clamma_session_destroy(struct txf_session* session);
  *
  * GEN: in an empty session, or if the text so far has ended (CLAMMA_DONE_END_OF_TEXT), the context
  * receives BOS and the prompt; `system`, if set, goes before the prompt on a line of its own. With
- * prompt "" the context receives only BOS, and the query fails if the vocabulary has none; with
- * prompt NULL and no system it receives BOS and "\n\n", as in the original library. Otherwise these
- * texts continue the context, with nothing in between; if there are none, generation continues. If
- * the previous query left a character unfinished, generation completes it; a query with a text
- * drops it.
+ * prompt "" the context receives only BOS, and in an empty session the query fails if the
+ * vocabulary has none. With prompt NULL and no system it receives BOS and "\n\n", as in the
+ * original library. Otherwise these texts continue the context, with nothing in between; if there
+ * are none, generation continues. If the previous query left a character unfinished, generation
+ * completes it; a query with a text drops it.
  *
  * CHAT: the prompt is the user's next turn; `system` is used only in the first turn. With prompt
  * NULL, the model continues an answer that was cut short. No text in them becomes a control token.

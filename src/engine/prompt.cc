@@ -49,10 +49,7 @@ Status EncodeGen(Memory& memory, const Tokenizer& tokenizer, const PromptTexts& 
   // An empty text gets BOS even if the tokenizer adds none. A BOS at the end of the conversation is
   // not repeated.
   options.bos = opens && (tokenizer.adds_bos() || is_empty) && last != tokenizer.bos();
-  CLAMMA_RETURN_IF_ERROR(EncodeParts(memory, tokenizer, parts, n, options, tokens, count));
-  if (!kHasGguf || *count > 0 || last != kNoToken || memory.is_plan()) return Status();
-  return Status::Error(StatusCode::kInvalidArgument,
-                       "the prompt is empty, and the vocabulary has no token that begins a text");
+  return EncodeParts(memory, tokenizer, parts, n, options, tokens, count);
 }
 
 // Encodes a turn in Llama 2's format.
@@ -190,9 +187,12 @@ Status EncodePrompt(Memory& memory, const PromptFormat& format, const PromptText
   size_t size = texts.prompt == nullptr ? 0 : std::strlen(texts.prompt);
   if (texts.system != nullptr) size += std::strlen(texts.system);
   CLAMMA_RETURN_IF_ERROR(CheckFits(format.tokenizer, size, room));
-  return format.type == ModelType::kChat
-             ? EncodeTurn(memory, format, texts, last, tokens, count)
-             : EncodeGen(memory, format.tokenizer, texts, last, tokens, count);
+  CLAMMA_RETURN_IF_ERROR(format.type == ModelType::kChat
+                             ? EncodeTurn(memory, format, texts, last, tokens, count)
+                             : EncodeGen(memory, format.tokenizer, texts, last, tokens, count));
+  if (!kHasGguf || *count > 0 || last != kNoToken || memory.is_plan()) return Status();
+  return Status::Error(StatusCode::kInvalidArgument,
+                       "the prompt gives no tokens, and a text must begin with one");
 }
 
 Status EncodeChat(Memory& memory, const ChatFormat* format, const ChatRequest& request,

@@ -40,8 +40,8 @@ Status Session::NoRoomInArena(SessionHeld /*held*/, TurnHeld /*turn*/, const Que
   PreparedQuery planned;
   CLAMMA_RETURN_IF_ERROR(PrepareQuery(transformer_, conversation_, query, plan, plan, &planned));
   // If the prompt was encoded, its number of tokens is known; else the plan has an upper bound.
-  const size_t n_added = prepared.complete ? prepared.n_added : planned.n_added;
-  const size_t positions = PositionsOf(query, planned.n_kept + n_added);
+  const PreparedQuery& known = prepared.complete ? prepared : planned;
+  const size_t positions = PositionsOf(query, known.n_kept + known.n_added);
   CLAMMA_RETURN_IF_ERROR(conversation_.PlanWhole(positions, transformer_.forward, plan));
   return ArenaIsTooSmall(memory_.arena(), plan.planned_bytes());
 }
@@ -110,10 +110,14 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   cancelled_.store(false, std::memory_order_relaxed);
 }
 
-// The answer of a chat is issued without the marks of its channels, other text as it is.
+// The answer of a chat is issued without the marks of its channels, other text as it is. A query
+// that only continues an answer continues its reading, too.
 void Session::StartText(const Query& query) {
+  const bool is_chat = query.chat != nullptr || transformer_.type == ModelType::kChat;
+  const bool goes_on = prompt_tokens_ == 0 && displaced_.size() == 0;
+  if (!is_chat && goes_on) return;
   text_.ReadPlain();
-  if (query.chat == nullptr && transformer_.type != ModelType::kChat) return;
+  if (!is_chat) return;
   text_.ReadChannels(transformer_.channels(), conversation_.tokens.data(), conversation_.n_tokens);
 }
 
@@ -278,6 +282,7 @@ Status Session::SetTokens(SessionHeld /*held*/, LockHeld /*lock*/, const TokenId
     ++same;
   if (same == n && n == conversation_.n_tokens) return Status();
   conversation_.Replace(same, tokens + same, n - same);
+  text_.ReadPlain();
   text_.DropHeld();
   return Status();
 }
@@ -296,6 +301,7 @@ Status Session::Load(SessionHeld /*held*/, const StateSource& source, Conversati
 
 void Session::Adopt(SessionHeld /*held*/, LockHeld /*lock*/, Conversation* loaded) {
   conversation_.Swap(*loaded);
+  text_.ReadPlain();
   text_.SetHeld({conversation_.held, conversation_.n_held});
   generated_ = 0;
   prompt_tokens_ = 0;

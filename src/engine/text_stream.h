@@ -9,6 +9,7 @@
 #include "chat/channels.h"
 #include "engine/stop_strings.h"
 #include "engine/utf8_assembler.h"
+#include "kernels/kernels.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 #include "tokenizer/tokenizer.h"
@@ -29,7 +30,9 @@ class TextStream {
   void SwapStops(StopStrings& stops) { stops_.Swap(stops); }
 
   // The next tokens are plain text.
-  void ReadPlain() { channels_ = ChannelReader(); }
+  void ReadPlain() {
+    if constexpr (kHasGguf) channels_ = ChannelReader();
+  }
   // The next tokens are messages in channels, whose marks are removed (channels.h). They follow the
   // `n` tokens of a conversation.
   void ReadChannels(const ChannelMarks& marks, const TokenId* tokens, size_t n);

@@ -17,7 +17,7 @@ namespace {
 // How many bytes of a header are read at first: enough for most files. The other files of a split
 // model contain little more than the places of tensors.
 constexpr uint64_t kFirstHeaderBytes = uint64_t{1} << 20;
-constexpr uint64_t kFirstOtherBytes = uint64_t{1} << 16;
+constexpr uint64_t kFirstOtherBytes = uint64_t{1} << 15;
 
 // Parses the header of a GGUF file. If the file is not in memory, the header is read into `header`.
 Status ParseHeader(Memory& memory, const ByteSource& source, const uint8_t* plan_bytes,

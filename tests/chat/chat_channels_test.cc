@@ -252,6 +252,19 @@ TEST_F(ChannelsApi, CallbacksGetReasoningBetweenMarks) {
             "<think>\nAdd them.\n</think>\n\nIt is 4.");
 }
 
+TEST_F(ChannelsApi, AnAnswerGoesOnInTransformersForTexts) {
+  clamma_txf_info_t info = {};
+  info.clamma_api_version = CLAMMA_API_VERSION;
+  info.checkpoint_path = path_.c_str();
+  info.threads = 1;
+  session_.reset();
+  model_.reset(clamma_txf_construct(&info));
+  ASSERT_NE(model_, nullptr);
+  session_ = NewSession(model_);
+  EXPECT_EQ(Answer({Message("user", "2 + 2?")}, kWhole),
+            "<think>\nAdd them.\n</think>\n\nIt is 4.");
+}
+
 TEST_F(ChannelsApi, ReasoningOfAnAnswerThatComesBackIsApart) {
   const std::string answer = Answer({Message("user", "2 + 2?")}, kWhole);
   const std::vector<clamma_message_t> messages = {

@@ -110,7 +110,20 @@ TEST_F(GgufApi, AnEmptyPromptIsBosAloneOrRefused) {
   info.desc = desc;
   info.desc_max = sizeof(desc);
   EXPECT_NE(clamma_session_query(session.get(), &info), 0);
-  EXPECT_STREQ(desc, "the prompt is empty, and the vocabulary has no token that begins a text");
+  EXPECT_STREQ(desc, "the prompt gives no tokens, and a text must begin with one");
+  EXPECT_EQ(clamma_sessions_step_next(), 0);
+
+  // Nor can a chat begin with nothing.
+  clamma_txf_info_t chat_info = Write(file, "bare.gguf");
+  chat_info.model_type = CLAMMA_MODEL_CHAT;
+  chat_info.chat_template = "{% if false %}{% endif %}";
+  const TxfPtr silent(clamma_txf_construct(&chat_info));
+  ASSERT_NE(silent, nullptr);
+  const SessionPtr chat = NewSession(silent);
+  info.prompt = "ab";
+  desc[0] = '\0';
+  EXPECT_NE(clamma_session_query(chat.get(), &info), 0);
+  EXPECT_STREQ(desc, "the prompt gives no tokens, and a text must begin with one");
   EXPECT_EQ(clamma_sessions_step_next(), 0);
 }
 

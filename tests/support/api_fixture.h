@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -65,8 +66,10 @@ struct Listener {
   std::vector<clamma_done_t> ends;
   std::function<int()> on_text;
   std::function<void(clamma_done_t)> on_done;
+  std::atomic<bool> has_ended{false};
 
-  bool ended() const { return !ends.empty(); }
+  // For any thread, also while another one's step serves the query.
+  bool ended() const { return has_ended; }
 
   static int Issue(void* opaque, const char* token) {
     auto& self = *static_cast<Listener*>(opaque);
@@ -80,6 +83,7 @@ struct Listener {
     auto& self = *static_cast<Listener*>(opaque);
     self.ends.push_back(why);
     if (self.on_done) self.on_done(why);
+    self.has_ended = true;
   }
 };
 
