@@ -149,18 +149,18 @@ bool GgufParser::CheckVersion(uint32_t version) {
               version == 1 ? "; get or convert the model anew" : "");
 }
 
-// Added to a limit of which the other files of a split model have used a part.
-constexpr char kOfAllFiles[] = " of all files of a model together";
+// Added where the other files of a split model have used a part of a limit.
+constexpr char kBesideOthers[] = " beside those of the model's other files";
 
 bool GgufParser::CheckCounts() {
   if (gguf_.n_keys_ > room_.keys) {
     return Fail(StatusCode::kLimit, "has %llu keys: at most %llu are read%s", Ull{gguf_.n_keys_},
-                Ull{GgufLimits::kKeys}, room_.keys < GgufLimits::kKeys ? kOfAllFiles : "");
+                Ull{room_.keys}, room_.keys < GgufLimits::kKeys ? kBesideOthers : "");
   }
   if (gguf_.n_tensors_ > room_.tensors) {
     return Fail(StatusCode::kLimit, "has %llu tensors: at most %llu are read%s",
-                Ull{gguf_.n_tensors_}, Ull{GgufLimits::kTensors},
-                room_.tensors < GgufLimits::kTensors ? kOfAllFiles : "");
+                Ull{gguf_.n_tensors_}, Ull{room_.tensors},
+                room_.tensors < GgufLimits::kTensors ? kBesideOthers : "");
   }
   // Checked before anything is allocated for them.
   const uint64_t needed =
