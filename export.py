@@ -14,8 +14,8 @@ Writes OUT: a checkpoint in one of llama2.c's formats, from a Llama model; with 
 with the vocabulary in it, from a model of many families in Hugging Face's layout; or a dictionary,
 if --tokenizer is given alone. Needs numpy, and nothing else. Weights pass through a few rows at a
 time: whatever the model's size, some 100 MB of memory are used, and a few hundred where a large
-tokenizer.json is read. OUT appears when all is written; if that fails, a file that was there before
-stays as it was.
+tokenizer.json is read. (Of gpt-oss's experts in floats, a whole matrix is in memory.) OUT appears
+when all is written; if that fails, a file that was there before stays as it was.
 """
 
 EPILOG = """\

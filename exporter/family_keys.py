@@ -10,6 +10,7 @@ from .errors import ExportError, epsilon_of, integer_of, shown
 
 MISSING = object()
 MOST_CONTEXT = 2**24
+KINDS_OF_LAYERS = {"full_attention", "sliding_attention"}  # keys of rope_parameters
 
 
 @dataclass
@@ -21,18 +22,18 @@ class Config:
     defaults: dict
     warnings: List[str] = field(default_factory=list)
 
-    def get(self, key):
+    def get(self, key, missing=None):
         value = self.values.get(key, MISSING)
-        return self.defaults.get(key) if value is MISSING else value
+        return self.defaults.get(key, missing) if value is MISSING else value
 
     def integer(self, key, default=None, least=1, most=2**28):
         return integer_of({key: self.get(key)}, key, self.path, default, least, most)
 
     def number(self, key, value=MISSING):
-        """Returns a finite number above 0."""
+        """Returns a finite number above 0, also as float32."""
         value = self.get(key) if value is MISSING else value
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not (
-                0 < value < float(np.finfo(np.float32).max)):
+                0 < value < float(np.finfo(np.float32).max)) or np.float32(value) == 0:
             raise ExportError(f"{self.path}: '{key}' is {shown(value)}, not a number above 0")
         return float(value)
 
@@ -111,6 +112,8 @@ def _rope_dims(config, head_dim):
 
 def common_keys(config, numbers):
     """Returns the keys that all architectures have, except those of the rotation."""
+    epsilon = epsilon_of({"rms_norm_eps": config.get("rms_norm_eps")}, "rms_norm_eps", config.path,
+                         None)
     return {
         "block_count": numbers.layers,
         "context_length": numbers.context,
@@ -120,8 +123,7 @@ def common_keys(config, numbers):
         "attention.head_count_kv": numbers.kv_heads,
         "attention.key_length": numbers.head_dim,
         "attention.value_length": numbers.head_dim,
-        "attention.layer_norm_rms_epsilon": epsilon_of(
-            {"rms_norm_eps": config.get("rms_norm_eps")}, "rms_norm_eps", config.path, None),
+        "attention.layer_norm_rms_epsilon": config.number("rms_norm_eps", epsilon),
         "vocab_size": numbers.vocab,
     }
 
@@ -131,16 +133,42 @@ def common_keys(config, numbers):
 def rope_of(config):
     """Returns the parameters of the rotation. transformers 5 has them in rope_parameters. If that
     has an object for each kind of layers, returns those of layers with full attention."""
-    rope = config.get("rope_parameters")
-    if isinstance(rope, dict):
-        rope = rope.get("full_attention", rope)
-    if rope is None:
-        rope = config.get("rope_scaling")
-    if rope is None:
-        return {}
-    if not isinstance(rope, dict):
-        raise ExportError(f"{config.path}: the rotary scaling is {shown(rope)}, not an object")
+    for key in ("rope_parameters", "rope_scaling"):
+        if not isinstance(config.get(key) or {}, dict):
+            config.refuse(key, "the rotary scaling must be an object")
+    rope = config.get("rope_parameters") or {}
+    if KINDS_OF_LAYERS & set(rope):
+        rope = rope.get("full_attention")
+        if not isinstance(rope, dict):
+            config.refuse("rope_parameters", "there must be an object for full_attention")
+    if not rope:
+        return config.get("rope_scaling") or {}
+    other = config.values.get("rope_scaling")
+    if other and _scaling(rope) != _scaling(other):
+        config.refuse("rope_parameters", f"rope_scaling says otherwise ({shown(other)})", rope)
     return rope
+
+
+def _scaling(rope):
+    """Returns what rope_parameters or rope_scaling says of the scaling."""
+    kind = rope.get("rope_type", rope.get("type")) or "default"
+    values = {key: value for key, value in rope.items() if value is not None and key not in (
+        "type", "rope_theta", "partial_rotary_factor")}
+    return values | {"rope_type": kind}
+
+
+def _check_window_rope(config, theta, family):
+    """Refuses a rotation of layers with windows that readers do not have. (Gemma 3's is that of
+    window_theta().)"""
+    rope = (config.get("rope_parameters") or {}).get("sliding_attention")
+    if rope is None or family.arch == "gemma3":
+        return
+    # In OLMo 3 only the rotation of the other layers is scaled.
+    expected = rope_of(config) if family.arch != "olmo2" else {}
+    if not isinstance(rope, dict) or _scaling(rope) != _scaling(expected) or (
+            rope.get("rope_theta", theta) != theta):
+        config.refuse("rope_parameters", f"layers with windows of a {family.arch} model have no "
+                                         "rotation of their own")
 
 
 def rope_keys(config, numbers, family):
@@ -149,6 +177,7 @@ def rope_keys(config, numbers, family):
     theta = rope.get("rope_theta", config.get("rope_theta"))
     keys = {"rope.dimension_count": numbers.rope_dims,
             "rope.freq_base": config.number("rope_theta", theta)}
+    _check_window_rope(config, theta, family)
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind in ("default", None):
         return keys, {}
@@ -251,7 +280,7 @@ def experts(config, numbers):
 
 
 def window_of(config) -> Optional[int]:
-    if config.get("use_sliding_window") is False or config.get("sliding_window") is None:
+    if not config.get("use_sliding_window", True) or config.get("sliding_window") is None:
         return None
     return config.integer("sliding_window")
 
@@ -262,6 +291,10 @@ def shorten_to_window(config, numbers):
     window = window_of(config)
     kinds = config.get("layer_types")
     if window is None or (isinstance(kinds, list) and "sliding_attention" not in kinds):
+        return {}
+    # The first max_window_layers layers of Qwen have none.
+    if kinds is None and "max_window_layers" in config.defaults and (
+            config.integer("max_window_layers", least=0) >= numbers.layers):
         return {}
     if numbers.context > window:
         config.warnings.append(f"{config.path}: layers see {window} positions back "
@@ -345,9 +378,12 @@ class ScoreScale:
 
 
 def growing_queries(config, _numbers):
-    beta = rope_of(config).get("llama_4_scaling_beta")
+    rope = rope_of(config)
+    beta = rope.get("llama_4_scaling_beta")
     return {} if not beta else {
-        "attention.temperature_scale": config.number("llama_4_scaling_beta", beta)}
+        "attention.temperature_scale": config.number("llama_4_scaling_beta", beta),
+        # From this position on they grow; YaRN writes the same.
+        "rope.scaling.original_context_length": _original(config, rope)}
 
 
 def granite_scales(config, _numbers):

@@ -14,7 +14,7 @@ ALIGNMENT = 32
 UINT32, INT32, FLOAT32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9  # types of values
 # Limits of the library's reader (GgufLimits in src/model/files/gguf.h).
 MOST_STRING_BYTES = 16 << 20
-MOST_HEADER_BYTES = 64 << 20
+MOST_HEADER_BYTES = 56 << 20
 
 
 class OutTensor(NamedTuple):

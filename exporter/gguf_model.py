@@ -12,14 +12,14 @@ from .gguf_file import GgufWriter
 from .gguf_types import FILE_TYPES
 from .special_tokens import special_keys
 from .vocabulary import read_vocabulary
-from .weight_files import WeightFiles
+from .weight_files import WeightFiles, files_of_model
 
 QUANTIZATION_VERSION = 2
 # If the config has a part about the text model, these keys outside that part also count for it.
 OUTER_KEYS = ("bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings",
               "vision_config", "quantization_config", "transformers_weights")
 NESTED = {"gemma3": ("gemma3_text",), "mistral3": ("ministral3", "mistral")}
-SILU, GELU = ("silu", "swish"), ("gelu_pytorch_tanh", "gelu")
+SILU, GELU = ("silu", "swish"), ("gelu_pytorch_tanh",)
 
 
 @dataclass
@@ -59,7 +59,7 @@ def open_gguf_model(folder, context, kind):
         **vocabulary.to_keys(), **of_texts}
     warnings = config.warnings + vocabulary.warnings + warnings
     return GgufModel(family.arch, sorted(reader.types), kind, GgufWriter(all_keys, tensors),
-                     [config.path, vocabulary.path, *sorted(reader.paths)], warnings,
+                     sorted({*files_of_model(folder), *reader.paths}), warnings,
                      files.unused + reader.unused)
 
 
@@ -88,10 +88,13 @@ def _refuse_inexpressible(config, family):
     if method is not None and not (family.arch == "gpt-oss" and method == "mxfp4"):
         raise ExportError(f"{config.path}: the model is quantised already (quantization_config: "
                           f"{shown(method)}): export the one that it was made from")
-    known = GELU if family.gelu else SILU
     for key in ("hidden_act", "hidden_activation"):
+        known = GELU if family.gelu else SILU
+        if family.arch == "gemma" and key == "hidden_act":
+            known += ("gelu",)  # its first configs say this of what is computed with tanh
         if config.get(key) not in (None, *known):
             config.refuse(key, f"of a {family.arch} model only {known[0]} can be exported")
     for key, value in family.only.items():
-        if config.get(key) not in (None, value):
+        given = config.get(key, missing=value)
+        if given != value and not (given is None and not value):  # null is false
             config.refuse(key, f"of a {family.arch} model only {shown(value)} can be exported")

@@ -8,7 +8,7 @@ from .errors import ExportError, epsilon_of, integer_of, read_json, shown
 from .llama import (Config, Matrix, ROPE_THETA, build_model, check_heads, refuse_leftovers,
                     unused_tables)
 from .text_tokens import read_text_tokens
-from .weight_files import WeightFiles
+from .weight_files import WeightFiles, files_of_model
 
 TENSORS = {
     "token_embedding": "model.embed_tokens.weight",
@@ -56,6 +56,7 @@ def open_huggingface(folder, context):
         warnings.append(f"{path} says tie_word_embeddings, and lm_head.weight differs from the "
                         "embedding: it is exported as it is, as today's transformers takes it")
     return replace(model, text_tokens=text_tokens, warnings=warnings,
+                   inputs=sorted({*files_of_model(folder), *model.inputs}),
                    unused=files.unused + unused_tables(computed & set(tensors)))
 
 
@@ -116,12 +117,15 @@ def _refuse_inexpressible(path, values):
     if values.get("partial_rotary_factor") not in (None, 1.0):
         refuse("partial_rotary_factor", "the formats turn whole heads")
     # transformers 5 has both of these in rope_parameters.
-    rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
-    if not isinstance(rope, dict) or "default" != rope.get(
-            "rope_type", rope.get("type", "default")):
-        refuse("rope_parameters" if values.get("rope_parameters") else "rope_scaling",
-               "the formats have no scaled rotary embedding")
-    for theta in (values.get("rope_theta"), rope.get("rope_theta")):
+    thetas = [values.get("rope_theta")]
+    for key in ("rope_parameters", "rope_scaling"):
+        rope = values.get(key) or {}
+        if not isinstance(rope, dict) or "default" != rope.get(
+                "rope_type", rope.get("type", "default")) or any(
+                isinstance(value, dict) for value in rope.values()):
+            refuse(key, "the formats have no scaled rotary embedding")
+        thetas.append(rope.get("rope_theta"))
+    for theta in thetas:
         if theta not in (None, ROPE_THETA):
             raise ExportError(f"{path}: rope_theta is {shown(theta)}: the formats take 10000 for "
                               "granted")

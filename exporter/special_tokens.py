@@ -3,10 +3,10 @@
 import os
 
 from .errors import ExportError, read_json, shown
-from .text_tokens import read_text_tokens
+from .text_tokens import USUAL, read_text_tokens
 from .vocabulary import SENTENCEPIECE
 
-MOST_TEMPLATE_BYTES = 1 << 20
+MOST_TEMPLATE_BYTES = 1 << 20  # kMaxSource in src/chat/chat_template.h
 # The library and other readers know by these texts that a token ends texts (kEnds in
 # src/tokenizer/gguf_vocabulary.cc).
 KNOWN_ENDS = frozenset((
@@ -38,14 +38,24 @@ def special_keys(folder, config, vocabulary):
     keys |= _end_keys(ends, vocabulary, config.path, warnings)
     padding = _content(options.get("pad_token"))
     padding = vocabulary.id_of(padding) if padding else config.get("pad_token_id")
-    if isinstance(padding, int) and 0 <= padding < rows:
+    if type(padding) is int and 0 <= padding < rows:
         keys["tokenizer.ggml.padding_token_id"] = padding
     keys["tokenizer.ggml.add_bos_token"] = before is not None
     keys["tokenizer.ggml.add_eos_token"] = behind is not None
     template = _chat_template(folder, options, warnings)
     if template:
         keys["tokenizer.chat_template"] = template
+    if vocabulary.model == SENTENCEPIECE:
+        _warn_of_usual(keys, config.path, warnings)
     return keys, warnings
+
+
+def _warn_of_usual(keys, path, warnings):
+    """Warns of tokens that the model does not have, but that readers assume."""
+    for name, usual in (("bos", USUAL.bos), ("eos", USUAL.ends[0])):
+        if f"tokenizer.ggml.{name}_token_id" not in keys:
+            warnings.append(f"{path}: the model has no {name}_token_id, and readers of a "
+                            f"SentencePiece vocabulary without one take {usual}")
 
 
 def _read_if_there(folder, name):
@@ -87,11 +97,8 @@ def _around_texts(folder, options, vocabulary):
     by_config = isinstance(name, str) and name.startswith(BY_CONFIG) or not content
     if not by_config:
         return _of_template(content.get("post_processor"), vocabulary)
-    adds_bos = options.get("add_bos_token")
-    if adds_bos is None:
-        adds_bos = vocabulary.model == SENTENCEPIECE
     around = []
-    for adds, token, usual in ((adds_bos, "bos_token", "<s>"),
+    for adds, token, usual in ((options.get("add_bos_token", True), "bos_token", "<s>"),
                                (options.get("add_eos_token"), "eos_token", "</s>")):
         id_ = vocabulary.id_of(_content(options.get(token)) or usual)
         if adds and id_ is None:
@@ -139,31 +146,44 @@ def _parts_of_template(post_processor, vocabulary):
 def _chat_template(folder, options, warnings):
     path = os.path.join(folder, "chat_template.jinja")
     if os.path.exists(path):
-        return _read_text(path)
+        return _of_readable_size(path, _read_text(path))
     for values, name in ((options, "tokenizer_config.json"),
                          (_read_if_there(folder, "chat_template.json"), "chat_template.json")):
+        path = os.path.join(folder, name)
         template = values.get("chat_template")
-        if isinstance(template, list):  # several templates with names
-            by_name = {each.get("name"): each.get("template") for each in template
-                       if isinstance(each, dict)}
-            template = by_name.pop("default", None)
-            if by_name:
-                warnings.append(f"{os.path.join(folder, name)}: of several chat templates the file "
-                                f"has the default one: not {', '.join(map(shown, by_name))}")
+        if isinstance(template, list):
+            template = _default_of(template, path, warnings)
         if template is not None:
             if not isinstance(template, str):
-                raise ExportError(f"{os.path.join(folder, name)}: chat_template is "
-                                  f"{shown(template)}, not a text")
-            return template
+                raise ExportError(f"{path}: chat_template is {shown(template)}, not a text")
+            return _of_readable_size(path, template)
     return None
+
+
+def _default_of(templates, path, warnings):
+    """Returns the default one of several templates with names."""
+    if not all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in templates):
+        raise ExportError(f"{path}: chat_template is {shown(templates)}, and each of several "
+                          "templates must have a name")
+    by_name = {each["name"]: each.get("template") for each in templates}
+    default = by_name.pop("default", None)
+    if by_name:
+        warnings.append(f"{path}: of several chat templates the file has the default one: not "
+                        f"{', '.join(map(shown, by_name))}")
+    return default
+
+
+def _of_readable_size(path, template):
+    size = len(template.encode(errors="surrogatepass"))
+    if size > MOST_TEMPLATE_BYTES:
+        raise ExportError(f"{path}: the chat template has {size} bytes, and more than "
+                          f"{MOST_TEMPLATE_BYTES} are not read")
+    return template
 
 
 def _read_text(path):
     with open(path, encoding="utf-8", newline="") as file:
         try:
-            text = file.read(MOST_TEMPLATE_BYTES + 1)
+            return file.read(MOST_TEMPLATE_BYTES + 1)
         except UnicodeDecodeError:
             raise ExportError(f"{path}: not a text in UTF-8") from None
-    if len(text) > MOST_TEMPLATE_BYTES:
-        raise ExportError(f"{path}: far too long for a chat template")
-    return text

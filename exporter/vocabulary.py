@@ -15,6 +15,8 @@ from .sentencepiece_file import (BYTE, CONTROL, NORMAL, SPACE, UNKNOWN, UNUSED, 
 
 BYTE_LEVEL, SENTENCEPIECE = "gpt2", "llama"  # tokenizer.ggml.model
 BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")
+LLAMA_CLASSES = ("LlamaTokenizer", "LlamaTokenizerFast")  # of transformers
+MOST_TOKEN_BYTES = 1 << 16  # kMaxTokenBytes in src/tokenizer/vocabulary.h
 
 
 @dataclass
@@ -67,6 +69,11 @@ class Vocabulary:
                 self.texts[i] = name if name not in known else f"[PAD{i}]{SPACE}"
 
     def to_keys(self):
+        for id_, text in enumerate(self.texts):
+            size = len(text.encode(errors="surrogatepass"))
+            if size > MOST_TOKEN_BYTES:
+                raise ExportError(f"{self.path}: token {id_}, {shown(text)}, has {size} bytes, and "
+                                  f"more than {MOST_TOKEN_BYTES} are not read")
         keys = {"tokenizer.ggml.model": self.model, "tokenizer.ggml.pre": "default"} | self.keys
         keys["tokenizer.ggml.tokens"] = self.texts
         if self.model == SENTENCEPIECE:
@@ -99,7 +106,7 @@ def _type_of(model):
 def read_vocabulary(folder, rows, strips_right):
     """Reads the vocabulary of a folder. `rows` is the number of rows of the model's embedding.
     `strips_right` says that the library knows that control tokens of the family remove the white
-    space after them."""
+    space after them, if the vocabulary is of SentencePiece's kind."""
     path = os.path.join(folder, "tokenizer.json")
     pieces = os.path.join(folder, "tokenizer.model")
     content = read_json(path) if os.path.exists(path) else None
@@ -114,12 +121,28 @@ def read_vocabulary(folder, rows, strips_right):
             vocabulary = _of_json(path, content, pieces)
             added = content.get("added_tokens") or []
         _add(vocabulary, added)
-        _warn_of_neighbours(vocabulary, added, strips_right)
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError):
+        _warn_of_neighbours(vocabulary, added,
+                            strips_right and vocabulary.model == SENTENCEPIECE)
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError):
         raise ExportError(f"{path}: not a tokenizer of the kinds that are known, or "
                           "damaged") from None
+    _let_config_choose_prefix(folder, vocabulary)
     vocabulary.fit(rows)
     return vocabulary
+
+
+def _let_config_choose_prefix(folder, vocabulary):
+    """The Llama classes of transformers take add_prefix_space of tokenizer_config.json, if it has
+    one, regardless of the tokenizer's file."""
+    path = os.path.join(folder, "tokenizer_config.json")
+    options = read_json(path) if os.path.exists(path) else {}
+    prefix = options.get("add_prefix_space")
+    if vocabulary.model != SENTENCEPIECE or prefix is None or (
+            options.get("tokenizer_class") not in LLAMA_CLASSES):
+        return
+    if not isinstance(prefix, bool):
+        raise ExportError(f"{path}: add_prefix_space is {shown(prefix)}, not true or false")
+    vocabulary.keys["tokenizer.ggml.add_space_prefix"] = prefix
 
 
 def _add(vocabulary, tokens):
@@ -213,16 +236,13 @@ def _of_pieces(path):
 
 def _of_sentencepiece_json(path, content, pieces):
     model, ids = content["model"], content["model"]["vocab"]
+    added = {token["content"] for token in content.get("added_tokens") or []}
     prefix = _puts_space_before(path, content)
     if os.path.exists(pieces):  # this file has the scores
         vocabulary = _of_pieces(pieces)
-        differ = [text for id_, text in enumerate(vocabulary.texts)
-                  if ids.get(text.replace(" ", SPACE), id_) != id_]
-        if differ:
-            raise ExportError(f"{path}: token {shown(differ[0])} has another id in {pieces}")
+        _compare(path, ids, added, pieces, vocabulary.texts)
     else:
         vocabulary = Vocabulary(path, SENTENCEPIECE)
-        added = {token["content"] for token in content.get("added_tokens") or []}
         scores = _scores(model, added, path)
         for text, id_ in ids.items():
             is_byte = BYTE_PIECE.fullmatch(text)
@@ -234,6 +254,18 @@ def _of_sentencepiece_json(path, content, pieces):
     vocabulary.path = path
     vocabulary.keys["tokenizer.ggml.add_space_prefix"] = prefix
     return vocabulary
+
+
+def _compare(path, ids, added, pieces, texts):
+    """Refuses a tokenizer.json whose tokens {text: id} are not the pieces beside it."""
+    texts = [text.replace(" ", SPACE) for text in texts]
+    for id_, text in enumerate(texts):
+        if ids.get(text, id_) != id_:
+            raise ExportError(f"{path}: token {shown(text)} has another id in {pieces}")
+    for text, id_ in sorted(ids.items(), key=lambda entry: entry[1]):
+        if text not in added and (id_ >= len(texts) or texts[id_] != text):
+            raise ExportError(f"{path}: token {id_}, {shown(text)}, is not in {pieces}: the two "
+                              "files have different vocabularies")
 
 
 def _puts_space_before(path, content):

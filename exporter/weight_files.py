@@ -16,6 +16,15 @@ INDEX = ".index.json"
 WHOLE_FILES = ("model.safetensors", "pytorch_model.bin")
 # Other files that may contain weights, perhaps in another layout or of an adapter.
 WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin", "adapter_model.bin", "consolidated.*.pth")
+# The other files that are read, and their like.
+OTHER_PATTERNS = ("*.json", "*.jinja", "tokenizer.model")
+
+
+def files_of_model(folder):
+    """Returns the paths of all files in the folder that belong to a model."""
+    return [path for pattern in (*WEIGHT_PATTERNS, *OTHER_PATTERNS)
+            for path in glob.glob(os.path.join(glob.escape(folder), pattern))
+            if os.path.exists(path)]
 
 
 class WeightFiles:

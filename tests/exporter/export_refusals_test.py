@@ -76,6 +76,11 @@ class Refusals(fx.ExportTestCase):
                      "rope_theta": 10000.0}}),
                 ("rope_scaling is {'type': 'longrope', ... and 2 more}: the formats",
                  {"rope_scaling": {"type": "longrope", "long_factor": [1.0] * 64, "x": 1}}),
+                ("rope_scaling is {'type': 'linear', 'factor': 3.0}: the formats have no scaled",
+                 {"rope_parameters": {"rope_type": "default"},
+                  "rope_scaling": {"type": "linear", "factor": 3.0}}),
+                ("rope_parameters is {'full_attention': {'rope_type': 'linear'}}: the formats",
+                 {"rope_parameters": {"full_attention": {"rope_type": "linear"}}}),
                 ("rope_theta is '5e5'", {"rope_theta": None,
                                          "rope_parameters": {"rope_theta": "5e5"}}),
                 ("rope_theta is 20000", {"rope_parameters": {"rope_theta": 20000}}),
@@ -202,6 +207,26 @@ class Refusals(fx.ExportTestCase):
             self.refused("no index of tensors", "--hf", folder)
         index.write_text('{"weight_map": ')
         self.refused("not a JSON file", "--hf", folder)
+
+    def test_pipes_are_not_read(self):
+        for name in ("hf", "sharded"):
+            folder = self.copy(name)
+            path = sorted(folder.glob("*.safetensors"))[0]
+            path = path if name == "sharded" else folder / "other.safetensors"
+            path.unlink(missing_ok=True)
+            os.mkfifo(path)
+            if name == "sharded":
+                self.refused(f"{path.name}: not a regular file", "--hf", folder)
+            else:
+                result = self.export(self.folder / "piped.bin", "--hf", folder)
+                self.assertIn("other.safetensors: its tensors cannot be read", result)
+
+    def test_files_of_the_model_are_not_overwritten(self):
+        folder = self.copy("sharded")
+        for name in ("config.json", "generation_config.json", "model.safetensors.index.json"):
+            before = (folder / name).read_bytes()
+            self.assert_refused(self.run_export(folder / name, "--hf", folder), "is an input")
+            self.assertEqual((folder / name).read_bytes(), before)
 
     def test_rows_that_no_group_divides(self):
         shape = fx.Shape(64, 94, 1, 4, 4, 32, False, 1e-5, 0)

@@ -8,8 +8,10 @@ import dataclasses
 import json
 import random
 import shutil
+import struct
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 from export_gguf_fixtures import (
@@ -21,10 +23,34 @@ import torch
 from safetensors.torch import save_file
 
 import exporter.pretokenizers as rules
+from exporter.errors import ExportError
+from exporter.gguf_file import GgufWriter
+from exporter.vocabulary import read_vocabulary
 from family_models import FAMILIES, Family, reference
 
 BOUND = 1e-4
 E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)
+
+
+def put_null(path, *names):
+    path.write_text(json.dumps(json.loads(path.read_text()) | dict.fromkeys(names)))
+
+
+def sentencepiece_model(pieces):
+    """One with these pieces; the first three are <unk>, <s> and </s>."""
+    model = b""
+    for id_, text in enumerate(pieces):
+        kind = 2 if id_ == 0 else 3 if id_ < 3 else 6 if text.startswith("<0x") else 1
+        piece = field(1, text.encode()) + b"\x15" + struct.pack("<f", -id_) + bytes([0x18, kind])
+        model += field(1, piece)
+    # Pairs of bytes; extra spaces stay.
+    return model + field(2, b"\x18\2") + field(3, field(1, b"identity") + b"\x20\0")
+
+
+def field(number, data):
+    """Of a protocol buffer."""
+    assert len(data) < 2**14
+    return bytes([number << 3 | 2, len(data) & 127 | 128, len(data) >> 7]) + data
 
 
 class CasesTest(unittest.TestCase):
@@ -142,6 +168,58 @@ class NumbersTest(CasesTest):
         self.assertEqual(File(self.out).keys["llama.context_length"], 16)
         self.expect_logits(model, 16)
 
+    def test_windows_that_no_layer_has(self):
+        self.save(FAMILIES["qwen3"])
+        path = self.folder / "config.json"
+        change_json(path, sliding_window=16, layer_types=None)
+        original = path.read_text()
+        for changes, context in (({"use_sliding_window": None}, 64),
+                                 ({"use_sliding_window": True, "max_window_layers": 4}, 64),
+                                 ({"use_sliding_window": True, "max_window_layers": 3}, 16)):
+            with self.subTest(changes):
+                path.write_text(json.dumps(json.loads(original) | changes))
+                self.export()
+                self.assertEqual(File(self.out).keys["qwen3.context_length"], context)
+
+    def test_an_empty_object_hides_no_scaling(self):
+        self.save(FAMILIES["llama"])
+        linear = {"rope_type": "linear", "factor": 2.0}
+        for changes in ({"rope_parameters": {}, "rope_scaling": linear},
+                        {"rope_parameters": linear | {"rope_theta": 1e4}, "rope_scaling": {}},
+                        {"rope_parameters": linear | {"rope_theta": 1e4},
+                         "rope_scaling": {"type": "linear", "factor": 2.0}}):
+            with self.subTest(changes):
+                change_json(self.folder / "config.json", **changes)
+                self.export()
+                self.assertEqual(File(self.out).keys["llama.rope.scaling.factor"], 2.0)
+
+    def test_layers_of_olmo_3_with_windows_have_a_plain_rotation(self):
+        self.save(FAMILIES["olmo2"])
+        plain, linear = {"rope_theta": 1e4}, {"rope_theta": 1e4, "rope_type": "linear", "factor": 2.0}
+        for of_windows in (plain, linear):
+            with self.subTest(of_windows):
+                change_json(self.folder / "config.json", model_type="olmo3", rope_parameters={
+                    "full_attention": linear, "sliding_attention": of_windows})
+                done = run_export(self.folder, self.out, "--gguf", "--hf", self.folder)
+                self.assertEqual(done.returncode, int(of_windows is linear), done.stderr)
+                self.assertEqual("no rotation of their own" in done.stderr, of_windows is linear)
+
+    def test_growing_queries_without_yarn(self):
+        self.save(FAMILIES["llama"])
+        change_json(self.folder / "config.json", model_type="ministral3", rope_parameters={
+            "rope_type": "default", "rope_theta": 1e4, "llama_4_scaling_beta": 0.5,
+            "original_max_position_embeddings": 20})
+        self.export()
+        keys = File(self.out).keys
+        self.assertEqual(keys["mistral3.attention.temperature_scale"], 0.5)
+        self.assertEqual(keys["mistral3.rope.scaling.original_context_length"], 20)
+        self.assertTrue(np.isfinite(logits_of(self.out, [1, 5, 9])).all())
+
+    def test_the_first_gemmas_say_gelu_of_tanh(self):
+        self.save(FAMILIES["gemma"])
+        change_json(self.folder / "config.json", hidden_act="gelu")
+        self.export()
+
     def test_the_context_can_be_chosen(self):
         self.save(FAMILIES["qwen2, yarn"])
         self.export("--context", "40")
@@ -235,13 +313,57 @@ class TextsTest(CasesTest):
         np.testing.assert_array_equal(File(self.out).tensors["token_embd.weight"], embedding.half())
 
     def test_tokens_that_take_what_stands_beside_them_are_named(self):
-        for name, warned in (("qwen3", True), ("phi3, plain", False)):  # of Phi-3 it is known
-            with self.subTest(name):
+        for name, tokenizer, warned in (
+                ("qwen3", None, True), ("phi3, plain", None, True),
+                ("phi3, plain", sentencepiece_tokenizer(), False)):  # of Phi-3's own it is known
+            with self.subTest(name, warned=warned):
                 self.save(FAMILIES[name])
+                if tokenizer:
+                    save_tokenizer(self.folder, tokenizer, "<s>", "</s>")
                 path = self.folder / "tokenizer.json"
                 added = json.loads(path.read_text())["added_tokens"]
                 change_json(path, added_tokens=[added[0] | {"rstrip": True}, *added[1:]])
-                self.assertEqual("the text around the tokens <|begin|> matters" in self.export().stderr, warned)
+                self.assertEqual(f"the text around the tokens {added[0]['content']} matters" in
+                                 self.export().stderr, warned)
+
+    def test_the_classes_of_llama_go_by_the_config_of_the_tokenizer(self):
+        self.save(FAMILIES["llama"])
+        path = self.folder / "tokenizer_config.json"
+        original = json.loads(path.read_text()) | {"tokenizer_class": "LlamaTokenizerFast"}
+        for changes, adds in (({}, True), ({"add_bos_token": None}, False),
+                              ({"add_bos_token": False}, False)):
+            with self.subTest(changes):
+                path.write_text(json.dumps(original | changes))
+                self.export()
+                self.assertEqual(File(self.out).keys["tokenizer.ggml.add_bos_token"], adds)
+        save_tokenizer(self.folder, sentencepiece_tokenizer(), "<s>", "</s>")
+        original = json.loads(path.read_text())
+        for name, prefix, expected in (("LlamaTokenizerFast", False, False),
+                                       ("LlamaTokenizer", None, True),
+                                       ("PreTrainedTokenizerFast", False, True)):
+            with self.subTest(name, prefix=prefix):
+                path.write_text(json.dumps(original | {"tokenizer_class": name,
+                                                       "add_prefix_space": prefix}))
+                self.export()
+                self.assertEqual(File(self.out).keys["tokenizer.ggml.add_space_prefix"], expected)
+
+    def test_tokens_that_readers_assume_are_named(self):
+        self.save(FAMILIES["llama"])
+        save_tokenizer(self.folder, sentencepiece_tokenizer(), "<s>", "none")
+        self.assertNotIn("readers of a SentencePiece", self.export().stderr)
+        (self.folder / "generation_config.json").unlink()
+        put_null(self.folder / "config.json", "bos_token_id", "eos_token_id")
+        done = self.export()
+        self.assertIn("the model has no bos_token_id, and readers of a SentencePiece vocabulary "
+                      "without one take 1", done.stderr)
+        self.assertIn("no eos_token_id, and readers of a SentencePiece vocabulary without one take "
+                      "2", done.stderr)
+
+    def test_a_padding_token_is_a_number(self):
+        self.save(FAMILIES["llama"])
+        change_json(self.folder / "config.json", pad_token_id=True)
+        self.export()
+        self.assertNotIn("tokenizer.ggml.padding_token_id", File(self.out).keys)
 
     def test_checkpoints_warn_of_tokenizers_that_no_vocabulary_file_holds(self):
         self.save(Family("llama", "llama", "Llama", "LlamaConfig", {}))
@@ -292,6 +414,18 @@ class RefusalsTest(CasesTest):
             ("25 of a head's 25 elements cannot be rotated", {"head_dim": 25}),
             ("the embedding has 420 rows", {"vocab_size": 421}),
             ("'rope_theta' is 0", {"rope_theta": 0}),
+            ("'rope_theta' is 1e-60", {"rope_theta": 1e-60}),
+            ("'rms_norm_eps' is 1e-60", {"rms_norm_eps": 1e-60}),
+            ("rope_parameters is {'rope_type': 'default'}: rope_scaling says otherwise ({'type': "
+             "'linear', 'factor': 2.0})", {"rope_parameters": {"rope_type": "default"},
+                                           "rope_scaling": {"type": "linear", "factor": 2.0}}),
+            ("rope_parameters is 'x': the rotary scaling must be an object",
+             {"rope_parameters": "x"}),
+            ("layers with windows of a qwen3 model have no rotation of their own",
+             {"rope_parameters": {"full_attention": {"rope_theta": 1e4},
+                                  "sliding_attention": {"rope_theta": 1e5}}}),
+            ("there must be an object for full_attention",
+             {"rope_parameters": {"sliding_attention": {"rope_theta": 1e5}}}),
         ])
 
     def test_what_readers_take_for_granted(self):
@@ -301,6 +435,9 @@ class RefusalsTest(CasesTest):
                  {"use_bidirectional_attention": True}),
                 ("gemma3", "layer_types is ['x']", {"layer_types": ["x"]}),
                 ("smollm3", "no_rope_layers is [1, 1, 0, 1]", {"no_rope_layers": [1, 1, 0, 1]}),
+                ("gemma", "hidden_activation is 'gelu'", {"hidden_activation": "gelu"}),
+                ("gemma2", "hidden_activation is 'gelu'", {"hidden_activation": "gelu"}),
+                ("gemma3", "hidden_activation is 'gelu'", {"hidden_activation": "gelu"}),
                 ("qwen3moe", "norm_topk_prob is False", {"norm_topk_prob": False}),
                 ("phi3, long", "short_factor is [1.0]", {"rope_scaling": {
                     "type": "longrope", "short_factor": [1.0], "long_factor": [1.0] * 6}}),
@@ -310,6 +447,37 @@ class RefusalsTest(CasesTest):
                 self.folder.mkdir()
                 self.save(FAMILIES[name])
                 self.try_all("config.json", [(reason, changes)])
+
+    def test_null_is_false(self):
+        self.save(FAMILIES["qwen3moe"])
+        put_null(self.folder / "config.json", "mlp_only_layers")
+        self.export()
+        self.out.unlink()
+        put_null(self.folder / "config.json", "norm_topk_prob")
+        self.refused("norm_topk_prob is None")
+
+    def test_files_of_the_model_are_not_overwritten(self):
+        self.save(FAMILIES["qwen3"])
+        (self.folder / "chat_template.jinja").write_text("x")
+        files = [path for path in self.folder.iterdir() if path.is_file()]
+        self.assertLessEqual({"config.json", "generation_config.json", "tokenizer_config.json",
+                              "chat_template.jinja"}, {path.name for path in files})
+        for path in files:
+            with self.subTest(path.name):
+                before = path.read_bytes()
+                done = run_export(self.folder, path, "--gguf", "--hf", self.folder)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("is an input", done.stderr)
+                self.assertEqual(path.read_bytes(), before)
+
+    def test_chat_templates(self):
+        self.save(FAMILIES["qwen3"])
+        self.try_all("tokenizer_config.json", [
+            ("each of several templates must have a name",
+             {"chat_template": [{"name": ["x"], "template": "y"}]}),
+            ("the chat template has 1048578 bytes, and more than 1048576 are not read",
+             {"chat_template": "é" * (2**19 + 1)}),
+        ])
 
     def test_tensors(self):
         self.save(FAMILIES["qwen3"])
@@ -356,6 +524,8 @@ class RefusalsTest(CasesTest):
                 "type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "b"}}],
                 "special_tokens": {"b": {"ids": [999]}}}}),
             ("is no merge", {"model": content["model"] | {"merges": ["a b c"]}}),
+            ("has 65537 bytes, and more than 65536 are not read",
+             {"added_tokens": [{"id": 5, "content": "x" * 65537}]}),
         ])
         tokenizer = json.loads(sentencepiece_tokenizer().to_str())
         merges = tokenizer["model"]["merges"]
@@ -371,6 +541,42 @@ class RefusalsTest(CasesTest):
         ])
         (self.folder / "tokenizer.json").unlink()
         self.refused("there is no tokenizer.json, and no tokenizer.model")
+
+    def test_metadata_beyond_what_is_read(self):
+        GgufWriter({"x": ["y" * 2**23] * 6}, [])
+        with self.assertRaisesRegex(ExportError, "more than 58720256 are not read"):
+            GgufWriter({"x": ["y" * 2**23] * 7}, [])
+
+    def test_sequences_in_sequences(self):
+        """... deeper than functions can call themselves, if Python's JSON can read such a file."""
+        self.save(FAMILIES["qwen3"])
+        content = json.loads((self.folder / "tokenizer.json").read_text())
+        for _ in range(2000):
+            content["normalizer"] = {"type": "Sequence", "normalizers": [content["normalizer"]]}
+        with unittest.mock.patch("exporter.vocabulary.read_json", return_value=content):
+            with self.assertRaisesRegex(ExportError, "or damaged"):
+                read_vocabulary(str(self.folder), VOCABULARY, False)
+
+    def test_a_sentencepiece_model_of_another_vocabulary(self):
+        self.save(FAMILIES["llama"])
+        tokenizer = json.loads(sentencepiece_tokenizer().to_str())
+        tokens = sorted(tokenizer["model"]["vocab"], key=tokenizer["model"]["vocab"].get)
+        added = {token["content"] for token in tokenizer["added_tokens"]}
+        pieces = [text for text in tokens if text not in added or tokens.index(text) < 3]
+        (self.folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+        for reason, given in ((None, pieces),
+                              (f"token {len(pieces) - 1}, {pieces[-1]!r}, is not in", pieces[:-1]),
+                              ("token 300, ", [*pieces[:300], "other", *pieces[301:]]),
+                              (f"token {pieces[301]!r} has another id",
+                               [*pieces[:300], pieces[301], pieces[300], *pieces[302:]])):
+            with self.subTest(reason):
+                (self.folder / "tokenizer.model").write_bytes(sentencepiece_model(given))
+                if reason:
+                    self.refused(reason)
+                    continue
+                self.export()
+                self.assertEqual(File(self.out).keys["tokenizer.ggml.tokens"][:len(pieces)], pieces)
+                self.out.unlink()
 
     def test_command_lines(self):
         for reason, options in (
