@@ -208,7 +208,7 @@ Session::Progress Session::DeliverToken(Done* why) {
   // The query completes an unfinished character only if it has not changed the tokens before.
   if (generated_ == 0 && !OnlyContinues()) text_.DropHeld();
   if (!TellLogprobs(given)) return Progress::kDestroyed;
-  if (EndsText(token)) return EndShown(Done::kEndOfText, why);
+  if (EndsText(token)) return EndAt(token, why);
   bool stopped = false;
   const Progress progress = Emit(token, previous, &stopped);
   if (progress == Progress::kDestroyed) return progress;
@@ -233,6 +233,17 @@ bool Session::TellLogprobs(const PendingToken& given) {
   query_.logprobs(query_.opaque, given.token, logprobs.chosen(), logprobs.n_top(),
                   logprobs.top_tokens(), logprobs.top_logprobs());
   return !delete_deferred_;
+}
+
+// Ends the query at a token that is not shown. Its mark is issued all the same, because a query
+// that continues takes the marks of all tokens as issued.
+Session::Progress Session::EndAt(TokenId token, Done* why) {
+  bool stopped = false;
+  Progress progress = Progress::kGoesOn;
+  if constexpr (kHasGguf) progress = CallIssue(text_.AppendMark(token, &stopped));
+  if (progress == Progress::kDestroyed) return progress;
+  if (progress == Progress::kEnded) return End(Done::kCancelled, why);
+  return stopped ? End(Done::kStopString, why) : EndShown(Done::kEndOfText, why);
 }
 
 // Ends the query after issuing the text that was held back. At a limit, the bytes of an unfinished
