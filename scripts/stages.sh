@@ -106,7 +106,7 @@ run_ctest() {
 # The tests whose results depend on the machine and the compiler.
 readonly port_programs=(arena_model_test arena_test block_cache_test c_api_test c_golden_test
   dispatch_test encode_test forward_test gguf_test gguf_values_test golden_test half_test kv_cache_test
-  llama2c_test logit_hash_test math_test matmul_blocks_test native_ops_test orders_test
+  llama2c_test logit_hash_test math_test matmul_blocks_test native_ops_test orders_test receipts_test
   session_extra_test tensors_test tokenizer_damage_test tokenizer_gguf_test tokenizer_special_test
   tokenizer_test tokenizer_words_test weights_test)
 
