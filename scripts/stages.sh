@@ -442,6 +442,7 @@ stage_families() {
   say_more "$(grep -c 'switched off:' "$logs/families.log") models"
   say_more "at most $(sed -nE 's/^.*: ([0-9.e-]+); switched off.*/\1/p' "$logs/families.log" | sort -g | tail -n 1) from transformers"
   say_more "$(grep -c ', exported: ' "$logs/families.log") of them exported by export.py"
+  say_more "$(grep -c ': at the nearest position ' "$logs/families.log") quantised files"
 }
 
 stage_templates() {
