@@ -65,6 +65,8 @@ class Grammar {
   // `memory` must outlive the grammar.
   explicit Grammar(Memory& memory) : memory_(&memory) {}
 
+  Memory& memory() const { return *memory_; }
+
   // Each adds a node, whose id is in *node. They fail with kLimit if a limit is exceeded, and if
   // memory is short. A node may be a child of several nodes, which each compile it again: what is
   // large and used often should be a rule.
