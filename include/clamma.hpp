@@ -134,6 +134,11 @@ struct Query {
   OnLogprobs on_logprobs = {};     // if set: called for each token, before its text is issued
   unsigned top_logprobs = 0;       // how many of the likeliest tokens on_logprobs receives
   OnLogitHash on_logit_hash = {};  // if set: called for each token, before its text is issued
+  // If set, the text is one that this GBNF grammar or this regular expression matches. What comes
+  // before the first `grammar_trigger`, if that is not empty, is free.
+  std::optional<std::string> grammar = {};
+  std::optional<std::string> regex = {};
+  std::string grammar_trigger = {};
 };
 
 // Receives each piece of text: UTF-8, whole characters only. Returning false cancels the query.
@@ -609,6 +614,9 @@ class Session {
     info.logprobs_cb = query.on_logprobs == nullptr ? nullptr : detail::Progress::Logprobs;
     info.top_logprobs = query.top_logprobs;
     info.logit_hash_cb = query.on_logit_hash == nullptr ? nullptr : detail::Progress::LogitHash;
+    if (query.grammar.has_value()) info.grammar = detail::NoNul(*query.grammar);
+    if (query.regex.has_value()) info.regex = detail::NoNul(*query.regex);
+    info.grammar_trigger = detail::NoNul(query.grammar_trigger);
     if (chat != nullptr) {
       info.chat_tools = chat->info.chat_tools;
       info.chat_arguments = chat->info.chat_arguments;
