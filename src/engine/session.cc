@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/logit_hash.h"
-
 namespace clamma {
 
 Session::Session(Transformer& transformer)
@@ -95,10 +93,8 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   prompt_tokens_ = prepared->n_added;
   conversation_.Replace(n_kept_, prepared->added.data(), prompt_tokens_);
   generated_ = 0;
-  if constexpr (kHasGguf) {
-    StartText(query);
-    logit_hash_ = kLogitHashStart;
-  }
+  logit_hash_.set(kLogitHashStart);
+  if constexpr (kHasGguf) StartText(query);
   query_ = query;
   query_.texts = PromptTexts();  // the caller's strings may not outlive the call
   query_.chat = nullptr;
@@ -179,9 +175,8 @@ void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
   if (query_.logprobs != nullptr) {
     pending.logprobs.Compute(logits, transformer_.config().vocab_size, token);
   }
-  if constexpr (kHasGguf) {
-    if (query_.logit_hash == nullptr) return;
-    logit_hash_ = AddLogits(logit_hash_, logits, transformer_.config().vocab_size);
+  if (query_.logit_hash.get() != nullptr) {
+    logit_hash_.set(AddLogits(logit_hash_.get(), logits, transformer_.config().vocab_size));
     pending.logit_hash = logit_hash_;
   }
 }
@@ -248,12 +243,10 @@ bool Session::TellLogprobs(const PendingToken& given) {
 
 // Likewise.
 bool Session::TellLogitHash(const PendingToken& given) {
-  if constexpr (kHasGguf) {
-    if (query_.logit_hash == nullptr) return true;
-    query_.logit_hash(query_.opaque, given.token, given.logit_hash);
-    return !delete_deferred_;
-  }
-  return true;
+  const Query::LogitHashCallback callback = query_.logit_hash.get();
+  if (callback == nullptr) return true;
+  callback(query_.opaque, given.token, given.logit_hash.get());
+  return !delete_deferred_;
 }
 
 // Ends the query after issuing the text that was held back. At a limit, the bytes of an unfinished
