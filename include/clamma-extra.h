@@ -147,15 +147,16 @@ typedef int (*clamma_hash_progress_cb_t)(void* opaque_user_pointer, size_t done,
  * `info` supplies the sampling options of the query and its rng_seed, which may be 0 only if the
  * temperature is 0, and the opaque pointer of progress_cb. progress_cb may be NULL.
  *
- * The hash is FNV-1a with 64 bits over the logits' IEEE bits, each number as 4 bytes from the lowest
- * to the highest, in order of the tokens of the vocabulary; NaN counts as 0x7fc00000. It starts with
- * 0xcbf29ce484222325 for the first generated token, and with the hash of the token before it for
- * each other. It does not depend on threads, batches, instruction set or byte order, but on kv_type.
+ * The hash is FNV-1a with 64 bits over the logits' IEEE bits, each number as 4 bytes from the
+ * lowest to the highest, in order of the tokens of the vocabulary; NaN counts as 0x7fc00000. It
+ * starts with 0xcbf29ce484222325 for the first generated token, and with the hash of the token
+ * before it for each other. It does not depend on threads, batches, instruction set or byte order,
+ * but on kv_type.
  *
  * The tokens are processed in passes of many positions, and other sessions are served between
- * them. Fails if the tokens are more than the context and one, if it is cancelled, if the logits are
- * no numbers, or if called from inside a callback of a step. The transformer must not be destroyed
- * meanwhile. */
+ * them. Fails if the tokens are more than the context and one, if it is cancelled, if the logits
+ * are no numbers, or if called from inside a callback of a step. The transformer must not be
+ * destroyed meanwhile. */
 CLAMMA_EXPORT int clamma_hash_logits(const struct txf* txf, const clamma_txf_info_t* info,
                                      const tok_id_t* tokens, size_t count, size_t n_prompt,
                                      clamma_logit_hash_t* hashes,
