@@ -39,10 +39,12 @@ class Automaton {
   const Program& program() const { return *program_; }
   MatchState start() const { return start_; }
 
-  // Where a byte leads.
+  // Where a byte leads. *next does not change on failure.
   Status Next(MatchState state, uint8_t byte, MatchState* next) {
-    *next = Known(state, program_->class_of(byte));
-    return *next != kUnknown ? Status() : Compute(state, byte, next);
+    const MatchState known = Known(state, program_->class_of(byte));
+    if (known == kUnknown) return Compute(state, byte, next);
+    *next = known;
+    return Status();
   }
   // Where the token as such leads, whatever its bytes are. `is_silent`: it has none.
   Status NextByToken(MatchState state, TokenId token, bool is_silent, MatchState* next);
