@@ -25,7 +25,7 @@ struct AutomatonLimits {
   static constexpr uint32_t kMaxStates = 1u << 16;
   static constexpr size_t kMaxRowBytes = size_t{32} << 20;  // what states keep about bytes
   static constexpr uint32_t kMaxPositions = 1u << 20;       // of all states
-  static constexpr uint32_t kMaxVisits = 1u << 13;          // positions of one state, while found
+  static constexpr uint32_t kMaxVisits = 1u << 12;          // positions of one state, while found
   static constexpr uint64_t kMaxWork = uint64_t{1} << 24;   // edges, between two ResetWork()
 };
 
