@@ -174,6 +174,11 @@ typedef void (*clamma_logprobs_cb_t)(void* opaque_user_pointer, tok_id_t token, 
                                      size_t n_top, const tok_id_t* top_tokens,
                                      const float* top_logprobs);
 
+/* Receives the id of each generated token, and a hash of the logits from which it was sampled and
+ * of those of all tokens before it of the query: see clamma_hash_logits() of clamma-extra.h. Called
+ * before the token's text is issued, and also for a token that ends the text. */
+typedef void (*clamma_logit_hash_cb_t)(void* opaque_user_pointer, tok_id_t token, uint64_t hash);
+
 /* Receives the reason of each failure: one line, without a newline. */
 typedef void (*clamma_log_cb_t)(void* opaque_user_pointer, const char* message);
 
@@ -307,6 +312,8 @@ typedef struct clamma_txf_info {
   unsigned int context; /* construct: positions of each session's context; 0: as many as the model
                            was trained for. A larger context takes memory only as it fills, but
                            beyond the trained length a model may write nonsense */
+  clamma_logit_hash_cb_t logit_hash_cb; /* query: if not NULL, receives a hash of each token's
+                                           logits. Builds without GGUF never call it */
   const char* grammar; /* query: if not NULL, the query generates only texts that this grammar
                           matches: GBNF, the notation of llama.cpp, with the rule "root". See
                           "Constrained output" above */

@@ -32,6 +32,7 @@
 #error "clamma.hpp needs C++20 (-std=c++20); clamma.h and clamma-extra.h work with any C++"
 #else
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -111,6 +112,8 @@ struct TokenLogprobs {
   std::span<const float> top_logprobs;   // the same shape
 };
 using OnLogprobs = std::function<void(const TokenLogprobs&)>;
+// See clamma_logit_hash_cb_t.
+using OnLogitHash = std::function<void(tok_id_t token, uint64_t hash)>;
 
 // The parameters of a query; see clamma_txf_info_t and clamma_session_query().
 struct Query {
@@ -126,10 +129,11 @@ struct Query {
   std::vector<std::string> stop_strings = {};  // the text ends before the first one that it reaches
   std::vector<tok_id_t> stop_tokens = {};      // each ends the text, as the model's own ends do
   std::vector<clamma_logit_bias_t> logit_bias = {};
-  float frequency_penalty = 0;  // 0: off
-  float presence_penalty = 0;   // 0: off
-  OnLogprobs on_logprobs = {};  // if set: called for each token, before its text is issued
-  unsigned top_logprobs = 0;    // how many of the likeliest tokens on_logprobs receives
+  float frequency_penalty = 0;     // 0: off
+  float presence_penalty = 0;      // 0: off
+  OnLogprobs on_logprobs = {};     // if set: called for each token, before its text is issued
+  unsigned top_logprobs = 0;       // how many of the likeliest tokens on_logprobs receives
+  OnLogitHash on_logit_hash = {};  // if set: called for each token, before its text is issued
   // If set, the text is one that this GBNF grammar or this regular expression matches. What comes
   // before the first `grammar_trigger`, if that is not empty, is free.
   std::optional<std::string> grammar = {};
@@ -182,6 +186,20 @@ inline const char* System(const Query& query) {
   return query.system.empty() ? nullptr : NoNul(query.system);
 }
 
+// Sets the sampling options; `info` is valid as long as the query.
+inline void SetSampling(const Query& query, clamma_txf_info_t* info) {
+  info->temperature = query.temperature;
+  info->topp = query.topp;
+  info->rng_seed = query.seed;
+  info->top_k = query.top_k;
+  info->min_p = query.min_p;
+  info->repetition_penalty = query.repetition_penalty;
+  info->logit_bias = query.logit_bias.data();
+  info->logit_bias_count = query.logit_bias.size();
+  info->frequency_penalty = query.frequency_penalty;
+  info->presence_penalty = query.presence_penalty;
+}
+
 // A chat in the form of the C API; valid as long as the chat.
 class ChatList {
  public:
@@ -227,6 +245,7 @@ struct Progress : std::enable_shared_from_this<Progress> {
   OnText on_text;
   OnDone on_done;
   OnLogprobs on_logprobs;
+  OnLogitHash on_logit_hash;
   txf_session* session = nullptr;         // nullptr once it is destroyed
   clamma_done_t why = CLAMMA_DONE_ERROR;  // this and `reason` are valid once `running` is false
   char reason[kMaxReason] = "";
@@ -234,7 +253,7 @@ struct Progress : std::enable_shared_from_this<Progress> {
 
   // A callback may drop the last reference to its Progress, so each function below holds one.
   static int Text(void* opaque, const char* text) noexcept {
-    if (thrown != nullptr) return 1;  // on_logprobs threw for the token whose text this is
+    if (thrown != nullptr) return 1;  // on_logprobs or on_logit_hash threw for this token
     const auto self = static_cast<Progress*>(opaque)->weak_from_this().lock();
     try {
       return self->on_text == nullptr || self->on_text(text) ? 0 : 1;
@@ -253,12 +272,22 @@ struct Progress : std::enable_shared_from_this<Progress> {
       clamma_sessions_query_cancel(self->session);
     }
   }
+  static void LogitHash(void* opaque, tok_id_t token, uint64_t hash) noexcept {
+    const auto self = static_cast<Progress*>(opaque)->weak_from_this().lock();
+    try {
+      self->on_logit_hash(token, hash);
+    } catch (...) {
+      KeepException();
+      clamma_sessions_query_cancel(self->session);
+    }
+  }
   static void Done(void* opaque, clamma_done_t why) noexcept {
     const auto self = static_cast<Progress*>(opaque)->weak_from_this().lock();
     self->why = why;
     if (why == CLAMMA_DONE_ERROR) std::memcpy(self->reason, last_reason, kMaxReason);
     self->on_text = nullptr;
     self->on_logprobs = nullptr;
+    self->on_logit_hash = nullptr;
     const OnDone on_done = std::exchange(self->on_done, nullptr);
     self->running = false;  // from here on the session accepts another query
     try {
@@ -296,6 +325,10 @@ struct Transfer {
 
 // The library's version, "major.minor.patch".
 inline const char* Version() noexcept { return clamma_version(); }
+
+// The version of the order of sums: versions of the library with the same number compute the same
+// logits.
+inline unsigned SumOrderVersion() noexcept { return clamma_sum_order_version(); }
 
 // Serves the next session, of any model, that has a query: processes part of its prompt, or
 // generates one token. Returns false if no session has a query, or inside a callback.
@@ -430,6 +463,18 @@ class Model {
     return {score.tokens, score.log_likelihood, score.perplexity, std::move(logprobs)};
   }
 
+  // Computes again, for a context of which the first n_prompt tokens are a prompt, what a query
+  // with these sampling options and this seed computed for the others. Not inside a callback.
+  std::vector<clamma_logit_hash_t> HashLogits(std::span<const tok_id_t> tokens, size_t n_prompt,
+                                              const Query& query) const {
+    clamma_txf_info_t info = {};
+    detail::SetSampling(query, &info);
+    std::vector<clamma_logit_hash_t> hashes(tokens.size() - std::min(n_prompt, tokens.size()));
+    detail::Check(clamma_hash_logits(handle(), &info, tokens.data(), tokens.size(), n_prompt,
+                                     hashes.data(), nullptr) == 0);
+    return hashes;
+  }
+
   // For C calls that have no wrapper. The model keeps ownership.
   txf* handle() const {
     if (handle_ == nullptr) throw Error("this model was moved from");
@@ -549,6 +594,7 @@ class Session {
     progress->on_text = std::move(on_text);
     progress->on_done = std::move(on_done);
     progress->on_logprobs = query.on_logprobs;
+    progress->on_logit_hash = query.on_logit_hash;
     progress->session = session;
     std::vector<const char*> stop_strings;
     for (const std::string& text : query.stop_strings) stop_strings.push_back(detail::NoNul(text));
@@ -560,22 +606,14 @@ class Session {
     info.prompt = detail::Prompt(query);
     info.system = detail::System(query);
     info.limit = query.limit;
-    info.temperature = query.temperature;
-    info.topp = query.topp;
-    info.rng_seed = query.seed;
-    info.top_k = query.top_k;
-    info.min_p = query.min_p;
-    info.repetition_penalty = query.repetition_penalty;
+    detail::SetSampling(query, &info);
     info.stop_strings = stop_strings.data();
     info.stop_string_count = stop_strings.size();
     info.stop_tokens = query.stop_tokens.data();
     info.stop_token_count = query.stop_tokens.size();
-    info.logit_bias = query.logit_bias.data();
-    info.logit_bias_count = query.logit_bias.size();
-    info.frequency_penalty = query.frequency_penalty;
-    info.presence_penalty = query.presence_penalty;
     info.logprobs_cb = query.on_logprobs == nullptr ? nullptr : detail::Progress::Logprobs;
     info.top_logprobs = query.top_logprobs;
+    info.logit_hash_cb = query.on_logit_hash == nullptr ? nullptr : detail::Progress::LogitHash;
     if (query.grammar.has_value()) info.grammar = detail::NoNul(*query.grammar);
     if (query.regex.has_value()) info.regex = detail::NoNul(*query.regex);
     info.grammar_trigger = detail::NoNul(query.grammar_trigger);

@@ -68,6 +68,17 @@ Status Score(Transformer& transformer, std::string_view text, clamma_score_t* sc
   return Status();
 }
 
+clamma_kv_type_t KvTypeOf(KvType type) {
+  switch (type) {
+    case KvType::kF16:
+      return CLAMMA_KV_F16;
+    case KvType::kQ8:
+      return CLAMMA_KV_Q8;
+    default:
+      return CLAMMA_KV_F32;
+  }
+}
+
 }  // namespace
 }  // namespace clamma
 
@@ -204,6 +215,7 @@ int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
   facts->bos = transformer.tokenizer.bos();
   facts->eos = transformer.tokenizer.eos();
   facts->trained_context = transformer.trained_context;
+  facts->kv_type = clamma::KvTypeOf(transformer.kv_type);
   facts->memory_bytes = sizeof(transformer) + transformer.memory.bytes_in_use();
   if (clamma::Arena* arena = transformer.memory.arena(); arena != nullptr) {
     const clamma::Arena::Usage usage = arena->usage();

@@ -4,6 +4,7 @@
 #define CLAMMA_ENGINE_PENDING_TOKENS_H_
 
 #include <cstddef>
+#include <cstdint>
 
 #include "engine/logprobs.h"
 #include "engine/sampler.h"
@@ -17,6 +18,7 @@ struct PendingToken {
   TokenId token = 0;
   RandomGenerator random_before;  // before it was sampled; restored if it is never delivered
   Logprobs logprobs;              // set if the query asks for them
+  uint64_t logit_hash = 0;        // likewise
 };
 
 // A FIFO queue of at most kMax tokens.

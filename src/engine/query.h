@@ -45,6 +45,7 @@ struct Query {
   int (*issue)(void* opaque, const char* text) = nullptr;
   void (*logprobs)(void* opaque, TokenId token, float logprob, size_t n_top,
                    const TokenId* top_tokens, const float* top_logprobs) = nullptr;
+  void (*logit_hash)(void* opaque, TokenId token, uint64_t hash) = nullptr;
   void (*done)(const Query& query, Done why) = nullptr;
   void (*user_done)() = nullptr;  // the user's callback, for `done` to cast and call
   void* opaque = nullptr;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/grammar/constraint.h"
+#include "engine/logit_hash.h"
 
 namespace clamma {
 
@@ -95,7 +96,10 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   prompt_tokens_ = prepared->n_added;
   conversation_.Replace(n_kept_, prepared->added.data(), prompt_tokens_);
   generated_ = 0;
-  if constexpr (kHasGguf) StartText(query);
+  if constexpr (kHasGguf) {
+    StartText(query);
+    logit_hash_ = kLogitHashStart;
+  }
   query_ = query;
   query_.texts = PromptTexts();  // the caller's strings may not outlive the call
   query_.chat = nullptr;
@@ -202,6 +206,11 @@ void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
   if (query_.logprobs != nullptr) {
     pending.logprobs.Compute(logits, transformer_.config().vocab_size, token);
   }
+  if constexpr (kHasGguf) {
+    if (query_.logit_hash == nullptr) return;
+    logit_hash_ = AddLogits(logit_hash_, logits, transformer_.config().vocab_size);
+    pending.logit_hash = logit_hash_;
+  }
 }
 
 // Discards tokens that were not delivered. The last token waits again, so that another query can
@@ -240,7 +249,7 @@ Session::Progress Session::DeliverToken(Done* why) {
   conversation_.tokens[conversation_.n_tokens++] = token;
   // The query completes an unfinished character only if it has not changed the tokens before.
   if (generated_ == 0 && !OnlyContinues()) text_.DropHeld();
-  if (!TellLogprobs(given)) return Progress::kDestroyed;
+  if (!TellLogprobs(given) || !TellLogitHash(given)) return Progress::kDestroyed;
   if (EndsText(token)) return EndAt(token, why);
   bool stopped = false;
   const Progress progress = Emit(token, previous, &stopped);
@@ -266,6 +275,16 @@ bool Session::TellLogprobs(const PendingToken& given) {
   query_.logprobs(query_.opaque, given.token, logprobs.chosen(), logprobs.n_top(),
                   logprobs.top_tokens(), logprobs.top_logprobs());
   return !delete_deferred_;
+}
+
+// Likewise.
+bool Session::TellLogitHash(const PendingToken& given) {
+  if constexpr (kHasGguf) {
+    if (query_.logit_hash == nullptr) return true;
+    query_.logit_hash(query_.opaque, given.token, given.logit_hash);
+    return !delete_deferred_;
+  }
+  return true;
 }
 
 // Ends the query at a token that is not shown. Its mark is issued all the same, because a query

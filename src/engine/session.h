@@ -146,6 +146,7 @@ class Session {
   size_t PositionsOf(const Query& query, size_t count) const;
   Progress DeliverToken(Done* why);
   bool TellLogprobs(const PendingToken& given);
+  bool TellLogitHash(const PendingToken& given);
   Progress Emit(TokenId token, TokenId previous, bool* stopped);
   Progress CallIssue(const char* text);
   void RollBack();
@@ -163,6 +164,7 @@ class Session {
   Array<TokenId> stop_tokens_;
   Array<LogitBias> biases_;  // query_.sampling points to it
   [[no_unique_address]] ConstraintSlot constraint_;
+  uint64_t logit_hash_ = 0;     // of the tokens sampled so far, if the query asks for it
   uint64_t generated_ = 0;      // the number of tokens that the current or last query generated
   size_t prompt_tokens_ = 0;    // the number of tokens that it added
   size_t n_tokens_before_ = 0;  // of the conversation, before the query
