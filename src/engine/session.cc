@@ -166,33 +166,19 @@ bool Session::Advance(TurnHeld /*held*/, size_t count) {
   return status.ok();
 }
 
-// Samples among the tokens that the query's grammar allows. If there are none, as its text is
-// complete, *token is kNoToken.
-Status Session::SampleConstrained(const float* logits, const SampledContext& context,
-                                  Sampler& sampler, TokenId* token) {
-  Constraint& constraint = *constraint_.get();
-  const bool strips_space = StripsSpace(conversation_.tokens[conversation_.n_tokens - 1]);
-  TokenMask mask;
-  CLAMMA_RETURN_IF_ERROR(constraint.Find(strips_space, &mask));
-  *token = kNoToken;
-  if (!mask.any) return Status();
-  SamplingOptions options = query_.sampling;
-  options.allowed = mask.allowed;
-  CLAMMA_RETURN_IF_ERROR(sampler.Sample(logits, options, context, &conversation_.random, token));
-  return EndsText(*token) ? Status() : constraint.Advance(*token, strips_space);
+Status Session::SampleNext(const float* logits, Sampler& sampler, TokenId* token) {
+  const SampledContext context = {conversation_.tokens.data(), conversation_.n_tokens,
+                                  static_cast<size_t>(generated_)};
+  if constexpr (kHasGrammar) {
+    if (constraint_.get() != nullptr) return SampleConstrained(logits, context, sampler, token);
+  }
+  return sampler.Sample(logits, query_.sampling, context, &conversation_.random, token);
 }
 
 void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
   const RandomGenerator random_before = conversation_.random;
-  const SampledContext context = {conversation_.tokens.data(), conversation_.n_tokens,
-                                  static_cast<size_t>(generated_)};
   TokenId token = 0;
-  Status status;
-  if (kHasGrammar && constraint_.get() != nullptr) {
-    status = SampleConstrained(logits, context, sampler, &token);
-  } else {
-    status = sampler.Sample(logits, query_.sampling, context, &conversation_.random, &token);
-  }
+  const Status status = SampleNext(logits, sampler, &token);
   if (!status.ok()) {
     conversation_.random = random_before;
     return SetFailure(status);

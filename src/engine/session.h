@@ -131,6 +131,7 @@ class Session {
   bool IsCancelled() const { return cancelled_.load(std::memory_order_relaxed); }
   size_t BytesInUse() const { return sizeof(Session) + memory_.bytes_in_use(); }
   void SetFailure(const Status& status);
+  Status SampleNext(const float* logits, Sampler& sampler, TokenId* token);
   Status SampleConstrained(const float* logits, const SampledContext& context, Sampler& sampler,
                            TokenId* token);
   bool IsFirst(TokenId previous) const;
