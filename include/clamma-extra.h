@@ -147,15 +147,16 @@ typedef int (*clamma_hash_progress_cb_t)(void* opaque_user_pointer, size_t done,
  * `info` supplies the sampling options of the query and its rng_seed, which may be 0 only if the
  * temperature is 0, and the opaque pointer of progress_cb. progress_cb may be NULL.
  *
- * The hash is FNV-1a with 64 bits over the logits' IEEE bits, each number as 4 bytes from the lowest
- * to the highest, in order of the tokens of the vocabulary; NaN counts as 0x7fc00000. It starts with
- * 0xcbf29ce484222325 for the first generated token, and with the hash of the token before it for
- * each other. It does not depend on threads, batches, instruction set or byte order, but on kv_type.
+ * The hash is FNV-1a with 64 bits over the logits' IEEE bits, each number as 4 bytes from the
+ * lowest to the highest, in order of the tokens of the vocabulary; NaN counts as 0x7fc00000. It
+ * starts with 0xcbf29ce484222325 for the first generated token, and with the hash of the token
+ * before it for each other. It does not depend on threads, batches, instruction set or byte order,
+ * but on kv_type.
  *
  * The tokens are processed in passes of many positions, and other sessions are served between
- * them. Fails if the tokens are more than the context and one, if it is cancelled, if the logits are
- * no numbers, or if called from inside a callback of a step. The transformer must not be destroyed
- * meanwhile. */
+ * them. Fails if the tokens are more than the context and one, if it is cancelled, if the logits
+ * are no numbers, or if called from inside a callback of a step. The transformer must not be
+ * destroyed meanwhile. */
 CLAMMA_EXPORT int clamma_hash_logits(const struct txf* txf, const clamma_txf_info_t* info,
                                      const tok_id_t* tokens, size_t count, size_t n_prompt,
                                      clamma_logit_hash_t* hashes,
@@ -174,7 +175,8 @@ typedef struct clamma_txf_facts_t {
   unsigned int threads;    /* in use, including the caller's */
   unsigned int sessions, max_sessions;
   uint64_t model_bytes;  /* size of the checkpoint */
-  uint64_t memory_bytes; /* allocated for the transformer itself, without its sessions */
+  uint64_t memory_bytes; /* allocated for the transformer itself, without its sessions; with keys
+                            and values that several sessions share, or none has any more */
   uint64_t cache_hits, cache_misses, cache_evictions; /* MALLOC_CACHE: numbers of blocks */
   uint64_t cache_bytes;                               /* MALLOC_CACHE: bytes held at present */
   uint64_t cache_limit;                               /* MALLOC_CACHE: in bytes; 0: no limit */
@@ -194,6 +196,12 @@ typedef struct clamma_txf_facts_t {
   unsigned int trained_context; /* positions that the model was trained for; `context` is the number
                                    that sessions have */
   clamma_kv_type_t kv_type;     /* how sessions store keys and values: not CLAMMA_KV_AUTO */
+  /* The keys and values of all contexts; those that several contexts share count once. A page is 32
+   * positions. All are 0 in builds without a prefix cache. */
+  uint64_t kv_pages, kv_bytes;
+  uint64_t kv_idle_bytes;       /* those that no session has any more: see prefix_cache_bytes */
+  uint64_t prefix_hits;         /* number of queries that used keys and values of other contexts */
+  uint64_t prefix_tokens_saved; /* number of positions that they did not compute for that reason */
 } clamma_txf_facts_t;
 
 /* Fills *facts. Its texts are valid until the transformer is destroyed. */
@@ -207,8 +215,10 @@ typedef struct clamma_session_facts_t {
   uint64_t rng_seed;       /* of the last query */
   uint64_t rng_state; /* as the rng_seed of the next query, continues the random numbers where the
                          last query stopped */
-  uint64_t memory_bytes; /* allocated for the session at present */
+  uint64_t memory_bytes; /* allocated for the session at present, without keys and values that it
+                            shares with others: see clamma_txf_facts_t */
   uint64_t memory_bytes_at_full_context;
+  size_t cached_tokens; /* number of positions that the last query took over from other contexts */
 } clamma_session_facts_t;
 
 /* Fills *facts. Waits while a step is running, unless called from inside its callback. */

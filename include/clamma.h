@@ -84,6 +84,16 @@
  * may run out of memory. Builds without GGUF ignore these fields; docs/constrained-output.md states
  * the notations and the limits.
  *
+ * Shared beginnings: sessions of a transformer whose contexts begin with the same tokens have the
+ * keys and values of these tokens in memory once, and compute them once, also if their queries
+ * start together. This happens by itself and changes no bit of any result. What the sessions have
+ * read by clamma_session_restore() is not shared. With prefix_cache_bytes, keys and values stay
+ * after the last session that had them, so that later sessions can use them; those not used for the
+ * longest time go first. They count as free memory: they go when any allocation would fail, also in
+ * an arena, where they may leave a gap of less than a page (32 positions) for each session. (A
+ * build without GGUF shares nothing. Nor do sessions in an arena if the model has two sets of
+ * rotation factors, as Phi-3 does.)
+ *
  * Signals: on a CPU with AMX, constructing a transformer asks Linux for the tile registers, for the
  * whole process: from then on an alternate signal stack must have at least
  * sysconf(_SC_MINSIGSTKSZ) bytes. (If a smaller one is in use, or if the environment has
@@ -322,6 +332,12 @@ typedef struct clamma_txf_info {
   const char* grammar_trigger; /* query: with grammar or regex: the text is free up to the first
                                   occurrence of these 1 to 256 bytes, behind which the grammar
                                   begins. NULL or "": it begins at once */
+  uint64_t prefix_cache_bytes; /* construct: the most bytes of keys and values to keep of contexts
+                                  that no session has any more: see "Shared beginnings" above; 0:
+                                  none are kept */
+  uint64_t prefix_salt;        /* query: the session shares keys and values only with sessions whose
+                                  queries have the same number, so that nobody can tell from times or
+                                  facts what the others process; 0: a number like any other */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */

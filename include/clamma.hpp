@@ -82,6 +82,7 @@ struct ModelOptions {
   std::string chat_template = {};   // text or name; "": as NULL of clamma_txf_info_t
   std::string pre_tokenizer = {};   // "": the one that the file names
   unsigned context = 0;             // positions; 0: as many as the model was trained for
+  uint64_t prefix_cache_bytes = 0;  // of keys and values of contexts that no session has any more
 };
 
 // One message of a chat; see clamma_message_t. An empty string means that the field is absent,
@@ -139,6 +140,7 @@ struct Query {
   std::optional<std::string> grammar = {};
   std::optional<std::string> regex = {};
   std::string grammar_trigger = {};
+  uint64_t prefix_salt = 0;  // only sessions of equal salts share keys and values
 };
 
 // Receives each piece of text: UTF-8, whole characters only. Returning false cancels the query.
@@ -354,6 +356,7 @@ class Model {
     info.chat_template = o.chat_template.empty() ? nullptr : detail::NoNul(o.chat_template);
     info.pre_tokenizer = o.pre_tokenizer.empty() ? nullptr : detail::NoNul(o.pre_tokenizer);
     info.context = o.context;
+    info.prefix_cache_bytes = o.prefix_cache_bytes;
     info.model_access = o.access;
     info.model_base = const_cast<std::byte*>(o.model_bytes.data());  // the library only reads it
     info.model_size = o.model_bytes.size();
@@ -607,6 +610,7 @@ class Session {
     info.system = detail::System(query);
     info.limit = query.limit;
     detail::SetSampling(query, &info);
+    info.prefix_salt = query.prefix_salt;
     info.stop_strings = stop_strings.data();
     info.stop_string_count = stop_strings.size();
     info.stop_tokens = query.stop_tokens.data();

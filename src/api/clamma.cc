@@ -112,6 +112,7 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   if (info.chat_template != nullptr) options->chat_template = info.chat_template;
   options->pre_tokenizer = info.pre_tokenizer;
   options->context = info.context;
+  options->prefix_cache_bytes = info.prefix_cache_bytes;
   options->log = {info.log_cb, info.opaque_user_pointer};
   return Status();
 }
@@ -246,6 +247,7 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
                      .n_biases = info.logit_bias_count};
   query->limit = info.limit;
   query->seed = info.rng_seed;
+  query->prefix_salt = info.prefix_salt;
   query->issue = info.issue_cb;
   if (info.done_cb != nullptr) {
     query->user_done = reinterpret_cast<void (*)()>(info.done_cb);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "engine/prefix_cache.h"
+
 namespace clamma {
 namespace {
 
@@ -42,10 +44,27 @@ void SampleAll(TurnHeld held, Transformer& transformer, const PassEntry* entries
   });
 }
 
+// Lets the sessions go on from pages that others have computed.
+void AttachAll(TurnHeld held, const PassEntry* entries, size_t n_sessions) {
+  for (size_t i = 0; i < n_sessions; ++i) {
+    const Status status = AttachPages(entries[i].session->conversation(held));
+    if (!status.ok()) entries[i].session->Fail(held, status);
+  }
+}
+
+// Whether a session waits for what one of those before it computes in this pass.
+bool Waits(TurnHeld held, const PassEntry* entries, size_t index) {
+  const Conversation& waiting = entries[index].session->conversation(held);
+  return std::any_of(entries, entries + index, [&](const PassEntry& entry) {
+    return entry.rows > 0 && ShouldWaitFor(waiting, entry.session->conversation(held), entry.rows);
+  });
+}
+
 // Assigns the rows of the pass to sessions; returns how many rows are used.
 size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, size_t n_sessions) {
   const Forward& forward = transformer.forward;
   const size_t max_rows = forward.max_rows();
+  if constexpr (kHasPrefixCache) AttachAll(held, entries, n_sessions);
   size_t n_generating = 0;
   for (size_t i = 0; i < n_sessions; ++i) {
     n_generating += entries[i].session->waiting(held) == 1 ? 1 : 0;
@@ -57,6 +76,14 @@ size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, siz
   for (size_t i = 0; i < n_sessions; ++i) {
     Session& session = *entries[i].session;
     entries[i].rows = 0;
+    if constexpr (kHasPrefixCache) {
+      if (!session.NeedsPass(held) || Waits(held, entries, i)) continue;
+      const Status status = CopyPart(session.conversation(held));
+      if (!status.ok()) {
+        session.Fail(held, status);
+        continue;
+      }
+    }
     const size_t waiting = session.waiting(held);
     size_t most = max_rows - n_rows;
     if (waiting > 1) most = std::min(most, i == 0 ? std::max<size_t>(prompt_rows, 1) : prompt_rows);

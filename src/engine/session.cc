@@ -6,6 +6,7 @@
 
 #include "engine/grammar/constraint.h"
 #include "engine/logit_hash.h"
+#include "engine/prefix_cache.h"
 
 namespace clamma {
 
@@ -25,8 +26,19 @@ void Session::DeferDelete(TurnHeld /*held*/) {
 }
 
 Status Session::Init() {
-  conversation_.Init(memory_, transformer_.config(), transformer_.kv_type);
+  conversation_.Init(memory_, transformer_.config(), transformer_.kv_type, SharedPages());
   return text_.Init(memory_, transformer_.tokenizer, transformer_.channels());
+}
+
+KvPages* Session::SharedPages() const {
+  if constexpr (kHasPrefixCache) return SharedPagesOf(transformer_);
+  return nullptr;
+}
+
+size_t Session::BytesInUse() const {
+  size_t bytes = sizeof(Session) + memory_.bytes_in_use();
+  if constexpr (kHasPrefixCache) bytes += conversation_.kv.bytes_of_pages();
+  return bytes;
 }
 
 Status Session::NoRoomInArena(const Transformer& transformer) {
@@ -37,7 +49,8 @@ Status Session::NoRoomInArena(const Transformer& transformer) {
   return ArenaIsTooSmall(transformer.memory.arena(), plan.planned_bytes());
 }
 
-Status Session::NoRoomInArena(SessionHeld /*held*/, TurnHeld /*turn*/, const Query& query,
+Status Session::NoRoomInArena(SessionHeld /*held*/, TurnHeld /*turn*/,
+                              [[maybe_unused]] LockHeld lock, const Query& query,
                               const PreparedQuery& prepared) const {
   Memory plan((Memory::Plan()));
   PreparedQuery planned;
@@ -45,7 +58,11 @@ Status Session::NoRoomInArena(SessionHeld /*held*/, TurnHeld /*turn*/, const Que
   // If the prompt was encoded, its number of tokens is known; else the plan has an upper bound.
   const PreparedQuery& known = prepared.complete ? prepared : planned;
   const size_t positions = PositionsOf(query, known.n_kept + known.n_added);
-  CLAMMA_RETURN_IF_ERROR(conversation_.PlanWhole(positions, transformer_.forward, plan));
+  CLAMMA_RETURN_IF_ERROR(
+      conversation_.PlanWhole(positions, known.n_kept, transformer_.forward, plan));
+  if constexpr (kHasPrefixCache) {
+    conversation_.kv.PlanGaps(plan, transformer_.listed(lock).n_sessions);
+  }
   return ArenaIsTooSmall(memory_.arena(), plan.planned_bytes());
 }
 
@@ -84,7 +101,7 @@ Status Session::ReserveWhole(SessionHeld /*held*/, TurnHeld /*turn*/, LockHeld /
                              const Query& query, const PreparedQuery& prepared) {
   CLAMMA_RETURN_IF_ERROR(CheckRoom(query, prepared));
   return conversation_.ReserveWhole(PositionsOf(query, prepared.n_kept + prepared.n_added),
-                                    transformer_.forward, transformer_.memory);
+                                    prepared.n_kept, transformer_.forward, transformer_.memory);
 }
 
 void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
@@ -112,6 +129,7 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   constraint_.Swap(prepared->constraint);
   query_.sampling.biases = biases_.data();
   pending_.SwapRoom(prepared->pending);
+  if constexpr (kHasPrefixCache) SetSalt(query.prefix_salt, conversation_);
   conversation_.seed = query.seed;
   conversation_.random = RandomGenerator(query.seed);
   outcome_ = Outcome::kNone;
@@ -361,7 +379,8 @@ Status Session::Save(SessionHeld /*held*/, const StateSink& sink) {
 }
 
 Status Session::Load(SessionHeld /*held*/, const StateSource& source, Conversation* loaded) {
-  loaded->Init(memory_, transformer_.config(), transformer_.kv_type);
+  loaded->Init(memory_, transformer_.config(), transformer_.kv_type, SharedPages());
+  if constexpr (kHasPrefixCache) Distrust(*loaded);
   return ReadState(transformer_, memory_, source, loaded);
 }
 
@@ -378,8 +397,10 @@ uint64_t Session::BytesAtFullContext(TurnHeld /*held*/, LockHeld /*lock*/) const
   const uint64_t full_kv =
       KvCache::BytesFor(c, transformer_.kv_type, c.seq_len, memory_.arena() == nullptr);
   const uint64_t full_tokens = (uint64_t{c.seq_len} + 1) * sizeof(TokenId);
+  uint64_t full_sharing = 0;
+  if constexpr (kHasPrefixCache) full_sharing = conversation_.kv.BytesForSharing(c.seq_len);
   return BytesInUse() - conversation_.kv.bytes_held() -
-         conversation_.tokens.size() * sizeof(TokenId) + full_kv + full_tokens;
+         conversation_.tokens.size() * sizeof(TokenId) + full_kv + full_sharing + full_tokens;
 }
 
 }  // namespace clamma

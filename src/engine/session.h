@@ -39,7 +39,7 @@ class Session {
   // The errors for an arena that is too small: for a session, or for a query that has just been
   // refused for lack of memory.
   static Status NoRoomInArena(const Transformer& transformer);
-  Status NoRoomInArena(SessionHeld held, TurnHeld turn, const Query& query,
+  Status NoRoomInArena(SessionHeld held, TurnHeld turn, LockHeld lock, const Query& query,
                        const PreparedQuery& prepared) const;
 
   // A query starts in three steps: Prepare(), Reserve() or ReserveWhole(), and Begin(). A step that
@@ -72,6 +72,8 @@ class Session {
   }
   // The number of tokens that are not in the KV cache yet: 1, or more while a prompt is left.
   size_t waiting(TurnHeld /*held*/) const { return conversation_.waiting(); }
+  // For the functions of prefix_cache.h.
+  Conversation& conversation(TurnHeld /*held*/) { return conversation_; }
   // Makes room for `count` of them and fills in their rows. Returns false if memory is short; the
   // next Deliver() then reports the failure.
   bool AddRows(TurnHeld held, size_t count, ForwardRow* rows);
@@ -129,7 +131,8 @@ class Session {
   };
 
   bool IsCancelled() const { return cancelled_.load(std::memory_order_relaxed); }
-  size_t BytesInUse() const { return sizeof(Session) + memory_.bytes_in_use(); }
+  size_t BytesInUse() const;
+  KvPages* SharedPages() const;
   void SetFailure(const Status& status);
   Status SampleNext(const float* logits, Sampler& sampler, TokenId* token);
   Status SampleConstrained(const float* logits, const SampledContext& context, Sampler& sampler,
