@@ -11,9 +11,10 @@ namespace clamma {
 namespace {
 
 // A batch reads each weight once for all its rows. Batches of large models, whose working memory is
-// small compared with the weights, may have kMaxRows rows, those of any model kMaxRowsOfAny.
+// small compared with the weights, may have kMaxRows rows, those of any model kMaxRowsOfAny: enough
+// for 64 sessions that generate and a part of a prompt.
 constexpr size_t kMaxRows = 128;
-constexpr size_t kMaxRowsOfAny = 64;
+constexpr size_t kMaxRowsOfAny = 96;
 constexpr uint64_t kWeightsPerWorkspace = 16;
 constexpr size_t kMaxLogits = 64;
 // The limit for rows, and for logits, whatever a file claims. A single row may exceed it.
