@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Functions beyond generation: encode and decode tokens, chat, score texts, report facts, and save,
- * restore and edit the contents of a session. The conventions of clamma.h apply. Functions that
- * return int return 0 on success, non-zero on failure; the reason of a failure goes to the
- * transformer's log_cb. Functions that fill an array of the caller take its size as `max`, counted
- * in elements.
+ * Functions beyond generation: encode and decode tokens, chat, score texts, report facts,
+ * step one transformer, and save, restore and edit the contents of a session. The conventions of
+ * clamma.h apply. Functions that return int return 0 on success, non-zero on failure; the reason of
+ * a failure goes to the transformer's log_cb. Functions that fill an array of the caller take its
+ * size as `max`, counted in elements.
  */
 #ifndef CLAMMA_EXTRA_H
 #define CLAMMA_EXTRA_H
@@ -20,6 +20,12 @@ extern "C" {
  * always terminated. */
 CLAMMA_EXPORT struct txf_session* clamma_session_construct_desc(const struct txf* txf, char* desc,
                                                                 size_t desc_max);
+
+/* Works like clamma_sessions_step_next(), but serves only sessions of this transformer, in turn:
+ * returns 1 if it served one, 0 if none has a query. With it, two parts of a program that do not
+ * know each other run only their own callbacks, each on its own thread. NULL is allowed and has no
+ * sessions. */
+CLAMMA_EXPORT int clamma_txf_step_next(const struct txf* txf);
 
 /* Flags of clamma_encode(), combined with |. */
 #define CLAMMA_ENCODE_BOS 1u          /* put BOS first */
@@ -172,6 +178,24 @@ typedef struct clamma_session_facts_t {
 /* Fills *facts. Waits while a step is running, unless called from inside its callback. */
 CLAMMA_EXPORT int clamma_session_facts(const struct txf_session* session,
                                        clamma_session_facts_t* facts);
+
+typedef struct clamma_query_facts_t {
+  size_t prompt_tokens;      /* number of tokens of the context when the query began, those that it
+                                added included */
+  size_t cached_tokens;      /* number of these that were already processed */
+  size_t generated_tokens;   /* as in clamma_session_facts_t */
+  double waiting_seconds;    /* from the start of the query until its prompt was first served */
+  double prompt_seconds;     /* from then until the prompt was processed */
+  double generation_seconds; /* from then until the query ended */
+} clamma_query_facts_t;
+
+/* Fills *facts for the session's query, or for its last one if none is running; all are 0 if there
+ * was none since the session was constructed or restored. A phase that is not over lasts until now.
+ * Times include those in which other sessions were served; they are 0 in builds without a clock,
+ * or without threads and GGUF. Waits while a step is running, unless called from inside its
+ * callback. */
+CLAMMA_EXPORT int clamma_query_facts(const struct txf_session* session,
+                                     clamma_query_facts_t* facts);
 
 /* Encodes what a query with these texts would add to a session's context: see
  * clamma_session_query(). `opens` is 1 for an empty session, and 0 for a session whose last turn,

@@ -112,6 +112,10 @@ struct TokenLogprobs {
 };
 using OnLogprobs = std::function<void(const TokenLogprobs&)>;
 
+// Is told how many positions have been processed, of how many; see clamma_progress_cb_t. Returning
+// false cancels.
+using OnProgress = std::function<bool(size_t processed, size_t total)>;
+
 // The parameters of a query; see clamma_txf_info_t and clamma_session_query().
 struct Query {
   std::optional<std::string> prompt = {};  // no value is different from ""
@@ -130,6 +134,7 @@ struct Query {
   float presence_penalty = 0;   // 0: off
   OnLogprobs on_logprobs = {};  // if set: called for each token, before its text is issued
   unsigned top_logprobs = 0;    // how many of the likeliest tokens on_logprobs receives
+  OnProgress on_progress = {};  // if set: called after each part of the prompt
 };
 
 // Receives each piece of text: UTF-8, whole characters only. Returning false cancels the query.
@@ -222,6 +227,7 @@ struct Progress : std::enable_shared_from_this<Progress> {
   OnText on_text;
   OnDone on_done;
   OnLogprobs on_logprobs;
+  OnProgress on_progress;
   txf_session* session = nullptr;         // nullptr once it is destroyed
   clamma_done_t why = CLAMMA_DONE_ERROR;  // this and `reason` are valid once `running` is false
   char reason[kMaxReason] = "";
@@ -248,12 +254,22 @@ struct Progress : std::enable_shared_from_this<Progress> {
       clamma_sessions_query_cancel(self->session);
     }
   }
+  static int Part(void* opaque, size_t processed, size_t total) noexcept {
+    const auto self = static_cast<Progress*>(opaque)->weak_from_this().lock();
+    try {
+      return self->on_progress(processed, total) ? 0 : 1;
+    } catch (...) {
+      KeepException();
+      return 1;
+    }
+  }
   static void Done(void* opaque, clamma_done_t why) noexcept {
     const auto self = static_cast<Progress*>(opaque)->weak_from_this().lock();
     self->why = why;
     if (why == CLAMMA_DONE_ERROR) std::memcpy(self->reason, last_reason, kMaxReason);
     self->on_text = nullptr;
     self->on_logprobs = nullptr;
+    self->on_progress = nullptr;
     const OnDone on_done = std::exchange(self->on_done, nullptr);
     self->running = false;  // from here on the session accepts another query
     try {
@@ -292,13 +308,19 @@ struct Transfer {
 // The library's version, "major.minor.patch".
 inline const char* Version() noexcept { return clamma_version(); }
 
+namespace detail {
+
+// The result of a step; rethrows what its callbacks threw.
+inline bool EndStep(int served) {
+  if (thrown != nullptr) std::rethrow_exception(std::exchange(thrown, nullptr));
+  return served != 0;
+}
+
+}  // namespace detail
+
 // Serves the next session, of any model, that has a query: processes part of its prompt, or
 // generates one token. Returns false if no session has a query, or inside a callback.
-inline bool Step() {
-  const bool served = clamma_sessions_step_next() != 0;
-  if (detail::thrown != nullptr) std::rethrow_exception(std::exchange(detail::thrown, nullptr));
-  return served;
-}
+inline bool Step() { return detail::EndStep(clamma_sessions_step_next()); }
 
 // Steps until no session has a query.
 inline void Run() {
@@ -425,6 +447,9 @@ class Model {
     return {score.tokens, score.log_likelihood, score.perplexity, std::move(logprobs)};
   }
 
+  // Serves the next session of this model, like Step().
+  bool Step() const { return detail::EndStep(clamma_txf_step_next(handle())); }
+
   // For C calls that have no wrapper. The model keeps ownership.
   txf* handle() const {
     if (handle_ == nullptr) throw Error("this model was moved from");
@@ -490,6 +515,13 @@ class Session {
     return facts;
   }
 
+  // How many tokens the running query, or the last one, has had, and how long it took.
+  clamma_query_facts_t QueryFacts() const {
+    clamma_query_facts_t facts = {};
+    detail::Check(clamma_query_facts(handle(), &facts) == 0);
+    return facts;
+  }
+
   // The tokens of the context: prompts and generated tokens, including BOS and EOS.
   std::vector<tok_id_t> GetTokens() const {
     return detail::All<std::vector<tok_id_t> >([this](tok_id_t* tokens, size_t max, size_t* count) {
@@ -544,6 +576,7 @@ class Session {
     progress->on_text = std::move(on_text);
     progress->on_done = std::move(on_done);
     progress->on_logprobs = query.on_logprobs;
+    progress->on_progress = query.on_progress;
     progress->session = session;
     std::vector<const char*> stop_strings;
     for (const std::string& text : query.stop_strings) stop_strings.push_back(detail::NoNul(text));
@@ -571,6 +604,7 @@ class Session {
     info.presence_penalty = query.presence_penalty;
     info.logprobs_cb = query.on_logprobs == nullptr ? nullptr : detail::Progress::Logprobs;
     info.top_logprobs = query.top_logprobs;
+    info.progress_cb = query.on_progress == nullptr ? nullptr : detail::Progress::Part;
     if (chat != nullptr) {
       info.chat_tools = chat->info.chat_tools;
       info.chat_arguments = chat->info.chat_arguments;

@@ -40,6 +40,7 @@ struct Query {
   size_t n_stop_tokens = 0;
   size_t n_top_logprobs = 0;
   int (*issue)(void* opaque, const char* text) = nullptr;
+  int (*progress)(void* opaque, size_t processed, size_t total) = nullptr;
   void (*logprobs)(void* opaque, TokenId token, float logprob, size_t n_top,
                    const TokenId* top_tokens, const float* top_logprobs) = nullptr;
   void (*done)(const Query& query, Done why) = nullptr;

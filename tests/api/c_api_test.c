@@ -233,6 +233,40 @@ static int is_little_endian(void) {
   return *(const unsigned char*)&one == 1;
 }
 
+struct progress {
+  size_t calls, processed, total;
+};
+static int take_progress(void* opaque, size_t processed, size_t total) {
+  struct progress* progress = opaque;
+  ++progress->calls;
+  progress->processed = processed;
+  progress->total = total;
+  return 0;
+}
+
+static void step_one_transformer(const struct txf* txf) {
+  clamma_txf_info_t info = {0};
+  clamma_query_facts_t facts;
+  struct progress progress = {0, 0, 0};
+  struct txf_session* session = clamma_session_construct(txf);
+  size_t steps = 0;
+
+  info.clamma_api_version = CLAMMA_API_VERSION;
+  info.prompt = "Once upon a time";
+  info.limit = 5;
+  info.progress_cb = take_progress;
+  info.opaque_user_pointer = &progress;
+  CHECK(clamma_session_query(session, &info) == 0);
+  while (clamma_txf_step_next(txf)) ++steps;
+  CHECK(steps == 5);
+  CHECK(clamma_query_facts(session, &facts) == 0);
+  CHECK(facts.prompt_tokens > 2 && facts.cached_tokens == 0 && facts.generated_tokens == 5);
+  CHECK(facts.waiting_seconds >= 0 && facts.prompt_seconds >= 0 && facts.generation_seconds >= 0);
+  CHECK(progress.calls == 1 && progress.processed == progress.total);
+  CHECK(progress.total == facts.prompt_tokens);
+  clamma_session_destroy(session);
+}
+
 static void use_extras(const char* checkpoint, const char* dictionary) {
   static const char text[] = "Once upon a time, there was a little girl named Lily.";
   const size_t text_size = sizeof(text) - 1;
@@ -277,6 +311,8 @@ static void use_extras(const char* checkpoint, const char* dictionary) {
   CHECK(score.log_likelihood == sum);
   CHECK(score.log_likelihood < 0);
   CHECK(score.perplexity > 1 && score.perplexity < 10);
+
+  step_one_transformer(txf);
 
   CHECK(clamma_txf_facts(txf, &facts) == 0);
   CHECK(facts.dim == 64 && facts.hidden_dim == 172 && facts.layers == 5 && facts.heads == 8);
