@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Functions beyond generation: encode and decode tokens, chat, score texts, report facts,
+ * Functions beyond generation: encode and decode tokens, chat, score and embed texts, report facts,
  * step one transformer, and save, restore and edit the contents of a session. The conventions of
  * clamma.h apply. Functions that return int return 0 on success, non-zero on failure; the reason of
  * a failure goes to the transformer's log_cb. Functions that fill an array of the caller take its
@@ -129,6 +129,70 @@ typedef struct clamma_score_t {
  * or if called from inside a callback. Waits while a step is running. */
 CLAMMA_EXPORT int clamma_score(const struct txf* txf, const char* text, size_t size,
                                clamma_score_t* score, float* logprobs, size_t max);
+
+/* --- Embeddings, and scores of continuations ---
+ *
+ * These calls work in passes over the weights. Other threads may step between two passes, and
+ * progress_cb, if it is not NULL, is called there, on the calling thread: with the number of
+ * positions that have been processed, and the number that the call processes. It may call every
+ * function except those that destroy the transformer. If it returns non-zero, the call fails. The
+ * results do not depend on the number of threads, or on what else is in a call or a pass. The calls
+ * fail inside the callbacks of a step. */
+
+/* A text, or the tokens of one. Nothing in a text becomes a control token. */
+typedef struct clamma_text {
+  const char* text;       /* any bytes */
+  size_t size;            /* ... and their number */
+  const tok_id_t* tokens; /* if not NULL, in place of the text: taken as they are */
+  size_t count;           /* ... and their number */
+} clamma_text_t;
+
+/* Which of a text's states become its embedding. */
+typedef enum clamma_pooling {
+  CLAMMA_POOLING_LAST = 0, /* that of the last token */
+  CLAMMA_POOLING_MEAN,     /* the mean over all tokens */
+  CLAMMA_POOLING_FIRST     /* that of the first token */
+} clamma_pooling_t;
+
+typedef struct clamma_embed_facts_t {
+  unsigned int dim;         /* number of floats of an embedding */
+  clamma_pooling_t pooling; /* as the model's file says, else CLAMMA_POOLING_LAST */
+  int made_for_embeddings;  /* 0: the file does not say how to pool, as the model was made to
+                               generate texts. Its embeddings may tell texts apart poorly */
+  size_t tokens;            /* number of tokens of all texts */
+} clamma_embed_facts_t;
+
+/* Flags of clamma_embed(). */
+#define CLAMMA_EMBED_RAW 1u /* do not divide embeddings by their Euclidean length */
+
+/* Computes the embeddings of texts (count): the model's states after its last norm, pooled, then
+ * divided by their Euclidean length. A text begins with BOS and the dummy prefix and ends with EOS
+ * if the vocabulary asks for these. Writes embeddings (count, dim), for which `max` floats must be
+ * enough. facts, if not NULL, is filled on success. With count 0 there is nothing to write: use it
+ * to get the facts. Fails if a text has no tokens, or more than the context has positions. */
+CLAMMA_EXPORT int clamma_embed(const struct txf* txf, const clamma_text_t* texts, size_t count,
+                               unsigned int flags, clamma_progress_cb_t progress_cb,
+                               void* opaque_user_pointer, float* embeddings, size_t max,
+                               clamma_embed_facts_t* facts);
+
+typedef struct clamma_continuation_score_t {
+  size_t tokens;         /* number of tokens of the continuation */
+  double log_likelihood; /* sum of the natural logarithms of their probabilities */
+  int is_greedy; /* 1: each of its tokens is the likeliest one at its place (of several that are
+                    equally likely, the one with the lowest id) */
+} clamma_continuation_score_t;
+
+/* Computes how likely each of `count` continuations of a context is, and fills scores (count). The
+ * context is processed once. It is encoded with BOS and the dummy prefix, a continuation with
+ * neither: so begin it with the space, if any, that is between the two. Each continuation has the
+ * log_likelihood that clamma_score() finds for its tokens behind those of the context. Fails if the
+ * context or a continuation has no tokens, or if both together have more than the model's context
+ * has positions. */
+CLAMMA_EXPORT int clamma_score_continuations(const struct txf* txf, const clamma_text_t* context,
+                                             const clamma_text_t* continuations, size_t count,
+                                             clamma_progress_cb_t progress_cb,
+                                             void* opaque_user_pointer,
+                                             clamma_continuation_score_t* scores);
 
 typedef struct clamma_txf_facts_t {
   unsigned int dim, hidden_dim, layers, heads, kv_heads, head_size, vocab_size, context;

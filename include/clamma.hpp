@@ -280,6 +280,36 @@ struct Progress : std::enable_shared_from_this<Progress> {
   }
 };
 
+// Tells an OnProgress how far a call of the library has come.
+struct CallProgress {
+  const OnProgress& on_progress;
+  std::exception_ptr exception = nullptr;
+
+  clamma_progress_cb_t callback() const { return on_progress == nullptr ? nullptr : Tell; }
+  static int Tell(void* opaque, size_t processed, size_t total) noexcept {
+    auto* self = static_cast<CallProgress*>(opaque);
+    try {
+      return self->on_progress(processed, total) ? 0 : 1;
+    } catch (...) {
+      self->exception = std::current_exception();
+      return 1;
+    }
+  }
+  void CheckEnd(bool good) const {
+    if (exception != nullptr) std::rethrow_exception(exception);
+    Check(good);
+  }
+};
+
+inline clamma_text_t TextOf(std::string_view text) {
+  return {text.data(), text.size(), nullptr, 0};
+}
+inline std::vector<clamma_text_t> TextsOf(std::span<const std::string> texts) {
+  std::vector<clamma_text_t> list;
+  for (const std::string& text : texts) list.push_back(TextOf(text));
+  return list;
+}
+
 // Passes the bytes of a saved session to a Sink (Byte is const std::byte) or from a Source.
 template <typename Byte>
 struct Transfer {
@@ -445,6 +475,39 @@ class Model {
                                logprobs.size()) == 0);
     logprobs.resize(score.tokens);
     return {score.tokens, score.log_likelihood, score.perplexity, std::move(logprobs)};
+  }
+
+  // The embeddings of texts, each with Facts().dim floats: see clamma_embed(). Unless they are to
+  // be raw, they are divided by their Euclidean length. Not inside a callback.
+  std::vector<std::vector<float> > Embed(std::span<const std::string> texts, bool raw = false,
+                                         const OnProgress& on_progress = nullptr) const {
+    const std::vector<clamma_text_t> list = detail::TextsOf(texts);
+    const size_t dim = Facts().dim;
+    std::vector<float> floats(list.size() * dim);
+    detail::CallProgress progress = {on_progress};
+    progress.CheckEnd(clamma_embed(handle(), list.data(), list.size(), raw ? CLAMMA_EMBED_RAW : 0u,
+                                   progress.callback(), &progress, floats.data(), floats.size(),
+                                   nullptr) == 0);
+    std::vector<std::vector<float> > embeddings;
+    for (auto at = floats.begin(); at != floats.end(); at += static_cast<ptrdiff_t>(dim)) {
+      embeddings.emplace_back(at, at + static_cast<ptrdiff_t>(dim));
+    }
+    return embeddings;
+  }
+
+  // How likely continuations of a context are: see clamma_score_continuations(). Not inside a
+  // callback.
+  std::vector<clamma_continuation_score_t> ScoreContinuations(
+      std::string_view context, std::span<const std::string> continuations,
+      const OnProgress& on_progress = nullptr) const {
+    const clamma_text_t before = detail::TextOf(context);
+    const std::vector<clamma_text_t> list = detail::TextsOf(continuations);
+    std::vector<clamma_continuation_score_t> scores(list.size());
+    detail::CallProgress progress = {on_progress};
+    progress.CheckEnd(clamma_score_continuations(handle(), &before, list.data(), list.size(),
+                                                 progress.callback(), &progress,
+                                                 scores.data()) == 0);
+    return scores;
   }
 
   // Serves the next session of this model, like Step().

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/pooling.h"
 #include "engine/text_stream.h"
 
 namespace clamma {
@@ -45,6 +46,7 @@ class Preparation {
 };
 
 Status Preparation::Run() {
+  if constexpr (kHasGguf) CLAMMA_RETURN_IF_ERROR(CheckGeneratesText(transformer_));
   CLAMMA_RETURN_IF_ERROR(query_.chat == nullptr ? AddTexts() : AddChat());
   StopStrings& stops = prepared_->stops;
   CLAMMA_RETURN_IF_ERROR(stops.Set(memory_, query_.stop_strings, query_.n_stop_strings));

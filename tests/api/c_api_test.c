@@ -244,6 +244,31 @@ static int take_progress(void* opaque, size_t processed, size_t total) {
   return 0;
 }
 
+static void embed_and_score_continuations(const struct txf* txf) {
+  static const tok_id_t tokens[] = {TOK_BOS, 300, 400};
+  clamma_text_t texts[2] = {{"Once upon a time", 16, NULL, 0}, {NULL, 0, tokens, 3}};
+  struct progress progress = {0, 0, 0};
+  clamma_progress_cb_t on_progress = take_progress;
+  clamma_pooling_t last = CLAMMA_POOLING_LAST;
+  clamma_embed_facts_t facts;
+  clamma_continuation_score_t scores[2];
+  float embeddings[2 * 64];
+  double squares = 0;
+  size_t i;
+
+  CHECK(clamma_embed(txf, texts, 2, 0, on_progress, &progress, embeddings,
+                     CLAMMA_ARRAY_SIZE(embeddings), &facts) == 0);
+  CHECK(facts.dim == 64 && facts.pooling == last && facts.made_for_embeddings == 0);
+  CHECK(facts.tokens > 3 && progress.calls == 1);
+  CHECK(progress.processed == facts.tokens && progress.total == facts.tokens);
+  for (i = 64; i < 128; ++i) squares += (double)embeddings[i] * (double)embeddings[i];
+  CHECK(squares > 0.999 && squares < 1.001);
+  CHECK(clamma_embed(txf, texts, 2, CLAMMA_EMBED_RAW, NULL, NULL, embeddings,
+                     CLAMMA_ARRAY_SIZE(embeddings), NULL) == 0);
+  CHECK(clamma_score_continuations(txf, &texts[0], &texts[1], 1, NULL, NULL, scores) == 0);
+  CHECK(scores[0].tokens == 3 && scores[0].log_likelihood < 0 && scores[0].is_greedy == 0);
+}
+
 static void step_one_transformer(const struct txf* txf) {
   clamma_txf_info_t info = {0};
   clamma_query_facts_t facts;
@@ -312,6 +337,7 @@ static void use_extras(const char* checkpoint, const char* dictionary) {
   CHECK(score.log_likelihood < 0);
   CHECK(score.perplexity > 1 && score.perplexity < 10);
 
+  embed_and_score_continuations(txf);
   step_one_transformer(txf);
 
   CHECK(clamma_txf_facts(txf, &facts) == 0);
