@@ -265,6 +265,23 @@ int clamma_session_facts(const struct txf_session* session, clamma_session_facts
   return 0;
 }
 
+int clamma_query_facts(const struct txf_session* session, clamma_query_facts_t* facts) {
+  if (session == nullptr || facts == nullptr)
+    return clamma::ReturnMissing(session, "clamma_query_facts");
+  const clamma::Session& s = *FromHandle(session);
+  clamma::TheScheduler().Inspect([&](clamma::TurnHeld turn, clamma::LockHeld lock) {
+    const clamma::QueryRecord record = s.record(turn, lock);
+    *facts = {};
+    facts->prompt_tokens = record.prompt_tokens();
+    facts->cached_tokens = record.cached_tokens();
+    facts->generated_tokens = static_cast<size_t>(s.generated(turn, lock));
+    facts->waiting_seconds = record.waiting_seconds();
+    facts->prompt_seconds = record.prompt_seconds();
+    facts->generation_seconds = record.generation_seconds();
+  });
+  return 0;
+}
+
 int clamma_encode_query(const struct txf* txf, const char* system, const char* prompt, int opens,
                         tok_id_t* tokens, size_t max, size_t* count) {
   if (txf == nullptr || count == nullptr || (tokens == nullptr && max > 0)) {

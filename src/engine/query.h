@@ -44,6 +44,7 @@ struct Query {
   [[no_unique_address]] std::conditional_t<kHasGrammar, GrammarText, NoGrammar> grammar;
   size_t n_top_logprobs = 0;
   int (*issue)(void* opaque, const char* text) = nullptr;
+  int (*progress)(void* opaque, size_t processed, size_t total) = nullptr;
   void (*logprobs)(void* opaque, TokenId token, float logprob, size_t n_top,
                    const TokenId* top_tokens, const float* top_logprobs) = nullptr;
   void (*logit_hash)(void* opaque, TokenId token, uint64_t hash) = nullptr;

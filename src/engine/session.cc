@@ -134,6 +134,7 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   conversation_.random = RandomGenerator(query.seed);
   outcome_ = Outcome::kNone;
   cancelled_.store(false, std::memory_order_relaxed);
+  if constexpr (kRecordsQueries) record_.Begin(conversation_.n_tokens, conversation_.position);
 }
 
 // The answer of a chat is issued without the marks of its channels, other text as it is. A query
@@ -174,6 +175,7 @@ void Session::RollBack() {
 bool Session::AddRows(TurnHeld /*held*/, size_t count, ForwardRow* rows) {
   const Status status = conversation_.AddRows(count, rows);
   if (!status.ok()) SetFailure(status);
+  if (kRecordsQueries && status.ok()) record_.Serve(rows->position);
   return status.ok();
 }
 
@@ -181,6 +183,7 @@ bool Session::Advance(TurnHeld /*held*/, size_t count) {
   outcome_ = Outcome::kPartDone;
   const Status status = conversation_.Advance(count);
   if (!status.ok()) SetFailure(status);
+  if (kRecordsQueries && status.ok()) record_.Advance(conversation_.waiting());
   return status.ok();
 }
 
@@ -225,6 +228,7 @@ Session::Progress Session::End(Done why, Done* out) {
   pending_.Clear();
   constraint_.Reset();
   if (generated_ == 0 && (why == Done::kCancelled || why == Done::kError)) RollBack();
+  if constexpr (kRecordsQueries) record_.End();
   *out = why;
   return Progress::kEnded;
 }
@@ -236,6 +240,11 @@ void Session::Abandon(TurnHeld /*held*/) {
 
 Session::Progress Session::Deliver(TurnHeld /*held*/, Done* why) {
   if (IsCancelled()) return End(Done::kCancelled, why);
+  if constexpr (kRecordsQueries) {
+    const Progress progress = TellPart();
+    if (progress == Progress::kDestroyed) return progress;
+    if (progress == Progress::kEnded) return End(Done::kCancelled, why);
+  }
   if (!pending_.empty()) return DeliverToken(why);
   const Outcome outcome = std::exchange(outcome_, Outcome::kNone);
   if constexpr (kHasGrammar) {
@@ -244,6 +253,16 @@ Session::Progress Session::Deliver(TurnHeld /*held*/, Done* why) {
   if (outcome != Outcome::kFailed) return Progress::kGoesOn;
   transformer_.log.Write(failure_.message());
   return End(Done::kError, why);
+}
+
+// Reports a part of the prompt, if one has been processed since the last call.
+Session::Progress Session::TellPart() {
+  const bool has_part = record_.TakePart() && outcome_ != Outcome::kFailed;
+  if (!has_part || query_.progress == nullptr) return Progress::kGoesOn;
+  const int refused =
+      query_.progress(query_.opaque, conversation_.position, record_.prompt_tokens());
+  if (delete_deferred_) return Progress::kDestroyed;
+  return refused != 0 || IsCancelled() ? Progress::kEnded : Progress::kGoesOn;
 }
 
 Session::Progress Session::DeliverToken(Done* why) {
@@ -390,6 +409,7 @@ void Session::Adopt(SessionHeld /*held*/, LockHeld /*lock*/, Conversation* loade
   text_.SetHeld({conversation_.held, conversation_.n_held});
   generated_ = 0;
   prompt_tokens_ = 0;
+  record_ = QueryRecord();
 }
 
 uint64_t Session::BytesAtFullContext(TurnHeld /*held*/, LockHeld /*lock*/) const {

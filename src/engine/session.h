@@ -12,6 +12,7 @@
 #include "engine/guards.h"
 #include "engine/pending_tokens.h"
 #include "engine/query.h"
+#include "engine/query_record.h"
 #include "engine/sampler.h"
 #include "engine/session_state.h"
 #include "engine/text_stream.h"
@@ -110,6 +111,7 @@ class Session {
   size_t prompt_tokens(TurnHeld /*held*/, LockHeld /*lock*/) const { return prompt_tokens_; }
   size_t bytes_in_use(TurnHeld /*held*/, LockHeld /*lock*/) const { return BytesInUse(); }
   uint64_t BytesAtFullContext(TurnHeld held, LockHeld lock) const;
+  QueryRecord record(TurnHeld /*held*/, LockHeld /*lock*/) const { return record_; }
 
   // --- For the scheduler ---
 
@@ -148,6 +150,7 @@ class Session {
   bool EndsText(TokenId token) const;
   Status CheckRoom(const Query& query, const PreparedQuery& prepared) const;
   size_t PositionsOf(const Query& query, size_t count) const;
+  Progress TellPart();
   Progress DeliverToken(Done* why);
   bool TellLogprobs(const PendingToken& given);
   bool TellLogitHash(const PendingToken& given);
@@ -177,6 +180,7 @@ class Session {
   Array<TokenId> displaced_;    // ... and the others, for RollBack()
   std::atomic<bool> cancelled_{false};
   bool delete_deferred_ = false;  // see DeferDelete()
+  QueryRecord record_;            // kept if kRecordsQueries
   Listed listed_;
 };
 
