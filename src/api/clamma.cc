@@ -232,7 +232,7 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   query->n_stop_strings = info.stop_string_count;
   query->logprobs = info.logprobs_cb;
   query->n_top_logprobs = info.top_logprobs;
-  if constexpr (kHasGguf) query->logit_hash = info.logit_hash_cb;
+  query->logit_hash.set(info.logit_hash_cb);
   query->texts = {info.system, info.prompt};
   query->stop_tokens = info.stop_tokens;
   query->n_stop_tokens = info.stop_token_count;

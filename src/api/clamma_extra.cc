@@ -69,15 +69,11 @@ Status Score(Transformer& transformer, std::string_view text, clamma_score_t* sc
   return Status();
 }
 
+static_assert(static_cast<int>(KvType::kF32) == CLAMMA_KV_F32);
+static_assert(static_cast<int>(KvType::kF16) == CLAMMA_KV_F16);
 clamma_kv_type_t KvTypeOf(KvType type) {
-  switch (type) {
-    case KvType::kF16:
-      return CLAMMA_KV_F16;
-    case KvType::kQ8:
-      return CLAMMA_KV_Q8;
-    default:
-      return CLAMMA_KV_F32;
-  }
+  if (kHasGguf && type == KvType::kQ8) return CLAMMA_KV_Q8;
+  return static_cast<clamma_kv_type_t>(type);
 }
 
 }  // namespace

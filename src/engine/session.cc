@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "engine/grammar/constraint.h"
-#include "engine/logit_hash.h"
 #include "engine/prefix_cache.h"
 
 namespace clamma {
@@ -113,10 +112,8 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   prompt_tokens_ = prepared->n_added;
   conversation_.Replace(n_kept_, prepared->added.data(), prompt_tokens_);
   generated_ = 0;
-  if constexpr (kHasGguf) {
-    StartText(query);
-    logit_hash_ = kLogitHashStart;
-  }
+  logit_hash_.set(kLogitHashStart);
+  if constexpr (kHasGguf) StartText(query);
   query_ = query;
   query_.texts = PromptTexts();  // the caller's strings may not outlive the call
   query_.chat = nullptr;
@@ -213,9 +210,8 @@ void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
   if (query_.logprobs != nullptr) {
     pending.logprobs.Compute(logits, transformer_.config().vocab_size, token);
   }
-  if constexpr (kHasGguf) {
-    if (query_.logit_hash == nullptr) return;
-    logit_hash_ = AddLogits(logit_hash_, logits, transformer_.config().vocab_size);
+  if (query_.logit_hash.get() != nullptr) {
+    logit_hash_.set(AddLogits(logit_hash_.get(), logits, transformer_.config().vocab_size));
     pending.logit_hash = logit_hash_;
   }
 }
@@ -302,12 +298,10 @@ bool Session::TellLogprobs(const PendingToken& given) {
 
 // Likewise.
 bool Session::TellLogitHash(const PendingToken& given) {
-  if constexpr (kHasGguf) {
-    if (query_.logit_hash == nullptr) return true;
-    query_.logit_hash(query_.opaque, given.token, given.logit_hash);
-    return !delete_deferred_;
-  }
-  return true;
+  const Query::LogitHashCallback callback = query_.logit_hash.get();
+  if (callback == nullptr) return true;
+  callback(query_.opaque, given.token, given.logit_hash.get());
+  return !delete_deferred_;
 }
 
 // Ends the query at a token that is not shown. Its mark is issued all the same, because a query

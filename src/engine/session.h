@@ -10,6 +10,7 @@
 #include "engine/conversation.h"
 #include "engine/grammar/constraint_slot.h"
 #include "engine/guards.h"
+#include "engine/logit_hash.h"
 #include "engine/pending_tokens.h"
 #include "engine/query.h"
 #include "engine/query_record.h"
@@ -171,7 +172,8 @@ class Session {
   Array<TokenId> stop_tokens_;
   Array<LogitBias> biases_;  // query_.sampling points to it
   [[no_unique_address]] ConstraintSlot constraint_;
-  uint64_t logit_hash_ = 0;     // of the tokens sampled so far, if the query asks for it
+  // Of the tokens that the query has sampled so far, if it asks for it.
+  [[no_unique_address]] OnlyWithGguf<uint64_t> logit_hash_;
   uint64_t generated_ = 0;      // the number of tokens that the current or last query generated
   size_t prompt_tokens_ = 0;    // the number of tokens that it added
   size_t n_tokens_before_ = 0;  // of the conversation, before the query
