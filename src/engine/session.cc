@@ -113,12 +113,12 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
 // The answer of a chat is issued without the marks of its channels, other text as it is. A query
 // that only continues an answer continues its reading, too.
 void Session::StartText(const Query& query) {
-  const bool is_chat = query.chat != nullptr || transformer_.type == ModelType::kChat;
-  const bool goes_on = prompt_tokens_ == 0 && displaced_.size() == 0;
-  if (!is_chat && goes_on) return;
-  text_.ReadPlain();
-  if (!is_chat) return;
-  text_.ReadChannels(transformer_.channels(), conversation_.tokens.data(), conversation_.n_tokens);
+  if (query.chat != nullptr || transformer_.type == ModelType::kChat) {
+    text_.ReadChannels(transformer_.channels(), conversation_.tokens.data(),
+                       conversation_.n_tokens);
+  } else if (!OnlyContinues()) {
+    text_.ReadPlain();
+  }
 }
 
 // Returns how many positions are in use when the query has generated as many tokens as it may,
@@ -206,10 +206,9 @@ Session::Progress Session::DeliverToken(Done* why) {
   const TokenId previous = conversation_.tokens[conversation_.n_tokens - 1];
   conversation_.tokens[conversation_.n_tokens++] = token;
   // The query completes an unfinished character only if it has not changed the tokens before.
-  const bool goes_on = prompt_tokens_ == 0 && displaced_.size() == 0;
-  if (generated_ == 0 && !goes_on) text_.DropHeld();
+  if (generated_ == 0 && !OnlyContinues()) text_.DropHeld();
   if (!TellLogprobs(given)) return Progress::kDestroyed;
-  if (EndsText(token)) return EndShown(Done::kEndOfText, why);
+  if (EndsText(token)) return EndAt(token, why);
   bool stopped = false;
   const Progress progress = Emit(token, previous, &stopped);
   if (progress == Progress::kDestroyed) return progress;
@@ -234,6 +233,17 @@ bool Session::TellLogprobs(const PendingToken& given) {
   query_.logprobs(query_.opaque, given.token, logprobs.chosen(), logprobs.n_top(),
                   logprobs.top_tokens(), logprobs.top_logprobs());
   return !delete_deferred_;
+}
+
+// Ends the query at a token that is not shown. Its mark is issued all the same, because a query
+// that continues takes the marks of all tokens as issued.
+Session::Progress Session::EndAt(TokenId token, Done* why) {
+  bool stopped = false;
+  Progress progress = Progress::kGoesOn;
+  if constexpr (kHasGguf) progress = CallIssue(text_.AppendMark(token, &stopped));
+  if (progress == Progress::kDestroyed) return progress;
+  if (progress == Progress::kEnded) return End(Done::kCancelled, why);
+  return stopped ? End(Done::kStopString, why) : EndShown(Done::kEndOfText, why);
 }
 
 // Ends the query after issuing the text that was held back. At a limit, the bytes of an unfinished

@@ -130,7 +130,10 @@ class Session {
   size_t BytesInUse() const { return sizeof(Session) + memory_.bytes_in_use(); }
   void SetFailure(const Status& status);
   Progress End(Done why, Done* out);
+  Progress EndAt(TokenId token, Done* why);
   Progress EndShown(Done why, Done* out);
+  // Whether the query leaves the tokens before it as they are, and adds none.
+  bool OnlyContinues() const { return prompt_tokens_ == 0 && displaced_.size() == 0; }
   void StartText(const Query& query);
   bool EndsText(TokenId token) const;
   Status CheckRoom(const Query& query, const PreparedQuery& prepared) const;

@@ -40,14 +40,15 @@ struct CodeRange {
 };
 
 enum class NodeKind : uint8_t {
-  kBytes,     // these bytes
-  kClass,     // one character of a class, as UTF-8
-  kSequence,  // the children, one after the other; none: the empty text
-  kChoice,    // one of the children; none: matches nothing at all
-  kRepeat,    // the child, min to max times
-  kRule,      // what the rule matches
-  kToken,     // one token, whatever its text is
-  kTokenName  // ... which the vocabulary has by this name
+  kBytes,      // these bytes
+  kClass,      // one character of a class, as UTF-8
+  kSequence,   // the children, one after the other; none: the empty text
+  kChoice,     // one of the children; none: matches nothing at all
+  kRepeat,     // the child, min to max times
+  kRule,       // what the rule matches
+  kToken,      // one token, whatever its text is
+  kTokenName,  // ... which the vocabulary has by this name
+  kControl     // any token that adds no text, and does not end it
 };
 
 struct GrammarNode {
@@ -84,6 +85,7 @@ class Grammar {
   // that do not exist or that end texts.
   Status AddToken(TokenId token, bool negated, NodeId* node);
   Status AddTokenName(std::string_view name, bool negated, NodeId* node);
+  Status AddControl(NodeId* node) { return AddNode({.kind = NodeKind::kControl}, node); }
 
   // Adds a rule without a body. Names are for messages and FindRule(); they may be empty or equal.
   Status AddRule(std::string_view name, RuleId* rule);
