@@ -68,6 +68,22 @@
  * size that it asks for.) Prompts are processed in smaller pieces if larger ones would take memory
  * that is not small compared with the model. A build without a heap (bare metal) needs an arena.
  *
+ * Constrained output: with `grammar` or `regex`, a query generates only tokens with which its text
+ * can still become one that the grammar matches, and tokens that end the text only where the
+ * grammar can end. The penalties and logit_bias apply before, and temperature, top_k, min_p and
+ * topp to the tokens that are left; the random numbers are those without a grammar, and logprobs
+ * remain those of the model's own logits. Control tokens match no text, only the token terms of
+ * GBNF. Stop strings have no effect in the constrained part. If the query ends for any other
+ * reason, such as its limit, the text is the beginning of one that the grammar matches. Where
+ * nothing may follow and the vocabulary has no token that ends texts, the query ends with
+ * CLAMMA_DONE_END_OF_TEXT, too. The grammar matches what one query generates: a query that
+ * continues a text begins a new match. The grammar is compiled when the query starts; if it is
+ * refused, the reason names the place. A grammar is not trusted: its size, and the memory and time
+ * that it takes for a token are bounded, and if a text exceeds them, the query ends with
+ * CLAMMA_DONE_ERROR. A grammar takes further memory as its text grows, so in an arena such a query
+ * may run out of memory. Builds without GGUF ignore these fields; docs/constrained-output.md states
+ * the notations and the limits.
+ *
  * Signals: on a CPU with AMX, constructing a transformer asks Linux for the tile registers, for the
  * whole process: from then on an alternate signal stack must have at least
  * sysconf(_SC_MINSIGSTKSZ) bytes. (If a smaller one is in use, or if the environment has
@@ -291,6 +307,14 @@ typedef struct clamma_txf_info {
   unsigned int context; /* construct: positions of each session's context; 0: as many as the model
                            was trained for. A larger context takes memory only as it fills, but
                            beyond the trained length a model may write nonsense */
+  const char* grammar; /* query: if not NULL, the query generates only texts that this grammar
+                          matches: GBNF, the notation of llama.cpp, with the rule "root". See
+                          "Constrained output" above */
+  const char* regex;   /* query: likewise, a regular expression that the whole text matches. Not
+                          together with grammar */
+  const char* grammar_trigger; /* query: with grammar or regex: the text is free up to the first
+                                  occurrence of these 1 to 256 bytes, behind which the grammar
+                                  begins. NULL or "": it begins at once */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */

@@ -130,6 +130,11 @@ struct Query {
   float presence_penalty = 0;   // 0: off
   OnLogprobs on_logprobs = {};  // if set: called for each token, before its text is issued
   unsigned top_logprobs = 0;    // how many of the likeliest tokens on_logprobs receives
+  // If set, the text is one that this GBNF grammar or this regular expression matches. What comes
+  // before the first `grammar_trigger`, if that is not empty, is free.
+  std::optional<std::string> grammar = {};
+  std::optional<std::string> regex = {};
+  std::string grammar_trigger = {};
 };
 
 // Receives each piece of text: UTF-8, whole characters only. Returning false cancels the query.
@@ -571,6 +576,9 @@ class Session {
     info.presence_penalty = query.presence_penalty;
     info.logprobs_cb = query.on_logprobs == nullptr ? nullptr : detail::Progress::Logprobs;
     info.top_logprobs = query.top_logprobs;
+    if (query.grammar.has_value()) info.grammar = detail::NoNul(*query.grammar);
+    if (query.regex.has_value()) info.regex = detail::NoNul(*query.regex);
+    info.grammar_trigger = detail::NoNul(query.grammar_trigger);
     if (chat != nullptr) {
       info.chat_tools = chat->info.chat_tools;
       info.chat_arguments = chat->info.chat_arguments;

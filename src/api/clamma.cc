@@ -191,6 +191,25 @@ Status CheckTokenLists(const clamma_txf_info_t& info) {
   return Status();
 }
 
+// Reads what constrains the text.
+Status ReadGrammar(const clamma_txf_info_t& info, Query* query) {
+  if constexpr (kHasGrammar) {
+    const bool is_regex = info.regex != nullptr;
+    if (is_regex && info.grammar != nullptr) return Invalid("grammar and regex exclude each other");
+    const char* text = is_regex ? info.regex : info.grammar;
+    const char* trigger = info.grammar_trigger == nullptr ? "" : info.grammar_trigger;
+    if (text == nullptr && trigger[0] != '\0') {
+      return Invalid("grammar_trigger is given, and neither grammar nor regex");
+    }
+    if (text == nullptr) return Status();
+    const GrammarSource source = is_regex ? GrammarSource::kRegex : GrammarSource::kGbnf;
+    query->grammar = decltype(query->grammar)(GrammarText{source, text, trigger});
+  } else if (info.grammar != nullptr || info.regex != nullptr) {
+    return Invalid("this build has no grammars: LIBCLAMMA_WITH_GRAMMAR is OFF");
+  }
+  return Status();
+}
+
 }  // namespace
 
 void Report(const Log& log, const clamma_txf_info_t* info, const Status& status) {
@@ -207,6 +226,7 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
     return Invalid("stop_string_count is given, and stop_strings is NULL");
   }
   CLAMMA_RETURN_IF_ERROR(CheckTokenLists(info));
+  if constexpr (kHasGguf) CLAMMA_RETURN_IF_ERROR(ReadGrammar(info, query));
   query->stop_strings = info.stop_strings;
   query->n_stop_strings = info.stop_string_count;
   query->logprobs = info.logprobs_cb;

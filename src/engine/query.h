@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "engine/conversation.h"
+#include "engine/grammar/constraint_slot.h"
 #include "engine/pending_tokens.h"
 #include "engine/prompt.h"
 #include "engine/sampler.h"
@@ -38,6 +39,8 @@ struct Query {
   size_t n_stop_strings = 0;
   const TokenId* stop_tokens = nullptr;  // (n_stop_tokens): each ends the text, as EOS does
   size_t n_stop_tokens = 0;
+  // If there is one, texts that do not match are not generated.
+  [[no_unique_address]] std::conditional_t<kHasGrammar, GrammarText, NoGrammar> grammar;
   size_t n_top_logprobs = 0;
   int (*issue)(void* opaque, const char* text) = nullptr;
   void (*logprobs)(void* opaque, TokenId token, float logprob, size_t n_top,
@@ -58,6 +61,7 @@ struct PreparedQuery {
   PendingTokens pending;  // with memory for the logprobs that the query asks for
   Array<LogitBias> biases;
   Array<TokenId> stop_tokens;
+  [[no_unique_address]] ConstraintSlot constraint;
   bool complete = false;  // whether PrepareQuery() succeeded
 
   void Free() {
@@ -67,6 +71,7 @@ struct PreparedQuery {
     PendingTokens().SwapRoom(pending);
     biases.Reset();
     stop_tokens.Reset();
+    constraint.Reset();
   }
 };
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/grammar/constraint.h"
+
 namespace clamma {
 
 Session::Session(Transformer& transformer)
@@ -100,8 +102,10 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   query_.stop_strings = nullptr;
   text_.SwapStops(prepared->stops);
   query_.stop_tokens = nullptr;
+  query_.grammar = {};
   stop_tokens_.Swap(prepared->stop_tokens);
   biases_.Swap(prepared->biases);
+  constraint_.Swap(prepared->constraint);
   query_.sampling.biases = biases_.data();
   pending_.SwapRoom(prepared->pending);
   conversation_.seed = query.seed;
@@ -158,18 +162,42 @@ bool Session::Advance(TurnHeld /*held*/, size_t count) {
   return status.ok();
 }
 
+// Samples among the tokens that the query's grammar allows. If there are none, as its text is
+// complete, *token is kNoToken.
+Status Session::SampleConstrained(const float* logits, const SampledContext& context,
+                                  Sampler& sampler, TokenId* token) {
+  Constraint& constraint = *constraint_.get();
+  const bool strips_space = StripsSpace(conversation_.tokens[conversation_.n_tokens - 1]);
+  TokenMask mask;
+  CLAMMA_RETURN_IF_ERROR(constraint.Find(strips_space, &mask));
+  *token = kNoToken;
+  if (!mask.any) return Status();
+  SamplingOptions options = query_.sampling;
+  options.allowed = mask.allowed;
+  CLAMMA_RETURN_IF_ERROR(sampler.Sample(logits, options, context, &conversation_.random, token));
+  return EndsText(*token) ? Status() : constraint.Advance(*token, strips_space);
+}
+
 void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
   const RandomGenerator random_before = conversation_.random;
   const SampledContext context = {conversation_.tokens.data(), conversation_.n_tokens,
                                   static_cast<size_t>(generated_)};
   TokenId token = 0;
-  const Status status =
-      sampler.Sample(logits, query_.sampling, context, &conversation_.random, &token);
+  Status status;
+  if (kHasGrammar && constraint_.get() != nullptr) {
+    status = SampleConstrained(logits, context, sampler, &token);
+  } else {
+    status = sampler.Sample(logits, query_.sampling, context, &conversation_.random, &token);
+  }
   if (!status.ok()) {
     conversation_.random = random_before;
     return SetFailure(status);
   }
   outcome_ = Outcome::kNone;
+  if (kHasGrammar && token == kNoToken) {
+    outcome_ = Outcome::kComplete;
+    return;
+  }
   PendingToken& pending = pending_.Push(token, random_before);
   if (query_.logprobs != nullptr) {
     pending.logprobs.Compute(logits, transformer_.config().vocab_size, token);
@@ -182,6 +210,7 @@ Session::Progress Session::End(Done why, Done* out) {
   conversation_.LetLastWait();
   if (!pending_.empty()) conversation_.random = pending_.front().random_before;
   pending_.Clear();
+  constraint_.Reset();
   if (generated_ == 0 && (why == Done::kCancelled || why == Done::kError)) RollBack();
   *out = why;
   return Progress::kEnded;
@@ -195,7 +224,11 @@ void Session::Abandon(TurnHeld /*held*/) {
 Session::Progress Session::Deliver(TurnHeld /*held*/, Done* why) {
   if (IsCancelled()) return End(Done::kCancelled, why);
   if (!pending_.empty()) return DeliverToken(why);
-  if (std::exchange(outcome_, Outcome::kNone) != Outcome::kFailed) return Progress::kGoesOn;
+  const Outcome outcome = std::exchange(outcome_, Outcome::kNone);
+  if constexpr (kHasGrammar) {
+    if (outcome == Outcome::kComplete) return EndShown(Done::kEndOfText, why);
+  }
+  if (outcome != Outcome::kFailed) return Progress::kGoesOn;
   transformer_.log.Write(failure_.message());
   return End(Done::kError, why);
 }
@@ -259,11 +292,29 @@ Session::Progress Session::EndShown(Done why, Done* out) {
 }
 
 Session::Progress Session::Emit(TokenId token, TokenId previous, bool* stopped) {
+  const bool is_first = IsFirst(previous);
+  ++generated_;
+  const Progress progress = CallIssue(text_.Append(token, is_first, stopped));
+  if constexpr (kHasGrammar) {
+    const Constraint* const constraint = constraint_.get();
+    const bool goes_on = progress == Progress::kGoesOn && !*stopped;
+    if (goes_on && constraint != nullptr && constraint->is_active()) {
+      return CallIssue(text_.EndStops());
+    }
+  }
+  return progress;
+}
+
+// Whether the token behind `previous` is the first of a text.
+bool Session::IsFirst(TokenId previous) const {
   const bool answers =
       transformer_.type == ModelType::kChat && generated_ == 0 && prompt_tokens_ > 0;
-  const bool is_first = previous == transformer_.tokenizer.bos() || answers;
-  ++generated_;
-  return CallIssue(text_.Append(token, is_first, stopped));
+  return previous == transformer_.tokenizer.bos() || answers;
+}
+
+// Whether a space at the beginning of the token behind `previous` is no part of the text.
+bool Session::StripsSpace(TokenId previous) const {
+  return IsFirst(previous) && transformer_.tokenizer.adds_prefix();
 }
 
 Session::Progress Session::CallIssue(const char* text) {

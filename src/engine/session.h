@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "engine/conversation.h"
+#include "engine/grammar/constraint_slot.h"
 #include "engine/guards.h"
 #include "engine/pending_tokens.h"
 #include "engine/query.h"
@@ -124,11 +125,16 @@ class Session {
     kNone,      // nothing to deliver but the pending tokens
     kPartDone,  // a part of the prompt is in the KV cache
     kFailed,    // failure_ is the reason
+    kComplete,  // the grammar allows no token, and the text may end
   };
 
   bool IsCancelled() const { return cancelled_.load(std::memory_order_relaxed); }
   size_t BytesInUse() const { return sizeof(Session) + memory_.bytes_in_use(); }
   void SetFailure(const Status& status);
+  Status SampleConstrained(const float* logits, const SampledContext& context, Sampler& sampler,
+                           TokenId* token);
+  bool IsFirst(TokenId previous) const;
+  bool StripsSpace(TokenId previous) const;
   Progress End(Done why, Done* out);
   Progress EndAt(TokenId token, Done* why);
   Progress EndShown(Done why, Done* out);
@@ -155,7 +161,8 @@ class Session {
 
   Query query_;
   Array<TokenId> stop_tokens_;
-  Array<LogitBias> biases_;     // query_.sampling points to it
+  Array<LogitBias> biases_;  // query_.sampling points to it
+  [[no_unique_address]] ConstraintSlot constraint_;
   uint64_t generated_ = 0;      // the number of tokens that the current or last query generated
   size_t prompt_tokens_ = 0;    // the number of tokens that it added
   size_t n_tokens_before_ = 0;  // of the conversation, before the query

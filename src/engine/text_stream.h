@@ -45,6 +45,9 @@ class TextStream {
   const char* AppendMark(TokenId token, bool* stopped);
   // Returns U+FFFD if an unfinished character is held back.
   const char* FlushCharacter(bool* stopped);
+  // The text that follows has no stop strings. Returns the text that is held back because one might
+  // have begun.
+  const char* EndStops() { return stops_.any() ? stops_.End() : ""; }
   // Returns the text that is held back because a stop string may begin with it.
   const char* FlushText() { return stops_.Flush(); }
 

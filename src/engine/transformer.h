@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/grammar/constraint_slot.h"
 #include "engine/guards.h"
 #include "engine/prompt.h"
 #include "engine/sampler.h"
@@ -106,7 +107,8 @@ class Transformer {
   Array<uint8_t> tokenizer_bytes;  // the vocabulary, if it is neither mapped nor in tokenizer_base
   Weights weights;
   Tokenizer tokenizer;
-  ChatFormat* chat_format = nullptr;  // nullptr: this build has no templates
+  [[no_unique_address]] TrieSlot trie{memory};  // of the vocabulary, for grammars
+  ChatFormat* chat_format = nullptr;            // nullptr: this build has no templates
   ThreadPool pool;
   const Kernels* kernels = nullptr;
   Forward forward;

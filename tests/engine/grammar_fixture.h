@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "engine/grammar/automaton.h"
 #include "engine/grammar/gbnf.h"
@@ -58,17 +59,23 @@ class Matcher {
 
   clamma::Automaton& automaton() { return *automaton_; }
 
-  // The state behind a text.
-  clamma::MatchState After(const std::string& text) {
-    clamma::MatchState state = automaton_->start();
+  // The state behind a text that goes on from `state`.
+  clamma::MatchState After(clamma::MatchState state, std::string_view text) {
     for (const char c : text) {
       const clamma::Status status = automaton_->Next(state, static_cast<uint8_t>(c), &state);
       EXPECT_TRUE(status.ok()) << status.message();
     }
     return state;
   }
-  bool Begins(const std::string& text) { return After(text) != clamma::kNoMatch; }
-  bool Accepts(const std::string& text) { return automaton_->CanEnd(After(text)); }
+  clamma::MatchState After(std::string_view text) { return After(automaton_->start(), text); }
+  bool Continues(clamma::MatchState state, std::string_view text) {
+    return After(state, text) != clamma::kNoMatch;
+  }
+  bool Ends(clamma::MatchState state, std::string_view text) {
+    return automaton_->CanEnd(After(state, text));
+  }
+  bool Begins(std::string_view text) { return Continues(automaton_->start(), text); }
+  bool Accepts(std::string_view text) { return Ends(automaton_->start(), text); }
 
  private:
   clamma::Memory memory_;

@@ -37,9 +37,13 @@ Status Constraint::Find(bool strips_space, TokenMask* mask) {
       if (!tokenizer_->IsGenerated(token)) continue;
       can_end ? AddToken(patched_.data(), token) : RemoveToken(patched_.data(), token);
     }
+    const TokenWord* const end = patched_.data() + patched_.size();
     mask->allowed = patched_.data();
+    mask->any = std::any_of(mask->allowed, end, [](TokenWord word) { return word != 0; });
   }
-  return Status();
+  if (mask->any || can_end) return Status();
+  return Status::Error(StatusCode::kLimit,
+                       "no token of the vocabulary continues the grammar's text");
 }
 
 Status Constraint::Advance(TokenId token, bool strips_space) {

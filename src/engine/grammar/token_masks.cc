@@ -85,14 +85,13 @@ Status TokenMasks::Find(Automaton& automaton, MatchState state, bool strips_spac
   if (!slot.is_used || slot.state != state || slot.generation != automaton.generation()) {
     slot.is_used = false;
     CLAMMA_RETURN_IF_ERROR(Compute(automaton, state, strips_space, allowed));
-    slot = {state, automaton.generation(), true, false};
-    for (size_t i = 0; i < trie_->n_words() && !slot.any_others; ++i)
-      slot.any_others = allowed[i] != 0;
+    slot = {state, automaton.generation(), true};
     if (automaton.CanEnd(state)) {
       for (size_t i = 0; i < trie_->n_words(); ++i) allowed[i] |= trie_->ends()[i];
     }
   }
-  *mask = {allowed, slot.any_others};
+  *mask = {allowed,
+           std::any_of(allowed, allowed + trie_->n_words(), [](TokenWord w) { return w != 0; })};
   return Status();
 }
 

@@ -16,7 +16,7 @@ namespace clamma {
 
 struct TokenMask {
   const TokenWord* allowed = nullptr;  // (trie.n_words()); valid until the next Find()
-  bool any_others = false;             // whether there are any but those that end texts
+  bool any = false;                    // whether there are any
 };
 
 // Only one thread at a time may use it.
@@ -38,7 +38,6 @@ class TokenMasks {
     MatchState state;
     uint32_t generation;
     bool is_used;
-    bool any_others;
   };
 
   Status Compute(Automaton& automaton, MatchState state, bool strips_space, TokenWord* allowed);
