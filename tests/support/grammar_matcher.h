@@ -56,7 +56,8 @@ class GrammarMatcher {
       }
       case clamma::NodeKind::kChoice: {
         Ends ends;
-        for (uint32_t i = 0; i < node.count; ++i) ends.merge(EndsOf(grammar_.children(node)[i], at));
+        for (uint32_t i = 0; i < node.count; ++i)
+          ends.merge(EndsOf(grammar_.children(node)[i], at));
         return ends;
       }
       case clamma::NodeKind::kRepeat:
@@ -213,8 +214,7 @@ class GrammarWalker {
     const uint32_t last =
         range.first < 0x80 && Random(4) != 0 ? std::min(range.last, 0x7fu) : range.last;
     char bytes[4];
-    const size_t length =
-        clamma::EncodeUtf8(range.first + Random(last - range.first + 1), bytes);
+    const size_t length = clamma::EncodeUtf8(range.first + Random(last - range.first + 1), bytes);
     text->append(bytes, length);
   }
 

@@ -20,10 +20,10 @@ struct JsonSchemaLimits {
   static constexpr size_t kMaxMemory = size_t{64} << 20;  // bytes, while it compiles
   static constexpr uint64_t kMaxSteps = 20'000'000;       // about a second
   static constexpr size_t kMaxAlternatives = 512;         // of anyOf and oneOf, multiplied out
-  static constexpr unsigned kMaxInPlace = 64;     // $ref, allOf, anyOf, oneOf within each other
-  static constexpr size_t kMaxStates = 1 << 14;   // of what a string, a number or its keys obey
-  static constexpr unsigned kMaxIndented = 16;    // levels, if texts are indented
-  static constexpr unsigned kMaxIndent = 16;      // columns a level
+  static constexpr unsigned kMaxInPlace = 64;      // $ref, allOf, anyOf, oneOf within each other
+  static constexpr size_t kMaxStates = 1 << 14;    // of what a string, a number or its keys obey
+  static constexpr unsigned kMaxIndented = 16;     // levels, if texts are indented
+  static constexpr unsigned kMaxIndent = 16;       // columns a level
   static constexpr size_t kMaxReported = 1 << 16;  // bytes of paths
 };
 
@@ -32,8 +32,8 @@ struct JsonSchemaOptions {
   unsigned indent = 0;    // columns a level; 0: no white space
 };
 
-// The constraints that were dropped: their JSON pointers, one a line. If they are too long, the last
-// are left out.
+// The constraints that were dropped: their JSON pointers, one a line. If they are too long, the
+// last are left out.
 struct DroppedConstraints {
   Array<char> paths;
   size_t n_bytes = 0;

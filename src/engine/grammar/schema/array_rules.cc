@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Arrays: elements with schemas of their own, each a rule that leads to the next, then a repetition.
+// Arrays: elements with schemas of their own, each a rule that leads to the next, then a
+// repetition.
 #include <algorithm>
 
 #include "engine/grammar/schema/children.h"

@@ -22,8 +22,9 @@ bool AddByPattern(SchemaWork& work, SchemaId id, std::string_view name, bool* is
     }
     if (set == nullptr) continue;
     if (IsAmbiguous(pattern) && !IsPrintableAscii(name) &&
-        !work.Unsupported(id, "patternProperties",
-                          "dialects may disagree whether a pattern is found in a property's name")) {
+        !work.Unsupported(
+            id, "patternProperties",
+            "dialects may disagree whether a pattern is found in a property's name")) {
       return false;
     }
     if (set->LabelOf(name) == 0) continue;
@@ -79,8 +80,8 @@ bool ItemSchemas(SchemaWork& work, const SchemaSet& schemas, size_t index,
     const SchemaId id = schemas.ids[i];
     const Value* const prefix = work.document.Find(id, "prefixItems");
     const bool is_own = prefix != nullptr && index < prefix->list->size;
-    const Value* const items = is_own ? &prefix->list->items[index]
-                                      : work.document.Find(id, "items");
+    const Value* const items =
+        is_own ? &prefix->list->items[index] : work.document.Find(id, "items");
     if (!work.Step()) return false;
     if (items == nullptr) continue;
     if (items->Is(Kind::kList)) {

@@ -12,8 +12,7 @@ bool PropertySchemas(SchemaWork& work, const SchemaSet& schemas, std::string_vie
                      Vec<SchemaId>* children);
 
 // ... and of the element `index` of an array.
-bool ItemSchemas(SchemaWork& work, const SchemaSet& schemas, size_t index,
-                 Vec<SchemaId>* children);
+bool ItemSchemas(SchemaWork& work, const SchemaSet& schemas, size_t index, Vec<SchemaId>* children);
 
 // The number of elements that have schemas of their own; all others have those of that index.
 bool CountPrefixItems(SchemaWork& work, const SchemaSet& schemas, size_t* n);

@@ -32,9 +32,8 @@ bool SchemaCompiler::RuleOf(const Vec<SchemaId>& schemas, unsigned level, Schema
   if (!work.Step(items_.size / 8 + 1)) return false;
   if (work.options.indent == 0) level = 0;
   for (const Item& item : items_) {
-    const bool is_equal =
-        item.level == level && item.schemas.n == schemas.size &&
-        std::equal(schemas.begin(), schemas.end(), item.schemas.ids);
+    const bool is_equal = item.level == level && item.schemas.n == schemas.size &&
+                          std::equal(schemas.begin(), schemas.end(), item.schemas.ids);
     if (!is_equal) continue;
     *rule = item.rule;
     return true;
@@ -64,13 +63,12 @@ bool SchemaCompiler::CompileAlternative(const SchemaSet& schemas, const Item& it
   SchemaShape shape;
   if (!MakeShape(work, schemas, &shape)) return false;
   const size_t n = choices->size;
-  const bool done =
-      shape.values != nullptr
-          ? AddCandidates(*this, shape, item.level, choices)
-          : AddSimple(shape, choices) && AddNumbers(work, grammar, shape, choices) &&
-                AddStrings(*this, shape, choices) &&
-                AddArrays(*this, shape, item.level, choices) &&
-                AddObjects(*this, shape, item.level, choices);
+  const bool done = shape.values != nullptr
+                        ? AddCandidates(*this, shape, item.level, choices)
+                        : AddSimple(shape, choices) && AddNumbers(work, grammar, shape, choices) &&
+                              AddStrings(*this, shape, choices) &&
+                              AddArrays(*this, shape, item.level, choices) &&
+                              AddObjects(*this, shape, item.level, choices);
   if (done && choices->size == n) NoteEmpty(shape, item);
   return done && work.status.ok();
 }
@@ -124,7 +122,20 @@ bool SchemaCompiler::AddBreak(std::string_view before, unsigned level, std::stri
 
 bool SchemaCompiler::AddCharacters(const SchemaCount& count, NodeId* node) {
   NodeId character = 0;
-  if (!nodes.Check(AddJsonStringClass(nullptr, 0, true, &grammar, &character))) return false;
+  if (!has_character_) {
+    has_character_ = true;
+    if (!nodes.Rule(&character_) ||
+        !nodes.Check(AddJsonStringClass(nullptr, 0, true, &grammar, &character)) ||
+        !nodes.Define(character_, character)) {
+      return false;
+    }
+  }
+  // A count repeats what it counts: a reference is small.
+  const bool is_counted = count.min > 0 || count.max != kNoMaximum;
+  const bool done = is_counted
+                        ? nodes.Reference(character_, &character)
+                        : nodes.Check(AddJsonStringClass(nullptr, 0, true, &grammar, &character));
+  if (!done) return false;
   const bool is_open = count.max == kNoMaximum;
   if (count.min > GrammarLimits::kMaxRepeat ||
       (!is_open && count.max > GrammarLimits::kMaxRepeat)) {

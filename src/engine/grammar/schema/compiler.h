@@ -11,8 +11,7 @@ namespace clamma {
 
 class SchemaCompiler {
  public:
-  SchemaCompiler(SchemaWork& with, Grammar& made)
-      : work(with), grammar(made), nodes(with, made) {}
+  SchemaCompiler(SchemaWork& with, Grammar& made) : work(with), grammar(made), nodes(with, made) {}
 
   // Compiles the document. Its texts are those of *root.
   bool Compile(RuleId* root);
@@ -23,7 +22,8 @@ class SchemaCompiler {
   // `origin` and `keyword` are where they come from.
   bool RuleOf(const Vec<SchemaId>& schemas, unsigned level, SchemaId origin,
               std::string_view keyword, RuleId* rule);
-  // Adds the white space in front of a part of an object or array at a level, and the text behind it.
+  // Adds the white space in front of a part of an object or array at a level, and the text behind
+  // it.
   bool AddBreak(std::string_view before, unsigned level, std::string_view behind, NodeId* node);
   // Whether values may be nested so deeply.
   bool IsTooDeep(unsigned level) const {
@@ -51,6 +51,8 @@ class SchemaCompiler {
 
   Vec<Item> items_;
   size_t n_done_ = 0;
+  RuleId character_ = 0;  // of any character in a string
+  bool has_character_ = false;
 };
 
 // Each adds the alternatives for values of one type, if there are any.

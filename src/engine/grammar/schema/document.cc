@@ -29,9 +29,9 @@ bool HasScheme(std::string_view uri) {
 }
 
 int HexDigit(char c) {
-  return c >= '0' && c <= '9'               ? c - '0'
+  return c >= '0' && c <= '9'                 ? c - '0'
          : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
-                                            : -1;
+                                              : -1;
 }
 
 // Whether a part of a URI's fragment, between two '/', is a key of a JSON pointer.
@@ -68,13 +68,21 @@ bool IsIndex(std::string_view part, size_t n, size_t* index) {
 enum class SchemaDocument::Role : uint8_t { kOther, kSchema, kSchemas };
 
 SchemaDocument::Role SchemaDocument::RoleOf(std::string_view keyword) {
-  static constexpr std::string_view kSchema[] = {
-      "items",       "additionalProperties", "not",           "if",
-      "then",        "else",                 "contains",      "propertyNames",
-      "unevaluatedItems", "unevaluatedProperties", "contentSchema", "additionalItems"};
-  static constexpr std::string_view kSchemas[] = {"$defs",      "definitions",       "properties",
-                                                  "patternProperties", "dependentSchemas", "allOf",
-                                                  "anyOf",      "oneOf",             "prefixItems"};
+  static constexpr std::string_view kSchema[] = {"items",
+                                                 "additionalProperties",
+                                                 "not",
+                                                 "if",
+                                                 "then",
+                                                 "else",
+                                                 "contains",
+                                                 "propertyNames",
+                                                 "unevaluatedItems",
+                                                 "unevaluatedProperties",
+                                                 "contentSchema",
+                                                 "additionalItems"};
+  static constexpr std::string_view kSchemas[] = {
+      "$defs", "definitions", "properties", "patternProperties", "dependentSchemas",
+      "allOf", "anyOf",       "oneOf",      "prefixItems"};
   for (const std::string_view name : kSchema) {
     if (keyword == name) return Role::kSchema;
   }
@@ -87,8 +95,7 @@ SchemaDocument::Role SchemaDocument::RoleOf(std::string_view keyword) {
 Status SchemaDocument::Parse(std::string_view text) {
   CLAMMA_RETURN_IF_ERROR(ParseJson(bump_, text, Origin::kCaller, &root_));
   if (!root_.Is(Kind::kDict) && !root_.Is(Kind::kBool)) {
-    return Status::Error(StatusCode::kInvalidArgument,
-                         "a JSON schema is an object, true or false");
+    return Status::Error(StatusCode::kInvalidArgument, "a JSON schema is an object, true or false");
   }
   Record none = {};  // the schema `false`
   none.value = Value::Bool(false);

@@ -12,12 +12,10 @@ namespace {
 
 constexpr unsigned kMaxLevels = 3;  // of values within values
 
-bool IsEmptyAlternative(SchemaWork& work, const SchemaSet& schemas, unsigned level,
-                        bool* is_empty);
+bool IsEmptyAlternative(SchemaWork& work, const SchemaSet& schemas, unsigned level, bool* is_empty);
 
 // Whether no value obeys a set of which nothing has been multiplied out.
-bool IsEmptyChild(SchemaWork& work, const Vec<SchemaId>& children, unsigned level,
-                  bool* is_empty) {
+bool IsEmptyChild(SchemaWork& work, const Vec<SchemaId>& children, unsigned level, bool* is_empty) {
   *is_empty = false;
   const SchemaSet set = {children.items, children.size};
   if (set.Has(kFalseSchema)) {
@@ -52,8 +50,8 @@ bool NarrowArrays(SchemaWork& work, unsigned level, SchemaShape* shape) {
 }
 
 bool NarrowObjects(SchemaWork& work, unsigned level, SchemaShape* shape) {
-  bool is_empty = shape->properties.min > shape->properties.max ||
-                  shape->required.size > shape->properties.max;
+  bool is_empty =
+      shape->properties.min > shape->properties.max || shape->required.size > shape->properties.max;
   for (size_t i = 0; i < shape->required.size && !is_empty; ++i) {
     Vec<SchemaId> children;
     if (!PropertySchemas(work, shape->schemas, shape->required[i], &children) ||

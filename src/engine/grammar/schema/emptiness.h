@@ -8,7 +8,8 @@
 namespace clamma {
 
 // Sets *is_empty if no value obeys the schemas, and that is found without looking deeply. $ref,
-// allOf, anyOf and oneOf of the schemas themselves are not regarded (they have been multiplied out).
+// allOf, anyOf and oneOf of the schemas themselves are not regarded (they have been multiplied
+// out).
 bool IsProvablyEmpty(SchemaWork& work, const SchemaSet& schemas, bool* is_empty);
 
 }  // namespace clamma

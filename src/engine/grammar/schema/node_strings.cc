@@ -148,14 +148,14 @@ class SubsetMachine {
     // Behind the end, everything may follow: what else could match does not matter.
     if (has_tail_ && Has(next, 0) && Has(next, kTail)) {
       std::fill(next, next + n_words(), 0u);
-      next[0] = 1u | 1u << kTail;
+      Close(kTail, next);
     }
   }
   uint32_t Label(const uint32_t* state) const { return Has(state, 0) ? 1 : 0; }
 
  private:
-  // State 0 is the end, where nothing moves. If an expression ends in a repetition of any character,
-  // that begins in the state kTail.
+  // State 0 is the end, where nothing moves. If an expression ends in a repetition of any
+  // character, that begins in the state kTail.
   static constexpr uint32_t kTail = 1;
   static bool HasTail(const Vec<Move>& moves) {
     if (moves.size <= kTail || moves[kTail].n_to != 2 || moves[kTail].to[0] != 0) return false;

@@ -15,9 +15,7 @@ class NodeAdder {
  public:
   NodeAdder(SchemaWork& work, Grammar& grammar) : work_(work), grammar_(grammar) {}
 
-  bool Bytes(std::string_view bytes, NodeId* node) {
-    return Check(grammar_.AddBytes(bytes, node));
-  }
+  bool Bytes(std::string_view bytes, NodeId* node) { return Check(grammar_.AddBytes(bytes, node)); }
   bool Sequence(std::initializer_list<NodeId> children, NodeId* node) {
     return Check(grammar_.AddSequence(children.begin(), children.size(), node));
   }

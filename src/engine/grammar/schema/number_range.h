@@ -18,7 +18,8 @@ struct IntegerRange {
   bool is_empty = false;
 };
 
-// The integers within the shape's bounds; a bound beyond 64 bits becomes the last integer of 64 bits.
+// The integers within the shape's bounds; a bound beyond 64 bits becomes the last integer of 64
+// bits.
 IntegerRange IntegersOfShape(const SchemaShape& shape);
 
 // Takes numbers away from the shape's types if its bounds contradict.
@@ -38,8 +39,8 @@ struct Decimal {
 Decimal DecimalOfInteger(int64_t value);
 
 // A bound of numbers with fractions as one that is included: exact for numbers that are read as
-// doubles, except that next to 0 comes 1e-20, and that none is beyond 10^15. Returns false if it has
-// too many digits, or if only numbers beyond 10^15 obey it.
+// doubles, except that next to 0 comes 1e-20, and that none is beyond 10^15. Returns false if it
+// has too many digits, or if only numbers beyond 10^15 obey it.
 bool DecimalOfBound(const SchemaBound& bound, bool is_lower, Decimal* decimal);
 
 }  // namespace clamma

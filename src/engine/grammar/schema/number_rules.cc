@@ -14,7 +14,7 @@
 namespace clamma {
 namespace {
 
-constexpr int64_t kMaxListed = 64;     // multiples in a range that are written out
+constexpr int64_t kMaxListed = 64;  // multiples in a range that are written out
 constexpr int64_t kMaxRemainders = 1000;
 
 // How a number's digits so far compare with those of a bound at the same places.
@@ -37,8 +37,8 @@ class NumberMachine {
   }
 
   // A class for each character, and for what lies between them.
-  static constexpr uint32_t kClasses[] = {0, '-', '.', '/', '0', '1', '2', '3', '4', '5',
-                                          '6', '7', '8', '9', '9' + 1, 0xd800, 0xe000};
+  static constexpr uint32_t kClasses[] = {0,   '-', '.', '/', '0', '1',     '2',    '3',   '4',
+                                          '5', '6', '7', '8', '9', '9' + 1, 0xd800, 0xe000};
 
   size_t n_words() const { return sizeof(State) / sizeof(uint32_t); }
   void Start(uint32_t* state) const { Store({.phase = kStart}, state); }
@@ -97,7 +97,7 @@ class NumberMachine {
     State to = from;
     const bool is_fraction = from.phase == kPoint || from.phase == kFraction;
     if (from.phase == kZero || from.phase == kDead) return {};
-    to.phase = is_fraction ? kFraction
+    to.phase = is_fraction              ? kFraction
                : from.phase == kInteger ? kInteger
                : digit == 0             ? kZero
                                         : kInteger;
@@ -126,8 +126,8 @@ class NumberMachine {
   // What has more digits in front of the point is greater.
   State EndInteger(const State& s) const {
     State end = s;
-    for (const auto& [bound, order] : {std::pair{rules_.lower, &end.lower},
-                                       std::pair{rules_.upper, &end.upper}}) {
+    for (const auto& [bound, order] :
+         {std::pair{rules_.lower, &end.lower}, std::pair{rules_.upper, &end.upper}}) {
       if (bound == nullptr) {
         *order = kEqual;
       } else if (s.place != bound->n_integer) {
@@ -143,8 +143,8 @@ class NumberMachine {
     if (!bound->is_zero() && bound->is_negative != (s.is_negative != 0)) {
       return s.is_negative != 0 ? kLess : kGreater;
     }
-    const uint32_t order = magnitude == kEqual && s.place < bound->n_fraction ? uint32_t{kLess}
-                                                                               : magnitude;
+    const uint32_t order =
+        magnitude == kEqual && s.place < bound->n_fraction ? uint32_t{kLess} : magnitude;
     if (order == kEqual || s.is_negative == 0) return order;
     return order == kLess ? kGreater : kLess;
   }
@@ -169,6 +169,21 @@ class NumberRules {
   }
 
  private:
+  // Refuses a keyword of the first schema that has it.
+  bool Unsupported(std::string_view keyword, const char* reason) {
+    size_t i = 0;
+    while (i + 1 < shape_.schemas.n &&
+           work_.document.Find(shape_.schemas.ids[i], keyword) == nullptr) {
+      ++i;
+    }
+    return work_.Unsupported(shape_.schemas.ids[i], keyword, reason);
+  }
+  const char* LowerKeyword() const {
+    return shape_.lower.is_exclusive ? "exclusiveMinimum" : "minimum";
+  }
+  const char* UpperKeyword() const {
+    return shape_.upper.is_exclusive ? "exclusiveMaximum" : "maximum";
+  }
   bool FindDivisor(int64_t* divisor, bool* is_integer);
   bool AddFree(bool is_integer);
   bool AddIntegers(int64_t divisor);
@@ -196,8 +211,7 @@ bool NumberRules::FindDivisor(int64_t* divisor, bool* is_integer) {
       continue;
     }
     if (Floor(number) != number || number > kMaxDivisor) {
-      if (!work_.Unsupported(shape_.schemas.ids[0], "multipleOf",
-                             "it is neither an integer up to 2^32 nor a power of 2")) {
+      if (!Unsupported("multipleOf", "it is neither an integer up to 2^32 nor a power of 2")) {
         return false;
       }
       continue;
@@ -213,10 +227,9 @@ bool NumberRules::FindDivisor(int64_t* divisor, bool* is_integer) {
 
 bool NumberRules::AddFree(bool is_integer) {
   NodeId node = 0;
-  const Status read =
-      ParseRegex(is_integer ? "0|-?[1-9][0-9]*"
-                            : "-?(?:0|[1-9][0-9]*)(?:\\.[0-9]+)?(?:[eE][+\\-]?[0-9]+)?",
-                 {}, &grammar_, &node);
+  const Status read = ParseRegex(
+      is_integer ? "0|-?[1-9][0-9]*" : "-?(?:0|[1-9][0-9]*)(?:\\.[0-9]+)?(?:[eE][+\\-]?[0-9]+)?",
+      {}, &grammar_, &node);
   return nodes_.Check(read) && nodes_.Push(node, &choices_);
 }
 
@@ -247,8 +260,7 @@ bool NumberRules::AddIntegers(int64_t divisor) {
   const IntegerRange range = IntegersOfShape(shape_);
   if (range.is_empty) return true;
   if (range.has_lower && range.has_upper) {
-    const uint64_t width =
-        static_cast<uint64_t>(range.upper) - static_cast<uint64_t>(range.lower);
+    const uint64_t width = static_cast<uint64_t>(range.upper) - static_cast<uint64_t>(range.lower);
     if (width / static_cast<uint64_t>(divisor) < kMaxListed) return AddListed(range, divisor);
   }
   const bool has_zero =
@@ -268,12 +280,12 @@ bool NumberRules::AddWithoutZero(IntegerRange range, int64_t divisor) {
     range.upper = range.upper / 10 - (upper_rest < 0 ? 1 : 0);
   }
   if (divisor > kMaxRemainders) {
-    return work_.Unsupported(shape_.schemas.ids[0], "multipleOf",
-                             "it is too large without narrow bounds");
+    if (!Unsupported("multipleOf", "it is too large without narrow bounds")) return false;
+    divisor = 1;
   }
   // 0 has been written: the machine's range is above it, below it, or both.
-  const IntegerRange above = {true, range.has_upper, std::max<int64_t>(range.lower, 1),
-                              range.upper, false};
+  const IntegerRange above = {true, range.has_upper, std::max<int64_t>(range.lower, 1), range.upper,
+                              false};
   const IntegerRange below = {range.has_lower, true, range.lower,
                               std::min<int64_t>(range.upper, -1), false};
   for (const bool is_above : {true, false}) {
@@ -296,10 +308,10 @@ bool NumberRules::AddFractions() {
   Decimal lower, upper;
   const bool has_lower = shape_.lower.value != nullptr, has_upper = shape_.upper.value != nullptr;
   if (has_lower && !DecimalOfBound(shape_.lower, true, &lower)) {
-    return work_.Unsupported(shape_.schemas.ids[0], "minimum", "the bound has too many digits");
+    return Unsupported(LowerKeyword(), "the bound has too many digits") && AddFree(false);
   }
   if (has_upper && !DecimalOfBound(shape_.upper, false, &upper)) {
-    return work_.Unsupported(shape_.schemas.ids[0], "maximum", "the bound has too many digits");
+    return Unsupported(UpperKeyword(), "the bound has too many digits") && AddFree(false);
   }
   return AddMachine({.lower = has_lower ? &lower : nullptr,
                      .upper = has_upper ? &upper : nullptr,

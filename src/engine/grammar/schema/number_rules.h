@@ -10,8 +10,7 @@
 namespace clamma {
 
 // Adds the alternatives for the numbers that the shape allows, if it allows any.
-bool AddNumbers(SchemaWork& work, Grammar& grammar, const SchemaShape& shape,
-                Vec<NodeId>* choices);
+bool AddNumbers(SchemaWork& work, Grammar& grammar, const SchemaShape& shape, Vec<NodeId>* choices);
 
 }  // namespace clamma
 

@@ -96,8 +96,7 @@ bool ObjectRules::AddNamedPlaces() {
     if (!compiler_.RuleOf(schemas, level_ + 1, origin, "properties", &rule) ||
         !AddQuoted(compiler_, name, &key) ||
         !nodes_.Bytes(work_.options.indent > 0 ? ": " : ":", &colon) ||
-        !nodes_.Reference(rule, &value) ||
-        !nodes_.Sequence({key, colon, value}, &place.property)) {
+        !nodes_.Reference(rule, &value) || !nodes_.Sequence({key, colon, value}, &place.property)) {
       return false;
     }
     if (!places_.Add(work_.bump, place)) return work_.FailMemory();

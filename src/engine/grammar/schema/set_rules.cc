@@ -56,9 +56,9 @@ bool StringSetRules::AddClass(uint32_t from, uint32_t to, CodeRange range, NodeI
   }
   *is_there = ranges.size > 0;
   if (!*is_there) return true;
-  const Status added =
-      is_json_ ? AddJsonStringClass(ranges.items, ranges.size, false, &grammar_, node)
-               : grammar_.AddClass(ranges.items, ranges.size, false, node);
+  const Status added = is_json_
+                           ? AddJsonStringClass(ranges.items, ranges.size, false, &grammar_, node)
+                           : grammar_.AddClass(ranges.items, ranges.size, false, node);
   return added.ok() || work_.Fail(added);
 }
 
@@ -86,8 +86,7 @@ bool StringSetRules::AddMoves(uint32_t state, CodeRange range, bool without_loop
   return work_.status.ok();
 }
 
-bool StringSetRules::AddCharacters(uint32_t state, CodeRange range, NodeId* node,
-                                   bool* is_there) {
+bool StringSetRules::AddCharacters(uint32_t state, CodeRange range, NodeId* node, bool* is_there) {
   Vec<NodeId> choices;
   if (!AddMoves(state, range, false, &choices)) return false;
   *is_there = choices.size > 0;

@@ -21,8 +21,8 @@ class StringSetRules {
   bool IsLive(uint32_t state) const { return is_live_[state]; }
   // Adds a node for what goes on from this state.
   bool AddNode(uint32_t state, NodeId* node);
-  // Adds a node for the characters first to last that lead from one state to live ones, and for what
-  // goes on from there. *is_there is false if there are none.
+  // Adds a node for the characters first to last that lead from one state to live ones, and for
+  // what goes on from there. *is_there is false if there are none.
   bool AddCharacters(uint32_t state, CodeRange range, NodeId* node, bool* is_there);
 
   // Defines the rules that AddNode() has used. To be called last.
@@ -40,9 +40,9 @@ class StringSetRules {
   const StringSet& set_;
   const uint32_t label_;
   const bool is_json_;
-  bool* is_live_ = nullptr;    // (n_states)
-  RuleId* rules_ = nullptr;    // (n_states)
-  Vec<uint32_t> pending_;      // states whose rules are to be defined
+  bool* is_live_ = nullptr;  // (n_states)
+  RuleId* rules_ = nullptr;  // (n_states)
+  Vec<uint32_t> pending_;    // states whose rules are to be defined
 };
 
 }  // namespace clamma

@@ -12,12 +12,9 @@ bool TypesOf(std::string_view name, unsigned* types) {
   static constexpr struct {
     std::string_view name;
     unsigned types;
-  } kNames[] = {{"null", kNullType},
-                {"boolean", kBooleanType},
-                {"integer", kIntegerType},
-                {"number", kIntegerType | kFractionType},
-                {"string", kStringType},
-                {"array", kArrayType},
+  } kNames[] = {{"null", kNullType},       {"boolean", kBooleanType},
+                {"integer", kIntegerType}, {"number", kIntegerType | kFractionType},
+                {"string", kStringType},   {"array", kArrayType},
                 {"object", kObjectType}};
   for (const auto& known : kNames) {
     if (name != known.name) continue;
@@ -165,8 +162,8 @@ bool ShapeReader::ReadRequired() {
 
 // Keywords that constrain, but not here, by their types and values.
 bool ShapeReader::IsVacuous(std::string_view keyword, const Value& value) const {
-  const bool is_true = (value.Is(Kind::kBool) && value.boolean) ||
-                       (value.Is(Kind::kDict) && value.dict->size == 0);
+  const bool is_true =
+      (value.Is(Kind::kBool) && value.boolean) || (value.Is(Kind::kDict) && value.dict->size == 0);
   if (keyword == "uniqueItems") {
     return (value.Is(Kind::kBool) && !value.boolean) || shape_.items.max <= 1;
   }
@@ -184,14 +181,19 @@ bool ShapeReader::RefuseUnsupported() {
   static constexpr struct {
     std::string_view keyword;
     unsigned types;
-  } kUnsupported[] = {
-      {"uniqueItems", kArrayType},        {"contains", kArrayType},
-      {"unevaluatedItems", kArrayType},   {"additionalItems", kArrayType},
-      {"propertyNames", kObjectType},     {"dependentRequired", kObjectType},
-      {"dependentSchemas", kObjectType},  {"dependencies", kObjectType},
-      {"unevaluatedProperties", kObjectType}, {"not", kAllTypes},
-      {"if", kAllTypes},                  {"$dynamicRef", kAllTypes},
-      {"$recursiveRef", kAllTypes}};
+  } kUnsupported[] = {{"uniqueItems", kArrayType},
+                      {"contains", kArrayType},
+                      {"unevaluatedItems", kArrayType},
+                      {"additionalItems", kArrayType},
+                      {"propertyNames", kObjectType},
+                      {"dependentRequired", kObjectType},
+                      {"dependentSchemas", kObjectType},
+                      {"dependencies", kObjectType},
+                      {"unevaluatedProperties", kObjectType},
+                      {"not", kAllTypes},
+                      {"if", kAllTypes},
+                      {"$dynamicRef", kAllTypes},
+                      {"$recursiveRef", kAllTypes}};
   if (work_.probing > 0) return true;
   for (const auto& unsupported : kUnsupported) {
     const Value* const value = Find(unsupported.keyword);

@@ -54,8 +54,8 @@ struct SchemaShape {
   SchemaId narrowed = 1;  // the last schema that took types away
 };
 
-// Refuses malformed keywords, and constraints that are not supported if values of the types that are
-// left could violate them.
+// Refuses malformed keywords, and constraints that are not supported if values of the types that
+// are left could violate them.
 bool MakeShape(SchemaWork& work, const SchemaSet& schemas, SchemaShape* shape);
 
 // The types of a value of the document, one bit.

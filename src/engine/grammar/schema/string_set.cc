@@ -71,8 +71,7 @@ bool AddToTree(SchemaWork& work, std::string_view text, TextTree* tree, Vec<uint
     }
     const auto child = static_cast<uint32_t>(tree->is_text.size);
     if (!tree->edges.Add(work.bump, {node, character.code_point, child}) ||
-        !tree->is_text.Add(work.bump, false) ||
-        !classes->Add(work.bump, character.code_point) ||
+        !tree->is_text.Add(work.bump, false) || !classes->Add(work.bump, character.code_point) ||
         !classes->Add(work.bump, character.code_point + 1)) {
       return work.FailMemory();
     }

@@ -16,8 +16,9 @@ bool StringsOfPattern(SchemaWork& work, const SchemaText& pattern, std::string_v
 // The strings of a format (formats.h); *set is nullptr if it does not constrain, or was dropped.
 bool StringsOfFormat(SchemaWork& work, const SchemaText& format, const StringSet** set);
 
-// Reads the expression of a pattern or of a format that constrains, as a node of `grammar`; is_json:
-// with the escapes of a JSON string. *is_there is false if it does not constrain, or was dropped.
+// Reads the expression of a pattern or of a format that constrains, as a node of `grammar`;
+// is_json: with the escapes of a JSON string. *is_there is false if it does not constrain, or was
+// dropped.
 bool ReadPattern(SchemaWork& work, const SchemaText& pattern, std::string_view keyword,
                  bool is_json, Grammar* grammar, NodeId* node, bool* is_there);
 bool ReadFormat(SchemaWork& work, const SchemaText& format, bool is_json, Grammar* grammar,

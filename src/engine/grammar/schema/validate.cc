@@ -29,8 +29,8 @@ class Validator {
 
  private:
   bool ValidateApplied(const Value& value, SchemaId id, unsigned depth, bool* valid);
-  bool ValidateValue(const Value& value, const Value& schema, SchemaId id,
-                     std::string_view keyword, unsigned depth, bool* valid);
+  bool ValidateValue(const Value& value, const Value& schema, SchemaId id, std::string_view keyword,
+                     unsigned depth, bool* valid);
   bool CountBranches(const Value& value, SchemaId id, std::string_view keyword, unsigned depth,
                      size_t* n, size_t* n_valid);
   bool ValidateNumber(const Value& value, const SchemaShape& shape) const;

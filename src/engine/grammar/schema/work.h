@@ -43,7 +43,7 @@ class SchemaWork {
 
   // These return false, to be returned by the caller.
   bool Fail(const Status& reason);
-  bool FailMemory() { return Fail(bump.status()); }
+  bool FailMemory() { return Fail(Locate("JSON schema", bump.status())); }
   bool FailLimit(const char* reason);
   bool Malformed(SchemaId id, std::string_view keyword, const char* reason);
 
