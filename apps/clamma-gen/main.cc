@@ -34,7 +34,10 @@ struct Options {
   options::Sampling sampling;
   options::Prompt prompt;
   bool from_stdin = false;
-  std::string file;  // contains the prompt
+  std::string file;     // contains the prompt
+  std::string grammar;  // a file, until ReadGrammar(); then its text
+  std::string regex;
+  std::string trigger;
   bool chat = false;
   bool quiet = false;
   ReceiptOptions receipt;
@@ -49,6 +52,10 @@ void Declare(options::CommandLine& line, Options& o) {
   options::AddTemplate(line, o.model);
   line.Find("--template").Needs(line.Find("--chat"));
   line.Add(o.sampling);
+  line.Add("--grammar", o.grammar, "The text matches this GBNF grammar: a file, or its text");
+  line.Add("--regex", o.regex, "The text matches this regular expression");
+  line.Add("--grammar-trigger", o.trigger, "The grammar begins behind this text");
+  line.Find("--grammar").Excludes(line.Find("--regex"));
   line.Add(o.prompt);
   line.Find("--file").Excludes(line.Find("--prompt"));
   line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
@@ -88,6 +95,15 @@ std::string ReadPrompt(Options* o) {
   if (o->prompt.text.ends_with('\n')) o->prompt.text.pop_back();
   if (o->prompt.text.ends_with('\r')) o->prompt.text.pop_back();
   return "";
+}
+
+// Reads the grammar, unless the option has its text. Returns "" or the reason of a failure.
+std::string ReadGrammar(Options* o) {
+  if (o->grammar.empty() || o->grammar.find("::=") != std::string::npos) return "";
+  std::string text;
+  std::string wrong = ReadText(o->grammar, &text);
+  o->grammar = std::move(text);
+  return wrong;
 }
 
 void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-gen: %s\n", message); }
@@ -144,6 +160,9 @@ int Generate(const Options& o, const options::CommandLine& line) {
   clamma_txf_info_t info = options::MakeInfo(o.model);
   options::Apply(sampling, info);
   options::Apply(o.prompt, info);
+  if (line.IsGiven("--grammar")) info.grammar = o.grammar.c_str();
+  if (line.IsGiven("--regex")) info.regex = o.regex.c_str();
+  info.grammar_trigger = o.trigger.c_str();
   txf_session* session = clamma_session_construct(model.get());
   Story story;
   ReceiptOutput receipt(o.receipt);
@@ -183,6 +202,7 @@ int Run(int argc, char** argv) {
   if (const int code = line.Parse(argc, argv); code >= 0) return code;
   std::string wrong = options::ReadTemplate(&o.model);
   if (wrong.empty()) wrong = ReadPrompt(&o);
+  if (wrong.empty()) wrong = ReadGrammar(&o);
   if (wrong.empty() && o.chat && !o.prompt.given) wrong = "--chat needs a prompt";
   if (!wrong.empty()) {
     OnLog(nullptr, wrong.c_str());

@@ -112,6 +112,7 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   if (info.chat_template != nullptr) options->chat_template = info.chat_template;
   options->pre_tokenizer = info.pre_tokenizer;
   options->context = info.context;
+  options->prefix_cache_bytes = info.prefix_cache_bytes;
   options->log = {info.log_cb, info.opaque_user_pointer};
   return Status();
 }
@@ -191,6 +192,25 @@ Status CheckTokenLists(const clamma_txf_info_t& info) {
   return Status();
 }
 
+// Reads what constrains the text.
+Status ReadGrammar(const clamma_txf_info_t& info, Query* query) {
+  if constexpr (kHasGrammar) {
+    const bool is_regex = info.regex != nullptr;
+    if (is_regex && info.grammar != nullptr) return Invalid("grammar and regex exclude each other");
+    const char* text = is_regex ? info.regex : info.grammar;
+    const char* trigger = info.grammar_trigger == nullptr ? "" : info.grammar_trigger;
+    if (text == nullptr && trigger[0] != '\0') {
+      return Invalid("grammar_trigger is given, and neither grammar nor regex");
+    }
+    if (text == nullptr) return Status();
+    const GrammarSource source = is_regex ? GrammarSource::kRegex : GrammarSource::kGbnf;
+    query->grammar = decltype(query->grammar)(GrammarText{source, text, trigger});
+  } else if (info.grammar != nullptr || info.regex != nullptr) {
+    return Invalid("this build has no grammars: LIBCLAMMA_WITH_GRAMMAR is OFF");
+  }
+  return Status();
+}
+
 }  // namespace
 
 void Report(const Log& log, const clamma_txf_info_t* info, const Status& status) {
@@ -207,6 +227,7 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
     return Invalid("stop_string_count is given, and stop_strings is NULL");
   }
   CLAMMA_RETURN_IF_ERROR(CheckTokenLists(info));
+  if constexpr (kHasGguf) CLAMMA_RETURN_IF_ERROR(ReadGrammar(info, query));
   query->stop_strings = info.stop_strings;
   query->n_stop_strings = info.stop_string_count;
   query->logprobs = info.logprobs_cb;
@@ -226,7 +247,9 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
                      .n_biases = info.logit_bias_count};
   query->limit = info.limit;
   query->seed = info.rng_seed;
+  query->prefix_salt = info.prefix_salt;
   query->issue = info.issue_cb;
+  if constexpr (kRecordsQueries) query->progress = info.progress_cb;
   if (info.done_cb != nullptr) {
     query->user_done = reinterpret_cast<void (*)()>(info.done_cb);
     query->done = [](const Query& q, Done why) {
@@ -346,6 +369,10 @@ int clamma_session_query(struct txf_session* session, const clamma_txf_info_t* i
 }
 
 int clamma_sessions_step_next(void) { return TheScheduler().Step() ? 1 : 0; }
+
+int clamma_txf_step_next(const struct txf* txf) {
+  return txf != nullptr && TheScheduler().Step(FromHandle(txf)) ? 1 : 0;
+}
 
 void clamma_sessions_query_cancel(struct txf_session* session) {
   if (session != nullptr) FromHandle(session)->Cancel();
