@@ -37,7 +37,7 @@ endif()
 set(summary_built "")
 set(summary_out "")
 set(summary_apps clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-info clamma-quantize
-                 clamma-selftest clamma-get clamma-ws-demo)
+                 clamma-verify clamma-selftest clamma-get clamma-ws-demo)
 set(summary_why "LIBCLAMMA_BUILD_APPS is OFF")
 if(NOT UNIX)
   set(summary_why "they use POSIX")

@@ -84,6 +84,16 @@
  * may run out of memory. Builds without GGUF ignore these fields; docs/constrained-output.md states
  * the notations and the limits.
  *
+ * Shared beginnings: sessions of a transformer whose contexts begin with the same tokens have the
+ * keys and values of these tokens in memory once, and compute them once, also if their queries
+ * start together. This happens by itself and changes no bit of any result. What the sessions have
+ * read by clamma_session_restore() is not shared. With prefix_cache_bytes, keys and values stay
+ * after the last session that had them, so that later sessions can use them; those not used for the
+ * longest time go first. They count as free memory: they go when any allocation would fail, also in
+ * an arena, where they may leave a gap of less than a page (32 positions) for each session. (A
+ * build without GGUF shares nothing. Nor do sessions in an arena if the model has two sets of
+ * rotation factors, as Phi-3 does.)
+ *
  * Signals: on a CPU with AMX, constructing a transformer asks Linux for the tile registers, for the
  * whole process: from then on an alternate signal stack must have at least
  * sysconf(_SC_MINSIGSTKSZ) bytes. (If a smaller one is in use, or if the environment has
@@ -94,24 +104,28 @@
  * callbacks use. (The scalar kernels need 12 to 16 KB: see ports/bare-metal/README.md.)
  *
  * Fork: a child process may destroy objects that were constructed before the fork, use them from
- * one thread, and construct others. However, if another thread was inside a step or clamma_score()
- * of a transformer at the time of the fork, the child can only destroy that transformer, which does
- * not release its memory: other calls fail, and its queries end without a call of done_cb. (A
- * signal handler must not call fork() if it interrupts a call of the library.)
+ * one thread, and construct others. However, if another thread was inside a step, clamma_score() or
+ * a pass of clamma_embed() or clamma_score_continuations() of a transformer at the time of the
+ * fork, the child can only destroy that transformer, which does not release its memory: other calls
+ * fail, and its queries end without a call of done_cb. (A signal handler must not call fork() if it
+ * interrupts a call of the library.)
  *
  * Threads: in a build with threads, any thread may call any function at any time, subject to these
  * rules:
  *   - While a txf or session is being destroyed, no other call may use it. A step is the exception:
  *     the destruction waits until the step ends.
  *   - A query on a session in an arena waits while a step is running.
- *   - One step runs at a time; a second thread in clamma_sessions_step_next() waits for its turn.
+ *   - One step runs at a time; a second thread in clamma_sessions_step_next() or in
+ *     clamma_txf_step_next() waits for its turn.
  *   - A thread inside a call or a callback must not be cancelled by pthread_cancel() before the
  *     call returns.
  *   - Callbacks run on the thread that steps. A callback may call every function, and may even
- *     destroy its own session or transformer; but clamma_sessions_step_next() returns 0 there, and
- *     clamma_score() fails.
+ *     destroy its own session or transformer; but clamma_sessions_step_next() and
+ *     clamma_txf_step_next() return 0 there, and clamma_score(), clamma_embed() and
+ *     clamma_score_continuations() fail.
  *   - A callback must not wait for another thread that destroys something, gets facts or tokens of
- *     a session, scores, or starts a query in an arena: these calls wait until the step ends.
+ *     a session, scores, embeds, or starts a query in an arena: these calls wait until the step
+ *     ends.
  * In a build without threads (LIBCLAMMA_THREADING=OFF) only one thread at a time may call the
  * library. There a signal or interrupt handler may also call clamma_sessions_query_cancel().
  */
@@ -173,6 +187,18 @@ typedef void (*clamma_done_cb_t)(void* opaque_user_pointer, clamma_done_t why);
 typedef void (*clamma_logprobs_cb_t)(void* opaque_user_pointer, tok_id_t token, float logprob,
                                      size_t n_top, const tok_id_t* top_tokens,
                                      const float* top_logprobs);
+
+/* Receives the id of each generated token, and a hash of the logits from which it was sampled and
+ * of those of all tokens before it of the query: see clamma_hash_logits() of clamma-extra.h. Called
+ * before the token's text is issued, and also for a token that ends the text. */
+typedef void (*clamma_logit_hash_cb_t)(void* opaque_user_pointer, tok_id_t token, uint64_t hash);
+
+/* Called after each part of a prompt has been processed, on the thread that steps, at least once a
+ * query. `processed` is the number of positions of the context that have been processed, including
+ * those that an earlier query left there, and `total` the number that the prompt takes. The call
+ * with processed == total comes before the first token is issued. A non-zero return value cancels
+ * the query. */
+typedef int (*clamma_progress_cb_t)(void* opaque_user_pointer, size_t processed, size_t total);
 
 /* Receives the reason of each failure: one line, without a newline. */
 typedef void (*clamma_log_cb_t)(void* opaque_user_pointer, const char* message);
@@ -307,6 +333,8 @@ typedef struct clamma_txf_info {
   unsigned int context; /* construct: positions of each session's context; 0: as many as the model
                            was trained for. A larger context takes memory only as it fills, but
                            beyond the trained length a model may write nonsense */
+  clamma_logit_hash_cb_t logit_hash_cb; /* query: if not NULL, receives a hash of each token's
+                                           logits. Builds without GGUF never call it */
   const char* grammar; /* query: if not NULL, the query generates only texts that this grammar
                           matches: GBNF, the notation of llama.cpp, with the rule "root". See
                           "Constrained output" above */
@@ -315,6 +343,14 @@ typedef struct clamma_txf_info {
   const char* grammar_trigger; /* query: with grammar or regex: the text is free up to the first
                                   occurrence of these 1 to 256 bytes, behind which the grammar
                                   begins. NULL or "": it begins at once */
+  uint64_t prefix_cache_bytes; /* construct: the most bytes of keys and values to keep of contexts
+                                  that no session has any more: see "Shared beginnings" above; 0:
+                                  none are kept */
+  uint64_t prefix_salt;        /* query: the session shares keys and values only with sessions whose
+                                  queries have the same number, so that nobody can tell from times or
+                                  facts what the others process; 0: a number like any other */
+  clamma_progress_cb_t progress_cb; /* query: if not NULL, is told how far the prompt has been
+                                       processed. Builds without threads and GGUF ignore it */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */

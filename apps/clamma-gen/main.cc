@@ -16,6 +16,8 @@
 
 #include "chat_setup.h"
 #include "command_line.h"
+#include "receipt_facts.h"
+#include "receipt_output.h"
 #include "standard_streams.h"
 #include "story.h"
 
@@ -38,6 +40,7 @@ struct Options {
   std::string trigger;
   bool chat = false;
   bool quiet = false;
+  ReceiptOptions receipt;
 };
 
 void Declare(options::CommandLine& line, Options& o) {
@@ -56,6 +59,7 @@ void Declare(options::CommandLine& line, Options& o) {
   line.Add(o.prompt);
   line.Find("--file").Excludes(line.Find("--prompt"));
   line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
+  Declare(line, o.receipt);
 }
 
 // Reads a whole file, or stdin if the path is "-". Returns "" or the reason of a failure.
@@ -104,7 +108,15 @@ std::string ReadGrammar(Options* o) {
 
 void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-gen: %s\n", message); }
 
-int Finish(const Options& o, const Story& story) {
+// Writes the receipt, if there is to be one. Returns false on failure.
+bool WriteReceipt(const Options& o, const Story& story, ReceiptOutput* receipt) {
+  if (o.receipt.path.empty() || story.why() == CLAMMA_DONE_ERROR) return true;
+  const std::string wrong = receipt->Write(o.receipt.path);
+  if (!wrong.empty()) OnLog(nullptr, wrong.c_str());
+  return wrong.empty();
+}
+
+int Finish(const Options& o, const Story& story, ReceiptOutput* receipt) {
   std::fputc('\n', stdout);
   const bool flushed = std::fflush(stdout) == 0 && story.output->error() == 0;
   if (!o.quiet) {
@@ -116,23 +128,20 @@ int Finish(const Options& o, const Story& story) {
                  static_cast<unsigned long long>(facts.rng_seed),
                  static_cast<double>(facts.memory_bytes) / 1e6);
   }
+  const bool has_receipt = WriteReceipt(o, story, receipt);
   if (interrupted != 0) return kExitInterrupted;  // an interrupted write is not a failure
   if (!flushed) {
     std::fprintf(stderr, "clamma-gen: cannot write to stdout\n");
     return kExitGeneration;
   }
-  return story.why() == CLAMMA_DONE_ERROR ? kExitGeneration : 0;
+  return story.why() == CLAMMA_DONE_ERROR || !has_receipt ? kExitGeneration : 0;
 }
 
 // Starts the query: for a text, or for a user's turn.
 bool Start(const Options& o, const clamma_txf_info_t& info, txf_session* session, Story* story) {
   if (!o.chat) return story->Start(session, info);
-  std::vector<clamma_message_t> messages(o.prompt.system.empty() ? 1 : 2);
-  messages[0].role = "system";
-  messages[0].content = o.prompt.system.c_str();
-  messages.back() = {};
-  messages.back().role = "user";
-  messages.back().content = o.prompt.text.c_str();
+  const receipt::Query query = receipt::QueryOf(o.prompt, o.chat);
+  const std::vector<clamma_message_t> messages = receipt::Messages(query);
   return story->StartChat(session, info, messages.data(), messages.size());
 }
 
@@ -156,7 +165,18 @@ int Generate(const Options& o, const options::CommandLine& line) {
   info.grammar_trigger = o.trigger.c_str();
   txf_session* session = clamma_session_construct(model.get());
   Story story;
+  ReceiptOutput receipt(o.receipt);
+  if (receipt.wanted()) {
+    story.on_logit_hash = [&receipt](tok_id_t id, uint64_t hash) { receipt.Add(id, hash); };
+    const std::string wrong =
+        receipt.Prepare(o.model, model.get(), receipt::QueryOf(o.prompt, o.chat), sampling);
+    if (!wrong.empty()) {
+      OnLog(nullptr, wrong.c_str());
+      return kExitSetup;
+    }
+  }
   if (session == nullptr || !Start(o, info, session, &story)) return kExitSetup;
+  if (receipt.wanted()) receipt.Begin(session);
   if (!o.quiet) {
     const clamma_session_facts_t session_facts = story.Facts();
     std::fprintf(stderr, "%s\nSession: %s\n", options::Banner(desc).c_str(),
@@ -168,7 +188,7 @@ int Generate(const Options& o, const options::CommandLine& line) {
     if (interrupted != 0) clamma_sessions_query_cancel(session);
     story.Watch();
   }
-  return Finish(o, story);
+  return Finish(o, story, &receipt);
 }
 
 int Run(int argc, char** argv) {

@@ -50,6 +50,7 @@ double Story::Speed(size_t tokens) const {
 void Story::Listen(clamma_txf_info_t* info) {
   info->issue_cb = OnText;
   info->done_cb = OnDone;
+  if (on_logit_hash) info->logit_hash_cb = OnLogitHash;
   info->opaque_user_pointer = this;
 }
 
@@ -57,6 +58,10 @@ int Story::OnText(void* opaque, const char* text) {
   auto* story = static_cast<Story*>(opaque);
   const bool written = story->on_text ? story->on_text(text) : story->output->Write(text);
   return written && interrupted == 0 ? 0 : 1;
+}
+
+void Story::OnLogitHash(void* opaque, tok_id_t token, uint64_t hash) {
+  static_cast<Story*>(opaque)->on_logit_hash(token, hash);
 }
 
 void Story::OnDone(void* opaque, clamma_done_t why) {

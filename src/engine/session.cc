@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/grammar/constraint.h"
+#include "engine/prefix_cache.h"
 
 namespace clamma {
 
@@ -24,8 +25,19 @@ void Session::DeferDelete(TurnHeld /*held*/) {
 }
 
 Status Session::Init() {
-  conversation_.Init(memory_, transformer_.config(), transformer_.kv_type);
+  conversation_.Init(memory_, transformer_.config(), transformer_.kv_type, SharedPages());
   return text_.Init(memory_, transformer_.tokenizer, transformer_.channels());
+}
+
+KvPages* Session::SharedPages() const {
+  if constexpr (kHasPrefixCache) return SharedPagesOf(transformer_);
+  return nullptr;
+}
+
+size_t Session::BytesInUse() const {
+  size_t bytes = sizeof(Session) + memory_.bytes_in_use();
+  if constexpr (kHasPrefixCache) bytes += conversation_.kv.bytes_of_pages();
+  return bytes;
 }
 
 Status Session::NoRoomInArena(const Transformer& transformer) {
@@ -36,7 +48,8 @@ Status Session::NoRoomInArena(const Transformer& transformer) {
   return ArenaIsTooSmall(transformer.memory.arena(), plan.planned_bytes());
 }
 
-Status Session::NoRoomInArena(SessionHeld /*held*/, TurnHeld /*turn*/, const Query& query,
+Status Session::NoRoomInArena(SessionHeld /*held*/, TurnHeld /*turn*/,
+                              [[maybe_unused]] LockHeld lock, const Query& query,
                               const PreparedQuery& prepared) const {
   Memory plan((Memory::Plan()));
   PreparedQuery planned;
@@ -44,7 +57,11 @@ Status Session::NoRoomInArena(SessionHeld /*held*/, TurnHeld /*turn*/, const Que
   // If the prompt was encoded, its number of tokens is known; else the plan has an upper bound.
   const PreparedQuery& known = prepared.complete ? prepared : planned;
   const size_t positions = PositionsOf(query, known.n_kept + known.n_added);
-  CLAMMA_RETURN_IF_ERROR(conversation_.PlanWhole(positions, transformer_.forward, plan));
+  CLAMMA_RETURN_IF_ERROR(
+      conversation_.PlanWhole(positions, known.n_kept, transformer_.forward, plan));
+  if constexpr (kHasPrefixCache) {
+    conversation_.kv.PlanGaps(plan, transformer_.listed(lock).n_sessions);
+  }
   return ArenaIsTooSmall(memory_.arena(), plan.planned_bytes());
 }
 
@@ -83,7 +100,7 @@ Status Session::ReserveWhole(SessionHeld /*held*/, TurnHeld /*turn*/, LockHeld /
                              const Query& query, const PreparedQuery& prepared) {
   CLAMMA_RETURN_IF_ERROR(CheckRoom(query, prepared));
   return conversation_.ReserveWhole(PositionsOf(query, prepared.n_kept + prepared.n_added),
-                                    transformer_.forward, transformer_.memory);
+                                    prepared.n_kept, transformer_.forward, transformer_.memory);
 }
 
 void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
@@ -95,6 +112,7 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   prompt_tokens_ = prepared->n_added;
   conversation_.Replace(n_kept_, prepared->added.data(), prompt_tokens_);
   generated_ = 0;
+  logit_hash_.set(kLogitHashStart);
   if constexpr (kHasGguf) StartText(query);
   query_ = query;
   query_.texts = PromptTexts();  // the caller's strings may not outlive the call
@@ -102,16 +120,18 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   query_.stop_strings = nullptr;
   text_.SwapStops(prepared->stops);
   query_.stop_tokens = nullptr;
-  query_.grammar = {};
+  if constexpr (kHasGrammar) query_.grammar = {};
   stop_tokens_.Swap(prepared->stop_tokens);
   biases_.Swap(prepared->biases);
   constraint_.Swap(prepared->constraint);
   query_.sampling.biases = biases_.data();
   pending_.SwapRoom(prepared->pending);
+  if constexpr (kHasPrefixCache) SetSalt(query.prefix_salt, conversation_);
   conversation_.seed = query.seed;
   conversation_.random = RandomGenerator(query.seed);
   outcome_ = Outcome::kNone;
   cancelled_.store(false, std::memory_order_relaxed);
+  if constexpr (kRecordsQueries) record_.Begin(conversation_.n_tokens, conversation_.position);
 }
 
 // The answer of a chat is issued without the marks of its channels, other text as it is. A query
@@ -152,6 +172,7 @@ void Session::RollBack() {
 bool Session::AddRows(TurnHeld /*held*/, size_t count, ForwardRow* rows) {
   const Status status = conversation_.AddRows(count, rows);
   if (!status.ok()) SetFailure(status);
+  if (kRecordsQueries && status.ok()) record_.Serve(rows->position);
   return status.ok();
 }
 
@@ -159,23 +180,8 @@ bool Session::Advance(TurnHeld /*held*/, size_t count) {
   outcome_ = Outcome::kPartDone;
   const Status status = conversation_.Advance(count);
   if (!status.ok()) SetFailure(status);
+  if (kRecordsQueries && status.ok()) record_.Advance(conversation_.waiting());
   return status.ok();
-}
-
-// Samples among the tokens that the query's grammar allows. If there are none, as its text is
-// complete, *token is kNoToken.
-Status Session::SampleConstrained(const float* logits, const SampledContext& context,
-                                  Sampler& sampler, TokenId* token) {
-  Constraint& constraint = *constraint_.get();
-  const bool strips_space = StripsSpace(conversation_.tokens[conversation_.n_tokens - 1]);
-  TokenMask mask;
-  CLAMMA_RETURN_IF_ERROR(constraint.Find(strips_space, &mask));
-  *token = kNoToken;
-  if (!mask.any) return Status();
-  SamplingOptions options = query_.sampling;
-  options.allowed = mask.allowed;
-  CLAMMA_RETURN_IF_ERROR(sampler.Sample(logits, options, context, &conversation_.random, token));
-  return EndsText(*token) ? Status() : constraint.Advance(*token, strips_space);
 }
 
 void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
@@ -183,12 +189,13 @@ void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
   const SampledContext context = {conversation_.tokens.data(), conversation_.n_tokens,
                                   static_cast<size_t>(generated_)};
   TokenId token = 0;
-  Status status;
-  if (kHasGrammar && constraint_.get() != nullptr) {
-    status = SampleConstrained(logits, context, sampler, &token);
-  } else {
-    status = sampler.Sample(logits, query_.sampling, context, &conversation_.random, &token);
-  }
+  const auto sample = [&] {
+    if constexpr (kHasGrammar) {
+      if (constraint_.get() != nullptr) return SampleConstrained(logits, context, sampler, &token);
+    }
+    return sampler.Sample(logits, query_.sampling, context, &conversation_.random, &token);
+  };
+  const Status status = sample();
   if (!status.ok()) {
     conversation_.random = random_before;
     return SetFailure(status);
@@ -202,6 +209,10 @@ void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
   if (query_.logprobs != nullptr) {
     pending.logprobs.Compute(logits, transformer_.config().vocab_size, token);
   }
+  if (query_.logit_hash.get() != nullptr) {
+    logit_hash_.set(AddLogits(logit_hash_.get(), logits, transformer_.config().vocab_size));
+    pending.logit_hash = logit_hash_;
+  }
 }
 
 // Discards tokens that were not delivered. The last token waits again, so that another query can
@@ -212,6 +223,7 @@ Session::Progress Session::End(Done why, Done* out) {
   pending_.Clear();
   constraint_.Reset();
   if (generated_ == 0 && (why == Done::kCancelled || why == Done::kError)) RollBack();
+  if constexpr (kRecordsQueries) record_.End();
   *out = why;
   return Progress::kEnded;
 }
@@ -223,6 +235,11 @@ void Session::Abandon(TurnHeld /*held*/) {
 
 Session::Progress Session::Deliver(TurnHeld /*held*/, Done* why) {
   if (IsCancelled()) return End(Done::kCancelled, why);
+  if constexpr (kRecordsQueries) {
+    const Progress progress = TellPart();
+    if (progress == Progress::kDestroyed) return progress;
+    if (progress == Progress::kEnded) return End(Done::kCancelled, why);
+  }
   if (!pending_.empty()) return DeliverToken(why);
   const Outcome outcome = std::exchange(outcome_, Outcome::kNone);
   if constexpr (kHasGrammar) {
@@ -233,6 +250,16 @@ Session::Progress Session::Deliver(TurnHeld /*held*/, Done* why) {
   return End(Done::kError, why);
 }
 
+// Reports a part of the prompt, if one has been processed since the last call.
+Session::Progress Session::TellPart() {
+  const bool has_part = record_.TakePart() && outcome_ != Outcome::kFailed;
+  if (!has_part || query_.progress == nullptr) return Progress::kGoesOn;
+  const int refused =
+      query_.progress(query_.opaque, conversation_.position, record_.prompt_tokens());
+  if (delete_deferred_) return Progress::kDestroyed;
+  return refused != 0 || IsCancelled() ? Progress::kEnded : Progress::kGoesOn;
+}
+
 Session::Progress Session::DeliverToken(Done* why) {
   const PendingToken& given = pending_.Pop();
   const TokenId token = given.token;
@@ -240,7 +267,7 @@ Session::Progress Session::DeliverToken(Done* why) {
   conversation_.tokens[conversation_.n_tokens++] = token;
   // The query completes an unfinished character only if it has not changed the tokens before.
   if (generated_ == 0 && !OnlyContinues()) text_.DropHeld();
-  if (!TellLogprobs(given)) return Progress::kDestroyed;
+  if (!TellLogprobs(given) || !TellLogitHash(given)) return Progress::kDestroyed;
   if (EndsText(token)) return EndAt(token, why);
   bool stopped = false;
   const Progress progress = Emit(token, previous, &stopped);
@@ -265,6 +292,14 @@ bool Session::TellLogprobs(const PendingToken& given) {
   const Logprobs& logprobs = given.logprobs;
   query_.logprobs(query_.opaque, given.token, logprobs.chosen(), logprobs.n_top(),
                   logprobs.top_tokens(), logprobs.top_logprobs());
+  return !delete_deferred_;
+}
+
+// Likewise.
+bool Session::TellLogitHash(const PendingToken& given) {
+  const Query::LogitHashCallback callback = query_.logit_hash.get();
+  if (callback == nullptr) return true;
+  callback(query_.opaque, given.token, given.logit_hash.get());
   return !delete_deferred_;
 }
 
@@ -303,18 +338,6 @@ Session::Progress Session::Emit(TokenId token, TokenId previous, bool* stopped) 
     }
   }
   return progress;
-}
-
-// Whether the token behind `previous` is the first of a text.
-bool Session::IsFirst(TokenId previous) const {
-  const bool answers =
-      transformer_.type == ModelType::kChat && generated_ == 0 && prompt_tokens_ > 0;
-  return previous == transformer_.tokenizer.bos() || answers;
-}
-
-// Whether a space at the beginning of the token behind `previous` is no part of the text.
-bool Session::StripsSpace(TokenId previous) const {
-  return IsFirst(previous) && transformer_.tokenizer.adds_prefix();
 }
 
 Session::Progress Session::CallIssue(const char* text) {
@@ -356,7 +379,8 @@ Status Session::Save(SessionHeld /*held*/, const StateSink& sink) {
 }
 
 Status Session::Load(SessionHeld /*held*/, const StateSource& source, Conversation* loaded) {
-  loaded->Init(memory_, transformer_.config(), transformer_.kv_type);
+  loaded->Init(memory_, transformer_.config(), transformer_.kv_type, SharedPages());
+  if constexpr (kHasPrefixCache) Distrust(*loaded);
   return ReadState(transformer_, memory_, source, loaded);
 }
 
@@ -366,6 +390,7 @@ void Session::Adopt(SessionHeld /*held*/, LockHeld /*lock*/, Conversation* loade
   text_.SetHeld({conversation_.held, conversation_.n_held});
   generated_ = 0;
   prompt_tokens_ = 0;
+  record_ = QueryRecord();
 }
 
 uint64_t Session::BytesAtFullContext(TurnHeld /*held*/, LockHeld /*lock*/) const {
@@ -373,8 +398,10 @@ uint64_t Session::BytesAtFullContext(TurnHeld /*held*/, LockHeld /*lock*/) const
   const uint64_t full_kv =
       KvCache::BytesFor(c, transformer_.kv_type, c.seq_len, memory_.arena() == nullptr);
   const uint64_t full_tokens = (uint64_t{c.seq_len} + 1) * sizeof(TokenId);
+  uint64_t full_sharing = 0;
+  if constexpr (kHasPrefixCache) full_sharing = conversation_.kv.BytesForSharing(c.seq_len);
   return BytesInUse() - conversation_.kv.bytes_held() -
-         conversation_.tokens.size() * sizeof(TokenId) + full_kv + full_tokens;
+         conversation_.tokens.size() * sizeof(TokenId) + full_kv + full_sharing + full_tokens;
 }
 
 }  // namespace clamma

@@ -2,12 +2,12 @@
 #include "engine/transformer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <string_view>
 #include <utility>
 
 #include "engine/logprobs.h"
+#include "engine/prefix_cache.h"
 #include "engine/vocabulary_search.h"
 #include "platform/checksum.h"
 #include "platform/cores.h"
@@ -64,6 +64,9 @@ Status Transformer::Open(const TransformerOptions& options) {
   kernels = &SelectKernels();
   CLAMMA_RETURN_IF_ERROR(pool.Start(memory, threads_wanted));
   CLAMMA_RETURN_IF_ERROR(forward.Init(memory, weights, *kernels, pool, in_arena(), kv_type));
+  if constexpr (kHasPrefixCache) {
+    if (!memory.is_plan()) OpenPages(*this, options.prefix_cache_bytes);
+  }
   CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, forward.max_rows()));
   CLAMMA_RETURN_IF_ERROR(pass.Resize(memory, max_sessions));
   for (unsigned i = 0; i < pool.threads(); ++i) {
@@ -284,12 +287,7 @@ Status Transformer::Score(TurnHeld /*held*/, const TokenId* tokens, size_t n, fl
     for (size_t i = 0; i < count; ++i) {
       const float* logits = rows[i].logits;
       const double total = LogSumExp(logits, c.vocab_size);
-      const auto logit = static_cast<double>(logits[tokens[done + i + 1]]);
-      if (!std::isfinite(total) || !std::isfinite(logit)) {
-        return Status::Error(StatusCode::kCorrupt,
-                             "the model's output is not a number: its weights are damaged");
-      }
-      logprobs[done + i] = static_cast<float>(logit - total);
+      CLAMMA_RETURN_IF_ERROR(LogprobOf(logits, total, tokens[done + i + 1], &logprobs[done + i]));
     }
     done += count;
   }
