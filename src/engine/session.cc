@@ -120,7 +120,7 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   query_.stop_strings = nullptr;
   text_.SwapStops(prepared->stops);
   query_.stop_tokens = nullptr;
-  query_.grammar = {};
+  if constexpr (kHasGrammar) query_.grammar = {};
   stop_tokens_.Swap(prepared->stop_tokens);
   biases_.Swap(prepared->biases);
   constraint_.Swap(prepared->constraint);
@@ -184,19 +184,18 @@ bool Session::Advance(TurnHeld /*held*/, size_t count) {
   return status.ok();
 }
 
-Status Session::SampleNext(const float* logits, Sampler& sampler, TokenId* token) {
-  const SampledContext context = {conversation_.tokens.data(), conversation_.n_tokens,
-                                  static_cast<size_t>(generated_)};
-  if constexpr (kHasGrammar) {
-    if (constraint_.get() != nullptr) return SampleConstrained(logits, context, sampler, token);
-  }
-  return sampler.Sample(logits, query_.sampling, context, &conversation_.random, token);
-}
-
 void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
   const RandomGenerator random_before = conversation_.random;
+  const SampledContext context = {conversation_.tokens.data(), conversation_.n_tokens,
+                                  static_cast<size_t>(generated_)};
   TokenId token = 0;
-  const Status status = SampleNext(logits, sampler, &token);
+  const auto sample = [&] {
+    if constexpr (kHasGrammar) {
+      if (constraint_.get() != nullptr) return SampleConstrained(logits, context, sampler, &token);
+    }
+    return sampler.Sample(logits, query_.sampling, context, &conversation_.random, &token);
+  };
+  const Status status = sample();
   if (!status.ok()) {
     conversation_.random = random_before;
     return SetFailure(status);
@@ -339,18 +338,6 @@ Session::Progress Session::Emit(TokenId token, TokenId previous, bool* stopped) 
     }
   }
   return progress;
-}
-
-// Whether the token behind `previous` is the first of a text.
-bool Session::IsFirst(TokenId previous) const {
-  const bool answers =
-      transformer_.type == ModelType::kChat && generated_ == 0 && prompt_tokens_ > 0;
-  return previous == transformer_.tokenizer.bos() || answers;
-}
-
-// Whether a space at the beginning of the token behind `previous` is no part of the text.
-bool Session::StripsSpace(TokenId previous) const {
-  return IsFirst(previous) && transformer_.tokenizer.adds_prefix();
 }
 
 Session::Progress Session::CallIssue(const char* text) {

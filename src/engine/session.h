@@ -137,10 +137,14 @@ class Session {
   size_t BytesInUse() const;
   KvPages* SharedPages() const;
   void SetFailure(const Status& status);
-  Status SampleNext(const float* logits, Sampler& sampler, TokenId* token);
   Status SampleConstrained(const float* logits, const SampledContext& context, Sampler& sampler,
                            TokenId* token);
-  bool IsFirst(TokenId previous) const;
+  // Whether the token behind `previous` is the first of a text.
+  [[gnu::always_inline]] bool IsFirst(TokenId previous) const {
+    const bool answers =
+        transformer_.type == ModelType::kChat && generated_ == 0 && prompt_tokens_ > 0;
+    return previous == transformer_.tokenizer.bos() || answers;
+  }
   bool StripsSpace(TokenId previous) const;
   Progress End(Done why, Done* out);
   Progress EndAt(TokenId token, Done* why);

@@ -21,4 +21,9 @@ Status Session::SampleConstrained(const float* logits, const SampledContext& con
   return EndsText(*token) ? Status() : constraint.Advance(*token, strips_space);
 }
 
+// Whether a space at the beginning of the token behind `previous` is no part of the text.
+bool Session::StripsSpace(TokenId previous) const {
+  return IsFirst(previous) && transformer_.tokenizer.adds_prefix();
+}
+
 }  // namespace clamma

@@ -120,6 +120,14 @@ def validator(schema):
     return cls(schema, format_checker=cls.FORMAT_CHECKER)
 
 
+def is_valid(check, value):
+    """None if Python cannot say: it lacks some of ECMA 262's expressions, and computes with infinity."""
+    try:
+        return check.is_valid(value)
+    except (re.error, OverflowError):
+        return None
+
+
 class Outcome:
     def __init__(self):
         self.failures = []
@@ -136,11 +144,7 @@ def check_walks(answer, schema, check, outcome):
         value = json.loads(text, object_pairs_hook=lambda p: pairs.append([k for k, _ in p]) or dict(p))
         if any(len(set(keys)) < len(keys) for keys in pairs):
             outcome.fail("a key comes twice", schema, text)
-        try:
-            is_valid = check.is_valid(value)
-        except re.error:  # an expression of ECMA 262 that Python does not have
-            continue
-        if not is_valid:
+        if is_valid(check, value) is False:
             outcome.fail("a walk is not valid", schema, text)
 
 
@@ -241,7 +245,7 @@ class RandomSchemas:
             self.maybe(schema, r.choice(["minimum", "exclusiveMinimum"]), bound)
             self.maybe(schema, r.choice(["maximum", "exclusiveMaximum"]),
                        bound + r.choice([0, 1, 0.75, 50, 12345]))
-            self.maybe(schema, "multipleOf", r.choice([1, 2, 3, 7, 10, 25, 300, 0.5]), 0.3)
+            self.maybe(schema, "multipleOf", r.choice([1, 2, 3, 7, 10, 25, 300]), 0.3)
         if kind == "string":
             self.maybe(schema, "minLength", r.randint(0, 3))
             self.maybe(schema, "maxLength", r.randint(2, 5))
@@ -298,7 +302,7 @@ def run_random(compiler, outcome):
             outcome.n["refused"] += 1
             if "no value is valid" in first["error"]:
                 for value in values:
-                    if check.is_valid(value):
+                    if is_valid(check, value):
                         outcome.fail("refused though a value is valid", schema, written(value))
             continue
         outcome.n["schemas"] += 1
@@ -308,12 +312,12 @@ def run_random(compiler, outcome):
         answer = compiler.ask(schema, texts, indent=indent)
         for k, (text, accepted) in enumerate(zip(texts, answer["accepted"])):
             outcome.n["accepted"] += accepted
-            if accepted and not check.is_valid(json.loads(text)):
+            if accepted and is_valid(check, json.loads(text)) is False:
                 outcome.fail("accepted though not valid", schema, text)
             if k >= len(values) and not accepted:
                 outcome.fail("a walk is not accepted", schema, text)
             value = json.loads(text)
-            if not accepted and is_in_form(value) and check.is_valid(value):
+            if not accepted and is_in_form(value) and is_valid(check, value):
                 outcome.fail("valid but not accepted", schema, text)
 
 

@@ -185,8 +185,14 @@ bool Validator::ValidateApplied(const Value& value, SchemaId id, unsigned depth,
   *valid = *valid && n_valid == n;
   if (!CountBranches(value, id, "anyOf", depth, &n, &n_valid)) return false;
   *valid = *valid && (n == 0 || n_valid > 0);
-  if (!CountBranches(value, id, "oneOf", depth, &n, &n_valid)) return false;
-  *valid = *valid && (n == 0 || n_valid == 1);
+  // Patterns and formats may match more than is known here: a second branch must not be possible.
+  size_t n_possible = 0;
+  ++work_.probing;
+  const bool done = CountBranches(value, id, "oneOf", depth, &n, &n_possible);
+  --work_.probing;
+  if (!done || !CountBranches(value, id, "oneOf", depth, &n, &n_valid)) return false;
+  const bool is_one = work_.probing > 0 ? n_possible > 0 : n_valid == 1 && n_possible == 1;
+  *valid = *valid && (n == 0 || is_one);
   return true;
 }
 
