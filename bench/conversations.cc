@@ -16,6 +16,7 @@
 
 #include "clamma-extra.h"
 #include "clamma.h"
+#include "kv_type.h"
 
 namespace {
 
@@ -186,17 +187,13 @@ void ScoreAll(Model* model, const char* ids) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string kv = argc == 8 ? argv[2] : "";
-  if (kv != "f32" && kv != "f16" && kv != "q8") {
+  const clamma_kv_type_t kv_type = argc == 8 ? options::KvTypeOf(argv[2]) : CLAMMA_KV_AUTO;
+  if (kv_type == CLAMMA_KV_AUTO) {
     fprintf(stderr, "usage: conversations MODEL f32|f16|q8 THREADS LIMIT PROMPTS|- IDS LOGITS\n");
     return 2;
   }
   try {
-    Model model(argv[1],
-                kv == "f16"  ? CLAMMA_KV_F16
-                : kv == "q8" ? CLAMMA_KV_Q8
-                             : CLAMMA_KV_F32,
-                static_cast<unsigned>(atoi(argv[3])), argv[7]);
+    Model model(argv[1], kv_type, static_cast<unsigned>(atoi(argv[3])), argv[7]);
     if (std::string(argv[5]) == "-") {
       ScoreAll(&model, argv[6]);
     } else {

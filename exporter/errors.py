@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Errors in the input, and checks of its values."""
 import json
+import os
+import stat
 
 MOST_JSON_BYTES = 1 << 26  # an index of tensors takes some 100 KB
 MOST_SHOWN = 240           # characters: enough for the values in the config of a Llama model
@@ -49,10 +51,17 @@ def named_in_part(names):
     return ", ".join(names[:MOST_NAMED]) + more
 
 
+def open_input(path, mode="rb", **options):
+    """Opens a regular file: a pipe may never end."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ExportError(f"{path}: not a regular file")
+    return open(path, mode, **options)
+
+
 def read_json(path):
     """Reads the object in a JSON file."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open_input(path, "r", encoding="utf-8") as file:
             text = file.read(MOST_JSON_BYTES)
             if file.read(1):
                 raise ExportError(f"{path}: far too large for a JSON file of a model")

@@ -7,10 +7,9 @@ header's end, and perhaps "__metadata__"), the data; all little-endian, row-majo
 library is not used as it cannot pass bfloat16, the type of most Llama models, to numpy."""
 import json
 import os
-import stat
 import struct
 
-from .errors import ExportError
+from .errors import ExportError, open_input
 from .stored_tensor import StoredTensor, check_extent
 
 MOST_HEADER_BYTES = 100_000_000  # the format's own limit
@@ -18,11 +17,8 @@ MOST_HEADER_BYTES = 100_000_000  # the format's own limit
 
 def open_safetensors(path):
     """Returns {name: StoredTensor} of a file. Any bytes are safe."""
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):  # a pipe may never end
-        raise ExportError(f"{path}: not a regular file")
-    file_size = status.st_size
-    with open(path, "rb") as file:
+    with open_input(path) as file:
+        file_size = os.fstat(file.fileno()).st_size
         length = file.read(8)
         header_size = struct.unpack("<Q", length)[0] if len(length) == 8 else 0
         if not 2 <= header_size <= min(MOST_HEADER_BYTES, file_size - 8):

@@ -5,7 +5,7 @@ are needed."""
 import struct
 from typing import NamedTuple
 
-from .errors import ExportError
+from .errors import ExportError, open_input
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # SentencePiece.Type
 BPE = 2  # TrainerSpec.ModelType
@@ -24,7 +24,7 @@ class SentencePieceFile:
 
     def __init__(self, path):
         self.path = path
-        with open(path, "rb") as file:
+        with open_input(path) as file:
             data = file.read(MOST_BYTES + 1)
         try:
             if len(data) > MOST_BYTES:

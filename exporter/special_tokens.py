@@ -2,7 +2,7 @@
 """The keys of a GGUF file for the tokens that begin and end texts, and for the chat template."""
 import os
 
-from .errors import ExportError, read_json, shown
+from .errors import ExportError, open_input, read_json, shown
 from .text_tokens import USUAL, read_text_tokens
 from .vocabulary import SENTENCEPIECE
 
@@ -182,7 +182,7 @@ def _of_readable_size(path, template):
 
 
 def _read_text(path):
-    with open(path, encoding="utf-8", newline="") as file:
+    with open_input(path, "r", encoding="utf-8", newline="") as file:
         try:
             return file.read(MOST_TEMPLATE_BYTES + 1)
         except UnicodeDecodeError:

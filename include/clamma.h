@@ -68,6 +68,32 @@
  * size that it asks for.) Prompts are processed in smaller pieces if larger ones would take memory
  * that is not small compared with the model. A build without a heap (bare metal) needs an arena.
  *
+ * Constrained output: with `grammar` or `regex`, a query generates only tokens with which its text
+ * can still become one that the grammar matches, and tokens that end the text only where the
+ * grammar can end. The penalties and logit_bias apply before, and temperature, top_k, min_p and
+ * topp to the tokens that are left; the random numbers are those without a grammar, and logprobs
+ * remain those of the model's own logits. Control tokens match no text, only the token terms of
+ * GBNF. Stop strings have no effect in the constrained part. If the query ends for any other
+ * reason, such as its limit, the text is the beginning of one that the grammar matches. Where
+ * nothing may follow and the vocabulary has no token that ends texts, the query ends with
+ * CLAMMA_DONE_END_OF_TEXT, too. The grammar matches what one query generates: a query that
+ * continues a text begins a new match. The grammar is compiled when the query starts; if it is
+ * refused, the reason names the place. A grammar is not trusted: its size, and the memory and time
+ * that it takes for a token are bounded, and if a text exceeds them, the query ends with
+ * CLAMMA_DONE_ERROR. A grammar takes further memory as its text grows, so in an arena such a query
+ * may run out of memory. Builds without GGUF ignore these fields; docs/constrained-output.md states
+ * the notations and the limits.
+ *
+ * Shared beginnings: sessions of a transformer whose contexts begin with the same tokens have the
+ * keys and values of these tokens in memory once, and compute them once, also if their queries
+ * start together. This happens by itself and changes no bit of any result. What the sessions have
+ * read by clamma_session_restore() is not shared. With prefix_cache_bytes, keys and values stay
+ * after the last session that had them, so that later sessions can use them; those not used for the
+ * longest time go first. They count as free memory: they go when any allocation would fail, also in
+ * an arena, where they may leave a gap of less than a page (32 positions) for each session. (A
+ * build without GGUF shares nothing. Nor do sessions in an arena if the model has two sets of
+ * rotation factors, as Phi-3 does.)
+ *
  * Signals: on a CPU with AMX, constructing a transformer asks Linux for the tile registers, for the
  * whole process: from then on an alternate signal stack must have at least
  * sysconf(_SC_MINSIGSTKSZ) bytes. (If a smaller one is in use, or if the environment has
@@ -161,6 +187,11 @@ typedef void (*clamma_done_cb_t)(void* opaque_user_pointer, clamma_done_t why);
 typedef void (*clamma_logprobs_cb_t)(void* opaque_user_pointer, tok_id_t token, float logprob,
                                      size_t n_top, const tok_id_t* top_tokens,
                                      const float* top_logprobs);
+
+/* Receives the id of each generated token, and a hash of the logits from which it was sampled and
+ * of those of all tokens before it of the query: see clamma_hash_logits() of clamma-extra.h. Called
+ * before the token's text is issued, and also for a token that ends the text. */
+typedef void (*clamma_logit_hash_cb_t)(void* opaque_user_pointer, tok_id_t token, uint64_t hash);
 
 /* Called after each part of a prompt has been processed, on the thread that steps, at least once a
  * query. `processed` is the number of positions of the context that have been processed, including
@@ -302,6 +333,22 @@ typedef struct clamma_txf_info {
   unsigned int context; /* construct: positions of each session's context; 0: as many as the model
                            was trained for. A larger context takes memory only as it fills, but
                            beyond the trained length a model may write nonsense */
+  clamma_logit_hash_cb_t logit_hash_cb; /* query: if not NULL, receives a hash of each token's
+                                           logits. Builds without GGUF never call it */
+  const char* grammar; /* query: if not NULL, the query generates only texts that this grammar
+                          matches: GBNF, the notation of llama.cpp, with the rule "root". See
+                          "Constrained output" above */
+  const char* regex;   /* query: likewise, a regular expression that the whole text matches. Not
+                          together with grammar */
+  const char* grammar_trigger; /* query: with grammar or regex: the text is free up to the first
+                                  occurrence of these 1 to 256 bytes, behind which the grammar
+                                  begins. NULL or "": it begins at once */
+  uint64_t prefix_cache_bytes; /* construct: the most bytes of keys and values to keep of contexts
+                                  that no session has any more: see "Shared beginnings" above; 0:
+                                  none are kept */
+  uint64_t prefix_salt;        /* query: the session shares keys and values only with sessions whose
+                                  queries have the same number, so that nobody can tell from times or
+                                  facts what the others process; 0: a number like any other */
   clamma_progress_cb_t progress_cb; /* query: if not NULL, is told how far the prompt has been
                                        processed. Builds without threads and GGUF ignore it */
 } clamma_txf_info_t;

@@ -32,6 +32,7 @@
 #error "clamma.hpp needs C++20 (-std=c++20); clamma.h and clamma-extra.h work with any C++"
 #else
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -81,6 +82,7 @@ struct ModelOptions {
   std::string chat_template = {};   // text or name; "": as NULL of clamma_txf_info_t
   std::string pre_tokenizer = {};   // "": the one that the file names
   unsigned context = 0;             // positions; 0: as many as the model was trained for
+  uint64_t prefix_cache_bytes = 0;  // of keys and values of contexts that no session has any more
 };
 
 // One message of a chat; see clamma_message_t. An empty string means that the field is absent,
@@ -111,6 +113,8 @@ struct TokenLogprobs {
   std::span<const float> top_logprobs;   // the same shape
 };
 using OnLogprobs = std::function<void(const TokenLogprobs&)>;
+// See clamma_logit_hash_cb_t.
+using OnLogitHash = std::function<void(tok_id_t token, uint64_t hash)>;
 
 // Is told how many positions have been processed, of how many; see clamma_progress_cb_t. Returning
 // false cancels.
@@ -130,11 +134,18 @@ struct Query {
   std::vector<std::string> stop_strings = {};  // the text ends before the first one that it reaches
   std::vector<tok_id_t> stop_tokens = {};      // each ends the text, as the model's own ends do
   std::vector<clamma_logit_bias_t> logit_bias = {};
-  float frequency_penalty = 0;  // 0: off
-  float presence_penalty = 0;   // 0: off
-  OnLogprobs on_logprobs = {};  // if set: called for each token, before its text is issued
-  unsigned top_logprobs = 0;    // how many of the likeliest tokens on_logprobs receives
-  OnProgress on_progress = {};  // if set: called after each part of the prompt
+  float frequency_penalty = 0;     // 0: off
+  float presence_penalty = 0;      // 0: off
+  OnLogprobs on_logprobs = {};     // if set: called for each token, before its text is issued
+  unsigned top_logprobs = 0;       // how many of the likeliest tokens on_logprobs receives
+  OnLogitHash on_logit_hash = {};  // if set: called for each token, before its text is issued
+  OnProgress on_progress = {};     // if set: called after each part of the prompt
+  // If set, the text is one that this GBNF grammar or this regular expression matches. What comes
+  // before the first `grammar_trigger`, if that is not empty, is free.
+  std::optional<std::string> grammar = {};
+  std::optional<std::string> regex = {};
+  std::string grammar_trigger = {};
+  uint64_t prefix_salt = 0;  // only sessions of equal salts share keys and values
 };
 
 // Receives each piece of text: UTF-8, whole characters only. Returning false cancels the query.
@@ -182,6 +193,20 @@ inline const char* System(const Query& query) {
   return query.system.empty() ? nullptr : NoNul(query.system);
 }
 
+// Sets the sampling options; `info` is valid as long as the query.
+inline void SetSampling(const Query& query, clamma_txf_info_t* info) {
+  info->temperature = query.temperature;
+  info->topp = query.topp;
+  info->rng_seed = query.seed;
+  info->top_k = query.top_k;
+  info->min_p = query.min_p;
+  info->repetition_penalty = query.repetition_penalty;
+  info->logit_bias = query.logit_bias.data();
+  info->logit_bias_count = query.logit_bias.size();
+  info->frequency_penalty = query.frequency_penalty;
+  info->presence_penalty = query.presence_penalty;
+}
+
 // A chat in the form of the C API; valid as long as the chat.
 class ChatList {
  public:
@@ -227,6 +252,7 @@ struct Progress : std::enable_shared_from_this<Progress> {
   OnText on_text;
   OnDone on_done;
   OnLogprobs on_logprobs;
+  OnLogitHash on_logit_hash;
   OnProgress on_progress;
   txf_session* session = nullptr;         // nullptr once it is destroyed
   clamma_done_t why = CLAMMA_DONE_ERROR;  // this and `reason` are valid once `running` is false
@@ -235,7 +261,7 @@ struct Progress : std::enable_shared_from_this<Progress> {
 
   // A callback may drop the last reference to its Progress, so each function below holds one.
   static int Text(void* opaque, const char* text) noexcept {
-    if (thrown != nullptr) return 1;  // on_logprobs threw for the token whose text this is
+    if (thrown != nullptr) return 1;  // on_logprobs or on_logit_hash threw for this token
     const auto self = static_cast<Progress*>(opaque)->weak_from_this().lock();
     try {
       return self->on_text == nullptr || self->on_text(text) ? 0 : 1;
@@ -249,6 +275,15 @@ struct Progress : std::enable_shared_from_this<Progress> {
     const auto self = static_cast<Progress*>(opaque)->weak_from_this().lock();
     try {
       self->on_logprobs({token, logprob, {top_tokens, n_top}, {top_logprobs, n_top}});
+    } catch (...) {
+      KeepException();
+      clamma_sessions_query_cancel(self->session);
+    }
+  }
+  static void LogitHash(void* opaque, tok_id_t token, uint64_t hash) noexcept {
+    const auto self = static_cast<Progress*>(opaque)->weak_from_this().lock();
+    try {
+      self->on_logit_hash(token, hash);
     } catch (...) {
       KeepException();
       clamma_sessions_query_cancel(self->session);
@@ -269,6 +304,7 @@ struct Progress : std::enable_shared_from_this<Progress> {
     if (why == CLAMMA_DONE_ERROR) std::memcpy(self->reason, last_reason, kMaxReason);
     self->on_text = nullptr;
     self->on_logprobs = nullptr;
+    self->on_logit_hash = nullptr;
     self->on_progress = nullptr;
     const OnDone on_done = std::exchange(self->on_done, nullptr);
     self->running = false;  // from here on the session accepts another query
@@ -338,6 +374,10 @@ struct Transfer {
 // The library's version, "major.minor.patch".
 inline const char* Version() noexcept { return clamma_version(); }
 
+// The version of the order of sums: versions of the library with the same number compute the same
+// logits.
+inline unsigned SumOrderVersion() noexcept { return clamma_sum_order_version(); }
+
 namespace detail {
 
 // The result of a step; rethrows what its callbacks threw.
@@ -368,6 +408,7 @@ class Model {
     info.chat_template = o.chat_template.empty() ? nullptr : detail::NoNul(o.chat_template);
     info.pre_tokenizer = o.pre_tokenizer.empty() ? nullptr : detail::NoNul(o.pre_tokenizer);
     info.context = o.context;
+    info.prefix_cache_bytes = o.prefix_cache_bytes;
     info.model_access = o.access;
     info.model_base = const_cast<std::byte*>(o.model_bytes.data());  // the library only reads it
     info.model_size = o.model_bytes.size();
@@ -475,6 +516,18 @@ class Model {
                                logprobs.size()) == 0);
     logprobs.resize(score.tokens);
     return {score.tokens, score.log_likelihood, score.perplexity, std::move(logprobs)};
+  }
+
+  // Computes again, for a context of which the first n_prompt tokens are a prompt, what a query
+  // with these sampling options and this seed computed for the others. Not inside a callback.
+  std::vector<clamma_logit_hash_t> HashLogits(std::span<const tok_id_t> tokens, size_t n_prompt,
+                                              const Query& query) const {
+    clamma_txf_info_t info = {};
+    detail::SetSampling(query, &info);
+    std::vector<clamma_logit_hash_t> hashes(tokens.size() - std::min(n_prompt, tokens.size()));
+    detail::Check(clamma_hash_logits(handle(), &info, tokens.data(), tokens.size(), n_prompt,
+                                     hashes.data(), nullptr) == 0);
+    return hashes;
   }
 
   // The embeddings of texts, each with Facts().dim floats: see clamma_embed(). Unless they are to
@@ -639,6 +692,7 @@ class Session {
     progress->on_text = std::move(on_text);
     progress->on_done = std::move(on_done);
     progress->on_logprobs = query.on_logprobs;
+    progress->on_logit_hash = query.on_logit_hash;
     progress->on_progress = query.on_progress;
     progress->session = session;
     std::vector<const char*> stop_strings;
@@ -651,22 +705,18 @@ class Session {
     info.prompt = detail::Prompt(query);
     info.system = detail::System(query);
     info.limit = query.limit;
-    info.temperature = query.temperature;
-    info.topp = query.topp;
-    info.rng_seed = query.seed;
-    info.top_k = query.top_k;
-    info.min_p = query.min_p;
-    info.repetition_penalty = query.repetition_penalty;
+    detail::SetSampling(query, &info);
+    info.prefix_salt = query.prefix_salt;
     info.stop_strings = stop_strings.data();
     info.stop_string_count = stop_strings.size();
     info.stop_tokens = query.stop_tokens.data();
     info.stop_token_count = query.stop_tokens.size();
-    info.logit_bias = query.logit_bias.data();
-    info.logit_bias_count = query.logit_bias.size();
-    info.frequency_penalty = query.frequency_penalty;
-    info.presence_penalty = query.presence_penalty;
     info.logprobs_cb = query.on_logprobs == nullptr ? nullptr : detail::Progress::Logprobs;
     info.top_logprobs = query.top_logprobs;
+    info.logit_hash_cb = query.on_logit_hash == nullptr ? nullptr : detail::Progress::LogitHash;
+    if (query.grammar.has_value()) info.grammar = detail::NoNul(*query.grammar);
+    if (query.regex.has_value()) info.regex = detail::NoNul(*query.regex);
+    info.grammar_trigger = detail::NoNul(query.grammar_trigger);
     info.progress_cb = query.on_progress == nullptr ? nullptr : detail::Progress::Part;
     if (chat != nullptr) {
       info.chat_tools = chat->info.chat_tools;

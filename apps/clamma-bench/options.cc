@@ -38,9 +38,7 @@ void Declare(options::CommandLine& line, Options& o) {
           .Excludes(checkpoint);
   line.Add("--make-only", o.make_only, "... and measure nothing").Needs(keep);
   line.Add("-h,--threads", o.threads, "Compute threads, 0 = all usable cores").ShowDefault();
-  line.Add("--kv", o.kv, "Keys and values in f32, f16 or q8 (auto: f16 for GGUF models, else f32)")
-      .OneOf({"auto", "f32", "f16", "q8"})
-      .ShowDefault();
+  line.AddKvType(o.kv);
   line.Add("--prompt", o.prompt, "Tokens of the long prompt (default: 512, or as many as fit)")
       .In(2u, kMostTokens);
   line.Add("--repeats", o.repeats,

@@ -18,6 +18,8 @@
 
 #include "chat_setup.h"
 #include "command_line.h"
+#include "receipt_facts.h"
+#include "receipt_output.h"
 #include "standard_streams.h"
 #include "story.h"
 #include "tty.h"
@@ -35,9 +37,13 @@ struct Options {
   options::Sampling sampling;
   options::Prompt prompt;
   bool from_stdin = false;
-  std::string file;  // contains the prompt
+  std::string file;     // contains the prompt
+  std::string grammar;  // a file, until ReadGrammar(); then its text
+  std::string regex;
+  std::string trigger;
   bool chat = false;
   bool quiet = false;
+  ReceiptOptions receipt;
 };
 
 void Declare(options::CommandLine& line, Options& o) {
@@ -49,9 +55,14 @@ void Declare(options::CommandLine& line, Options& o) {
   options::AddTemplate(line, o.model);
   line.Find("--template").Needs(line.Find("--chat"));
   line.Add(o.sampling);
+  line.Add("--grammar", o.grammar, "The text matches this GBNF grammar: a file, or its text");
+  line.Add("--regex", o.regex, "The text matches this regular expression");
+  line.Add("--grammar-trigger", o.trigger, "The grammar begins behind this text");
+  line.Find("--grammar").Excludes(line.Find("--regex"));
   line.Add(o.prompt);
   line.Find("--file").Excludes(line.Find("--prompt"));
   line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
+  Declare(line, o.receipt);
 }
 
 // Reads a whole file, or stdin if the path is "-". Returns "" or the reason of a failure.
@@ -89,6 +100,15 @@ std::string ReadPrompt(Options* o) {
   return "";
 }
 
+// Reads the grammar, unless the option has its text. Returns "" or the reason of a failure.
+std::string ReadGrammar(Options* o) {
+  if (o->grammar.empty() || o->grammar.find("::=") != std::string::npos) return "";
+  std::string text;
+  std::string wrong = ReadText(o->grammar, &text);
+  o->grammar = std::move(text);
+  return wrong;
+}
+
 void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-gen: %s\n", message); }
 
 // Shows on a terminal how far a long prompt has been processed, in a line that is erased then.
@@ -109,7 +129,15 @@ class PromptLine {
   bool is_shown_ = false;
 };
 
-int Finish(const Options& o, const Story& story) {
+// Writes the receipt, if there is to be one. Returns false on failure.
+bool WriteReceipt(const Options& o, const Story& story, ReceiptOutput* receipt) {
+  if (o.receipt.path.empty() || story.why() == CLAMMA_DONE_ERROR) return true;
+  const std::string wrong = receipt->Write(o.receipt.path);
+  if (!wrong.empty()) OnLog(nullptr, wrong.c_str());
+  return wrong.empty();
+}
+
+int Finish(const Options& o, const Story& story, ReceiptOutput* receipt) {
   std::fputc('\n', stdout);
   const bool flushed = std::fflush(stdout) == 0 && story.output->error() == 0;
   if (!o.quiet) {
@@ -121,23 +149,20 @@ int Finish(const Options& o, const Story& story) {
                  static_cast<unsigned long long>(facts.rng_seed),
                  static_cast<double>(facts.memory_bytes) / 1e6);
   }
+  const bool has_receipt = WriteReceipt(o, story, receipt);
   if (interrupted != 0) return kExitInterrupted;  // an interrupted write is not a failure
   if (!flushed) {
     std::fprintf(stderr, "clamma-gen: cannot write to stdout\n");
     return kExitGeneration;
   }
-  return story.why() == CLAMMA_DONE_ERROR ? kExitGeneration : 0;
+  return story.why() == CLAMMA_DONE_ERROR || !has_receipt ? kExitGeneration : 0;
 }
 
 // Starts the query: for a text, or for a user's turn.
 bool Start(const Options& o, const clamma_txf_info_t& info, txf_session* session, Story* story) {
   if (!o.chat) return story->Start(session, info);
-  std::vector<clamma_message_t> messages(o.prompt.system.empty() ? 1 : 2);
-  messages[0].role = "system";
-  messages[0].content = o.prompt.system.c_str();
-  messages.back() = {};
-  messages.back().role = "user";
-  messages.back().content = o.prompt.text.c_str();
+  const receipt::Query query = receipt::QueryOf(o.prompt, o.chat);
+  const std::vector<clamma_message_t> messages = receipt::Messages(query);
   return story->StartChat(session, info, messages.data(), messages.size());
 }
 
@@ -165,6 +190,9 @@ int Generate(const Options& o, const options::CommandLine& line) {
   clamma_txf_info_t info = options::MakeInfo(o.model);
   options::Apply(sampling, info);
   options::Apply(o.prompt, info);
+  if (line.IsGiven("--grammar")) info.grammar = o.grammar.c_str();
+  if (line.IsGiven("--regex")) info.regex = o.regex.c_str();
+  info.grammar_trigger = o.trigger.c_str();
   txf_session* session = clamma_session_construct(model.get());
   Story story;
   std::optional<PromptLine> prompt_line;
@@ -176,7 +204,18 @@ int Generate(const Options& o, const options::CommandLine& line) {
       if (processed == total && !o.chat) story.output->Write(o.prompt.text.c_str());
     };
   }
+  ReceiptOutput receipt(o.receipt);
+  if (receipt.wanted()) {
+    story.on_logit_hash = [&receipt](tok_id_t id, uint64_t hash) { receipt.Add(id, hash); };
+    const std::string wrong =
+        receipt.Prepare(o.model, model.get(), receipt::QueryOf(o.prompt, o.chat), sampling);
+    if (!wrong.empty()) {
+      OnLog(nullptr, wrong.c_str());
+      return kExitSetup;
+    }
+  }
   if (session == nullptr || !Start(o, info, session, &story)) return kExitSetup;
+  if (receipt.wanted()) receipt.Begin(session);
   if (!o.quiet) {
     const clamma_session_facts_t session_facts = story.Facts();
     std::fprintf(stderr, "%s\nSession: %s\n", options::Banner(desc).c_str(),
@@ -185,7 +224,7 @@ int Generate(const Options& o, const options::CommandLine& line) {
   story.output.emplace(stdout);
   RunQuery(o, session, story);
   prompt_line.reset();
-  return Finish(o, story);
+  return Finish(o, story, &receipt);
 }
 
 int Run(int argc, char** argv) {
@@ -199,6 +238,7 @@ int Run(int argc, char** argv) {
   if (const int code = line.Parse(argc, argv); code >= 0) return code;
   std::string wrong = options::ReadTemplate(&o.model);
   if (wrong.empty()) wrong = ReadPrompt(&o);
+  if (wrong.empty()) wrong = ReadGrammar(&o);
   if (wrong.empty() && o.chat && !o.prompt.given) wrong = "--chat needs a prompt";
   if (!wrong.empty()) {
     OnLog(nullptr, wrong.c_str());

@@ -141,7 +141,7 @@ std::string PartFile::Head() const {
 }
 
 std::string PartFile::Sha256() const {
-  get::Sha256 sum;
+  ::Sha256 sum;
   std::vector<char> buffer(size_t{1} << 20);
   for (uint64_t at = 0; at < size_;) {
     ThrowIfInterrupted();

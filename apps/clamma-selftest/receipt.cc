@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "receipt.h"
 
-#include <bit>
 #include <cstddef>
 #include <cstdio>
 #include <utility>
 
+#include "engine/logit_hash.h"
 #include "model/forward.h"
 #include "model/kv_cache.h"
 #include "platform/checksum.h"
@@ -18,16 +18,6 @@ namespace {
 using clamma::Status;
 
 constexpr size_t kPositions[] = {0, 1, 15, 31, 32, 47};  // positions whose logits are hashed
-
-uint64_t AddToHash(uint64_t hash, const float* values, size_t n) {
-  for (size_t i = 0; i < n; ++i) {
-    const auto bits = std::bit_cast<uint32_t>(values[i]);
-    for (unsigned shift = 0; shift < 32; shift += 8) {
-      hash = (hash ^ (bits >> shift & 0xff)) * 0x100000001b3u;
-    }
-  }
-  return hash;
-}
 
 std::string WhatIsWrong(const Status& status) { return status.ok() ? "" : status.message(); }
 
@@ -61,7 +51,7 @@ std::string Model::HashLogits(const clamma::Kernels& kernels, clamma::KvType typ
   clamma::KvCache kv;
   kv.Init(memory_, weights_.config(), type);
   const clamma::ModelConfig& config = weights_.config();
-  *hash = 0xcbf29ce484222325u;
+  *hash = clamma::kLogitHashStart;
   size_t next = 0;
   for (const size_t wanted : kPositions) {
     if (wanted >= config.seq_len) break;
@@ -77,7 +67,7 @@ std::string Model::HashLogits(const clamma::Kernels& kernels, clamma::KvType typ
       status = forward.Run(rows.data() + i, left < forward.max_rows() ? left : forward.max_rows());
     }
     if (!status.ok()) return status.message();
-    *hash = AddToHash(*hash, rows.back().logits, config.vocab_size);
+    *hash = clamma::AddLogits(*hash, rows.back().logits, config.vocab_size);
   }
   return "";
 }

@@ -23,7 +23,7 @@ class Model {
 
   // Hashes the logits at six positions of a fixed text, which include both ends of a page of the KV
   // cache, with float and with half-precision keys and values: "0123456789abcdef-...". The hashes
-  // are 64-bit FNV-1a over the logits' bits in little-endian order. Returns "" and sets *receipt,
+  // are those of engine/logit_hash.h. Returns "" and sets *receipt,
   // or returns the reason of a failure.
   std::string Compute(const clamma::Kernels& kernels, std::string* receipt);
 

@@ -186,7 +186,11 @@ void CommandLine::Add(Model& o) {
   Add("--pre", o.pre_tokenizer,
       "How a byte-level vocabulary splits texts into words, as llama-bpe (default: as the file "
       "says)");
-  Add("--kv", o.kv, "Keys and values in f32, f16 or q8 (auto: f16 for GGUF models, else f32)")
+  AddKvType(o.kv);
+}
+
+void CommandLine::AddKvType(std::string& name) {
+  Add("--kv", name, "Keys and values in f32, f16 or q8 (auto: f16 for GGUF models, else f32)")
       .OneOf({"auto", "f32", "f16", "q8"})
       .ShowDefault();
 }

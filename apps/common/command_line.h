@@ -69,6 +69,7 @@ class CommandLine {
   // For an app that declares the options of a model itself: Parse() replaces the name of a model in
   // these variables by paths. "" becomes the default model if `has_default`, else it stays "".
   void FindModel(std::string& checkpoint, std::string& tokenizer, bool has_default = false);
+  void AddKvType(std::string& name);  // as KvTypeOf() in kv_type.h takes it
   void Add(Prompt& o);
   void Add(Sampling& o);
   // Accepts "-" as the last argument, even if no model is named: the prompt is read from stdin.

@@ -84,7 +84,7 @@ class Writer {
 // returns false ends the parsing.
 class Reader {
  public:
-  explicit Reader(Json& result) : result_(result) {}
+  Reader(Json& result, size_t max_values) : result_(result), values_left_(max_values) {}
 
   // The SAX interface of nlohmann-json.
   bool null() { return Put(Json()); }
@@ -140,6 +140,7 @@ class Reader {
   }
 
   bool Put(Json value) {
+    if (values_left_-- == 0) return false;
     if (open_.empty()) {
       result_ = std::move(value);
     } else {
@@ -149,6 +150,7 @@ class Reader {
   }
 
   Json& result_;
+  size_t values_left_;
   std::vector<Level> open_;
 };
 
@@ -178,9 +180,9 @@ Json Json::Object(std::vector<Field> fields) {
   return json;
 }
 
-std::optional<Json> Json::Parse(std::string_view text) {
+std::optional<Json> Json::Parse(std::string_view text, size_t max_values) {
   Json json;
-  Reader reader(json);
+  Reader reader(json, max_values);
   if (!Other::sax_parse(text.begin(), text.end(), &reader)) return std::nullopt;
   return json;
 }

@@ -31,9 +31,10 @@ class Json {
   static Json Object();
   static Json Object(std::vector<Field> fields);
 
-  // Parses untrusted text; returns nothing if it is not JSON, or nested more than 64 levels deep.
-  // If several fields have the same name, the last one counts. Fields are sorted by name.
-  static std::optional<Json> Parse(std::string_view text);
+  // Parses untrusted text; returns nothing if it is not JSON, nested more than 64 levels deep, or
+  // has more than max_values values. If several fields have the same name, the last one counts.
+  // Fields are sorted by name.
+  static std::optional<Json> Parse(std::string_view text, size_t max_values = SIZE_MAX);
 
   // Returns the text: one line or, with `indent`, lines indented by so many spaces per level. Bytes
   // that are not UTF-8 are replaced; Exact() returns nothing instead.

@@ -350,6 +350,29 @@ std::string Resolve(std::string* checkpoint, std::string* tokenizer) {
   return "";
 }
 
+std::string Found(const std::string& path) {
+  if (Exists(path) || fs::path(path).is_absolute()) return path;
+  for (const std::string& folder : ModelFolders()) {
+    const fs::path there = fs::path(folder) / path;
+    if (Exists(there)) return there.string();
+  }
+  return path;
+}
+
+std::vector<std::string> PartsOf(const std::string& path) {
+  std::string stem;
+  size_t part = 1;
+  size_t parts = 1;
+  if (!SplitName(path, &stem, &part, &parts)) return {path};
+  std::vector<std::string> paths;
+  for (part = 1; part <= parts; ++part) {
+    char tail[64];
+    std::snprintf(tail, sizeof(tail), "-%05zu-of-%05zu.gguf", part, parts);
+    paths.push_back(stem + tail);
+  }
+  return paths;
+}
+
 std::string ReadableSize(uint64_t bytes) {
   constexpr const char* kUnits[] = {"bytes", "kB", "MB", "GB", "TB"};
   auto size = static_cast<double>(bytes);

@@ -88,6 +88,14 @@ std::vector<std::string> FilesBelow(const std::string& folder);
 // the error, in one line.
 std::string Resolve(std::string* checkpoint, std::string* tokenizer);
 
+// Returns the path at which the library finds a file: this one, or one in a folder of models. A
+// file that is nowhere keeps its path.
+std::string Found(const std::string& path);
+
+// Returns the paths of all files of a model of which one is named; of one that is not split,
+// itself.
+std::vector<std::string> PartsOf(const std::string& path);
+
 std::string ReadableSize(uint64_t bytes);  // "1.2 GB"
 
 }  // namespace models

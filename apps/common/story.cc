@@ -51,6 +51,7 @@ void Story::Listen(clamma_txf_info_t* info) {
   info->issue_cb = OnText;
   info->done_cb = OnDone;
   info->progress_cb = on_progress ? OnProgress : nullptr;
+  if (on_logit_hash) info->logit_hash_cb = OnLogitHash;
   info->opaque_user_pointer = this;
 }
 
@@ -63,6 +64,10 @@ int Story::OnText(void* opaque, const char* text) {
 int Story::OnProgress(void* opaque, size_t processed, size_t total) {
   static_cast<Story*>(opaque)->on_progress(processed, total);
   return interrupted == 0 ? 0 : 1;
+}
+
+void Story::OnLogitHash(void* opaque, tok_id_t token, uint64_t hash) {
+  static_cast<Story*>(opaque)->on_logit_hash(token, hash);
 }
 
 void Story::OnDone(void* opaque, clamma_done_t why) {

@@ -112,6 +112,7 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   if (info.chat_template != nullptr) options->chat_template = info.chat_template;
   options->pre_tokenizer = info.pre_tokenizer;
   options->context = info.context;
+  options->prefix_cache_bytes = info.prefix_cache_bytes;
   options->log = {info.log_cb, info.opaque_user_pointer};
   return Status();
 }
@@ -191,6 +192,25 @@ Status CheckTokenLists(const clamma_txf_info_t& info) {
   return Status();
 }
 
+// Reads what constrains the text.
+Status ReadGrammar(const clamma_txf_info_t& info, Query* query) {
+  if constexpr (kHasGrammar) {
+    const bool is_regex = info.regex != nullptr;
+    if (is_regex && info.grammar != nullptr) return Invalid("grammar and regex exclude each other");
+    const char* text = is_regex ? info.regex : info.grammar;
+    const char* trigger = info.grammar_trigger == nullptr ? "" : info.grammar_trigger;
+    if (text == nullptr && trigger[0] != '\0') {
+      return Invalid("grammar_trigger is given, and neither grammar nor regex");
+    }
+    if (text == nullptr) return Status();
+    const GrammarSource source = is_regex ? GrammarSource::kRegex : GrammarSource::kGbnf;
+    query->grammar = decltype(query->grammar)(GrammarText{source, text, trigger});
+  } else if (info.grammar != nullptr || info.regex != nullptr) {
+    return Invalid("this build has no grammars: LIBCLAMMA_WITH_GRAMMAR is OFF");
+  }
+  return Status();
+}
+
 }  // namespace
 
 void Report(const Log& log, const clamma_txf_info_t* info, const Status& status) {
@@ -207,10 +227,12 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
     return Invalid("stop_string_count is given, and stop_strings is NULL");
   }
   CLAMMA_RETURN_IF_ERROR(CheckTokenLists(info));
+  if constexpr (kHasGguf) CLAMMA_RETURN_IF_ERROR(ReadGrammar(info, query));
   query->stop_strings = info.stop_strings;
   query->n_stop_strings = info.stop_string_count;
   query->logprobs = info.logprobs_cb;
   query->n_top_logprobs = info.top_logprobs;
+  query->logit_hash.set(info.logit_hash_cb);
   query->texts = {info.system, info.prompt};
   query->stop_tokens = info.stop_tokens;
   query->n_stop_tokens = info.stop_token_count;
@@ -225,6 +247,7 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
                      .n_biases = info.logit_bias_count};
   query->limit = info.limit;
   query->seed = info.rng_seed;
+  query->prefix_salt = info.prefix_salt;
   query->issue = info.issue_cb;
   if constexpr (kRecordsQueries) query->progress = info.progress_cb;
   if (info.done_cb != nullptr) {

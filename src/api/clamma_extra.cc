@@ -6,6 +6,7 @@
 #include "api/handles.h"
 #include "api/metadata_text.h"
 #include "clamma-extra.h"
+#include "engine/prefix_cache.h"
 #include "engine/scheduler.h"
 #include "kernels/math.h"
 
@@ -66,6 +67,13 @@ Status Score(Transformer& transformer, std::string_view text, clamma_score_t* sc
   const double surprise = -score->log_likelihood / static_cast<double>(scores.size());
   score->perplexity = ExpDouble(surprise < 700 ? surprise : 700);
   return Status();
+}
+
+static_assert(static_cast<int>(KvType::kF32) == CLAMMA_KV_F32);
+static_assert(static_cast<int>(KvType::kF16) == CLAMMA_KV_F16);
+clamma_kv_type_t KvTypeOf(KvType type) {
+  if (kHasGguf && type == KvType::kQ8) return CLAMMA_KV_Q8;
+  return static_cast<clamma_kv_type_t>(type);
 }
 
 }  // namespace
@@ -204,7 +212,17 @@ int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
   facts->bos = transformer.tokenizer.bos();
   facts->eos = transformer.tokenizer.eos();
   facts->trained_context = transformer.trained_context;
+  facts->kv_type = clamma::KvTypeOf(transformer.kv_type);
   facts->memory_bytes = sizeof(transformer) + transformer.memory.bytes_in_use();
+  if constexpr (clamma::kHasPrefixCache) {
+    const clamma::KvPages::Facts pages = clamma::PageFacts(transformer);
+    facts->memory_bytes += pages.shared_bytes;
+    facts->kv_pages = pages.pages;
+    facts->kv_bytes = pages.bytes;
+    facts->kv_idle_bytes = pages.idle_bytes;
+    facts->prefix_hits = pages.hits;
+    facts->prefix_tokens_saved = pages.tokens_saved;
+  }
   if (clamma::Arena* arena = transformer.memory.arena(); arena != nullptr) {
     const clamma::Arena::Usage usage = arena->usage();
     facts->arena_bytes = usage.size;
@@ -236,6 +254,9 @@ int clamma_session_facts(const struct txf_session* session, clamma_session_facts
     facts->rng_state = conversation.random.state();
     facts->memory_bytes = s.bytes_in_use(turn, lock);
     facts->memory_bytes_at_full_context = s.BytesAtFullContext(turn, lock);
+    if constexpr (clamma::kHasPrefixCache) {
+      facts->cached_tokens = clamma::CachedTokens(conversation);
+    }
   });
   return 0;
 }

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/prefix_cache.h"
+
 namespace clamma {
 
-void Conversation::Init(Memory& memory, const ModelConfig& config, KvType type) {
+void Conversation::Init(Memory& memory, const ModelConfig& config, KvType type, KvPages* pages) {
   memory_ = &memory;
   config_ = &config;
-  kv.Init(memory, config, type);
+  kv.Init(memory, config, type, pages);
 }
 
 Status Conversation::ReserveTokens(size_t size) {
@@ -21,11 +23,31 @@ size_t Conversation::TokensFor(size_t size) const {
   return std::max(size, std::min(most, std::max<size_t>(64, 2 * size)));
 }
 
-Status Conversation::ReserveWhole(size_t positions, Forward& forward, Memory& shared) {
+// The first position that may be written when a query has begun that keeps n_kept tokens, of which
+// the last may have to wait again.
+size_t Conversation::FirstWritten(size_t n_kept) const {
+  const size_t kept = std::min(position, n_kept);
+  return kept - std::min<size_t>(kept, 1);
+}
+
+// Idle pages between others may leave gaps that are too small. So if the first attempt has evicted
+// them, a second one begins with what is then in one piece.
+Status Conversation::ReservePages(size_t positions, size_t n_kept) {
+  const bool had_idle = kHasPrefixCache && kv.shares() && kv.pages()->has_idle();
+  const size_t blocks = kv.blocks();
+  const size_t from = FirstWritten(n_kept);
+  Status status = kv.Reserve(positions, from);
+  if (status.ok() || !had_idle) return status;
+  kv.ShrinkToBlocks(blocks);
+  return kv.Reserve(positions, from);
+}
+
+Status Conversation::ReserveWhole(size_t positions, size_t n_kept, Forward& forward,
+                                  Memory& shared) {
   Array<TokenId> larger;
   const bool grows = positions + 1 > tokens.size();
   const size_t blocks = kv.blocks();
-  Status status = kv.Reserve(positions);
+  Status status = ReservePages(positions, n_kept);
   if (status.ok() && grows) status = larger.Resize(*memory_, TokensFor(positions + 1));
   if (status.ok()) status = forward.ReserveScores(shared, positions);
   if (!status.ok()) {
@@ -39,9 +61,10 @@ Status Conversation::ReserveWhole(size_t positions, Forward& forward, Memory& sh
   return status;
 }
 
-Status Conversation::PlanWhole(size_t positions, Forward& forward, Memory& plan) const {
+Status Conversation::PlanWhole(size_t positions, size_t n_kept, Forward& forward,
+                               Memory& plan) const {
   if (positions + 1 > tokens.size()) plan.PlanFor(TokensFor(positions + 1) * sizeof(TokenId));
-  kv.PlanReserve(plan, positions);
+  kv.PlanReserve(plan, positions, FirstWritten(n_kept));
   return forward.ReserveScores(plan, positions);
 }
 
@@ -56,8 +79,8 @@ void Conversation::LetLastWait() {
   if (n_tokens > 0 && position == n_tokens) --position;
 }
 
-// Recomputes from the first token if the KV cache cannot be used. This is so if the sequence grows
-// beyond the length for which the short rotation factors are meant, or shrinks below it
+// The KV cache cannot be used if the sequence grows beyond the length for which the short rotation
+// factors are meant, or shrinks below it
 // (transformers does the same: models/phi3/modeling_phi3.py), or if it was cut back to a position
 // that layers with a window no longer hold.
 void Conversation::StartAnewIfNeeded() {
@@ -71,7 +94,7 @@ void Conversation::StartAnewIfNeeded() {
 
 Status Conversation::AddRows(size_t count, ForwardRow* rows) {
   if constexpr (kHasGguf) StartAnewIfNeeded();
-  CLAMMA_RETURN_IF_ERROR(kv.Reserve(position + count));
+  CLAMMA_RETURN_IF_ERROR(kv.Reserve(position + count, position));
   CLAMMA_RETURN_IF_ERROR(ReserveTokens(n_tokens + 1));
   if constexpr (kHasGguf) kv.StoreFrom(position);
   for (size_t i = 0; i < count; ++i) {
@@ -85,8 +108,9 @@ Status Conversation::Advance(size_t count) {
   position += count;
   if constexpr (kHasGguf) {
     if (kv.Overflows(position)) return KvCache::OverflowReason();
+    if constexpr (kHasPrefixCache) EnterPages(*this);
     // In an arena a query keeps the pages that it allocated when it began.
-    if (memory_->arena() == nullptr) kv.GiveBackBefore(position);
+    if (!in_arena()) kv.GiveBackBefore(position);
   }
   return Status();
 }
@@ -100,6 +124,7 @@ void Conversation::Swap(Conversation& other) {
   std::swap(seed, other.seed);
   std::swap(held, other.held);
   std::swap(n_held, other.n_held);
+  if constexpr (kHasPrefixCache) std::swap(sharing, other.sharing);
 }
 
 }  // namespace clamma

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "engine/sampler.h"
 #include "model/config.h"
@@ -16,21 +17,32 @@
 
 namespace clamma {
 
+// How a conversation shares pages with others: see prefix_cache.h.
+struct Sharing {
+  uint64_t salt = 0;
+  // Whether its pages may enter the tree: not if any was read from a saved session, as that may be
+  // forged, or was computed for another salt.
+  bool enters = true;
+  size_t cached_tokens = 0;  // positions that the last query did not have to compute
+};
+struct NoSharing {};
+
 struct Conversation {
-  // `memory` and `config`, that of the model, must outlive this.
-  void Init(Memory& memory, const ModelConfig& config, KvType type);
+  // `memory`, `config`, that of the model, and `pages`, if given, must outlive this.
+  void Init(Memory& memory, const ModelConfig& config, KvType type, KvPages* pages = nullptr);
 
   // The number of tokens that are not in the KV cache yet.
   size_t waiting() const { return n_tokens - position; }
 
   // Makes room for `size` tokens. Grows by doubling, up to seq_len + 1 tokens.
   Status ReserveTokens(size_t size);
-  // Allocates all memory for `positions` positions and one more token: from `shared` that of the
-  // forward pass, from this object's memory the rest. On failure, only the KV cache's page table
-  // may be larger than before.
-  Status ReserveWhole(size_t positions, Forward& forward, Memory& shared);
+  // Allocates all memory for `positions` positions and one more token, where the first n_kept
+  // tokens stay: from `shared` that of the forward pass, from this object's memory the rest. On
+  // failure, only the KV cache's page table may be larger than before, and pages that were shared
+  // may be copies.
+  Status ReserveWhole(size_t positions, size_t n_kept, Forward& forward, Memory& shared);
   // Adds the memory that ReserveWhole() would allocate to a plan.
-  Status PlanWhole(size_t positions, Forward& forward, Memory& plan) const;
+  Status PlanWhole(size_t positions, size_t n_kept, Forward& forward, Memory& plan) const;
 
   // Keeps the first n_kept tokens and appends `added` (n_added), for which there must be room. The
   // last token then waits, even if it was in the KV cache.
@@ -44,6 +56,11 @@ struct Conversation {
   // their keys and values.
   Status Advance(size_t count);
 
+  // Recomputes from the first token if the KV cache cannot be used.
+  void StartAnewIfNeeded();
+
+  bool in_arena() const { return memory_->arena() != nullptr; }
+
   void Swap(Conversation& other);  // both must have the same model, type and memory
 
   KvCache kv;
@@ -56,9 +73,12 @@ struct Conversation {
   char held[3] = {};
   size_t n_held = 0;
 
+  [[no_unique_address]] std::conditional_t<kHasPrefixCache, Sharing, NoSharing> sharing;
+
  private:
   size_t TokensFor(size_t size) const;
-  void StartAnewIfNeeded();
+  size_t FirstWritten(size_t n_kept) const;
+  Status ReservePages(size_t positions, size_t n_kept);
 
   Memory* memory_ = nullptr;
   const ModelConfig* config_ = nullptr;

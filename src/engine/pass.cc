@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "engine/prefix_cache.h"
+
 namespace clamma {
 namespace {
 
@@ -42,12 +44,29 @@ void SampleAll(TurnHeld held, Transformer& transformer, const PassEntry* entries
   });
 }
 
+// Lets the sessions go on from pages that others have computed.
+void AttachAll(TurnHeld held, const PassEntry* entries, size_t n_sessions) {
+  for (size_t i = 0; i < n_sessions; ++i) {
+    const Status status = AttachPages(entries[i].session->conversation(held));
+    if (!status.ok()) entries[i].session->Fail(held, status);
+  }
+}
+
+// Whether a session waits for what one of those before it computes in this pass.
+bool Waits(TurnHeld held, const PassEntry* entries, size_t index) {
+  const Conversation& waiting = entries[index].session->conversation(held);
+  return std::any_of(entries, entries + index, [&](const PassEntry& entry) {
+    return entry.rows > 0 && ShouldWaitFor(waiting, entry.session->conversation(held), entry.rows);
+  });
+}
+
 // Assigns the rows of the pass to sessions; returns how many rows are used. Rows are kept for
 // prompts, however many sessions generate. A session that gets none is served by a later pass, at
 // the latest when it is the first one.
 size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, size_t n_sessions) {
   const Forward& forward = transformer.forward;
   const size_t max_rows = forward.max_rows();
+  if constexpr (kHasPrefixCache) AttachAll(held, entries, n_sessions);
   size_t n_generating = 0;
   size_t n_prompt = 0;  // positions of all prompts
   for (size_t i = 0; i < n_sessions; ++i) {
@@ -62,6 +81,14 @@ size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, siz
   for (size_t i = 0; i < n_sessions; ++i) {
     Session& session = *entries[i].session;
     entries[i].rows = 0;
+    if constexpr (kHasPrefixCache) {
+      if (!session.NeedsPass(held) || Waits(held, entries, i)) continue;
+      const Status status = CopyPart(session.conversation(held));
+      if (!status.ok()) {
+        session.Fail(held, status);
+        continue;
+      }
+    }
     const size_t waiting = session.waiting(held);
     size_t most = max_rows - n_rows;
     if (waiting > 1) {

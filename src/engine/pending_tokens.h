@@ -4,7 +4,9 @@
 #define CLAMMA_ENGINE_PENDING_TOKENS_H_
 
 #include <cstddef>
+#include <cstdint>
 
+#include "engine/logit_hash.h"
 #include "engine/logprobs.h"
 #include "engine/sampler.h"
 #include "platform/memory.h"
@@ -17,6 +19,7 @@ struct PendingToken {
   TokenId token = 0;
   RandomGenerator random_before;  // before it was sampled; restored if it is never delivered
   Logprobs logprobs;              // set if the query asks for them
+  [[no_unique_address]] OnlyWithGguf<uint64_t> logit_hash;  // likewise
 };
 
 // A FIFO queue of at most kMax tokens.

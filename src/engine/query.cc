@@ -36,6 +36,7 @@ class Preparation {
   Status AddTexts();
   Status AddChat();
   Status CopyLists();
+  Status CompileGrammar();
 
   const Transformer& transformer_;
   const Conversation& conversation_;
@@ -49,10 +50,12 @@ Status Preparation::Run() {
   if constexpr (kHasGguf) CLAMMA_RETURN_IF_ERROR(CheckGeneratesText(transformer_));
   CLAMMA_RETURN_IF_ERROR(query_.chat == nullptr ? AddTexts() : AddChat());
   StopStrings& stops = prepared_->stops;
-  CLAMMA_RETURN_IF_ERROR(stops.Set(memory_, query_.stop_strings, query_.n_stop_strings));
+  const size_t n_stops = IsConstrained(query_.grammar) ? 0 : query_.n_stop_strings;
+  CLAMMA_RETURN_IF_ERROR(stops.Set(memory_, query_.stop_strings, n_stops));
   CLAMMA_RETURN_IF_ERROR(
       TextStream::ReserveStops(memory_, transformer_.tokenizer, transformer_.channels(), &stops));
   CLAMMA_RETURN_IF_ERROR(CopyLists());
+  if constexpr (kHasGrammar) CLAMMA_RETURN_IF_ERROR(CompileGrammar());
   if (query_.logprobs == nullptr) return Status();
   return prepared_->pending.InitLogprobs(
       memory_, std::min<size_t>(query_.n_top_logprobs, config().vocab_size));
@@ -105,6 +108,12 @@ Status Preparation::CopyLists() {
   CLAMMA_RETURN_IF_ERROR(
       Copy(memory_, query_.stop_tokens, query_.n_stop_tokens, &prepared_->stop_tokens));
   return Copy(memory_, sampling.biases, sampling.n_biases, &prepared_->biases);
+}
+
+Status Preparation::CompileGrammar() {
+  if (!HasGrammar(query_.grammar)) return Status();
+  return prepared_->constraint.Make(memory_, query_.grammar, transformer_.tokenizer,
+                                    transformer_.trie, query_.stop_tokens, query_.n_stop_tokens);
 }
 
 }  // namespace

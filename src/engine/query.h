@@ -7,6 +7,8 @@
 #include <cstdint>
 
 #include "engine/conversation.h"
+#include "engine/grammar/constraint_slot.h"
+#include "engine/logit_hash.h"
 #include "engine/pending_tokens.h"
 #include "engine/prompt.h"
 #include "engine/sampler.h"
@@ -34,15 +36,20 @@ struct Query {
   SamplingOptions sampling;
   uint64_t limit = 0;  // maximum number of tokens to generate; 0: until the context is full
   uint64_t seed = 0;
+  uint64_t prefix_salt = 0;                   // only contexts of equal salts share pages
   const char* const* stop_strings = nullptr;  // (n_stop_strings)
   size_t n_stop_strings = 0;
   const TokenId* stop_tokens = nullptr;  // (n_stop_tokens): each ends the text, as EOS does
   size_t n_stop_tokens = 0;
+  // If there is one, texts that do not match are not generated.
+  [[no_unique_address]] std::conditional_t<kHasGrammar, GrammarText, NoGrammar> grammar;
   size_t n_top_logprobs = 0;
   int (*issue)(void* opaque, const char* text) = nullptr;
   int (*progress)(void* opaque, size_t processed, size_t total) = nullptr;
   void (*logprobs)(void* opaque, TokenId token, float logprob, size_t n_top,
                    const TokenId* top_tokens, const float* top_logprobs) = nullptr;
+  using LogitHashCallback = void (*)(void* opaque, TokenId token, uint64_t hash);
+  [[no_unique_address]] OnlyWithGguf<LogitHashCallback> logit_hash;
   void (*done)(const Query& query, Done why) = nullptr;
   void (*user_done)() = nullptr;  // the user's callback, for `done` to cast and call
   void* opaque = nullptr;
@@ -59,6 +66,7 @@ struct PreparedQuery {
   PendingTokens pending;  // with memory for the logprobs that the query asks for
   Array<LogitBias> biases;
   Array<TokenId> stop_tokens;
+  [[no_unique_address]] ConstraintSlot constraint;
   bool complete = false;  // whether PrepareQuery() succeeded
 
   void Free() {
@@ -68,6 +76,7 @@ struct PreparedQuery {
     PendingTokens().SwapRoom(pending);
     biases.Reset();
     stop_tokens.Reset();
+    constraint.Reset();
   }
 };
 

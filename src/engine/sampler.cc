@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/grammar/constraint_slot.h"
+
 namespace clamma {
 namespace {
 
@@ -94,6 +96,7 @@ Status Sampler::Sample(const float* logits, const SamplingOptions& options,
     p[static_cast<size_t>(excluded_[i])] = -__builtin_inff();
   }
   AdjustLogits(options, context);
+  if (kHasGrammar && options.allowed != nullptr) KeepAllowed(options.allowed);
   const TokenId likeliest = ArgMax(p, n);
   if (likeliest < 0) {
     return Status::Error(StatusCode::kCorrupt,
@@ -109,7 +112,8 @@ Status Sampler::Sample(const float* logits, const SamplingOptions& options,
   const float coin = random->Uniform();
   const bool nucleus = options.topp > 0 && options.topp < 1;
   const bool filtered = nucleus || options.top_k > 0 || options.min_p > 0;
-  const TokenId picked = filtered ? PickFiltered(options, p[likeliest], coin) : PickInOrder(coin);
+  const TokenId picked =
+      filtered ? PickFiltered(options, p[likeliest], coin) : PickInOrder(options, coin);
   if (picked >= 0) *token = picked;
   return Status();
 }
@@ -157,8 +161,27 @@ void Sampler::Penalize(float penalty, const TokenId* context, size_t n_context) 
   for (size_t i = 0; i < n_context; ++i) seen_[static_cast<size_t>(context[i])] = 0;
 }
 
+// Excludes all other tokens.
+void Sampler::KeepAllowed(const uint64_t* allowed) {
+  const size_t n = tokenizer_->vocab_size();  // all tokens from n on are excluded anyway
+  for (size_t begin = 0; begin < n; begin += 64) {
+    uint64_t excluded = ~allowed[begin / 64];
+    if (n - begin < 64) excluded &= (uint64_t{1} << (n - begin)) - 1;
+    for (; excluded != 0; excluded &= excluded - 1) {
+      probabilities_[begin + static_cast<size_t>(__builtin_ctzll(excluded))] = -__builtin_inff();
+    }
+  }
+}
+
+// Returns the last token that is allowed; there is one.
+TokenId Sampler::LastAllowed(const uint64_t* allowed) const {
+  uint32_t last = tokenizer_->vocab_size() - 1;
+  while ((allowed[last / 64] >> last % 64 & 1) == 0) --last;
+  return static_cast<TokenId>(last);
+}
+
 // The token at which the running sum of probabilities, in order of ids, exceeds the coin.
-TokenId Sampler::PickInOrder(float coin) const {
+TokenId Sampler::PickInOrder(const SamplingOptions& options, float coin) const {
   const size_t n = probabilities_.size();
   float sum = 0;
   for (size_t i = 0; i < n; ++i) {
@@ -166,6 +189,7 @@ TokenId Sampler::PickInOrder(float coin) const {
     if (coin < sum) return static_cast<TokenId>(i);
   }
   // Rounding left the sum below 1: returns the last token that may be generated.
+  if (kHasGrammar && options.allowed != nullptr) return LastAllowed(options.allowed);
   auto last = static_cast<TokenId>(n - 1);
   for (size_t i = excluded_.size(); i > 0 && excluded_[i - 1] == last; --i) --last;
   return last;
@@ -295,7 +319,11 @@ TokenId Sampler::PickFiltered(const SamplingOptions& options, float largest, flo
     running += Ranked(i).probability;
     if (target < running) return Ranked(i).token;
   }
-  return Ranked(last).token;  // the target was rounded up to the sum
+  // The target was rounded up to the sum. The last candidates may be excluded.
+  if (kHasGrammar && options.allowed != nullptr) {
+    while (last > 0 && Ranked(last).probability == 0) --last;
+  }
+  return Ranked(last).token;
 }
 
 }  // namespace clamma

@@ -28,6 +28,9 @@ struct SamplingOptions {
   float presence_penalty = 0;         // subtracted once if a token was generated
   const LogitBias* biases = nullptr;  // (n_biases): added to logits
   size_t n_biases = 0;
+  // (ceil(tokens of the vocabulary / 64)): bit i % 64 of word i / 64 tells whether token i may be
+  // sampled, whatever the biases are; nullptr: all may
+  const uint64_t* allowed = nullptr;
 };
 
 // The tokens in the context.
@@ -60,8 +63,8 @@ class Sampler {
 
   // Samples a token from `logits` (vocab_size), among those that may be generated. Applies, in this
   // order: repetition penalty over the context, frequency and presence penalty over the generated
-  // tokens, biases, temperature, softmax, top-k, min-p, top-p. Ties go to the lower id, and the
-  // result depends only on the arguments. Fails if the largest logit is not finite.
+  // tokens, biases, `allowed`, temperature, softmax, top-k, min-p, top-p. Ties go to the lower id,
+  // and the result depends only on the arguments. Fails if the largest logit is not finite.
   Status Sample(const float* logits, const SamplingOptions& options, const SampledContext& context,
                 RandomGenerator* random, TokenId* token);
 
@@ -76,10 +79,12 @@ class Sampler {
   void SortMany();
   Status ExcludeTokens(Memory& memory, uint32_t vocab_size);
   bool MayBePenalized(TokenId token) const;
+  void KeepAllowed(const uint64_t* allowed);
+  TokenId LastAllowed(const uint64_t* allowed) const;
   void AdjustLogits(const SamplingOptions& options, const SampledContext& context);
   void Penalize(float penalty, const TokenId* context, size_t n_context);
   void Subtract(const SamplingOptions& options, const TokenId* generated, size_t n);
-  TokenId PickInOrder(float coin) const;
+  TokenId PickInOrder(const SamplingOptions& options, float coin) const;
   TokenId PickFiltered(const SamplingOptions& options, float largest, float coin);
   void FindLargestOfRanges();
   float BoundOfTopK(size_t k);

@@ -87,17 +87,21 @@ bool Scheduler::WatchForksFor(Transformer* transformer) {
   const Lock lock(*this);
   transformer->listed(lock.held()).forks = forks_;
   if (watches_forks_) return true;
-  // Here and elsewhere, the scheduler's mutex is locked before those of arenas.
+  // Here and elsewhere, the scheduler's mutex is locked before that of pages, and both before that
+  // of arenas.
   const auto before = [] {
     the_scheduler.mutex_.Lock();
+    if constexpr (kHasPrefixCache) KvPages::LockAll();
     Arena::LockAll();
   };
   const auto in_parent = [] {
     Arena::UnlockAll();
+    if constexpr (kHasPrefixCache) KvPages::UnlockAll();
     the_scheduler.mutex_.Unlock();
   };
   const auto in_child = [] {
     Arena::UnlockAll();
+    if constexpr (kHasPrefixCache) KvPages::UnlockAll();
     the_scheduler.BecomeChildOfFork(LockHeld());
     the_scheduler.mutex_.Unlock();
   };
@@ -194,7 +198,7 @@ Status Scheduler::Query(Session* session, clamma::Query* query) {
     if (status.ok()) status = session->ReserveWhole(held, turn, lock.held(), *query, prepared);
     const bool no_room = status.code() == StatusCode::kOutOfMemory;
     Begin(held, lock.held(), session, status, *query, &prepared);
-    if (no_room) status = session->NoRoomInArena(held, turn, *query, prepared);
+    if (no_room) status = session->NoRoomInArena(held, turn, lock.held(), *query, prepared);
   });
   return status;
 }

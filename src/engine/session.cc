@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/grammar/constraint.h"
+#include "engine/prefix_cache.h"
+
 namespace clamma {
 
 Session::Session(Transformer& transformer)
@@ -22,8 +25,19 @@ void Session::DeferDelete(TurnHeld /*held*/) {
 }
 
 Status Session::Init() {
-  conversation_.Init(memory_, transformer_.config(), transformer_.kv_type);
+  conversation_.Init(memory_, transformer_.config(), transformer_.kv_type, SharedPages());
   return text_.Init(memory_, transformer_.tokenizer, transformer_.channels());
+}
+
+KvPages* Session::SharedPages() const {
+  if constexpr (kHasPrefixCache) return SharedPagesOf(transformer_);
+  return nullptr;
+}
+
+size_t Session::BytesInUse() const {
+  size_t bytes = sizeof(Session) + memory_.bytes_in_use();
+  if constexpr (kHasPrefixCache) bytes += conversation_.kv.bytes_of_pages();
+  return bytes;
 }
 
 Status Session::NoRoomInArena(const Transformer& transformer) {
@@ -34,7 +48,8 @@ Status Session::NoRoomInArena(const Transformer& transformer) {
   return ArenaIsTooSmall(transformer.memory.arena(), plan.planned_bytes());
 }
 
-Status Session::NoRoomInArena(SessionHeld /*held*/, TurnHeld /*turn*/, const Query& query,
+Status Session::NoRoomInArena(SessionHeld /*held*/, TurnHeld /*turn*/,
+                              [[maybe_unused]] LockHeld lock, const Query& query,
                               const PreparedQuery& prepared) const {
   Memory plan((Memory::Plan()));
   PreparedQuery planned;
@@ -42,7 +57,11 @@ Status Session::NoRoomInArena(SessionHeld /*held*/, TurnHeld /*turn*/, const Que
   // If the prompt was encoded, its number of tokens is known; else the plan has an upper bound.
   const PreparedQuery& known = prepared.complete ? prepared : planned;
   const size_t positions = PositionsOf(query, known.n_kept + known.n_added);
-  CLAMMA_RETURN_IF_ERROR(conversation_.PlanWhole(positions, transformer_.forward, plan));
+  CLAMMA_RETURN_IF_ERROR(
+      conversation_.PlanWhole(positions, known.n_kept, transformer_.forward, plan));
+  if constexpr (kHasPrefixCache) {
+    conversation_.kv.PlanGaps(plan, transformer_.listed(lock).n_sessions);
+  }
   return ArenaIsTooSmall(memory_.arena(), plan.planned_bytes());
 }
 
@@ -81,7 +100,7 @@ Status Session::ReserveWhole(SessionHeld /*held*/, TurnHeld /*turn*/, LockHeld /
                              const Query& query, const PreparedQuery& prepared) {
   CLAMMA_RETURN_IF_ERROR(CheckRoom(query, prepared));
   return conversation_.ReserveWhole(PositionsOf(query, prepared.n_kept + prepared.n_added),
-                                    transformer_.forward, transformer_.memory);
+                                    prepared.n_kept, transformer_.forward, transformer_.memory);
 }
 
 void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
@@ -93,6 +112,7 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   prompt_tokens_ = prepared->n_added;
   conversation_.Replace(n_kept_, prepared->added.data(), prompt_tokens_);
   generated_ = 0;
+  logit_hash_.set(kLogitHashStart);
   if constexpr (kHasGguf) StartText(query);
   query_ = query;
   query_.texts = PromptTexts();  // the caller's strings may not outlive the call
@@ -100,10 +120,13 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   query_.stop_strings = nullptr;
   text_.SwapStops(prepared->stops);
   query_.stop_tokens = nullptr;
+  query_.grammar = {};
   stop_tokens_.Swap(prepared->stop_tokens);
   biases_.Swap(prepared->biases);
+  constraint_.Swap(prepared->constraint);
   query_.sampling.biases = biases_.data();
   pending_.SwapRoom(prepared->pending);
+  if constexpr (kHasPrefixCache) SetSalt(query.prefix_salt, conversation_);
   conversation_.seed = query.seed;
   conversation_.random = RandomGenerator(query.seed);
   outcome_ = Outcome::kNone;
@@ -114,12 +137,12 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
 // The answer of a chat is issued without the marks of its channels, other text as it is. A query
 // that only continues an answer continues its reading, too.
 void Session::StartText(const Query& query) {
-  const bool is_chat = query.chat != nullptr || transformer_.type == ModelType::kChat;
-  const bool goes_on = prompt_tokens_ == 0 && displaced_.size() == 0;
-  if (!is_chat && goes_on) return;
-  text_.ReadPlain();
-  if (!is_chat) return;
-  text_.ReadChannels(transformer_.channels(), conversation_.tokens.data(), conversation_.n_tokens);
+  if (query.chat != nullptr || transformer_.type == ModelType::kChat) {
+    text_.ReadChannels(transformer_.channels(), conversation_.tokens.data(),
+                       conversation_.n_tokens);
+  } else if (!OnlyContinues()) {
+    text_.ReadPlain();
+  }
 }
 
 // Returns how many positions are in use when the query has generated as many tokens as it may,
@@ -161,21 +184,35 @@ bool Session::Advance(TurnHeld /*held*/, size_t count) {
   return status.ok();
 }
 
-void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
-  const RandomGenerator random_before = conversation_.random;
+Status Session::SampleNext(const float* logits, Sampler& sampler, TokenId* token) {
   const SampledContext context = {conversation_.tokens.data(), conversation_.n_tokens,
                                   static_cast<size_t>(generated_)};
+  if constexpr (kHasGrammar) {
+    if (constraint_.get() != nullptr) return SampleConstrained(logits, context, sampler, token);
+  }
+  return sampler.Sample(logits, query_.sampling, context, &conversation_.random, token);
+}
+
+void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
+  const RandomGenerator random_before = conversation_.random;
   TokenId token = 0;
-  const Status status =
-      sampler.Sample(logits, query_.sampling, context, &conversation_.random, &token);
+  const Status status = SampleNext(logits, sampler, &token);
   if (!status.ok()) {
     conversation_.random = random_before;
     return SetFailure(status);
   }
   outcome_ = Outcome::kNone;
+  if (kHasGrammar && token == kNoToken) {
+    outcome_ = Outcome::kComplete;
+    return;
+  }
   PendingToken& pending = pending_.Push(token, random_before);
   if (query_.logprobs != nullptr) {
     pending.logprobs.Compute(logits, transformer_.config().vocab_size, token);
+  }
+  if (query_.logit_hash.get() != nullptr) {
+    logit_hash_.set(AddLogits(logit_hash_.get(), logits, transformer_.config().vocab_size));
+    pending.logit_hash = logit_hash_;
   }
 }
 
@@ -185,6 +222,7 @@ Session::Progress Session::End(Done why, Done* out) {
   conversation_.LetLastWait();
   if (!pending_.empty()) conversation_.random = pending_.front().random_before;
   pending_.Clear();
+  constraint_.Reset();
   if (generated_ == 0 && (why == Done::kCancelled || why == Done::kError)) RollBack();
   record_.End();
   *out = why;
@@ -204,7 +242,11 @@ Session::Progress Session::Deliver(TurnHeld /*held*/, Done* why) {
     if (progress == Progress::kEnded) return End(Done::kCancelled, why);
   }
   if (!pending_.empty()) return DeliverToken(why);
-  if (std::exchange(outcome_, Outcome::kNone) != Outcome::kFailed) return Progress::kGoesOn;
+  const Outcome outcome = std::exchange(outcome_, Outcome::kNone);
+  if constexpr (kHasGrammar) {
+    if (outcome == Outcome::kComplete) return EndShown(Done::kEndOfText, why);
+  }
+  if (outcome != Outcome::kFailed) return Progress::kGoesOn;
   transformer_.log.Write(failure_.message());
   return End(Done::kError, why);
 }
@@ -225,10 +267,9 @@ Session::Progress Session::DeliverToken(Done* why) {
   const TokenId previous = conversation_.tokens[conversation_.n_tokens - 1];
   conversation_.tokens[conversation_.n_tokens++] = token;
   // The query completes an unfinished character only if it has not changed the tokens before.
-  const bool goes_on = prompt_tokens_ == 0 && displaced_.size() == 0;
-  if (generated_ == 0 && !goes_on) text_.DropHeld();
-  if (!TellLogprobs(given)) return Progress::kDestroyed;
-  if (EndsText(token)) return EndShown(Done::kEndOfText, why);
+  if (generated_ == 0 && !OnlyContinues()) text_.DropHeld();
+  if (!TellLogprobs(given) || !TellLogitHash(given)) return Progress::kDestroyed;
+  if (EndsText(token)) return EndAt(token, why);
   bool stopped = false;
   const Progress progress = Emit(token, previous, &stopped);
   if (progress == Progress::kDestroyed) return progress;
@@ -255,6 +296,25 @@ bool Session::TellLogprobs(const PendingToken& given) {
   return !delete_deferred_;
 }
 
+// Likewise.
+bool Session::TellLogitHash(const PendingToken& given) {
+  const Query::LogitHashCallback callback = query_.logit_hash.get();
+  if (callback == nullptr) return true;
+  callback(query_.opaque, given.token, given.logit_hash.get());
+  return !delete_deferred_;
+}
+
+// Ends the query at a token that is not shown. Its mark is issued all the same, because a query
+// that continues takes the marks of all tokens as issued.
+Session::Progress Session::EndAt(TokenId token, Done* why) {
+  bool stopped = false;
+  Progress progress = Progress::kGoesOn;
+  if constexpr (kHasGguf) progress = CallIssue(text_.AppendMark(token, &stopped));
+  if (progress == Progress::kDestroyed) return progress;
+  if (progress == Progress::kEnded) return End(Done::kCancelled, why);
+  return stopped ? End(Done::kStopString, why) : EndShown(Done::kEndOfText, why);
+}
+
 // Ends the query after issuing the text that was held back. At a limit, the bytes of an unfinished
 // character are kept, as the next query may complete it.
 Session::Progress Session::EndShown(Done why, Done* out) {
@@ -268,11 +328,29 @@ Session::Progress Session::EndShown(Done why, Done* out) {
 }
 
 Session::Progress Session::Emit(TokenId token, TokenId previous, bool* stopped) {
+  const bool is_first = IsFirst(previous);
+  ++generated_;
+  const Progress progress = CallIssue(text_.Append(token, is_first, stopped));
+  if constexpr (kHasGrammar) {
+    const Constraint* const constraint = constraint_.get();
+    const bool goes_on = progress == Progress::kGoesOn && !*stopped;
+    if (goes_on && constraint != nullptr && constraint->is_active()) {
+      return CallIssue(text_.EndStops());
+    }
+  }
+  return progress;
+}
+
+// Whether the token behind `previous` is the first of a text.
+bool Session::IsFirst(TokenId previous) const {
   const bool answers =
       transformer_.type == ModelType::kChat && generated_ == 0 && prompt_tokens_ > 0;
-  const bool is_first = previous == transformer_.tokenizer.bos() || answers;
-  ++generated_;
-  return CallIssue(text_.Append(token, is_first, stopped));
+  return previous == transformer_.tokenizer.bos() || answers;
+}
+
+// Whether a space at the beginning of the token behind `previous` is no part of the text.
+bool Session::StripsSpace(TokenId previous) const {
+  return IsFirst(previous) && transformer_.tokenizer.adds_prefix();
 }
 
 Session::Progress Session::CallIssue(const char* text) {
@@ -314,7 +392,8 @@ Status Session::Save(SessionHeld /*held*/, const StateSink& sink) {
 }
 
 Status Session::Load(SessionHeld /*held*/, const StateSource& source, Conversation* loaded) {
-  loaded->Init(memory_, transformer_.config(), transformer_.kv_type);
+  loaded->Init(memory_, transformer_.config(), transformer_.kv_type, SharedPages());
+  if constexpr (kHasPrefixCache) Distrust(*loaded);
   return ReadState(transformer_, memory_, source, loaded);
 }
 
@@ -332,8 +411,10 @@ uint64_t Session::BytesAtFullContext(TurnHeld /*held*/, LockHeld /*lock*/) const
   const uint64_t full_kv =
       KvCache::BytesFor(c, transformer_.kv_type, c.seq_len, memory_.arena() == nullptr);
   const uint64_t full_tokens = (uint64_t{c.seq_len} + 1) * sizeof(TokenId);
+  uint64_t full_sharing = 0;
+  if constexpr (kHasPrefixCache) full_sharing = conversation_.kv.BytesForSharing(c.seq_len);
   return BytesInUse() - conversation_.kv.bytes_held() -
-         conversation_.tokens.size() * sizeof(TokenId) + full_kv + full_tokens;
+         conversation_.tokens.size() * sizeof(TokenId) + full_kv + full_sharing + full_tokens;
 }
 
 }  // namespace clamma

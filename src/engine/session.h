@@ -8,7 +8,9 @@
 #include <cstdint>
 
 #include "engine/conversation.h"
+#include "engine/grammar/constraint_slot.h"
 #include "engine/guards.h"
+#include "engine/logit_hash.h"
 #include "engine/pending_tokens.h"
 #include "engine/query.h"
 #include "engine/query_record.h"
@@ -39,7 +41,7 @@ class Session {
   // The errors for an arena that is too small: for a session, or for a query that has just been
   // refused for lack of memory.
   static Status NoRoomInArena(const Transformer& transformer);
-  Status NoRoomInArena(SessionHeld held, TurnHeld turn, const Query& query,
+  Status NoRoomInArena(SessionHeld held, TurnHeld turn, LockHeld lock, const Query& query,
                        const PreparedQuery& prepared) const;
 
   // A query starts in three steps: Prepare(), Reserve() or ReserveWhole(), and Begin(). A step that
@@ -72,6 +74,8 @@ class Session {
   }
   // The number of tokens that are not in the KV cache yet: 1, or more while a prompt is left.
   size_t waiting(TurnHeld /*held*/) const { return conversation_.waiting(); }
+  // For the functions of prefix_cache.h.
+  Conversation& conversation(TurnHeld /*held*/) { return conversation_; }
   // Makes room for `count` of them and fills in their rows. Returns false if memory is short; the
   // next Deliver() then reports the failure.
   bool AddRows(TurnHeld held, size_t count, ForwardRow* rows);
@@ -126,13 +130,23 @@ class Session {
     kNone,      // nothing to deliver but the pending tokens
     kPartDone,  // a part of the prompt is in the KV cache
     kFailed,    // failure_ is the reason
+    kComplete,  // the grammar allows no token, and the text may end
   };
 
   bool IsCancelled() const { return cancelled_.load(std::memory_order_relaxed); }
-  size_t BytesInUse() const { return sizeof(Session) + memory_.bytes_in_use(); }
+  size_t BytesInUse() const;
+  KvPages* SharedPages() const;
   void SetFailure(const Status& status);
+  Status SampleNext(const float* logits, Sampler& sampler, TokenId* token);
+  Status SampleConstrained(const float* logits, const SampledContext& context, Sampler& sampler,
+                           TokenId* token);
+  bool IsFirst(TokenId previous) const;
+  bool StripsSpace(TokenId previous) const;
   Progress End(Done why, Done* out);
+  Progress EndAt(TokenId token, Done* why);
   Progress EndShown(Done why, Done* out);
+  // Whether the query leaves the tokens before it as they are, and adds none.
+  bool OnlyContinues() const { return prompt_tokens_ == 0 && displaced_.size() == 0; }
   void StartText(const Query& query);
   bool EndsText(TokenId token) const;
   Status CheckRoom(const Query& query, const PreparedQuery& prepared) const;
@@ -140,6 +154,7 @@ class Session {
   Progress TellPart();
   Progress DeliverToken(Done* why);
   bool TellLogprobs(const PendingToken& given);
+  bool TellLogitHash(const PendingToken& given);
   Progress Emit(TokenId token, TokenId previous, bool* stopped);
   Progress CallIssue(const char* text);
   void RollBack();
@@ -155,7 +170,10 @@ class Session {
 
   Query query_;
   Array<TokenId> stop_tokens_;
-  Array<LogitBias> biases_;     // query_.sampling points to it
+  Array<LogitBias> biases_;  // query_.sampling points to it
+  [[no_unique_address]] ConstraintSlot constraint_;
+  // Of the tokens that the query has sampled so far, if it asks for it.
+  [[no_unique_address]] OnlyWithGguf<uint64_t> logit_hash_;
   uint64_t generated_ = 0;      // the number of tokens that the current or last query generated
   size_t prompt_tokens_ = 0;    // the number of tokens that it added
   size_t n_tokens_before_ = 0;  // of the conversation, before the query

@@ -33,6 +33,12 @@ class StopStrings {
   // next call.
   const char* Flush();
 
+  // Forgets all strings, and returns the text that was held back, as Flush() does.
+  const char* End() {
+    n_ = 0;
+    return Flush();
+  }
+
   void Swap(StopStrings& other);
 
  private:

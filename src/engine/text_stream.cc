@@ -42,6 +42,11 @@ const char* TextStream::Append(TokenId token, bool is_first, bool* stopped) {
   return UpToStop(utf8_.Append(mark, bytes), stopped);
 }
 
+const char* TextStream::AppendMark(TokenId token, bool* stopped) {
+  const std::string_view mark = channels_.Read(token, tokenizer_->Bytes(token)).mark;
+  return mark.empty() ? "" : UpToStop(utf8_.Append(mark, {}), stopped);
+}
+
 const char* TextStream::FlushCharacter(bool* stopped) { return UpToStop(utf8_.Flush(), stopped); }
 
 const char* TextStream::UpToStop(const char* text, bool* stopped) {

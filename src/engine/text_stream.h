@@ -40,8 +40,14 @@ class TextStream {
   // Returns the text that `token` adds. If it is the first token of a text, the space that the
   // tokenizer puts in front is removed.
   const char* Append(TokenId token, bool is_first, bool* stopped);
+  // The same for a token that ends the text without being shown: only the mark of a channel that
+  // begins with it.
+  const char* AppendMark(TokenId token, bool* stopped);
   // Returns U+FFFD if an unfinished character is held back.
   const char* FlushCharacter(bool* stopped);
+  // The text that follows has no stop strings. Returns the text that is held back because one might
+  // have begun.
+  const char* EndStops() { return stops_.any() ? stops_.End() : ""; }
   // Returns the text that is held back because a stop string may begin with it.
   const char* FlushText() { return stops_.Flush(); }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/logprobs.h"
+#include "engine/prefix_cache.h"
 #include "engine/vocabulary_search.h"
 #include "platform/checksum.h"
 #include "platform/cores.h"
@@ -63,6 +64,9 @@ Status Transformer::Open(const TransformerOptions& options) {
   kernels = &SelectKernels();
   CLAMMA_RETURN_IF_ERROR(pool.Start(memory, threads_wanted));
   CLAMMA_RETURN_IF_ERROR(forward.Init(memory, weights, *kernels, pool, in_arena(), kv_type));
+  if constexpr (kHasPrefixCache) {
+    if (!memory.is_plan()) OpenPages(*this, options.prefix_cache_bytes);
+  }
   CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, forward.max_rows()));
   CLAMMA_RETURN_IF_ERROR(pass.Resize(memory, max_sessions));
   for (unsigned i = 0; i < pool.threads(); ++i) {

@@ -6,12 +6,15 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
+#include "engine/grammar/constraint_slot.h"
 #include "engine/guards.h"
 #include "engine/prompt.h"
 #include "engine/sampler.h"
 #include "model/forward.h"
 #include "model/kv_cache.h"
+#include "model/kv_pages.h"
 #include "model/model_files.h"
 #include "model/weights.h"
 #include "platform/file.h"
@@ -53,7 +56,13 @@ struct TransformerOptions {
   const char* chat_template = "";       // see ChatFormat::Open()
   const char* pre_tokenizer = nullptr;  // see Tokenizer::Open()
   uint32_t context = 0;                 // 0: the model's
+  uint64_t prefix_cache_bytes = 0;      // at most so many bytes of pages that no session has
   Log log;
+};
+
+// In place of KvPages where there is no prefix cache.
+struct NoPages {
+  explicit NoPages(Arena* /*arena*/) {}
 };
 
 // A session's share of a pass.
@@ -71,7 +80,7 @@ class Transformer {
   static constexpr size_t kMaxName = 32;
 
   // The transformer and its sessions allocate from the arena or, if that is nullptr, from the heap.
-  explicit Transformer(Arena* arena = nullptr) : memory(arena) {}
+  explicit Transformer(Arena* arena = nullptr) : memory(arena), pages(arena) {}
   ~Transformer();
 
   Status Open(const TransformerOptions& options);
@@ -101,12 +110,14 @@ class Transformer {
   Status Fingerprint(uint64_t* fingerprint) const;
 
   Memory memory;
+  [[no_unique_address]] std::conditional_t<kHasPrefixCache, KvPages, NoPages> pages;
   ModelFiles files;
   File tokenizer_file;
   Array<uint8_t> tokenizer_bytes;  // the vocabulary, if it is neither mapped nor in tokenizer_base
   Weights weights;
   Tokenizer tokenizer;
-  ChatFormat* chat_format = nullptr;  // nullptr: this build has no templates
+  [[no_unique_address]] TrieSlot trie{memory};  // of the vocabulary, for grammars
+  ChatFormat* chat_format = nullptr;            // nullptr: this build has no templates
   ThreadPool pool;
   const Kernels* kernels = nullptr;
   Forward forward;
@@ -141,7 +152,7 @@ class Transformer {
   bool lost = false;  // in a forked child that cannot use it, see scheduler.h
 
  private:
-  explicit Transformer(Memory::Plan plan) : memory(plan) {}
+  explicit Transformer(Memory::Plan plan) : memory(plan), pages(nullptr) {}
   bool in_arena() const { return memory.arena() != nullptr || memory.is_plan(); }
   void DescribeWeights(char* text, size_t size) const;
   void DescribeQuota(char* text, size_t size) const;

@@ -9,13 +9,6 @@
 namespace clamma {
 namespace {
 
-// The table's size doubles as the conversation grows.
-size_t TableSizeFor(size_t blocks) {
-  size_t size = 4;
-  while (size < blocks) size *= 2;
-  return size;
-}
-
 // Copies a number between this machine's byte order and that of files.
 void CopyLittleEndian(uint8_t* to, const uint8_t* from, size_t bytes) {
   for (size_t i = 0; i < bytes; ++i) to[i] = from[kBigEndianHost ? bytes - 1 - i : i];
@@ -36,16 +29,29 @@ uint8_t* CopyHead(const KvPlace& place, size_t n, const KvFormat& format, uint8_
 
 }  // namespace
 
-void KvCache::Init(Memory& memory, const ModelConfig& config, KvType type) {
+// This fits if the weights fit in memory, as dim * dim > kv_dim in each layer. If it does not, the
+// allocation of the first page fails.
+size_t KvCache::PageBytes(const ModelConfig& config, KvType type, bool with_window) {
+  const uint64_t bytes = BlockBytes(config, with_window, type);
+  return bytes > SIZE_MAX ? SIZE_MAX : static_cast<size_t>(bytes);
+}
+
+void KvCache::Init(Memory& memory, const ModelConfig& config, KvType type,
+                   [[maybe_unused]] KvPages* pages) {
   memory_ = &memory;
   config_ = &config;
   type_ = type;
-  // This fits if the weights fit in memory, as dim * dim > kv_dim in each layer. If it does not,
-  // the allocation of the first page fails.
+  if constexpr (kHasPrefixCache) SetPages(pages);
   for (size_t kind = 0; kind < kKinds; ++kind) {
-    const uint64_t bytes = BlockBytes(config, kind == 1, type);
-    blocks_[kind].bytes = bytes > SIZE_MAX ? SIZE_MAX : static_cast<size_t>(bytes);
+    blocks_[kind].bytes = PageBytes(config, type, kind == 1);
   }
+}
+
+// The table's size doubles as the conversation grows.
+size_t KvCache::TableSizeFor(size_t blocks) {
+  size_t size = 4;
+  while (size < blocks) size *= 2;
+  return size;
 }
 
 void KvCache::Shrink(Blocks& blocks, size_t end) {
@@ -60,13 +66,19 @@ void KvCache::Shrink(Blocks& blocks, size_t end) {
 }
 
 void KvCache::ShrinkToBlocks(size_t blocks) {
+  if constexpr (kHasPrefixCache) {
+    if (shares()) return ShrinkPages(blocks);
+  }
   for (Blocks& of_kind : blocks_) Shrink(of_kind, blocks);
 }
 
+Status KvCache::GrowTable(Blocks& blocks, size_t end) {
+  if (end <= blocks.table.size()) return Status();
+  return blocks.table.Resize(*memory_, TableSizeFor(end));
+}
+
 Status KvCache::Grow(Blocks& blocks, size_t end) {
-  if (end > blocks.table.size()) {
-    CLAMMA_RETURN_IF_ERROR(blocks.table.Resize(*memory_, TableSizeFor(end)));
-  }
+  CLAMMA_RETURN_IF_ERROR(GrowTable(blocks, end));
   while (blocks.end < end) {
     void* block = nullptr;
     CLAMMA_RETURN_IF_ERROR(memory_->Allocate(blocks.bytes, &block));
@@ -75,7 +87,10 @@ Status KvCache::Grow(Blocks& blocks, size_t end) {
   return Status();
 }
 
-Status KvCache::Reserve(size_t positions) {
+Status KvCache::Reserve(size_t positions, [[maybe_unused]] size_t from) {
+  if constexpr (kHasPrefixCache) {
+    if (shares()) return ReservePages(positions, from);
+  }
   for (Blocks& of_kind : blocks_) {
     if (kHasGguf && of_kind.bytes == 0) continue;
     CLAMMA_RETURN_IF_ERROR(Grow(of_kind, clamma::BlocksOf(positions)));
@@ -83,7 +98,10 @@ Status KvCache::Reserve(size_t positions) {
   return Status();
 }
 
-void KvCache::PlanReserve(Memory& plan, size_t positions) const {
+void KvCache::PlanReserve(Memory& plan, size_t positions, [[maybe_unused]] size_t from) const {
+  if constexpr (kHasPrefixCache) {
+    if (shares()) return PlanReservePages(plan, positions, from);
+  }
   const size_t needed = clamma::BlocksOf(positions);
   for (const Blocks& of_kind : blocks_) {
     if (kHasGguf && of_kind.bytes == 0) continue;
@@ -101,6 +119,9 @@ size_t KvCache::FirstInWindow(const ModelConfig& config, size_t position) {
 void KvCache::GiveBackBefore(size_t position) {
   Blocks& blocks = blocks_[kKinds - 1];
   const size_t first = FirstInWindow(*config_, position) / kKvBlock;
+  if constexpr (kHasPrefixCache) {
+    if (shares()) return DropWindowsBefore(first - std::min(first, kSpareBlocks));
+  }
   for (; blocks.begin + kSpareBlocks < first && blocks.begin < blocks.end; ++blocks.begin) {
     memory_->Free(blocks.table[blocks.begin], blocks.bytes);
     blocks.table[blocks.begin] = nullptr;
@@ -110,7 +131,10 @@ void KvCache::GiveBackBefore(size_t position) {
 void KvCache::Restart(size_t position) {
   Blocks& blocks = blocks_[kKinds - 1];
   if (!config_->widest.has_window()) return;
-  Shrink(blocks, 0);
+  if constexpr (kHasPrefixCache) {
+    if (shares()) DropWindowsBefore(blocks.end);
+  }
+  if (!shares()) Shrink(blocks, 0);
   blocks.begin = blocks.end = FirstInWindow(*config_, position) / kKvBlock;
 }
 
@@ -187,6 +211,7 @@ void KvCache::Swap(KvCache& other) {
     std::swap(mine.begin, others.begin);
     std::swap(mine.end, others.end);
   }
+  if constexpr (kHasPrefixCache) SwapPages(other);
   other.overflow_.store(overflow_.exchange(other.overflow_.load()));
   std::swap(is_long_, other.is_long_);
 }
@@ -204,8 +229,9 @@ void KvCache::Attend(uint32_t layer, size_t n_positions, AttentionInput* input) 
 
 size_t KvCache::bytes_held() const {
   size_t bytes = 0;
+  if constexpr (kHasPrefixCache) bytes = bytes_of_pages() + BytesOfPageTable();
   for (const Blocks& of_kind : blocks_) {
-    bytes += (of_kind.end - (kHasGguf ? of_kind.begin : 0)) * of_kind.bytes;
+    if (!shares()) bytes += (of_kind.end - (kHasGguf ? of_kind.begin : 0)) * of_kind.bytes;
     bytes += of_kind.table.size() * sizeof(uint8_t*);
   }
   return bytes;

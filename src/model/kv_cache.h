@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A session's keys and values. It grows by pages of kKvBlock positions. In layers that attend to a
-// window, pages that the window has left are freed.
+// window, pages that the window has left are freed. With KvPages (kv_pages.h), pages may belong to
+// several sessions: those that a session will write are its own first.
 #ifndef CLAMMA_MODEL_KV_CACHE_H_
 #define CLAMMA_MODEL_KV_CACHE_H_
 
@@ -8,10 +9,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/kernels.h"
 #include "kernels/kv_types.h"
 #include "model/config.h"
+#include "model/kv_pages.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 
@@ -23,18 +26,18 @@ namespace clamma {
 class KvCache {
  public:
   KvCache() = default;
-  ~KvCache() {
-    for (Blocks& blocks : blocks_) Shrink(blocks, 0);
-  }
+  ~KvCache() { ShrinkToBlocks(0); }
   KvCache(const KvCache&) = delete;
   KvCache& operator=(const KvCache&) = delete;
 
-  // The config must outlive this.
-  void Init(Memory& memory, const ModelConfig& config, KvType type);
+  // The config must outlive this, and so must `pages`: without them, pages belong to this alone.
+  void Init(Memory& memory, const ModelConfig& config, KvType type, KvPages* pages = nullptr);
 
-  // Makes room for `positions` (at most seq_len). On failure the contents stay as they are.
-  Status Reserve(size_t positions);
-  void PlanReserve(Memory& plan, size_t positions) const;  // adds what Reserve() would take
+  // Makes room for `positions` (at most seq_len), of which those from `from` on may be written; at
+  // most `from` positions may be stored. On failure the contents stay as they are.
+  Status Reserve(size_t positions, size_t from = 0);
+  // Adds what Reserve() would take.
+  void PlanReserve(Memory& plan, size_t positions, size_t from = 0) const;
 
   // The number of pages of each kind. For arenas, where pages of windows are never freed early.
   size_t blocks() const { return std::max(blocks_[0].end, blocks_[kKinds - 1].end); }
@@ -85,9 +88,36 @@ class KvCache {
   // a layer.
   void Attend(uint32_t layer, size_t n_positions, AttentionInput* input) const;
 
-  // The bytes of all pages and their tables.
+  // The bytes of all pages and their tables, except for pages that belong to others, too.
   size_t bytes_held() const;
+  // Those that are allocated from KvPages, not from this object's memory.
+  size_t bytes_of_pages() const;
+  // Where idle pages are kept, adds a page for each of `sessions`: what a session has allocated
+  // behind them may leave a gap, and that is less than a page.
+  void PlanGaps(Memory& plan, size_t sessions) const;
+  // The bytes that KvPages needs for `positions` in addition to BytesFor().
+  uint64_t BytesForSharing(size_t positions) const;
 
+  // --- Pages of others: see engine/prefix_cache.h. Only with KvPages, and with the turn ---
+
+  bool shares() const { return kHasPrefixCache && shared_.pages != nullptr; }
+  KvPages* pages() const { return shared_.pages; }  // nullptr: there are none
+  // Takes the listed pages that hold the first of these tokens (n), in place of its own, if they
+  // hold more than *position of them. Sets *position to how many positions it holds then. With
+  // `whole_windows`, layers with a window get the pages of all positions.
+  Status Attach(const PrefixKey& key, const TokenId* tokens, size_t n, bool whole_windows,
+                size_t* position);
+  // Copies the part of a listed page that goes on from *position with most of these tokens (n).
+  Status CopyPart(const PrefixKey& key, const TokenId* tokens, size_t n, size_t* position);
+  // Enters the pages of the first `position` tokens in the tree. Where equal ones are there, takes
+  // those.
+  void Enter(const PrefixKey& key, const TokenId* tokens, size_t position);
+  // Whether the pages of the first `positions` positions, a multiple of kKvBlock, are listed and
+  // the same as those of another cache.
+  bool SharesFirst(size_t positions, const KvCache& other) const;
+
+  // The bytes of a page in layers with a window, or without.
+  static size_t PageBytes(const ModelConfig& config, KvType type, bool with_window);
   // The bytes for `positions`, in whole pages with their tables. With `gives_back`, the most that
   // they take if pages of windows are freed.
   static uint64_t BytesFor(const ModelConfig& config, KvType type, size_t positions,
@@ -113,6 +143,31 @@ class KvCache {
   const Blocks& BlocksOf(uint32_t layer) const {
     return blocks_[config_->layer(layer).has_window() ? kKinds - 1 : 0];
   }
+  // What is different with KvPages: kv_cache_pages.cc.
+  struct Hit {
+    size_t pages = 0;
+    size_t first_in_window = 0;  // the first page that layers with a window need
+  };
+  static size_t TableSizeFor(size_t blocks);
+  Status GrowTable(Blocks& blocks, size_t end);
+  Status GrowTables(size_t end);
+  Status ReservePages(size_t positions, size_t from);
+  Status OwnPage(size_t index, size_t slot, bool copy);
+  void SetPages(KvPages* pages);
+  void SwapPages(KvCache& other);
+  size_t BytesOfPageTable() const;
+  void PlanReservePages(Memory& plan, size_t positions, size_t from) const;
+  void ShrinkPages(size_t end);
+  void DropWindowsBefore(size_t end);
+  Hit FindHit(const KvPages::Held& held, const PrefixKey& key, const TokenId* tokens, size_t n,
+              bool whole_windows) const;
+  void TakePage(const KvPages::Held& held, size_t index, KvPage* page, bool with_window);
+  void EnterFull(const KvPages::Held& held, size_t index, KvPage* parent, const PrefixKey& key,
+                 const TokenId* tokens);
+  void SetPage(size_t index, KvPage* page, bool with_window);
+  bool UsesWindow(size_t index) const;
+  KvPage* PageBefore(size_t index) const { return index == 0 ? nullptr : shared_.table[index - 1]; }
+
   Status Grow(Blocks& blocks, size_t end);
   void Shrink(Blocks& blocks, size_t end);
   template <typename Body>
@@ -147,6 +202,18 @@ class KvCache {
   // positions at the same time.
   std::atomic<size_t> overflow_{SIZE_MAX};
   bool is_long_ = false;
+
+  // Entries of the tables above point into these.
+  struct Shared {
+    KvPages* pages = nullptr;
+    Array<KvPage*> table;
+    size_t end = 0;
+  };
+  struct NotShared {
+    static constexpr KvPages* pages = nullptr;
+    static constexpr KvPage* const* table = nullptr;
+  };
+  [[no_unique_address]] std::conditional_t<kHasPrefixCache, Shared, NotShared> shared_;
 };
 
 }  // namespace clamma

@@ -7,8 +7,29 @@
 
 namespace clamma {
 
+namespace {
+
+void* AllocateFrom(Arena* arena, size_t bytes) {
+  return arena != nullptr ? arena->Allocate(bytes) : AllocateAligned(bytes);
+}
+
+// Frees memory that is only kept in case it is useful, and tries again.
+void* ReclaimAndAllocate(Arena* arena, size_t bytes) {
+  const ReclaimFunction reclaim = reclaim_function.load();
+  if (reclaim == nullptr || bytes == 0) return nullptr;
+  if (arena != nullptr && bytes > arena->usage().size) return nullptr;
+  void* pointer = nullptr;
+  while (pointer == nullptr && reclaim(arena)) pointer = AllocateFrom(arena, bytes);
+  return pointer;
+}
+
+}  // namespace
+
 void* AllocateZeroed(Arena* arena, size_t bytes) {
-  void* pointer = arena != nullptr ? arena->Allocate(bytes) : AllocateAligned(bytes);
+  void* pointer = AllocateFrom(arena, bytes);
+  if constexpr (kHasPrefixCache) {
+    if (pointer == nullptr) pointer = ReclaimAndAllocate(arena, bytes);
+  }
   if (pointer != nullptr) std::memset(pointer, 0, bytes);
   return pointer;
 }

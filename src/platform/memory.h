@@ -17,6 +17,21 @@
 
 namespace clamma {
 
+// Whether this build has a prefix cache (engine/prefix_cache.h).
+#if LIBCLAMMA_WITH_PREFIX_CACHE
+inline constexpr bool kHasPrefixCache = true;
+#else
+inline constexpr bool kHasPrefixCache = false;
+#endif
+
+// Frees memory that is kept only in case it is useful: a little of the arena or, if `arena` is
+// nullptr, of the heap. Returns false if there is none.
+using ReclaimFunction = bool (*)(Arena* arena);
+
+// An allocation that fails calls this and tries again, as long as it returns true. So nobody may
+// allocate while holding a lock that the function takes.
+inline constinit std::atomic<ReclaimFunction> reclaim_function{nullptr};
+
 // Allocates zeroed memory, aligned to kAlignment, from the arena, or from the heap if `arena` is
 // nullptr. Returns nullptr on failure.
 void* AllocateZeroed(Arena* arena, size_t bytes);

@@ -403,6 +403,33 @@ TEST_F(AllocFailureTest, ScoringAndEncodingMayFail) {
   }
 }
 
+TEST_F(AllocFailureTest, HashingLogitsMayFail) {
+  const TxfPtr model = Open(ModelInfo(kFloatModel));
+  const std::vector<tok_id_t> tokens(100, 300);
+  clamma_txf_info_t info = {};
+  const auto hash = [&](std::vector<clamma_logit_hash_t>* hashes) {
+    return clamma_hash_logits(model.get(), &info, tokens.data(), tokens.size(), 1, hashes->data(),
+                              nullptr);
+  };
+  std::vector<clamma_logit_hash_t> expected(99);
+  std::vector<clamma_logit_hash_t> hashes(99);
+  ASSERT_EQ(hash(&expected), 0);
+  const size_t blocks = Heap().live_blocks();
+  size_t n = 1;
+  for (;; ++n) {
+    Heap().FailAllocation(n);
+    const int failed = hash(&hashes);
+    const bool happened = Heap().failed();
+    Heap().FailAllocation(0);
+    EXPECT_EQ(failed != 0, happened) << "allocation " << n;
+    EXPECT_EQ(Heap().live_blocks(), blocks) << "allocation " << n;
+    if (!happened) break;
+    ASSERT_LT(n, 100u) << "this never ends";
+  }
+  EXPECT_GT(n, 4u) << "four pages";
+  EXPECT_EQ(hashes.back().hash, expected.back().hash);
+}
+
 TEST_F(AllocFailureTest, EmbeddingAndScoringContinuationsMayFail) {
   LogCollector log;
   clamma_txf_info_t info = ModelInfo(kFloatModel);

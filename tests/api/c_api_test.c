@@ -50,6 +50,8 @@ struct story {
   int ends;
   clamma_done_t why;
   char reason[256];
+  uint64_t hashes[12];
+  size_t hashed;
 };
 
 static int take_text(void* opaque_user_pointer, const char* token) {
@@ -103,6 +105,35 @@ static void run_minimal_program(const char* checkpoint, const char* dictionary) 
   clamma_txf_destroy(txf);
 }
 
+static void take_hash(void* opaque_user_pointer, tok_id_t token, uint64_t hash) {
+  struct story* story = opaque_user_pointer;
+  (void)token;
+  if (story->hashed < CLAMMA_ARRAY_SIZE(story->hashes)) story->hashes[story->hashed++] = hash;
+}
+
+static int goes_too_far(void* opaque_user_pointer, size_t done, size_t total) {
+  (void)opaque_user_pointer;
+  return done > total;
+}
+
+/* What a query with this info generated, in the session's context, is what is computed again. */
+static void hash_again(const struct txf* txf, const struct txf_session* session,
+                       const clamma_txf_info_t* info, const struct story* story) {
+  tok_id_t tokens[64];
+  clamma_logit_hash_t hashes[12];
+  clamma_progress_cb_t progress = goes_too_far;
+  size_t count = 0;
+  size_t i;
+
+  CHECK(clamma_session_get_tokens(session, tokens, CLAMMA_ARRAY_SIZE(tokens), &count) == 0);
+  CHECK(count > story->hashed && count <= CLAMMA_ARRAY_SIZE(tokens) && story->hashed == 12);
+  CHECK(clamma_hash_logits(txf, info, tokens, count, count - 12, hashes, progress) == 0);
+  for (i = 0; i < 12; ++i) {
+    CHECK(hashes[i].hash == story->hashes[i]);
+    CHECK(hashes[i].sampled == tokens[count - 12 + i]);
+  }
+}
+
 static void use_every_field(const char* checkpoint, const char* dictionary) {
   struct clamma_txf_info info;
   struct story story;
@@ -114,6 +145,7 @@ static void use_every_field(const char* checkpoint, const char* dictionary) {
   issue_cb_t on_text = take_text;
   clamma_done_cb_t on_end = take_end;
   clamma_log_cb_t on_reason = take_reason;
+  clamma_logit_hash_cb_t on_hash = take_hash;
   clamma_model_access_t access = CLAMMA_MODEL_ACCESS_MMAP;
   clamma_model_type_t type = CLAMMA_MODEL_GEN;
   clamma_kv_type_t kv = CLAMMA_KV_F32;
@@ -164,6 +196,7 @@ static void use_every_field(const char* checkpoint, const char* dictionary) {
     info.top_k = 40;
     info.min_p = 0.01f;
     info.repetition_penalty = 1.1f;
+    info.logit_hash_cb = on_hash;
     CHECK(clamma_session_query(session, &info) == 0);
     CHECK(strstr(desc, "42") != NULL);
     while (clamma_sessions_step_next()) continue;
@@ -177,6 +210,7 @@ static void use_every_field(const char* checkpoint, const char* dictionary) {
     CHECK(facts.rng_seed == 42);
     CHECK(facts.memory_bytes > 0);
     CHECK(facts.memory_bytes_at_full_context > facts.memory_bytes);
+    hash_again(txf, session, &info, &story);
 
     info.limit = 0;
     CHECK(clamma_session_query(session, &info) == 0);
@@ -348,6 +382,7 @@ static void use_extras(const char* checkpoint, const char* dictionary) {
   CHECK(facts.threads == 1 && facts.sessions == 0 && facts.max_sessions > 0);
   CHECK(facts.model_bytes > 1000000 && facts.memory_bytes > 0);
   CHECK(facts.cache_evictions == 0 && facts.cache_limit == 0);
+  CHECK(facts.kv_type == CLAMMA_KV_F32 && clamma_sum_order_version() > 0);
   if (is_little_endian()) { /* else weights are used from converted copies in the cache */
     CHECK(facts.cache_hits == 0 && facts.cache_misses == 0 && facts.cache_bytes == 0);
   } else {

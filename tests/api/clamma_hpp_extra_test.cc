@@ -110,6 +110,38 @@ TEST_F(ClammaHppExtraTest, OnLogprobsComesBeforeTheTextAndNeedsNone) {
   EXPECT_EQ(order, "ptptptppp");
 }
 
+TEST_F(ClammaHppExtraTest, HashesOfLogitsAreThoseOfAQuery) {
+  const clamma::Model model = Open();
+  clamma::Session session(model);
+  std::vector<uint64_t> hashes;
+  clamma::Query query = {.prompt = "Lily", .limit = 12, .temperature = 0.9f, .seed = 7};
+  query.on_logit_hash = [&](tok_id_t, uint64_t hash) { hashes.push_back(hash); };
+  session.Generate(query);
+  const std::vector<tok_id_t> tokens = session.GetTokens();
+  ASSERT_EQ(hashes.size(), 12U);
+  const std::vector<clamma_logit_hash_t> again =
+      model.HashLogits(tokens, tokens.size() - 12, query);
+  ASSERT_EQ(again.size(), 12U);
+  for (size_t i = 0; i < 12; ++i) {
+    EXPECT_EQ(again[i].hash, hashes[i]);
+    EXPECT_EQ(again[i].sampled, tokens[tokens.size() - 12 + i]);
+  }
+  EXPECT_THROW(model.HashLogits(tokens, tokens.size() + 1, query), clamma::Error);
+  EXPECT_EQ(clamma::SumOrderVersion(), clamma_sum_order_version());
+}
+
+TEST_F(ClammaHppExtraTest, WhatOnLogitHashThrowsComesOutOfTheStep) {
+  const clamma::Model model = Open();
+  clamma::Session session(model);
+  const clamma::Query query = {
+      .limit = 9, .on_logit_hash = [](tok_id_t, uint64_t) { throw std::out_of_range("enough"); }};
+  std::string text;
+  session.Start(query, Into(text));
+  EXPECT_THROW(clamma::Run(), std::out_of_range);
+  EXPECT_EQ(session.done(), CLAMMA_DONE_CANCELLED);
+  EXPECT_EQ(text, "");
+}
+
 // ---- The state of a session ----
 
 TEST_F(ClammaHppExtraTest, TokensOfQueriesAndSessions) {

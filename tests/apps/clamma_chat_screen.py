@@ -67,39 +67,38 @@ def wrapped(text, columns):
     return [text[i:i + columns].rstrip() for i in range(0, len(text), columns)]
 
 
-def has_one_line(program, model):
+def has_one_line(program, model, kind):
     """A line that takes several rows is one line, whatever sizes the window has had."""
     text = " ".join(f"word{n}" for n in range(25))  # 190 columns
-    for kind in ("anew", "cut", "silent"):
-        t = ScreenTerminal(*program, *model, "-t", "0", "-n", "2", kind=kind)
-        t.wait_for(f"{kind}: a prompt", prompted)
-        t.type(text.encode())
-        t.settle()
-        check(f"{kind}: a line of several rows", t.below(HELP) == wrapped("> " + text, 80), t.below(HELP))
-        for columns in (61, 100, 47, 48, 70, 40):
-            t.resize(24, columns)
-            t.settle(1.5)
-            check(f"{kind}: {columns} columns: the line is there once, and nothing else",
-                  t.below(HELP) == wrapped("> " + text, columns), t.below(HELP))
-        # The cursor inside the line: 100 characters to the left.
-        t.type(b"\x1b[D" * 100)
-        for columns in (90, 44):
-            t.resize(24, columns)
-            t.settle(1.5)
-            check(f"{kind}: ... and {columns}, with the cursor inside it",
-                  t.below(HELP) == wrapped("> " + text, columns), t.below(HELP))
-        os.write(t.fd, b"X")
-        t.settle()
-        changed = text[:-100] + "X" + text[-100:]
-        check(f"{kind}: what is typed comes where the cursor is",
-              t.below(HELP) == wrapped("> " + changed, 44), t.below(HELP))
-        check(f"{kind}: a terminal that does not answer is asked once",
-              t.asked == 1 if kind == "silent" else t.asked > 1, t.asked)
-        t.type(b"\r")
-        t.wait_for(f"{kind}: an answer", answered)
-        said = chat.saved_messages(t)
-        check(f"{kind}: all was said as it was typed", said == [changed], repr(said))
-        chat.quit_chat(t, kind)
+    t = ScreenTerminal(*program, *model, "-t", "0", "-n", "2", kind=kind)
+    t.wait_for(f"{kind}: a prompt", prompted)
+    t.type(text.encode())
+    t.settle()
+    check(f"{kind}: a line of several rows", t.below(HELP) == wrapped("> " + text, 80), t.below(HELP))
+    for columns in (61, 100, 47, 48, 70, 40):
+        t.resize(24, columns)
+        t.settle(1.5)
+        check(f"{kind}: {columns} columns: the line is there once, and nothing else",
+              t.below(HELP) == wrapped("> " + text, columns), t.below(HELP))
+    # The cursor inside the line: 100 characters to the left.
+    t.type(b"\x1b[D" * 100)
+    for columns in (90, 44):
+        t.resize(24, columns)
+        t.settle(1.5)
+        check(f"{kind}: ... and {columns}, with the cursor inside it",
+              t.below(HELP) == wrapped("> " + text, columns), t.below(HELP))
+    os.write(t.fd, b"X")
+    t.settle()
+    changed = text[:-100] + "X" + text[-100:]
+    check(f"{kind}: what is typed comes where the cursor is",
+          t.below(HELP) == wrapped("> " + changed, 44), t.below(HELP))
+    check(f"{kind}: a terminal that does not answer is asked once",
+          t.asked == 1 if kind == "silent" else t.asked > 1, t.asked)
+    t.type(b"\r")
+    t.wait_for(f"{kind}: an answer", answered)
+    said = chat.saved_messages(t)
+    check(f"{kind}: all was said as it was typed", said == [changed], repr(said))
+    chat.quit_chat(t, kind)
 
 
 def keeps_what_is_typed_while_it_asks(program, model):
@@ -212,17 +211,13 @@ def tells_of_forgotten_turns_behind_the_answer(program):
 
 
 def main():
-    program, model, dictionary = sys.argv[1:]
-    os.environ.update({"XDG_STATE_HOME": os.path.abspath("state1"), "HOME": os.getcwd()})
+    program, model, dictionary = map(os.path.abspath, sys.argv[1:])
     program, model = (program,), (model, "-z", dictionary)
-    only = os.environ.get("ONLY", "")
-    for scene, arguments in (
-            (has_one_line, (model,)), (keeps_what_is_typed_while_it_asks, (model,)),
-            (ends_by_the_first_control_d, (model,)), (keeps_tabs, (model,)), (keeps_answers_whole, ()),
-            (tells_of_forgotten_turns_behind_the_answer, ())):
-        if only in scene.__name__:
-            scene(program, *arguments)
-    sys.exit(1 if chat.failures else 0)
+    scenes = ((keeps_answers_whole, program), *((has_one_line, program, model, kind) for kind in ("anew", "cut", "silent")),
+              (ends_by_the_first_control_d, program, model), (keeps_tabs, program, model),
+              (keeps_what_is_typed_while_it_asks, program, model),
+              (tells_of_forgotten_turns_behind_the_answer, program))
+    sys.exit(0 if chat.play(scenes) else 1)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 """clamma_chat_terminal.py PROGRAM MODEL BABBLER DICTIONARY: sits at a terminal and chats.
 
 Prints a line for each thing that it looks for: `ok` and what it is, or `FAILED`, what it is and what
-the terminal showed. BABBLER is a model whose answers do not end. Writes into the working directory.
+the terminal showed. BABBLER is a model whose answers do not end. Writes into folders of the working
+directory.
 """
 import fcntl
 import json
@@ -17,6 +18,7 @@ import struct
 import sys
 import termios
 import time
+import traceback
 
 import scripted_model
 
@@ -322,7 +324,13 @@ def shows_progress(program):
     slow = ("slow.gguf", "-h", "1")
     t = Terminal(*program, *slow)
     t.wait_for("the slow model's prompt", prompted)
-    t.type(b"x" * 800 + b"\r")
+    # Prompts that take some seconds, however slow the machine is.
+    t.type(b"w" * 100)
+    begin = time.monotonic()
+    os.write(t.fd, b"\r")
+    t.wait_for("an answer", answered, 120)
+    long = max(200, min(800, int(300 / (time.monotonic() - begin))))
+    t.type(b"x" * long + b"\r")
     t.wait_for("a prompt that takes long: a line of progress",
                lambda s: re.search(rb"reading the prompt: \d+ of \d+ tokens", s), 120)
     os.write(t.fd, b"typed ahead\x1b[200~\ntwo\x1b[201~\r")
@@ -332,13 +340,20 @@ def shows_progress(program):
     check("... and not shown within the answer", b"typed" not in answer, repr(answer))
     check("the line goes away before the answer", answer.endswith(b"\r\x1b[K"), repr(answer))
     said = saved_messages(t)
-    check("... both were said", said == ["x" * 800, "typed ahead\ntwo"], repr(said))
-    t.type(b"y" * 800 + b"\r")
+    check("... both were said", said == ["w" * 100, "x" * long, "typed ahead\ntwo"], repr(said))
+    t.type(b"y" * long + b"\r")
     t.wait_for("a line of progress", lambda s: b"reading the prompt: " in s)
     os.write(t.fd, b"\x03")
     seen = t.wait_for("Ctrl-C stops reading", prompted)
     check("... and the line goes away", b"\r\x1b[K\r\n" in seen, repr(seen))
     quit_chat(t, "progress")
+    t = Terminal(*program, *slow, TERM="dumb")
+    t.wait_for("TERM=dumb: a prompt", prompted)
+    t.type(b"x" * 100 + b"\r")
+    seen = t.wait_for("an answer", lambda s: b"Done" in s and prompted(s), 60)
+    t.type(b"\x04")
+    check("Ctrl-D ends it", t.code() == 0)
+    check("TERM=dumb: no sequences", b"\x1b" not in seen + t.seen, repr(seen))
     thoughts = [f" w{n}" for n in range(200)]
     scripted_model.write("slow.gguf", ["<think>", *thoughts, "</think>", "Done"], context=2048,
                          hidden=8192, layers=6)
@@ -349,13 +364,6 @@ def shows_progress(program):
                       lambda s: re.search(rb"thinking: \d+ tokens", s) and answered(s), 60)
     check("... which has taken its place", b"\r\x1b[KDone\r\n" in seen and b" w1" not in seen, repr(seen))
     quit_chat(t, "hidden thoughts")
-    t = Terminal(*program, *slow, TERM="dumb")
-    t.wait_for("TERM=dumb: a prompt", prompted)
-    t.type(b"x" * 100 + b"\r")
-    seen = t.wait_for("an answer", lambda s: b"Done" in s and prompted(s), 60)
-    t.type(b"\x04")
-    check("Ctrl-D ends it", t.code() == 0)
-    check("TERM=dumb: no sequences", b"\x1b" not in seen + t.seen, repr(seen))
     os.unlink("slow.gguf")
 
 
@@ -467,22 +475,56 @@ def resizes(program, model):
         check(f"after the window has changed, {keys} ends it", t.code() == code)
 
 
-def main():
-    program, model, babbler, dictionary = sys.argv[1:]
+def play_one(scene, arguments, folder):
+    """In a process of its own, which ends."""
+    global failures
+    os.mkdir(folder)
+    os.chdir(folder)
     os.environ.update({"XDG_STATE_HOME": os.path.abspath("state0"), "HOME": os.getcwd()})
-    program, model = (program,), (model, "-z", dictionary)
-    babbler = (os.path.abspath(babbler), "-z", dictionary)
+    report = os.open("report", os.O_WRONLY | os.O_CREAT)
+    os.dup2(report, 1)
+    os.dup2(report, 2)
+    try:
+        scene(*arguments)
+    except BaseException:  # pylint: disable=broad-except  the process has to end here
+        traceback.print_exc()
+        failures += 1
+    os._exit(1 if failures else 0)
+
+
+def play(scenes, at_once=5):
+    """Plays (function, argument...), several at a time, as most of them only wait, each in a folder of
+    its own. Prints what they have found; returns whether that is as it should be."""
     only = os.environ.get("ONLY", "")
-    for scenario, arguments in (
-            (edits_lines, (model,)), (interrupts, (babbler,)), (ends_by_signals, (model, babbler)),
-            (knows_locales, (model,)), (takes_several_lines, (model,)),
-            (bears_what_is_too_large, (model,)), (edits_elsewhere, (model,)), (completes, (model,)),
-            (keeps_history, (model,)), (shows_progress, ()), (shows_thoughts, ()),
-            (shows_channels, ()),
-            (stops_and_goes_on, (babbler,)), (keeps_streams_apart, (model,)), (resizes, (model,))):
-        if only in scenario.__name__:
-            scenario(program, *arguments)
-    sys.exit(1 if failures else 0)
+    waiting = [scene for scene in scenes if only in scene[0].__name__]
+    running, good = {}, True
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            scene, *arguments = waiting.pop(0)
+            folder = f"{scene.__name__}{len(waiting)}"
+            pid = os.fork()
+            if pid == 0:
+                play_one(scene, arguments, folder)
+            running[pid] = folder
+        pid, status = os.wait()
+        good = good and status == 0
+        with open(os.path.join(running.pop(pid), "report"), encoding="utf-8") as report:
+            print(report.read(), end="", flush=True)
+    return good
+
+
+def main():
+    program, model, babbler, dictionary = map(os.path.abspath, sys.argv[1:])
+    program, model, babbler = (program,), (model, "-z", dictionary), (babbler, "-z", dictionary)
+    scenes = ((shows_progress, program), (bears_what_is_too_large, program, model),
+              (takes_several_lines, program, model), (shows_channels, program),
+              (ends_by_signals, program, model, babbler), (shows_thoughts, program),
+              (stops_and_goes_on, program, babbler), (edits_lines, program, model),
+              (completes, program, model), (keeps_history, program, model),
+              (knows_locales, program, model), (edits_elsewhere, program, model),
+              (interrupts, program, babbler), (keeps_streams_apart, program, model),
+              (resizes, program, model))
+    sys.exit(0 if play(scenes) else 1)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ takes screenshots into it. Exit code: 0 all checks hold, 1 one does not, 77 no m
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -14,16 +13,11 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from ws_demo_browser import ChatPage, Page, contrast, show_as, start_browser
-from ws_demo_harness import (AlphabetModel, ChatFormat, Checks, Program, find_default_model,
-                             find_models, until)
+from ws_demo_harness import (AlphabetModel, ChatFormat, Checks, Program, begin, find_default_model,
+                             until)
 
-if len(sys.argv) < 3:
-    sys.exit(__doc__)
-BIN_DIR, SOURCE_DIR = map(os.path.realpath, sys.argv[1:3])
-PICTURES = sys.argv[3] if len(sys.argv) > 3 else None
-MODELS = find_models(SOURCE_DIR)
-DEMO = os.path.join(BIN_DIR, "clamma-ws-demo")
-SMALL = (os.path.join(MODELS, "stories260K.bin"), "-z", os.path.join(MODELS, "tok512.bin"))
+BIN_DIR, _, _, DEMO, SMALL, MORE = begin(__doc__)
+PICTURES = MORE[0] if MORE else None
 checks = Checks()
 
 

@@ -9,20 +9,13 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 
-from ws_demo_harness import (AlphabetModel, ChatFormat, Checks, Program, find_default_model,
-                             find_models, until, write_gguf)
+from ws_demo_harness import (AlphabetModel, ChatFormat, Checks, Program, begin, find_default_model,
+                             until, write_gguf)
 
-if len(sys.argv) < 3:
-    sys.exit(__doc__)
-BIN_DIR, SOURCE_DIR = map(os.path.realpath, sys.argv[1:3])
-Program.wrapper = tuple(sys.argv[3:])
-Program.slack = 10.0 if Program.wrapper or os.environ.get("CLAMMA_TEST_SLOW") else 1.0
-MODELS = find_models(SOURCE_DIR)
-DEMO = os.path.join(BIN_DIR, "clamma-ws-demo")
-SMALL = (os.path.join(MODELS, "stories260K.bin"), "-z", os.path.join(MODELS, "tok512.bin"))
+BIN_DIR, _, MODELS, DEMO, SMALL, MORE = begin(__doc__)
+Program.wrap(MORE)
 MAX_BYTES, MAX_MESSAGES = 16384, 64
 checks = Checks()
 

@@ -7,22 +7,16 @@ real browser, Chromium without a window. With PICTURES, a folder, takes a screen
 import os
 import re
 import subprocess
-import sys
 import tempfile
 
 import scripted_model
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 from ws_demo_browser import ChatPage, Page, contrast, show_as, start_browser
-from ws_demo_harness import AlphabetModel, ChatFormat, Checks, Program, find_models, until
+from ws_demo_harness import AlphabetModel, ChatFormat, Checks, Program, begin, until
 
-if len(sys.argv) < 3:
-    sys.exit(__doc__)
-BIN_DIR, SOURCE_DIR = map(os.path.realpath, sys.argv[1:3])
-PICTURES = sys.argv[3] if len(sys.argv) > 3 else None
-MODELS = find_models(SOURCE_DIR)
-DEMO = os.path.join(BIN_DIR, "clamma-ws-demo")
-SMALL = (os.path.join(MODELS, "stories260K.bin"), "-z", os.path.join(MODELS, "tok512.bin"))
+BIN_DIR, SOURCE_DIR, _, DEMO, SMALL, MORE = begin(__doc__)
+PICTURES = MORE[0] if MORE else None
 PHONE, LAPTOP = (360, 740), (1280, 800)
 checks = Checks()
 

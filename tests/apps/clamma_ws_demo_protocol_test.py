@@ -15,22 +15,15 @@ import mmap
 import os
 import socket
 import struct
-import sys
 import tempfile
 import threading
 import time
 
 import websocket
-from ws_demo_harness import Checks, Program, find_models, until
+from ws_demo_harness import Checks, Program, begin, until
 
-if len(sys.argv) < 3:
-    sys.exit(__doc__)
-BIN_DIR, SOURCE_DIR = map(os.path.realpath, sys.argv[1:3])
-Program.wrapper = tuple(sys.argv[3:])
-Program.slack = 10.0 if Program.wrapper or os.environ.get("CLAMMA_TEST_SLOW") else 1.0
-MODELS = find_models(SOURCE_DIR)
-DEMO = os.path.join(BIN_DIR, "clamma-ws-demo")
-SMALL = (os.path.join(MODELS, "stories260K.bin"), "-z", os.path.join(MODELS, "tok512.bin"))
+BIN_DIR, _, _, DEMO, SMALL, MORE = begin(__doc__)
+Program.wrap(MORE)
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 KEY = base64.b64encode(bytes(range(16))).decode()
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # of RFC 6455

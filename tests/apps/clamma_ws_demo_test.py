@@ -8,24 +8,16 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 
 import websocket
-from ws_demo_harness import PREFIX, AlphabetModel, Checks, Program, find_models, quiet, until
+from ws_demo_harness import PREFIX, AlphabetModel, Checks, Program, begin, quiet, until
 
-if len(sys.argv) < 3:
-    sys.exit(__doc__)
-BIN_DIR, SOURCE_DIR = sys.argv[1:3]
-Program.wrapper = tuple(sys.argv[3:])
-Program.slack = 10.0 if Program.wrapper or os.environ.get("CLAMMA_TEST_SLOW") else 1.0
-MODELS = find_models(SOURCE_DIR)
-BIN_DIR = os.path.realpath(BIN_DIR)
-DEMO = os.path.join(BIN_DIR, "clamma-ws-demo")
-DICTIONARY = ("-z", os.path.join(MODELS, "tok512.bin"))
-SMALL = (os.path.join(MODELS, "stories260K.bin"), *DICTIONARY)  # a story takes some milliseconds
+BIN_DIR, _, _, DEMO, SMALL, MORE = begin(__doc__)
+Program.wrap(MORE)
+DICTIONARY = SMALL[1:]
 checks = Checks()
 
 

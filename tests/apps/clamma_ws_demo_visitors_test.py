@@ -6,21 +6,14 @@ as valgrind's. Exit code: 0 all checks hold, 1 one does not, 77 no model."""
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 
 import websocket
-from ws_demo_harness import AlphabetModel, Checks, Program, find_models, quiet, until
+from ws_demo_harness import AlphabetModel, Checks, Program, begin, quiet, until
 
-if len(sys.argv) < 3:
-    sys.exit(__doc__)
-BIN_DIR, SOURCE_DIR = map(os.path.realpath, sys.argv[1:3])
-Program.wrapper = tuple(sys.argv[3:])
-Program.slack = 10.0 if Program.wrapper or os.environ.get("CLAMMA_TEST_SLOW") else 1.0
-MODELS = find_models(SOURCE_DIR)
-DEMO = os.path.join(BIN_DIR, "clamma-ws-demo")
-SMALL = (os.path.join(MODELS, "stories260K.bin"), "-z", os.path.join(MODELS, "tok512.bin"))
+_, _, _, DEMO, SMALL, MORE = begin(__doc__)
+Program.wrap(MORE)
 checks = Checks()
 
 

@@ -74,6 +74,18 @@ def until(condition, seconds=20.0, pause=0.02):
         time.sleep(pause)
 
 
+def begin(doc):
+    """What a test is run with, BIN_DIR SOURCE_DIR MORE...: these two, the folder of the models, the
+    program, its arguments for the small model (a story takes some milliseconds), and MORE. Ends with
+    `doc` if they are missing."""
+    if len(sys.argv) < 3:
+        sys.exit(doc)
+    bin_dir, source_dir = map(os.path.realpath, sys.argv[1:3])
+    models = find_models(source_dir)
+    small = (os.path.join(models, "stories260K.bin"), "-z", os.path.join(models, "tok512.bin"))
+    return bin_dir, source_dir, models, os.path.join(bin_dir, "clamma-ws-demo"), small, sys.argv[3:]
+
+
 def find_models(source_dir):
     """The folder of the small model and its dictionary; ends the test as skipped without them."""
     data = os.environ.get("CLAMMA_TEST_DATA") or os.path.join(source_dir, "..", "shared")
@@ -228,6 +240,12 @@ class Program:
     wrapper = ()  # words before the command, as valgrind's
     slack = 1.0   # how much longer it may take for them
     troubles = []  # of those that did not
+
+    @classmethod
+    def wrap(cls, words):
+        """Programs run with these words in front, and may take longer for it."""
+        cls.wrapper = tuple(words)
+        cls.slack = 10.0 if words or os.environ.get("CLAMMA_TEST_SLOW") else 1.0
 
     def __init__(self, path, *arguments, port=0, environment=None):
         if "--drain" not in arguments:

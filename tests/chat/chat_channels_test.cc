@@ -199,8 +199,10 @@ class ChannelsApi : public testing::Test {
     session_ = NewSession(model_);
   }
 
-  // The answer to a prompt, of which each token is forced, by a query of its own.
-  std::string Answer(const std::vector<clamma_message_t>& messages, const std::string& tokens) {
+  // The answer to a prompt, of which each token is forced, by a query of its own. `stop` ends a
+  // text.
+  std::string Answer(const std::vector<clamma_message_t>& messages, const std::string& tokens,
+                     const tok_id_t* stop = nullptr) {
     Listener listener;
     bool first = true;
     for (const tok_id_t token : Tokens(tokens)) {
@@ -208,6 +210,8 @@ class ChannelsApi : public testing::Test {
       clamma_txf_info_t info = QueryInfo(listener, {.prompt = nullptr, .limit = 1});
       info.logit_bias = &bias;
       info.logit_bias_count = 1;
+      info.stop_tokens = stop;
+      info.stop_token_count = stop == nullptr ? 0 : 1;
       const int refused =
           first ? clamma_chat_query(session_.get(), &info, messages.data(), messages.size())
                 : clamma_session_query(session_.get(), &info);
@@ -250,6 +254,21 @@ constexpr char kWhole[] =
 TEST_F(ChannelsApi, CallbacksGetReasoningBetweenMarks) {
   EXPECT_EQ(Answer({Message("user", "2 + 2?")}, kWhole),
             "<think>\nAdd them.\n</think>\n\nIt is 4.");
+}
+
+TEST_F(ChannelsApi, AStopTokenThatBeginsAChannelIsNotShownButItsMarkIs) {
+  const clamma_message_t message = Message("user", "2 + 2?");
+  const tok_id_t add = Tokens("A")[0];
+  EXPECT_EQ(Answer({message}, "<|channel|>analysis<|message|>A", &add), "<think>\n");
+  const tok_id_t it = Tokens("I")[0];
+  EXPECT_EQ(Answer({message}, std::string(kAnalysis) + "<|channel|>final<|message|>I", &it),
+            "<think>\nAdd them.\n</think>\n\n");
+}
+
+TEST_F(ChannelsApi, AnAnswerGoesOnBehindAStopTokenThatBeginsAChannel) {
+  const tok_id_t it = Tokens("I")[0];
+  EXPECT_EQ(Answer({Message("user", "2 + 2?")}, kWhole, &it),
+            "<think>\nAdd them.\n</think>\n\nt is 4.");
 }
 
 TEST_F(ChannelsApi, AnAnswerGoesOnInTransformersForTexts) {

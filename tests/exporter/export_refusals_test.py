@@ -220,6 +220,14 @@ class Refusals(fx.ExportTestCase):
             else:
                 result = self.export(self.folder / "piped.bin", "--hf", folder)
                 self.assertIn("other.safetensors: its tensors cannot be read", result)
+        for name in ("config.json", "generation_config.json"):
+            folder = self.copy("hf")
+            (folder / name).unlink()
+            os.mkfifo(folder / name)
+            self.refused(f"{name}: not a regular file", "--hf", folder)
+        pipe = self.folder / "tokenizer.model"
+        os.mkfifo(pipe)
+        self.refused("tokenizer.model: not a regular file", "--tokenizer", pipe)
 
     def test_files_of_the_model_are_not_overwritten(self):
         folder = self.copy("sharded")
@@ -303,11 +311,15 @@ class DamagedFiles(fx.ExportTestCase):
         def limit():
             resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32))
 
-        folder = self.folder / "endless"
-        folder.mkdir()
-        (folder / "config.json").symlink_to("/dev/zero")
+        endless, huge = self.folder / "endless", self.folder / "huge"
+        endless.mkdir()
+        (endless / "config.json").symlink_to("/dev/zero")
+        huge.mkdir()
+        (huge / "config.json").touch()
+        os.truncate(huge / "config.json", 1 << 40)
         for reason, option, path in (("/dev/zero: not a regular file", "--checkpoint", "/dev/zero"),
-                                     ("config.json: far too large", "--hf", folder)):
+                                     ("config.json: not a regular file", "--hf", endless),
+                                     ("config.json: far too large", "--hf", huge)):
             self.assert_refused(self.run_export(self.folder / "o.bin", option, path,
                                                 preexec_fn=limit), reason)
 

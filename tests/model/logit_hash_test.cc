@@ -2,9 +2,10 @@
 // Logits, to the bit, against hashes that an x86 machine made: on every other machine, and by every
 // kernel table. Where a change is meant to change logits, the file is made anew by
 //   logit_hash_test --write tests/model/logit_hashes.txt
+#include "engine/logit_hash.h"
+
 #include <gtest/gtest.h>
 
-#include <bit>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -44,19 +45,6 @@ const char* Name(KvType type) { return clamma::kKvFormats[type].name; }
 
 std::string HashesPath() {
   return std::string(CLAMMA_SOURCE_DIR) + "/tests/model/logit_hashes.txt";
-}
-
-// FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/), over the values' bits in little-endian
-// order.
-uint64_t Hash(const float* values, size_t n) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (size_t i = 0; i < n; ++i) {
-    const auto bits = std::bit_cast<uint32_t>(values[i]);
-    for (unsigned shift = 0; shift < 32; shift += 8) {
-      hash = (hash ^ (bits >> shift & 0xff)) * 0x100000001b3u;
-    }
-  }
-  return hash;
 }
 
 // The checkpoints of the other tests, and a GGUF model of each type.
@@ -113,7 +101,8 @@ void AddHashes(const std::vector<uint8_t>& bytes, const clamma::Kernels& kernels
     ASSERT_TRUE(kv.Reserve(next).ok());
     status = forward.Run(rows.data(), rows.size());
     ASSERT_TRUE(status.ok()) << status.message();
-    cases->push_back({type, wanted, Hash(rows.back().logits, vocab_size)});
+    cases->push_back(
+        {type, wanted, clamma::AddLogits(clamma::kLogitHashStart, rows.back().logits, vocab_size)});
   }
 }
 

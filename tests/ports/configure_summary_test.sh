@@ -25,7 +25,7 @@ tells "threads OFF is said, and how to have them" \
   grep -qxF '  threads       OFF: one core computes; LIBCLAMMA_THREADING=PTHREADS uses all of them' summary
 tells "what else is built" grep -qxF '  apps          clamma-selftest' summary
 missing='clamma-gen, clamma-gen-multi, clamma-chat, clamma-bench, clamma-info, clamma-quantize, '
-missing+='clamma-get, clamma-ws-demo'
+missing+='clamma-verify, clamma-get, clamma-ws-demo'
 tells "apps that are left out, and why" \
   grep -qxF "  left out      $missing: CLI11 and nlohmann-json are not found" summary
 tells "tests are off" grep -qxF '  tests         OFF: LIBCLAMMA_BUILD_TESTS=ON builds them' summary

@@ -99,7 +99,7 @@ serves() {
   grep -E '^Serving http://127\.0\.0\.1:[0-9]+/$' "$url" && ((status == 0))
 }
 
-apps=(clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-get clamma-ws-demo)
+apps=(clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-get clamma-verify clamma-ws-demo)
 
 # A project of another make, as small as it gets.
 outside=$work/outside
@@ -145,7 +145,7 @@ check_prefix() {
 
   must "$kind: the manual pages are there" \
     has_pages "$prefix" clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-get clamma-info \
-    clamma-quantize clamma-selftest
+    clamma-quantize clamma-selftest clamma-verify
   must "$kind: clamma-selftest is there, and all holds" "$prefix/bin/clamma-selftest"
 
   for app in "${apps[@]}"; do

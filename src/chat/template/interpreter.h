@@ -42,7 +42,7 @@ struct Loop {
   const Value* items;
   size_t n_items;
   size_t next;       // index of the next item to examine
-  bool is_filtered;  // elements must meet the condition
+  bool is_filtered;  // elements for which the condition is false are skipped
   bool has_after;    // the next element is known: it is `after`, unless at_end
   bool at_end;
   Value after;

@@ -179,7 +179,7 @@ bool Interpreter::StartLoop(const TemplateNode* node, Loop** loop) {
   return true;
 }
 
-// Finds the next element that meets the condition.
+// Finds the next element for which the condition is true.
 bool Interpreter::FindNext(Loop* loop, Value* item, bool* has_item) {
   *has_item = false;
   while (loop->next < loop->n_items) {

@@ -34,14 +34,19 @@ constexpr FileType kFileTypes[] = {
     {30, "IQ4_XS"}, {32, "BF16"},   {38, "MXFP4"},
 };
 
+// Returns null if none has this name.
+const Architecture* ArchitectureOf(std::string_view name) {
+  for (const Architecture* architecture : kArchitectures) {
+    if (name == architecture->name) return architecture;
+  }
+  return nullptr;
+}
+
 Status FindArchitecture(const Gguf& gguf, const Architecture** found) {
   std::string_view name;
   CLAMMA_RETURN_IF_ERROR(gguf.GetString("general.architecture", Gguf::Presence::kRequired, &name));
-  for (const Architecture* architecture : kArchitectures) {
-    if (name != architecture->name) continue;
-    *found = architecture;
-    return Status();
-  }
+  *found = ArchitectureOf(name);
+  if (*found != nullptr) return Status();
   char names[256] = "";
   size_t size = 0;
   for (const Architecture* architecture : kArchitectures) {
@@ -106,14 +111,13 @@ void NameOf(const ModelFile& file, TensorId id, uint32_t layer, char* out, size_
     if (entry.fused == Fused::kQkv) return id == TensorId::kK || id == TensorId::kV;
     return entry.fused == Fused::kGateUp && id == TensorId::kUp;
   };
+  const Architecture* architecture = ArchitectureOf(file.architecture);
+  if (architecture == nullptr) return;
   const GgufTensorName* found = nullptr;
-  for (const Architecture* architecture : kArchitectures) {
-    if (std::string_view(architecture->name) != file.architecture) continue;
-    // An architecture's own names follow the common ones.
-    for (const GgufTensorNames* list : architecture->tensors) {
-      for (size_t i = 0; list != nullptr && i < list->count; ++i) {
-        if (holds(list->names[i])) found = &list->names[i];
-      }
+  // An architecture's own names follow the common ones.
+  for (const GgufTensorNames* list : architecture->tensors) {
+    for (size_t i = 0; list != nullptr && i < list->count; ++i) {
+      if (holds(list->names[i])) found = &list->names[i];
     }
   }
   if (found == nullptr) return;

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <vector>
 
-namespace get {
 namespace {
 
 // The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
@@ -76,4 +78,16 @@ std::string Sha256::Hex() {
   return hex;
 }
 
-}  // namespace get
+std::string Sha256OfFile(const std::string& path, std::string* hex) {
+  std::FILE* const file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return path + ": " + std::strerror(errno);
+  Sha256 sum;
+  std::vector<char> piece(size_t{1} << 16);
+  size_t size = 0;
+  while ((size = std::fread(piece.data(), 1, piece.size(), file)) > 0) sum.Add(piece.data(), size);
+  const int error = std::ferror(file) != 0 ? errno : 0;
+  std::fclose(file);
+  if (error != 0) return path + ": " + std::strerror(error);
+  *hex = sum.Hex();
+  return "";
+}

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
-#ifndef CLAMMA_APPS_CLAMMA_GET_SHA256_H_
-#define CLAMMA_APPS_CLAMMA_GET_SHA256_H_
+// SHA-256 of bytes and files. If you copy an app, copy this folder too.
+#ifndef CLAMMA_APPS_COMMON_SHA256_H_
+#define CLAMMA_APPS_COMMON_SHA256_H_
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
-
-namespace get {
 
 // SHA-256, see FIPS 180-4.
 class Sha256 {
@@ -24,6 +23,7 @@ class Sha256 {
   uint64_t bytes_ = 0;
 };
 
-}  // namespace get
+// Sets *hex to the SHA-256 of a file. Returns "" or the reason of a failure.
+std::string Sha256OfFile(const std::string& path, std::string* hex);
 
-#endif  // CLAMMA_APPS_CLAMMA_GET_SHA256_H_
+#endif  // CLAMMA_APPS_COMMON_SHA256_H_

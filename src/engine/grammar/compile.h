@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// From the text of a grammar to what an automaton runs.
+#ifndef CLAMMA_ENGINE_GRAMMAR_COMPILE_H_
+#define CLAMMA_ENGINE_GRAMMAR_COMPILE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "engine/grammar/program.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+#include "tokenizer/tokenizer.h"
+
+namespace clamma {
+
+enum class GrammarSource : uint8_t { kGbnf, kRegex };
+
+inline constexpr size_t kMaxGrammarText = size_t{1} << 22;  // bytes
+
+struct GrammarText {
+  GrammarSource source = GrammarSource::kGbnf;
+  std::string_view text;     // text.data() is nullptr: there is no grammar
+  std::string_view trigger;  // what comes before it is free; empty: nothing does
+};
+
+// In builds without grammars.
+struct NoGrammar {
+  NoGrammar() = default;
+  explicit NoGrammar(const GrammarText& /*text*/) {}
+};
+
+inline bool HasGrammar(const GrammarText& grammar) { return grammar.text.data() != nullptr; }
+inline bool HasGrammar(NoGrammar /*grammar*/) { return false; }
+// Whether the whole text is constrained.
+inline bool IsConstrained(const GrammarText& grammar) {
+  return HasGrammar(grammar) && grammar.trigger.empty();
+}
+inline bool IsConstrained(NoGrammar /*grammar*/) { return false; }
+
+// Compiles a grammar for a vocabulary. The text is not trusted; errors say what is wrong with it,
+// and where. The memory also holds temporary data.
+Status CompileGrammar(Memory& memory, const GrammarText& text, const Tokenizer& tokenizer,
+                      Program* program);
+
+}  // namespace clamma
+
+#endif  // CLAMMA_ENGINE_GRAMMAR_COMPILE_H_

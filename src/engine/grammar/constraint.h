@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// The grammar of a query, and where its text is in it.
+#ifndef CLAMMA_ENGINE_GRAMMAR_CONSTRAINT_H_
+#define CLAMMA_ENGINE_GRAMMAR_CONSTRAINT_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/grammar/automaton.h"
+#include "engine/grammar/compile.h"
+#include "engine/grammar/program.h"
+#include "engine/grammar/token_masks.h"
+#include "engine/grammar/trigger.h"
+#include "engine/grammar/vocabulary_trie.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+#include "tokenizer/tokenizer.h"
+
+namespace clamma {
+
+// Only one thread at a time may use it.
+class Constraint {
+ public:
+  Constraint() = default;
+  Constraint(const Constraint&) = delete;
+  Constraint& operator=(const Constraint&) = delete;
+
+  // Compiles the grammar and begins its text. The trie and the tokenizer must outlive this.
+  // `stop_tokens` (n_stop_tokens) end the text besides the tokenizer's ends.
+  Status Init(Memory& memory, const GrammarText& text, const Tokenizer& tokenizer,
+              const VocabularyTrie& trie, const TokenId* stop_tokens, size_t n_stop_tokens);
+
+  // Finds the tokens that may come next. Those that end the text are among them where the grammar
+  // can end. `strips_space`: the next token's leading space is not part of the text. Fails if no
+  // token may come next and the text may not end, which only limits can cause.
+  Status Find(bool strips_space, TokenMask* mask);
+  // Appends a token, which must be an allowed one that does not end the text.
+  Status Advance(TokenId token, bool strips_space);
+  // Whether the text is behind the trigger: in a part that the grammar constrains.
+  bool is_active() const { return search_.found(); }
+
+ private:
+  Program program_;
+  Automaton automaton_;
+  TokenMasks masks_;
+  const Tokenizer* tokenizer_ = nullptr;
+  MatchState state_ = kNoMatch;
+  Array<char> trigger_;
+  TriggerSearch search_;
+  Array<TokenId> stop_tokens_;
+  Array<TokenWord> patched_;  // a mask with the stop tokens
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_ENGINE_GRAMMAR_CONSTRAINT_H_

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#include "engine/grammar/constraint_slot.h"
+
+#include "engine/grammar/constraint.h"
+#include "engine/grammar/vocabulary_trie.h"
+
+namespace clamma {
+
+SharedTrie::~SharedTrie() { DeleteObject(memory_.arena(), trie_.load()); }
+
+Status SharedTrie::Get(const Tokenizer& tokenizer, const VocabularyTrie** trie) const {
+  VocabularyTrie* known = trie_.load(std::memory_order_acquire);
+  if (known == nullptr) {
+    auto* built = NewObject<VocabularyTrie>(memory_.arena());
+    if (built == nullptr) return Status::OutOfMemory(sizeof(VocabularyTrie));
+    const Status status = built->Build(memory_, tokenizer);
+    if (status.ok() && trie_.compare_exchange_strong(known, built, std::memory_order_acq_rel)) {
+      known = built;
+    } else {
+      DeleteObject(memory_.arena(), built);
+    }
+    if (!status.ok()) return status;
+  }
+  *trie = known;
+  return Status();
+}
+
+Status OwnedConstraint::Make(Memory& memory, const GrammarText& text, const Tokenizer& tokenizer,
+                             const SharedTrie& shared, const TokenId* stop_tokens,
+                             size_t n_stop_tokens) {
+  if (memory.is_plan()) {
+    memory.PlanFor(kPlannedBytes);
+    return Status();
+  }
+  const VocabularyTrie* trie = nullptr;
+  CLAMMA_RETURN_IF_ERROR(shared.Get(tokenizer, &trie));
+  Reset();
+  constraint_ = NewObject<Constraint>(memory.arena());
+  if (constraint_ == nullptr) return Status::OutOfMemory(sizeof(Constraint));
+  memory_ = &memory;
+  return constraint_->Init(memory, text, tokenizer, *trie, stop_tokens, n_stop_tokens);
+}
+
+void OwnedConstraint::Reset() {
+  if (constraint_ != nullptr) DeleteObject(memory_->arena(), constraint_);
+  constraint_ = nullptr;
+}
+
+}  // namespace clamma

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Where a query keeps its constraint, and a transformer what all constraints share. In builds
+// without grammars these are empty.
+#ifndef CLAMMA_ENGINE_GRAMMAR_CONSTRAINT_SLOT_H_
+#define CLAMMA_ENGINE_GRAMMAR_CONSTRAINT_SLOT_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include "engine/grammar/compile.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+#include "tokenizer/tokenizer.h"
+
+namespace clamma {
+
+class Constraint;
+class VocabularyTrie;
+
+inline constexpr bool kHasGrammar = LIBCLAMMA_WITH_GRAMMAR;
+
+// The trie of a vocabulary, built when it is first asked for. Any number of threads may ask. Those
+// that build it at the same time each build their own, and the first one's is kept: there is no
+// lock, as a fork() could happen while another thread holds it.
+class SharedTrie {
+ public:
+  // `memory` must outlive this.
+  explicit SharedTrie(Memory& memory) : memory_(memory) {}
+  ~SharedTrie();
+  SharedTrie(const SharedTrie&) = delete;
+  SharedTrie& operator=(const SharedTrie&) = delete;
+  Status Get(const Tokenizer& tokenizer, const VocabularyTrie** trie) const;
+
+ private:
+  Memory& memory_;
+  mutable std::atomic<VocabularyTrie*> trie_{nullptr};
+};
+
+// Owns a constraint, or none.
+class OwnedConstraint {
+ public:
+  static constexpr uint64_t kPlannedBytes = uint64_t{24} << 20;
+
+  OwnedConstraint() = default;
+  ~OwnedConstraint() { Reset(); }
+  OwnedConstraint(const OwnedConstraint&) = delete;
+  OwnedConstraint& operator=(const OwnedConstraint&) = delete;
+
+  // See Constraint::Init(). A plan adds kPlannedBytes, as nothing tells what a grammar needs but
+  // its compilation: enough for most grammars and their texts with a vocabulary of 128,000 tokens.
+  Status Make(Memory& memory, const GrammarText& text, const Tokenizer& tokenizer,
+              const SharedTrie& shared, const TokenId* stop_tokens, size_t n_stop_tokens);
+  void Reset();
+  void Swap(OwnedConstraint& other) {
+    std::swap(memory_, other.memory_);
+    std::swap(constraint_, other.constraint_);
+  }
+  Constraint* get() const { return constraint_; }
+
+ private:
+  Memory* memory_ = nullptr;
+  Constraint* constraint_ = nullptr;
+};
+
+struct NoTrie {
+  explicit NoTrie(Memory& /*memory*/) {}
+};
+struct NoConstraint {
+  Status Make(Memory& /*memory*/, NoGrammar /*text*/, const Tokenizer& /*tokenizer*/,
+              const NoTrie& /*shared*/, const TokenId* /*stop_tokens*/, size_t /*n_stop_tokens*/) {
+    return Status();
+  }
+  void Reset() {}
+  void Swap(NoConstraint& /*other*/) {}
+  Constraint* get() const { return nullptr; }
+};
+
+using TrieSlot = std::conditional_t<kHasGrammar, SharedTrie, NoTrie>;
+using ConstraintSlot = std::conditional_t<kHasGrammar, OwnedConstraint, NoConstraint>;
+
+}  // namespace clamma
+
+#endif  // CLAMMA_ENGINE_GRAMMAR_CONSTRAINT_SLOT_H_

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// Which tokens of a vocabulary are allowed in a state of an automaton.
+#ifndef CLAMMA_ENGINE_GRAMMAR_TOKEN_MASKS_H_
+#define CLAMMA_ENGINE_GRAMMAR_TOKEN_MASKS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/grammar/automaton.h"
+#include "engine/grammar/vocabulary_trie.h"
+#include "platform/memory.h"
+#include "platform/status.h"
+#include "tokenizer/tokenizer.h"
+
+namespace clamma {
+
+struct TokenMask {
+  const TokenWord* allowed = nullptr;  // (trie.n_words()); valid until the next Find()
+  bool any = false;                    // whether there are any
+};
+
+// Only one thread at a time may use it.
+class TokenMasks {
+ public:
+  // All must outlive this.
+  Status Init(Memory& memory, const VocabularyTrie& trie, const Tokenizer& tokenizer);
+
+  // `strips_space`: if the next token's text begins with a space, that is not part of the text.
+  Status Find(Automaton& automaton, MatchState state, bool strips_space, TokenMask* mask);
+
+  // Where a token leads: along its bytes, and along edges for tokens.
+  Status Advance(Automaton& automaton, TokenId token, bool strips_space, MatchState* state) const;
+
+ private:
+  static constexpr size_t kSlots = 16;
+  static constexpr MatchState kUnknown = UINT32_MAX;
+  struct Slot {
+    MatchState state;
+    uint32_t generation;
+    bool is_used;
+  };
+
+  Status Compute(Automaton& automaton, MatchState state, bool strips_space, TokenWord* allowed);
+  Status PlainRun(Automaton& automaton, MatchState state, size_t* run);
+  static Status PlainNext(Automaton& automaton, MatchState state, MatchState* next);
+  void AddByTokenEdges(const Automaton& automaton, MatchState state, TokenWord* allowed) const;
+
+  Memory* memory_ = nullptr;
+  const VocabularyTrie* trie_ = nullptr;
+  const Tokenizer* tokenizer_ = nullptr;
+  Slot slots_[kSlots] = {};
+  Array<TokenWord> masks_;  // (kSlots + 1, n_words); the last one is not kept
+  // (states of the automaton): where any plain character leads; kNoMatch: not all of them lead to
+  // the same state
+  Array<MatchState> plain_next_;
+  uint32_t generation_ = 0;
+};
+
+}  // namespace clamma
+
+#endif  // CLAMMA_ENGINE_GRAMMAR_TOKEN_MASKS_H_

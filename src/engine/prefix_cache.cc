@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#include "engine/prefix_cache.h"
+
+#include <algorithm>
+
+#include "engine/transformer.h"
+
+namespace clamma {
+namespace {
+
+// The fewest common positions for which it pays to wait for another session's pass. Templates and
+// BOS alone are no reason.
+constexpr size_t kMinGain = 8;
+
+PrefixKey KeyOf(const Conversation& c) { return {c.sharing.salt, c.kv.is_long()}; }
+
+// Moves on to a position that others have computed.
+void GoOnFrom(Conversation& c, size_t position) {
+  if (position == c.position) return;
+  const size_t gain = position - c.position;
+  {
+    const KvPages::Held held;
+    c.kv.pages()->CountHit(held, c.sharing.cached_tokens == 0, gain);
+  }
+  c.sharing.cached_tokens += gain;
+  c.position = position;
+}
+
+}  // namespace
+
+void OpenPages(Transformer& transformer, uint64_t idle_limit) {
+  const ModelConfig& config = transformer.config();
+  transformer.pages.Init(KvCache::PageBytes(config, transformer.kv_type, false),
+                         KvCache::PageBytes(config, transformer.kv_type, true), idle_limit);
+}
+
+// In an arena, a sequence that is recomputed with other rotation factors in the middle of a query
+// must not need memory for copies of pages that others have, too.
+KvPages* SharedPagesOf(Transformer& transformer) {
+  const bool may_copy =
+      transformer.memory.arena() != nullptr && transformer.config().short_context > 0;
+  return may_copy ? nullptr : &transformer.pages;
+}
+
+KvPages::Facts PageFacts(Transformer& transformer) { return transformer.pages.facts(); }
+
+void SetSalt(uint64_t salt, Conversation& c) {
+  if (salt != c.sharing.salt) c.sharing.enters = false;
+  c.sharing.salt = salt;
+  c.sharing.cached_tokens = 0;
+}
+
+void Distrust(Conversation& c) { c.sharing.enters = false; }
+
+size_t CachedTokens(const Conversation& c) { return c.sharing.cached_tokens; }
+
+Status AttachPages(Conversation& c) {
+  if (!c.kv.shares()) return Status();
+  c.StartAnewIfNeeded();
+  if (c.position == 0) c.sharing.enters = true;
+  if (c.waiting() <= 1) return Status();
+  const bool whole_windows = c.in_arena();  // where no page of a query may be missing later
+  size_t position = c.position;
+  CLAMMA_RETURN_IF_ERROR(
+      c.kv.Attach(KeyOf(c), c.tokens.data(), c.n_tokens - 1, whole_windows, &position));
+  if (position == c.position) return Status();
+  c.sharing.enters = true;  // every page is from the tree
+  GoOnFrom(c, position);
+  return Status();
+}
+
+Status CopyPart(Conversation& c) {
+  if (!c.kv.shares() || !c.sharing.enters || c.waiting() <= 1) return Status();
+  size_t position = c.position;
+  CLAMMA_RETURN_IF_ERROR(c.kv.CopyPart(KeyOf(c), c.tokens.data(), c.n_tokens - 1, &position));
+  GoOnFrom(c, position);
+  return Status();
+}
+
+void EnterPages(Conversation& c) {
+  if (!c.kv.shares() || !c.sharing.enters) return;
+  c.kv.Enter(KeyOf(c), c.tokens.data(), c.position);
+}
+
+bool ShouldWaitFor(const Conversation& c, const Conversation& other, size_t rows) {
+  if (!c.kv.shares() || !other.kv.shares() || KeyOf(c) != KeyOf(other)) return false;
+  if (!c.sharing.enters || !other.sharing.enters || c.waiting() <= 1) return false;
+  const size_t page = c.position / kKvBlock;
+  if (other.position / kKvBlock != page) return false;
+  const size_t begin = page * kKvBlock;
+  if (!c.kv.SharesFirst(begin, other.kv)) return false;
+  const size_t end = std::min(other.position + rows, c.n_tokens - 1);
+  if (end <= begin) return false;
+  const TokenId* const first = c.tokens.data() + begin;
+  const TokenId* const parted =
+      std::mismatch(first, c.tokens.data() + end, other.tokens.data() + begin).first;
+  const size_t common = begin + static_cast<size_t>(parted - first);
+  return common >= std::max(c.position, other.position) + kMinGain;
+}
+
+}  // namespace clamma

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// The prefix cache: conversations of a transformer whose contexts begin with the same tokens, under
+// the same salt, have the same pages of the KV cache. A page enters the tree of KvPages as it fills
+// and stays as long as a session has it; after that it is idle, and goes when room is needed. A hit
+// changes no bit, as the bits of a position depend on the tokens up to it alone.
+//
+// The functions on conversations do nothing if they share no pages. Those that find or enter pages
+// need the scheduler's turn.
+#ifndef CLAMMA_ENGINE_PREFIX_CACHE_H_
+#define CLAMMA_ENGINE_PREFIX_CACHE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/conversation.h"
+
+namespace clamma {
+
+class Transformer;
+
+// Prepares the pages of a transformer that has been opened. At most idle_limit bytes of pages that
+// no session has are kept.
+void OpenPages(Transformer& transformer, uint64_t idle_limit);
+
+// The pages for sessions of a transformer; nullptr: each has its own.
+KvPages* SharedPagesOf(Transformer& transformer);
+
+KvPages::Facts PageFacts(Transformer& transformer);
+
+// Call this when a query begins, which has a salt.
+void SetSalt(uint64_t salt, Conversation& conversation);
+
+// Call this for a conversation that was read from a saved session, which may be forged: its pages
+// are kept from others.
+void Distrust(Conversation& conversation);
+
+// How many positions the last query took over from other contexts.
+size_t CachedTokens(const Conversation& conversation);
+
+// Goes on from the whole pages of others that hold more of the conversation's tokens than it has
+// computed. The last token is always computed.
+Status AttachPages(Conversation& conversation);
+
+// Call this then, if the conversation gets rows in this pass: also takes over what is in a page in
+// part, as a copy.
+Status CopyPart(Conversation& conversation);
+
+// Enters the pages of the tokens that have been computed in the tree.
+void EnterPages(Conversation& conversation);
+
+// Whether the conversation should wait for pages of `other`, which has got `rows` rows in this
+// pass: they begin alike, and those rows compute what this one would have to compute, too.
+bool ShouldWaitFor(const Conversation& conversation, const Conversation& other, size_t rows);
+
+}  // namespace clamma
+
+#endif  // CLAMMA_ENGINE_PREFIX_CACHE_H_
