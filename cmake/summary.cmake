@@ -25,6 +25,13 @@ else()
 endif()
 string(REPLACE ";" " " summary_formats "${LIBCLAMMA_FORMATS}")
 add_to_summary("GGUF types" "${summary_formats}")
+if(LIBCLAMMA_WITH_GRAMMAR)
+  add_to_summary("grammars" "ON")
+elseif(formats_mask EQUAL 0)
+  add_to_summary("grammars" "OFF: they need GGUF")
+else()
+  add_to_summary("grammars" "OFF")
+endif()
 
 # The apps that are built, and "NAME: REASON" for those that are not.
 set(summary_built "")

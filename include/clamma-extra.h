@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Functions beyond generation: encode and decode tokens, chat, score texts, hash logits, report
- * facts, and save, restore and edit the contents of a session. The conventions of clamma.h apply.
- * Functions that return int return 0 on success, non-zero on failure; the reason of a failure goes
- * to the transformer's log_cb. Functions that fill an array of the caller take its size as `max`,
- * counted in elements.
+ * Functions beyond generation: encode and decode tokens, chat, score and embed texts, hash logits,
+ * report facts, step one transformer, and save, restore and edit the contents of a session. The
+ * conventions of clamma.h apply. Functions that return int return 0 on success, non-zero on
+ * failure; the reason of a failure goes to the transformer's log_cb. Functions that fill an array
+ * of the caller take its size as `max`, counted in elements.
  */
 #ifndef CLAMMA_EXTRA_H
 #define CLAMMA_EXTRA_H
@@ -20,6 +20,12 @@ extern "C" {
  * always terminated. */
 CLAMMA_EXPORT struct txf_session* clamma_session_construct_desc(const struct txf* txf, char* desc,
                                                                 size_t desc_max);
+
+/* Works like clamma_sessions_step_next(), but serves only sessions of this transformer, in turn:
+ * returns 1 if it served one, 0 if none has a query. With it, two parts of a program that do not
+ * know each other run only their own callbacks, each on its own thread. NULL is allowed and has no
+ * sessions. */
+CLAMMA_EXPORT int clamma_txf_step_next(const struct txf* txf);
 
 /* Flags of clamma_encode(), combined with |. */
 #define CLAMMA_ENCODE_BOS 1u          /* put BOS first */
@@ -124,6 +130,71 @@ typedef struct clamma_score_t {
 CLAMMA_EXPORT int clamma_score(const struct txf* txf, const char* text, size_t size,
                                clamma_score_t* score, float* logprobs, size_t max);
 
+/* --- Embeddings, and scores of continuations ---
+ *
+ * These calls work in passes over the weights. Other threads may step between two passes, and
+ * progress_cb, if it is not NULL, is called there, on the calling thread: with the number of
+ * positions that have been processed, and the number that the call processes. It may call every
+ * function except those that destroy the transformer. If it returns non-zero, the call fails. The
+ * results do not depend on the number of threads, or on what else is in a call or a pass. The calls
+ * fail inside the callbacks of a step. */
+
+/* A text, or the tokens of one. Nothing in a text becomes a control token. */
+typedef struct clamma_text {
+  const char* text;       /* any bytes */
+  size_t size;            /* ... and their number */
+  const tok_id_t* tokens; /* if not NULL, in place of the text: taken as they are */
+  size_t count;           /* ... and their number */
+} clamma_text_t;
+
+/* Which of a text's states become its embedding. */
+typedef enum clamma_pooling {
+  CLAMMA_POOLING_LAST = 0, /* that of the last token */
+  CLAMMA_POOLING_MEAN,     /* the mean over all tokens */
+  CLAMMA_POOLING_FIRST     /* that of the first token */
+} clamma_pooling_t;
+
+typedef struct clamma_embed_facts_t {
+  unsigned int dim;         /* number of floats of an embedding */
+  clamma_pooling_t pooling; /* as the model's file says, else CLAMMA_POOLING_LAST */
+  int made_for_embeddings;  /* 0: the file does not say how to pool, as the model was made to
+                               generate texts. Its embeddings may tell texts apart poorly */
+  size_t tokens;            /* number of tokens of all texts */
+} clamma_embed_facts_t;
+
+/* Flags of clamma_embed(). */
+#define CLAMMA_EMBED_RAW 1u /* do not divide embeddings by their Euclidean length */
+
+/* Computes the embeddings of texts (count): the model's states after its last norm, pooled, then
+ * divided by their Euclidean length. A text begins with BOS and the dummy prefix and ends with EOS
+ * if the vocabulary asks for these. Writes embeddings (count, dim), for which `max` floats must be
+ * enough. facts, if not NULL, is filled on success. With count 0 there is nothing to write: use it
+ * to get the facts. Fails if a text has no tokens, or more than the context has positions. Builds
+ * without GGUF have no embeddings: the call fails. */
+CLAMMA_EXPORT int clamma_embed(const struct txf* txf, const clamma_text_t* texts, size_t count,
+                               unsigned int flags, clamma_progress_cb_t progress_cb,
+                               void* opaque_user_pointer, float* embeddings, size_t max,
+                               clamma_embed_facts_t* facts);
+
+typedef struct clamma_continuation_score_t {
+  size_t tokens;         /* number of tokens of the continuation */
+  double log_likelihood; /* sum of the natural logarithms of their probabilities */
+  int is_greedy; /* 1: each of its tokens is the likeliest one at its place (of several that are
+                    equally likely, the one with the lowest id) */
+} clamma_continuation_score_t;
+
+/* Computes how likely each of `count` continuations of a context is, and fills scores (count). The
+ * context is processed once. It is encoded with BOS and the dummy prefix, a continuation with
+ * neither: so begin it with the space, if any, that is between the two. Each continuation has the
+ * log_likelihood that clamma_score() finds for its tokens behind those of the context. Fails if the
+ * context or a continuation has no tokens, or if both together have more than the model's context
+ * has positions. */
+CLAMMA_EXPORT int clamma_score_continuations(const struct txf* txf, const clamma_text_t* context,
+                                             const clamma_text_t* continuations, size_t count,
+                                             clamma_progress_cb_t progress_cb,
+                                             void* opaque_user_pointer,
+                                             clamma_continuation_score_t* scores);
+
 /* --- Receipts ---
  *
  * The logits of a model are the same on every machine, to the bit, so a hash of them proves that a
@@ -134,11 +205,6 @@ typedef struct clamma_logit_hash {
                        tokens before it */
   tok_id_t sampled; /* the token that is sampled from these logits */
 } clamma_logit_hash_t;
-
-/* Is called each time that a part of the tokens has been processed, `done` of `total`. A non-zero
- * return value cancels the call. It may call every function except those that destroy the
- * transformer. */
-typedef int (*clamma_hash_progress_cb_t)(void* opaque_user_pointer, size_t done, size_t total);
 
 /* Computes for a given text what a query that generated it computed. `tokens` (count) are a whole
  * context: n_prompt tokens, at least 1, and behind them those that a query generated. hashes
@@ -153,14 +219,13 @@ typedef int (*clamma_hash_progress_cb_t)(void* opaque_user_pointer, size_t done,
  * before it for each other. It does not depend on threads, batches, instruction set or byte order,
  * but on kv_type.
  *
- * The tokens are processed in passes of many positions, and other sessions are served between
- * them. Fails if the tokens are more than the context and one, if it is cancelled, if the logits
+ * The tokens are processed in passes of many positions, with progress_cb as in clamma_embed().
+ * Fails if the tokens are more than the context and one, if it is cancelled, if the logits
  * are no numbers, or if called from inside a callback of a step. The transformer must not be
  * destroyed meanwhile. */
 CLAMMA_EXPORT int clamma_hash_logits(const struct txf* txf, const clamma_txf_info_t* info,
                                      const tok_id_t* tokens, size_t count, size_t n_prompt,
-                                     clamma_logit_hash_t* hashes,
-                                     clamma_hash_progress_cb_t progress_cb);
+                                     clamma_logit_hash_t* hashes, clamma_progress_cb_t progress_cb);
 
 /* Returns the version of the order of sums: versions of the library that return the same number
  * compute the same logits, to the bit. */
@@ -224,6 +289,24 @@ typedef struct clamma_session_facts_t {
 /* Fills *facts. Waits while a step is running, unless called from inside its callback. */
 CLAMMA_EXPORT int clamma_session_facts(const struct txf_session* session,
                                        clamma_session_facts_t* facts);
+
+typedef struct clamma_query_facts_t {
+  size_t prompt_tokens;      /* number of tokens of the context when the query began, those that it
+                                added included */
+  size_t cached_tokens;      /* number of these that were already processed */
+  size_t generated_tokens;   /* as in clamma_session_facts_t */
+  double waiting_seconds;    /* from the start of the query until its prompt was first served */
+  double prompt_seconds;     /* from then until the prompt was processed */
+  double generation_seconds; /* from then until the query ended */
+} clamma_query_facts_t;
+
+/* Fills *facts for the session's query, or for its last one if none is running; all are 0 if there
+ * was none since the session was constructed or restored. A phase that is not over lasts until now.
+ * Times include those in which other sessions were served; they are 0 in builds without a clock,
+ * or without threads and GGUF. Waits while a step is running, unless called from inside its
+ * callback. */
+CLAMMA_EXPORT int clamma_query_facts(const struct txf_session* session,
+                                     clamma_query_facts_t* facts);
 
 /* Encodes what a query with these texts would add to a session's context: see
  * clamma_session_query(). `opens` is 1 for an empty session, and 0 for a session whose last turn,

@@ -104,24 +104,28 @@
  * callbacks use. (The scalar kernels need 12 to 16 KB: see ports/bare-metal/README.md.)
  *
  * Fork: a child process may destroy objects that were constructed before the fork, use them from
- * one thread, and construct others. However, if another thread was inside a step or clamma_score()
- * of a transformer at the time of the fork, the child can only destroy that transformer, which does
- * not release its memory: other calls fail, and its queries end without a call of done_cb. (A
- * signal handler must not call fork() if it interrupts a call of the library.)
+ * one thread, and construct others. However, if another thread was inside a step, clamma_score() or
+ * a pass of clamma_embed() or clamma_score_continuations() of a transformer at the time of the
+ * fork, the child can only destroy that transformer, which does not release its memory: other calls
+ * fail, and its queries end without a call of done_cb. (A signal handler must not call fork() if it
+ * interrupts a call of the library.)
  *
  * Threads: in a build with threads, any thread may call any function at any time, subject to these
  * rules:
  *   - While a txf or session is being destroyed, no other call may use it. A step is the exception:
  *     the destruction waits until the step ends.
  *   - A query on a session in an arena waits while a step is running.
- *   - One step runs at a time; a second thread in clamma_sessions_step_next() waits for its turn.
+ *   - One step runs at a time; a second thread in clamma_sessions_step_next() or in
+ *     clamma_txf_step_next() waits for its turn.
  *   - A thread inside a call or a callback must not be cancelled by pthread_cancel() before the
  *     call returns.
  *   - Callbacks run on the thread that steps. A callback may call every function, and may even
- *     destroy its own session or transformer; but clamma_sessions_step_next() returns 0 there, and
- *     clamma_score() fails.
+ *     destroy its own session or transformer; but clamma_sessions_step_next() and
+ *     clamma_txf_step_next() return 0 there, and clamma_score(), clamma_embed() and
+ *     clamma_score_continuations() fail.
  *   - A callback must not wait for another thread that destroys something, gets facts or tokens of
- *     a session, scores, or starts a query in an arena: these calls wait until the step ends.
+ *     a session, scores, embeds, or starts a query in an arena: these calls wait until the step
+ *     ends.
  * In a build without threads (LIBCLAMMA_THREADING=OFF) only one thread at a time may call the
  * library. There a signal or interrupt handler may also call clamma_sessions_query_cancel().
  */
@@ -188,6 +192,13 @@ typedef void (*clamma_logprobs_cb_t)(void* opaque_user_pointer, tok_id_t token, 
  * of those of all tokens before it of the query: see clamma_hash_logits() of clamma-extra.h. Called
  * before the token's text is issued, and also for a token that ends the text. */
 typedef void (*clamma_logit_hash_cb_t)(void* opaque_user_pointer, tok_id_t token, uint64_t hash);
+
+/* Called after each part of a prompt has been processed, on the thread that steps, at least once a
+ * query. `processed` is the number of positions of the context that have been processed, including
+ * those that an earlier query left there, and `total` the number that the prompt takes. The call
+ * with processed == total comes before the first token is issued. A non-zero return value cancels
+ * the query. */
+typedef int (*clamma_progress_cb_t)(void* opaque_user_pointer, size_t processed, size_t total);
 
 /* Receives the reason of each failure: one line, without a newline. */
 typedef void (*clamma_log_cb_t)(void* opaque_user_pointer, const char* message);
@@ -338,6 +349,8 @@ typedef struct clamma_txf_info {
   uint64_t prefix_salt;        /* query: the session shares keys and values only with sessions whose
                                   queries have the same number, so that nobody can tell from times or
                                   facts what the others process; 0: a number like any other */
+  clamma_progress_cb_t progress_cb; /* query: if not NULL, is told how far the prompt has been
+                                       processed. Builds without threads and GGUF ignore it */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */

@@ -116,6 +116,10 @@ using OnLogprobs = std::function<void(const TokenLogprobs&)>;
 // See clamma_logit_hash_cb_t.
 using OnLogitHash = std::function<void(tok_id_t token, uint64_t hash)>;
 
+// Is told how many positions have been processed, of how many; see clamma_progress_cb_t. Returning
+// false cancels.
+using OnProgress = std::function<bool(size_t processed, size_t total)>;
+
 // The parameters of a query; see clamma_txf_info_t and clamma_session_query().
 struct Query {
   std::optional<std::string> prompt = {};  // no value is different from ""
@@ -135,6 +139,7 @@ struct Query {
   OnLogprobs on_logprobs = {};     // if set: called for each token, before its text is issued
   unsigned top_logprobs = 0;       // how many of the likeliest tokens on_logprobs receives
   OnLogitHash on_logit_hash = {};  // if set: called for each token, before its text is issued
+  OnProgress on_progress = {};     // if set: called after each part of the prompt
   // If set, the text is one that this GBNF grammar or this regular expression matches. What comes
   // before the first `grammar_trigger`, if that is not empty, is free.
   std::optional<std::string> grammar = {};
@@ -248,6 +253,7 @@ struct Progress : std::enable_shared_from_this<Progress> {
   OnDone on_done;
   OnLogprobs on_logprobs;
   OnLogitHash on_logit_hash;
+  OnProgress on_progress;
   txf_session* session = nullptr;         // nullptr once it is destroyed
   clamma_done_t why = CLAMMA_DONE_ERROR;  // this and `reason` are valid once `running` is false
   char reason[kMaxReason] = "";
@@ -283,6 +289,15 @@ struct Progress : std::enable_shared_from_this<Progress> {
       clamma_sessions_query_cancel(self->session);
     }
   }
+  static int Part(void* opaque, size_t processed, size_t total) noexcept {
+    const auto self = static_cast<Progress*>(opaque)->weak_from_this().lock();
+    try {
+      return self->on_progress(processed, total) ? 0 : 1;
+    } catch (...) {
+      KeepException();
+      return 1;
+    }
+  }
   static void Done(void* opaque, clamma_done_t why) noexcept {
     const auto self = static_cast<Progress*>(opaque)->weak_from_this().lock();
     self->why = why;
@@ -290,6 +305,7 @@ struct Progress : std::enable_shared_from_this<Progress> {
     self->on_text = nullptr;
     self->on_logprobs = nullptr;
     self->on_logit_hash = nullptr;
+    self->on_progress = nullptr;
     const OnDone on_done = std::exchange(self->on_done, nullptr);
     self->running = false;  // from here on the session accepts another query
     try {
@@ -299,6 +315,36 @@ struct Progress : std::enable_shared_from_this<Progress> {
     }
   }
 };
+
+// Tells an OnProgress how far a call of the library has come.
+struct CallProgress {
+  const OnProgress& on_progress;
+  std::exception_ptr exception = nullptr;
+
+  clamma_progress_cb_t callback() const { return on_progress == nullptr ? nullptr : Tell; }
+  static int Tell(void* opaque, size_t processed, size_t total) noexcept {
+    auto* self = static_cast<CallProgress*>(opaque);
+    try {
+      return self->on_progress(processed, total) ? 0 : 1;
+    } catch (...) {
+      self->exception = std::current_exception();
+      return 1;
+    }
+  }
+  void CheckEnd(bool good) const {
+    if (exception != nullptr) std::rethrow_exception(exception);
+    Check(good);
+  }
+};
+
+inline clamma_text_t TextOf(std::string_view text) {
+  return {text.data(), text.size(), nullptr, 0};
+}
+inline std::vector<clamma_text_t> TextsOf(std::span<const std::string> texts) {
+  std::vector<clamma_text_t> list;
+  for (const std::string& text : texts) list.push_back(TextOf(text));
+  return list;
+}
 
 // Passes the bytes of a saved session to a Sink (Byte is const std::byte) or from a Source.
 template <typename Byte>
@@ -332,13 +378,19 @@ inline const char* Version() noexcept { return clamma_version(); }
 // logits.
 inline unsigned SumOrderVersion() noexcept { return clamma_sum_order_version(); }
 
+namespace detail {
+
+// The result of a step; rethrows what its callbacks threw.
+inline bool EndStep(int served) {
+  if (thrown != nullptr) std::rethrow_exception(std::exchange(thrown, nullptr));
+  return served != 0;
+}
+
+}  // namespace detail
+
 // Serves the next session, of any model, that has a query: processes part of its prompt, or
 // generates one token. Returns false if no session has a query, or inside a callback.
-inline bool Step() {
-  const bool served = clamma_sessions_step_next() != 0;
-  if (detail::thrown != nullptr) std::rethrow_exception(std::exchange(detail::thrown, nullptr));
-  return served;
-}
+inline bool Step() { return detail::EndStep(clamma_sessions_step_next()); }
 
 // Steps until no session has a query.
 inline void Run() {
@@ -478,6 +530,42 @@ class Model {
     return hashes;
   }
 
+  // The embeddings of texts, each with Facts().dim floats: see clamma_embed(). Unless they are to
+  // be raw, they are divided by their Euclidean length. Not inside a callback.
+  std::vector<std::vector<float> > Embed(std::span<const std::string> texts, bool raw = false,
+                                         const OnProgress& on_progress = nullptr) const {
+    const std::vector<clamma_text_t> list = detail::TextsOf(texts);
+    const size_t dim = Facts().dim;
+    std::vector<float> floats(list.size() * dim);
+    detail::CallProgress progress = {on_progress};
+    progress.CheckEnd(clamma_embed(handle(), list.data(), list.size(), raw ? CLAMMA_EMBED_RAW : 0u,
+                                   progress.callback(), &progress, floats.data(), floats.size(),
+                                   nullptr) == 0);
+    std::vector<std::vector<float> > embeddings;
+    for (auto at = floats.begin(); at != floats.end(); at += static_cast<ptrdiff_t>(dim)) {
+      embeddings.emplace_back(at, at + static_cast<ptrdiff_t>(dim));
+    }
+    return embeddings;
+  }
+
+  // How likely continuations of a context are: see clamma_score_continuations(). Not inside a
+  // callback.
+  std::vector<clamma_continuation_score_t> ScoreContinuations(
+      std::string_view context, std::span<const std::string> continuations,
+      const OnProgress& on_progress = nullptr) const {
+    const clamma_text_t before = detail::TextOf(context);
+    const std::vector<clamma_text_t> list = detail::TextsOf(continuations);
+    std::vector<clamma_continuation_score_t> scores(list.size());
+    detail::CallProgress progress = {on_progress};
+    progress.CheckEnd(clamma_score_continuations(handle(), &before, list.data(), list.size(),
+                                                 progress.callback(), &progress,
+                                                 scores.data()) == 0);
+    return scores;
+  }
+
+  // Serves the next session of this model, like Step().
+  bool Step() const { return detail::EndStep(clamma_txf_step_next(handle())); }
+
   // For C calls that have no wrapper. The model keeps ownership.
   txf* handle() const {
     if (handle_ == nullptr) throw Error("this model was moved from");
@@ -543,6 +631,13 @@ class Session {
     return facts;
   }
 
+  // How many tokens the running query, or the last one, has had, and how long it took.
+  clamma_query_facts_t QueryFacts() const {
+    clamma_query_facts_t facts = {};
+    detail::Check(clamma_query_facts(handle(), &facts) == 0);
+    return facts;
+  }
+
   // The tokens of the context: prompts and generated tokens, including BOS and EOS.
   std::vector<tok_id_t> GetTokens() const {
     return detail::All<std::vector<tok_id_t> >([this](tok_id_t* tokens, size_t max, size_t* count) {
@@ -598,6 +693,7 @@ class Session {
     progress->on_done = std::move(on_done);
     progress->on_logprobs = query.on_logprobs;
     progress->on_logit_hash = query.on_logit_hash;
+    progress->on_progress = query.on_progress;
     progress->session = session;
     std::vector<const char*> stop_strings;
     for (const std::string& text : query.stop_strings) stop_strings.push_back(detail::NoNul(text));
@@ -621,6 +717,7 @@ class Session {
     if (query.grammar.has_value()) info.grammar = detail::NoNul(*query.grammar);
     if (query.regex.has_value()) info.regex = detail::NoNul(*query.regex);
     info.grammar_trigger = detail::NoNul(query.grammar_trigger);
+    info.progress_cb = query.on_progress == nullptr ? nullptr : detail::Progress::Part;
     if (chat != nullptr) {
       info.chat_tools = chat->info.chat_tools;
       info.chat_arguments = chat->info.chat_arguments;

@@ -232,7 +232,7 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   query->n_stop_strings = info.stop_string_count;
   query->logprobs = info.logprobs_cb;
   query->n_top_logprobs = info.top_logprobs;
-  if constexpr (kHasGguf) query->logit_hash = info.logit_hash_cb;
+  query->logit_hash.set(info.logit_hash_cb);
   query->texts = {info.system, info.prompt};
   query->stop_tokens = info.stop_tokens;
   query->n_stop_tokens = info.stop_token_count;
@@ -249,6 +249,7 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   query->seed = info.rng_seed;
   query->prefix_salt = info.prefix_salt;
   query->issue = info.issue_cb;
+  if constexpr (kRecordsQueries) query->progress = info.progress_cb;
   if (info.done_cb != nullptr) {
     query->user_done = reinterpret_cast<void (*)()>(info.done_cb);
     query->done = [](const Query& q, Done why) {
@@ -368,6 +369,10 @@ int clamma_session_query(struct txf_session* session, const clamma_txf_info_t* i
 }
 
 int clamma_sessions_step_next(void) { return TheScheduler().Step() ? 1 : 0; }
+
+int clamma_txf_step_next(const struct txf* txf) {
+  return txf != nullptr && TheScheduler().Step(FromHandle(txf)) ? 1 : 0;
+}
 
 void clamma_sessions_query_cancel(struct txf_session* session) {
   if (session != nullptr) FromHandle(session)->Cancel();

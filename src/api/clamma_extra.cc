@@ -69,15 +69,11 @@ Status Score(Transformer& transformer, std::string_view text, clamma_score_t* sc
   return Status();
 }
 
+static_assert(static_cast<int>(KvType::kF32) == CLAMMA_KV_F32);
+static_assert(static_cast<int>(KvType::kF16) == CLAMMA_KV_F16);
 clamma_kv_type_t KvTypeOf(KvType type) {
-  switch (type) {
-    case KvType::kF16:
-      return CLAMMA_KV_F16;
-    case KvType::kQ8:
-      return CLAMMA_KV_Q8;
-    default:
-      return CLAMMA_KV_F32;
-  }
+  if (kHasGguf && type == KvType::kQ8) return CLAMMA_KV_Q8;
+  return static_cast<clamma_kv_type_t>(type);
 }
 
 }  // namespace
@@ -261,6 +257,23 @@ int clamma_session_facts(const struct txf_session* session, clamma_session_facts
     if constexpr (clamma::kHasPrefixCache) {
       facts->cached_tokens = clamma::CachedTokens(conversation);
     }
+  });
+  return 0;
+}
+
+int clamma_query_facts(const struct txf_session* session, clamma_query_facts_t* facts) {
+  if (session == nullptr || facts == nullptr)
+    return clamma::ReturnMissing(session, "clamma_query_facts");
+  const clamma::Session& s = *FromHandle(session);
+  clamma::TheScheduler().Inspect([&](clamma::TurnHeld turn, clamma::LockHeld lock) {
+    const clamma::QueryRecord record = s.record(turn, lock);
+    *facts = {};
+    facts->prompt_tokens = record.prompt_tokens();
+    facts->cached_tokens = record.cached_tokens();
+    facts->generated_tokens = static_cast<size_t>(s.generated(turn, lock));
+    facts->waiting_seconds = record.waiting_seconds();
+    facts->prompt_seconds = record.prompt_seconds();
+    facts->generation_seconds = record.generation_seconds();
   });
   return 0;
 }

@@ -15,7 +15,7 @@ static_assert(offsetof(ForcedToken, sampled) == offsetof(clamma_logit_hash_t, sa
 
 // Runs the passes. Other threads get the turn between them.
 Status HashLogits(Transformer& transformer, const clamma_txf_info_t& info, ForcedPass* pass,
-                  clamma_hash_progress_cb_t progress_cb) {
+                  clamma_progress_cb_t progress_cb) {
   while (pass->done() < pass->total()) {
     Status status;
     const bool ran = TheScheduler().WithTurn(transformer, &status,
@@ -39,7 +39,7 @@ using clamma::Status;
 
 int clamma_hash_logits(const struct txf* txf, const clamma_txf_info_t* info, const tok_id_t* tokens,
                        size_t count, size_t n_prompt, clamma_logit_hash_t* hashes,
-                       clamma_hash_progress_cb_t progress_cb) {
+                       clamma_progress_cb_t progress_cb) {
   if (txf == nullptr || info == nullptr || tokens == nullptr ||
       (hashes == nullptr && count > n_prompt)) {
     return clamma::ReturnMissing(txf, "clamma_hash_logits");

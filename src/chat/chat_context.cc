@@ -36,7 +36,7 @@ Status ChatContext::Set(std::string_view name, const Value& value) {
   return DictSet(bump_, *root_, name, value) ? Status() : bump_.status();
 }
 
-Status ChatContext::SetJson(std::string_view name, std::string_view json) {
+Status ChatContext::ReadTools(std::string_view json) {
   CLAMMA_RETURN_IF_ERROR(Prepare());
   Value value;
   CLAMMA_RETURN_IF_ERROR(ParseJson(bump_, json, Origin::kCaller, &value));
@@ -44,16 +44,10 @@ Status ChatContext::SetJson(std::string_view name, std::string_view json) {
     return Status::Error(StatusCode::kInvalidArgument, "a JSON list is expected, not a value of %s",
                          TypeName(value));
   }
-  return Set(name, value);
+  return Set("tools", value);
 }
 
-Status ChatContext::SetTools(std::string_view json) {
-  return Locate("tools", SetJson("tools", json));
-}
-
-Status ChatContext::SetDocuments(std::string_view json) {
-  return Locate("documents", SetJson("documents", json));
-}
+Status ChatContext::SetTools(std::string_view json) { return Locate("tools", ReadTools(json)); }
 
 Status ChatContext::SetArguments(std::string_view json) {
   CLAMMA_RETURN_IF_ERROR(Prepare());

@@ -35,11 +35,10 @@ class ChatContext {
   explicit ChatContext(Memory& memory) : bump_(memory, kMaxMemory) {}
 
   // The calls may come in any order. AddMessage() adds a message; another call of the same setter
-  // replaces the value. Without SetTools() and SetDocuments(), `tools` and `documents` are none, as
-  // in transformers.
+  // replaces the value. Without SetTools() `tools` is none, and `documents` without SetArguments(),
+  // as in transformers.
   Status AddMessage(const ChatMessage& message);
   Status SetTools(std::string_view json);
-  Status SetDocuments(std::string_view json);
   Status SetArguments(std::string_view json);  // an object: further names, such as enable_thinking
   Status SetToken(std::string_view name, std::string_view text);  // bos_token, eos_token ...
   Status SetAddGenerationPrompt(bool value);
@@ -59,7 +58,7 @@ class ChatContext {
   Status AddList(Dict* dict, std::string_view key, std::string_view json);
   Status AddContent(Dict* dict, const ChatMessage& message);
   Status FillMessage(Dict* dict, const ChatMessage& message);
-  Status SetJson(std::string_view name, std::string_view json);
+  Status ReadTools(std::string_view json);
 
   Bump bump_;
   Dict* root_ = nullptr;

@@ -18,6 +18,16 @@ double LogSumExp(const float* logits, size_t n) {
   return static_cast<double>(largest) + LogDouble(sum);
 }
 
+Status LogprobOf(const float* logits, double total, TokenId token, float* logprob) {
+  const auto logit = static_cast<double>(logits[token]);
+  if (!std::isfinite(total) || !std::isfinite(logit)) {
+    return Status::Error(StatusCode::kCorrupt,
+                         "the model's output is not a number: its weights are damaged");
+  }
+  *logprob = static_cast<float>(logit - total);
+  return Status();
+}
+
 Status Logprobs::Init(Memory& memory, size_t n_top) {
   CLAMMA_RETURN_IF_ERROR(heap_.Resize(memory, n_top));
   CLAMMA_RETURN_IF_ERROR(tokens_.Resize(memory, n_top));

@@ -16,6 +16,10 @@ namespace clamma {
 // Returns ln(sum of exp(logits)), summed in order in double. Infinite if the largest logit is.
 double LogSumExp(const float* logits, size_t n);
 
+// Sets *logprob to ln p(token), by logits (n) whose LogSumExp() is `total`. Fails if a number is
+// not finite.
+Status LogprobOf(const float* logits, double total, TokenId token, float* logprob);
+
 // The likeliest tokens of one step, and the token that was chosen.
 class Logprobs {
  public:

@@ -12,11 +12,11 @@ namespace {
 constexpr size_t kMinPromptRows = 32;
 
 // Returns the maximum number of rows for prompts in a pass in which n_generating sessions wait for
-// their next token.
+// their next token. If there is no room for all of these, prompts get up to half of the rows.
 size_t PromptBudget(size_t max_rows, size_t n_generating) {
   if (n_generating == 0) return max_rows;
   const size_t share = std::max(kMinPromptRows, max_rows / (1 + n_generating));
-  return std::min(share, max_rows - std::min(max_rows, n_generating));
+  return std::min(share, max_rows - std::min(max_rows / 2, n_generating));
 }
 
 // Returns how many of the `waiting` positions go into this pass, at most `most`. A prompt is
@@ -60,16 +60,21 @@ bool Waits(TurnHeld held, const PassEntry* entries, size_t index) {
   });
 }
 
-// Assigns the rows of the pass to sessions; returns how many rows are used.
+// Assigns the rows of the pass to sessions; returns how many rows are used. Rows are kept for
+// prompts, however many sessions generate. A session that gets none is served by a later pass, at
+// the latest when it is the first one.
 size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, size_t n_sessions) {
   const Forward& forward = transformer.forward;
   const size_t max_rows = forward.max_rows();
   if constexpr (kHasPrefixCache) AttachAll(held, entries, n_sessions);
   size_t n_generating = 0;
+  size_t n_prompt = 0;  // positions of all prompts
   for (size_t i = 0; i < n_sessions; ++i) {
-    n_generating += entries[i].session->waiting(held) == 1 ? 1 : 0;
+    const size_t waiting = entries[i].session->waiting(held);
+    n_generating += waiting == 1 ? 1 : 0;
+    n_prompt += waiting == 1 ? 0 : waiting;
   }
-  size_t prompt_rows = PromptBudget(max_rows, n_generating);
+  size_t prompt_rows = std::min(n_prompt, PromptBudget(max_rows, n_generating));
 
   size_t n_rows = 0;
   size_t n_logits = 0;
@@ -86,10 +91,17 @@ size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, siz
     }
     const size_t waiting = session.waiting(held);
     size_t most = max_rows - n_rows;
-    if (waiting > 1) most = std::min(most, i == 0 ? std::max<size_t>(prompt_rows, 1) : prompt_rows);
+    if (waiting > 1) {
+      most = std::min(most, prompt_rows);
+      // Without logits for its last position, the others go ahead.
+      if (n_logits == forward.max_logits()) most = std::min(most, waiting - 1);
+    } else if (i > 0) {
+      most -= std::min(most, prompt_rows);
+      if (n_logits == forward.max_logits()) most = 0;
+    }
     const size_t count = EvenShare(waiting, most);
     const bool wants_logits = count == waiting;
-    if (count == 0 || (wants_logits && n_logits == forward.max_logits())) continue;
+    if (count == 0) continue;
     if (!session.AddRows(held, count, transformer.rows.data() + n_rows)) continue;
     entries[i].rows = count;
     n_rows += count;

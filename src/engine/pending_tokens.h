@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/logit_hash.h"
 #include "engine/logprobs.h"
 #include "engine/sampler.h"
 #include "platform/memory.h"
@@ -18,7 +19,7 @@ struct PendingToken {
   TokenId token = 0;
   RandomGenerator random_before;  // before it was sampled; restored if it is never delivered
   Logprobs logprobs;              // set if the query asks for them
-  uint64_t logit_hash = 0;        // likewise
+  [[no_unique_address]] OnlyWithGguf<uint64_t> logit_hash;  // likewise
 };
 
 // A FIFO queue of at most kMax tokens.

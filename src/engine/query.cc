@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/pooling.h"
 #include "engine/text_stream.h"
 
 namespace clamma {
@@ -46,6 +47,7 @@ class Preparation {
 };
 
 Status Preparation::Run() {
+  if constexpr (kHasGguf) CLAMMA_RETURN_IF_ERROR(CheckGeneratesText(transformer_));
   CLAMMA_RETURN_IF_ERROR(query_.chat == nullptr ? AddTexts() : AddChat());
   StopStrings& stops = prepared_->stops;
   const size_t n_stops = IsConstrained(query_.grammar) ? 0 : query_.n_stop_strings;

@@ -8,6 +8,7 @@
 
 #include "engine/conversation.h"
 #include "engine/grammar/constraint_slot.h"
+#include "engine/logit_hash.h"
 #include "engine/pending_tokens.h"
 #include "engine/prompt.h"
 #include "engine/sampler.h"
@@ -44,9 +45,11 @@ struct Query {
   [[no_unique_address]] std::conditional_t<kHasGrammar, GrammarText, NoGrammar> grammar;
   size_t n_top_logprobs = 0;
   int (*issue)(void* opaque, const char* text) = nullptr;
+  int (*progress)(void* opaque, size_t processed, size_t total) = nullptr;
   void (*logprobs)(void* opaque, TokenId token, float logprob, size_t n_top,
                    const TokenId* top_tokens, const float* top_logprobs) = nullptr;
-  void (*logit_hash)(void* opaque, TokenId token, uint64_t hash) = nullptr;
+  using LogitHashCallback = void (*)(void* opaque, TokenId token, uint64_t hash);
+  [[no_unique_address]] OnlyWithGguf<LogitHashCallback> logit_hash;
   void (*done)(const Query& query, Done why) = nullptr;
   void (*user_done)() = nullptr;  // the user's callback, for `done` to cast and call
   void* opaque = nullptr;

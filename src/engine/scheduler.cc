@@ -143,13 +143,6 @@ void Scheduler::PushQueue(LockHeld lock, Session* session) {
   queue_tail_ = session;
 }
 
-Session* Scheduler::PopQueue(LockHeld lock) {
-  Session* session = queue_head_;
-  queue_head_ = std::exchange(session->listed(lock).next_in_queue, nullptr);
-  if (queue_head_ == nullptr) queue_tail_ = nullptr;
-  return session;
-}
-
 void Scheduler::RemoveFromQueue(LockHeld lock, Session* session) {
   Session::Listed& listed = session->listed(lock);
   if (listed.state != Session::State::kQueued) return;
@@ -286,22 +279,28 @@ void Scheduler::DestroyTransformer(Transformer* transformer) {
   });
 }
 
-bool Scheduler::Step() {
+bool Scheduler::Step(const Transformer* only) {
   volatile const uint64_t mark = kStepMark;
   const Turn turn(*this);
   if (!turn.taken()) return false;
-  Session* const session = BeginStep(turn.held(), &mark);
+  Session* const session = BeginStep(turn.held(), &mark, only);
   if (session == nullptr) return false;
   ServeWatched(turn.held(), session);
   EndStep(turn.held());
   return true;
 }
 
-// Removes the next session with a query from the queue; returns nullptr if there is none.
-Session* Scheduler::BeginStep(TurnHeld /*turn*/, const volatile uint64_t* mark) {
+// Removes the next session with a query, of one transformer or of any, from the queue; returns
+// nullptr if there is none. The others keep their places.
+Session* Scheduler::BeginStep(TurnHeld /*turn*/, const volatile uint64_t* mark,
+                              const Transformer* only) {
   const Lock lock(*this);
-  if (queue_head_ == nullptr) return nullptr;
-  Session* const session = PopQueue(lock.held());
+  Session* session = queue_head_;
+  while (session != nullptr && only != nullptr && &session->transformer() != only) {
+    session = session->listed(lock.held()).next_in_queue;
+  }
+  if (session == nullptr) return nullptr;
+  RemoveFromQueue(lock.held(), session);
   BeginWork(lock.held(), session->transformer());  // not lost: no session of a lost one is queued
   session->listed(lock.held()).state = Session::State::kStepping;
   session->listed(lock.held()).in_step = true;

@@ -67,9 +67,9 @@ class Scheduler {
   void DestroyTransformer(Transformer* transformer);
   uint32_t CountSessions(Transformer& transformer);
 
-  // Serves the next session in the queue. Returns false if no session has a query, or if called
-  // inside a callback.
-  bool Step();
+  // Serves the next session in the queue, or the next one of a transformer. Returns false if no
+  // such session has a query, or if called inside a callback.
+  bool Step(const Transformer* only = nullptr);
 
   // Runs body(TurnHeld) -> Status, which may use all of the transformer. Inside a callback, returns
   // false and does not run it.
@@ -155,11 +155,10 @@ class Scheduler {
   void Begin(SessionHeld held, LockHeld lock, Session* session, const Status& status,
              const clamma::Query& query, PreparedQuery* prepared);
   void BeginWork(LockHeld lock, Transformer& transformer);
-  Session* PopQueue(LockHeld lock);
   void PushQueue(LockHeld lock, Session* session);
   void RemoveFromQueue(LockHeld lock, Session* session);
   bool Unlink(LockHeld lock, Session* session);
-  Session* BeginStep(TurnHeld turn, const volatile uint64_t* mark);
+  Session* BeginStep(TurnHeld turn, const volatile uint64_t* mark, const Transformer* only);
   void ServeWatched(TurnHeld turn, Session* session);
   void Serve(TurnHeld turn, Session* session);
   void EndStep(TurnHeld turn);

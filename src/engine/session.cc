@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "engine/grammar/constraint.h"
-#include "engine/logit_hash.h"
 #include "engine/prefix_cache.h"
 
 namespace clamma {
@@ -100,17 +99,15 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   prompt_tokens_ = prepared->n_added;
   conversation_.Replace(n_kept_, prepared->added.data(), prompt_tokens_);
   generated_ = 0;
-  if constexpr (kHasGguf) {
-    StartText(query);
-    logit_hash_ = kLogitHashStart;
-  }
+  logit_hash_.set(kLogitHashStart);
+  if constexpr (kHasGguf) StartText(query);
   query_ = query;
   query_.texts = PromptTexts();  // the caller's strings may not outlive the call
   query_.chat = nullptr;
   query_.stop_strings = nullptr;
   text_.SwapStops(prepared->stops);
   query_.stop_tokens = nullptr;
-  query_.grammar = {};
+  if constexpr (kHasGrammar) query_.grammar = {};
   stop_tokens_.Swap(prepared->stop_tokens);
   biases_.Swap(prepared->biases);
   constraint_.Swap(prepared->constraint);
@@ -121,6 +118,7 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   conversation_.random = RandomGenerator(query.seed);
   outcome_ = Outcome::kNone;
   cancelled_.store(false, std::memory_order_relaxed);
+  record_.Begin(conversation_.n_tokens, conversation_.position);
 }
 
 // The answer of a chat is issued without the marks of its channels, other text as it is. A query
@@ -161,6 +159,7 @@ void Session::RollBack() {
 bool Session::AddRows(TurnHeld /*held*/, size_t count, ForwardRow* rows) {
   const Status status = conversation_.AddRows(count, rows);
   if (!status.ok()) SetFailure(status);
+  if (status.ok()) record_.Serve(rows->position);
   return status.ok();
 }
 
@@ -168,23 +167,8 @@ bool Session::Advance(TurnHeld /*held*/, size_t count) {
   outcome_ = Outcome::kPartDone;
   const Status status = conversation_.Advance(count);
   if (!status.ok()) SetFailure(status);
+  if (status.ok()) record_.Advance(conversation_.waiting());
   return status.ok();
-}
-
-// Samples among the tokens that the query's grammar allows. If there are none, as its text is
-// complete, *token is kNoToken.
-Status Session::SampleConstrained(const float* logits, const SampledContext& context,
-                                  Sampler& sampler, TokenId* token) {
-  Constraint& constraint = *constraint_.get();
-  const bool strips_space = StripsSpace(conversation_.tokens[conversation_.n_tokens - 1]);
-  TokenMask mask;
-  CLAMMA_RETURN_IF_ERROR(constraint.Find(strips_space, &mask));
-  *token = kNoToken;
-  if (!mask.any) return Status();
-  SamplingOptions options = query_.sampling;
-  options.allowed = mask.allowed;
-  CLAMMA_RETURN_IF_ERROR(sampler.Sample(logits, options, context, &conversation_.random, token));
-  return EndsText(*token) ? Status() : constraint.Advance(*token, strips_space);
 }
 
 void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
@@ -192,12 +176,13 @@ void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
   const SampledContext context = {conversation_.tokens.data(), conversation_.n_tokens,
                                   static_cast<size_t>(generated_)};
   TokenId token = 0;
-  Status status;
-  if (kHasGrammar && constraint_.get() != nullptr) {
-    status = SampleConstrained(logits, context, sampler, &token);
-  } else {
-    status = sampler.Sample(logits, query_.sampling, context, &conversation_.random, &token);
-  }
+  const auto sample = [&] {
+    if constexpr (kHasGrammar) {
+      if (constraint_.get() != nullptr) return SampleConstrained(logits, context, sampler, &token);
+    }
+    return sampler.Sample(logits, query_.sampling, context, &conversation_.random, &token);
+  };
+  const Status status = sample();
   if (!status.ok()) {
     conversation_.random = random_before;
     return SetFailure(status);
@@ -211,9 +196,8 @@ void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
   if (query_.logprobs != nullptr) {
     pending.logprobs.Compute(logits, transformer_.config().vocab_size, token);
   }
-  if constexpr (kHasGguf) {
-    if (query_.logit_hash == nullptr) return;
-    logit_hash_ = AddLogits(logit_hash_, logits, transformer_.config().vocab_size);
+  if (query_.logit_hash.get() != nullptr) {
+    logit_hash_.set(AddLogits(logit_hash_.get(), logits, transformer_.config().vocab_size));
     pending.logit_hash = logit_hash_;
   }
 }
@@ -226,6 +210,7 @@ Session::Progress Session::End(Done why, Done* out) {
   pending_.Clear();
   constraint_.Reset();
   if (generated_ == 0 && (why == Done::kCancelled || why == Done::kError)) RollBack();
+  record_.End();
   *out = why;
   return Progress::kEnded;
 }
@@ -237,6 +222,11 @@ void Session::Abandon(TurnHeld /*held*/) {
 
 Session::Progress Session::Deliver(TurnHeld /*held*/, Done* why) {
   if (IsCancelled()) return End(Done::kCancelled, why);
+  if constexpr (kRecordsQueries) {
+    const Progress progress = TellPart();
+    if (progress == Progress::kDestroyed) return progress;
+    if (progress == Progress::kEnded) return End(Done::kCancelled, why);
+  }
   if (!pending_.empty()) return DeliverToken(why);
   const Outcome outcome = std::exchange(outcome_, Outcome::kNone);
   if constexpr (kHasGrammar) {
@@ -245,6 +235,16 @@ Session::Progress Session::Deliver(TurnHeld /*held*/, Done* why) {
   if (outcome != Outcome::kFailed) return Progress::kGoesOn;
   transformer_.log.Write(failure_.message());
   return End(Done::kError, why);
+}
+
+// Reports a part of the prompt, if one has been processed since the last call.
+Session::Progress Session::TellPart() {
+  const bool has_part = record_.TakePart() && outcome_ != Outcome::kFailed;
+  if (!has_part || query_.progress == nullptr) return Progress::kGoesOn;
+  const int refused =
+      query_.progress(query_.opaque, conversation_.position, record_.prompt_tokens());
+  if (delete_deferred_) return Progress::kDestroyed;
+  return refused != 0 || IsCancelled() ? Progress::kEnded : Progress::kGoesOn;
 }
 
 Session::Progress Session::DeliverToken(Done* why) {
@@ -284,12 +284,10 @@ bool Session::TellLogprobs(const PendingToken& given) {
 
 // Likewise.
 bool Session::TellLogitHash(const PendingToken& given) {
-  if constexpr (kHasGguf) {
-    if (query_.logit_hash == nullptr) return true;
-    query_.logit_hash(query_.opaque, given.token, given.logit_hash);
-    return !delete_deferred_;
-  }
-  return true;
+  const Query::LogitHashCallback callback = query_.logit_hash.get();
+  if (callback == nullptr) return true;
+  callback(query_.opaque, given.token, given.logit_hash.get());
+  return !delete_deferred_;
 }
 
 // Ends the query at a token that is not shown. Its mark is issued all the same, because a query
@@ -327,18 +325,6 @@ Session::Progress Session::Emit(TokenId token, TokenId previous, bool* stopped) 
     }
   }
   return progress;
-}
-
-// Whether the token behind `previous` is the first of a text.
-bool Session::IsFirst(TokenId previous) const {
-  const bool answers =
-      transformer_.type == ModelType::kChat && generated_ == 0 && prompt_tokens_ > 0;
-  return previous == transformer_.tokenizer.bos() || answers;
-}
-
-// Whether a space at the beginning of the token behind `previous` is no part of the text.
-bool Session::StripsSpace(TokenId previous) const {
-  return IsFirst(previous) && transformer_.tokenizer.adds_prefix();
 }
 
 Session::Progress Session::CallIssue(const char* text) {
@@ -394,6 +380,7 @@ void Session::Adopt(SessionHeld /*held*/, LockHeld /*lock*/, Conversation* loade
   text_.SetHeld({conversation_.held, conversation_.n_held});
   generated_ = 0;
   prompt_tokens_ = 0;
+  record_ = QueryRecord();
 }
 
 uint64_t Session::BytesAtFullContext(TurnHeld /*held*/, LockHeld /*lock*/) const {

@@ -10,8 +10,10 @@
 #include "engine/conversation.h"
 #include "engine/grammar/constraint_slot.h"
 #include "engine/guards.h"
+#include "engine/logit_hash.h"
 #include "engine/pending_tokens.h"
 #include "engine/query.h"
+#include "engine/query_record.h"
 #include "engine/sampler.h"
 #include "engine/session_state.h"
 #include "engine/text_stream.h"
@@ -110,6 +112,7 @@ class Session {
   size_t prompt_tokens(TurnHeld /*held*/, LockHeld /*lock*/) const { return prompt_tokens_; }
   size_t bytes_in_use(TurnHeld /*held*/, LockHeld /*lock*/) const { return BytesInUse(); }
   uint64_t BytesAtFullContext(TurnHeld held, LockHeld lock) const;
+  QueryRecord record(TurnHeld /*held*/, LockHeld /*lock*/) const { return record_; }
 
   // --- For the scheduler ---
 
@@ -139,7 +142,12 @@ class Session {
   void SetFailure(const Status& status);
   Status SampleConstrained(const float* logits, const SampledContext& context, Sampler& sampler,
                            TokenId* token);
-  bool IsFirst(TokenId previous) const;
+  // Whether the token behind `previous` is the first of a text.
+  [[gnu::always_inline]] bool IsFirst(TokenId previous) const {
+    const bool answers =
+        transformer_.type == ModelType::kChat && generated_ == 0 && prompt_tokens_ > 0;
+    return previous == transformer_.tokenizer.bos() || answers;
+  }
   bool StripsSpace(TokenId previous) const;
   Progress End(Done why, Done* out);
   Progress EndAt(TokenId token, Done* why);
@@ -150,6 +158,7 @@ class Session {
   bool EndsText(TokenId token) const;
   Status CheckRoom(const Query& query, const PreparedQuery& prepared) const;
   size_t PositionsOf(const Query& query, size_t count) const;
+  Progress TellPart();
   Progress DeliverToken(Done* why);
   bool TellLogprobs(const PendingToken& given);
   bool TellLogitHash(const PendingToken& given);
@@ -170,7 +179,8 @@ class Session {
   Array<TokenId> stop_tokens_;
   Array<LogitBias> biases_;  // query_.sampling points to it
   [[no_unique_address]] ConstraintSlot constraint_;
-  uint64_t logit_hash_ = 0;     // of the tokens sampled so far, if the query asks for it
+  // Of the tokens that the query has sampled so far, if it asks for it.
+  [[no_unique_address]] OnlyWithGguf<uint64_t> logit_hash_;
   uint64_t generated_ = 0;      // the number of tokens that the current or last query generated
   size_t prompt_tokens_ = 0;    // the number of tokens that it added
   size_t n_tokens_before_ = 0;  // of the conversation, before the query
@@ -179,6 +189,7 @@ class Session {
   Array<TokenId> displaced_;    // ... and the others, for RollBack()
   std::atomic<bool> cancelled_{false};
   bool delete_deferred_ = false;  // see DeferDelete()
+  [[no_unique_address]] QueryRecord record_;
   Listed listed_;
 };
 

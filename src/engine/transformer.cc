@@ -2,7 +2,6 @@
 #include "engine/transformer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -288,12 +287,7 @@ Status Transformer::Score(TurnHeld /*held*/, const TokenId* tokens, size_t n, fl
     for (size_t i = 0; i < count; ++i) {
       const float* logits = rows[i].logits;
       const double total = LogSumExp(logits, c.vocab_size);
-      const auto logit = static_cast<double>(logits[tokens[done + i + 1]]);
-      if (!std::isfinite(total) || !std::isfinite(logit)) {
-        return Status::Error(StatusCode::kCorrupt,
-                             "the model's output is not a number: its weights are damaged");
-      }
-      logprobs[done + i] = static_cast<float>(logit - total);
+      CLAMMA_RETURN_IF_ERROR(LogprobOf(logits, total, tokens[done + i + 1], &logprobs[done + i]));
     }
     done += count;
   }

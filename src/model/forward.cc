@@ -11,9 +11,10 @@ namespace clamma {
 namespace {
 
 // A batch reads each weight once for all its rows. Batches of large models, whose working memory is
-// small compared with the weights, may have kMaxRows rows, those of any model kMaxRowsOfAny.
+// small compared with the weights, may have kMaxRows rows, those of any model kMaxRowsOfAny: enough
+// for 64 sessions that generate and a part of a prompt.
 constexpr size_t kMaxRows = 128;
-constexpr size_t kMaxRowsOfAny = 64;
+constexpr size_t kMaxRowsOfAny = 96;
 constexpr uint64_t kWeightsPerWorkspace = 16;
 constexpr size_t kMaxLogits = 64;
 // The limit for rows, and for logits, whatever a file claims. A single row may exceed it.
@@ -134,7 +135,7 @@ void Forward::SetRopeFrequencies() {
   }
 }
 
-Status Forward::Run(ForwardRow* rows, size_t n_rows) {
+Status Forward::Run(ForwardRow* rows, size_t n_rows, const float** states) {
   size_t positions = 0;
   for (size_t r = 0; r < n_rows; ++r) positions = std::max(positions, rows[r].position + 1);
   CLAMMA_RETURN_IF_ERROR(ReserveScores(*memory_, positions));
@@ -143,7 +144,9 @@ Status Forward::Run(ForwardRow* rows, size_t n_rows) {
     CLAMMA_RETURN_IF_ERROR(AttentionLayer(layer, rows, n_rows));
     CLAMMA_RETURN_IF_ERROR(FeedForwardLayer(layer, n_rows));
   }
-  return Classify(rows, n_rows);
+  if (!kHasGguf || states == nullptr) return Classify(rows, n_rows);
+  *states = AddAndNormalize(weights_->Vector(TensorId::kOutputNorm), n_rows);
+  return Status();
 }
 
 Status Forward::ReserveScores(Memory& memory, size_t positions) {

@@ -10,6 +10,9 @@ namespace clamma {
 // clock (clock_none.cc).
 uint64_t Now();
 
+// Nanoseconds since some time in the past, not affected when the clock is set; 0 if there is none.
+uint64_t SteadyNow();
+
 // Sets the seconds since 1970-01-01 UTC, and the seconds to add for local time. Returns false if
 // they are unknown.
 bool LocalTime(int64_t* seconds, int32_t* utc_offset);

@@ -6,6 +6,8 @@ namespace clamma {
 
 uint64_t Now() { return 0; }
 
+uint64_t SteadyNow() { return 0; }
+
 bool LocalTime(int64_t* /*seconds*/, int32_t* /*utc_offset*/) { return false; }
 
 }  // namespace clamma

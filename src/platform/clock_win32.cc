@@ -11,6 +11,16 @@ uint64_t Now() {
   return (uint64_t{now.dwHighDateTime} << 32 | now.dwLowDateTime) * 100;
 }
 
+uint64_t SteadyNow() {
+  LARGE_INTEGER count = {};
+  LARGE_INTEGER per_second = {};
+  QueryPerformanceCounter(&count);
+  QueryPerformanceFrequency(&per_second);
+  const auto ticks = static_cast<uint64_t>(count.QuadPart);
+  const auto rate = static_cast<uint64_t>(per_second.QuadPart);
+  return ticks / rate * 1000000000u + ticks % rate * 1000000000u / rate;
+}
+
 bool LocalTime(int64_t* seconds, int32_t* utc_offset) {
   constexpr int64_t kTo1970 = 11644473600;  // seconds, from 1601
   TIME_ZONE_INFORMATION zone = {};

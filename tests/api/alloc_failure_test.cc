@@ -430,6 +430,47 @@ TEST_F(AllocFailureTest, HashingLogitsMayFail) {
   EXPECT_EQ(hashes.back().hash, expected.back().hash);
 }
 
+TEST_F(AllocFailureTest, EmbeddingAndScoringContinuationsMayFail) {
+  LogCollector log;
+  clamma_txf_info_t info = ModelInfo(kFloatModel);
+  info.log_cb = LogCollector::Log;
+  info.opaque_user_pointer = &log;
+  const TxfPtr model = Open(info);
+  const std::string text = "Once upon a time, there was a little girl named Lily.";
+  const std::vector<clamma_text_t> texts(12, {text.data(), text.size(), nullptr, 0});
+  std::vector<float> embeddings(12 * 64);
+  clamma_continuation_score_t scores[12] = {};
+  const std::function<int()> calls[] = {
+      [&] {
+        return clamma_embed(model.get(), texts.data(), 12, 0, nullptr, nullptr, embeddings.data(),
+                            embeddings.size(), nullptr);
+      },
+      [&] {
+        return clamma_score_continuations(model.get(), texts.data(), texts.data(), 12, nullptr,
+                                          nullptr, scores);
+      }};
+  for (const std::function<int()>& call : calls) {
+    ASSERT_EQ(call(), 0);
+    const std::vector<float> expected = embeddings;
+    const double expected_score = scores[11].log_likelihood;
+    const size_t blocks = Heap().live_blocks();
+    log.lines.clear();
+    for (size_t n = 1;; ++n) {
+      Heap().FailAllocation(n);
+      const int failed = call();
+      const bool happened = Heap().failed();
+      Heap().FailAllocation(0);
+      EXPECT_EQ(failed != 0, happened) << "allocation " << n;
+      EXPECT_EQ(log.lines.size(), n - (happened ? 0 : 1));
+      EXPECT_EQ(Heap().live_blocks(), blocks) << "allocation " << n;
+      if (!happened) break;
+      ASSERT_LT(n, 1000u) << "this never ends";
+    }
+    EXPECT_EQ(embeddings, expected);
+    EXPECT_EQ(scores[11].log_likelihood, expected_score);
+  }
+}
+
 // ---- How much memory a damaged file makes the library allocate ----
 
 class MemoryBoundTest : public AllocFailureTest {

@@ -326,6 +326,23 @@ TEST_F(ArenaModelTest, ScoresEncodesSavesAndRestoresThere) {
   ASSERT_EQ(clamma_score(model.get(), text.data(), text.size(), &score, nullptr, 0), 0);
   ASSERT_EQ(clamma_score(other.get(), text.data(), text.size(), &expected, nullptr, 0), 0);
   EXPECT_EQ(score.log_likelihood, expected.log_likelihood);
+  const size_t in_use = Facts(model).arena_in_use;
+  const std::vector<clamma_text_t> texts(20, {text.data(), text.size(), nullptr, 0});
+  clamma_continuation_score_t scores[2][20] = {};
+  std::vector<float> embeddings[2];
+  for (int i = 0; i < 2; ++i) {
+    const txf* const in = i == 0 ? model.get() : other.get();
+    ASSERT_EQ(
+        clamma_score_continuations(in, texts.data(), texts.data(), 20, nullptr, nullptr, scores[i]),
+        0);
+    embeddings[i].resize(20 * 64);
+    ASSERT_EQ(clamma_embed(in, texts.data(), 20, 0, nullptr, nullptr, embeddings[i].data(), 20 * 64,
+                           nullptr),
+              0);
+  }
+  EXPECT_EQ(scores[0][0].log_likelihood, scores[1][0].log_likelihood);
+  EXPECT_EQ(embeddings[0], embeddings[1]);
+  EXPECT_EQ(Facts(model).arena_in_use, in_use);
 
   const SessionPtr session = NewSession(model);
   RunQuery(session.get(), {.prompt = "Lily", .limit = 20});

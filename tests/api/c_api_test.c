@@ -111,7 +111,7 @@ static void take_hash(void* opaque_user_pointer, tok_id_t token, uint64_t hash) 
   if (story->hashed < CLAMMA_ARRAY_SIZE(story->hashes)) story->hashes[story->hashed++] = hash;
 }
 
-static int take_progress(void* opaque_user_pointer, size_t done, size_t total) {
+static int goes_too_far(void* opaque_user_pointer, size_t done, size_t total) {
   (void)opaque_user_pointer;
   return done > total;
 }
@@ -121,7 +121,7 @@ static void hash_again(const struct txf* txf, const struct txf_session* session,
                        const clamma_txf_info_t* info, const struct story* story) {
   tok_id_t tokens[64];
   clamma_logit_hash_t hashes[12];
-  clamma_hash_progress_cb_t progress = take_progress;
+  clamma_progress_cb_t progress = goes_too_far;
   size_t count = 0;
   size_t i;
 
@@ -267,6 +267,65 @@ static int is_little_endian(void) {
   return *(const unsigned char*)&one == 1;
 }
 
+struct progress {
+  size_t calls, processed, total;
+};
+static int take_progress(void* opaque, size_t processed, size_t total) {
+  struct progress* progress = opaque;
+  ++progress->calls;
+  progress->processed = processed;
+  progress->total = total;
+  return 0;
+}
+
+static void embed_and_score_continuations(const struct txf* txf) {
+  static const tok_id_t tokens[] = {TOK_BOS, 300, 400};
+  clamma_text_t texts[2] = {{"Once upon a time", 16, NULL, 0}, {NULL, 0, tokens, 3}};
+  struct progress progress = {0, 0, 0};
+  clamma_progress_cb_t on_progress = take_progress;
+  clamma_pooling_t last = CLAMMA_POOLING_LAST;
+  clamma_embed_facts_t facts;
+  clamma_continuation_score_t scores[2];
+  float embeddings[2 * 64];
+  double squares = 0;
+  size_t i;
+
+  CHECK(clamma_embed(txf, texts, 2, 0, on_progress, &progress, embeddings,
+                     CLAMMA_ARRAY_SIZE(embeddings), &facts) == 0);
+  CHECK(facts.dim == 64 && facts.pooling == last && facts.made_for_embeddings == 0);
+  CHECK(facts.tokens > 3 && progress.calls == 1);
+  CHECK(progress.processed == facts.tokens && progress.total == facts.tokens);
+  for (i = 64; i < 128; ++i) squares += (double)embeddings[i] * (double)embeddings[i];
+  CHECK(squares > 0.999 && squares < 1.001);
+  CHECK(clamma_embed(txf, texts, 2, CLAMMA_EMBED_RAW, NULL, NULL, embeddings,
+                     CLAMMA_ARRAY_SIZE(embeddings), NULL) == 0);
+  CHECK(clamma_score_continuations(txf, &texts[0], &texts[1], 1, NULL, NULL, scores) == 0);
+  CHECK(scores[0].tokens == 3 && scores[0].log_likelihood < 0 && scores[0].is_greedy == 0);
+}
+
+static void step_one_transformer(const struct txf* txf) {
+  clamma_txf_info_t info = {0};
+  clamma_query_facts_t facts;
+  struct progress progress = {0, 0, 0};
+  struct txf_session* session = clamma_session_construct(txf);
+  size_t steps = 0;
+
+  info.clamma_api_version = CLAMMA_API_VERSION;
+  info.prompt = "Once upon a time";
+  info.limit = 5;
+  info.progress_cb = take_progress;
+  info.opaque_user_pointer = &progress;
+  CHECK(clamma_session_query(session, &info) == 0);
+  while (clamma_txf_step_next(txf)) ++steps;
+  CHECK(steps == 5);
+  CHECK(clamma_query_facts(session, &facts) == 0);
+  CHECK(facts.prompt_tokens > 2 && facts.cached_tokens == 0 && facts.generated_tokens == 5);
+  CHECK(facts.waiting_seconds >= 0 && facts.prompt_seconds >= 0 && facts.generation_seconds >= 0);
+  CHECK(progress.calls == 1 && progress.processed == progress.total);
+  CHECK(progress.total == facts.prompt_tokens);
+  clamma_session_destroy(session);
+}
+
 static void use_extras(const char* checkpoint, const char* dictionary) {
   static const char text[] = "Once upon a time, there was a little girl named Lily.";
   const size_t text_size = sizeof(text) - 1;
@@ -311,6 +370,9 @@ static void use_extras(const char* checkpoint, const char* dictionary) {
   CHECK(score.log_likelihood == sum);
   CHECK(score.log_likelihood < 0);
   CHECK(score.perplexity > 1 && score.perplexity < 10);
+
+  embed_and_score_continuations(txf);
+  step_one_transformer(txf);
 
   CHECK(clamma_txf_facts(txf, &facts) == 0);
   CHECK(facts.dim == 64 && facts.hidden_dim == 172 && facts.layers == 5 && facts.heads == 8);

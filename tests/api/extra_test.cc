@@ -134,6 +134,7 @@ TEST_F(ExtraTest, MissingArgumentsAreErrors) {
   EXPECT_NE(clamma_txf_facts(nullptr, &facts), 0);
   EXPECT_NE(clamma_txf_facts(model_.get(), nullptr), 0);
   EXPECT_NE(clamma_session_facts(nullptr, nullptr), 0);
+  EXPECT_NE(clamma_query_facts(nullptr, nullptr), 0);
   testing::internal::GetCapturedStderr();
   EXPECT_EQ(clamma_encode(model_.get(), nullptr, 0, CLAMMA_ENCODE_BOS, &token, 1, &n), 0)
       << "no text needs no address";

@@ -73,14 +73,15 @@ TEST_F(Reasons, AMissingArgumentBesideASessionGoesToItsLog) {
   EXPECT_NE(clamma_session_save(session.get(), nullptr, nullptr), 0);
   EXPECT_NE(clamma_session_restore(session.get(), nullptr, nullptr), 0);
   EXPECT_NE(clamma_session_facts(session.get(), nullptr), 0);
+  EXPECT_NE(clamma_query_facts(session.get(), nullptr), 0);
   EXPECT_NE(clamma_session_get_tokens(session.get(), nullptr, 0, nullptr), 0);
   EXPECT_NE(clamma_session_set_tokens(session.get(), nullptr, 5), 0);
   EXPECT_NE(clamma_session_query(session.get(), nullptr), 0);
   EXPECT_NE(clamma_chat_query(session.get(), nullptr, nullptr, 0), 0);
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
-  ASSERT_EQ(log_.lines.size(), 7u);
+  ASSERT_EQ(log_.lines.size(), 8u);
   EXPECT_EQ(log_.lines[0], "clamma_session_save() was given NULL where it needs something");
-  EXPECT_EQ(log_.lines[5], "clamma_session_query() needs a session and an info");
+  EXPECT_EQ(log_.lines[6], "clamma_session_query() needs a session and an info");
 }
 
 TEST_F(Reasons, AMissingArgumentBesideATransformerGoesToItsLog) {

@@ -104,6 +104,25 @@ run "$float" -z "$dictionary" -s 1024 -q
 tells "-q: the same text" cmp expected out
 tells "-q: nothing on stderr" cmp empty err
 
+# on_terminal ARGUMENT...: does the same as run, on a terminal.
+on_terminal() {
+  command_line=(python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' "$program" "$@")
+  status=0
+  TERM=xterm timeout "${seconds:?}" "${command_line[@]}" >out 2>err </dev/null || status=$?
+}
+if command -v python3 >/dev/null; then
+  long=$(printf 'Lily went to the park. %.0s' {1..50})
+  on_terminal "$float" -z "$dictionary" -t 0 -n 5 -i "$long"
+  tells "a terminal: how far a long prompt has been processed" \
+    grep -qE $'^\rprompt: [0-9]+ of 452 tokens\r' out
+  tells "a terminal: that line is erased before the text" \
+    grep -qF $' of 452 tokens\r\e[KLily went to the park. ' out
+  on_terminal "$float" -z "$dictionary" -t 0 -n 5 -i "$long" -q
+  tells "a terminal, -q: nothing of that" grep -qE '^Lily went to the park\. ' out
+  on_terminal "$float" -z "$dictionary" -t 0 -n 5 -i "Lily went to the park."
+  tells "a terminal: a short prompt is not reported" grep -qE '^Lily went to the park\.' out
+fi
+
 run "$float" --tokenizer "$dictionary" --seed 1024 --temperature 1.0 --topp 0.9 --steps 256 \
   --threads 2 --mode 0 --kv auto --top-k 0 --min-p 0 --repetition-penalty 0 --quiet
 tells "long names: the same text" cmp expected out
@@ -130,13 +149,23 @@ tells "a full context is no failure" test "$status" = 0
 run babbler64.bin -z "$dictionary" -t 0 -n 1000 -i "" -q
 tells "-n 1000: the context ends it, too" cmp <(printf '%064d\n' 0 | tr 0 a) out
 
+run "$float" -z "$dictionary" -t 0 -i "" -q --regex '[0-9]{3}-[A-Z]{2}'
+tells "--regex: the text matches" grep -qxE '[0-9]{3}-[A-Z]{2}' out
+run "$float" -z "$dictionary" -t 0 -i "" -q --grammar 'root ::= "<" [a-c]{5} ">"'
+tells "--grammar: a text is the grammar" grep -qxE '<[a-c]{5}>' out
+printf 'root ::= "[" x "]"\nx ::= [xyz]{4}\n' >xyz.gbnf
+run "$float" -z "$dictionary" -t 0 -i "" -q --grammar xyz.gbnf
+tells "--grammar: a file has the grammar" grep -qxE '\[[xyz]{4}\]' out
+run "$float" -z "$dictionary" -t 0 -i "Once" -q --regex ' [0-9]{3}!' --grammar-trigger named
+tells "--grammar-trigger: the grammar begins there" grep -qE 'named [0-9]{3}!$' out
+
 run --help
 tells "--help succeeds" test "$status" = 0
 tells "--help: nothing on stderr" cmp empty err
 for flag in --help --version -z --tokenizer -t --temperature -p --topp -s --seed -n --steps \
   -i --prompt -y --system -h --threads -m --mode --cache-limit --kv --top-k --min-p \
   --repetition-penalty --frequency-penalty --presence-penalty --pre -f --file --chat --template \
-  -q --quiet; do
+  -q --quiet --grammar --regex --grammar-trigger; do
   tells "--help mentions $flag" grep -qE -- "(^|[ ,])$flag([ ,=:]|\$)" out
 done
 for flag in --version -V -v; do
@@ -176,6 +205,10 @@ refuses 2 'kv' "$float" "${with[@]}" --kv f64
 refuses 2 'top-k' "$float" "${with[@]}" --top-k -1
 refuses 2 'min-p' "$float" "${with[@]}" --min-p 2
 refuses 2 'repetition-penalty' "$float" "${with[@]}" --repetition-penalty nan
+
+refuses 2 'none\.gbnf.*No such file' "$float" "${with[@]}" --grammar none.gbnf
+refuses 2 'grammar.*regex|regex.*grammar' "$float" "${with[@]}" --grammar xyz.gbnf --regex x
+refuses 1 'regular expression, column 1: look-ahead' "$float" "${with[@]}" --regex '(?=x)'
 
 refuses 1 'none\.bin.*No such file' none.bin "${with[@]}"
 refuses 1 'no vocabulary of 512 tokens: .*tokenizer\.bin' "$float"

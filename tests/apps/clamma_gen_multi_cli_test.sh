@@ -149,7 +149,7 @@ refuses 2 'count' "${into_kept[@]}" -c -1
 refuses 2 'count' "${into_kept[@]}" -c x
 refuses 2 'count' "${into_kept[@]}" -c 99999999999
 refuses 2 'count' "${into_kept[@]}" -c
-refuses 2 '-c 17.*up to 16 sessions' "${into_kept[@]}" -c 17
+refuses 2 '-c 65.*up to 64 sessions' "${into_kept[@]}" -c 65
 refuses 1 'none\.bin.*No such file' none.bin -z "$dictionary" -o kept
 refuses 1 'positions.*512' "${into_kept[@]}" -i "$(printf 'hello %.0s' {1..600})"
 tells "what is refused leaves earlier texts alone" test "$(cat kept/*)" = "an earlier text"

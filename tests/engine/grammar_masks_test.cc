@@ -137,7 +137,7 @@ std::string RandomGrammar(std::mt19937& random) {
         text += " ";
       }
       if (pick(2) == 0 && rule + 1 < n_rules) text += "r" + std::to_string(rule + 1);
-      if (pick(3) == 0) text += " \"(\" root \")\"";
+      if (pick(3) == 0) text += " (\"(\" root \")\")?";
       if (alternatives > 1) text += " | ";
     }
     text += "\n";

@@ -158,6 +158,11 @@ TEST_F(SessionForkTest, ChildIsToldWhatItCannotUse) {
               clamma_score_t score = {};
               const int failed = clamma_score(model.get(), "Lily went", 9, &score, nullptr, 0);
               if (!refuses(failed != 0)) return 4;
+              const clamma_text_t text = {"Lily went", 9, nullptr, 0};
+              float embedding[64];
+              const int embedded =
+                  clamma_embed(model.get(), &text, 1, 0, nullptr, nullptr, embedding, 64, nullptr);
+              if (!refuses(embedded != 0)) return 8;
               const tok_id_t token = 5;
               if (!refuses(clamma_session_set_tokens(idle.get(), &token, 1) != 0)) return 5;
               Stream stream;

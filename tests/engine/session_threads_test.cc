@@ -263,9 +263,27 @@ TEST_F(SessionThreadsTest, ScoringAndFactsFromOtherThreadsWhileStepping) {
       ++scores;
     }
   });
+  const clamma_text_t whole = {text.data(), text.size(), nullptr, 0};
+  const std::vector<clamma_text_t> texts(20, whole);
+  threads.emplace_back([&] {
+    while (Clock::now() < until) {
+      clamma_continuation_score_t both[20] = {};
+      ASSERT_EQ(clamma_score_continuations(model_.get(), &whole, texts.data(), 20, nullptr, nullptr,
+                                           both),
+                0);
+      std::vector<float> embeddings(20 * 64);
+      ASSERT_EQ(clamma_embed(model_.get(), texts.data(), 20, 0, nullptr, nullptr, embeddings.data(),
+                             embeddings.size(), nullptr),
+                0);
+      EXPECT_EQ(both[0].log_likelihood, both[19].log_likelihood);
+      EXPECT_TRUE(std::equal(embeddings.begin(), embeddings.begin() + 64, embeddings.end() - 64));
+    }
+  });
   threads.emplace_back([&] {
     while (Clock::now() < until) {
       EXPECT_LE(Facts(watched.get()).position, 512u);
+      clamma_query_facts_t facts = {};
+      EXPECT_EQ(clamma_query_facts(watched.get(), &facts), 0);
       EXPECT_GE(Facts(model_).sessions, 1u);
       size_t count = 0;
       EXPECT_EQ(clamma_encode(model_.get(), text.data(), text.size(), 0, nullptr, 0, &count), 0);

@@ -175,7 +175,9 @@ GgufBytes Model(const char* architecture) {
 TEST(CheckGgufIsModel, TakesModels) {
   EXPECT_TRUE(Check(Model("llama")).ok());
   EXPECT_TRUE(Check(Model("llama").Add("general.type", "model")).ok());
-  EXPECT_TRUE(Check(Model("qwen3").Add("qwen3.pooling_type", uint32_t{0})).ok());
+  for (const uint32_t pooling : {0, 1, 2, 3}) {
+    EXPECT_TRUE(Check(Model("qwen3").Add("qwen3.pooling_type", pooling)).ok());
+  }
   EXPECT_TRUE(Check(GgufBytes().Add("split.count", uint16_t{2})).ok());
 }
 
@@ -194,8 +196,10 @@ TEST(CheckGgufIsModel, RefusesArchitecturesThatWriteNoText) {
   for (const char* name : {"bert", "nomic-bert", "jina-bert-v2", "modern-bert", "t5encoder"}) {
     ExpectReason(Check(Model(name)), {"embedding model", name});
   }
-  ExpectReason(Check(Model("qwen3").Add("qwen3.pooling_type", uint32_t{3})),
-               {"embedding model", "qwen3"});
+  for (const uint32_t pooling : {4u, 5u, 0xffffffffu}) {
+    ExpectReason(Check(Model("qwen3").Add("qwen3.pooling_type", pooling)),
+                 {"rates", std::to_string(pooling)});
+  }
 }
 
 TEST(CheckGgufIsModel, RefusesVocabularies) {

@@ -93,7 +93,6 @@ class Parser {
   bool ParseBinary(int min_precedence, TemplateNode** node);
   bool ParseOperands(int precedence, TemplateNode** node);
   int PrecedenceHere();
-  bool IsNotIn() const;
   bool ParseUnary(bool with_filter, TemplateNode** node);
   bool ParsePrimary(TemplateNode** node);
   bool ParseNamed(TemplateNode** node);

@@ -25,7 +25,7 @@ struct AutomatonLimits {
   static constexpr uint32_t kMaxStates = 1u << 16;
   static constexpr size_t kMaxRowBytes = size_t{32} << 20;  // what states keep about bytes
   static constexpr uint32_t kMaxPositions = 1u << 20;       // of all states
-  static constexpr uint32_t kMaxVisits = 1u << 13;          // positions of one state, while found
+  static constexpr uint32_t kMaxVisits = 1u << 12;          // positions of one state, while found
   static constexpr uint64_t kMaxWork = uint64_t{1} << 24;   // edges, between two ResetWork()
 };
 
@@ -39,10 +39,12 @@ class Automaton {
   const Program& program() const { return *program_; }
   MatchState start() const { return start_; }
 
-  // Where a byte leads.
+  // Where a byte leads. *next does not change on failure.
   Status Next(MatchState state, uint8_t byte, MatchState* next) {
-    *next = Known(state, program_->class_of(byte));
-    return *next != kUnknown ? Status() : Compute(state, byte, next);
+    const MatchState known = Known(state, program_->class_of(byte));
+    if (known == kUnknown) return Compute(state, byte, next);
+    *next = known;
+    return Status();
   }
   // Where the token as such leads, whatever its bytes are. `is_silent`: it has none.
   Status NextByToken(MatchState state, TokenId token, bool is_silent, MatchState* next);

@@ -241,16 +241,23 @@ Status CheckArchitecture(const Gguf& gguf, std::string_view architecture) {
   }
   bool embeds = false;
   for (const std::string_view name : kEmbeddingArchitectures) embeds |= architecture == name;
-  // Other models become embedding models by the way in which their outputs are pooled.
+  if (embeds) {
+    return Status::Error(
+        StatusCode::kCorrupt,
+        "not a model that writes text, but an embedding model (of architecture %s), "
+        "which turns texts into vectors: name one that writes",
+        Quoted(architecture).c_str());
+  }
+  // Other models become embedding models by the way in which their states are pooled.
+  constexpr uint64_t kLast = 3;
   GgufValue value;
   uint64_t pooling = 0;
-  embeds = embeds || (gguf.Find(GgufKey(architecture, "pooling_type").view(), &value) &&
-                      value.Uint(0, &pooling) && pooling > 0);
-  if (!embeds) return Status();
+  if (!gguf.Find(GgufKey(architecture, "pooling_type").view(), &value)) return Status();
+  if (!value.Uint(0, &pooling) || pooling <= kLast) return Status();
   return Status::Error(StatusCode::kCorrupt,
-                       "not a model that writes text, but an embedding model (of architecture %s), "
-                       "which turns texts into vectors: name one that writes",
-                       Quoted(architecture).c_str());
+                       "not a model that writes text, but one that rates it: its pooling_type is "
+                       "%llu",
+                       Ull{pooling});
 }
 
 }  // namespace

@@ -42,9 +42,9 @@ FileKind FileKindOf(const uint8_t* bytes, size_t n, uint64_t file_size);
 // files, checkpoints and files of an unknown kind.
 Status ExplainForeign(const uint8_t* bytes, size_t n, uint64_t file_size);
 
-// Refuses a sound GGUF file that is not a model that generates text (an adapter, an importance
-// matrix, the image part of a model, an embedding model, a vocabulary alone), or that has tensors
-// of types without kernels.
+// Refuses a sound GGUF file that is not a model of the kind that generates text (an adapter, an
+// importance matrix, the image part of a model, an embedding model that is no decoder, a vocabulary
+// alone), or that has tensors of types without kernels.
 Status CheckGgufIsModel(const Gguf& gguf);
 
 }  // namespace clamma

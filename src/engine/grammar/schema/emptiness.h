@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// Whether schemas contradict each other.
+#ifndef CLAMMA_ENGINE_GRAMMAR_SCHEMA_EMPTINESS_H_
+#define CLAMMA_ENGINE_GRAMMAR_SCHEMA_EMPTINESS_H_
+
+#include "engine/grammar/schema/work.h"
+
+namespace clamma {
+
+// Sets *is_empty if no value obeys the schemas, and that is found without looking deeply. $ref,
+// allOf, anyOf and oneOf of the schemas themselves are not regarded (they have been multiplied
+// out).
+bool IsProvablyEmpty(SchemaWork& work, const SchemaSet& schemas, bool* is_empty);
+
+}  // namespace clamma
+
+#endif  // CLAMMA_ENGINE_GRAMMAR_SCHEMA_EMPTINESS_H_
