@@ -8,10 +8,10 @@
 
 namespace clamma {
 
-void Conversation::Init(Memory& memory, const ModelConfig& config, KvType type, KvPages* pages) {
+void Conversation::Init(Memory& memory, const ModelConfig& config, KvType type) {
   memory_ = &memory;
   config_ = &config;
-  kv.Init(memory, config, type, pages);
+  kv.Init(memory, config, type);
 }
 
 Status Conversation::ReserveTokens(size_t size) {
@@ -23,31 +23,15 @@ size_t Conversation::TokensFor(size_t size) const {
   return std::max(size, std::min(most, std::max<size_t>(64, 2 * size)));
 }
 
-// The first position that may be written when a query has begun that keeps n_kept tokens, of which
-// the last may have to wait again.
-size_t Conversation::FirstWritten(size_t n_kept) const {
-  const size_t kept = std::min(position, n_kept);
-  return kept - std::min<size_t>(kept, 1);
-}
-
-// Idle pages between others may leave gaps that are too small. So if the first attempt has evicted
-// them, a second one begins with what is then in one piece.
-Status Conversation::ReservePages(size_t positions, size_t n_kept) {
-  const bool had_idle = kHasPrefixCache && kv.shares() && kv.pages()->has_idle();
-  const size_t blocks = kv.blocks();
-  const size_t from = FirstWritten(n_kept);
-  Status status = kv.Reserve(positions, from);
-  if (status.ok() || !had_idle) return status;
-  kv.ShrinkToBlocks(blocks);
-  return kv.Reserve(positions, from);
-}
-
-Status Conversation::ReserveWhole(size_t positions, size_t n_kept, Forward& forward,
-                                  Memory& shared) {
+Status Conversation::ReserveWhole(size_t positions, Forward& forward, Memory& shared) {
   Array<TokenId> larger;
   const bool grows = positions + 1 > tokens.size();
   const size_t blocks = kv.blocks();
-  Status status = ReservePages(positions, n_kept);
+  const auto reserve = [&] {
+    if constexpr (kHasPrefixCache) return ReservePages(positions, *this);
+    return kv.Reserve(positions);
+  };
+  Status status = reserve();
   if (status.ok() && grows) status = larger.Resize(*memory_, TokensFor(positions + 1));
   if (status.ok()) status = forward.ReserveScores(shared, positions);
   if (!status.ok()) {
@@ -61,10 +45,14 @@ Status Conversation::ReserveWhole(size_t positions, size_t n_kept, Forward& forw
   return status;
 }
 
-Status Conversation::PlanWhole(size_t positions, size_t n_kept, Forward& forward,
-                               Memory& plan) const {
+Status Conversation::PlanWhole(size_t positions, Forward& forward, Memory& plan) const {
   if (positions + 1 > tokens.size()) plan.PlanFor(TokensFor(positions + 1) * sizeof(TokenId));
-  kv.PlanReserve(plan, positions, FirstWritten(n_kept));
+  if constexpr (kHasPrefixCache) {
+    kv.PlanReserve(plan, positions, FirstWritten(*this));
+    kv.PlanGaps(plan);
+  } else {
+    kv.PlanReserve(plan, positions);
+  }
   return forward.ReserveScores(plan, positions);
 }
 

@@ -24,25 +24,26 @@ struct Sharing {
   // forged, or was computed for another salt.
   bool enters = true;
   size_t cached_tokens = 0;  // positions that the last query did not have to compute
+  size_t n_kept = 0;         // how many tokens the query keeps for which memory is reserved
 };
 struct NoSharing {};
 
 struct Conversation {
-  // `memory`, `config`, that of the model, and `pages`, if given, must outlive this.
-  void Init(Memory& memory, const ModelConfig& config, KvType type, KvPages* pages = nullptr);
+  // `memory` and `config`, that of the model, must outlive this.
+  void Init(Memory& memory, const ModelConfig& config, KvType type);
 
   // The number of tokens that are not in the KV cache yet.
   size_t waiting() const { return n_tokens - position; }
 
   // Makes room for `size` tokens. Grows by doubling, up to seq_len + 1 tokens.
   Status ReserveTokens(size_t size);
-  // Allocates all memory for `positions` positions and one more token, where the first n_kept
-  // tokens stay: from `shared` that of the forward pass, from this object's memory the rest. On
-  // failure, only the KV cache's page table may be larger than before, and pages that were shared
-  // may be copies.
-  Status ReserveWhole(size_t positions, size_t n_kept, Forward& forward, Memory& shared);
+  // Allocates all memory for `positions` positions and one more token: from `shared` that of the
+  // forward pass, from this object's memory the rest. (In builds with a prefix cache call SetKept()
+  // before.) On failure, only the KV cache's page table may be larger than before, and pages that
+  // were shared may be copies.
+  Status ReserveWhole(size_t positions, Forward& forward, Memory& shared);
   // Adds the memory that ReserveWhole() would allocate to a plan.
-  Status PlanWhole(size_t positions, size_t n_kept, Forward& forward, Memory& plan) const;
+  Status PlanWhole(size_t positions, Forward& forward, Memory& plan) const;
 
   // Keeps the first n_kept tokens and appends `added` (n_added), for which there must be room. The
   // last token then waits, even if it was in the KV cache.
@@ -77,8 +78,6 @@ struct Conversation {
 
  private:
   size_t TokensFor(size_t size) const;
-  size_t FirstWritten(size_t n_kept) const;
-  Status ReservePages(size_t positions, size_t n_kept);
 
   Memory* memory_ = nullptr;
   const ModelConfig* config_ = nullptr;

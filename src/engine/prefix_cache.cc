@@ -52,6 +52,22 @@ void SetSalt(uint64_t salt, Conversation& c) {
 
 void Distrust(Conversation& c) { c.sharing.enters = false; }
 
+void SetKept(size_t n_kept, Conversation& c) { c.sharing.n_kept = n_kept; }
+
+size_t FirstWritten(const Conversation& c) {
+  const size_t kept = std::min(c.position, c.sharing.n_kept);
+  return kept - std::min<size_t>(kept, 1);
+}
+
+Status ReservePages(size_t positions, Conversation& c) {
+  const bool had_idle = c.kv.shares() && c.kv.pages()->has_idle();
+  const size_t blocks = c.kv.blocks();
+  const Status status = c.kv.Reserve(positions, FirstWritten(c));
+  if (status.ok() || !had_idle) return status;
+  c.kv.ShrinkToBlocks(blocks);
+  return c.kv.Reserve(positions, FirstWritten(c));
+}
+
 size_t CachedTokens(const Conversation& c) { return c.sharing.cached_tokens; }
 
 Status AttachPages(Conversation& c) {

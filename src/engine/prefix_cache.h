@@ -34,6 +34,18 @@ void SetSalt(uint64_t salt, Conversation& conversation);
 // are kept from others.
 void Distrust(Conversation& conversation);
 
+// Call this before memory is reserved, or planned, for a query that keeps the first n_kept tokens.
+void SetKept(size_t n_kept, Conversation& conversation);
+
+// The first position that may be written when that query has begun: the last token that it keeps
+// may have to wait again.
+size_t FirstWritten(const Conversation& conversation);
+
+// Reserves `positions` in the KV cache, those from FirstWritten() on to be written. Idle pages
+// between others may leave gaps that are too small, so if the first attempt has evicted them, a
+// second one begins with what is then in one piece.
+Status ReservePages(size_t positions, Conversation& conversation);
+
 // How many positions the last query took over from other contexts.
 size_t CachedTokens(const Conversation& conversation);
 

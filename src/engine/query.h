@@ -36,8 +36,8 @@ struct Query {
   SamplingOptions sampling;
   uint64_t limit = 0;  // maximum number of tokens to generate; 0: until the context is full
   uint64_t seed = 0;
-  uint64_t prefix_salt = 0;                   // only contexts of equal salts share pages
-  const char* const* stop_strings = nullptr;  // (n_stop_strings)
+  [[no_unique_address]] PrefixNumber prefix_salt = 0;  // only contexts of equal salts share pages
+  const char* const* stop_strings = nullptr;           // (n_stop_strings)
   size_t n_stop_strings = 0;
   const TokenId* stop_tokens = nullptr;  // (n_stop_tokens): each ends the text, as EOS does
   size_t n_stop_tokens = 0;

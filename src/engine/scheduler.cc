@@ -198,7 +198,7 @@ Status Scheduler::Query(Session* session, clamma::Query* query) {
     if (status.ok()) status = session->ReserveWhole(held, turn, lock.held(), *query, prepared);
     const bool no_room = status.code() == StatusCode::kOutOfMemory;
     Begin(held, lock.held(), session, status, *query, &prepared);
-    if (no_room) status = session->NoRoomInArena(held, turn, lock.held(), *query, prepared);
+    if (no_room) status = session->NoRoomInArena(held, turn, *query, prepared);
   });
   return status;
 }

@@ -25,19 +25,9 @@ void Session::DeferDelete(TurnHeld /*held*/) {
 }
 
 Status Session::Init() {
-  conversation_.Init(memory_, transformer_.config(), transformer_.kv_type, SharedPages());
+  conversation_.Init(memory_, transformer_.config(), transformer_.kv_type);
+  if constexpr (kHasPrefixCache) conversation_.kv.SetPages(SharedPagesOf(transformer_));
   return text_.Init(memory_, transformer_.tokenizer, transformer_.channels());
-}
-
-KvPages* Session::SharedPages() const {
-  if constexpr (kHasPrefixCache) return SharedPagesOf(transformer_);
-  return nullptr;
-}
-
-size_t Session::BytesInUse() const {
-  size_t bytes = sizeof(Session) + memory_.bytes_in_use();
-  if constexpr (kHasPrefixCache) bytes += conversation_.kv.bytes_of_pages();
-  return bytes;
 }
 
 Status Session::NoRoomInArena(const Transformer& transformer) {
@@ -48,20 +38,16 @@ Status Session::NoRoomInArena(const Transformer& transformer) {
   return ArenaIsTooSmall(transformer.memory.arena(), plan.planned_bytes());
 }
 
-Status Session::NoRoomInArena(SessionHeld /*held*/, TurnHeld /*turn*/,
-                              [[maybe_unused]] LockHeld lock, const Query& query,
-                              const PreparedQuery& prepared) const {
+Status Session::NoRoomInArena(SessionHeld /*held*/, TurnHeld /*turn*/, const Query& query,
+                              const PreparedQuery& prepared) {
   Memory plan((Memory::Plan()));
   PreparedQuery planned;
   CLAMMA_RETURN_IF_ERROR(PrepareQuery(transformer_, conversation_, query, plan, plan, &planned));
   // If the prompt was encoded, its number of tokens is known; else the plan has an upper bound.
   const PreparedQuery& known = prepared.complete ? prepared : planned;
   const size_t positions = PositionsOf(query, known.n_kept + known.n_added);
-  CLAMMA_RETURN_IF_ERROR(
-      conversation_.PlanWhole(positions, known.n_kept, transformer_.forward, plan));
-  if constexpr (kHasPrefixCache) {
-    conversation_.kv.PlanGaps(plan, transformer_.listed(lock).n_sessions);
-  }
+  if constexpr (kHasPrefixCache) SetKept(known.n_kept, conversation_);
+  CLAMMA_RETURN_IF_ERROR(conversation_.PlanWhole(positions, transformer_.forward, plan));
   return ArenaIsTooSmall(memory_.arena(), plan.planned_bytes());
 }
 
@@ -99,8 +85,9 @@ Status Session::Reserve(SessionHeld /*held*/, LockHeld /*lock*/, const Query& qu
 Status Session::ReserveWhole(SessionHeld /*held*/, TurnHeld /*turn*/, LockHeld /*lock*/,
                              const Query& query, const PreparedQuery& prepared) {
   CLAMMA_RETURN_IF_ERROR(CheckRoom(query, prepared));
+  if constexpr (kHasPrefixCache) SetKept(prepared.n_kept, conversation_);
   return conversation_.ReserveWhole(PositionsOf(query, prepared.n_kept + prepared.n_added),
-                                    prepared.n_kept, transformer_.forward, transformer_.memory);
+                                    transformer_.forward, transformer_.memory);
 }
 
 void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
@@ -379,8 +366,11 @@ Status Session::Save(SessionHeld /*held*/, const StateSink& sink) {
 }
 
 Status Session::Load(SessionHeld /*held*/, const StateSource& source, Conversation* loaded) {
-  loaded->Init(memory_, transformer_.config(), transformer_.kv_type, SharedPages());
-  if constexpr (kHasPrefixCache) Distrust(*loaded);
+  loaded->Init(memory_, transformer_.config(), transformer_.kv_type);
+  if constexpr (kHasPrefixCache) {
+    loaded->kv.SetPages(SharedPagesOf(transformer_));
+    Distrust(*loaded);
+  }
   return ReadState(transformer_, memory_, source, loaded);
 }
 

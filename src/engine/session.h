@@ -41,8 +41,8 @@ class Session {
   // The errors for an arena that is too small: for a session, or for a query that has just been
   // refused for lack of memory.
   static Status NoRoomInArena(const Transformer& transformer);
-  Status NoRoomInArena(SessionHeld held, TurnHeld turn, LockHeld lock, const Query& query,
-                       const PreparedQuery& prepared) const;
+  Status NoRoomInArena(SessionHeld held, TurnHeld turn, const Query& query,
+                       const PreparedQuery& prepared);
 
   // A query starts in three steps: Prepare(), Reserve() or ReserveWhole(), and Begin(). A step that
   // fails changes nothing.
@@ -134,8 +134,11 @@ class Session {
   };
 
   bool IsCancelled() const { return cancelled_.load(std::memory_order_relaxed); }
-  size_t BytesInUse() const;
-  KvPages* SharedPages() const;
+  size_t BytesInUse() const {
+    size_t bytes = sizeof(Session) + memory_.bytes_in_use();
+    if constexpr (kHasPrefixCache) bytes += conversation_.kv.bytes_of_pages();
+    return bytes;
+  }
   void SetFailure(const Status& status);
   Status SampleConstrained(const float* logits, const SampledContext& context, Sampler& sampler,
                            TokenId* token);

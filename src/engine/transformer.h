@@ -52,11 +52,11 @@ struct TransformerOptions {
   KvType kv_type = KvType::kF32;
   bool kv_type_by_model = false;  // half precision for GGUF models, regardless of kv_type
   uint32_t max_sessions = 1;
-  const char* name = "";                // truncated to kMaxName - 1 bytes
-  const char* chat_template = "";       // see ChatFormat::Open()
-  const char* pre_tokenizer = nullptr;  // see Tokenizer::Open()
-  uint32_t context = 0;                 // 0: the model's
-  uint64_t prefix_cache_bytes = 0;      // at most so many bytes of pages that no session has
+  const char* name = "";                                      // truncated to kMaxName - 1 bytes
+  const char* chat_template = "";                             // see ChatFormat::Open()
+  const char* pre_tokenizer = nullptr;                        // see Tokenizer::Open()
+  uint32_t context = 0;                                       // 0: the model's
+  [[no_unique_address]] PrefixNumber prefix_cache_bytes = 0;  // see OpenPages()
   Log log;
 };
 

@@ -29,29 +29,13 @@ uint8_t* CopyHead(const KvPlace& place, size_t n, const KvFormat& format, uint8_
 
 }  // namespace
 
-// This fits if the weights fit in memory, as dim * dim > kv_dim in each layer. If it does not, the
-// allocation of the first page fails.
-size_t KvCache::PageBytes(const ModelConfig& config, KvType type, bool with_window) {
-  const uint64_t bytes = BlockBytes(config, with_window, type);
-  return bytes > SIZE_MAX ? SIZE_MAX : static_cast<size_t>(bytes);
-}
-
-void KvCache::Init(Memory& memory, const ModelConfig& config, KvType type,
-                   [[maybe_unused]] KvPages* pages) {
+void KvCache::Init(Memory& memory, const ModelConfig& config, KvType type) {
   memory_ = &memory;
   config_ = &config;
   type_ = type;
-  if constexpr (kHasPrefixCache) SetPages(pages);
   for (size_t kind = 0; kind < kKinds; ++kind) {
     blocks_[kind].bytes = PageBytes(config, type, kind == 1);
   }
-}
-
-// The table's size doubles as the conversation grows.
-size_t KvCache::TableSizeFor(size_t blocks) {
-  size_t size = 4;
-  while (size < blocks) size *= 2;
-  return size;
 }
 
 void KvCache::Shrink(Blocks& blocks, size_t end) {
@@ -72,13 +56,10 @@ void KvCache::ShrinkToBlocks(size_t blocks) {
   for (Blocks& of_kind : blocks_) Shrink(of_kind, blocks);
 }
 
-Status KvCache::GrowTable(Blocks& blocks, size_t end) {
-  if (end <= blocks.table.size()) return Status();
-  return blocks.table.Resize(*memory_, TableSizeFor(end));
-}
-
 Status KvCache::Grow(Blocks& blocks, size_t end) {
-  CLAMMA_RETURN_IF_ERROR(GrowTable(blocks, end));
+  if (end > blocks.table.size()) {
+    CLAMMA_RETURN_IF_ERROR(blocks.table.Resize(*memory_, TableSizeFor(end)));
+  }
   while (blocks.end < end) {
     void* block = nullptr;
     CLAMMA_RETURN_IF_ERROR(memory_->Allocate(blocks.bytes, &block));
@@ -87,10 +68,7 @@ Status KvCache::Grow(Blocks& blocks, size_t end) {
   return Status();
 }
 
-Status KvCache::Reserve(size_t positions, [[maybe_unused]] size_t from) {
-  if constexpr (kHasPrefixCache) {
-    if (shares()) return ReservePages(positions, from);
-  }
+Status KvCache::ReserveOwn(size_t positions) {
   for (Blocks& of_kind : blocks_) {
     if (kHasGguf && of_kind.bytes == 0) continue;
     CLAMMA_RETURN_IF_ERROR(Grow(of_kind, clamma::BlocksOf(positions)));
@@ -98,10 +76,7 @@ Status KvCache::Reserve(size_t positions, [[maybe_unused]] size_t from) {
   return Status();
 }
 
-void KvCache::PlanReserve(Memory& plan, size_t positions, [[maybe_unused]] size_t from) const {
-  if constexpr (kHasPrefixCache) {
-    if (shares()) return PlanReservePages(plan, positions, from);
-  }
+void KvCache::PlanReserveOwn(Memory& plan, size_t positions) const {
   const size_t needed = clamma::BlocksOf(positions);
   for (const Blocks& of_kind : blocks_) {
     if (kHasGguf && of_kind.bytes == 0) continue;

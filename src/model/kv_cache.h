@@ -26,18 +26,31 @@ namespace clamma {
 class KvCache {
  public:
   KvCache() = default;
-  ~KvCache() { ShrinkToBlocks(0); }
+  ~KvCache() {
+    ShrinkToBlocks(0);
+    if constexpr (kHasPrefixCache) SetPages(nullptr);
+  }
   KvCache(const KvCache&) = delete;
   KvCache& operator=(const KvCache&) = delete;
 
-  // The config must outlive this, and so must `pages`: without them, pages belong to this alone.
-  void Init(Memory& memory, const ModelConfig& config, KvType type, KvPages* pages = nullptr);
+  // The config must outlive this. Pages belong to this object alone, unless SetPages() follows.
+  void Init(Memory& memory, const ModelConfig& config, KvType type);
 
   // Makes room for `positions` (at most seq_len), of which those from `from` on may be written; at
   // most `from` positions may be stored. On failure the contents stay as they are.
-  Status Reserve(size_t positions, size_t from = 0);
+  Status Reserve(size_t positions, [[maybe_unused]] size_t from = 0) {
+    if constexpr (kHasPrefixCache) {
+      if (shares()) return ReservePages(positions, from);
+    }
+    return ReserveOwn(positions);
+  }
   // Adds what Reserve() would take.
-  void PlanReserve(Memory& plan, size_t positions, size_t from = 0) const;
+  void PlanReserve(Memory& plan, size_t positions, [[maybe_unused]] size_t from = 0) const {
+    if constexpr (kHasPrefixCache) {
+      if (shares()) return PlanReservePages(plan, positions, from);
+    }
+    PlanReserveOwn(plan, positions);
+  }
 
   // The number of pages of each kind. For arenas, where pages of windows are never freed early.
   size_t blocks() const { return std::max(blocks_[0].end, blocks_[kKinds - 1].end); }
@@ -92,14 +105,17 @@ class KvCache {
   size_t bytes_held() const;
   // Those that are allocated from KvPages, not from this object's memory.
   size_t bytes_of_pages() const;
-  // Where idle pages are kept, adds a page for each of `sessions`: what a session has allocated
-  // behind them may leave a gap, and that is less than a page.
-  void PlanGaps(Memory& plan, size_t sessions) const;
+  // Where idle pages are kept, adds a page for each context: what a session has allocated behind
+  // them may leave a gap, and that is less than a page.
+  void PlanGaps(Memory& plan) const;
   // The bytes that KvPages needs for `positions` in addition to BytesFor().
   uint64_t BytesForSharing(size_t positions) const;
 
   // --- Pages of others: see engine/prefix_cache.h. Only with KvPages, and with the turn ---
 
+  // Takes pages from there, which must outlive this, from now on; nullptr: no more. Nothing may be
+  // reserved. Does not need the turn.
+  void SetPages(KvPages* pages);
   bool shares() const { return kHasPrefixCache && shared_.pages != nullptr; }
   KvPages* pages() const { return shared_.pages; }  // nullptr: there are none
   // Takes the listed pages that hold the first of these tokens (n), in place of its own, if they
@@ -116,8 +132,12 @@ class KvCache {
   // the same as those of another cache.
   bool SharesFirst(size_t positions, const KvCache& other) const;
 
-  // The bytes of a page in layers with a window, or without.
-  static size_t PageBytes(const ModelConfig& config, KvType type, bool with_window);
+  // The bytes of a page in layers with a window, or without. They fit if the weights fit in memory,
+  // as dim * dim > kv_dim in each layer. If they do not, the allocation of the first page fails.
+  static size_t PageBytes(const ModelConfig& config, KvType type, bool with_window) {
+    const uint64_t bytes = BlockBytes(config, with_window, type);
+    return bytes > SIZE_MAX ? SIZE_MAX : static_cast<size_t>(bytes);
+  }
   // The bytes for `positions`, in whole pages with their tables. With `gives_back`, the most that
   // they take if pages of windows are freed.
   static uint64_t BytesFor(const ModelConfig& config, KvType type, size_t positions,
@@ -148,12 +168,16 @@ class KvCache {
     size_t pages = 0;
     size_t first_in_window = 0;  // the first page that layers with a window need
   };
-  static size_t TableSizeFor(size_t blocks);
+  // The table's size doubles as the conversation grows.
+  static size_t TableSizeFor(size_t blocks) {
+    size_t size = 4;
+    while (size < blocks) size *= 2;
+    return size;
+  }
   Status GrowTable(Blocks& blocks, size_t end);
   Status GrowTables(size_t end);
   Status ReservePages(size_t positions, size_t from);
   Status OwnPage(size_t index, size_t slot, bool copy);
-  void SetPages(KvPages* pages);
   void SwapPages(KvCache& other);
   size_t BytesOfPageTable() const;
   void PlanReservePages(Memory& plan, size_t positions, size_t from) const;
@@ -168,6 +192,8 @@ class KvCache {
   bool UsesWindow(size_t index) const;
   KvPage* PageBefore(size_t index) const { return index == 0 ? nullptr : shared_.table[index - 1]; }
 
+  Status ReserveOwn(size_t positions);
+  void PlanReserveOwn(Memory& plan, size_t positions) const;
   Status Grow(Blocks& blocks, size_t end);
   void Shrink(Blocks& blocks, size_t end);
   template <typename Body>

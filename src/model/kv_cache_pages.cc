@@ -7,7 +7,11 @@
 
 namespace clamma {
 
-void KvCache::SetPages(KvPages* pages) { shared_.pages = pages; }
+void KvCache::SetPages(KvPages* pages) {
+  if (shared_.pages != nullptr) shared_.pages->CountContext(-1);
+  if (pages != nullptr) pages->CountContext(1);
+  shared_.pages = pages;
+}
 
 void KvCache::SwapPages(KvCache& other) {
   shared_.table.Swap(other.shared_.table);
@@ -19,6 +23,11 @@ size_t KvCache::BytesOfPageTable() const { return shared_.table.size() * sizeof(
 bool KvCache::UsesWindow(size_t index) const {
   const Blocks& windows = blocks_[1];
   return index >= windows.begin && index < windows.end && windows.table[index] != nullptr;
+}
+
+Status KvCache::GrowTable(Blocks& blocks, size_t end) {
+  if (end <= blocks.table.size()) return Status();
+  return blocks.table.Resize(*memory_, TableSizeFor(end));
 }
 
 Status KvCache::GrowTables(size_t end) {
@@ -122,9 +131,9 @@ size_t KvCache::bytes_of_pages() const {
   return bytes;
 }
 
-void KvCache::PlanGaps(Memory& plan, size_t sessions) const {
+void KvCache::PlanGaps(Memory& plan) const {
   if (!shares() || !pages()->keeps_idle()) return;
-  for (size_t i = 0; i < sessions; ++i) {
+  for (size_t i = pages()->contexts(); i > 0; --i) {
     plan.PlanFor(std::max(pages()->bytes(0), pages()->bytes(1)));
   }
 }
@@ -156,9 +165,8 @@ KvCache::Hit KvCache::FindHit(const KvPages::Held& held, const PrefixKey& key,
   return hit;
 }
 
-// Takes a page in place of the one at the index, or behind the last.
+// Takes a page, which is held already, in place of the one at the index, or behind the last.
 void KvCache::TakePage(const KvPages::Held& held, size_t index, KvPage* page, bool with_window) {
-  pages()->Hold(held, page, with_window);
   if (index < shared_.end) pages()->Drop(held, shared_.table[index], UsesWindow(index));
   SetPage(index, page, with_window);
 }
@@ -176,11 +184,20 @@ Status KvCache::Attach(const PrefixKey& key, const TokenId* tokens, size_t n, bo
   const KvPages::Held held;
   const Hit hit = find(held);  // to grow the table may have evicted pages
   if (hit.pages * kKvBlock <= *position) return Status();
-  KvPage* page = nullptr;
-  for (size_t index = 0; index < hit.pages; ++index) {
-    page = pages()->Find(held, page, key, tokens + index * kKvBlock);
-    TakePage(held, index, page, pages()->has_windows() && index >= hit.first_in_window);
-  }
+  const auto for_each = [&](const auto& body) {
+    KvPage* page = nullptr;
+    for (size_t index = 0; index < hit.pages; ++index) {
+      page = pages()->Find(held, page, key, tokens + index * kKvBlock);
+      body(index, page, pages()->has_windows() && index >= hit.first_in_window);
+    }
+  };
+  // All are held before others are let go of, which may evict idle pages.
+  for_each([&](size_t /*index*/, KvPage* page, bool with_window) {
+    pages()->Hold(held, page, with_window);
+  });
+  for_each([&](size_t index, KvPage* page, bool with_window) {
+    TakePage(held, index, page, with_window);
+  });
   Blocks& windows = blocks_[1];
   windows.begin = hit.first_in_window;
   if (pages()->has_windows()) windows.end = std::max(windows.end, hit.pages);
@@ -226,6 +243,7 @@ void KvCache::EnterFull(const KvPages::Held& held, size_t index, KvPage* parent,
     if (mine->holders > 1) return;
     pages()->MoveWindow(held, mine, same);
   }
+  pages()->Hold(held, same, uses_window);
   TakePage(held, index, same, uses_window);
 }
 

@@ -42,6 +42,16 @@ bool KvPages::Reclaim(Arena* arena) {
 
 // --- Counting ---
 
+void KvPages::CountContext(int change) {
+  const Held held;
+  contexts_ += static_cast<size_t>(change);
+}
+
+size_t KvPages::contexts() const {
+  const Held held;
+  return contexts_;
+}
+
 size_t KvPages::BytesOf(const KvPage& page) const {
   return sizeof(KvPage) + (page.data[0] == nullptr ? 0 : bytes_[0]) +
          (page.data[1] == nullptr ? 0 : bytes_[1]);

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/kernels.h"
 #include "platform/memory.h"
@@ -14,6 +15,13 @@
 #include "tokenizer/tokenizer.h"
 
 namespace clamma {
+
+// In place of a number that only a prefix cache has a use for.
+struct NoNumber {
+  constexpr NoNumber(uint64_t /*value*/ = 0) {}      // NOLINT(google-explicit-constructor)
+  constexpr operator uint64_t() const { return 0; }  // NOLINT(google-explicit-constructor)
+};
+using PrefixNumber = std::conditional_t<kHasPrefixCache, uint64_t, NoNumber>;
 
 // What keys and values depend on besides the tokens up to their position. The salt only keeps
 // contexts apart.
@@ -80,6 +88,8 @@ class KvPages {
 
   size_t bytes(size_t kind) const { return bytes_[kind]; }
   bool keeps_idle() const { return idle_limit_ > 0; }
+  void CountContext(int change);  // 1: a context takes its pages from here; -1: no more
+  size_t contexts() const;
   bool has_windows() const { return bytes_[1] > 0; }
 
   // --- Pages of a context ---
@@ -167,6 +177,7 @@ class KvPages {
   KvPage* first_ = nullptr;   // the first pages of contexts
   KvPage* oldest_ = nullptr;  // the idle pages
   KvPage* newest_ = nullptr;
+  size_t contexts_ = 0;
   size_t pages_ = 0;
   size_t idle_bytes_ = 0;
   size_t alone_bytes_ = 0;
