@@ -47,7 +47,7 @@ Status Conversation::ReserveWhole(size_t positions, size_t n_kept, Forward& forw
   Array<TokenId> larger;
   const bool grows = positions + 1 > tokens.size();
   const size_t blocks = kv.blocks();
-  Status status = ReservePages(positions, n_kept);
+  Status status = kHasPrefixCache ? ReservePages(positions, n_kept) : kv.Reserve(positions);
   if (status.ok() && grows) status = larger.Resize(*memory_, TokensFor(positions + 1));
   if (status.ok()) status = forward.ReserveScores(shared, positions);
   if (!status.ok()) {
@@ -64,7 +64,7 @@ Status Conversation::ReserveWhole(size_t positions, size_t n_kept, Forward& forw
 Status Conversation::PlanWhole(size_t positions, size_t n_kept, Forward& forward,
                                Memory& plan) const {
   if (positions + 1 > tokens.size()) plan.PlanFor(TokensFor(positions + 1) * sizeof(TokenId));
-  kv.PlanReserve(plan, positions, FirstWritten(n_kept));
+  kv.PlanReserve(plan, positions, kHasPrefixCache ? FirstWritten(n_kept) : 0);
   return forward.ReserveScores(plan, positions);
 }
 

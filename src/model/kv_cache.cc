@@ -78,7 +78,9 @@ Status KvCache::GrowTable(Blocks& blocks, size_t end) {
 }
 
 Status KvCache::Grow(Blocks& blocks, size_t end) {
-  CLAMMA_RETURN_IF_ERROR(GrowTable(blocks, end));
+  if (end > blocks.table.size()) {
+    CLAMMA_RETURN_IF_ERROR(blocks.table.Resize(*memory_, TableSizeFor(end)));
+  }
   while (blocks.end < end) {
     void* block = nullptr;
     CLAMMA_RETURN_IF_ERROR(memory_->Allocate(blocks.bytes, &block));
