@@ -112,7 +112,7 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   if (info.chat_template != nullptr) options->chat_template = info.chat_template;
   options->pre_tokenizer = info.pre_tokenizer;
   options->context = info.context;
-  options->prefix_cache_bytes = info.prefix_cache_bytes;
+  if constexpr (kHasPrefixCache) options->prefix_cache_bytes = info.prefix_cache_bytes;
   options->log = {info.log_cb, info.opaque_user_pointer};
   return Status();
 }
@@ -247,7 +247,7 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
                      .n_biases = info.logit_bias_count};
   query->limit = info.limit;
   query->seed = info.rng_seed;
-  query->prefix_salt = info.prefix_salt;
+  if constexpr (kHasPrefixCache) query->prefix_salt = info.prefix_salt;
   query->issue = info.issue_cb;
   if constexpr (kRecordsQueries) query->progress = info.progress_cb;
   if (info.done_cb != nullptr) {
@@ -371,7 +371,7 @@ int clamma_session_query(struct txf_session* session, const clamma_txf_info_t* i
 int clamma_sessions_step_next(void) { return TheScheduler().Step() ? 1 : 0; }
 
 int clamma_txf_step_next(const struct txf* txf) {
-  return txf != nullptr && TheScheduler().Step(FromHandle(txf)) ? 1 : 0;
+  return txf != nullptr && TheScheduler().StepOf(*FromHandle(txf)) ? 1 : 0;
 }
 
 void clamma_sessions_query_cancel(struct txf_session* session) {

@@ -279,24 +279,35 @@ void Scheduler::DestroyTransformer(Transformer* transformer) {
   });
 }
 
-bool Scheduler::Step(const Transformer* only) {
+bool Scheduler::Step() {
+  return StepFor([](const Session& /*session*/) { return true; });
+}
+
+bool Scheduler::StepOf(const Transformer& only) {
+  return StepFor([&](const Session& session) { return &session.transformer() == &only; });
+}
+
+// Serves the next session for which serves(session) is true.
+template <typename Serves>
+bool Scheduler::StepFor(const Serves& serves) {
   volatile const uint64_t mark = kStepMark;
   const Turn turn(*this);
   if (!turn.taken()) return false;
-  Session* const session = BeginStep(turn.held(), &mark, only);
+  Session* const session = BeginStep(turn.held(), &mark, serves);
   if (session == nullptr) return false;
   ServeWatched(turn.held(), session);
   EndStep(turn.held());
   return true;
 }
 
-// Removes the next session with a query, of one transformer or of any, from the queue; returns
-// nullptr if there is none. The others keep their places.
+// Removes that session from the queue; returns nullptr if there is none. The others keep their
+// places.
+template <typename Serves>
 Session* Scheduler::BeginStep(TurnHeld /*turn*/, const volatile uint64_t* mark,
-                              const Transformer* only) {
+                              const Serves& serves) {
   const Lock lock(*this);
   Session* session = queue_head_;
-  while (session != nullptr && only != nullptr && &session->transformer() != only) {
+  while (session != nullptr && !serves(*session)) {
     session = session->listed(lock.held()).next_in_queue;
   }
   if (session == nullptr) return nullptr;

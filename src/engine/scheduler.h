@@ -69,7 +69,8 @@ class Scheduler {
 
   // Serves the next session in the queue, or the next one of a transformer. Returns false if no
   // such session has a query, or if called inside a callback.
-  bool Step(const Transformer* only = nullptr);
+  bool Step();
+  bool StepOf(const Transformer& only);
 
   // Runs body(TurnHeld) -> Status, which may use all of the transformer. Inside a callback, returns
   // false and does not run it.
@@ -158,7 +159,10 @@ class Scheduler {
   void PushQueue(LockHeld lock, Session* session);
   void RemoveFromQueue(LockHeld lock, Session* session);
   bool Unlink(LockHeld lock, Session* session);
-  Session* BeginStep(TurnHeld turn, const volatile uint64_t* mark, const Transformer* only);
+  template <typename Serves>
+  bool StepFor(const Serves& serves);
+  template <typename Serves>
+  Session* BeginStep(TurnHeld turn, const volatile uint64_t* mark, const Serves& serves);
   void ServeWatched(TurnHeld turn, Session* session);
   void Serve(TurnHeld turn, Session* session);
   void EndStep(TurnHeld turn);
