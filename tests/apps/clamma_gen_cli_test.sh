@@ -104,6 +104,25 @@ run "$float" -z "$dictionary" -s 1024 -q
 tells "-q: the same text" cmp expected out
 tells "-q: nothing on stderr" cmp empty err
 
+# on_terminal ARGUMENT...: does the same as run, on a terminal.
+on_terminal() {
+  command_line=(python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' "$program" "$@")
+  status=0
+  TERM=xterm timeout "${seconds:?}" "${command_line[@]}" >out 2>err </dev/null || status=$?
+}
+if command -v python3 >/dev/null; then
+  long=$(printf 'Lily went to the park. %.0s' {1..50})
+  on_terminal "$float" -z "$dictionary" -t 0 -n 5 -i "$long"
+  tells "a terminal: how far a long prompt has been processed" \
+    grep -qE $'^\rprompt: [0-9]+ of 452 tokens\r' out
+  tells "a terminal: that line is erased before the text" \
+    grep -qF $' of 452 tokens\r\e[KLily went to the park. ' out
+  on_terminal "$float" -z "$dictionary" -t 0 -n 5 -i "$long" -q
+  tells "a terminal, -q: nothing of that" grep -qE '^Lily went to the park\. ' out
+  on_terminal "$float" -z "$dictionary" -t 0 -n 5 -i "Lily went to the park."
+  tells "a terminal: a short prompt is not reported" grep -qE '^Lily went to the park\.' out
+fi
+
 run "$float" --tokenizer "$dictionary" --seed 1024 --temperature 1.0 --topp 0.9 --steps 256 \
   --threads 2 --mode 0 --kv auto --top-k 0 --min-p 0 --repetition-penalty 0 --quiet
 tells "long names: the same text" cmp expected out
