@@ -40,6 +40,7 @@ struct Options {
   std::string file;     // contains the prompt
   std::string grammar;  // a file, until ReadGrammar(); then its text
   std::string regex;
+  std::string schema;  // a file, until ReadGrammar(); then its text
   std::string trigger;
   bool chat = false;
   bool quiet = false;
@@ -57,8 +58,11 @@ void Declare(options::CommandLine& line, Options& o) {
   line.Add(o.sampling);
   line.Add("--grammar", o.grammar, "The text matches this GBNF grammar: a file, or its text");
   line.Add("--regex", o.regex, "The text matches this regular expression");
+  line.Add("--json-schema", o.schema, "The text is valid by the JSON schema in this file");
   line.Add("--grammar-trigger", o.trigger, "The grammar begins behind this text");
   line.Find("--grammar").Excludes(line.Find("--regex"));
+  line.Find("--json-schema").Excludes(line.Find("--regex"));
+  line.Find("--json-schema").Excludes(line.Find("--grammar"));
   line.Add(o.prompt);
   line.Find("--file").Excludes(line.Find("--prompt"));
   line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
@@ -100,8 +104,14 @@ std::string ReadPrompt(Options* o) {
   return "";
 }
 
-// Reads the grammar, unless the option has its text. Returns "" or the reason of a failure.
+// Reads the grammar, unless the option has its text, or the schema. Returns "" or the reason of a
+// failure.
 std::string ReadGrammar(Options* o) {
+  if (!o->schema.empty()) {
+    const std::string path = std::move(o->schema);
+    o->schema.clear();
+    return ReadText(path, &o->schema);
+  }
   if (o->grammar.empty() || o->grammar.find("::=") != std::string::npos) return "";
   std::string text;
   std::string wrong = ReadText(o->grammar, &text);
@@ -192,6 +202,7 @@ int Generate(const Options& o, const options::CommandLine& line) {
   options::Apply(o.prompt, info);
   if (line.IsGiven("--grammar")) info.grammar = o.grammar.c_str();
   if (line.IsGiven("--regex")) info.regex = o.regex.c_str();
+  if (line.IsGiven("--json-schema")) info.json_schema = o.schema.c_str();
   info.grammar_trigger = o.trigger.c_str();
   txf_session* session = clamma_session_construct(model.get());
   Story story;

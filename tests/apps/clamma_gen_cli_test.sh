@@ -156,6 +156,9 @@ tells "--grammar: a text is the grammar" grep -qxE '<[a-c]{5}>' out
 printf 'root ::= "[" x "]"\nx ::= [xyz]{4}\n' >xyz.gbnf
 run "$float" -z "$dictionary" -t 0 -i "" -q --grammar xyz.gbnf
 tells "--grammar: a file has the grammar" grep -qxE '\[[xyz]{4}\]' out
+printf '{"type": "object", "properties": {"n": {"enum": [7]}, "ok": {"type": "boolean"}}, "required": ["n", "ok"], "additionalProperties": false}' >schema.json
+run "$float" -z "$dictionary" -t 0 -i "" -q --json-schema schema.json
+tells "--json-schema: the text is valid" grep -qxE '\{"n":7,"ok":(true|false)\}' out
 run "$float" -z "$dictionary" -t 0 -i "Once" -q --regex ' [0-9]{3}!' --grammar-trigger named
 tells "--grammar-trigger: the grammar begins there" grep -qE 'named [0-9]{3}!$' out
 
@@ -165,7 +168,7 @@ tells "--help: nothing on stderr" cmp empty err
 for flag in --help --version -z --tokenizer -t --temperature -p --topp -s --seed -n --steps \
   -i --prompt -y --system -h --threads -m --mode --cache-limit --kv --top-k --min-p \
   --repetition-penalty --frequency-penalty --presence-penalty --pre -f --file --chat --template \
-  -q --quiet --grammar --regex --grammar-trigger; do
+  -q --quiet --grammar --regex --grammar-trigger --json-schema; do
   tells "--help mentions $flag" grep -qE -- "(^|[ ,])$flag([ ,=:]|\$)" out
 done
 for flag in --version -V -v; do
