@@ -169,7 +169,8 @@ typedef struct clamma_embed_facts_t {
  * divided by their Euclidean length. A text begins with BOS and the dummy prefix and ends with EOS
  * if the vocabulary asks for these. Writes embeddings (count, dim), for which `max` floats must be
  * enough. facts, if not NULL, is filled on success. With count 0 there is nothing to write: use it
- * to get the facts. Fails if a text has no tokens, or more than the context has positions. */
+ * to get the facts. Fails if a text has no tokens, or more than the context has positions. Builds
+ * without GGUF have no embeddings: the call fails. */
 CLAMMA_EXPORT int clamma_embed(const struct txf* txf, const clamma_text_t* texts, size_t count,
                                unsigned int flags, clamma_progress_cb_t progress_cb,
                                void* opaque_user_pointer, float* embeddings, size_t max,

@@ -68,7 +68,7 @@
  * size that it asks for.) Prompts are processed in smaller pieces if larger ones would take memory
  * that is not small compared with the model. A build without a heap (bare metal) needs an arena.
  *
- * Constrained output: with `grammar` or `regex`, a query generates only tokens with which its text
+ * Constrained output: with `grammar`, `regex` or `json_schema`, a query generates only tokens with which its text
  * can still become one that the grammar matches, and tokens that end the text only where the
  * grammar can end. The penalties and logit_bias apply before, and temperature, top_k, min_p and
  * topp to the tokens that are left; the random numbers are those without a grammar, and logprobs
@@ -338,9 +338,9 @@ typedef struct clamma_txf_info {
   const char* grammar; /* query: if not NULL, the query generates only texts that this grammar
                           matches: GBNF, the notation of llama.cpp, with the rule "root". See
                           "Constrained output" above */
-  const char* regex;   /* query: likewise, a regular expression that the whole text matches. Not
-                          together with grammar */
-  const char* grammar_trigger; /* query: with grammar or regex: the text is free up to the first
+  const char* regex;   /* query: likewise, a regular expression that the whole text matches. Only
+                          one of grammar, regex and json_schema may be given */
+  const char* grammar_trigger; /* query: with one of these: the text is free up to the first
                                   occurrence of these 1 to 256 bytes, behind which the grammar
                                   begins. NULL or "": it begins at once */
   uint64_t prefix_cache_bytes; /* construct: the most bytes of keys and values to keep of contexts
@@ -351,6 +351,9 @@ typedef struct clamma_txf_info {
                                   facts what the others process; 0: a number like any other */
   clamma_progress_cb_t progress_cb; /* query: if not NULL, is told how far the prompt has been
                                        processed. Builds without threads and GGUF ignore it */
+  const char* json_schema; /* query: like grammar: the text is a JSON document, in a compact form,
+                              that is valid by this JSON schema (draft 2020-12). A constraint that
+                              is not supported is refused by its path; see docs/json-schema.md */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */

@@ -140,11 +140,13 @@ struct Query {
   unsigned top_logprobs = 0;       // how many of the likeliest tokens on_logprobs receives
   OnLogitHash on_logit_hash = {};  // if set: called for each token, before its text is issued
   OnProgress on_progress = {};     // if set: called after each part of the prompt
-  // If set, the text is one that this GBNF grammar or this regular expression matches. What comes
-  // before the first `grammar_trigger`, if that is not empty, is free.
+  // If one is set, the text is one that this GBNF grammar or this regular expression matches, or
+  // that is valid by this JSON schema. What comes before the first `grammar_trigger`, if that is
+  // not empty, is free.
   std::optional<std::string> grammar = {};
   std::optional<std::string> regex = {};
   std::string grammar_trigger = {};
+  std::optional<std::string> json_schema = {};
   uint64_t prefix_salt = 0;  // only sessions of equal salts share keys and values
 };
 
@@ -716,6 +718,7 @@ class Session {
     info.logit_hash_cb = query.on_logit_hash == nullptr ? nullptr : detail::Progress::LogitHash;
     if (query.grammar.has_value()) info.grammar = detail::NoNul(*query.grammar);
     if (query.regex.has_value()) info.regex = detail::NoNul(*query.regex);
+    if (query.json_schema.has_value()) info.json_schema = detail::NoNul(*query.json_schema);
     info.grammar_trigger = detail::NoNul(query.grammar_trigger);
     info.progress_cb = query.on_progress == nullptr ? nullptr : detail::Progress::Part;
     if (chat != nullptr) {

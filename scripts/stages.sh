@@ -309,7 +309,7 @@ slow_under_emulation='^(AllocFailure|CorruptFiles|Hostile|MemoryBound|SameWeight
 slow_under_emulation+='|ForwardOf.*/stories|FullContext|GoesOn|EncodesAMegabyte|c_golden_test'
 slow_under_emulation+='|AMegabyteThatInvitesBacktracking|ATextOfBeginnings|AWordOfAMegabyte'
 slow_under_emulation+='|WhoIsInThePass|EverySizeGivesAReason|PromptCannotBeEncoded'
-slow_under_emulation+='|SessionsThatComeAndGo|QueryFromInside'
+slow_under_emulation+='|SessionsThatComeAndGo|QueryFromInside|FamilyReceipts'
 slow_under_emulation+='|ArenaCaseTest.*(Float|Q80)$'
 slow_under_emulation+='|GoldenTest.*(Threads[15]|/V1|/(Float|Q80GreedyBos|Q80Seed).*(Cached|AtAddress))'
 # QEMU's user mode does not support fork() of a process with several threads, or ending a thread anywhere.

@@ -6,11 +6,13 @@
 // line is wrong; 3 generation failed; 130 interrupted.
 #include <clamma-extra.h>
 #include <clamma.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,7 @@
 #include "receipt_output.h"
 #include "standard_streams.h"
 #include "story.h"
+#include "tty.h"
 
 namespace {
 
@@ -37,6 +40,7 @@ struct Options {
   std::string file;     // contains the prompt
   std::string grammar;  // a file, until ReadGrammar(); then its text
   std::string regex;
+  std::string schema;  // a file, until ReadGrammar(); then its text
   std::string trigger;
   bool chat = false;
   bool quiet = false;
@@ -54,8 +58,11 @@ void Declare(options::CommandLine& line, Options& o) {
   line.Add(o.sampling);
   line.Add("--grammar", o.grammar, "The text matches this GBNF grammar: a file, or its text");
   line.Add("--regex", o.regex, "The text matches this regular expression");
+  line.Add("--json-schema", o.schema, "The text is valid by the JSON schema in this file");
   line.Add("--grammar-trigger", o.trigger, "The grammar begins behind this text");
   line.Find("--grammar").Excludes(line.Find("--regex"));
+  line.Find("--json-schema").Excludes(line.Find("--regex"));
+  line.Find("--json-schema").Excludes(line.Find("--grammar"));
   line.Add(o.prompt);
   line.Find("--file").Excludes(line.Find("--prompt"));
   line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
@@ -97,8 +104,14 @@ std::string ReadPrompt(Options* o) {
   return "";
 }
 
-// Reads the grammar, unless the option has its text. Returns "" or the reason of a failure.
+// Reads the grammar, unless the option has its text, or the schema. Returns "" or the reason of a
+// failure.
 std::string ReadGrammar(Options* o) {
+  if (!o->schema.empty()) {
+    const std::string path = std::move(o->schema);
+    o->schema.clear();
+    return ReadText(path, &o->schema);
+  }
   if (o->grammar.empty() || o->grammar.find("::=") != std::string::npos) return "";
   std::string text;
   std::string wrong = ReadText(o->grammar, &text);
@@ -107,6 +120,24 @@ std::string ReadGrammar(Options* o) {
 }
 
 void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-gen: %s\n", message); }
+
+// Shows on a terminal how far a long prompt has been processed, in a line that is erased then.
+class PromptLine {
+ public:
+  ~PromptLine() { Erase(); }
+  void Show(size_t processed, size_t total) {
+    if (processed == total) return Erase();
+    std::fprintf(stderr, "\rprompt: %zu of %zu tokens", processed, total);
+    is_shown_ = true;
+  }
+
+ private:
+  void Erase() {
+    if (is_shown_) std::fputs("\r\x1b[K", stderr);
+    is_shown_ = false;
+  }
+  bool is_shown_ = false;
+};
 
 // Writes the receipt, if there is to be one. Returns false on failure.
 bool WriteReceipt(const Options& o, const Story& story, ReceiptOutput* receipt) {
@@ -145,6 +176,15 @@ bool Start(const Options& o, const clamma_txf_info_t& info, txf_session* session
   return story->StartChat(session, info, messages.data(), messages.size());
 }
 
+// Runs the query to its end.
+void RunQuery(const Options& o, txf_session* session, Story& story) {
+  if (!story.on_progress && !o.chat) story.output->Write(o.prompt.text.c_str());
+  while (clamma_sessions_step_next() != 0) {
+    if (interrupted != 0) clamma_sessions_query_cancel(session);
+    story.Watch();
+  }
+}
+
 int Generate(const Options& o, const options::CommandLine& line) {
   std::string desc;
   const options::ModelPtr model = options::Open(o.model, OnLog, &desc);
@@ -162,9 +202,19 @@ int Generate(const Options& o, const options::CommandLine& line) {
   options::Apply(o.prompt, info);
   if (line.IsGiven("--grammar")) info.grammar = o.grammar.c_str();
   if (line.IsGiven("--regex")) info.regex = o.regex.c_str();
+  if (line.IsGiven("--json-schema")) info.json_schema = o.schema.c_str();
   info.grammar_trigger = o.trigger.c_str();
   txf_session* session = clamma_session_construct(model.get());
   Story story;
+  std::optional<PromptLine> prompt_line;
+  if (!o.quiet && tty::TakesEscapes(STDERR_FILENO)) {
+    prompt_line.emplace();
+    story.on_progress = [&](size_t processed, size_t total) {
+      prompt_line->Show(processed, total);
+      // The text of the prompt comes after that line, and its continuation right behind it.
+      if (processed == total && !o.chat) story.output->Write(o.prompt.text.c_str());
+    };
+  }
   ReceiptOutput receipt(o.receipt);
   if (receipt.wanted()) {
     story.on_logit_hash = [&receipt](tok_id_t id, uint64_t hash) { receipt.Add(id, hash); };
@@ -183,11 +233,8 @@ int Generate(const Options& o, const options::CommandLine& line) {
                  options::DescribeSession(session_facts, sampling, session_facts.rng_seed).c_str());
   }
   story.output.emplace(stdout);
-  if (!o.chat) story.output->Write(o.prompt.text.c_str());
-  while (clamma_sessions_step_next() != 0) {
-    if (interrupted != 0) clamma_sessions_query_cancel(session);
-    story.Watch();
-  }
+  RunQuery(o, session, story);
+  prompt_line.reset();
   return Finish(o, story, &receipt);
 }
 

@@ -50,6 +50,7 @@ double Story::Speed(size_t tokens) const {
 void Story::Listen(clamma_txf_info_t* info) {
   info->issue_cb = OnText;
   info->done_cb = OnDone;
+  info->progress_cb = on_progress ? OnProgress : nullptr;
   if (on_logit_hash) info->logit_hash_cb = OnLogitHash;
   info->opaque_user_pointer = this;
 }
@@ -58,6 +59,11 @@ int Story::OnText(void* opaque, const char* text) {
   auto* story = static_cast<Story*>(opaque);
   const bool written = story->on_text ? story->on_text(text) : story->output->Write(text);
   return written && interrupted == 0 ? 0 : 1;
+}
+
+int Story::OnProgress(void* opaque, size_t processed, size_t total) {
+  static_cast<Story*>(opaque)->on_progress(processed, total);
+  return interrupted == 0 ? 0 : 1;
 }
 
 void Story::OnLogitHash(void* opaque, tok_id_t token, uint64_t hash) {

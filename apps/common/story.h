@@ -51,12 +51,15 @@ class Story {
 
   std::optional<TextOutput> output;               // set this before the first step, or on_text
   std::function<bool(const char* text)> on_text;  // returns false if writing fails
+  // If set, before the query starts: is told how many positions of the prompt have been processed.
+  std::function<void(size_t processed, size_t total)> on_progress;
   // If set before the start: receives what clamma_logit_hash_cb_t does.
   std::function<void(tok_id_t token, uint64_t hash)> on_logit_hash;
 
  private:
   void Listen(clamma_txf_info_t* info);
   static int OnText(void* opaque, const char* text);
+  static int OnProgress(void* opaque, size_t processed, size_t total);
   static void OnLogitHash(void* opaque, tok_id_t token, uint64_t hash);
   static void OnDone(void* opaque, clamma_done_t why);
 

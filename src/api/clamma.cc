@@ -2,9 +2,12 @@
 // The six calls: convert arguments, forward them, and turn a Status into a value and a message.
 #include "clamma.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <iterator>
+#include <string_view>
 #include <type_traits>
 
 #include "api/convert.h"
@@ -192,20 +195,30 @@ Status CheckTokenLists(const clamma_txf_info_t& info) {
   return Status();
 }
 
+// The text; one without an address for NULL.
+std::string_view ViewOf(const char* text) {
+  return text == nullptr ? std::string_view() : std::string_view(text);
+}
+
 // Reads what constrains the text.
 Status ReadGrammar(const clamma_txf_info_t& info, Query* query) {
   if constexpr (kHasGrammar) {
-    const bool is_regex = info.regex != nullptr;
-    if (is_regex && info.grammar != nullptr) return Invalid("grammar and regex exclude each other");
-    const char* text = is_regex ? info.regex : info.grammar;
-    const char* trigger = info.grammar_trigger == nullptr ? "" : info.grammar_trigger;
-    if (text == nullptr && trigger[0] != '\0') {
-      return Invalid("grammar_trigger is given, and neither grammar nor regex");
+    const GrammarText texts[] = {{GrammarSource::kGbnf, ViewOf(info.grammar), {}},
+                                 {GrammarSource::kRegex, ViewOf(info.regex), {}},
+                                 {GrammarSource::kJsonSchema, ViewOf(info.json_schema), {}}};
+    const auto n_given = std::count_if(std::begin(texts), std::end(texts),
+                                       [](const GrammarText& t) { return HasGrammar(t); });
+    if (n_given > 1) return Invalid("grammar, regex and json_schema exclude each other");
+    const std::string_view trigger = ViewOf(info.grammar_trigger);
+    if (n_given == 0 && !trigger.empty()) {
+      return Invalid("grammar_trigger is given, and no grammar, regex or json_schema");
     }
-    if (text == nullptr) return Status();
-    const GrammarSource source = is_regex ? GrammarSource::kRegex : GrammarSource::kGbnf;
-    query->grammar = decltype(query->grammar)(GrammarText{source, text, trigger});
-  } else if (info.grammar != nullptr || info.regex != nullptr) {
+    for (const GrammarText& text : texts) {
+      if (HasGrammar(text)) {
+        query->grammar = decltype(query->grammar)(GrammarText{text.source, text.text, trigger});
+      }
+    }
+  } else if (info.grammar != nullptr || info.regex != nullptr || info.json_schema != nullptr) {
     return Invalid("this build has no grammars: LIBCLAMMA_WITH_GRAMMAR is OFF");
   }
   return Status();

@@ -75,6 +75,9 @@ Status Embed(Transformer& transformer, const clamma_text_t* texts, size_t count,
   if ((flags & ~CLAMMA_EMBED_RAW) != 0) {
     return Status::Error(StatusCode::kInvalidArgument, "flags 0x%x: unknown ones are set", flags);
   }
+  if constexpr (!kHasGguf) {
+    return Status::Error(StatusCode::kInvalidArgument, "this build has no embeddings");
+  }
   const ModelConfig& config = transformer.config();
   uint64_t floats = 0;
   if (!CheckedMultiply(count, config.dim, &floats) || floats > max) {

@@ -25,8 +25,7 @@ Status Embedding::RunPart(TurnHeld /*held*/) {
   size_t n_rows = 0;
   CLAMMA_RETURN_IF_ERROR(FillRows(&n_rows));
   const float* states = nullptr;
-  CLAMMA_RETURN_IF_ERROR(
-      transformer_.forward.RunForStates(transformer_.rows.data(), n_rows, &states));
+  CLAMMA_RETURN_IF_ERROR(transformer_.forward.Run(transformer_.rows.data(), n_rows, &states));
   return TakeStates(states, n_rows);
 }
 

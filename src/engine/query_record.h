@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "kernels/kernels.h"
@@ -13,14 +14,11 @@
 
 namespace clamma {
 
-// Builds for the smallest machines keep no record.
-inline constexpr bool kRecordsQueries = kHasThreads || kHasGguf;
-
-class QueryRecord {
+class FullQueryRecord {
  public:
   // The query begins; `position` of the context's n_tokens tokens are in the KV cache.
   void Begin(size_t n_tokens, size_t position) {
-    *this = QueryRecord();
+    *this = FullQueryRecord();
     prompt_tokens_ = n_tokens;
     cached_tokens_ = position;
     begun_ = SteadyNow();
@@ -67,6 +65,25 @@ class QueryRecord {
   uint64_t ended_ = 0;
   bool has_part_ = false;
 };
+
+// Builds for the smallest machines keep no record.
+inline constexpr bool kRecordsQueries = kHasThreads || kHasGguf;
+
+class NoQueryRecord {
+ public:
+  void Begin(size_t, size_t) {}
+  void Serve(size_t) {}
+  void Advance(size_t) {}
+  void End() {}
+  bool TakePart() { return false; }
+  size_t prompt_tokens() const { return 0; }
+  size_t cached_tokens() const { return 0; }
+  double waiting_seconds() const { return 0; }
+  double prompt_seconds() const { return 0; }
+  double generation_seconds() const { return 0; }
+};
+
+using QueryRecord = std::conditional_t<kRecordsQueries, FullQueryRecord, NoQueryRecord>;
 
 }  // namespace clamma
 

@@ -131,7 +131,7 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   conversation_.random = RandomGenerator(query.seed);
   outcome_ = Outcome::kNone;
   cancelled_.store(false, std::memory_order_relaxed);
-  if constexpr (kRecordsQueries) record_.Begin(conversation_.n_tokens, conversation_.position);
+  record_.Begin(conversation_.n_tokens, conversation_.position);
 }
 
 // The answer of a chat is issued without the marks of its channels, other text as it is. A query
@@ -172,7 +172,7 @@ void Session::RollBack() {
 bool Session::AddRows(TurnHeld /*held*/, size_t count, ForwardRow* rows) {
   const Status status = conversation_.AddRows(count, rows);
   if (!status.ok()) SetFailure(status);
-  if (kRecordsQueries && status.ok()) record_.Serve(rows->position);
+  if (status.ok()) record_.Serve(rows->position);
   return status.ok();
 }
 
@@ -180,7 +180,7 @@ bool Session::Advance(TurnHeld /*held*/, size_t count) {
   outcome_ = Outcome::kPartDone;
   const Status status = conversation_.Advance(count);
   if (!status.ok()) SetFailure(status);
-  if (kRecordsQueries && status.ok()) record_.Advance(conversation_.waiting());
+  if (status.ok()) record_.Advance(conversation_.waiting());
   return status.ok();
 }
 
@@ -223,7 +223,7 @@ Session::Progress Session::End(Done why, Done* out) {
   pending_.Clear();
   constraint_.Reset();
   if (generated_ == 0 && (why == Done::kCancelled || why == Done::kError)) RollBack();
-  if constexpr (kRecordsQueries) record_.End();
+  record_.End();
   *out = why;
   return Progress::kEnded;
 }

@@ -186,7 +186,7 @@ class Session {
   Array<TokenId> displaced_;    // ... and the others, for RollBack()
   std::atomic<bool> cancelled_{false};
   bool delete_deferred_ = false;  // see DeferDelete()
-  QueryRecord record_;            // kept if kRecordsQueries
+  [[no_unique_address]] QueryRecord record_;
   Listed listed_;
 };
 

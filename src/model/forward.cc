@@ -135,18 +135,7 @@ void Forward::SetRopeFrequencies() {
   }
 }
 
-Status Forward::Run(ForwardRow* rows, size_t n_rows) {
-  CLAMMA_RETURN_IF_ERROR(RunLayers(rows, n_rows));
-  return Classify(rows, n_rows);
-}
-
-Status Forward::RunForStates(ForwardRow* rows, size_t n_rows, const float** states) {
-  CLAMMA_RETURN_IF_ERROR(RunLayers(rows, n_rows));
-  *states = AddAndNormalize(weights_->Vector(TensorId::kOutputNorm), n_rows);
-  return Status();
-}
-
-Status Forward::RunLayers(const ForwardRow* rows, size_t n_rows) {
+Status Forward::Run(ForwardRow* rows, size_t n_rows, const float** states) {
   size_t positions = 0;
   for (size_t r = 0; r < n_rows; ++r) positions = std::max(positions, rows[r].position + 1);
   CLAMMA_RETURN_IF_ERROR(ReserveScores(*memory_, positions));
@@ -155,6 +144,8 @@ Status Forward::RunLayers(const ForwardRow* rows, size_t n_rows) {
     CLAMMA_RETURN_IF_ERROR(AttentionLayer(layer, rows, n_rows));
     CLAMMA_RETURN_IF_ERROR(FeedForwardLayer(layer, n_rows));
   }
+  if (!kHasGguf || states == nullptr) return Classify(rows, n_rows);
+  *states = AddAndNormalize(weights_->Vector(TensorId::kOutputNorm), n_rows);
   return Status();
 }
 

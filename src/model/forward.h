@@ -48,10 +48,9 @@ class Forward {
 
   // Runs 1 .. max_rows() rows. On failure (a read error of the cache) the contents of the rows'
   // positions are undefined; everything before them is untouched.
-  Status Run(ForwardRow* rows, size_t n_rows);
-  // The same without logits: sets *states to the rows' states after the last norm (n_rows, dim),
-  // which are valid until the next pass.
-  Status RunForStates(ForwardRow* rows, size_t n_rows, const float** states);
+  // If `states` is not nullptr, computes no logits, but sets *states to the rows' states after the
+  // last norm (n_rows, dim), which are valid until the next pass; not in builds without GGUF.
+  Status Run(ForwardRow* rows, size_t n_rows, const float** states = nullptr);
 
  private:
   // A matrix to apply, and the place of its results: (n_rows, place.rows).
@@ -90,7 +89,6 @@ class Forward {
   // The activations for matrices of one width, one for each kind that is in use.
   using Inputs = ByKey<ActivationKind, kActivationKinds, Activations>;
 
-  Status RunLayers(const ForwardRow* rows, size_t n_rows);
   Status Embed(const ForwardRow* rows, size_t n_rows);
   Status AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_rows);
   Status FeedForwardLayer(uint32_t layer, size_t n_rows);

@@ -104,6 +104,25 @@ run "$float" -z "$dictionary" -s 1024 -q
 tells "-q: the same text" cmp expected out
 tells "-q: nothing on stderr" cmp empty err
 
+# on_terminal ARGUMENT...: does the same as run, on a terminal.
+on_terminal() {
+  command_line=(python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' "$program" "$@")
+  status=0
+  TERM=xterm timeout "${seconds:?}" "${command_line[@]}" >out 2>err </dev/null || status=$?
+}
+if command -v python3 >/dev/null; then
+  long=$(printf 'Lily went to the park. %.0s' {1..50})
+  on_terminal "$float" -z "$dictionary" -t 0 -n 5 -i "$long"
+  tells "a terminal: how far a long prompt has been processed" \
+    grep -qE $'^\rprompt: [0-9]+ of 452 tokens\r' out
+  tells "a terminal: that line is erased before the text" \
+    grep -qF $' of 452 tokens\r\e[KLily went to the park. ' out
+  on_terminal "$float" -z "$dictionary" -t 0 -n 5 -i "$long" -q
+  tells "a terminal, -q: nothing of that" grep -qE '^Lily went to the park\. ' out
+  on_terminal "$float" -z "$dictionary" -t 0 -n 5 -i "Lily went to the park."
+  tells "a terminal: a short prompt is not reported" grep -qE '^Lily went to the park\.' out
+fi
+
 run "$float" --tokenizer "$dictionary" --seed 1024 --temperature 1.0 --topp 0.9 --steps 256 \
   --threads 2 --mode 0 --kv auto --top-k 0 --min-p 0 --repetition-penalty 0 --quiet
 tells "long names: the same text" cmp expected out
@@ -137,6 +156,9 @@ tells "--grammar: a text is the grammar" grep -qxE '<[a-c]{5}>' out
 printf 'root ::= "[" x "]"\nx ::= [xyz]{4}\n' >xyz.gbnf
 run "$float" -z "$dictionary" -t 0 -i "" -q --grammar xyz.gbnf
 tells "--grammar: a file has the grammar" grep -qxE '\[[xyz]{4}\]' out
+printf '{"type": "object", "properties": {"n": {"enum": [7]}, "ok": {"type": "boolean"}}, "required": ["n", "ok"], "additionalProperties": false}' >schema.json
+run "$float" -z "$dictionary" -t 0 -i "" -q --json-schema schema.json
+tells "--json-schema: the text is valid" grep -qxE '\{"n":7,"ok":(true|false)\}' out
 run "$float" -z "$dictionary" -t 0 -i "Once" -q --regex ' [0-9]{3}!' --grammar-trigger named
 tells "--grammar-trigger: the grammar begins there" grep -qE 'named [0-9]{3}!$' out
 
@@ -146,7 +168,7 @@ tells "--help: nothing on stderr" cmp empty err
 for flag in --help --version -z --tokenizer -t --temperature -p --topp -s --seed -n --steps \
   -i --prompt -y --system -h --threads -m --mode --cache-limit --kv --top-k --min-p \
   --repetition-penalty --frequency-penalty --presence-penalty --pre -f --file --chat --template \
-  -q --quiet --grammar --regex --grammar-trigger; do
+  -q --quiet --grammar --regex --grammar-trigger --json-schema; do
   tells "--help mentions $flag" grep -qE -- "(^|[ ,])$flag([ ,=:]|\$)" out
 done
 for flag in --version -V -v; do

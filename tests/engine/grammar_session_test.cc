@@ -245,9 +245,10 @@ TEST_F(GrammarSession, RefusalsSayWhatIsWrong) {
                    })
         .reason;
   };
-  EXPECT_EQ(refusal("root ::= \"a\"", "a", nullptr), "grammar and regex exclude each other");
+  EXPECT_EQ(refusal("root ::= \"a\"", "a", nullptr),
+            "grammar, regex and json_schema exclude each other");
   EXPECT_EQ(refusal(nullptr, nullptr, "x"),
-            "grammar_trigger is given, and neither grammar nor regex");
+            "grammar_trigger is given, and no grammar, regex or json_schema");
   EXPECT_EQ(refusal("", nullptr, nullptr), "grammar: there is no rule \"root\"");
   EXPECT_EQ(refusal("root ::= \"a\n", nullptr, nullptr),
             "grammar, line 1, column 10: this text is not closed");
@@ -310,6 +311,26 @@ TEST(GrammarChat, AnAnswerMatchesAndEndsWithTheTurn) {
             std::pair(std::string("aaa"), CLAMMA_DONE_END_OF_TEXT));
   EXPECT_EQ(answer("root ::= <|im_start|> \"c\""),
             std::pair(std::string("c"), CLAMMA_DONE_END_OF_TEXT));
+}
+
+TEST_F(GrammarSession, AJsonSchemaGivesValidDocuments) {
+  constexpr char kSchema[] =
+      "{\"type\": \"object\", \"properties\": {\"name\": {\"type\": \"string\", "
+      "\"pattern\": \"^[A-Z][a-z]{2,8}$\"}, \"age\": {\"type\": \"integer\", "
+      "\"minimum\": 1, \"maximum\": 99}}, \"required\": [\"name\", \"age\"], "
+      "\"additionalProperties\": false}";
+  Matcher expected;
+  ASSERT_EQ(expected.Regex("\\{\"name\":\"[A-Z][a-z]{2,8}\",\"age\":[1-9][0-9]?\\}"), "");
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    const Constrained result = RunWith(NewSession(model_).get(), {.temperature = 1, .seed = seed},
+                                       [&](auto* info) { info->json_schema = kSchema; });
+    EXPECT_TRUE(expected.Accepts(result.text)) << result.text;
+    EXPECT_EQ(result.why, CLAMMA_DONE_END_OF_TEXT);
+  }
+  const Constrained refused = RunWith(NewSession(model_).get(), {}, [](auto* info) {
+    info->json_schema = "{\"type\": \"nonsense\"}";
+  });
+  EXPECT_NE(refused.reason.find("type"), std::string::npos) << refused.reason;
 }
 
 // A vocabulary without ends, in which bytes are tokens.

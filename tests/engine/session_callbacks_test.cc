@@ -126,7 +126,7 @@ TEST_F(SessionTest, CancelDuringALongPromptLeavesANewSessionAsItWas) {
 
 TEST_F(SessionTest, CancelDuringALongPromptLeavesAConversationAsItWas) {
   const Outcome whole = RunFresh(model_, {.limit = 60});
-  const std::string prompt = LongPrompt();
+  const std::string prompt = LongPrompt(24);
   for (const int steps : {0, 1, 2}) {
     const SessionPtr session = NewSession(model_);
     const Outcome first = RunQuery(session.get(), {.limit = 20});

@@ -14,7 +14,7 @@
 
 namespace clamma {
 
-enum class GrammarSource : uint8_t { kGbnf, kRegex };
+enum class GrammarSource : uint8_t { kGbnf, kRegex, kJsonSchema };
 
 inline constexpr size_t kMaxGrammarText = size_t{1} << 22;  // bytes
 
