@@ -94,15 +94,6 @@ TEST_F(ClammaHppTest, EveryFieldOfAQueryArrives) {
                              .presence_penalty = 0.2F};
   clamma::Session session_of_all(model);
   EXPECT_EQ(session_of_all.Generate(all), listener.text);
-  // A grammar and what goes with it.
-  clamma::Session constrained(model);
-  EXPECT_EQ(constrained.Generate({.prompt = "x", .regex = "[0-9]{3}"}).size(), 3u);
-  EXPECT_EQ(constrained.Generate({.prompt = "x", .grammar = "root ::= \"y\""}), "y");
-  EXPECT_TRUE(constrained.Generate({.prompt = "Once", .regex = "!?#", .grammar_trigger = "a"})
-                  .ends_with("#"));
-  EXPECT_THROW(constrained.Generate({.regex = "a", .grammar_trigger = std::string("x\0", 2)}),
-               clamma::Error);
-  EXPECT_THROW(constrained.Generate({.grammar = ""}), clamma::Error);
   // Each of the options has an effect.
   std::vector<clamma::Query> others(13, all);
   others[9].stop_tokens = {session_of_all.GetTokens().back()};
@@ -288,6 +279,23 @@ TEST_F(ClammaHppTest, AFailureOnTheWayIsToldToo) {
   });
   clamma::Run();
   EXPECT_EQ(told, reason);
+}
+
+TEST_F(ClammaHppTest, TextsMatchTheirGrammar) {
+  const clamma::Model model = Open();
+  clamma::Session session(model);
+  if constexpr (LIBCLAMMA_WITH_GRAMMAR == 0) {
+    EXPECT_THROW(session.Generate({.prompt = "x", .regex = "y"}), clamma::Error);
+    return;
+  }
+  EXPECT_EQ(session.Generate({.prompt = "x", .regex = "[0-9]{3}"}).size(), 3u);
+  EXPECT_EQ(session.Generate({.prompt = "x", .grammar = "root ::= \"y\""}), "y");
+  EXPECT_EQ(session.Generate({.prompt = "x", .json_schema = "{\"const\": [1]}"}), "[1]");
+  clamma::Session other(model);
+  const std::string text =
+      other.Generate({.prompt = "Once", .regex = "!?#", .grammar_trigger = "a"});
+  EXPECT_TRUE(text.ends_with("#")) << text;
+  EXPECT_THROW(session.Generate({.grammar = ""}), clamma::Error);
 }
 
 TEST_F(ClammaHppTest, WhatWasMovedFromThrows) {
