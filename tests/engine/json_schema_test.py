@@ -29,7 +29,7 @@ PROGRAM = [a for a in sys.argv[1:] if a != "--propose"]
 DATA = os.environ.get("CLAMMA_TEST_DATA") or Path(__file__).resolve().parents[2] / ".." / "shared"
 SUITE = Path(DATA) / "json-schema"
 OUTSIDE = Path(__file__).with_name("json_schema_outside.txt")
-N_RANDOM = 400
+N_RANDOM = 250
 SEED = 20201
 N_WALKS = 6
 

@@ -16,7 +16,8 @@ constexpr CodeRange kAll = {0, kMaxCodePoint};
 bool StringSetRules::Start() {
   is_live_ = work_.bump.New<bool>(set_.n_states);
   rules_ = work_.bump.New<RuleId>(set_.n_states);
-  if (is_live_ == nullptr || rules_ == nullptr) return work_.FailMemory();
+  marks_ = work_.bump.New<uint32_t>(set_.n_states);
+  if (is_live_ == nullptr || rules_ == nullptr || marks_ == nullptr) return work_.FailMemory();
   std::fill(rules_, rules_ + set_.n_states, kNoRule);
   for (bool changed = true; changed;) {
     changed = false;
@@ -47,6 +48,7 @@ bool StringSetRules::AddNode(uint32_t state, NodeId* node) {
 bool StringSetRules::AddClass(uint32_t from, uint32_t to, CodeRange range, NodeId* node,
                               bool* is_there) {
   Vec<CodeRange> ranges;
+  if (!work_.Step(set_.n_classes / 4)) return false;
   for (uint32_t c = 0; c < set_.n_classes; ++c) {
     if (set_.Next(from, c) != to || IsSurrogate(set_.classes[c])) continue;
     const CodeRange part = {std::max(set_.classes[c], range.first),
@@ -65,15 +67,13 @@ bool StringSetRules::AddClass(uint32_t from, uint32_t to, CodeRange range, NodeI
 bool StringSetRules::AddMoves(uint32_t state, CodeRange range, bool without_loop,
                               Vec<NodeId>* choices) {
   NodeAdder nodes(work_, grammar_);
+  ++mark_;
   for (uint32_t c = 0; c < set_.n_classes; ++c) {
     const uint32_t to = set_.Next(state, c);
     if (!work_.Step() || IsSurrogate(set_.classes[c]) || !is_live_[to]) continue;
     if (without_loop && to == state) continue;
-    bool is_first = true;  // of the classes that lead there
-    for (uint32_t k = 0; k < c && is_first; ++k) {
-      is_first = set_.Next(state, k) != to || IsSurrogate(set_.classes[k]);
-    }
-    if (!is_first) continue;
+    if (marks_[to] == mark_) continue;  // another class leads there, too
+    marks_[to] = mark_;
     NodeId characters = 0, rest = 0, both = 0;
     bool is_there = false;
     if (!AddClass(state, to, range, &characters, &is_there)) return false;

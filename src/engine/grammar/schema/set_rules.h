@@ -40,9 +40,11 @@ class StringSetRules {
   const StringSet& set_;
   const uint32_t label_;
   const bool is_json_;
-  bool* is_live_ = nullptr;  // (n_states)
-  RuleId* rules_ = nullptr;  // (n_states)
-  Vec<uint32_t> pending_;    // states whose rules are to be defined
+  bool* is_live_ = nullptr;    // (n_states)
+  RuleId* rules_ = nullptr;    // (n_states)
+  uint32_t* marks_ = nullptr;  // (n_states) the last AddMoves() that led there
+  uint32_t mark_ = 0;
+  Vec<uint32_t> pending_;  // states whose rules are to be defined
 };
 
 }  // namespace clamma

@@ -24,24 +24,28 @@ struct LengthMachine {
   }
 };
 
-// The nodes of a tree of texts: children by code point. Everything else leads to the node kOther.
+// A tree of texts: a node for each beginning of one. The root is node 0.
 struct TextTree {
-  struct Edge {
-    uint32_t parent;
-    uint32_t code_point;
-    uint32_t child;
+  static constexpr uint32_t kNone = 0;  // the root is nobody's child
+  struct Node {
+    uint32_t code_point;  // that leads here
+    uint32_t first_child;
+    uint32_t next_sibling;
+    uint32_t n_children;
+    bool is_text;
   };
-  Vec<Edge> edges;
-  Vec<bool> is_text;  // of each node
+  Vec<Node> nodes;
 
-  const Edge* Find(uint32_t parent, uint32_t code_point) const {
-    for (const Edge& edge : edges) {
-      if (edge.parent == parent && edge.code_point == code_point) return &edge;
+  uint32_t Find(uint32_t parent, uint32_t code_point) const {
+    uint32_t child = nodes[parent].first_child;
+    while (child != kNone && nodes[child].code_point != code_point) {
+      child = nodes[child].next_sibling;
     }
-    return nullptr;
+    return child;
   }
 };
 
+// Everything that is not in the tree leads to kOther.
 struct TreeMachine {
   const TextTree* tree;
   const Vec<uint32_t>* classes;
@@ -50,12 +54,12 @@ struct TreeMachine {
   size_t n_words() const { return 1; }
   void Start(uint32_t* state) const { state[0] = 0; }
   void Next(const uint32_t* state, uint32_t c, uint32_t* next) const {
-    const TextTree::Edge* const edge =
-        state[0] == kOther ? nullptr : tree->Find(state[0], (*classes)[c]);
-    next[0] = edge == nullptr ? kOther : edge->child;
+    const uint32_t child =
+        state[0] == kOther ? TextTree::kNone : tree->Find(state[0], (*classes)[c]);
+    next[0] = child == TextTree::kNone ? kOther : child;
   }
   uint32_t Label(const uint32_t* state) const {
-    return state[0] == kOther || !tree->is_text[state[0]] ? 1 : 0;
+    return state[0] == kOther || !tree->nodes[state[0]].is_text ? 1 : 0;
   }
 };
 
@@ -64,20 +68,26 @@ bool AddToTree(SchemaWork& work, std::string_view text, TextTree* tree, Vec<uint
   for (size_t i = 0; i < text.size();) {
     const Character character = CharacterAt(text, i);
     i += character.length;
-    if (!work.Step(tree->edges.size / 16 + 1)) return false;
-    if (const auto* edge = tree->Find(node, character.code_point); edge != nullptr) {
-      node = edge->child;
+    if (!work.Step(tree->nodes[node].n_children + 1)) return false;
+    if (const uint32_t known = tree->Find(node, character.code_point); known != TextTree::kNone) {
+      node = known;
       continue;
     }
-    const auto child = static_cast<uint32_t>(tree->is_text.size);
-    if (!tree->edges.Add(work.bump, {node, character.code_point, child}) ||
-        !tree->is_text.Add(work.bump, false) || !classes->Add(work.bump, character.code_point) ||
+    const auto child = static_cast<uint32_t>(tree->nodes.size);
+    const TextTree::Node added = {.code_point = character.code_point,
+                                  .first_child = TextTree::kNone,
+                                  .next_sibling = tree->nodes[node].first_child,
+                                  .n_children = 0,
+                                  .is_text = false};
+    if (!tree->nodes.Add(work.bump, added) || !classes->Add(work.bump, character.code_point) ||
         !classes->Add(work.bump, character.code_point + 1)) {
       return work.FailMemory();
     }
+    tree->nodes[node].first_child = child;
+    ++tree->nodes[node].n_children;
     node = child;
   }
-  tree->is_text[node] = true;
+  tree->nodes[node].is_text = true;
   return true;
 }
 
@@ -173,12 +183,13 @@ bool StringsOfLength(SchemaWork& work, const SchemaCount& length, StringSet* set
 bool StringsOtherThan(SchemaWork& work, const std::string_view* texts, size_t n, StringSet* set) {
   TextTree tree;
   Vec<uint32_t> classes;
-  if (!tree.is_text.Add(work.bump, false)) return work.FailMemory();
+  if (!tree.nodes.Add(work.bump, {})) return work.FailMemory();
   for (size_t i = 0; i < n; ++i) {
     if (!AddToTree(work, texts[i], &tree, &classes)) return false;
   }
   if (!CompleteClasses(work, &classes)) return false;
-  if (!work.Step(tree.edges.size * classes.size)) return false;
+  // Each child is looked at once for each class.
+  if (!work.Step(tree.nodes.size * classes.size / 8)) return false;
   TreeMachine machine = {&tree, &classes};
   return BuildStringSet(work, machine, classes, set);
 }
