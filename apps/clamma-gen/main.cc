@@ -67,6 +67,10 @@ void Declare(options::CommandLine& line, Options& o) {
   line.Find("--file").Excludes(line.Find("--prompt"));
   line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
   Declare(line, o.receipt);
+  // A receipt does not record them, and its verifier samples from all tokens.
+  for (const char* name : {"--grammar", "--regex", "--json-schema"}) {
+    line.Find("--receipt").Excludes(line.Find(name));
+  }
 }
 
 // Reads a whole file, or stdin if the path is "-". Returns "" or the reason of a failure.

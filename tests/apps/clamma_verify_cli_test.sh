@@ -120,6 +120,7 @@ program=$clamma_gen
 refuses 2 'date' "$float" --receipt x.json --date 2026-12-01
 refuses 2 'receipt' "$float" --date 2026-12-01T00:00:00Z
 refuses 2 'receipt' "$float" --hash-prompt
+refuses 2 'receipt' "$float" --receipt x.json --regex "[a-z ]*"
 cp "$dictionary" folder/stories260K.tokenizer.bin
 refuses 1 'needs -z' folder/stories260K.bin --receipt x.json
 refuses 1 'not UTF-8' "$float" -z "$dictionary" --receipt x.json -i $'\377'
