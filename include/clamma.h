@@ -68,13 +68,13 @@
  * size that it asks for.) Prompts are processed in smaller pieces if larger ones would take memory
  * that is not small compared with the model. A build without a heap (bare metal) needs an arena.
  *
- * Constrained output: with `grammar`, `regex` or `json_schema`, a query generates only tokens with which its text
- * can still become one that the grammar matches, and tokens that end the text only where the
- * grammar can end. The penalties and logit_bias apply before, and temperature, top_k, min_p and
- * topp to the tokens that are left; the random numbers are those without a grammar, and logprobs
- * remain those of the model's own logits. Control tokens match no text, only the token terms of
- * GBNF. Stop strings have no effect in the constrained part. If the query ends for any other
- * reason, such as its limit, the text is the beginning of one that the grammar matches. Where
+ * Constrained output: with `grammar`, `regex` or `json_schema`, a query generates only tokens with
+ * which its text can still become one that the grammar matches, and tokens that end the text only
+ * where the grammar can end. The penalties and logit_bias apply before, and temperature, top_k,
+ * min_p and topp to the tokens that are left; the random numbers are those without a grammar, and
+ * logprobs remain those of the model's own logits. Control tokens match no text, only the token
+ * terms of GBNF. Stop strings have no effect in the constrained part. If the query ends for any
+ * other reason, such as its limit, the text is the beginning of one that the grammar matches. Where
  * nothing may follow and the vocabulary has no token that ends texts, the query ends with
  * CLAMMA_DONE_END_OF_TEXT, too. The grammar matches what one query generates: a query that
  * continues a text begins a new match. The grammar is compiled when the query starts; if it is

@@ -42,8 +42,8 @@ struct DroppedConstraints {
 
 // Adds rules to the grammar; *root matches the texts of the schema. `dropped` may be nullptr.
 // Refuses, by JSON pointer, malformed keywords, constraints that are not supported, references that
-// are not to the document itself, and schemas for which no text is valid. After a failure the grammar
-// is of no use.
+// are not to the document itself, and schemas for which no text is valid. After a failure the
+// grammar is of no use.
 Status CompileJsonSchema(Memory& memory, std::string_view schema, const JsonSchemaOptions& options,
                          Grammar* grammar, RuleId* root, DroppedConstraints* dropped);
 
