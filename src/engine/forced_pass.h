@@ -35,8 +35,8 @@ class ForcedPass {
   // Runs one pass over the weights.
   Status Run(TurnHeld held);
 
-  // Positions that were processed, of all. A text beyond the original context of a model with two
-  // sets of rotation factors is processed twice.
+  // The positions that have been processed, and all that will be. A text beyond the original
+  // context of a model with two sets of rotation factors is processed twice.
   size_t done() const { return done_; }
   size_t total() const { return total_; }
 

@@ -28,7 +28,7 @@ inline uint64_t AddLogits(uint64_t hash, const float* logits, size_t n) {
 }
 
 // A value that builds without GGUF, which are for the smallest machines, do not have: there it
-// takes no memory, is always T(), and leaves no code behind.
+// takes no memory, is always T(), and adds no code.
 template <typename T, bool kIsThere = kHasGguf>
 class OnlyWithGguf {
  public:
