@@ -114,8 +114,8 @@ no_secret() { ! grep -qE 'Secret|"prompt_ids": \[' hashed.json; }
 tells "only a hash: the prompt is not in it" no_secret
 equal "only a hash, with the prompt" hashed.json -i "Secret dog" -y "A story."
 differs 'prompt: the receipt has only its SHA-256: -i and -y give the texts' hashed.json
-differs 'prompt: its SHA-256 is another' hashed.json -i "Secret cat" -y "A story."
-differs 'prompt: its SHA-256 is another' hashed.json -i "Secret dog"
+differs 'prompt: its SHA-256 is not the one in the receipt' hashed.json -i "Secret cat" -y "A story."
+differs 'prompt: its SHA-256 is not the one in the receipt' hashed.json -i "Secret dog"
 program=$clamma_gen
 refuses 2 'date' "$float" --receipt x.json --date 2026-12-01
 refuses 2 'receipt' "$float" --date 2026-12-01T00:00:00Z
