@@ -6,22 +6,15 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "kernels/kernels.h"
+#include "platform/features.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 #include "platform/threads.h"
 #include "tokenizer/tokenizer.h"
 
 namespace clamma {
-
-// In place of a number that only a prefix cache has a use for.
-struct NoNumber {
-  constexpr NoNumber(uint64_t /*value*/ = 0) {}      // NOLINT(google-explicit-constructor)
-  constexpr operator uint64_t() const { return 0; }  // NOLINT(google-explicit-constructor)
-};
-using PrefixNumber = std::conditional_t<kHasPrefixCache, uint64_t, NoNumber>;
 
 // What keys and values depend on besides the tokens up to their position. The salt only keeps
 // contexts apart.
