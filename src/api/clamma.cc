@@ -214,9 +214,7 @@ Status ReadGrammar(const clamma_txf_info_t& info, Query* query) {
       return Invalid("grammar_trigger is given, and no grammar, regex or json_schema");
     }
     for (const GrammarText& text : texts) {
-      if (HasGrammar(text)) {
-        query->grammar = decltype(query->grammar)(GrammarText{text.source, text.text, trigger});
-      }
+      if (HasGrammar(text)) query->grammar = GrammarText{text.source, text.text, trigger};
     }
   } else if (info.grammar != nullptr || info.regex != nullptr || info.json_schema != nullptr) {
     return Invalid("this build has no grammars: LIBCLAMMA_WITH_GRAMMAR is OFF");

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "engine/conversation.h"
 #include "engine/grammar/constraint_slot.h"
@@ -45,7 +44,7 @@ struct Query {
   const TokenId* stop_tokens = nullptr;  // (n_stop_tokens): each ends the text, as EOS does
   size_t n_stop_tokens = 0;
   // If there is one, texts that do not match are not generated.
-  [[no_unique_address]] std::conditional_t<kHasGrammar, GrammarText, NoGrammar> grammar;
+  [[no_unique_address]] OnlyIf<kHasGrammar, GrammarText> grammar;
   size_t n_top_logprobs = 0;
   int (*issue)(void* opaque, const char* text) = nullptr;
   int (*progress)(void* opaque, size_t processed, size_t total) = nullptr;

@@ -8,7 +8,6 @@
 #include <cstdint>
 
 #include "kernels/kernels.h"
-#include "platform/features.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 #include "platform/threads.h"

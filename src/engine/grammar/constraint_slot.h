@@ -68,7 +68,7 @@ struct NoTrie {
   explicit NoTrie(Memory& /*memory*/) {}
 };
 struct NoConstraint {
-  Status Make(Memory& /*memory*/, NoGrammar /*text*/, const Tokenizer& /*tokenizer*/,
+  Status Make(Memory& /*memory*/, const GrammarText& /*text*/, const Tokenizer& /*tokenizer*/,
               const NoTrie& /*shared*/, const TokenId* /*stop_tokens*/, size_t /*n_stop_tokens*/) {
     return Status();
   }
