@@ -99,7 +99,7 @@ class KvPages {
   };
   Status MakeOwn(const Change& change, KvPage** page);
   // Whether MakeOwn() cannot do without another page.
-  bool NeedsCopy(const Held& /*held*/, const KvPage& page) const { return page.holders > 1; }
+  static bool NeedsCopy(const Held& /*held*/, const KvPage& page) { return page.holders > 1; }
   // Makes a context a further holder, or lets one go; a page that nobody holds or lists is freed.
   void Hold(const Held& held, KvPage* page, bool with_window);
   void Drop(const Held& held, KvPage* page, bool with_window);
