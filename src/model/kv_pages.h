@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "kernels/kernels.h"
 #include "platform/memory.h"
@@ -15,13 +14,6 @@
 #include "tokenizer/tokenizer.h"
 
 namespace clamma {
-
-// In place of a number that only a prefix cache has a use for.
-struct NoNumber {
-  constexpr NoNumber(uint64_t /*value*/ = 0) {}      // NOLINT(google-explicit-constructor)
-  constexpr operator uint64_t() const { return 0; }  // NOLINT(google-explicit-constructor)
-};
-using PrefixNumber = std::conditional_t<kHasPrefixCache, uint64_t, NoNumber>;
 
 // What keys and values depend on besides the tokens up to their position. The salt only keeps
 // contexts apart.
