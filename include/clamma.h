@@ -69,30 +69,29 @@
  * that is not small compared with the model. A build without a heap (bare metal) needs an arena.
  *
  * Constrained output: with `grammar`, `regex` or `json_schema`, a query generates only tokens with
- * which its text can still become one that the grammar matches, and tokens that end the text only
- * where the grammar can end. The penalties and logit_bias apply before, and temperature, top_k,
- * min_p and topp to the tokens that are left; the random numbers are those without a grammar, and
- * logprobs remain those of the model's own logits. Control tokens match no text, only the token
- * terms of GBNF. Stop strings have no effect in the constrained part. If the query ends for any
- * other reason, such as its limit, the text is the beginning of one that the grammar matches. Where
- * nothing may follow and the vocabulary has no token that ends texts, the query ends with
- * CLAMMA_DONE_END_OF_TEXT, too. The grammar matches what one query generates: a query that
- * continues a text begins a new match. The grammar is compiled when the query starts; if it is
- * refused, the reason names the place. A grammar is not trusted: its size, and the memory and time
- * that it takes for a token are bounded, and if a text exceeds them, the query ends with
- * CLAMMA_DONE_ERROR. A grammar takes further memory as its text grows, so in an arena such a query
- * may run out of memory. Builds without GGUF ignore these fields; docs/constrained-output.md states
- * the notations and the limits.
+ * which its text can still become a match of the grammar, and tokens that end the text only where
+ * it is one. Penalties and logit_bias apply before; temperature, top_k, min_p and topp apply to the
+ * tokens that are left. The random numbers are the same as without a grammar, and logprobs are
+ * those of the model's own logits. Control tokens match no text, only the token terms of GBNF. Stop
+ * strings have no effect in the constrained part. If the query ends for another reason, such as its
+ * limit, the text is the beginning of a match. Where no token may follow and the vocabulary has
+ * none that ends texts, the query ends with CLAMMA_DONE_END_OF_TEXT, too. A query that continues a
+ * text begins a new match. The grammar is compiled when the query starts; if it is refused, the
+ * reason names the place. Grammars are not trusted: their size and the time and memory that a token
+ * takes are bounded, and if a text exceeds the bounds, its query ends with CLAMMA_DONE_ERROR. A
+ * grammar takes further memory as its text grows, so in an arena such a query may run out of
+ * memory. Builds without GGUF ignore these fields; other builds without grammars refuse the query.
+ * docs/constrained-output.md describes the notations and the limits.
  *
- * Shared beginnings: sessions of a transformer whose contexts begin with the same tokens have the
- * keys and values of these tokens in memory once, and compute them once, also if their queries
- * start together. This happens by itself and changes no bit of any result. What the sessions have
- * read by clamma_session_restore() is not shared. With prefix_cache_bytes, keys and values stay
- * after the last session that had them, so that later sessions can use them; those not used for the
- * longest time go first. They count as free memory: they go when any allocation would fail, also in
- * an arena, where they may leave a gap of less than a page (32 positions) for each session. (A
- * build without GGUF shares nothing. Nor do sessions in an arena if the model has two sets of
- * rotation factors, as Phi-3 does.)
+ * Shared beginnings: sessions of a transformer whose contexts begin with the same tokens store the
+ * keys and values of these tokens once, and compute them once, even if their queries start
+ * together. This needs no option, and changes no bit of any result. What sessions have read by
+ * clamma_session_restore() is not shared. With prefix_cache_bytes, keys and values stay after the
+ * last session that had them is gone, so that later sessions can use them; the least recently used
+ * go first. They count as free memory: they are freed before any allocation fails, even in an
+ * arena, where they may leave a gap of less than a page (32 positions) per session. (A build
+ * without GGUF shares nothing, nor do sessions in an arena if the model has two sets of rotation
+ * factors, as Phi-3 does.)
  *
  * Signals: on a CPU with AMX, constructing a transformer asks Linux for the tile registers, for the
  * whole process: from then on an alternate signal stack must have at least
@@ -104,11 +103,11 @@
  * callbacks use. (The scalar kernels need 12 to 16 KB: see ports/bare-metal/README.md.)
  *
  * Fork: a child process may destroy objects that were constructed before the fork, use them from
- * one thread, and construct others. However, if another thread was inside a step, clamma_score() or
- * a pass of clamma_embed() or clamma_score_continuations() of a transformer at the time of the
- * fork, the child can only destroy that transformer, which does not release its memory: other calls
- * fail, and its queries end without a call of done_cb. (A signal handler must not call fork() if it
- * interrupts a call of the library.)
+ * one thread, and construct others. However, if another thread was using a transformer in a step,
+ * in clamma_score(), or in a pass of clamma_embed(), clamma_score_continuations() or
+ * clamma_hash_logits() at the time of the fork, the child can only destroy that transformer, which
+ * does not release its memory: other calls fail, and its queries end without a call of done_cb. (A
+ * signal handler must not call fork() if it interrupts a call of the library.)
  *
  * Threads: in a build with threads, any thread may call any function at any time, subject to these
  * rules:
@@ -121,11 +120,11 @@
  *     call returns.
  *   - Callbacks run on the thread that steps. A callback may call every function, and may even
  *     destroy its own session or transformer; but clamma_sessions_step_next() and
- *     clamma_txf_step_next() return 0 there, and clamma_score(), clamma_embed() and
- *     clamma_score_continuations() fail.
+ *     clamma_txf_step_next() return 0 there, and clamma_score(), clamma_embed(),
+ *     clamma_score_continuations() and clamma_hash_logits() fail.
  *   - A callback must not wait for another thread that destroys something, gets facts or tokens of
- *     a session, scores, embeds, or starts a query in an arena: these calls wait until the step
- *     ends.
+ *     a session, scores, embeds, hashes logits, or starts a query in an arena: these calls wait
+ *     until the step ends.
  * In a build without threads (LIBCLAMMA_THREADING=OFF) only one thread at a time may call the
  * library. There a signal or interrupt handler may also call clamma_sessions_query_cancel().
  */
@@ -189,15 +188,15 @@ typedef void (*clamma_logprobs_cb_t)(void* opaque_user_pointer, tok_id_t token, 
                                      const float* top_logprobs);
 
 /* Receives the id of each generated token, and a hash of the logits from which it was sampled and
- * of those of all tokens before it of the query: see clamma_hash_logits() of clamma-extra.h. Called
+ * of those of all earlier tokens of the query: see clamma_hash_logits() in clamma-extra.h. Called
  * before the token's text is issued, and also for a token that ends the text. */
 typedef void (*clamma_logit_hash_cb_t)(void* opaque_user_pointer, tok_id_t token, uint64_t hash);
 
-/* Called after each part of a prompt has been processed, on the thread that steps, at least once a
- * query. `processed` is the number of positions of the context that have been processed, including
- * those that an earlier query left there, and `total` the number that the prompt takes. The call
- * with processed == total comes before the first token is issued. A non-zero return value cancels
- * the query. */
+/* Called after each part of a prompt has been processed, on the thread that steps, at least once
+ * per query. `processed` is the number of positions of the context that have been processed,
+ * including those that an earlier query left there, and `total` the number that the prompt takes.
+ * The call with processed == total comes before the first token is issued. A non-zero return value
+ * cancels the query. */
 typedef int (*clamma_progress_cb_t)(void* opaque_user_pointer, size_t processed, size_t total);
 
 /* Receives the reason of each failure: one line, without a newline. */
@@ -341,19 +340,20 @@ typedef struct clamma_txf_info {
   const char* regex;   /* query: likewise, a regular expression that the whole text matches. Only
                           one of grammar, regex and json_schema may be given */
   const char* grammar_trigger; /* query: with one of these: the text is free up to the first
-                                  occurrence of these 1 to 256 bytes, behind which the grammar
-                                  begins. NULL or "": it begins at once */
-  uint64_t prefix_cache_bytes; /* construct: the most bytes of keys and values to keep of contexts
-                                  that no session has any more: see "Shared beginnings" above; 0:
-                                  none are kept */
+                                  occurrence of these 1 to 256 bytes, and the grammar begins right
+                                  after them. NULL or "": it begins at once */
+  uint64_t prefix_cache_bytes; /* construct: at most this many bytes of keys and values are kept of
+                                  contexts that no session has any more: see "Shared beginnings"
+                                  above. 0: none */
   uint64_t prefix_salt;        /* query: the session shares keys and values only with sessions whose
-                                  queries have the same number, so that nobody can tell from times or
-                                  facts what the others process; 0: a number like any other */
+                                  queries have the same salt, so that nobody can tell from times or
+                                  facts what the others process. 0 is a salt like any other */
   clamma_progress_cb_t progress_cb; /* query: if not NULL, is told how far the prompt has been
                                        processed. Builds without threads and GGUF ignore it */
-  const char* json_schema; /* query: like grammar: the text is a JSON document, in a compact form,
-                              that is valid by this JSON schema (draft 2020-12). A constraint that
-                              is not supported is refused by its path; see docs/json-schema.md */
+  const char* json_schema; /* query: like grammar: the text is a JSON document, without white space,
+                              that is valid by this JSON schema (draft 2020-12). A schema with a
+                              constraint that is not supported is refused, and the reason has the
+                              constraint's path: see docs/json-schema.md */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */

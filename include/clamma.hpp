@@ -82,7 +82,7 @@ struct ModelOptions {
   std::string chat_template = {};   // text or name; "": as NULL of clamma_txf_info_t
   std::string pre_tokenizer = {};   // "": the one that the file names
   unsigned context = 0;             // positions; 0: as many as the model was trained for
-  uint64_t prefix_cache_bytes = 0;  // of keys and values of contexts that no session has any more
+  uint64_t prefix_cache_bytes = 0;  // at most, of keys and values that no session has any more
 };
 
 // One message of a chat; see clamma_message_t. An empty string means that the field is absent,
@@ -140,9 +140,9 @@ struct Query {
   unsigned top_logprobs = 0;       // how many of the likeliest tokens on_logprobs receives
   OnLogitHash on_logit_hash = {};  // if set: called for each token, before its text is issued
   OnProgress on_progress = {};     // if set: called after each part of the prompt
-  // If one is set, the text is one that this GBNF grammar or this regular expression matches, or
-  // that is valid by this JSON schema. What comes before the first `grammar_trigger`, if that is
-  // not empty, is free.
+  // If one is set, the text matches this GBNF grammar or this regular expression, or is valid by
+  // this JSON schema. If `grammar_trigger` is not empty, the text is free up to its first
+  // occurrence.
   std::optional<std::string> grammar = {};
   std::optional<std::string> regex = {};
   std::string grammar_trigger = {};
@@ -520,8 +520,9 @@ class Model {
     return {score.tokens, score.log_likelihood, score.perplexity, std::move(logprobs)};
   }
 
-  // Computes again, for a context of which the first n_prompt tokens are a prompt, what a query
-  // with these sampling options and this seed computed for the others. Not inside a callback.
+  // For a context whose first n_prompt tokens are a prompt, computes again what a query with these
+  // sampling options and this seed computed for the others: see clamma_hash_logits(). Not inside a
+  // callback.
   std::vector<clamma_logit_hash_t> HashLogits(std::span<const tok_id_t> tokens, size_t n_prompt,
                                               const Query& query) const {
     clamma_txf_info_t info = {};
@@ -633,7 +634,7 @@ class Session {
     return facts;
   }
 
-  // How many tokens the running query, or the last one, has had, and how long it took.
+  // How many tokens the running query, or the last one, has processed, and how long it took.
   clamma_query_facts_t QueryFacts() const {
     clamma_query_facts_t facts = {};
     detail::Check(clamma_query_facts(handle(), &facts) == 0);
