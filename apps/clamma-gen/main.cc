@@ -8,9 +8,7 @@
 #include <clamma.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <exception>
 #include <optional>
 #include <string>
@@ -18,10 +16,13 @@
 
 #include "chat_setup.h"
 #include "command_line.h"
+#include "constraint_options.h"
+#include "prompt_line.h"
 #include "receipt_facts.h"
 #include "receipt_output.h"
 #include "standard_streams.h"
 #include "story.h"
+#include "text_input.h"
 #include "tty.h"
 
 namespace {
@@ -30,18 +31,13 @@ using options::kExitGeneration;
 using options::kExitInterrupted;
 using options::kExitSetup;
 
-constexpr size_t kMaxPromptBytes = size_t{1} << 28;  // a token is rarely longer than 16
-
 struct Options {
   options::Model model;
   options::Sampling sampling;
   options::Prompt prompt;
   bool from_stdin = false;
-  std::string file;     // contains the prompt
-  std::string grammar;  // a file, until ReadGrammar(); then its text
-  std::string regex;
-  std::string schema;  // a file, until ReadGrammar(); then its text
-  std::string trigger;
+  std::string file;  // contains the prompt
+  ConstraintOptions constraint;
   bool chat = false;
   bool quiet = false;
   ReceiptOptions receipt;
@@ -56,40 +52,13 @@ void Declare(options::CommandLine& line, Options& o) {
   options::AddTemplate(line, o.model);
   line.Find("--template").Needs(line.Find("--chat"));
   line.Add(o.sampling);
-  line.Add("--grammar", o.grammar, "The text matches this GBNF grammar: a file, or its text");
-  line.Add("--regex", o.regex, "The text matches this regular expression");
-  line.Add("--json-schema", o.schema, "The text is valid by the JSON schema in this file");
-  line.Add("--grammar-trigger", o.trigger, "The grammar begins after this text");
-  line.Find("--grammar").Excludes(line.Find("--regex"));
-  line.Find("--json-schema").Excludes(line.Find("--regex"));
-  line.Find("--json-schema").Excludes(line.Find("--grammar"));
+  Declare(line, o.constraint);
   line.Add(o.prompt);
   line.Find("--file").Excludes(line.Find("--prompt"));
   line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
   Declare(line, o.receipt);
   // A receipt does not record them, and its verifier samples from all tokens.
-  for (const char* name : {"--grammar", "--regex", "--json-schema"}) {
-    line.Find("--receipt").Excludes(line.Find(name));
-  }
-}
-
-// Reads a whole file, or stdin if the path is "-". Returns "" or the reason of a failure.
-std::string ReadText(const std::string& path, std::string* text) {
-  const bool from_stdin = path == "-";
-  std::FILE* const file = from_stdin ? stdin : std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return path + ": " + std::strerror(errno);
-  char piece[65536];
-  size_t size = 0;
-  while (text->size() <= kMaxPromptBytes &&
-         (size = std::fread(piece, 1, sizeof(piece), file)) > 0) {
-    text->append(piece, size);
-  }
-  const int error = std::ferror(file) != 0 ? errno : 0;
-  if (!from_stdin) std::fclose(file);
-  if (error != 0) return path + ": " + std::strerror(error);
-  if (text->size() > kMaxPromptBytes) return path + ": is longer than any context";
-  if (text->find('\0') != std::string::npos) return path + ": has a NUL byte in it";
-  return "";
+  for (const char* name : kConstraintOptions) line.Find("--receipt").Excludes(line.Find(name));
 }
 
 // Reads the prompt, if it comes from a file or stdin. Returns "" or the reason of a failure.
@@ -108,41 +77,7 @@ std::string ReadPrompt(Options* o) {
   return "";
 }
 
-// Reads the grammar, unless the option has its text, or the schema. Returns "" or the reason of a
-// failure.
-std::string ReadGrammar(Options* o) {
-  if (!o->schema.empty()) {
-    const std::string path = std::move(o->schema);
-    o->schema.clear();
-    return ReadText(path, &o->schema);
-  }
-  if (o->grammar.empty() || o->grammar.find("::=") != std::string::npos) return "";
-  std::string text;
-  std::string wrong = ReadText(o->grammar, &text);
-  o->grammar = std::move(text);
-  return wrong;
-}
-
 void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-gen: %s\n", message); }
-
-// Shows on a terminal how far a long prompt has been processed, in a line that is erased
-// afterwards.
-class PromptLine {
- public:
-  ~PromptLine() { Erase(); }
-  void Show(size_t processed, size_t total) {
-    if (processed == total) return Erase();
-    std::fprintf(stderr, "\rprompt: %zu of %zu tokens", processed, total);
-    is_shown_ = true;
-  }
-
- private:
-  void Erase() {
-    if (is_shown_) std::fputs("\r\x1b[K", stderr);
-    is_shown_ = false;
-  }
-  bool is_shown_ = false;
-};
 
 // Writes the receipt, if there is to be one. Returns false on failure.
 bool WriteReceipt(const Options& o, const Story& story, ReceiptOutput* receipt) {
@@ -190,6 +125,27 @@ void RunQuery(const Options& o, txf_session* session, Story& story) {
   }
 }
 
+// The options, and where they are silent those that the model suggests for chats.
+options::Sampling SamplingOf(const Options& o, const options::CommandLine& line, const txf* model) {
+  options::Sampling sampling = o.sampling;
+  if (o.chat) {
+    if (!line.IsGiven("--temperature")) sampling.temperature = options::kChatTemperature;
+    options::TakeModelSampling(model, line, &sampling);
+  }
+  return sampling;
+}
+
+// On a terminal, lets the story show how far its prompt has been processed.
+void ShowProgress(const Options& o, Story* story, std::optional<PromptLine>* prompt_line) {
+  if (o.quiet || !tty::TakesEscapes(STDERR_FILENO)) return;
+  prompt_line->emplace();
+  story->on_progress = [&o, story, prompt_line](size_t processed, size_t total) {
+    (*prompt_line)->Show(processed, total);
+    // The text of the prompt comes after that line, and its continuation right behind it.
+    if (processed == total && !o.chat) story->output->Write(o.prompt.text.c_str());
+  };
+}
+
 int Generate(const Options& o, const options::CommandLine& line) {
   std::string desc;
   const options::ModelPtr model = options::Open(o.model, OnLog, &desc);
@@ -197,29 +153,15 @@ int Generate(const Options& o, const options::CommandLine& line) {
   clamma_txf_facts_t facts = {};
   clamma_txf_facts(model.get(), &facts);
   if (facts.warning != nullptr) OnLog(nullptr, facts.warning);
-  options::Sampling sampling = o.sampling;
-  if (o.chat) {
-    if (!line.IsGiven("--temperature")) sampling.temperature = options::kChatTemperature;
-    options::TakeModelSampling(model.get(), line, &sampling);
-  }
+  const options::Sampling sampling = SamplingOf(o, line, model.get());
   clamma_txf_info_t info = options::MakeInfo(o.model);
   options::Apply(sampling, info);
   options::Apply(o.prompt, info);
-  if (line.IsGiven("--grammar")) info.grammar = o.grammar.c_str();
-  if (line.IsGiven("--regex")) info.regex = o.regex.c_str();
-  if (line.IsGiven("--json-schema")) info.json_schema = o.schema.c_str();
-  info.grammar_trigger = o.trigger.c_str();
+  Apply(line, o.constraint, info);
   txf_session* session = clamma_session_construct(model.get());
   Story story;
   std::optional<PromptLine> prompt_line;
-  if (!o.quiet && tty::TakesEscapes(STDERR_FILENO)) {
-    prompt_line.emplace();
-    story.on_progress = [&](size_t processed, size_t total) {
-      prompt_line->Show(processed, total);
-      // The text of the prompt comes after that line, and its continuation right behind it.
-      if (processed == total && !o.chat) story.output->Write(o.prompt.text.c_str());
-    };
-  }
+  ShowProgress(o, &story, &prompt_line);
   ReceiptOutput receipt(o.receipt);
   if (receipt.wanted()) {
     story.on_logit_hash = [&receipt](tok_id_t id, uint64_t hash) { receipt.Add(id, hash); };
@@ -254,7 +196,7 @@ int Run(int argc, char** argv) {
   if (const int code = line.Parse(argc, argv); code >= 0) return code;
   std::string wrong = options::ReadTemplate(&o.model);
   if (wrong.empty()) wrong = ReadPrompt(&o);
-  if (wrong.empty()) wrong = ReadGrammar(&o);
+  if (wrong.empty()) wrong = ReadConstraint(&o.constraint);
   if (wrong.empty() && o.chat && !o.prompt.given) wrong = "--chat needs a prompt";
   if (!wrong.empty()) {
     OnLog(nullptr, wrong.c_str());

@@ -35,7 +35,7 @@ std::vector<clamma_message_t> Messages(const Query& query);
 
 Query QueryOf(const options::Prompt& prompt, bool chat);
 options::Sampling ToOptions(const Sampling& sampling);
-Sampling FromOptions(const options::Sampling& sampling);
+Sampling FromOptions(const options::Sampling& o);
 
 }  // namespace receipt
 

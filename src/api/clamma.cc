@@ -115,7 +115,7 @@ Status ReadOptions(const clamma_txf_info_t& info, TransformerOptions* options) {
   if (info.chat_template != nullptr) options->chat_template = info.chat_template;
   options->pre_tokenizer = info.pre_tokenizer;
   options->context = info.context;
-  if constexpr (kHasPrefixCache) options->prefix_cache_bytes = info.prefix_cache_bytes;
+  options->prefix_cache_bytes = info.prefix_cache_bytes;
   options->log = {info.log_cb, info.opaque_user_pointer};
   return Status();
 }
@@ -214,9 +214,7 @@ Status ReadGrammar(const clamma_txf_info_t& info, Query* query) {
       return Invalid("grammar_trigger is given, and no grammar, regex or json_schema");
     }
     for (const GrammarText& text : texts) {
-      if (HasGrammar(text)) {
-        query->grammar = decltype(query->grammar)(GrammarText{text.source, text.text, trigger});
-      }
+      if (HasGrammar(text)) query->grammar = GrammarText{text.source, text.text, trigger};
     }
   } else if (info.grammar != nullptr || info.regex != nullptr || info.json_schema != nullptr) {
     return Invalid("this build has no grammars: LIBCLAMMA_WITH_GRAMMAR is OFF");
@@ -245,7 +243,7 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   query->n_stop_strings = info.stop_string_count;
   query->logprobs = info.logprobs_cb;
   query->n_top_logprobs = info.top_logprobs;
-  query->logit_hash.set(info.logit_hash_cb);
+  query->logit_hash = info.logit_hash_cb;
   query->texts = {info.system, info.prompt};
   query->stop_tokens = info.stop_tokens;
   query->n_stop_tokens = info.stop_token_count;
@@ -260,7 +258,7 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
                      .n_biases = info.logit_bias_count};
   query->limit = info.limit;
   query->seed = info.rng_seed;
-  if constexpr (kHasPrefixCache) query->prefix_salt = info.prefix_salt;
+  query->prefix_salt = info.prefix_salt;
   query->issue = info.issue_cb;
   if constexpr (kRecordsQueries) query->progress = info.progress_cb;
   if (info.done_cb != nullptr) {

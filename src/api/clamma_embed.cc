@@ -5,11 +5,11 @@
 
 #include "api/convert.h"
 #include "api/handles.h"
+#include "api/run_in_turns.h"
 #include "clamma-extra.h"
 #include "engine/continuations.h"
 #include "engine/embedding.h"
 #include "engine/pooling.h"
-#include "engine/scheduler.h"
 #include "engine/token_lists.h"
 #include "platform/format.h"
 
@@ -19,33 +19,6 @@ namespace {
 static_assert(static_cast<int>(Pooling::kLast) == CLAMMA_POOLING_LAST);
 static_assert(static_cast<int>(Pooling::kMean) == CLAMMA_POOLING_MEAN);
 static_assert(static_cast<int>(Pooling::kFirst) == CLAMMA_POOLING_FIRST);
-
-struct Caller {
-  const char* function;
-  clamma_progress_cb_t progress_cb;
-  void* opaque;
-};
-
-// Runs a job pass by pass; other threads get the turn between two of them.
-template <typename Job>
-Status RunInTurns(Transformer& transformer, const Caller& caller, Job& job) {
-  while (!job.done()) {
-    Status status;
-    const bool ran = TheScheduler().WithTurn(transformer, &status,
-                                             [&](TurnHeld turn) { return job.RunPart(turn); });
-    if (!ran) {
-      return Status::Error(StatusCode::kBusy, "%s() cannot run inside a callback of a step",
-                           caller.function);
-    }
-    CLAMMA_RETURN_IF_ERROR(status);
-    if (caller.progress_cb == nullptr) continue;
-    if (caller.progress_cb(caller.opaque, job.processed(), job.total()) != 0) {
-      return Status::Error(StatusCode::kLimit, "%s() was cancelled by its progress_cb",
-                           caller.function);
-    }
-  }
-  return Status();
-}
 
 Status AddList(const clamma_text_t& text, const Tokenizer::EncodeOptions& options, size_t most,
                TokenLists* lists) {

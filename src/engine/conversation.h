@@ -5,12 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "engine/sampler.h"
 #include "model/config.h"
 #include "model/forward.h"
 #include "model/kv_cache.h"
+#include "platform/features.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 #include "tokenizer/tokenizer.h"
@@ -26,7 +26,6 @@ struct Sharing {
   size_t cached_tokens = 0;  // positions that the last query did not have to compute
   size_t n_kept = 0;         // how many tokens the query keeps for which memory is reserved
 };
-struct NoSharing {};
 
 struct Conversation {
   // `memory` and `config`, that of the model, must outlive this.
@@ -74,7 +73,7 @@ struct Conversation {
   char held[3] = {};
   size_t n_held = 0;
 
-  [[no_unique_address]] std::conditional_t<kHasPrefixCache, Sharing, NoSharing> sharing;
+  [[no_unique_address]] OnlyIf<kHasPrefixCache, Sharing> sharing;
 
  private:
   size_t TokensFor(size_t size) const;

@@ -81,7 +81,7 @@ Status ForcedPass::Finish(const ForwardRow& row) {
                                          &out_[index].sampled);
 }
 
-Status ForcedPass::Run(TurnHeld /*held*/) {
+Status ForcedPass::RunPart(TurnHeld /*held*/) {
   if (position_ == end_) Restart(true);
   const size_t count = FillRows();
   CLAMMA_RETURN_IF_ERROR(kv_.Reserve(position_ + count));
@@ -89,7 +89,7 @@ Status ForcedPass::Run(TurnHeld /*held*/) {
   ForwardRow* const rows = transformer_.rows.data();
   CLAMMA_RETURN_IF_ERROR(transformer_.forward.Run(rows, count));
   position_ += count;
-  done_ += count;
+  processed_ += count;
   if constexpr (kHasGguf) {
     if (kv_.Overflows(position_)) return KvCache::OverflowReason();
     if (transformer_.memory.arena() == nullptr) kv_.GiveBackBefore(position_);

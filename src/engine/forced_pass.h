@@ -22,7 +22,7 @@ struct ForcedToken {
   TokenId sampled;  // sampled from its logits
 };
 
-// A text whose first tokens are a prompt. Init() once, then Run() until done() == total().
+// A text whose first tokens are a prompt. Init() once, then RunPart() until it is done().
 class ForcedPass {
  public:
   explicit ForcedPass(Transformer& transformer) : transformer_(transformer) {}
@@ -32,13 +32,12 @@ class ForcedPass {
   Status Init(const TokenId* tokens, size_t n, size_t n_prompt, const SamplingOptions& sampling,
               uint64_t seed, ForcedToken* out);
 
-  // Runs one pass over the weights.
-  Status Run(TurnHeld held);
-
+  bool done() const { return processed_ == total_; }
   // The positions that have been processed, and all that will be. A text beyond the original
   // context of a model with two sets of rotation factors is processed twice.
-  size_t done() const { return done_; }
+  size_t processed() const { return processed_; }
   size_t total() const { return total_; }
+  Status RunPart(TurnHeld held);  // one pass over the weights, unless it is done
 
  private:
   void Restart(bool is_long);
@@ -57,7 +56,7 @@ class ForcedPass {
   size_t position_ = 0;      // the next one to process
   size_t end_ = 0;           // of the positions to process with the present factors
   size_t first_logits_ = 0;  // the first position whose logits are wanted next
-  size_t done_ = 0;
+  size_t processed_ = 0;
   size_t total_ = 0;
 };
 

@@ -6,8 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/kernels.h"
-
 namespace clamma {
 
 // The hash of no logits.
@@ -26,24 +24,6 @@ inline uint64_t AddLogits(uint64_t hash, const float* logits, size_t n) {
   }
   return hash;
 }
-
-// A value that builds without GGUF, which are for the smallest machines, do not have: there it
-// takes no memory, is always T(), and adds no code.
-template <typename T, bool kIsThere = kHasGguf>
-class OnlyWithGguf {
- public:
-  T get() const { return value_; }
-  void set(T value) { value_ = value; }
-
- private:
-  T value_ = T();
-};
-template <typename T>
-class OnlyWithGguf<T, false> {
- public:
-  T get() const { return T(); }
-  void set(T /*value*/) {}
-};
 
 }  // namespace clamma
 

@@ -6,9 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/logit_hash.h"
 #include "engine/logprobs.h"
 #include "engine/sampler.h"
+#include "kernels/kernels.h"
+#include "platform/features.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 #include "tokenizer/tokenizer.h"
@@ -19,7 +20,7 @@ struct PendingToken {
   TokenId token = 0;
   RandomGenerator random_before;  // before it was sampled; restored if it is never delivered
   Logprobs logprobs;              // set if the query asks for them
-  [[no_unique_address]] OnlyWithGguf<uint64_t> logit_hash;  // likewise
+  [[no_unique_address]] OnlyIf<kHasGguf, uint64_t> logit_hash = 0;  // likewise
 };
 
 // A FIFO queue of at most kMax tokens.

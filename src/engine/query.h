@@ -8,12 +8,13 @@
 
 #include "engine/conversation.h"
 #include "engine/grammar/constraint_slot.h"
-#include "engine/logit_hash.h"
 #include "engine/pending_tokens.h"
 #include "engine/prompt.h"
 #include "engine/sampler.h"
 #include "engine/stop_strings.h"
 #include "engine/transformer.h"
+#include "kernels/kernels.h"
+#include "platform/features.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 #include "tokenizer/tokenizer.h"
@@ -36,20 +37,21 @@ struct Query {
   SamplingOptions sampling;
   uint64_t limit = 0;  // maximum number of tokens to generate; 0: until the context is full
   uint64_t seed = 0;
-  [[no_unique_address]] PrefixNumber prefix_salt = 0;  // only contexts of equal salts share pages
-  const char* const* stop_strings = nullptr;           // (n_stop_strings)
+  // Only contexts of equal salts share pages.
+  [[no_unique_address]] OnlyIf<kHasPrefixCache, uint64_t> prefix_salt = 0;
+  const char* const* stop_strings = nullptr;  // (n_stop_strings)
   size_t n_stop_strings = 0;
   const TokenId* stop_tokens = nullptr;  // (n_stop_tokens): each ends the text, as EOS does
   size_t n_stop_tokens = 0;
   // If there is one, texts that do not match are not generated.
-  [[no_unique_address]] std::conditional_t<kHasGrammar, GrammarText, NoGrammar> grammar;
+  [[no_unique_address]] OnlyIf<kHasGrammar, GrammarText> grammar;
   size_t n_top_logprobs = 0;
   int (*issue)(void* opaque, const char* text) = nullptr;
   int (*progress)(void* opaque, size_t processed, size_t total) = nullptr;
   void (*logprobs)(void* opaque, TokenId token, float logprob, size_t n_top,
                    const TokenId* top_tokens, const float* top_logprobs) = nullptr;
   using LogitHashCallback = void (*)(void* opaque, TokenId token, uint64_t hash);
-  [[no_unique_address]] OnlyWithGguf<LogitHashCallback> logit_hash;
+  [[no_unique_address]] OnlyIf<kHasGguf, LogitHashCallback> logit_hash = nullptr;
   void (*done)(const Query& query, Done why) = nullptr;
   void (*user_done)() = nullptr;  // the user's callback, for `done` to cast and call
   void* opaque = nullptr;

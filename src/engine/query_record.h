@@ -25,15 +25,18 @@ class FullQueryRecord {
   }
   // Tokens from `position` on go into a pass.
   void Serve(size_t position) {
-    if (served_ != 0) return;
+    if (is_served_) return;
+    is_served_ = true;
     cached_tokens_ = position;
     served_ = SteadyNow();
   }
   // A pass has processed tokens, so that n_waiting are left.
   void Advance(size_t n_waiting) {
-    if (answered_ != 0) return;
+    if (is_answered_) return;
     has_part_ = true;
-    if (n_waiting == 0) answered_ = SteadyNow();
+    if (n_waiting > 0) return;
+    is_answered_ = true;
+    answered_ = SteadyNow();
   }
   void End() { ended_ = SteadyNow(); }
 
@@ -58,12 +61,14 @@ class FullQueryRecord {
 
   size_t prompt_tokens_ = 0;
   size_t cached_tokens_ = 0;
-  // In nanoseconds; 0: not yet.
+  bool is_served_ = false;
+  bool is_answered_ = false;
+  bool has_part_ = false;
+  // In nanoseconds; 0: not yet, or there is no clock.
   uint64_t begun_ = 0;
   uint64_t served_ = 0;    // its first pass began
   uint64_t answered_ = 0;  // its prompt had been processed
   uint64_t ended_ = 0;
-  bool has_part_ = false;
 };
 
 // Builds for the smallest machines keep no record.

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#include "engine/grammar/constraint_slot.h"
+#include "platform/features.h"
 
 namespace clamma {
 namespace {

@@ -99,7 +99,7 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   prompt_tokens_ = prepared->n_added;
   conversation_.Replace(n_kept_, prepared->added.data(), prompt_tokens_);
   generated_ = 0;
-  logit_hash_.set(kLogitHashStart);
+  logit_hash_ = kLogitHashStart;
   if constexpr (kHasGguf) StartText(query);
   query_ = query;
   query_.texts = PromptTexts();  // the caller's strings may not outlive the call
@@ -196,8 +196,8 @@ void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
   if (query_.logprobs != nullptr) {
     pending.logprobs.Compute(logits, transformer_.config().vocab_size, token);
   }
-  if (query_.logit_hash.get() != nullptr) {
-    logit_hash_.set(AddLogits(logit_hash_.get(), logits, transformer_.config().vocab_size));
+  if (query_.logit_hash != nullptr) {
+    logit_hash_ = AddLogits(logit_hash_, logits, transformer_.config().vocab_size);
     pending.logit_hash = logit_hash_;
   }
 }
@@ -284,9 +284,9 @@ bool Session::TellLogprobs(const PendingToken& given) {
 
 // Likewise.
 bool Session::TellLogitHash(const PendingToken& given) {
-  const Query::LogitHashCallback callback = query_.logit_hash.get();
+  const Query::LogitHashCallback callback = query_.logit_hash;
   if (callback == nullptr) return true;
-  callback(query_.opaque, given.token, given.logit_hash.get());
+  callback(query_.opaque, given.token, given.logit_hash);
   return !delete_deferred_;
 }
 

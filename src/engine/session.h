@@ -180,7 +180,7 @@ class Session {
   Array<LogitBias> biases_;  // query_.sampling points to it
   [[no_unique_address]] ConstraintSlot constraint_;
   // Of the tokens that the query has sampled so far, if it asks for it.
-  [[no_unique_address]] OnlyWithGguf<uint64_t> logit_hash_;
+  [[no_unique_address]] OnlyIf<kHasGguf, uint64_t> logit_hash_ = kLogitHashStart;
   uint64_t generated_ = 0;      // the number of tokens that the current or last query generated
   size_t prompt_tokens_ = 0;    // the number of tokens that it added
   size_t n_tokens_before_ = 0;  // of the conversation, before the query

@@ -17,6 +17,7 @@
 #include "model/kv_pages.h"
 #include "model/model_files.h"
 #include "model/weights.h"
+#include "platform/features.h"
 #include "platform/file.h"
 #include "platform/log.h"
 #include "platform/memory.h"
@@ -52,11 +53,12 @@ struct TransformerOptions {
   KvType kv_type = KvType::kF32;
   bool kv_type_by_model = false;  // half precision for GGUF models, regardless of kv_type
   uint32_t max_sessions = 1;
-  const char* name = "";                                      // truncated to kMaxName - 1 bytes
-  const char* chat_template = "";                             // see ChatFormat::Open()
-  const char* pre_tokenizer = nullptr;                        // see Tokenizer::Open()
-  uint32_t context = 0;                                       // 0: the model's
-  [[no_unique_address]] PrefixNumber prefix_cache_bytes = 0;  // see OpenPages()
+  const char* name = "";                // truncated to kMaxName - 1 bytes
+  const char* chat_template = "";       // see ChatFormat::Open()
+  const char* pre_tokenizer = nullptr;  // see Tokenizer::Open()
+  uint32_t context = 0;                 // 0: the model's
+  // See OpenPages().
+  [[no_unique_address]] OnlyIf<kHasPrefixCache, uint64_t> prefix_cache_bytes = 0;
   Log log;
 };
 

@@ -190,7 +190,7 @@ class KvCache {
                  const TokenId* tokens);
   void SetPage(size_t index, KvPage* page, bool with_window);
   bool UsesWindow(size_t index) const;
-  KvPage* PageBefore(size_t index) const { return index == 0 ? nullptr : shared_.table[index - 1]; }
+  KvPage* PageBefore(size_t index) const;
 
   Status ReserveOwn(size_t positions);
   void PlanReserveOwn(Memory& plan, size_t positions) const;
@@ -236,8 +236,7 @@ class KvCache {
     size_t end = 0;
   };
   struct NotShared {
-    static constexpr KvPages* pages = nullptr;
-    static constexpr KvPage* const* table = nullptr;
+    static constexpr KvPages* pages = nullptr;  // NOLINT(readability-identifier-naming): as above
   };
   [[no_unique_address]] std::conditional_t<kHasPrefixCache, Shared, NotShared> shared_;
 };

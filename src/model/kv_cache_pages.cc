@@ -18,6 +18,10 @@ void KvCache::SwapPages(KvCache& other) {
   std::swap(shared_.end, other.shared_.end);
 }
 
+KvPage* KvCache::PageBefore(size_t index) const {
+  return index == 0 ? nullptr : shared_.table[index - 1];
+}
+
 size_t KvCache::BytesOfPageTable() const { return shared_.table.size() * sizeof(KvPage*); }
 
 bool KvCache::UsesWindow(size_t index) const {
@@ -86,7 +90,7 @@ void KvCache::PlanReservePages(Memory& plan, size_t positions, size_t from) cons
   if (end > shared_.table.size()) plan.PlanFor(TableSizeFor(end) * sizeof(KvPage*));
   const KvPages::Held held;
   for (size_t index = from / kKvBlock; index < end; ++index) {
-    const bool is_new = index >= shared_.end || pages()->NeedsCopy(held, *shared_.table[index]);
+    const bool is_new = index >= shared_.end || KvPages::NeedsCopy(held, *shared_.table[index]);
     if (is_new) plan.PlanFor(sizeof(KvPage));
     if (is_new && blocks_[0].bytes > 0) plan.PlanFor(blocks_[0].bytes);
     const bool adds_window = is_new || !UsesWindow(index);

@@ -161,7 +161,8 @@ Status KvPages::MakeOwn(const Change& change, KvPage** page) {
     if (status.ok()) return status;
     const Held held;
     if ((*page)->holders > 1) return status;
-    Unlist(*page);  // rather than fail
+    // Rather than fail. It is listed no more if the allocation has evicted a page before it.
+    if ((*page)->is_listed) Unlist(*page);
   }
   return change.with_window ? AddWindow(change.uses_window, *page) : Status();
 }

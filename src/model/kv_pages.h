@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "kernels/kernels.h"
 #include "platform/memory.h"
@@ -15,13 +14,6 @@
 #include "tokenizer/tokenizer.h"
 
 namespace clamma {
-
-// Takes the place of a number that only a prefix cache uses.
-struct NoNumber {
-  constexpr NoNumber(uint64_t /*value*/ = 0) {}      // NOLINT(google-explicit-constructor)
-  constexpr operator uint64_t() const { return 0; }  // NOLINT(google-explicit-constructor)
-};
-using PrefixNumber = std::conditional_t<kHasPrefixCache, uint64_t, NoNumber>;
 
 // What keys and values depend on besides the tokens up to their position. The salt only keeps
 // contexts apart.
@@ -108,7 +100,7 @@ class KvPages {
   };
   Status MakeOwn(const Change& change, KvPage** page);
   // Whether MakeOwn() cannot do without another page.
-  bool NeedsCopy(const Held& /*held*/, const KvPage& page) const { return page.holders > 1; }
+  static bool NeedsCopy(const Held& /*held*/, const KvPage& page) { return page.holders > 1; }
   // Adds or removes a holder. A page that has no holder and is not listed is freed.
   void Hold(const Held& held, KvPage* page, bool with_window);
   void Drop(const Held& held, KvPage* page, bool with_window);

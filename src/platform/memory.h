@@ -13,16 +13,10 @@
 #include <utility>
 
 #include "platform/arena.h"
+#include "platform/features.h"
 #include "platform/status.h"
 
 namespace clamma {
-
-// Whether this build has a prefix cache (engine/prefix_cache.h).
-#if LIBCLAMMA_WITH_PREFIX_CACHE
-inline constexpr bool kHasPrefixCache = true;
-#else
-inline constexpr bool kHasPrefixCache = false;
-#endif
 
 // Frees memory that is kept only in case it is useful: a little of the arena or, if `arena` is
 // nullptr, of the heap. Returns false if there is none.

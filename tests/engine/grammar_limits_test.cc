@@ -104,7 +104,7 @@ TEST(GrammarLimits, NodesThatShareTheirPartsAreBounded) {
   RuleId root = 0;
   ASSERT_TRUE(grammar.AddRule("root", &root).ok());
   NodeId node = 0;
-  ASSERT_TRUE(grammar.AddNothing(&node).ok());
+  ASSERT_TRUE(grammar.AddChoice(nullptr, 0, &node).ok());
   for (int i = 0; i < 200; ++i) {
     const NodeId twice[] = {node, node};
     ASSERT_TRUE(grammar.AddChoice(twice, 2, &node).ok());

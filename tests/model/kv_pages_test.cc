@@ -6,6 +6,9 @@
 #include <array>
 #include <cstdint>
 #include <numeric>
+#include <vector>
+
+#include "platform/arena.h"
 
 namespace clamma {
 namespace {
@@ -142,6 +145,31 @@ TEST_F(KvPagesTest, EvictionTakesWhatGoesOnFromAPageWithIt) {
   EXPECT_FALSE(reclaim_function.load()(nullptr));
   Drop(pages, held_page);
   EXPECT_EQ(pages.facts().pages, 0u);
+}
+
+// A page is to be written, and there is no memory for another one in its place, although a page
+// before it in the tree was evicted.
+TEST_F(KvPagesTest, PageWithoutRoomForACopyLeavesTheTreeAndNoOtherDoes) {
+  std::vector<uint8_t> bytes(size_t{64} << 10);
+  Arena* const arena = Arena::Make(bytes.data(), bytes.size());
+  ASSERT_NE(arena, nullptr);
+  KvPages pages(arena);
+  pages.Init(kData, kWindow, UINT64_MAX);
+  KvPage* const other = Listed(pages, nullptr, 1);
+  KvPage* const first = Listed(pages, nullptr, 2);
+  KvPage* const second = Listed(pages, first, 3);
+  Drop(pages, first);
+  while (arena->Allocate(1) != nullptr) continue;
+  KvPage* own = second;
+  ASSERT_TRUE(pages.MakeOwn({0, false, false, true}, &own).ok());
+  EXPECT_EQ(own, second);
+  EXPECT_FALSE(own->is_listed);
+  EXPECT_NE(own->data[1], nullptr);
+  EXPECT_EQ(pages.facts().pages, 2u) << "the idle page was evicted";
+  EXPECT_EQ(Find(pages, nullptr, 1), other);
+  Drop(pages, own, true);
+  Drop(pages, other);
+  EXPECT_EQ(pages.facts().pages, 1u) << "the other one is idle";
 }
 
 TEST_F(KvPagesTest, PageThatOthersHaveIsCopiedBeforeItIsWritten) {

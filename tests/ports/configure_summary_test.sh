@@ -41,6 +41,13 @@ tells "apps that nobody wants" grep -qxF "  left out      $missing: LIBCLAMMA_BU
 tells "threads" grep -qxF '  threads       PTHREADS, up to 16' summary
 tells "a shared library" grep -qxF '  library       shared, Release' summary
 
+configure -DLIBCLAMMA_WITH_GRAMMAR=OFF
+tells "a feature that nobody wants" grep -qxF '  grammar       OFF' summary
+tells "a feature that is there" grep -qxF '  prefix cache  ON' summary
+configure -DLIBCLAMMA_WITH_GRAMMAR=ON -DLIBCLAMMA_FORMATS=NONE
+tells "features without GGUF, and why they are off" \
+  test "$(grep -cE '^  (grammar|prefix cache) +OFF: needs GGUF$' summary)" = 2
+
 rm -rf build
 configure -DCMAKE_DISABLE_FIND_PACKAGE_CURL=ON -DLIBCLAMMA_THREADING=PTHREADS
 tells "apps that can be built" grep -qE '^  apps +clamma-gen, clamma-gen-multi, clamma-chat, ' summary

@@ -24,19 +24,11 @@ struct GrammarText {
   std::string_view trigger;  // the text is free up to it; empty: there is no trigger
 };
 
-// Takes the place of GrammarText in builds without grammars.
-struct NoGrammar {
-  NoGrammar() = default;
-  explicit NoGrammar(const GrammarText& /*text*/) {}
-};
-
 inline bool HasGrammar(const GrammarText& grammar) { return grammar.text.data() != nullptr; }
-inline bool HasGrammar(NoGrammar /*grammar*/) { return false; }
 // Whether the whole text is constrained.
 inline bool IsConstrained(const GrammarText& grammar) {
   return HasGrammar(grammar) && grammar.trigger.empty();
 }
-inline bool IsConstrained(NoGrammar /*grammar*/) { return false; }
 
 // Compiles a grammar for a vocabulary. The text is not trusted; errors say what is wrong with it,
 // and where. The memory also holds temporary data.

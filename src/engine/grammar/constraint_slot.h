@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "engine/grammar/compile.h"
+#include "platform/features.h"
 #include "platform/memory.h"
 #include "platform/status.h"
 #include "tokenizer/tokenizer.h"
@@ -19,8 +20,6 @@ namespace clamma {
 
 class Constraint;
 class VocabularyTrie;
-
-inline constexpr bool kHasGrammar = LIBCLAMMA_WITH_GRAMMAR;
 
 // The trie of a vocabulary, built when it is first needed. Any number of threads may call Get().
 // Threads that need it at the same time each build one, and the first to be complete is kept: there
@@ -69,7 +68,7 @@ struct NoTrie {
   explicit NoTrie(Memory& /*memory*/) {}
 };
 struct NoConstraint {
-  Status Make(Memory& /*memory*/, NoGrammar /*text*/, const Tokenizer& /*tokenizer*/,
+  Status Make(Memory& /*memory*/, const GrammarText& /*text*/, const Tokenizer& /*tokenizer*/,
               const NoTrie& /*shared*/, const TokenId* /*stop_tokens*/, size_t /*n_stop_tokens*/) {
     return Status();
   }

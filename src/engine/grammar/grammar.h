@@ -72,12 +72,11 @@ class Grammar {
   // limit is exceeded. A node may be a child of several nodes, each of which compiles it again:
   // what is large and used often should be a rule.
   Status AddEmpty(NodeId* node) { return AddSequence(nullptr, 0, node); }  // the empty text
-  Status AddNothing(NodeId* node) { return AddChoice(nullptr, 0, node); }  // matches no text
   Status AddBytes(std::string_view bytes, NodeId* node);
   // The ranges may overlap and be in any order. Surrogates never match. A class may match nothing.
   Status AddClass(const CodeRange* ranges, size_t n, bool negated, NodeId* node);
   Status AddSequence(const NodeId* children, size_t n, NodeId* node);
-  Status AddChoice(const NodeId* children, size_t n, NodeId* node);
+  Status AddChoice(const NodeId* children, size_t n, NodeId* node);  // of none: matches no text
   // min <= max; max may be kUnbounded.
   Status AddRepeat(NodeId child, uint32_t min, uint32_t max, NodeId* node);
   Status AddReference(RuleId rule, NodeId* node);

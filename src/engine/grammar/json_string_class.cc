@@ -4,7 +4,6 @@
 
 #include "engine/grammar/node_stack.h"
 #include "engine/grammar/regex.h"
-#include "platform/format.h"
 
 namespace clamma {
 namespace {

@@ -45,7 +45,6 @@ class VocabularyTrie {
   static constexpr size_t kMaxPlain = 32;
 
   Status Build(Memory& memory, const Tokenizer& tokenizer);
-  bool is_built() const { return n_words_ > 0; }
 
   const TrieNode* nodes() const { return nodes_.data(); }
   uint32_t n_plain_nodes() const { return n_plain_nodes_; }  // those of the plain trie come first

@@ -17,8 +17,6 @@ class StringSetRules {
 
   bool Start();  // to be called first
 
-  // Whether any string continues from this state.
-  bool IsLive(uint32_t state) const { return is_live_[state]; }
   // Adds a node for the strings that continue from this state.
   bool AddNode(uint32_t state, NodeId* node);
   // Adds a node for the characters first to last that lead from a state to live ones, and for the
