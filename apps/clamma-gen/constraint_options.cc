@@ -19,7 +19,7 @@ void Declare(options::CommandLine& line, ConstraintOptions& o) {
   line.Add("--grammar", o.grammar, "The text matches this GBNF grammar: a file, or its text");
   line.Add("--regex", o.regex, "The text matches this regular expression");
   line.Add("--json-schema", o.schema, "The text is valid by the JSON schema in this file");
-  line.Add("--grammar-trigger", o.trigger, "The grammar begins behind this text");
+  line.Add("--grammar-trigger", o.trigger, "The grammar begins after this text");
   line.Find("--grammar").Excludes(line.Find("--regex"));
   line.Find("--json-schema").Excludes(line.Find("--regex"));
   line.Find("--json-schema").Excludes(line.Find("--grammar"));

@@ -5,7 +5,8 @@
 #include <cstddef>
 #include <cstdio>
 
-// Shows on a terminal how far a long prompt has been processed, in a line that is erased then.
+// Shows on a terminal how far a long prompt has been processed, in a line that is erased
+// afterwards.
 class PromptLine {
  public:
   ~PromptLine() { Erase(); }

@@ -14,7 +14,7 @@ void Declare(options::CommandLine& line, ReceiptOptions& o) {
   line.Add("--date", o.date, "Date in the receipt, as 2026-12-01T06:00:00Z (default: now)")
       .Check([](const std::string& date) { return receipt::CheckDate(date); })
       .Needs(line.Find("--receipt"));
-  line.Add("--hash-prompt", o.only_hash, "The receipt has only a hash of the prompt")
+  line.Add("--hash-prompt", o.only_hash, "The receipt contains only a hash of the prompt")
       .Needs(line.Find("--receipt"));
 }
 

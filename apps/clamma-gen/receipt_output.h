@@ -26,7 +26,7 @@ class ReceiptOutput {
 
   bool wanted() const { return !options_.path.empty(); }
 
-  // Before the query: all that is known, so that a receipt that cannot be is refused at once.
+  // Before the query: collects what is known, so that an impossible receipt is refused at once.
   std::string Prepare(const options::Model& o, const txf* model, const receipt::Query& query,
                       const options::Sampling& sampling);
   // After the start of the query, before its first step.

@@ -123,7 +123,7 @@ int Verify(Options* o) {
   if (receipt.checksum_holds) {
     report.Equal("receipt", "its checksum");
   } else {
-    report.Differs("receipt", "its checksum is another: it was changed after it was written");
+    report.Differs("receipt", "its checksum is wrong: it was changed after it was written");
   }
   const receipt::Query given = receipt::QueryOf(o->prompt, receipt.query.chat);
   Verification verification(receipt, o->model, given, report);

@@ -51,7 +51,7 @@ std::string Verification::CompareFiles(bool* equal) {
                                  std::to_string(stated_.model.size()) + " in the receipt");
     return "";
   }
-  // Names are for people: another one is no difference.
+  // Names are for people: they may differ.
   for (size_t i = 0; i < files.size(); ++i) {
     if (!report_.Compare("model " + files[i].name, stated_.model[i].sha256, files[i].sha256))
       *equal = false;
@@ -88,7 +88,7 @@ bool Verification::FindPrompt(const txf* model) {
     if (given_.Hash() != *query.sha256) {
       const bool none = !given_.prompt && !given_.system;
       report_.Differs("prompt", none ? "the receipt has only its SHA-256: -i and -y give the texts"
-                                     : "its SHA-256 is another than that in the receipt");
+                                     : "its SHA-256 is not the one in the receipt");
       return false;
     }
     if (!receipt::Encode(model, given_, &tokens_)) return false;
@@ -121,7 +121,7 @@ bool Verification::TokensFit(const txf* model) {
     const bool in_prompt = i < n_prompt_;
     report_.Differs(in_prompt ? "prompt" : "tokens",
                     "the id " + std::to_string(tokens_[i]) + " at " +
-                        std::to_string(in_prompt ? i : i - n_prompt_) + " is no token");
+                        std::to_string(in_prompt ? i : i - n_prompt_) + " is not a token");
     return false;
   }
   return true;
@@ -138,8 +138,8 @@ void Verification::CompareTokens(const txf* model, const std::vector<clamma_logi
   if (parts == hashes.size()) {
     report_.Equal("logits", std::to_string(parts) + " tokens");
   } else {
-    report_.Differs("logits", "they part at " + PlaceOf(model, parts) + ": " +
-                                  receipt::Hex(hashes[parts].hash) + " here, " +
+    report_.Differs("logits", "they differ from " + PlaceOf(model, parts) +
+                                  " on: " + receipt::Hex(hashes[parts].hash) + " here, " +
                                   receipt::Hex(stated_.hashes[parts]) + " in the receipt");
   }
   size_t other = 0;

@@ -30,8 +30,8 @@ class Report {
 
 class Verification {
  public:
-  // All must outlive this. `given` is what the user says was asked; it is needed for a receipt with
-  // only a hash of it.
+  // All must outlive this. `given` is the query as the user states it: a receipt that has only its
+  // hash needs it.
   Verification(const receipt::Receipt& stated, const options::Model& o, const receipt::Query& given,
                Report& report)
       : stated_(stated), options_(o), given_(given), report_(report) {}

@@ -157,14 +157,14 @@ void Reader::Only(const Json& object, std::initializer_list<std::string_view> na
                   const std::string& of) {
   for (const Json::Field& field : object.fields()) {
     if (std::find(names.begin(), names.end(), field.name) != names.end()) continue;
-    Fail(of + Printable(field.name, 40), "is no field of a receipt");
+    Fail(of + Printable(field.name, 40), "is not a field of a receipt");
   }
 }
 
 uint64_t Reader::Whole(const Json& object, const std::string& name, uint64_t min, uint64_t max) {
   const Json& json = Get(object, name);
   const bool good = json.is_whole() && json.whole() >= min && json.whole() <= max;
-  if (!good) Fail(name, "is no number of the allowed range");
+  if (!good) Fail(name, "is not a number in the allowed range");
   return good ? json.whole() : min;
 }
 
@@ -172,7 +172,7 @@ float Reader::Number(const Json& object, const std::string& name, float min, flo
   const Json& json = Get(object, name);
   const bool good = json.is_number() && json.number() >= static_cast<double>(min) &&
                     json.number() <= static_cast<double>(max);
-  if (!good) Fail(name, "is no number of the allowed range");
+  if (!good) Fail(name, "is not a number in the allowed range");
   return good ? static_cast<float>(json.number()) : min;
 }
 
@@ -180,21 +180,21 @@ std::string Reader::Text(const Json& object, const std::string& name, size_t max
   const Json& json = Get(object, name);
   const bool good = json.is_text() && !json.text().empty() && json.text().size() <= max &&
                     Printable(json.text()) == json.text();
-  if (!good) Fail(name, "is no text as expected");
+  if (!good) Fail(name, "is not a printable text of the allowed length");
   return good ? json.text() : "";
 }
 
 std::optional<std::string> Reader::TextOrNull(const Json& object, const std::string& name) {
   const Json& json = Get(object, name);
   if (json.is_null()) return std::nullopt;
-  if (!json.is_text()) Fail(name, "is no text");
+  if (!json.is_text()) Fail(name, "is not a text");
   if (json.text().find('\0') != std::string::npos) Fail(name, "has a NUL byte in it");
   return json.text();
 }
 
 std::string Reader::Digits(const Json& object, const std::string& name) {
   const Json& json = Get(object, name);
-  if (!json.is_text() || !IsHex(json.text(), 64)) Fail(name, "is no SHA-256");
+  if (!json.is_text() || !IsHex(json.text(), 64)) Fail(name, "is not a SHA-256");
   return json.text();
 }
 
@@ -202,7 +202,7 @@ File Reader::ReadFile(const Json& json, const std::string& name) {
   Only(json, {"name", "sha256"}, name + ".");
   File file = {Text(json, "name", kMaxName), Digits(json, "sha256")};
   if (file.name.find('/') != std::string::npos || file.name == "." || file.name == "..") {
-    Fail(name, "is no name of a file");
+    Fail(name, "is not the name of a file");
   }
   return file;
 }
@@ -210,10 +210,10 @@ File Reader::ReadFile(const Json& json, const std::string& name) {
 std::vector<int32_t> Reader::Ids(const std::string& name) {
   std::vector<int32_t> ids;
   const Json& json = Get(json_, name);
-  if (!json.is_array()) Fail(name, "is no array");
+  if (!json.is_array()) Fail(name, "is not an array");
   for (const Json& item : json.items()) {
     if (!item.is_whole() || item.whole() > INT32_MAX) {
-      Fail(name, "has an item that is no id of a token");
+      Fail(name, "has an item that is not the id of a token");
       break;
     }
     ids.push_back(static_cast<int32_t>(item.whole()));
@@ -227,7 +227,7 @@ void Reader::ReadOrigin(Receipt* r) {
   r->date = Text(json_, "date", 32);
   if (const std::string wrong = CheckDate(r->date); !wrong.empty()) Fail("date", wrong.c_str());
   const Json& model = Get(json_, "model");
-  if (!model.is_array() || model.items().empty()) Fail("model", "is no list of files");
+  if (!model.is_array() || model.items().empty()) Fail("model", "is not a list of files");
   for (const Json& file : model.items()) r->model.push_back(ReadFile(file, "model"));
   if (const Json& json = Get(json_, "vocabulary"); !json.is_null()) {
     r->vocabulary = ReadFile(json, "vocabulary");
@@ -280,16 +280,16 @@ void Reader::ReadTokens(Receipt* r) {
     r->prompt_ids = Ids("prompt_ids");
     if (r->prompt_ids.empty()) Fail("prompt_ids", "is empty");
   } else if (!Get(json_, "prompt_ids").is_null()) {
-    Fail("prompt_ids", "is there, though the prompt is only a hash");
+    Fail("prompt_ids", "is given, though the prompt is only a hash");
   }
   r->ids = Ids("ids");
   const Json& hashes = Get(json_, "hashes");
   if (!hashes.is_array() || hashes.items().size() != r->ids.size()) {
-    Fail("hashes", "are not as many as ids");
+    Fail("hashes", "must be as many as ids");
   }
   for (const Json& item : hashes.items()) {
     if (!item.is_text() || !IsHex(item.text(), 16)) {
-      Fail("hashes", "has an item that is no hash of 16 digits");
+      Fail("hashes", "has an item that is not a hash of 16 digits");
       break;
     }
     uint64_t hash = 0;
@@ -305,7 +305,7 @@ std::string Reader::Run(Receipt* r) {
         "sha256"},
        "");
   if (Get(json_, "clamma_receipt").whole() != kFormat) {
-    Fail("clamma_receipt", "is no version that this program knows");
+    Fail("clamma_receipt", "is not a version that this program knows");
   }
   ReadOrigin(r);
   ReadQuery(&r->query);
@@ -347,24 +347,24 @@ std::string Write(const Receipt& receipt, std::string* text) {
     return "a receipt cannot have so many tokens";
   }
   const std::optional<std::string> body = Body(receipt);
-  if (!body) return "the prompt is not UTF-8: a receipt can only have its hash";
+  if (!body) return "the prompt is not UTF-8: a receipt can contain only its hash";
   *text = *body + kSeal + Sha256Of(*body) + "\"\n}\n";
   return text->size() > kMaxBytes
-             ? "the receipt would be too long: it can have only the prompt's hash"
+             ? "the receipt would be too long: it can contain only the prompt's hash"
              : "";
 }
 
 std::string Read(std::string_view text, Receipt* receipt) {
   if (text.size() > kMaxBytes) return "is too long for a receipt";
   const std::optional<Json> json = Json::Parse(text, kMaxValues);
-  if (!json || !json->is_object()) return "is no receipt: no JSON object, or one that is too large";
+  if (!json || !json->is_object()) return "is not a receipt: it is not a JSON object, or too large";
   *receipt = {};
   if (std::string wrong = Reader(*json).Run(receipt); !wrong.empty()) return wrong;
   const std::optional<std::string> body = Body(*receipt);
   if (!body) return "has a text that is not UTF-8";
   const std::string& checksum = json->Find("sha256")->text();
   if (text != *body + kSeal + checksum + "\"\n}\n") {
-    return "is not written as receipts are: a field is there twice, or in another form";
+    return "is not written as receipts are: a field is repeated, or has another form";
   }
   receipt->checksum_holds = checksum == Sha256Of(*body);
   return "";
@@ -382,7 +382,7 @@ std::string Now() {
 
 std::string CheckDate(const std::string& date) {
   constexpr std::string_view kForm = "0000-00-00T00:00:00Z";
-  const char* const wrong = "is no date such as 2026-12-01T06:00:00Z";
+  const char* const wrong = "is not a date such as 2026-12-01T06:00:00Z";
   if (date.size() != kForm.size()) return wrong;
   for (size_t i = 0; i < kForm.size(); ++i) {
     const bool is_digit = date[i] >= '0' && date[i] <= '9';

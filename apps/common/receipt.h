@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A receipt: what a model generated, by what, and from what, as a text from which anybody who has
-// the model can compute it again. If you copy an app, copy this folder too.
+// A receipt: the text that a model generated, with everything that anybody who has the model needs
+// to compute it again. If you copy an app, copy this folder too.
 #ifndef CLAMMA_APPS_COMMON_RECEIPT_H_
 #define CLAMMA_APPS_COMMON_RECEIPT_H_
 
@@ -29,7 +29,7 @@ struct Template {
 
 // What the user asked: the texts, or only their hash.
 struct Query {
-  bool chat = false;                       // a user's turn, not a text to continue
+  bool chat = false;                       // a user's turn, not the beginning of a text
   std::optional<std::string> sha256 = {};  // if set, there are no texts
   std::optional<std::string> system = {};  // nothing: none was given
   std::optional<std::string> prompt = {};  // likewise

@@ -21,9 +21,9 @@ std::string HashFile(const std::string& path, File* file);
 // files. Returns "" or the reason of a failure.
 std::string Describe(const options::Model& o, const txf* model, bool chat, Receipt* receipt);
 
-// The template of chats, if it is known. Returns whether it writes the date, so that the same
-// prompt has other tokens on another day.
+// The template of chats, if it is known.
 Template DescribeTemplate(const options::Model& o, const txf* model);
+// Whether that template writes the date, so that the same prompt has other tokens on another day.
 bool WritesDate(const options::Model& o, const txf* model);
 
 // Encodes a query with texts as clamma-gen does. Returns false on failure, with the reason in the

@@ -18,9 +18,9 @@ struct ContinuationScore {
   bool is_greedy = true;
 };
 
-// Processes the context, then each continuation in the place of the one before. If some
-// continuations make the sequence so long that all of its positions are rotated otherwise
-// (ModelConfig::short_context), these follow in a second round, after the context again.
+// Processes the context, then each continuation in place of the one before. Continuations that make
+// the sequence so long that all of its positions are rotated differently
+// (ModelConfig::short_context) follow in a second round, after the context again.
 class Continuations {
  public:
   // List 0 is the context. The others are continuations; each fits into the model's context behind
@@ -29,7 +29,7 @@ class Continuations {
 
   bool done() const { return list_ == lists_.count(); }
   size_t processed() const { return processed_; }  // positions ...
-  size_t total() const { return total_; }          // ... of so many
+  size_t total() const { return total_; }          // ... of this many
   Status RunPart(TurnHeld held);                   // unless it is done
 
  private:

@@ -15,8 +15,8 @@
 
 namespace clamma {
 
-// Embeds texts in their order, several of them in each pass. An embedding does not depend on the
-// other texts, or on where passes end.
+// Embeds texts in their order, several in each pass. An embedding does not depend on the other
+// texts, or on where passes end.
 class Embedding {
  public:
   // Writes the embeddings to `out` (texts.count(), dim), and divides them by their Euclidean length
@@ -27,7 +27,7 @@ class Embedding {
   Status Init();
   bool done() const { return text_ == texts_.count(); }
   size_t processed() const { return processed_; }  // positions ...
-  size_t total() const { return texts_.total(); }  // ... of so many
+  size_t total() const { return texts_.total(); }  // ... of this many
   Status RunPart(TurnHeld held);                   // unless it is done
 
  private:

@@ -33,8 +33,8 @@ class ForcedPass {
               uint64_t seed, ForcedToken* out);
 
   bool done() const { return processed_ == total_; }
-  // Positions, of so many. A text beyond the original context of a model with two sets of rotation
-  // factors is processed twice.
+  // The positions that have been processed, and all that will be. A text beyond the original
+  // context of a model with two sets of rotation factors is processed twice.
   size_t processed() const { return processed_; }
   size_t total() const { return total_; }
   Status RunPart(TurnHeld held);  // one pass over the weights, unless it is done

@@ -8,8 +8,8 @@
 namespace clamma {
 namespace {
 
-// The fewest common positions for which it pays to wait for another session's pass. Templates and
-// BOS alone are no reason.
+// The fewest common positions for which it pays to wait for another session's pass. BOS and the
+// beginning of a chat template alone do not.
 constexpr size_t kMinGain = 8;
 
 PrefixKey KeyOf(const Conversation& c) { return {c.sharing.salt, c.kv.is_long()}; }
@@ -35,7 +35,7 @@ void OpenPages(Transformer& transformer, uint64_t idle_limit) {
 }
 
 // In an arena, a sequence that is recomputed with other rotation factors in the middle of a query
-// must not need memory for copies of pages that others have, too.
+// must not need memory for copies of shared pages.
 KvPages* SharedPagesOf(Transformer& transformer) {
   const bool may_copy =
       transformer.memory.arena() != nullptr && transformer.config().short_context > 0;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The prefix cache: conversations of a transformer whose contexts begin with the same tokens, under
 // the same salt, have the same pages of the KV cache. A page enters the tree of KvPages as it fills
-// and stays as long as a session has it; after that it is idle, and goes when room is needed. A hit
-// changes no bit, as the bits of a position depend on the tokens up to it alone.
+// and stays as long as a session has it; after that it is idle, and is freed when room is needed. A
+// hit changes no bit, because the bits of a position depend only on the tokens up to it.
 //
-// The functions on conversations do nothing if they share no pages. Those that find or enter pages
+// These functions do nothing for conversations that share no pages. Those that find or enter pages
 // need the scheduler's turn.
 #ifndef CLAMMA_ENGINE_PREFIX_CACHE_H_
 #define CLAMMA_ENGINE_PREFIX_CACHE_H_
@@ -18,8 +18,8 @@ namespace clamma {
 
 class Transformer;
 
-// Prepares the pages of a transformer that has been opened. At most idle_limit bytes of pages that
-// no session has are kept.
+// Prepares the pages of a transformer that has been opened. At most idle_limit bytes of idle pages
+// are kept.
 void OpenPages(Transformer& transformer, uint64_t idle_limit);
 
 // The pages for sessions of a transformer; nullptr: each has its own.
@@ -27,7 +27,7 @@ KvPages* SharedPagesOf(Transformer& transformer);
 
 KvPages::Facts PageFacts(Transformer& transformer);
 
-// Call this when a query begins, which has a salt.
+// Call this when a query begins, with its salt.
 void SetSalt(uint64_t salt, Conversation& conversation);
 
 // Call this for a conversation that was read from a saved session, which may be forged: its pages
@@ -41,27 +41,27 @@ void SetKept(size_t n_kept, Conversation& conversation);
 // may have to wait again.
 size_t FirstWritten(const Conversation& conversation);
 
-// Reserves `positions` in the KV cache, those from FirstWritten() on to be written. Idle pages
-// between others may leave gaps that are too small, so if the first attempt has evicted them, a
-// second one begins with what is then in one piece.
+// Reserves `positions` in the KV cache; those from FirstWritten() on will be written. If the first
+// attempt fails, it has evicted idle pages, whose memory may lie in gaps that are too small for it;
+// a second one begins with the memory that is then in one piece.
 Status ReservePages(size_t positions, Conversation& conversation);
 
-// How many positions the last query took over from other contexts.
+// The number of positions that the last query took over from other contexts.
 size_t CachedTokens(const Conversation& conversation);
 
-// Goes on from the whole pages of others that hold more of the conversation's tokens than it has
-// computed. The last token is always computed.
+// Takes over the whole pages of other contexts that hold more of the conversation's tokens than it
+// has computed. The last token is always computed.
 Status AttachPages(Conversation& conversation);
 
-// Call this then, if the conversation gets rows in this pass: also takes over what is in a page in
-// part, as a copy.
+// Call this after AttachPages() if the conversation gets rows in this pass: it also copies the part
+// of one more page.
 Status CopyPart(Conversation& conversation);
 
 // Enters the pages of the tokens that have been computed in the tree.
 void EnterPages(Conversation& conversation);
 
 // Whether the conversation should wait for pages of `other`, which has got `rows` rows in this
-// pass: they begin alike, and those rows compute what this one would have to compute, too.
+// pass: both begin alike, and those rows compute what this one would have to compute itself.
 bool ShouldWaitFor(const Conversation& conversation, const Conversation& other, size_t rows);
 
 }  // namespace clamma

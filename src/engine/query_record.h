@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is known of a session's query, or of its last one: how its prompt proceeds, and when.
+// How a session's query, or its last one, has proceeded, and how long it took.
 #ifndef CLAMMA_ENGINE_QUERY_RECORD_H_
 #define CLAMMA_ENGINE_QUERY_RECORD_H_
 
@@ -47,7 +47,7 @@ class FullQueryRecord {
   size_t cached_tokens() const { return cached_tokens_; }
 
   // How long the query waited for its first pass, how long its prompt took from then on, and how
-  // long it has generated since. In seconds; a phase that goes on lasts until now.
+  // long it has generated since. In seconds; a phase that has not ended lasts until now.
   double waiting_seconds() const { return Seconds(begun_, served_); }
   double prompt_seconds() const { return Seconds(served_, answered_); }
   double generation_seconds() const { return Seconds(answered_, ended_); }

@@ -6,8 +6,8 @@
 
 namespace clamma {
 
-// Raise this by 1 with every change that makes any logit of any model another number, in whatever
-// order of sums: whenever a line of tests/model/logit_hashes.txt changes. Receipts state it.
+// Raise this by 1 with every change that alters any logit of any model, in any order of sums:
+// whenever a line of tests/model/logit_hashes.txt changes. Receipts state it.
 inline constexpr uint32_t kSumOrderVersion = 1;
 
 }  // namespace clamma

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A session's keys and values. It grows by pages of kKvBlock positions. In layers that attend to a
 // window, pages that the window has left are freed. With KvPages (kv_pages.h), pages may belong to
-// several sessions: those that a session will write are its own first.
+// several sessions; a session makes pages its own before it writes them.
 #ifndef CLAMMA_MODEL_KV_CACHE_H_
 #define CLAMMA_MODEL_KV_CACHE_H_
 
@@ -101,20 +101,20 @@ class KvCache {
   // a layer.
   void Attend(uint32_t layer, size_t n_positions, AttentionInput* input) const;
 
-  // The bytes of all pages and their tables, except for pages that belong to others, too.
+  // The bytes of all pages and their tables, except for pages that others have, too.
   size_t bytes_held() const;
   // Those that are allocated from KvPages, not from this object's memory.
   size_t bytes_of_pages() const;
-  // Where idle pages are kept, adds a page for each context: what a session has allocated behind
-  // them may leave a gap, and that is less than a page.
+  // Where idle pages are kept, adds a page for each context: the memory that a session allocates
+  // behind them may leave a gap of less than a page.
   void PlanGaps(Memory& plan) const;
   // The bytes that KvPages needs for `positions` in addition to BytesFor().
   uint64_t BytesForSharing(size_t positions) const;
 
   // --- Pages of others: see engine/prefix_cache.h. Only with KvPages, and with the turn ---
 
-  // Takes pages from there, which must outlive this, from now on; nullptr: no more. Nothing may be
-  // reserved. Does not need the turn.
+  // From now on takes pages from `pages`, which must outlive this; nullptr: no longer. Nothing may
+  // be reserved. Does not need the turn.
   void SetPages(KvPages* pages);
   bool shares() const { return kHasPrefixCache && shared_.pages != nullptr; }
   KvPages* pages() const { return shared_.pages; }  // nullptr: there are none
@@ -125,7 +125,7 @@ class KvCache {
                 size_t* position);
   // Copies the part of a listed page that goes on from *position with most of these tokens (n).
   Status CopyPart(const PrefixKey& key, const TokenId* tokens, size_t n, size_t* position);
-  // Enters the pages of the first `position` tokens in the tree. Where equal ones are there, takes
+  // Enters the pages of the first `position` tokens into the tree. Where it has equal ones, takes
   // those.
   void Enter(const PrefixKey& key, const TokenId* tokens, size_t position);
   // Whether the pages of the first `positions` positions, a multiple of kKvBlock, are listed and

@@ -42,7 +42,7 @@ Status KvCache::GrowTables(size_t end) {
   return shared_.table.Resize(*memory_, TableSizeFor(end));
 }
 
-// Makes a page that of an index, at most the one behind the last.
+// Sets the page at an index, which is at most the one behind the last.
 void KvCache::SetPage(size_t index, KvPage* page, bool with_window) {
   shared_.table[index] = page;
   shared_.end = std::max(shared_.end, index + 1);
@@ -54,7 +54,7 @@ void KvCache::SetPage(size_t index, KvPage* page, bool with_window) {
   }
 }
 
-// Makes a page, or one behind the last, one that may be written from `slot` on.
+// Makes a page, or one behind the last, writable from `slot` on.
 Status KvCache::OwnPage(size_t index, size_t slot, bool copy) {
   const bool with_window = pages()->has_windows() && index >= blocks_[1].begin;
   KvPage* page = nullptr;
@@ -98,7 +98,7 @@ void KvCache::PlanReservePages(Memory& plan, size_t positions, size_t from) cons
   }
 }
 
-// The last pages are let go of first, so that those before them count as used later.
+// The last pages are released first, so that those before them count as used later.
 void KvCache::ShrinkPages(size_t end) {
   if (shared_.end > end) {
     const KvPages::Held held;
@@ -195,7 +195,7 @@ Status KvCache::Attach(const PrefixKey& key, const TokenId* tokens, size_t n, bo
       body(index, page, pages()->has_windows() && index >= hit.first_in_window);
     }
   };
-  // All are held before others are let go of, which may evict idle pages.
+  // All are held before others are released, which may evict idle pages.
   for_each([&](size_t /*index*/, KvPage* page, bool with_window) {
     pages()->Hold(held, page, with_window);
   });

@@ -70,7 +70,7 @@ void KvPages::UnlinkIdle(KvPage* page) {
 }
 
 // Call this when a page's holders, data or place in the tree have changed: counts its bytes anew,
-// and frees what nobody has a use for.
+// and frees what is no longer used.
 void KvPages::Update(KvPage* page) {
   if (!page->is_listed && page->holders == 0) return Free(page);
   if (!page->is_listed && page->window_holders == 0) FreeWindow(page);

@@ -34,7 +34,7 @@ struct KvPage {
 
   // In the tree.
   bool is_listed;
-  uint32_t filled;  // the first `filled` positions are computed, and do not change any more
+  uint32_t filled;  // the first `filled` positions are computed and no longer change
   PrefixKey key;
   TokenId tokens[kKvBlock];  // (filled)
   KvPage* parent;            // the page before; nullptr: this is the first of a context
@@ -42,23 +42,24 @@ struct KvPage {
   KvPage* next;  // another child of the parent
   KvPage* previous;
 
-  // What nobody uses is idle: all of a listed page without holders, or its data[1].
+  // What no context uses is idle: all of a listed page without holders, or its data[1].
   size_t idle_bytes;
   size_t alone_bytes;  // what the only holder of the page uses
-  KvPage* older;       // in the list of idle pages, by the time of their last use
+  KvPage* older;       // in the list of idle pages, in order of their last use
   KvPage* newer;
 
   bool IsFull() const { return is_listed && filled == kKvBlock; }
 };
 
-// Holders and the tree change only while the mutex of all KvPages is held, which is held briefly
-// and never while memory is allocated: an allocation that fails on any thread evicts idle pages.
-// Only a thread with the scheduler's turn makes a context a further holder of a page or enters one
-// in the tree; other threads (restoring a session, destroying what they restored) only allocate
-// pages and let go of them. So a page with one holder, which has the turn, stays with it.
+// One mutex of all KvPages guards holders and the tree. It is held briefly, and never while memory
+// is allocated, because an allocation that fails on any thread evicts idle pages. Only a thread
+// with the scheduler's turn makes a context a further holder of a page or enters a page into the
+// tree; other threads (restoring a session, destroying what they restored) only allocate and
+// release pages. So while a thread with the turn works for the only holder of a page, it remains
+// the only one.
 //
-// Contents need no lock: the first `filled` positions of a listed page, and all of a page with
-// several holders, are never written; the others only by the one holder, with the turn.
+// Contents need no lock: the first `filled` positions of a listed page, and a page with several
+// holders, are never written; all others are written only for the one holder, with the turn.
 class KvPages {
  public:
   // Holds the mutex.
@@ -80,7 +81,7 @@ class KvPages {
 
   size_t bytes(size_t kind) const { return bytes_[kind]; }
   bool keeps_idle() const { return idle_limit_ > 0; }
-  void CountContext(int change);  // 1: a context takes its pages from here; -1: no more
+  void CountContext(int change);  // 1: a context takes its pages from here; -1: no longer
   size_t contexts() const;
   bool has_windows() const { return bytes_[1] > 0; }
 
@@ -100,7 +101,7 @@ class KvPages {
   Status MakeOwn(const Change& change, KvPage** page);
   // Whether MakeOwn() cannot do without another page.
   static bool NeedsCopy(const Held& /*held*/, const KvPage& page) { return page.holders > 1; }
-  // Makes a context a further holder, or lets one go; a page that nobody holds or lists is freed.
+  // Adds or removes a holder. A page that has no holder and is not listed is freed.
   void Hold(const Held& held, KvPage* page, bool with_window);
   void Drop(const Held& held, KvPage* page, bool with_window);
   void DropWindow(const Held& held, KvPage* page);
@@ -112,18 +113,18 @@ class KvPages {
   // The full page with these tokens (kKvBlock) behind `parent`; nullptr: there is none.
   KvPage* Find(const Held& held, const KvPage* parent, const PrefixKey& key,
                const TokenId* tokens) const;
-  // The page behind `parent` that has the most of these tokens (n) in common; sets *common to how
-  // many. nullptr: none has any. All pages have data[1] where the model needs it.
+  // The page behind `parent` that has the most of these tokens (n) in common, and sets *common to
+  // their number. nullptr: none has any. Only pages with data[1], where the model needs it.
   KvPage* FindLongest(const Held& held, const KvPage* parent, const PrefixKey& key,
                       const TokenId* tokens, size_t n, size_t* common) const;
-  // Enters a page, or more of its tokens (filled).
+  // Enters a page into the tree, or more of its tokens (filled).
   void Enter(const Held& held, KvPage* page, KvPage* parent, const PrefixKey& key,
              const TokenId* tokens, size_t filled);
 
   // --- Facts ---
 
   struct Facts {
-    uint64_t hits;          // contexts that went on from pages of others
+    uint64_t hits;          // contexts that took over pages of others
     uint64_t tokens_saved;  // positions that were not computed for that reason
     size_t pages;
     size_t bytes;
@@ -137,7 +138,7 @@ class KvPages {
   }
   bool has_idle() const;
 
-  // As those of Arena; to be called before and after them.
+  // Like those of Arena; call these before and after them.
   static void LockAll() { mutex_.Lock(); }
   static void UnlockAll() { mutex_.Unlock(); }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What this build has, and how members that it has no use for are left out of it.
+// The features of this build, and how it leaves out members that it does not use.
 #ifndef CLAMMA_PLATFORM_FEATURES_H_
 #define CLAMMA_PLATFORM_FEATURES_H_
 
@@ -10,15 +10,15 @@ namespace clamma {
 inline constexpr bool kHasPrefixCache = LIBCLAMMA_WITH_PREFIX_CACHE;  // engine/prefix_cache.h
 inline constexpr bool kHasGrammar = LIBCLAMMA_WITH_GRAMMAR;           // engine/grammar/
 
-// In place of a T: always T(). It forgets what is assigned.
+// Takes the place of a T: its value is always T(), and assignments have no effect.
 template <typename T>
 struct Absent {
   constexpr Absent(const T& /*value*/ = T()) {}  // NOLINT(google-explicit-constructor)
   constexpr operator T() const { return T(); }   // NOLINT(google-explicit-constructor)
 };
 
-// A T in builds for which the condition holds. In others it leaves no code behind and, as a member
-// with [[no_unique_address]], takes no memory.
+// A T in builds for which the condition holds. In others it adds no code and, as a member with
+// [[no_unique_address]], takes no memory.
 template <bool kIsThere, typename T>
 using OnlyIf = std::conditional_t<kIsThere, T, Absent<T>>;
 

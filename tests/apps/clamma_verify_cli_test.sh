@@ -114,8 +114,8 @@ no_secret() { ! grep -qE 'Secret|"prompt_ids": \[' hashed.json; }
 tells "only a hash: the prompt is not in it" no_secret
 equal "only a hash, with the prompt" hashed.json -i "Secret dog" -y "A story."
 differs 'prompt: the receipt has only its SHA-256: -i and -y give the texts' hashed.json
-differs 'prompt: its SHA-256 is another' hashed.json -i "Secret cat" -y "A story."
-differs 'prompt: its SHA-256 is another' hashed.json -i "Secret dog"
+differs 'prompt: its SHA-256 is not the one in the receipt' hashed.json -i "Secret cat" -y "A story."
+differs 'prompt: its SHA-256 is not the one in the receipt' hashed.json -i "Secret dog"
 program=$clamma_gen
 refuses 2 'date' "$float" --receipt x.json --date 2026-12-01
 refuses 2 'receipt' "$float" --date 2026-12-01T00:00:00Z
@@ -136,23 +136,23 @@ change "$receipt" seed v
 tells "the checksum is the one that is written" cmp changed.json "$receipt"
 change "$receipt" ids 'v[:7] + [v[7] ^ 1] + v[8:]'
 differs 'sampling: token 7 \(position 12, id 445, ".*"\) is not what is sampled: that is id 444, ' changed.json
-tells "... and the logits part behind it" grep -qE '^DIFFERS  logits: they part at token 8 \(position 13, id ' out
+tells "... and the logits part behind it" grep -qE '^DIFFERS  logits: they differ from token 8 \(position 13, id ' out
 change "$receipt" hashes 'v[:5] + ["0" * 16] + v[6:]'
-differs 'logits: they part at token 5 \(position 10, id 268, ".*"\): [0-9a-f]{16} here, 0{16} in the receipt' changed.json
+differs 'logits: they differ from token 5 \(position 10, id 268, ".*"\) on: [0-9a-f]{16} here, 0{16} in the receipt' changed.json
 change "$receipt" seed v+1
 differs 'sampling: token [0-9]+ ' changed.json
 tells "... and the logits are equal" grep -q '^equal    logits: 24 tokens' out
 change "$receipt" sampling '{**v, "temperature": 0.0}'
 differs 'sampling: token [0-9]+ ' changed.json
 change "$receipt" kv '"f16"'
-differs 'logits: they part at token 0 ' changed.json
+differs 'logits: they differ from token 0 ' changed.json
 change "$receipt" sum_order v+1
 differs 'order of sums: 1 here, 2 in the receipt' changed.json
 change "$receipt" query '{**v, "prompt": "Twice upon a time"}'
 differs 'prompt: its text is not what prompt_ids stand for' changed.json
 change "$receipt" prompt_ids 'v[:-1] + [300]'
 differs 'prompt: its text is not' changed.json
-tells "... and the logits part" grep -q '^DIFFERS  logits: they part at token 0 ' out
+tells "... and the logits part" grep -q '^DIFFERS  logits: they differ from token 0 ' out
 change "$receipt" model '[{**v[0], "sha256": "0" * 64}]'
 differs 'model stories260K.bin: b0a507e7[0-9a-f]* here, 0{64} in the receipt' changed.json
 tells "... and nothing is computed" test "$(grep -c logits out)" = 0
@@ -161,9 +161,9 @@ differs 'model: 1 files here, 2 in the receipt' changed.json
 change "$receipt" vocabulary '{**v, "sha256": "0" * 64}'
 differs 'vocabulary tok512.bin: 037cb335[0-9a-f]* here, 0{64} in the receipt' changed.json
 change "$receipt" ids 'v[:7] + [512] + v[8:]'
-differs 'tokens: the id 512 at 7 is no token' changed.json
+differs 'tokens: the id 512 at 7 is not a token' changed.json
 change "$receipt" prompt_ids 'v + [2147483647]'
-differs 'prompt: the id 2147483647 at [0-9]+ is no token' changed.json
+differs 'prompt: the id 2147483647 at [0-9]+ is not a token' changed.json
 change "$receipt" context 20
 differs 'tokens: 29, more than the context of 20' changed.json
 change "$receipt" model '[{**v[0], "name": "nothing.bin"}]'
@@ -175,23 +175,23 @@ tells "... and the reason" grep -qx 'clamma-verify: nothing.bin: No such file or
 
 for edit in s/2026-12-01/2026-12-02/ 's/"library": "/&9/' 's/"seed": 1/&1/' 's/"top_k":0/"top_k":600/'; do
   sed "$edit" "$receipt" >changed.json
-  differs 'receipt: its checksum is another: it was changed after it was written' changed.json
+  differs 'receipt: its checksum is wrong: it was changed after it was written' changed.json
 done
 
-# --- What is no receipt ---------------------------------------------------------------------------------
+# --- What is not a receipt -----------------------------------------------------------------------------
 
 refuses 1 'none\.json: No such file' none.json
-refuses 1 'empty: is no receipt' empty
-refuses 1 'stories260K\.bin: is no receipt' "$float"
+refuses 1 'empty: is not a receipt' empty
+refuses 1 'stories260K\.bin: is not a receipt' "$float"
 refuses 1 'is a directory|Is a directory' .
 head -c 700 "$receipt" >cut.json
-refuses 1 'cut\.json: is no receipt' cut.json
+refuses 1 'cut\.json: is not a receipt' cut.json
 sed '/"kv"/d' "$receipt" >cut.json
 refuses 1 'kv: is missing' cut.json
 sed 's/"stories260K.bin"/"..\/stories260K.bin"/' "$receipt" >bad.json
-refuses 1 'model: is no name of a file' bad.json
+refuses 1 'model: is not the name of a file' bad.json
 sed 's/"kv"/"\\u001b[2J": 1, "kv"/' "$receipt" >bad.json
-refuses 1 'x1b\[2J: is no field of a receipt' bad.json
+refuses 1 'x1b\[2J: is not a field of a receipt' bad.json
 head -c 40000000 /dev/zero >huge.json
 refuses 1 'huge\.json: is too long for a receipt' huge.json
 refuses 2 'receipt'

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Runs a Program: a pushdown automaton over bytes, made deterministic as it goes.
 //
-// A state is the set of all positions in the program at which the text so far may be, each with its
-// stack of open rules. Equal sets are the same state, and each state keeps where bytes lead, so
-// that most steps are one look-up. A state is only a number, which may be kept and returned to.
+// A state is the set of all positions in the program that the text so far may have reached, each
+// with its stack of open rules. Equal sets are the same state, and each state remembers where bytes
+// lead, so that most steps are one look-up. A state is only a number, which callers may keep and
+// return to.
 #ifndef CLAMMA_ENGINE_GRAMMAR_AUTOMATON_H_
 #define CLAMMA_ENGINE_GRAMMAR_AUTOMATON_H_
 
@@ -19,7 +20,7 @@
 namespace clamma {
 
 using MatchState = uint32_t;
-inline constexpr MatchState kNoMatch = 0;  // no text that goes on from here matches
+inline constexpr MatchState kNoMatch = 0;  // no continuation of the text matches
 
 struct AutomatonLimits {
   static constexpr uint32_t kMaxStates = 1u << 16;
@@ -46,22 +47,22 @@ class Automaton {
     *next = known;
     return Status();
   }
-  // Where the token as such leads, whatever its bytes are. `is_silent`: it has none.
+  // Where token edges lead for this token, whatever its bytes are. `is_silent`: it has none.
   Status NextByToken(MatchState state, TokenId token, bool is_silent, MatchState* next);
-  // The state that goes on as either of the two does.
+  // The union of two states.
   Status Join(MatchState a, MatchState b, MatchState* joined);
 
   bool CanEnd(MatchState state) const { return states_[state].can_end; }
 
-  // The positions of a state, for those who look at token edges.
+  // The positions of a state, for callers that look at token edges.
   bool HasTokenEdges(MatchState state) const { return states_[state].has_token_edges; }
   uint32_t n_positions(MatchState state) const { return states_[state].n_positions; }
   uint32_t position(MatchState state, uint32_t i) const {
     return positions_[states_[state].first_position + i].at;
   }
 
-  // Removes all states but *kept, whose number changes, and start(). All other numbers are invalid
-  // then, as generation() tells.
+  // Removes all states but *kept, whose number changes, and start(). All other numbers become
+  // invalid; generation() changes.
   Status Trim(MatchState* kept);
   uint32_t generation() const { return generation_; }
   void ResetWork() { work_ = 0; }

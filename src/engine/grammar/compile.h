@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From the text of a grammar to what an automaton runs.
+// Compiles the text of a grammar to a Program.
 #ifndef CLAMMA_ENGINE_GRAMMAR_COMPILE_H_
 #define CLAMMA_ENGINE_GRAMMAR_COMPILE_H_
 
@@ -21,7 +21,7 @@ inline constexpr size_t kMaxGrammarText = size_t{1} << 22;  // bytes
 struct GrammarText {
   GrammarSource source = GrammarSource::kGbnf;
   std::string_view text;     // text.data() is nullptr: there is no grammar
-  std::string_view trigger;  // what comes before it is free; empty: nothing does
+  std::string_view trigger;  // the text is free up to it; empty: there is no trigger
 };
 
 inline bool HasGrammar(const GrammarText& grammar) { return grammar.text.data() != nullptr; }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The grammar of a query, and where its text is in it.
+// The grammar of a query, and how far its text has matched it.
 #ifndef CLAMMA_ENGINE_GRAMMAR_CONSTRAINT_H_
 #define CLAMMA_ENGINE_GRAMMAR_CONSTRAINT_H_
 
@@ -26,7 +26,7 @@ class Constraint {
   Constraint& operator=(const Constraint&) = delete;
 
   // Compiles the grammar and begins its text. The trie and the tokenizer must outlive this.
-  // `stop_tokens` (n_stop_tokens) end the text besides the tokenizer's ends.
+  // `stop_tokens` (n_stop_tokens) end the text, as the tokenizer's own ends do.
   Status Init(Memory& memory, const GrammarText& text, const Tokenizer& tokenizer,
               const VocabularyTrie& trie, const TokenId* stop_tokens, size_t n_stop_tokens);
 
@@ -36,7 +36,7 @@ class Constraint {
   Status Find(bool strips_space, TokenMask* mask);
   // Appends a token, which must be an allowed one that does not end the text.
   Status Advance(TokenId token, bool strips_space);
-  // Whether the text is behind the trigger: in a part that the grammar constrains.
+  // Whether the trigger has occurred, so that the grammar constrains the text.
   bool is_active() const { return search_.found(); }
 
  private:

@@ -21,9 +21,9 @@ namespace clamma {
 class Constraint;
 class VocabularyTrie;
 
-// The trie of a vocabulary, built when it is first asked for. Any number of threads may ask. Those
-// that build it at the same time each build their own, and the first one's is kept: there is no
-// lock, as a fork() could happen while another thread holds it.
+// The trie of a vocabulary, built when it is first needed. Any number of threads may call Get().
+// Threads that need it at the same time each build one, and the first to be complete is kept: there
+// is no lock, because a fork() could happen while another thread holds it.
 class SharedTrie {
  public:
   // `memory` must outlive this.
@@ -48,8 +48,8 @@ class OwnedConstraint {
   OwnedConstraint(const OwnedConstraint&) = delete;
   OwnedConstraint& operator=(const OwnedConstraint&) = delete;
 
-  // See Constraint::Init(). A plan adds kPlannedBytes, as nothing tells what a grammar needs but
-  // its compilation: enough for most grammars and their texts with a vocabulary of 128,000 tokens.
+  // See Constraint::Init(). A plan adds kPlannedBytes, because only compiling a grammar tells what
+  // it needs: enough for most grammars and their texts with a vocabulary of 128,000 tokens.
   Status Make(Memory& memory, const GrammarText& text, const Tokenizer& tokenizer,
               const SharedTrie& shared, const TokenId* stop_tokens, size_t n_stop_tokens);
   void Reset();

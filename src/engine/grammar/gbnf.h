@@ -11,8 +11,8 @@
 namespace clamma {
 
 // Adds the rules of the text (UTF-8), of which `root` becomes the grammar's root. Errors name the
-// line and the column (in bytes), from 1. The grammar's memory also holds temporary data. Any bytes
-// are safe.
+// line and the column (in bytes), from 1. The grammar's memory also holds temporary data. Safe for
+// any bytes.
 Status ParseGbnf(std::string_view text, Grammar* grammar);
 
 }  // namespace clamma

@@ -68,9 +68,9 @@ class Grammar {
 
   Memory& memory() const { return *memory_; }
 
-  // Each adds a node, whose id is in *node. They fail with kLimit if a limit is exceeded, and if
-  // memory is short. A node may be a child of several nodes, which each compile it again: what is
-  // large and used often should be a rule.
+  // Each adds a node and sets *node to its id. They fail if memory is short, and with kLimit if a
+  // limit is exceeded. A node may be a child of several nodes, each of which compiles it again:
+  // what is large and used often should be a rule.
   Status AddEmpty(NodeId* node) { return AddSequence(nullptr, 0, node); }  // the empty text
   Status AddBytes(std::string_view bytes, NodeId* node);
   // The ranges may overlap and be in any order. Surrogates never match. A class may match nothing.
@@ -80,7 +80,7 @@ class Grammar {
   // min <= max; max may be kUnbounded.
   Status AddRepeat(NodeId child, uint32_t min, uint32_t max, NodeId* node);
   Status AddReference(RuleId rule, NodeId* node);
-  // A token of the vocabulary; negated: any one but that. The automaton's compiler refuses tokens
+  // A token of the vocabulary; negated: any other token. The automaton's compiler refuses tokens
   // that do not exist or that end texts.
   Status AddToken(TokenId token, bool negated, NodeId* node);
   Status AddTokenName(std::string_view name, bool negated, NodeId* node);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Compiles a JSON schema (draft 2020-12) to a grammar. Every text of the grammar is valid; which
-// valid texts it has is stated in docs/json-schema.md. In short: properties in the schema's order
-// and free ones behind them, no key twice, no white space but one break and indent a level where
-// asked for, the shortest escapes.
+// Compiles a JSON schema (draft 2020-12) to a grammar. Every text that the grammar matches is
+// valid; docs/json-schema.md states which valid texts it matches. In short: properties in the
+// schema's order, then free ones, no key twice, the shortest escapes, and no white space, except
+// for line breaks and indents if they are asked for.
 #ifndef CLAMMA_ENGINE_GRAMMAR_JSON_SCHEMA_H_
 #define CLAMMA_ENGINE_GRAMMAR_JSON_SCHEMA_H_
 
@@ -21,7 +21,7 @@ struct JsonSchemaLimits {
   static constexpr uint64_t kMaxSteps = 20'000'000;       // about a second
   static constexpr size_t kMaxAlternatives = 512;         // of anyOf and oneOf, multiplied out
   static constexpr unsigned kMaxInPlace = 64;      // $ref, allOf, anyOf, oneOf within each other
-  static constexpr size_t kMaxStates = 1 << 14;    // of what a string, a number or its keys obey
+  static constexpr size_t kMaxStates = 1 << 14;    // of what a string, number or key obeys
   static constexpr unsigned kMaxIndented = 16;     // levels, if texts are indented
   static constexpr unsigned kMaxIndent = 16;       // columns a level
   static constexpr size_t kMaxReported = 1 << 16;  // bytes of paths
@@ -32,8 +32,8 @@ struct JsonSchemaOptions {
   unsigned indent = 0;    // columns a level; 0: no white space
 };
 
-// The constraints that were dropped: their JSON pointers, one a line. If they are too long, the
-// last are left out.
+// The constraints that were dropped: their JSON pointers, one per line. If they are too long, the
+// last ones are left out.
 struct DroppedConstraints {
   Array<char> paths;
   size_t n_bytes = 0;
@@ -42,8 +42,8 @@ struct DroppedConstraints {
 
 // Adds rules to the grammar; *root matches the texts of the schema. `dropped` may be nullptr.
 // Refuses, by JSON pointer, malformed keywords, constraints that are not supported, references that
-// are not to the document itself, and schemas for which no text is valid. After a failure the
-// grammar is of no use.
+// leave the document, and schemas for which no text is valid. After a failure the grammar must not
+// be used.
 Status CompileJsonSchema(Memory& memory, std::string_view schema, const JsonSchemaOptions& options,
                          Grammar* grammar, RuleId* root, DroppedConstraints* dropped);
 

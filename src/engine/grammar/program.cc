@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The second half of a compilation: checks, removes what leads nowhere, and orders the edges.
+// The second half of a compilation: checks the grammar, removes what leads nowhere, and orders the
+// edges.
 #include "engine/grammar/program.h"
 
 #include <algorithm>
@@ -173,8 +174,8 @@ Status ProgramCompiler::CheckLeftRecursion(const EdgeLists& lists) {
   return n == n_rules_ ? Status() : NameLeftRecursion(heads, n_heads, callers);
 }
 
-// Each rule with callers left has one among those rules. From caller to caller, one gets into the
-// cycle.
+// Each rule with callers left has one that has callers left, too, so following callers leads into
+// a cycle.
 Status ProgramCompiler::NameLeftRecursion(const Array<uint32_t>& heads, size_t n_heads,
                                           const Array<uint32_t>& callers) {
   Array<uint32_t> caller;

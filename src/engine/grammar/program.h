@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A grammar as a network of states over bytes: what Automaton runs.
 //
-// Each rule has a start and an end. An edge consumes a byte or a token, or nothing, or calls a rule
-// and goes on where that ends. Edges that cannot lead to the end of their rule are removed, so from
-// every state that is reached a text can be completed with the bytes that have tokens.
+// Each rule has a start and an end. An edge consumes a byte, a token or nothing, or calls a rule
+// and continues where that ends. Edges that cannot lead to the end of their rule are removed, so
+// every text that is begun can be completed with the bytes that have tokens.
 #ifndef CLAMMA_ENGINE_GRAMMAR_PROGRAM_H_
 #define CLAMMA_ENGINE_GRAMMAR_PROGRAM_H_
 

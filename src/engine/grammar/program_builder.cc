@@ -202,8 +202,8 @@ bool ProgramCompiler::IsSmall(NodeId id) const {
   }
 }
 
-// Copies that must be there, and those that may. What is large and has several copies becomes a
-// rule, so that nested repetitions do not multiply.
+// Adds the copies that are required, then the optional ones. What is large and has several copies
+// becomes a rule, so that nested repetitions do not multiply.
 Status ProgramCompiler::AddRepeat(const GrammarNode& node, uint32_t from, uint32_t to) {
   const bool unbounded = node.max == kUnbounded;
   const uint32_t copies = unbounded ? std::max(node.count, 1u) : node.max;
@@ -215,7 +215,7 @@ Status ProgramCompiler::AddRepeat(const GrammarNode& node, uint32_t from, uint32
     return rule == kNone ? Add(node.first, begin, end)
                          : AddEdge(begin, {end, rule, EdgeKind::kCall, 0, 0, false});
   };
-  // A choice may have put other edges into `from`, and has them in `to`: loops need own states.
+  // Because of choices, other edges may leave `from` or enter `to`: loops need states of their own.
   for (uint32_t i = 0; i < copies; ++i) {
     const bool is_last = i + 1 == copies;
     if (i >= node.count) CLAMMA_RETURN_IF_ERROR(AddEmpty(from, to));

@@ -33,7 +33,7 @@ class ProgramCompiler {
     NodeId body;
     RuleId source;  // the grammar's rule; kNone: made for a repetition
   };
-  // Lists of edges: by the state to which they lead, and by the rule that they call.
+  // Lists of edges, by the state to which they lead, and by the rule that they call.
   struct EdgeLists {
     Array<uint32_t> first_to;  // (n_states)
     Array<uint32_t> next_to;   // (n_edges)

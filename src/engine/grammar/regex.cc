@@ -25,8 +25,8 @@ int HexDigit(char c) {
   return -1;
 }
 
-// Where an alternative stands: whether the text begins or ends with it. A search may begin before,
-// and end behind it.
+// Where an alternative stands: whether the text begins or ends with it. A search may begin before
+// it and end after it.
 struct Edges {
   bool begins;
   bool ends;
@@ -155,8 +155,8 @@ Status Parser::ParseAlternative(Edges edges, NodeId* node) {
   return nodes_.PopSequence(base, node);
 }
 
-// Returns which of these edges a group that begins here takes over: those whose anchor it has,
-// unless it is repeated, or does not end there.
+// Returns which of these edges a group that begins here handles itself: those whose anchor it
+// contains, unless it is repeated or does not end there.
 Edges Parser::EdgesOfGroup(Edges edges) const {
   if (Peek() != '(' || (!edges.begins && !edges.ends)) return {false, false};
   Edges found = {false, false};
@@ -333,7 +333,7 @@ Status Parser::ParseClassItem(bool negated, RangeList* ranges, uint32_t* code, b
   return ParseCharacter(code);
 }
 
-// `any`: the class is negated, so that what any dialect has in it must be in the ranges.
+// `any`: the class is negated, so that the ranges must contain what the class has in any dialect.
 Status Parser::ParseEscape(bool in_class, bool any, RangeList* ranges, uint32_t* code,
                            bool* is_class) {
   static constexpr char kNames[] = "t\tn\nv\vf\fr\r";  // a letter and its character

@@ -12,21 +12,21 @@
 namespace clamma {
 
 struct RegexOptions {
-  // The text only has to contain a match, as JSON schema's `pattern` asks; else all of it matches.
+  // The text need only contain a match, as for JSON Schema's `pattern`; else all of it must match.
   bool search = false;
-  // Each character is written as inside of a JSON string, by its shortest escape where it needs one
-  // (\" \\ \b \f \n \r \t \u00XX), else as it is. The quotation marks are the caller's.
+  // Each character is written as inside a JSON string: by its shortest escape where it needs one
+  // (\" \\ \b \f \n \r \t \u00XX), else as it is. The caller adds the quotation marks.
   bool json_string = false;
 };
 
 // Adds a node that matches the texts which the expression (UTF-8) matches. Where dialects differ,
 // as in what \s and \W are, it accepts only what all of them accept. Look-around, back references
-// and what else is not supported are refused by name, with the column (in bytes, from 1). The
-// grammar's memory also holds temporary data. Any bytes are safe.
+// and anything else that is not supported are refused by name, with the column (in bytes, from 1).
+// The grammar's memory also holds temporary data. Safe for any bytes.
 Status ParseRegex(std::string_view expression, const RegexOptions& options, Grammar* grammar,
                   NodeId* node);
 
-// Adds a node that matches one character of a class as inside of a JSON string, see above.
+// Adds a node that matches one character of a class as inside a JSON string, see above.
 Status AddJsonStringClass(const CodeRange* ranges, size_t n, bool negated, Grammar* grammar,
                           NodeId* node);
 

@@ -35,7 +35,7 @@ enum class RegexClass : uint8_t { kDigit, kWord, kSpace };  // \d, \w, \s
 // known.
 bool FindCategory(std::string_view name, uint32_t* bits);
 
-// Adds classes to lists. To look through all characters takes milliseconds, so the ranges that this
+// Adds classes to lists. Looking through all characters takes milliseconds, so the ranges that it
 // yields are kept.
 class RegexClasses {
  public:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The stacks of an automaton: where the rules that are open go on. Equal stacks have equal ids.
+// The stacks of an automaton: where each open rule continues. Equal stacks have equal ids.
 #ifndef CLAMMA_ENGINE_GRAMMAR_STACKS_H_
 #define CLAMMA_ENGINE_GRAMMAR_STACKS_H_
 
@@ -26,8 +26,8 @@ class Stacks {
   uint32_t top(StackId stack) const { return nodes_[stack].top; }
   StackId below(StackId stack) const { return nodes_[stack].below; }
 
-  // Removes all stacks but those marked in `kept` (size()), and what is below them. Sets each of
-  // the kept to its new id.
+  // Removes all stacks except those marked in `kept` (size()) and what is below them. Sets each
+  // entry of `kept` that stays to its new id.
   Status Trim(Array<StackId>* kept);
   uint32_t size() const { return n_nodes_; }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A grammar that begins behind a text: what comes before that text is free.
+// A grammar that begins after the first occurrence of a trigger, up to which the text is free.
 #ifndef CLAMMA_ENGINE_GRAMMAR_TRIGGER_H_
 #define CLAMMA_ENGINE_GRAMMAR_TRIGGER_H_
 
@@ -25,7 +25,7 @@ class TriggerSearch {
   // A trigger of 0 bytes occurs at once. `trigger` must outlive this.
   explicit TriggerSearch(std::string_view trigger) : trigger_(trigger) {}
   void Append(std::string_view bytes);
-  // A token without text: the trigger does not go on behind it.
+  // A token without text: an occurrence of the trigger cannot continue across it.
   void Interrupt() {
     if (!found()) matched_ = 0;
   }

@@ -37,8 +37,8 @@ struct TrieNode {
 //
 // The tokens that the model may generate, that add text, and that do not end it are in one of two
 // tries. The plain one has those of up to kMaxPlain characters, none of which is a control
-// character, a quotation mark or a backslash: what any JSON string may have inside. If a state
-// allows any such characters, they need no walk.
+// character, a quotation mark or a backslash: what any JSON string may contain. Where a state
+// allows all such characters, these tokens need no walk.
 class VocabularyTrie {
  public:
   static constexpr size_t kMaxBytes = 255;  // of a token; longer ones are in no trie
@@ -53,7 +53,7 @@ class VocabularyTrie {
   size_t n_words() const { return n_words_; }  // of a set of tokens
   // The tokens of the plain trie that have at most n characters, n <= kMaxPlain.
   const TokenWord* plain(size_t n) const { return sets_.data() + (kPlain + n) * n_words_; }
-  // Those that end texts, and all others, with text or not; of both, those that may be generated.
+  // Those that end texts; and all others, with or without text. Only tokens that may be generated.
   const TokenWord* ends() const { return sets_.data() + kEnds * n_words_; }
   const TokenWord* others() const { return sets_.data() + kOthers * n_words_; }
   // The others that add no text.

@@ -32,7 +32,7 @@ class ArrayRules {
   uint64_t max_ = kNoMaximum;
 };
 
-// An array ends in front of the first element that nothing is valid for.
+// An array ends before the first element for which no value is valid.
 bool ArrayRules::LimitCount() {
   max_ = shape_.items.max;
   if (compiler_.IsTooDeep(level_ + 1)) max_ = 0;
@@ -45,7 +45,7 @@ bool ArrayRules::LimitCount() {
   return true;
 }
 
-// An element and what is in front of it.
+// An element, and the comma and white space before it.
 bool ArrayRules::AddElement(uint64_t index, NodeId* node) {
   Vec<SchemaId> schemas;
   RuleId rule = 0;
@@ -58,8 +58,8 @@ bool ArrayRules::AddElement(uint64_t index, NodeId* node) {
          nodes_.Reference(rule, &value) && nodes_.Sequence({before, value}, node);
 }
 
-// What follows the elements in front of `index`, all of which are alike from there on, and at least
-// one of which is there.
+// The rest of an array from `index` on, where all elements have the same schemas, and the closing
+// bracket.
 bool ArrayRules::AddRest(uint64_t index, NodeId* node) {
   NodeId close = 0, element = 0, repeated = 0;
   if (!AddClose(index, &close)) return false;

@@ -20,7 +20,7 @@ bool CountPrefixItems(SchemaWork& work, const SchemaSet& schemas, size_t* n);
 // The value of a keyword that is an object; *dict is nullptr if the schema does not have it.
 bool FindObject(SchemaWork& work, SchemaId id, std::string_view keyword, const Dict** dict);
 
-// Whether dialects may disagree whether the pattern is found in strings beyond printable ASCII.
+// Whether dialects may disagree about the strings beyond printable ASCII that contain the pattern.
 bool IsAmbiguous(std::string_view pattern);
 bool IsPrintableAscii(std::string_view text);
 

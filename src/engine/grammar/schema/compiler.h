@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Makes rules of sets of schemas: one rule for each set, and for each level of indentation.
+// Makes rules for sets of schemas: one for each set and level of indentation.
 #ifndef CLAMMA_ENGINE_GRAMMAR_SCHEMA_COMPILER_H_
 #define CLAMMA_ENGINE_GRAMMAR_SCHEMA_COMPILER_H_
 
@@ -22,10 +22,9 @@ class SchemaCompiler {
   // `origin` and `keyword` are where they come from.
   bool RuleOf(const Vec<SchemaId>& schemas, unsigned level, SchemaId origin,
               std::string_view keyword, RuleId* rule);
-  // Adds the white space in front of a part of an object or array at a level, and the text behind
-  // it.
+  // Adds the white space before a part of an object or array at a level, and then the text.
   bool AddBreak(std::string_view before, unsigned level, std::string_view behind, NodeId* node);
-  // Whether values may be nested so deeply.
+  // Whether values may be nested this deeply.
   bool IsTooDeep(unsigned level) const {
     return work.options.indent > 0 && level > JsonSchemaLimits::kMaxIndented;
   }

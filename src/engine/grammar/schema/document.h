@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A schema's JSON text: its objects by number, where they are, and what references refer to.
+// The JSON text of a schema: its objects by number, their places, and what references refer to.
 #ifndef CLAMMA_ENGINE_GRAMMAR_SCHEMA_DOCUMENT_H_
 #define CLAMMA_ENGINE_GRAMMAR_SCHEMA_DOCUMENT_H_
 

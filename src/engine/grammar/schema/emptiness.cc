@@ -14,7 +14,7 @@ constexpr unsigned kMaxLevels = 3;  // of values within values
 
 bool IsEmptyAlternative(SchemaWork& work, const SchemaSet& schemas, unsigned level, bool* is_empty);
 
-// Whether no value obeys a set of which nothing has been multiplied out.
+// Whether no value obeys a set that has not been multiplied out.
 bool IsEmptyChild(SchemaWork& work, const Vec<SchemaId>& children, unsigned level, bool* is_empty) {
   *is_empty = false;
   const SchemaSet set = {children.items, children.size};

@@ -7,9 +7,8 @@
 
 namespace clamma {
 
-// Sets *is_empty if no value obeys the schemas, and that is found without looking deeply. $ref,
-// allOf, anyOf and oneOf of the schemas themselves are not regarded (they have been multiplied
-// out).
+// Sets *is_empty if it is found, without looking deeply, that no value obeys the schemas. Ignores
+// the schemas' own $ref, allOf, anyOf and oneOf, which have been multiplied out.
 bool IsProvablyEmpty(SchemaWork& work, const SchemaSet& schemas, bool* is_empty);
 
 }  // namespace clamma

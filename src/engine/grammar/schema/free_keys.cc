@@ -84,8 +84,8 @@ bool FreeKeys::FindPatterns() {
   return true;
 }
 
-// All keys but the names, labelled with the patterns that are found in them. If dialects may
-// disagree about that, printable ASCII only.
+// All keys except the names, labelled with the patterns that are found in them: printable ASCII
+// only if dialects may disagree about that.
 bool FreeKeys::MakeKeys(const Vec<std::string_view>& names) {
   if (!StringsOtherThan(work_, names.items, names.size, &sets_[0])) return false;
   if (is_ambiguous_) {
@@ -148,7 +148,7 @@ bool FreeKeys::AddKind(uint32_t label) {
   return kind.rules->Start() && (kinds_.Add(work_.bump, kind) || work_.FailMemory());
 }
 
-// Adds what begins with one of the characters, or has the empty key, if there is anything.
+// Adds the properties whose keys begin with one of the characters, or are empty, if there are any.
 bool FreeKeys::AddClass(CodeRange first, bool is_empty_key, Vec<NodeId>* classes) {
   NodeAdder& nodes = compiler_.nodes;
   Vec<NodeId> choices;

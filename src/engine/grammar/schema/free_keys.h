@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Properties that a schema does not name. That no key comes twice is beyond what a grammar can say
-// of any keys; so their first characters must ascend. The keys are split into classes by that
+// Properties that a schema does not name. A grammar cannot express that no two of any number of
+// keys are equal; so their first characters must ascend. The keys are split into classes by that
 // character, in this order: the empty key; control characters; each character from U+0020 to U+007E
 // by itself; all others. An object has at most one key of each class.
 #ifndef CLAMMA_ENGINE_GRAMMAR_SCHEMA_FREE_KEYS_H_

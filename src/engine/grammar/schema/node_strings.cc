@@ -145,7 +145,7 @@ class SubsetMachine {
         Close(moves_[i].to[0], next);
       }
     }
-    // Behind the end, everything may follow: what else could match does not matter.
+    // Anything may follow the end, so other ways to match do not matter.
     if (has_tail_ && Has(next, 0) && Has(next, kTail)) {
       std::fill(next, next + n_words(), 0u);
       Close(kTail, next);

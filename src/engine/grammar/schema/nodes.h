@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Adds nodes to a grammar, for code whose failures are in a SchemaWork.
+// Adds nodes to a grammar, for code that reports failures through a SchemaWork.
 #ifndef CLAMMA_ENGINE_GRAMMAR_SCHEMA_NODES_H_
 #define CLAMMA_ENGINE_GRAMMAR_SCHEMA_NODES_H_
 

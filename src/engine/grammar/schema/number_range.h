@@ -9,7 +9,7 @@
 
 namespace clamma {
 
-// Integers from lower to upper, both included, as far as they are limited.
+// Integers from lower to upper, both included; either may be unlimited.
 struct IntegerRange {
   bool has_lower = false;
   bool has_upper = false;
@@ -38,9 +38,9 @@ struct Decimal {
 
 Decimal DecimalOfInteger(int64_t value);
 
-// A bound of numbers with fractions as one that is included: exact for numbers that are read as
-// doubles, except that next to 0 comes 1e-20, and that none is beyond 10^15. Returns false if it
-// has too many digits, or if only numbers beyond 10^15 obey it.
+// Makes a bound of numbers with fractions an included one: exact for numbers that are read as
+// doubles, except that the number next to 0 is 1e-20, and that none is beyond 10^15. Returns false
+// if it has too many digits, or if only numbers beyond 10^15 obey it.
 bool DecimalOfBound(const SchemaBound& bound, bool is_lower, Decimal* decimal);
 
 }  // namespace clamma

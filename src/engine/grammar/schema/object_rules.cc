@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Objects: the named properties in order, then free ones (free_keys.h). A rule stands for a place
-// in this order and the number of properties in front of it, as far as that matters.
+// in this order and, as far as it matters, the number of properties before it.
 #include <algorithm>
 
 #include "engine/grammar/schema/children.h"
@@ -24,7 +24,7 @@ class ObjectRules {
   bool Add(Vec<NodeId>* choices);
 
  private:
-  // A property, without what is in front of it.
+  // A property, without the comma and white space before it.
   struct Place {
     NodeId property;
     bool is_required;
@@ -48,7 +48,7 @@ class ObjectRules {
   bool is_possible_ = true;
   uint64_t min_ = 0;
   uint64_t max_ = kNoMaximum;
-  uint64_t last_count_ = 1;  // what all larger counts are like
+  uint64_t last_count_ = 1;  // all larger counts are treated like this one
 };
 
 bool ObjectRules::AddName(std::string_view name, Dict* seen) {

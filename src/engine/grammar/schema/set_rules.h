@@ -8,7 +8,7 @@
 
 namespace clamma {
 
-// The strings of a set that get one of its labels. A rule for each state that is needed.
+// The strings of a set that have one of its labels, as a rule for each state that is needed.
 class StringSetRules {
  public:
   StringSetRules(SchemaWork& work, Grammar& grammar, const StringSet& set, uint32_t label,
@@ -17,10 +17,10 @@ class StringSetRules {
 
   bool Start();  // to be called first
 
-  // Adds a node for what goes on from this state.
+  // Adds a node for the strings that continue from this state.
   bool AddNode(uint32_t state, NodeId* node);
-  // Adds a node for the characters first to last that lead from one state to live ones, and for
-  // what goes on from there. *is_there is false if there are none.
+  // Adds a node for the characters first to last that lead from a state to live ones, and for the
+  // strings that continue from there. Sets *is_there to false if there are none.
   bool AddCharacters(uint32_t state, CodeRange range, NodeId* node, bool* is_there);
 
   // Defines the rules that AddNode() has used. To be called last.

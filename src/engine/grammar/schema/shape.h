@@ -54,14 +54,14 @@ struct SchemaShape {
   SchemaId narrowed = 1;  // the last schema that took types away
 };
 
-// Refuses malformed keywords, and constraints that are not supported if values of the types that
-// are left could violate them.
+// Refuses malformed keywords, and unsupported constraints that values of the remaining types could
+// violate.
 bool MakeShape(SchemaWork& work, const SchemaSet& schemas, SchemaShape* shape);
 
 // The types of a value of the document, one bit.
 unsigned TypeOf(const Value& value);
 
-// Reads a keyword that counts. Counts beyond the largest integer are this.
+// Reads a keyword that counts. Counts beyond the largest integer become the largest integer.
 bool ReadCount(SchemaWork& work, SchemaId id, std::string_view keyword, bool* is_there,
                uint64_t* count);
 

@@ -23,7 +23,7 @@ bool AddExpression(SchemaCompiler& compiler, const SchemaShape& shape, NodeId* n
   return is_there || compiler.AddCharacters(shape.length, node);
 }
 
-// Adds what all constraints allow together. *is_there is false if that is nothing.
+// Adds what all constraints allow together. Sets *is_there to false if that is nothing.
 bool AddIntersection(SchemaCompiler& compiler, const SchemaShape& shape, NodeId* node,
                      bool* is_there) {
   Vec<StringSet> sets;

@@ -24,9 +24,9 @@ struct LengthMachine {
   }
 };
 
-// A tree of texts: a node for each beginning of one. The root is node 0.
+// A tree of texts, with a node for each beginning of a text. The root is node 0.
 struct TextTree {
-  static constexpr uint32_t kNone = 0;  // the root is nobody's child
+  static constexpr uint32_t kNone = 0;  // the root, which is no child
   struct Node {
     uint32_t code_point;  // that leads here
     uint32_t first_child;

@@ -11,7 +11,7 @@
 
 namespace clamma {
 
-// State 0 is the start. A string is in the set if the state behind it has a label that is not 0.
+// State 0 is the start. A string is in the set if it leads to a state whose label is not 0.
 struct StringSet {
   uint32_t n_states = 0;
   uint32_t n_classes = 0;
@@ -43,11 +43,11 @@ bool StringsOfLength(SchemaWork& work, const SchemaCount& length, StringSet* set
 // All strings but these.
 bool StringsOtherThan(SchemaWork& work, const std::string_view* texts, size_t n, StringSet* set);
 
-// What is in all of the sets; its label is 1.
+// The intersection of the sets; its label is 1.
 bool IntersectStrings(SchemaWork& work, const StringSet* sets, size_t n, StringSet* set);
 
-// What is in the first set, labelled with 1 + the sum of 2^i over the others that it is in, too:
-// i = 0 for the second one. n is at most 17.
+// The first set. Its strings are labelled with 1 + the sum of 2^i over the other sets that contain
+// them, where i = 0 for the second one. n is at most 17.
 bool LabelStrings(SchemaWork& work, const StringSet* sets, size_t n, StringSet* set);
 
 }  // namespace clamma

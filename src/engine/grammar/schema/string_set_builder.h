@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Makes a StringSet of a machine that computes states on demand.
+// Makes a StringSet from a machine that computes states on demand.
 #ifndef CLAMMA_ENGINE_GRAMMAR_SCHEMA_STRING_SET_BUILDER_H_
 #define CLAMMA_ENGINE_GRAMMAR_SCHEMA_STRING_SET_BUILDER_H_
 

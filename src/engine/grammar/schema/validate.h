@@ -12,8 +12,8 @@ namespace clamma {
 // Strings obey a format if they are among those that formats.h has for it.
 bool FindCandidates(SchemaWork& work, const SchemaShape& shape, Vec<const Value*>* candidates);
 
-// Counts the same without regard for $ref, allOf, anyOf, oneOf, patterns and formats: there are no
-// fewer.
+// Counts the same, but ignores $ref, allOf, anyOf, oneOf, patterns and formats: the count is not
+// smaller.
 bool CountPlainCandidates(SchemaWork& work, const SchemaShape& shape, size_t* n);
 
 }  // namespace clamma

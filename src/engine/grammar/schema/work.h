@@ -31,7 +31,7 @@ struct StringSet;
 
 class SchemaWork {
  public:
-  // The set of strings of a pattern or format, by the address of that.
+  // The set of strings of a pattern or format, by the address of the pattern or format.
   struct KeptSet {
     const void* key;
     const StringSet* set;
@@ -54,7 +54,7 @@ class SchemaWork {
   // Counts work. Returns false if it is too much.
   bool Step(uint64_t n = 1);
 
-  // Remembers why no value is valid at a place, for the case that none is valid at all.
+  // Remembers why no value is valid at a place, in case none is valid at all.
   void NoteEmpty(SchemaId id, std::string_view keyword, const char* reason);
   bool FailEmpty();
 
