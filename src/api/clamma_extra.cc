@@ -76,6 +76,34 @@ clamma_kv_type_t KvTypeOf(KvType type) {
   return static_cast<clamma_kv_type_t>(type);
 }
 
+// The facts about memory: of the transformer, its pages, its arena and its cache of weights.
+void AddMemory(Transformer& transformer, clamma_txf_facts_t* facts) {
+  facts->memory_bytes = sizeof(transformer) + transformer.memory.bytes_in_use();
+  if constexpr (kHasPrefixCache) {
+    const KvPages::Facts pages = PageFacts(transformer);
+    facts->memory_bytes += pages.shared_bytes;
+    facts->kv_pages = pages.pages;
+    facts->kv_bytes = pages.bytes;
+    facts->kv_idle_bytes = pages.idle_bytes;
+    facts->prefix_hits = pages.hits;
+    facts->prefix_tokens_saved = pages.tokens_saved;
+  }
+  if (Arena* arena = transformer.memory.arena(); arena != nullptr) {
+    const Arena::Usage usage = arena->usage();
+    facts->arena_bytes = usage.size;
+    facts->arena_in_use = usage.in_use;
+    facts->arena_peak = usage.peak;
+  }
+  if (transformer.weights.cached()) {
+    const BlockCacheStats stats = transformer.weights.cache_stats();
+    facts->cache_hits = stats.hits;
+    facts->cache_misses = stats.misses;
+    facts->cache_evictions = stats.evictions;
+    facts->cache_bytes = stats.bytes;
+    facts->cache_limit = stats.limit;
+  }
+}
+
 }  // namespace
 }  // namespace clamma
 
@@ -213,30 +241,7 @@ int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
   facts->eos = transformer.tokenizer.eos();
   facts->trained_context = transformer.trained_context;
   facts->kv_type = clamma::KvTypeOf(transformer.kv_type);
-  facts->memory_bytes = sizeof(transformer) + transformer.memory.bytes_in_use();
-  if constexpr (clamma::kHasPrefixCache) {
-    const clamma::KvPages::Facts pages = clamma::PageFacts(transformer);
-    facts->memory_bytes += pages.shared_bytes;
-    facts->kv_pages = pages.pages;
-    facts->kv_bytes = pages.bytes;
-    facts->kv_idle_bytes = pages.idle_bytes;
-    facts->prefix_hits = pages.hits;
-    facts->prefix_tokens_saved = pages.tokens_saved;
-  }
-  if (clamma::Arena* arena = transformer.memory.arena(); arena != nullptr) {
-    const clamma::Arena::Usage usage = arena->usage();
-    facts->arena_bytes = usage.size;
-    facts->arena_in_use = usage.in_use;
-    facts->arena_peak = usage.peak;
-  }
-  if (transformer.weights.cached()) {
-    const clamma::BlockCacheStats stats = transformer.weights.cache_stats();
-    facts->cache_hits = stats.hits;
-    facts->cache_misses = stats.misses;
-    facts->cache_evictions = stats.evictions;
-    facts->cache_bytes = stats.bytes;
-    facts->cache_limit = stats.limit;
-  }
+  clamma::AddMemory(transformer, facts);
   return 0;
 }
 

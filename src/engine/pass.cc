@@ -60,13 +60,18 @@ bool Waits(TurnHeld held, const PassEntry* entries, size_t index) {
   });
 }
 
-// Assigns the rows of the pass to sessions; returns how many rows are used. Rows are kept for
-// prompts, however many sessions generate. A session that gets none is served by a later pass, at
-// the latest when it is the first one.
-size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, size_t n_sessions) {
-  const Forward& forward = transformer.forward;
-  const size_t max_rows = forward.max_rows();
-  if constexpr (kHasPrefixCache) AttachAll(held, entries, n_sessions);
+// Whether a session takes part in this pass: it has not failed, and does not wait. If so, it first
+// takes over what others have computed of a page.
+bool GoesOn(TurnHeld held, const PassEntry* entries, size_t index) {
+  Session& session = *entries[index].session;
+  if (!session.NeedsPass(held) || Waits(held, entries, index)) return false;
+  const Status status = CopyPart(session.conversation(held));
+  if (!status.ok()) session.Fail(held, status);
+  return status.ok();
+}
+
+// The number of rows for prompts.
+size_t PromptRows(TurnHeld held, size_t max_rows, const PassEntry* entries, size_t n_sessions) {
   size_t n_generating = 0;
   size_t n_prompt = 0;  // positions of all prompts
   for (size_t i = 0; i < n_sessions; ++i) {
@@ -74,20 +79,24 @@ size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, siz
     n_generating += waiting == 1 ? 1 : 0;
     n_prompt += waiting == 1 ? 0 : waiting;
   }
-  size_t prompt_rows = std::min(n_prompt, PromptBudget(max_rows, n_generating));
+  return std::min(n_prompt, PromptBudget(max_rows, n_generating));
+}
 
+// Assigns the rows of the pass to sessions; returns how many rows are used. Rows are kept for
+// prompts, however many sessions generate. A session that gets none is served by a later pass, at
+// the latest when it is the first one.
+size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, size_t n_sessions) {
+  const Forward& forward = transformer.forward;
+  const size_t max_rows = forward.max_rows();
+  if constexpr (kHasPrefixCache) AttachAll(held, entries, n_sessions);
+  size_t prompt_rows = PromptRows(held, max_rows, entries, n_sessions);
   size_t n_rows = 0;
   size_t n_logits = 0;
   for (size_t i = 0; i < n_sessions; ++i) {
     Session& session = *entries[i].session;
     entries[i].rows = 0;
     if constexpr (kHasPrefixCache) {
-      if (!session.NeedsPass(held) || Waits(held, entries, i)) continue;
-      const Status status = CopyPart(session.conversation(held));
-      if (!status.ok()) {
-        session.Fail(held, status);
-        continue;
-      }
+      if (!GoesOn(held, entries, i)) continue;
     }
     const size_t waiting = session.waiting(held);
     size_t most = max_rows - n_rows;

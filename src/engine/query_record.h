@@ -76,6 +76,7 @@ inline constexpr bool kRecordsQueries = kHasThreads || kHasGguf;
 
 class NoQueryRecord {
  public:
+  // NOLINTBEGIN(readability-convert-member-functions-to-static): as those of FullQueryRecord
   void Begin(size_t, size_t) {}
   void Serve(size_t) {}
   void Advance(size_t) {}
@@ -86,6 +87,7 @@ class NoQueryRecord {
   double waiting_seconds() const { return 0; }
   double prompt_seconds() const { return 0; }
   double generation_seconds() const { return 0; }
+  // NOLINTEND(readability-convert-member-functions-to-static)
 };
 
 using QueryRecord = std::conditional_t<kRecordsQueries, FullQueryRecord, NoQueryRecord>;

@@ -67,6 +67,11 @@ Status Transformer::Open(const TransformerOptions& options) {
   if constexpr (kHasPrefixCache) {
     if (!memory.is_plan()) OpenPages(*this, options.prefix_cache_bytes);
   }
+  return InitPasses();
+}
+
+// Allocates what passes need besides the forward pass.
+Status Transformer::InitPasses() {
   CLAMMA_RETURN_IF_ERROR(rows.Resize(memory, forward.max_rows()));
   CLAMMA_RETURN_IF_ERROR(pass.Resize(memory, max_sessions));
   for (unsigned i = 0; i < pool.threads(); ++i) {

@@ -167,6 +167,7 @@ class Transformer {
   Status ReadTokenizerFile(const char* path, const uint8_t** data);
   void SetOptions(const TransformerOptions& options);
   void SetName(const TransformerOptions& options);
+  Status InitPasses();
 
   Listed listed_;
 };

@@ -6,6 +6,12 @@
 #include "model/kv_cache.h"
 
 namespace clamma {
+namespace {
+
+// Of the table of pages.
+constexpr size_t kEntryBytes = sizeof(KvPage*);  // NOLINT(bugprone-sizeof-expression)
+
+}  // namespace
 
 void KvCache::SetPages(KvPages* pages) {
   if (shared_.pages != nullptr) shared_.pages->CountContext(-1);
@@ -22,7 +28,7 @@ KvPage* KvCache::PageBefore(size_t index) const {
   return index == 0 ? nullptr : shared_.table[index - 1];
 }
 
-size_t KvCache::BytesOfPageTable() const { return shared_.table.size() * sizeof(KvPage*); }
+size_t KvCache::BytesOfPageTable() const { return shared_.table.size() * kEntryBytes; }
 
 bool KvCache::UsesWindow(size_t index) const {
   const Blocks& windows = blocks_[1];
@@ -87,7 +93,7 @@ void KvCache::PlanReservePages(Memory& plan, size_t positions, size_t from) cons
       plan.PlanFor(TableSizeFor(end) * sizeof(uint8_t*));
     }
   }
-  if (end > shared_.table.size()) plan.PlanFor(TableSizeFor(end) * sizeof(KvPage*));
+  if (end > shared_.table.size()) plan.PlanFor(TableSizeFor(end) * kEntryBytes);
   const KvPages::Held held;
   for (size_t index = from / kKvBlock; index < end; ++index) {
     const bool is_new = index >= shared_.end || KvPages::NeedsCopy(held, *shared_.table[index]);
@@ -145,7 +151,7 @@ void KvCache::PlanGaps(Memory& plan) const {
 uint64_t KvCache::BytesForSharing(size_t positions) const {
   const size_t count = clamma::BlocksOf(positions);
   if (!shares() || count == 0) return 0;
-  return uint64_t{count} * sizeof(KvPage) + TableSizeFor(count) * sizeof(KvPage*);
+  return uint64_t{count} * sizeof(KvPage) + TableSizeFor(count) * kEntryBytes;
 }
 
 // --- Pages of others ---

@@ -141,7 +141,7 @@ Status KvPages::New(bool with_window, KvPage** page) {
 }
 
 // Whether the only holder may write the page from `slot` on.
-bool KvPages::IsOwn(const KvPage& page, size_t slot) const {
+bool KvPages::IsOwn(const KvPage& page, size_t slot) {
   if (page.holders > 1) return false;
   return !page.is_listed || (page.filled <= slot && page.child == nullptr);
 }

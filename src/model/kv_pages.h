@@ -147,7 +147,7 @@ class KvPages {
   Status Allocate(size_t kind, KvPage* page);
   Status AddWindow(bool uses_window, KvPage* page);
   Status Replace(const Change& change, KvPage** page);
-  bool IsOwn(const KvPage& page, size_t slot) const;
+  static bool IsOwn(const KvPage& page, size_t slot);
   size_t BytesOf(const KvPage& page) const;
   size_t IdleBytesOf(const KvPage& page) const;
   KvPage*& FirstBehind(KvPage* parent) { return parent == nullptr ? first_ : parent->child; }

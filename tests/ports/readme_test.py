@@ -55,7 +55,7 @@ def wrong_tables(source, readme):
     """What is in the tables of presets and options, or in the build, but not in both."""
     presets = json.loads((source / "CMakePresets.json").read_text())["configurePresets"]
     build = {preset["name"] for preset in presets if not preset.get("hidden")}
-    build.update(re.findall(r"^(?:option|set)\(((?:LIBCLAMMA|BUILD)_\w+)",
+    build.update(re.findall(r"^(?:option|cmake_dependent_option|set)\(((?:LIBCLAMMA|BUILD)_\w+)",
                             (source / "CMakeLists.txt").read_text(), re.M))
     section = re.search(r"^## Building$(.*?)^## ", readme, re.M | re.S)[1]
     rows = re.findall(r"^\| (`[^|]*) \|", section, re.M)

@@ -74,7 +74,9 @@ class Automaton {
     uint32_t at;  // a state of the program
     StackId stack;
     bool operator==(const Position&) const = default;
-    auto operator<=>(const Position&) const = default;
+    bool operator<(const Position& other) const {
+      return at != other.at ? at < other.at : stack < other.stack;
+    }
   };
   struct State {
     uint32_t first_position;

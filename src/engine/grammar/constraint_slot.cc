@@ -10,19 +10,16 @@ SharedTrie::~SharedTrie() { DeleteObject(memory_.arena(), trie_.load()); }
 
 Status SharedTrie::Get(const Tokenizer& tokenizer, const VocabularyTrie** trie) const {
   VocabularyTrie* known = trie_.load(std::memory_order_acquire);
-  if (known == nullptr) {
-    auto* built = NewObject<VocabularyTrie>(memory_.arena());
-    if (built == nullptr) return Status::OutOfMemory(sizeof(VocabularyTrie));
-    const Status status = built->Build(memory_, tokenizer);
-    if (status.ok() && trie_.compare_exchange_strong(known, built, std::memory_order_acq_rel)) {
-      known = built;
-    } else {
-      DeleteObject(memory_.arena(), built);
-    }
-    if (!status.ok()) return status;
-  }
   *trie = known;
-  return Status();
+  if (known != nullptr) return Status();
+  auto* const built = NewObject<VocabularyTrie>(memory_.arena());
+  if (built == nullptr) return Status::OutOfMemory(sizeof(VocabularyTrie));
+  const Status status = built->Build(memory_, tokenizer);
+  const bool is_first =
+      status.ok() && trie_.compare_exchange_strong(known, built, std::memory_order_acq_rel);
+  *trie = is_first ? built : known;
+  if (!is_first) DeleteObject(memory_.arena(), built);
+  return status;
 }
 
 Status OwnedConstraint::Make(Memory& memory, const GrammarText& text, const Tokenizer& tokenizer,

@@ -68,6 +68,7 @@ struct NoTrie {
   explicit NoTrie(Memory& /*memory*/) {}
 };
 struct NoConstraint {
+  // NOLINTBEGIN(readability-convert-member-functions-to-static): as those of OwnedConstraint
   Status Make(Memory& /*memory*/, const GrammarText& /*text*/, const Tokenizer& /*tokenizer*/,
               const NoTrie& /*shared*/, const TokenId* /*stop_tokens*/, size_t /*n_stop_tokens*/) {
     return Status();
@@ -75,6 +76,7 @@ struct NoConstraint {
   void Reset() {}
   void Swap(NoConstraint& /*other*/) {}
   Constraint* get() const { return nullptr; }
+  // NOLINTEND(readability-convert-member-functions-to-static)
 };
 
 using TrieSlot = std::conditional_t<kHasGrammar, SharedTrie, NoTrie>;

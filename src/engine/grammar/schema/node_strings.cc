@@ -209,7 +209,7 @@ bool StringsOfNode(SchemaWork& work, const Grammar& grammar, NodeId node, String
       }
     }
   }
-  uint32_t* const stack = work.bump.New<uint32_t>(builder.moves.size + 1);
+  auto* const stack = work.bump.New<uint32_t>(builder.moves.size + 1);
   if (stack == nullptr) return work.FailMemory();
   if (!CompleteClasses(work, &classes)) return false;
   SubsetMachine machine(builder.moves, start, classes, stack);

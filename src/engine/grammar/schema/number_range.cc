@@ -87,8 +87,8 @@ IntegerRange IntegersOfShape(const SchemaShape& shape) {
   IntegerRange range;
   range.has_lower = shape.lower.value != nullptr;
   range.has_upper = shape.upper.value != nullptr;
-  if (range.has_lower && !LeastInteger(shape.lower, &range.lower)) range.is_empty = true;
-  if (range.has_upper && !LargestInteger(shape.upper, &range.upper)) range.is_empty = true;
+  if (shape.lower.value != nullptr) range.is_empty |= !LeastInteger(shape.lower, &range.lower);
+  if (shape.upper.value != nullptr) range.is_empty |= !LargestInteger(shape.upper, &range.upper);
   if (range.has_lower && range.has_upper && range.lower > range.upper) range.is_empty = true;
   return range;
 }

@@ -68,10 +68,8 @@ bool ObjectRules::FindNames() {
       if (!AddName(properties->keys[k].str->view(), seen)) return false;
     }
   }
-  for (const std::string_view name : shape_.required) {
-    if (!AddName(name, seen)) return false;
-  }
-  return true;
+  return std::all_of(shape_.required.begin(), shape_.required.end(),
+                     [&](std::string_view name) { return AddName(name, seen); });
 }
 
 bool ObjectRules::AddNamedPlaces() {

@@ -16,12 +16,11 @@ bool TypesOf(std::string_view name, unsigned* types) {
                 {"integer", kIntegerType}, {"number", kIntegerType | kFractionType},
                 {"string", kStringType},   {"array", kArrayType},
                 {"object", kObjectType}};
-  for (const auto& known : kNames) {
-    if (name != known.name) continue;
-    *types |= known.types;
-    return true;
-  }
-  return false;
+  const auto* const known = std::find_if(std::begin(kNames), std::end(kNames),
+                                         [&](const auto& entry) { return entry.name == name; });
+  if (known == std::end(kNames)) return false;
+  *types |= known->types;
+  return true;
 }
 
 // Reads one schema's keywords into the shape.
@@ -195,17 +194,11 @@ bool ShapeReader::RefuseUnsupported() {
                       {"$dynamicRef", kAllTypes},
                       {"$recursiveRef", kAllTypes}};
   if (work_.probing > 0) return true;
-  for (const auto& unsupported : kUnsupported) {
-    const Value* const value = Find(unsupported.keyword);
-    if (value == nullptr || (unsupported.types & shape_.types) == 0 ||
-        IsVacuous(unsupported.keyword, *value)) {
-      continue;
-    }
-    if (!work_.Unsupported(id_, unsupported.keyword, "this constraint is not supported")) {
-      return false;
-    }
-  }
-  return true;
+  return std::all_of(std::begin(kUnsupported), std::end(kUnsupported), [&](const auto& one) {
+    const Value* const value = Find(one.keyword);
+    return value == nullptr || (one.types & shape_.types) == 0 || IsVacuous(one.keyword, *value) ||
+           work_.Unsupported(id_, one.keyword, "this constraint is not supported");
+  });
 }
 
 }  // namespace

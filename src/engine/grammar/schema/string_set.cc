@@ -139,7 +139,7 @@ bool MakeProduct(SchemaWork& work, const StringSet* sets, size_t n, bool labels_
     }
   }
   if (!CompleteClasses(work, &classes)) return false;
-  uint32_t* const map = work.bump.New<uint32_t>(classes.size * n);
+  auto* const map = work.bump.New<uint32_t>(classes.size * n);
   if (map == nullptr) return work.FailMemory();
   for (size_t c = 0; c < classes.size; ++c) {
     for (size_t i = 0; i < n; ++i) map[c * n + i] = sets[i].ClassOf(classes[c]);

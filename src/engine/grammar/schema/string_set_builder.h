@@ -31,7 +31,7 @@ class StringSetBuilder {
       : work_(work), machine_(machine), classes_(classes), n_words_(machine.n_words()) {}
 
   bool Build(StringSet* set) {
-    uint32_t* const key = work_.bump.New<uint32_t>(n_words_);
+    auto* const key = work_.bump.New<uint32_t>(n_words_);
     if (key == nullptr || !Rehash(64)) return work_.FailMemory();
     machine_.Start(key);
     uint32_t id = 0;
@@ -76,7 +76,7 @@ class StringSetBuilder {
     if (keys_.size == JsonSchemaLimits::kMaxStates) {
       return work_.FailLimit("a pattern, a range or a set of keys needs too many states");
     }
-    uint32_t* const copy = work_.bump.New<uint32_t>(n_words_);
+    auto* const copy = work_.bump.New<uint32_t>(n_words_);
     if (copy == nullptr) return work_.FailMemory();
     std::memcpy(copy, key, n_words_ * sizeof(uint32_t));
     *id = static_cast<uint32_t>(keys_.size);

@@ -26,7 +26,8 @@ struct Vec {
   [[nodiscard]] bool Reserve(Bump& bump, size_t n) {
     T* const larger = bump.New<T>(n);
     if (larger == nullptr) return false;
-    if (size > 0) std::memcpy(static_cast<void*>(larger), items, size * sizeof(T));
+    constexpr size_t kBytes = sizeof(T);  // NOLINT(bugprone-sizeof-expression): T may be a pointer
+    if (size > 0) std::memcpy(static_cast<void*>(larger), items, size * kBytes);
     items = larger;
     capacity = n;
     return true;
