@@ -5,9 +5,11 @@
 #include "api/convert.h"
 #include "api/handles.h"
 #include "api/metadata_text.h"
+#include "api/run_in_turns.h"
 #include "clamma-extra.h"
 #include "engine/prefix_cache.h"
 #include "engine/scheduler.h"
+#include "engine/scoring.h"
 #include "kernels/math.h"
 
 namespace clamma {
@@ -49,14 +51,9 @@ Status Score(Transformer& transformer, std::string_view text, clamma_score_t* sc
   }
   Array<float> scores;
   CLAMMA_RETURN_IF_ERROR(scores.Resize(transformer.memory, count - 1));
-  Status status;
-  const bool ran = TheScheduler().WithTurn(transformer, &status, [&](clamma::TurnHeld turn) {
-    return transformer.Score(turn, tokens.data(), count, scores.data());
-  });
-  if (!ran) {
-    return Status::Error(StatusCode::kBusy, "clamma_score() cannot run inside a callback");
-  }
-  CLAMMA_RETURN_IF_ERROR(status);
+  Scoring job(transformer);
+  CLAMMA_RETURN_IF_ERROR(job.Init(tokens.data(), count, scores.data()));
+  CLAMMA_RETURN_IF_ERROR(RunInTurns(transformer, {"clamma_score", nullptr, nullptr}, job));
   score->tokens = scores.size();
   score->log_likelihood = 0;
   for (size_t i = 0; i < scores.size(); ++i) {

@@ -6,7 +6,6 @@
 #include <string_view>
 #include <utility>
 
-#include "engine/logprobs.h"
 #include "engine/prefix_cache.h"
 #include "engine/vocabulary_search.h"
 #include "platform/checksum.h"
@@ -269,34 +268,6 @@ void Transformer::Describe(char* text, size_t size) const {
          static_cast<unsigned>(c.widest.n_kv_heads), static_cast<unsigned>(c.vocab_size),
          static_cast<unsigned>(c.seq_len), kKvFormats[kv_type].name, kernels->name, pool.threads(),
          pool.threads() == 1 ? "" : "s", why);
-}
-
-Status Transformer::Score(TurnHeld /*held*/, const TokenId* tokens, size_t n, float* logprobs) {
-  const ModelConfig& c = config();
-  if (n > c.seq_len) {
-    return Status::Error(StatusCode::kLimit, "the text has %zu tokens, and the context %u", n,
-                         static_cast<unsigned>(c.seq_len));
-  }
-  KvCache kv;
-  kv.Init(memory, c, kv_type);
-  if (c.short_context > 0) kv.SetLong(n > c.short_context);
-  CLAMMA_RETURN_IF_ERROR(kv.Reserve(n));
-  for (size_t done = 0; done + 1 < n;) {
-    const size_t left = n - 1 - done;
-    const size_t count = std::min(left, forward.max_logits());
-    for (size_t i = 0; i < count; ++i) rows[i] = {tokens[done + i], done + i, &kv, nullptr, true};
-    CLAMMA_RETURN_IF_ERROR(forward.Run(rows.data(), count));
-    if constexpr (kHasGguf) {
-      if (kv.Overflows(done + count)) return KvCache::OverflowReason();
-    }
-    for (size_t i = 0; i < count; ++i) {
-      const float* logits = rows[i].logits;
-      const double total = LogSumExp(logits, c.vocab_size);
-      CLAMMA_RETURN_IF_ERROR(LogprobOf(logits, total, tokens[done + i + 1], &logprobs[done + i]));
-    }
-    done += count;
-  }
-  return Status();
 }
 
 Status Transformer::Fingerprint(uint64_t* fingerprint) const {

@@ -104,9 +104,6 @@ class Transformer {
     return kHasGguf && chat_format != nullptr ? chat_format->channels() : ChannelMarks();
   }
 
-  // Scores tokens[1 .. n): writes ln p(tokens[i] | the tokens before it) to logprobs[i - 1].
-  Status Score(TurnHeld held, const TokenId* tokens, size_t n, float* logprobs);
-
   // Computes a number that identifies this model with this vocabulary, regardless of how they are
   // accessed. Any thread may call it.
   Status Fingerprint(uint64_t* fingerprint) const;

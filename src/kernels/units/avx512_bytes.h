@@ -89,7 +89,8 @@ struct Avx512Bytes {
   }
   template <size_t kPair>
   static Int PairOfSignedBytes(Int a) {
-    return _mm512_srai_epi16(Shuffle<-1, 2 * kPair, -1, 2 * kPair + 1>(a), 8);
+    const Int shuffled = Shuffle<-1, 2 * kPair, -1, 2 * kPair + 1>(a);
+    return _mm512_srai_epi16(shuffled, 8);  // without optimisation, this is a macro
   }
   static Int MulPairs(Int a, Int b) { return _mm512_madd_epi16(a, b); }
 
@@ -106,7 +107,8 @@ struct Avx512Bytes {
   }
   template <size_t kByte>
   static Scale SignedScaleOfByte(Int a) {
-    return _mm512_srai_epi32(Shuffle<-1, -1, -1, kByte>(a), 24);
+    const Int shuffled = Shuffle<-1, -1, -1, kByte>(a);
+    return _mm512_srai_epi32(shuffled, 24);
   }
   static Int Fold(Int total, Int sums) { return _mm512_add_epi32(total, sums); }
   static Int Fold(Int total, Int sums, Scale scale) {

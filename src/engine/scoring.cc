@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#include "engine/scoring.h"
+
+#include <algorithm>
+
+#include "engine/logprobs.h"
+
+namespace clamma {
+
+Status Scoring::Init(const TokenId* tokens, size_t n, float* logprobs) {
+  const ModelConfig& c = transformer_.config();
+  if (n > c.seq_len) {
+    return Status::Error(StatusCode::kLimit, "the text has %zu tokens, and the context %u", n,
+                         static_cast<unsigned>(c.seq_len));
+  }
+  tokens_ = tokens;
+  logprobs_ = logprobs;
+  total_ = n - 1;
+  kv_.Init(transformer_.memory, c, transformer_.kv_type);
+  if (c.short_context > 0) kv_.SetLong(n > c.short_context);
+  return kv_.Reserve(n);
+}
+
+Status Scoring::RunPart(TurnHeld /*held*/) {
+  Forward& forward = transformer_.forward;
+  const size_t count = std::min(total_ - processed_, forward.max_logits());
+  ForwardRow* const rows = transformer_.rows.data();
+  for (size_t i = 0; i < count; ++i) {
+    rows[i] = {tokens_[processed_ + i], processed_ + i, &kv_, nullptr, true};
+  }
+  CLAMMA_RETURN_IF_ERROR(forward.Run(rows, count));
+  if constexpr (kHasGguf) {
+    if (kv_.Overflows(processed_ + count)) return KvCache::OverflowReason();
+  }
+  const size_t n_logits = transformer_.config().vocab_size;
+  for (size_t i = 0; i < count; ++i, ++processed_) {
+    const double total = LogSumExp(rows[i].logits, n_logits);
+    CLAMMA_RETURN_IF_ERROR(
+        LogprobOf(rows[i].logits, total, tokens_[processed_ + 1], &logprobs_[processed_]));
+  }
+  return Status();
+}
+
+}  // namespace clamma
