@@ -211,7 +211,8 @@ typedef struct clamma_logit_hash {
  * generated. For each of the latter, hashes (count - n_prompt) receives the hash that the query's
  * logit_hash_cb received, and the token that is sampled behind the given tokens before it. `info`
  * supplies the sampling options of the query and its rng_seed, which may be 0 only if the
- * temperature is 0, and the opaque pointer of progress_cb. progress_cb may be NULL.
+ * temperature is 0, and the opaque pointer of progress_cb. progress_cb may be NULL. grammar, regex
+ * and json_schema are ignored.
  *
  * The hash is 64-bit FNV-1a over the logits' IEEE bits in the order of the vocabulary, each as 4
  * bytes, the lowest first; NaN counts as 0x7fc00000. It starts with 0xcbf29ce484222325 for the

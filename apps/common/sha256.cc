@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <vector>
 
 namespace {
@@ -79,6 +81,12 @@ std::string Sha256::Hex() {
 }
 
 std::string Sha256OfFile(const std::string& path, std::string* hex) {
+  std::error_code ignored;  // fopen() reports what is wrong
+  const std::filesystem::file_type type = std::filesystem::status(path, ignored).type();
+  // Nobody may write to a pipe, and a device may have no end.
+  if (type == std::filesystem::file_type::fifo || type == std::filesystem::file_type::character) {
+    return path + ": not a regular file";
+  }
   std::FILE* const file = std::fopen(path.c_str(), "rb");
   if (file == nullptr) return path + ": " + std::strerror(errno);
   Sha256 sum;

@@ -170,6 +170,14 @@ change "$receipt" model '[{**v[0], "name": "nothing.bin"}]'
 run changed.json
 tells "a model that is nowhere: exit code 1" test "$status" = 1
 tells "... and the reason" grep -qx 'clamma-verify: nothing.bin: No such file or directory' err
+mkfifo pipe.bin
+change "$receipt" model '[{**v[0], "name": "pipe.bin"}]'
+run changed.json
+tells "a model that is a pipe: exit code 1" test "$status" = 1
+tells "... and the reason" grep -qx 'clamma-verify: pipe.bin: not a regular file' err
+run "$receipt" /dev/zero
+tells "a model that is a device: exit code 1" test "$status" = 1
+tells "... and the reason" grep -qx 'clamma-verify: /dev/zero: not a regular file' err
 
 # --- Changes that break the checksum --------------------------------------------------------------------
 

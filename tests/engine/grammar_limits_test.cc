@@ -70,6 +70,19 @@ TEST(GrammarLimits, AmbiguousGrammarsEndWithAReason) {
             "the grammar is too ambiguous: a text may match it in too many ways");
 }
 
+TEST(GrammarLimits, WorkForOneStateIsBounded) {
+  // 3900 positions, each with 10,000 edges. One of both alone is no problem.
+  const auto grammar = [](size_t calls, size_t classes) {
+    return "root ::= \"x\"" + Repeat(" | big \"c\"", calls) + "\nbig ::= \"x\"" +
+           Repeat(" | [bdfhjlnprt]", classes) + "\n";
+  };
+  Matcher matcher;
+  EXPECT_EQ(matcher.Gbnf(grammar(3900, 10)), "");
+  EXPECT_EQ(matcher.Gbnf(grammar(10, 1000)), "");
+  EXPECT_EQ(matcher.Gbnf(grammar(3900, 1000)),
+            "the grammar is too ambiguous: a text may match it in too many ways");
+}
+
 TEST(GrammarLimits, NestedRepetitionsAddUp) {
   Matcher matcher;
   ASSERT_EQ(matcher.Gbnf("root ::= (((\"ab\" [c]){1000}){1000}){1000}"), "");

@@ -248,6 +248,28 @@ TEST(GrammarMasks, TokenTermsMatchTokensAndTextDoesNot) {
             "the token \"<|end|>\" ends texts: it is allowed where the grammar ends");
 }
 
+TEST(GrammarMasks, SeveralTermsForAnyTokenButOneAddUp) {
+  const std::string path = VocabularyPath("ggml-vocab-phi-3.gguf");
+  CLAMMA_NEED_FILE(path);
+  const Vocabulary vocabulary(path);
+  const TokenId system = vocabulary.tokenizer().Find("<|system|>");
+  const TokenId x = vocabulary.tokenizer().Find("x");
+  const auto allows = [&](const std::string& gbnf, TokenId token) {
+    Masked masked(vocabulary, gbnf);
+    return clamma::HasToken(masked.Find().allowed, token);
+  };
+  const std::string no_system = "!<|system|>";
+  const std::string no_x = "!<[" + std::to_string(x) + "]>";
+  EXPECT_FALSE(allows("root ::= " + no_system + " | " + no_system, system));
+  EXPECT_TRUE(allows("root ::= " + no_system + " | " + no_system, x));
+  for (const TokenId token : {system, x}) {
+    EXPECT_TRUE(allows("root ::= " + no_system + " | " + no_x, token));
+    EXPECT_TRUE(allows("root ::= " + no_x + " | " + no_system + " | " + no_x, token));
+  }
+  EXPECT_TRUE(allows("root ::= " + no_system + " | <|system|>", system));
+  EXPECT_TRUE(allows("root ::= " + no_x + " | \"x\"", x));
+}
+
 TEST(GrammarMasks, BeforeTheTriggerTheTextIsFree) {
   const std::string path = VocabularyPath("ggml-vocab-phi-3.gguf");
   CLAMMA_NEED_FILE(path);

@@ -81,8 +81,10 @@ Status Automaton::FollowEmpty(Position position) {
 // Completes the set by what is reached without bytes, keeps the positions at which bytes or tokens
 // go on, and returns its state.
 Status Automaton::CloseSet(MatchState* state) {
-  if (work_ > AutomatonLimits::kMaxWork) return TooComplex();
-  for (uint32_t i = 0; i < n_set_; ++i) CLAMMA_RETURN_IF_ERROR(FollowEmpty(set_[i]));
+  for (uint32_t i = 0; i < n_set_; ++i) {
+    if (work_ > AutomatonLimits::kMaxWork) return TooComplex();
+    CLAMMA_RETURN_IF_ERROR(FollowEmpty(set_[i]));
+  }
   const auto consumes = [this](const Position& position) {
     const ProgramEdge* const begin = program_->edges_begin(position.at);
     return std::any_of(begin, program_->edges_end(position.at), [](const ProgramEdge& edge) {

@@ -146,26 +146,37 @@ Status TokenMasks::PlainNext(Automaton& automaton, MatchState state, MatchState*
   return Status();
 }
 
+// A state may have many edges, and a set of tokens many words: edges that allow sets are joined
+// first.
 void TokenMasks::AddByTokenEdges(const Automaton& automaton, MatchState state,
                                  TokenWord* allowed) const {
   const Program& program = automaton.program();
+  bool any_silent = false;
+  bool any_other = false;
+  TokenId excluded = kNoToken;  // by all edges for any token but one
   for (uint32_t i = 0; i < automaton.n_positions(state); ++i) {
     const uint32_t at = automaton.position(state, i);
     for (const ProgramEdge* edge = program.edges_begin(at); edge != program.edges_end(at); ++edge) {
-      if (edge->kind == EdgeKind::kControl) {
-        for (size_t k = 0; k < trie_->n_words(); ++k) allowed[k] |= trie_->silent()[k];
-      }
+      any_silent |= edge->kind == EdgeKind::kControl;
       if (edge->kind != EdgeKind::kToken) continue;
       const auto token = static_cast<TokenId>(edge->what);
       if (!edge->negated) {
         AddToken(allowed, token);
         continue;
       }
-      const bool was_allowed = HasToken(allowed, token);
-      for (size_t k = 0; k < trie_->n_words(); ++k) allowed[k] |= trie_->others()[k];
-      if (!was_allowed) RemoveToken(allowed, token);
+      excluded = any_other && excluded != token ? kNoToken : token;
+      any_other = true;
     }
   }
+  if (any_silent) AddSet(trie_->silent(), allowed);
+  if (!any_other) return;
+  const bool was_allowed = excluded == kNoToken || HasToken(allowed, excluded);
+  AddSet(trie_->others(), allowed);
+  if (!was_allowed) RemoveToken(allowed, excluded);
+}
+
+void TokenMasks::AddSet(const TokenWord* set, TokenWord* allowed) const {
+  for (size_t k = 0; k < trie_->n_words(); ++k) allowed[k] |= set[k];
 }
 
 Status TokenMasks::Advance(Automaton& automaton, TokenId token, bool strips_space,

@@ -44,6 +44,7 @@ class TokenMasks {
   Status PlainRun(Automaton& automaton, MatchState state, size_t* run);
   static Status PlainNext(Automaton& automaton, MatchState state, MatchState* next);
   void AddByTokenEdges(const Automaton& automaton, MatchState state, TokenWord* allowed) const;
+  void AddSet(const TokenWord* set, TokenWord* allowed) const;
 
   Memory* memory_ = nullptr;
   const VocabularyTrie* trie_ = nullptr;
