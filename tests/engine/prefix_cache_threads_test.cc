@@ -70,7 +70,8 @@ TEST(PrefixCacheThreads, SessionsComeAndGoOnOtherThreadsThanTheStepping) {
       const SessionPtr restored = NewSession(model);
       EXPECT_EQ(Restore(restored.get(), saved), 0);
       EXPECT_EQ(Restore(session.get(), saved), 0) << "which lets go of what others have";
-      EXPECT_GT(Facts(model).kv_pages, 0u);
+      // A query that is cancelled at once leaves no pages.
+      EXPECT_TRUE(said.tokens.empty() || Facts(model).kv_pages > 0);
     }
   };
   std::vector<std::thread> users;
