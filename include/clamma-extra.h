@@ -126,7 +126,8 @@ typedef struct clamma_score_t {
 /* Computes how likely a text of `size` bytes (at least 1) is. The text is encoded with BOS and the
  * dummy prefix. logprobs (max), if not NULL, receives the natural logarithms of the probabilities
  * of the first `max` tokens. Fails if the text is longer than the context, if it is a single token,
- * or if called from inside a callback. Waits while a step is running. */
+ * or if called from inside a callback. Works in passes over the weights; other threads may step
+ * between two passes. */
 CLAMMA_EXPORT int clamma_score(const struct txf* txf, const char* text, size_t size,
                                clamma_score_t* score, float* logprobs, size_t max);
 
