@@ -49,17 +49,19 @@ bool Works(const Status& status) {
 
 void CheckConfig(const clamma::ModelConfig& config) {
   Demand(config.n_layers > 0 && config.dim > 0 && config.seq_len > 0);
-  uint64_t kv_before = 0;
+  clamma::KvCount before[2];  // of layers without a window, and with one
   for (uint32_t i = 0; i < config.n_layers; ++i) {
     const clamma::LayerConfig& layer = config.layer(i);
     Demand(layer.n_kv_heads > 0 && layer.n_heads % layer.n_kv_heads == 0);
     Demand(layer.n_heads <= config.widest.n_heads && layer.hidden_dim <= config.widest.hidden_dim);
     Demand(layer.n_kv_heads <= config.widest.n_kv_heads);
     Demand(layer.head_size <= config.widest.head_size && config.rope_dims <= layer.head_size);
-    Demand(config.kv_before(i) == kv_before);
-    kv_before += layer.kv_dim();
+    clamma::KvCount& of_kind = before[layer.has_window() ? 1 : 0];
+    Demand(config.kv_before(i) == of_kind);
+    of_kind = of_kind + layer.kv_count();
   }
-  Demand(config.kv_before(config.n_layers) == kv_before);
+  Demand(config.kv_count(config.n_layers, false) == before[0]);
+  Demand(config.kv_count(config.n_layers, true) == before[1]);
 }
 
 void ReadWeights(Weights& weights) {
