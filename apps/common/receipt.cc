@@ -18,7 +18,7 @@ namespace {
 constexpr uint64_t kFormat = 1;
 constexpr size_t kMaxName = 255;
 constexpr uint64_t kMaxContext = uint64_t{1} << 24;
-constexpr char kSeal[] = "  \"sha256\": \"";  // before the checksum, which is of all before this
+constexpr char kSeal[] = R"(  "sha256": ")";  // before the checksum, which is of all before this
 
 // --- Writing ---
 

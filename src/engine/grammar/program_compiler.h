@@ -50,12 +50,12 @@ class ProgramCompiler {
   Status AddBytes(uint32_t from, ByteRange range, uint32_t to);
   Status AddRule(NodeId body, RuleId source, uint32_t* rule);
   Status RuleOf(RuleId source, uint32_t* rule);
-  Status Add(NodeId node, uint32_t from, uint32_t to);
+  Status Add(NodeId id, uint32_t from, uint32_t to);
   Status AddLiteral(const GrammarNode& node, uint32_t from, uint32_t to);
   Status AddClass(const GrammarNode& node, uint32_t from, uint32_t to);
   Status AddSequence(const GrammarNode& node, uint32_t from, uint32_t to);
   Status AddRepeat(const GrammarNode& node, uint32_t from, uint32_t to);
-  bool IsSmall(NodeId node) const;
+  bool IsSmall(NodeId id) const;
   Status AddToken(const GrammarNode& node, uint32_t from, uint32_t to);
 
   // --- Checking and finishing (program.cc) ---

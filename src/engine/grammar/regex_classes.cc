@@ -17,8 +17,8 @@ constexpr CodeRange kAnySpaces[] = {{'\t', '\r'},     {0x1c, 0x20},     {0x85, 0
                                     {0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f},
                                     {0x3000, 0x3000}, {0xfeff, 0xfeff}};
 
-template <size_t n>
-Status AddAll(const CodeRange (&added)[n], RangeList* ranges) {
+template <size_t kCount>
+Status AddAll(const CodeRange (&added)[kCount], RangeList* ranges) {
   for (const CodeRange& range : added) {
     CLAMMA_RETURN_IF_ERROR(ranges->Add(range.first, range.last));
   }
@@ -101,12 +101,12 @@ bool FindCategory(std::string_view name, uint32_t* bits) {
       {"N", "Number", kNumber},
       {"P", "Punctuation", kPunctuation},
       {"S", "Symbol", kSymbol}};
-  for (const Category& category : kCategories) {
-    if (name != category.name && name != category.long_name) continue;
-    *bits = category.bits;
-    return true;
-  }
-  return false;
+  const Category* const category =
+      std::find_if(std::begin(kCategories), std::end(kCategories),
+                   [&](const Category& c) { return name == c.name || name == c.long_name; });
+  if (category == std::end(kCategories)) return false;
+  *bits = category->bits;
+  return true;
 }
 
 }  // namespace clamma

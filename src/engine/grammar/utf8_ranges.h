@@ -40,10 +40,11 @@ class Utf8Splitter {
     for (unsigned shift = 6; shift <= 18 && first > 0x7f; shift += 6) {
       const uint32_t low_bits = (1u << shift) - 1;
       if ((first & ~low_bits) == (last & ~low_bits)) break;
-      if ((first & low_bits) != 0)
+      if ((first & low_bits) != 0) {
         last = first | low_bits;
-      else if ((last & low_bits) != low_bits)
+      } else if ((last & low_bits) != low_bits) {
         last = (last & ~low_bits) - 1;
+      }
     }
     char low[4];
     char high[4];
