@@ -3,16 +3,13 @@
 
 #include <algorithm>
 
+#include "engine/query.h"
+
 namespace clamma {
 
 Status ForcedPass::Init(const TokenId* tokens, size_t n, size_t n_prompt,
                         const SamplingOptions& sampling, uint64_t seed, ForcedToken* out) {
   const ModelConfig& c = transformer_.config();
-  const auto check = [&](const char* list, size_t i, TokenId token) {
-    if (token >= 0 && static_cast<uint32_t>(token) < c.vocab_size) return Status();
-    return Status::Error(StatusCode::kInvalidArgument, "%s: token %d at %zu is not one of 0 .. %u",
-                         list, static_cast<int>(token), i, static_cast<unsigned>(c.vocab_size) - 1);
-  };
   // The last token of a session needs no position.
   if (n > size_t{c.seq_len} + 1) {
     return Status::Error(StatusCode::kLimit, "%zu tokens do not fit in the context of %u", n,
@@ -25,9 +22,9 @@ Status ForcedPass::Init(const TokenId* tokens, size_t n, size_t n_prompt,
   if (seed == 0 && sampling.temperature != 0) {
     return Status::Error(StatusCode::kInvalidArgument, "rng_seed must be the seed of the query");
   }
-  for (size_t i = 0; i < n; ++i) CLAMMA_RETURN_IF_ERROR(check("tokens", i, tokens[i]));
+  for (size_t i = 0; i < n; ++i) CLAMMA_RETURN_IF_ERROR(CheckToken(c, "tokens", i, tokens[i]));
   for (size_t i = 0; i < sampling.n_biases; ++i) {
-    CLAMMA_RETURN_IF_ERROR(check("logit_bias", i, sampling.biases[i].token));
+    CLAMMA_RETURN_IF_ERROR(CheckToken(c, "logit_bias", i, sampling.biases[i].token));
   }
   tokens_ = tokens;
   n_ = n;

@@ -90,20 +90,12 @@ Status Preparation::AddChat() {
 
 // Checks and copies the query's lists of tokens.
 Status Preparation::CopyLists() {
-  const auto check = [&](const char* list, size_t i, TokenId token) {
-    if (token >= 0 && static_cast<uint32_t>(token) < config().vocab_size) {
-      return Status();
-    }
-    return Status::Error(StatusCode::kInvalidArgument, "%s: token %d at %zu is not one of 0 .. %u",
-                         list, static_cast<int>(token), i,
-                         static_cast<unsigned>(config().vocab_size) - 1);
-  };
   for (size_t i = 0; i < query_.n_stop_tokens; ++i) {
-    CLAMMA_RETURN_IF_ERROR(check("stop_tokens", i, query_.stop_tokens[i]));
+    CLAMMA_RETURN_IF_ERROR(CheckToken(config(), "stop_tokens", i, query_.stop_tokens[i]));
   }
   const SamplingOptions& sampling = query_.sampling;
   for (size_t i = 0; i < sampling.n_biases; ++i) {
-    CLAMMA_RETURN_IF_ERROR(check("logit_bias", i, sampling.biases[i].token));
+    CLAMMA_RETURN_IF_ERROR(CheckToken(config(), "logit_bias", i, sampling.biases[i].token));
   }
   CLAMMA_RETURN_IF_ERROR(
       Copy(memory_, query_.stop_tokens, query_.n_stop_tokens, &prepared_->stop_tokens));
@@ -117,6 +109,13 @@ Status Preparation::CompileGrammar() {
 }
 
 }  // namespace
+
+Status CheckToken(const ModelConfig& config, const char* list, size_t i, TokenId token) {
+  if (token >= 0 && static_cast<uint32_t>(token) < config.vocab_size) return Status();
+  return Status::Error(StatusCode::kInvalidArgument, "%s: token %d at %zu is not one of 0 .. %u",
+                       list, static_cast<int>(token), i,
+                       static_cast<unsigned>(config.vocab_size) - 1);
+}
 
 Status PrepareQuery(const Transformer& transformer, const Conversation& conversation,
                     const Query& query, Memory& scratch, Memory& memory, PreparedQuery* prepared) {

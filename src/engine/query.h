@@ -82,6 +82,9 @@ struct PreparedQuery {
   }
 };
 
+// Checks an element of a list, which has a name for the message, that must be a token of the model.
+Status CheckToken(const ModelConfig& config, const char* list, size_t i, TokenId token);
+
 // Encodes the tokens that the query adds to the conversation, and copies the data that it refers
 // to. This may take long. prepared->added and temporary data are allocated from `scratch`,
 // everything else from `memory`. Either memory may be a plan.

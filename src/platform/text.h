@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Parts of texts. These replace std::string_view::substr(), whose exception would be the only
-// reason to link the C++ library.
+// Parts of texts, and digits. Front() replaces std::string_view::substr(), whose exception would be
+// the only reason to link the C++ library.
 #ifndef CLAMMA_PLATFORM_TEXT_H_
 #define CLAMMA_PLATFORM_TEXT_H_
 
@@ -22,6 +22,13 @@ struct TextRange {
 
 inline bool StartsWith(std::string_view text, std::string_view start) {
   return Front(text, start.size()) == start;
+}
+
+// The value of a hexadecimal digit of either case; -1: it is none.
+inline int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char low = static_cast<char>(c | 0x20);
+  return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
 }
 
 }  // namespace clamma

@@ -8,7 +8,7 @@
 namespace clamma {
 namespace {
 
-int HexDigit(char c) {
+int UpperHexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
@@ -37,8 +37,8 @@ uint32_t GroupOf(TokenKind kind) {
 
 int RawByteOf(std::string_view text) {
   if (text.size() != 6 || !StartsWith(text, "<0x") || text[5] != '>') return -1;
-  const int high = HexDigit(text[3]);
-  const int low = HexDigit(text[4]);
+  const int high = UpperHexDigit(text[3]);
+  const int low = UpperHexDigit(text[4]);
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "embed_fixture.h"
+#include "extra_fixture.h"
 #include "family_specs.h"
 
 // Found where the type is.
@@ -88,20 +89,7 @@ Greedy Generate(const TxfPtr& model, const Tokens& context, size_t limit) {
 
 // ---- What a score is ----
 
-class ContinuationsTest : public ModelTest {
- protected:
-  void SetUp() override {
-    ModelTest::SetUp();
-    if (IsSkipped()) return;
-    clamma_txf_info_t info = ModelInfo(kFloatModel);
-    info.log_cb = LogCollector::Log;
-    info.opaque_user_pointer = &log_;
-    model_ = Open(info);
-    ASSERT_NE(model_, nullptr);
-  }
-  LogCollector log_;
-  TxfPtr model_;
-};
+class ContinuationsTest : public LoggedModelTest {};
 
 TEST_F(ContinuationsTest, ScoresAreThoseOfTheWholeTextsToTheBit) {
   std::string context = "Once upon a time, there was a little girl";

@@ -14,7 +14,8 @@ namespace clamma_test {
 
 inline constexpr unsigned kAsPrompt = CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX;
 
-class ExtraTest : public ModelTest {
+// With a model whose messages are collected.
+class LoggedModelTest : public ModelTest {
  protected:
   void SetUp() override {
     ModelTest::SetUp();
@@ -26,6 +27,12 @@ class ExtraTest : public ModelTest {
     ASSERT_NE(model_, nullptr);
   }
 
+  LogCollector log_;
+  TxfPtr model_;
+};
+
+class ExtraTest : public LoggedModelTest {
+ protected:
   std::vector<tok_id_t> Encode(const std::string& text, unsigned flags) const {
     size_t count = 0;
     EXPECT_EQ(clamma_encode(model_.get(), text.data(), text.size(), flags, nullptr, 0, &count), 0);
@@ -48,9 +55,6 @@ class ExtraTest : public ModelTest {
     EXPECT_EQ(again, size);
     return text;
   }
-
-  LogCollector log_;
-  TxfPtr model_;
 };
 
 }  // namespace clamma_test

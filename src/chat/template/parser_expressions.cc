@@ -5,6 +5,7 @@
 #include "chat/template/parser.h"
 #include "chat/template/parser_nested.h"
 #include "model/utf8.h"
+#include "platform/text.h"
 
 namespace clamma {
 namespace {
@@ -59,12 +60,6 @@ NodeKind KindOf(int precedence) {
     default:
       return NodeKind::kMath;
   }
-}
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char low = static_cast<char>(c | 0x20);
-  return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
 }
 
 bool IsLiteralName(std::string_view name) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/grammar/node_stack.h"
+#include "engine/grammar/text_cursor.h"
 #include "model/utf8.h"
 #include "platform/clock.h"
 #include "platform/hash.h"
@@ -18,13 +19,6 @@ constexpr unsigned kMaxNesting = 100;  // of groups
 bool IsNameChar(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '_';
-}
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // Rules by their names, and where they are first used.
@@ -70,22 +64,13 @@ class RuleNames {
   Array<size_t> first_use_;
 };
 
-class Parser {
+class Parser : private TextCursor {
  public:
   Parser(std::string_view text, Grammar* grammar)
-      : text_(text), grammar_(grammar), names_(grammar), nodes_(grammar) {}
+      : TextCursor(text), grammar_(grammar), names_(grammar), nodes_(grammar) {}
   Status Run();
 
  private:
-  bool AtEnd() const { return at_ == text_.size(); }
-  char Peek(size_t ahead = 0) const {
-    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
-  }
-  bool Accept(char c) {
-    if (AtEnd() || text_[at_] != c) return false;
-    ++at_;
-    return true;
-  }
   Status ErrorAt(size_t at, const char* what) const;
   Status Error(const char* what) const { return ErrorAt(at_, what); }
 
@@ -108,8 +93,6 @@ class Parser {
   Status ParseCharacter(uint32_t* code);
   Status ParseEscape(uint32_t* code);
 
-  std::string_view text_;
-  size_t at_ = 0;
   unsigned nesting_ = 0;
   Grammar* grammar_;
   RuleNames names_;

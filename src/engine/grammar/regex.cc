@@ -5,6 +5,7 @@
 
 #include "engine/grammar/node_stack.h"
 #include "engine/grammar/regex_classes.h"
+#include "engine/grammar/text_cursor.h"
 #include "model/utf8.h"
 #include "platform/text.h"
 
@@ -18,13 +19,6 @@ constexpr size_t kMaxRanges = size_t{1} << 16;  // of a class
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-int HexDigit(char c) {
-  if (IsDigit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // Where an alternative stands: whether the text begins or ends with it. A search may begin before
 // it and end after it.
 struct Edges {
@@ -32,10 +26,10 @@ struct Edges {
   bool ends;
 };
 
-class Parser {
+class Parser : private TextCursor {
  public:
   Parser(std::string_view text, const RegexOptions& options, Grammar* grammar)
-      : text_(text),
+      : TextCursor(text),
         options_(options),
         grammar_(grammar),
         classes_(grammar->memory()),
@@ -43,15 +37,7 @@ class Parser {
   Status Run(NodeId* node);
 
  private:
-  bool AtEnd() const { return at_ == text_.size(); }
-  char Peek(size_t ahead = 0) const {
-    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
-  }
-  bool Accept(char c) {
-    if (AtEnd() || text_[at_] != c) return false;
-    ++at_;
-    return true;
-  }
+  using TextCursor::Accept;
   bool Accept(std::string_view text) {
     if (!StartsWith({text_.data() + at_, text_.size() - at_}, text)) return false;
     at_ += text.size();
@@ -85,9 +71,7 @@ class Parser {
   Status ParseUnicodeEscape(size_t begin, uint32_t* code);
   Status AddClass(const RangeList& ranges, bool negated, NodeId* node);
 
-  std::string_view text_;
   RegexOptions options_;
-  size_t at_ = 0;
   unsigned nesting_ = 0;
   Grammar* grammar_;
   RegexClasses classes_;

@@ -28,12 +28,6 @@ bool HasScheme(std::string_view uri) {
   return false;
 }
 
-int HexDigit(char c) {
-  return c >= '0' && c <= '9'                 ? c - '0'
-         : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
-                                              : -1;
-}
-
 // Whether a part of a URI's fragment, between two '/', is a key of a JSON pointer.
 bool IsKey(std::string_view part, std::string_view key) {
   size_t k = 0;
