@@ -135,6 +135,7 @@ void Generation::StartQuery(Choice& choice) {
   info.chat_arguments = OrNull(prompt.arguments);
   info.top_logprobs = std::min(plan_.top_logprobs, plan_.model->facts().vocab_size);
   if (plan_.wants_logprobs) info.logprobs_cb = LogprobsCallback;
+  info.prompt = "";  // behind the tokens of a prompt that has any
   info.desc = desc.data();
   info.desc_max = desc.size();
   info.opaque_user_pointer = &choice;

@@ -2,6 +2,7 @@
 #include "openai/listing.h"
 
 #include "openai/json_text.h"
+#include "openai/tools/tool_setup.h"
 
 namespace openai {
 namespace {
@@ -38,6 +39,7 @@ void WriteProps(const Model& model, JsonWriter* w) {
   w->Number("vocabulary", facts.vocab_size).Text("kv_type", NameOf(facts.kv_type));
   w->Number("bos_token", facts.bos).Number("eos_token", facts.eos);
   WriteOptional("chat_format", facts.chat_format, w);
+  w->Text("tool_format", NameOf(ToolFormatOf(model.chat_template())));
   w->Bool("chat_format_is_guessed", facts.chat_format_is_guessed != 0);
   w->Text("chat_template", model.chat_template());
   WriteOptional("warning", facts.warning, w);

@@ -55,7 +55,7 @@ TEST_F(ScoreTokensTest, ScoresAreThoseOfTheText) {
 
 // What a greedy query generates behind a token, and is told.
 struct Told {
-  Tokens tokens = {1};
+  Tokens tokens = {1, 403};
   TokenScores scores;
   static void Take(void* opaque, tok_id_t token, float logprob, size_t n_top, const tok_id_t* top,
                    const float* logprobs) {
@@ -70,9 +70,10 @@ struct Told {
 TEST_F(ScoreTokensTest, ScoresAndLikeliestTokensAreThoseThatAQueryIsTold) {
   Told told;
   const SessionPtr session = NewSession(model_);
-  ASSERT_EQ(clamma_session_set_tokens(session.get(), told.tokens.data(), 1), 0);
+  ASSERT_EQ(clamma_session_set_tokens(session.get(), told.tokens.data(), 2), 0);
   clamma_txf_info_t info = {};
   info.clamma_api_version = CLAMMA_API_VERSION;
+  info.prompt = "";
   info.limit = 90;
   info.temperature = 1.0f;
   info.rng_seed = 5;
@@ -85,9 +86,13 @@ TEST_F(ScoreTokensTest, ScoresAndLikeliestTokensAreThoseThatAQueryIsTold) {
   TokenScores scores;
   Parts parts;
   ASSERT_EQ(Score(model_, told.tokens, kTop, &scores, &parts), 0);
-  scores.logprobs.resize(told.tokens.size() - 1);
-  scores.top_tokens.resize(kTop * (told.tokens.size() - 1));
-  scores.top_logprobs.resize(kTop * (told.tokens.size() - 1));
+  // The first score is that of the prompt's second token; there is one fewer than tokens.
+  const size_t n = told.tokens.size() - 2;
+  scores.logprobs = {scores.logprobs.begin() + 1, scores.logprobs.begin() + 1 + n};
+  scores.top_tokens = {scores.top_tokens.begin() + kTop,
+                       scores.top_tokens.begin() + kTop * (n + 1)};
+  scores.top_logprobs = {scores.top_logprobs.begin() + kTop,
+                         scores.top_logprobs.begin() + kTop * (n + 1)};
   EXPECT_EQ(scores.logprobs, told.scores.logprobs);
   EXPECT_EQ(scores.top_tokens, told.scores.top_tokens);
   EXPECT_EQ(scores.top_logprobs, told.scores.top_logprobs);

@@ -44,6 +44,14 @@ TEST_F(StoriesTest, PromptsMayBeTextsOrTokens) {
   }
 }
 
+TEST_F(StoriesTest, AnEmptyPromptBeginsAText) {
+  const openai::Value body = Complete(R"({"prompt":"","temperature":0,"max_tokens":40})")->body();
+  const std::string text = TextAt(body, "choices.0.text");
+  EXPECT_GT(text.size(), 40u);
+  EXPECT_EQ(text, ReadGolden("float-greedy-bos").substr(0, text.size()));
+  EXPECT_EQ(WholeAt(body, "usage.prompt_tokens"), 1);
+}
+
 TEST_F(StoriesTest, SeveralPromptsHaveNChoicesEach) {
   const openai::Value body =
       Complete(R"({"prompt":["One day","Lily"],"n":2,"seed":1,"max_tokens":5})")->body();

@@ -235,6 +235,7 @@ TEST(OpenaiToolsTest, TheTemplateSaysTheFormat) {
   EXPECT_EQ(openai::ToolFormatOf("{{ tools }} <tool_call>"), openai::ToolFormat::kTaggedJson);
   EXPECT_EQ(openai::ToolFormatOf("<tool_call> <function= <parameter="),
             openai::ToolFormat::kQwen3Coder);
+  EXPECT_EQ(openai::ToolFormatOf("<|channel|> tools"), openai::ToolFormat::kChannels);
   EXPECT_EQ(openai::ToolFormatOf("[TOOL_CALLS] tools"), openai::ToolFormat::kMistral);
   EXPECT_EQ(openai::ToolFormatOf("<|start_header_id|> tools"), openai::ToolFormat::kLlama3);
 }

@@ -75,6 +75,7 @@ ToolFormat ToolFormatOf(std::string_view chat_template) {
   const auto has = [&](std::string_view text) {
     return chat_template.find(text) != std::string_view::npos;
   };
+  if (has("<|channel|>")) return ToolFormat::kChannels;
   if (has("<function=") && has("<parameter=")) return ToolFormat::kQwen3Coder;
   if (has("[TOOL_CALLS]")) return ToolFormat::kMistral;
   if (has("<tool_call>") && !has("<arg_key>")) return ToolFormat::kTaggedJson;
@@ -83,8 +84,8 @@ ToolFormat ToolFormatOf(std::string_view chat_template) {
 }
 
 const char* NameOf(ToolFormat format) {
-  static constexpr std::array<const char*, 5> kNames = {"tagged-json", "llama3", "mistral",
-                                                        "qwen3-coder", "generic"};
+  static constexpr std::array<const char*, 6> kNames = {"tagged-json", "llama3",   "mistral",
+                                                        "qwen3-coder", "channels", "generic"};
   return kNames[static_cast<size_t>(format)];
 }
 
@@ -110,6 +111,9 @@ std::string CallSchema(ToolFormat format, const std::vector<Tool>& tools) {
 
 std::function<std::unique_ptr<ToolParser>()> SetUpTools(ToolFormat format, const ToolChoice& choice,
                                                         Prompt* prompt, Constraint* constraint) {
+  if (!choice.tools.empty() && format == ToolFormat::kChannels) {
+    throw Unsupported("tools", "this model's calls, which are in channels, are not read");
+  }
   if (!choice.template_tools.empty()) {
     if (format == ToolFormat::kGeneric) {
       DescribeTools(choice, prompt);

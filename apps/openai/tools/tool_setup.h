@@ -21,6 +21,7 @@ enum class ToolFormat : uint8_t {
   kLlama3,      // {"name": ..., "parameters": ...}
   kMistral,     // [TOOL_CALLS] [{"name": ..., "arguments": ...}]
   kQwen3Coder,  // <tool_call><function=...><parameter=...>
+  kChannels,    // gpt-oss's, which are not read: tools are refused
   kGeneric      // as kTaggedJson, described in a system message: the template has no tools
 };
 
