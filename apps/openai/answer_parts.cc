@@ -11,11 +11,11 @@ namespace {
 // The members token, logprob and bytes.
 void AppendToken(const Model& model, tok_id_t token, float logprob, std::string* out) {
   const std::string_view bytes = model.TokenBytes(token);
-  *out += "{\"token\":";
+  *out += R"({"token":)";
   AppendQuoted(bytes, out);
-  *out += ",\"logprob\":";
+  *out += R"(,"logprob":)";
   AppendNumber(logprob, out);
-  *out += ",\"bytes\":[";
+  *out += R"(,"bytes":[)";
   for (size_t i = 0; i < bytes.size(); ++i) {
     if (i > 0) *out += ',';
     *out += std::to_string(static_cast<unsigned char>(bytes[i]));
@@ -46,7 +46,7 @@ void WriteUsage(const Usage& usage, JsonWriter* w) {
 
 void AppendLogprob(const Model& model, const TokenLogprob& token, std::string* out) {
   AppendToken(model, token.token, token.logprob, out);
-  *out += ",\"top_logprobs\":[";
+  *out += R"(,"top_logprobs":[)";
   for (const TokenLogprob::Top& top : token.top) {
     if (&top != token.top.data()) *out += ',';
     AppendToken(model, top.token, top.logprob, out);

@@ -15,7 +15,7 @@ ChatAnswer::ChatAnswer(std::shared_ptr<Call> call, const Model& model, ChatAnswe
   }
   JsonWriter w;
   WriteHead("chat.completion.chunk", &w);
-  chunk_begin_ = w.Take() + ",\"choices\":[{\"index\":";
+  chunk_begin_ = w.Take() + R"(,"choices":[{"index":)";
 }
 
 void ChatAnswer::WriteHead(const char* object, JsonWriter* w) const {
@@ -42,18 +42,18 @@ bool ChatAnswer::SendChunk(size_t index, std::string_view delta, std::string_vie
   chunk.reserve(chunk_begin_.size() + delta.size() + logprobs.size() + 100);
   chunk += chunk_begin_;
   chunk += std::to_string(index);
-  chunk += ",\"delta\":{";
+  chunk += R"(,"delta":{)";
   chunk += delta;
-  chunk += "},\"logprobs\":";
+  chunk += R"(},"logprobs":)";
   chunk += logprobs;
-  chunk += ",\"finish_reason\":";
+  chunk += R"(,"finish_reason":)";
   if (finish_reason == nullptr) {
     chunk += "null}]";
   } else {
     AppendQuoted(finish_reason, &chunk);
     chunk += "}]";
   }
-  chunk += options_.include_usage ? ",\"usage\":null}" : "}";
+  chunk += options_.include_usage ? R"(,"usage":null})" : "}";
   return call_->Send("", std::move(chunk));
 }
 
@@ -107,16 +107,16 @@ void ChatAnswer::Keep(Choice& choice, const AnswerPart& part) const {
 
 bool ChatAnswer::SendPart(size_t index, const AnswerPart& part) {
   if (!part.reasoning.empty()) {
-    std::string delta = "\"reasoning_content\":";
+    std::string delta = R"("reasoning_content":)";
     AppendQuoted(part.reasoning, &delta);
     if (!SendChunk(index, delta, "null", nullptr)) return false;
   }
   if (!part.content.empty()) {
-    std::string delta = "\"content\":";
+    std::string delta = R"("content":)";
     AppendQuoted(part.content, &delta);
     std::string logprobs = "null";
     if (options_.logprobs && !part.tokens.empty()) {
-      logprobs = "{\"content\":[" + Logprobs(part.tokens) + "],\"refusal\":null}";
+      logprobs = R"({"content":[)" + Logprobs(part.tokens) + R"(],"refusal":null})";
     }
     if (!SendChunk(index, delta, logprobs, nullptr)) return false;
   }
@@ -133,7 +133,7 @@ bool ChatAnswer::SendCalls(size_t index, const std::vector<ToolDelta>& calls) {
     if (!call.name.empty()) w.Text("name", call.name);
     w.Text("arguments", call.arguments).Close().Close();
   }
-  return SendChunk(index, "\"tool_calls\":" + w.Close().text(), "null", nullptr);
+  return SendChunk(index, R"("tool_calls":)" + w.Close().text(), "null", nullptr);
 }
 
 void ChatAnswer::WriteChoice(size_t index, JsonWriter* w) const {

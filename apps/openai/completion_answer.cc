@@ -25,7 +25,7 @@ CompletionAnswer::CompletionAnswer(std::shared_ptr<Call> call, const Model& mode
   for (size_t i = 0; i < options_.choices; ++i) choices_.emplace_back(options_.stops);
   JsonWriter w;
   WriteHead(&w);
-  chunk_begin_ = w.Take() + ",\"choices\":[{\"text\":\"";
+  chunk_begin_ = w.Take() + R"(,"choices":[{"text":")";
 }
 
 void CompletionAnswer::WriteHead(JsonWriter* w) const {
@@ -97,8 +97,8 @@ void CompletionAnswer::Add(Choice& choice, std::vector<TokenLogprob> tokens,
 }
 
 std::string CompletionAnswer::Logprobs::Text() const {
-  return "{\"tokens\":[" + tokens + "],\"token_logprobs\":[" + token_logprobs +
-         "],\"top_logprobs\":[" + top_logprobs + "],\"text_offset\":[" + text_offset + "]}";
+  return R"({"tokens":[)" + tokens + R"(],"token_logprobs":[)" + token_logprobs +
+         R"(],"top_logprobs":[)" + top_logprobs + R"(],"text_offset":[)" + text_offset + "]}";
 }
 
 bool CompletionAnswer::Issue(size_t index, std::string_view text) {
@@ -118,16 +118,16 @@ bool CompletionAnswer::SendChunk(size_t index, std::string_view text, const Logp
                                  const char* finish_reason) {
   std::string chunk = chunk_begin_;
   AppendEscaped(text, &chunk);
-  chunk += "\",\"index\":" + std::to_string(index) + ",\"logprobs\":";
+  chunk += R"(","index":)" + std::to_string(index) + R"(,"logprobs":)";
   chunk += logprobs == nullptr ? "null" : logprobs->Text();
-  chunk += ",\"finish_reason\":";
+  chunk += R"(,"finish_reason":)";
   if (finish_reason == nullptr) {
     chunk += "null}]";
   } else {
     AppendQuoted(finish_reason, &chunk);
     chunk += "}]";
   }
-  chunk += options_.include_usage ? ",\"usage\":null}" : "}";
+  chunk += options_.include_usage ? R"(,"usage":null})" : "}";
   return call_->Send("", std::move(chunk));
 }
 

@@ -34,8 +34,8 @@ class CompletionAnswer : public Output {
 
   void Begin() override;
   void AddToken(size_t choice, TokenLogprob token) override;
-  bool AddText(size_t choice, std::string_view text) override;
-  void EndChoice(size_t choice, Ending ending) override;
+  bool AddText(size_t index, std::string_view text) override;
+  void EndChoice(size_t index, Ending ending) override;
   void Finish(const Usage& usage) override;
 
  private:

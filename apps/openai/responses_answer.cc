@@ -31,7 +31,7 @@ std::string ResponsesAnswer::PartText(const Item& item) {
     return R"({"type":"reasoning_text","text":)" + Quoted(item.text) + "}";
   }
   return R"({"type":"output_text","text":)" + Quoted(item.text) +
-         ",\"annotations\":[],\"logprobs\":[" + item.logprobs + "]}";
+         R"(,"annotations":[],"logprobs":[)" + item.logprobs + "]}";
 }
 
 std::string ResponsesAnswer::ItemText(const Item& item) const {
@@ -96,8 +96,8 @@ void ResponsesAnswer::SendEvent(const char* type, std::string_view members) {
 void ResponsesAnswer::SendItemEvent(const char* type, const Item& item, bool has_part,
                                     std::string_view members) {
   std::string all =
-      "\"item_id\":" + Quoted(item.id) + ",\"output_index\":" + std::to_string(items_.size() - 1);
-  if (has_part) all += ",\"content_index\":0";
+      R"("item_id":)" + Quoted(item.id) + R"(,"output_index":)" + std::to_string(items_.size() - 1);
+  if (has_part) all += R"(,"content_index":0)";
   all += ',';
   all += members;
   SendEvent(type, all);
@@ -106,7 +106,7 @@ void ResponsesAnswer::SendItemEvent(const char* type, const Item& item, bool has
 void ResponsesAnswer::Begin() {
   if (!options_.streams) return;
   call_->BeginStream(options_.headers);
-  const std::string response = "\"response\":" + Response("in_progress", nullptr);
+  const std::string response = R"("response":)" + Response("in_progress", nullptr);
   SendEvent("response.created", response);
   SendEvent("response.in_progress", response);
 }
@@ -115,7 +115,7 @@ void ResponsesAnswer::AddToken(size_t /*choice*/, TokenLogprob token) {
   text_.AddToken(std::move(token));
 }
 
-bool ResponsesAnswer::AddText(size_t /*choice*/, std::string_view text) {
+bool ResponsesAnswer::AddText(size_t /*index*/, std::string_view text) {
   AnswerPart part;
   text_.AddText(text, &part);
   Add(part);
@@ -139,9 +139,9 @@ ResponsesAnswer::Item& ResponsesAnswer::Open(Kind kind, const ToolDelta* call) {
     const Item& added = items_.back();
     SendEvent(
         "response.output_item.added",
-        "\"output_index\":" + std::to_string(items_.size() - 1) + ",\"item\":" + ItemText(added));
+        R"("output_index":)" + std::to_string(items_.size() - 1) + R"(,"item":)" + ItemText(added));
     if (kind != Kind::kCall) {
-      SendItemEvent("response.content_part.added", added, true, "\"part\":" + PartText(added));
+      SendItemEvent("response.content_part.added", added, true, R"("part":)" + PartText(added));
     }
   }
   return items_.back();
@@ -154,12 +154,12 @@ void ResponsesAnswer::AddDelta(Item& item, std::string_view delta, std::string_v
     item.logprobs += logprobs;
   }
   if (!options_.streams) return;
-  std::string members = "\"delta\":" + Quoted(delta);
+  std::string members = R"("delta":)" + Quoted(delta);
   switch (item.kind) {
     case Kind::kReasoning:
       return SendItemEvent("response.reasoning_text.delta", item, true, members);
     case Kind::kMessage:
-      members += ",\"logprobs\":[" + std::string(logprobs) + "]";
+      members += R"(,"logprobs":[)" + std::string(logprobs) + "]";
       return SendItemEvent("response.output_text.delta", item, true, members);
     case Kind::kCall:
       return SendItemEvent("response.function_call_arguments.delta", item, false, members);
@@ -188,28 +188,28 @@ void ResponsesAnswer::Close(const char* status) {
   item.status = status;
   is_open_ = false;
   if (!options_.streams) return;
-  const std::string text = "\"text\":" + Quoted(item.text);
+  const std::string text = R"("text":)" + Quoted(item.text);
   switch (item.kind) {
     case Kind::kReasoning:
       SendItemEvent("response.reasoning_text.done", item, true, text);
       break;
     case Kind::kMessage:
       SendItemEvent("response.output_text.done", item, true,
-                    text + ",\"logprobs\":[" + item.logprobs + "]");
+                    text + R"(,"logprobs":[)" + item.logprobs + "]");
       break;
     case Kind::kCall:
       SendItemEvent("response.function_call_arguments.done", item, false,
-                    "\"name\":" + Quoted(item.name) + ",\"arguments\":" + Quoted(item.text));
+                    R"("name":)" + Quoted(item.name) + R"(,"arguments":)" + Quoted(item.text));
       break;
   }
   if (item.kind != Kind::kCall) {
-    SendItemEvent("response.content_part.done", item, true, "\"part\":" + PartText(item));
+    SendItemEvent("response.content_part.done", item, true, R"("part":)" + PartText(item));
   }
-  SendEvent("response.output_item.done", "\"output_index\":" + std::to_string(items_.size() - 1) +
-                                             ",\"item\":" + ItemText(item));
+  SendEvent("response.output_item.done", R"("output_index":)" + std::to_string(items_.size() - 1) +
+                                             R"(,"item":)" + ItemText(item));
 }
 
-void ResponsesAnswer::EndChoice(size_t /*choice*/, Ending ending) {
+void ResponsesAnswer::EndChoice(size_t /*index*/, Ending ending) {
   AnswerPart part;
   text_.Finish(ending, &part);
   Add(part);
@@ -222,7 +222,7 @@ void ResponsesAnswer::Finish(const Usage& usage) {
   const char* const status = is_cut_ ? "incomplete" : "completed";
   std::string response = Response(status, &usage);
   if (!options_.streams) return call_->Reply(200, options_.headers, std::move(response), usage);
-  SendEvent(is_cut_ ? "response.incomplete" : "response.completed", "\"response\":" + response);
+  SendEvent(is_cut_ ? "response.incomplete" : "response.completed", R"("response":)" + response);
   call_->End(usage);
 }
 
