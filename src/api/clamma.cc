@@ -222,6 +222,16 @@ Status ReadGrammar(const clamma_txf_info_t& info, Query* query) {
   return Status();
 }
 
+Status ReadDrafts(const clamma_txf_info_t& info, Query* query) {
+  if (info.draft_tokens > kMaxDrafts) return Invalid("draft_tokens must be in 0 .. 15");
+  if (info.draft_txf != nullptr && info.draft_tokens == 0) {
+    return Invalid("draft_txf is given, and draft_tokens is 0");
+  }
+  query->n_drafts = info.draft_tokens;
+  query->draft_transformer = info.draft_txf == nullptr ? nullptr : FromHandle(info.draft_txf);
+  return Status();
+}
+
 }  // namespace
 
 void Report(const Log& log, const clamma_txf_info_t* info, const Status& status) {
@@ -259,6 +269,7 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   query->limit = info.limit;
   query->seed = info.rng_seed;
   query->prefix_salt = info.prefix_salt;
+  if constexpr (kHasSpeculation) CLAMMA_RETURN_IF_ERROR(ReadDrafts(info, query));
   query->issue = info.issue_cb;
   if constexpr (kRecordsQueries) query->progress = info.progress_cb;
   if (info.done_cb != nullptr) {
