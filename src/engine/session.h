@@ -168,6 +168,7 @@ class Session {
   Status SampleConstrained(const float* logits, const SampledContext& context, Sampler& sampler,
                            TokenId* token);
   size_t MostDrafts() const;
+  size_t LookForForced(size_t most);
   Status MakeDraftModel(const Query& query, PreparedQuery* prepared);
   void BeginDrafts(const Query& query, PreparedQuery* prepared);
   // Whether the token behind `previous` is the first of a text.

@@ -2,6 +2,7 @@
 // The part of a session that builds without speculation lack.
 #include <algorithm>
 
+#include "engine/grammar/constraint.h"
 #include "engine/session.h"
 
 namespace clamma {
@@ -48,10 +49,38 @@ size_t Session::MostDrafts() const {
 
 // The drafts lie behind the conversation's tokens.
 size_t Session::LookForDrafts(TurnHeld /*held*/) {
-  const size_t most = query_.n_drafts == 0 ? 0 : MostDrafts();
+  const size_t most = std::min(drafter_.most(), drafter_.most() == 0 ? 0 : MostDrafts());
   const size_t n = conversation_.n_tokens;
   if (most == 0 || !conversation_.ReserveTokens(n + most + 1).ok()) return 0;
+  if constexpr (kHasGrammar) {
+    if (const size_t forced = LookForForced(most); forced > 0) return forced;
+  }
   return drafter_.Look(conversation_.tokens.data(), n, most, conversation_.tokens.data() + n);
+}
+
+// Looks for text with which the grammar lets any text go on. Its usual tokens are the drafts.
+size_t Session::LookForForced(size_t most) {
+  if constexpr (kHasGrammar) {
+    constexpr size_t kMostBytes = 64;
+    char bytes[kMostBytes];
+    const size_t n = conversation_.n_tokens;
+    const SampledContext context = {conversation_.tokens.data(), n,
+                                    static_cast<size_t>(generated_)};
+    Constraint* const constraint = constraint_.get();
+    if (constraint == nullptr || StripsSpace(context)) return 0;
+    const size_t size = constraint->FindForcedBytes(bytes, kMostBytes);
+    Array<TokenId> tokens;
+    size_t count = 0;
+    if (size == 0 ||
+        !transformer_.tokenizer.Encode(memory_, {bytes, size}, {}, &tokens, &count).ok()) {
+      return 0;
+    }
+    count = std::min(count, most);
+    std::copy_n(tokens.data(), count, conversation_.tokens.data() + n);
+    drafter_.UseForced();
+    return count;
+  }
+  return 0;
 }
 
 size_t Session::AddDraftRows(TurnHeld /*held*/, size_t count, ForwardRow* rows) {

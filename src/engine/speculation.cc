@@ -13,8 +13,6 @@ void Drafter::Begin(size_t most) {
 }
 
 size_t Drafter::Look(const TokenId* tokens, size_t n, size_t most, TokenId* drafts) {
-  most = std::min(most, most_);
-  if (most == 0) return 0;
   kind_ = kModel;
   if (model_.get() != nullptr) return most;
   constexpr size_t kMiddleMatch = 4;

@@ -43,6 +43,7 @@ class DraftChance {
 // The drafts of a session.
 class Drafter {
  public:
+  size_t most() const { return most_; }  // that the query wants for a pass
   // A query begins that wants at most `most` drafts for a pass.
   void Begin(size_t most);
   // Replaces the draft model, which computes the drafts if there is one.
@@ -53,6 +54,8 @@ class Drafter {
   // Looks for drafts behind the tokens of a context (n), and returns how many there are, at most
   // `most`. Those that are looked up, not computed, are then in `drafts` (most).
   size_t Look(const TokenId* tokens, size_t n, size_t most, TokenId* drafts);
+  // Call this in place of Look() if the drafts are what the grammar forces.
+  void UseForced() { kind_ = kForced; }
   // How likely one of them is right if those before it are, and how long one takes in nanoseconds.
   double chance() const { return chances_[kind_].chance(); }
   double cost() const { return kind_ == kModel ? model_.get()->nanoseconds() : 0; }
@@ -67,7 +70,8 @@ class Drafter {
   void Skip() { chances_[kind_].Forget(); }  // none was taken
 
  private:
-  enum Kind : uint8_t { kShort, kMiddle, kLong, kModel, kKinds };  // the first three: of matches
+  // The first three are of matches.
+  enum Kind : uint8_t { kShort, kMiddle, kLong, kModel, kForced, kKinds };
 
   DraftChance chances_[kKinds];
   Kind kind_ = kShort;
