@@ -97,7 +97,6 @@ TEST_F(SpeculationTest, TheQuantisedModelDraftsForTheFloatOne) {
   for (const float temperature : {0.0f, 1.0f}) {
     const Ask ask = {.prompt = "Once upon a time", .limit = 100, .temperature = temperature};
     const auto expected = Trace(plain.get(), ask, [](auto*) {});
-    MakeDraftsCheap(model_);
     const auto set = [&](clamma_txf_info_t* info) {
       info->draft_tokens = 4;
       info->draft_txf = draft.get();
