@@ -222,6 +222,20 @@ Status ReadGrammar(const clamma_txf_info_t& info, Query* query) {
   return Status();
 }
 
+void ReadCallbacks(const clamma_txf_info_t& info, Query* query) {
+  query->opaque = info.opaque_user_pointer;
+  query->issue = info.issue_cb;
+  query->logprobs = info.logprobs_cb;
+  query->n_top_logprobs = info.top_logprobs;
+  query->logit_hash = info.logit_hash_cb;
+  if constexpr (kRecordsQueries) query->progress = info.progress_cb;
+  if (info.done_cb == nullptr) return;
+  query->user_done = reinterpret_cast<void (*)()>(info.done_cb);
+  query->done = [](const Query& q, Done why) {
+    reinterpret_cast<clamma_done_cb_t>(q.user_done)(q.opaque, static_cast<clamma_done_t>(why));
+  };
+}
+
 Status ReadDrafts(const clamma_txf_info_t& info, Query* query) {
   if (info.draft_tokens > kMaxDrafts) return Invalid("draft_tokens must be in 0 .. 15");
   if (info.draft_txf != nullptr && info.draft_tokens == 0) {
@@ -249,11 +263,10 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   }
   CLAMMA_RETURN_IF_ERROR(CheckTokenLists(info));
   if constexpr (kHasGguf) CLAMMA_RETURN_IF_ERROR(ReadGrammar(info, query));
+  if constexpr (kHasSpeculation) CLAMMA_RETURN_IF_ERROR(ReadDrafts(info, query));
+  ReadCallbacks(info, query);
   query->stop_strings = info.stop_strings;
   query->n_stop_strings = info.stop_string_count;
-  query->logprobs = info.logprobs_cb;
-  query->n_top_logprobs = info.top_logprobs;
-  query->logit_hash = info.logit_hash_cb;
   query->texts = {info.system, info.prompt};
   query->stop_tokens = info.stop_tokens;
   query->n_stop_tokens = info.stop_token_count;
@@ -269,16 +282,6 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   query->limit = info.limit;
   query->seed = info.rng_seed;
   query->prefix_salt = info.prefix_salt;
-  if constexpr (kHasSpeculation) CLAMMA_RETURN_IF_ERROR(ReadDrafts(info, query));
-  query->issue = info.issue_cb;
-  if constexpr (kRecordsQueries) query->progress = info.progress_cb;
-  if (info.done_cb != nullptr) {
-    query->user_done = reinterpret_cast<void (*)()>(info.done_cb);
-    query->done = [](const Query& q, Done why) {
-      reinterpret_cast<clamma_done_cb_t>(q.user_done)(q.opaque, static_cast<clamma_done_t>(why));
-    };
-  }
-  query->opaque = info.opaque_user_pointer;
   query->null_on_destroy = info.null_on_destroy;
   return Status();
 }

@@ -128,6 +128,16 @@ size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, siz
   return n_rows;
 }
 
+// Adds rows for drafts behind the n_rows rows of the pass; returns how many there are then.
+size_t WithDrafts([[maybe_unused]] TurnHeld held, [[maybe_unused]] Transformer& transformer,
+                  [[maybe_unused]] PassEntry* entries, [[maybe_unused]] size_t n_sessions,
+                  size_t n_rows) {
+  if constexpr (kHasSpeculation) {
+    return AddDraftRows(held, transformer, entries, n_sessions, n_rows);
+  }
+  return n_rows;
+}
+
 // Runs the rows of the pass.
 Status RunRows(Transformer& transformer, size_t n_rows) {
   ForwardRow* const rows = transformer.rows.data();
@@ -149,10 +159,7 @@ void RunPass(TurnHeld held, Transformer& transformer, size_t n_sessions) {
   PassEntry* const entries = transformer.pass.data();
   const size_t n_base = FillRows(held, transformer, entries, n_sessions);
   if (n_base == 0) return;
-  size_t n_rows = n_base;
-  if constexpr (kHasSpeculation) {
-    n_rows = AddDraftRows(held, transformer, entries, n_sessions, n_base);
-  }
+  const size_t n_rows = WithDrafts(held, transformer, entries, n_sessions, n_base);
   const Status status = RunRows(transformer, n_rows);
   const ForwardRow* rows = transformer.rows.data();
   const ForwardRow* draft_rows = rows + n_base;
