@@ -202,22 +202,23 @@ std::string_view ViewOf(const char* text) {
 
 // Reads what constrains the text.
 Status ReadGrammar(const clamma_txf_info_t& info, Query* query) {
+  const GrammarText texts[] = {{GrammarSource::kGbnf, ViewOf(info.grammar), {}},
+                               {GrammarSource::kRegex, ViewOf(info.regex), {}},
+                               {GrammarSource::kJsonSchema, ViewOf(info.json_schema), {}}};
+  const auto n_given = std::count_if(std::begin(texts), std::end(texts),
+                                     [](const GrammarText& t) { return HasGrammar(t); });
+  const std::string_view trigger = ViewOf(info.grammar_trigger);
+  if (!kHasGrammar && (n_given > 0 || !trigger.empty())) {
+    return Invalid("this build has no grammars: LIBCLAMMA_WITH_GRAMMAR is OFF");
+  }
+  if (n_given > 1) return Invalid("grammar, regex and json_schema exclude each other");
+  if (n_given == 0 && !trigger.empty()) {
+    return Invalid("grammar_trigger is given, and no grammar, regex or json_schema");
+  }
   if constexpr (kHasGrammar) {
-    const GrammarText texts[] = {{GrammarSource::kGbnf, ViewOf(info.grammar), {}},
-                                 {GrammarSource::kRegex, ViewOf(info.regex), {}},
-                                 {GrammarSource::kJsonSchema, ViewOf(info.json_schema), {}}};
-    const auto n_given = std::count_if(std::begin(texts), std::end(texts),
-                                       [](const GrammarText& t) { return HasGrammar(t); });
-    if (n_given > 1) return Invalid("grammar, regex and json_schema exclude each other");
-    const std::string_view trigger = ViewOf(info.grammar_trigger);
-    if (n_given == 0 && !trigger.empty()) {
-      return Invalid("grammar_trigger is given, and no grammar, regex or json_schema");
-    }
     for (const GrammarText& text : texts) {
       if (HasGrammar(text)) query->grammar = GrammarText{text.source, text.text, trigger};
     }
-  } else if (info.grammar != nullptr || info.regex != nullptr || info.json_schema != nullptr) {
-    return Invalid("this build has no grammars: LIBCLAMMA_WITH_GRAMMAR is OFF");
   }
   return Status();
 }

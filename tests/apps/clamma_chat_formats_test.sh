@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# clamma_chat_formats_test.sh PROGRAM SOURCE_DIR: clamma-chat with models of several formats:
+# clamma_chat_formats_test.sh PROGRAM SOURCE_DIR: tests clamma-chat with models of several chat formats:
 # templates, thoughts, a full context, sampling, and the commands that change a conversation.
 set -uo pipefail
 
@@ -21,12 +21,12 @@ chat() {
   status=0
   printf '%b' "$lines" | timeout "$seconds" "${command_line[@]}" >out 2>err || status=$?
 }
-# says NAME TEXT: the last chat has written this, and ended with 0.
+# says NAME TEXT: the last chat wrote this text, and ended with exit code 0.
 says() {
   tells "$1" test "$(cat out)" = "$(printf '%b' "$2")"
   tells "$1: exit code" test "$status" = 0
 }
-# ends NAME CODE PATTERN: the last chat ended with CODE, and stderr matches PATTERN.
+# ends NAME CODE PATTERN: the last chat ended with exit code CODE, and its stderr matches PATTERN.
 ends() {
   tells "$1: exit code $2" test "$status" = "$2"
   tells "$1: stderr" grep -qE -- "$3" err
@@ -125,7 +125,7 @@ for think in show dim hide; do
 done
 
 # --- Sampling ---
-settings() { # settings VALUES: /set of the last chat, the values in its order
+settings() { # settings VALUES: the values that /set of the last chat printed, in its order
   tells "$1" test "$(awk '{ print $2 }' err | paste -sd ' ')" = "$2"
 }
 chat '/set\n' plain.gguf -q
@@ -236,7 +236,7 @@ tells "... that is used" test "$(cat out)" = "$(words 290)"
 chat 'hi\n/info\n' endless.gguf -q -t 0 -n 5 -c 200 --extend-context
 tells "... and nothing to tell where it is not more" test "$(grep -c beyond err)" = 0
 
-# --- What fails on the way ---
+# --- Failures during a chat ---
 make_babbler babbler.bin 1000000
 command_line=("$program" babbler.bin -z "$dictionary" -m 1 --cache-limit 17000 -q -t 0 -i go)
 : >out

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""clamma_get_files_test.py BIN_DIR SOURCE_DIR: clamma-get and files by their addresses, from a server of
-its own. Needs no network."""
+"""clamma_get_files_test.py BIN_DIR SOURCE_DIR: downloads files by address from a
+local server. Needs no network."""
 import os
 import pathlib
 import signal
@@ -13,7 +13,7 @@ from clamma_get_server import File
 
 
 class Addresses(Case):
-    """Files by their address."""
+    """Files that are named by their address."""
 
     def address(self, name="m.gguf"):
         return f"{self.server.url}/a/{name}"
@@ -35,7 +35,7 @@ class Addresses(Case):
         self.assertEqual(len(self.files()), 1, self.files())
         requests = len(self.server.requests)
         self.assertEqual(self.gets(self.address())[0], path)
-        self.assertEqual(len(self.server.requests), requests)  # what is there needs no network
+        self.assertEqual(len(self.server.requests), requests)  # a file that is there needs no network
         self.assertEqual(self.gets("-q", self.address())[1], "")
 
     def test_a_query_is_no_part_of_the_name(self):
@@ -212,7 +212,7 @@ class Addresses(Case):
         try:
             while chunk := os.read(terminal, 4096):
                 shown += chunk
-        except OSError:  # its other end is closed
+        except OSError:  # the other end is closed
             pass
         os.close(terminal)
         self.assertEqual(self.finish(process)[0], 0, self.told)
@@ -226,7 +226,7 @@ class Addresses(Case):
         self.server.files["/r"] = f"{self.server.other}/a/real.gguf"
         self.server.files["/a/real.gguf"] = File(data)
         self.server.files["/a/m.gguf"] = "/r"
-        self.is_file(self.gets(self.address())[0], data)  # under the name that was asked for
+        self.is_file(self.gets(self.address())[0], data)  # by the name that was requested
 
     def test_an_endless_redirect_ends(self):
         self.server.files["/a/m.gguf"] = "/a/n.gguf"
@@ -282,7 +282,7 @@ class Addresses(Case):
         data = model(3_000_000)
         self.serve(data)
         self.fails(HERE, "no room: 3.0 MB are needed", "--dir", disk, self.address())
-        self.serve(data, length=False, chunked=True)  # does not say it before
+        self.serve(data, length=False, chunked=True)  # does not send it in advance
         self.fails(HERE, "the disk is full", "--dir", disk, self.address())
 
     def test_folders_that_cannot_be(self):

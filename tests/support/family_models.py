@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Small models of random weights of the families that the library runs, as transformers has them, and
-a converter to GGUF, F32."""
+"""Small random models of the families that the library runs, made with transformers, and a converter
+to GGUF files of type F32."""
 import re
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -16,7 +16,8 @@ BASE = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=80, num_hid
             num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=64,
             rms_norm_eps=1e-5, pad_token_id=0, bos_token_id=1, eos_token_id=2)
 
-# Pairs of a head's 32 elements have a mixed frequency, or a scaled one; with BETAS some keep theirs.
+# Of the pairs of a head's 32 elements, some have a scaled frequency, some a mixed one, and with BETAS
+# some keep theirs.
 YARN = dict(rope_type="yarn", factor=3.0, original_max_position_embeddings=20)
 BETAS = dict(beta_fast=2.0, beta_slow=0.5)
 
@@ -24,17 +25,17 @@ BETAS = dict(beta_fast=2.0, beta_slow=0.5)
 @dataclass(frozen=True)
 class Family:
     arch: str                    # general.architecture
-    module: str                  # of transformers.models
+    module: str                  # in transformers.models
     model: str
     config: str
     numbers: dict                # beyond BASE
-    keys: dict = field(default_factory=dict)  # of the file: {name: value}, without the architecture's
-    pairs: bool = False          # queries and keys are reordered for pairs of neighbours to rotate
-    norms_less_one: bool = False # the model adds 1 to what it has as norms' weights
-    off: tuple = ()              # what print_logits can switch off: each must count
-    zeros: tuple = ()            # tensors of which the same is true if they are 0 (sinks: -1e30)
+    keys: dict = field(default_factory=dict)  # of the file: {name without the architecture: value}
+    pairs: bool = False          # queries and keys are reordered so that neighbours are rotated together
+    norms_less_one: bool = False # the model adds 1 to the weights of its norms
+    off: tuple = ()              # features that print_logits can switch off: each must matter
+    zeros: tuple = ()            # tensors that must matter: tested with 0 in their place (sinks: -1e30)
     names: dict = field(default_factory=dict)  # of tensors, beyond NAMES
-    ablate: str = ""             # the reference itself: "no rotation", "growing queries"
+    ablate: str = ""             # what the reference leaves out: "no rotation", "growing queries"
     tokens: int = POSITIONS
 
 
@@ -179,8 +180,8 @@ FAMILIES = {
 # --- The models of transformers --------------------------------------------------------------------
 
 def spread(name, parameter, family):
-    """(middle, deviation) of a parameter's numbers: attention is not uniform, the router's choices
-    are clear, and no part drowns the others."""
+    """Returns (mean, deviation) of a parameter's numbers, such that attention is not uniform, the
+    router's choices are clear, and no part dominates the others."""
     if "norm" in name:
         return (0.0 if family.norms_less_one else 1.0), 0.3
     if name.endswith("bias"):
@@ -199,8 +200,8 @@ def spread(name, parameter, family):
 
 
 def grow_queries(model, beta, original):
-    """Multiplies queries as Ministral 3 does, which this transformers does not have: before they are
-    rotated, which is the same."""
+    """Multiplies queries as Ministral 3 does, which this version of transformers lacks. It does so before
+    they are rotated, which gives the same result."""
     def hook(_module, _inputs, queries):
         positions = torch.arange(queries.shape[1])
         return queries * (1 + beta * torch.log(1 + positions // original))[None, :, None]
@@ -249,12 +250,12 @@ EXPERT_NAMES = {"w1": "gate", "w2": "down", "w3": "up", "gate_proj": "gate", "do
 
 
 def for_pairs(values, heads):
-    """Rows (or a bias) whose halves rotate together, for neighbours to do so."""
+    """Reorders rows (or a bias) whose halves are rotated together, so that neighbours are."""
     return values.reshape(heads, 2, -1, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
 
 
 def split_gpt_oss(front, kind, values):
-    """All experts' tensors of a layer; gate and up take turns in them."""
+    """Returns the tensors of all experts of a layer. In the source, gate and up alternate."""
     if kind == "gate_up_proj":
         turned = values.swapaxes(1, 2)
         return {f"{front}.ffn_gate_exps.weight": turned[:, 0::2],
@@ -268,7 +269,7 @@ def split_gpt_oss(front, kind, values):
 
 
 def convert_layer(family, config, index, rest, values, experts):
-    """{name: values} of a tensor of a layer; one of an expert goes to `experts`."""
+    """Returns {name: values} for a tensor of a layer. Adds that of a single expert to `experts`."""
     front = f"blk.{index}"
     if match := re.fullmatch(r"\w+\.experts\.(\d+)\.(\w+)\.weight", rest):
         name = f"{front}.ffn_{EXPERT_NAMES[match[2]]}_exps.weight"
@@ -287,7 +288,7 @@ def convert_layer(family, config, index, rest, values, experts):
 
 
 def convert(family, model):
-    """{name: values} of the file."""
+    """Returns {name: values} of the file."""
     config, tensors, experts = model.config, {}, {}
     fixed = {"model.embed_tokens.weight": "token_embd.weight",
              "model.norm.weight": "output_norm.weight", "lm_head.weight": "output.weight"}
