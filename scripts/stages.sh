@@ -17,7 +17,7 @@ readonly stages=(
   "web-sanitized:clamma-ws-demo under AddressSanitizer and ThreadSanitizer"
   "nothreads:the build without threads: golden texts, sessions, command line, no thread symbol"
   "shared:the shared library: its C test, symbols and dependencies; loaded by dlopen() without memory"
-  "plain:GGUF models without grammars and without the prefix cache: golden texts, sessions, interfaces"
+  "plain:GGUF models without grammars, prefix cache and speculation: golden texts, sessions, interfaces"
   "many-sessions:a build for thousands of sessions per model: 64 KB of stack are enough"
   "install:the installed library, static and shared, used by other projects"
   "bare:only the library, optimised for size"
@@ -281,9 +281,9 @@ stage_shared() {
 stage_plain() {
   local folder=build-plain programs
   mapfile -t programs < <(basename -s .cc tests/*/*_test.cc |
-    grep -E '^(alloc|clamma_hpp|embed|extra|gguf_api|golden|pass|session)')
+    grep -E '^(alloc|clamma_hpp|embed|extra|gguf_api|golden|pass|session)' | grep -v drafts)
   alone "$folder" cmake --preset dev -B "$folder" -DLIBCLAMMA_WITH_GRAMMAR=OFF \
-    -DLIBCLAMMA_WITH_PREFIX_CACHE=OFF
+    -DLIBCLAMMA_WITH_PREFIX_CACHE=OFF -DLIBCLAMMA_WITH_SPECULATION=OFF
   alone "$folder" cmake --build "$folder" -j "$jobs" --target c_api_test "${programs[@]}"
   ctest --test-dir "$folder" -j "$jobs" --output-on-failure --no-tests=error -R '[.]|^c_api_'
 }
