@@ -192,6 +192,7 @@ refuses 1 'x\.gguf\.part is an input' model.gguf x.gguf Q4_0
 rm x.gguf.part
 mkdir folder
 refuses 1 'folder is a folder' model.gguf folder Q4_0 --force
+refuses 1 'name of the file to write is empty' model.gguf '' Q4_0
 refuses 1 'not a regular file' model.gguf /dev/null Q4_0 --force
 refuses 3 'No such file' model.gguf no/such.gguf Q4_0
 refuses 1 'importance matrix' model.gguf x.gguf Q4_0 --imatrix text
