@@ -16,6 +16,7 @@ import random
 import re
 import struct
 import subprocess
+import unicodedata
 import unittest
 from datetime import datetime, timezone
 from pathlib import Path
@@ -413,6 +414,21 @@ class ExpressionsTest(ChatTemplatesTest):
                 self.check("expression", source, NAMES)
         print(f"{N_EXPRESSIONS} expressions, {refused} refused:", self.counts)
         self.assertLess(refused, N_EXPRESSIONS // 8)
+
+    def test_properties_and_cases_of_characters(self):
+        if unicodedata.unidata_version != "14.0.0":
+            self.skipTest(f"this Python has Unicode {unicodedata.unidata_version}, not 14.0.0")
+        methods = ["isalpha", "isdigit", "isdecimal", "isnumeric", "isspace", "isprintable", "isupper",
+                   "islower"]
+        source = ("{% for c in text %}" + "".join("{{ c." + name + "()|int }}" for name in methods) +
+                  "{{ c.lower() }},{{ c.upper() }},{{ c.title() }}\n{% endfor %}")
+        # Beyond the second plane all characters of a plane are alike but for a few ranges.
+        codes = [*range(0x80, 0xD800), *range(0xE000, 0x20000), *range(0x20000, 0x110000, 61)]
+        for begin in range(0, len(codes), 1024):
+            some = codes[begin:begin + 1024]
+            with self.subTest(f"from U+{some[0]:04X} on"):
+                self.check("characters", source, {"text": "".join(map(chr, some))})
+        self.assertEqual(self.counts["ok"], (len(codes) + 1023) // 1024)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@
 #ifndef CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_H_
 #define CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_H_
 
-#include "kernels/skeletons/native_matmul_plain.h"
+#include "kernels/formats/format.h"
+#include "kernels/skeletons/native_activations.h"
 #include "kernels/skeletons/tile_rows.h"
 #include "kernels/tuning.h"
 
 namespace clamma {
+
 namespace {
 namespace native {
 
@@ -434,7 +436,10 @@ void MultiplySeveral(float* out, size_t out_stride, const Activations& x, const 
 template <typename V, typename F>
 void Matmul(float* out, size_t out_stride, const Activations& x, const Matrix& w, size_t row_begin,
             size_t row_end, const Tuning& tuning) {
-  if (w.rows < kMinRows<V>) return MatmulPlainly<F>(out, out_stride, x, w, row_begin, row_end);
+  if (w.rows < kMinRows<V>) {
+    constexpr auto& kPlain = Layout<V, F>::kIsSuper ? MatmulBlocks256Plain : MatmulBlocks32Plain;
+    return kPlain(out, out_stride, x, w, row_begin, row_end);
+  }
   if (x.n_tokens == 1) return MultiplyOneToken<V, F>(out, x, w, row_begin, row_end, tuning);
   MultiplySeveral<V, F>(out, out_stride, x, w, row_begin, row_end, tuning);
 }
