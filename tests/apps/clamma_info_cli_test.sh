@@ -124,6 +124,21 @@ tells "another architecture: keys and values" json 'j["memory"]["kv_f16_bytes"] 
 tells "another architecture: int8 with scales" json 'j["memory"]["kv_q8_bytes"] == 1000 * (64 * 6 + 2 * 4 * 6)'
 tells "another architecture: working memory is not known" json 'j["memory"]["working_bytes"] is None'
 
+# One of two layers has a window of 64 positions, of which it keeps 2 pages, 8 more, and those of a pass.
+gguf windows.gguf '[("general.architecture", "gemma2"), ("gemma2.block_count", 2), ("gemma2.context_length", 8192),
+  ("gemma2.embedding_length", 32), ("gemma2.feed_forward_length", 32), ("gemma2.attention.head_count", 2),
+  ("gemma2.attention.head_count_kv", 1), ("gemma2.attention.layer_norm_rms_epsilon", 1e-6),
+  ("gemma2.attention.sliding_window", 64), ("tokenizer.ggml.model", "llama"),
+  ("tokenizer.ggml.tokens", ["<unk>", "<s>", "</s>", "a"]), ("tokenizer.ggml.scores", [0.0, 0.0, 0.0, 0.0])]' '[
+  ("token_embd.weight", 0, [32, 4]), ("output_norm.weight", 0, [32])] + [(f"blk.{i}.{name}.weight", 0, dims)
+  for i in (0, 1) for name, dims in [("attn_q", [32, 32]), ("attn_k", [32, 16]), ("attn_v", [32, 16]),
+  ("attn_output", [32, 32]), ("ffn_gate", [32, 32]), ("ffn_up", [32, 32]), ("ffn_down", [32, 32])] +
+  [(norm, [32]) for norm in ("attn_norm", "ffn_norm", "post_attention_norm", "post_ffw_norm")]]'
+run windows.gguf --json
+tells "windows: succeeds" test "$status" = 0
+tells "windows: pages beyond them are not counted" \
+  json 'j["memory"]["kv_f16_bytes"] == (256 + 2 + 8 + 6) * 32 * 2 * 16 * 2 + 2 * 256 * 8'
+
 gguf vocabulary.gguf '[("general.architecture", "llama"), ("tokenizer.ggml.model", "gpt2"),
   ("tokenizer.ggml.pre", "qwen2"), ("tokenizer.ggml.tokens", ["a", "b"])]' '[]'
 run vocabulary.gguf
