@@ -51,6 +51,9 @@ class Families(unittest.TestCase):
         effects = {}
         for what in family.off:
             effects[what] = distances(logits_of(path, tokens, "--off", what), ours).max()
+        for what in family.without:
+            write_file(path, family, model, tensors, without=(what,))
+            effects[what] = distances(logits_of(path, tokens), ours).max()
         for what in family.zeros:
             value = -1e30 if "sinks" in what else 0
             other = {key: np.full_like(values, value) if key.endswith(what) else values

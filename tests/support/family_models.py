@@ -33,6 +33,7 @@ class Family:
     pairs: bool = False          # queries and keys are reordered so that neighbours are rotated together
     norms_less_one: bool = False # the model adds 1 to the weights of its norms
     off: tuple = ()              # features that print_logits can switch off: each must matter
+    without: tuple = ()          # keys that must matter: tested with a file that lacks them
     zeros: tuple = ()            # tensors that must matter: tested with 0 in their place (sinks: -1e30)
     names: dict = field(default_factory=dict)  # of tensors, beyond NAMES
     ablate: str = ""             # what the reference leaves out: "no rotation", "growing queries"
@@ -57,7 +58,7 @@ PHI_KEYS = {"attention.sliding_window": 17, "rope.dimension_count": 12,
             "rope.scaling.attn_factor": float(np.sqrt(1 + np.log(4) / np.log(24)))}
 
 
-def gemma2(**numbers):
+def gemma2(more_off=(), **numbers):
     keys = {"attention.sliding_window": 9, "attn_logit_softcapping": 4.0,
             "final_logit_softcapping": 3.0}
     return Family("gemma2", "gemma2", "Gemma2", "Gemma2Config",
@@ -65,10 +66,10 @@ def gemma2(**numbers):
                        attn_logit_softcapping=4.0, final_logit_softcapping=3.0) | numbers, keys,
                   norms_less_one=True, names=GEMMA_NORMS,
                   off=("halves", "embedding scale", "gelu", "post-norms", "windows",
-                       "attention soft cap", "logit soft cap"))
+                       "attention soft cap", "logit soft cap", *more_off))
 
 
-def gemma3(keys=None, **numbers):
+def gemma3(keys=None, more_off=(), **numbers):
     return Family("gemma3", "gemma3", "Gemma3", "Gemma3TextConfig",
                   dict(head_dim=32, query_pre_attn_scalar=32, sliding_window=9, rope_theta=500.0,
                        rope_local_base_freq=10000.0, num_hidden_layers=8,
@@ -77,7 +78,7 @@ def gemma3(keys=None, **numbers):
                    "rope.scaling.factor": 4.0} | (keys or {}),
                   norms_less_one=True, names=GEMMA_NORMS,
                   off=("halves", "embedding scale", "gelu", "post-norms", "windows",
-                       "query and key norms", "second rotation", "frequency scale"))
+                       "query and key norms", "second rotation", "frequency scale", *more_off))
 
 
 MOE = {"expert_count": 6, "expert_used_count": 2}
@@ -107,14 +108,18 @@ FAMILIES = {
     "gemma": Family("gemma", "gemma", "Gemma", "GemmaConfig", dict(head_dim=32),
                     norms_less_one=True, off=("halves", "embedding scale", "gelu")),
     "gemma2": gemma2(),
-    "gemma2, 46 layers": gemma2(num_hidden_layers=46, query_pre_attn_scalar=16),
+    "gemma2, 46 layers": gemma2(("attention scale",), num_hidden_layers=46, query_pre_attn_scalar=16),
     "gemma3": gemma3(),
     "gemma3, windows by a number": gemma3({"attention.sliding_window_pattern": 3},
                                           sliding_window_pattern=3),
     "gemma3, windows by a list": gemma3(
         {"attention.sliding_window_pattern": [False, True] * 4},
         layer_types=["full_attention", "sliding_attention"] * 4),
-    "gemma3, 62 layers": gemma3(num_hidden_layers=62, query_pre_attn_scalar=16),
+    # transformers, like llama.cpp, ignores a soft cap of its scores.
+    "gemma3, soft cap": gemma3({"final_logit_softcapping": 3.0}, ("logit soft cap",),
+                               final_logit_softcapping=3.0),
+    "gemma3, 62 layers": gemma3(more_off=("attention scale",), num_hidden_layers=62,
+                                query_pre_attn_scalar=16),
     "phi3, long": Family("phi3", "phi3", "Phi3", "Phi3Config", PHI, PHI_KEYS,
                          off=("halves", "windows", "magnitude", "long factors",
                               "partial rotation")),
@@ -133,6 +138,7 @@ FAMILIES = {
                        YARN_KEYS | BETA_KEYS | {"rope.scaling.yarn_log_multiplier": 1.0,
                                       "attention.temperature_scale": 0.5},
                        pairs=True, ablate="growing queries",
+                       without=("rope.scaling.yarn_log_multiplier",),
                        off=("yarn", "frequency scale", "growing queries")),
     "granite": Family("granite", "granite", "Granite", "GraniteConfig",
                       dict(attention_multiplier=0.1, embedding_multiplier=3.0,
@@ -309,7 +315,7 @@ def convert(family, model):
     return tensors
 
 
-def write_file(path, family, model, tensors):
+def write_file(path, family, model, tensors, without=()):
     config = model.config
     writer = gguf.GGUFWriter(path, family.arch)
     writer.add_block_count(config.num_hidden_layers)
@@ -324,6 +330,8 @@ def write_file(path, family, model, tensors):
         writer.add_key_length(config.head_dim)
         writer.add_value_length(config.head_dim)
     for key, value in family.keys.items():
+        if key in without:
+            continue
         key = f"{family.arch}.{key}"
         if isinstance(value, bool):
             writer.add_bool(key, value)
