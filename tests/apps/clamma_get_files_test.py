@@ -302,28 +302,28 @@ class Addresses(Case):
         self.assertFalse(self.cache.exists())
 
     def test_interrupted_it_keeps_what_is_there(self):
-        data = model(1_000_000)
+        data = model(10_000_000)  # written in pieces of 2 MB
         event = threading.Event()
-        served = self.serve(data, pause=(600_000, event))
+        served = self.serve(data, pause=(4_600_000, event))
         part = pathlib.Path(str(self.place()) + ".part")
-        for number, least in ((signal.SIGINT, 500_000), (signal.SIGTERM, 600_000)):
+        for number, least in ((signal.SIGINT, 4_000_000), (signal.SIGTERM, 6_000_000)):
             process = self.start(self.address())
             self.wait_for(lambda: part.exists() and part.stat().st_size > least)
             process.send_signal(number)
             code, out, err = self.finish(process)
             self.assertEqual((code, out), (INTERRUPTED, ""), self.told)
-            self.assertRegex(err, r"interrupted; \d{3} kB are kept; run the same command again to resume")
-            served.pause = (100_000, event)
+            self.assertRegex(err, r"interrupted; [4-7]\.\d MB are kept; run the same command again to resume")
+            served.pause = (3_000_000, event)
         event.set()
         self.serve(data)
         self.is_file(self.gets(self.address())[0], data)
-        self.assertRegex(self.server.headers_of("/a/m.gguf")[-1]["range"], r"bytes=[67]\d{5}-")
+        self.assertRegex(self.server.headers_of("/a/m.gguf")[-1]["range"], r"bytes=[67]\d{6}-")
 
     def test_two_processes_do_not_write_one_file(self):
-        data = model(1_000_000)
+        data = model(5_000_000)
         event = threading.Event()
         self.addCleanup(event.set)
-        self.serve(data, pause=(600_000, event))
+        self.serve(data, pause=(4_600_000, event))
         first = self.start(self.address())
         part = pathlib.Path(str(self.place()) + ".part")
         self.wait_for(lambda: part.exists() and part.stat().st_size > 0)
