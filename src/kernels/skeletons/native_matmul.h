@@ -397,9 +397,7 @@ template <typename V, typename F, typename Products>
     products.Multiply(accs, tiles, b * x.n_tokens + first, &ahead);
   }
   products.Finish();
-  for (size_t t = 0; t < n; ++t) {
-    StoreResults(out + (first + t) * out_stride, accs + t * kRows, tile);
-  }
+  StoreResults(out + first * out_stride, out_stride, accs, n, tile);
 }
 
 template <typename V, typename F>
@@ -409,7 +407,7 @@ void MultiplyOneToken(float* out, const Activations& x, const Matrix& w, size_t 
   ForEachTile(w, V::kLanes, row_begin, row_end, !tuning.rows_in_order, [&](const TileRows& tile) {
     float results[V::kLanes];
     V::Store(results, MultiplyRows<V, F>(in, tile, tuning.tile_prefetch));
-    StoreResults(out, results, tile);
+    StoreResults(out, 0, results, 1, tile);
   });
 }
 

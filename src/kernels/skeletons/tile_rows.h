@@ -44,7 +44,7 @@ class Tiles {
 
   // Sets *tile to the next one, or returns false if there is none. Not inlined, because the formats
   // of all blocks would have a copy of it.
-  [[gnu::noinline]] bool Next(TileRows* tile) {
+  [[gnu::noinline, gnu::noclone]] bool Next(TileRows* tile) {
     if (row_ >= end_) return false;
     const auto row_bytes = static_cast<size_t>(w_.row_bytes);  // of rows in memory
     *tile = {nullptr, row_bytes, row_bytes, n_, row_, 1, begin_, end_};
@@ -82,13 +82,18 @@ inline void ForEachTile(const Matrix& w, size_t n, size_t begin, size_t end, boo
   while (tiles.Next(&tile)) body(tile);
 }
 
-// out[row] = results[i], for those rows of a tile that are to be stored.
-[[gnu::noinline]] inline void StoreResults(float* out, const float* results, const TileRows& tile) {
-  if (tile.apart > 1) {
-    for (size_t i = 0; i < tile.n; ++i) out[tile.row + i * tile.apart] = results[i];
-  } else {
-    __builtin_memcpy(out + tile.keep_begin, results + (tile.keep_begin - tile.row),
-                     (tile.keep_end - tile.keep_begin) * sizeof(float));
+// out[t * out_stride + row] = results[t * tile.n + i], for those rows of a tile that are to be
+// stored, and all tokens.
+[[gnu::noinline, gnu::noclone]] inline void StoreResults(float* out, size_t out_stride,
+                                                         const float* results, size_t n_tokens,
+                                                         const TileRows& tile) {
+  for (size_t t = 0; t < n_tokens; ++t, out += out_stride, results += tile.n) {
+    if (tile.apart > 1) {
+      for (size_t i = 0; i < tile.n; ++i) out[tile.row + i * tile.apart] = results[i];
+    } else {
+      __builtin_memcpy(out + tile.keep_begin, results + (tile.keep_begin - tile.row),
+                       (tile.keep_end - tile.keep_begin) * sizeof(float));
+    }
   }
 }
 
