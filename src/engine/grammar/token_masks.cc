@@ -151,32 +151,30 @@ Status TokenMasks::ComputePlain(Automaton& automaton, MatchState state, TokenWor
     if (run == VocabularyTrie::kMaxPlain) return Status();
     return Walk(automaton, 0, end, state, run, allowed);
   }
-  uint8_t allows_all[256] = {};  // by first byte
+  const auto allows_all = [&](const TrieNode& node, bool* allows) {
+    MatchState next = kNoMatch;
+    *allows = false;
+    CLAMMA_RETURN_IF_ERROR(automaton.Next(state, node.byte, &next));
+    return next == kNoMatch ? Status() : AllowsBelow(automaton, node, next, allows);
+  };
   uint32_t n_all = 0;
   for (uint32_t i = 0; i < end; i = nodes[i].skip) {
-    MatchState next = kNoMatch;
-    bool allows = false;
-    CLAMMA_RETURN_IF_ERROR(automaton.Next(state, nodes[i].byte, &next));
-    if (next != kNoMatch) CLAMMA_RETURN_IF_ERROR(AllowsBelow(automaton, nodes[i], next, &allows));
-    if (!allows) continue;
-    allows_all[nodes[i].byte] = 1;
-    n_all += nodes[nodes[i].skip].first - nodes[i].first;
+    bool all = false;
+    CLAMMA_RETURN_IF_ERROR(allows_all(nodes[i], &all));
+    if (all) n_all += nodes[nodes[i].skip].first - nodes[i].first;
   }
   const bool begins_full = n_all > nodes[end].first / 2;
   std::memcpy(allowed, trie_->plain(begins_full ? VocabularyTrie::kMaxPlain : 0), set_bytes);
+  if (!begins_full) return Walk(automaton, 0, end, state, 0, allowed);
   for (uint32_t i = 0; i < end; i = nodes[i].skip) {
-    const bool all = allows_all[nodes[i].byte] != 0;
+    bool all = false;
+    CLAMMA_RETURN_IF_ERROR(allows_all(nodes[i], &all));
+    if (all) continue;
     const uint32_t skip = nodes[i].skip;
-    if (begins_full && !all) {
-      for (uint32_t k = nodes[i].first; k < nodes[skip].first; ++k) {
-        RemoveToken(allowed, trie_->tokens()[k]);
-      }
+    for (uint32_t k = nodes[i].first; k < nodes[skip].first; ++k) {
+      RemoveToken(allowed, trie_->tokens()[k]);
     }
-    if (!all) {
-      CLAMMA_RETURN_IF_ERROR(Walk(automaton, i, skip, state, 0, allowed));
-    } else if (!begins_full) {
-      AddTokens(nodes[i].first, nodes[skip].first, allowed);
-    }
+    CLAMMA_RETURN_IF_ERROR(Walk(automaton, i, skip, state, 0, allowed));
   }
   return Status();
 }
