@@ -46,6 +46,12 @@ struct Query {
   size_t n_stop_tokens = 0;
   // If there is one, texts that do not match are not generated.
   [[no_unique_address]] OnlyIf<kHasGrammar, GrammarText> grammar;
+  // Receives the paths of the constraints that were dropped, see WriteDropped().
+  struct TextRoom {
+    char* text = nullptr;
+    size_t size = 0;
+  };
+  [[no_unique_address]] OnlyIf<kHasGrammar, TextRoom> dropped;
   size_t n_top_logprobs = 0;
   // The most drafts for a pass; and the transformer that computes them, nullptr: they are looked
   // up.
@@ -91,6 +97,9 @@ struct PreparedQuery {
 
 // Checks an element of a list, which has a name for the message, that must be a token of the model.
 Status CheckToken(const ModelConfig& config, const char* list, size_t i, TokenId token);
+
+// Compiles the query's grammar, and keeps it for later ones, if the transformer does so.
+Status CheckGrammar(const Transformer& transformer, const Query& query);
 
 // Encodes the tokens that the query adds to the conversation, and copies the data that it refers
 // to. This may take long. prepared->added and temporary data are allocated from `scratch`,

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "engine/grammar/grammar_cache.h"
 #include "engine/pass.h"
 #include "platform/clock.h"
 #include "platform/unwinding.h"
@@ -111,15 +112,21 @@ bool Scheduler::WatchForksFor(Transformer* transformer) {
   const auto before = [] {
     the_scheduler.mutex_.Lock();
     if constexpr (kHasPrefixCache) KvPages::LockAll();
+    if constexpr (kHasGrammar) GrammarCache::LockAll();
     Arena::LockAll();
   };
   const auto in_parent = [] {
     Arena::UnlockAll();
+    if constexpr (kHasGrammar) GrammarCache::UnlockAll();
     if constexpr (kHasPrefixCache) KvPages::UnlockAll();
     the_scheduler.mutex_.Unlock();
   };
   const auto in_child = [] {
     Arena::UnlockAll();
+    if constexpr (kHasGrammar) {
+      GrammarCache::BecomeChildOfFork();
+      GrammarCache::UnlockAll();
+    }
     if constexpr (kHasPrefixCache) KvPages::UnlockAll();
     the_scheduler.BecomeChildOfFork(LockHeld());
     the_scheduler.mutex_.Unlock();

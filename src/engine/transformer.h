@@ -123,6 +123,7 @@ class Transformer {
   Weights weights;
   Tokenizer tokenizer;
   [[no_unique_address]] TrieSlot trie{memory};  // of the vocabulary, for grammars
+  [[no_unique_address]] mutable GrammarCacheSlot grammars{memory};
   ChatFormat* chat_format = nullptr;            // nullptr: this build has no templates
   ThreadPool pool;
   const Kernels* kernels = nullptr;

@@ -54,7 +54,7 @@ class Masked {
       : vocabulary_(vocabulary) {
     clamma::Grammar grammar(memory_);
     clamma::Status status = clamma::ParseGbnf(gbnf, &grammar);
-    if (status.ok() && !trigger.empty()) status = clamma::AddTrigger(trigger, &grammar);
+    if (status.ok() && !trigger.empty()) status = clamma::AddTrigger(trigger, false, &grammar);
     EXPECT_TRUE(status.ok()) << status.message();
     reason_ = matcher_.Compile(grammar, &vocabulary.tokenizer());
     if (!reason_.empty()) return;
