@@ -200,25 +200,51 @@ std::string_view ViewOf(const char* text) {
   return text == nullptr ? std::string_view() : std::string_view(text);
 }
 
+// Checks that the fields of a trigger fit together.
+Status CheckTrigger(const clamma_txf_info_t& info, std::string_view trigger, bool has_grammar) {
+  const tok_id_t* const token = info.grammar_trigger_token;
+  if (!has_grammar && !trigger.empty()) {
+    return Invalid("grammar_trigger is given, and no grammar, regex or json_schema");
+  }
+  if (!has_grammar && token != nullptr) {
+    return Invalid("grammar_trigger_token is given, and no grammar, regex or json_schema");
+  }
+  if (!trigger.empty() && token != nullptr) {
+    return Invalid("grammar_trigger and grammar_trigger_token exclude each other");
+  }
+  if (token != nullptr && *token < 0) return Invalid("grammar_trigger_token is not a token");
+  if (info.grammar_repeats != 0 && trigger.empty() && token == nullptr) {
+    return Invalid("grammar_repeats is given, and no trigger");
+  }
+  return Status();
+}
+
 // Reads what constrains the text.
 Status ReadGrammar(const clamma_txf_info_t& info, Query* query) {
-  const GrammarText texts[] = {{GrammarSource::kGbnf, ViewOf(info.grammar), {}},
-                               {GrammarSource::kRegex, ViewOf(info.regex), {}},
-                               {GrammarSource::kJsonSchema, ViewOf(info.json_schema), {}}};
+  const GrammarText texts[] = {
+      {.source = GrammarSource::kGbnf, .text = ViewOf(info.grammar), .trigger = {}},
+      {.source = GrammarSource::kRegex, .text = ViewOf(info.regex), .trigger = {}},
+      {.source = GrammarSource::kJsonSchema, .text = ViewOf(info.json_schema), .trigger = {}}};
   const auto n_given = std::count_if(std::begin(texts), std::end(texts),
                                      [](const GrammarText& t) { return HasGrammar(t); });
   const std::string_view trigger = ViewOf(info.grammar_trigger);
-  if (!kHasGrammar && (n_given > 0 || !trigger.empty())) {
+  const tok_id_t* const token = info.grammar_trigger_token;
+  if (!kHasGrammar && (n_given > 0 || !trigger.empty() || token != nullptr)) {
     return Invalid("this build has no grammars: LIBCLAMMA_WITH_GRAMMAR is OFF");
   }
   if (n_given > 1) return Invalid("grammar, regex and json_schema exclude each other");
-  if (n_given == 0 && !trigger.empty()) {
-    return Invalid("grammar_trigger is given, and no grammar, regex or json_schema");
-  }
+  CLAMMA_RETURN_IF_ERROR(CheckTrigger(info, trigger, n_given > 0));
   if constexpr (kHasGrammar) {
     for (const GrammarText& text : texts) {
-      if (HasGrammar(text)) query->grammar = GrammarText{text.source, text.text, trigger};
+      if (!HasGrammar(text)) continue;
+      GrammarText given = text;
+      given.trigger = trigger;
+      given.trigger_token = token == nullptr ? kNoToken : *token;
+      given.repeats = info.grammar_repeats != 0;
+      given.is_loose = text.source == GrammarSource::kJsonSchema && info.json_schema_loose != 0;
+      query->grammar = given;
     }
+    query->dropped = Query::TextRoom{info.dropped_constraints, info.dropped_constraints_max};
   }
   return Status();
 }

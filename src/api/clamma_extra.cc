@@ -85,6 +85,13 @@ void AddMemory(Transformer& transformer, clamma_txf_facts_t* facts) {
     facts->prefix_hits = pages.hits;
     facts->prefix_tokens_saved = pages.tokens_saved;
   }
+  if constexpr (kHasGrammar) {
+    const GrammarCache::Facts grammars = transformer.grammars.facts();
+    facts->memory_bytes += grammars.bytes;
+    facts->grammars = grammars.grammars;
+    facts->grammar_bytes = grammars.bytes;
+    facts->grammars_compiled = grammars.compiled;
+  }
   if (Arena* arena = transformer.memory.arena(); arena != nullptr) {
     const Arena::Usage usage = arena->usage();
     facts->arena_bytes = usage.size;
@@ -99,6 +106,18 @@ void AddMemory(Transformer& transformer, clamma_txf_facts_t* facts) {
     facts->cache_bytes = stats.bytes;
     facts->cache_limit = stats.limit;
   }
+}
+
+// Reads the grammar of a query, and compiles it.
+Status CheckGrammarOf(const Transformer& transformer, const clamma_txf_info_t& info) {
+  Query query;
+  CLAMMA_RETURN_IF_ERROR(ReadQuery(info, &query));
+  if constexpr (kHasGrammar) {
+    if (HasGrammar(query.grammar)) return CheckGrammar(transformer, query);
+  }
+  return Status::Error(StatusCode::kInvalidArgument,
+                       "clamma_grammar_check() needs a grammar, regex or json_schema, and a build "
+                       "with grammars");
 }
 
 }  // namespace
@@ -201,6 +220,15 @@ int clamma_score(const struct txf* txf, const char* text, size_t size, clamma_sc
   clamma::Transformer& transformer = *FromHandle(txf);
   return clamma::Return(transformer.log,
                         clamma::Score(transformer, {text, size}, score, logprobs, max));
+}
+
+int clamma_grammar_check(const struct txf* txf, const clamma_txf_info_t* info) {
+  if (txf == nullptr || info == nullptr) return clamma::ReturnMissing(txf, "clamma_grammar_check");
+  const clamma::Transformer& transformer = *FromHandle(txf);
+  const clamma::Status status = clamma::CheckGrammarOf(transformer, *info);
+  if (status.ok()) return 0;
+  clamma::Report(transformer.log, info, status);
+  return 1;
 }
 
 int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {

@@ -75,5 +75,19 @@ TEST_F(GrammarAllocFailure, AQueryIsRefusedOrEndsWithTheReason) {
   }
 }
 
+TEST_F(GrammarAllocFailure, GrammarsThatNoQueryHasAreFreedWhenMemoryIsShort) {
+  const auto grammars = [&] {
+    clamma_txf_facts_t facts = {};
+    EXPECT_EQ(clamma_txf_facts(model_.get(), &facts), 0);
+    return facts.grammars;
+  };
+  Generate(model_);
+  ASSERT_EQ(grammars(), 1u);
+  Heap().FailAllocation(1);
+  EXPECT_NE(NewSession(model_), nullptr);
+  EXPECT_TRUE(Heap().failed());
+  EXPECT_EQ(grammars(), 0u);
+}
+
 }  // namespace
 }  // namespace clamma_test

@@ -107,8 +107,8 @@ def merges_of(ranks):
     return [f"{written(left)} {written(right)}" for left, right in merges]
 
 
-def write_ranks(path, pre, ranks, special=()):
-    """A byte-level vocabulary: tokens by rank, then special tokens."""
+def write_ranks(path, pre, ranks, special=(), eos=None):
+    """A byte-level vocabulary: tokens by rank, then special tokens. eos: the one that ends texts."""
     by_rank = [token for token, _ in sorted(ranks.items(), key=lambda item: item[1])]
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_tokenizer_model("gpt2")
@@ -116,6 +116,8 @@ def write_ranks(path, pre, ranks, special=()):
     writer.add_token_list([written(token) for token in by_rank] + list(special))
     writer.add_token_types([NORMAL] * len(by_rank) + [CONTROL] * len(special))
     writer.add_token_merges(merges_of(ranks))
+    if eos is not None:
+        writer.add_eos_token_id(len(by_rank) + special.index(eos))
     finish(writer)
 
 
