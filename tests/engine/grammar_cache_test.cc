@@ -81,7 +81,7 @@ TEST_F(GrammarCacheTest, QueriesOfEqualGrammarsCompileOnce) {
     info->json_schema = kPerson;
     info->grammar_trigger = "x";
   });
-  Generate({.limit = 3}, [](auto* info) { info->regex = kPerson; });
+  Generate({.limit = 3}, [](auto* info) { info->regex = "[a-z]{2}"; });
   EXPECT_EQ(Facts().grammars_compiled, 4u) << "another notation, option or trigger";
 }
 
@@ -102,7 +102,10 @@ TEST_F(GrammarCacheTest, ThreadsThatStartTogetherCompileOnce) {
       EXPECT_EQ(one.result, is_valid ? 0 : 1) << one.reason;
       EXPECT_EQ(one.reason, checked[0].reason);
     }
-    if (is_valid) EXPECT_EQ(Facts().grammars_compiled, before + 1);
+    EXPECT_GE(Facts().grammars_compiled, before + 1);
+    if (is_valid) {
+      EXPECT_EQ(Facts().grammars_compiled, before + 1);
+    }
   }
   EXPECT_EQ(Facts().grammars, 1u) << "what is refused is not kept";
 }
@@ -172,8 +175,8 @@ TEST_F(GrammarCacheTest, ALooseSchemaNamesWhatItDrops) {
   const Checked loose = Check(model_.get(), Schema(kNot, true));
   EXPECT_EQ(loose.result, 0) << loose.reason;
   EXPECT_EQ(loose.dropped, "/properties/a/not\n/properties/b/contains");
-  EXPECT_EQ(Check(model_.get(), Schema(kNot, true), 40).dropped, loose.dropped);
-  EXPECT_EQ(Check(model_.get(), Schema(kNot, true), 39).dropped, "/properties/a/not");
+  EXPECT_EQ(Check(model_.get(), Schema(kNot, true), 41).dropped, loose.dropped);
+  EXPECT_EQ(Check(model_.get(), Schema(kNot, true), 40).dropped, "/properties/a/not");
   EXPECT_EQ(Check(model_.get(), Schema(kNot, true), 18).dropped, "/properties/a/not");
   EXPECT_EQ(Check(model_.get(), Schema(kNot, true), 17).dropped, "");
   EXPECT_EQ(Check(model_.get(), Schema(kPerson, true)).dropped, "");
@@ -260,8 +263,8 @@ TEST_F(GrammarCacheTest, ATriggerMayBeATokenAndRepeat) {
 }
 
 TEST_F(GrammarCacheTest, FreeTextBehindAMatchMayEnd) {
-  static const tok_id_t token = 300;
-  static const clamma_logit_bias_t biases[] = {{token, 500}, {TOK_EOS, 1000}};
+  const tok_id_t token = 300;
+  const clamma_logit_bias_t biases[] = {{token, 500}, {TOK_EOS, 1000}};
   const auto query = [&](size_t n_biases) {
     return Generate({.prompt = "Once", .limit = 40}, [&](auto* info) {
       info->regex = "QZ";
