@@ -207,6 +207,15 @@ CLAMMA_EXPORT int clamma_score_continuations(const struct txf* txf, const clamma
                                              void* opaque_user_pointer,
                                              clamma_continuation_score_t* scores);
 
+/* Checks what constrains the text of a query, without one: compiles `grammar`, `regex` or
+ * `json_schema` of *info, with the fields that go with it, as a query would. Returns 0 if queries
+ * with it can start. Else returns 1, and info->desc receives the reason, with the place or the path
+ * in the schema. Fills dropped_constraints as a query does. The other fields of a query may be 0;
+ * they are checked as well. Outside of arenas the compiled grammar is kept for queries to come. Any
+ * thread may call it, also inside a callback; other threads step meanwhile. The transformer must
+ * not be destroyed meanwhile. */
+CLAMMA_EXPORT int clamma_grammar_check(const struct txf* txf, const clamma_txf_info_t* info);
+
 /* --- Receipts ---
  *
  * The logits of a model are the same on every machine, to the bit, so a hash of them proves that a
@@ -279,6 +288,11 @@ typedef struct clamma_txf_facts_t {
   uint64_t kv_idle_bytes;       /* of those that no session has any more: see prefix_cache_bytes */
   uint64_t prefix_hits;         /* number of queries that used keys and values of other contexts */
   uint64_t prefix_tokens_saved; /* number of positions that they did not compute for that reason */
+  /* The grammars that are compiled and held at present, for queries that have them and for later
+   * ones. 0 in arenas, where none is shared, and in builds without grammars. memory_bytes includes
+   * them. */
+  uint64_t grammars, grammar_bytes;
+  uint64_t grammars_compiled; /* number of compilations since construction */
 } clamma_txf_facts_t;
 
 /* Fills *facts. Its texts are valid until the transformer is destroyed. */
@@ -310,6 +324,8 @@ typedef struct clamma_query_facts_t {
   double waiting_seconds;  /* from the start of the query until its prompt was first served */
   double prompt_seconds;   /* from then until the prompt was processed */
   double generation_seconds; /* from then until the query ended */
+  size_t drafted_tokens;     /* number of tokens that were drafted: see draft_tokens */
+  size_t accepted_tokens;    /* number of these that were right, and so took no pass of their own */
 } clamma_query_facts_t;
 
 /* Fills *facts for the session's query, or for its last one if none is running; all are 0 if there

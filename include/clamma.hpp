@@ -120,6 +120,8 @@ using OnLogitHash = std::function<void(tok_id_t token, uint64_t hash)>;
 // false cancels.
 using OnProgress = std::function<bool(size_t processed, size_t total)>;
 
+class Model;
+
 // The parameters of a query; see clamma_txf_info_t and clamma_session_query().
 struct Query {
   std::optional<std::string> prompt = {};  // no value is different from ""
@@ -147,7 +149,13 @@ struct Query {
   std::optional<std::string> regex = {};
   std::string grammar_trigger = {};
   std::optional<std::string> json_schema = {};
-  uint64_t prefix_salt = 0;  // only sessions of equal salts share keys and values
+  uint64_t prefix_salt = 0;            // only sessions of equal salts share keys and values
+  unsigned draft_tokens = 0;           // the most tokens that are drafted for a pass, 0 .. 15
+  const Model* draft_model = nullptr;  // computes the drafts; nullptr: they are looked up
+  bool json_schema_loose = false;  // drop constraints that are not supported: see CheckGrammar()
+  // Like grammar_trigger; only one of the two may be given.
+  std::optional<tok_id_t> grammar_trigger_token = {};
+  bool grammar_repeats = false;  // behind a match the text is free up to the next trigger
 };
 
 // Receives each piece of text: UTF-8, whole characters only. Returning false cancels the query.
@@ -193,6 +201,19 @@ inline const char* Prompt(const Query& query) {
 }
 inline const char* System(const Query& query) {
   return query.system.empty() ? nullptr : NoNul(query.system);
+}
+
+// Sets what constrains the text; `info` is valid as long as the query.
+inline void SetGrammar(const Query& query, clamma_txf_info_t* info) {
+  if (query.grammar.has_value()) info->grammar = NoNul(*query.grammar);
+  if (query.regex.has_value()) info->regex = NoNul(*query.regex);
+  if (query.json_schema.has_value()) info->json_schema = NoNul(*query.json_schema);
+  info->json_schema_loose = query.json_schema_loose ? 1 : 0;
+  info->grammar_trigger = NoNul(query.grammar_trigger);
+  if (query.grammar_trigger_token.has_value()) {
+    info->grammar_trigger_token = &*query.grammar_trigger_token;
+  }
+  info->grammar_repeats = query.grammar_repeats ? 1 : 0;
 }
 
 // Sets the sampling options; `info` is valid as long as the query.
@@ -510,6 +531,27 @@ class Model {
     });
   }
 
+  // Compiles the query's grammar, regular expression or JSON schema, and keeps it for queries.
+  // Returns the JSON pointers of the constraints that were dropped. Throws the reason if it is
+  // refused.
+  std::vector<std::string> CheckGrammar(const Query& query) const {
+    std::string dropped(size_t{1} << 16, '\0');
+    clamma_txf_info_t info = {};
+    info.clamma_api_version = CLAMMA_API_VERSION;
+    detail::SetGrammar(query, &info);
+    info.dropped_constraints = dropped.data();
+    info.dropped_constraints_max = dropped.size();
+    detail::Check(clamma_grammar_check(handle(), &info) == 0);
+    std::vector<std::string> paths;
+    std::string_view lines = dropped.c_str();
+    while (!lines.empty()) {
+      const size_t end = std::min(lines.find('\n'), lines.size());
+      paths.emplace_back(lines.substr(0, end));
+      lines.remove_prefix(std::min(end + 1, lines.size()));
+    }
+    return paths;
+  }
+
   // How likely a text is. Not inside a callback.
   TextScore Score(std::string_view text) const {
     std::vector<float> logprobs(text.size() + 1);  // at most one token per byte, and the prefix
@@ -710,6 +752,8 @@ class Session {
     info.limit = query.limit;
     detail::SetSampling(query, &info);
     info.prefix_salt = query.prefix_salt;
+    info.draft_tokens = query.draft_tokens;
+    if (query.draft_model != nullptr) info.draft_txf = query.draft_model->handle();
     info.stop_strings = stop_strings.data();
     info.stop_string_count = stop_strings.size();
     info.stop_tokens = query.stop_tokens.data();
@@ -717,10 +761,7 @@ class Session {
     info.logprobs_cb = query.on_logprobs == nullptr ? nullptr : detail::Progress::Logprobs;
     info.top_logprobs = query.top_logprobs;
     info.logit_hash_cb = query.on_logit_hash == nullptr ? nullptr : detail::Progress::LogitHash;
-    if (query.grammar.has_value()) info.grammar = detail::NoNul(*query.grammar);
-    if (query.regex.has_value()) info.regex = detail::NoNul(*query.regex);
-    if (query.json_schema.has_value()) info.json_schema = detail::NoNul(*query.json_schema);
-    info.grammar_trigger = detail::NoNul(query.grammar_trigger);
+    detail::SetGrammar(query, &info);
     info.progress_cb = query.on_progress == nullptr ? nullptr : detail::Progress::Part;
     if (chat != nullptr) {
       info.chat_tools = chat->info.chat_tools;
@@ -730,6 +771,8 @@ class Session {
                        ? clamma_session_query(session, &info)
                        : clamma_chat_query(session, &info, chat->data(), chat->size())) == 0);
     state_->progress = progress;
+    state_->draft_model =
+        query.draft_model == nullptr ? nullptr : query.draft_model->handle_;  // keeps it alive
   }
 
   std::string Generate(const Query& query, const detail::ChatList* chat) {
@@ -765,6 +808,7 @@ class Session {
     }
 
     std::shared_ptr<txf> model;
+    std::shared_ptr<txf> draft_model;
     std::shared_ptr<detail::Progress> progress;
     std::unique_ptr<txf_session, Destroy> handle;
   };

@@ -6,7 +6,7 @@
 namespace openai {
 
 void Service::Histogram::Add(double seconds) {
-  const auto bucket = std::lower_bound(kBuckets.begin(), kBuckets.end(), seconds);
+  const auto* const bucket = std::lower_bound(kBuckets.begin(), kBuckets.end(), seconds);
   ++counts[static_cast<size_t>(bucket - kBuckets.begin())];
   sum += seconds;
   ++count;

@@ -63,6 +63,42 @@ Generation::Generation(std::shared_ptr<Call> call, Plan plan, std::unique_ptr<Ou
 
 Generation::~Generation() = default;
 
+void Constraint::Apply(clamma_txf_info_t* info) const {
+  info->json_schema = OrNull(json_schema);
+  info->grammar = OrNull(grammar);
+  info->regex = OrNull(regex);
+  info->grammar_trigger = OrNull(trigger);
+  if (trigger_token >= 0) info->grammar_trigger_token = &trigger_token;
+  info->grammar_repeats = repeats ? 1 : 0;
+  info->json_schema_loose = is_loose && !json_schema.empty() ? 1 : 0;
+}
+
+std::string Generation::CheckConstraint(const Plan& plan) {
+  if (!plan.constraint.is_any()) return "";
+  std::array<char, 512> desc = {};
+  std::array<char, 1024> dropped = {};
+  clamma_txf_info_t info = {};
+  info.clamma_api_version = CLAMMA_API_VERSION;
+  plan.constraint.Apply(&info);
+  info.desc = desc.data();
+  info.desc_max = desc.size();
+  info.dropped_constraints = dropped.data();
+  info.dropped_constraints_max = dropped.size();
+  if (clamma_grammar_check(plan.model->handle(), &info) != 0) {
+    const std::string reason = desc.data();
+    if (reason.find("out of memory") != std::string::npos) throw NoMemory();
+    throw InvalidRequest(reason, plan.constraint.param);
+  }
+  std::string paths = dropped.data();
+  while (paths.ends_with('\n')) paths.pop_back();
+  for (char& c : paths) {
+    if (c == '\n') c = ',';
+    // A header takes printable ASCII only.
+    if (c < 0x20 || c > 0x7e) c = '?';
+  }
+  return paths;
+}
+
 size_t Generation::CountTokens(const Prompt& prompt) const {
   if (prompt.messages.empty()) return prompt.tokens.size();
   clamma_txf_info_t info = {};
@@ -127,10 +163,7 @@ void Generation::StartQuery(Choice& choice) {
   info.clamma_api_version = CLAMMA_API_VERSION;
   plan_.sampling.Apply(&info);
   info.rng_seed = SeedOf(plan_.sampling.seed, choice.index);
-  info.json_schema = OrNull(plan_.constraint.json_schema);
-  info.grammar = OrNull(plan_.constraint.grammar);
-  info.regex = OrNull(plan_.constraint.regex);
-  info.grammar_trigger = OrNull(plan_.constraint.trigger);
+  plan_.constraint.Apply(&info);
   info.chat_tools = OrNull(prompt.tools);
   info.chat_arguments = OrNull(prompt.arguments);
   info.top_logprobs = std::min(plan_.top_logprobs, plan_.model->facts().vocab_size);
@@ -159,11 +192,6 @@ void Generation::StartQuery(Choice& choice) {
     choice.session = session;
   }
   if (Query(prompt, session, info) == 0) return;
-  if (plan_.constraint.is_loose) {
-    info.json_schema = nullptr;
-    info.grammar_trigger = nullptr;
-    if (Query(prompt, session, info) == 0) return;
-  }
   {
     const std::lock_guard lock(sessions_mutex_);
     choice.session = nullptr;

@@ -46,10 +46,15 @@ struct Prompt {
 // What the text of each choice must match; at most one of the first three.
 struct Constraint {
   std::string json_schema, grammar, regex;
-  std::string trigger;  // of the text behind which it begins; "": at the beginning
-  // Whether an answer that is not constrained is better than none, where the schema has a
-  // constraint that is not supported.
-  bool is_loose = false;
+  std::string param = "response_format";  // for messages
+  std::string trigger;          // of the text behind which it begins; "": at the beginning
+  tok_id_t trigger_token = -1;  // in place of a text; -1: none
+  bool repeats = false;         // behind a match the text is free, up to the next trigger
+  bool is_loose = false;  // what the schema asks for and is not supported is dropped, not refused
+
+  bool is_any() const { return !json_schema.empty() || !grammar.empty() || !regex.empty(); }
+  // Sets the fields of a query; this must live until the query has started.
+  void Apply(clamma_txf_info_t* info) const;
 };
 
 struct Plan {
@@ -117,6 +122,10 @@ class Generation : public Cancellable, public std::enable_shared_from_this<Gener
   Call& call() { return *call_; }
   size_t size() const { return choices_.size(); }
   Plan& plan() { return plan_; }
+
+  // Compiles what constrains the answer, and returns the JSON pointers of what was dropped, divided
+  // by commas. Throws ApiError.
+  static std::string CheckConstraint(const Plan& plan);
 
   // Checks that the prompts can be encoded and leave room for an answer. Throws ApiError.
   void CheckPrompts() const;

@@ -48,7 +48,7 @@ class Builder {
     return Add(Value(value));
   }
   bool string(std::string& value) { return Add(Value(std::move(value))); }
-  bool binary(nlohmann::json::binary_t& /*value*/) { return false; }
+  static bool binary(nlohmann::json::binary_t& /*value*/) { return false; }
   bool start_object(size_t /*size*/) { return Open(Value(Value::Object())); }
   bool start_array(size_t /*size*/) { return Open(Value(Value::Array())); }
   bool key(std::string& name) {

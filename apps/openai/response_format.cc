@@ -26,7 +26,8 @@ Constraint ReadFormat(std::string_view type, const Value& schema, const std::str
   Fields fields(schema, path);
   fields.Text("name");
   fields.Text("description");
-  fields.Bool("strict");
+  constraint.is_loose = !fields.Bool("strict").value_or(false);
+  constraint.param = path + ".schema";
   const Value* const found = fields.Object("schema");
   if (found == nullptr) {
     throw InvalidRequest("'" + path + ".schema' is missing", path + ".schema",

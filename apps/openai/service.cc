@@ -34,6 +34,12 @@ const char* NameOf(Endpoint endpoint) {
 
 namespace {
 
+// Says which constraints of a schema were dropped.
+void AddLoosened(const Plan& plan, std::vector<Header>* headers) {
+  const std::string dropped = Generation::CheckConstraint(plan);
+  if (!dropped.empty()) headers->push_back({"x-clamma-loosened", dropped});
+}
+
 class ServiceOfModels : public Service {
  public:
   ServiceOfModels(Options options, std::vector<std::unique_ptr<openai::Model>> models)
@@ -215,6 +221,7 @@ void ServiceOfModels::Chat(const std::shared_ptr<Call>& call, Fields& fields,
                            openai::Model& model) {
   ChatRequest request = ReadChatRequest(fields, model, call->request().salt, limits());
   LogUnknown(fields, call->request().endpoint);
+  AddLoosened(request.plan, &request.answer.headers);
   const bool streams = request.answer.streams;
   auto output = std::make_unique<ChatAnswer>(call, model, std::move(request.answer));
   Admit(std::make_shared<Generation>(call, std::move(request.plan), std::move(output), queue_,
@@ -226,6 +233,7 @@ void ServiceOfModels::Respond(const std::shared_ptr<Call>& call, Fields& fields,
                               openai::Model& model) {
   ResponsesRequest request = ReadResponsesRequest(fields, model, call->request().salt, limits());
   LogUnknown(fields, call->request().endpoint);
+  AddLoosened(request.plan, &request.answer.headers);
   const bool streams = request.answer.streams;
   auto output = std::make_unique<ResponsesAnswer>(call, model, std::move(request.answer));
   Admit(std::make_shared<Generation>(call, std::move(request.plan), std::move(output), queue_,

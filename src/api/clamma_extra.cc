@@ -104,6 +104,13 @@ void AddMemory(Transformer& transformer, clamma_txf_facts_t* facts) {
     facts->prefix_hits = pages.hits;
     facts->prefix_tokens_saved = pages.tokens_saved;
   }
+  if constexpr (kHasGrammar) {
+    const GrammarCache::Facts grammars = transformer.grammars.facts();
+    facts->memory_bytes += grammars.bytes;
+    facts->grammars = grammars.grammars;
+    facts->grammar_bytes = grammars.bytes;
+    facts->grammars_compiled = grammars.compiled;
+  }
   if (Arena* arena = transformer.memory.arena(); arena != nullptr) {
     const Arena::Usage usage = arena->usage();
     facts->arena_bytes = usage.size;
@@ -118,6 +125,18 @@ void AddMemory(Transformer& transformer, clamma_txf_facts_t* facts) {
     facts->cache_bytes = stats.bytes;
     facts->cache_limit = stats.limit;
   }
+}
+
+// Reads the grammar of a query, and compiles it.
+Status CheckGrammarOf(const Transformer& transformer, const clamma_txf_info_t& info) {
+  Query query;
+  CLAMMA_RETURN_IF_ERROR(ReadQuery(info, &query));
+  if constexpr (kHasGrammar) {
+    if (HasGrammar(query.grammar)) return CheckGrammar(transformer, query);
+  }
+  return Status::Error(StatusCode::kInvalidArgument,
+                       "clamma_grammar_check() needs a grammar, regex or json_schema, and a build "
+                       "with grammars");
 }
 
 }  // namespace
@@ -236,6 +255,15 @@ int clamma_score_tokens(const struct txf* txf, const tok_id_t* tokens, size_t co
                           {"clamma_score_tokens", progress_cb, opaque_user_pointer}));
 }
 
+int clamma_grammar_check(const struct txf* txf, const clamma_txf_info_t* info) {
+  if (txf == nullptr || info == nullptr) return clamma::ReturnMissing(txf, "clamma_grammar_check");
+  const clamma::Transformer& transformer = *FromHandle(txf);
+  const clamma::Status status = clamma::CheckGrammarOf(transformer, *info);
+  if (status.ok()) return 0;
+  clamma::Report(transformer.log, info, status);
+  return 1;
+}
+
 int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {
   if (txf == nullptr || facts == nullptr) return clamma::ReturnMissing(txf, "clamma_txf_facts");
   clamma::Transformer& transformer = *FromHandle(txf);
@@ -286,7 +314,7 @@ int clamma_session_facts(const struct txf_session* session, clamma_session_facts
     facts->prompt_tokens = s.prompt_tokens(turn, lock);
     facts->generated_tokens = static_cast<size_t>(s.generated(turn, lock));
     facts->rng_seed = conversation.seed;
-    facts->rng_state = conversation.random.state();
+    facts->rng_state = s.random(turn, lock).state();
     facts->memory_bytes = s.bytes_in_use(turn, lock);
     facts->memory_bytes_at_full_context = s.BytesAtFullContext(turn, lock);
     if constexpr (clamma::kHasPrefixCache) {
@@ -309,6 +337,8 @@ int clamma_query_facts(const struct txf_session* session, clamma_query_facts_t* 
     facts->waiting_seconds = record.waiting_seconds();
     facts->prompt_seconds = record.prompt_seconds();
     facts->generation_seconds = record.generation_seconds();
+    facts->drafted_tokens = record.drafted_tokens();
+    facts->accepted_tokens = record.accepted_tokens();
   });
   return 0;
 }

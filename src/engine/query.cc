@@ -5,6 +5,7 @@
 
 #include "engine/pooling.h"
 #include "engine/text_stream.h"
+#include "platform/text.h"
 
 namespace clamma {
 namespace {
@@ -15,6 +16,16 @@ Status Copy(Memory& memory, const T* items, size_t n, Array<T>* copy) {
   CLAMMA_RETURN_IF_ERROR(copy->Resize(memory, n));
   if (!memory.is_plan()) std::copy_n(items, n, copy->data());
   return Status();
+}
+
+// Writes the lines that fit, and a NUL. The last line has no line break.
+void WriteDropped(const DroppedConstraints& dropped, const Query::TextRoom& room) {
+  if (room.text == nullptr || room.size == 0) return;
+  std::string_view lines(dropped.paths.data(), dropped.n_bytes);
+  lines = Front(lines, std::min(lines.size(), room.size));
+  const size_t last = lines.rfind('\n');  // each line has one
+  lines = Front(lines, last == std::string_view::npos ? 0 : last);
+  *std::copy(lines.begin(), lines.end(), room.text) = '\0';
 }
 
 // One call of PrepareQuery(), with its arguments.
@@ -37,6 +48,7 @@ class Preparation {
   Status AddChat();
   Status CopyLists();
   Status CompileGrammar();
+  Status MakeConstraint();
 
   const Transformer& transformer_;
   const Conversation& conversation_;
@@ -58,7 +70,8 @@ Status Preparation::Run() {
   if constexpr (kHasGrammar) CLAMMA_RETURN_IF_ERROR(CompileGrammar());
   if (query_.logprobs == nullptr) return Status();
   return prepared_->pending.InitLogprobs(
-      memory_, std::min<size_t>(query_.n_top_logprobs, config().vocab_size));
+      memory_, std::min<size_t>(query_.n_top_logprobs, config().vocab_size),
+      1 + std::min<size_t>(query_.n_drafts, kMaxDrafts));
 }
 
 // Encodes the texts that the query adds to the conversation.
@@ -103,12 +116,34 @@ Status Preparation::CopyLists() {
 }
 
 Status Preparation::CompileGrammar() {
+  if (!memory_.is_plan()) WriteDropped(DroppedConstraints(), query_.dropped);
   if (!HasGrammar(query_.grammar)) return Status();
+  CLAMMA_RETURN_IF_ERROR(MakeConstraint());
+  const CompiledGrammar* const grammar = prepared_->constraint.grammar();
+  if (grammar != nullptr) WriteDropped(grammar->dropped(), query_.dropped);
+  return Status();
+}
+
+Status Preparation::MakeConstraint() {
   return prepared_->constraint.Make(memory_, query_.grammar, transformer_.tokenizer,
-                                    transformer_.trie, query_.stop_tokens, query_.n_stop_tokens);
+                                    transformer_.trie, transformer_.grammars, query_.stop_tokens,
+                                    query_.n_stop_tokens);
 }
 
 }  // namespace
+
+Status CheckGrammar(const Transformer& transformer, const Query& query) {
+  if constexpr (kHasGrammar) {
+    Memory memory(transformer.memory.arena());
+    CompiledGrammar* grammar = nullptr;
+    WriteDropped(DroppedConstraints(), query.dropped);
+    CLAMMA_RETURN_IF_ERROR(
+        transformer.grammars.Get(memory, query.grammar, transformer.tokenizer, &grammar));
+    WriteDropped(grammar->dropped(), query.dropped);
+    GrammarCache::Release(memory, grammar);
+  }
+  return Status();
+}
 
 Status CheckToken(const ModelConfig& config, const char* list, size_t i, TokenId token) {
   if (token >= 0 && static_cast<uint32_t>(token) < config.vocab_size) return Status();

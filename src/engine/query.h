@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "engine/conversation.h"
+#include "engine/draft_model.h"
 #include "engine/grammar/constraint_slot.h"
 #include "engine/pending_tokens.h"
 #include "engine/prompt.h"
@@ -45,7 +46,17 @@ struct Query {
   size_t n_stop_tokens = 0;
   // If there is one, texts that do not match are not generated.
   [[no_unique_address]] OnlyIf<kHasGrammar, GrammarText> grammar;
+  // Receives the paths of the constraints that were dropped, see WriteDropped().
+  struct TextRoom {
+    char* text = nullptr;
+    size_t size = 0;
+  };
+  [[no_unique_address]] OnlyIf<kHasGrammar, TextRoom> dropped;
   size_t n_top_logprobs = 0;
+  // The most drafts for a pass; and the transformer that computes them, nullptr: they are looked
+  // up.
+  [[no_unique_address]] OnlyIf<kHasSpeculation, size_t> n_drafts = 0;
+  [[no_unique_address]] OnlyIf<kHasSpeculation, Transformer*> draft_transformer = nullptr;
   int (*issue)(void* opaque, const char* text) = nullptr;
   int (*progress)(void* opaque, size_t processed, size_t total) = nullptr;
   void (*logprobs)(void* opaque, TokenId token, float logprob, size_t n_top,
@@ -69,6 +80,7 @@ struct PreparedQuery {
   Array<LogitBias> biases;
   Array<TokenId> stop_tokens;
   [[no_unique_address]] ConstraintSlot constraint;
+  [[no_unique_address]] DraftModelSlot draft_model;
   bool complete = false;  // whether PrepareQuery() succeeded
 
   void Free() {
@@ -79,11 +91,15 @@ struct PreparedQuery {
     biases.Reset();
     stop_tokens.Reset();
     constraint.Reset();
+    draft_model.Reset();
   }
 };
 
 // Checks an element of a list, which has a name for the message, that must be a token of the model.
 Status CheckToken(const ModelConfig& config, const char* list, size_t i, TokenId token);
+
+// Compiles the query's grammar, and keeps it for later ones, if the transformer does so.
+Status CheckGrammar(const Transformer& transformer, const Query& query);
 
 // Encodes the tokens that the query adds to the conversation, and copies the data that it refers
 // to. This may take long. prepared->added and temporary data are allocated from `scratch`,

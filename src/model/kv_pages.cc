@@ -9,6 +9,8 @@ namespace clamma {
 
 constinit Mutex KvPages::mutex_;
 constinit KvPages* KvPages::pools_ = nullptr;
+constinit std::atomic<ReclaimFunction> KvPages::next_reclaim_{nullptr};
+constinit bool KvPages::reclaims_ = false;
 
 void KvPages::Init(size_t bytes, size_t window_bytes, uint64_t idle_limit) {
   bytes_[0] = bytes;
@@ -16,7 +18,8 @@ void KvPages::Init(size_t bytes, size_t window_bytes, uint64_t idle_limit) {
   idle_limit_ = idle_limit;
   const Held held;
   next_pool_ = std::exchange(pools_, this);
-  reclaim_function.store(&KvPages::Reclaim);
+  if (!reclaims_) next_reclaim_.store(reclaim_function.exchange(&KvPages::Reclaim));
+  reclaims_ = true;
 }
 
 KvPages::~KvPages() {
@@ -31,13 +34,16 @@ KvPages::~KvPages() {
 
 // Evicts an idle page of a transformer that allocates from there.
 bool KvPages::Reclaim(Arena* arena) {
-  const Held held;
-  for (KvPages* pool = pools_; pool != nullptr; pool = pool->next_pool_) {
-    if (pool->memory_.arena() != arena || pool->oldest_ == nullptr) continue;
-    pool->EvictOldest();
-    return true;
+  {
+    const Held held;
+    for (KvPages* pool = pools_; pool != nullptr; pool = pool->next_pool_) {
+      if (pool->memory_.arena() != arena || pool->oldest_ == nullptr) continue;
+      pool->EvictOldest();
+      return true;
+    }
   }
-  return false;
+  const ReclaimFunction next = next_reclaim_.load();
+  return next != nullptr && next(arena);
 }
 
 // --- Counting ---

@@ -4,6 +4,7 @@
 #ifndef CLAMMA_MODEL_KV_PAGES_H_
 #define CLAMMA_MODEL_KV_PAGES_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -162,6 +163,9 @@ class KvPages {
 
   static Mutex mutex_;     // NOLINT(readability-identifier-naming): as other members are named
   static KvPages* pools_;  // NOLINT(readability-identifier-naming)
+  // What frees what others keep only in case it is useful; and whether Reclaim() is called.
+  static std::atomic<ReclaimFunction> next_reclaim_;  // NOLINT(readability-identifier-naming)
+  static bool reclaims_;                              // NOLINT(readability-identifier-naming)
 
   KvPages* next_pool_ = nullptr;
   Memory memory_;

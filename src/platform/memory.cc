@@ -27,7 +27,7 @@ void* ReclaimAndAllocate(Arena* arena, size_t bytes) {
 
 void* AllocateZeroed(Arena* arena, size_t bytes) {
   void* pointer = AllocateFrom(arena, bytes);
-  if constexpr (kHasPrefixCache) {
+  if constexpr (kHasPrefixCache || kHasGrammar) {
     if (pointer == nullptr) pointer = ReclaimAndAllocate(arena, bytes);
   }
   if (pointer != nullptr) std::memset(pointer, 0, bytes);

@@ -110,6 +110,19 @@ TEST_F(ClammaHppExtraTest, OnLogprobsComesBeforeTheTextAndNeedsNone) {
   EXPECT_EQ(order, "ptptptppp");
 }
 
+TEST_F(ClammaHppExtraTest, AGrammarIsCheckedAhead) {
+  const clamma::Model model = Open();
+  clamma::Query query = {};
+  query.json_schema = R"({"type": "string", "not": {"const": "x"}})";
+  EXPECT_THROW(model.CheckGrammar(query), clamma::Error);
+  query.json_schema_loose = true;
+  EXPECT_EQ(model.CheckGrammar(query), std::vector<std::string>{"/not"});
+  clamma::Session session(model);
+  query.limit = 5;
+  session.Generate(query);
+  EXPECT_EQ(model.Facts().grammars_compiled, 2u) << "both checks, and not the query";
+}
+
 TEST_F(ClammaHppExtraTest, HashesOfLogitsAreThoseOfAQuery) {
   const clamma::Model model = Open();
   clamma::Session session(model);

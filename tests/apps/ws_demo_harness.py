@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of clamma-ws-demo share: the program as a process, a WebSocket client, a model whose
-text does not end, and checks that print a line each."""
+"""The code that the tests of clamma-ws-demo share: the program as a process, a WebSocket client, a model
+whose text does not end, and checks that print a line each."""
 import contextlib
 import json
 import math
@@ -14,10 +14,10 @@ import time
 import urllib.error
 import urllib.request
 
-import websocket  # of Debian's python3-websocket
+import websocket  # Debian's python3-websocket
 
 PREFIX = "clamma_ws_demo_"
-# What it says on stderr: the model, and what visitors did wrong.
+# What the program prints on stderr: the model, and visitors' errors.
 BANNER = re.compile(r"☙ Clamma ❧ \S+: (llama2\.c |GGUF, )|dim \d+, hidden .* threads?( \(.*\))?$|"
                     r"clamma-ws-demo: .*positions|clamma-ws-demo: only tests, please|"
                     r"clamma-ws-demo: libwebsockets: Ran out of header data space|==\d+== |"
@@ -26,7 +26,7 @@ BANNER = re.compile(r"☙ Clamma ❧ \S+: (llama2\.c |GGUF, )|dim \d+, hidden .*
 
 
 class Checks:
-    """Counts checks, and goes on after one that fails."""
+    """Counts checks, and continues after one that fails."""
 
     def __init__(self):
         self.count = self.failures = 0
@@ -44,14 +44,14 @@ class Checks:
 
     @contextlib.contextmanager
     def group(self, name):
-        """What breaks inside is one failure of that name."""
+        """An exception inside is one failure with this name."""
         try:
             yield
-        except Exception as error:  # whatever: the other groups shall run
+        except Exception as error:  # any exception: the other groups must still run
             self.holds(name, False, f"{type(error).__name__}: {error}")
 
     def run_all(self, tests):
-        """Each of (test, argument, ...) in a group of its own, with the time that it took."""
+        """Runs each (test, argument, ...) in a group of its own, and prints the time that it took."""
         for test, *arguments in tests:
             start = time.monotonic()
             with self.group(test.__name__):
@@ -65,7 +65,7 @@ class Checks:
 
 
 def until(condition, seconds=20.0, pause=0.02):
-    """Waits for the condition; returns its last value, true or not."""
+    """Waits until the condition holds or the time is over. Returns its last value."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -75,9 +75,9 @@ def until(condition, seconds=20.0, pause=0.02):
 
 
 def begin(doc):
-    """What a test is run with, BIN_DIR SOURCE_DIR MORE...: these two, the folder of the models, the
-    program, its arguments for the small model (a story takes some milliseconds), and MORE. Ends with
-    `doc` if they are missing."""
+    """Reads a test's arguments, BIN_DIR SOURCE_DIR MORE... Returns BIN_DIR, SOURCE_DIR, the folder of
+    the models, the program, its arguments for the small model (a story takes some milliseconds), and
+    MORE. Prints `doc` and exits if arguments are missing."""
     if len(sys.argv) < 3:
         sys.exit(doc)
     bin_dir, source_dir = map(os.path.realpath, sys.argv[1:3])
@@ -87,7 +87,7 @@ def begin(doc):
 
 
 def find_models(source_dir):
-    """The folder of the small model and its dictionary; ends the test as skipped without them."""
+    """Returns the folder of the small model and its dictionary. If they are missing, skips the test."""
     data = os.environ.get("CLAMMA_TEST_DATA") or os.path.join(source_dir, "..", "shared")
     for folder in (os.path.join(data, "models"), data):
         if all(os.path.exists(os.path.join(folder, name))
@@ -98,15 +98,15 @@ def find_models(source_dir):
 
 
 def find_default_model():
-    """The path of the model that clamma-get default gets; None: it is not there."""
+    """Returns the path of the model that `clamma-get default` downloads; None: it is not there."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     path = os.path.join(cache, "clamma", "SmolLM2-135M-Instruct.Q4_1.gguf")
     return path if os.path.exists(path) else None
 
 
 class ChatFormat:
-    """A chat template, and what it makes of messages. Chats by it are texts that any model goes on
-    with, so that clamma-gen gives the same answers."""
+    """A chat template, and how it renders messages. It uses no control tokens, so clamma-gen continues
+    a rendered chat with the same answer."""
 
     TEMPLATE = ("{% for message in messages %}{{ message.role }}: {{ message.content }}. {% endfor %}"
                 "assistant:")
@@ -119,7 +119,7 @@ class ChatFormat:
 
     @staticmethod
     def messages(*contents):
-        """User and assistant in turns."""
+        """Returns messages of the user and the assistant in turn."""
         return [{"role": ("user", "assistant")[i % 2], "content": content}
                 for i, content in enumerate(contents)]
 
@@ -129,8 +129,8 @@ class ChatFormat:
 
 
 def write_gguf(path, folder, **metadata):
-    """Writes stories260K with its vocabulary as a GGUF file; `metadata` are further texts and floats,
-    with __ for a dot in their names."""
+    """Writes stories260K with its vocabulary as a GGUF file. `metadata`: further texts and floats, with
+    __ in place of a dot in their names."""
     with open(os.path.join(folder, "stories260K.bin"), "rb") as file:
         dim, hidden, layers, heads, kv_heads, vocabulary, context = struct.unpack("<7i", file.read(28))
         kv_dim = dim * kv_heads // heads
@@ -181,14 +181,14 @@ def write_gguf(path, folder, **metadata):
 
 
 class AlphabetModel:
-    """A version 1 checkpoint and its dictionary, made for tests, that say the alphabet and a space
-    over and over, each letter `repeat` (at least 2) times. The layers cost time and change nothing,
-    as their weights are 0, and no space, as they are a hole in the file. The embedding of a letter is
-    a unit vector, which the classifier maps to the letter behind it; all other tokens, as those of a
-    prompt, have that of the space, before "a"."""
+    """A version 1 checkpoint, with its dictionary, that generates the alphabet and a space again and
+    again, with each letter `repeat` (at least 2) times. The layers take time but change nothing, as
+    their weights are 0; in the file they are a hole. The embedding of a letter is a unit vector, which
+    the classifier maps to the next letter. All other tokens, such as those of a prompt, have the
+    embedding of the space, so "a" follows."""
 
     LETTERS = "abcdefghijklmnopqrstuvwxyz "
-    BYTES = 3  # tokens in front of those of the 256 bytes
+    BYTES = 3  # the number of tokens before those of the 256 bytes
     FIRST = BYTES + 256  # the token of the first letter
     VOCABULARY = FIRST + len(LETTERS)
 
@@ -199,7 +199,7 @@ class AlphabetModel:
         self._write_checkpoint(path, dim, layers, context)
 
     def is_start(self, text):
-        """Whether it says what it should, from the first letter on."""
+        """Whether the text is what the model generates from the first letter on."""
         return (self.round * (len(text) // len(self.round) + 1)).startswith(text)
 
     def _write_dictionary(self, path, repeat):
@@ -221,7 +221,7 @@ class AlphabetModel:
 
         with open(path, "wb") as file:
             file.write(struct.pack("<9i", 0x616B3432, 1, dim, hidden, layers, 1, 1, tokens, context))
-            file.write(b"\0")  # the classifier has weights of its own
+            file.write(b"\0")  # the classifier is not tied to the embedding
             file.truncate(256 + 4 * (norms + rows + matrices + rows))
             for i in range(dim):  # the last norm
                 put(file, norms - dim + i, 1.0)
@@ -234,16 +234,16 @@ class AlphabetModel:
 
 
 class Program:
-    """clamma-ws-demo, serving at a free port of the loopback. At the end of a with statement it must
-    end well, and without a word on stderr but its banner."""
+    """clamma-ws-demo on a free port of the loopback. At the end of a `with` statement it must exit with
+    code 0, and must have printed nothing but its banner on stderr."""
 
-    wrapper = ()  # words before the command, as valgrind's
-    slack = 1.0   # how much longer it may take for them
-    troubles = []  # of those that did not
+    wrapper = ()  # a command that runs the program, such as valgrind
+    slack = 1.0   # by which factor it may then take longer
+    troubles = []  # of programs that did not end well
 
     @classmethod
     def wrap(cls, words):
-        """Programs run with these words in front, and may take longer for it."""
+        """Makes this command run all programs, which may then take longer."""
         cls.wrapper = tuple(words)
         cls.slack = 10.0 if words or os.environ.get("CLAMMA_TEST_SLOW") else 1.0
 
@@ -277,12 +277,12 @@ class Program:
             self.process.stderr.close()
 
     def end(self, number=signal.SIGTERM, seconds=30):
-        """Sends a signal; returns exit code and stderr."""
+        """Sends a signal. Returns exit code and stderr."""
         self.process.send_signal(number)
         return self.result(seconds)
 
     def result(self, seconds=30):
-        """Waits for the end; returns exit code and stderr."""
+        """Waits for the program's end. Returns exit code and stderr."""
         _, errors = self.process.communicate(timeout=seconds * Program.slack)
         more = [line for line in errors.splitlines() if not BANNER.match(line)]
         if more:
@@ -290,7 +290,7 @@ class Program:
         return self.process.returncode, errors
 
     def get(self, path, method="GET", **headers):
-        """Status, headers, text."""
+        """Returns status, headers and text."""
         request = urllib.request.Request(self.url + path, headers=headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=20 * Program.slack) as answer:
@@ -323,7 +323,7 @@ class Program:
 
 
 def quiet(program):
-    """Whether nobody is there any more."""
+    """Whether no visitor and no session is left."""
     metrics = program.metrics()
     return not any(metrics[name] for name in
                    ("sessions_active", "visitors_connected", "visitors_waiting"))
@@ -336,7 +336,7 @@ class Visitor:
         options.setdefault("timeout", 20 * Program.slack)
         options.setdefault("origin", program.url)
         self.socket = websocket.create_connection(f"ws://{program.address}/stories", **options)
-        self.streams = 2  # unless the server greets us for a chat
+        self.streams = 2  # 1 if the server's greeting says that it chats
         self.reset()
         if greet:
             self.hello = self.receive("hello")
@@ -350,7 +350,7 @@ class Visitor:
         self.drop()
 
     def drop(self):
-        """Goes without a word."""
+        """Closes the connection without a close frame."""
         self.socket.shutdown()
 
     def send(self, **message):
@@ -358,14 +358,14 @@ class Visitor:
 
     def reset(self):
         self.texts = [""] * self.streams
-        self.last = [{}] * self.streams  # what came last of each
+        self.last = [{}] * self.streams  # the last message about each stream
 
     def begin(self, **message):
         self.reset()
         self.send(type="begin", **message)
 
     def receive(self, kind=None):
-        """The next message, or the next of a type."""
+        """Returns the next message, or the next one of a type."""
         while True:
             message = json.loads(self.socket.recv())
             if message["type"] == "progress":
@@ -376,7 +376,7 @@ class Visitor:
                 return message
 
     def finish(self):
-        """Receives until both stories, or the answer, have ended; returns their texts."""
+        """Receives until both stories, or the answer, have ended. Returns their texts."""
         while not all("end" in news for news in self.last):
             self.receive("progress")
         return self.texts
@@ -385,7 +385,7 @@ class Visitor:
         return [news.get("end") for news in self.last]
 
     def closed(self):
-        """Receives until the server closes; returns the code it gave, None if it gave none."""
+        """Receives until the server closes. Returns its close code; None if it sent none."""
         try:
             while True:
                 opcode, data = self.socket.recv_data()

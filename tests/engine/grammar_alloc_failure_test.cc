@@ -43,7 +43,8 @@ Result Generate(const TxfPtr& model) {
 }
 
 TEST_F(GrammarAllocFailure, AQueryIsRefusedOrEndsWithTheReason) {
-  const Result expected = Generate(model_);
+  // No other model keeps a grammar, whose memory would serve instead.
+  const Result expected = Generate(Open(ModelInfo(kFloatModel)));
   ASSERT_EQ(expected.refused, 0);
   ASSERT_NE(expected.why, CLAMMA_DONE_ERROR);
   for (const bool for_good : {false, true}) {
@@ -73,6 +74,20 @@ TEST_F(GrammarAllocFailure, AQueryIsRefusedOrEndsWithTheReason) {
     EXPECT_GT(refused, 30u);
     EXPECT_GT(ended, 3u);
   }
+}
+
+TEST_F(GrammarAllocFailure, GrammarsThatNoQueryHasAreFreedWhenMemoryIsShort) {
+  const auto grammars = [&] {
+    clamma_txf_facts_t facts = {};
+    EXPECT_EQ(clamma_txf_facts(model_.get(), &facts), 0);
+    return facts.grammars;
+  };
+  Generate(model_);
+  ASSERT_EQ(grammars(), 1u);
+  Heap().FailAllocation(1);
+  EXPECT_NE(NewSession(model_), nullptr);
+  EXPECT_TRUE(Heap().failed());
+  EXPECT_EQ(grammars(), 0u);
 }
 
 }  // namespace

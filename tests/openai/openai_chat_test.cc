@@ -147,6 +147,21 @@ TEST_F(ChatTest, AnswersMatchASchema) {
   EXPECT_EQ(TextAt(answer->body(), "choices.0.finish_reason"), "stop");
 }
 
+TEST_F(ChatTest, WhatASchemaAsksForAndIsNotSupportedIsNamedOrRefused) {
+  const std::string schema = R"("schema":{"type":"array","items":{"enum":[1,2]},"maxItems":3,)"
+                             R"("uniqueItems":true}}})";
+  const std::string format =
+      R"(,"response_format":{"type":"json_schema","json_schema":{"name":"x",)";
+  const AnswerPtr loose = Chat(Body(format + schema));
+  EXPECT_EQ(loose->status(), 200) << loose->raw();
+  EXPECT_EQ(loose->HeaderOf("x-clamma-loosened"), "/uniqueItems");
+  const AnswerPtr strict = Chat(Body(format + R"("strict":true,)" + schema));
+  EXPECT_EQ(strict->status(), 400);
+  EXPECT_EQ(TextAt(strict->body(), "error.param"), "response_format.json_schema.schema");
+  EXPECT_NE(TextAt(strict->body(), "error.message").find("/uniqueItems"), std::string::npos)
+      << strict->raw();
+}
+
 TEST_F(ChatTest, AJsonObjectBeginsWithABrace) {
   EXPECT_TRUE(TextOf(R"(,"response_format":{"type":"json_object"})").starts_with("{"));
   EXPECT_EQ(TextOf(R"(,"seed":1,"response_format":{"type":"text"})"), TextOf(R"(,"seed":1)"));

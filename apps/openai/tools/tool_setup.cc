@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "openai/tools/tool_setup.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
@@ -56,16 +57,23 @@ void DescribeTools(const ToolChoice& choice, Prompt* prompt) {
 // A call that must come is the whole answer, without the format's tags.
 void Constrain(ToolFormat format, const ToolChoice& choice, bool has_tags, Constraint* constraint) {
   const std::string call = CallSchema(format, choice.tools);
+  const bool is_loose = std::any_of(choice.tools.begin(), choice.tools.end(),
+                                    [](const Tool& tool) { return !tool.is_strict; });
   if (choice.mode == ToolMode::kRequired) {
     *constraint = {};
     constraint->json_schema = call;
+    constraint->param = "tools";
+    constraint->is_loose = is_loose;
   } else if (!constraint->json_schema.empty()) {
     constraint->json_schema = R"({"anyOf":[{"$id":"https://tools.invalid/?answer","allOf":[)" +
                               constraint->json_schema + "]}," + call + "]}";
+    constraint->is_loose = constraint->is_loose || is_loose;
   } else if (constraint->grammar.empty() && has_tags) {
     constraint->json_schema = call;
+    constraint->param = "tools";
     constraint->trigger = "<tool_call>";
-    constraint->is_loose = true;
+    constraint->is_loose = is_loose;
+    constraint->repeats = choice.is_parallel;
   }
 }
 

@@ -133,8 +133,11 @@ Status Automaton::Reserve(uint32_t n_positions) {
   }
   if (n_states_ == states_.size()) {
     const uint64_t size = std::max<uint64_t>(64, uint64_t{2} * n_states_);
-    CLAMMA_RETURN_IF_ERROR(rows_.Resize(*memory_, size * program_->n_classes()));
     CLAMMA_RETURN_IF_ERROR(states_.Resize(*memory_, size));
+  }
+  Array<MatchState>& block = rows_[n_states_ / kBlockStates];
+  if (block.size() == 0) {
+    CLAMMA_RETURN_IF_ERROR(block.Resize(*memory_, uint64_t{kBlockStates} * program_->n_classes()));
   }
   const uint64_t needed = uint64_t{n_positions_} + n_positions;
   if (needed > positions_.size()) {
@@ -156,8 +159,7 @@ Status Automaton::AddState(uint32_t hash, MatchState* state) {
   std::copy_n(set_.data(), n_set_, positions_.data() + n_positions_);
   n_positions_ += n_set_;
   const size_t n_classes = program_->n_classes();
-  std::fill_n(rows_.data() + n_states_ * n_classes, n_classes,
-              n_states_ == 0 ? kNoMatch : kUnknown);
+  std::fill_n(row(n_states_), n_classes, n_states_ == 0 ? kNoMatch : kUnknown);
   states_[n_states_] = added;
   *state = n_states_++;
   if (*state == kNoMatch) return Status();
@@ -179,20 +181,34 @@ Status Automaton::Rehash(uint64_t size) {
   return Status();
 }
 
+// Finds where the byte leads, and remembers that for all bytes around it that are on the same
+// edges.
 Status Automaton::Compute(MatchState state, uint8_t byte, MatchState* next) {
   BeginSet();
   const State from = states_[state];
+  unsigned low = 0;
+  unsigned high = 255;
   for (uint32_t i = 0; i < from.n_positions; ++i) {
     const Position position = positions_[from.first_position + i];
     const ProgramEdge* const end = program_->edges_end(position.at);
     for (const ProgramEdge* edge = program_->edges_begin(position.at); edge != end; ++edge) {
       ++work_;
-      if (edge->kind != EdgeKind::kByte || byte < edge->low || byte > edge->high) continue;
-      CLAMMA_RETURN_IF_ERROR(Visit(edge->to, position.stack));
+      if (edge->kind != EdgeKind::kByte) continue;
+      if (byte < edge->low) {
+        high = std::min(high, edge->low - 1u);
+      } else if (byte > edge->high) {
+        low = std::max(low, edge->high + 1u);
+      } else {
+        low = std::max<unsigned>(low, edge->low);
+        high = std::min<unsigned>(high, edge->high);
+        CLAMMA_RETURN_IF_ERROR(Visit(edge->to, position.stack));
+      }
     }
   }
   CLAMMA_RETURN_IF_ERROR(CloseSet(next));
-  rows_[size_t{state} * program_->n_classes() + program_->class_of(byte)] = *next;
+  const unsigned first = program_->class_of(static_cast<uint8_t>(low));
+  const unsigned last = program_->class_of(static_cast<uint8_t>(high));
+  std::fill_n(row(state) + first, last - first + 1, *next);
   return Status();
 }
 

@@ -90,9 +90,18 @@ class Automaton {
     uint32_t round;
   };
 
-  MatchState Known(MatchState state, unsigned byte_class) const {
-    return rows_[size_t{state} * program_->n_classes() + byte_class];
+  // Rows lie in blocks, so that they need not be moved when more are needed.
+  static constexpr uint32_t kBlockStates = 512;
+
+  const MatchState* row(MatchState state) const {
+    return rows_[state / kBlockStates].data() +
+           size_t{state % kBlockStates} * program_->n_classes();
   }
+  MatchState* row(MatchState state) {
+    return rows_[state / kBlockStates].data() +
+           size_t{state % kBlockStates} * program_->n_classes();
+  }
+  MatchState Known(MatchState state, unsigned byte_class) const { return row(state)[byte_class]; }
   Status Compute(MatchState state, uint8_t byte, MatchState* next);
   void BeginSet();
   Status Visit(uint32_t at, StackId stack);
@@ -115,7 +124,7 @@ class Automaton {
 
   Array<State> states_;
   uint32_t n_states_ = 0;
-  Array<MatchState> rows_;  // (states, n_classes)
+  Array<MatchState> rows_[AutomatonLimits::kMaxStates / kBlockStates];  // (kBlockStates, n_classes)
   Array<Position> positions_;
   uint32_t n_positions_ = 0;
   Array<MatchState> slots_;  // open-addressing hash table of states; 0: free

@@ -10,15 +10,16 @@
 namespace clamma {
 namespace {
 
-Status Parse(Memory& memory, const GrammarText& text, Grammar* grammar) {
+Status Parse(Memory& memory, const GrammarText& text, Grammar* grammar,
+             DroppedConstraints* dropped) {
   if (text.text.size() > kMaxGrammarText) {
     return Status::Error(StatusCode::kLimit, "a grammar has more than %zu bytes", kMaxGrammarText);
   }
   if (text.source == GrammarSource::kGbnf) return ParseGbnf(text.text, grammar);
   RuleId root = 0;
   if (text.source == GrammarSource::kJsonSchema) {
-    CLAMMA_RETURN_IF_ERROR(
-        CompileJsonSchema(memory, text.text, JsonSchemaOptions(), grammar, &root, nullptr));
+    CLAMMA_RETURN_IF_ERROR(CompileJsonSchema(
+        memory, text.text, {.is_strict = !text.is_loose, .indent = 0}, grammar, &root, dropped));
     grammar->SetRoot(root);
     return Status();
   }
@@ -31,10 +32,14 @@ Status Parse(Memory& memory, const GrammarText& text, Grammar* grammar) {
 }  // namespace
 
 Status CompileGrammar(Memory& memory, const GrammarText& text, const Tokenizer& tokenizer,
-                      Program* program) {
+                      Program* program, DroppedConstraints* dropped) {
   Grammar grammar(memory);
-  CLAMMA_RETURN_IF_ERROR(Parse(memory, text, &grammar));
-  if (!text.trigger.empty()) CLAMMA_RETURN_IF_ERROR(AddTrigger(text.trigger, &grammar));
+  CLAMMA_RETURN_IF_ERROR(Parse(memory, text, &grammar, dropped));
+  if (text.trigger_token != kNoToken) {
+    CLAMMA_RETURN_IF_ERROR(AddTriggerToken(text.trigger_token, text.repeats, &grammar));
+  } else if (!text.trigger.empty()) {
+    CLAMMA_RETURN_IF_ERROR(AddTrigger(text.trigger, text.repeats, &grammar));
+  }
   return program->Compile(memory, grammar, &tokenizer);
 }
 

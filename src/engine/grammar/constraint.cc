@@ -5,16 +5,17 @@
 
 namespace clamma {
 
-Status Constraint::Init(Memory& memory, const GrammarText& text, const Tokenizer& tokenizer,
-                        const VocabularyTrie& trie, const TokenId* stop_tokens,
-                        size_t n_stop_tokens) {
+Status Constraint::Init(Memory& memory, const Program& program, const GrammarText& text,
+                        const Tokenizer& tokenizer, const VocabularyTrie& trie,
+                        const TokenId* stop_tokens, size_t n_stop_tokens) {
   tokenizer_ = &tokenizer;
-  CLAMMA_RETURN_IF_ERROR(CompileGrammar(memory, text, tokenizer, &program_));
-  CLAMMA_RETURN_IF_ERROR(automaton_.Init(memory, program_));
+  CLAMMA_RETURN_IF_ERROR(automaton_.Init(memory, program));
   CLAMMA_RETURN_IF_ERROR(masks_.Init(memory, trie, tokenizer));
   CLAMMA_RETURN_IF_ERROR(trigger_.Resize(memory, text.trigger.size()));
   std::copy(text.trigger.begin(), text.trigger.end(), trigger_.data());
   search_ = TriggerSearch({trigger_.data(), trigger_.size()});
+  trigger_token_ = text.trigger_token;
+  is_active_ = IsConstrained(text);
   CLAMMA_RETURN_IF_ERROR(stop_tokens_.Resize(memory, n_stop_tokens));
   std::copy_n(stop_tokens, n_stop_tokens, stop_tokens_.data());
   CLAMMA_RETURN_IF_ERROR(patched_.Resize(memory, n_stop_tokens > 0 ? trie.n_words() : 0));
@@ -60,7 +61,29 @@ Status Constraint::Advance(TokenId token, bool strips_space) {
   if (bytes.empty()) search_.Interrupt();
   if (strips_space && !bytes.empty() && bytes[0] == ' ') bytes.remove_prefix(1);
   search_.Append(bytes);
+  is_active_ |= trigger_token_ == kNoToken ? search_.found() : trigger_token_ == token;
   return Status();
+}
+
+// A limit that is reached ends them, too.
+size_t Constraint::FindForcedBytes(char* bytes, size_t most) {
+  automaton_.ResetWork();
+  MatchState state = state_;
+  for (size_t n = 0; n < most; ++n) {
+    if (automaton_.CanEnd(state) || automaton_.HasTokenEdges(state)) return n;
+    MatchState only = kNoMatch;
+    for (unsigned byte = 0; byte < 256; ++byte) {
+      MatchState next = kNoMatch;
+      if (!automaton_.Next(state, static_cast<uint8_t>(byte), &next).ok()) return n;
+      if (next == kNoMatch) continue;
+      if (only != kNoMatch) return n;
+      only = next;
+      bytes[n] = static_cast<char>(byte);
+    }
+    if (only == kNoMatch) return n;
+    state = only;
+  }
+  return most;
 }
 
 }  // namespace clamma

@@ -25,10 +25,12 @@ class Constraint {
   Constraint(const Constraint&) = delete;
   Constraint& operator=(const Constraint&) = delete;
 
-  // Compiles the grammar and begins its text. The trie and the tokenizer must outlive this.
-  // `stop_tokens` (n_stop_tokens) end the text, as the tokenizer's own ends do.
-  Status Init(Memory& memory, const GrammarText& text, const Tokenizer& tokenizer,
-              const VocabularyTrie& trie, const TokenId* stop_tokens, size_t n_stop_tokens);
+  // Begins a text of a grammar that was compiled from `text`. The program, the trie and the
+  // tokenizer must outlive this. `stop_tokens` (n_stop_tokens) end the text, as the tokenizer's own
+  // ends do.
+  Status Init(Memory& memory, const Program& program, const GrammarText& text,
+              const Tokenizer& tokenizer, const VocabularyTrie& trie, const TokenId* stop_tokens,
+              size_t n_stop_tokens);
 
   // Finds the tokens that may come next. Those that end the text are among them where the grammar
   // can end. `strips_space`: the next token's leading space is not part of the text. Fails if no
@@ -36,17 +38,21 @@ class Constraint {
   Status Find(bool strips_space, TokenMask* mask);
   // Appends a token, which must be an allowed one that does not end the text.
   Status Advance(TokenId token, bool strips_space);
+  // Finds the bytes, at most `most`, with which any text goes on; returns their number. They end
+  // where the text may end, or where a token that is no text may come.
+  size_t FindForcedBytes(char* bytes, size_t most);
   // Whether the trigger has occurred, so that the grammar constrains the text.
-  bool is_active() const { return search_.found(); }
+  bool is_active() const { return is_active_; }
 
  private:
-  Program program_;
   Automaton automaton_;
   TokenMasks masks_;
   const Tokenizer* tokenizer_ = nullptr;
   MatchState state_ = kNoMatch;
   Array<char> trigger_;
   TriggerSearch search_;
+  TokenId trigger_token_ = kNoToken;
+  bool is_active_ = false;
   Array<TokenId> stop_tokens_;
   Array<TokenWord> patched_;  // a mask with the stop tokens
 };

@@ -23,8 +23,8 @@ Status SharedTrie::Get(const Tokenizer& tokenizer, const VocabularyTrie** trie) 
 }
 
 Status OwnedConstraint::Make(Memory& memory, const GrammarText& text, const Tokenizer& tokenizer,
-                             const SharedTrie& shared, const TokenId* stop_tokens,
-                             size_t n_stop_tokens) {
+                             const SharedTrie& shared, GrammarCache& cache,
+                             const TokenId* stop_tokens, size_t n_stop_tokens) {
   if (memory.is_plan()) {
     memory.PlanFor(kPlannedBytes);
     return Status();
@@ -32,15 +32,19 @@ Status OwnedConstraint::Make(Memory& memory, const GrammarText& text, const Toke
   const VocabularyTrie* trie = nullptr;
   CLAMMA_RETURN_IF_ERROR(shared.Get(tokenizer, &trie));
   Reset();
+  memory_ = &memory;
+  CLAMMA_RETURN_IF_ERROR(cache.Get(memory, text, tokenizer, &grammar_));
   constraint_ = NewObject<Constraint>(memory.arena());
   if (constraint_ == nullptr) return Status::OutOfMemory(sizeof(Constraint));
-  memory_ = &memory;
-  return constraint_->Init(memory, text, tokenizer, *trie, stop_tokens, n_stop_tokens);
+  return constraint_->Init(memory, grammar_->program(), text, tokenizer, *trie, stop_tokens,
+                           n_stop_tokens);
 }
 
 void OwnedConstraint::Reset() {
   if (constraint_ != nullptr) DeleteObject(memory_->arena(), constraint_);
   constraint_ = nullptr;
+  if (grammar_ != nullptr) GrammarCache::Release(*memory_, grammar_);
+  grammar_ = nullptr;
 }
 
 }  // namespace clamma

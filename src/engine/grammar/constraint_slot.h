@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "engine/grammar/compile.h"
+#include "engine/grammar/grammar_cache.h"
 #include "platform/features.h"
 #include "platform/memory.h"
 #include "platform/status.h"
@@ -51,34 +52,51 @@ class OwnedConstraint {
   // See Constraint::Init(). A plan adds kPlannedBytes, because only compiling a grammar tells what
   // it needs: enough for most grammars and their texts with a vocabulary of 128,000 tokens.
   Status Make(Memory& memory, const GrammarText& text, const Tokenizer& tokenizer,
-              const SharedTrie& shared, const TokenId* stop_tokens, size_t n_stop_tokens);
+              const SharedTrie& shared, GrammarCache& cache, const TokenId* stop_tokens,
+              size_t n_stop_tokens);
   void Reset();
   void Swap(OwnedConstraint& other) {
     std::swap(memory_, other.memory_);
     std::swap(constraint_, other.constraint_);
+    std::swap(grammar_, other.grammar_);
   }
   Constraint* get() const { return constraint_; }
+  const CompiledGrammar* grammar() const { return grammar_; }
 
  private:
   Memory* memory_ = nullptr;
   Constraint* constraint_ = nullptr;
+  CompiledGrammar* grammar_ = nullptr;
 };
 
 struct NoTrie {
   explicit NoTrie(Memory& /*memory*/) {}
 };
+struct NoGrammars {
+  explicit NoGrammars(Memory& /*memory*/) {}
+  // NOLINTBEGIN(readability-convert-member-functions-to-static): as those of GrammarCache
+  Status Get(Memory& /*memory*/, const GrammarText& /*text*/, const Tokenizer& /*tokenizer*/,
+             CompiledGrammar** /*grammar*/) {
+    return Status();
+  }
+  GrammarCache::Facts facts() const { return {}; }
+  // NOLINTEND(readability-convert-member-functions-to-static)
+};
 struct NoConstraint {
   // NOLINTBEGIN(readability-convert-member-functions-to-static): as those of OwnedConstraint
   Status Make(Memory& /*memory*/, const GrammarText& /*text*/, const Tokenizer& /*tokenizer*/,
-              const NoTrie& /*shared*/, const TokenId* /*stop_tokens*/, size_t /*n_stop_tokens*/) {
+              const NoTrie& /*shared*/, NoGrammars& /*cache*/, const TokenId* /*stop_tokens*/,
+              size_t /*n_stop_tokens*/) {
     return Status();
   }
   void Reset() {}
   void Swap(NoConstraint& /*other*/) {}
   Constraint* get() const { return nullptr; }
+  const CompiledGrammar* grammar() const { return nullptr; }
   // NOLINTEND(readability-convert-member-functions-to-static)
 };
 
+using GrammarCacheSlot = std::conditional_t<kHasGrammar, GrammarCache, NoGrammars>;
 using TrieSlot = std::conditional_t<kHasGrammar, SharedTrie, NoTrie>;
 using ConstraintSlot = std::conditional_t<kHasGrammar, OwnedConstraint, NoConstraint>;
 

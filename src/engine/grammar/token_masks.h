@@ -34,15 +34,32 @@ class TokenMasks {
  private:
   static constexpr size_t kSlots = 16;
   static constexpr MatchState kUnknown = UINT32_MAX;
+  static constexpr size_t kRuns = 4096;
+  static constexpr uint32_t kBlockStates = 512;
   struct Slot {
     MatchState state;
     uint32_t generation;
     bool is_used;
   };
 
+  // How many characters of some kinds may follow a state, whatever they are.
+  struct Run {
+    MatchState state;
+    uint32_t generation;
+    KindSet kinds;
+    uint8_t length;  // up to kMaxPlain
+  };
+
   Status Compute(Automaton& automaton, MatchState state, bool strips_space, TokenWord* allowed);
-  Status PlainRun(Automaton& automaton, MatchState state, size_t* run);
-  static Status PlainNext(Automaton& automaton, MatchState state, MatchState* next);
+  Status ComputePlain(Automaton& automaton, MatchState state, TokenWord* allowed);
+  Status Walk(Automaton& automaton, uint32_t begin, uint32_t end, MatchState state, size_t in_set,
+              TokenWord* allowed);
+  Status AllowsBelow(Automaton& automaton, const TrieNode& node, MatchState state, bool* allows);
+  Run& PlaceOf(MatchState state, KindSet kinds);
+  Status NextOfKind(Automaton& automaton, MatchState state, unsigned kind, MatchState* next);
+  Status NextOfKinds(Automaton& automaton, MatchState state, KindSet kinds, MatchState* next);
+  Status FindRun(Automaton& automaton, MatchState state, KindSet kinds, size_t* run);
+  void AddTokens(uint32_t begin, uint32_t end, TokenWord* allowed) const;
   void AddByTokenEdges(const Automaton& automaton, MatchState state, TokenWord* allowed) const;
   void AddSet(const TokenWord* set, TokenWord* allowed) const;
 
@@ -51,10 +68,11 @@ class TokenMasks {
   const Tokenizer* tokenizer_ = nullptr;
   Slot slots_[kSlots] = {};
   Array<TokenWord> masks_;  // (kSlots + 1, n_words); the last one is not kept
-  // (states of the automaton): where any plain character leads; kNoMatch: not all of them lead to
-  // the same state
-  Array<MatchState> plain_next_;
-  uint32_t generation_ = 0;
+  // (kBlockStates states of the automaton, kKinds) each: where any character of a kind leads;
+  // kNoMatch: not all lead to the same state
+  Array<MatchState> kind_next_[AutomatonLimits::kMaxStates / kBlockStates];
+  uint32_t generation_ = 0;  // of kind_next_
+  Array<Run> runs_;          // (kRuns): by hash, the last one of each place
 };
 
 }  // namespace clamma

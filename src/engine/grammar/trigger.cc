@@ -22,6 +22,19 @@ size_t MatchedAfter(std::string_view trigger, size_t matched, char byte) {
   return 0;
 }
 
+// Sets *rule to one for a match of the root and then, if it `repeats`, for free text.
+Status AddMatch(RuleId free, bool repeats, Grammar* grammar, RuleId* rule) {
+  *rule = grammar->root();
+  if (!repeats) return Status();
+  NodeId parts[2];
+  NodeId node = 0;
+  CLAMMA_RETURN_IF_ERROR(grammar->AddReference(*rule, &parts[0]));
+  CLAMMA_RETURN_IF_ERROR(grammar->AddReference(free, &parts[1]));
+  CLAMMA_RETURN_IF_ERROR(grammar->AddSequence(parts, 2, &node));
+  CLAMMA_RETURN_IF_ERROR(grammar->AddRule("trigger", rule));
+  return grammar->DefineRule(*rule, node);
+}
+
 }  // namespace
 
 void TriggerSearch::Append(std::string_view bytes) {
@@ -32,7 +45,7 @@ void TriggerSearch::Append(std::string_view bytes) {
 }
 
 // One rule for each number of bytes of the trigger that have been read, and one for all of them.
-Status AddTrigger(std::string_view trigger, Grammar* grammar) {
+Status AddTrigger(std::string_view trigger, bool repeats, Grammar* grammar) {
   if (trigger.empty() || trigger.size() > kMaxTrigger) {
     return Status::Error(StatusCode::kLimit, "a trigger has 1 to %zu bytes, not %zu", kMaxTrigger,
                          trigger.size());
@@ -41,7 +54,7 @@ Status AddTrigger(std::string_view trigger, Grammar* grammar) {
   for (size_t i = 0; i < trigger.size(); ++i) {
     CLAMMA_RETURN_IF_ERROR(grammar->AddRule("trigger", &rules[i]));
   }
-  rules[trigger.size()] = grammar->root();
+  CLAMMA_RETURN_IF_ERROR(AddMatch(rules[0], repeats, grammar, &rules[trigger.size()]));
   NodeStack choices(grammar);
   NodeId node = 0;
   for (size_t i = 0; i < trigger.size(); ++i) {
@@ -61,6 +74,28 @@ Status AddTrigger(std::string_view trigger, Grammar* grammar) {
     CLAMMA_RETURN_IF_ERROR(grammar->DefineRule(rules[i], node));
   }
   grammar->SetRoot(rules[0]);
+  return Status();
+}
+
+Status AddTriggerToken(TokenId trigger, bool repeats, Grammar* grammar) {
+  RuleId free = 0;
+  RuleId match = 0;
+  CLAMMA_RETURN_IF_ERROR(grammar->AddRule("trigger", &free));
+  CLAMMA_RETURN_IF_ERROR(AddMatch(free, repeats, grammar, &match));
+  NodeStack choices(grammar);
+  NodeId node = 0;
+  CLAMMA_RETURN_IF_ERROR(grammar->AddEmpty(&node));
+  CLAMMA_RETURN_IF_ERROR(choices.Push(node));
+  for (const bool is_other : {true, false}) {
+    NodeId parts[2];
+    CLAMMA_RETURN_IF_ERROR(grammar->AddToken(trigger, is_other, &parts[0]));
+    CLAMMA_RETURN_IF_ERROR(grammar->AddReference(is_other ? free : match, &parts[1]));
+    CLAMMA_RETURN_IF_ERROR(grammar->AddSequence(parts, 2, &node));
+    CLAMMA_RETURN_IF_ERROR(choices.Push(node));
+  }
+  CLAMMA_RETURN_IF_ERROR(choices.PopChoice(0, &node));
+  CLAMMA_RETURN_IF_ERROR(grammar->DefineRule(free, node));
+  grammar->SetRoot(free);
   return Status();
 }
 

@@ -15,8 +15,10 @@ inline constexpr size_t kMaxTrigger = 256;  // bytes
 
 // Gives the grammar a new root: any bytes and control tokens, up to the first occurrence of the
 // trigger (1 to kMaxTrigger bytes), and then what the old root matches. A text may also end before
-// the trigger.
-Status AddTrigger(std::string_view trigger, Grammar* grammar);
+// the trigger. If it `repeats`, the text is free again behind a match, up to the next occurrence.
+Status AddTrigger(std::string_view trigger, bool repeats, Grammar* grammar);
+// Likewise for a token, whatever its text is.
+Status AddTriggerToken(TokenId trigger, bool repeats, Grammar* grammar);
 
 // Follows a text up to the first occurrence of a trigger.
 class TriggerSearch {

@@ -24,6 +24,16 @@ size_t PlainCharacters(std::string_view text) {
   return count <= VocabularyTrie::kMaxPlain ? count : 0;
 }
 
+// The kind of a plain character that begins with this byte.
+unsigned KindOf(uint8_t byte) {
+  unsigned kind = 0;
+  while (kind < kOtherKind &&
+         kAsciiKinds[kind].find(static_cast<char>(byte)) == std::string_view::npos) {
+    ++kind;
+  }
+  return kind;
+}
+
 }  // namespace
 
 // Plain ones first, then in order of their bytes.
@@ -76,12 +86,22 @@ Status VocabularyTrie::Build(Memory& memory, const Tokenizer& tokenizer) {
     n_nodes += entries[i].length - (i == 0 ? 0 : SharedWith(entries[i - 1], entries[i]));
     if (entries[i].plain > 0) n_plain_nodes_ = static_cast<uint32_t>(n_nodes);
   }
-  const Status status = nodes_.Resize(memory, n_nodes);
+  Status status = nodes_.Resize(memory, n_nodes + 1);
+  if (status.ok()) status = tokens_.Resize(memory, n);
   if (!status.ok()) {
     n_words_ = 0;  // it is not built
+    n_plain_nodes_ = 0;
     sets_.Reset();
+    nodes_.Reset();
     return status;
   }
+  n_nodes_ = static_cast<uint32_t>(n_nodes);
+  AddNodes(entries.data(), n);
+  DescribePlainNodes();
+  return Status();
+}
+
+void VocabularyTrie::AddNodes(const Entry* entries, size_t n) {
   uint32_t count = 0;
   uint32_t open[kMaxBytes + 1] = {};  // the nodes of the last token, by their depth
   size_t depth = 0;
@@ -91,13 +111,45 @@ Status VocabularyTrie::Build(Memory& memory, const Tokenizer& tokenizer) {
     for (; depth > shared; --depth) nodes_[open[depth]].skip = count;
     for (; depth < entry.length; ++count) {
       const auto byte = static_cast<uint8_t>(entry.bytes[depth++]);
-      nodes_[count] = {0, kNoToken, byte, static_cast<uint8_t>(depth)};
+      nodes_[count] = {.skip = 0,
+                       .first = static_cast<uint32_t>(i),
+                       .byte = byte,
+                       .depth = static_cast<uint8_t>(depth),
+                       .has_token = 0,
+                       .longest = 0,
+                       .below = 0,
+                       .kinds = 0};
       open[depth] = count;
     }
-    nodes_[open[depth]].token = entry.token;
+    nodes_[open[depth]].has_token = 1;
+    nodes_[open[depth]].longest = static_cast<uint8_t>(entry.plain);
+    tokens_[i] = entry.token;
   }
   for (; depth > 0; --depth) nodes_[open[depth]].skip = count;
-  return Status();
+  nodes_[count].first = static_cast<uint32_t>(n);
+}
+
+// Goes through the nodes from the last one, so that those below a node are complete.
+void VocabularyTrie::DescribePlainNodes() {
+  for (uint32_t i = n_plain_nodes_; i-- > 0;) {
+    TrieNode& node = nodes_[i];
+    for (uint32_t k = i + 1; k < node.skip; k = nodes_[k].skip) {
+      const TrieNode& child = nodes_[k];
+      const bool begins = (child.byte & 0xc0) != 0x80;  // a character
+      node.longest = std::max(node.longest, child.longest);
+      node.kinds = static_cast<KindSet>(node.kinds | child.kinds);
+      if (begins) node.kinds = static_cast<KindSet>(node.kinds | 1u << KindOf(child.byte));
+    }
+  }
+  uint8_t characters[kMaxBytes + 1] = {};  // up to each depth
+  for (uint32_t i = 0; i < n_plain_nodes_; ++i) {
+    TrieNode& node = nodes_[i];
+    const bool begins = (node.byte & 0xc0) != 0x80;
+    characters[node.depth] = static_cast<uint8_t>(characters[node.depth - 1] + (begins ? 1 : 0));
+    const bool ends = i + 1 == node.skip || (nodes_[i + 1].byte & 0xc0) != 0x80;
+    node.below = ends ? static_cast<uint8_t>(node.longest - characters[node.depth])
+                      : TrieNode::kWithinCharacter;
+  }
 }
 
 }  // namespace clamma

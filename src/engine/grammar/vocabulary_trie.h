@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <string_view>
 
 #include "platform/memory.h"
 #include "platform/status.h"
@@ -25,12 +27,36 @@ inline bool HasToken(const TokenWord* set, TokenId token) {
   return (set[static_cast<uint32_t>(token) / 64] >> static_cast<uint32_t>(token) % 64 & 1) != 0;
 }
 
+// Kinds of plain characters (see VocabularyTrie). Strings of patterns and formats often treat all
+// characters of a kind alike.
+inline constexpr std::string_view kAsciiKinds[] = {"abcdef",      "ghijklmnopqrstuvwxyz",
+                                                   "ABCDEF",      "GHIJKLMNOPQRSTUVWXYZ",
+                                                   "0123456789",  " ",
+                                                   "-",           "_",
+                                                   ".",           "/",
+                                                   ":",           "@",
+                                                   "!$&'*+=~",    "(),;",
+                                                   "#%<>?[]^`{|}"};
+inline constexpr unsigned kOtherKind = std::size(kAsciiKinds);  // all characters beyond ASCII
+inline constexpr unsigned kKinds = kOtherKind + 1;
+using KindSet = uint16_t;
+inline constexpr KindSet kAllKinds = UINT16_MAX;
+static_assert(kKinds == 16);
+
 // A byte that follows those of the nodes above. Nodes are in preorder.
 struct TrieNode {
-  uint32_t skip;  // the next node that is not below this one
-  TokenId token;  // the token that ends here; kNoToken: none
+  static constexpr uint8_t kWithinCharacter = 255;
+
+  uint32_t skip;   // the next node that is not below this one
+  uint32_t first;  // of tokens(): those that end here or below go up to that of `skip`
   uint8_t byte;
-  uint8_t depth;  // from 1: the number of bytes up to this one
+  uint8_t depth;      // from 1: the number of bytes up to this one
+  uint8_t has_token;  // whether a token ends here: it is the first one
+  // In the plain trie: the most characters of a token that ends here or below, the most that follow
+  // this node (kWithinCharacter: it does not end a character), and the kinds of all that follow.
+  uint8_t longest;
+  uint8_t below;
+  KindSet kinds;
 };
 
 // Constant once built, so any number of threads may use it.
@@ -46,9 +72,10 @@ class VocabularyTrie {
 
   Status Build(Memory& memory, const Tokenizer& tokenizer);
 
-  const TrieNode* nodes() const { return nodes_.data(); }
+  const TrieNode* nodes() const { return nodes_.data(); }  // (n_nodes + 1): the last one is no node
   uint32_t n_plain_nodes() const { return n_plain_nodes_; }  // those of the plain trie come first
-  uint32_t n_nodes() const { return static_cast<uint32_t>(nodes_.size()); }
+  uint32_t n_nodes() const { return n_nodes_; }
+  const TokenId* tokens() const { return tokens_.data(); }  // in order of their nodes
 
   size_t n_words() const { return n_words_; }  // of a set of tokens
   // The tokens of the plain trie that have at most n characters, n <= kMaxPlain.
@@ -72,8 +99,12 @@ class VocabularyTrie {
   size_t ListTokens(const Tokenizer& tokenizer, Entry* entries);
   static bool Before(const Entry& a, const Entry& b);
   static size_t SharedWith(const Entry& previous, const Entry& entry);
+  void AddNodes(const Entry* entries, size_t n);
+  void DescribePlainNodes();
 
   Array<TrieNode> nodes_;
+  Array<TokenId> tokens_;
+  uint32_t n_nodes_ = 0;
   uint32_t n_plain_nodes_ = 0;
   size_t n_words_ = 0;
   Array<TokenWord> sets_;  // (kSets, n_words)
