@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The listening socket. This program opens it, not libwebsockets, so that a failure has a readable
 // reason, and every connection is counted before it takes resources.
-#ifndef CLAMMA_WS_DEMO_LISTENER_H_
-#define CLAMMA_WS_DEMO_LISTENER_H_
+#ifndef CLAMMA_APPS_WEB_LISTENER_H_
+#define CLAMMA_APPS_WEB_LISTENER_H_
 
 #include <optional>
 #include <string>
@@ -10,7 +10,7 @@
 
 #include "origins.h"
 
-namespace demo {
+namespace web {
 
 // Makes a descriptor non-blocking and close-on-exec. Returns false on failure.
 bool SetUp(int fd);
@@ -48,6 +48,6 @@ class Listener {
   std::string url_;
 };
 
-}  // namespace demo
+}  // namespace web
 
-#endif  // CLAMMA_WS_DEMO_LISTENER_H_
+#endif  // CLAMMA_APPS_WEB_LISTENER_H_

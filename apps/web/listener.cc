@@ -16,7 +16,7 @@
 #include <memory>
 #include <new>
 
-namespace demo {
+namespace web {
 namespace {
 
 constexpr int kBacklog = 64;
@@ -136,4 +136,4 @@ std::optional<Accepted> Listener::Accept(int fd) {
   }
 }
 
-}  // namespace demo
+}  // namespace web
