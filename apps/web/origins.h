@@ -17,6 +17,7 @@ struct LocalAddress {
   std::string address;  // numeric, as inet_ntop() writes it
   unsigned port = 0;
   bool loopback = false;
+  bool is_unix = false;  // a Unix socket, without address and port
 };
 
 class Origins {
