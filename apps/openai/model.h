@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// A model that is served, and what answers need of it.
+#ifndef CLAMMA_APPS_OPENAI_MODEL_H_
+#define CLAMMA_APPS_OPENAI_MODEL_H_
+
+#include <clamma-extra.h>
+#include <clamma.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "openai/service.h"
+
+namespace openai {
+
+class Model {
+ public:
+  // Opens a model. Returns nullptr and the reason if that fails.
+  static std::unique_ptr<Model> Open(const Service::Model& model, const Service::Options& options,
+                                     std::string* reason);
+
+  const std::string& id() const { return id_; }
+  txf* handle() const { return handle_.get(); }
+  const clamma_txf_facts_t& facts() const { return facts_; }  // those that do not change
+  int64_t created() const { return created_; }                // seconds since 1970
+  // Covers model, template and order of sums.
+  const std::string& fingerprint() const { return fingerprint_; }
+  const std::string& chat_template() const { return template_; }  // "": the file has none
+
+  // The bytes that a token stands for; of a control token, its name. "" if there is no such token.
+  std::string_view TokenBytes(tok_id_t token) const;
+  bool HasToken(int64_t token) const {
+    return token >= 0 && token < static_cast<int64_t>(facts_.vocab_size);
+  }
+
+  // Whether answers begin inside the model's reasoning, as the template opens it. `arguments` are
+  // those of the template. Remembers the last answers.
+  bool BeginsInReasoning(const std::string& arguments);
+
+ private:
+  struct Destroy {
+    void operator()(txf* handle) const { clamma_txf_destroy(handle); }
+  };
+
+  Model() = default;
+  void ReadTokens();
+  void MakeFingerprint(const std::string& checkpoint);
+  bool RendersReasoning(const std::string& arguments) const;
+
+  std::string id_;
+  std::unique_ptr<txf, Destroy> handle_;
+  clamma_txf_facts_t facts_ = {};
+  int64_t created_ = 0;
+  std::string fingerprint_;
+  std::string template_;
+  std::string token_bytes_;          // of all tokens, one after the other
+  std::vector<uint32_t> token_ends_;  // the end of each token's bytes there
+
+  std::mutex mutex_;
+  std::map<std::string, bool> begins_in_reasoning_;  // by arguments; needs the lock
+};
+
+// The reason for which the library's last call on this thread failed, "" if there was none.
+std::string TakeReason();
+
+}  // namespace openai
+
+#endif  // CLAMMA_APPS_OPENAI_MODEL_H_

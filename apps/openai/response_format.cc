@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#include "openai/response_format.h"
+
+namespace openai {
+
+const char* const kJsonObjectGrammar = R"(root ::= object
+value ::= object | array | string | number | "true" | "false" | "null"
+object ::= "{" ws ( string ":" ws value ws ( "," ws string ":" ws value ws )* )? "}"
+array ::= "[" ws ( value ws ( "," ws value ws )* )? "]"
+string ::= "\"" ( [^"\\\x00-\x1F] | "\\" ( ["\\/bfnrt] | "u" [0-9a-fA-F]{4} ) )* "\""
+number ::= "-"? ( "0" | [1-9] [0-9]* ) ( "." [0-9]+ )? ( [eE] [-+]? [0-9]+ )?
+ws ::= ( " " | "\n" [ ]{0,20} )?
+)";
+
+Constraint ReadFormat(std::string_view type, const Value& schema, const std::string& path) {
+  Constraint constraint;
+  if (type == "text") return constraint;
+  if (type == "json_object") {
+    constraint.grammar = kJsonObjectGrammar;
+    return constraint;
+  }
+  if (type != "json_schema") {
+    throw InvalidRequest("'" + path + ".type' must be text, json_object or json_schema",
+                         path + ".type", "invalid_value");
+  }
+  Fields fields(schema, path);
+  fields.Text("name");
+  fields.Text("description");
+  fields.Bool("strict");
+  const Value* const found = fields.Object("schema");
+  if (found == nullptr) {
+    throw InvalidRequest("'" + path + ".schema' is missing", path + ".schema",
+                         "missing_required_parameter");
+  }
+  constraint.json_schema = found->Text();
+  return constraint;
+}
+
+Constraint ReadResponseFormat(Fields& fields) {
+  const Value* const format = fields.Object("response_format");
+  if (format == nullptr) return {};
+  Fields members(*format, "response_format");
+  const std::string& type = members.NeededText("type");
+  if (type != "json_schema") return ReadFormat(type, *format, "response_format");
+  const Value* const schema = members.Object("json_schema");
+  if (schema == nullptr) {
+    throw InvalidRequest("'response_format.json_schema' is missing", "response_format.json_schema",
+                         "missing_required_parameter");
+  }
+  return ReadFormat(type, *schema, "response_format.json_schema");
+}
+
+}  // namespace openai
