@@ -154,10 +154,10 @@ Reply Connection::AnswerHere() {
     Reply reply;
     reply.type = "text/plain; version=0.0.4; charset=utf-8";
     if (site_.service == nullptr) {
-      reply.body = site_.metrics.Text(nullptr);
+      reply.body = site_.metrics.Text(nullptr, site_.bodies);
     } else {
       const openai::Service::Counts counts = site_.service->counts();
-      reply.body = site_.metrics.Text(&counts);
+      reply.body = site_.metrics.Text(&counts, site_.bodies);
     }
     return reply;
   }

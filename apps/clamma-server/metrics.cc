@@ -70,7 +70,7 @@ void AddService(web::MetricsText* text, const openai::Service::Counts& counts) {
 
 void Metrics::AddRequest(std::string_view route, int status) { ++requests_[{route, status / 100}]; }
 
-std::string Metrics::Text(const openai::Service::Counts* counts) const {
+std::string Metrics::Text(const openai::Service::Counts* counts, uint64_t bodies) const {
   web::MetricsText text("clamma_server_");
   text.Metric("ready", "gauge", "Whether the models are loaded.", uint64_t{counts != nullptr});
   text.Head("http_requests_total", "counter",
@@ -82,6 +82,7 @@ std::string Metrics::Text(const openai::Service::Counts* counts) const {
         count);
   }
   text.Metric("connections", "gauge", "Open connections.", connections_);
+  text.Metric("body_bytes", "gauge", "Bytes of bodies that are being received.", bodies);
   text.Metric("connections_refused_total", "counter",
               "Connections that were refused because there were too many.", refused_connections_);
   text.Metric("slow_readers_total", "counter",

@@ -25,7 +25,8 @@ class Metrics {
   void AddRefusedConnection() { ++refused_connections_; }
 
   // In Prometheus' text format; `counts` is nullptr while the models are being loaded.
-  std::string Text(const openai::Service::Counts* counts) const;
+  // `bodies`: bytes of bodies that are being received.
+  std::string Text(const openai::Service::Counts* counts, uint64_t bodies) const;
 
  private:
   std::map<std::pair<std::string_view, int>, uint64_t> requests_;  // by route and status / 100

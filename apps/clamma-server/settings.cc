@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <ctime>
 #include <filesystem>
 
 #include "free_memory.h"
@@ -36,8 +35,6 @@ void DeclareModels(options::CommandLine& line, Settings& o) {
           "Bytes of keys and values that are kept for prompts that begin alike, 0 = none (default: "
           "an eighth of the free memory, at most 2gb)")
       .Size();
-  line.Add("--date", o.date,
-           "The date that chat templates are told, as 2026-01-31 (default: today's)");
 }
 
 void DeclareSockets(options::CommandLine& line, Settings& o) {
@@ -98,16 +95,6 @@ void DeclareLimits(options::CommandLine& line, Settings& o) {
       .ShowDefault();
 }
 
-// Whether a text is a day, as 2026-01-31.
-bool IsDate(const std::string& text) {
-  std::tm day = {};
-  const char* const end = strptime(text.c_str(), "%Y-%m-%d", &day);
-  if (end == nullptr || *end != '\0' || text.size() != 10) return false;
-  const int day_of_month = day.tm_mday;
-  day.tm_isdst = -1;
-  return mktime(&day) != -1 && day.tm_mday == day_of_month;  // February has no 30th
-}
-
 std::string ReadKeys(const Settings& o, KeyRing& keys) {
   if (const char* const key = std::getenv("CLAMMA_API_KEY"); key != nullptr && *key != '\0') {
     const std::string wrong = keys.Add(key, o.key_limits);
@@ -150,7 +137,6 @@ void Declare(options::CommandLine& line, Settings& o) {
 
 std::string Complete(const options::CommandLine& line, Settings& o, Access& access) {
   o.service.kv_type = options::KvTypeOf(o.kv);
-  if (!o.date.empty() && !IsDate(o.date)) return "--date: " + o.date + " is not a day";
   if (!line.IsGiven("--prefix-cache")) {
     o.service.prefix_cache_bytes = std::min(FreeMemory() / 8, kMaxDefaultCache);
   }

@@ -20,7 +20,6 @@ struct Settings {
   std::vector<std::string> models;  // NAME=PATH or PATH
   openai::Service::Options service;
   std::string kv = "auto";
-  std::string date;
 
   std::string host = "127.0.0.1";
   unsigned port = 8080;

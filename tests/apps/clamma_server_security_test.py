@@ -52,7 +52,7 @@ def test_hosts(server):
 def test_origins(server):
     for origin, status in ((server.url, 200), ("https://chat.example.org", 200),
                            ("http://chat.example.org", 403), ("https://evil.example", 403),
-                           ("null", 403), ("", 403), (f"https://{server.address}", 403)):
+                           ("null", 403), ("", 403), (f"https://{server.address}", 200)):
         answer = server.ask(CHAT, {}, Origin=origin)
         checks.same(f"Origin: {origin}", answer.status, status)
         checks.holds(f"Origin: {origin}: no CORS", "access-control-allow-origin" not in answer.headers)
@@ -197,7 +197,6 @@ def test_command_line():
     fails("no origin", 2, "--cors: evil is not an origin", "--cors", "evil")
     fails("no origin to allow", 2, "--allow-origin: x is not an origin", "--allow-origin", "x")
     fails("no file of keys", 2, "No such file", "--key-file", "/nothing/keys")
-    fails("no such day", 2, "is not a day", "--date", "2026-02-30")
     for text, reason in (("", "has no key"), ("# none\n", "has no key"),
                          (KEYS[0] + " tokens=x\n", "line 1: a limit of a key is not a whole number"),
                          ("\n" + KEYS[0] + " all\n", "line 2: only requests=N and tokens=N"),
