@@ -114,7 +114,7 @@ PendingAnswer::News PendingAnswer::Take(size_t most) {
                .usage = news_.usage};
   std::string& bytes = news_.bytes;
   if (!news_.streams) {
-    if (news_.has_ended) news.bytes = std::move(bytes);
+    if (news_.has_ended) news.bytes = std::exchange(bytes, {});
   } else if (taken_ == 0 && bytes.size() <= most) {
     news.bytes = std::exchange(bytes, {});
   } else {

@@ -45,8 +45,12 @@ Reply Text(std::string text) {
 
 }  // namespace
 
-Connection::Connection(Site& site, uint64_t id, const web::LocalAddress& local)
-    : site_(site), id_(id), local_(local), parser_(site.limits), idle_since_(Clock::now()) {
+Connection::Connection(Site& site, uint64_t id, web::LocalAddress local)
+    : site_(site),
+      id_(id),
+      local_(std::move(local)),
+      parser_(site.limits),
+      idle_since_(Clock::now()) {
   site_.metrics.ConnectionOpens();
 }
 
@@ -169,7 +173,7 @@ Reply Connection::AnswerHere() {
   }
   if (site_.draining) return Draining();
   if (site_.service == nullptr) return Loading();
-  return Text("{\"status\":\"ok\"}");
+  return Text(R"({"status":"ok"})");
 }
 
 void Connection::AskService() {

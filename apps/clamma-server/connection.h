@@ -19,7 +19,7 @@ namespace server {
 class Connection {
  public:
   // `site` must outlive the connection. `id` is never used again.
-  Connection(Site& site, uint64_t id, const web::LocalAddress& local);
+  Connection(Site& site, uint64_t id, web::LocalAddress local);
   ~Connection();  // cancels what runs for it
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

@@ -152,7 +152,8 @@ void HttpParser::CheckLength(std::string_view text) {
   uint64_t length = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, length);
-  const bool is_number = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+  const bool is_number =
+      !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
   if (!is_number) return Fail(400, "Content-Length is not a number");
   if (error != std::errc() || stop != end || length > limits_.body_bytes) {
     return Fail(413, "the body is larger than " + std::to_string(limits_.body_bytes) + " bytes");

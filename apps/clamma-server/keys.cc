@@ -117,7 +117,9 @@ std::string KeyRing::AddFile(const std::string& path, const KeyLimits& limits) {
   std::string line;
   for (size_t number = 1; std::getline(file, line); ++number) {
     if (const std::string wrong = AddLine(line, limits); !wrong.empty()) {
-      return path + ", line " + std::to_string(number) + ": " + wrong;
+      std::string where = path;
+      where += ", line " + std::to_string(number) + ": ";
+      return where + wrong;
     }
   }
   if (file.bad()) return path + ": " + std::strerror(errno);

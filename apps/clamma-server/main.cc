@@ -37,7 +37,7 @@ std::string OpenSockets(const server::Settings& o, Listeners* listeners) {
   const int inherited = web::CountInherited();
   for (int i = 0; i < inherited; ++i) {
     listeners->push_back(std::make_unique<web::Listener>());
-    const std::string wrong = listeners->back()->Inherit(web::kFirstInherited + i);
+    std::string wrong = listeners->back()->Inherit(web::kFirstInherited + i);
     if (!wrong.empty()) return wrong;
   }
   if (inherited > 0) return "";

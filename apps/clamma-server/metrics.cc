@@ -72,7 +72,8 @@ void Metrics::AddRequest(std::string_view route, int status) { ++requests_[{rout
 
 std::string Metrics::Text(const openai::Service::Counts* counts, uint64_t bodies) const {
   web::MetricsText text("clamma_server_");
-  text.Metric("ready", "gauge", "Whether the models are loaded.", uint64_t{counts != nullptr});
+  text.Metric("ready", "gauge", "Whether the models are loaded.",
+              uint64_t{counts == nullptr ? 0U : 1U});
   text.Head("http_requests_total", "counter",
             "Requests by path and status; left: the client did not wait for the whole answer.");
   for (const auto& [key, count] : requests_) {
