@@ -302,6 +302,7 @@ void Connection::Sent(size_t bytes) {
 }
 
 void Connection::Continue() {
+  has_served_ = true;
   site_.bodies -= std::exchange(counted_body_, 0);
   if (!keep_alive_ || closes_) {
     phase_ = Phase::kLingering;
@@ -361,7 +362,7 @@ void Connection::OnTimer() {
 }
 
 void Connection::OnDrain() {
-  if (idle()) phase_ = Phase::kLingering;
+  if (has_served_ && idle()) phase_ = Phase::kLingering;
 }
 
 void Connection::Cancel() {

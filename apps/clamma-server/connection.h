@@ -27,7 +27,7 @@ class Connection {
   void OnBytes(std::string_view bytes);
   void OnNews();   // the answer has something new
   void OnTimer();  // due() has come
-  void OnDrain();  // the server ends soon: nothing more is read
+  void OnDrain();  // the server ends soon; who has asked nothing yet gets an answer that says so
   void Cancel();   // ends a running answer, which says so
 
   // The bytes to send. After some of them were sent, Sent() makes room for more.
@@ -84,7 +84,8 @@ class Connection {
   bool keep_alive_ = true;
   bool closes_ = false;  // after this answer, whatever the client wants
   bool is_chunked_ = false;
-  bool has_head_ = false;  // of a stream
+  bool has_head_ = false;    // of a stream
+  bool has_served_ = false;  // a request
   bool is_cancelled_ = false;
   bool is_stalled_ = false;  // the client fetches nothing
   std::string output_;

@@ -74,12 +74,12 @@ class Server {
   int Handle(lws* wsi, lws_callback_reasons reason, void* in, size_t size);
   int HandleConnection(lws* wsi, Entry& entry, lws_callback_reasons reason, std::string_view bytes);
   void HandleSignal(std::string_view signals);
-  int Write(lws* wsi, Entry& entry);
+  static int Write(lws* wsi, Entry& entry);
 
   // Does what the connection's state asks for. Returns -1 if it is to be closed.
-  int Settle(lws* wsi, Entry& entry);
+  static int Settle(lws* wsi, Entry& entry);
   // The same, outside of its own callback.
-  void SettleFromOutside(lws* wsi, Entry& entry);
+  static void SettleFromOutside(lws* wsi, Entry& entry);
 
   void AcceptAll(int fd);
   void Adopt(web::Accepted accepted) noexcept;

@@ -141,21 +141,21 @@ std::string Complete(const options::CommandLine& line, Settings& o, Access& acce
     o.service.prefix_cache_bytes = std::min(FreeMemory() / 8, kMaxDefaultCache);
   }
   o.service.prefix_cache_bytes /= std::max<size_t>(o.models.size(), 1);
-  if (const std::string wrong = ReadKeys(o, access.keys()); !wrong.empty()) return wrong;
+  if (std::string wrong = ReadKeys(o, access.keys()); !wrong.empty()) return wrong;
   return ReadOrigins(o, access);
 }
 
 std::string FindModels(const std::vector<std::string>& names,
                        std::vector<openai::Service::Model>* models) {
-  static const std::vector<std::string> kDefault = {""};
-  for (const std::string& name : names.empty() ? kDefault : names) {
+  static const std::vector<std::string> default_model = {""};
+  for (const std::string& name : names.empty() ? default_model : names) {
     const size_t equals = name.find('=');
     const bool has_id = equals != std::string::npos && equals > 0;
     openai::Service::Model model;
     model.path = has_id ? name.substr(equals + 1) : name;
     std::string vocabulary;
     std::string resolved = model.path;
-    const std::string wrong = models::Resolve(&resolved, &vocabulary);
+    std::string wrong = models::Resolve(&resolved, &vocabulary);
     if (!wrong.empty()) return wrong;
     model.id = has_id ? name.substr(0, equals) : IdOf(resolved);
     const bool is_taken = std::any_of(models->begin(), models->end(),

@@ -46,7 +46,7 @@ std::string Certificate::SetUp(SSL_CTX* context) {
 }
 
 std::string Certificate::Reload() {
-  if (const std::string wrong = Check(); !wrong.empty()) return wrong;
+  if (std::string wrong = Check(); !wrong.empty()) return wrong;
   return context_ == nullptr ? "" : LoadInto(context_);
 }
 
