@@ -131,6 +131,17 @@ typedef struct clamma_score_t {
 CLAMMA_EXPORT int clamma_score(const struct txf* txf, const char* text, size_t size,
                                clamma_score_t* score, float* logprobs, size_t max);
 
+/* Computes how likely given tokens (count, at least 2) are, taken as they are: logprobs (count - 1)
+ * receives the natural logarithm of the probability of each token but the first, behind those
+ * before it. If n_top is not 0, top_tokens and top_logprobs (count - 1, n_top) receive the n_top
+ * likeliest tokens in its place, likeliest first, ties in order of id, and their logarithms, as a
+ * query's logprobs_cb receives them; n_top is at most the vocabulary's size. Fails like
+ * clamma_score(); progress_cb, which may be NULL, is called as described below. */
+CLAMMA_EXPORT int clamma_score_tokens(const struct txf* txf, const tok_id_t* tokens, size_t count,
+                                      float* logprobs, size_t n_top, tok_id_t* top_tokens,
+                                      float* top_logprobs, clamma_progress_cb_t progress_cb,
+                                      void* opaque_user_pointer);
+
 /* --- Embeddings, and scores of continuations ---
  *
  * These calls work in passes over the weights. Other threads may step between two passes, and

@@ -104,10 +104,11 @@
  *
  * Fork: a child process may destroy objects that were constructed before the fork, use them from
  * one thread, and construct others. However, if another thread was using a transformer in a step,
- * in clamma_score(), or in a pass of clamma_embed(), clamma_score_continuations() or
- * clamma_hash_logits() at the time of the fork, the child can only destroy that transformer, which
- * does not release its memory: other calls fail, and its queries end without a call of done_cb. (A
- * signal handler must not call fork() if it interrupts a call of the library.)
+ * in clamma_score(), or in a pass of clamma_score_tokens(), clamma_embed(),
+ * clamma_score_continuations() or clamma_hash_logits() at the time of the fork, the child can only
+ * destroy that transformer, which does not release its memory: other calls fail, and its queries
+ * end without a call of done_cb. (A signal handler must not call fork() if it interrupts a call of
+ * the library.)
  *
  * Threads: in a build with threads, any thread may call any function at any time, subject to these
  * rules:
@@ -120,8 +121,8 @@
  *     call returns.
  *   - Callbacks run on the thread that steps. A callback may call every function, and may even
  *     destroy its own session or transformer; but clamma_sessions_step_next() and
- *     clamma_txf_step_next() return 0 there, and clamma_score(), clamma_embed(),
- *     clamma_score_continuations() and clamma_hash_logits() fail.
+ *     clamma_txf_step_next() return 0 there, and clamma_score(), clamma_score_tokens(),
+ *     clamma_embed(), clamma_score_continuations() and clamma_hash_logits() fail.
  *   - A callback must not wait for another thread that destroys something, gets facts or tokens of
  *     a session, scores, embeds, hashes logits, or starts a query in an arena: these calls wait
  *     until the step ends.

@@ -39,6 +39,7 @@ void Call::BeginStream(const std::vector<Header>& headers) noexcept { Begin(200,
 
 bool Call::Send(std::string_view event, std::string data) noexcept {
   if (is_cancelled_ || has_ended_) return false;
+  ++n_events_;
   if (answer_->Send(event, std::move(data))) return true;
   is_cancelled_ = true;
   return false;
@@ -63,7 +64,11 @@ void Call::Fail(const ApiError& error, const Usage& usage) noexcept {
   try {
     std::string body = error.Body();
     if (!has_begun_) return Reply(error.status(), error.Headers(), std::move(body), usage);
-    Send("", std::move(body));
+    if (names_error_events_) {
+      Send("error", error.Event(n_events_));
+    } else {
+      Send("", std::move(body));
+    }
   } catch (const std::exception&) {  // no memory: the status says enough
     Begin(503, {}, false);
   }

@@ -52,6 +52,9 @@ class Call : public Service::Ticket {
              const Usage& usage) noexcept;
   // Answers by an error: if a stream has begun, by an event, and without "[DONE]".
   void Fail(const ApiError& error, const Usage& usage = {}) noexcept;
+  // An error in a stream becomes an event of the name "error", with a number, as those of
+  // /v1/responses.
+  void NameErrorEvents() { names_error_events_ = true; }
   // Ends a request that was cancelled.
   void EndCancelled(const Usage& usage) noexcept;
 
@@ -73,6 +76,8 @@ class Call : public Service::Ticket {
   std::atomic<bool> is_cancelled_{false};
   std::atomic<bool> has_begun_{false};
   std::atomic<bool> has_ended_{false};
+  bool names_error_events_ = false;
+  uint64_t n_events_ = 0;
 
   std::mutex mutex_;
   std::weak_ptr<Cancellable> target_;  // needs the lock

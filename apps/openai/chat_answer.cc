@@ -9,7 +9,9 @@ ChatAnswer::ChatAnswer(std::shared_ptr<Call> call, const Model& model, ChatAnswe
     : call_(std::move(call)), model_(model), options_(std::move(options)) {
   choices_.reserve(options_.choices);
   for (size_t i = 0; i < options_.choices; ++i) {
-    choices_.emplace_back(options_.begins_in_reasoning, options_.stops);
+    choices_.emplace_back(
+        AnswerText(options_.begins_in_reasoning, options_.stops,
+                   options_.make_tool_parser == nullptr ? nullptr : options_.make_tool_parser()));
   }
   JsonWriter w;
   WriteHead("chat.completion.chunk", &w);
@@ -28,7 +30,7 @@ void ChatAnswer::WriteHead(const char* object, JsonWriter* w) const {
 
 void ChatAnswer::Begin() {
   if (!options_.streams) return;
-  call_->BeginStream({});
+  call_->BeginStream(options_.headers);
   for (size_t i = 0; i < choices_.size(); ++i) {
     SendChunk(i, R"("role":"assistant","content":"")", "null", nullptr);
   }
@@ -56,81 +58,102 @@ bool ChatAnswer::SendChunk(size_t index, std::string_view delta, std::string_vie
 }
 
 void ChatAnswer::AddToken(size_t choice, TokenLogprob token) {
-  choices_[choice].tokens.push_back(std::move(token));
+  choices_[choice].text.AddToken(std::move(token));
 }
 
 bool ChatAnswer::AddText(size_t index, std::string_view text) {
-  Choice& choice = choices_[index];
-  if (choice.split.in_content()) return AddContent(index, text, false);
-  std::string reasoning;
-  std::string content;
-  choice.split.Add(text, &reasoning, &content);
-  // The tokens of reasoning and of its marks have no place in the answer.
-  if (content.empty()) choice.tokens.clear();
-  if (!reasoning.empty() && !Issue(index, reasoning, "")) return false;
-  return AddContent(index, content, false);
-}
-
-// Adds content up to a stop string; returns false if it is to end.
-bool ChatAnswer::AddContent(size_t index, std::string_view text, bool is_last) {
-  Choice& choice = choices_[index];
-  std::string content;
-  choice.has_stopped = choice.stop.Add(text, &content);
-  if (is_last && !choice.has_stopped) choice.stop.Finish(&content);
-  if (!content.empty() && !Issue(index, "", content)) return false;
-  return !choice.has_stopped;
-}
-
-// Takes the logprobs of the tokens whose text is issued: JSON, without brackets.
-std::string ChatAnswer::TakeLogprobs(Choice& choice) const {
-  std::string text;
-  for (const TokenLogprob& token : choice.tokens) {
-    if (!text.empty()) text += ',';
-    AppendLogprob(model_, token, &text);
-  }
-  choice.tokens.clear();
-  return text;
-}
-
-bool ChatAnswer::Issue(size_t index, std::string_view reasoning, std::string_view content) {
-  Choice& choice = choices_[index];
-  const std::string logprobs =
-      options_.logprobs && !content.empty() ? TakeLogprobs(choice) : std::string();
-  if (!options_.streams) {
-    choice.reasoning += reasoning;
-    choice.content += content;
-    if (!logprobs.empty() && !choice.logprobs.empty()) choice.logprobs += ',';
-    choice.logprobs += logprobs;
-    return true;
-  }
-  std::string delta = reasoning.empty() ? "\"content\":\"" : "\"reasoning_content\":\"";
-  AppendEscaped(reasoning.empty() ? content : reasoning, &delta);
-  delta += '"';
-  if (logprobs.empty()) return SendChunk(index, delta, "null", nullptr);
-  return SendChunk(index, delta, "{\"content\":[" + logprobs + "],\"refusal\":null}", nullptr);
+  AnswerPart part;
+  const bool goes_on = choices_[index].text.AddText(text, &part);
+  return Issue(index, part) && goes_on;
 }
 
 void ChatAnswer::EndChoice(size_t index, Ending ending) {
   Choice& choice = choices_[index];
-  // The token that ended the text has none.
-  if (ending == Ending::kStop && !choice.has_stopped && !choice.tokens.empty()) {
-    choice.tokens.pop_back();
-  }
-  std::string reasoning;
-  std::string content;
-  choice.split.Finish(&reasoning, &content);
-  if (!reasoning.empty()) Issue(index, reasoning, "");
-  if (!choice.has_stopped) AddContent(index, content, true);
-  choice.finish_reason =
-      ending == Ending::kLength && !choice.has_stopped ? "length" : "stop";
+  AnswerPart part;
+  choice.text.Finish(ending, &part);
+  Issue(index, part);
+  choice.finish_reason = choice.text.FinishReason(ending);
   if (options_.streams) SendChunk(index, "", "null", choice.finish_reason);
+}
+
+bool ChatAnswer::Issue(size_t index, const AnswerPart& part) {
+  if (options_.streams) return SendPart(index, part);
+  Keep(choices_[index], part);
+  return true;
+}
+
+// The items of a list of logprobs, without its brackets.
+std::string ChatAnswer::Logprobs(const std::vector<TokenLogprob>& tokens) const {
+  std::string text;
+  for (const TokenLogprob& token : tokens) {
+    if (!text.empty()) text += ',';
+    AppendLogprob(model_, token, &text);
+  }
+  return text;
+}
+
+void ChatAnswer::Keep(Choice& choice, const AnswerPart& part) const {
+  choice.reasoning += part.reasoning;
+  choice.content += part.content;
+  if (options_.logprobs && !part.tokens.empty()) {
+    if (!choice.logprobs.empty()) choice.logprobs += ',';
+    choice.logprobs += Logprobs(part.tokens);
+  }
+  for (const ToolDelta& delta : part.calls) {
+    if (delta.index >= choice.calls.size()) choice.calls.push_back({delta.id, delta.name, ""});
+    choice.calls.back().arguments += delta.arguments;
+  }
+}
+
+bool ChatAnswer::SendPart(size_t index, const AnswerPart& part) {
+  if (!part.reasoning.empty()) {
+    std::string delta = "\"reasoning_content\":";
+    AppendQuoted(part.reasoning, &delta);
+    if (!SendChunk(index, delta, "null", nullptr)) return false;
+  }
+  if (!part.content.empty()) {
+    std::string delta = "\"content\":";
+    AppendQuoted(part.content, &delta);
+    std::string logprobs = "null";
+    if (options_.logprobs && !part.tokens.empty()) {
+      logprobs = "{\"content\":[" + Logprobs(part.tokens) + "],\"refusal\":null}";
+    }
+    if (!SendChunk(index, delta, logprobs, nullptr)) return false;
+  }
+  return part.calls.empty() || SendCalls(index, part.calls);
+}
+
+bool ChatAnswer::SendCalls(size_t index, const std::vector<ToolDelta>& calls) {
+  JsonWriter w;
+  w.Open('[');
+  for (const ToolDelta& call : calls) {
+    w.OpenItem('{').Number("index", call.index);
+    if (!call.name.empty()) w.Text("id", call.id).Text("type", "function");
+    w.Open("function", '{');
+    if (!call.name.empty()) w.Text("name", call.name);
+    w.Text("arguments", call.arguments).Close().Close();
+  }
+  return SendChunk(index, "\"tool_calls\":" + w.Close().text(), "null", nullptr);
 }
 
 void ChatAnswer::WriteChoice(size_t index, JsonWriter* w) const {
   const Choice& choice = choices_[index];
   w->OpenItem('{').Number("index", index).Open("message", '{').Text("role", "assistant");
-  w->Text("content", choice.content).Null("refusal");
+  if (choice.content.empty() && !choice.calls.empty()) {
+    w->Null("content");
+  } else {
+    w->Text("content", choice.content);
+  }
+  w->Null("refusal");
   if (!choice.reasoning.empty()) w->Text("reasoning_content", choice.reasoning);
+  if (!choice.calls.empty()) {
+    w->Open("tool_calls", '[');
+    for (const WholeCall& call : choice.calls) {
+      w->OpenItem('{').Text("id", call.id).Text("type", "function").Open("function", '{');
+      w->Text("name", call.name).Text("arguments", call.arguments).Close().Close();
+    }
+    w->Close();
+  }
   w->Close();
   if (options_.logprobs) {
     w->Open("logprobs", '{').Raw("content", "[" + choice.logprobs + "]").Null("refusal").Close();
@@ -150,7 +173,7 @@ void ChatAnswer::Finish(const Usage& usage) {
   w.Close().Open("usage", '{');
   WriteUsage(usage, &w);
   w.Close().Close();
-  if (!options_.streams) return call_->Reply(200, {}, w.Take(), usage);
+  if (!options_.streams) return call_->Reply(200, options_.headers, w.Take(), usage);
   if (options_.include_usage) call_->Send("", w.Take());
   call_->Send("", "[DONE]");
   call_->End(usage);

@@ -3,16 +3,16 @@
 #ifndef CLAMMA_APPS_OPENAI_CHAT_ANSWER_H_
 #define CLAMMA_APPS_OPENAI_CHAT_ANSWER_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "openai/answer_parts.h"
+#include "openai/answer_text.h"
 #include "openai/call.h"
 #include "openai/generation.h"
-#include "openai/reasoning_split.h"
-#include "openai/stop_matcher.h"
 
 namespace openai {
 
@@ -24,6 +24,8 @@ struct ChatAnswerOptions {
   size_t choices = 1;
   int64_t seed = 0;
   std::vector<std::string> stops;
+  std::vector<Header> headers;
+  std::function<std::unique_ptr<ToolParser>()> make_tool_parser;  // nullptr: there are no tools
 };
 
 class ChatAnswer : public Output {
@@ -37,22 +39,25 @@ class ChatAnswer : public Output {
   void Finish(const Usage& usage) override;
 
  private:
+  struct WholeCall {
+    std::string id, name, arguments;
+  };
   struct Choice {
-    Choice(bool begins_in_reasoning, const std::vector<std::string>& stops)
-        : split(begins_in_reasoning), stop(stops) {}
-    ReasoningSplit split;
-    StopMatcher stop;
-    std::vector<TokenLogprob> tokens;  // whose text is not decided on
-    bool has_stopped = false;
-    std::string reasoning, content, logprobs;  // of a whole answer
+    explicit Choice(AnswerText answer_text) : text(std::move(answer_text)) {}
+    AnswerText text;
+    // Of a whole answer.
+    std::string reasoning, content, logprobs;
+    std::vector<WholeCall> calls;
     const char* finish_reason = "stop";
   };
 
-  bool AddContent(size_t index, std::string_view text, bool is_last);
-  bool Issue(size_t index, std::string_view reasoning, std::string_view content);
-  std::string TakeLogprobs(Choice& choice) const;
+  bool Issue(size_t index, const AnswerPart& part);
+  void Keep(Choice& choice, const AnswerPart& part) const;
+  bool SendPart(size_t index, const AnswerPart& part);
+  bool SendCalls(size_t index, const std::vector<ToolDelta>& calls);
   bool SendChunk(size_t index, std::string_view delta, std::string_view logprobs,
                  const char* finish_reason);
+  std::string Logprobs(const std::vector<TokenLogprob>& tokens) const;
   void WriteHead(const char* object, JsonWriter* w) const;
   void WriteChoice(size_t index, JsonWriter* w) const;
 

@@ -8,6 +8,7 @@
 #include "openai/response_format.h"
 #include "openai/sampling.h"
 #include "openai/template_arguments.h"
+#include "openai/tools/tool_setup.h"
 
 namespace openai {
 namespace {
@@ -67,23 +68,25 @@ ChatRequest ReadChatRequest(Fields& fields, Model& model, uint64_t salt,
   request.plan.model = &model;
   request.plan.sampling = ReadSampling(fields, model, salt);
   const std::optional<int64_t> max_tokens = fields.Whole("max_tokens", 1, INT64_MAX);
-  const std::optional<int64_t> max_completion =
-      fields.Whole("max_completion_tokens", 1, INT64_MAX);
+  const std::optional<int64_t> max_completion = fields.Whole("max_completion_tokens", 1, INT64_MAX);
   const int64_t wanted = max_completion.has_value() ? *max_completion : max_tokens.value_or(0);
   request.plan.sampling.max_tokens = LimitOf(static_cast<size_t>(wanted), limits.max_tokens);
-  request.plan.n = static_cast<size_t>(
-      fields.Whole("n", 1, static_cast<int64_t>(limits.choices)).value_or(1));
+  request.plan.n =
+      static_cast<size_t>(fields.Whole("n", 1, static_cast<int64_t>(limits.choices)).value_or(1));
   request.plan.constraint = ReadResponseFormat(fields);
   ReadLogprobs(fields, &request);
   request.answer.stops = ReadStops(fields);
   ReadStreamOptions(fields, &request.answer.streams, &request.answer.include_usage);
   RefuseOthers(fields);
   fields.Ignore({"user", "metadata", "service_tier", "store", "safety_identifier",
-                 "prompt_cache_key", "prompt_cache_retention", "prediction",
-                 "parallel_tool_calls"});
+                 "prompt_cache_key", "prompt_cache_retention", "prediction"});
+  const ToolChoice tools = ReadTools(fields, ToolStyle::kChat);
   request.answer.choices = request.plan.n;
   request.answer.seed = request.plan.sampling.seed;
+  request.answer.make_tool_parser =
+      SetUpTools(ToolFormatOf(model.chat_template()), tools, &prompt, &request.plan.constraint);
   request.answer.begins_in_reasoning = model.BeginsInReasoning(prompt.arguments);
+  if (request.answer.begins_in_reasoning) BeginAfterReasoning(&request.plan.constraint);
   request.plan.prompts.push_back(std::move(prompt));
   return request;
 }

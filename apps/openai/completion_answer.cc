@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "openai/completion_answer.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -47,6 +48,7 @@ void CompletionAnswer::Begin() {
     const EchoedPrompt* const echo = EchoOf(i);
     if (echo == nullptr) continue;
     choices_[i].pending = echo->tokens;
+    choices_[i].offset = -static_cast<int64_t>(echo->n_dropped);
     Issue(i, echo->text);
   }
 }
@@ -72,8 +74,10 @@ void CompletionAnswer::Add(Choice& choice, std::vector<TokenLogprob> tokens,
     Comma(&logprobs->token_logprobs);
     AppendNumber(token.logprob, &logprobs->token_logprobs);
     Comma(&logprobs->text_offset);
-    logprobs->text_offset += std::to_string(choice.offset);
-    choice.offset += CountCharacters(bytes);
+    logprobs->text_offset += std::to_string(std::max<int64_t>(choice.offset, 0));
+    if (!model_.IsControl(token.token)) {
+      choice.offset += static_cast<int64_t>(CountCharacters(bytes));
+    }
     Comma(&logprobs->top_logprobs);
     if (token.top.empty()) {
       logprobs->top_logprobs += "null";

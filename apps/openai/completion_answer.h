@@ -10,6 +10,7 @@
 
 #include "openai/answer_parts.h"
 #include "openai/call.h"
+#include "openai/echo.h"
 #include "openai/generation.h"
 #include "openai/stop_matcher.h"
 
@@ -23,12 +24,6 @@ struct CompletionAnswerOptions {
   size_t choices = 1;
   int64_t seed = 0;
   std::vector<std::string> stops;
-};
-
-// A prompt as "echo" gives it back.
-struct EchoedPrompt {
-  std::string text;
-  std::vector<TokenLogprob> tokens;  // if logprobs are wanted; that of the first is a NaN
 };
 
 class CompletionAnswer : public Output {
@@ -53,7 +48,7 @@ class CompletionAnswer : public Output {
     explicit Choice(const std::vector<std::string>& stops) : stop(stops) {}
     StopMatcher stop;
     std::vector<TokenLogprob> pending;  // whose text is not issued yet
-    size_t offset = 0;                  // characters of the text so far
+    int64_t offset = 0;                 // characters of the text so far
     bool has_stopped = false;
     std::string text;  // of a whole answer
     Logprobs logprobs;

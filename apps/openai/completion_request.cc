@@ -75,8 +75,10 @@ std::vector<tok_id_t> ReadTokens(const Value::Array& list, const Model& model,
   for (size_t i = 0; i < list.size(); ++i) {
     int64_t token = -1;
     if (!list[i].Whole(&token) || !model.HasToken(token)) {
-      throw InvalidRequest("'" + ItemPath(path, i) + "' is no token of this model: a whole number "
-                           "from 0 to " + std::to_string(model.facts().vocab_size - 1),
+      throw InvalidRequest("'" + ItemPath(path, i) +
+                               "' is no token of this model: a whole number "
+                               "from 0 to " +
+                               std::to_string(model.facts().vocab_size - 1),
                            ItemPath(path, i), "invalid_value");
     }
     tokens.push_back(static_cast<tok_id_t>(token));
@@ -95,8 +97,8 @@ CompletionRequest ReadCompletionRequest(Fields& fields, Model& model, uint64_t s
   const int64_t wanted = fields.Whole("max_tokens", 0, INT64_MAX).value_or(kDefaultMaxTokens);
   plan.sampling.max_tokens = LimitOf(static_cast<size_t>(wanted), limits.max_tokens);
   request.generates = wanted > 0;
-  plan.n = static_cast<size_t>(
-      fields.Whole("n", 1, static_cast<int64_t>(limits.choices)).value_or(1));
+  plan.n =
+      static_cast<size_t>(fields.Whole("n", 1, static_cast<int64_t>(limits.choices)).value_or(1));
   const std::optional<int64_t> best_of = fields.Whole("best_of", 1, INT64_MAX);
   if (best_of.has_value() && *best_of != static_cast<int64_t>(plan.n)) {
     throw Unsupported("best_of", "only as many texts are generated as 'n' says");

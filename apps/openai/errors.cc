@@ -3,8 +3,6 @@
 
 #include <utility>
 
-#include "openai/json_text.h"
-
 namespace openai {
 namespace {
 
@@ -26,20 +24,31 @@ ApiError::ApiError(int status, std::string type, std::string message, std::strin
       param_(std::move(param)),
       code_(std::move(code)) {}
 
+void ApiError::WriteTo(JsonWriter* w) const {
+  if (param_.empty()) {
+    w->Null("param");
+  } else {
+    w->Text("param", param_);
+  }
+  if (code_.empty()) {
+    w->Null("code");
+  } else {
+    w->Text("code", code_);
+  }
+}
+
 std::string ApiError::Body() const {
   JsonWriter w;
   w.Open('{').Open("error", '{').Text("message", message_).Text("type", type_);
-  if (param_.empty()) {
-    w.Null("param");
-  } else {
-    w.Text("param", param_);
-  }
-  if (code_.empty()) {
-    w.Null("code");
-  } else {
-    w.Text("code", code_);
-  }
+  WriteTo(&w);
   return w.Close().Close().Take();
+}
+
+std::string ApiError::Event(uint64_t number) const {
+  JsonWriter w;
+  w.Open('{').Text("type", "error").Number("sequence_number", number).Text("message", message_);
+  WriteTo(&w);
+  return w.Close().Take();
 }
 
 std::vector<Header> ApiError::Headers() const {

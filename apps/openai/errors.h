@@ -3,10 +3,12 @@
 #ifndef CLAMMA_APPS_OPENAI_ERRORS_H_
 #define CLAMMA_APPS_OPENAI_ERRORS_H_
 
+#include <cstdint>
 #include <exception>
 #include <string>
 #include <vector>
 
+#include "openai/json_text.h"
 #include "openai/service.h"
 
 namespace openai {
@@ -21,10 +23,14 @@ class ApiError : public std::exception {
   const char* what() const noexcept override { return message_.c_str(); }
   // {"error": {"message": ..., "type": ..., "param": ..., "code": ...}}
   std::string Body() const;
+  // {"type": "error", "sequence_number": ..., "message": ..., "param": ..., "code": ...}
+  std::string Event(uint64_t number) const;
   // Retry-After for those that may succeed later.
   std::vector<Header> Headers() const;
 
  private:
+  void WriteTo(JsonWriter* w) const;
+
   int status_;
   std::string type_;
   std::string message_;

@@ -71,9 +71,10 @@ std::optional<int64_t> Fields::Whole(std::string_view name, int64_t min, int64_t
   int64_t number = 0;
   if (!value->is_number()) throw WrongKind(name, "a whole number", *value);
   if (!value->Whole(&number) || number < min || number > max) {
-    if (max == INT64_MAX) throw Wrong(name, "must be a whole number, at least " + std::to_string(min));
-    throw Wrong(name, "must be a whole number from " + std::to_string(min) + " to " +
-                          std::to_string(max));
+    if (max == INT64_MAX)
+      throw Wrong(name, "must be a whole number, at least " + std::to_string(min));
+    throw Wrong(
+        name, "must be a whole number from " + std::to_string(min) + " to " + std::to_string(max));
   }
   return number;
 }

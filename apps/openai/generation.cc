@@ -13,22 +13,6 @@ namespace {
 
 const char* OrNull(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
 
-std::vector<clamma_message_t> List(const std::vector<ChatMessage>& messages) {
-  std::vector<clamma_message_t> list;
-  list.reserve(messages.size());
-  for (const ChatMessage& m : messages) {
-    clamma_message_t message = {};
-    message.role = m.role.c_str();
-    message.content = m.has_content ? m.content.c_str() : nullptr;
-    message.name = OrNull(m.name);
-    message.reasoning = OrNull(m.reasoning);
-    message.tool_calls = OrNull(m.tool_calls);
-    message.tool_call_id = OrNull(m.tool_call_id);
-    list.push_back(message);
-  }
-  return list;
-}
-
 Ending EndingOf(clamma_done_t why) {
   switch (why) {
     case CLAMMA_DONE_END_OF_TEXT:
@@ -46,6 +30,22 @@ Ending EndingOf(clamma_done_t why) {
 }
 
 }  // namespace
+
+std::vector<clamma_message_t> ListOf(const std::vector<ChatMessage>& messages) {
+  std::vector<clamma_message_t> list;
+  list.reserve(messages.size());
+  for (const ChatMessage& m : messages) {
+    clamma_message_t message = {};
+    message.role = m.role.c_str();
+    message.content = m.has_content ? m.content.c_str() : nullptr;
+    message.name = OrNull(m.name);
+    message.reasoning = OrNull(m.reasoning);
+    message.tool_calls = OrNull(m.tool_calls);
+    message.tool_call_id = OrNull(m.tool_call_id);
+    list.push_back(message);
+  }
+  return list;
+}
 
 Generation::Generation(std::shared_ptr<Call> call, Plan plan, std::unique_ptr<Output> output,
                        Slots& slots, Counters& counters)
@@ -69,7 +69,7 @@ size_t Generation::CountTokens(const Prompt& prompt) const {
   info.clamma_api_version = CLAMMA_API_VERSION;
   info.chat_tools = OrNull(prompt.tools);
   info.chat_arguments = OrNull(prompt.arguments);
-  const std::vector<clamma_message_t> list = List(prompt.messages);
+  const std::vector<clamma_message_t> list = ListOf(prompt.messages);
   size_t count = 0;
   TakeReason();
   if (clamma_chat_encode(plan_.model->handle(), &info, list.data(), list.size(), 1, nullptr, 0,
@@ -158,6 +158,11 @@ void Generation::StartQuery(Choice& choice) {
     choice.session = session;
   }
   if (Query(prompt, session, info) == 0) return;
+  if (plan_.constraint.is_loose) {
+    info.json_schema = nullptr;
+    info.grammar_trigger = nullptr;
+    if (Query(prompt, session, info) == 0) return;
+  }
   {
     const std::lock_guard lock(sessions_mutex_);
     choice.session = nullptr;
@@ -169,7 +174,7 @@ void Generation::StartQuery(Choice& choice) {
 int Generation::Query(const Prompt& prompt, txf_session* session,
                       const clamma_txf_info_t& info) const {
   if (!prompt.messages.empty()) {
-    const std::vector<clamma_message_t> list = List(prompt.messages);
+    const std::vector<clamma_message_t> list = ListOf(prompt.messages);
     return clamma_chat_query(session, &info, list.data(), list.size());
   }
   const std::vector<tok_id_t>& tokens = prompt.tokens;

@@ -32,6 +32,9 @@ struct ChatMessage {
   bool has_content = true;
 };
 
+// The messages in the form of the C API; valid as long as they are.
+std::vector<clamma_message_t> ListOf(const std::vector<ChatMessage>& messages);
+
 // What a choice continues: a conversation, or tokens.
 struct Prompt {
   std::vector<ChatMessage> messages;  // empty: tokens
@@ -44,6 +47,9 @@ struct Prompt {
 struct Constraint {
   std::string json_schema, grammar, regex;
   std::string trigger;  // of the text behind which it begins; "": at the beginning
+  // Whether an answer that is not constrained is better than none, where the schema has a
+  // constraint that is not supported.
+  bool is_loose = false;
 };
 
 struct Plan {
@@ -100,7 +106,7 @@ class Generation : public Cancellable, public std::enable_shared_from_this<Gener
     Slots& operator=(const Slots&) = delete;
     virtual ~Slots() = default;
     virtual void Release(Generation& generation) noexcept = 0;
-    virtual void Started() noexcept = 0;        // a query has: step
+    virtual void Started() noexcept = 0;         // a query has: step
     virtual void ChoicesStopped() noexcept = 0;  // those that wait are not to be started
   };
 

@@ -44,7 +44,9 @@ class JsonWriter {
     AppendQuoted(text, &out_);
     return *this;
   }
-  JsonWriter& Bool(std::string_view name, bool value) { return Raw(name, value ? "true" : "false"); }
+  JsonWriter& Bool(std::string_view name, bool value) {
+    return Raw(name, value ? "true" : "false");
+  }
   JsonWriter& Null(std::string_view name) { return Raw(name, "null"); }
   template <std::integral T>
   JsonWriter& Number(std::string_view name, T number) {

@@ -193,8 +193,7 @@ const char* Value::KindName() const {
   return kNames[value_.index()];
 }
 
-bool ParseJson(std::string_view text, const JsonLimits& limits, Value* value,
-               std::string* reason) {
+bool ParseJson(std::string_view text, const JsonLimits& limits, Value* value, std::string* reason) {
   Builder builder(limits, value);
   if (nlohmann::json::sax_parse(text, &builder)) return true;
   *value = Value();

@@ -22,8 +22,8 @@ std::string ReadPart(const Value& part, const std::string& path) {
     return fields.NeededText("text");
   }
   if (type == "refusal") return fields.NeededText("refusal");
-  throw Unsupported(path + ".type", "this model reads texts, not parts of type '" +
-                                        type.substr(0, 64) + "'");
+  throw Unsupported(path + ".type",
+                    "this model reads texts, not parts of type '" + type.substr(0, 64) + "'");
 }
 
 std::string ReadToolCalls(Fields& message) {
@@ -104,9 +104,9 @@ std::string ReadContent(const Value& content, const std::string& path) {
   }
   const Value::Array* const parts = content.array();
   if (parts == nullptr) {
-    throw InvalidRequest("'" + path + "' must be a string or an array of parts, not " +
-                             content.KindName(),
-                         path, "invalid_type");
+    throw InvalidRequest(
+        "'" + path + "' must be a string or an array of parts, not " + content.KindName(), path,
+        "invalid_type");
   }
   if (parts->size() > kMaxParts) {
     throw InvalidRequest("'" + path + "' must have at most " + std::to_string(kMaxParts) + " parts",

@@ -124,6 +124,8 @@ void Model::ReadTokens() {
       token_bytes_ += text;
     }
     token_ends_.push_back(static_cast<uint32_t>(token_bytes_.size()));
+    const bool failed = clamma_decode(handle(), &token, 1, nullptr, 0, &size) != 0;
+    is_control_.push_back(failed || size == 0);
   }
 }
 

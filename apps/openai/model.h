@@ -34,6 +34,10 @@ class Model {
 
   // The bytes that a token stands for; of a control token, its name. "" if there is no such token.
   std::string_view TokenBytes(tok_id_t token) const;
+  // Whether a token stands for no bytes of a text.
+  bool IsControl(tok_id_t token) const {
+    return HasToken(token) && is_control_[static_cast<size_t>(token)];
+  }
   bool HasToken(int64_t token) const {
     return token >= 0 && token < static_cast<int64_t>(facts_.vocab_size);
   }
@@ -58,8 +62,9 @@ class Model {
   int64_t created_ = 0;
   std::string fingerprint_;
   std::string template_;
-  std::string token_bytes_;          // of all tokens, one after the other
+  std::string token_bytes_;           // of all tokens, one after the other
   std::vector<uint32_t> token_ends_;  // the end of each token's bytes there
+  std::vector<bool> is_control_;
 
   std::mutex mutex_;
   std::map<std::string, bool> begins_in_reasoning_;  // by arguments; needs the lock

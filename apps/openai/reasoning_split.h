@@ -13,8 +13,8 @@ namespace openai {
 class ReasoningSplit {
  public:
   // `begins_inside`: the prompt has opened the reasoning already.
-  explicit ReasoningSplit(bool begins_inside) : place_(begins_inside ? Place::kInside
-                                                                     : Place::kBeginning) {}
+  explicit ReasoningSplit(bool begins_inside)
+      : place_(begins_inside ? Place::kInside : Place::kBeginning) {}
 
   // Adds a piece, and appends what is known to be reasoning, or content. The marks belong to
   // neither, nor does the white space at the marks' inner sides and before the content behind them.
@@ -23,8 +23,10 @@ class ReasoningSplit {
   // The text has ended: what was held back is what it looked like.
   void Finish(std::string* reasoning, std::string* content);
 
-  // Whether what follows is reasoning, or may be.
+  // Whether what follows is content for sure.
   bool in_content() const { return place_ == Place::kContent; }
+  // Whether nothing is known yet.
+  bool at_beginning() const { return place_ == Place::kBeginning; }
 
  private:
   enum class Place : uint8_t { kBeginning, kInside, kBehind, kContent };

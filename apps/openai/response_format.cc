@@ -36,6 +36,11 @@ Constraint ReadFormat(std::string_view type, const Value& schema, const std::str
   return constraint;
 }
 
+void BeginAfterReasoning(Constraint* constraint) {
+  const bool is_any = !constraint->json_schema.empty() || !constraint->grammar.empty();
+  if (is_any && constraint->trigger.empty()) constraint->trigger = "</think>";
+}
+
 Constraint ReadResponseFormat(Fields& fields) {
   const Value* const format = fields.Object("response_format");
   if (format == nullptr) return {};

@@ -16,6 +16,9 @@ extern const char* const kJsonObjectGrammar;
 // Reads "response_format" of a chat.
 Constraint ReadResponseFormat(Fields& fields);
 
+// Lets a constraint begin behind the reasoning that the template has opened.
+void BeginAfterReasoning(Constraint* constraint);
+
 // Reads a format of this type, whose schema and "strict" are members of `schema`.
 Constraint ReadFormat(std::string_view type, const Value& schema, const std::string& path);
 

@@ -110,8 +110,8 @@ std::vector<std::string> ReadStops(Fields& fields) {
   for (const std::string& stop : stops) {
     if (stop.empty()) throw fields.Wrong("stop", "must not have an empty string");
     if (stop.size() > kMaxStopBytes) {
-      throw fields.Wrong("stop", "must have at most " + std::to_string(kMaxStopBytes) +
-                                     " bytes in a string");
+      throw fields.Wrong(
+          "stop", "must have at most " + std::to_string(kMaxStopBytes) + " bytes in a string");
     }
   }
   return stops;

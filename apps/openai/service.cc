@@ -12,12 +12,15 @@
 #include "openai/chat_request.h"
 #include "openai/completion_request.h"
 #include "openai/counters.h"
+#include "openai/embedding.h"
 #include "openai/errors.h"
 #include "openai/fields.h"
 #include "openai/generation.h"
 #include "openai/json_value.h"
 #include "openai/listing.h"
 #include "openai/model.h"
+#include "openai/responses_request.h"
+#include "openai/token_endpoints.h"
 #include "openai/work_queue.h"
 
 namespace openai {
@@ -45,7 +48,8 @@ class ServiceOfModels : public Service {
   Counts counts() const override;
 
  private:
-  static std::vector<const txf*> Handles(const std::vector<std::unique_ptr<openai::Model>>& models) {
+  static std::vector<const txf*> Handles(
+      const std::vector<std::unique_ptr<openai::Model>>& models) {
     std::vector<const txf*> handles;
     handles.reserve(models.size());
     for (const auto& model : models) handles.push_back(model->handle());
@@ -58,8 +62,14 @@ class ServiceOfModels : public Service {
   openai::Model& ModelOf(Fields& fields);
   void LogUnknown(const Fields& fields, Endpoint endpoint) const;
   void Chat(const std::shared_ptr<Call>& call, Fields& fields, openai::Model& model);
+  void Respond(const std::shared_ptr<Call>& call, Fields& fields, openai::Model& model);
   void Complete(const std::shared_ptr<Call>& call, Fields& fields, openai::Model& model);
+  void Continue(const std::shared_ptr<Call>& call, CompletionRequest request,
+                std::vector<EchoedPrompt> echoes);
+  void EmbedLater(const std::shared_ptr<Call>& call, Fields& fields, openai::Model& model);
   void Admit(const std::shared_ptr<Generation>& generation, bool streams);
+  template <typename Work>
+  void Guarded(const std::shared_ptr<Call>& call, const Work& work) noexcept;
   RequestLimits limits() const { return {options_.sessions, options_.max_tokens}; }
 
   const Options options_;
@@ -101,11 +111,12 @@ Service::Counts ServiceOfModels::counts() const {
   return counts;
 }
 
-void ServiceOfModels::Prepare(const std::shared_ptr<Call>& call) noexcept {
+// Runs work that answers a call, and answers by what it throws.
+template <typename Work>
+void ServiceOfModels::Guarded(const std::shared_ptr<Call>& call, const Work& work) noexcept {
   try {
     if (call->cancelled()) return call->EndCancelled({});
-    if (is_draining_ && !call->request().body.empty()) throw Draining();
-    Serve(call);
+    work();
   } catch (const ApiError& error) {
     call->Fail(error);
   } catch (const std::bad_alloc&) {
@@ -113,6 +124,13 @@ void ServiceOfModels::Prepare(const std::shared_ptr<Call>& call) noexcept {
   } catch (const std::exception& error) {
     call->Fail(Failed(error.what()));
   }
+}
+
+void ServiceOfModels::Prepare(const std::shared_ptr<Call>& call) noexcept {
+  Guarded(call, [&] {
+    if (is_draining_ && !call->request().body.empty()) throw Draining();
+    Serve(call);
+  });
 }
 
 void ServiceOfModels::Serve(const std::shared_ptr<Call>& call) {
@@ -151,8 +169,18 @@ void ServiceOfModels::ServeBody(const std::shared_ptr<Call>& call) {
       return Chat(call, fields, model);
     case Endpoint::kCompletions:
       return Complete(call, fields, model);
+    case Endpoint::kResponses:
+      return Respond(call, fields, model);
+    case Endpoint::kEmbeddings:
+      return EmbedLater(call, fields, model);
+    case Endpoint::kTokenize:
+      return call->Reply(200, {}, Tokenize(fields, model), {});
+    case Endpoint::kDetokenize:
+      return call->Reply(200, {}, Detokenize(fields, model), {});
+    case Endpoint::kApplyTemplate:
+      return call->Reply(200, {}, ApplyTemplate(fields, model), {});
     default:
-      throw ApiError(501, "server_error", "This endpoint is not there yet");
+      throw Failed("This endpoint has no body");
   }
 }
 
@@ -194,16 +222,63 @@ void ServiceOfModels::Chat(const std::shared_ptr<Call>& call, Fields& fields,
         streams);
 }
 
+void ServiceOfModels::Respond(const std::shared_ptr<Call>& call, Fields& fields,
+                              openai::Model& model) {
+  ResponsesRequest request = ReadResponsesRequest(fields, model, call->request().salt, limits());
+  LogUnknown(fields, call->request().endpoint);
+  const bool streams = request.answer.streams;
+  auto output = std::make_unique<ResponsesAnswer>(call, model, std::move(request.answer));
+  Admit(std::make_shared<Generation>(call, std::move(request.plan), std::move(output), queue_,
+                                     counters_),
+        streams);
+}
+
 void ServiceOfModels::Complete(const std::shared_ptr<Call>& call, Fields& fields,
                                openai::Model& model) {
   CompletionRequest request = ReadCompletionRequest(fields, model, call->request().salt, limits());
   LogUnknown(fields, call->request().endpoint);
+  if (!request.answer.echo) return Continue(call, std::move(request), {});
+  if (!request.plan.wants_logprobs) {
+    std::vector<EchoedPrompt> echoes = EchoPrompts(request.plan, *call);
+    return Continue(call, std::move(request), std::move(echoes));
+  }
+  auto later = std::make_shared<CompletionRequest>(std::move(request));
+  const bool admitted = queue_.AdmitLong([this, call, later] {
+    Guarded(call, [&] {
+      std::vector<EchoedPrompt> echoes = EchoPrompts(later->plan, *call);
+      if (call->cancelled()) return call->EndCancelled({});
+      Continue(call, std::move(*later), std::move(echoes));
+    });
+  });
+  if (!admitted) throw QueueFull();
+}
+
+// Generates behind the prompts, unless "max_tokens" is 0.
+void ServiceOfModels::Continue(const std::shared_ptr<Call>& call, CompletionRequest request,
+                               std::vector<EchoedPrompt> echoes) {
   const bool streams = request.answer.streams;
-  auto output = std::make_unique<CompletionAnswer>(call, model, std::move(request.answer),
-                                                   std::vector<EchoedPrompt>());
-  Admit(std::make_shared<Generation>(call, std::move(request.plan), std::move(output), queue_,
-                                     counters_),
-        streams);
+  const size_t choices = request.answer.choices;
+  auto output = std::make_unique<CompletionAnswer>(call, *request.plan.model,
+                                                   std::move(request.answer), std::move(echoes));
+  if (request.generates) {
+    return Admit(std::make_shared<Generation>(call, std::move(request.plan), std::move(output),
+                                              queue_, counters_),
+                 streams);
+  }
+  Usage usage;
+  for (const Prompt& prompt : request.plan.prompts) usage.prompt_tokens += prompt.tokens.size();
+  output->Begin();
+  for (size_t i = 0; i < choices; ++i) output->EndChoice(i, Ending::kLength);
+  output->Finish(usage);
+}
+
+void ServiceOfModels::EmbedLater(const std::shared_ptr<Call>& call, Fields& fields,
+                                 openai::Model& model) {
+  auto request = std::make_shared<EmbeddingRequest>(ReadEmbeddingRequest(fields, model));
+  LogUnknown(fields, call->request().endpoint);
+  const bool admitted =
+      queue_.AdmitLong([this, call, request] { Guarded(call, [&] { Embed(*request, *call); }); });
+  if (!admitted) throw QueueFull();
 }
 
 void ServiceOfModels::Admit(const std::shared_ptr<Generation>& generation, bool streams) {

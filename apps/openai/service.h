@@ -80,8 +80,8 @@ class Answer {
 class Service {
  public:
   struct Model {
-    std::string id;    // what clients call it
-    std::string path;  // a path or a name, as apps/common/models.h resolves it
+    std::string id;               // what clients call it
+    std::string path;             // a path or a name, as apps/common/models.h resolves it
     std::string vocabulary = "";  // its path; "": the one that belongs to the model
   };
 
@@ -134,8 +134,8 @@ class Service {
 
   // A histogram of seconds: entry i counts values up to kBuckets[i], the last one all others.
   struct Histogram {
-    static constexpr std::array<double, 14> kBuckets = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
-                                                        0.25,  0.5,    1,     2.5,  5,     10,   30};
+    static constexpr std::array<double, 14> kBuckets = {
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
     std::array<uint64_t, kBuckets.size() + 1> counts = {};
     double sum = 0;
     uint64_t count = 0;
@@ -153,11 +153,11 @@ class Service {
   struct Counts {
     // By endpoint, and by the hundreds of the status: requests[e][4] were answered by 4xx.
     std::array<std::array<uint64_t, 6>, kEndpoints> requests = {};
-    uint64_t cancelled = 0;         // requests, whatever their status
-    size_t parsing = 0;             // now: requests that no worker has finished with
-    size_t waiting = 0;             // now: requests that wait for a session
-    size_t running = 0;             // now: texts that are generated
-    size_t sessions = 0;            // of Options
+    uint64_t cancelled = 0;  // requests, whatever their status
+    size_t parsing = 0;      // now: requests that no worker has finished with
+    size_t waiting = 0;      // now: requests that wait for a session
+    size_t running = 0;      // now: texts that are generated
+    size_t sessions = 0;     // of Options
     uint64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
     Histogram first_token;     // from Submit() to the first token
     Histogram between_tokens;  // of one text

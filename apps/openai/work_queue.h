@@ -90,8 +90,8 @@ class WorkQueue : public Generation::Slots {
   std::deque<std::function<void()>> long_;
   std::map<Generation*, Running> running_;
   size_t free_slots_;
-  size_t busy_ = 0;       // workers
-  size_t busy_long_ = 0;  // ... of them with long work
+  size_t busy_ = 0;           // workers
+  size_t busy_long_ = 0;      // ... of them with long work
   bool has_stopped_ = false;  // some of waiting_ may not have to be started
 
   std::mutex step_mutex_;

@@ -66,6 +66,25 @@ Status Score(Transformer& transformer, std::string_view text, clamma_score_t* sc
   return Status();
 }
 
+Status ScoreTokens(Transformer& transformer, const TokenId* tokens, size_t count, float* logprobs,
+                   const Scoring::Top& top, const Caller& caller) {
+  const NoCancel guard;
+  if (count < 2) {
+    return Status::Error(StatusCode::kInvalidArgument,
+                         "%zu tokens: there is none to score behind another", count);
+  }
+  if (top.n > transformer.config().vocab_size) {
+    return Status::Error(StatusCode::kInvalidArgument, "n_top is %zu, and the vocabulary has %u",
+                         top.n, static_cast<unsigned>(transformer.config().vocab_size));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    CLAMMA_RETURN_IF_ERROR(CheckToken(transformer.config(), "tokens", i, tokens[i]));
+  }
+  Scoring job(transformer);
+  CLAMMA_RETURN_IF_ERROR(job.Init(tokens, count, logprobs, top));
+  return RunInTurns(transformer, caller, job);
+}
+
 static_assert(static_cast<int>(KvType::kF32) == CLAMMA_KV_F32);
 static_assert(static_cast<int>(KvType::kF16) == CLAMMA_KV_F16);
 clamma_kv_type_t KvTypeOf(KvType type) {
@@ -201,6 +220,20 @@ int clamma_score(const struct txf* txf, const char* text, size_t size, clamma_sc
   clamma::Transformer& transformer = *FromHandle(txf);
   return clamma::Return(transformer.log,
                         clamma::Score(transformer, {text, size}, score, logprobs, max));
+}
+
+int clamma_score_tokens(const struct txf* txf, const tok_id_t* tokens, size_t count,
+                        float* logprobs, size_t n_top, tok_id_t* top_tokens, float* top_logprobs,
+                        clamma_progress_cb_t progress_cb, void* opaque_user_pointer) {
+  if (txf == nullptr || tokens == nullptr || logprobs == nullptr ||
+      ((top_tokens == nullptr || top_logprobs == nullptr) && n_top > 0)) {
+    return clamma::ReturnMissing(txf, "clamma_score_tokens");
+  }
+  clamma::Transformer& transformer = *FromHandle(txf);
+  return clamma::Return(
+      transformer.log,
+      clamma::ScoreTokens(transformer, tokens, count, logprobs, {n_top, top_tokens, top_logprobs},
+                          {"clamma_score_tokens", progress_cb, opaque_user_pointer}));
 }
 
 int clamma_txf_facts(const struct txf* txf, clamma_txf_facts_t* facts) {

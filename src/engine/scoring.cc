@@ -7,7 +7,7 @@
 
 namespace clamma {
 
-Status Scoring::Init(const TokenId* tokens, size_t n, float* logprobs) {
+Status Scoring::Init(const TokenId* tokens, size_t n, float* logprobs, const Top& top) {
   const ModelConfig& c = transformer_.config();
   if (n > c.seq_len) {
     return Status::Error(StatusCode::kLimit, "the text has %zu tokens, and the context %u", n,
@@ -15,6 +15,8 @@ Status Scoring::Init(const TokenId* tokens, size_t n, float* logprobs) {
   }
   tokens_ = tokens;
   logprobs_ = logprobs;
+  top_ = top;
+  CLAMMA_RETURN_IF_ERROR(likeliest_.Init(transformer_.memory, top.n));
   total_ = n - 1;
   kv_.Init(transformer_.memory, c, transformer_.kv_type);
   if (c.short_context > 0) kv_.SetLong(n > c.short_context);
@@ -37,6 +39,10 @@ Status Scoring::RunPart(TurnHeld /*held*/) {
     const double total = LogSumExp(rows[i].logits, n_logits);
     CLAMMA_RETURN_IF_ERROR(
         LogprobOf(rows[i].logits, total, tokens_[processed_ + 1], &logprobs_[processed_]));
+    if (top_.n == 0) continue;
+    likeliest_.Compute(rows[i].logits, n_logits, tokens_[processed_ + 1]);
+    std::copy_n(likeliest_.top_tokens(), top_.n, &top_.tokens[processed_ * top_.n]);
+    std::copy_n(likeliest_.top_logprobs(), top_.n, &top_.logprobs[processed_ * top_.n]);
   }
   return Status();
 }

@@ -79,11 +79,21 @@ class RecordedAnswer : public openai::Answer {
     const std::lock_guard lock(mutex_);
     return get();
   }
-  int status() const { return Locked([this] { return status_; }); }
-  bool streams() const { return Locked([this] { return streams_; }); }
-  bool ended() const { return Locked([this] { return ended_; }); }
-  openai::Usage usage() const { return Locked([this] { return usage_; }); }
-  std::vector<Event> events() const { return Locked([this] { return events_; }); }
+  int status() const {
+    return Locked([this] { return status_; });
+  }
+  bool streams() const {
+    return Locked([this] { return streams_; });
+  }
+  bool ended() const {
+    return Locked([this] { return ended_; });
+  }
+  openai::Usage usage() const {
+    return Locked([this] { return usage_; });
+  }
+  std::vector<Event> events() const {
+    return Locked([this] { return events_; });
+  }
   std::string HeaderOf(const std::string& name) const {
     const std::lock_guard lock(mutex_);
     for (const openai::Header& header : headers_) {
@@ -140,6 +150,10 @@ inline openai::Value At(const openai::Value& value, const std::string& path) {
 inline std::string TextAt(const openai::Value& value, const std::string& path) {
   const openai::Value found = At(value, path);
   return found.text() == nullptr ? "(" + std::string(found.KindName()) + ")" : *found.text();
+}
+inline std::vector<openai::Value> ItemsAt(const openai::Value& value, const std::string& path) {
+  const openai::Value found = At(value, path);
+  return found.array() == nullptr ? std::vector<openai::Value>() : *found.array();
 }
 inline int64_t WholeAt(const openai::Value& value, const std::string& path) {
   int64_t whole = -1;

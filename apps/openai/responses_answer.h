@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// The answer of /v1/responses: one body, or a stream of named events.
+#ifndef CLAMMA_APPS_OPENAI_RESPONSES_ANSWER_H_
+#define CLAMMA_APPS_OPENAI_RESPONSES_ANSWER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "openai/answer_parts.h"
+#include "openai/answer_text.h"
+#include "openai/call.h"
+#include "openai/generation.h"
+
+namespace openai {
+
+struct ResponsesAnswerOptions {
+  bool streams = false;
+  bool logprobs = false;
+  bool begins_in_reasoning = false;
+  int64_t seed = 0;
+  // What of the request a response repeats: members, as JSON, without the braces.
+  std::string repeated;
+  std::vector<Header> headers;
+  std::function<std::unique_ptr<ToolParser>()> make_tool_parser;  // nullptr: there are no tools
+};
+
+class ResponsesAnswer : public Output {
+ public:
+  ResponsesAnswer(std::shared_ptr<Call> call, const Model& model, ResponsesAnswerOptions options);
+
+  void Begin() override;
+  void AddToken(size_t choice, TokenLogprob token) override;
+  bool AddText(size_t choice, std::string_view text) override;
+  void EndChoice(size_t choice, Ending ending) override;
+  void Finish(const Usage& usage) override;
+
+ private:
+  enum class Kind : uint8_t { kReasoning, kMessage, kCall };
+  struct Item {
+    Kind kind;
+    std::string id;
+    std::string text;           // or the call's arguments
+    std::string logprobs;       // items of a list
+    std::string call_id, name;  // of a call
+    const char* status = "in_progress";
+  };
+
+  void Add(const AnswerPart& part);
+  Item& Open(Kind kind, const ToolDelta* call);
+  void Close(const char* status);
+  void AddDelta(Item& item, std::string_view delta, std::string_view logprobs);
+  std::string ItemText(const Item& item) const;
+  static std::string PartText(const Item& item);
+  // `members` are appended to those that all events have.
+  void SendEvent(const char* type, std::string_view members);
+  void SendItemEvent(const char* type, const Item& item, bool has_part, std::string_view members);
+  std::string Response(const char* status, const Usage* usage) const;
+
+  const std::shared_ptr<Call> call_;
+  const Model& model_;
+  const ResponsesAnswerOptions options_;
+  const std::string id_ = NewId("resp_");
+  const int64_t created_ = Now();
+  AnswerText text_;
+  std::vector<Item> items_;
+  bool is_open_ = false;  // the last item
+  bool is_cut_ = false;   // by a limit
+  uint64_t n_events_ = 0;
+};
+
+}  // namespace openai
+
+#endif  // CLAMMA_APPS_OPENAI_RESPONSES_ANSWER_H_

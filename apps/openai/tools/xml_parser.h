@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// Finds calls as Qwen3-Coder writes them:
+//   <tool_call>
+//   <function=name>
+//   <parameter=city>
+//   Paris
+//   </parameter>
+//   </function>
+//   </tool_call>
+#ifndef CLAMMA_APPS_OPENAI_TOOLS_XML_PARSER_H_
+#define CLAMMA_APPS_OPENAI_TOOLS_XML_PARSER_H_
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "openai/tools/tool_list.h"
+#include "openai/tools/tool_parser.h"
+
+namespace openai {
+
+class XmlParser : public ToolParser {
+ public:
+  XmlParser(std::vector<Tool> tools, std::function<std::string()> make_id)
+      : tools_(std::move(tools)), make_id_(std::move(make_id)) {}
+
+  void Add(std::string_view piece, std::string* content, std::vector<ToolDelta>* calls) override;
+  void Finish(std::string* content, std::vector<ToolDelta>* calls) override;
+
+ private:
+  enum class Place : uint8_t { kOutside, kInCall, kInFunction, kBehind };
+
+  bool FindCall(std::string* content);
+  bool BeginFunction(std::string* content, std::vector<ToolDelta>* calls);
+  bool SkipClose();
+  bool ReadParameter(std::vector<ToolDelta>* calls);
+  void EndFunction(std::vector<ToolDelta>* calls);
+  // The value as JSON: what the parameter's schema says, else a string unless it is JSON.
+  std::string ValueOf(const std::string& parameter, const std::string& text) const;
+
+  const std::vector<Tool> tools_;
+  const std::function<std::string()> make_id_;
+  Place place_ = Place::kOutside;
+  std::string held_;
+  const Tool* tool_ = nullptr;
+  bool has_parameters_ = false;
+  size_t n_calls_ = 0;
+};
+
+}  // namespace openai
+
+#endif  // CLAMMA_APPS_OPENAI_TOOLS_XML_PARSER_H_
