@@ -26,13 +26,14 @@ const modelName = () => byId("model").value || models[0]?.id || "";
 // --- The end of the conversation stays in view, unless the reader has scrolled up ---
 
 let follows = true;
-let lastTop = 0;
+let seen = { top: 0, height: 0, window: 0 };
 
 function lookAtScroll() {
   const { scrollTop, scrollHeight, clientHeight } = conversation;
+  const resized = clientHeight !== seen.window || scrollHeight < seen.height;
   if (scrollHeight - scrollTop - clientHeight < 60) follows = true;
-  else if (scrollTop < lastTop) follows = false;
-  lastTop = scrollTop;
+  else if (scrollTop < seen.top && !resized) follows = false;
+  seen = { top: scrollTop, height: scrollHeight, window: clientHeight };
   byId("to-end").hidden = follows;
 }
 
@@ -41,7 +42,7 @@ function showEnd(force = false) {
   if (force) follows = true;
   if (!follows) return;
   conversation.scrollTop = conversation.scrollHeight;
-  lastTop = conversation.scrollTop;
+  seen.top = conversation.scrollTop;
   byId("to-end").hidden = true;
 }
 
@@ -228,7 +229,7 @@ function measure(run) {
 function announce(run, failure) {
   if (run.chat !== chat) return;
   if (failure) {
-    say(`There is no complete answer: ${failure.message}`, { trouble: true });
+    say("There is no complete answer.", { trouble: true, more: failure.message });
   } else if (run.message.finish === "stopped") {
     say("Stopped.");
   } else {

@@ -42,8 +42,7 @@ export class ChatList {
     byId("chat-list").replaceChildren(...chats.map((chat) => this.makeRow(chat)));
     const kilobytes = Math.ceil(sizeOfAll() / 1000);
     byId("chats-size").textContent = chats.length === 0 ? "No conversation yet." :
-      `${chats.length} ${chats.length === 1 ? "conversation" : "conversations"} in this browser, ` +
-      `${kilobytes} kB`;
+      `${chats.length} ${chats.length === 1 ? "conversation" : "conversations"}, ${kilobytes} kB`;
     for (const id of ["export-all", "delete-all"]) byId(id).disabled = chats.length === 0;
     if (focused) document.querySelector(`#chat-list li[data-id="${focused}"] button`)?.focus();
   }
