@@ -75,11 +75,13 @@ export async function readProperties() {
   }
 }
 
-// Sends a chat request. Calls onBegin(headers) when it is admitted, then onChunk(chunk) for each event.
+// Sends a chat request of a conversation, whose id lets a proxy choose the replica that knows it. Calls
+// onBegin(headers) when it is admitted, then onChunk(chunk) for each event.
 // Throws ApiError, or AbortError after signal.
-export async function complete(request, { signal, onBegin, onChunk }) {
+export async function complete(request, conversation, { signal, onBegin, onChunk }) {
   const response = await send("v1/chat/completions", { method: "POST", signal,
-    headers: { "content-type": "application/json", accept: "text/event-stream" },
+    headers: { "content-type": "application/json", accept: "text/event-stream",
+      "x-conversation-id": conversation },
     body: JSON.stringify(request) });
   onBegin(response.headers);
   let whole = false;

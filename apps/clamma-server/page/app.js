@@ -282,7 +282,7 @@ async function answer() {
   chatList.show();
   say("Waiting for the model.");
   try {
-    await complete(request, { signal: run.controller.signal,
+    await complete(request, run.chat.id, { signal: run.controller.signal,
       onBegin: (headers) => message.loosened = headers.get("x-clamma-loosened") ?? undefined,
       onChunk: (chunk) => onChunk(run, chunk) });
     endRun(run, null);
