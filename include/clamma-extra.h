@@ -310,6 +310,8 @@ typedef struct clamma_query_facts_t {
   double waiting_seconds;  /* from the start of the query until its prompt was first served */
   double prompt_seconds;   /* from then until the prompt was processed */
   double generation_seconds; /* from then until the query ended */
+  size_t drafted_tokens;     /* number of tokens that were drafted: see draft_tokens */
+  size_t accepted_tokens;    /* number of these that were right, and so took no pass of their own */
 } clamma_query_facts_t;
 
 /* Fills *facts for the session's query, or for its last one if none is running; all are 0 if there

@@ -93,6 +93,18 @@
  * without GGUF shares nothing, nor do sessions in an arena if the model has two sets of rotation
  * factors, as Phi-3 does.)
  *
+ * Drafts: with draft_tokens, a pass also computes tokens that are guessed to follow the session's
+ * last one, so that it yields several tokens where the guess was right. Tokens, texts, logprobs and
+ * random numbers are the same as without, and so is what any call or callback can see, but for
+ * times and for the counts of clamma_query_facts(). The guess is what followed where the context
+ * has had the same tokens before, which helps where a text quotes or edits another; or what
+ * draft_txf, a smaller and faster model with the same vocabulary, computes. Drafts take only room
+ * in a pass that no session needs otherwise, and they are left out where they have recently been
+ * wrong too often to pay. draft_txf needs further memory for each session, and is used within the
+ * steps of the session's transformer; if it is destroyed before the query ends, the query goes on
+ * without drafts. Sessions in an arena cannot have a draft_txf. Builds without GGUF ignore both
+ * fields.
+ *
  * Signals: on a CPU with AMX, constructing a transformer asks Linux for the tile registers, for the
  * whole process: from then on an alternate signal stack must have at least
  * sysconf(_SC_MINSIGSTKSZ) bytes. (If a smaller one is in use, or if the environment has
@@ -355,6 +367,10 @@ typedef struct clamma_txf_info {
                               that is valid by this JSON schema (draft 2020-12). A schema with a
                               constraint that is not supported is refused, and the reason has the
                               constraint's path: see docs/json-schema.md */
+  unsigned int draft_tokens;   /* query: the most tokens that are drafted for a pass, 0 .. 15; 0:
+                                  none.   See "Drafts" above */
+  const struct txf* draft_txf; /* query: the transformer that computes drafts, with the vocabulary
+                                  of the session's; NULL: drafts are looked up in the context */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */

@@ -120,6 +120,8 @@ using OnLogitHash = std::function<void(tok_id_t token, uint64_t hash)>;
 // false cancels.
 using OnProgress = std::function<bool(size_t processed, size_t total)>;
 
+class Model;
+
 // The parameters of a query; see clamma_txf_info_t and clamma_session_query().
 struct Query {
   std::optional<std::string> prompt = {};  // no value is different from ""
@@ -147,7 +149,9 @@ struct Query {
   std::optional<std::string> regex = {};
   std::string grammar_trigger = {};
   std::optional<std::string> json_schema = {};
-  uint64_t prefix_salt = 0;  // only sessions of equal salts share keys and values
+  uint64_t prefix_salt = 0;            // only sessions of equal salts share keys and values
+  unsigned draft_tokens = 0;           // the most tokens that are drafted for a pass, 0 .. 15
+  const Model* draft_model = nullptr;  // computes the drafts; nullptr: they are looked up
 };
 
 // Receives each piece of text: UTF-8, whole characters only. Returning false cancels the query.
@@ -710,6 +714,8 @@ class Session {
     info.limit = query.limit;
     detail::SetSampling(query, &info);
     info.prefix_salt = query.prefix_salt;
+    info.draft_tokens = query.draft_tokens;
+    if (query.draft_model != nullptr) info.draft_txf = query.draft_model->handle();
     info.stop_strings = stop_strings.data();
     info.stop_string_count = stop_strings.size();
     info.stop_tokens = query.stop_tokens.data();
@@ -730,6 +736,8 @@ class Session {
                        ? clamma_session_query(session, &info)
                        : clamma_chat_query(session, &info, chat->data(), chat->size())) == 0);
     state_->progress = progress;
+    state_->draft_model =
+        query.draft_model == nullptr ? nullptr : query.draft_model->handle_;  // keeps it alive
   }
 
   std::string Generate(const Query& query, const detail::ChatList* chat) {
@@ -765,6 +773,7 @@ class Session {
     }
 
     std::shared_ptr<txf> model;
+    std::shared_ptr<txf> draft_model;
     std::shared_ptr<detail::Progress> progress;
     std::unique_ptr<txf_session, Destroy> handle;
   };

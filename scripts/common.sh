@@ -66,6 +66,7 @@ has_what() {
     libcli11-dev) echo '#include <CLI/CLI.hpp>' | g++ -x c++ -E - ;;
     libnewlib-arm-none-eabi) echo '#include <string.h>' | arm-none-eabi-gcc --specs=nano.specs -E - ;;
     libstdc++-arm-none-eabi-dev) echo '#include <algorithm>' | arm-none-eabi-g++ -x c++ -E - ;;
+    libclang-rt-dev) echo 'int main() {}' | clang++ -fsanitize=address -x c++ -o /dev/null - ;;
     libedit-dev) echo '#include <histedit.h>' | g++ -x c++ -E - ;;
     libgtest-dev) echo '#include <gtest/gtest.h>' | g++ -x c++ -E - ;;
     libwebsockets-dev) echo '#include <libwebsockets.h>' | g++ -x c++ -E - ;;

@@ -1,9 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Writes src/chat/template/unicode_tables.cc: the properties of characters that Python's str uses,
-as Python 3.11 (Unicode 14.0.0) has them. Run by hand: make_chat_unicode.py OUTPUT"""
+as Python 3.11 (Unicode 14.0.0) has them. Where src/tokenizer/unicode_tables.cc has a class that is
+nearly the same, only the exceptions are written. Run by hand: make_chat_unicode.py OUTPUT"""
+import pathlib
+import re
 import sys
 import unicodedata
+
+TOKENIZER_TABLES = pathlib.Path(__file__).parents[1] / "src/tokenizer/unicode_tables.cc"
+OTHER, UPPER, LOWER, TITLE, LETTERS, NUMBER, SPACE = 0, 1, 2, 3, range(1, 6), 7, 10
+
+
+def tokenizer_classes():
+    """The class of each code point, as ClassOf() of src/tokenizer/unicode.h gives it."""
+    blocks, classes = TOKENIZER_TABLES.read_text(encoding="utf-8").split("kUnicodeClasses")
+    numbers = [int(n) for n in re.findall(r"\d+", blocks.split("= {")[1])]
+    rows = [[int(n) for n in re.findall(r"\d+", row)]
+            for row in re.findall(r"\{([\d, \n]+)\}", classes)]
+    return [c for number in numbers for pair in rows[number] for c in (pair & 15, pair >> 4)]
+
 
 ALL = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 
@@ -52,20 +68,29 @@ def main():
         lines.append("  " + line.rstrip())
         lines.append(f"}};\n// clang-format on\nconst size_t {name}Size = {len(rows)};\n")
 
-    classes = {
-        "kUnprintable": lambda c: not c.isprintable(),
-        "kAlpha": str.isalpha,
-        "kDigit": str.isdigit,
-        "kDecimal": str.isdecimal,
-        "kNumeric": str.isnumeric,
-        "kUpper": lambda c: c.isupper(),
-        "kLower": lambda c: c.islower(),
-        "kTitle": lambda c: unicodedata.category(c) == "Lt",
+    class_of = tokenizer_classes()
+    printable = [c < 0x110000 and not 0xD800 <= c < 0xE000 and chr(c).isprintable()
+                 for c in range(0x110000)]
+
+    def exceptions(test, classes):
+        """Where `test` is not what follows from the classes and from whether it is printable."""
+        return [ord(c) for c in ALL if ord(c) > 0x7F and
+                test(c) != (class_of[ord(c)] in classes and printable[ord(c)])]
+
+    for test, classes in ((str.isalpha, LETTERS),
+                          (lambda c: unicodedata.category(c) == "Lt", [TITLE])):
+        if exceptions(test, classes):
+            sys.exit("unicode.cc assumes that letters and title case have no exceptions")
+    tables = {
+        "kPrintableExceptions": [c for c in range(0x80, 0x110000)
+                                 if printable[c] == (class_of[c] in (OTHER, SPACE))],
+        "kDigit": [ord(c) for c in ALL if ord(c) > 0x7F and c.isdigit()],
+        "kDecimal": [ord(c) for c in ALL if ord(c) > 0x7F and c.isdecimal()],
+        "kNumericExceptions": exceptions(str.isnumeric, [NUMBER]),
+        "kUpperExceptions": exceptions(str.isupper, [UPPER]),
+        "kLowerExceptions": exceptions(str.islower, [LOWER]),
     }
-    for name, test in classes.items():
-        points = [ord(c) for c in ALL if ord(c) > 0x7F and test(c)]
-        if name == "kUnprintable":
-            points = sorted(points + list(range(0xD800, 0xE000)))
+    for name, points in tables.items():
         table("ClassRun", name, runs(points))
     table("ClassRun", "kCaseIgnorable", runs([c for c in case_ignorable() if c > 0x7F]))
     special = []
@@ -74,7 +99,8 @@ def main():
         deltas = {}
         for c in ALL:
             out = convert(c)
-            if ord(c) <= 0x7F or out == c:
+            same = c.upper() if convert is str.title and len(c.upper()) == 1 else c
+            if ord(c) <= 0x7F or out == same:
                 continue
             if len(out) == 1:
                 deltas.setdefault(ord(out) - ord(c), []).append(ord(c))

@@ -18,6 +18,7 @@ readonly stages=(
   "server-sanitized:clamma-server's HTTP under ThreadSanitizer"
   "nothreads:the build without threads: golden texts, sessions, command line, no thread symbol"
   "shared:the shared library: its C test, symbols and dependencies; loaded by dlopen() without memory"
+  "plain:GGUF models without grammars, prefix cache and speculation: golden texts, sessions, interfaces"
   "many-sessions:a build for thousands of sessions per model: 64 KB of stack are enough"
   "install:the installed library, static and shared, used by other projects"
   "bare:only the library, optimised for size"
@@ -26,6 +27,7 @@ readonly stages=(
   "riscv64:RISC-V Linux under QEMU: golden texts, formats, logits to the bit"
   "s390x:big-endian Linux under QEMU: golden texts, formats, logits to the bit"
   "clang:Clang and libc++: golden texts, formats, logits to the bit"
+  "fuzz:all fuzzers, each for a few seconds"
   "musl:the library with musl in place of glibc: golden texts, the C interface"
   "mingw:64-bit Windows with MinGW-w64, under Wine: golden texts, the C interface"
   "bare-metal:stories generated on emulated Cortex-M and RISC-V boards without an operating system"
@@ -46,7 +48,8 @@ readonly stages=(
 # packages_of STAGE: prints the packages that the stage needs in addition to those of all stages.
 packages_of() {
   case $1 in
-    ubsan-clang) echo clang ;;
+    ubsan-clang) echo clang libclang-rt-dev ;;
+    fuzz) echo clang libclang-rt-dev ;;
     valgrind) echo valgrind libc6-dbg ;;
     format) echo clang-format ;;
     tidy) echo clang-tidy git ;;
@@ -287,6 +290,16 @@ stage_shared() {
   return "$status"
 }
 
+stage_plain() {
+  local folder=build-plain programs
+  mapfile -t programs < <(basename -s .cc tests/*/*_test.cc |
+    grep -E '^(alloc|clamma_hpp|embed|extra|gguf_api|golden|pass|session)' | grep -v drafts)
+  alone "$folder" cmake --preset dev -B "$folder" -DLIBCLAMMA_WITH_GRAMMAR=OFF \
+    -DLIBCLAMMA_WITH_PREFIX_CACHE=OFF -DLIBCLAMMA_WITH_SPECULATION=OFF
+  alone "$folder" cmake --build "$folder" -j "$jobs" --target c_api_test "${programs[@]}"
+  ctest --test-dir "$folder" -j "$jobs" --output-on-failure --no-tests=error -R '[.]|^c_api_'
+}
+
 stage_many-sessions() {
   [[ -n $(find_data "$root") ]] || skip "the models are missing"
   local folder=build-many-sessions
@@ -367,6 +380,17 @@ stage_clang() {
   readelf -d build-clang/bin/golden_test | grep 'NEEDED.*libc++'
   run_ctest clang -R '[.]|^c_'
   tell_size clang
+}
+
+stage_fuzz() {
+  local folder=build-fuzz seconds=5
+  [[ $full == no ]] || seconds=60
+  alone "$folder" cmake -S . -B "$folder" -G Ninja -DCMAKE_CXX_COMPILER=clang++ \
+    -DCMAKE_C_COMPILER=clang -DLIBCLAMMA_BUILD_FUZZERS=ON -DLIBCLAMMA_BUILD_APPS=OFF
+  alone "$folder" cmake --build "$folder" -j "$jobs" --target fuzzers
+  rm -rf "$folder/corpus"
+  fuzz/run.sh "$folder" "$seconds"
+  say_more "$(awk '/number_of_executed_units/ { n += $2 } END { print n + 0 }' "$logs/fuzz.log") inputs"
 }
 
 stage_musl() {
@@ -558,7 +582,8 @@ stage_tidy() {
 }
 
 stage_scripts() {
-  shellcheck --external-sources try.sh test.sh .ci/run scripts/*.sh tests/*/*.sh ports/*.sh ports/*/*.sh
+  shellcheck --external-sources try.sh test.sh .ci/run fuzz/*.sh scripts/*.sh tests/*/*.sh ports/*.sh \
+    ports/*/*.sh
   local others='.*(/CMakeLists[.]txt|[.](py|sh|cmake|S|ld|js|css|html|[13]|[13][.]in))'
   { sources && find . -regextype egrep -type f -regex "$others" -not -path './build*'; } |
     xargs grep -L 'SPDX-License-Identifier: MIT' | no grep .

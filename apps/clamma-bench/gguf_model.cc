@@ -116,6 +116,40 @@ void AddVocabulary(uint32_t vocab_size, Metadata& metadata) {
   metadata.Add("tokenizer.ggml.add_eos_token", false);
 }
 
+// Adds the keys of the architecture.
+void AddNumbers(const Shape& shape, Metadata& metadata) {
+  const std::string arch = std::string(shape.architecture) + ".";
+  metadata.Add(arch + "block_count", shape.layers);
+  metadata.Add(arch + "context_length", shape.context);
+  metadata.Add(arch + "embedding_length", shape.dim);
+  metadata.Add(arch + "feed_forward_length", shape.hidden_dim);
+  metadata.Add(arch + "attention.head_count", shape.heads);
+  metadata.Add(arch + "attention.head_count_kv", shape.kv_heads);
+  metadata.Add(arch + "attention.layer_norm_rms_epsilon", 1e-5f);
+  metadata.Add(arch + "rope.dimension_count",
+               shape.rope_dims != 0 ? shape.rope_dims : shape.width_of_head());
+  metadata.Add(arch + "rope.freq_base", shape.rope_base);
+  metadata.Add(arch + "vocab_size", shape.vocab_size);
+  if (shape.head_size != 0) {
+    metadata.Add(arch + "attention.key_length", shape.head_size);
+    metadata.Add(arch + "attention.value_length", shape.head_size);
+  }
+  if (shape.window != 0) metadata.Add(arch + "attention.sliding_window", shape.window);
+  for (const FloatKey& key : shape.floats) {
+    if (key.name != nullptr) metadata.Add(arch + key.name, key.value);
+  }
+  if (shape.yarn_factor != 0) {
+    metadata.Add(arch + "rope.scaling.type", std::string("yarn"));
+    metadata.Add(arch + "rope.scaling.factor", shape.yarn_factor);
+    metadata.Add(arch + "rope.scaling.original_context_length", shape.yarn_context);
+  }
+  if (shape.experts != 0) {
+    metadata.Add(arch + "expert_count", shape.experts);
+    metadata.Add(arch + "expert_used_count", shape.experts_used);
+    metadata.Add(arch + "expert_feed_forward_length", shape.hidden_dim);
+  }
+}
+
 // Whether the _m kinds use the better type for attn_v and ffn_down of this layer, as llama.cpp
 // does.
 bool KeptBetter(uint32_t layer, uint32_t layers) {
@@ -149,10 +183,19 @@ void GgufModel::AddNorm(const std::string& name, uint32_t cols, float value) {
 void GgufModel::AddAttention(const Shape& shape, const GgufKind& kind, uint32_t layer) {
   const GgufType& type = *kind.type;
   const std::string prefix = "blk." + std::to_string(layer) + ".";
-  AddNorm(prefix + "attn_norm.weight", shape.dim, 1.0f);
-  if (shape.qk_norms) {
-    AddNorm(prefix + "attn_q_norm.weight", shape.head_size, 1.0f);
-    AddNorm(prefix + "attn_k_norm.weight", shape.head_size, 1.0f);
+  if (shape.norms_before) AddNorm(prefix + "attn_norm.weight", shape.dim, 1.0f);
+  if (shape.qk_norms || shape.wide_qk_norms) {
+    AddNorm(prefix + "attn_q_norm.weight", shape.qk_norms ? shape.head_size : shape.q_dim(), 1.0f);
+    AddNorm(prefix + "attn_k_norm.weight", shape.qk_norms ? shape.head_size : shape.kv_dim(), 1.0f);
+  }
+  if (shape.biases) {
+    AddNorm(prefix + "attn_q.bias", shape.q_dim(), 0.01f);
+    AddNorm(prefix + "attn_k.bias", shape.kv_dim(), 0.01f);
+    AddNorm(prefix + "attn_v.bias", shape.kv_dim(), 0.01f);
+  }
+  if (shape.is("gpt-oss")) {
+    AddNorm(prefix + "attn_sinks.weight", shape.heads, 0.0f);
+    AddNorm(prefix + "attn_output.bias", shape.dim, 0.01f);
   }
   if (shape.fused) {
     AddMatrix(prefix + "attn_qkv.weight", type, shape.q_dim() + 2 * shape.kv_dim(), shape.dim);
@@ -172,6 +215,12 @@ void GgufModel::AddExperts(const Shape& shape, const GgufKind& kind, uint32_t la
   const GgufType& better = KeptBetter(layer, shape.layers) ? *kind.better : type;
   const std::string prefix = "blk." + std::to_string(layer) + ".";
   AddMatrix(prefix + "ffn_gate_inp.weight", kGgufF32, shape.experts, shape.dim);
+  if (shape.is("gpt-oss")) {
+    AddNorm(prefix + "ffn_gate_inp.bias", shape.experts, 0.0f);
+    AddMatrix(prefix + "ffn_gate_exps.bias", kGgufF32, shape.experts, shape.hidden_dim);
+    AddMatrix(prefix + "ffn_up_exps.bias", kGgufF32, shape.experts, shape.hidden_dim);
+    AddMatrix(prefix + "ffn_down_exps.bias", kGgufF32, shape.experts, shape.dim);
+  }
   const auto add = [&](const char* name, const GgufType& of, uint32_t rows, uint32_t cols) {
     const uint64_t before = bytes_per_token_;
     AddMatrix(prefix + name, of, rows * shape.experts, cols);
@@ -188,7 +237,10 @@ void GgufModel::AddLayer(const Shape& shape, const GgufKind& kind, uint32_t laye
   const GgufType& better = KeptBetter(layer, shape.layers) ? *kind.better : type;
   const std::string prefix = "blk." + std::to_string(layer) + ".";
   AddAttention(shape, kind, layer);
-  AddNorm(prefix + "ffn_norm.weight", shape.dim, 1.0f);
+  if (shape.norms_before) {
+    const char* const name = shape.is("gpt-oss") ? "post_attention_norm.weight" : "ffn_norm.weight";
+    AddNorm(prefix + name, shape.dim, 1.0f);
+  }
   if (shape.experts > 0) {
     AddExperts(shape, kind, layer);
   } else {
@@ -214,33 +266,12 @@ void GgufModel::AddTensors(const Shape& shape, const GgufKind& kind) {
 void GgufModel::MakeHeader(const Shape& shape, const std::string& name, const GgufKind& kind) {
   constexpr uint32_t kVersion = 3;
   Metadata metadata;
-  const std::string arch = std::string(shape.architecture) + ".";
   metadata.Add("general.architecture", std::string(shape.architecture));
   metadata.Add("general.type", std::string("model"));
   metadata.Add("general.name", "random " + name);
   metadata.Add("general.file_type", kind.file_type);
   metadata.Add("general.quantization_version", 2u);
-  metadata.Add(arch + "block_count", shape.layers);
-  metadata.Add(arch + "context_length", shape.context);
-  metadata.Add(arch + "embedding_length", shape.dim);
-  metadata.Add(arch + "feed_forward_length", shape.hidden_dim);
-  metadata.Add(arch + "attention.head_count", shape.heads);
-  metadata.Add(arch + "attention.head_count_kv", shape.kv_heads);
-  metadata.Add(arch + "attention.layer_norm_rms_epsilon", 1e-5f);
-  metadata.Add(arch + "rope.dimension_count",
-               shape.rope_dims != 0 ? shape.rope_dims : shape.width_of_head());
-  metadata.Add(arch + "rope.freq_base", shape.rope_base);
-  metadata.Add(arch + "vocab_size", shape.vocab_size);
-  if (shape.head_size != 0) {
-    metadata.Add(arch + "attention.key_length", shape.head_size);
-    metadata.Add(arch + "attention.value_length", shape.head_size);
-  }
-  if (shape.window != 0) metadata.Add(arch + "attention.sliding_window", shape.window);
-  if (shape.experts != 0) {
-    metadata.Add(arch + "expert_count", shape.experts);
-    metadata.Add(arch + "expert_used_count", shape.experts_used);
-    metadata.Add(arch + "expert_feed_forward_length", shape.hidden_dim);
-  }
+  AddNumbers(shape, metadata);
   AddVocabulary(shape.vocab_size, metadata);
 
   Metadata header;

@@ -10,6 +10,12 @@
 
 namespace bench {
 
+// A key of an architecture, without its name.
+struct FloatKey {
+  const char* name = nullptr;
+  float value = 0;
+};
+
 struct Shape {
   uint32_t dim = 0;
   uint32_t hidden_dim = 0;
@@ -22,20 +28,28 @@ struct Shape {
   float rope_base = 10000;
   // Features of other families, whose models are GGUF files.
   const char* architecture = "llama";
-  uint32_t head_size = 0;  // 0: dim / heads
-  uint32_t window = 0;     // of layers that have one; 0: there are none
-  bool qk_norms = false;   // per head
-  bool post_norms = false;
-  bool fused = false;         // queries, keys and values in one matrix, gate and up in another
-  uint32_t rope_dims = 0;     // 0: the head size
-  uint32_t experts = 0;       // each has hidden_dim; 0: there are none
-  uint32_t experts_used = 0;  // per position
-  uint64_t gguf_weights = 0;  // layer_weights() of a GGUF model; 0: computed from the values above
-  uint32_t group_size = 0;    // llama2.c's int8 weights that share a scale; 0: other weights
-  uint64_t gguf_bytes = 0;    // bytes of a GGUF model read for a token; 0: a llama2.c model
-  bool gguf_int8 = false;     // a GGUF model whose matrices are multiplied as integers
+  uint32_t head_size = 0;      // 0: dim / heads
+  uint32_t window = 0;         // of layers that have one; 0: there are none
+  bool qk_norms = false;       // per head
+  bool wide_qk_norms = false;  // or of all heads together
+  bool norms_before = true;    // before attention and the feed-forward part
+  bool post_norms = false;     // behind them
+  bool biases = false;         // of queries, keys and values
+  FloatKey floats[4] = {};     // further keys; the unused ones have no name
+  float yarn_factor = 0;       // 0: rotary frequencies are not scaled
+  uint32_t yarn_context = 0;   // positions before scaling
+  bool fused = false;          // queries, keys and values in one matrix, gate and up in another
+  uint32_t rope_dims = 0;      // 0: the head size
+  uint32_t experts = 0;        // each has hidden_dim; 0: there are none
+  uint32_t experts_used = 0;   // per position
+  uint64_t gguf_weights = 0;   // layer_weights() of a GGUF model; 0: computed from the values above
+  uint32_t group_size = 0;     // llama2.c's int8 weights that share a scale; 0: other weights
+  uint64_t gguf_bytes = 0;     // bytes of a GGUF model read for a token; 0: a llama2.c model
+  bool gguf_int8 = false;      // a GGUF model whose matrices are multiplied as integers
 
-  bool is_llama() const { return std::string_view(architecture) == "llama"; }
+  bool is(std::string_view name) const { return architecture == name; }
+  // Whether the model can be a llama2.c file.
+  bool is_llama() const { return is("llama") && experts == 0; }
   uint32_t width_of_head() const { return head_size != 0 ? head_size : dim / heads; }
   uint32_t q_dim() const { return width_of_head() * heads; }
   uint32_t kv_dim() const { return width_of_head() * kv_heads; }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "completion.h"
@@ -121,15 +122,25 @@ LineInput::Result Chat::ReadQuoted(std::string* text) {
   return LineInput::Result::kLine;
 }
 
+const Chat::Command* Chat::FindCommand(const std::string& name) {
+  const auto* const found = std::find_if(std::begin(kCommands), std::end(kCommands),
+                                         [&](const Command& c) { return name == c.name; });
+  return found != std::end(kCommands) ? found : nullptr;
+}
+
 void Chat::Handle(const std::string& text) {
   if (text.empty()) return;
-  const bool escaped = text.starts_with("//");
   const std::string word = text.substr(0, text.find_first_of(kWhiteSpace));
-  // A path such as /etc/passwd is not a command.
-  if (text.starts_with('/') && word.find('/', 1) == std::string::npos) {
+  // Several lines, such as pasted source code, may begin with a slash: only the name of a command
+  // makes them one. A path such as /etc/passwd is not a command.
+  const bool one_line = text.find('\n') == std::string::npos;
+  const bool escaped = word.starts_with("//");
+  const std::string name = escaped ? word.substr(1) : word;
+  const bool commands = text.starts_with('/') && (one_line || FindCommand(name) != nullptr);
+  if (commands && word.find('/', 1) == std::string::npos) {
     Obey(text);
   } else {
-    Say(escaped ? text.substr(1) : text);
+    Say(commands && escaped ? text.substr(1) : text);
   }
 }
 
@@ -188,15 +199,12 @@ void Chat::Obey(const std::string& line) {
   const size_t space = std::min(line.find_first_of(kWhiteSpace), line.size());
   const std::string name = line.substr(0, space);
   const std::string argument = Stripped(line.substr(space));
-  for (const Command& command : kCommands) {
-    if (name != command.name) continue;
-    const std::string takes = command.argument;
-    if (takes.empty() && !argument.empty()) return Fail(name + " takes no argument");
-    if (takes == "FILE" && argument.empty()) return Fail(name + " needs a file");
-    (this->*command.run)(argument);
-    return;
-  }
-  Fail("there is no " + name + "; /help lists the commands");
+  const Command* const command = FindCommand(name);
+  if (command == nullptr) return Fail("there is no " + name + "; /help lists the commands");
+  const std::string takes = command->argument;
+  if (takes.empty() && !argument.empty()) return Fail(name + " takes no argument");
+  if (takes == "FILE" && argument.empty()) return Fail(name + " needs a file");
+  (this->*command->run)(argument);
 }
 
 void Chat::Fail(const std::string& what) {

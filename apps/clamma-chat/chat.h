@@ -37,6 +37,7 @@ class Chat {
   };
   static const Command kCommands[];
   static std::vector<std::string> Completions();
+  static const Command* FindCommand(const std::string& name);  // nullptr: there is none
 
   LineInput::Result ReadMessage(std::string* text, bool* quoted);
   LineInput::Result ReadQuoted(std::string* text);

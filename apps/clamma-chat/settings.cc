@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "settings.h"
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <system_error>
 
 namespace {
 
@@ -25,15 +27,16 @@ constexpr Number kNumbers[] = {
 
 struct WholeNumber {
   const char* name;
-  void (*set)(Sampling* sampling, unsigned value);
+  uint64_t most;
+  void (*set)(Sampling* sampling, uint64_t value);
   uint64_t (*get)(const Sampling& sampling);
 };
 constexpr WholeNumber kWholeNumbers[] = {
-    {"top-k", [](Sampling* s, unsigned v) { s->top_k = v; },
+    {"top-k", 999999999, [](Sampling* s, uint64_t v) { s->top_k = static_cast<unsigned>(v); },
      [](const Sampling& s) -> uint64_t { return s.top_k; }},
-    {"steps", [](Sampling* s, unsigned v) { s->steps = v; },
+    {"steps", 999999999, [](Sampling* s, uint64_t v) { s->steps = static_cast<size_t>(v); },
      [](const Sampling& s) -> uint64_t { return s.steps; }},
-    {"seed", [](Sampling* s, unsigned v) { s->seed = v; },
+    {"seed", UINT64_MAX, [](Sampling* s, uint64_t v) { s->seed = v; },
      [](const Sampling& s) -> uint64_t { return s.seed; }},
 };
 
@@ -71,11 +74,13 @@ std::string SetByName(const std::string& name, const std::string& value, Samplin
   }
   for (const WholeNumber& number : kWholeNumbers) {
     if (name != number.name) continue;
-    if (value.empty() || value.size() > 9 ||
-        value.find_first_not_of("0123456789") != std::string::npos) {
-      return name + " is a whole number of at most 9 digits";
+    uint64_t wanted = 0;
+    const char* const end = value.data() + value.size();
+    const auto [rest, error] = std::from_chars(value.data(), end, wanted);
+    if (error != std::errc() || rest != end || wanted > number.most) {
+      return name + " is a whole number from 0 to " + std::to_string(number.most);
     }
-    number.set(sampling, static_cast<unsigned>(std::strtoul(value.c_str(), nullptr, 10)));
+    number.set(sampling, wanted);
     return "";
   }
   return "there is no setting " + name + "; /set lists them";

@@ -170,6 +170,7 @@ QuietKeys::QuietKeys() {
   if (!is_first()) return;
   during = before;
   during.c_lflag &= ~static_cast<tcflag_t>(ECHO | ICANON);
+  during.c_lflag |= NOFLSH;  // Ctrl-C and Ctrl-Z keep what was typed before them
   knows_during = 1;
   tcsetattr(STDIN_FILENO, TCSADRAIN, &during);
 }

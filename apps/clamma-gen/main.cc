@@ -17,6 +17,7 @@
 #include "chat_setup.h"
 #include "command_line.h"
 #include "constraint_options.h"
+#include "draft_options.h"
 #include "prompt_line.h"
 #include "receipt_facts.h"
 #include "receipt_output.h"
@@ -38,6 +39,7 @@ struct Options {
   bool from_stdin = false;
   std::string file;  // contains the prompt
   ConstraintOptions constraint;
+  DraftOptions drafts;
   bool chat = false;
   bool quiet = false;
   ReceiptOptions receipt;
@@ -53,6 +55,7 @@ void Declare(options::CommandLine& line, Options& o) {
   line.Find("--template").Needs(line.Find("--chat"));
   line.Add(o.sampling);
   Declare(line, o.constraint);
+  Declare(line, o.drafts);
   line.Add(o.prompt);
   line.Find("--file").Excludes(line.Find("--prompt"));
   line.Add("-q,--quiet", o.quiet, "No banner and no figures on stderr");
@@ -98,6 +101,11 @@ int Finish(const Options& o, const Story& story, ReceiptOutput* receipt) {
                  facts.prompt_tokens, facts.generated_tokens,
                  static_cast<unsigned long long>(facts.rng_seed),
                  static_cast<double>(facts.memory_bytes) / 1e6);
+    const clamma_query_facts_t query = story.QueryFacts();
+    if (query.drafted_tokens > 0) {
+      std::fprintf(stderr, "%zu tokens drafted, %zu of them right\n", query.drafted_tokens,
+                   query.accepted_tokens);
+    }
   }
   const bool has_receipt = WriteReceipt(o, story, receipt);
   if (interrupted != 0) return kExitInterrupted;  // an interrupted write is not a failure
@@ -153,11 +161,14 @@ int Generate(const Options& o, const options::CommandLine& line) {
   clamma_txf_facts_t facts = {};
   clamma_txf_facts(model.get(), &facts);
   if (facts.warning != nullptr) OnLog(nullptr, facts.warning);
+  options::ModelPtr draft(nullptr, &clamma_txf_destroy);
+  if (!OpenDraftModel(o.drafts, o.model, OnLog, &draft)) return kExitSetup;
   const options::Sampling sampling = SamplingOf(o, line, model.get());
   clamma_txf_info_t info = options::MakeInfo(o.model);
   options::Apply(sampling, info);
   options::Apply(o.prompt, info);
   Apply(line, o.constraint, info);
+  Apply(o.drafts, draft.get(), info);
   txf_session* session = clamma_session_construct(model.get());
   Story story;
   std::optional<PromptLine> prompt_line;

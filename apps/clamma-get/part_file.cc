@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -49,6 +50,7 @@ PartFile::PartFile(std::string path)
 
 PartFile::~PartFile() {
   if (fd_ < 0) return;
+  Write();  // keep what can be kept
   // Remove a file that was opened but stayed empty.
   struct stat facts = {};
   if (fstat(fd_, &facts) == 0 && facts.st_size == 0 && facts.st_nlink == 1) unlink(part_.c_str());
@@ -111,6 +113,7 @@ Origin PartFile::origin() const {
 void PartFile::Begin(const Origin& origin) {
   // Truncate first: whatever happens in between, no byte can be mistaken for a part of another
   // file.
+  pending_.clear();
   if (ftruncate(fd_, 0) != 0) Throw(part_, errno);
   size_ = 0;
   unlink(sidecar_.c_str());  // do not write through a link
@@ -125,22 +128,39 @@ void PartFile::Begin(const Origin& origin) {
 
 void PartFile::Append(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t count = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(size_));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) Throw(part_, count < 0 ? errno : ENOSPC);
-    size_ += static_cast<uint64_t>(count);
-    bytes.remove_prefix(static_cast<size_t>(count));
+    const size_t room = kPiece - static_cast<size_t>(size() % kPiece);
+    pending_ += bytes.substr(0, room);
+    bytes.remove_prefix(std::min(room, bytes.size()));
+    if (size() % kPiece == 0) Flush();
   }
 }
 
-std::string PartFile::Head() const {
+int PartFile::Write() {
+  const std::string bytes = std::exchange(pending_, {});
+  for (std::string_view left = bytes; !left.empty();) {
+    const ssize_t count = pwrite(fd_, left.data(), left.size(), static_cast<off_t>(size_));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return count < 0 ? errno : ENOSPC;
+    size_ += static_cast<uint64_t>(count);
+    left.remove_prefix(static_cast<size_t>(count));
+  }
+  return 0;
+}
+
+void PartFile::Flush() {
+  if (const int error = Write(); error != 0) Throw(part_, error);
+}
+
+std::string PartFile::Head() {
+  Flush();
   std::string head(512, '\0');
   const ssize_t count = pread(fd_, head.data(), head.size(), 0);
   head.resize(count > 0 ? static_cast<size_t>(count) : 0);
   return head;
 }
 
-std::string PartFile::Sha256() const {
+std::string PartFile::Sha256() {
+  Flush();
   ::Sha256 sum;
   std::vector<char> buffer(size_t{1} << 20);
   for (uint64_t at = 0; at < size_;) {
@@ -155,6 +175,7 @@ std::string PartFile::Sha256() const {
 }
 
 void PartFile::Finish() {
+  Flush();
   if (fsync(fd_) != 0) Throw(part_, errno);
   if (rename(part_.c_str(), path_.c_str()) != 0) Throw(path_, errno);
   unlink(sidecar_.c_str());
@@ -162,6 +183,7 @@ void PartFile::Finish() {
 }
 
 void PartFile::Discard() {
+  pending_.clear();
   if (ftruncate(fd_, 0) != 0) Throw(part_, errno);
   size_ = 0;
   unlink(sidecar_.c_str());

@@ -27,26 +27,33 @@ class PartFile {
 
   const std::string& path() const { return path_; }  // of the complete file
   bool whole_is_there() const;
-  uint64_t size() const { return size_; }
+  uint64_t size() const { return size_ + pending_.size(); }
   Origin origin() const;  // all "" if unknown
 
   void Begin(const Origin& origin);  // starts again with the first byte of another file
   void Append(std::string_view bytes);
-  std::string Head() const;    // up to 512 bytes
-  std::string Sha256() const;  // of the bytes so far
-  void Finish();               // syncs the file and renames it
-  void Discard();              // removes the file
+  std::string Head();    // up to 512 bytes
+  std::string Sha256();  // of the bytes so far
+  void Finish();         // syncs the file and renames it
+  void Discard();        // removes the file
 
   // Throws Failure if the disk has no room for this many more bytes.
   void NeedRoom(uint64_t bytes) const;
 
  private:
+  // The file is written in pieces of this size, which Linux keeps in huge pages; they are read
+  // faster.
+  static constexpr size_t kPiece = size_t{2} << 20;
+
   void Open();
+  int Write();  // the pending bytes; returns an errno
+  void Flush();
   [[noreturn]] void Throw(const std::string& what, int error) const;
 
   std::string path_, part_, sidecar_;
   int fd_ = -1;
-  uint64_t size_ = 0;
+  uint64_t size_ = 0;    // bytes in the file
+  std::string pending_;  // bytes that follow them, less than a piece
 };
 
 }  // namespace get

@@ -60,9 +60,10 @@ MemoryUse MeasureMemory(const clamma::ModelFiles& files, clamma::ModelFile&& mod
   use.context = context;
   use.weights = model.bytes;
   const auto positions = static_cast<size_t>(context);
-  use.kv_q8 = clamma::KvCache::BytesFor(config, clamma::KvType::kQ8, positions);
-  use.kv_f16 = clamma::KvCache::BytesFor(config, clamma::KvType::kF16, positions);
-  use.kv_f32 = clamma::KvCache::BytesFor(config, clamma::KvType::kF32, positions);
+  constexpr bool kGivesBack = true;  // what layers with a window no longer need
+  use.kv_q8 = clamma::KvCache::BytesFor(config, clamma::KvType::kQ8, positions, kGivesBack);
+  use.kv_f16 = clamma::KvCache::BytesFor(config, clamma::KvType::kF16, positions, kGivesBack);
+  use.kv_f32 = clamma::KvCache::BytesFor(config, clamma::KvType::kF32, positions, kGivesBack);
   use.working = WorkingMemory(files, std::move(model), context, threads);
   return use;
 }

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +22,7 @@
 #include "report.h"
 #include "standard_streams.h"
 #include "targets.h"
+#include "text_file.h"
 
 namespace quantize_app {
 namespace {
@@ -59,14 +59,8 @@ std::string CheckSource(const Arguments& o, const clamma::ModelFiles& files) {
 }
 
 std::string ReadText(const std::string& path, std::string* text) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return path + ": cannot be read";
-  std::vector<char> piece(1 << 16);
-  while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())) || file.gcount() > 0) {
-    text->append(piece.data(), static_cast<size_t>(file.gcount()));
-    if (text->size() > kMaxTextBytes) return path + ": longer than 64 MB";
-  }
-  if (file.bad()) return path + ": cannot be read";
+  if (std::string wrong = ReadTextFile(path, kMaxTextBytes, text); !wrong.empty()) return wrong;
+  if (text->size() > kMaxTextBytes) return path + ": longer than 64 MB";
   return text->empty() ? path + ": the text is empty" : "";
 }
 

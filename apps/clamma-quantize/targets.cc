@@ -51,6 +51,7 @@ std::string VocabularyBeside(const std::string& checkpoint) {
 
 std::string CheckTarget(const Arguments& o, const clamma::ModelFiles& files,
                         const std::string& target) {
+  if (target.empty()) return "the name of the file to write is empty";
   for (const std::string& input : InputsOf(o, files)) {
     if (IsSameFile(input, target)) return target + " is an input: name another file to write";
     if (IsSameFile(input, OutputFile::PartOf(target))) {

@@ -72,7 +72,8 @@ class Server {
 
   static int OnEvent(lws* wsi, lws_callback_reasons reason, void* user, void* in, size_t size);
   int Handle(lws* wsi, lws_callback_reasons reason, void* in, size_t size);
-  int HandleConnection(lws* wsi, Entry& entry, lws_callback_reasons reason, std::string_view bytes);
+  static int HandleConnection(lws* wsi, Entry& entry, lws_callback_reasons reason,
+                              std::string_view bytes);
   void HandleSignal(std::string_view signals);
   static int Write(lws* wsi, Entry& entry);
 

@@ -7,9 +7,7 @@
 #include <clamma-extra.h>
 #include <clamma.h>
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <string>
@@ -21,6 +19,7 @@
 #include "receipt_facts.h"
 #include "standard_streams.h"
 #include "story.h"
+#include "text_file.h"
 #include "verification.h"
 
 namespace {
@@ -67,19 +66,10 @@ int Fail(const std::string& why) {
 
 // Returns "" or the reason of a failure.
 std::string ReadReceipt(const std::string& path, receipt::Receipt* receipt) {
-  std::FILE* const file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return path + ": " + std::strerror(errno);
   std::string text;
-  char piece[65536];
-  size_t size = 0;
-  while (text.size() <= receipt::kMaxBytes &&
-         (size = std::fread(piece, 1, sizeof(piece), file)) > 0) {
-    text.append(piece, size);
-  }
-  const int error = std::ferror(file) != 0 ? errno : 0;
-  std::fclose(file);
-  if (error != 0) return path + ": " + std::strerror(error);
-  const std::string wrong = receipt::Read(text, receipt);
+  std::string wrong = ReadTextFile(path, receipt::kMaxBytes, &text);
+  if (!wrong.empty()) return wrong;
+  wrong = receipt::Read(text, receipt);
   return wrong.empty() ? "" : path + ": " + wrong;
 }
 

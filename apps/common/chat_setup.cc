@@ -2,15 +2,15 @@
 #include "chat_setup.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <system_error>
 #include <vector>
+
+#include "text_file.h"
 
 namespace options {
 namespace {
@@ -57,12 +57,10 @@ std::string ReadTemplate(Model* o) {
   const std::filesystem::file_status there = std::filesystem::status(path, error);
   if (std::filesystem::is_directory(there)) return path + ": is a folder";
   if (!std::filesystem::exists(there) && !is_path) return "";  // a template's name or text
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kMaxTemplateBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file.is_open() || file.bad()) return path + ": " + std::strerror(errno);
-  text.resize(static_cast<size_t>(file.gcount()));
+  std::string text;
+  if (std::string wrong = ReadTextFile(path, kMaxTemplateBytes, &text); !wrong.empty()) {
+    return wrong;
+  }
   if (text.size() > kMaxTemplateBytes || text.find('\0') != std::string::npos) {
     return path + ": is no template";
   }

@@ -260,19 +260,19 @@ void Reader::ReadQuery(Query* query) {
 }
 
 void Reader::ReadSampling(Sampling* s) {
-  constexpr float kMost = 3.0e38f;
+  constexpr float kMax = 3.0e38f;
   const Json& json = Get(json_, "sampling");
   Only(json,
        {"temperature", "top_p", "top_k", "min_p", "repetition_penalty", "frequency_penalty",
         "presence_penalty"},
        "sampling.");
-  s->temperature = Number(json, "temperature", 0, kMost);
+  s->temperature = Number(json, "temperature", 0, kMax);
   s->top_p = Number(json, "top_p", 0, 1);
   s->top_k = static_cast<uint32_t>(Whole(json, "top_k", 0, UINT32_MAX));
   s->min_p = Number(json, "min_p", 0, 1);
-  s->repetition_penalty = Number(json, "repetition_penalty", 0, kMost);
-  s->frequency_penalty = Number(json, "frequency_penalty", -kMost, kMost);
-  s->presence_penalty = Number(json, "presence_penalty", -kMost, kMost);
+  s->repetition_penalty = Number(json, "repetition_penalty", 0, kMax);
+  s->frequency_penalty = Number(json, "frequency_penalty", -kMax, kMax);
+  s->presence_penalty = Number(json, "presence_penalty", -kMax, kMax);
 }
 
 void Reader::ReadTokens(Receipt* r) {

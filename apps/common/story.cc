@@ -41,6 +41,12 @@ clamma_session_facts_t Story::Facts() const {
   return facts;
 }
 
+clamma_query_facts_t Story::QueryFacts() const {
+  clamma_query_facts_t facts = {};
+  clamma_query_facts(session_, &facts);
+  return facts;
+}
+
 double Story::Speed(size_t tokens) const {
   if (!started_ || tokens < 2) return 0;
   const std::chrono::duration<double> time = (ended_ ? end_ : Clock::now()) - first_;

@@ -41,6 +41,7 @@ class Story {
   void Watch();
 
   clamma_session_facts_t Facts() const;
+  clamma_query_facts_t QueryFacts() const;
 
   // Returns tokens per second, from the first of `tokens` to the last, or until now; 0: unknown.
   double Speed(size_t tokens) const;

@@ -202,23 +202,48 @@ std::string_view ViewOf(const char* text) {
 
 // Reads what constrains the text.
 Status ReadGrammar(const clamma_txf_info_t& info, Query* query) {
+  const GrammarText texts[] = {{GrammarSource::kGbnf, ViewOf(info.grammar), {}},
+                               {GrammarSource::kRegex, ViewOf(info.regex), {}},
+                               {GrammarSource::kJsonSchema, ViewOf(info.json_schema), {}}};
+  const auto n_given = std::count_if(std::begin(texts), std::end(texts),
+                                     [](const GrammarText& t) { return HasGrammar(t); });
+  const std::string_view trigger = ViewOf(info.grammar_trigger);
+  if (!kHasGrammar && (n_given > 0 || !trigger.empty())) {
+    return Invalid("this build has no grammars: LIBCLAMMA_WITH_GRAMMAR is OFF");
+  }
+  if (n_given > 1) return Invalid("grammar, regex and json_schema exclude each other");
+  if (n_given == 0 && !trigger.empty()) {
+    return Invalid("grammar_trigger is given, and no grammar, regex or json_schema");
+  }
   if constexpr (kHasGrammar) {
-    const GrammarText texts[] = {{GrammarSource::kGbnf, ViewOf(info.grammar), {}},
-                                 {GrammarSource::kRegex, ViewOf(info.regex), {}},
-                                 {GrammarSource::kJsonSchema, ViewOf(info.json_schema), {}}};
-    const auto n_given = std::count_if(std::begin(texts), std::end(texts),
-                                       [](const GrammarText& t) { return HasGrammar(t); });
-    if (n_given > 1) return Invalid("grammar, regex and json_schema exclude each other");
-    const std::string_view trigger = ViewOf(info.grammar_trigger);
-    if (n_given == 0 && !trigger.empty()) {
-      return Invalid("grammar_trigger is given, and no grammar, regex or json_schema");
-    }
     for (const GrammarText& text : texts) {
       if (HasGrammar(text)) query->grammar = GrammarText{text.source, text.text, trigger};
     }
-  } else if (info.grammar != nullptr || info.regex != nullptr || info.json_schema != nullptr) {
-    return Invalid("this build has no grammars: LIBCLAMMA_WITH_GRAMMAR is OFF");
   }
+  return Status();
+}
+
+void ReadCallbacks(const clamma_txf_info_t& info, Query* query) {
+  query->opaque = info.opaque_user_pointer;
+  query->issue = info.issue_cb;
+  query->logprobs = info.logprobs_cb;
+  query->n_top_logprobs = info.top_logprobs;
+  query->logit_hash = info.logit_hash_cb;
+  if constexpr (kRecordsQueries) query->progress = info.progress_cb;
+  if (info.done_cb == nullptr) return;
+  query->user_done = reinterpret_cast<void (*)()>(info.done_cb);
+  query->done = [](const Query& q, Done why) {
+    reinterpret_cast<clamma_done_cb_t>(q.user_done)(q.opaque, static_cast<clamma_done_t>(why));
+  };
+}
+
+Status ReadDrafts(const clamma_txf_info_t& info, Query* query) {
+  if (info.draft_tokens > kMaxDrafts) return Invalid("draft_tokens must be in 0 .. 15");
+  if (info.draft_txf != nullptr && info.draft_tokens == 0) {
+    return Invalid("draft_txf is given, and draft_tokens is 0");
+  }
+  query->n_drafts = info.draft_tokens;
+  query->draft_transformer = info.draft_txf == nullptr ? nullptr : FromHandle(info.draft_txf);
   return Status();
 }
 
@@ -239,11 +264,10 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   }
   CLAMMA_RETURN_IF_ERROR(CheckTokenLists(info));
   if constexpr (kHasGguf) CLAMMA_RETURN_IF_ERROR(ReadGrammar(info, query));
+  if constexpr (kHasSpeculation) CLAMMA_RETURN_IF_ERROR(ReadDrafts(info, query));
+  ReadCallbacks(info, query);
   query->stop_strings = info.stop_strings;
   query->n_stop_strings = info.stop_string_count;
-  query->logprobs = info.logprobs_cb;
-  query->n_top_logprobs = info.top_logprobs;
-  query->logit_hash = info.logit_hash_cb;
   query->texts = {info.system, info.prompt};
   query->stop_tokens = info.stop_tokens;
   query->n_stop_tokens = info.stop_token_count;
@@ -259,15 +283,6 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   query->limit = info.limit;
   query->seed = info.rng_seed;
   query->prefix_salt = info.prefix_salt;
-  query->issue = info.issue_cb;
-  if constexpr (kRecordsQueries) query->progress = info.progress_cb;
-  if (info.done_cb != nullptr) {
-    query->user_done = reinterpret_cast<void (*)()>(info.done_cb);
-    query->done = [](const Query& q, Done why) {
-      reinterpret_cast<clamma_done_cb_t>(q.user_done)(q.opaque, static_cast<clamma_done_t>(why));
-    };
-  }
-  query->opaque = info.opaque_user_pointer;
   query->null_on_destroy = info.null_on_destroy;
   return Status();
 }

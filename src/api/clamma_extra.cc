@@ -286,7 +286,7 @@ int clamma_session_facts(const struct txf_session* session, clamma_session_facts
     facts->prompt_tokens = s.prompt_tokens(turn, lock);
     facts->generated_tokens = static_cast<size_t>(s.generated(turn, lock));
     facts->rng_seed = conversation.seed;
-    facts->rng_state = conversation.random.state();
+    facts->rng_state = s.random(turn, lock).state();
     facts->memory_bytes = s.bytes_in_use(turn, lock);
     facts->memory_bytes_at_full_context = s.BytesAtFullContext(turn, lock);
     if constexpr (clamma::kHasPrefixCache) {
@@ -309,6 +309,8 @@ int clamma_query_facts(const struct txf_session* session, clamma_query_facts_t* 
     facts->waiting_seconds = record.waiting_seconds();
     facts->prompt_seconds = record.prompt_seconds();
     facts->generation_seconds = record.generation_seconds();
+    facts->drafted_tokens = record.drafted_tokens();
+    facts->accepted_tokens = record.accepted_tokens();
   });
   return 0;
 }

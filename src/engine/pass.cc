@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "engine/pass_drafts.h"
 #include "engine/prefix_cache.h"
+#include "platform/clock.h"
 
 namespace clamma {
 namespace {
@@ -39,7 +41,13 @@ void SampleAll(TurnHeld held, Transformer& transformer, const PassEntry* entries
   const size_t grain = std::max<size_t>(1, kMinLogits / transformer.config().vocab_size);
   transformer.pool.ParallelFor(n_entries, grain, [&](size_t begin, size_t end, unsigned worker) {
     for (size_t i = begin; i < end; ++i) {
-      entries[i].session->Sample(held, entries[i].logits, transformer.samplers[worker]);
+      const PassEntry& entry = entries[i];
+      Sampler& sampler = transformer.samplers[worker];
+      entry.session->Sample(held, entry.logits, sampler);
+      if constexpr (kHasSpeculation) {
+        if (entry.drafts == 0) continue;
+        entry.session->SampleBehindDrafts(held, entry.draft_logits, entry.drafts, sampler);
+      }
     }
   });
 }
@@ -120,23 +128,55 @@ size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, siz
   return n_rows;
 }
 
+// Adds rows for drafts behind the n_rows rows of the pass; returns how many there are then.
+size_t WithDrafts([[maybe_unused]] TurnHeld held, [[maybe_unused]] Transformer& transformer,
+                  [[maybe_unused]] PassEntry* entries, [[maybe_unused]] size_t n_sessions,
+                  size_t n_rows) {
+  if constexpr (kHasSpeculation) {
+    return AddDraftRows(held, transformer, entries, n_sessions, n_rows);
+  }
+  return n_rows;
+}
+
+// Runs the rows of the pass.
+Status RunRows(Transformer& transformer, size_t n_rows) {
+  ForwardRow* const rows = transformer.rows.data();
+  if constexpr (kHasSpeculation) {
+    const uint64_t begun = SteadyNow();
+    const Status status = transformer.forward.Run(rows, n_rows);
+    const auto has_logits = [](const ForwardRow& row) { return row.logits != nullptr; };
+    if (status.ok() && std::all_of(rows, rows + n_rows, has_logits)) {
+      transformer.pass_costs.Learn(n_rows, SteadyNow() - begun);
+    }
+    return status;
+  }
+  return transformer.forward.Run(rows, n_rows);
+}
+
 }  // namespace
 
 void RunPass(TurnHeld held, Transformer& transformer, size_t n_sessions) {
   PassEntry* const entries = transformer.pass.data();
-  const size_t n_rows = FillRows(held, transformer, entries, n_sessions);
-  if (n_rows == 0) return;
-  const Status status = transformer.forward.Run(transformer.rows.data(), n_rows);
+  const size_t n_base = FillRows(held, transformer, entries, n_sessions);
+  if (n_base == 0) return;
+  const size_t n_rows = WithDrafts(held, transformer, entries, n_sessions, n_base);
+  const Status status = RunRows(transformer, n_rows);
   const ForwardRow* rows = transformer.rows.data();
+  const ForwardRow* draft_rows = rows + n_base;
   size_t n_draws = 0;  // entries[0 .. n_draws), which have been read, become those that get a token
   for (size_t i = 0; i < n_sessions; ++i) {
-    const PassEntry entry = entries[i];
+    PassEntry entry = entries[i];
     if (entry.rows == 0) continue;
     rows += entry.rows;
+    if constexpr (kHasSpeculation) {
+      if (entry.drafts > 0) entry.draft_logits = draft_rows->logits;
+      draft_rows += entry.drafts;
+    }
     if (!status.ok()) {
       entry.session->Fail(held, status);
     } else if (entry.session->Advance(held, entry.rows) && rows[-1].logits != nullptr) {
-      entries[n_draws++] = {entry.session, 0, rows[-1].logits};
+      entry.logits = rows[-1].logits;
+      entries[n_draws++] = entry;
     }
   }
   SampleAll(held, transformer, entries, n_draws);

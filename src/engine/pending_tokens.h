@@ -16,8 +16,15 @@
 
 namespace clamma {
 
+// The most drafts of a session that a pass computes: see speculation.h.
+inline constexpr size_t kMaxDrafts = kHasSpeculation ? 15 : 0;
+
 struct PendingToken {
   TokenId token = 0;
+  // Whether it was sampled behind a draft, the pending token before it, which is in the KV cache.
+  [[no_unique_address]] OnlyIf<kHasSpeculation, bool> follows_draft = false;
+  // Whether the query's grammar constrains the text behind it.
+  [[no_unique_address]] OnlyIf<kHasGrammar, bool> is_constrained = false;
   RandomGenerator random_before;  // before it was sampled; restored if it is never delivered
   Logprobs logprobs;              // set if the query asks for them
   [[no_unique_address]] OnlyIf<kHasGguf, uint64_t> logit_hash = 0;  // likewise
@@ -26,24 +33,29 @@ struct PendingToken {
 // A FIFO queue of at most kMax tokens.
 class PendingTokens {
  public:
-  static constexpr size_t kMax = 1;  // a pass samples one token for each session
+  static constexpr size_t kMax = 1 + kMaxDrafts;  // what a pass samples for a session
 
-  // Allocates memory for the logprobs of the n_top likeliest tokens.
-  Status InitLogprobs(Memory& memory, size_t n_top) {
-    for (PendingToken& entry : entries_) CLAMMA_RETURN_IF_ERROR(entry.logprobs.Init(memory, n_top));
+  // Allocates memory for the logprobs of the n_top likeliest tokens, for `n_tokens` tokens.
+  Status InitLogprobs(Memory& memory, size_t n_top, size_t n_tokens) {
+    for (size_t i = 0; i < n_tokens; ++i) {
+      CLAMMA_RETURN_IF_ERROR(entries_[i].logprobs.Init(memory, n_top));
+    }
     return Status();
   }
 
   bool empty() const { return begin_ == end_; }
+  size_t size() const { return end_ - begin_; }
   const PendingToken& front() const { return entries_[begin_]; }
 
-  // Adds a token, and returns it so that the caller can set its logprobs. The queue must have fewer
+  // Adds a token, and returns it so that the caller can set the rest. The queue must have fewer
   // than kMax tokens.
   PendingToken& Push(TokenId token, const RandomGenerator& random_before) {
     if (empty()) begin_ = end_ = 0;
     PendingToken& entry = entries_[end_++];
     entry.token = token;
     entry.random_before = random_before;
+    entry.follows_draft = false;
+    entry.is_constrained = false;
     return entry;
   }
   // Removes the first token and returns it; the reference is valid until the next Push().

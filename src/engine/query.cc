@@ -58,7 +58,8 @@ Status Preparation::Run() {
   if constexpr (kHasGrammar) CLAMMA_RETURN_IF_ERROR(CompileGrammar());
   if (query_.logprobs == nullptr) return Status();
   return prepared_->pending.InitLogprobs(
-      memory_, std::min<size_t>(query_.n_top_logprobs, config().vocab_size));
+      memory_, std::min<size_t>(query_.n_top_logprobs, config().vocab_size),
+      1 + std::min<size_t>(query_.n_drafts, kMaxDrafts));
 }
 
 // Encodes the texts that the query adds to the conversation.

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "engine/conversation.h"
+#include "engine/draft_model.h"
 #include "engine/grammar/constraint_slot.h"
 #include "engine/pending_tokens.h"
 #include "engine/prompt.h"
@@ -46,6 +47,10 @@ struct Query {
   // If there is one, texts that do not match are not generated.
   [[no_unique_address]] OnlyIf<kHasGrammar, GrammarText> grammar;
   size_t n_top_logprobs = 0;
+  // The most drafts for a pass; and the transformer that computes them, nullptr: they are looked
+  // up.
+  [[no_unique_address]] OnlyIf<kHasSpeculation, size_t> n_drafts = 0;
+  [[no_unique_address]] OnlyIf<kHasSpeculation, Transformer*> draft_transformer = nullptr;
   int (*issue)(void* opaque, const char* text) = nullptr;
   int (*progress)(void* opaque, size_t processed, size_t total) = nullptr;
   void (*logprobs)(void* opaque, TokenId token, float logprob, size_t n_top,
@@ -69,6 +74,7 @@ struct PreparedQuery {
   Array<LogitBias> biases;
   Array<TokenId> stop_tokens;
   [[no_unique_address]] ConstraintSlot constraint;
+  [[no_unique_address]] DraftModelSlot draft_model;
   bool complete = false;  // whether PrepareQuery() succeeded
 
   void Free() {
@@ -79,6 +85,7 @@ struct PreparedQuery {
     biases.Reset();
     stop_tokens.Reset();
     constraint.Reset();
+    draft_model.Reset();
   }
 };
 

@@ -39,12 +39,19 @@ class FullQueryRecord {
     answered_ = SteadyNow();
   }
   void End() { ended_ = SteadyNow(); }
+  // A pass has computed drafts, of which the first n_right were right.
+  void AddDrafts(size_t n_drafts, size_t n_right) {
+    drafted_tokens_ += n_drafts;
+    accepted_tokens_ += n_right;
+  }
 
   // Whether a part of the prompt was processed since the last call.
   bool TakePart() { return std::exchange(has_part_, false); }
 
   size_t prompt_tokens() const { return prompt_tokens_; }
   size_t cached_tokens() const { return cached_tokens_; }
+  size_t drafted_tokens() const { return drafted_tokens_; }
+  size_t accepted_tokens() const { return accepted_tokens_; }
 
   // How long the query waited for its first pass, how long its prompt took from then on, and how
   // long it has generated since. In seconds; a phase that has not ended lasts until now.
@@ -61,6 +68,8 @@ class FullQueryRecord {
 
   size_t prompt_tokens_ = 0;
   size_t cached_tokens_ = 0;
+  size_t drafted_tokens_ = 0;
+  size_t accepted_tokens_ = 0;
   bool is_served_ = false;
   bool is_answered_ = false;
   bool has_part_ = false;
@@ -81,9 +90,12 @@ class NoQueryRecord {
   void Serve(size_t) {}
   void Advance(size_t) {}
   void End() {}
+  void AddDrafts(size_t, size_t) {}
   bool TakePart() { return false; }
   size_t prompt_tokens() const { return 0; }
   size_t cached_tokens() const { return 0; }
+  size_t drafted_tokens() const { return 0; }
+  size_t accepted_tokens() const { return 0; }
   double waiting_seconds() const { return 0; }
   double prompt_seconds() const { return 0; }
   double generation_seconds() const { return 0; }

@@ -73,7 +73,26 @@ void Scheduler::GiveTurn() {
 
 // Call this with the turn, before the members of a transformer are used.
 void Scheduler::BeginWork(LockHeld lock, Transformer& transformer) {
+  WorkOnlyWith(lock, transformer);
+  KnowWorkers(lock, transformer);
+}
+
+void Scheduler::WorkOnlyWith(LockHeld lock, Transformer& transformer) {
   at_work_ = &transformer;
+  transformer.listed(lock).next_at_work = nullptr;
+}
+
+// Likewise, for a further transformer.
+void Scheduler::AlsoWorkWith(LockHeld lock, Transformer& transformer) {
+  for (Transformer* t = at_work_; t != nullptr; t = t->listed(lock).next_at_work) {
+    if (t == &transformer) return;
+  }
+  transformer.listed(lock).next_at_work = at_work_;
+  at_work_ = &transformer;
+  KnowWorkers(lock, transformer);
+}
+
+void Scheduler::KnowWorkers(LockHeld lock, Transformer& transformer) const {
   if constexpr (kHasThreads) {
     Transformer::Listed& listed = transformer.listed(lock);
     if (listed.forks != forks_) {  // a forked child does not have the pool's threads
@@ -115,9 +134,9 @@ void Scheduler::BecomeChildOfFork(LockHeld lock) {
   changed_.Forget();
   const bool has_turn = owner_ == ThisThread();  // fork() was called inside a callback
   if (!has_turn) {
-    if (at_work_ != nullptr) {
-      at_work_->lost = true;
-      for (Session* s = at_work_->listed(lock).first_session; s != nullptr;
+    for (Transformer* t = at_work_; t != nullptr; t = t->listed(lock).next_at_work) {
+      t->lost = true;
+      for (Session* s = t->listed(lock).first_session; s != nullptr;
            s = s->listed(lock).next_in_transformer) {
         RemoveFromQueue(lock, s);
         s->listed(lock).state = Session::State::kBusy;
@@ -207,7 +226,10 @@ Status Scheduler::Query(Session* session, clamma::Query* query) {
 // becomes idle.
 void Scheduler::Begin(SessionHeld held, LockHeld lock, Session* session, const Status& status,
                       const clamma::Query& query, PreparedQuery* prepared) {
-  if (status.ok()) session->Begin(held, lock, query, prepared);
+  if (status.ok()) {
+    session->Begin(held, lock, query, prepared);
+    if constexpr (kHasSpeculation) Borrow(lock, session, query.draft_transformer);
+  }
   prepared->Free();  // here, while the session, which owns the memory, cannot be destroyed
   if (status.ok()) {
     PushQueue(lock, session);
@@ -232,6 +254,7 @@ uint32_t Scheduler::CountSessions(Transformer& transformer) {
 // Removes a session from the lists. Returns whether a step is working on it.
 bool Scheduler::Unlink(LockHeld lock, Session* session) {
   RemoveFromQueue(lock, session);
+  if constexpr (kHasSpeculation) Borrow(lock, session, nullptr);
   Transformer::Listed& listed = session->transformer().listed(lock);
   Session** link = &listed.first_session;
   while (*link != session) link = &(*link)->listed(lock).next_in_transformer;
@@ -268,8 +291,33 @@ Session* Scheduler::FirstSession(Transformer& transformer) {
   return transformer.listed(lock.held()).first_session;
 }
 
+// Lists the session with the transformer that computes its drafts from now on, or nullptr.
+void Scheduler::Borrow(LockHeld lock, Session* session, Transformer* lender) {
+  Session::Listed& listed = session->listed(lock);
+  if (listed.lender == lender) return;
+  if (listed.lender != nullptr) {
+    Session** link = &listed.lender->listed(lock).first_borrower;
+    while (*link != session) link = &(*link)->listed(lock).next_borrower;
+    *link = listed.next_borrower;
+  }
+  listed.lender = lender;
+  listed.next_borrower = lender == nullptr ? nullptr : lender->listed(lock).first_borrower;
+  if (lender != nullptr) lender->listed(lock).first_borrower = session;
+}
+
+// Removes a session from the transformer's borrowers; nullptr: there is none.
+Session* Scheduler::TakeBorrower(Transformer& lender) {
+  const Lock lock(*this);
+  Session* const session = lender.listed(lock.held()).first_borrower;
+  if (session != nullptr) Borrow(lock.held(), session, nullptr);
+  return session;
+}
+
 void Scheduler::DestroyTransformer(Transformer* transformer) {
   WhileStill([&](TurnHeld turn) {
+    if constexpr (kHasSpeculation) {
+      while (Session* const session = TakeBorrower(*transformer)) session->DropDraftModel(turn);
+    }
     while (Session* const session = FirstSession(*transformer)) Destroy(turn, session);
     if (transformer == at_work_) {
       deferred_ = transformer;
@@ -367,8 +415,21 @@ void Scheduler::RunPassFor(TurnHeld turn, Session* session) {
     for (Session* s = queue_head_; s != nullptr; s = s->listed(lock.held()).next_in_queue) {
       if (&s->transformer() == &transformer && s->NeedsPass(turn)) entries[n++].session = s;
     }
+    if constexpr (kHasSpeculation) BeginDrafts(turn, lock.held(), entries, n);
   }
   RunPass(turn, transformer, n);
+  if constexpr (kHasSpeculation) {
+    const Lock lock(*this);
+    WorkOnlyWith(lock.held(), transformer);
+  }
+}
+
+// Makes the draft transformers of sessions ready for a pass.
+void Scheduler::BeginDrafts(TurnHeld turn, LockHeld lock, const PassEntry* entries, size_t n) {
+  for (size_t i = 0; i < n; ++i) {
+    Transformer* const draft = entries[i].session->draft_transformer(turn);
+    if (draft != nullptr && !IsLost(*draft)) AlsoWorkWith(lock, *draft);
+  }
 }
 
 // All callbacks of a step run within this frame, so that unwinding it ends the step.

@@ -156,6 +156,9 @@ class Scheduler {
   void Begin(SessionHeld held, LockHeld lock, Session* session, const Status& status,
              const clamma::Query& query, PreparedQuery* prepared);
   void BeginWork(LockHeld lock, Transformer& transformer);
+  void AlsoWorkWith(LockHeld lock, Transformer& transformer);
+  void WorkOnlyWith(LockHeld lock, Transformer& transformer);
+  void KnowWorkers(LockHeld lock, Transformer& transformer) const;
   void PushQueue(LockHeld lock, Session* session);
   void RemoveFromQueue(LockHeld lock, Session* session);
   bool Unlink(LockHeld lock, Session* session);
@@ -167,6 +170,9 @@ class Scheduler {
   void Serve(TurnHeld turn, Session* session);
   void EndStep(TurnHeld turn);
   void RunPassFor(TurnHeld turn, Session* session);
+  static void Borrow(LockHeld lock, Session* session, Transformer* lender);
+  Session* TakeBorrower(Transformer& lender);
+  void BeginDrafts(TurnHeld turn, LockHeld lock, const PassEntry* entries, size_t n);
   void DestroyHandedOver(TurnHeld turn, Session* session);
   void BecomeChildOfFork(LockHeld lock);
   void Destroy(TurnHeld turn, Session* session);
@@ -187,7 +193,7 @@ class Scheduler {
   Session* queue_tail_ = nullptr;
   Session* stepping_ = nullptr;              // the session of the step
   const volatile uint64_t* mark_ = nullptr;  // a variable on the step's stack, which is kStepMark
-  Transformer* at_work_ = nullptr;           // the one that the owner of the turn is using
+  Transformer* at_work_ = nullptr;           // the first one that the owner of the turn is using
   Transformer* deferred_ = nullptr;          // destroyed inside a callback of its own step
   uint32_t forks_ = 0;                       // how many forks led to this process
   bool watches_forks_ = false;

@@ -54,6 +54,7 @@ Status Session::NoRoomInArena(SessionHeld /*held*/, TurnHeld /*turn*/, const Que
 Status Session::Prepare(SessionHeld /*held*/, const Query& query, PreparedQuery* prepared) {
   CLAMMA_RETURN_IF_ERROR(
       PrepareQuery(transformer_, conversation_, query, transformer_.memory, memory_, prepared));
+  if constexpr (kHasSpeculation) CLAMMA_RETURN_IF_ERROR(MakeDraftModel(query, prepared));
   prepared->complete = true;
   return Status();
 }
@@ -113,6 +114,7 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   constraint_.Swap(prepared->constraint);
   query_.sampling.biases = biases_.data();
   pending_.SwapRoom(prepared->pending);
+  if constexpr (kHasSpeculation) BeginDrafts(query, prepared);
   if constexpr (kHasPrefixCache) SetSalt(query.prefix_salt, conversation_);
   conversation_.seed = query.seed;
   conversation_.random = RandomGenerator(query.seed);
@@ -172,34 +174,42 @@ bool Session::Advance(TurnHeld /*held*/, size_t count) {
 }
 
 void Session::Sample(TurnHeld /*held*/, const float* logits, Sampler& sampler) {
-  const RandomGenerator random_before = conversation_.random;
-  const SampledContext context = {conversation_.tokens.data(), conversation_.n_tokens,
-                                  static_cast<size_t>(generated_)};
   TokenId token = 0;
+  const Status status = SampleToken(logits, sampler, &token);
+  if (!status.ok()) return SetFailure(status);
+  outcome_ = kHasGrammar && token == kNoToken ? Outcome::kComplete : Outcome::kNone;
+}
+
+// Samples a token behind the pending ones, whose places in the conversation have the same tokens
+// already, and adds it to them. If the grammar allows none, *token is kNoToken. A failure changes
+// nothing.
+Status Session::SampleToken(const float* logits, Sampler& sampler, TokenId* token) {
+  const RandomGenerator random_before = conversation_.random;
+  const size_t n_pending = kHasSpeculation ? pending_.size() : 0;
+  const SampledContext context = {conversation_.tokens.data(), conversation_.n_tokens + n_pending,
+                                  static_cast<size_t>(generated_) + n_pending};
   const auto sample = [&] {
     if constexpr (kHasGrammar) {
-      if (constraint_.get() != nullptr) return SampleConstrained(logits, context, sampler, &token);
+      if (constraint_.get() != nullptr) return SampleConstrained(logits, context, sampler, token);
     }
-    return sampler.Sample(logits, query_.sampling, context, &conversation_.random, &token);
+    return sampler.Sample(logits, query_.sampling, context, &conversation_.random, token);
   };
   const Status status = sample();
-  if (!status.ok()) {
-    conversation_.random = random_before;
-    return SetFailure(status);
+  if (!status.ok()) conversation_.random = random_before;
+  if (!status.ok() || (kHasGrammar && *token == kNoToken)) return status;
+  PendingToken& pending = pending_.Push(*token, random_before);
+  pending.follows_draft = n_pending > 0;
+  if constexpr (kHasGrammar) {
+    pending.is_constrained = constraint_.get() != nullptr && constraint_.get()->is_active();
   }
-  outcome_ = Outcome::kNone;
-  if (kHasGrammar && token == kNoToken) {
-    outcome_ = Outcome::kComplete;
-    return;
-  }
-  PendingToken& pending = pending_.Push(token, random_before);
   if (query_.logprobs != nullptr) {
-    pending.logprobs.Compute(logits, transformer_.config().vocab_size, token);
+    pending.logprobs.Compute(logits, transformer_.config().vocab_size, *token);
   }
   if (query_.logit_hash != nullptr) {
     logit_hash_ = AddLogits(logit_hash_, logits, transformer_.config().vocab_size);
     pending.logit_hash = logit_hash_;
   }
+  return Status();
 }
 
 // Discards tokens that were not delivered. The last token waits again, so that another query can
@@ -248,6 +258,14 @@ Session::Progress Session::TellPart() {
 }
 
 Session::Progress Session::DeliverToken(Done* why) {
+  if constexpr (kHasSpeculation) {
+    // The token before it was a draft: it counts as computed from now on.
+    const Status status = pending_.front().follows_draft ? conversation_.Advance(1) : Status();
+    if (!status.ok()) {
+      transformer_.log.Write(status.message());
+      return End(Done::kError, why);
+    }
+  }
   const PendingToken& given = pending_.Pop();
   const TokenId token = given.token;
   const TokenId previous = conversation_.tokens[conversation_.n_tokens - 1];
@@ -257,7 +275,7 @@ Session::Progress Session::DeliverToken(Done* why) {
   if (!TellLogprobs(given) || !TellLogitHash(given)) return Progress::kDestroyed;
   if (EndsText(token)) return EndAt(token, why);
   bool stopped = false;
-  const Progress progress = Emit(token, previous, &stopped);
+  const Progress progress = Emit(given, previous, &stopped);
   if (progress == Progress::kDestroyed) return progress;
   if (progress == Progress::kEnded) return End(Done::kCancelled, why);
   if (stopped) return End(Done::kStopString, why);
@@ -313,18 +331,13 @@ Session::Progress Session::EndShown(Done why, Done* out) {
   return End(stopped ? Done::kStopString : why, out);
 }
 
-Session::Progress Session::Emit(TokenId token, TokenId previous, bool* stopped) {
-  const bool is_first = IsFirst(previous);
+Session::Progress Session::Emit(const PendingToken& given, TokenId previous, bool* stopped) {
+  const bool is_first = IsFirst(previous, generated_);
+  const bool is_constrained = given.is_constrained;
   ++generated_;
-  const Progress progress = CallIssue(text_.Append(token, is_first, stopped));
-  if constexpr (kHasGrammar) {
-    const Constraint* const constraint = constraint_.get();
-    const bool goes_on = progress == Progress::kGoesOn && !*stopped;
-    if (goes_on && constraint != nullptr && constraint->is_active()) {
-      return CallIssue(text_.EndStops());
-    }
-  }
-  return progress;
+  const Progress progress = CallIssue(text_.Append(given.token, is_first, stopped));
+  const bool goes_on = progress == Progress::kGoesOn && !*stopped;
+  return goes_on && is_constrained ? CallIssue(text_.EndStops()) : progress;
 }
 
 Session::Progress Session::CallIssue(const char* text) {

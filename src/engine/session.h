@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "engine/conversation.h"
 #include "engine/grammar/constraint_slot.h"
@@ -16,6 +17,7 @@
 #include "engine/query_record.h"
 #include "engine/sampler.h"
 #include "engine/session_state.h"
+#include "engine/speculation.h"
 #include "engine/text_stream.h"
 #include "engine/transformer.h"
 #include "model/forward.h"
@@ -85,6 +87,21 @@ class Session {
   // Call this then, if no token is left waiting: samples the next token from the logits of the last
   // one. Several sessions may do so in parallel, each with its own sampler.
   void Sample(TurnHeld held, const float* logits, Sampler& sampler);
+
+  // Drafts (speculation.h). Before a pass, LookForDrafts() returns how many drafts there are behind
+  // the waiting tokens, 0 if the query wants none. If all waiting tokens have got rows,
+  // AddDraftRows() may add rows for the first `count` drafts; returns how many it has added.
+  // Otherwise call SkipDrafts(). After the pass and Sample(), SampleBehindDrafts() samples from the
+  // drafts' logits (n_drafts, vocab_size) as long as the drafts were right.
+  size_t LookForDrafts(TurnHeld held);
+  const Drafter& drafter(TurnHeld /*held*/) const { return drafter_; }
+  size_t AddDraftRows(TurnHeld held, size_t count, ForwardRow* rows);
+  void SkipDrafts(TurnHeld /*held*/) { drafter_.Skip(); }
+  void SampleBehindDrafts(TurnHeld held, const float* logits, size_t n_drafts, Sampler& sampler);
+  // The transformer that computes drafts for the session; nullptr: there is none.
+  Transformer* draft_transformer(TurnHeld held) const;
+  void DropDraftModel(TurnHeld /*held*/) { drafter_.DropModel(); }
+
   // Call this if the pass failed. The next Deliver() reports the reason, as the log callback may
   // destroy the session.
   void Fail(TurnHeld held, const Status& status);
@@ -108,6 +125,10 @@ class Session {
   const Conversation& conversation(TurnHeld /*held*/, LockHeld /*lock*/) const {
     return conversation_;
   }
+  // As if no token were pending.
+  RandomGenerator random(TurnHeld /*held*/, LockHeld /*lock*/) const {
+    return pending_.empty() ? conversation_.random : pending_.front().random_before;
+  }
   uint64_t generated(TurnHeld /*held*/, LockHeld /*lock*/) const { return generated_; }
   size_t prompt_tokens(TurnHeld /*held*/, LockHeld /*lock*/) const { return prompt_tokens_; }
   size_t bytes_in_use(TurnHeld /*held*/, LockHeld /*lock*/) const { return BytesInUse(); }
@@ -122,6 +143,9 @@ class Session {
     bool in_step = false;  // a step is working on it, its callbacks included
     Session* next_in_transformer = nullptr;
     Session* next_in_queue = nullptr;
+    // The transformer that computes its drafts, and the next session with the same one.
+    [[no_unique_address]] OnlyIf<kHasSpeculation, Transformer*> lender = nullptr;
+    [[no_unique_address]] OnlyIf<kHasSpeculation, Session*> next_borrower = nullptr;
   };
   Listed& listed(LockHeld /*held*/) { return listed_; }
 
@@ -140,15 +164,20 @@ class Session {
     return bytes;
   }
   void SetFailure(const Status& status);
+  Status SampleToken(const float* logits, Sampler& sampler, TokenId* token);
   Status SampleConstrained(const float* logits, const SampledContext& context, Sampler& sampler,
                            TokenId* token);
+  size_t MostDrafts() const;
+  size_t LookForForced(size_t most);
+  Status MakeDraftModel(const Query& query, PreparedQuery* prepared);
+  void BeginDrafts(const Query& query, PreparedQuery* prepared);
   // Whether the token behind `previous` is the first of a text.
-  [[gnu::always_inline]] bool IsFirst(TokenId previous) const {
+  [[gnu::always_inline]] bool IsFirst(TokenId previous, uint64_t generated) const {
     const bool answers =
-        transformer_.type == ModelType::kChat && generated_ == 0 && prompt_tokens_ > 0;
+        transformer_.type == ModelType::kChat && generated == 0 && prompt_tokens_ > 0;
     return previous == transformer_.tokenizer.bos() || answers;
   }
-  bool StripsSpace(TokenId previous) const;
+  bool StripsSpace(const SampledContext& context) const;
   Progress End(Done why, Done* out);
   Progress EndAt(TokenId token, Done* why);
   Progress EndShown(Done why, Done* out);
@@ -162,7 +191,7 @@ class Session {
   Progress DeliverToken(Done* why);
   bool TellLogprobs(const PendingToken& given);
   bool TellLogitHash(const PendingToken& given);
-  Progress Emit(TokenId token, TokenId previous, bool* stopped);
+  Progress Emit(const PendingToken& given, TokenId previous, bool* stopped);
   Progress CallIssue(const char* text);
   void RollBack();
   void TellDestroyed();
@@ -179,6 +208,7 @@ class Session {
   Array<TokenId> stop_tokens_;
   Array<LogitBias> biases_;  // query_.sampling points to it
   [[no_unique_address]] ConstraintSlot constraint_;
+  [[no_unique_address]] std::conditional_t<kHasSpeculation, Drafter, NoDrafter> drafter_;
   // Of the tokens that the query has sampled so far, if it asks for it.
   [[no_unique_address]] OnlyIf<kHasGguf, uint64_t> logit_hash_ = kLogitHashStart;
   uint64_t generated_ = 0;      // the number of tokens that the current or last query generated

@@ -10,7 +10,7 @@ namespace clamma {
 Status Session::SampleConstrained(const float* logits, const SampledContext& context,
                                   Sampler& sampler, TokenId* token) {
   Constraint& constraint = *constraint_.get();
-  const bool strips_space = StripsSpace(conversation_.tokens[conversation_.n_tokens - 1]);
+  const bool strips_space = StripsSpace(context);
   TokenMask mask;
   CLAMMA_RETURN_IF_ERROR(constraint.Find(strips_space, &mask));
   *token = kNoToken;
@@ -21,9 +21,10 @@ Status Session::SampleConstrained(const float* logits, const SampledContext& con
   return EndsText(*token) ? Status() : constraint.Advance(*token, strips_space);
 }
 
-// Whether a space at the beginning of the token behind `previous` is no part of the text.
-bool Session::StripsSpace(TokenId previous) const {
-  return IsFirst(previous) && transformer_.tokenizer.adds_prefix();
+// Whether a space at the beginning of the token behind the context is no part of the text.
+bool Session::StripsSpace(const SampledContext& context) const {
+  return IsFirst(context.tokens[context.n - 1], context.n_generated) &&
+         transformer_.tokenizer.adds_prefix();
 }
 
 }  // namespace clamma

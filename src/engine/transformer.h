@@ -10,6 +10,7 @@
 
 #include "engine/grammar/constraint_slot.h"
 #include "engine/guards.h"
+#include "engine/pass_costs.h"
 #include "engine/prompt.h"
 #include "engine/sampler.h"
 #include "model/forward.h"
@@ -72,6 +73,12 @@ struct PassEntry {
   Session* session = nullptr;
   size_t rows = 0;                // 0: the session waits for the next pass
   const float* logits = nullptr;  // (vocab_size): those of its last row
+  // Drafts: see pass_drafts.h.
+  [[no_unique_address]] OnlyIf<kHasSpeculation, size_t> drafts = 0;  // that have got a row
+  [[no_unique_address]] OnlyIf<kHasSpeculation, size_t> most_drafts = 0;
+  [[no_unique_address]] OnlyIf<kHasSpeculation, double> chance = 0;  // that the next one is right
+  // (drafts, vocab_size)
+  [[no_unique_address]] OnlyIf<kHasSpeculation, const float*> draft_logits = nullptr;
 };
 
 // Any thread may read the members. Only Open() and the scheduler write them, except for the
@@ -123,6 +130,7 @@ class Transformer {
   Sampler samplers[kMaxThreads];  // one for each thread of the pool
   Array<ForwardRow> rows;         // (forward.max_rows()): those of a pass
   Array<PassEntry> pass;          // (max_sessions): those of a pass
+  [[no_unique_address]] OnlyIf<kHasSpeculation, PassCosts> pass_costs;
   char name[kMaxName] = {};
   ModelAccess access = ModelAccess::kMmap;
   ModelType type = ModelType::kGen;
@@ -145,6 +153,10 @@ class Transformer {
   struct Listed {
     Session* first_session = nullptr;
     uint32_t n_sessions = 0;
+    // The first session whose drafts it computes.
+    [[no_unique_address]] OnlyIf<kHasSpeculation, Session*> first_borrower = nullptr;
+    // The next transformer that the owner of the turn is using.
+    [[no_unique_address]] OnlyIf<kHasSpeculation, Transformer*> next_at_work = nullptr;
     uint32_t forks = 0;  // Scheduler::forks_ of the process that has the pool's threads
   };
   Listed& listed(LockHeld /*held*/) { return listed_; }

@@ -22,16 +22,10 @@ constexpr uint64_t kWorkspaceBytes = uint64_t{24} << 20;
 constexpr ActivationKind kKinds[] = {ActivationKind::kFloats, ActivationKind::kInt8Groups,
                                      ActivationKind::kBlocks32, ActivationKind::kBlocks256};
 static_assert(sizeof(kKinds) / sizeof(kKinds[0]) == kActivationKinds);
-// The number of multiplications for which waking another thread pays.
-constexpr size_t kGrainWork = 65536;
 
 // The number of rows of `bytes` bytes that fit into the budget, at least 1 and at most `max`.
 size_t RowsWithin(uint64_t budget, uint64_t bytes, size_t max) {
   return static_cast<size_t>(std::clamp<uint64_t>(budget / std::max<uint64_t>(bytes, 1), 1, max));
-}
-
-size_t GrainFor(size_t work_per_index) {
-  return std::max<size_t>(1, kGrainWork / std::max<size_t>(work_per_index, 1));
 }
 
 // x[i] *= scale. (n)
@@ -218,11 +212,15 @@ Status Forward::AttentionLayer(uint32_t layer, const ForwardRow* rows, size_t n_
 
 // Applies the norm after a layer's part, and the residual scale.
 void Forward::FinishPart(TensorId post_norm, uint32_t layer, size_t n_rows) {
-  if (config_.norm_after) {
-    order_->rmsnorm(normed_.data(), normed_.data(), weights_->Vector(post_norm, layer), n_rows,
-                    config_.dim, config_.norm_epsilon);
-  }
-  Scale(normed_.data(), n_rows * config_.dim, config_.residual_scale);
+  if (!config_.norm_after && config_.residual_scale == 1.0f) return;
+  const float* weight = weights_->Vector(post_norm, layer);
+  ForEachRows(n_rows, size_t{32} * config_.dim, [&](size_t first, size_t n) {
+    float* x = normed_.data() + first * config_.dim;
+    if (config_.norm_after) {
+      order_->rmsnorm(x, x, weight, n, config_.dim, config_.norm_epsilon);
+    }
+    Scale(x, n * config_.dim, config_.residual_scale);
+  });
 }
 
 Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
@@ -237,7 +235,7 @@ Status Forward::FeedForwardLayer(uint32_t layer, size_t n_rows) {
   return Status();
 }
 
-// Applies a feed-forward part to x (n_rows, dim). out (n_rows, dim)
+// Applies a feed-forward part to x (n_rows, dim). out (n_rows, dim) may be x.
 Status Forward::FeedForward(const FeedForwardTensors& tensors, uint32_t index, const float* x,
                             size_t n_rows, size_t hidden_dim, float* out) {
   const FeedForwardTensors& ids = kHasGguf ? tensors : kFeedForward;
@@ -297,18 +295,14 @@ void Forward::FinishLogits(size_t n_rows) {
 // Adds the output of the last part to the residual stream. Returns the input of the next part: the
 // residual stream, normalised if there is a weight.
 const float* Forward::AddAndNormalize(const float* weight, size_t n_rows) {
-  constexpr size_t kSideBySide = 4;  // rows that the kernel normalises together
   const size_t dim = config_.dim;
-  pool_->ParallelFor((n_rows + kSideBySide - 1) / kSideBySide, GrainFor(kSideBySide * 32 * dim),
-                     [&](size_t begin, size_t end, unsigned /*worker*/) {
-                       const size_t first = begin * kSideBySide;
-                       const size_t n = std::min(end * kSideBySide, n_rows) - first;
-                       float* x = x_.data() + first * dim;
-                       float* normed = normed_.data() + first * dim;
-                       kernels_->add(x, normed, n * dim);
-                       if (kHasGguf && weight == nullptr) return;
-                       order_->rmsnorm(normed, x, weight, n, dim, config_.norm_epsilon);
-                     });
+  ForEachRows(n_rows, size_t{32} * config_.dim, [&](size_t first, size_t n) {
+    float* x = x_.data() + first * dim;
+    float* normed = normed_.data() + first * dim;
+    kernels_->add(x, normed, n * dim);
+    if (kHasGguf && weight == nullptr) return;
+    order_->rmsnorm(normed, x, weight, n, dim, config_.norm_epsilon);
+  });
   return kHasGguf && weight == nullptr ? x_.data() : normed_.data();
 }
 

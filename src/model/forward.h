@@ -3,6 +3,7 @@
 #ifndef CLAMMA_MODEL_FORWARD_H_
 #define CLAMMA_MODEL_FORWARD_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -78,11 +79,10 @@ class Forward {
   struct ExpertBuffers {
     Array<float> router;         // (max_rows, n_experts)
     Array<Choice> choices;       // (max_rows, n_experts_used), the best expert first
-    Array<uint32_t> by_expert;   // (max_rows * n_experts_used): indices of choices, by expert
-    Array<uint32_t> expert_end;  // (n_experts): the end of its choices in by_expert
-    Array<float> expert_in;      // (max_rows, dim)
-    Array<float> expert_out;     // (max_rows, dim)
-    Array<float> chosen_out;     // (max_rows, n_experts_used, dim)
+    Array<uint32_t> places;      // (max_rows * n_experts_used): of choices in `states`
+    Array<uint32_t> expert_end;  // (n_experts): the end of its rows in `states`
+    // (max_rows * n_experts_used, dim): the experts' inputs, then their outputs, expert by expert
+    Array<float> states;
   };
   struct NoExpertBuffers {};
 
@@ -94,12 +94,29 @@ class Forward {
   Status FeedForwardLayer(uint32_t layer, size_t n_rows);
   Status FeedForward(const FeedForwardTensors& tensors, uint32_t index, const float* x,
                      size_t n_rows, size_t hidden_dim, float* out);
+  // The least number of indices for a thread, if each takes so many multiplications.
+  static size_t GrainFor(size_t work_per_index) {
+    constexpr size_t kWork = 65536;  // for which waking another thread pays
+    return std::max<size_t>(1, kWork / std::max<size_t>(work_per_index, 1));
+  }
+  // Calls body(first, n) for ranges of rows that cover [0, n_rows), on all threads. `work` is that
+  // of a row in multiplications.
+  template <typename Body>
+  void ForEachRows(size_t n_rows, size_t work, const Body& body) {
+    constexpr size_t kSideBySide = 4;  // rows that kernels normalise together
+    pool_->ParallelFor((n_rows + kSideBySide - 1) / kSideBySide, GrainFor(kSideBySide * work),
+                       [&](size_t begin, size_t end, unsigned /*worker*/) {
+                         const size_t first = begin * kSideBySide;
+                         body(first, std::min(end * kSideBySide, n_rows) - first);
+                       });
+  }
   void FinishPart(TensorId post_norm, uint32_t layer, size_t n_rows);
   uint64_t ExpertFloats() const;
   Status InitExperts(Memory& memory);
   Status MixExperts(uint32_t layer, const float* x, size_t n_rows);
   void ChooseExperts(size_t n_rows);
   void SortChoices(size_t n_rows);
+  void MixOutputs(size_t row);
   Status Classify(ForwardRow* rows, size_t n_rows);
   void FinishLogits(size_t n_rows);
   const float* AddAndNormalize(const float* weight, size_t n_rows);

@@ -16,20 +16,17 @@ namespace clamma {
 uint64_t Forward::ExpertFloats() const {
   if (config_.n_experts == 0) return 0;
   const uint64_t used = config_.n_experts_used;
-  return config_.n_experts + 3 * used + (2 + used) * config_.dim;
+  return config_.n_experts + 3 * used + used * config_.dim;
 }
 
 Status Forward::InitExperts(Memory& memory) {
   if (config_.n_experts == 0) return Status();
   const uint64_t choices = uint64_t{max_rows_} * config_.n_experts_used;
-  const uint64_t row_floats = uint64_t{max_rows_} * config_.dim;
   CLAMMA_RETURN_IF_ERROR(experts_.router.Resize(memory, uint64_t{max_rows_} * config_.n_experts));
   CLAMMA_RETURN_IF_ERROR(experts_.choices.Resize(memory, choices));
-  CLAMMA_RETURN_IF_ERROR(experts_.by_expert.Resize(memory, choices));
+  CLAMMA_RETURN_IF_ERROR(experts_.places.Resize(memory, choices));
   CLAMMA_RETURN_IF_ERROR(experts_.expert_end.Resize(memory, config_.n_experts));
-  CLAMMA_RETURN_IF_ERROR(experts_.expert_in.Resize(memory, row_floats));
-  CLAMMA_RETURN_IF_ERROR(experts_.expert_out.Resize(memory, row_floats));
-  return experts_.chosen_out.Resize(memory, choices * config_.dim);
+  return experts_.states.Resize(memory, choices * config_.dim);
 }
 
 // Sets `choices` from the router's logits.
@@ -55,7 +52,7 @@ void Forward::ChooseExperts(size_t n_rows) {
   }
 }
 
-// Sets by_expert and expert_end from `choices`. Within an expert, rows stay in order.
+// Sets `places` and expert_end from `choices`. Within an expert, rows stay in order.
 void Forward::SortChoices(size_t n_rows) {
   const size_t n = n_rows * config_.n_experts_used;
   std::fill_n(experts_.expert_end.data(), config_.n_experts, 0u);
@@ -67,8 +64,7 @@ void Forward::SortChoices(size_t n_rows) {
     begin += count;
   }
   for (size_t i = 0; i < n; ++i) {
-    experts_.by_expert[experts_.expert_end[experts_.choices[i].expert]++] =
-        static_cast<uint32_t>(i);
+    experts_.places[i] = experts_.expert_end[experts_.choices[i].expert]++;
   }
 }
 
@@ -83,32 +79,37 @@ Status Forward::MixExperts(uint32_t layer, const float* x, size_t n_rows) {
   AddBias(TensorId::kRouterBias, layer, experts_.router.data(), n_rows, config_.n_experts);
   ChooseExperts(n_rows);
   SortChoices(n_rows);
+  ForEachRows(n_rows, n_used * dim, [&](size_t first, size_t n) {
+    for (size_t i = first * n_used; i < (first + n) * n_used; ++i) {
+      std::memcpy(&experts_.states[experts_.places[i] * dim], x + i / n_used * dim, dim * 4);
+    }
+  });
   size_t begin = 0;
   for (uint32_t expert = 0; expert < config_.n_experts; ++expert) {
     const size_t end = experts_.expert_end[expert];
     if (begin == end) continue;
-    for (size_t i = begin; i < end; ++i) {
-      std::memcpy(&experts_.expert_in[(i - begin) * dim], x + experts_.by_expert[i] / n_used * dim,
-                  dim * 4);
-    }
-    CLAMMA_RETURN_IF_ERROR(
-        FeedForward(kExpert, layer * config_.n_experts + expert, experts_.expert_in.data(),
-                    end - begin, config_.layer(layer).hidden_dim, experts_.expert_out.data()));
-    for (size_t i = begin; i < end; ++i) {
-      std::memcpy(&experts_.chosen_out[experts_.by_expert[i] * dim],
-                  &experts_.expert_out[(i - begin) * dim], dim * 4);
-    }
+    float* const states = &experts_.states[begin * dim];
+    CLAMMA_RETURN_IF_ERROR(FeedForward(kExpert, layer * config_.n_experts + expert, states,
+                                       end - begin, config_.layer(layer).hidden_dim, states));
     begin = end;
   }
-  for (size_t r = 0; r < n_rows; ++r) {
-    float* const out = normed_.data() + r * dim;
-    std::fill_n(out, dim, -0.0f);
-    for (size_t i = r * n_used; i < (r + 1) * n_used; ++i) {
-      const float share = experts_.choices[i].share;
-      for (size_t d = 0; d < dim; ++d) out[d] += share * experts_.chosen_out[i * dim + d];
-    }
-  }
+  ForEachRows(n_rows, n_used * dim, [&](size_t first, size_t n) {
+    for (size_t r = first; r < first + n; ++r) MixOutputs(r);
+  });
   return Status();
+}
+
+// Sets a row of normed_ to the mix of its experts' outputs.
+void Forward::MixOutputs(size_t row) {
+  const size_t dim = config_.dim;
+  const size_t n_used = config_.n_experts_used;
+  float* const out = normed_.data() + row * dim;
+  std::fill_n(out, dim, -0.0f);
+  for (size_t i = row * n_used; i < (row + 1) * n_used; ++i) {
+    const float share = experts_.choices[i].share;
+    const float* const state = &experts_.states[experts_.places[i] * dim];
+    for (size_t d = 0; d < dim; ++d) out[d] += share * state[d];
+  }
 }
 
 }  // namespace clamma

@@ -9,6 +9,7 @@ namespace clamma {
 
 inline constexpr bool kHasPrefixCache = LIBCLAMMA_WITH_PREFIX_CACHE;  // engine/prefix_cache.h
 inline constexpr bool kHasGrammar = LIBCLAMMA_WITH_GRAMMAR;           // engine/grammar/
+inline constexpr bool kHasSpeculation = LIBCLAMMA_WITH_SPECULATION;   // engine/speculation.h
 
 // Takes the place of a T: its value is always T(), and assignments have no effect.
 template <typename T>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Each allocation of sessions that share pages fails in turn: a query is refused, ends with an
-// error, or says what it must.
+// error, or generates the right text.
 #include <gtest/gtest.h>
 
 #include <cstddef>
@@ -26,8 +26,8 @@ class AllocFailurePrefix : public testing::Test {
     return tokens;
   }
 
-  // Three sessions with the same beginning, two of them at a time; one is cut back into the middle
-  // of a page that another has, and goes on there. Returns how many queries failed.
+  // Runs three sessions with the same beginning, two at a time. One is cut back to the middle
+  // of a page that another has, and continues there. Returns the number of failed queries.
   size_t Live(const TxfPtr& model) {
     const std::vector<std::vector<tok_id_t>> contexts = {Context(110, 20, 2), Context(110, 30, 3),
                                                          Context(75, 40, 4), Context(50, 60, 5)};
@@ -64,7 +64,7 @@ class AllocFailurePrefix : public testing::Test {
         EXPECT_GT(n, 30u);
         break;
       }
-      // Where idle pages can make room, a single failure is overcome.
+      // If there are idle pages to free, a single failure has no effect.
       if (prefix_cache_bytes == 0) {
         EXPECT_GT(failed, 0u);
       }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The public headers as a C11 program meets them: every function, macro, type, field and value of
- * them is used once. Exits with 77 ("skipped") where there is no model.
+ * The public headers in a C11 program: it uses every function, macro, type, field and value once.
+ * Exits with 77 ("skipped") if the model is missing.
  */
 #include <clamma-extra.h>
 #include <clamma.h>
@@ -40,7 +40,7 @@ _Static_assert(CLAMMA_ENCODE_BOS == 1u && CLAMMA_ENCODE_DUMMY_PREFIX == 2u &&
                "flags are part of the interface");
 _Static_assert(sizeof(tok_id_t) == sizeof(int), "tok_id_t is an int");
 
-/* A program may declare what it calls once more. */
+/* A program may repeat declarations. */
 CLAMMA_EXPORT const char* clamma_version(void);
 
 struct story {
@@ -75,7 +75,7 @@ static void take_reason(void* opaque_user_pointer, const char* message) {
   snprintf(story->reason, sizeof(story->reason), "%s", message);
 }
 
-/* The program of clamma.h's first lines. */
+/* The example at the beginning of clamma.h. */
 static int print_it(void* opaque_user_pointer, const char* token) {
   (void)opaque_user_pointer;
   fputs(token, stdout);
@@ -116,7 +116,7 @@ static int goes_too_far(void* opaque_user_pointer, size_t done, size_t total) {
   return done > total;
 }
 
-/* What a query with this info generated, in the session's context, is what is computed again. */
+/* Computing the logits of a query's text again gives the query's hashes. */
 static void hash_again(const struct txf* txf, const struct txf_session* session,
                        const clamma_txf_info_t* info, const struct story* story) {
   tok_id_t tokens[64];
@@ -224,7 +224,7 @@ static void use_every_field(const char* checkpoint, const char* dictionary) {
     CHECK(strcmp(story.reason, desc) == 0 && desc[0] != '\0');
     clamma_session_destroy(session);
 
-    /* Handed over to its query, whose end is the session's. */
+    /* The session is handed over to its query, and is destroyed when this ends. */
     session = clamma_session_construct_desc(txf, desc, CLAMMA_ARRAY_SIZE(desc));
     CHECK(session != NULL && desc[0] == '\0');
     handle = session;
@@ -383,7 +383,7 @@ static void use_extras(const char* checkpoint, const char* dictionary) {
   CHECK(facts.model_bytes > 1000000 && facts.memory_bytes > 0);
   CHECK(facts.cache_evictions == 0 && facts.cache_limit == 0);
   CHECK(facts.kv_type == CLAMMA_KV_F32 && clamma_sum_order_version() > 0);
-  if (is_little_endian()) { /* else weights are used from converted copies in the cache */
+  if (is_little_endian()) { /* otherwise the cache contains converted copies of the weights */
     CHECK(facts.cache_hits == 0 && facts.cache_misses == 0 && facts.cache_bytes == 0);
   } else {
     CHECK(facts.cache_misses > 0 && facts.cache_bytes > 1000000);

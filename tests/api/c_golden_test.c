@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The golden texts by the C API alone, for systems whose C++ library cannot be linked: mapped, from
- * memory, and through a cache. Prints the kernels that were used, which are those that
- * CLAMMA_TEST_TABLE names where that is set. Exit codes: 0 all texts are reproduced, 1 one is not,
- * or the kernels are others, 77 the test data is missing. */
+ * Generates the golden texts with the C API alone, for systems whose C++ library cannot be linked:
+ * with a mapped model, one in memory, and one behind a cache. Prints the kernel table in use, which
+ * must be that of CLAMMA_TEST_TABLE if it is set. Exit codes: 0 all texts are equal, 1 a text or
+ * the table differs, 77 the test data is missing. */
 #include <clamma-extra.h>
 #include <clamma.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static int append(void* opaque_user_pointer, const char* piece) {
   return 0;
 }
 
-/* Asks for the text of a model that is open; 1 where it is another one. */
+/* Generates a text with an open model. Returns 1 if it differs. */
 static int ask(struct txf* txf, const struct golden* golden, const char* expected, size_t size) {
   static struct text text;
   clamma_txf_info_t info = {0};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// clamma.hpp: what it adds to the C API. This program also contains the library's own classes.
+// clamma.hpp: the features that it adds to the C API. This program also contains the library's
+// classes.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -285,7 +286,11 @@ TEST_F(ClammaHppTest, TextsMatchTheirGrammar) {
   const clamma::Model model = Open();
   clamma::Session session(model);
   if constexpr (LIBCLAMMA_WITH_GRAMMAR == 0) {
-    EXPECT_THROW(session.Generate({.prompt = "x", .regex = "y"}), clamma::Error);
+    const char* const reason = "this build has no grammars: LIBCLAMMA_WITH_GRAMMAR is OFF";
+    EXPECT_EQ(ReasonOf([&] { session.Generate({.regex = "y"}); }), reason);
+    EXPECT_EQ(ReasonOf([&] { session.Generate({.grammar = "root ::= \"y\""}); }), reason);
+    EXPECT_EQ(ReasonOf([&] { session.Generate({.json_schema = "{}"}); }), reason);
+    EXPECT_EQ(ReasonOf([&] { session.Generate({.grammar_trigger = "y"}); }), reason);
     return;
   }
   EXPECT_EQ(session.Generate({.prompt = "x", .regex = "[0-9]{3}"}).size(), 3u);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// clamma-extra.h: scores of continuations, compared with those of whole texts and with what queries
-// are told.
+// clamma-extra.h: scores of continuations, compared with those of whole texts and with the logprobs
+// of queries.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 #include "extra_fixture.h"
 #include "family_specs.h"
 
-// Found where the type is.
+// In the type's namespace, where lookup finds it.
 static bool operator==(const clamma_continuation_score_t& a, const clamma_continuation_score_t& b) {
   return a.tokens == b.tokens && a.log_likelihood == b.log_likelihood && a.is_greedy == b.is_greedy;
 }
@@ -194,7 +194,7 @@ TEST_P(ContinuationsFamilies, ScoresDoNotDependOnTheOthersOrOnThreads) {
     continuations.emplace_back(tokens.begin() + 1, tokens.end());
   }
   for (const clamma_kv_type_t kv_type : {CLAMMA_KV_F32, CLAMMA_KV_Q8}) {
-    // With the first one, some of Phi's sequences are beyond its original context, and some not.
+    // With the first context, some of Phi's sequences exceed its original context, and some do not.
     for (const size_t n_context : {20, 100}) {
       const Tokens context = SomeTokens(n_context, 9, vocab);
       const TxfPtr model = Open(spec, kv_type);
@@ -205,8 +205,8 @@ TEST_P(ContinuationsFamilies, ScoresDoNotDependOnTheOthersOrOnThreads) {
         EXPECT_EQ(ScoresOf(threaded, TextOf(context), {TextOf(continuations[i])})[0], together[i])
             << "continuation " << i;
       }
-      // One position at a time, each behind a context of all the tokens before it; sequences of
-      // Phi that are longer count all of their positions otherwise.
+      // One position at a time, each after a context of all tokens before it. (Phi rotates all
+      // positions of longer sequences differently.)
       if (GetParam().name == "phi3") continue;
       for (const size_t which : {1, 5}) {
         Tokens before = context;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * dlopen_test LIBRARY: loads the shared library as a plugin's host does, exhausts the memory, and
- * lets a thread make its first call. The C library gives a loaded library's thread-local variables
- * their memory then, and ends the process where there is none. */
+ * makes the first call on another thread. If a loaded library has thread-local variables, the C
+ * library allocates them then, and aborts if it cannot. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>

@@ -41,7 +41,7 @@ inline Tokens SomeTokens(size_t n, uint32_t seed, tok_id_t vocab) {
   return tokens;
 }
 
-// What a progress_cb is told.
+// The arguments of a progress_cb's calls.
 struct Parts {
   std::vector<std::pair<size_t, size_t>> told;
   std::function<int()> on_part;
@@ -52,7 +52,7 @@ struct Parts {
   }
 };
 
-// Opens GGUF files with a vocabulary inside, with a log.
+// Opens GGUF files that contain a vocabulary, and collects messages.
 class GgufOpener {
  public:
   TxfPtr Open(GgufSpec spec, clamma_kv_type_t kv_type = CLAMMA_KV_F32, unsigned threads = 1) {

@@ -51,7 +51,7 @@ Vector Normalized(Vector x) {
   return x;
 }
 
-// The logarithms of the probabilities of all tokens behind a context of tokens.
+// Returns the logarithms of the probabilities of all tokens after a context.
 std::vector<double> NextLogprobs(const TxfPtr& model, const Tokens& tokens) {
   struct Listening {
     std::vector<double> logprobs;
@@ -107,7 +107,7 @@ TEST_F(EmbedTest, StateOfTheLastTokenGivesTheProbabilitiesOfTheNextOne) {
   Vector output(bytes.size() / 4);  // (vocab, dim)
   std::memcpy(output.data(), bytes.data(), bytes.size());
   ASSERT_EQ(output.size(), size_t{spec.vocab} * spec.dim);
-  for (const size_t n : {2, 3, 37, 100}) {  // behind BOS alone a query would begin a text
+  for (const size_t n : {2, 3, 37, 100}) {  // after BOS alone, a query would begin a text
     const Tokens tokens = SomeTokens(n, 3, 290);
     const Vector state = EmbedOne(model, TextOf(tokens), CLAMMA_EMBED_RAW);
     std::vector<double> logits(spec.vocab);

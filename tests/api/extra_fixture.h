@@ -14,7 +14,7 @@ namespace clamma_test {
 
 inline constexpr unsigned kAsPrompt = CLAMMA_ENCODE_BOS | CLAMMA_ENCODE_DUMMY_PREFIX;
 
-// With a model whose messages are collected.
+// A model whose messages are collected.
 class LoggedModelTest : public ModelTest {
  protected:
   void SetUp() override {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # header_languages_test.sh CXX SOURCE_DIR: checks in which languages the headers compile with the
-# build's compiler. Prints a line for each check; the exit code is 0 if all succeed.
+# build's compiler. Prints a line for each check. The exit code is 0 if all checks succeed.
 set -uo pipefail
 
 cxx=$1

@@ -9,7 +9,7 @@ import time
 
 
 class Checks:
-    """Counts checks, and goes on after one that fails."""
+    """Counts checks, and continues after one that fails."""
 
     troubles = []  # of programs that did not end well
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# clamma_bench_cli_test.sh CLAMMA_BENCH: clamma-bench as its users meet it, from the command line to
-# the exit code. How fast anything is, is not checked. Prints a line for each check. Exit code: 0 all
-# hold, 1 one does not.
+# clamma_bench_cli_test.sh CLAMMA_BENCH: tests the command line of clamma-bench, its output and its exit
+# codes, but not its figures. Prints a line for each check. Exit code: 0 all checks succeed, 1 a check
+# fails.
 set -euo pipefail
 
 (($# == 1)) || {
@@ -21,7 +21,8 @@ export TMPDIR=$work/tmp
 
 nothing_left() { [[ -z $(ls -A tmp) ]]; }
 
-# is_report MODEL TYPE: out is one JSON object on that model with all figures, each beyond 0.
+# is_report MODEL TYPE: checks that out is one JSON object about this model, with all figures greater
+# than 0.
 is_report() {
   python3 - out "$1" "$2" <<'END'
 import json, sys
@@ -96,7 +97,7 @@ done
 run --version
 tells "--version" grep -qE '^clamma-bench [0-9]+\.[0-9]+\.[0-9]+$' out
 
-# --- What it refuses, how and with which code --------------------------------------------------------
+# --- Refusals and their exit codes -------------------------------------------------------------------
 
 refuses 2 'shape' --shape stories1t
 refuses 2 'type' --type iq3_s
@@ -122,7 +123,7 @@ refuses 1 'cannot write .*pipe: ' "${small[@]}" --keep pipe
 tells "what is no file is not removed" test -p pipe
 tells "nothing is left of those" nothing_left
 
-# A disk that takes no more is played by a limit on the size of files.
+# A limit on the size of files stands for a full disk.
 command_line=("$clamma_bench" --shape stories15m)
 status=0
 (
@@ -134,9 +135,9 @@ tells "no room for the model: exit code 1" test "$status" = 1
 tells "no room for the model: one message" grep -qxE 'clamma-bench: cannot write .*' err
 tells "no room for the model: nothing is left" nothing_left
 
-# --- Ends that come from outside ----------------------------------------------------------------------
+# --- Signals -----------------------------------------------------------------------------------------
 
-# wait_for_file: until the model is being written.
+# wait_for_file: waits until the model is being written.
 wait_for_file() {
   local tries
   for ((tries = 0; tries < 1000; ++tries)); do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# clamma_chat_cli_test.sh PROGRAM SOURCE_DIR: clamma-chat by pipes, and on a terminal of its own.
+# clamma_chat_cli_test.sh PROGRAM SOURCE_DIR: tests clamma-chat with pipes, and on a terminal.
 set -uo pipefail
 
 program=$(realpath "$1")
@@ -20,10 +20,10 @@ chat() {
   printf '%b' "$lines" | timeout "$seconds" "${command_line[@]}" >out 2>err || status=$?
 }
 
-# same NAME FILE FILE
+# same NAME FILE FILE: the check NAME succeeds if the files are equal.
 same() { tells "$1" cmp "$2" "$3"; }
 differ() { if cmp -s "$2" "$3"; then verdict "$1" "they are the same"; else verdict "$1" ""; fi; }
-# ends NAME CODE PATTERN: the last chat ended with CODE, and stderr matches PATTERN.
+# ends NAME CODE PATTERN: the last chat ended with exit code CODE, and its stderr matches PATTERN.
 ends() {
   tells "$1: exit code $2" test "$status" = "$2"
   tells "$1: stderr" grep -qE -- "$3" err
@@ -100,7 +100,7 @@ tells "... nor saved there" grep -q '/nowhere/x: No such file' err
 tells "... nor without a name" grep -q '/save needs a file' err
 tells "an unknown command is told" grep -q 'there is no /nothing' err
 same "... and the chat goes on" both out
-# The messages are what counts; the state behind them only saves the time to process them again.
+# Only the messages matter: the state after them just saves the time to process them again.
 sed 's/"system":"Be kind."/"system":""/' chat.state >changed.state
 chat "/load changed.state\nAnd Tom?\n" -t 0 -n 20 -q
 cp out changed
@@ -110,7 +110,7 @@ chat 'Who is Lily?\n/save plain.state\n' -t 1 -s 7 -n 30 -q
 sed 's/Who is Lily?/Who is Sam?/' plain.state >sam.state
 chat "/load sam.state\n/save sam2.state\n" -q
 tells "... which are saved again" grep -aq 'Who is Sam?' sam2.state
-# Messages that no context holds are forgotten as in any chat.
+# Messages that do not fit in the context are forgotten, as in any chat.
 many=$(printf 'because %.0s' {1..2000})
 sed "1s/Who is Lily?/$many/" plain.state >many.state
 chat "/load many.state\nAnd Tom?\n" -t 0 -n 20 -q
@@ -144,7 +144,7 @@ long=$(printf 'Lily and Tom went out. %.0s' {1..200})
 chat "Who is Lily?\n$long\nAnd Tom?\n" -t 0 -n 20 -q
 ends "a prompt beyond the context" 3 'prompt takes|takes at least'
 same "... changes nothing" both out
-# Longer than any context only together with the system prompt.
+# Too long for the context only together with the system prompt.
 kind=$(printf 'Be kind to all. %.0s' {1..15})
 chat 'Who is Lily?\nAnd Tom?\n' -t 0 -n 20 -q -y "$kind"
 cp out kindly
@@ -152,7 +152,7 @@ chat "Who is Lily?\n${long:0:3450}\nAnd Tom?\n" -t 0 -n 20 -q -y "$kind"
 ends "a prompt beyond what the system prompt leaves" 3 'prompt takes|takes at least'
 same "... changes nothing" kindly out
 
-# --- What cannot be said, or written ---
+# --- Errors of input and output ---
 chat 'a\0b\nWho is Lily?\n' -t 0 -n 20 -q
 ends "a NUL" 3 'NUL'
 same "... is not said" lily out

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# clamma_chat_formats_test.sh PROGRAM SOURCE_DIR: clamma-chat with models of several formats:
+# clamma_chat_formats_test.sh PROGRAM SOURCE_DIR: tests clamma-chat with models of several chat formats:
 # templates, thoughts, a full context, sampling, and the commands that change a conversation.
 set -uo pipefail
 
@@ -21,12 +21,12 @@ chat() {
   status=0
   printf '%b' "$lines" | timeout "$seconds" "${command_line[@]}" >out 2>err || status=$?
 }
-# says NAME TEXT: the last chat has written this, and ended with 0.
+# says NAME TEXT: the last chat wrote this text, and ended with exit code 0.
 says() {
   tells "$1" test "$(cat out)" = "$(printf '%b' "$2")"
   tells "$1: exit code" test "$status" = 0
 }
-# ends NAME CODE PATTERN: the last chat ended with CODE, and stderr matches PATTERN.
+# ends NAME CODE PATTERN: the last chat ended with exit code CODE, and its stderr matches PATTERN.
 ends() {
   tells "$1: exit code $2" test "$status" = "$2"
   tells "$1: stderr" grep -qE -- "$3" err
@@ -125,7 +125,7 @@ for think in show dim hide; do
 done
 
 # --- Sampling ---
-settings() { # settings VALUES: /set of the last chat, the values in its order
+settings() { # settings VALUES: the values that /set of the last chat printed, in its order
   tells "$1" test "$(awk '{ print $2 }' err | paste -sd ' ')" = "$2"
 }
 chat '/set\n' plain.gguf -q
@@ -140,7 +140,8 @@ chat '/set temperature 0.5\n/set topp 1\n/set min-p 0\n/set top-k 9\n/set steps 
 settings "/set NAME VALUE" "temperature topp min-p top-k steps 0.5 1 0 0 0 0 9 1 0"
 says "... counts" '\n Fine'
 for wrong in temperature 'temperature x' 'temperature nan' 'temperature 0x1' 'temperature -1' \
-  'topp 1.1' 'temperature 1 2' 'steps -1' 'steps 1.5' 'steps 9999999999' 'nothing 1'; do
+  'topp 1.1' 'temperature 1 2' 'steps -1' 'steps 1.5' 'steps 9999999999' 'seed 18446744073709551616' \
+  'nothing 1'; do
   chat "/set $wrong\n/set\n" plain.gguf -q
   ends "/set $wrong" 3 '^clamma-chat: (there is no setting )?[a-z-]+( is a|; /set)'
   tells "... changes nothing" grep -qE '^temperature +0.7$' err
@@ -150,6 +151,10 @@ chat 'Who is Lily?\n' "${float_model[@]}" -n 30 -q -s 5
 cp out five
 chat '/set seed 5\nWho is Lily?\n/reset\n/set seed 6\n/set seed 5\nWho is Lily?\n' "${float_model[@]}" -n 30 -q -s 4
 same "/set seed starts the random numbers anew" <(cat five five) out
+chat 'Who is Lily?\n' "${float_model[@]}" -n 30 -q -s 18446744073709551615
+cp out largest
+chat '/set seed 18446744073709551615\nWho is Lily?\n' "${float_model[@]}" -n 30 -q -s 4
+same "... also the largest seed" largest out
 
 # --- Commands ---
 chat 'Who is Lily?\nAnd Tom?\n' "${float_model[@]}" -t 0 -n 20 -q
@@ -193,6 +198,17 @@ cp out path
 chat '"""/etc/passwd is what?"""\n' "${float_model[@]}" -t 0 -n 20 -q
 same "a path is no command" path out
 tells "... and is said" test -s path
+printf '%s\n' '"""// main' 'int main() {}"""' >source
+"$program" "${float_model[@]}" -t 0 -n 20 -q <source >source_said 2>err
+chat '// main\\\nint main() {}\n/* main */\\\nint main() {}\n' "${float_model[@]}" -t 0 -n 20 -q
+tells "several lines that begin with slashes are no command" test "$status" = 0
+same "... and lose none" source_said <(head -n "$(wc -l <source_said)" out)
+chat '//quit\\\nnow\n' "${float_model[@]}" -t 0 -n 20 -q
+cp out quit_said
+chat '"""/quit\nnow"""\n' "${float_model[@]}" -t 0 -n 20 -q
+same "... but // is / before a command's name" quit_said out
+chat '/quit\\\nnow\n' "${float_model[@]}" -q
+ends "a command's name makes them one" 3 '/quit takes no argument'
 chat '/info\nWho is Lily?\n/info\n/undo\n/info\n' "${float_model[@]}" -t 0 -n 20 -q
 tells "/info: the turns and tokens" test \
   "$(grep -oE '^[0-9]+ turns?, [0-9]+ of 512' err | paste -sd ';')" = '0 turns, 0 of 512;1 turn, 44 of 512;0 turns, 0 of 512'
@@ -236,7 +252,7 @@ tells "... that is used" test "$(cat out)" = "$(words 290)"
 chat 'hi\n/info\n' endless.gguf -q -t 0 -n 5 -c 200 --extend-context
 tells "... and nothing to tell where it is not more" test "$(grep -c beyond err)" = 0
 
-# --- What fails on the way ---
+# --- Failures during a chat ---
 make_babbler babbler.bin 1000000
 command_line=("$program" babbler.bin -z "$dictionary" -m 1 --cache-limit 17000 -q -t 0 -i go)
 : >out

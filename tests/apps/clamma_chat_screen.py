@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""clamma_chat_screen.py PROGRAM MODEL DICTIONARY: what somebody who chats has on the screen.
+"""clamma_chat_screen.py PROGRAM MODEL DICTIONARY: tests what clamma-chat leaves on the screen.
 
-As clamma_chat_terminal.py, but looks at what the screen shows at the end of each scene: after the
-window has another size, after a stop, and where keys are typed while an answer comes.
+Like clamma_chat_terminal.py, but checks what the screen shows at the end of each scene: after the
+window was resized, after a stop, and after keys were typed during an answer.
 """
 import codecs
 import os
@@ -20,8 +20,8 @@ HELP = "/help lists commands, Ctrl-D ends"
 
 
 class ScreenTerminal(chat.Terminal):
-    """A terminal of a kind: "anew" breaks lines anew for another width, "cut" cuts its rows, "silent"
-    does so too, and never answers where its cursor is."""
+    """A terminal of one of these kinds. When its width changes, "anew" wraps its lines again, while
+    "cut" and "silent" cut them off; "silent" also never reports where its cursor is."""
 
     def __init__(self, *command, kind="anew", size=(24, 80), **environment):
         self.screen = Screen(*size, breaks_anew=kind == "anew")
@@ -43,7 +43,7 @@ class ScreenTerminal(chat.Terminal):
         return True
 
     def settle(self, seconds=0.7):
-        """Reads until there is silence."""
+        """Reads until no more output comes."""
         while self.read(seconds):
             pass
         self.seen = b""
@@ -55,7 +55,7 @@ class ScreenTerminal(chat.Terminal):
         super().resize(rows, columns)
 
     def below(self, line):
-        """The rows from the last one on that is `line`, without empty ones at the end."""
+        """Returns the rows from the last one that equals `line` to the last one that is not empty."""
         rows = self.screen.all_rows()
         while rows and not rows[-1]:
             rows.pop()
@@ -68,7 +68,7 @@ def wrapped(text, columns):
 
 
 def has_one_line(program, model, kind):
-    """A line that takes several rows is one line, whatever sizes the window has had."""
+    """A line that takes several rows is shown once, however the window was resized."""
     text = " ".join(f"word{n}" for n in range(25))  # 190 columns
     t = ScreenTerminal(*program, *model, "-t", "0", "-n", "2", kind=kind)
     t.wait_for(f"{kind}: a prompt", prompted)
@@ -80,7 +80,7 @@ def has_one_line(program, model, kind):
         t.settle(1.5)
         check(f"{kind}: {columns} columns: the line is there once, and nothing else",
               t.below(HELP) == wrapped("> " + text, columns), t.below(HELP))
-    # The cursor inside the line: 100 characters to the left.
+    # Moves the cursor into the line: 100 characters to the left.
     t.type(b"\x1b[D" * 100)
     for columns in (90, 44):
         t.resize(24, columns)
@@ -102,7 +102,7 @@ def has_one_line(program, model, kind):
 
 
 def keeps_what_is_typed_while_it_asks(program, model):
-    """Keys that come between a question for the cursor's place and its answer."""
+    """Keys may arrive between a request for the cursor's position and its answer."""
     text = " ".join(f"word{n}" for n in range(25))
     t = ScreenTerminal(*program, *model, "-t", "0", "-n", "2", kind="silent")
     t.wait_for("a prompt", prompted)
@@ -152,14 +152,14 @@ def keeps_tabs(program, model):
     t.type(b"\ta b\r")
     t.wait_for("... and to one in front", answered)
     said = chat.saved_messages(t)
-    # What is around a prompt is not said, as its format has it.
+    # Llama 2's format strips white space around a prompt.
     check("a tab that is typed or pasted is said", said == ["a\tb", "if x:\n\t\treturn\ty", "a b"],
           repr(said))
     chat.quit_chat(t, "tabs")
 
 
 def keeps_answers_whole(program):
-    """Keys that are typed while an answer comes are the next prompt, and do not land inside it."""
+    """Keys that are typed during an answer become the next prompt, and do not appear in the answer."""
     pieces = [f" piece{n}" for n in range(60)]
     scripted_model.write("speaking.gguf", pieces, context=2048, hidden=16384, layers=6)
     answer = "".join(pieces).lstrip()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# clamma_chat_screen_test.sh PROGRAM SOURCE_DIR: what clamma-chat leaves on the screen of a terminal: see
-# clamma_chat_screen.py.
+# clamma_chat_screen_test.sh PROGRAM SOURCE_DIR: tests what clamma-chat leaves on the screen of a
+# terminal: see clamma_chat_screen.py.
 set -uo pipefail
 
 program=$(realpath "$1")

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""clamma_chat_terminal.py PROGRAM MODEL BABBLER DICTIONARY: sits at a terminal and chats.
+"""clamma_chat_terminal.py PROGRAM MODEL BABBLER DICTIONARY: tests clamma-chat on a terminal.
 
-Prints a line for each thing that it looks for: `ok` and what it is, or `FAILED`, what it is and what
-the terminal showed. BABBLER is a model whose answers do not end. Writes into folders of the working
-directory.
+Prints a line for each check: `ok` and its name, or `FAILED`, its name and what the terminal showed.
+BABBLER is a model whose answers do not end. Writes to folders in the working directory.
 """
 import fcntl
 import json
@@ -23,7 +22,7 @@ import traceback
 import scripted_model
 
 failures = 0
-SCREEN = re.compile(rb"\x1b\[[\d;?]*[A-Za-z]")  # what moves and colours
+SCREEN = re.compile(rb"\x1b\[[\d;?]*[A-Za-z]")  # moves the cursor, or sets colours
 
 
 class Terminal:
@@ -42,7 +41,7 @@ class Terminal:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def type(self, text):
-        time.sleep(0.5)  # a prompt may be seen just before the keys are the editor's
+        time.sleep(0.5)  # the prompt may appear just before the editor reads keys
         while text:
             written = os.write(self.fd, text[:512])
             text = text[written:]
@@ -59,7 +58,7 @@ class Terminal:
         return bool(piece)
 
     def wait_for(self, what, condition, seconds=30):
-        """Until condition(all that was shown since the last wait) holds; returns what was shown."""
+        """Waits until condition(output) holds for the output since the last wait. Returns this output."""
         end = time.monotonic() + seconds
         while not condition(self.seen) and time.monotonic() < end:
             self.read(0.2)
@@ -108,7 +107,7 @@ def answered(seen):
 
 
 def saved_messages(t):
-    """What the chat has said so far, by /save."""
+    """Returns the messages of the chat so far, as /save writes them."""
     if os.path.exists("typed.state"):
         os.unlink("typed.state")
     t.type(b"/save typed.state\r")
@@ -153,6 +152,14 @@ def interrupts(program, babbler):
         t.wait_for("an answer that goes on", lambda s: b"aaaaaaaaaaaaaaaaaaaa" in s)
         t.type(b"\x03")
         t.wait_for(what, prompted)
+    t.type(b"Go\r")
+    t.wait_for("an answer", lambda s: b"aaaaaaaa" in s)
+    os.write(t.fd, b"/hel")
+    t.read(0.2)
+    os.write(t.fd, b"\x03")
+    t.wait_for("what was typed before Ctrl-C is the next line", lambda s: plain(s).endswith(b"> /hel"))
+    t.type(b"p\r")
+    t.wait_for("... and goes on", lambda s: b"/reset" in s and prompted(s))
     quit_chat(t, "after Ctrl-C")
 
 
@@ -180,7 +187,7 @@ def ends_by_signals(program, model, babbler):
 
 
 def knows_locales(program, model):
-    for locale in ("C", "xx_XX.UTF-8"):  # nothing is set, and what is not installed
+    for locale in ("C", "xx_XX.UTF-8"):  # no locale, and one that is not installed
         t = Terminal(*program, *model, "-t", "0", "-n", "2", LC_ALL=locale)
         t.wait_for(f"locale {locale}: a prompt", prompted)
         t.type("Gr\u00f6\u00dfe \u732b\r".encode())
@@ -204,6 +211,9 @@ def takes_several_lines(program, model):
     t.type(b"\x1b[200~\x1b[201~no\tpaste\r")
     t.wait_for("an empty paste, and a Tab", answered)
     expected.append("no\tpaste")
+    t.type(b"\x1b[200~// f()\nint f();\x1b[201~\r")
+    t.wait_for("a paste that begins with slashes", answered)
+    expected.append("// f()\nint f();")
     t.type(b'"""one\r')
     t.wait_for('""" goes on', lambda s: plain(s).endswith(b". "))
     t.type(b"  two\\\r")
@@ -324,7 +334,7 @@ def shows_progress(program):
     slow = ("slow.gguf", "-h", "1")
     t = Terminal(*program, *slow)
     t.wait_for("the slow model's prompt", prompted)
-    # Prompts that take some seconds, however slow the machine is.
+    # Prompts that take some seconds even on a fast machine.
     t.type(b"w" * 100)
     begin = time.monotonic()
     os.write(t.fd, b"\r")
@@ -390,7 +400,7 @@ def shows_thoughts(program):
 
 
 def shows_channels(program):
-    """As gpt-oss answers: what it thinks and what it says are messages of their own."""
+    """gpt-oss writes its thoughts and its answer as separate messages."""
     scripted_model.write("channels.gguf", ["<|channel|>", "analysis", "<|message|>", "Let me", " see.",
                                            "<|end|>"],
                          then=["<|start|>", "assistant", "<|channel|>", "final", "<|message|>",
@@ -476,7 +486,7 @@ def resizes(program, model):
 
 
 def play_one(scene, arguments, folder):
-    """In a process of its own, which ends."""
+    """Runs in a process of its own, and ends it."""
     global failures
     os.mkdir(folder)
     os.chdir(folder)
@@ -486,15 +496,15 @@ def play_one(scene, arguments, folder):
     os.dup2(report, 2)
     try:
         scene(*arguments)
-    except BaseException:  # pylint: disable=broad-except  the process has to end here
+    except BaseException:  # pylint: disable=broad-except  the process must end here
         traceback.print_exc()
         failures += 1
     os._exit(1 if failures else 0)
 
 
 def play(scenes, at_once=5):
-    """Plays (function, argument...), several at a time, as most of them only wait, each in a folder of
-    its own. Prints what they have found; returns whether that is as it should be."""
+    """Plays scenes (function, argument...), each in a folder of its own, several at a time because
+    most of them only wait. Prints their results. Returns whether all checks succeeded."""
     only = os.environ.get("ONLY", "")
     waiting = [scene for scene in scenes if only in scene[0].__name__]
     running, good = {}, True

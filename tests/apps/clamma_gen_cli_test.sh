@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# clamma_gen_cli_test.sh CLAMMA_GEN SOURCE_DIR: clamma-gen as its users meet it, from the command line
-# to the exit code. Prints a line for each check. Exit code: 0 all hold, 1 one does not, 77 the models
-# are missing (for where they are looked for see test_data.h).
+# clamma_gen_cli_test.sh CLAMMA_GEN SOURCE_DIR: tests the command line of clamma-gen, its output and its
+# exit codes. Prints a line for each check. Exit code: 0 all checks succeed, 1 a check fails, 77 the
+# models are missing (test_data.h says where they are looked for).
 set -euo pipefail
 
 (($# == 2)) || {
@@ -20,14 +20,14 @@ program=$clamma_gen seconds=60
 source "$here/../support/cli_checks.sh"
 skipped=0
 
-# begins_with GOLDEN: out, which ends by a newline of clamma-gen's own, starts with the golden text.
+# begins_with GOLDEN: out, to which clamma-gen has added a newline, begins with the golden text.
 begins_with() {
   local size
-  size=$(($(wc -c <"$1") - 1)) # the file's last newline is not of the text
+  size=$(($(wc -c <"$1") - 1)) # the file's last newline is not part of the text
   cmp -s <(head -c "$size" "$1") <(head -c "$size" out) && [[ $(tail -c 1 out | od -An -c) == *'\n' ]]
 }
 
-# story NAME GOLDEN MODEL ARGUMENT...: exit code 0, and the golden text on stdout.
+# story NAME GOLDEN MODEL ARGUMENT...: checks for exit code 0 and the golden text on stdout.
 story() {
   local name=$1 golden=$data/golden/$2.txt model=$data/models/$3
   shift 3
@@ -46,7 +46,7 @@ story() {
   fi
 }
 
-# Vocabularies that nobody names: beside the model, whatever stands where one works.
+# Vocabularies that are not named: that beside the model is used, whatever other folders contain.
 mkdir models
 cp "$float" models/mine.bin
 cp "$dictionary" models/mine.tokenizer.bin
@@ -90,7 +90,7 @@ story "int8, malloc cache" q80-s1024-bos stories260K.q80.bin -s 1024 -i "" -m 1
 story "int8, small malloc cache" q80-s1024-bos stories260K.q80.bin -s 1024 -i "" -m 1 \
   --cache-limit 140000
 
-# --- What goes where ------------------------------------------------------------------------------
+# --- What goes to stdout and to stderr -------------------------------------------------------------
 
 run "$float" -z "$dictionary" -s 1024
 cp out expected
@@ -104,7 +104,7 @@ run "$float" -z "$dictionary" -s 1024 -q
 tells "-q: the same text" cmp expected out
 tells "-q: nothing on stderr" cmp empty err
 
-# on_terminal ARGUMENT...: does the same as run, on a terminal.
+# on_terminal ARGUMENT...: like run, but on a terminal.
 on_terminal() {
   command_line=(python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' "$program" "$@")
   status=0
@@ -178,7 +178,7 @@ for flag in --version -V -v; do
 done
 refuses 2 '^clamma-gen: -h, --threads is the number of compute threads: a number must follow' -h
 
-# --- What is refused, how and with which code ------------------------------------------------------
+# --- Refusals and their exit codes -----------------------------------------------------------------
 
 head -c 500000 "$float" >truncated.bin
 head -c 3 "$float" >stump.bin
@@ -209,6 +209,13 @@ refuses 2 'top-k' "$float" "${with[@]}" --top-k -1
 refuses 2 'min-p' "$float" "${with[@]}" --min-p 2
 refuses 2 'repetition-penalty' "$float" "${with[@]}" --repetition-penalty nan
 
+mkfifo dead
+refuses 2 'dead: a pipe that no process writes to' "$float" "${with[@]}" --json-schema dead
+refuses 2 'dead: a pipe that no process writes to' "$float" "${with[@]}" --grammar dead
+refuses 2 'dead: a pipe that no process writes to' "$float" "${with[@]}" --file dead
+refuses 2 'dead: a pipe that no process writes to' "$float" "${with[@]}" --chat -i x --template ./dead
+run "$float" "${with[@]}" -q --json-schema <(sleep 2 && printf '{"const": "once"}')
+tells "--json-schema: a pipe whose writer takes its time" grep -qx '"once"' out
 refuses 2 'none\.gbnf.*No such file' "$float" "${with[@]}" --grammar none.gbnf
 refuses 2 'grammar.*regex|regex.*grammar' "$float" "${with[@]}" --grammar xyz.gbnf --regex x
 refuses 1 'regular expression, column 1: look-ahead' "$float" "${with[@]}" --regex '(?=x)'
@@ -235,7 +242,7 @@ refuses 1 'positions.*512' "$float" "${with[@]}" -i "$(printf 'hello %.0s' {1..6
 
 run "$float" "${with[@]}" -t 0 -n 20 -q -i $'The little\n dog'
 cp out expected
-# with_input TEXT ARGUMENT...: as run, with TEXT on stdin.
+# with_input TEXT ARGUMENT...: like run, with TEXT on stdin.
 with_input() {
   local text=$1
   shift
@@ -312,7 +319,7 @@ else
   export XDG_CACHE_HOME=$work/cache
 fi
 
-# --- Ends that come from outside --------------------------------------------------------------------
+# --- Signals and closed pipes ------------------------------------------------------------------------
 
 command_line=("$clamma_gen" babbler.bin -z "$dictionary" -t 0 -n 0 -i "" -q)
 : >out
@@ -334,7 +341,7 @@ timeout 60 "${command_line[@]}" >&- 2>err || status=$?
 tells "no stdout: exit code 3" test "$status" = 3
 tells "no stdout: one message" grep -qxE 'clamma-gen: .*stdout.*' err
 
-# wait_for_text FILE: until something has been written to it.
+# wait_for_text FILE: waits until the file is not empty.
 wait_for_text() {
   local tries
   for ((tries = 0; tries < 1000; ++tries)); do
@@ -356,7 +363,7 @@ tells "Ctrl-C: exit code 130" test "$status" = 130
 tells "Ctrl-C: the line is ended" test "$(tail -c 1 out | od -An -c | tr -d ' ')" = '\n'
 tells "Ctrl-C: nothing on stderr" cmp empty err
 
-# The same while the reader of its output is not reading: its write is cut off by the signal.
+# The same while nobody reads its output, so that the signal interrupts a write.
 mkfifo pipe
 exec 9<>pipe
 timeout 0.5 yes >&9 || true # full
@@ -365,7 +372,7 @@ running=$!
 blocked=no
 for ((tries = 0; tries < 1000; ++tries)); do
   if [[ $(cut -d ' ' -f 3 "/proc/$running/stat" 2>/dev/null) == S ]]; then
-    sleep 0.1 # twice asleep, and no time used in between: it waits for the pipe
+    sleep 0.1 # asleep twice, without using time in between: it waits for the pipe
     before=$(cut -d ' ' -f 14,15 "/proc/$running/stat")
     sleep 0.1
     [[ $(cut -d ' ' -f 14,15 "/proc/$running/stat") != "$before" ]] || {

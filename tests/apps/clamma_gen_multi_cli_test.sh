@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# clamma_gen_multi_cli_test.sh CLAMMA_GEN_MULTI CLAMMA_GEN SOURCE_DIR: clamma-gen-multi as its users
-# meet it, from the command line to the exit code; its texts are held against those of clamma-gen.
-# Prints a line for each check. Exit code: 0 all hold, 1 one does not, 77 the models are missing (for
-# where they are looked for see test_data.h).
+# clamma_gen_multi_cli_test.sh CLAMMA_GEN_MULTI CLAMMA_GEN SOURCE_DIR: tests the command line of
+# clamma-gen-multi, its output and its exit codes, and compares its texts with those of clamma-gen.
+# Prints a line for each check. Exit code: 0 all checks succeed, 1 a check fails, 77 the models are
+# missing (test_data.h says where they are looked for).
 set -euo pipefail
 
 (($# == 3)) || {
@@ -23,8 +23,8 @@ skipped=0
 
 with=("$float" -z "$dictionary")
 
-# expect SEED ARGUMENT...: sets $expected to a file of what clamma-gen writes with that seed. Each is
-# made once.
+# expect SEED ARGUMENT...: sets $expected to a file with the text that clamma-gen writes for this seed.
+# Each file is made once.
 expect() {
   local seed=$1 key
   shift
@@ -33,8 +33,8 @@ expect() {
   [[ -s $expected ]] || "$clamma_gen" "${with[@]}" -q -s "$seed" "$@" >"$expected"
 }
 
-# same_texts NAME COUNT SEED ARGUMENT...: the files 0 .. COUNT-1 in texts/ are those of clamma-gen with
-# the seeds from SEED on.
+# same_texts NAME COUNT SEED ARGUMENT...: the files 0 .. COUNT-1 in texts/ have the texts of clamma-gen
+# for the seeds SEED, SEED+1 and so on.
 same_texts() {
   local name=$1 count=$2 seed=$3 i
   shift 3
@@ -44,8 +44,8 @@ same_texts() {
   done
 }
 
-# one_failed NAME PATTERN: session 1 of 3 ended with that message, by its file's name, the others did
-# not: to be called after a run with `-c 3 -s 5`.
+# one_failed NAME PATTERN: of 3 sessions only session 1 failed, with a message that names its file and
+# matches PATTERN. Call it after a run with `-c 3 -s 5`.
 one_failed() {
   tells "$1: exit code 3" test "$status" = 3
   tells "$1: one message" test "$(wc -l <err)" = 1
@@ -138,7 +138,7 @@ done
 refuses 2 '^clamma-gen-multi: -h, --threads is the number of compute threads: a number must follow' -h
 refuses 2 '-h, --threads is the number of compute threads: .*here\.bin is not a whole number' -h here.bin
 
-# --- What is refused, how and with which code -------------------------------------------------------
+# --- Refusals and their exit codes -----------------------------------------------------------------
 
 mkdir kept
 echo "an earlier text" >kept/out0.txt
@@ -159,7 +159,7 @@ refuses 1 '^clamma-gen-multi: /proc/folder: ' "${with[@]}" -o /proc/folder
 
 # --- Files that cannot be written -------------------------------------------------------------------
 
-# with_obstacle NAME PATTERN COMMAND...: COMMAND makes texts/out1.txt, which ends that session alone.
+# with_obstacle NAME PATTERN COMMAND...: COMMAND makes a texts/out1.txt that only ends session 1.
 with_obstacle() {
   local name=$1 pattern=$2
   shift 2
@@ -209,7 +209,7 @@ run "${with[@]}" -o texts
 tells "no file at all: exit code 3" test "$status" = 3
 tells "no file at all: a message for each" test "$(wc -l <err)" = 2
 
-# A limit on the size of files, between the sizes of the texts, plays a disk that takes no more.
+# A limit on the size of files, between the sizes of the texts, stands for a full disk.
 rm -rf texts
 run "${with[@]}" -o texts -c 8 -s 100
 mapfile -t sizes < <(stat -c %s texts/*.txt | sort -n)
@@ -228,7 +228,7 @@ for i in {0..7}; do
   tells "a limit of $limit bytes: text $i up to it" cmp <(head -c "$limit" "$expected") "texts/out$i.txt"
 done
 
-# A disk of one page, where that can be had: the first text takes it.
+# A disk of one page, if one can be mounted: the first text fills it.
 own_mounts=()
 for try in "unshare -m" "unshare -rm"; do
   read -ra words <<<"$try"
@@ -270,7 +270,7 @@ same_texts "no standard streams: and nothing strays into a text" 2 5
 make_babbler babbler.bin 1000000
 babble=("$clamma_gen_multi" babbler.bin -z "$dictionary" -t 0 -i "" -o texts)
 
-# all_grow: each of 3 texts is soon longer than it was.
+# all_grow: waits until each of 3 texts has grown.
 all_grow() {
   local i size tries
   for i in 0 1 2; do
@@ -320,10 +320,10 @@ on_terminal() {
   : >err
   timeout 60 "${command_line[@]}" >out || status=$?
 }
-# live PATTERN COUNT: so many live lines that match are there.
+# live PATTERN COUNT: checks that COUNT live lines match.
 live() { test "$(grep -cE "$1" out)" = "$2"; }
 readonly live_line='^ *[0-9]+: +[0-9]+ tokens, +[0-9.]+ tok/s, '
-# sane NAME: the cursor is at the beginning of a line, behind the summary, and no line was broken.
+# sane NAME: the cursor is at the beginning of a line, below the summary, and no line was wrapped.
 sane() {
   tells "$1: the cursor is at the beginning of a line" grep -qx 'cursor: 0' out
   tells "$1: the summary is whole" test "$(grep -cE "$end_line" out)" = "$2"
@@ -358,8 +358,8 @@ tells "terminal of 60 columns: a line for each, once" live "${live_line}limit re
 on_terminal 40 20 "${babble[@]}" -n 600 -c 3
 tells "terminal of 20 columns: cut, not broken" live '^  [0-2]:    600 tokens,$' 3
 
-# Other sizes while it runs, of terminals of both kinds: the lines are there once, and nothing else is
-# lost or left over.
+# Resizing while it runs, for both kinds of terminals: each line is there once, and nothing else is lost
+# or left over.
 for kind in "" --breaks-anew; do
   # shellcheck disable=SC2086 # one option or none
   on_terminal $kind --resize writing 6 40 60 --resize tokens 6 40 30 --resize tokens 6 24 50 \

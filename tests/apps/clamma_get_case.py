@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of clamma-get share: runs of it, and a server of their own. Their arguments are
-BIN_DIR SOURCE_DIR, then unittest's."""
+"""The code that the tests of clamma-get share: they run it, and a server for it. Their arguments are
+BIN_DIR SOURCE_DIR, followed by those of unittest."""
 import hashlib
 import os
 import pathlib
@@ -63,7 +63,7 @@ class Case(unittest.TestCase):
         return self.finish(self.start(*arguments, **more))
 
     def gets(self, *arguments, **more):
-        """It succeeds; returns the path that it prints, and what it says."""
+        """Expects success. Returns the path that clamma-get prints, and its messages."""
         code, out, err = self.run_it(*arguments, **more)
         self.assertEqual(code, 0, self.told)
         self.assertEqual(out.count("\n"), 1, self.told)
@@ -76,7 +76,7 @@ class Case(unittest.TestCase):
         return err
 
     def files(self):
-        """What is in the folder of models, by paths."""
+        """Returns the paths of the files in the folder of models."""
         return sorted(str(path.relative_to(self.cache)) for path in self.cache.rglob("*")
                       if path.is_file())
 

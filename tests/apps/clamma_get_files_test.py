@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""clamma_get_files_test.py BIN_DIR SOURCE_DIR: clamma-get and files by their addresses, from a server of
-its own. Needs no network."""
+"""clamma_get_files_test.py BIN_DIR SOURCE_DIR: downloads files by address from a
+local server. Needs no network."""
 import os
 import pathlib
 import signal
@@ -13,7 +13,7 @@ from clamma_get_server import File
 
 
 class Addresses(Case):
-    """Files by their address."""
+    """Files that are named by their address."""
 
     def address(self, name="m.gguf"):
         return f"{self.server.url}/a/{name}"
@@ -35,7 +35,7 @@ class Addresses(Case):
         self.assertEqual(len(self.files()), 1, self.files())
         requests = len(self.server.requests)
         self.assertEqual(self.gets(self.address())[0], path)
-        self.assertEqual(len(self.server.requests), requests)  # what is there needs no network
+        self.assertEqual(len(self.server.requests), requests)  # a file that is there needs no network
         self.assertEqual(self.gets("-q", self.address())[1], "")
 
     def test_a_query_is_no_part_of_the_name(self):
@@ -212,7 +212,7 @@ class Addresses(Case):
         try:
             while chunk := os.read(terminal, 4096):
                 shown += chunk
-        except OSError:  # its other end is closed
+        except OSError:  # the other end is closed
             pass
         os.close(terminal)
         self.assertEqual(self.finish(process)[0], 0, self.told)
@@ -226,7 +226,7 @@ class Addresses(Case):
         self.server.files["/r"] = f"{self.server.other}/a/real.gguf"
         self.server.files["/a/real.gguf"] = File(data)
         self.server.files["/a/m.gguf"] = "/r"
-        self.is_file(self.gets(self.address())[0], data)  # under the name that was asked for
+        self.is_file(self.gets(self.address())[0], data)  # by the name that was requested
 
     def test_an_endless_redirect_ends(self):
         self.server.files["/a/m.gguf"] = "/a/n.gguf"
@@ -282,7 +282,7 @@ class Addresses(Case):
         data = model(3_000_000)
         self.serve(data)
         self.fails(HERE, "no room: 3.0 MB are needed", "--dir", disk, self.address())
-        self.serve(data, length=False, chunked=True)  # does not say it before
+        self.serve(data, length=False, chunked=True)  # does not send it in advance
         self.fails(HERE, "the disk is full", "--dir", disk, self.address())
 
     def test_folders_that_cannot_be(self):
@@ -302,28 +302,28 @@ class Addresses(Case):
         self.assertFalse(self.cache.exists())
 
     def test_interrupted_it_keeps_what_is_there(self):
-        data = model(1_000_000)
+        data = model(10_000_000)  # written in pieces of 2 MB
         event = threading.Event()
-        served = self.serve(data, pause=(600_000, event))
+        served = self.serve(data, pause=(4_600_000, event))
         part = pathlib.Path(str(self.place()) + ".part")
-        for number, least in ((signal.SIGINT, 500_000), (signal.SIGTERM, 600_000)):
+        for number, least in ((signal.SIGINT, 4_000_000), (signal.SIGTERM, 6_000_000)):
             process = self.start(self.address())
             self.wait_for(lambda: part.exists() and part.stat().st_size > least)
             process.send_signal(number)
             code, out, err = self.finish(process)
             self.assertEqual((code, out), (INTERRUPTED, ""), self.told)
-            self.assertRegex(err, r"interrupted; \d{3} kB are kept; run the same command again to resume")
-            served.pause = (100_000, event)
+            self.assertRegex(err, r"interrupted; [4-7]\.\d MB are kept; run the same command again to resume")
+            served.pause = (3_000_000, event)
         event.set()
         self.serve(data)
         self.is_file(self.gets(self.address())[0], data)
-        self.assertRegex(self.server.headers_of("/a/m.gguf")[-1]["range"], r"bytes=[67]\d{5}-")
+        self.assertRegex(self.server.headers_of("/a/m.gguf")[-1]["range"], r"bytes=[67]\d{6}-")
 
     def test_two_processes_do_not_write_one_file(self):
-        data = model(1_000_000)
+        data = model(5_000_000)
         event = threading.Event()
         self.addCleanup(event.set)
-        self.serve(data, pause=(600_000, event))
+        self.serve(data, pause=(4_600_000, event))
         first = self.start(self.address())
         part = pathlib.Path(str(self.place()) + ".part")
         self.wait_for(lambda: part.exists() and part.stat().st_size > 0)

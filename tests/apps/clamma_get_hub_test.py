@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""clamma_get_hub_test.py BIN_DIR SOURCE_DIR: clamma-get and a hub of its own. Needs no network."""
+"""clamma_get_hub_test.py BIN_DIR SOURCE_DIR: downloads models from a local hub. Needs no network."""
 import email.utils
 import time
 
@@ -108,7 +108,7 @@ class Hub(Case):
     TREE = f"/api/models/o/r/tree/{'c' * 40}"
 
     def answer_first(self, path, *answers):
-        """What the path answers before what it has."""
+        """Makes the path give these answers before it serves its file."""
         last, answers = self.server.files[path], list(answers)
         self.server.files[path] = lambda: answers.pop(0) if answers else last
 
@@ -150,7 +150,7 @@ class Hub(Case):
     def test_a_wait_that_is_too_long_is_told(self):
         self.server.add_repository("o/r", {"m.gguf": model(3000)})
         address = f"/o/r/resolve/{'c' * 40}/m.gguf"
-        for path in (self.API, address):  # of the hub's list and of a file alike
+        for path in (self.API, address):  # both for the hub's list and for a file
             self.server.requests.clear()
             kept = self.server.files[path]
             self.answer_first(path, File(b"", status=429, headers={"Retry-After": "3600"}))

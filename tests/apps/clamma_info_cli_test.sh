@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# clamma_info_cli_test.sh CLAMMA_INFO CLAMMA_BENCH SOURCE_DIR: clamma-info as its users meet it. Prints
-# a line for each check. Exit code: 0 all hold, 1 one does not, 77 the models are missing.
+# clamma_info_cli_test.sh CLAMMA_INFO CLAMMA_BENCH SOURCE_DIR: tests the command line and the
+# output of clamma-info. Prints a line for each check. Exit code: 0 all checks succeed, 1 a check fails,
+# 77 the models are missing.
 set -euo pipefail
 
 (($# == 3)) || {
@@ -19,7 +20,7 @@ source "$here/../support/cli_checks.sh"
 
 no() { ! "$@"; }
 
-# json EXPRESSION: whether it holds for the object `j` in out.
+# json EXPRESSION: checks a Python expression about `j`, the JSON object in out.
 json() {
   python3 -c 'import json, sys
 j = json.load(open("out"))
@@ -75,7 +76,8 @@ tells "GGUF: long arrays are cut" test "$(wc -c <out)" -lt 20000
 run model.gguf --metadata --all --json
 tells "--all: arrays are whole" json 'len(m["tokenizer.ggml.tokens"]["value"]) == 32000'
 
-# gguf FILE KEYS TENSORS: writes a GGUF file by Python expressions: (key, value) and (name, type, dims).
+# gguf FILE KEYS TENSORS: writes a GGUF file. KEYS and TENSORS are Python expressions: lists of
+# (key, value) and of (name, type, dims).
 gguf() {
   python3 - "$@" <<'PY'
 import struct, sys
@@ -122,6 +124,21 @@ tells "another architecture: keys and values" json 'j["memory"]["kv_f16_bytes"] 
 tells "another architecture: int8 with scales" json 'j["memory"]["kv_q8_bytes"] == 1000 * (64 * 6 + 2 * 4 * 6)'
 tells "another architecture: working memory is not known" json 'j["memory"]["working_bytes"] is None'
 
+# One of two layers has a window of 64 positions, of which it keeps 2 pages, 8 more, and those of a pass.
+gguf windows.gguf '[("general.architecture", "gemma2"), ("gemma2.block_count", 2), ("gemma2.context_length", 8192),
+  ("gemma2.embedding_length", 32), ("gemma2.feed_forward_length", 32), ("gemma2.attention.head_count", 2),
+  ("gemma2.attention.head_count_kv", 1), ("gemma2.attention.layer_norm_rms_epsilon", 1e-6),
+  ("gemma2.attention.sliding_window", 64), ("tokenizer.ggml.model", "llama"),
+  ("tokenizer.ggml.tokens", ["<unk>", "<s>", "</s>", "a"]), ("tokenizer.ggml.scores", [0.0, 0.0, 0.0, 0.0])]' '[
+  ("token_embd.weight", 0, [32, 4]), ("output_norm.weight", 0, [32])] + [(f"blk.{i}.{name}.weight", 0, dims)
+  for i in (0, 1) for name, dims in [("attn_q", [32, 32]), ("attn_k", [32, 16]), ("attn_v", [32, 16]),
+  ("attn_output", [32, 32]), ("ffn_gate", [32, 32]), ("ffn_up", [32, 32]), ("ffn_down", [32, 32])] +
+  [(norm, [32]) for norm in ("attn_norm", "ffn_norm", "post_attention_norm", "post_ffw_norm")]]'
+run windows.gguf --json
+tells "windows: succeeds" test "$status" = 0
+tells "windows: pages beyond them are not counted" \
+  json 'j["memory"]["kv_f16_bytes"] == (256 + 2 + 8 + 6) * 32 * 2 * 16 * 2 + 2 * 256 * 8'
+
 gguf vocabulary.gguf '[("general.architecture", "llama"), ("tokenizer.ggml.model", "gpt2"),
   ("tokenizer.ggml.pre", "qwen2"), ("tokenizer.ggml.tokens", ["a", "b"])]' '[]'
 run vocabulary.gguf
@@ -129,7 +146,7 @@ tells "a vocabulary alone: succeeds" test "$status" = 0
 tells "a vocabulary alone: the tokenizer" grep -qE '^tokenizer +gpt2, pre qwen2, 2 tokens$' out
 tells "a vocabulary alone: no memory" no grep -q '^memory' out
 
-# What the file says may not steer a terminal.
+# Text from a file must not control the terminal.
 gguf hostile.gguf '[("general.architecture", "x\x1b[2J"), ("general.name", b"\x1b]0;t\x07\xff\xc2\x9b1m\n\\"),
   ("k\x1b[31m", ["\x07\u202e", "b"]), ("general.license", "\x7f" * 9999), ("x\x1b[2J.block_count", 4294967295),
   ("x\x1b[2J.attention.head_count", 4294967295), ("x\x1b[2J.context_length", 4294967295),
@@ -145,7 +162,7 @@ for options in "--metadata --tensors" "--metadata --tensors --all" "--json --met
   tells "hostile texts, $options: no odd line" test "$(grep -cv '^[ a-z{}"]*' out)" = 0
 done
 
-# Every beginning of a file, and damaged bytes: an answer, and no signal.
+# A file truncated anywhere, or with damaged bytes, gives an exit code, not a signal.
 bad=0
 for n in 0 1 3 4 8 20 24 30 60 100 200 300 400 500; do
   head -c $n hostile.gguf >cut.gguf
@@ -158,7 +175,7 @@ for n in 0 1 3 4 8 20 24 30 60 100 200 300 400 500; do
 done
 tells "damaged files: exit code 0 or 1" test "$bad" = 0
 
-# --- What it refuses ------------------------------------------------------------------------------------
+# --- Refusals -------------------------------------------------------------------------------------------
 
 printf '<!DOCTYPE html><html></html>' >page
 printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n' >pointer

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # clamma_quantize_cli_test.sh CLAMMA_QUANTIZE CLAMMA_BENCH CLAMMA_INFO CLAMMA_GEN SOURCE_DIR:
-# clamma-quantize as its users meet it, from the command line to the exit code. Prints a line for each
-# check; those of real models are skipped by name where these are missing. Exit code: 0 all hold, 1 one
-# does not.
+# tests the command line of clamma-quantize, its output and its exit codes. Prints a line for each
+# check; checks of real models are skipped by name if these are missing. Exit code: 0 all checks
+# succeed, 1 a check fails.
 set -euo pipefail
 
 (($# == 5)) || {
@@ -38,7 +38,7 @@ for type in F32 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_K Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_K I
   tells "$type: nothing is left beside it" nothing_left
   "$clamma_info" small.gguf --json >info.json
   name=$(tr 'q' 'Q' <<<"$type")
-  [[ $name != *_K ]] || [[ $name == Q6_K ]] || name+=_S # the nearest that files know
+  [[ $name != *_K ]] || [[ $name == Q6_K ]] || name+=_S # the nearest kind that GGUF has a number for
   tells "$type: the file says so" grep -q "\"file_type\": \"$name\"" info.json
   tells "$type: and runs" grep -q '"runs": true' info.json
 done
@@ -70,7 +70,7 @@ tells "--eval: perplexity" grep -qE \
   '^perplexity over [0-9]+ tokens: [0-9.]+ \+- [0-9.]+ before, [0-9.]+ \+- [0-9.]+ after$' out
 tells "--eval: the loss" grep -qE '^loss a token: [+-][0-9.]+ \+- [0-9.]+ nats$' out
 
-# An importance matrix of nothing but another tensor, in the old format.
+# An importance matrix for another tensor alone, in the old format.
 printf '\1\0\0\0\1\0\0\0x\1\0\0\0\1\0\0\0\0\0\200?' >other.dat
 run model.gguf imatrix.gguf Q4_0 --imatrix other.dat
 tells "--imatrix: succeeds" test "$status" = 0
@@ -81,7 +81,7 @@ tells "--imatrix: tensors without one are told" grep -q 'does not contain 43 ten
 "$clamma_bench" --shape stories260k --type f32 --keep float.bin --make-only -q
 cp float.bin.tok tokenizer.bin
 
-# says MODEL ARGUMENT...: what clamma-gen says, greedily.
+# says MODEL ARGUMENT...: prints the greedy text of clamma-gen.
 says() { "$clamma_gen" "$1" -t 0 -n 60 -i "ab cd" "${@:2}" 2>/dev/null; }
 
 run float.bin f32.gguf F32
@@ -107,7 +107,7 @@ tells "q80: the vocabulary stays where it is" test ! -e q80.tokenizer.bin
 tells "q80: ... and goes with it" test -n "$(says q80.bin)"
 run f32.gguf from_gguf.bin q80 -q -h 3
 tells "q80 of the GGUF model: the same file" cmp q80.bin from_gguf.bin
-# clamma-bench says that the longest token has 8 bytes, whatever it has.
+# In the vocabulary that clamma-bench writes, the longest length is always 8.
 tells "... with the vocabulary beside it" cmp -i 4 tokenizer.bin from_gguf.tokenizer.bin
 run float.bin both.bin q80 -z float.bin.tok -q
 tells "q80 -z: the vocabulary beside it as well" cmp tokenizer.bin both.tokenizer.bin
@@ -171,7 +171,7 @@ done
 run --version
 tells "--version" grep -qE '^clamma-quantize [0-9]+\.[0-9]+\.[0-9]+$' out
 
-# --- What it refuses, how and with which code --------------------------------------------------------
+# --- Refusals and their exit codes -------------------------------------------------------------------
 
 refuses 2 'type' model.gguf x.gguf Q3_X
 refuses 2 'type' model.gguf x.gguf
@@ -192,11 +192,14 @@ refuses 1 'x\.gguf\.part is an input' model.gguf x.gguf Q4_0
 rm x.gguf.part
 mkdir folder
 refuses 1 'folder is a folder' model.gguf folder Q4_0 --force
+refuses 1 'name of the file to write is empty' model.gguf '' Q4_0
 refuses 1 'not a regular file' model.gguf /dev/null Q4_0 --force
 refuses 3 'No such file' model.gguf no/such.gguf Q4_0
 refuses 1 'importance matrix' model.gguf x.gguf Q4_0 --imatrix text
 refuses 1 'none.*No such file' model.gguf x.gguf Q4_0 --imatrix none
 refuses 1 'none' model.gguf x.gguf Q4_0 --eval none
+mkfifo dead
+refuses 1 'dead: a pipe that no process writes to' model.gguf x.gguf Q4_0 --eval dead
 refuses 1 'text is empty' model.gguf x.gguf Q4_0 --eval empty
 mkfifo pipe.gguf.part
 refuses 3 'not a regular file|No such device' model.gguf pipe.gguf Q4_0
@@ -208,7 +211,7 @@ tells "nothing was written for those" test ! -e x.gguf
 tells "nothing is left of those" nothing_left
 tells "the source is as it was" source_is_whole
 
-# A tensor that is not finite: the output's norm does not count, the embedding does.
+# A tensor with a value that is not finite.
 offset=$("$clamma_info" model.gguf --json --tensors | python3 -c 'import json, sys
 print(next(t["offset"] for t in json.load(sys.stdin)["tensors"] if t["name"] == "blk.3.ffn_up.weight"))')
 cp model.gguf damaged.gguf
@@ -217,7 +220,7 @@ refuses 3 'blk\.3\.ffn_up\.weight.*not a number' damaged.gguf x.gguf Q4_0
 tells "a damaged tensor: nothing is left" nothing_left
 tells "a damaged tensor: no file" test ! -e x.gguf
 
-# A disk that takes no more is played by a limit on the size of files.
+# A limit on the size of files stands for a full disk.
 command_line=("$clamma_quantize" model.gguf full.gguf F32)
 status=0
 (
@@ -228,7 +231,7 @@ tells "no room: exit code 3" test "$status" = 3
 tells "no room: one message, and how much is needed" grep -qE 'cannot write .*needs [0-9.]+ MB' err
 tells "no room: nothing is left" nothing_left
 
-# --- Ends that come from outside ----------------------------------------------------------------------
+# --- Signals -----------------------------------------------------------------------------------------
 
 "$clamma_bench" --shape stories110m --type f16 --keep large.gguf --make-only -q
 for signal in INT TERM; do

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# clamma_selftest_cli_test.sh PROGRAM SOURCE_DIR: clamma-selftest as its users meet it. Prints a line for
-# each check. Exit code: 0 all hold, 1 one does not, 77 the models are missing.
+# clamma_selftest_cli_test.sh PROGRAM SOURCE_DIR: tests the command line and the output of
+# clamma-selftest. Prints a line for each check. Exit code: 0 all checks succeed, 1 a check fails, 77 the
+# models are missing.
 set -uo pipefail
 
 program=$(realpath "$1")
@@ -55,7 +56,7 @@ tells "another receipt: says which table gave which" \
 tells "another receipt: each table failed, and the last line asks for a report" \
   grep -qxE "[0-9]+ checks, $(wc -w <<<"$tables") failed: please report this output" out
 
-# One that is not known: a weight is another one.
+# An unknown model: one weight differs.
 cp "$float" other.bin
 printf '\x01\x02' | dd of=other.bin bs=1 seek=50000 conv=notrunc status=none
 run other.bin

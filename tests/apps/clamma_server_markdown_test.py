@@ -96,7 +96,7 @@ def test_constructs(page):
 
 def test_growth(page):
     """However a text is cut, it looks the same in the end."""
-    sizes = [0, 1, 2, 3, 7, 64]
+    sizes = [0, 1, 3, 64]
     texts = [text for text, _ in CASES.values()]
     texts += ["\n\n".join(texts), clamma_server_stand_in.SHOW, "text\n#hash\n- \nx", "a | b\n---|--x\n"]
     for text, (whole, *cut) in zip(texts, show(page, texts, sizes)):
@@ -151,7 +151,7 @@ Promise.all([import("/markdown.js"), import("/json_view.js")]).then(([{ Markdown
   let seed = 1;
   const random = (n) => { seed = (seed * 48271) % 2147483647; return seed % n; };
   const bad = [];
-  for (let round = 0; round < 1500; ++round) {
+  for (let round = 0; round < 300; ++round) {
     let text = "";
     for (let i = random(60); i >= 0; --i) text += pieces[random(pieces.length)];
     indentJson(text);
@@ -179,7 +179,7 @@ Promise.all([import("/markdown.js"), import("/json_view.js")]).then(([{ Markdown
     for (let level = nodes; level.length > 0; ++depth) level = level.flatMap((n) => n.children ?? []);
     return depth;
   };
-  const deep = ["> ", "- ", "1. ", "*a **b ", "[", "![", "[a](", "_a *b ", "***a", "\\t- "].map(
+  const deep = ["> ", "- ", "1. ", "*a **b ", "a* b** ", "[", "![", "[a](", "_a *b ", "***a", "\\t- "].map(
     (text) => depthOf(parseMarkdown(text.repeat(20000))));
   done([bad, Math.max(...deep)]);
 });
@@ -190,7 +190,7 @@ def test_harm(page):
     """Random pieces of Markdown become no other elements than those of Markdown, and long ones no deep
     trees."""
     bad, depth = page.browser.execute_async_script(HARM)
-    checks.same("of 1500 random texts, wrong are", bad, [])
+    checks.same("of 300 random texts, wrong are", bad, [])
     checks.holds("the deepest tree", depth < 100, depth)
 
 

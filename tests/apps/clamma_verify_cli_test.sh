@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# clamma_verify_cli_test.sh CLAMMA_VERIFY CLAMMA_GEN SOURCE_DIR: receipts as clamma-gen writes and
-# clamma-verify verifies them. Prints a line for each check. Exit code: 0 all hold, 1 one does not, 77 the
-# models are missing.
+# clamma_verify_cli_test.sh CLAMMA_VERIFY CLAMMA_GEN SOURCE_DIR: tests receipts: how clamma-gen
+# writes and clamma-verify verifies them. Prints a line for each check. Exit code: 0 all checks succeed,
+# 1 a check fails, 77 the models are missing.
 set -euo pipefail
 
 (($# == 3)) || {
@@ -55,7 +55,7 @@ equal() {
 }
 
 # change RECEIPT FIELD EXPRESSION: writes changed.json, in which the field has the value of the Python
-# expression of its old value `v`, and which has a checksum that holds.
+# expression, where `v` is its old value. The checksum is correct.
 change() {
   python3 - "$@" <<'PY'
 import hashlib, json, sys
@@ -89,7 +89,7 @@ tells "-q: only the verdict" test "$(wc -l <out)" = 1
 
 # --- New ones -------------------------------------------------------------------------------------------
 
-# generate FILE ARGUMENT...: clamma-gen, and a receipt.
+# generate FILE ARGUMENT...: runs clamma-gen, which writes a receipt.
 generate() {
   local file=$1
   shift
@@ -130,7 +130,7 @@ tells "a receipt that cannot be written: exit code 3" test "$status" = 3
 tells "... and the reason" grep -q '^clamma-gen: /nowhere/x.json: No such file' err
 program=$clamma_verify
 
-# --- Changes, each with a checksum that holds -----------------------------------------------------------
+# --- Changes, each with a correct checksum --------------------------------------------------------------
 
 change "$receipt" seed v
 tells "the checksum is the one that is written" cmp changed.json "$receipt"
@@ -178,6 +178,15 @@ tells "... and the reason" grep -qx 'clamma-verify: pipe.bin: not a regular file
 run "$receipt" /dev/zero
 tells "a model that is a device: exit code 1" test "$status" = 1
 tells "... and the reason" grep -qx 'clamma-verify: /dev/zero: not a regular file' err
+
+mkfifo pipe.json
+run pipe.json
+tells "a receipt that is a pipe without a writer: exit code 1" test "$status" = 1
+tells "... and the reason" grep -qx 'clamma-verify: pipe.json: a pipe that no process writes to' err
+cat "$receipt" >pipe.json &
+run pipe.json
+wait $!
+tells "a receipt through a pipe: equal" test "$status" = 0
 
 # --- Changes that break the checksum --------------------------------------------------------------------
 

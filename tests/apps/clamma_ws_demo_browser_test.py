@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""clamma_ws_demo_browser_test.py BIN_DIR SOURCE_DIR [PICTURES]: the page of clamma-ws-demo in a real
-browser, Chromium without a window. BIN_DIR has clamma-ws-demo and clamma-gen. With PICTURES, a folder,
-takes screenshots into it. Exit code: 0 all checks hold, 1 one does not, 77 no model."""
+"""clamma_ws_demo_browser_test.py BIN_DIR SOURCE_DIR [PICTURES]: tests the page of clamma-ws-demo in
+Chromium without a window. BIN_DIR contains clamma-ws-demo and clamma-gen. Writes screenshots to the
+folder PICTURES, if it is given. Exit code: 0 all checks succeed, 1 a check fails, 77 no model."""
 import os
 import signal
 import subprocess
@@ -22,7 +22,7 @@ checks = Checks()
 
 
 def answer_to(messages):
-    """What clamma-gen goes on with, by the likeliest tokens."""
+    """Returns the greedy continuation by clamma-gen."""
     prompt = ChatFormat.render(messages)
     return subprocess.run([os.path.join(BIN_DIR, "clamma-gen"), *SMALL, "-q", "-t", "0", "-n", "40", "-i",
                            prompt], check=True, capture_output=True,

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""clamma_ws_demo_chat_test.py BIN_DIR SOURCE_DIR [WRAPPER...]: chats of clamma-ws-demo over plain
-sockets. BIN_DIR has clamma-ws-demo and clamma-gen. WRAPPER are words to run the former with. Exit
-code: 0 all checks hold, 1 one does not, 77 no model."""
+"""clamma_ws_demo_chat_test.py BIN_DIR SOURCE_DIR [WRAPPER...]: tests chats of clamma-ws-demo over
+plain sockets. BIN_DIR contains clamma-ws-demo and clamma-gen. WRAPPER is a command that runs the
+former. Exit code: 0 all checks succeed, 1 a check fails, 77 no model."""
 import json
 import os
 import random
@@ -21,7 +21,7 @@ checks = Checks()
 
 
 def generate(messages, *arguments):
-    """What clamma-gen goes on with behind the rendered messages."""
+    """Returns the continuation of the rendered messages by clamma-gen."""
     prompt = ChatFormat.render(messages)
     text = subprocess.run([os.path.join(BIN_DIR, "clamma-gen"), *SMALL, "-q", "-i", prompt, *arguments],
                           check=True, capture_output=True, text=True).stdout
@@ -166,7 +166,7 @@ def test_wrong_messages(chat):
 
 
 def test_damaged_messages(chat):
-    """Messages of a page with some characters replaced, doubled or left out."""
+    """Sends messages of a page with some characters replaced, doubled or left out."""
     whole = json.dumps({"type": "begin", "messages": chat.messages("Lily", "b", 'c "\u00e4" \n'),
                         "temperature": 0, "topp": 0.5, "seed": 3})
     source = random.Random(23)
@@ -273,7 +273,7 @@ def test_command_line(chat):
 
 
 def test_modes(folder, chat):
-    """Which model is for what."""
+    """Which models the server chats with, and which generate stories."""
     def hello(*arguments):
         with Program(DEMO, *arguments) as program, program.connect() as visitor:
             return visitor.hello

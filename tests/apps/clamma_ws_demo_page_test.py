@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""clamma_ws_demo_page_test.py BIN_DIR SOURCE_DIR [PICTURES]: what visitors can do on clamma-ws-demo's
-pages beside asking for text: settings, copying, the Escape key, reading along, thoughts of a model. In a
-real browser, Chromium without a window. With PICTURES, a folder, takes a screenshot into it. Exit code:
-0 all checks hold, 1 one does not, 77 no model."""
+"""clamma_ws_demo_page_test.py BIN_DIR SOURCE_DIR [PICTURES]: tests clamma-ws-demo's pages beyond
+asking for text: settings, copying, the Escape key, scrolling, thoughts of a model. Uses Chromium
+without a window. Writes a screenshot to the folder PICTURES, if it is given. Exit code: 0 all checks
+succeed, 1 a check fails, 77 no model."""
 import os
 import re
 import subprocess
@@ -27,7 +27,7 @@ def press(browser, *keys):
 
 
 def paste(browser, page):
-    """What the clipboard holds."""
+    """Returns the text in the clipboard."""
     prompt = page.find("#prompt")
     prompt.clear()
     prompt.send_keys(Keys.CONTROL, "v")
@@ -37,7 +37,7 @@ def paste(browser, page):
 
 
 def hidden_texts(page, name):
-    """How far the end of each text is below what its box shows, and each box's scrollTop."""
+    """Returns how many pixels of each text are hidden below its box, and each box's scrollTop."""
     return page.script("return [...document.querySelectorAll(arguments[0])].map(e => "
                        "[e.scrollHeight - e.clientHeight - e.scrollTop, e.scrollTop])", name)
 
@@ -46,7 +46,7 @@ def hidden_texts(page, name):
 
 
 def test_begin(browser, endless):
-    """The name of the button, and the Escape key."""
+    """The label of the button, and the Escape key."""
     with Program(DEMO, *endless.arguments, "--max-sessions", 2) as program:
         with program.connect() as other:
             other.begin()
@@ -105,7 +105,7 @@ def test_view(browser, endless):
 
 
 def test_layout(browser, endless):
-    """All that changes is on the screen at once."""
+    """Everything that changes is on the screen at the same time."""
     for name, size in (("laptop", LAPTOP), ("phone", PHONE)):
         show_as(browser, "light", *size)
         with Program(DEMO, *endless.arguments) as program:
@@ -217,7 +217,7 @@ def test_copy(browser, chat):
 
 
 def test_resources(browser, chat):
-    """The icon, and that nothing comes from elsewhere."""
+    """The icon; nothing is loaded from another server."""
     for arguments in (SMALL, (*SMALL, *chat.arguments)):
         with Program(DEMO, *arguments) as program:
             page = Page(browser, program)
@@ -349,7 +349,7 @@ def test_thoughts(browser, folder):
 
 
 def test_shared():
-    """The two pages have their code in common: no four lines in a row stand in two files."""
+    """The pages share their code: no two files contain the same four consecutive lines."""
     folder = os.path.join(SOURCE_DIR, "apps", "clamma-ws-demo", "page")
     places, doubled = {}, []
     for name in sorted(os.listdir(folder)):

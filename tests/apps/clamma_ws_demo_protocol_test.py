@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""clamma_ws_demo_protocol_test.py BIN_DIR SOURCE_DIR [WRAPPER...]: what RFC 6455 asks of a server, as
-clamma-ws-demo does it, byte for byte over plain sockets; requests that come through a forwarded port;
-and memory that runs out (with BIN_DIR/libfailing_new.so, where that is). WRAPPER are words to run
-clamma-ws-demo with. Exit code: 0 all checks hold, 1 one does not, 77 no model.
+"""clamma_ws_demo_protocol_test.py BIN_DIR SOURCE_DIR [WRAPPER...]: tests that clamma-ws-demo follows
+RFC 6455, byte for byte over plain sockets; requests through a forwarded port; and failing allocations
+(if BIN_DIR/libfailing_new.so exists). WRAPPER is a command that runs clamma-ws-demo. Exit code: 0 all
+checks succeed, 1 a check fails, 77 no model.
 
-The sections of test_frames() are those of Autobahn's test suite for servers. That suite itself wants
-an echo, which this server is not, and Python 2."""
+The sections of test_frames() are those of Autobahn's test suite for servers. That suite needs a
+server that echoes messages, and Python 2."""
 import base64
 import hashlib
 import http.client
@@ -32,7 +32,7 @@ checks = Checks()
 
 
 class Raw:
-    """A connection that may send anything."""
+    """A connection that can send any bytes."""
 
     def __init__(self, program):
         self.program = program
@@ -46,7 +46,7 @@ class Raw:
         self.plain.close()
 
     def read(self, size):
-        """So many bytes, or fewer if the server closes before."""
+        """Reads `size` bytes, or fewer if the server closes the connection."""
         while len(self.got) < size:
             try:
                 part = self.plain.recv(65536)
@@ -59,7 +59,7 @@ class Raw:
         return data
 
     def shake(self, path="/stories", **changes):
-        """Asks for a WebSocket; returns status, headers and body. A header None is left out."""
+        """Requests a WebSocket. Returns status, headers and body. Leaves out headers that are None."""
         headers = {"Host": self.program.address, "Upgrade": "websocket", "Connection": "Upgrade",
                    "Origin": self.program.url, "Sec-WebSocket-Key": KEY, "Sec-WebSocket-Version": "13"}
         headers.update((name.replace("_", "-"), value) for name, value in changes.items())
@@ -98,12 +98,12 @@ class Raw:
             data = mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(data))
         try:
             self.plain.sendall(head + data)
-        except ConnectionError:  # closed, as receive() tells
+        except ConnectionError:  # the server has closed; receive() reports it
             pass
 
     def receive(self):
-        """The next frame's opcode and data; None, b"" at the end. The server's frames are as they
-        must be: whole messages, not masked, with the shortest length."""
+        """Returns the next frame's opcode and data; (None, b"") at the end. Checks that the frame is a
+        whole message, not masked, with the shortest form of its length."""
         head = self.read(2)
         if len(head) < 2:
             return None, b""
@@ -118,14 +118,14 @@ class Raw:
         return head[0] & 15, self.read(size)
 
     def answer(self):
-        """The next message that is no ping."""
+        """Returns the next message that is not a ping."""
         while True:
             opcode, data = self.receive()
             if opcode != PING:
                 return opcode, data
 
     def ending(self):
-        """How the connection ends: by a close code, or "" without one."""
+        """Returns the close code with which the connection ends; "" if there is none."""
         while True:
             opcode, data = self.receive()
             if opcode is None:
@@ -190,7 +190,7 @@ def test_frames():
                 got = raw.ending()
                 checks.holds(f"{name}: fails", got in codes, f"{got!r}, not one of {codes}")
 
-        # 1: lengths. Each of these texts is wrong, which is answered.
+        # 1: lengths. The server answers that each of these texts is invalid.
         for size in (0, 1, 125, 126, 127, 128, 1000, 25600):
             with opened() as raw:
                 raw.send(TEXT, "x" * size)
@@ -211,7 +211,7 @@ def test_frames():
         with opened() as raw:
             for i in range(10):
                 raw.send(PING, b"%d" % i)
-            # libwebsockets leaves out pings that come before the last pong is sent.
+            # libwebsockets does not answer pings that arrive before the last pong is sent.
             time.sleep(0.2 * Program.slack)
             raw.send(PING, b"x")
             got = []
@@ -308,7 +308,7 @@ def test_empty_fragments():
             checks.same("more are not", raw.ending(), 1008)
 
 
-# --- Who may come ---------------------------------------------------------------------------------
+# --- Origins and hosts ----------------------------------------------------------------------------
 
 
 def test_origins():
@@ -346,7 +346,7 @@ def test_origins():
 
 
 class Forwarder:
-    """Another port for a program, as ssh -L and docker -p make one."""
+    """Forwards another port to a program, as ssh -L and docker -p do."""
 
     def __init__(self, program):
         self.target = program.host, program.port
@@ -386,7 +386,7 @@ def test_forwarded():
         status, _, body = program.get("/", Host=here)
         checks.same("a forwarded port: 403", status, 403)
         checks.holds("... which says what to do", f"--allow-origin http://{here} " in body, body)
-        time.sleep(1.1)  # the log has a line a second
+        time.sleep(1.1)  # the log has at most one line per second
         with Raw(program) as raw:
             status, _, body = raw.shake(Origin="https://pages.example.org")
         checks.same("a foreign Origin: 403", status, 403)
@@ -402,7 +402,7 @@ def test_forwarded():
             checks.holds(f"the log has {wanted}", wanted in log, log)
         checks.holds("... and nothing of the others", "\x1b" not in log and "evil" not in log, log)
 
-    # The set-ups of docs/ws-demo.md: ssh -L to the loopback, docker -p to all addresses.
+    # The set-ups in docs/ws-demo.md: ssh -L to the loopback, docker -p to all addresses.
     for name, bind in (("ssh -L", "127.0.0.1"), ("docker -p", "0.0.0.0")):
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
@@ -420,7 +420,7 @@ def test_forwarded():
 
 
 class Allocations:
-    """What libfailing_new.so, preloaded to a program, does with each operator new."""
+    """Controls operator new in a program with libfailing_new.so preloaded."""
 
     def __init__(self, folder, library):
         path = os.path.join(folder, "allocations")
@@ -431,7 +431,7 @@ class Allocations:
         self.environment = {"LD_PRELOAD": library, "CLAMMA_TEST_ALLOCATIONS": path}
 
     def fail(self, skip, count):
-        """From now on: so many succeed, then so many fail, and all others succeed."""
+        """From now on `skip` allocations succeed, then `count` fail, then all others succeed."""
         self.memory[8:24] = struct.pack("=qq", skip, count)
 
     def failed(self):
@@ -439,7 +439,7 @@ class Allocations:
 
 
 def visit(program):
-    """One visitor who gets a story and one who waits for a seat, and a page; whoever is sent away goes."""
+    """Serves a visitor with a story, one who waits for a seat, and a page. Refused visitors leave."""
     first = second = None
     try:
         program.get("/metrics")
@@ -493,7 +493,7 @@ def test_memory(folder):
                              program.metric("visitors_waiting") == 0, 10):
                     wrong.append(f"{count} from {skip} on: {program.metrics()}")
                     break
-                if now == before:  # a visit takes no more
+                if now == before:  # all allocations of a visit have failed once
                     break
                 skip += 3 if count == 1 else 11
         checks.same("memory: wherever it fails, the server stays", wrong, [])
@@ -504,7 +504,7 @@ def test_memory(folder):
                 visitor.begin(prompt="Lily", temperature=0)
                 texts = visitor.finish()
                 checks.holds("... and generates as before", texts[0] and texts[0] == texts[1], texts)
-        # What it says at its end, and to whom, needs memory, too.
+        # The messages at the server's end need memory, too.
         with program.connect() as visitor:
             visitor.hello
             allocations.fail(0, 1000000)

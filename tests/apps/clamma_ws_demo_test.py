@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""clamma_ws_demo_test.py BIN_DIR SOURCE_DIR [WRAPPER...]: clamma-ws-demo as browsers, monitors and
-attackers meet it, over plain sockets. BIN_DIR has clamma-ws-demo and clamma-gen. WRAPPER are words to
-run the former with, as valgrind's. Exit code: 0 all checks hold, 1 one does not, 77 no model."""
+"""clamma_ws_demo_test.py BIN_DIR SOURCE_DIR [WRAPPER...]: tests what clamma-ws-demo answers to
+browsers, monitors and attackers, over plain sockets. BIN_DIR contains clamma-ws-demo and clamma-gen.
+WRAPPER is a command that runs the former, such as valgrind. Exit code: 0 all checks succeed, 1 a check
+fails, 77 no model."""
 import os
 import re
 import signal
@@ -23,7 +24,7 @@ checks = Checks()
 
 
 def raw(program, data, seconds=20.0):
-    """Sends bytes, closes nothing, and returns all that comes until the server closes."""
+    """Sends bytes and, without closing, returns everything received until the server closes."""
     with socket.create_connection((program.host, program.port), timeout=seconds) as plain:
         plain.sendall(data)
         return read_all(plain)
@@ -131,7 +132,7 @@ def test_metrics():
 
 
 def generate(prompt, *arguments):
-    """What clamma-gen says behind the prompt."""
+    """Returns the continuation of the prompt by clamma-gen."""
     text = subprocess.run([os.path.join(BIN_DIR, "clamma-gen"), *SMALL, "-q", "-i", prompt, *arguments],
                           check=True, capture_output=True, text=True).stdout
     return text.removeprefix(prompt).removesuffix("\n")
@@ -199,7 +200,7 @@ def test_flow(endless):
         checks.same("... and only two are told", program.metric("sessions_active"), 2)
 
 
-# --- What pages may and may not send --------------------------------------------------------------
+# --- Messages that are accepted and refused -------------------------------------------------------
 
 
 def test_messages():
@@ -227,7 +228,7 @@ def test_messages():
             visitor.socket.send("nonsense")
             visitor.receive("error")
             visitor.begin(prompt="x" * 4096, temperature=10, topp=0, seed=2**53 - 1)
-            visitor.finish()  # longer than the context, but a message like any other
+            visitor.finish()  # longer than the context, but a valid message
             visitor.begin(prompt="Lily", temperature=0)
             checks.same("a visitor may go on after nonsense", visitor.finish()[0],
                         generate("Lily", "-t", "0"))
@@ -262,7 +263,7 @@ def test_messages():
         checks.same("... and it ends well", program.end()[0], 0)
 
 
-# --- The end, and what is refused before the beginning --------------------------------------------
+# --- The server's end, and wrong command lines ----------------------------------------------------
 
 
 def test_end(endless):
@@ -280,7 +281,7 @@ def test_end(endless):
                     (1001, 1001))
         length = len(told.texts[0])
         while len(told.texts[0]) == length and "end" not in told.last[0]:
-            told.receive("progress")  # which may be of the other story
+            told.receive("progress")  # perhaps for the other story
         checks.holds("drain: stories go on", len(told.texts[0]) > length)
         try:
             socket.create_connection((program.host, program.port)).close()
@@ -320,7 +321,7 @@ def test_end(endless):
 
 
 def test_no_streams():
-    """A standard stream that is closed leaves its number to no pipe and no socket."""
+    """No pipe or socket gets the number of a standard stream that is closed."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *Program.wrapper, DEMO, *SMALL,
@@ -341,7 +342,7 @@ def test_no_streams():
     with open("/dev/full", "w", encoding="ascii") as full, subprocess.Popen(
             [*Program.wrapper, DEMO, *SMALL, "--port", "0", "--drain", "0"], stdout=full,
             stderr=subprocess.PIPE, text=True) as process:
-        killer = threading.Timer(20 * Program.slack, process.kill)  # of one that says nothing
+        killer = threading.Timer(20 * Program.slack, process.kill)  # in case it prints nothing
         killer.start()
         told = any(re.fullmatch(r"clamma-ws-demo: cannot write to stdout: serving http://\S+:\d+/\n",
                                 line) for line in process.stderr)

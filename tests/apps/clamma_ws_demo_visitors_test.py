@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""clamma_ws_demo_visitors_test.py BIN_DIR SOURCE_DIR [WRAPPER...]: visitors of clamma-ws-demo who are
-many, slow or silent, over plain sockets. BIN_DIR has clamma-ws-demo. WRAPPER are words to run it with,
-as valgrind's. Exit code: 0 all checks hold, 1 one does not, 77 no model."""
+"""clamma_ws_demo_visitors_test.py BIN_DIR SOURCE_DIR [WRAPPER...]: tests clamma-ws-demo with many, slow
+and silent visitors, over plain sockets. BIN_DIR contains clamma-ws-demo. WRAPPER is a command that runs
+it, such as valgrind. Exit code: 0 all checks succeed, 1 a check fails, 77 no model."""
 import os
 import socket
 import subprocess
@@ -19,7 +19,7 @@ checks = Checks()
 
 
 def refused(connect):
-    """The status that a WebSocket is refused with, or None."""
+    """Returns the status with which a WebSocket is refused, or None."""
     try:
         connect().drop()
     except websocket.WebSocketBadStatusException as error:
@@ -29,7 +29,7 @@ def refused(connect):
 
 def test_many(endless):
     with Program(DEMO, *endless.arguments) as program:
-        with program.connect() as visitor:  # all threads and buffers are there from now on
+        with program.connect() as visitor:  # from now on all threads and buffers exist
             visitor.begin()
             visitor.receive("progress")
         until(lambda: quiet(program))
@@ -62,7 +62,7 @@ def test_many(endless):
 
 
 def test_unfinished_close(endless):
-    """A visitor who says goodbye, or is sent away, and stays all the same."""
+    """A visitor who sends a close frame, or is refused, but keeps the connection open."""
     with Program(DEMO, *endless.arguments) as program:
         for name, act in (("goodbye", lambda s: s.send(b"\x03\xe8", websocket.ABNF.OPCODE_CLOSE)),
                           ("sent away", lambda s: s.send_binary(b"x"))):
@@ -106,7 +106,7 @@ def test_queue(endless):
 
 
 def test_slow_reader(chatty):
-    buffer = 400000 // int(Program.slack)  # as much as is told in a second or two
+    buffer = 400000 // int(Program.slack)  # as much as is generated in a second or two
     with Program(DEMO, *chatty.arguments, "--buffer", buffer) as program:
         slow = program.connect(sockopt=((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),))
         slow.begin()

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// operator new that fails when a test says so, for a program that runs with this library preloaded.
-// The file that CLAMMA_TEST_ALLOCATIONS names holds three 64-bit numbers, which both sides map: how
-// many allocations have failed, how many are to succeed from now on, and how many of those behind
-// them are to fail.
+// An operator new that fails on a test's request, for a program that runs with this library
+// preloaded. CLAMMA_TEST_ALLOCATIONS names a file of three 64-bit numbers, which both processes
+// map: the number of allocations that have failed, the number that succeed from now on, and the
+// number that then fail.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -47,7 +47,7 @@ bool Fails() {
 
 }  // namespace
 
-// new[] and the forms that do not throw come here, too.
+// new[] and the forms that do not throw call this one, too.
 void* operator new(size_t size) {
   void* memory = Fails() ? nullptr : std::malloc(size == 0 ? 1 : size);
   if (memory == nullptr) throw std::bad_alloc();

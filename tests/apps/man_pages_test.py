@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""man_pages_test.py BUILD_DIR SOURCE_DIR PROGRAM...: the manual pages, as they are installed.
+"""man_pages_test.py BUILD_DIR SOURCE_DIR PROGRAM...: tests the manual pages, as they are
+installed.
 
-Pages of programs are held against --help: the same options with the same defaults, the same exit
-codes, and where the models are there, examples that print what the page shows. Pages of the library
-are held against the headers: the same prototypes, and every name. mandoc finds nothing to warn of.
+Pages of programs are compared with --help: the same options with the same defaults, and the same exit
+codes; if the models are there, examples must print what the page shows. Pages of the library are
+compared with the headers: the same prototypes, and every name. mandoc must not warn.
 """
 import os
 import pathlib
@@ -40,7 +41,7 @@ def section(source, name):
 
 
 def options_of_help(text):
-    """{long: (shorts, default or "")}, of lines as `  -m,--mode INT:INT in [0 - 1]=0`."""
+    """Returns {long: (shorts, default or "")}, from lines like `  -m,--mode INT:INT in [0 - 1]=0`."""
     options = {}
     for shorts, long, rest in re.findall(r"^  ((?:-\w,)*)--([\w-]+)(.*)", text, re.M):
         kind = re.sub(r"\[[^]]*\]", "", re.split(r"  | Excludes:| Needs:", rest)[0])
@@ -51,7 +52,7 @@ def options_of_help(text):
 
 
 class Pages(unittest.TestCase):
-    """PAGES and LIBRARY: the installed files, by what they are the manual of."""
+    """PAGES and LIBRARY: the installed pages of the programs and of the library, by name."""
 
     def test_mandoc_has_nothing_to_warn_of(self):
         for page in [*PAGES.values(), LIBRARY["clamma"], LIBRARY["clamma-extra"]]:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The text of a receipt: what is written is read again, and nothing else is.
+// The text of a receipt: only texts that could have been written are read.
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -54,7 +54,7 @@ std::string Reason(std::string_view text) {
   return receipt::Read(text, &ignored);
 }
 
-// The text of Full() with something in place of something else that it has once.
+// Returns the text of Full() in which `new_text` replaces `old`, which occurs once.
 std::string With(const std::string& old, const std::string& new_text) {
   std::string text = Text(Full());
   const size_t at = text.find(old);
@@ -118,7 +118,7 @@ TEST(ReceiptText, ChangedFieldBreaksTheChecksum) {
       {"\"0000000000000000\"", "\"0000000000000001\""}};
   for (const auto& [old, changed] : changes) {
     Receipt read;
-    // The largest seed but one digit is too large.
+    // Like the largest seed, but one digit is too large.
     const std::string text =
         std::string(old) == "\"seed\": 1" ? With("18446744073709551615", "5") : With(old, changed);
     EXPECT_EQ(receipt::Read(text, &read), "") << old;

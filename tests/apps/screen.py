@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What somebody who sits at a terminal has before them."""
+"""The screen of a terminal: what a program's output makes a user see."""
 import re
 import unicodedata
 
@@ -8,26 +8,26 @@ SEQUENCE = re.compile(r"\x1b\[([\d;?]*)([@-~])")
 
 class Row:
     def __init__(self, cells=(), goes_on=False):
-        self.cells = list(cells)  # a character each; "" behind one that is two columns wide
-        self.goes_on = goes_on    # the text went on in the next row by itself
+        self.cells = list(cells)  # one character each; "" after a character that is two columns wide
+        self.goes_on = goes_on    # the terminal wrapped the line: it continues in the next row
 
     def text(self):
         return "".join(self.cells).rstrip()
 
 
 class Screen:
-    """A terminal that wraps long lines, scrolls, and knows the sequences that programs here use.
+    """A terminal that wraps long lines, scrolls, and understands the sequences that the programs use.
 
-    `breaks_anew`: for another width it breaks its lines anew, as most do; else it cuts its rows. What
-    it answers to a question for the cursor's place is in `answers`.
+    `breaks_anew`: when its width changes, it wraps its lines again, as most terminals do; otherwise
+    it cuts its rows off. `answers` receives its reports of the cursor's position.
     """
 
     def __init__(self, rows, columns, breaks_anew=False):
         self.rows, self.columns, self.breaks_anew = rows, columns, breaks_anew
-        self.gone = []  # rows that have scrolled out
+        self.gone = []  # rows that have scrolled off the top
         self.lines = [Row() for _ in range(rows)]
         self.row = self.column = self.moves_up = 0
-        self.rest = ""  # the begin of a sequence
+        self.rest = ""  # the beginning of a sequence
         self.answers = []
 
     def all_rows(self):
@@ -56,7 +56,7 @@ class Screen:
             return
         number = int(parameters.split(";")[0] or 0) if "?" not in parameters else 0
         cells = self.lines[self.row].cells
-        # Behind the last column the cursor waits in it for a character.
+        # After a character in the last column, the cursor stays there until the next character.
         self.column = min(self.column, self.columns - 1)
         if what == "A":
             self.row = max(0, self.row - max(number, 1))
@@ -98,7 +98,7 @@ class Screen:
             if character == "\x1b":
                 if len(text) - at > 20:
                     raise ValueError(f"a sequence that this terminal does not know: {text[at:]!r}")
-                self.rest = text[at:]  # of which more is to come
+                self.rest = text[at:]  # more of it will follow
                 return
             if character == "\r":
                 self.column = 0
@@ -133,7 +133,7 @@ class Screen:
         cursor = len(self.gone) + self.row
         while len(old) > cursor + 1 and not old[-1].cells:
             old.pop()
-        new, cells, place = [], [], None  # place: the cursor's, in the line that is being joined
+        new, cells, place = [], [], None  # place: that of the cursor in the line being joined
         for index, row in enumerate(old):
             if index == cursor:
                 place = len(cells) + self.column

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""GGUF models that say what a script has, to test programs without a real model.
+"""GGUF models that generate a given text, to test programs without a real model.
 
-An answer's tokens are a chain: the embedding of each is a unit vector of its own, the layers add
-nothing, and the row of the classifier that goes with a vector is that of the next token. Where an
-answer has a second part, attention tells that the first has ended, and all tokens of the second gain
-by that.
+Each token of an answer has a unit vector of its own as its embedding. The layers add nothing, and the
+classifier's row of the next token has a 1 for this vector, so the tokens form a chain. If an answer
+has a second part, attention adds a vector once the first part has ended, and this makes the tokens of
+the second part likelier.
 """
 import struct
 
@@ -13,8 +13,8 @@ UNKNOWN, CONTROL, NORMAL, BYTE = 2, 3, 1, 6             # of tokens
 BOS, EOS = 1, 2
 ALIGNMENT = 32
 
-# Messages, and the mark by which an answer of the script begins; with the argument `silent` one that
-# is empty.
+# Writes the messages, and the mark after which the model answers; with the argument `silent`, the mark
+# of an empty answer.
 TEMPLATE = ("{% for m in messages %}{% if m.role == 'assistant' %}<|answer|>{{ m.content }}"
             "{% else %}[{{ m.role }}]{{ m.content }}{% endif %}{% endfor %}"
             "{% if add_generation_prompt %}{% if silent %}<|silent|>{% else %}<|answer|>"
@@ -27,7 +27,7 @@ def text_bytes(text):
 
 
 def pair(key, kind, value):
-    """A key and its value; that of an array is (type of the elements, list)."""
+    """Returns the bytes of a key and its value. The value of an array is (type of elements, list)."""
     formats = {UINT: "<I", INT: "<i", FLOAT: "<f", BOOL: "<?"}
 
     def one(kind, value):
@@ -42,12 +42,13 @@ def pair(key, kind, value):
 
 def write(path, answer, *, then=(), endless=False, template=TEMPLATE, mark="<|answer|>", context=512, hidden=8, layers=1,
           metadata=()):
-    """Writes a model whose answers are these pieces, each of which is there once, and then those of
-    `then`, of which the same holds.
+    """Writes a model that answers with the pieces of `answer`, then those of `then`. Neither may
+    contain a piece twice.
 
-    They begin behind the control token `mark`. Pieces such as <|end|> are control tokens. `endless`:
-    the last is followed by the first. Large numbers for hidden and layers make it slow; the file has
-    holes in their place. `metadata`: further (key, type, value).
+    An answer begins after the control token `mark`. Pieces such as <|end|> are control tokens.
+    `endless`: the first piece follows the last one. A model with large numbers for `hidden` and
+    `layers` is slow; the file has holes in place of the weights. `metadata`: further (key, type,
+    value).
     """
     assert len(set(answer)) == len(answer) and len(set(then)) == len(then)
     assert not (then and endless)
@@ -58,9 +59,9 @@ def write(path, answer, *, then=(), endless=False, template=TEMPLATE, mark="<|an
     first = len(tokens)
     pieces = list(dict.fromkeys(piece.replace(" ", "\u2581") for piece in (*answer, *then)))
     tokens += [(piece, CONTROL if piece.startswith("<|") else NORMAL) for piece in pieces]
-    if "<|end|>" in pieces:  # which ends a message and no answer, where there are these
+    if "<|end|>" in pieces:  # ends a message but no answer, if the vocabulary has these
         tokens += [("<|return|>", CONTROL), ("<|call|>", CONTROL)]
-    # So that a text of pieces is encoded as these: each is merged from its beginnings.
+    # With the beginnings of each piece, merges encode a text as these pieces.
     begun = {piece[:n] for piece in pieces for n in range(1, len(piece))} - set(pieces)
     tokens += [(piece, NORMAL) for piece in sorted(begun)]
 
@@ -74,7 +75,7 @@ def write(path, answer, *, then=(), endless=False, template=TEMPLATE, mark="<|an
         follows.append((chain[-1], first if endless else EOS))
     axes = {token: axis for axis, token in
             enumerate(dict.fromkeys(token for token, _ in [*follows, *second]))}
-    ended = len(axes)  # the axis that tells that the first part has ended
+    ended = len(axes)  # the axis that shows that the first part has ended
     dim = (len(axes) + 32) // 32 * 32
     embedding = bytearray(4 * dim * len(tokens))
     classifier = bytearray(4 * dim * len(tokens))
@@ -107,7 +108,7 @@ def write(path, answer, *, then=(), endless=False, template=TEMPLATE, mark="<|an
                ("output_norm.weight", (dim,), ones),
                ("output.weight", (dim, len(tokens)), bytes(classifier))]
     matrices = {}
-    if then:  # of all positions alike, those with the end of the first part
+    if then:  # attention to all positions alike finds the end of the first part
         value, output = bytearray(4 * dim * dim), bytearray(4 * dim * dim)
         struct.pack_into("<f", value, 4 * (dim * ended + axes[chain[-1]]), 1)
         struct.pack_into("<f", output, 4 * (dim * ended + ended), 1)
@@ -123,7 +124,7 @@ def write(path, answer, *, then=(), endless=False, template=TEMPLATE, mark="<|an
 
 
 def write_file(path, pairs, tensors):
-    """`tensors`: (name, shape, bytes of floats, or None for zeros)."""
+    """tensors: (name, shape, the bytes of its floats or None for zeros)."""
     def aligned(number):
         return (number + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// That clamma-selftest finds what is wrong: tables that compute something else.
+// clamma-selftest finds errors: kernel tables and models that compute something else.
 #include <gtest/gtest.h>
 
 #include <string>

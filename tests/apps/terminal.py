@@ -3,12 +3,11 @@
 """terminal.py [--interrupt TEXT TIMES] [--resize TEXT TIMES ROWS COLUMNS]... [--breaks-anew]
             ROWS COLUMNS PROGRAM [ARGUMENT...]
 
-Runs a program on a terminal of that size and prints what somebody who sits there has before them at
-its end: all lines, those that have gone out at the top first; then `cursor: COLUMN` and
-`moves up: N`. With --interrupt, types Ctrl-C once TEXT has appeared so often; with --resize, gives the
-terminal another size then, one after the other. With --breaks-anew it breaks its lines anew for
-another width. Ends with the program's exit code; 99 if the program uses what this terminal does not
-know.
+Runs a program on a terminal of this size and prints the screen at its end: all lines, beginning with
+those that have scrolled off the top; then `cursor: COLUMN` and `moves up: N`. --interrupt types Ctrl-C
+once TEXT has appeared TIMES times; each --resize then changes the terminal's size, one after the
+other. With --breaks-anew, lines are wrapped again for another width. Exits with the program's exit
+code, or with 99 if the program uses a sequence that this terminal does not know.
 """
 import argparse
 import codecs
@@ -28,9 +27,9 @@ def set_size(fd, rows, columns):
 
 
 def run(command, screen, events):
-    """Shows on the screen what the program writes to its terminal. Returns its exit code.
+    """Runs a program, whose output goes to the screen. Returns its exit code.
 
-    `events`: (text, how often it must have appeared since the one before, what is done then).
+    events: (text, how often it must have appeared since the event before, what to do then).
     """
     pid, fd = pty.fork()
     if pid == 0:
@@ -49,7 +48,7 @@ def run(command, screen, events):
         text = decoder.decode(piece)
         screen.show(text)
         seen += text
-        # What was written for the old size has come once there is silence.
+        # Once no more output comes, everything that was written for the old size has arrived.
         if events and seen.count(events[0][0]) >= events[0][1] and not select.select([fd], [], [], 0.02)[0]:
             events.pop(0)[2](fd)
             seen = ""

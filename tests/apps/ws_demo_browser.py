@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of clamma-ws-demo's pages share: Chromium without a window, and the pages in it."""
+"""The code that the tests of clamma-ws-demo's pages share: Chromium without a window, and pages in it."""
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -30,7 +30,7 @@ class Page:
         return self.browser.execute_script(text, *arguments)
 
     def texts(self):
-        """Of both stories, at one moment, as they are in the document."""
+        """Returns the texts of both stories at the same moment, as they are in the document."""
         return self.script("return Array.from(document.querySelectorAll('.text'), e => e.textContent)")
 
     def figures(self):
@@ -55,13 +55,13 @@ class Page:
         self.find("#again").click()
 
     def complaints(self):
-        """What the browser's console has to say, which is nothing on a good page."""
+        """Returns the messages in the browser's console. There must be none."""
         return [entry["message"] for entry in self.browser.get_log("browser")]
 
 
 class ChatPage(Page):
     def turns(self):
-        """The texts of questions and answers, as they are in the document."""
+        """Returns the texts of questions and answers, as they are in the document."""
         return self.texts()
 
     def ask(self, text):
@@ -71,12 +71,12 @@ class ChatPage(Page):
         return self.find("#stop").get_attribute("aria-disabled") == "false"
 
     def answered(self, turns):
-        """Waits until there are so many turns and the last one is complete."""
+        """Waits until there are `count` turns and the last one is complete."""
         return until(lambda: len(self.turns()) == turns and not self.busy(), 60)
 
 
 def contrast(page):
-    """The lowest contrast ratio of text on the page to what is behind it."""
+    """Returns the lowest contrast ratio of a text on the page to its background."""
     return page.script("""
         const parse = c => c.match(/[\\d.]+/g).map(Number);
         const light = ([r, g, b]) => { const f = v => (v /= 255) <= 0.03928 ? v / 12.92 :

@@ -11,11 +11,11 @@ import sys
 import urllib.error
 import urllib.request
 
-import websocket  # of Debian's python3-websocket
+import websocket  # Debian's python3-websocket
 from app_harness import Checks, find_models, until
 
 PREFIX = "clamma_ws_demo_"
-# What it says on stderr: the model, and what visitors did wrong.
+# What the program prints on stderr: the model, and visitors' errors.
 BANNER = re.compile(r"☙ Clamma ❧ \S+: (llama2\.c |GGUF, )|dim \d+, hidden .* threads?( \(.*\))?$|"
                     r"clamma-ws-demo: .*positions|clamma-ws-demo: only tests, please|"
                     r"clamma-ws-demo: libwebsockets: Ran out of header data space|==\d+== |"
@@ -24,9 +24,9 @@ BANNER = re.compile(r"☙ Clamma ❧ \S+: (llama2\.c |GGUF, )|dim \d+, hidden .*
 
 
 def begin(doc):
-    """What a test is run with, BIN_DIR SOURCE_DIR MORE...: these two, the folder of the models, the
-    program, its arguments for the small model (a story takes some milliseconds), and MORE. Ends with
-    `doc` if they are missing."""
+    """Reads a test's arguments, BIN_DIR SOURCE_DIR MORE... Returns BIN_DIR, SOURCE_DIR, the folder of
+    the models, the program, its arguments for the small model (a story takes some milliseconds), and
+    MORE. Prints `doc` and exits if arguments are missing."""
     if len(sys.argv) < 3:
         sys.exit(doc)
     bin_dir, source_dir = map(os.path.realpath, sys.argv[1:3])
@@ -36,8 +36,8 @@ def begin(doc):
 
 
 class ChatFormat:
-    """A chat template, and what it makes of messages. Chats by it are texts that any model goes on
-    with, so that clamma-gen gives the same answers."""
+    """A chat template, and how it renders messages. It uses no control tokens, so clamma-gen continues
+    a rendered chat with the same answer."""
 
     TEMPLATE = ("{% for message in messages %}{{ message.role }}: {{ message.content }}. {% endfor %}"
                 "assistant:")
@@ -50,7 +50,7 @@ class ChatFormat:
 
     @staticmethod
     def messages(*contents):
-        """User and assistant in turns."""
+        """Returns messages of the user and the assistant in turn."""
         return [{"role": ("user", "assistant")[i % 2], "content": content}
                 for i, content in enumerate(contents)]
 
@@ -60,14 +60,14 @@ class ChatFormat:
 
 
 class AlphabetModel:
-    """A version 1 checkpoint and its dictionary, made for tests, that say the alphabet and a space
-    over and over, each letter `repeat` (at least 2) times. The layers cost time and change nothing,
-    as their weights are 0, and no space, as they are a hole in the file. The embedding of a letter is
-    a unit vector, which the classifier maps to the letter behind it; all other tokens, as those of a
-    prompt, have that of the space, before "a"."""
+    """A version 1 checkpoint, with its dictionary, that generates the alphabet and a space again and
+    again, with each letter `repeat` (at least 2) times. The layers take time but change nothing, as
+    their weights are 0; in the file they are a hole. The embedding of a letter is a unit vector, which
+    the classifier maps to the next letter. All other tokens, such as those of a prompt, have the
+    embedding of the space, so "a" follows."""
 
     LETTERS = "abcdefghijklmnopqrstuvwxyz "
-    BYTES = 3  # tokens in front of those of the 256 bytes
+    BYTES = 3  # the number of tokens before those of the 256 bytes
     FIRST = BYTES + 256  # the token of the first letter
     VOCABULARY = FIRST + len(LETTERS)
 
@@ -78,7 +78,7 @@ class AlphabetModel:
         self._write_checkpoint(path, dim, layers, context)
 
     def is_start(self, text):
-        """Whether it says what it should, from the first letter on."""
+        """Whether the text is what the model generates from the first letter on."""
         return (self.round * (len(text) // len(self.round) + 1)).startswith(text)
 
     def _write_dictionary(self, path, repeat):
@@ -100,7 +100,7 @@ class AlphabetModel:
 
         with open(path, "wb") as file:
             file.write(struct.pack("<9i", 0x616B3432, 1, dim, hidden, layers, 1, 1, tokens, context))
-            file.write(b"\0")  # the classifier has weights of its own
+            file.write(b"\0")  # the classifier is not tied to the embedding
             file.truncate(256 + 4 * (norms + rows + matrices + rows))
             for i in range(dim):  # the last norm
                 put(file, norms - dim + i, 1.0)
@@ -113,8 +113,8 @@ class AlphabetModel:
 
 
 class Program:
-    """clamma-ws-demo, serving at a free port of the loopback. At the end of a with statement it must
-    end well, and without a word on stderr but its banner."""
+    """clamma-ws-demo on a free port of the loopback. At the end of a `with` statement it must exit with
+    code 0, and must have printed nothing but its banner on stderr."""
 
     wrapper = ()  # words before the command, as valgrind's
     slack = 1.0   # how much longer it may take for them
@@ -122,7 +122,7 @@ class Program:
 
     @classmethod
     def wrap(cls, words):
-        """Programs run with these words in front, and may take longer for it."""
+        """Makes this command run all programs, which may then take longer."""
         cls.wrapper = tuple(words)
         cls.slack = 10.0 if words or os.environ.get("CLAMMA_TEST_SLOW") else 1.0
 
@@ -156,12 +156,12 @@ class Program:
             self.process.stderr.close()
 
     def end(self, number=signal.SIGTERM, seconds=30):
-        """Sends a signal; returns exit code and stderr."""
+        """Sends a signal. Returns exit code and stderr."""
         self.process.send_signal(number)
         return self.result(seconds)
 
     def result(self, seconds=30):
-        """Waits for the end; returns exit code and stderr."""
+        """Waits for the program's end. Returns exit code and stderr."""
         _, errors = self.process.communicate(timeout=seconds * Program.slack)
         more = [line for line in errors.splitlines() if not BANNER.match(line)]
         if more:
@@ -169,7 +169,7 @@ class Program:
         return self.process.returncode, errors
 
     def get(self, path, method="GET", **headers):
-        """Status, headers, text."""
+        """Returns status, headers and text."""
         request = urllib.request.Request(self.url + path, headers=headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=20 * Program.slack) as answer:
@@ -202,7 +202,7 @@ class Program:
 
 
 def quiet(program):
-    """Whether nobody is there any more."""
+    """Whether no visitor and no session is left."""
     metrics = program.metrics()
     return not any(metrics[name] for name in
                    ("sessions_active", "visitors_connected", "visitors_waiting"))
@@ -215,7 +215,7 @@ class Visitor:
         options.setdefault("timeout", 20 * Program.slack)
         options.setdefault("origin", program.url)
         self.socket = websocket.create_connection(f"ws://{program.address}/stories", **options)
-        self.streams = 2  # unless the server greets us for a chat
+        self.streams = 2  # 1 if the server's greeting says that it chats
         self.reset()
         if greet:
             self.hello = self.receive("hello")
@@ -229,7 +229,7 @@ class Visitor:
         self.drop()
 
     def drop(self):
-        """Goes without a word."""
+        """Closes the connection without a close frame."""
         self.socket.shutdown()
 
     def send(self, **message):
@@ -237,14 +237,14 @@ class Visitor:
 
     def reset(self):
         self.texts = [""] * self.streams
-        self.last = [{}] * self.streams  # what came last of each
+        self.last = [{}] * self.streams  # the last message about each stream
 
     def begin(self, **message):
         self.reset()
         self.send(type="begin", **message)
 
     def receive(self, kind=None):
-        """The next message, or the next of a type."""
+        """Returns the next message, or the next one of a type."""
         while True:
             message = json.loads(self.socket.recv())
             if message["type"] == "progress":
@@ -255,7 +255,7 @@ class Visitor:
                 return message
 
     def finish(self):
-        """Receives until both stories, or the answer, have ended; returns their texts."""
+        """Receives until both stories, or the answer, have ended. Returns their texts."""
         while not all("end" in news for news in self.last):
             self.receive("progress")
         return self.texts
@@ -264,7 +264,7 @@ class Visitor:
         return [news.get("end") for news in self.last]
 
     def closed(self):
-        """Receives until the server closes; returns the code it gave, None if it gave none."""
+        """Receives until the server closes. Returns its close code; None if it sent none."""
         try:
             while True:
                 opcode, data = self.socket.recv_data()

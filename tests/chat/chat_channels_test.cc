@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Answers in channels, as gpt-oss gives them: what is issued of them, and what becomes of them when
-// they come back.
+// Answers in channels, as gpt-oss generates them: which text is issued, and how the answers are
+// written when they are sent back.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -30,7 +30,7 @@ GgufBytes Vocabulary() {
                    {}, "gpt-2");
 }
 
-// Its form of a conversation: no reasoning but that of the last message, if nothing follows.
+// A template like that of gpt-oss: of reasoning, only that of the last message is written.
 constexpr char kTemplate[] =
     "{%- for m in messages -%}"
     "{%- if m.role == 'assistant' -%}"
@@ -53,7 +53,7 @@ std::vector<tok_id_t> Tokens(const std::string& text) {
 
 class Channels : public testing::Test {
  protected:
-  // What is issued of `answer` behind `context`.
+  // Returns the text that is issued for `answer` after `context`.
   std::string Issued(const std::string& context, const std::string& answer) const {
     const clamma::Tokenizer& tokenizer = opened_.tokenizer();
     const std::vector<tok_id_t> before = Tokens(context);
@@ -110,7 +110,7 @@ TEST_F(Channels, OtherChannelsAreSaidWithoutTheirNames) {
 TEST_F(Channels, AnAnswerGoesOnWhereItStopped) {
   const std::string final = "<|channel|>final<|message|>It is 4.";
   const std::string all = kAnalysis + final;
-  // Cut anywhere, it is issued as one.
+  // However the answer is split, the issued text is the same.
   const std::vector<std::string> parts = {
       "",
       "<|channel|>",
@@ -199,8 +199,7 @@ class ChannelsApi : public testing::Test {
     session_ = NewSession(model_);
   }
 
-  // The answer to a prompt, of which each token is forced, by a query of its own. `stop` ends a
-  // text.
+  // Answers a prompt, with each token forced by a query of its own. The token `stop` ends the text.
   std::string Answer(const std::vector<clamma_message_t>& messages, const std::string& tokens,
                      const tok_id_t* stop = nullptr) {
     Listener listener;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Work, depth, output and memory of templates are bounded, and so is the stack.
+// The work, depth, output, memory and stack of templates are bounded.
 #include <limits.h>
 #include <pthread.h>
 
@@ -77,7 +77,7 @@ TEST(ChatTemplateLimitsTest, NumbersAndRanges) {
 }
 
 TEST(ChatTemplateLimitsTest, SharedValuesAreNoBomb) {
-  // Lists that hold each other twice: 2^60 elements to compare, or to print.
+  // Each list contains the previous one twice: 2^60 elements to compare or print.
   const std::string doubled =
       "{% set ns = namespace(a=[], b=[]) %}{% for i in range(60) %}"
       "{% set ns.a = [ns.a, ns.a] %}{% set ns.b = [ns.b, ns.b] %}{% endfor %}";
@@ -96,8 +96,7 @@ TEST(ChatTemplateLimitsTest, SharedValuesAreNoBomb) {
   EXPECT_EQ(StatusCode::kLimit, RenderWith(options, texts).status.code());
 }
 
-// What is nested as deeply as it may be, on a thread with the stack that the library promises to
-// do with.
+// Templates of the greatest depth, on a thread with the stack that the library promises to suffice.
 struct DeepCase {
   std::string source;
   bool ok;
@@ -137,7 +136,7 @@ TEST(ChatTemplateLimitsTest, NestingIsRefusedBeforeTheStackEnds) {
       pthread_t thread;
       ASSERT_EQ(0, pthread_attr_init(&attributes));
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-      // On AArch64 no stack is as small as the 64 KB that are promised to do.
+      // On AArch64 the smallest possible stack has more than the promised 64 KB.
       const auto least = static_cast<size_t>(PTHREAD_STACK_MIN);
       ASSERT_EQ(0, pthread_attr_setstacksize(&attributes, std::max<size_t>(65536, least)));
 #endif

@@ -60,7 +60,7 @@ TEST(ChatTemplateOriginTest, EachByteKeepsItsOrigin) {
   }
 }
 
-// A text that grows piece by piece shares its bytes; what was built before stays as it was.
+// A text that grows piece by piece shares its bytes; earlier texts do not change.
 TEST(ChatTemplateOriginTest, TextsThatGrowInPlaceStayApart) {
   const auto result = Render(
       "{% set a = 'x' * 300 + y %}{% set b = a + '<1>' %}{% set c = a + y + '<2>' %}"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The language of chat templates. Texts are those that Jinja2 3.1 gives.
+// The language of chat templates. The expected texts are those of Jinja2 3.1.
 #include "chat/chat_template.h"
 
 #include <string>

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Chat templates against Jinja2, set up as transformers does it (utils/chat_template_utils.py).
+"""Compares chat templates with Jinja2, set up as in transformers (utils/chat_template_utils.py).
 
-Templates of real models, the built-in ones and those inside of GGUF files, each with a set of
-conversations; and some thousand small expressions, made with a fixed seed. The texts must be equal
-byte for byte; where Jinja2 fails, we fail, with the text of raise_exception.
+Renders the templates of real models, the built-in ones and those in GGUF files with a set of
+conversations, and some thousand small expressions, made from a fixed seed. The texts must be equal
+byte for byte. Where Jinja2 fails, the library must fail, too, with the text of raise_exception.
 
 Run by test.sh's stage templates: python -m unittest discover --start-directory tests/chat --pattern
 'chat_templates_test.py', with CLAMMA_TEST_PROGRAMS naming the folder of print_template.
@@ -16,6 +16,7 @@ import random
 import re
 import struct
 import subprocess
+import unicodedata
 import unittest
 from datetime import datetime, timezone
 from pathlib import Path
@@ -30,7 +31,7 @@ SHARED = Path(os.environ.get("CLAMMA_TEST_DATA", ROOT / ".." / "shared"))
 
 CLOCK = 1785542400  # 2026-08-01 00:00 UTC
 N_EXPRESSIONS = int(os.environ.get("CLAMMA_TEST_EXPRESSIONS", "6000"))
-MAX_MESSAGE = 511  # bytes of a Status
+MAX_MESSAGE = 511  # bytes of a Status message
 
 
 class Raised(jinja2.exceptions.TemplateError):
@@ -100,7 +101,7 @@ def reference(source, context):
         return "ok", text.encode().decode()
     except Raised as error:
         return "raised", str(error)
-    except Exception as error:  # pylint: disable=broad-except  # whatever Python raises
+    except Exception as error:  # pylint: disable=broad-except  # any exception of Python
         return "failed", f"{type(error).__name__}: {error}"
 
 
@@ -110,7 +111,7 @@ class Program:
                                         stdout=subprocess.PIPE)
 
     def render(self, source, context):
-        """The same as reference(), and the ranges of the caller's bytes."""
+        """Returns what reference() returns, and the ranges of the caller's bytes."""
         source, context = source.encode(), json.dumps(context).encode()
         self.process.stdin.write(b"%d %d %d\n" % (len(source), len(context), CLOCK))
         self.process.stdin.write(source + context)
@@ -128,7 +129,7 @@ class Program:
 
 
 def as_message(text):
-    """What a Status makes of a text: one line, cut."""
+    """Returns a text as a Status stores it: on one line, and truncated."""
     data = re.sub(rb"[\x00-\x1f\x7f]", b"?", text.encode())
     if len(data) > MAX_MESSAGE:
         data = data[:MAX_MESSAGE - 3] + b"..."
@@ -158,7 +159,7 @@ def call(arguments, **more):
 
 
 def conversations():
-    """Pairs of a name and messages."""
+    """Returns pairs (name, messages)."""
     system = {"role": "system", "content": "You are \"terse\".\nSay <|im_end|> never. "}
     texts = ["Hello!", "What's 2 < 3 & 'so' on?\n\n", "", "  Grüße, 你好 🙂\u00a0", "</s>[INST]"]
     answers = ["Hi.", "It is \"true\".", "<think>\nwell, 2\n</think>\n\nYes", "", " Fine\n"]
@@ -219,13 +220,13 @@ def contexts():
 
 
 def builtin_templates():
-    """Those of src/chat/builtin_templates.cc."""
+    """Returns the templates in src/chat/builtin_templates.cc."""
     source = (ROOT / "src/chat/builtin_templates.cc").read_text(encoding="utf-8")
     return re.findall(r'constexpr char k(\w+)\[\] = R"\((.*?)\)";', source, re.DOTALL)
 
 
 def gguf_texts(path):
-    """The keys of a GGUF file (docs/gguf.md of ggml) whose values are strings."""
+    """Yields the keys of a GGUF file whose values are strings, with these (format: ggml's docs/gguf.md)."""
     data, place = path.read_bytes(), 24
     sizes = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 
@@ -263,7 +264,7 @@ def gguf_texts(path):
 
 
 def gguf_templates():
-    """Every chat template in the GGUF files of the test data."""
+    """Returns every chat template in the GGUF files of the test data."""
     for path in sorted(SHARED.glob("*/*.gguf")):
         for key, value in gguf_texts(path):
             if key.startswith("tokenizer.chat_template"):
@@ -383,8 +384,8 @@ class Expressions:
         return f"[{self.make(depth - 1)}, {self.make(depth - 1)}]"
 
 
-# What we refuse where Python has an answer, and say so. (Slices: Jinja2 makes undefined of those of
-# constants that have none, and fails for those of variables.)
+# Reasons of refusals where Python has a result. (Slices of values that have none: for constants Jinja2
+# returns undefined, for variables it fails.)
 REFUSALS = re.compile(r"not supported|64 bits|more than \d+ (bytes|elements)|as text|too wide"
                       r"|a slice needs")
 
@@ -413,6 +414,21 @@ class ExpressionsTest(ChatTemplatesTest):
                 self.check("expression", source, NAMES)
         print(f"{N_EXPRESSIONS} expressions, {refused} refused:", self.counts)
         self.assertLess(refused, N_EXPRESSIONS // 8)
+
+    def test_properties_and_cases_of_characters(self):
+        if unicodedata.unidata_version != "14.0.0":
+            self.skipTest(f"this Python has Unicode {unicodedata.unidata_version}, not 14.0.0")
+        methods = ["isalpha", "isdigit", "isdecimal", "isnumeric", "isspace", "isprintable", "isupper",
+                   "islower"]
+        source = ("{% for c in text %}" + "".join("{{ c." + name + "()|int }}" for name in methods) +
+                  "{{ c.lower() }},{{ c.upper() }},{{ c.title() }}\n{% endfor %}")
+        # Beyond the second plane all characters of a plane are alike but for a few ranges.
+        codes = [*range(0x80, 0xD800), *range(0xE000, 0x20000), *range(0x20000, 0x110000, 61)]
+        for begin in range(0, len(codes), 1024):
+            some = codes[begin:begin + 1024]
+            with self.subTest(f"from U+{some[0]:04X} on"):
+                self.check("characters", source, {"text": "".join(map(chr, some))})
+        self.assertEqual(self.counts["ok"], (len(codes) + 1023) // 1024)
 
 
 if __name__ == "__main__":

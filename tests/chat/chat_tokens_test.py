@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Chats as tokens against transformers' apply_chat_template(tokenize=True).
+"""Compares chats as tokens with transformers' apply_chat_template(tokenize=True).
 
-SmolLM2 as its package carries it, and templates of other models with the vocabularies that come in
-packages, each as a GGUF file for us and as a PreTrainedTokenizerFast for transformers. Of every
-conversation without control tokens in its texts the ids must be equal. Where messages hold the texts
-of control tokens, the ids must have the template's own alone, and stand for the text that
-transformers renders.
+Uses SmolLM2 from its package, and the templates of other models with vocabularies from packages, each
+as a GGUF file for the library and as a PreTrainedTokenizerFast for transformers. If the texts of a
+conversation contain no control tokens, the ids must be equal. If messages contain the texts of
+control tokens, the ids must contain only the template's own control tokens, and must decode to the
+text that transformers renders.
 
 Run by test.sh's stage chat-tokens: python -m unittest discover --start-directory tests/chat --pattern
 'chat_tokens_test.py', with tests/support in PYTHONPATH and CLAMMA_TEST_PROGRAMS naming the folder of
@@ -23,7 +23,7 @@ import unittest
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that there is no PyTorch
+os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # about the missing PyTorch
 
 # pylint: disable=wrong-import-position
 import gguf
@@ -36,9 +36,9 @@ from vocabularies import (CONTROL, LLAMA3, NORMAL, QWEN2, TEKKEN, USER_DEFINED, 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(os.environ.get("CLAMMA_TEST_PROGRAMS", ROOT / "build-dev" / "bin"))
 SHARED = Path(os.environ.get("CLAMMA_TEST_DATA", ROOT / ".." / "shared"))
-CHATS = int(os.environ.get("CLAMMA_TEST_CHATS", "300"))  # of a model
+CHATS = int(os.environ.get("CLAMMA_TEST_CHATS", "300"))  # per model
 
-# The seven texts of a message.
+# The seven fields of a message.
 FIELDS = ("role", "content", "content_parts", "name", "reasoning_content", "tool_calls",
           "tool_call_id")
 
@@ -57,13 +57,13 @@ class Model:
     template: str
     bos: str = None
     eos: str = None
-    path: str = None       # of its GGUF file, where there is one
+    path: str = None       # of its GGUF file, if there is one
 
     def controls(self):
         return [token for token, kind in zip(self.tokens, self.types) if kind == CONTROL]
 
     def marked(self):
-        """Tokens that are matched as they stand."""
+        """Returns the tokens that match their own text."""
         return [token for token, kind in zip(self.tokens, self.types)
                 if kind in (CONTROL, USER_DEFINED)]
 
@@ -72,7 +72,7 @@ class Model:
         return self.pre == "qwen2"
 
     def decoded(self, text):
-        """What the tokens of a text become."""
+        """Returns what the tokens of a text decode to."""
         return unicodedata.normalize("NFC", text) if self.normalises else text
 
     def write(self, path):
@@ -114,7 +114,7 @@ def split(expression):
 
 @functools.lru_cache(maxsize=1)
 def ranked(path):
-    """(tokens, merges) of a list of tiktoken's."""
+    """Returns (tokens, merges) of one of tiktoken's lists."""
     if path.suffix == ".json":
         data = json.loads(path.read_text())
         count = data["config"]["default_vocab_size"] - data["config"]["default_num_special_tokens"]
@@ -135,7 +135,7 @@ def template_of(name):
 
 
 def made(path, pre, expression, takes_whole, special, template, in_front=False, **more):
-    """special: texts of tokens behind the others, or in front of them."""
+    """special: the texts of tokens after the others, or before them."""
     tokens, merges = ranked(path)
     kinds = tuple(CONTROL if token[:2] in ("<|", "<\uff5c", "<s", "</") and token not in
                   ("</think>", "</tool_call>", "</tool_response>") or token[0] == "[" or
@@ -162,7 +162,7 @@ def smollm2():
                  tokens[value("ggml.bos_token_id")], tokens[value("ggml.eos_token_id")], str(path))
 
 
-# Special tokens as the models' tokenizer_config.json lists them, so far as templates use them.
+# The special tokens in the models' tokenizer_config.json that templates use.
 QWEN = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
         "<|image_pad|>", "<tool_call>", "</tool_call>", "<|fim_prefix|>", "<|file_sep|>"]
 QWEN3 = QWEN + ["<tool_response>", "</tool_response>", "<think>", "</think>"]
@@ -215,7 +215,7 @@ PLAIN = ["Hello!", "What is 2 + 2?", "", " ", "\n", "  two spaces\n\n", "Gr\u00f
 
 
 def chats(seed, count, contents):
-    """Dicts with messages and what goes with them; contents(rng) makes a text."""
+    """Returns dicts with messages and the other arguments of a chat. contents(rng) returns a text."""
     rng = random.Random(seed)
     for i in range(count):
         messages = []
@@ -264,14 +264,14 @@ def strings(value):
 
 
 class Program:
-    """print_chat_tokens with a model."""
+    """A process of print_chat_tokens with a model."""
 
     def __init__(self, path):
         self.process = subprocess.Popen([PROGRAMS / "print_chat_tokens", path],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def encode(self, chat):
-        """("ok", rendered text, what the ids stand for, ids), or ("raised" or "failed", message)."""
+        """Returns ("ok", rendered text, decoded ids, ids), or ("raised" or "failed", message)."""
         def text(value):
             if value is None:
                 return struct.pack("<i", -1)
@@ -301,12 +301,12 @@ class Program:
 
 
 def rendered_by(reference, chat, tokenize):
-    """What transformers makes of it, or None where the template fails."""
+    """Returns the result of transformers; None if the template fails."""
     try:
         return reference.apply_chat_template(
             chat["messages"], tools=chat["tools"], tokenize=tokenize,
             add_generation_prompt=chat["add_generation_prompt"], **chat["arguments"])
-    except Exception:  # pylint: disable=broad-except  # whatever Jinja2 and templates raise
+    except Exception:  # pylint: disable=broad-except  # any exception of Jinja2 and of templates
         return None
 
 
@@ -381,7 +381,7 @@ class ChatTokensTest(unittest.TestCase):
                 continue
             if text != expected or decoded != model.decoded(text):
                 self.fail_at(chat, status, expected, text, decoded)
-            # The same chat with texts that look like nothing, and are different where these are.
+            # The same chat with harmless texts, equal and different where the original texts are.
             harmless = json.loads(json.dumps(chat))
             replace_strings(harmless["messages"], lambda s: s.encode().hex())
             plain = rendered_by(reference, harmless, True)
@@ -426,7 +426,7 @@ class ChatTokensTest(unittest.TestCase):
 
 
 def replace_strings(messages, change):
-    """Of what is the caller's: contents, names, and what tool calls hold."""
+    """Returns the caller's texts: contents, names, and those in tool calls."""
     def changed(value):
         if isinstance(value, str):
             return change(value)

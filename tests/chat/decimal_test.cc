@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Floats as text, and back: against the C library, which is exact as well.
+// Conversion between floats and text, compared with the C library's, which is exact, too.
 #include "chat/template/decimal.h"
 
 #include <cmath>
@@ -71,7 +71,7 @@ TEST(DecimalTest, RandomValuesReadBackFromTheFewestDigits) {
 TEST(DecimalTest, LongNumbersRoundAsTheCLibrarys) {
   std::mt19937_64 random(7);
   for (int i = 0; i < 5000; ++i) {
-    // Near the middle between two values, where every digit counts.
+    // Close to halfway between two values, where every digit matters.
     const double value = FromBits(random() & 0x7fffffffffffffffu);
     if (!std::isfinite(value)) continue;
     char exact[1200];

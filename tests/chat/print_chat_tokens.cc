@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Chats as tokens, for chat_tokens_test.py.
+// Encodes chats as tokens, for chat_tokens_test.py.
 //
-// print_chat_tokens FILE: of a GGUF file, which needs no tensors, the vocabulary and the chat
-// template. Standard input has chats: two numbers, how many messages and whether to end with what
-// opens the answer; the tools and the template's arguments, texts in JSON; and the seven texts of
-// each message in the order of ChatMessage. A number is an int32, a text its length and so many
-// bytes, where length -1 is no text; all little-endian. Of each chat a line "ok TEXT_BYTES
-// DECODED_BYTES ID..." goes to standard output, with the rendered text and that which the ids stand
-// for behind it; or "raised TEXT_BYTES 0" or "failed TEXT_BYTES 0" and the message.
+// print_chat_tokens FILE: uses the vocabulary and the chat template of a GGUF file, which needs no
+// tensors. Reads chats from standard input: two numbers, the number of messages and whether to end
+// with the beginning of an answer; the tools and the template's arguments, texts in JSON; and the
+// seven texts of each message in the order of ChatMessage. A number is an int32, and a text is its
+// length and its bytes, or length -1 if there is none; all are little-endian. For each chat, writes
+// a line "ok TEXT_BYTES DECODED_BYTES ID..." to standard output, followed by the rendered text and
+// the text that the ids decode to; or "raised TEXT_BYTES 0" or "failed TEXT_BYTES 0", followed by
+// the message.
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -35,7 +36,7 @@ class Input {
     return true;
   }
 
-  // The text's bytes stay where they are until the next chat.
+  // The text's bytes are valid until the next chat.
   bool ReadText(std::string_view* text) {
     int32_t length = 0;
     *text = {};
@@ -58,7 +59,7 @@ struct Chat {
   ChatRequest request;
 };
 
-// false: there are no more.
+// Returns false if there are no more.
 bool ReadChat(Input* input, Chat* chat) {
   input->Clear();
   int32_t n_messages = 0;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Renders templates for chat_templates_test.py. Standard input has records, each a line
+// Renders templates for chat_templates_test.py. Reads records from standard input: a line
 // "SOURCE_BYTES CONTEXT_BYTES SECONDS", then the template and the context (a JSON object, whose
-// strings are the caller's). To standard output go lines "ok TEXT_BYTES RANGES" (begin-end,...),
-// "raised TEXT_BYTES" or "failed TEXT_BYTES", then the text or message.
-// With two arguments, files of a template and a context: renders them once and prints the text.
+// strings are the caller's). For each, writes a line "ok TEXT_BYTES RANGES" (begin-end,...),
+// "raised TEXT_BYTES" or "failed TEXT_BYTES" to standard output, then the text or the message. With
+// two arguments, the files of a template and a context, renders them and prints the text.
 #include <cstdio>
 #include <fstream>
 #include <iostream>

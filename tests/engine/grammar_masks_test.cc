@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Masks of tokens, held against every token's bytes one by one, for real vocabularies.
+// Masks of tokens, compared with each token's bytes tried one by one, for real vocabularies.
 #include <random>
 
 #include "engine/grammar/token_masks.h"
@@ -99,7 +99,7 @@ class Masked {
     }
     EXPECT_EQ(mask.any, any);
   }
-  // Any token that is allowed and does not end the text; kNoToken if there is none.
+  // Returns any allowed token that does not end the text; kNoToken if there is none.
   TokenId RandomToken(std::mt19937& random, bool strips_space) {
     const TokenMask mask = Find(strips_space);
     std::vector<TokenId> tokens;
@@ -120,7 +120,7 @@ class Masked {
   MatchState state_ = kNoMatch;
 };
 
-// A random grammar. A rule refers to later ones, or to any behind a letter.
+// A random grammar. A rule refers to later rules, or after a letter to any.
 std::string RandomGrammar(std::mt19937& random) {
   const auto pick = [&](unsigned n) { return random() % n; };
   const unsigned n_rules = 2 + pick(4);
@@ -228,14 +228,14 @@ TEST(GrammarMasks, TokenTermsMatchTokensAndTextDoesNot) {
 
   Masked negated(vocabulary, "root ::= !<|system|>* <|system|> \"x\"");
   EXPECT_EQ(n_allowed(negated.Find()), [&] {
-    size_t n = 0;  // all that may be generated, but for those that end the text
+    size_t n = 0;  // all that may be generated, except for those that end the text
     for (TokenId id = 0; id < static_cast<TokenId>(tokenizer.vocab_size()); ++id)
       n += tokenizer.IsGenerated(id) && !tokenizer.EndsText(id) ? 1 : 0;
     return n;
   }());
   negated.Advance(tokenizer.Find("x"));
   negated.Advance(system);
-  EXPECT_LT(n_allowed(negated.Find()), 4u);  // "x", and what the byte's tokens are
+  EXPECT_LT(n_allowed(negated.Find()), 4u);  // "x", and the tokens of this byte
 
   Masked text(vocabulary, "root ::= .*");
   EXPECT_FALSE(clamma::HasToken(text.Find().allowed, system));

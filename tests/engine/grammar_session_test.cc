@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Queries with grammars: what they generate matches, and ends by itself.
+// Queries with grammars: their texts match, and end by themselves.
 #include <map>
 
 #include "chat_models.h"

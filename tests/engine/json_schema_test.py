@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""JSON schemas as grammars, against Python's jsonschema with its format checker.
+"""Compares the grammars of JSON schemas with Python's jsonschema and its format checker.
 
-Everything a grammar matches must be valid: random walks through it are validated, and so are all
+Every text that a grammar matches must be valid: random walks through it are validated, and so are all
 instances of the official suite and of random schemas that it matches. Valid instances, written in
-the form that docs/json-schema.md states, must be matched, but for those in json_schema_outside.txt.
+the form that docs/json-schema.md states, must match, except for those in json_schema_outside.txt.
 
 The suite is json-schema/ in $CLAMMA_TEST_DATA (else ../shared beside the source tree).
 
@@ -35,7 +35,7 @@ N_WALKS = 6
 
 
 class Compiler:
-    """The program, which answers a line with a line."""
+    """The program, which answers each line with one line."""
 
     def __init__(self):
         self.process = subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -49,7 +49,7 @@ class Compiler:
 
 
 def written(value, indent=0):
-    """The text of an instance in the form that grammars have."""
+    """Returns an instance as text, in the form that grammars match."""
     def plain(v):
         if isinstance(v, float) and v.is_integer() and abs(v) < 1e15:
             return int(v)
@@ -64,8 +64,8 @@ def written(value, indent=0):
 
 
 def ordered(schema, value, root=None):
-    """The instance with its properties in the schema's order, then the free ones by first character.
-    That of an enum or const is the schema's."""
+    """Returns the instance with its properties in the schema's order, then the free ones by their first
+    characters. A value of an enum or const has the order that the schema gives it."""
     root = schema if root is None else root
     for part in parts_of(schema, root):
         for candidate in [*part.get("enum", []), part.get("const")]:
@@ -88,7 +88,7 @@ def ordered(schema, value, root=None):
 
 
 def parts_of(schema, root, depth=0):
-    """The schemas that apply in place."""
+    """Returns the schemas that apply to the same value."""
     if not isinstance(schema, dict) or depth > 8:
         return []
     parts = [schema]
@@ -121,7 +121,7 @@ def validator(schema):
 
 
 def is_valid(check, value):
-    """None if Python cannot say: it lacks some of ECMA 262's expressions, and computes with infinity."""
+    """Returns None if Python cannot tell: it lacks some of ECMA 262's expressions, and allows infinity."""
     try:
         return check.is_valid(value)
     except (re.error, OverflowError):
@@ -149,7 +149,7 @@ def check_walks(answer, schema, check, outcome):
 
 
 def read_outside():
-    """Lines "FILE | SCHEMA | TEST | REASON"; TEST * is the whole schema, which is refused."""
+    """Reads lines "FILE | SCHEMA | TEST | REASON". If TEST is *, the whole schema is refused."""
     table = {}
     for line in OUTSIDE.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
@@ -206,7 +206,7 @@ def run_case(compiler, outcome, name, case, outside, used, proposals):
 
 
 class RandomSchemas:
-    """Schemas of the supported keywords, with instances near them."""
+    """Random schemas of the supported keywords, with instances that are valid or nearly so."""
 
     NAMES = ["a", "b", "ab", "c", "key", "é"]
     PATTERNS = ["^a", "b$", "^[a-c]+$", "[0-9]{2}", "^(ab|c)*$", "x|y"]
@@ -295,7 +295,7 @@ def run_random(compiler, outcome):
         schema = made.schema()
         check = validator(schema)
         indent = 2 if i % 3 == 0 else 0
-        # Instances: any, and what a grammar matches, changed a little.
+        # Instances: random ones, and texts that a grammar matches, with a small change.
         first = compiler.ask(schema, walks=N_WALKS, indent=indent, seed=i)
         values = [made.value() for _ in range(6)]
         if "error" in first:
@@ -322,17 +322,17 @@ def run_random(compiler, outcome):
 
 
 def is_in_form(value):
-    """Whether any grammar of a schema that the value obeys matches its text. Not known of objects."""
+    """Whether the grammar of a schema by which the value is valid must match its text. False for objects."""
     if isinstance(value, list):
         return all(is_in_form(v) for v in value)
     if isinstance(value, str):
-        return "@" not in value  # an address
+        return "@" not in value  # an e-mail address
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return not isinstance(value, dict) and (not is_number or 1e-4 < abs(value) < 1e15)
 
 
 def changed(value, made):
-    """The value with one part replaced, removed or added."""
+    """Returns the value with one part replaced, removed or added."""
     r = made.random
     if isinstance(value, dict) and value and r.random() < 0.8:
         key = r.choice(list(value))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sessions that share pages in an arena: what suffices without the cache suffices with it.
+// Sessions that share pages in an arena: an arena that suffices without the cache suffices with it.
 #include <gtest/gtest.h>
 
 #include <cstddef>
@@ -51,8 +51,8 @@ TEST_F(PrefixCacheArenaTest, SessionsShareAndGiveBackWhatTheyDoNotNeed) {
   EXPECT_LT(Facts(model).arena_in_use, empty + 65536) << "the scores of a longer context";
 }
 
-// Sessions come and go, and each time a little more is kept; the arena has room for what the
-// sessions alone take.
+// Sessions come and go, and each leaves more pages in the cache. The arena has room only for the
+// sessions themselves.
 TEST_F(PrefixCacheArenaTest, IdlePagesCountAsFree) {
   const auto live = [&](const TxfPtr& model) {
     for (uint32_t round = 0; round < 12; ++round) {
@@ -86,7 +86,7 @@ TEST_F(PrefixCacheArenaTest, IdlePagesCountAsFree) {
   }
 }
 
-// The figure that a refusal states is enough also where idle pages lie about.
+// The size that a refusal states also suffices if there are idle pages.
 TEST_F(PrefixCacheArenaTest, FiguresOfRefusalsAreTrue) {
   char reason[512] = "";
   const auto live = [&](size_t size) {

@@ -21,7 +21,7 @@ struct World {
   const char* name;
   GgufSpec spec;
   clamma_kv_type_t kv_type;
-  size_t pages_kept;       // prefix_cache_bytes, in about so many pages
+  size_t pages_kept;       // prefix_cache_bytes, in pages
   size_t arena_bytes = 0;  // besides what the model takes; 0: there is no arena
 };
 void PrintTo(const World& world, std::ostream* out) { *out << world.name; }
@@ -62,7 +62,7 @@ std::vector<tok_id_t> RandomPath(std::mt19937& random) {
   return tokens;
 }
 
-// One of the sessions, and the context on which it was last asked to go on.
+// A session, and the context that it last continued.
 struct Talk {
   Speaker speaker;
   std::vector<tok_id_t> context;
@@ -75,7 +75,7 @@ class PrefixCacheRandomTest : public testing::TestWithParam<World> {
     if (!clamma::kHasPrefixCache) GTEST_SKIP() << "a build without a prefix cache";
   }
 
-  // Everything that was said so far is as it must be.
+  // All tokens and bits so far are as expected.
   void Check(Talk& talk) {
     if (!talk.asked) return;
     const std::vector<Step>& steps = talk.speaker.steps();

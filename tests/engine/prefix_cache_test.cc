@@ -24,7 +24,7 @@ class PrefixCacheTest : public testing::Test {
   PrefixModel files_{PlainSpec()};
 };
 
-// 1,000 common tokens, then 20 of each session's own.
+// 1,000 common tokens, then 20 tokens of the session.
 std::vector<std::vector<tok_id_t>> CommonPrompts(size_t count) {
   std::vector<std::vector<tok_id_t>> prompts;
   for (size_t i = 0; i < count; ++i) {
@@ -66,7 +66,7 @@ TEST_F(PrefixCacheTest, AnotherGoesOnIfTheSessionThatComputesTheCommonPromptIsCa
     const size_t chunk = Facts(speakers[0].session()).position;
     ASSERT_GE(chunk, 32u);
     ASSERT_LT(chunk, 900u);
-    ASSERT_EQ(clamma_sessions_step_next(), 1);  // the second session has taken that over
+    ASSERT_EQ(clamma_sessions_step_next(), 1);  // the second session has taken over the chunk
     if (destroys) {
       speakers[0].Destroy();
     } else {
@@ -87,7 +87,7 @@ TEST_F(PrefixCacheTest, LaterSessionsGoOnFromWhatIsThere) {
   const std::vector<tok_id_t> first = RandomTokens(100, 1);
   Speaker a;
   a.Run(model, first, 5);
-  // Equal tokens, fewer, and others from the middle of a page on.
+  // The same tokens, fewer tokens, and tokens that differ from the middle of a page on.
   for (const size_t same : {100u, 96u, 97u, 77u, 64u, 31u, 1u}) {
     std::vector<tok_id_t> tokens(first.begin(), first.begin() + static_cast<ptrdiff_t>(same));
     if (same < 100) tokens.push_back(OtherThan(first[same]));
@@ -126,7 +126,7 @@ TEST_F(PrefixCacheTest, SharedPagesCountOnce) {
   Speaker b;
   b.Run(model, tokens, 2);
   const clamma_txf_facts_t two = Facts(model);
-  // The fourth page of each has the token that is always computed, and is the same again.
+  // The fourth page of each contains the token that is always computed, and is equal again.
   EXPECT_EQ(two.kv_pages, 6u);
   EXPECT_EQ(two.kv_bytes, one.kv_bytes / 5 * 6);
   EXPECT_EQ(two.memory_bytes, one.memory_bytes + one.kv_bytes / 5 * 4);
@@ -165,7 +165,8 @@ TEST_F(PrefixCacheTest, SaltsThatStartTogetherDoNotWaitForEachOther) {
   EXPECT_EQ(Facts(model).kv_pages, 4u * 7);
 }
 
-// What a session computes under another salt, behind what it had, is found under neither.
+// If a session continues with another salt, no session finds what it then computes, with either
+// salt.
 TEST_F(PrefixCacheTest, SessionThatChangesItsSaltSharesNothingMore) {
   const TxfPtr model = files_.OpenModel(size_t{1} << 30);
   const std::vector<tok_id_t> tokens = RandomTokens(300, 1);
@@ -195,7 +196,7 @@ TEST_F(PrefixCacheTest, RestoredPagesAreNotShared) {
   Speaker b;
   b.Run(model, tokens, 5);
   EXPECT_EQ(Saved(model), 0u);
-  // But it may go on from the pages of others.
+  // But it may continue from the pages of others.
   std::vector<tok_id_t> longer = context;
   const std::vector<tok_id_t> more = RandomTokens(100, 2);
   longer.insert(longer.end(), more.begin(), more.end());

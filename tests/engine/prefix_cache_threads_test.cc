@@ -15,7 +15,7 @@
 namespace clamma_test {
 namespace {
 
-// One session's greedy ids, noted by the stepping thread.
+// A session's greedy ids, recorded by the stepping thread.
 struct Said {
   std::vector<tok_id_t> tokens;
   std::atomic<bool> ended{false};
@@ -62,7 +62,7 @@ TEST(PrefixCacheThreads, SessionsComeAndGoOnOtherThreadsThanTheStepping) {
       ASSERT_TRUE(Start(session.get(), &said));
       if (random() % 4 == 0) {
         clamma_sessions_query_cancel(session.get());
-        if (random() % 2 == 0) continue;  // destroys it while it runs
+        if (random() % 2 == 0) continue;  // destroys the session while its query runs
       }
       while (!said.ended) std::this_thread::yield();
       EXPECT_TRUE(std::equal(said.tokens.begin(), said.tokens.end(), expected[i].begin()));

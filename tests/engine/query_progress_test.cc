@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How far a query's prompt has been processed, and what its facts say.
+// The progress of a query's prompt, and the facts of the query.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -16,7 +16,7 @@ namespace {
 using Part = std::pair<size_t, size_t>;  // processed, total
 using Clock = std::chrono::steady_clock;
 
-// A listener that is also told the parts of the prompt.
+// A listener that also records the progress of the prompt.
 struct PartListener : Listener {
   std::vector<Part> parts;
   std::function<int()> on_part;

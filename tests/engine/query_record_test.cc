@@ -11,7 +11,7 @@ uint64_t clock_now = 0;
 
 namespace clamma {
 
-// In place of the library's clock.
+// Replaces the library's clock.
 uint64_t SteadyNow() { return clock_now; }
 
 namespace {

@@ -351,7 +351,8 @@ TEST_F(SessionExtraTest, StateOfAnotherModelDictionaryOrTypeIsRefused) {
 }
 
 TEST_F(SessionExtraTest, StateOfAModelInWhichOneWeightDiffersIsRefused) {
-  for (const char* name : {kFloatV1Model, kQ80Model}) {  // these files end with the weights
+  for (const char* name :
+       {kFloatV1Model, kQ80Model}) {  // the weights are at the end of these files
     const TxfPtr model = Open(ModelInfo(name));
     const SessionPtr saved = NewSession(model);
     RunQuery(saved.get(), {.prompt = "Lily", .limit = 3});

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of export.py --gguf share: small models of transformers in folders, with tokenizers,
-and what is in the files that come of them."""
+"""The code that the tests of export.py --gguf share: small models of transformers in folders, with
+tokenizers, and a reader of the exported files."""
 import dataclasses
 import json
 import os
@@ -43,7 +43,7 @@ def texts(count, seed=1):
 # --- Tokenizers -----------------------------------------------------------------------------------
 
 def byte_level_tokenizer(expressions, nfc=False, ignore_merges=False, bos="<|begin|>"):
-    """Of TOKENS tokens, trained on the texts above."""
+    """Returns a tokenizer of TOKENS tokens, trained on the texts above."""
     tokenizer = Tokenizer(models.BPE(ignore_merges=ignore_merges))
     steps = [pre_tokenizers.Split(Regex(each), "isolated") for each in expressions]
     if expressions[-1] == rules.GPT2:
@@ -63,7 +63,8 @@ def byte_level_tokenizer(expressions, nfc=False, ignore_merges=False, bos="<|beg
 
 
 def sentencepiece_tokenizer(prefix=True):
-    """One as transformers makes of a SentencePiece model of byte pairs: merges by the order of pieces."""
+    """Returns a tokenizer as transformers converts it from a SentencePiece model of byte pairs: its merges
+    have the order of the pieces."""
     plain = Tokenizer(models.BPE())
     plain.pre_tokenizer = pre_tokenizers.Split(Regex(" (?=[^ ])|^"), "merged_with_next")
     marked = [SPACE + text.replace(" ", SPACE) for text in texts(300, seed=2)]
@@ -103,7 +104,7 @@ def save_tokenizer(folder, tokenizer, bos, eos, template=True, **options):
 # --- Models ---------------------------------------------------------------------------------------
 
 def make_exact_model(family, seed):
-    """Of weights that float16 and bfloat16 have, and so has the file."""
+    """Returns a model whose weights are exact in float16 and bfloat16, and so in the file."""
     numbers = family.numbers | {"vocab_size": VOCABULARY}
     model = make_model(dataclasses.replace(family, numbers=numbers), seed)
     with torch.no_grad():
@@ -113,12 +114,12 @@ def make_exact_model(family, seed):
 
 
 def load_tensors(path):
-    """Not as parts of the file, which may be written anew."""
+    """Returns copies, as the file may be written again."""
     return {name: tensor.clone() for name, tensor in load_file(path).items()}
 
 
 def change_json(path, **changes):
-    """None removes a key."""
+    """Sets keys; the value None removes a key."""
     content = json.loads(path.read_text()) | changes
     path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
 
@@ -126,7 +127,7 @@ def change_json(path, **changes):
 # --- Runs -----------------------------------------------------------------------------------------
 
 def blocked_imports(folder):
-    """An environment in which none of the packages can be imported that export.py does without."""
+    """Returns an environment in which packages that export.py does not need cannot be imported."""
     block = Path(folder) / "blocked"
     block.mkdir(exist_ok=True)
     for name in ("torch", "safetensors", "sentencepiece", "transformers", "tokenizers", "gguf"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""export.py --hf takes the tensors that transformers takes, and the tokens that end its texts."""
+"""export.py --hf uses the same tensors as transformers, and the same tokens that begin and end texts."""
 import json
 import re
 import shutil
@@ -14,7 +14,7 @@ import export_fixtures as fx
 
 SHAPE = fx.Shape(32, 48, 2, 4, 2, 40, False, 1e-5, 16)
 TIED = fx.Shape(**{**vars(SHAPE), "tied": True})
-# As in export_test.py: of logits of some units, in float.
+# As in export_test.py: for float logits of several units.
 TOLERANCE = 1e-4
 CASES = fx.SHARED_MODELS.parent / "cases"
 
@@ -25,7 +25,7 @@ def edit_json(path, **changes):
 
 
 def rename_tensors(path, rename):
-    """Of a model.safetensors: rename(name) is the new name, or None to leave the tensor out."""
+    """Renames tensors of a model.safetensors. rename(name) returns the new name, or None to remove it."""
     from safetensors.torch import load_file, save_file
     state = {rename(name): tensor for name, tensor in load_file(path).items()}
     state.pop(None, None)
@@ -40,7 +40,7 @@ class HuggingFaceTestCase(fx.ExportTestCase):
         return folder
 
     def export_hf(self, folder, version=1):
-        """(checkpoint, stdout, lines of stderr)"""
+        """Returns (checkpoint, stdout, lines of stderr)."""
         out = self.folder / f"{folder.name}.bin"
         result = self.run_export(out, "--hf", folder, "--version", version)
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -80,7 +80,7 @@ class WeightFiles(HuggingFaceTestCase):
         return folder
 
     def test_the_first_that_transformers_finds(self):
-        """Of several sets of weights in a folder, each of another model."""
+        """Which of several sets of weights in a folder is used. Each is another model."""
         kinds = list(self.KINDS)
         tokens = fx.random_tokens(SHAPE)
         for first in range(len(kinds)):
@@ -145,7 +145,7 @@ class WeightFiles(HuggingFaceTestCase):
 
 class TiedEmbeddings(HuggingFaceTestCase):
     def save(self, classifier):
-        """A model whose config ties, and whose file has this classifier, too."""
+        """A model whose config says tied, and whose file contains this classifier, too."""
         weights = fx.random_weights(TIED)
         folder = self.new_folder("tied")
         untied = {**weights, ("classifier", 0): classifier(weights["token_embedding", 0])}
@@ -155,7 +155,7 @@ class TiedEmbeddings(HuggingFaceTestCase):
 
     def check(self, folder, untied, shared, warning):
         tokens = fx.random_tokens(SHAPE)
-        expected = fx.expected_logits(SHAPE, untied, tokens)  # of transformers, not tied
+        expected = fx.expected_logits(SHAPE, untied, tokens)  # by transformers, not tied
         for version in (0, 1):
             out, printed, warnings = self.export_hf(folder, version)
             self.check_logits(out, expected, tokens, f"version {version}")
@@ -193,7 +193,7 @@ class TensorNames(HuggingFaceTestCase):
         return self.unused(printed)
 
     def test_the_base_of_a_model_alone(self):
-        """As LlamaModel is saved: without "model." in front; transformers reads it likewise."""
+        """LlamaModel saves names without "model."; transformers reads them, too."""
         weights = fx.random_weights(TIED)
         folder = self.new_folder("base")
         fx.huggingface_model(TIED, weights).model.save_pretrained(folder)
@@ -237,14 +237,14 @@ class TensorNames(HuggingFaceTestCase):
 
 
 def write_dictionary(path, vocab):
-    """In which the text of each token is its number, so that a text tells its tokens."""
+    """Writes a dictionary in which the text of each token is its number, so a text shows its tokens."""
     texts = [b"<unk>", b"\n<s>\n", b"\n</s>\n"] + [b"[%d]" % i for i in range(3, vocab)]
     path.write_bytes(struct.pack("<i", 8) + b"".join(
         struct.pack("<fi", 0, len(text)) + text for text in texts))
 
 
 def new_token(tokens):
-    """One behind the first three that stands nowhere before; None: there is none."""
+    """Returns a token after the first three that does not occur before it; None: there is none."""
     return next((tokens[i] for i in range(3, len(tokens))
                  if tokens[i] not in tokens[:i] and tokens[i] > 2), None)
 
@@ -267,7 +267,7 @@ class TextTokens(HuggingFaceTestCase):
         return folder
 
     def generated_by_transformers(self, folder, bos):
-        """Greedily behind the begin token, the end included."""
+        """Returns the tokens of greedy generation after the begin token, including the end."""
         model = transformers.AutoModelForCausalLM.from_pretrained(
             folder, attn_implementation="eager").eval()
         tokens = model.generate(torch.tensor([[bos]]), do_sample=False, max_new_tokens=40,
@@ -283,7 +283,7 @@ class TextTokens(HuggingFaceTestCase):
         return count, [int(number) for number in re.findall(r"\[(\d+)\]", result.stdout)]
 
     def check(self, config, generation, ends, bos=1):
-        """Both end at the same token, of which the text is not issued."""
+        """Both end at the same token, whose text is not issued."""
         folder = self.save(config, generation)
         expected = self.generated_by_transformers(folder, bos)
         self.assertEqual([token in ends for token in expected], [False] * (len(expected) - 1) +
@@ -300,7 +300,7 @@ class TextTokens(HuggingFaceTestCase):
                 self.assertEqual(self.generated_by_us(out), (len(expected) - 1, expected[:-1]))
 
     def endless(self, bos=1):
-        """What is generated where nothing ends it."""
+        """Returns what is generated if no token ends the text."""
         return self.generated_by_transformers(self.save({"eos_token_id": None},
                                                         {"eos_token_id": None}), bos)
 
@@ -359,7 +359,7 @@ class TextTokens(HuggingFaceTestCase):
 
 
 class KnownCases(HuggingFaceTestCase):
-    """Models that are not made here, with what transformers 5.24 computes of them."""
+    """Given models, with the results of transformers 5.24."""
 
     def case(self, name):
         folder = CASES / name / "model"
@@ -377,7 +377,7 @@ class KnownCases(HuggingFaceTestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         logits = self.logits(out, [1, 5, 7], 16)[-1].astype(float)
         actual = logits - np.log(np.exp(logits).sum())
-        self.assertLess(np.abs(actual - expected).max(), 1e-4)  # as many digits are there
+        self.assertLess(np.abs(actual - expected).max(), 1e-4)  # the precision of the given digits
         self.assertEqual(len(result.stderr.splitlines()), n_warnings, result.stderr)
         self.assertEqual(len(self.unused(result.stdout)), unused, result.stdout)
 
@@ -388,7 +388,7 @@ class KnownCases(HuggingFaceTestCase):
         self.check_logprobs("hf-tied-but-differs", 0, 1)
 
     def test_an_end_of_its_own(self):
-        """transformers generates [1, 19] of [1], and 19 ends it."""
+        """transformers continues [1] by 19, which ends the text."""
         folder = self.case("hf-eos-ignored")
         out, printed, _ = self.export_hf(folder)
         self.assertIn("end with 19: the header says so", printed)

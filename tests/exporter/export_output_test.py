@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How export.py writes: whole or not at all, whatever happens; in little memory."""
+"""export.py writes a whole file or none, whatever happens, and takes little memory."""
 import json
 import os
 import pty
@@ -16,16 +16,16 @@ import torch
 import export_fixtures as fx
 
 sys.path.insert(0, str(fx.ROOT))
-from exporter.output import PIECE, InPieces  # noqa: E402 (of the tree that is tested)
+from exporter.output import PIECE, InPieces  # noqa: E402 (from the tested tree)
 
 # 219 million weights: 438 MB as bfloat16, 876 MB as float32.
 LARGE = fx.Shape(1024, 2816, 12, 16, 16, 32000, False, 1e-6, 64)
-# Most memory of an export in MB; what python and numpy take of it is about 30. In float32 the
-# largest matrix alone has 131.
+# The most memory of an export in MB. About 30 of it are for Python and numpy. The largest matrix has 131
+# in float32.
 MOST_MEMORY = 100
 
-# Runs a command and prints its peak resident memory in KB. In a small process of its own, since a
-# new process starts with the peak of the one that it comes from.
+# Runs a command and prints its peak resident memory in KB. This is a small process of its own, because
+# a new process inherits the peak of its parent.
 MEASURE = """
 import os, sys
 pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
@@ -36,8 +36,8 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 def write_large_model(folder):
-    """In Hugging Face's layout, of random bfloat16 numbers; without torch, which would take as much
-    memory as the model."""
+    """Writes a model in Hugging Face's layout, of random bfloat16 numbers; without torch, which would
+    take as much memory as the model."""
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({
         "model_type": "llama", "hidden_size": LARGE.dim, "intermediate_size": LARGE.hidden,
@@ -68,7 +68,7 @@ class LargeModel(fx.ExportTestCase):
         write_large_model(cls.model)
 
     def memory_of_export(self, *arguments):
-        """Peak resident memory in MB."""
+        """Returns the peak resident memory in MB."""
         result = subprocess.run([sys.executable, "-S", "-c", MEASURE, *self.command(*arguments)],
                                 env=self.environment, capture_output=True, text=True, timeout=300,
                                 check=False)
@@ -97,8 +97,8 @@ class LargeModel(fx.ExportTestCase):
         self.check_memory("--meta-llama", folder, "--version", 2)
 
     def interrupt(self, number, out, **options):
-        """Sends a signal when the export is at work; its exit status and stderr."""
-        # As a terminal starts programs: this one may have been told to ignore some signals.
+        """Sends a signal during an export. Returns its exit status and stderr."""
+        # Signals as for a program started from a terminal: this process may ignore some.
         options.setdefault("preexec_fn", lambda: [signal.signal(n, signal.SIG_DFL) for n in
                                                   (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)])
         process = subprocess.Popen(self.command(out, "--hf", self.model), env=self.environment,
@@ -129,7 +129,7 @@ class LargeModel(fx.ExportTestCase):
         self.assertEqual(out.read_bytes(), b"what was there")
         for partial in folder.glob(".*.part"):
             partial.unlink()
-        # As nohup starts programs.
+        # Like nohup.
         status, stderr = self.interrupt(
             signal.SIGHUP, out,
             preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
@@ -138,7 +138,7 @@ class LargeModel(fx.ExportTestCase):
 
 
 class Pieces(unittest.TestCase):
-    """What Linux needs to keep a file in huge pages."""
+    """The sizes of writes with which Linux keeps a file in huge pages."""
 
     def test_all_writes_but_the_last_are_of_whole_ones(self):
         written = []

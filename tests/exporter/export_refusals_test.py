@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What export.py refuses, by which words; and that damaged and hostile files do nothing else."""
+"""What export.py refuses, with which reasons; damaged and hostile files have no other effect."""
 import json
 import os
 import pickle
@@ -17,13 +17,13 @@ import export_fixtures as fx
 from export_fixtures import SHAPES
 
 sys.path.insert(0, str(fx.ROOT))
-from exporter.errors import ExportError  # noqa: E402 (of the tree that is tested)
+from exporter.errors import ExportError  # noqa: E402 (from the tested tree)
 from exporter.huggingface import open_huggingface  # noqa: E402
 from exporter.meta import open_meta, open_training_checkpoint  # noqa: E402
 
 
 def edit_json(path, **changes):
-    """Sets keys; None removes one."""
+    """Sets keys; the value None removes a key."""
     values = json.loads(path.read_text())
     for key, value in changes.items():
         values.pop(key, None) if value is None else values.update({key: value})
@@ -50,7 +50,7 @@ class Refusals(fx.ExportTestCase):
         return shutil.copytree(self.good / name, target)
 
     def refused(self, reason, *arguments):
-        """... and nothing is written."""
+        """Expects a refusal that writes nothing."""
         out = self.folder / "refused.bin"
         self.assert_refused(self.run_export(out, *arguments), reason)
         self.assertFalse(out.exists())
@@ -117,7 +117,7 @@ class Refusals(fx.ExportTestCase):
         folder = self.copy("bin")
         edit_json(folder / "config.json", rms_norm_eps=1e-300)
         state = torch.load(folder / "pytorch_model.bin")
-        state["model.embed_tokens.weight"][0] = 0  # as that of a padding token
+        state["model.embed_tokens.weight"][0] = 0  # like that of a padding token
         torch.save(state, folder / "pytorch_model.bin")
         self.refused("too large to be scaled", "--hf", folder)
 
@@ -253,7 +253,7 @@ class Refusals(fx.ExportTestCase):
         self.assertEqual(self.run_export("--help").returncode, 0)
 
     def test_help_without_numpy(self):
-        """... which everything else needs, and says so."""
+        """Everything else needs numpy, and says so."""
         block = self.folder / "no-numpy"
         block.mkdir()
         (block / "numpy.py").write_text("raise ModuleNotFoundError(name='numpy')\n")
@@ -273,7 +273,7 @@ class Refusals(fx.ExportTestCase):
 
 class DamagedFiles(fx.ExportTestCase):
     def test_pickles_are_not_run(self):
-        """A pickle that calls os.system, as a torch file would be loaded, and inside a tensor."""
+        """A pickle that calls os.system when it is loaded, in place of a torch file and inside a tensor."""
         witness = self.folder / "ran"
 
         class Evil:
@@ -295,7 +295,7 @@ class DamagedFiles(fx.ExportTestCase):
         for entries, reason in (({"a/data.txt": b""}, "it has no data.pkl"),
                                 ({"a/data.pkl": b"", "a/byteorder": b"big"}, "big-endian"),
                                 ({"a/data.pkl": b"\x80\x02}q\x00."}, "it has no 'model_args'"),
-                                # Of a few bytes, and gigabytes if they were believed.
+                                # They have a few bytes, but their headers state gigabytes.
                                 ({"a/data.pkl": b"\x80\x02}r\xff\xff\xff\x7f."},
                                  "numbers an object 2147483647"),
                                 ({"a/data.pkl": b"\x80\x05\x96\0\0\0\0\1\0\0\0x."}, "damaged"),
@@ -370,7 +370,7 @@ class DamagedFiles(fx.ExportTestCase):
         check("beyond its end", raw=data[:-1])
 
     def test_random_damage(self):
-        """Whatever is changed in a file, it is read, or refused with a reason."""
+        """A file with any change is read, or refused with a reason."""
         shape = fx.Shape(8, 8, 1, 2, 2, 8, False, 1e-5, 8)
         weights = fx.random_weights(shape)
         base = self.folder / "damage"
@@ -410,7 +410,7 @@ def damage(data, generator):
     if kind == 0:
         return data[:generator.randrange(len(data))]
     changed = bytearray(data)
-    # Most of what decides is at the start; the archive's directory is at the end.
+    # Most of the structure is at the start; the archive's directory is at the end.
     start = generator.choice((0, max(0, len(data) - 2000)))
     for _ in range(generator.choice((1, 1, 2, 8))):
         at = min(len(data) - 1, start + generator.randrange(2000))

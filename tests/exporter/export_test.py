@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-r"""What export.py writes: against transformers' logits, the weights, and llama2.c's own files.
+r"""Compares the files that export.py writes with transformers' logits, the weights, and llama2.c's own
+files.
 
     CLAMMA_TEST_PROGRAMS=build-dev/bin PYTHONPATH=tests/support \
       python -m unittest discover -s tests/exporter -p 'export*_test.py' -v
@@ -14,16 +15,16 @@ import torch
 import export_fixtures as fx
 from export_fixtures import SHAPES
 
-# Of the float versions: the largest difference between a logit of transformers and ours. Up to
-# 2e-5 was seen, of logits up to 18.
+# For the float versions: the largest difference between a logit of transformers and ours. Up to 2e-5
+# was measured, for logits up to 18.
 FLOAT_TOLERANCE = 1e-4
-# Of version 2: the root mean square of the differences, against that of the logits. Of a group of
-# 64 normal numbers the largest is some 2.5 times their deviation, and rounding to steps of 1/127 of
-# it adds noise of 0.6 % of the deviation. Weights and activations both have it, and some ten to
-# fifteen matrices stand between a token and its logits: 0.6 % * sqrt(2 * 15) = 3.3 %. Up to 4.5 %
-# were seen; weights in a wrong place give above 100 %.
+# For version 2: the root mean square of the differences, relative to that of the logits. The largest of
+# 64 normal numbers is about 2.5 times their deviation, and rounding to steps of 1/127 of it adds noise
+# of 0.6 % of the deviation. Weights and activations both have this noise, and ten to fifteen matrices
+# are between a token and its logits: 0.6 % * sqrt(2 * 15) = 3.3 %. Up to 4.5 % was measured; misplaced
+# weights give more than 100 %.
 INT8_TOLERANCE = 0.06
-# ... and if transformers has the weights as quantised: of activations alone. Up to 3.1 % were seen.
+# The same if transformers uses the quantised weights: only activations differ. Up to 3.1 % was measured.
 INT8_ACTIVATIONS_TOLERANCE = 0.04
 
 
@@ -46,7 +47,7 @@ class Layouts(fx.ExportTestCase):
         self.assertLessEqual(error, tolerance, checkpoint.name)
 
     def check_all_versions(self, name, shape, weights, *arguments, context=77):
-        """Exports and compares; the float versions hold the weights as they are, too."""
+        """Exports and compares logits, and for the float versions the weights as well."""
         for version in (0, 1, 2):
             out = self.folder / f"{name}.v{version}.bin"
             printed = self.export(out, *arguments, "--version", version)
@@ -85,7 +86,7 @@ class Layouts(fx.ExportTestCase):
         self.assertTrue((base / "bin" / "pytorch_model.bin").exists())
         self.check_same("bin", "--hf", base / "bin", reference=reference)
 
-        # A head of keys and values is never split.
+        # A head of keys and values must not be split.
         shards = 2 if shape.kv_heads % 2 == 0 else 1
         for axis in (0, 1):
             if axis == 1 or shape.vocab % shards == 0:
@@ -140,7 +141,7 @@ class Layouts(fx.ExportTestCase):
             self.assertTrue(np.array_equal(content.tensors[key], tensor.half().float()), key)
 
     def test_equal_classifier_is_stored_once(self):
-        """... whatever file it stands in; and one that differs in one weight is not."""
+        """It is, whichever file contains it; a classifier that differs in one weight is not."""
         shape = SHAPES["tied"]
         weights = fx.meta_complete(fx.random_weights(shape))
         weights["classifier", 0] = weights["token_embedding", 0].clone()
@@ -173,7 +174,7 @@ class Quantization(fx.ExportTestCase):
 
     def check(self, shape):
         weights = fx.random_weights(shape, seed=2)
-        weights["w1", 0][3] = 0  # a whole row, so that groups have nothing but zeros
+        weights["w1", 0][3] = 0  # a whole row, so that some groups contain only zeros
         weights["w1", 1][0] *= 1e-40
         folder = self.folder / f"q{shape.dim}-{shape.hidden}"
         fx.save_training_checkpoint(folder.with_suffix(".pt"), shape, weights)
@@ -190,14 +191,14 @@ class Quantization(fx.ExportTestCase):
             groups = original.reshape(-1, shape.group)
             scales = np.abs(groups).max(axis=1) / np.float32(127)
             self.assertTrue(np.array_equal(quantized.scales[key], scales), key)
-            # Half a step, and what float32 rounds; beyond 127 of the smallest numbers.
+            # Half a step, plus the rounding of float32; the smallest numbers may exceed 127.
             most = scales[:, None] * np.float32(0.50001) + np.float32(1e-42)
             self.assertTrue((errors.reshape(groups.shape) <= most).all(), key)
             worst = max(worst, errors.max())
         told = re.search(r"worst quantisation error of a weight: (\S+), in (\S+)\n", printed[1])
         self.assertAlmostEqual(float(told[1]), worst, delta=worst * 1e-5)
 
-        # With the weights as quantised, what is left is the rounding of activations.
+        # With the quantised weights, only the rounding of activations differs.
         tokens = fx.random_tokens(shape)
         same = {key: torch.from_numpy(np.array(value)) for key, value in quantized.tensors.items()}
         expected = fx.expected_logits(fx.Shape(**{**vars(shape), "epsilon": 1e-5}), same, tokens)
@@ -216,7 +217,7 @@ class Quantization(fx.ExportTestCase):
 
 
 class FilesOfLlama2c(fx.ExportTestCase):
-    """From the weights of its published model we make the files that its exporter made."""
+    """The weights of llama2.c's published model give the files that its own exporter made."""
 
     def test_same_bytes(self):
         legacy = fx.SHARED_MODELS / "stories260K.bin"
@@ -240,5 +241,5 @@ class FilesOfLlama2c(fx.ExportTestCase):
             self.assertEqual(out.read_bytes()[:28], legacy.read_bytes()[:28])
             for key, tensor in original.tensors.items():
                 self.assertTrue(np.array_equal(ours.tensors[key], tensor), key)
-            # numpy's cosine may round otherwise than torch's; no reader of the file uses it.
+            # numpy's cosine may round differently from torch's; no reader of the file uses it.
             self.assertLess(np.abs(ours.rope - original.rope).max(), 1e-4)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""export.py --tokenizer: the library encodes with its dictionaries as SentencePiece does."""
+"""export.py --tokenizer: with its dictionaries, the library encodes texts as SentencePiece does."""
 import random
 import struct
 import subprocess
@@ -13,7 +13,7 @@ SYLLABLES = ("ka", "to", "mi", "ren", "shu", "lo", "vex", "ar", "én", "ü", "�
 
 
 def random_text(generator, words):
-    """Made-up words of a few scripts; common ones more often."""
+    """Returns made-up words of a few scripts; common ones occur more often."""
     made = []
     for _ in range(words):
         count = generator.choice((1, 2, 2, 3))
@@ -23,7 +23,7 @@ def random_text(generator, words):
 
 
 def strange_text(generator):
-    """Characters that training has not seen, and spaces in odd places."""
+    """Returns texts with characters that the training texts lack, and with unusual spaces."""
     pieces = ["🦙", "é", "\t", "   ", "\n\n", "<s>", "</s>", "<unk>", "<0x41>", "\u0301", "ﬁ", "Ω",
               "ﷺ", "½", "a", " ", "ka", "to", "\u2581", "\u2581\u2581ka", "\u2580", "\u3000"]
     return "".join(generator.choice(pieces) for _ in range(generator.randrange(1, 12)))
@@ -38,8 +38,8 @@ def varint(value):
 
 
 def with_piece(model, id_, kind=None, text=None):
-    """The bytes of a SentencePiece model with a piece changed. The pieces come first, each as field
-    1 of a protocol buffer; of a field that is there twice the last one counts."""
+    """Returns the bytes of a SentencePiece model with one piece changed. The pieces come first, each as
+    field 1 of a protocol buffer; if a field occurs twice, the last one counts."""
     at = 0
     for _ in range(id_):
         assert model[at] == 0x0A and model[at + 1] < 128
@@ -61,7 +61,7 @@ class Dictionaries(fx.ExportTestCase):
 
     @classmethod
     def train(cls, name, **changes):
-        """A SentencePiece model as Llama's own was trained, but for its size."""
+        """A SentencePiece model trained like Llama's own, but smaller."""
         generator = random.Random(3)
         lines = [random_text(generator, 12) for _ in range(2000)]
         fx.train_dictionary(cls.folder / f"{name}.model", lines, **changes)
@@ -75,7 +75,7 @@ class Dictionaries(fx.ExportTestCase):
         return [[int(token) for token in line.split()] for line in result.stdout.splitlines()]
 
     def check_tokens(self, dictionary, vocab_size, model=None):
-        """The library's tokens against SentencePiece's, of many texts."""
+        """Compares the library's tokens of many texts with SentencePiece's."""
         reference = sentencepiece.SentencePieceProcessor(model_file=str(model or self.model))
         generator = random.Random(11)
         texts = ["a", " ", "  ", "\n", " ka", "ka ", "to be", "日本語", "17 x2"]
@@ -124,7 +124,7 @@ class Dictionaries(fx.ExportTestCase):
                                "--tokenizer", self.model)
 
     def test_together_with_a_model(self):
-        """The dictionary stands beside the model, and has a token for each row of its embedding."""
+        """The dictionary is written beside the model, and has a token for each row of its embedding."""
         beside = self.folder / "m.tokenizer.bin"
         result = self.export_with_model(704)
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -150,7 +150,7 @@ class Dictionaries(fx.ExportTestCase):
                     "token 0 is not its unknown token")
         self.refuse(self.train("none", bos_id=-1), "token 1 is not its BOS token")
 
-    # What the file cannot have is refused by name.
+    # What the format cannot store is refused by name.
     DIFFERENCES = (
         ("normalises text", {"normalization_rule_name": "nmt_nfkc"}),
         ("no space before a text", {"add_dummy_prefix": False}),
@@ -181,7 +181,7 @@ class Dictionaries(fx.ExportTestCase):
             self.assertTrue(line.startswith(f"export.py: warning: {model}: it "), line)
 
     def edit_piece(self, id_, **changes):
-        """A copy of the model in which a piece has another type or text."""
+        """Returns a copy of the model in which a piece has another type or text."""
         path = self.folder / "edited.model"
         path.write_bytes(with_piece(self.model.read_bytes(), id_, **changes))
         return path
@@ -200,14 +200,14 @@ class Dictionaries(fx.ExportTestCase):
         self.refuse(self.edit_piece(byte, kind=1), "it has tokens for 255 of the 256 bytes")
 
     def test_control_pieces_are_found_in_no_text(self):
-        """Also one whose text merges would lead to."""
+        """Not even a control piece whose text merges would produce."""
         model = self.train("control", control_symbols=["<pad>", "<|im_end|>", "ka", "to"])
         out = self.folder / "control.bin"
         self.export(out, "--tokenizer", model)
         self.check_tokens(out, 700, model)
 
     def test_unknown_characters(self):
-        """Without tokens for bytes, a run of characters that are none is one unknown token."""
+        """Without byte tokens, a run of characters that are not in the vocabulary is one unknown token."""
         model = self.train("unknown", byte_fallback=False, character_coverage=0.98)
         out = self.folder / "unknown.bin"
         self.export(out, "--tokenizer", model)

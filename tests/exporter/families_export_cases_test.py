@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What export.py --gguf does beyond what families_export_test.py has of each family: types of weights,
-quantised experts, factors of the rotation, SentencePiece models, ends of texts, refusals.
+"""Tests of export.py --gguf that families_export_test.py does not make for each family: types of
+weights, quantised experts, factors of the rotation, SentencePiece models, ends of texts, refusals.
 
 Run by test.sh's stage families, with CLAMMA_TEST_PROGRAMS naming the folder of print_logits.
 """
@@ -37,18 +37,18 @@ def put_null(path, *names):
 
 
 def sentencepiece_model(pieces):
-    """One with these pieces; the first three are <unk>, <s> and </s>."""
+    """Returns a tokenizer with these pieces; the first three are <unk>, <s> and </s>."""
     model = b""
     for id_, text in enumerate(pieces):
         kind = 2 if id_ == 0 else 3 if id_ < 3 else 6 if text.startswith("<0x") else 1
         piece = field(1, text.encode()) + b"\x15" + struct.pack("<f", -id_) + bytes([0x18, kind])
         model += field(1, piece)
-    # Pairs of bytes; extra spaces stay.
+    # Trained as byte pairs; extra spaces are kept.
     return model + field(2, b"\x18\2") + field(3, field(1, b"identity") + b"\x20\0")
 
 
 def field(number, data):
-    """Of a protocol buffer."""
+    """Returns the bytes of a field of a protocol buffer."""
     assert len(data) < 2**14
     return bytes([number << 3 | 2, len(data) & 127 | 128, len(data) >> 7]) + data
 
@@ -62,7 +62,7 @@ class CasesTest(unittest.TestCase):
         self.out = Path(folder.name) / "out.gguf"
 
     def save(self, family, **numbers):
-        """A model of a family with a byte-level tokenizer; returned."""
+        """Saves a model of a family with a byte-level tokenizer. Returns the model."""
         family = dataclasses.replace(family, numbers=family.numbers | numbers)
         model = make_exact_model(family, 7)
         model.save_pretrained(self.folder)
@@ -85,7 +85,7 @@ class CasesTest(unittest.TestCase):
 
 class TypesTest(CasesTest):
     def test_files_of_other_types_are_those_of_clamma_quantize(self):
-        """Among the weights are blocks of zeros, tiny and huge ones."""
+        """Some blocks of the weights are zeros, tiny or huge."""
         self.save(FAMILIES["qwen3moe"], tie_word_embeddings=True)
         path = self.folder / "model.safetensors"
         tensors = load_tensors(path)
@@ -105,7 +105,7 @@ class TypesTest(CasesTest):
                 self.assertEqual(made.read_bytes(), expected.read_bytes())
         types = File(made).types
         self.assertEqual(types["blk.0.attn_q.weight"], "Q8_0")
-        self.assertEqual(types["blk.0.ffn_down_exps.weight"], "F16")  # rows of 48 weights
+        self.assertEqual(types["blk.0.ffn_down_exps.weight"], "F16")  # its rows have 48 weights
         self.assertEqual(types["blk.0.ffn_gate_inp.weight"], "F32")
         self.assertEqual(types["blk.0.attn_norm.weight"], "F32")
 
@@ -230,7 +230,7 @@ class NumbersTest(CasesTest):
 
 class TextsTest(CasesTest):
     def test_sentencepiece_models(self):
-        """With tokenizer.json beside them or without; user-defined pieces among them."""
+        """With and without tokenizer.json, and with user-defined pieces."""
         self.save(FAMILIES["llama"])
         (self.folder / "tokenizer.json").unlink()
         rng = random.Random(2)
@@ -272,7 +272,7 @@ class TextsTest(CasesTest):
         done = self.export()
         keys = File(self.out).keys
         self.assertEqual([keys[f"tokenizer.ggml.{end}_token_id"] for end in ("eos", "eot", "eom")],
-                         [397, 5, 6])  # the tokenizer's own one in front
+                         [397, 5, 6])  # with the space that the tokenizer adds
         self.assertIn("token 7, '(', ends texts", done.stderr.replace('"', "'"))
         self.assertEqual(keys["tokenizer.chat_template"], "from a file\n")
         (self.folder / "chat_template.jinja").unlink()
@@ -315,7 +315,7 @@ class TextsTest(CasesTest):
     def test_tokens_that_take_what_stands_beside_them_are_named(self):
         for name, tokenizer, warned in (
                 ("qwen3", None, True), ("phi3, plain", None, True),
-                ("phi3, plain", sentencepiece_tokenizer(), False)):  # of Phi-3's own it is known
+                ("phi3, plain", sentencepiece_tokenizer(), False)):  # known for Phi-3's own tokenizer
             with self.subTest(name, warned=warned):
                 self.save(FAMILIES[name])
                 if tokenizer:
@@ -548,7 +548,7 @@ class RefusalsTest(CasesTest):
             GgufWriter({"x": ["y" * 2**23] * 7}, [])
 
     def test_sequences_in_sequences(self):
-        """... deeper than functions can call themselves, if Python's JSON can read such a file."""
+        """Nested more deeply than Python's recursion, if its JSON module reads such a file."""
         self.save(FAMILIES["qwen3"])
         content = json.loads((self.folder / "tokenizer.json").read_text())
         for _ in range(2000):

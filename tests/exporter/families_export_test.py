@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""export.py --gguf against transformers, and against the converter of families_test.py.
+"""Compares export.py --gguf with transformers, and with the converter of families_test.py.
 
-A small model of random weights of each family, with a tokenizer, is saved as transformers does, and
-exported; the weights are such that the file has all of them exactly. What the file says and its
-tensors are held against the tests' own converter, logits and ids against transformers.
+A small random model of each family, with a tokenizer, is saved by transformers and exported. The file
+can store its weights exactly. The file's keys and tensors are compared with those of the tests' own
+converter, and logits and ids with those of transformers.
 
 Run by test.sh's stage families, with CLAMMA_TEST_PROGRAMS naming the folder of print_logits.
 """
@@ -28,20 +28,20 @@ from exporter.families import FAMILIES as EXPORTED
 from family_models import FAMILIES, convert, reference, write_file
 
 BOUND = 1e-4
-# What no config of transformers says.
+# Keys that no config of transformers contains.
 NOT_EXPORTED = ("granite, no rotation",)
-# Of a family the rule of its tokenizers; of others SentencePiece's.
+# The rule of a family's tokenizers; that of other families is SentencePiece's.
 PRE = {"llama": "llama-bpe", "qwen2": "qwen2", "qwen3": "qwen2", "qwen3moe": "qwen2",
        "mistral3": "tekken", "granite": "smollm", "smollm3": "llama-bpe", "gpt-oss": "gpt-4o",
        "olmo2": "dbrx"}
-# What we write beyond the tests' converter: what follows from other keys.
+# Keys that the tests' converter does not write, as they follow from others.
 IMPLIED = ("vocab_size", "rope.dimension_count", "attention.key_length", "attention.value_length",
            "rope.scaling.original_context_length", "expert_feed_forward_length",
            "attention.sliding_window_pattern")
 
 
 def save_model(folder, name, model):
-    """As transformers does; some models in bfloat16, some in the files of torch."""
+    """Saves with transformers; some models in bfloat16, some in torch's files."""
     if "moe" in name or "yarn" in name:
         model = copy.deepcopy(model).bfloat16()
     model.save_pretrained(folder, safe_serialization="olmo" not in name)
@@ -50,7 +50,7 @@ def save_model(folder, name, model):
 
 
 def nest_ministral(folder):
-    """As Ministral 3 is published, which this transformers does not have."""
+    """Saves as Ministral 3 is published, which this version of transformers lacks."""
     config = json.loads((folder / "config.json").read_text())
     del config["rope_scaling"], config["rope_theta"], config["architectures"]
     config |= {"model_type": "ministral3", "rope_parameters": {
@@ -90,7 +90,7 @@ class FamilyExportTest(unittest.TestCase):
         return out, done
 
     def check_keys(self, found, expected, arch):
-        """`expected`: the keys of the tests' converter."""
+        """expected: the keys of the tests' converter."""
         of_arch = {key: value for key, value in expected.items() if key.startswith(arch)}
         for key, value in of_arch.items():
             if key.endswith("sliding_window_pattern"):
@@ -117,7 +117,7 @@ class FamilyExportTest(unittest.TestCase):
         self.assertEqual(len(found.keys["tokenizer.ggml.tokens"]), VOCABULARY)
         types = np.array(found.keys["tokenizer.ggml.token_type"])
         special = [token.special for token in tokenizer.get_added_tokens_decoder().values()]
-        self.assertEqual((types == 3).sum(), sum(special) - (not pre))  # but for <unk>
+        self.assertEqual((types == 3).sum(), sum(special) - (not pre))  # except for <unk>
         self.assertEqual((types == 4).sum(), len(special) - sum(special))
         self.assertEqual((types == 5).sum(), VOCABULARY - tokenizer.get_vocab_size())
         for token in ("bos", "eos"):
@@ -173,7 +173,7 @@ class FamilyExportTest(unittest.TestCase):
                 with self.subTest(f"{model_type}: {key}"):
                     theirs = getattr(config, key, None)
                     if (key, theirs) == ("sliding_window", None):
-                        continue  # not in use, and so it is for us
+                        continue  # unused in both
                     self.assertEqual(theirs, value)
 
 

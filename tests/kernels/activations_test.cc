@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Rotation and addition of activations, which no order of sums concerns, by every table that this
-// machine can run: against exact arithmetic and against the scalar table, bit for bit.
+// Rotation and addition of activations, which do not depend on the order of sums, by every table
+// that this machine can run: compared with exact arithmetic and, bit for bit, with the scalar
+// table.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -52,7 +53,7 @@ TEST_P(KernelsTest, RopeTurnsEachPairOfEveryHeadByItsAngle) {
   }
 }
 
-// As the other one does to the same numbers in another order.
+// The same as the other rotation, with the numbers in another order.
 TEST_P(KernelsTest, RopeByHalvesTurnsElementsThatLieHalfAHeadApart) {
   if (!kHasGguf) GTEST_SKIP() << "not in this build";
   Random random(4);
@@ -100,7 +101,7 @@ TEST_P(KernelsTest, AddAddsElementByElement) {
   EXPECT_EQ(untouched, 5);
 }
 
-// Of lengths around the sizes of vector registers.
+// Lengths around the sizes of vector registers.
 TEST_P(KernelsTest, ActivationsHaveTheBitsOfTheScalarTableWhateverTheyAre) {
   Random random(6);
   for (size_t n = 1; n <= 70; ++n) {

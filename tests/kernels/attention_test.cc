@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Attention: against exact arithmetic and against the scalar table, bit for bit, in every table
-// that this machine can run.
+// Attention in every table that this machine can run, compared with exact arithmetic and, bit for
+// bit, with the scalar table.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ using clamma_test::Random;
 INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::ValuesIn(clamma_test::AllTables()),
                          [](const auto& table) { return clamma_test::NameOf(table); });
 
-// Keys and values of some kv heads and positions, in blocks as AttentionInput has them.
+// Keys and values of some kv heads and positions, in the blocks of AttentionInput.
 class Context {
  public:
   Context(size_t positions, size_t head_size, bool half, Random& random, size_t kv_heads = 1,
@@ -60,8 +60,8 @@ class Context {
     }
   }
 
-  // Kv heads [kv_begin, kv_end), the others' outputs being NaN. q may have several rows, the first
-  // of which attends to n_positions.
+  // Returns the outputs of kv heads [kv_begin, kv_end); those of others are NaN. q may have several
+  // rows, the first of which attends to n_positions.
   Floats Attend(const Kernels& kernels, const Floats& q, size_t n_positions, size_t kv_begin,
                 size_t kv_end) const {
     AttentionInput input;
@@ -120,7 +120,7 @@ class Context {
 
  private:
   using value_type = std::vector<float>;
-  static constexpr size_t kKeyOffset = 6;  // no alignment to rely on
+  static constexpr size_t kKeyOffset = 6;  // not aligned
 
   size_t HeadBytes() const { return kKvBlock * head_size_ * (half_ ? 2 : 4); }
 
@@ -168,7 +168,7 @@ TEST_P(KernelsTest, AttentionMixesValuesBySoftmax) {
   }
 }
 
-// Groups of query heads below, at and above what is held at a time.
+// Groups of query heads below, at and above the number that is computed at the same time.
 TEST_P(KernelsTest, AttentionHasTheBitsOfTheScalarTableForAnyShape) {
   Random random(2);
   for (const bool half : {false, true}) {
@@ -182,7 +182,7 @@ TEST_P(KernelsTest, AttentionHasTheBitsOfTheScalarTableForAnyShape) {
           const Floats expected = context.Attend(scalar_, q, n);
           ExpectSameBits(context.Attend(kernels_, q, n), expected);
           if (n % 16 != 0) continue;
-          // A part of the kv heads.
+          // Some of the kv heads.
           Floats part(q.size(), kNaN);
           const auto size = static_cast<ptrdiff_t>(heads_per_kv_head * head_size);
           std::copy(expected.begin() + size, expected.end(), part.begin() + size);
@@ -193,7 +193,7 @@ TEST_P(KernelsTest, AttentionHasTheBitsOfTheScalarTableForAnyShape) {
   }
 }
 
-// Each row attends to one position more than the row before, and to nothing behind that.
+// Each row attends to one position more than the row before, and to none after it.
 TEST_P(KernelsTest, AttentionOfSeveralRowsHasTheBitsOfEachRowAlone) {
   Random random(8);
   for (const bool half : {false, true}) {
@@ -266,7 +266,7 @@ TEST_P(KernelsTest, AttentionHoldsForSharpScores) {
     for (const size_t n : {1u, 31u, 32u, 33u, 64u, 65u, 100u}) {
       SCOPED_TRACE(testing::Message() << n << " positions, " << deviation);
       const Floats q = context.RandomQuery(random);
-      // A score's error grows with the score, and so does its effect where two compete.
+      // A score's error grows with the score, and matters most if two scores are nearly equal.
       ExpectNear(context.Attend(kernels_, q, n), context.Exact(q, n), 3e-6 * double{deviation});
     }
   }
@@ -280,7 +280,7 @@ TEST_P(KernelsTest, AttentionToOnePositionIsItsValue) {
   EXPECT_EQ(context.Attend(kernels_, random.Normals(8, 100), 1), value);
 }
 
-// What a position holds is nothing to the rows before it.
+// A position has no effect on earlier rows.
 TEST_P(KernelsTest, AttentionIgnoresPositionsOfLaterRows) {
   Random random(9);
   for (const bool half : {false, true}) {
@@ -300,7 +300,7 @@ TEST_P(KernelsTest, AttentionIgnoresPositionsOfLaterRows) {
   }
 }
 
-// Later positions of the same block may hold anything.
+// Later positions of the same block may contain anything.
 TEST_P(KernelsTest, AttentionIgnoresWhatComesLater) {
   Random random(7);
   for (const bool half : {false, true}) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which kernel tables there are, and which one is used.
+// The kernel tables, and which one is used.
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -53,8 +53,7 @@ TEST(SelectKernels, GivesTheTableThatIsAskedForOrElseTheBest) {
   EXPECT_EQ(&SelectKernels(), clamma_test::Tables().front());
 }
 
-// Who runs the tests on a machine of a certain kind says by CLAMMA_TEST_TABLE which table is best
-// there.
+// CLAMMA_TEST_TABLE names the best table for the machine that runs the tests.
 TEST(SelectKernels, GivesTheTableThatThisMachineIsMeantToUse) {
   const clamma_test::CpuChoice none;
   const char* meant = std::getenv("CLAMMA_TEST_TABLE");

@@ -14,7 +14,7 @@ namespace {
 
 bool IsNaNHalf(uint32_t half) { return (half & 0x7fffu) > 0x7c00u; }
 
-// The value of a half that is no NaN, by the definition of the format.
+// Returns the value of a half that is not NaN, by the definition of the format.
 double ValueOfHalf(uint32_t half) {
   const int exponent = static_cast<int>(half >> 10 & 31);
   const double mantissa = half & 0x3ff;
@@ -29,7 +29,8 @@ double ValueOfHalf(uint32_t half) {
   return (half & 0x8000u) != 0 ? -value : value;
 }
 
-// The half nearest to a float that is no NaN, ties to even: in whole quanta of its exponent.
+// Returns the half nearest to a float that is not NaN, ties to even: in whole quanta of its
+// exponent.
 uint16_t NearestHalf(float value) {
   const uint16_t sign = std::signbit(value) ? 0x8000 : 0;
   const double magnitude = std::abs(static_cast<double>(value));
@@ -37,8 +38,8 @@ uint16_t NearestHalf(float value) {
   if (magnitude == 0) return sign;
   int exponent = std::ilogb(magnitude);
   if (exponent < -14) exponent = -14;
-  // std::nearbyint() rounds ties to even. 2048 quanta carry over into the next exponent by
-  // themselves, as does 1024 from subnormal to normal.
+  // std::nearbyint() rounds ties to even. 2048 quanta carry over to the next exponent, and
+  // 1024 from subnormal to normal.
   const auto quanta = static_cast<int>(std::nearbyint(std::ldexp(magnitude, 10 - exponent)));
   const int biased = quanta < 1024 ? 0 : exponent + 15;
   return static_cast<uint16_t>(sign + (biased == 0 ? quanta : biased * 1024 + quanta - 1024));
@@ -68,7 +69,7 @@ void ExpectNearest(float value) {
   ASSERT_EQ(FloatToHalf(value), NearestHalf(value)) << std::hexfloat << value;
 }
 
-// Halfway between two halves, and next to it on either side.
+// Halfway between two halves, and the nearest floats on either side.
 TEST(Half, RoundsAroundEveryMidpointToTheNearestAndTiesToEven) {
   for (uint32_t half = 0; half < 0x7c00; ++half) {
     const double above = half == 0x7bff ? 65536.0 : ValueOfHalf(half + 1);
@@ -117,7 +118,7 @@ TEST(Half, KeepsSpecialValues) {
   EXPECT_EQ(FloatToHalf(std::numeric_limits<float>::denorm_min()), 0x0000);
 }
 
-// Also where all bits of the payload that fit are 0: a NaN must not become an infinity.
+// Even if all bits of the payload that fit are 0: a NaN must not become an infinity.
 TEST(Half, NaNStaysNaN) {
   for (const uint32_t bits : {0x7f800001u, 0x7fc00000u, 0xff800001u, 0xffffffffu, 0x7f801fffu}) {
     const uint16_t half = FloatToHalf(std::bit_cast<float>(bits));

@@ -17,7 +17,7 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-// |value - exact| in units of the last place of a float at `exact`.
+// Returns |value - exact| in units of the last place of a float at `exact`.
 double ErrorInUlps(float value, double exact) {
   const int exponent = exact == 0 ? -126 : std::max(std::ilogb(exact), -126);
   return std::abs(static_cast<double>(value) - exact) / std::ldexp(1.0, exponent - 23);
@@ -108,7 +108,7 @@ TEST(Fma, RoundsOnceForRandomBits) {
   }
 }
 
-// The addend's magnitude is near the product's, or just where it decides the rounding.
+// The addend's magnitude is close to the product's, or so small that it only decides the rounding.
 TEST(Fma, RoundsOnceWhereTheAddendDecides) {
   std::mt19937 random(2);
   const auto draw = [&random](int exponents) {
@@ -148,7 +148,7 @@ TEST(Fma, CarriesInfinitiesAndNaN) {
   EXPECT_TRUE(std::isnan(Fma(1, 1, kNaN)));
 }
 
-// Halves the list again and again: s[i] += s[i + n / 2].
+// Halves the list repeatedly: s[i] += s[i + n / 2].
 float ReduceByHalves(std::vector<float> sums) {
   while (sums.size() > 1) {
     const size_t half = sums.size() / 2;
@@ -175,7 +175,7 @@ TEST(Reduce16, JoinsByHalves) {
 }
 
 TEST(Reduce16, PairsAnElementWithTheOneEightFurther) {
-  // 1 is lost beside 2^30 unless the two of those cancel first, as partners do.
+  // Added to 2^30, 1 is lost; so 2^30 and -2^30 must be added first, as partners are.
   float sums[16] = {0x1p30f, 1, 0, 0, 0, 0, 0, 0, -0x1p30f};
   EXPECT_EQ(Reduce16(sums), 1.0f);
   float next[16] = {0x1p30f, 1, 0, 0, 0, 0, 0, 0, 0, -0x1p30f};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Matrices of the types of GGUF files times activations: the scalar table against dequantised rows
-// in double, and every table that this machine can run against the scalar one, bit for bit.
+// Products of matrices of GGUF types and activations: the scalar table is compared with dequantised
+// rows in double, and every table that this machine can run with the scalar one, bit for bit.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ using clamma_test::HalvesOf;
 using clamma_test::kBlockTypes;
 using clamma_test::Random;
 
-// Rows of any bytes but for the scales, which are ordinary numbers.
+// Rows of random bytes, except for the scales, which are ordinary numbers.
 Bytes RandomRows(WeightType type, size_t rows, size_t cols, Random& random) {
   Bytes bytes(rows * RowBytes(type, cols));
   const auto normal = [&random] { return random.Normal(); };
@@ -40,7 +40,7 @@ Bytes RandomRows(WeightType type, size_t rows, size_t cols, Random& random) {
 
 size_t GroupOf(WeightType type) { return KindOf(type) == ActivationKind::kBlocks256 ? 256 : 32; }
 
-// Products of all rows, computed for [0, cut) and then for the rest.
+// Returns the products of all rows, computed for [0, cut) and then for the rest.
 Floats Products(const Kernels& kernels, const Matrix& w, const Floats& x, size_t n_tokens,
                 size_t cut, size_t stride) {
   const Kernels::Quantizer& quantizer = kernels.quantizers[KindOf(w.type)];
@@ -74,7 +74,7 @@ std::string NameOf(WeightType type) { return FactsOf(type).name; }
 using TypeAndTable = std::tuple<WeightType, const Kernels*>;
 class MatmulBlocks : public testing::TestWithParam<TypeAndTable> {};
 
-// Of tables that only tests have, the types that they multiply in their own way.
+// For tables that only tests have: the types that they multiply with their own code.
 std::vector<TypeAndTable> TypesAndTables() {
   std::vector<TypeAndTable> all;
   for (const WeightType type : kBlockTypes) {
@@ -196,7 +196,7 @@ TEST_P(MatmulBlocksOfType, IsNearTheProductOfDequantizedRows) {
 TEST(DequantizeRow, KnowsEachTypesNumbers) {
   struct Case {
     WeightType type;
-    std::vector<uint8_t> block;  // its begin; the rest is 0
+    std::vector<uint8_t> block;  // its first bytes; the rest is 0
     size_t column;
     float value;
   };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Float matrices times activations: against exact arithmetic, against the documented order of
-// operations, and against the scalar table, bit for bit, in every table that this machine can run.
+// Products of float matrices and activations in every table that this machine can run, compared
+// with exact arithmetic and, bit for bit, with the documented order of operations and the scalar
+// table.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -48,7 +49,8 @@ struct FloatProblem {
     return out;
   }
 
-  // Rows [row_begin, row_end) for n_tokens tokens from `first` on, the first of which goes to out.
+  // Multiplies rows [row_begin, row_end) by n_tokens tokens from `first` on. The first result goes
+  // to out.
   void Multiply(const Kernels& kernels, float* out, size_t out_stride, size_t first,
                 size_t n_tokens, size_t row_begin, size_t row_end) const {
     const Activations activations = {
@@ -92,7 +94,7 @@ TEST_P(KernelsTest, MatmulF32IsNearTheExactProduct) {
           sum += term;
           size += std::abs(term);
         }
-        // One rounding for each link of the chains, and four for their join.
+        // One rounding for each link of a chain, and four to join the chains.
         const double bound = kRounding * size * static_cast<double>(shape.cols / 16 + 5);
         const auto value = static_cast<double>(out[t * shape.rows + row]);
         ASSERT_NEAR(value, sum, bound) << "token " << t << ", row " << row;
@@ -162,7 +164,7 @@ TEST_P(KernelsTest, MatmulF32ReadsWeightsAtAnyAlignment) {
   }
 }
 
-// Lines of the cache may be read as a whole, with what else is in them.
+// Whole cache lines may be read, including other data in them.
 TEST_P(KernelsTest, MatmulF32DoesNotMindWhatLiesBesideTheMatrix) {
   for (const size_t cols : {32u, 36u, 64u, 172u, 272u}) {
     for (size_t offset = 64; offset < 128; offset += 4) {
@@ -217,8 +219,8 @@ struct Sizes {
   std::vector<size_t> rows, cols, tokens;
 };
 
-// Heights and batches around the sizes of every table's tiles, narrow; and wide ones, which are met
-// a chunk of columns at a time.
+// Heights and batches around the sizes of every table's tiles, for narrow matrices; and wide
+// matrices, which are multiplied by chunks of columns.
 const Sizes kSizes[] = {
     {{1, 15, 16, 17, 37}, {7, 48, 77, 92}, {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
                                             13, 14, 15, 16, 17, 18, 19, 20, 63, 64, 65, 130}},
@@ -267,8 +269,8 @@ TEST_P(KernelsTest, MatmulF32GivesTheBitsOfTheScalarTableWhateverItIsFed) {
   }
 }
 
-// Products that vanish leave a zero with a sign; sums begin with +0, and so stay what they are if
-// products of -0 are added.
+// Underflowing products are zeros with a sign. Sums begin with +0, so adding products of -0 does
+// not change them.
 TEST_P(KernelsTest, MatmulF32KeepsTheSignOfZero) {
   struct Factors {
     float weight, x;

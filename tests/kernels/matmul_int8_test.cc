@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// int8 matrices times activations: against exact arithmetic, against the documented order of
-// operations, and against the scalar table, bit for bit, in every table that this machine can run.
+// Products of int8 matrices and activations in every table that this machine can run, compared with
+// exact arithmetic and, bit for bit, with the documented order of operations and the scalar table.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -46,12 +46,12 @@ constexpr Int8Shape kShapes[] = {
     {50, 64, 64, 2},    {49, 128, 32, 12}};
 
 struct Int8Problem {
-  // With `exact` every result is a float, in whatever order it is summed.
+  // With `exact`, every result is a float, whatever the order of the sum.
   Int8Problem(const Int8Shape& s, uint32_t seed, bool exact, size_t misalignment = 0) : shape(s) {
     Random random(seed);
     group = std::gcd(s.group, s.cols);
     weights = random.Int8s(s.rows * s.cols);
-    // The extremes, side by side.
+    // The extreme values, next to each other.
     weights[0] = -128;
     weights.back() = 127;
     weight_scales.resize(s.rows * s.cols / s.group);
@@ -78,7 +78,7 @@ struct Int8Problem {
     return std::ldexp(1.0f, -static_cast<int>(random.Below(3)));
   }
 
-  // Numbers that are a whole one times their group's scale, which is a power of two.
+  // Numbers that are integers times their group's scale, which is a power of two.
   void MakeExact(Random& random) {
     const Guarded<int8_t> whole = random.Int8s(x.size(), -127);
     float scale = 1;
@@ -96,7 +96,7 @@ struct Int8Problem {
     return largest;
   }
 
-  // q and scales, as kernels.h defines them.
+  // q and the scales, as kernels.h defines them.
   void Quantize() {
     q.resize(x.size());
     scales.resize(x.size() / group);
@@ -150,7 +150,7 @@ std::string NameOf(const Int8Shape& shape) {
          std::to_string(shape.tokens) + " tokens, groups of " + std::to_string(shape.group);
 }
 
-// That rows [begin, end) get the expected results, (tokens, rows) in all, and nothing else is
+// Expects that rows [begin, end) have the expected results (tokens, rows), and that nothing else is
 // written.
 void ExpectRange(const Kernels& kernels, const Int8Problem& problem, const Activations& x,
                  const Floats& expected, size_t begin, size_t end) {
@@ -168,7 +168,7 @@ void ExpectRange(const Kernels& kernels, const Int8Problem& problem, const Activ
 
 TEST_P(KernelsTest, MatmulInt8IsExactWhereFloatsAre) {
   for (const Int8Shape& shape : kShapes) {
-    // 11008 products of up to 127 * 128, in quarters of halves, need more than 24 bits.
+    // A quarter of half of 11008 products of up to 127 * 128 needs more than 24 bits.
     if (shape.cols > 64) continue;
     SCOPED_TRACE(NameOf(shape));
     const Int8Problem problem(shape, 1, true);
@@ -235,7 +235,7 @@ TEST_P(KernelsTest, MatmulInt8SumsInTheDocumentedOrder) {
   }
 }
 
-// All weights -128 and all activations -127: where an int16 or a saturating instruction breaks.
+// All weights -128 and all activations -127: int16 and saturating instructions would fail.
 TEST_P(KernelsTest, MatmulInt8KeepsTheLargestSums) {
   for (const int weight : {-128, -127, 127}) {
     for (const int activation : {-127, 127}) {
@@ -337,20 +337,20 @@ TEST_P(KernelsTest, MatmulInt8GivesTheBitsOfTheScalarTable) {
 }
 
 // Heights and batches around the sizes of every table's tiles, groups of every width, and ranges of
-// rows that begin anywhere.
+// rows with any beginning.
 TEST_P(KernelsTest, MatmulInt8GivesTheBitsOfTheScalarTableForAnyRange) {
   struct Width {
     size_t cols, group;
   };
-  // The last ones straddle: groups of the activations are 4, 8, 16, 32, 64 and 96 wide, and of the
-  // weights' up to four such, of one row or of several.
+  // In the last ones, groups of weights straddle rows: groups of activations have 4, 8, 16, 32, 64
+  // and 96 columns, and those of weights up to four times as many, in one row or in several.
   constexpr Width kWidths[] = {{12, 4},    {40, 8},    {48, 16},   {96, 32},   {192, 64},
                                {256, 128}, {512, 256}, {192, 192}, {288, 96},  {20, 8},
                                {24, 16},   {80, 32},   {96, 64},   {192, 128}, {288, 192},
                                {1088, 64}, {32, 64},   {64, 256},  {192, 256}};
   for (const Width& width : kWidths) {
     for (const size_t height : {1u, 15u, 16u, 17u, 37u}) {
-      // Groups that straddle rows end with the last one.
+      // Groups that straddle rows end with the last row.
       size_t rows = height;
       while (rows * width.cols % width.group != 0) ++rows;
       for (const size_t tokens : {1u,  2u,  3u,  4u,  5u,  6u,  7u,  8u,  9u,  10u, 11u, 12u,
@@ -372,8 +372,8 @@ TEST_P(KernelsTest, MatmulInt8GivesTheBitsOfTheScalarTableForAnyRange) {
   }
 }
 
-// Several blocks of rows, of which some lie in a page together (some tables take them a page apart,
-// and those in between later), or with groups that straddle long rows.
+// Several tiles of rows. Some rows are in the same memory page (some tables multiply rows that are
+// a page apart together, and those in between later), and some groups straddle long rows.
 TEST_P(KernelsTest, MatmulInt8GivesTheBitsOfTheScalarTableForRangesOfManyRows) {
   struct Width {
     size_t cols, group;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Attention of the native order: against exact arithmetic and its law, and every table against the
-// scalar one, bit for bit, whatever the batch and its parts.
+// Attention of the native order, compared with exact arithmetic and with its law; and every table,
+// compared with the scalar one, bit for bit, whatever the batch and its parts.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -51,7 +51,7 @@ std::ostream& operator<<(std::ostream& out, const Shape& shape) {
              << shape.window << ", soft cap " << shape.soft_cap << ", sinks " << shape.sinks;
 }
 
-// Keys and values of some positions, in pages as AttentionInput has them.
+// Keys and values of some positions, in the pages of AttentionInput.
 class Context {
  public:
   Context(const Shape& shape, size_t positions, Random& random, float deviation = 1)
@@ -114,7 +114,7 @@ class Context {
     return input;
   }
 
-  // Kv heads [kv_begin, kv_end), the others' outputs being NaN.
+  // Returns the outputs of kv heads [kv_begin, kv_end); those of others are NaN.
   Floats Attend(const OrderKernels& ops, const Floats& q, size_t n_positions, size_t kv_begin,
                 size_t kv_end) const {
     Floats out(q.size(), kNaN);
@@ -126,7 +126,7 @@ class Context {
   Floats Attend(const OrderKernels& ops, const Floats& q, size_t n_positions) const {
     return Attend(ops, q, n_positions, 0, shape_.kv_heads);
   }
-  // Every row alone, in the scalar table.
+  // Returns the outputs of the scalar table, one row at a time.
   Floats AttendAlone(const Floats& q, size_t n_positions) const {
     Floats all;
     for (size_t row = 0; row < q.size() / shape_.dim(); ++row) {
@@ -142,7 +142,7 @@ class Context {
     return random.Normals(rows * shape_.dim());
   }
 
-  // f(first element in q, first one in keys and values)
+  // Calls f(first element in q, first element in keys and values).
   template <typename F>
   void ForEachHead(const F& f) const {
     for (size_t head = 0; head < shape_.dim() / shape_.head_size; ++head) {
@@ -222,7 +222,7 @@ class Context {
   }
 
  private:
-  static constexpr size_t kKeyOffset = 6;  // no alignment to rely on
+  static constexpr size_t kKeyOffset = 6;  // not aligned
 
   struct State {
     float largest = 0;
@@ -239,7 +239,7 @@ class Context {
     return shape_.window == 0 ? 0 : n_positions - std::min(n_positions, shape_.window);
   }
 
-  // Positions [begin, end) of the page whose first one is `page`.
+  // Positions [begin, end) of the page that begins at position `page`.
   void PageByLaw(State& state, size_t page, size_t begin, size_t end, const float* q,
                  size_t of_kv) const {
     std::vector<float> scores(kKvBlock, -kInfinity);
@@ -342,15 +342,15 @@ TEST_P(NativeTest, AttentionHoldsForSharpScores) {
       SCOPED_TRACE(testing::Message() << n << " positions, " << deviation);
       const Floats q = context.RandomQuery(random);
       const Floats out = context.Attend(ops_, q, n);
-      // A score's error grows with the score, and so does its effect where two compete.
+      // A score's error grows with the score, and matters most if two scores are nearly equal.
       ExpectNear(out, context.Exact(q, n), 1e-5 * double{deviation});
       ExpectSameBits(out, context.ByLaw(q, n));
     }
   }
 }
 
-// Rows and heads below, at and above what is held at a time, whose windows begin and end anywhere
-// in pages and segments.
+// Numbers of rows and heads below, at and above those computed at the same time. Windows begin and
+// end anywhere in pages and segments.
 TEST_P(NativeTest, AttentionOfSeveralRowsHasTheBitsOfEachRowAlone) {
   Random random(4);
   for (const KvType kv : {kF32, kF16, kQ8}) {
@@ -378,7 +378,7 @@ TEST_P(NativeTest, AttentionOfSeveralRowsHasTheBitsOfEachRowAlone) {
   }
 }
 
-// The segments in parts of any size, merged in order, as threads may share them.
+// Segments in parts of any size, merged in order, as several threads do it.
 TEST_P(NativeTest, AttentionInPartsHasTheBitsOfAllAtOnce) {
   Random random(5);
   for (const Shape& shape :
@@ -478,7 +478,7 @@ TEST_P(NativeTest, AttentionScalesByTheRootUnlessToldOtherwise) {
   ExpectSameBits(attend(0), attend(1 / std::sqrt(20.0f)));
 }
 
-// What lies behind a row's own position or before its window may be anything.
+// Positions after a row's own or before its window may contain anything.
 TEST_P(NativeTest, AttentionIgnoresWhatARowDoesNotAttendTo) {
   Random random(10);
   for (const KvType kv : {kF32, kF16, kQ8}) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// For the tests of native_ops.h: every table that this machine can run, and those of the compiler's
-// vectors, so that all widths are tested on every machine.
+// The code that the tests of native_ops.h share: every table that this machine can run, and those
+// of the compiler's vectors, so that all widths are tested on every machine.
 #ifndef CLAMMA_TESTS_KERNELS_NATIVE_FIXTURE_H_
 #define CLAMMA_TESTS_KERNELS_NATIVE_FIXTURE_H_
 
@@ -18,7 +18,7 @@ namespace clamma_test {
 inline std::vector<const clamma::OrderKernels*> NativeTables() {
   std::vector<const clamma::OrderKernels*> tables = {&clamma::kScalarNativeOrder};
   for (const clamma::OrderKernels& table : kVectorNativeOrders) tables.push_back(&table);
-  for (const clamma::Kernels* usable : Tables()) {  // several of which may share one
+  for (const clamma::Kernels* usable : Tables()) {  // several tables may share one
     const clamma::OrderKernels* table = usable->orders[clamma::SumOrder::kNative];
     if (std::find(tables.begin(), tables.end(), table) == tables.end()) tables.push_back(table);
   }

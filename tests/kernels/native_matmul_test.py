@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""native_matmul_test.py [EMULATOR...] PRINT_PRODUCTS: matrices of GGUF's weight types times activations, by every
-kernel table of this machine, held to the bit against the law of sums.
+"""native_matmul_test.py [EMULATOR...] PRINT_PRODUCTS: compares the products of matrices of GGUF's weight types
+and activations, by every kernel table of this machine, with the law of sums, bit for bit.
 
-The law is written down here once more, from the formats' definition and kernels/kernels.h alone:
-blocks are decoded and summed up as exact integers, and each float operation is rounded once. Where
-a result is no number, it must be none; which of the bit patterns of that is left open.
+This is a second implementation of the law, written from the definition of the formats and
+kernels/kernels.h alone: blocks are decoded and summed as exact integers, and each float operation is
+rounded once. Where the law gives NaN, the result may be any NaN.
 """
 import os
 import subprocess
@@ -18,7 +18,7 @@ except ImportError:
     np = None
 
 PROGRAM = sys.argv[1:]
-DEBIANS_PYTHON = "/usr/bin/python3"  # that which has Debian's python3-numpy
+DEBIANS_PYTHON = "/usr/bin/python3"  # the one that has Debian's python3-numpy
 ROWS = (1, 2, 3, 5, 7, 8, 9, 13, 16, 17, 31, 33, 37, 67)
 COLS_OF_FLOATS = (1, 7, 15, 16, 17, 31, 33, 48, 100, 255, 256, 259, 530)
 MANY_BLOCKS = (4, 5, 9)
@@ -28,7 +28,7 @@ IQ4_VALUES = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 8
 # --- Float operations, each rounded once ----------------------------------------------------------
 
 def fma(a, b, c):
-    """a * b + c of float32 as if computed exactly and rounded to float32 once.
+    """Returns a * b + c of float32, computed as if exactly and rounded to float32 once.
 
     The product is exact in float64. The sum is rounded there to odd: where it is not exact, to the
     neighbour whose last bit is 1. As float64 has more than twice float32's bits, rounding that to
@@ -52,7 +52,7 @@ def mul(a, b):
 # --- Formats ------------------------------------------------------------------------------------
 
 def half(raw):
-    """Two bytes each, as float32. (..., 2) -> (...)"""
+    """Returns halves of two bytes each as float32: (..., 2) -> (...)."""
     return np.ascontiguousarray(raw).view("<f2")[..., 0].astype(np.float32)
 
 
@@ -61,12 +61,12 @@ def int8(raw):
 
 
 def nibbles(raw):
-    """The low nibbles, then the high ones. (..., n) -> (..., 2n)"""
+    """Returns the low nibbles, then the high ones: (..., n) -> (..., 2n)."""
     return np.concatenate([raw & 15, raw >> 4], -1).astype(np.int64)
 
 
 def fifth_bits(raw):
-    """Bit j of little-endian 32 bits, as 16 for column j. (..., 4) -> (..., 32)"""
+    """Returns bit j of 32 little-endian bits, times 16, for column j: (..., 4) -> (..., 32)."""
     return np.unpackbits(raw, axis=-1, bitorder="little").astype(np.int64) * 16
 
 
@@ -98,12 +98,12 @@ def decode_iq4_nl(b):
 def decode_mxfp4(b):
     values = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12])
     exponent = b[..., 0].astype(np.int64)
-    d = np.ldexp(1.0, exponent - 128).astype(np.float32)  # exact, also of float32's denormals
+    d = np.ldexp(1.0, exponent - 128).astype(np.float32)  # exact, even for subnormal float32
     return {"d": d, "q": values[nibbles(b[..., 1:])]}
 
 
 def decode_scales(a):
-    """Six bits each of 8 scales and 8 minima. (..., 12)"""
+    """Returns 8 scales and 8 minima of 6 bits each, from (..., 12)."""
     a = a.astype(np.int64)
     scales = [a[..., j] & 63 for j in range(4)]
     scales += [a[..., j + 4] & 15 | a[..., j - 4] >> 6 << 4 for j in range(4, 8)]
@@ -113,7 +113,7 @@ def decode_scales(a):
 
 
 def nibbles_of_64(raw):
-    """Of each 32 bytes the low nibbles, then the high ones. (..., 128) -> (..., 256)"""
+    """Returns the low nibbles, then the high ones, of each 32 bytes: (..., 128) -> (..., 256)."""
     return nibbles(raw.reshape(*raw.shape[:-1], 4, 32)).reshape(*raw.shape[:-1], 256)
 
 
@@ -167,7 +167,7 @@ def decode_iq4_xs(b):
     return {"d": half(b[..., 0:2]), "s": (low | high << 4) - 32, "q": np.array(IQ4_VALUES)[q]}
 
 
-# name: (columns, bytes) of a block, how it is decoded, where its halves lie
+# name: (columns of a block, its bytes, the function that decodes it, the offsets of its halves)
 BLOCKS = {
     "Q8_0": (32, 34, "decode_q8_0", (0,)),
     "Q4_0": (32, 18, "decode_q4_0", (0,)),
@@ -189,7 +189,7 @@ FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
 # --- The law --------------------------------------------------------------------------------------
 
 def quantize(x, cols):
-    """int8 of blocks of so many columns. (tokens, n) -> q (tokens, blocks, cols), scales."""
+    """Quantises blocks of `cols` columns to int8: (tokens, n) -> q (tokens, blocks, cols), scales."""
     x = x.reshape(x.shape[0], -1, cols)
     finite = np.isfinite(x).all(-1)
     largest = np.abs(np.where(finite[..., None], x, 0)).max(-1)
@@ -202,13 +202,13 @@ def quantize(x, cols):
 
 
 def dot(a, b):
-    """Integer products of a (rows, n) and b (tokens, n), exact: they stay below 2^53."""
+    """Returns the integer products of a (rows, n) and b (tokens, n). Exact, as they are below 2^53."""
     exact = a.astype(np.float64) @ b.astype(np.float64).T
     return exact.astype(np.int64).T  # (tokens, rows)
 
 
 def sum_of_block(block, b, q):
-    """S and M (or None) of block b. (tokens, rows)"""
+    """Returns S and M (or None) of block b, each (tokens, rows)."""
     weights, x = block["q"][:, b], q[:, b]
     if "s" not in block:
         of_x = x.sum(-1)[:, None]
@@ -258,7 +258,7 @@ def product_of_floats(name, raw, rows, x):
 # --- Cases ----------------------------------------------------------------------------------------
 
 class Cases:
-    """Matrices and activations at random; the same ones each time."""
+    """Random matrices and activations, the same ones in each run."""
 
     def __init__(self, seed):
         self.random = np.random.default_rng(seed)
@@ -278,7 +278,7 @@ class Cases:
         block_cols, size, _, halves = BLOCKS[name]
         count = rows * cols // block_cols
         raw = self.random.integers(0, 256, (count, size), np.uint8)
-        if hostile:  # the largest sums there are, and the least
+        if hostile:  # the largest and the smallest sums
             raw[self.random.random(count) < 0.2] = 0xff
             raw[self.random.random(count) < 0.2] = 0
             raw[self.random.random(count) < 0.1] = 0x80
@@ -305,10 +305,10 @@ class Cases:
         if hostile == "values":
             kinds = self.random.integers(0, 8, tokens)
             x[kinds == 0] = 0
-            x[kinds == 1] *= np.float32(1e-39)  # 127 / max is no finite number
-            x[kinds == 2] = np.sign(x[kinds == 2]) * np.float32(0.37)  # all the largest
+            x[kinds == 1] *= np.float32(1e-39)  # 127 / max is not finite
+            x[kinds == 2] = np.sign(x[kinds == 2]) * np.float32(0.37)  # all columns have the largest magnitude
             ties = (self.random.integers(-127, 127, (tokens, cols)) + 0.5).astype(np.float32)
-            ties[:, ::32] = 127  # 127 / max is 1, so that halves are rounded to even
+            ties[:, ::32] = 127  # 127 / max is 1, so x.5 occurs and is rounded to even
             x[kinds == 3] = ties[kinds == 3]
             x[kinds == 4] *= np.float32(1e30)
             one = self.random.integers(0, cols, tokens)
@@ -318,7 +318,7 @@ class Cases:
         return x
 
     def all_of(self, name):
-        """(rows, cols, tokens, alignment, weights, activations) of each."""
+        """Yields (rows, cols, tokens, alignment, weights, activations) for each case."""
         shapes = [(blocks, tokens) for tokens in range(1, 18) for blocks in (1, 2, 3)]
         shapes += [(blocks, tokens) for tokens in (1, 4, 33) for blocks in MANY_BLOCKS]
         for i, (blocks, tokens) in enumerate(shapes):
@@ -334,7 +334,7 @@ class Cases:
 
 
 def tables_of(output, at, shape):
-    """{table: products} of the case that begins at `at`, and where it ends."""
+    """Returns {table: products} of the case that begins at `at`, and where it ends."""
     tables, size = {}, 4 * shape[0] * shape[1]
     while output[at:at + 1] != b"\n":
         end = output.index(b"\n", at)
@@ -372,7 +372,7 @@ class NativeMatmul(unittest.TestCase):
     def test_fma_is_rounded_once(self):
         def one(a, b, c):
             return float(fma(*(np.array([v], np.float32) for v in (a, b, c)))[0])
-        # The sum rounded to float64 is halfway between two float32; the exact one is not.
+        # Rounded to float64, the sum is halfway between two float32; the exact sum is not.
         self.assertEqual(one(1 + 2**-23, 1 - 2**-23, 2**24 + 2), 2**24 + 2)
         self.assertEqual(one(1 + 2**-12, 1 + 2**-12, 2**24), 2**24 + 2)
         self.assertEqual(one(2**-60, 1, 1 + 2**-23), 1 + 2**-23)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The native order's exponential against exact arithmetic, and its norm and softmax against the law
-// of native_ops.h, bit for bit. See orders_test.cc for what holds in any order.
+// The native order's exponential, compared with exact arithmetic, and its norm and softmax,
+// compared with the law of native_ops.h, bit for bit. orders_test.cc tests what is the same in all
+// orders.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -33,7 +34,7 @@ double ErrorOfExp(float x) {
   return std::abs(double{ExpNative(x)} - exact) / std::ldexp(1.0, std::ilogb(exact) - 23);
 }
 
-// Of all floats the largest error is 0.9013, at -59.2647.
+// The largest error of all floats is 0.9013, at -59.2647.
 TEST(ExpNative, StaysWithinItsBound) {
   double worst = 0;
   for (uint32_t bits = 0; bits < std::bit_cast<uint32_t>(88.0f); bits += 1009) {
@@ -60,7 +61,7 @@ TEST(ExpNative, HasItsEnds) {
   EXPECT_LT(ExpNative(88.0f), kInfinity);
 }
 
-// Whatever its payload: what is made of its bits must not become a number.
+// Whatever its payload: the result must not be a number.
 TEST(ExpNative, NaNStaysNaN) {
   for (uint32_t payload = 1; payload < 0x800000u; payload = payload * 3 / 2 + 1) {
     EXPECT_TRUE(std::isnan(ExpNative(std::bit_cast<float>(0x7f800000u | payload)))) << payload;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Norm, gate and softmax in both orders of sums, by every table that this machine can run: against
-// exact arithmetic, and against the scalar table of the same order, bit for bit.
+// Norm, gate and softmax in both orders of sums, by every table that this machine can run: compared
+// with exact arithmetic and, bit for bit, with the scalar table of the same order.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -48,7 +48,7 @@ std::vector<OrderOfTable> Orders() {
 
 class OrdersTest : public testing::TestWithParam<OrderOfTable> {
  protected:
-  // What run(ops, out) makes of x, as the scalar table does.
+  // Returns the result of run(ops, out) for x, and expects the same bits from the scalar table.
   template <typename F>
   Floats Run(const Floats& x, const F& run) const {
     Floats out = x;
@@ -158,7 +158,7 @@ TEST_P(OrdersTest, SwiGluIsOffFarBelowZeroAndOnFarAbove) {
   for (size_t i = 8; i < x.size(); ++i) EXPECT_EQ(out[i], x[i]);
 }
 
-// What the native order alone has.
+// Functions that only the native order has.
 
 TEST_P(NativeOrdersTest, GeluIsNearTheNormalDistribution) {
   Random random(7);
@@ -170,7 +170,7 @@ TEST_P(NativeOrdersTest, GeluIsNearTheNormalDistribution) {
       const double g = double{gate[i]};
       const double inner = std::sqrt(2 / 3.14159265358979) * (g + 0.044715 * g * g * g);
       const double exact = g / (1 + std::exp(-2 * inner)) * double{up[i]};
-      // The exponential makes an error relative to its exponent, and is 0 where it is below 1e-38.
+      // The exponential's error is relative to its exponent; results below 1e-38 are 0.
       const double bound = kRounding * (16 + 8 * std::abs(inner)) * std::abs(exact) + 1e-35;
       ASSERT_NEAR(double{out[i]}, exact, bound) << gate[i] << ", " << up[i];
     }
@@ -223,7 +223,7 @@ TEST_P(OrdersTest, SoftmaxGivesProbabilities) {
       for (const float value : x) total += std::exp(double{value} - largest);
       for (size_t i = 0; i < n; ++i) {
         const double exact = std::exp(double{x[i]} - largest) / total;
-        // The difference to the largest is rounded, too, and exp() makes that relative.
+        // The difference from the largest is rounded, too, and exp() makes this error relative.
         const double relative = kRounding * (static_cast<double>(n) / 2 + 12 + 10 * deviation);
         ASSERT_NEAR(double{out[i]}, exact, relative * exact + 1e-37) << x[i];
       }
@@ -231,7 +231,7 @@ TEST_P(OrdersTest, SoftmaxGivesProbabilities) {
   }
 }
 
-// Quotients may be made of products, and must be those of divisions, the smallest among them.
+// Quotients may be computed as products, but must equal those of divisions, even the smallest.
 TEST_P(OrdersTest, SoftmaxDividesWithoutError) {
   Random random(5);
   for (int round = 0; round < 3000; ++round) {
@@ -254,7 +254,7 @@ TEST_P(OrdersTest, SoftmaxOfWhatIsNoNumberIsZero) {
 
 // --- Bits ---
 
-// Of lengths around the sizes of vector registers.
+// Lengths around the sizes of vector registers.
 TEST_P(OrdersTest, HaveTheBitsOfTheScalarTableWhateverTheyAreFed) {
   Random random(6);
   for (size_t n = 1; n <= 70; ++n) {
@@ -273,7 +273,7 @@ TEST_P(OrdersTest, HaveTheBitsOfTheScalarTableWhateverTheyAreFed) {
   }
 }
 
-// By way of the gate and of softmax: every exponent and the ends of exp()'s range in either order.
+// Through the gate and softmax: every exponent, and the ends of exp()'s range in either order.
 TEST_P(OrdersTest, ExpHasTheBitsOfTheScalarTable) {
   Floats x;
   for (uint32_t bits = 0; bits < 0x7f900000u; bits += 40961)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// print_products < CASE: what each kernel table of this machine makes of one matrix times
-// activations. A helper of native_matmul_test.py.
+// print_products < CASE: prints the products of a matrix and activations by each kernel table of
+// this machine. native_matmul_test.py runs it.
 //
 // CASE is a line "TYPE ROWS COLS TOKENS ALIGNMENT", where TYPE is a name of kernels/weight_types.h,
-// then the matrix' bytes, which are put ALIGNMENT bytes behind an aligned address, then float32
-// (tokens, cols). Prints, for each table, a line with its name and float32 (tokens, rows), and
-// fails if computing the rows in two parts gives others. More cases may follow; the output of each
-// ends with an empty line.
+// followed by the matrix's bytes, which are stored ALIGNMENT bytes after an aligned address, and by
+// the activations, float32 (tokens, cols). Prints, for each table, a line with its name and float32
+// (tokens, rows). Fails if computing the rows in two parts gives other results. More cases may
+// follow; the output of each ends with an empty line.
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -33,7 +33,7 @@ bool FindType(const char* name, WeightType* type) {
   return false;
 }
 
-// Between the byte order of files and this machine's.
+// Converts between the byte order of files and this machine's.
 void ToOrOfFile([[maybe_unused]] void* data, [[maybe_unused]] size_t count) {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
   uint32_t bits;
@@ -62,7 +62,7 @@ bool Read(Case* c) {
   return true;
 }
 
-// A vector of bytes from an address that is a multiple of 64.
+// Bytes that begin at a multiple of 64.
 class AlignedBytes {
  public:
   explicit AlignedBytes(uint64_t size) : bytes_(size + 64) {}
@@ -74,7 +74,7 @@ class AlignedBytes {
   std::vector<uint8_t> bytes_;
 };
 
-// out (tokens, rows), in two parts cut at `cut`.
+// Computes out (tokens, rows) in two parts, split at row `cut`.
 void Multiply(const Kernels& table, const Case& c, const Matrix& w, uint32_t cut,
               std::vector<float>* out) {
   Activations x;
@@ -94,7 +94,7 @@ void Multiply(const Kernels& table, const Case& c, const Matrix& w, uint32_t cut
   table.matmul[c.type](out->data(), c.rows, x, w, cut, c.rows);
 }
 
-// Equal to the bit, or no number, both.
+// Whether both are equal to the bit, or both are NaN.
 bool Same(const std::vector<float>& a, const std::vector<float>& b) {
   for (size_t i = 0; i < a.size(); ++i) {
     if (memcmp(&a[i], &b[i], sizeof(float)) != 0 && (a[i] == a[i] || b[i] == b[i])) return false;

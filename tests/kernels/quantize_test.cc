@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The quantisation of activations to int8, in every table that this machine can run. How a table
-// lays them out is its own matter: what they are shows in their products.
+// The quantisation of activations to int8, in every table that this machine can run. A table
+// chooses its own layout, so their values are found from products.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -55,7 +55,7 @@ class Int8Matrix {
   Matrix matrix_;
 };
 
-// Its products are the activations themselves, each q times its scale, if all scales are finite.
+// The products are the activations themselves, each q times its scale, if all scales are finite.
 Int8Matrix UnitMatrix(size_t cols, size_t group) {
   Guarded<int8_t> weights(cols * cols);
   for (size_t k = 0; k < cols; ++k) weights[k * cols + k] = 1;
@@ -68,7 +68,7 @@ Floats Dequantized(const Kernels& kernels, const Floats& x, size_t group, size_t
       .Times(kernels, Quantized(kernels, x.data(), n_tokens, cols, group));
 }
 
-// Products with a few rows of random weights tell any number of any group from another.
+// Products with a few rows of random weights differ if any number of any group differs.
 void ExpectBitsOfScalarTable(const Kernels& kernels, const Floats& x, size_t group,
                              size_t n_tokens = 1) {
   constexpr size_t kRows = 19;
@@ -122,7 +122,7 @@ TEST_P(KernelsTest, QuantizeGivesTheBitsOfTheScalarTableWhateverItIsFed) {
   }
 }
 
-// What is no number becomes -127, and infinity makes no sum of its own group alone a number.
+// NaN becomes -127. Infinity only makes the sums of its own group NaN.
 TEST_P(KernelsTest, QuantizeKeepsGroupsApart) {
   Random random(3);
   Floats x = random.Normals(24);
@@ -150,7 +150,7 @@ TEST_P(KernelsTest, QuantizeGivesTheBitsOfTheScalarTable) {
   }
 }
 
-// Such batches as have a layout of their own in some table; in two parts, as threads do it.
+// Batches that some table lays out in its own way; in two parts, as threads do it.
 TEST_P(KernelsTest, QuantizeGivesEachTokenWhatItGetsAlone) {
   Random random(7);
   constexpr size_t kGroups = 5;
@@ -183,7 +183,7 @@ TEST_P(KernelsTest, QuantizeWritesItsGroupsOnly) {
   for (const size_t tokens : {1u, 2u, 5u, 17u}) {
     Floats x = random.Normals(tokens * kCols);
     Quantized part(kernels_, x.data(), tokens, kCols, 32);
-    // Groups 1 and 2 are quantised anew; what the others hold is of what x was before.
+    // Groups 1 and 2 are quantised again; the others keep the values of the old x.
     Floats mixed = x;
     for (size_t k = 0; k < x.size(); ++k) {
       x[k] = random.Normal(3);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Each operation that units/unit.h asks for the sake of quantised blocks, on every vector unit that
-// this machine can run.
+// Each operation of units/unit.h for quantised blocks, on every vector unit that this machine can
+// run.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -50,14 +50,14 @@ class UnitBytesTest : public testing::TestWithParam<const UnitOps*> {
     return values;
   }
 
-  // f(lane) is the lane that is expected of lane i.
+  // f(lane) returns the value expected in a lane.
   template <typename Op, typename F>
   void ExpectLanes(const Op& op, const F& f) {
     Ints out(lanes_);
     op(out.data());
     for (size_t i = 0; i < lanes_; ++i) EXPECT_EQ(out[i], f(i)) << "lane " << i;
   }
-  // f(lane, k) is byte k.
+  // f(lane, k) returns byte k of a lane.
   template <typename Op, typename F>
   void ExpectBytes(const Op& op, const F& f) {
     ExpectLanes(op, [&](size_t i) { return LaneOf(f(i, 0), f(i, 1), f(i, 2), f(i, 3)); });
@@ -185,7 +185,7 @@ TEST_P(UnitBytesTest, ComputesWithLanes) {
   }
 }
 
-// As deep as weights of that size may be added, at the ends of their ranges.
+// The greatest depth at which weights of this size may be added, at the ends of their ranges.
 TEST_P(UnitBytesTest, AddsProductsExactly) {
   for (const int most : {1, 3, 15, 31, 63, 129, 255}) {
     if (most > bytes_.max_weight) continue;

@@ -37,11 +37,11 @@ class UnitTest : public testing::TestWithParam<const UnitOps*> {
   const size_t lanes_ = unit_.lanes;
   Random random_{1};
 
-  // kRounds times as many numbers as there are lanes, many of which arithmetic finds hard.
+  // kRounds numbers per lane; many are difficult for arithmetic.
   static constexpr size_t kRounds = 500;
   Floats Numbers() { return random_.Hostile(kRounds * lanes_, 3); }
 
-  // f(i) computes a register's lanes from i on.
+  // f(i) computes the lanes of the register that begins at i.
   template <typename F>
   Floats ByRegisters(const F& f) {
     Floats out(kRounds * lanes_);
@@ -74,7 +74,7 @@ class UnitTest : public testing::TestWithParam<const UnitOps*> {
 
 INSTANTIATE_TEST_SUITE_P(Units, UnitTest, testing::ValuesIn(UsableUnits()), NameOfUnit);
 
-// --- Memory: buffers end where nobody may read ---
+// --- Memory: buffers end at an inaccessible page ---
 
 TEST_P(UnitTest, LoadsAndStoresAtAnyAlignment) {
   const Floats values = random_.Normals(lanes_);

@@ -19,7 +19,7 @@
 namespace clamma {
 namespace {
 
-// A stretch of floats.
+// A range of bytes of the file.
 TensorPlace PlaceOf(uint64_t offset, uint64_t bytes) {
   TensorPlace place;
   place.offset = offset;
@@ -27,7 +27,7 @@ TensorPlace PlaceOf(uint64_t offset, uint64_t bytes) {
   return place;
 }
 
-// Declares these blocks.
+// Opens a cache with these blocks.
 Status Open(Memory& memory, size_t limit, const std::vector<TensorPlace>& places,
             BlockCache* cache) {
   TensorTotals totals;
@@ -38,7 +38,7 @@ Status Open(Memory& memory, size_t limit, const std::vector<TensorPlace>& places
   return Status();
 }
 
-// A source of some bytes, and a cache of blocks in it.
+// A source of random bytes, and a cache of its blocks.
 class BlockCacheTest : public testing::Test {
  protected:
   BlockCacheTest() : bytes_(100000) {
@@ -48,14 +48,14 @@ class BlockCacheTest : public testing::Test {
     source_.size = bytes_.size();
   }
 
-  // Blocks of these sizes, with a gap of 4 bytes between them.
+  // Opens a cache with blocks of these sizes and gaps of 4 bytes between them.
   void Open(size_t limit, const std::vector<uint64_t>& sizes) {
     uint64_t at = 8;
     for (const uint64_t size : sizes) {
       places_.push_back(PlaceOf(at, size));
       at += size + 4;
     }
-    // In whatever order.
+    // The order of blocks does not matter.
     const std::vector<TensorPlace> reversed(places_.rbegin(), places_.rend());
     ASSERT_TRUE(clamma::Open(memory_, limit, reversed, &cache_).ok());
     table_bytes_ = memory_.bytes_in_use();
@@ -123,7 +123,7 @@ TEST_F(BlockCacheTest, EvictsTheLeastRecentlyUsed) {
   ExpectStats(1, 4, 1, 300);
   Use(0);
   Use(2);
-  ExpectStats(3, 4, 1, 300);  // both were still there
+  ExpectStats(3, 4, 1, 300);  // both are still there
   Use(1);                     // drops 3
   ExpectStats(3, 5, 2, 300);
   Use(0);
@@ -152,7 +152,7 @@ TEST_F(BlockCacheTest, NeverEvictsWhatIsPinned) {
   ASSERT_TRUE(cache_.Pin(&source_, places_[0], &again).ok());
   EXPECT_EQ(again, first);
   EXPECT_EQ(cache_.stats().misses, misses);
-  // Pinned twice, unpinned once: it still stays.
+  // Pinned twice, unpinned once: it stays.
   Unpin(0);
   for (const size_t block : {1u, 2u, 3u, 4u}) Use(block);
   EXPECT_TRUE(Holds(first, 0));
@@ -173,7 +173,7 @@ TEST_F(BlockCacheTest, AllPinnedIsAClearError) {
   EXPECT_NE(std::strstr(status.message(), "250"), nullptr) << status.message();
   EXPECT_NE(std::strstr(status.message(), "in use"), nullptr) << status.message();
   EXPECT_EQ(cache_.stats().bytes, 200u);
-  // What is released makes room again.
+  // Blocks that are released make room again.
   Unpin(0);
   Use(2);
   ExpectStats(0, cache_.stats().misses, 1, 200);
@@ -194,14 +194,14 @@ TEST_F(BlockCacheTest, ABlockAboveTheLimitIsRefusedWithTheSizeItNeeds) {
   EXPECT_NE(std::strstr(status.message(), "299"), nullptr) << status.message();
 }
 
-// Against a straightforward list, under random pins of changing number.
+// Compared with a simple list, with a changing number of random pins.
 TEST_F(BlockCacheTest, BehavesAsALeastRecentlyUsedListDoes) {
   std::mt19937 random(2);
   std::vector<uint64_t> sizes;
   for (int i = 0; i < 40; ++i) sizes.push_back(1 + random() % 1000);
   constexpr size_t kLimit = 5000;
   Open(kLimit, sizes);
-  std::list<size_t> held;  // the least recently used in front
+  std::list<size_t> held;  // the least recently used first
   std::map<size_t, int> pins;
   size_t hits = 0;
   size_t misses = 0;
@@ -275,7 +275,7 @@ TEST_F(BlockCacheTest, HoldsNothingAfterItsEnd) {
   { const BlockCache unused; }
 }
 
-// A file that is cut short behind our back: the error comes up, and the cache stays sound.
+// If the file is truncated meanwhile, there is an error, and the cache stays consistent.
 TEST_F(BlockCacheTest, AReadErrorIsReportedAndMended) {
   const clamma_test::TemporaryFolder folder;
   const std::string path = folder.Write("blocks", bytes_);
@@ -295,7 +295,7 @@ TEST_F(BlockCacheTest, AReadErrorIsReportedAndMended) {
     EXPECT_LE(cache_.stats().bytes, 2500u);
     EXPECT_EQ(memory_.bytes_in_use(), table_bytes_ + cache_.stats().bytes);
   }
-  Use(1);  // what can be read still can be
+  Use(1);  // other blocks can still be read
   folder.Write("blocks", bytes_);
   for (const size_t block : {2u, 3u, 0u, 1u}) Use(block);
 }

@@ -68,7 +68,7 @@ TEST_P(CheckpointPart, GivesTheTextOfTheFile) {
   info_.checkpoint_part = &part_;
   const TxfPtr from_part(clamma_txf_construct(&info_));
   ASSERT_NE(from_part, nullptr) << desc_;
-  close(part_.descriptor);  // is not needed any more
+  close(part_.descriptor);  // no longer needed
   part_.descriptor = -1;
   const std::string path = clamma_test::ModelPath(clamma_test::kFloatModel);
   info_.checkpoint_part = nullptr;

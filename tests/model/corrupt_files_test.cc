@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Damaged checkpoints and dictionaries through the public API, by every way to reach them: what is
-// refused is refused with a reason, what is accepted generates or ends by a reason, and nothing
-// crashes. Meant to run under the sanitizers, too.
+// Damaged checkpoints and dictionaries through the public API, with every access mode: a file is
+// refused with a reason, or a query generates text or ends with a reason; nothing crashes. The
+// sanitizers run this test, too.
 #include <gtest/gtest.h>
 
 #include <climits>
@@ -24,7 +24,8 @@ using Bytes = std::vector<uint8_t>;
 
 class CorruptFilesTest : public ModelTest {
  protected:
-  // Opens the two by every way. Files are written only if `everywhere`, which takes longer.
+  // Opens both files in every access mode. Writes files only if `everywhere` is set, as this takes
+  // longer.
   void Try(const Bytes& checkpoint, const Bytes& dictionary, bool everywhere = true) {
     clamma_txf_info_t info = {};
     info.clamma_api_version = CLAMMA_API_VERSION;
@@ -88,7 +89,7 @@ class CorruptFilesTest : public ModelTest {
     clamma_score(model.get(), text, sizeof(text) - 1, &score, nullptr, 0);
   }
 
-  // A few tokens greedily and a few sampled: to their limit, or an end with a reason.
+  // Generates a few tokens greedily and a few by sampling, up to the limit or an end with a reason.
   void Converse(const TxfPtr& model, LogCollector* log) {
     const SessionPtr session = NewSession(model);
     ASSERT_NE(session, nullptr) << log->last();
@@ -111,7 +112,7 @@ class CorruptFilesTest : public ModelTest {
 
 struct Format {
   const char* name;
-  size_t first_parameter;  // of the seven
+  size_t first_parameter;  // of seven
   size_t header_bytes;
 };
 constexpr Format kFormats[] = {
@@ -253,7 +254,7 @@ TEST_F(CorruptFilesTest, RandomFiles) {
   EXPECT_EQ(accepted_, 0u);
 }
 
-// Models of a handful of numbers each, which small files can be.
+// Models of very few numbers, as small files can be.
 TEST_F(CorruptFilesTest, TinyModelsRun) {
   std::normal_distribution<float> normal(0, 1);
   for (const bool int8 : {false, true}) {
@@ -293,7 +294,7 @@ TEST_F(CorruptFilesTest, TinyModelsRun) {
                                         << vocab_size << ", context " << seq_len);
         const size_t before = refused_;
         Try(model, dictionary);
-        // A vocabulary without BOS and EOS may be refused, one with them may not.
+        // A vocabulary without BOS and EOS may be refused, one with both may not.
         if (vocab_size >= 3) {
           EXPECT_EQ(refused_, before);
         }
@@ -304,7 +305,7 @@ TEST_F(CorruptFilesTest, TinyModelsRun) {
 
 // ---- Weights ----
 
-// Writes over the float at each of some random places of the body.
+// Overwrites floats at random places after the header.
 TEST_F(CorruptFilesTest, FloatWeightsThatAreNoNumbers) {
   const float bad[] = {std::numeric_limits<float>::quiet_NaN(),
                        std::numeric_limits<float>::infinity(),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A second opinion on the files of families_test.py: llama.cpp (PyPI's xllamacpp) reads them, too.
+"""Reads the files of families_test.py with llama.cpp (PyPI's xllamacpp) as a second opinion.
 
-Our converter and our engine must not share a wrong convention. llama.cpp's probabilities of the next
-token are held against those of transformers, at a few positions. Run by test.sh's stage families.
+This shows that our converter and our engine do not share a wrong convention. llama.cpp's
+probabilities of the next token are compared with those of transformers at a few positions. Run by
+test.sh's stage families.
 """
 import contextlib
 import os
@@ -31,7 +32,7 @@ def log_softmax(x):
 
 @contextlib.contextmanager
 def silence():
-    """Without what a library writes to the standard error."""
+    """Drops what a library writes to standard error."""
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
     try:
@@ -55,7 +56,7 @@ def open_peer(path):
 
 
 def probabilities(server, tokens):
-    """Logarithms, of the token that comes next."""
+    """Returns the logarithms of the next token's probabilities."""
     answer = server.handle_completions({
         "prompt": tokens, "n_predict": 1, "n_probs": VOCABULARY, "temperature": 1.0,
         "samplers": [], "cache_prompt": False})

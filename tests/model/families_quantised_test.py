@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The families of families_test.py with quantised weights, against transformers.
+"""Compares the families of families_test.py, with quantised weights, with transformers.
 
-clamma-quantize makes quantised files of an F32 file. The reference has the weights that PyPI's
-`gguf` reads in them, and rounds the activations that they are multiplied by to int8 as the library
-does, with a scale for as many columns as a block has. An activation in the middle of two integers may
-still be rounded the other way, which changes all later positions. So there are two bounds: a small
-one for the nearest position, and one for all positions together, which is about the cost of rounding
-activations at all. Each feature of a family that is switched off exceeds the second.
+clamma-quantize makes quantised files from an F32 file. The reference is transformers with the weights
+that PyPI's `gguf` reads from these files, and with activations rounded to int8 as in the library: one
+scale for each block of columns. An activation halfway between two integers may still be rounded
+differently, which changes all later positions. So there are two bounds: a small one for the nearest
+position, and one for all positions together, which is about the error from rounding activations at
+all. Switching off any feature of a family exceeds the second bound.
 
 Run by test.sh's stage families, with CLAMMA_TEST_PROGRAMS naming the folder of print_logits and
 clamma-quantize.
@@ -27,13 +27,13 @@ from families_test import PROGRAMS, logits_of
 from family_models import BASE, FAMILIES, VOCABULARY, convert, make_model, reference, write_file
 
 NEAREST = 1e-5
-BOUND = 1.5  # times the distance between activations rounded and not
-ATTEMPTS = 4  # other random models if even the first position has such an activation
+BOUND = 1.5  # times the difference between rounded and exact activations
+ATTEMPTS = 4  # with other random models, if even the first position has such an activation
 FLOATS = {gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.F16}
 
 
 def resized(family, times, hidden):
-    """The family with so many times the width and heads, and so wide a feed-forward part."""
+    """Returns the family with `times` the width and heads, and a feed-forward part of this width."""
     numbers, keys = BASE | family.numbers, dict(family.keys)
     for name in ("hidden_size", "num_attention_heads", "num_key_value_heads"):
         numbers[name] *= times
@@ -48,7 +48,7 @@ def resized(family, times, hidden):
 # --- The reference --------------------------------------------------------------------------------
 
 def rounded(x, cols):
-    """x as int8 with a scale for so many columns."""
+    """Returns x as rounded to int8, with a scale for each `cols` columns."""
     blocks = x.reshape(-1, cols)
     largest = blocks.abs().max(-1, keepdim=True).values
     inverse = torch.where(largest == 0, largest, 127 / largest)
@@ -56,7 +56,7 @@ def rounded(x, cols):
 
 
 def rounding(matrices, cols):
-    """Matrices of experts that round what they are multiplied by."""
+    """Matrices of experts that round the activations by which they are multiplied."""
     class Rounding(torch.Tensor):
         @classmethod
         def __torch_function__(cls, function, types, arguments=(), names=None):
@@ -69,7 +69,7 @@ def rounding(matrices, cols):
 
 
 def places_of(family, model):
-    """{tensor of the file: the numbers of its weights, counted through all parameters}"""
+    """Returns {tensor of the file: indices of its weights, counted over all parameters}."""
     total = 0
     with torch.no_grad():
         for parameter in model.parameters():
@@ -81,7 +81,7 @@ def places_of(family, model):
 
 
 def take_quantised(path, family, model):
-    """Gives the model the weights in the file. Returns {id of a matrix: columns of its blocks}."""
+    """Sets the model's weights to those of the file. Returns {id of a matrix: columns of its blocks}."""
     weights = np.concatenate([p.detach().numpy().ravel() for p in model.parameters()])
     widths, places = np.zeros(len(weights), np.int32), places_of(family, model)
     for tensor in gguf.GGUFReader(path).tensors:
@@ -102,7 +102,7 @@ def take_quantised(path, family, model):
 
 
 def round_activations(model, cols):
-    """Wherever a matrix of `cols` is multiplied."""
+    """Rounds the activations wherever a matrix in `cols` is multiplied."""
     for module in model.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             width = cols.get(id(parameter))
@@ -124,15 +124,15 @@ def quantise(source, target, kind):
 
 
 def distances(ours, exact):
-    """(of all positions, of the nearest): relative root mean square."""
+    """Returns the relative root mean square difference of (all positions, the nearest one)."""
     squares = ((ours - exact)**2).mean(-1) / (exact**2).mean(-1)
     return np.sqrt(squares.mean()), np.sqrt(squares.min())
 
 
 class QuantisedFamilies(unittest.TestCase):
     def compare(self, family, kind, seed, folder, switches):
-        """(distance of all positions, of the nearest, what rounding costs, {feature: distance
-        without it})"""
+        """Returns (difference of all positions, of the nearest one, the error from rounding, {feature:
+        difference without it})."""
         plain, path = Path(folder) / "plain.gguf", Path(folder) / "model.gguf"
         model = make_model(family, seed)
         write_file(plain, family, model, convert(family, model))

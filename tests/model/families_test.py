@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The families of models that the library runs, against transformers in float32.
+"""Compares the families of models that the library runs with transformers in float32.
 
-A small model of random weights of each is converted to an F32 file, and its logits at each position
-are held against those of the reference: windows are shorter than the text, and the text is longer
-than the original context. What makes a family different is then switched off, one after the other,
-and must count a hundred times as much as the bound: fluent nonsense fails.
+A small random model of each family is converted to an F32 file, and its logits at each position are
+compared with those of the reference. Windows are shorter than the text, and the text is longer than
+the original context. Then each special feature of the family is switched off, one at a time; the
+difference must be at least a hundred times the bound, so a model that ignores a feature fails.
 
 Run by test.sh's stage families, with CLAMMA_TEST_PROGRAMS naming the folder of print_logits.
 """
@@ -33,7 +33,7 @@ def logits_of(path, tokens, *options):
 
 
 def distances(ours, exact):
-    """max |a - b| / max |b| at each position."""
+    """Returns max |a - b| / max |b| at each position."""
     return np.abs(ours - exact).max(-1) / np.abs(exact).max(-1)
 
 
@@ -51,6 +51,9 @@ class Families(unittest.TestCase):
         effects = {}
         for what in family.off:
             effects[what] = distances(logits_of(path, tokens, "--off", what), ours).max()
+        for what in family.without:
+            write_file(path, family, model, tensors, without=(what,))
+            effects[what] = distances(logits_of(path, tokens), ours).max()
         for what in family.zeros:
             value = -1e30 if "sinks" in what else 0
             other = {key: np.full_like(values, value) if key.endswith(what) else values

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Files of each family that are not what they should be: tensors that are missing, transposed or of
-// another width, numbers that cannot be, damaged headers. Each is refused for a reason, or runs.
+// Wrong files of each family: tensors that are missing, transposed or of another width, impossible
+// numbers, damaged headers. Each is refused with a reason, or runs.
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -30,7 +30,7 @@ namespace {
 
 using clamma::Status;
 
-// Reads a model and, if it is one, runs a few positions.
+// Reads a model and, if it is accepted, runs a few positions.
 Status RunModel(const std::vector<uint8_t>& bytes) {
   clamma::Memory memory;
   clamma::ModelFiles files;
@@ -57,7 +57,8 @@ Status RunModel(const std::vector<uint8_t>& bytes) {
 
 class FamilyFiles : public testing::TestWithParam<NamedGguf> {
  protected:
-  // The model with tensor `index` changed; a change that leaves no dimension drops it.
+  // Returns the model with tensor `index` changed. A change that removes all dimensions removes the
+  // tensor.
   std::vector<uint8_t> With(size_t index,
                             const std::function<void(GgufTensorSpec*)>& change) const {
     const GgufSpec& spec = GetParam().spec;
@@ -87,7 +88,7 @@ TEST_P(FamilyFiles, WholeOnesRun) {
   EXPECT_TRUE(status.ok()) << status.message();
 }
 
-// Biases and sinks may be missing, and the output, which then is the embedding.
+// Biases and sinks may be missing, and so may the output, which is then the embedding.
 TEST_P(FamilyFiles, MissingTensorsAreRefused) {
   const std::vector<GgufTensorSpec> tensors = TensorsOf(spec());
   for (size_t i = 0; i < tensors.size(); ++i) {
@@ -111,7 +112,7 @@ TEST_P(FamilyFiles, TransposedTensorsAreRefused) {
     if (dims.size() < 2 || dims[0] == dims[1]) continue;
     const Status status = RunModel(With(i, [](GgufTensorSpec* tensor) {
       std::swap(tensor->dims[0], tensor->dims[1]);
-      tensor->type = kF32;  // rows of any length
+      tensor->type = kF32;  // allows rows of any length
     }));
     ExpectReason(status, {"tensor \"" + tensors[i].name + "\""});
   }
@@ -137,7 +138,7 @@ TEST_P(FamilyFiles, TensorsOfAnotherSizeAreRefused) {
   }
 }
 
-// Any byte of the header, outside of the vocabulary, of which there is none.
+// Any byte of the header. (There is no vocabulary.)
 TEST_P(FamilyFiles, DamagedHeadersAreRefusedOrRun) {
   const std::vector<uint8_t> whole = MakeGguf(spec()).Build();
   const size_t header = MakeGguf(spec()).BuildHeader().size();
@@ -232,7 +233,7 @@ TEST(FamilyNumbers, WhatWouldChangeTheResultsIsRefused) {
   }
 }
 
-// A window of one position attends to itself alone; the widest to all.
+// With a window of one position, it attends only to itself; with the widest, to all.
 TEST(FamilyNumbers, WindowsOfAnySizeRun) {
   for (const char* family : {"gemma2", "gemma3", "phi3", "olmo3", "gpt_oss"}) {
     for (const uint32_t window : {0u, 1u, 2u, UINT32_MAX}) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Sessions on a model of each family: saved, restored, cut short and gone on with, at lengths
-// beyond windows and original contexts. What a session holds decides what it says, not how it came
-// to it.
+// Sessions on a model of each family: saved, restored, cut back and continued, at lengths beyond
+// windows and original contexts. The text depends only on a session's tokens, not on how it got
+// them.
 #include <gtest/gtest.h>
 
 #include <cstddef>
@@ -25,7 +25,7 @@ constexpr size_t kLong = 60;   // beyond it, and beyond several pages of a windo
 
 class FamilySessions : public testing::TestWithParam<std::tuple<NamedGguf, clamma_kv_type_t>> {
  protected:
-  // A model that has enough to say.
+  // A model whose texts are long enough.
   void SetUp() override {
     GgufSpec spec = std::get<0>(GetParam()).spec;
     spec.tokens = spec.vocab;
@@ -49,7 +49,7 @@ class FamilySessions : public testing::TestWithParam<std::tuple<NamedGguf, clamm
   static Ask Generate(size_t limit) {
     return {.prompt = "the hand", .limit = limit, .temperature = 0.8f, .topp = 0.95f, .seed = 5};
   }
-  // Goes on with a session as the one that holds the same would.
+  // Continues a session with a fixed seed. Returns the text.
   static std::string GoOn(txf_session* session, size_t limit) {
     Ask more = {.prompt = nullptr, .limit = limit, .temperature = 0.8f, .topp = 0.95f};
     more.seed = 11;
@@ -120,8 +120,8 @@ TEST_P(FamilySessions, GoesOnAfterARewindAsIfItHadNotGoneFurther) {
   }
 }
 
-// Beyond all windows and what is kept beside them. Cut a little, a session goes on with what it
-// has; cut further, it computes its tokens anew.
+// Beyond all windows and the positions kept before them. A session that is cut back a little
+// continues with what it has; if it is cut back further, it computes its tokens again.
 TEST_P(FamilySessions, GivesBackWhatWindowsHaveLeftBehindAndComputesItAnew) {
   std::vector<tok_id_t> tokens = {1};
   for (uint32_t i = 1; i < 900; ++i) tokens.push_back(static_cast<tok_id_t>(3 + i * 37 % 45));
@@ -164,7 +164,7 @@ TEST(FamilyMemory, AtFullContextWindowsTakeWhatTheyNeed) {
   };
   const struct {
     const char* name;
-    double share;  // of layers without a window
+    double share;  // the share of layers without a window
   } families[] = {{"gemma2", 1.0 / 2},
                   {"gemma3", 1.0 / 7},
                   {"phi3", 0.0},

@@ -43,7 +43,7 @@ std::string Safetensors(const std::string& json) {
   return text + std::string(64, '\0');
 }
 
-// A zip archive's first entry, of that name.
+// Returns the first entry of a zip archive, with this name.
 std::string Zip(const std::string& name) {
   return Bytes({'P', 'K', 3, 4, 0, 0, 8, 8, 0,
                 0,   0,   0, 0, 0, 0, 0, 0, 0,
@@ -87,7 +87,7 @@ TEST(FileKind, OfArchives) {
 }
 
 TEST(FileKind, OfPickles) {
-  // As PyTorch before 1.6 wrote, then plain ones.
+  // A pickle as PyTorch before 1.6 wrote it, then plain ones.
   ExpectExplained(Bytes({0x80, 2, 0x8a, 10, 'l', 0xfc, 0x9c, 'F', 0xf9}), FileKind::kPickle,
                   {"pickle", "1.6"});
   ExpectExplained(Bytes({0x80, 2, '}', 'q', 0}), FileKind::kPickle, {"pickle"});
@@ -128,7 +128,7 @@ TEST(FileKind, OfModelsIsNoReasonToRefuse) {
   EXPECT_TRUE(ExplainForeign(gguf.data(), gguf.size(), gguf.size()).ok());
 }
 
-// Every width and depth that a checkpoint without a magic number may have.
+// Every width and depth of a checkpoint without a magic number.
 TEST(FileKind, OfSmallNumbersIsUnknown) {
   for (int32_t dim = 1; dim < 65536; ++dim) {
     uint8_t bytes[28] = {};

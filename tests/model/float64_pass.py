@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The forward pass of a llama model in float64, which others are held against.
+"""The forward pass of a llama model in float64, with which other passes are compared.
 
-A model is anything with layers, heads, kv_heads, head (elements of one), rope_dims (0: the head's),
-rope_base, rope_scale (positions are divided by it), epsilon (of the norms) and tied. Weights have []
-and get() by the names that GGUF files use, and give float64.
+A model is any object with layers, heads, kv_heads, head (its elements), rope_dims (0: all of a head),
+rope_base, rope_scale (by which positions are divided), epsilon (of the norms) and tied. Weights have []
+and get(), which take the names in GGUF files and return float64.
 """
 import numpy as np
 
@@ -13,7 +13,7 @@ def rmsnorm(x, weight, epsilon):
 
 
 def rotate(x, model, factors):
-    """x (positions, heads, head): pairs of neighbours, each by its angle."""
+    """Rotates neighbouring pairs of x (positions, heads, head), each by its angle."""
     dims = model.rope_dims or model.head
     angles = np.arange(x.shape[0])[:, None] / model.rope_scale
     angles = angles * float(model.rope_base)**(-2 * np.arange(dims // 2) / dims) / factors
@@ -26,14 +26,14 @@ def rotate(x, model, factors):
 
 
 def rounded(x, cols):
-    """x as int8 with a scale for so many columns."""
+    """Returns x as rounded to int8, with a scale for each `cols` columns."""
     blocks = x.reshape(x.shape[0], -1, cols)
     steps = np.abs(blocks).max(-1, keepdims=True) / 127
     return (np.rint(blocks / np.where(steps == 0, 1, steps)) * steps).reshape(x.shape)
 
 
 def attention(q, k, v, model, factors, kv):
-    """q, k, v (positions, elements of all heads) of one sequence."""
+    """Returns the attention of one sequence. q, k, v: (positions, elements of all heads)."""
     n = len(q)
     q = rotate(q.reshape(n, model.heads, model.head), model, factors)
     k = rotate(k.reshape(n, model.kv_heads, model.head), model, factors)
@@ -42,7 +42,7 @@ def attention(q, k, v, model, factors, kv):
         k, v = k.astype(kv).astype(np.float64), v.astype(kv).astype(np.float64)
     share = model.heads // model.kv_heads
     k, v = np.repeat(k, share, 1), np.repeat(v, share, 1)
-    q, k, v = (x.transpose(1, 0, 2) for x in (q, k, v))  # heads in front
+    q, k, v = (x.transpose(1, 0, 2) for x in (q, k, v))  # heads first
     scores = q @ k.transpose(0, 2, 1) / np.sqrt(model.head)
     scores = np.where(np.tril(np.ones((n, n), bool)), scores, -np.inf)
     shares = np.exp(scores - scores.max(-1, keepdims=True))
@@ -51,7 +51,7 @@ def attention(q, k, v, model, factors, kv):
 
 
 class Pass:
-    """A pass over sequences side by side, so that each weight is asked for once.
+    """A pass over several sequences side by side, so that each weight is read once.
 
     group(name of a weight): of how many columns the activations that it is multiplied by are
     rounded to int8 together; 1: not. kv: as what keys and values are kept; None: float64.
@@ -67,7 +67,7 @@ class Pass:
         return x @ self.weights[f"{name}.weight"].T + self.weights.get(f"{name}.bias", 0)
 
     def states(self, sequences):
-        """(positions of all sequences, dim): what the output matrix is multiplied by."""
+        """Returns the input of the output matrix: (positions of all sequences, dim)."""
         model, weights = self.model, self.weights
         ends = np.cumsum([len(tokens) for tokens in sequences])[:-1]
         factors = weights.get("rope_freqs.weight", 1)
@@ -93,5 +93,5 @@ def log_softmax(x):
 
 
 def divergence(p, q):
-    """KL(p || q) of rows of logarithms of probabilities."""
+    """Returns KL(p || q) for rows of log-probabilities."""
     return (np.exp(p) * (p - q)).sum(-1)

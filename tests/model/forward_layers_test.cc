@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The forward pass of models that are no llama2.c files: layers of different sizes, heads wider
-// than dim / heads, biases, rotations of a part of a head, by other frequencies, and several files.
+// The forward pass of models that llama2.c's formats cannot express: layers of different sizes,
+// heads wider than dim / heads, biases, rotation of a part of a head, other frequencies, and
+// several files.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -34,7 +35,7 @@ constexpr float kTheta = 500.0f;
 
 using Values = std::vector<double>;
 
-// A model of random weights whose layers take turns between two files.
+// A random model whose layers are alternately in two files.
 class HandMade {
  public:
   explicit HandMade(Memory& memory) : memory_(memory) {
@@ -79,7 +80,7 @@ class HandMade {
     Add(TensorId::kDown, i, kDim, c.hidden_dim);
     Add(TensorId::kGate, i, c.hidden_dim, kDim);
     Add(TensorId::kUp, i, c.hidden_dim, kDim);
-    if (i == 1) return;  // has no biases
+    if (i == 1) return;  // it has no biases
     Add(TensorId::kQBias, i, 1, q_dim);
     Add(TensorId::kKBias, i, 1, kv_dim);
     Add(TensorId::kVBias, i, 1, kv_dim);
@@ -89,7 +90,7 @@ class HandMade {
     Add(TensorId::kDownBias, i, 1, kDim);
   }
 
-  // Of numbers that differ from `middle` by up to `spread`.
+  // Numbers from middle - spread to middle + spread.
   void Add(TensorId id, uint32_t layer, uint32_t rows, uint32_t cols, double middle = 0,
            double spread = 0.3) {
     TensorPlace place;
@@ -117,7 +118,7 @@ class HandMade {
   std::map<std::pair<TensorId, uint32_t>, Values> values_;
 };
 
-// The pass in double, one position at a time.
+// The same pass in double, one position at a time.
 class Reference {
  public:
   explicit Reference(const HandMade& model) : model_(model) {}
@@ -215,7 +216,7 @@ struct How {
   KvType kv = KvType::kF32;
 };
 
-// Logits of all positions, (kPositions, kVocab).
+// Returns the logits of all positions, (kPositions, kVocab).
 std::vector<float> Logits(const Kernels& kernels, const How& how) {
   Memory memory;
   HandMade model(memory);

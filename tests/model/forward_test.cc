@@ -27,7 +27,7 @@ using clamma_test::TestModel;
 
 enum class Access { kMapped, kCached, kSmallestCache };
 
-// All that a forward pass needs, for one checkpoint in a file.
+// Everything that a forward pass needs, for one checkpoint file.
 struct Engine {
   void Open(const std::string& path, Access access = Access::kMapped, unsigned threads = 1,
             const Kernels& kernels = SelectKernels(), KvType kv_type = KvType::kF32) {
@@ -62,7 +62,7 @@ struct Engine {
     return static_cast<size_t>(largest);
   }
 
-  // In this order: what is destroyed last is what the others hold on to.
+  // In this order, as later members use earlier ones.
   Memory memory;
   File file;
   Weights weights;
@@ -79,8 +79,8 @@ std::vector<TokenId> RandomTokens(size_t n, uint32_t vocab_size, uint32_t seed) 
   return tokens;
 }
 
-// Runs the tokens from position 0 on in batches of `chunk`, and gathers all logits. As a batch may
-// want a few logits only, larger ones run again for the rest of theirs.
+// Runs the tokens from position 0 on in batches of `chunk`, and returns all logits. A batch can
+// give only a few logits, so larger batches run again for the rest.
 Logits LogitsOf(Engine& engine, const std::vector<TokenId>& tokens, size_t chunk,
                 KvType type = KvType::kF32) {
   const size_t vocab_size = engine.weights.config().vocab_size;
@@ -121,8 +121,7 @@ void ExpectSameBits(const Logits& actual, const Logits& expected) {
   }
 }
 
-// The same pass in double and as the papers have it, one position at a time, on the weights'
-// true values.
+// The same pass in double, one position at a time, on the exact values of the weights.
 class Reference {
  public:
   Reference(const ModelShape& shape, const std::vector<uint8_t>& bytes)
@@ -199,7 +198,7 @@ class Reference {
     std::vector<double> out(dim_);
     const size_t share = static_cast<size_t>(shape_.heads / shape_.kv_heads);
     for (size_t head = 0; head < static_cast<size_t>(shape_.heads); ++head) {
-      const size_t from = head / share * head_;  // of its kv head
+      const size_t from = head / share * head_;  // in its kv head
       std::vector<double> weights;
       double total = 0;
       for (const std::vector<double>& key : keys_[layer]) {
@@ -257,7 +256,7 @@ TEST_P(ForwardOf, LogitsAreFinite) {
 }
 
 TEST_P(ForwardOf, ComesNearThePassInDouble) {
-  // Quantised activations are good to a part in 127 each, float ones to the last bits.
+  // Quantised activations have errors of up to 1/254 of the largest, float ones of the last bits.
   const double tolerance = GetParam().shape.version == 2 ? 0.1 : 2e-5;
   Reference reference(GetParam().shape, bytes_);
   for (size_t position = 0; position < tokens_.size(); ++position) {
@@ -271,7 +270,7 @@ TEST_P(ForwardOf, ComesNearThePassInDouble) {
   }
 }
 
-// 512 tokens go through as a session's prompt does, in as many as a batch takes.
+// 512 tokens are processed like a session's prompt, in batches of the largest size.
 TEST_P(ForwardOf, LogitsDoNotDependOnTheChunk) {
   const ModelShape& shape = GetParam().shape;
   const size_t most = std::min<size_t>(512, static_cast<size_t>(shape.seq_len));
@@ -326,7 +325,7 @@ TEST_P(ForwardOf, LogitsDoNotDependOnTheTableOfKernels) {
   }
 }
 
-// By the root of the mean square of all logits, which int8 activations spread.
+// Relative to the root mean square of all logits, over which errors of int8 activations spread.
 TEST_P(ForwardOf, ShorterKeysAndValuesComeNear) {
   const bool int8 = GetParam().shape.version == 2;
   for (const auto& [type, bound] :
@@ -349,7 +348,7 @@ TEST_P(ForwardOf, ShorterKeysAndValuesComeNear) {
   }
 }
 
-// Two sessions' positions, mixed in every batch.
+// Positions of two sessions in every batch.
 TEST_P(ForwardOf, SessionsInOneBatchDoNotDisturbEachOther) {
   const size_t vocab_size = engine_.weights.config().vocab_size;
   const std::vector<TokenId> others =
@@ -360,7 +359,7 @@ TEST_P(ForwardOf, SessionsInOneBatchDoNotDisturbEachOther) {
     each.Init(engine_.memory, engine_.weights.config(), KvType::kF32);
     ASSERT_TRUE(each.Reserve(tokens_.size()).ok());
   }
-  // The second one lags behind, so that positions differ within a batch.
+  // The second session is behind, so that positions differ within a batch.
   Logits logits[2] = {Logits(tokens_.size()), Logits(tokens_.size())};
   for (size_t position = 0; position < tokens_.size() + 5; position += 2) {
     std::vector<ForwardRow> rows;
@@ -390,7 +389,7 @@ TEST_P(ForwardOf, PositionsMayBeComputedAnew) {
   kv.Init(engine_.memory, engine_.weights.config(), KvType::kF32);
   ASSERT_TRUE(kv.Reserve(10).ok());
   for (int attempt = 0; attempt < 2; ++attempt) {
-    // First with other tokens, then with the true ones.
+    // First with other tokens, then with the right ones.
     for (size_t position = 0; position < 10; ++position) {
       ForwardRow row = {attempt == 0 ? 3 : tokens_[position], position, &kv, nullptr, true};
       ASSERT_TRUE(engine_.forward.Run(&row, 1).ok());
@@ -415,7 +414,7 @@ TEST_P(ForwardOf, AReadErrorComesUpAndWhatWasThereStays) {
     return status.code();
   };
   for (size_t position = 0; position < 5; ++position) ASSERT_EQ(run(position), StatusCode::kOk);
-  // The file stays the same one; only its end is missing for a while.
+  // The file stays the same, but its end is missing for a while.
   std::filesystem::resize_file(path_, bytes_.size() / 2);
   EXPECT_EQ(run(5), StatusCode::kIo);
   EXPECT_EQ(run(5), StatusCode::kIo);

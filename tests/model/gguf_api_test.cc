@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// GGUF models through the public API: the vocabulary inside, what is reported, what is never
-// generated, split files, arenas, saved sessions, and files that are something else.
+// GGUF models through the public API: their vocabulary, facts, tokens that are never generated,
+// split files, arenas, saved sessions, and files of other kinds.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -30,7 +30,7 @@ void ExpectTexts(const std::string& reason, const std::vector<std::string>& text
 
 class GgufApi : public testing::Test {
  protected:
-  // Of a file in the folder, with the vocabulary inside.
+  // An info for a file in the folder that contains its vocabulary.
   clamma_txf_info_t Info(const std::string& name) {
     clamma_txf_info_t info = ModelInfo(folder_.path(name));
     info.tokenizer_path = nullptr;
@@ -79,7 +79,7 @@ TEST_F(GgufApi, ReportsWhatTheModelIs) {
   EXPECT_EQ(facts.shared_classifier, 0);
 }
 
-// A text of nothing begins with BOS, also where the vocabulary does not ask for it.
+// An empty text begins with BOS, even if the vocabulary does not ask for it.
 TEST_F(GgufApi, AnEmptyPromptIsBosAloneOrRefused) {
   GgufBytes file = ByteLevel({{"<|endoftext|>", kControl}}, {}, "gpt-2");
   const GgufSpec spec = {.vocab = kMore + 1};
@@ -113,7 +113,7 @@ TEST_F(GgufApi, AnEmptyPromptIsBosAloneOrRefused) {
   EXPECT_STREQ(desc, "the prompt gives no tokens, and a text must begin with one");
   EXPECT_EQ(clamma_sessions_step_next(), 0);
 
-  // Nor can a chat begin with nothing.
+  // A chat cannot begin with an empty text either.
   clamma_txf_info_t chat_info = Write(file, "bare.gguf");
   chat_info.model_type = CLAMMA_MODEL_CHAT;
   chat_info.chat_template = "{% if false %}{% endif %}";
@@ -135,7 +135,7 @@ TEST_F(GgufApi, FileTypesAreNamed) {
     const bool small = type.type == kQ3_K || type.type == kQ4_K || type.type == kQ5_K;
     const std::string expected = std::string(type.name) + (small ? "_S" : "");
     EXPECT_EQ(name, expected);
-    // Without the key it is the type of most weights.
+    // Without the key, it is the type of most weights.
     spec.without.insert("general.file_type");
     EXPECT_STREQ(Facts(Open(Write(spec))).file_type, type.name);
   }
@@ -178,7 +178,7 @@ TEST_F(GgufApi, KeysAndValuesAreOfTheTypeThatIsAskedFor) {
   ExpectTexts(ReasonOfRefusal(info), {"kv_type"});
 }
 
-// Bytes, pieces that stand for spaces, and what no text gives.
+// Bytes, pieces that stand for spaces, and tokens that no text gives.
 TEST_F(GgufApi, VocabularyInsideEncodesAndDecodes) {
   const TxfPtr model = Open(Write(Spec()));
   for (const std::string text : {"the hand", "a", " ", "", "x\xc3\xa9\xff", "<unused>", "<s>"}) {
@@ -224,12 +224,12 @@ TEST_F(GgufApi, VocabulariesThatDoNotFitAreRefused) {
   const std::string types = "tokenizer.ggml.token_type";
   ExpectTexts(ReasonOf(replaced(types).AddArray(types, std::vector<int32_t>{1, 1})), {"token 2"});
   EXPECT_NE(Open(Write(replaced(types))), nullptr) << "types may be missing";
-  // No vocabulary, and none given.
+  // There is no vocabulary, and none is given.
   spec.tokens = 0;
   ExpectTexts(ReasonOf(MakeGguf(spec)), {"tokenizer.ggml.model"});
 }
 
-// A model whose logits are what the rows of its classifier say, at every position.
+// A model whose logits are given by the rows of its classifier, equal at every position.
 GgufBytes ModelOfLogits(const std::vector<float>& logits, uint32_t tokens) {
   GgufSpec spec = {.vocab = static_cast<uint32_t>(logits.size()), .tokens = tokens};
   const std::vector<uint64_t> shape = {64, logits.size()};
@@ -268,7 +268,7 @@ std::set<tok_id_t> Generated(const TxfPtr& model, const Ask& ask, unsigned top_k
 }
 
 TEST_F(GgufApi, WhatTheVocabularyLacksIsNeverGenerated) {
-  // Ids from 40 on have no token, 39 is unused, 0 unknown; the text is not to end.
+  // Ids from 40 on have no token, 39 is unused, and 0 is unknown; the text must not end.
   std::vector<float> logits(48, 1.0f);
   std::fill(logits.begin() + 40, logits.end(), 30.0f);
   logits[39] = 29;
@@ -397,7 +397,7 @@ TEST_F(GgufSplit, IsRefusedAtAnAddressAndInAnArena) {
   ExpectTexts(ReasonOfRefusal(info), {"split into files", "arena"});
 }
 
-// Of a file in a folder, `length` bytes at `offset`.
+// A part of a file in a folder: `length` bytes at `offset`.
 class FilePart {
  public:
   FilePart(const std::string& path, uint64_t offset, uint64_t length)
@@ -417,7 +417,7 @@ class FilePart {
   clamma_file_part_t part_;
 };
 
-// At any offset, as kernels assume no alignment; what else the file holds does not matter.
+// At any offset, as kernels assume no alignment. The rest of the file does not matter.
 TEST_F(GgufApi, IsServedFromAPartOfAnOpenFile) {
   const std::vector<uint8_t> model = MakeGguf(Spec()).Build();
   const std::string expected = RunFresh(Open(Write(Spec())), kAsk).text;
@@ -480,7 +480,7 @@ TEST_F(GgufApi, SessionsAreSavedAndRestoredByEveryAccess) {
   EXPECT_NE(Restore(NewSession(other_weights).get(), saved), 0);
 }
 
-// The figure of an arena that is too small, in a reason.
+// Returns the size that a reason states for an arena that is too small.
 size_t NeededBytes(const std::string& reason) {
   unsigned long long has = 0;
   unsigned long long needed = 0;
@@ -489,8 +489,8 @@ size_t NeededBytes(const std::string& reason) {
   return static_cast<size_t>(needed);
 }
 
-// From `size` bytes on, each reason's figure brings the next call to success, at last all of them.
-// Returns the last figure.
+// Begins with `size` bytes. With the size that a reason states, the next call succeeds, until all
+// do. Returns the last size.
 size_t ExpectTrueFigures(clamma_txf_info_t info, size_t size, const std::string& expected) {
   LogCollector log;
   info.log_cb = LogCollector::Log;
@@ -517,7 +517,8 @@ size_t ExpectTrueFigures(clamma_txf_info_t info, size_t size, const std::string&
 }
 
 TEST_F(GgufApi, FiguresOfArenasAreTrue) {
-  // On big-endian machines weights are copied there, which the first figure counts in.
+  // On big-endian machines the arena also contains copies of the weights, which the first size
+  // includes.
   const bool copies = std::endian::native == std::endian::big;
   for (const GgufSpec& spec : {Spec(), UnusualSpec(), MixedSpec()}) {
     GgufSpec with_tokens = spec;
@@ -531,8 +532,8 @@ TEST_F(GgufApi, FiguresOfArenasAreTrue) {
       info.threads = threads;
       const size_t room = copies ? size_t{2} << 20 : 0;
       const size_t mapped = ExpectTrueFigures(info, 1 + room, expected);
-      // A cache's blocks are taken as they are read: construction's figure counts them in, and what
-      // a session takes must be left beside them.
+      // A cache allocates its blocks when they are read. The size for construction includes them,
+      // and must leave enough for a session.
       info.model_access = CLAMMA_MODEL_ACCESS_MALLOC_CACHE;
       uint8_t byte = 0;
       info.arena = &byte;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// GGUF models that are damaged or cut short, at an address: a reason or a model, and no crash.
-// Meant to run under the sanitizers, too.
+// GGUF models at an address that are damaged or truncated: a reason or a model, and no crash. The
+// sanitizers run this test, too.
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -98,7 +98,7 @@ TEST_F(GgufCorrupt, EachByteOfTheHeaderSetToAFewValues) {
     }
     damaged[at] = was;
   }
-  EXPECT_GT(accepted_, header / 10);  // texts, scores, the epsilon ...
+  EXPECT_GT(accepted_, header / 10);  // texts, scores, the epsilon and so on
   EXPECT_GT(refused_, header);
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // GGUF models of every weight type give the same logits to the bit, and the same text, whatever the
-// table of kernels, the threads, the chunks of a prompt, the other sessions and the way to the
-// file.
+// kernel table, the threads, the chunks of a prompt, the other sessions and the access mode.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -35,7 +34,7 @@ namespace {
 using clamma::KvType;
 using clamma::Status;
 
-constexpr size_t kPositions = 40;  // of a session: more than a page
+constexpr size_t kPositions = 40;  // in a session: more than a page
 
 enum class Access { kMapped, kCached, kSmallestCache, kAddress };
 constexpr Access kEveryAccess[] = {Access::kMapped, Access::kCached, Access::kSmallestCache,
@@ -47,7 +46,7 @@ struct How {
   const clamma::Kernels* kernels = &clamma::kScalarKernels;
 };
 
-// A model, reached in one way.
+// A model, opened in one access mode.
 class Engine {
  public:
   Engine(const std::string& path, HeapCopy* bytes, const How& how) {
@@ -69,8 +68,8 @@ class Engine {
     EXPECT_TRUE(forward_.Init(memory_, weights_, *how.kernels, pool_).ok());
   }
 
-  // Logits of `sessions` sessions, each (kPositions, vocab_size), which go through side by side in
-  // chunks of so many positions each.
+  // Returns the logits of `sessions` sessions, each (kPositions, vocab_size), processed side by
+  // side in chunks of `chunk` positions.
   std::vector<Floats> Run(size_t sessions, size_t chunk, KvType type) {
     const size_t vocab = weights_.config().vocab_size;
     EXPECT_LE(sessions * chunk, forward_.max_logits());
@@ -102,7 +101,7 @@ class Engine {
   const clamma::Weights& weights() const { return weights_; }
 
  private:
-  // In this order: what is destroyed last is what the others hold on to.
+  // In this order, as later members use earlier ones.
   clamma::Memory memory_;
   clamma::ModelFiles files_;
   clamma::Weights weights_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From a GGUF file to a model: what its keys and tensors make of it, and every refusal.
+// From a GGUF file to a model: the effect of its keys and tensors, and every refusal.
 #include "model/files/gguf_model.h"
 
 #include <gtest/gtest.h>
@@ -25,7 +25,7 @@ namespace {
 
 using clamma::Status;
 
-// A model that is read, and can run.
+// A model that has been read and can run.
 class Model {
  public:
   explicit Model(const GgufBytes& file) : bytes_(file.Build()) {
@@ -42,7 +42,7 @@ class Model {
   const clamma::ModelFile& file() const { return weights_.file(); }
   const clamma::ModelConfig& config() const { return weights_.config(); }
 
-  // Of a few positions, (positions, vocab_size).
+  // Returns the logits of a few positions, (positions, vocab_size).
   Floats Logits() {
     EXPECT_TRUE(status_.ok()) << status_.message();
     clamma::ThreadPool pool;
@@ -78,7 +78,7 @@ void ExpectRefusal(const GgufBytes& file, const std::vector<std::string>& texts)
   ExpectReason(Model(file).status(), texts);
 }
 
-// A small model without what is to be added in another form.
+// A small model without the keys and tensors that a test adds in another form.
 GgufBytes Without(const std::string& name, GgufSpec spec = {}) {
   spec.without.insert(name);
   return MakeGguf(spec);
@@ -266,7 +266,7 @@ TEST(GgufModel, ArraysOfAnotherLengthAreRefused) {
   ExpectRefusal(Without(key).AddArray(key, std::vector<uint32_t>{2, 2, 2}), {key});
 }
 
-// A plan has no index of its keys: it must not search through them for every layer.
+// A plan has no index of its keys, so it must not search all of them for every layer.
 TEST(GgufModel, ManyLayersAndManyKeysArePlannedInLittleTime) {
   GgufBytes file;
   for (int i = 0; i < 20000; ++i) file.Add("key." + std::to_string(i), uint8_t{1});
@@ -287,7 +287,7 @@ TEST(GgufModel, ManyLayersAndManyKeysArePlannedInLittleTime) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
 }
 
-// A frequency that is divided is an angle that grows with the position's part.
+// Dividing a frequency has the same effect as dividing the position.
 TEST(GgufModel, LinearScalingDividesFrequencies) {
   const Floats plain = Model(GgufSpec()).Logits();
   const Floats scaled = Model(GgufSpec{.linear_scaling = 2}).Logits();
@@ -317,7 +317,7 @@ TEST(GgufModel, OptionalTensorsCount) {
   EXPECT_TRUE(differs({.tied = true}));
   EXPECT_TRUE(differs({.biases = true}));
   EXPECT_TRUE(differs({.rope_factors = true}));
-  // Biases of zeros are none.
+  // Biases of zeros have no effect.
   GgufBytes zeros = Small();
   zeros.AddTensor("blk.0.attn_q.bias", kF32, {64}).AddTensor("blk.1.ffn_down.bias", kF32, {64});
   ExpectSameBits(Model(zeros).Logits(), plain);

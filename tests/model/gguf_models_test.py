@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""GGUF models that PyPI's `gguf` writes: logits and texts.
+"""Tests logits and texts of GGUF models that PyPI's `gguf` writes.
 
-Small llama models of random weights, one for each weight type, with what the architecture allows
-spread over them. Their logits are held against a forward pass in float64 on the weights as `gguf`
-dequantises them: what is left is the rounding of activations to int8. And a real model, made of
-llama2.c's stories260K, tells llama2.c's texts.
+There is a small random llama model for each weight type; together they use all features of the
+architecture. Their logits are compared with a forward pass in float64 on the weights as `gguf`
+dequantises them, so they differ only by the rounding of activations to int8. A real model, made from
+llama2.c's stories260K, must generate llama2.c's texts.
 
 Run by test.sh's stage gguf: python -m unittest discover --start-directory tests/model --pattern
 'gguf*_test.py', with CLAMMA_TEST_PROGRAMS naming the folder of print_logits and clamma-gen.
@@ -38,7 +38,7 @@ FLOATS = (Type.F32, Type.F16, Type.BF16)
 
 @dataclass(frozen=True)
 class Model:
-    """Numbers of a model, and what it has beyond the usual."""
+    """A model's numbers, and its special features."""
     type: Type
     dim: int = 256
     hidden: int = 512
@@ -46,9 +46,9 @@ class Model:
     heads: int = 8
     kv_heads: int = 2
     head: int = 32
-    rope_dims: int = 0        # 0: the head's
+    rope_dims: int = 0        # 0: the whole head
     rope_base: float = 10000
-    rope_scale: float = 1     # linear: positions are divided by it
+    rope_scale: float = 1     # linear scaling: positions are divided by it
     rope_factors: bool = False
     epsilon: float = EPSILON
     attention_biases: bool = False
@@ -82,8 +82,8 @@ MODELS = {
 
 # --- Weights at random ----------------------------------------------------------------------------
 
-# (bytes of a block, where its halves lie, the values' deviation where those are 1) of types that
-# gguf does not write.
+# Types that gguf does not write: (bytes of a block, offsets of its halves, deviation of the values if
+# these halves are 1).
 BLOCKS = {
     Type.IQ4_NL: (18, (0,), 67.4),
     Type.Q4_K: (144, (0, 2), 270),
@@ -96,22 +96,22 @@ BLOCKS = {
 
 
 def random_blocks(random, kind, rows, cols, deviation):
-    """Blocks of any bytes, but for scales that make sense."""
+    """Returns blocks of random bytes with sensible scales."""
     size, halves, width = BLOCKS[kind]
     block_cols = gguf.GGML_QUANT_SIZES[kind][0]
     raw = random.integers(0, 256, (rows, cols // block_cols, size), np.uint8)
     for i, at in enumerate(halves):
         scale = deviation / width * random.uniform(0.7, 1.3, raw.shape[:2])
-        if i == 1:  # of minima, which are as large as scales: the middle of the values is about 0
+        if i == 1:  # minima, as large as scales, so that the mean of the values is about 0
             scale *= {Type.Q2_K: 1.5, Type.Q4_K: 7.5}.get(kind, 15.5)
-        elif len(halves) == 1:  # of either sign, as the integers' mean is not quite 0
+        elif len(halves) == 1:  # scales of either sign, as the mean of the integers is not exactly 0
             scale *= random.choice([-1, 1], raw.shape[:2])
         raw[..., at:at + 2] = scale.astype("<f2")[..., None].view(np.uint8)
     return raw.reshape(rows, -1)
 
 
 def make_matrix(random, kind, rows, cols, deviation):
-    """(what a GGUF file holds, the same in float64)"""
+    """Returns (the data for a GGUF file, the same in float64)."""
     if kind in BLOCKS:
         data = random_blocks(random, kind, rows, cols, deviation)
     else:
@@ -121,13 +121,13 @@ def make_matrix(random, kind, rows, cols, deviation):
 
 
 def matrices_of(model):
-    """{name of a tensor: (rows, cols, times the usual deviation)}"""
+    """Returns {name of a tensor: (rows, cols, factor of the usual deviation)}."""
     q_dim, kv_dim = model.heads * model.head, model.kv_heads * model.head
     shapes = {"token_embd.weight": (VOCABULARY, model.dim, np.sqrt(model.dim))}
     if not model.tied:
         shapes["output.weight"] = (VOCABULARY, model.dim, 1)
     for i in range(model.layers):
-        # What is added to the residual stream is smaller than it, as in models that were trained.
+        # Layers add small values to the residual stream, as in trained models.
         shapes.update({
             f"blk.{i}.attn_q.weight": (q_dim, model.dim, 1),
             f"blk.{i}.attn_k.weight": (kv_dim, model.dim, 1),
@@ -141,9 +141,9 @@ def matrices_of(model):
 
 
 def vectors_of(model, random):
-    """{name of a tensor: float32}"""
+    """Returns {name of a tensor: float32}."""
     q_dim, kv_dim = model.heads * model.head, model.kv_heads * model.head
-    last = random.uniform(0.5, 1.5, model.dim)  # so that logits are about 1, tied or not
+    last = random.uniform(0.5, 1.5, model.dim)  # so that logits are about 1, whether tied or not
     vectors = {"output_norm.weight": last / np.sqrt(model.dim) if model.tied else last}
     if model.rope_factors:
         vectors["rope_freqs.weight"] = random.uniform(1, 8, (model.rope_dims or model.head) // 2)
@@ -161,7 +161,7 @@ def vectors_of(model, random):
 
 
 def type_of(model, name):
-    """The type of a matrix in a model that mixes them."""
+    """Returns the type of a matrix in a model of mixed types."""
     if model.mixed and ("attn_v" in name or "ffn_down" in name or name == "output.weight"):
         return Type.Q6_K
     return Type.Q5_0 if model.mixed and name == "token_embd.weight" else model.type
@@ -216,7 +216,7 @@ def write_file(path, model, tensors, vocabulary, context=64):
 
 
 def make_model(path, model, seed):
-    """Writes the model; returns its weights in float64."""
+    """Writes the model. Returns its weights in float64."""
     random = np.random.default_rng(seed)
     tensors, weights = {}, {}
     for name, vector in vectors_of(model, random).items():
@@ -232,7 +232,7 @@ def make_model(path, model, seed):
 # --- The forward pass -----------------------------------------------------------------------------
 
 def logits_of(model, weights, tokens, round_activations=False):
-    """With activations in float64, or rounded where matrices are of quantised blocks."""
+    """A pass with activations in float64, or rounded where a matrix has quantised blocks."""
     def group(name):
         return gguf.GGML_QUANT_SIZES[type_of(model, name)][0] if round_activations else 1
 
@@ -250,8 +250,8 @@ def run(program, *arguments):
 
 
 def distance(ours, exact):
-    """(relative root mean square of the logits' difference, the same where it is least, mean KL
-    divergence of the next token); of all positions."""
+    """Returns (relative root mean square difference of the logits, the smallest one of a position,
+    mean KL divergence of the next token), over all positions."""
     squares = ((ours - exact)**2).mean(-1) / (exact**2).mean(-1)
     p, q = log_softmax(exact), log_softmax(ours)
     return np.sqrt(squares.mean()), np.sqrt(squares.min()), divergence(p, q).mean()
@@ -271,14 +271,14 @@ class Logits(unittest.TestCase):
                       f"activations {own:.2e}, at least {least:.2e}")
                 self.assertLess(rms, 0.01)
                 self.assertLess(kl, 1e-3)
-                # An activation in the middle of two integers may be rounded the other way, which
-                # all later positions meet.
+                # An activation halfway between two integers may be rounded differently, which
+                # changes all later positions.
                 self.assertLess(least, 1e-6)
                 self.assertLess(own, 1e-6 if model.type in FLOATS else 5e-3)
 
 
 class Stories(unittest.TestCase):
-    """stories260K in GGUF files of several types, its vocabulary inside."""
+    """stories260K in GGUF files of several types, with its vocabulary."""
 
     def setUp(self):
         self.checkpoint = SHARED / "models" / "stories260K.bin"
@@ -286,7 +286,7 @@ class Stories(unittest.TestCase):
             self.skipTest(f"{self.checkpoint} is missing")
 
     def convert(self, path, kind):
-        """Writes the model with matrices of that type, or F16 where its blocks do not divide a
+        """Writes the model with matrices of this type, or of F16 if its blocks do not divide a
         row."""
         raw = self.checkpoint.read_bytes()
         dim, hidden, layers, heads, kv_heads, size, context = struct.unpack_from("<7i", raw)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is refused in a GGUF file: each with a reason that names the place.
+// GGUF files that are refused, each with a reason that names the place.
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -65,7 +65,7 @@ TEST(GgufRefuses, MoreKeysOrTensorsThanTheFileHolds) {
   file.Add("a", uint8_t{1});
   file.n_keys = 2;
   ExpectReason(ParsedGguf(file.BuildHeader()).status(), {"2 keys"});
-  // Padding makes it long enough, but what stands there is no key.
+  // Padding makes it long enough, but it is not a key.
   ExpectRefused(file, {"key 2 of 2", "empty name"});
 }
 
@@ -162,7 +162,7 @@ TEST(GgufRefuses, TensorsThatAreThereTwice) {
   GgufBytes file;
   file.AddTensor("a", kF32, {1}).AddTensor("b", kF32, {1}).AddTensor("a", kF32, {2});
   ExpectRefused(file, {"tensor \"a\"", "twice"});
-  GgufBytes other;  // a key and a tensor of one name are two things
+  GgufBytes other;  // a key and a tensor may have the same name
   other.Add("a", uint8_t{1}).AddTensor("a", kF32, {1});
   EXPECT_TRUE(ParsedGguf(other).status().ok());
 }
@@ -186,7 +186,7 @@ TEST(GgufRefuses, DimensionsThatOverflow) {
   }
 }
 
-// Its size fits in 64 bits, and its end does not.
+// Its size fits in 64 bits, but its end does not.
 TEST(GgufRefuses, EndsThatOverflow) {
   const uint64_t rows = uint64_t{1} << 60;
   ExpectRefused(GgufBytes().AddTensorAt("huge", kF32, {8}, UINT64_MAX - 31),
@@ -260,7 +260,7 @@ TEST(GgufRefuses, TypesOfTensorsThatItDoesNotRun) {
   }
 }
 
-// No name breaks a message: it is quoted, on one line, and cut.
+// No name damages a message: names are quoted, on one line, and truncated.
 TEST(GgufRefuses, WithNamesOfAnyBytes) {
   std::string name("a\0\n\"\\\xff", 6);
   name.resize(1000, 'x');
@@ -268,8 +268,8 @@ TEST(GgufRefuses, WithNamesOfAnyBytes) {
                 {"key \"a\\x00\\n\\\"\\\\\\xffxxxx", "xxx\"...", "type 77"});
 }
 
-// A file with one byte changed, or cut, or of random bytes behind the magic: refused or read, and
-// all that is read can be walked.
+// A file with one byte changed, a truncated one, or random bytes after the magic: it is refused or
+// read, and everything read can be accessed.
 TEST(GgufRefuses, WithoutReadingBeyondTheBytes) {
   GgufBytes file;
   file.Add("general.alignment", uint32_t{32}).Add("text", "some text").Add("number", 1.5);

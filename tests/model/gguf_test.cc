@@ -18,7 +18,7 @@ using clamma_test::GgufBytes;
 using clamma_test::ParsedGguf;
 using clamma_test::ReadBytes;
 
-// A file with something of everything.
+// A file with keys and tensors of all kinds.
 GgufBytes Sample() {
   GgufBytes file;
   file.Add("general.architecture", "llama")
@@ -142,7 +142,7 @@ TEST(Gguf, KeepsToAnyAlignment) {
   }
 }
 
-// Whatever their order, gaps between them, and bytes behind the last.
+// In any order, with gaps between them, and with bytes after the last one.
 TEST(Gguf, FindsTensorsAnywhere) {
   GgufBytes file;
   file.AddTensorAt("last", clamma_test::kF32, {8}, 256);
@@ -187,7 +187,7 @@ TEST(Gguf, FindsEachOfManyNames) {
 
 TEST(Gguf, OfAPlanWalksAndCountsItsMemory) {
   GgufBytes file = Sample();
-  file.AddTensorAt("early", clamma_test::kF32, {1}, 32);  // overlaps: which a plan does not look at
+  file.AddTensorAt("early", clamma_test::kF32, {1}, 32);  // overlaps, which a plan does not check
   const std::vector<uint8_t> bytes = file.Build();
   Memory plan((Memory::Plan()));
   Gguf gguf;
@@ -205,7 +205,7 @@ TEST(Gguf, OfAPlanWalksAndCountsItsMemory) {
   EXPECT_FALSE(gguf.Find("u9", &value));
 }
 
-// What a plan counts is enough in an arena, and nothing less is where that begins aligned.
+// An arena of the size that a plan counts is large enough, and if it is aligned, no smaller one is.
 TEST(Gguf, TakesFromAnArenaWhatAPlanCounts) {
   const std::vector<uint8_t> bytes = Sample().Build();
   Memory plan((Memory::Plan()));
@@ -228,7 +228,7 @@ TEST(Gguf, TakesFromAnArenaWhatAPlanCounts) {
   EXPECT_EQ(parse(1, anywhere - 1).code(), StatusCode::kOutOfMemory);
 }
 
-// Real files: vocabularies with no tensors.
+// Real files: vocabularies without tensors.
 TEST(Gguf, ReadsRealVocabularies) {
   const struct {
     const char* name;

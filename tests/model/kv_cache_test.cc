@@ -28,8 +28,9 @@ ModelConfig SmallConfig() {
   return config;
 }
 
-// Halves hold the integers up to 2048 exactly: enough for neighbours in any direction to differ.
-// So does int8 those up to 127 times a power of two, where the first of each head is the largest.
+// Halves represent integers up to 2048 exactly, enough for neighbours in any direction to differ.
+// So does int8 for integers up to 127 times a power of two, as the first element of each head is
+// the largest.
 float ValueAt(KvType type, const LayerConfig& numbers, size_t layer, size_t position,
               size_t element, bool of_value) {
   const size_t id = ((position * 3 + layer) * 2 + (of_value ? 1 : 0)) * 12 + element;
@@ -40,7 +41,7 @@ float ValueAt(KvType type, const LayerConfig& numbers, size_t layer, size_t posi
   return (static_cast<float>(id % 251) - 125.0f) * scale;
 }
 
-// Bytes of a position's key or value.
+// Returns the bytes of a position's key or value.
 size_t BytesOf(KvType type, size_t elements, size_t heads) {
   return type == KvType::kF32   ? 4 * elements
          : type == KvType::kF16 ? 2 * elements
@@ -72,7 +73,7 @@ class KvCacheOf : public testing::TestWithParam<KvType> {
     return ValueAt(GetParam(), config_.widest, layer, position, element, of_value);
   }
 
-  // Element `index` of a head's block, which is one of position `slot` of it.
+  // Returns an element of a head at position `slot` of its page.
   static float Load(const uint8_t* head, size_t head_size, size_t index, size_t slot) {
     if (GetParam() == KvType::kF16) return LoadHalf(head + 2 * index);
     float value = 0;
@@ -84,7 +85,7 @@ class KvCacheOf : public testing::TestWithParam<KvType> {
     return static_cast<float>(static_cast<int8_t>(head[index])) * value;
   }
 
-  // By the layout that AttentionInput documents.
+  // Reads the layout that AttentionInput documents.
   void ExpectAll(size_t end) {
     for (uint32_t layer = 0; layer < config_.n_layers; ++layer) {
       AttentionInput input;
@@ -231,7 +232,7 @@ TEST_P(KvCacheOf, ABlockThatCannotBeHadIsAnError) {
   EXPECT_STRNE(status.message(), "");
 }
 
-// Layers of other numbers lie one behind the other, without gaps.
+// Layers of different sizes follow each other without gaps.
 TEST_P(KvCacheOf, LayersMayDiffer) {
   Memory memory;
   ModelFile file;
@@ -320,7 +321,7 @@ TEST(KvCache, Int8TakesAQuarterOfTheMemoryAndItsScales) {
   EXPECT_EQ((KvCache::BytesFor(config, KvType::kQ8, 100) - table) * 48, full * 20);
 }
 
-// A head's key is rounded to multiples of its largest magnitude / 127, whatever the other has.
+// A head's key is rounded to multiples of its largest magnitude / 127, whatever the other head has.
 TEST(KvCache, RoundsToMultiplesOfEachHeadsScale) {
   ModelConfig config = SmallConfig();
   const float infinity = std::numeric_limits<float>::infinity();
@@ -331,7 +332,7 @@ TEST(KvCache, RoundsToMultiplesOfEachHeadsScale) {
   };
   const Case cases[] = {{{254, -2, 3, 1, -5, 0}, 2, {127, -1, 2, 0, -2, 0}},  // ties to even
                         {{0, 0, -0.0f, 0, 0, 0}, 0, {}},
-                        {{1e-40f, 0, 0, 0, 0, 0}, 0, {}},  // too small to be divided by
+                        {{1e-40f, 0, 0, 0, 0, 0}, 0, {}},  // too small to divide by
                         {{3e38f, -3e38f, 0, 1e30f, 0, 0}, 3e38f / 127, {127, -127}},
                         {{1, infinity, 2, 3, 4, 5}, NAN, {}},
                         {{1, 2, 3, NAN, 4, 5}, NAN, {}}};

@@ -33,7 +33,7 @@ class KvPagesTest : public testing::Test {
     EXPECT_TRUE(pages.New(with_window, &page).ok());
     return page;
   }
-  // A page that is listed with 32 tokens.
+  // Returns a page in the tree with 32 tokens.
   static KvPage* Listed(KvPages& pages, KvPage* parent, TokenId first, bool with_window = false) {
     KvPage* const page = New(pages, with_window);
     const KvPages::Held held;
@@ -61,7 +61,7 @@ TEST_F(KvPagesTest, PageThatNobodyHoldsOrListsIsFreed) {
   {
     const KvPages::Held held;
     pages.Hold(held, page, false);
-    pages.DropWindow(held, page);  // which nobody else uses
+    pages.DropWindow(held, page);  // which no other session uses
   }
   EXPECT_EQ(pages.facts().bytes, sizeof(KvPage) + kData);
   EXPECT_EQ(pages.facts().shared_bytes, sizeof(KvPage) + kData);
@@ -121,7 +121,7 @@ TEST_F(KvPagesTest, IdlePagesStayUpToTheLimitAndTheOldestGoFirst) {
     const KvPages::Held held;
     pages.Hold(held, a, false);
   }
-  Drop(pages, a);  // used last, now
+  Drop(pages, a);  // now the most recently used
   EXPECT_EQ(pages.facts().idle_bytes, 2 * page_bytes);
   Drop(pages, Listed(pages, nullptr, 3));
   EXPECT_EQ(pages.facts().idle_bytes, 2 * page_bytes);
@@ -147,8 +147,8 @@ TEST_F(KvPagesTest, EvictionTakesWhatGoesOnFromAPageWithIt) {
   EXPECT_EQ(pages.facts().pages, 0u);
 }
 
-// A page is to be written, and there is no memory for another one in its place, although a page
-// before it in the tree was evicted.
+// A page must be written, and there is no memory for a copy, although a page before it in the tree
+// was evicted.
 TEST_F(KvPagesTest, PageWithoutRoomForACopyLeavesTheTreeAndNoOtherDoes) {
   std::vector<uint8_t> bytes(size_t{64} << 10);
   Arena* const arena = Arena::Make(bytes.data(), bytes.size());
@@ -189,7 +189,7 @@ TEST_F(KvPagesTest, PageThatOthersHaveIsCopiedBeforeItIsWritten) {
   EXPECT_EQ(own->data[1][5], 55);
   EXPECT_FALSE(own->is_listed);
   EXPECT_EQ(shared->holders, 1u);
-  // The one that is left is not needed by others: it leaves the tree, and stays where it is.
+  // No other session needs the page: it is removed from the tree, and stays in place.
   KvPage* left = shared;
   ASSERT_TRUE(pages.MakeOwn({4, true, true, true}, &left).ok());
   EXPECT_EQ(left, shared);
@@ -212,7 +212,7 @@ TEST_F(KvPagesTest, PartFilledPageIsWrittenBehindItsTokensInPlace) {
   ASSERT_TRUE(pages.MakeOwn({5, true, false, false}, &page).ok());
   EXPECT_EQ(page, before);
   EXPECT_TRUE(page->is_listed);
-  // What is listed stays as it is for others: here, idle pages are kept.
+  // Pages in the tree do not change for other sessions: here, idle pages are kept.
   ASSERT_TRUE(pages.MakeOwn({4, true, false, false}, &page).ok());
   EXPECT_NE(page, before);
   EXPECT_EQ(pages.facts().idle_bytes, sizeof(KvPage) + kData);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Keys and values that half precision cannot hold: the reason names them, and what helps.
+// Keys and values that half precision cannot represent: the reason names them, and the remedy.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -81,7 +81,7 @@ TEST_F(KvRange, FirstPositionCountsUntilItIsStoredAgain) {
 // A model whose keys are about 1.
 class KvRangeOfAModel : public testing::Test {
  protected:
-  // ... but for a factor.
+  // ... times a factor.
   std::string Write(float factor) {
     const GgufSpec spec = {.tokens = 48};
     GgufBytes file;

@@ -56,7 +56,7 @@ std::vector<std::pair<std::string, ModelShape>> AllShapes() {
   return shapes;
 }
 
-// Where the parser says each stretch lies; norms of all layers are one.
+// Returns where the parser finds each range of the file. The norms of all layers are one range.
 std::map<std::string, TensorPlace> PlacesOf(const ModelFile& file) {
   const std::map<TensorId, const char*> names = {
       {TensorId::kAttentionNorm, "attention_norm"},
@@ -175,7 +175,7 @@ TEST(Llama2c, ReadsTheTokensThatBeginAndEndTexts) {
     most[1] = 15;
     ASSERT_TRUE(Parse(WithTextTokens(shape, most), FileBytes(shape), &file).ok());
     EXPECT_EQ(TextTokensOf(file)->n_ends, 15u);
-    // Another magic is none of ours.
+    // Another magic is not one of ours.
     std::vector<uint8_t> other = WithTextTokens(shape, {-9, 99});
     other[64] = 'T';
     ASSERT_TRUE(Parse(other, FileBytes(shape), &file).ok());
@@ -200,7 +200,7 @@ TEST(Llama2c, RefusesTokensThatTheModelHasNot) {
   }
 }
 
-// Numbers known from the real files, computed by hand.
+// Numbers of the real files, computed by hand.
 TEST(Llama2c, SizesGoBeyond32Bits) {
   EXPECT_EQ(FileBytes(Shape7B(1)), 256u + 4u * 6738415616u);
   EXPECT_EQ(FileBytes(Shape70B(1)), 256u + 4u * 68976648192u);
@@ -210,14 +210,15 @@ TEST(Llama2c, SizesGoBeyond32Bits) {
   ASSERT_TRUE(file.tensors.Find(TensorId::kUp, 0, &place));
   EXPECT_GT(place.offset, uint64_t{1} << 32);
   ASSERT_TRUE(Parse(MakeHeader(Shape70B(1)), 256u + 4u * 68976648192u, &file).ok());
-  // Sizes that differ from the true one by a multiple of 2^32 are not it.
+  // Sizes that differ from the right one by a multiple of 2^32 are refused.
   for (const uint64_t difference : {uint64_t{1} << 32, uint64_t{1} << 33, uint64_t{1} << 36}) {
     ExpectRefused(MakeHeader(Shape70B(1)), 256u + 4u * 68976648192u - difference);
     ExpectRefused(MakeHeader(Shape70B(1)), 256u + 4u * 68976648192u + difference);
   }
 }
 
-// What a header with the i-th parameter set to `value` describes; false if nothing can be.
+// Sets *result to the shape in a header whose i-th parameter is `value`. Returns false if there can
+// be none.
 bool WithParameter(ModelShape shape, size_t i, int32_t value, ModelShape* result) {
   int32_t* const fields[] = {&shape.dim,      &shape.hidden_dim, &shape.layers, &shape.heads,
                              &shape.kv_heads, &shape.vocab,      &shape.seq_len};
@@ -260,7 +261,7 @@ TEST(Llama2c, RefusesEveryParameterThatDoesNotFitTheSize) {
           EXPECT_STRNE(status.message(), "");
           continue;
         }
-        // Accepted: then it must describe a file of just this size.
+        // If it is accepted, it must describe a file of exactly this size.
         ModelShape described;
         ASSERT_TRUE(WithParameter(shape, i, value, &described));
         EXPECT_EQ(FileBytes(described), size);
@@ -270,7 +271,7 @@ TEST(Llama2c, RefusesEveryParameterThatDoesNotFitTheSize) {
   }
 }
 
-// The context's length is no part of these formats' size.
+// In these formats the size does not depend on the context's length.
 TEST(Llama2c, AcceptsAnySensibleContextInVersions1And2) {
   for (const int version : {1, 2}) {
     ModelShape shape = Shape7B(version);
@@ -343,7 +344,7 @@ TEST(Llama2c, RefusesEveryCutHeader) {
       ExpectRefused(cut, length, true);
       ExpectRefused(cut, FileBytes(shape));
     }
-    // Legacy headers end before 256 bytes: what follows them is the first tensor.
+    // Legacy headers end before byte 256: the first tensor follows.
     for (size_t length = whole.size(); length <= kLlama2cHeaderBytes; ++length) {
       std::vector<uint8_t> longer = whole;
       longer.resize(length, 0xaa);
@@ -461,7 +462,7 @@ TEST(Llama2c, RefusesHeadsThatDoNotDivide) {
   }
 }
 
-// Products that wrap around 2^64 must not come out as small sizes.
+// Products that wrap around 2^64 must not become small sizes.
 TEST(Llama2c, RefusesSizesBeyond64Bits) {
   constexpr int32_t kHuge = 1 << 28;
   for (int version = 0; version <= 2; ++version) {

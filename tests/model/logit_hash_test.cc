@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Logits, to the bit, against hashes that an x86 machine made: on every other machine, and by every
-// kernel table. Where a change is meant to change logits, the file is made anew by
+// Compares logits, to the bit, with hashes that an x86 machine computed: on every machine, and by
+// every kernel table. If a change is meant to change logits, write the file again:
 //   logit_hash_test --write tests/model/logit_hashes.txt
 #include "engine/logit_hash.h"
 
@@ -47,14 +47,14 @@ std::string HashesPath() {
   return std::string(CLAMMA_SOURCE_DIR) + "/tests/model/logit_hashes.txt";
 }
 
-// The checkpoints of the other tests, and a GGUF model of each type.
+// The checkpoints of other tests, and a GGUF model of each type.
 struct HashedModel {
   std::string name;
   TestModel checkpoint;
-  GgufSpec gguf;  // where the checkpoint has no name
+  GgufSpec gguf;  // if the checkpoint has no name
 
   bool is_gguf() const { return checkpoint.name.empty(); }
-  // Int8 has one order of sums, whatever the type of weights.
+  // The order of sums of int8 activations is the same for all types of weights.
   std::vector<KvType> kv_types() const {
     if (is_gguf() && gguf.type != GgufSpec().type) return {KvType::kF32, KvType::kF16};
     return {KvType::kF32, KvType::kF16, KvType::kQ8};
@@ -71,7 +71,7 @@ std::vector<HashedModel> HashedModels() {
   return models;
 }
 
-// Feeds tokens up to each of kPositions in turn, and adds a hash of the logits there.
+// Processes tokens up to each of kPositions, and adds a hash of the logits there.
 void AddHashes(const std::vector<uint8_t>& bytes, const clamma::Kernels& kernels, KvType type,
                std::vector<Case>* cases) {
   clamma::Memory memory;
@@ -121,7 +121,7 @@ std::string LineOf(const HashedModel& model, const Case& c) {
   return line;
 }
 
-// The lines of the kept file that are about a model.
+// Returns the lines of the file of hashes about a model.
 std::vector<std::string> KeptLines(const std::string& model) {
   std::ifstream file(HashesPath());
   std::vector<std::string> lines;
@@ -154,7 +154,7 @@ INSTANTIATE_TEST_SUITE_P(All, LogitHashTest,
                                           testing::ValuesIn(Tables())),
                          ParametersName);
 
-// Writes the hashes of the scalar kernels, which every machine has.
+// Writes the hashes of the scalar table, which every machine has.
 int WriteHashes(const char* path) {
   std::ofstream file(path);
   file << "# Hashes of logits, made on x86: model, KV cache, position, FNV-1a 64 of the logits'\n"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is kept of the headers of a GGUF model's files: less than 64 MB, whatever they say.
+// The memory that the headers of a GGUF model's files take: less than 64 MB, whatever they contain.
 #include "model/model_files.h"
 
 #include <gtest/gtest.h>
@@ -38,7 +38,7 @@ GgufBytes WithArray(uint64_t n_texts) {
 
 TEST(ModelFiles, KeepOfALongHeaderNoMoreThanTheBound) {
   const clamma_test::TemporaryFolder folder;
-  // First many bytes are asked for, and then a few more, by which no buffer may double.
+  // Needs many bytes and then a few more, for which no buffer may be doubled.
   GgufBytes file = WithArray(uint64_t{7'000'000}).Add("last", uint8_t{1}).AddData(20'000'000);
   EXPECT_TRUE(OpenWithinBound(folder.Write("long.gguf", file.Build())).ok());
   file = WithArray(uint64_t{7'400'000}).AddData(20'000'000);
@@ -51,7 +51,7 @@ TEST(ModelFiles, KeepOfManyNamesNoMoreThanTheBound) {
   const clamma_test::TemporaryFolder folder;
   GgufBytes file = WithArray(uint64_t{6'000'000});
   for (uint32_t i = 0; i < GgufLimits::kKeys - 1; ++i) file.Add(std::to_string(i), uint8_t{1});
-  // In the reverse order of their places, so that these are sorted.
+  // In reverse order of their places, which must therefore be sorted.
   for (uint64_t i = GgufLimits::kTensors; i-- > 0;) {
     file.AddTensorAt(std::to_string(i), clamma_test::kF32, {1}, 32 * i);
   }
@@ -62,7 +62,7 @@ TEST(ModelFiles, KeepOfManyNamesNoMoreThanTheBound) {
 
 class SplitModelFiles : public testing::Test {
  protected:
-  // Files whose headers together have what each has `count` times.
+  // Files with equal headers, `count` of them.
   void Write(uint16_t count, const GgufBytes& each) {
     for (uint16_t i = 0; i < count; ++i) {
       GgufBytes file = each;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// print_logits [--off WHAT] MODEL TOKEN...: writes the logits at each of the tokens, which stand at
-// positions 0, 1, ..., to stdout as float32 (tokens, vocab_size). With --off the model does without
-// something that makes its family different: see kSwitches. A helper of tests in Python.
+// print_logits [--off FEATURE] MODEL TOKEN...: writes the logits at each of the tokens, at
+// positions 0, 1 and so on, to stdout as float32 (tokens, vocab_size). --off switches off a special
+// feature of the model's family: see kSwitches. Tests in Python run it.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -49,7 +49,7 @@ constexpr Switch kSwitches[] = {
     {"magnitude", [](ModelFile& m) { m.config.ropes[0].magnitude = 1; }},
     {"long factors", [](ModelFile& m) { m.config.short_context = m.config.seq_len; }},
     {"growing queries", [](ModelFile& m) { m.config.query_growth = 0; }},
-    {"windows",  // as wide as any text: the KV cache has been laid out for layers that have them
+    {"windows",  // wider than any text: the KV cache's layout is for layers with windows
      [](ModelFile& m) {
        ForEachLayer(m, [](LayerConfig& layer) {
          if (layer.has_window()) layer.family.window = UINT32_MAX;

@@ -19,7 +19,7 @@ using clamma_test::ExpectReason;
 using clamma_test::GgufBytes;
 using clamma_test::ParsedGguf;
 
-// As the usual splitter writes them.
+// Returns a file of a set, as the usual splitter writes it.
 GgufBytes Part(uint16_t index, uint16_t count, int32_t n_tensors,
                const std::vector<std::string>& tensors) {
   GgufBytes file;
@@ -127,7 +127,7 @@ TEST(Split, TensorsThatAreMissingOrTwiceAreRefused) {
                {"\"b\"", "files 1 and 3"});
 }
 
-// A search in each of the other files would take 33 million look-ups.
+// Searching in each of the other files would take 33 million look-ups.
 TEST(Split, ManyTensorsInManyFilesAreComparedInLittleTime) {
   std::vector<GgufBytes> parts;
   for (uint16_t i = 0; i < kMaxSplitFiles; ++i) {

@@ -27,7 +27,7 @@ TensorPlace PlaceOf(uint64_t offset, uint32_t rows, uint32_t cols, uint16_t file
 
 class TensorsTest : public testing::Test {
  protected:
-  // The offset of a tensor; 0: there is none.
+  // Returns the offset of a tensor; 0: there is none.
   uint64_t OffsetOf(TensorId id, uint32_t layer) const {
     TensorPlace place;
     return tensors_.Find(id, layer, &place) ? place.offset : 0;
@@ -70,7 +70,7 @@ TEST_F(TensorsTest, ASeriesIsOneEntry) {
   EXPECT_LT(memory_.bytes_in_use(), 200u);
 }
 
-// Each layer of its own type, shape and file, some without some; added in any order.
+// Layers with different types, shapes and files, some without some tensors, added in any order.
 TEST_F(TensorsTest, LayersMayDiffer) {
   ASSERT_TRUE(tensors_.Init(memory_, 5).ok());
   TensorPlace int8 = PlaceOf(500, 4, 8);
@@ -122,7 +122,7 @@ TEST_F(TensorsTest, TwoOfOneNameAndLayerAreRefused) {
   EXPECT_NE(std::strstr(status.message(), "'gate' of layer 3"), nullptr) << status.message();
 }
 
-// With and without a classifier of its own, an embedding counts among all matrices.
+// With or without a separate classifier, the embedding counts as a matrix.
 TEST_F(TensorsTest, TotalsAreOfWhatIsMultiplied) {
   for (const bool shared : {true, false}) {
     Tensors tensors;
@@ -142,7 +142,7 @@ TEST_F(TensorsTest, TotalsAreOfWhatIsMultiplied) {
   }
 }
 
-// It has no memory, and the same totals.
+// A plan takes no memory, and has the same totals.
 TEST_F(TensorsTest, APlanHasTotals) {
   Memory plan((Memory::Plan()));
   Tensors tensors;
@@ -185,7 +185,7 @@ TEST(ModelFile, LayersThatAreAlikeTakeNoMemory) {
   EXPECT_EQ(file.config.kv_count(65536, false).elements, uint64_t{65536} * 16);
 }
 
-// All tensors that a model of 2 layers must have, but for one.
+// All tensors that a model of 2 layers must have, except one.
 Status CheckWithout(TensorId missing, uint32_t of_layer) {
   Memory memory;
   ModelFile file;

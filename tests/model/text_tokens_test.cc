@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Checkpoints that say in their headers which tokens begin and end texts: see docs/formats.md.
+// Checkpoints whose headers name the tokens that begin and end texts: see docs/formats.md.
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -68,7 +68,7 @@ TEST_F(TextTokensTest, TextsBeginAndEndWithThem) {
     const std::vector<tok_id_t> tokens = TokensOf(session.get());
     EXPECT_EQ(tokens.front(), kBegin);
     EXPECT_EQ(tokens.back(), end);
-    // The next text begins afresh.
+    // The next query begins a new text.
     EXPECT_EQ(Force(session.get(), 450, "Once"), CLAMMA_DONE_LIMIT);
     EXPECT_EQ(TokensOf(session.get())[tokens.size()], kBegin);
   }
@@ -91,7 +91,7 @@ TEST_F(TextTokensTest, AnAnswerIsClosedOnce) {
     const size_t answered = TokensOf(session.get()).size();
     EXPECT_EQ(Force(session.get(), 450, "Again"), CLAMMA_DONE_LIMIT);
     EXPECT_EQ(TokensOf(session.get())[answered], kBegin) << "behind " << end;
-    // One that is cut off gets the first of the ends.
+    // An answer that was cut off is closed by the first of the ends.
     const size_t cut = TokensOf(session.get()).size();
     EXPECT_EQ(Force(session.get(), end, "Once more"), CLAMMA_DONE_END_OF_TEXT);
     const std::vector<tok_id_t> tokens = TokensOf(session.get());

@@ -102,8 +102,8 @@ TEST(Utf8, BeyondTheLastCodePointIsInvalid) {
   EXPECT_TRUE(Gives("\xf8\x88\x80\x80\x80", Utf8Prefix::kInvalid, 1));
 }
 
-// The examples of Unicode 15, section 3.9, tables 3-8 to 3-11: lengths of the parts that one
-// replacement character each would stand for, or of characters.
+// The examples of Unicode 15, section 3.9, tables 3-8 to 3-11: the lengths of characters, and of
+// parts that one replacement character stands for.
 TEST(Utf8, CutsMaximalSubparts) {
   struct Example {
     std::string text;
@@ -142,8 +142,8 @@ class Prefixes {
     }
   }
 
-  // What ScanUtf8() must say of four bytes, by the definition: the character at the front, else the
-  // longest beginning of one.
+  // Returns what ScanUtf8() must return for four bytes, by the definition: the first character, or
+  // else the longest beginning of one.
   Utf8Scan Expected(std::string_view text) const {
     if (ascii_[Key(text, 1)]) return {Utf8Prefix::kCharacter, 1};
     if (!one_[Key(text, 1)]) return {Utf8Prefix::kInvalid, 1};

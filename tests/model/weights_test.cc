@@ -23,7 +23,7 @@ using clamma_test::LayOut;
 using clamma_test::Stretch;
 using clamma_test::TestModel;
 
-// All matrices that a forward pass multiplies by.
+// Returns all matrices that a forward pass multiplies.
 std::vector<TensorPlace> Matrices(const Weights& weights) {
   std::vector<TensorPlace> all = {weights.MatrixPlace(TensorId::kOutput)};
   for (const TensorId id : {TensorId::kQ, TensorId::kK, TensorId::kV, TensorId::kAttentionOutput,
@@ -96,7 +96,7 @@ class WeightsOf : public testing::TestWithParam<TestModel> {
       EXPECT_EQ(matrix.rows, place.rows);
       EXPECT_EQ(matrix.cols, place.cols);
       EXPECT_EQ(matrix.group_size, weights.config().group_size);
-      // The data and, right behind it, the scales.
+      // Returns the data, followed by the scales.
       const bool q80 = weights.config().weight_type == WeightType::kInt8Groups;
       const uint64_t elements = uint64_t{place.rows} * place.cols;
       const std::vector<uint8_t> expected =
@@ -118,7 +118,7 @@ class WeightsOf : public testing::TestWithParam<TestModel> {
 INSTANTIATE_TEST_SUITE_P(Models, WeightsOf, testing::ValuesIn(clamma_test::TestModels()),
                          clamma_test::NameOf);
 
-// On a big-endian machine it is a converted copy.
+// On a big-endian machine these are converted copies.
 TEST_P(WeightsOf, InPlaceEveryTensorIsWhereTheFileHasIt) {
   Weights weights;
   const Status status = weights.Open(memory_, in_memory_, {});
@@ -143,7 +143,7 @@ TEST_P(WeightsOf, ThroughTheCacheEveryTensorIsTheSame) {
   EXPECT_EQ(weights.cache_stats().evictions, 0u);
 }
 
-// Saved sessions depend on these values, which the first version of the library gave.
+// Saved sessions depend on these values, those of the library's first version.
 TEST_P(WeightsOf, FingerprintsStayWhatTheyWere) {
   const std::map<std::string, uint64_t> fingerprints = {
       {"stories260K", 0x35c415c7b782850cu},
@@ -168,7 +168,7 @@ TEST_P(WeightsOf, FingerprintsStayWhatTheyWere) {
   }
 }
 
-// Rows are all that is read of an embedding that is no classifier: it need not fit the cache.
+// Only rows are read of an embedding that is not the classifier, so it need not fit in the cache.
 TEST_P(WeightsOf, TheCacheHoldsWhatIsMultipliedByOnly) {
   Weights weights;
   ASSERT_TRUE(weights.Open(memory_, in_file_, Cached()).ok());

@@ -15,8 +15,8 @@
 namespace clamma {
 namespace {
 
-// `offset` bytes beyond an alignment, and exactly as large as the arena is told, so that a
-// sanitizer sees what is written beside it.
+// Memory `offset` bytes after an aligned address, and exactly as large as the arena, so that a
+// sanitizer sees writes beyond it.
 class Room {
  public:
   explicit Room(size_t size, size_t offset = 0)
@@ -89,7 +89,7 @@ TEST(Arena, CostIsTheSizeRoundedUp) {
   EXPECT_EQ(Arena::CostOf(UINT64_MAX - 63), UINT64_MAX);
 }
 
-// Frees neighbours in every order: the whole stretch must come together again.
+// Frees neighbours in every order: they must become one free block again.
 TEST(Arena, FreeStretchesComeTogetherInWhateverOrder) {
   std::vector<size_t> order = {0, 1, 2, 3, 4};
   do {
@@ -123,7 +123,7 @@ TEST(Arena, TakesTheFirstStretchThatIsLargeEnough) {
   EXPECT_NE(keep, keep2);
 }
 
-// The same calls in arenas of every size: those as large as the peak succeed, others do not.
+// Makes the same calls in arenas of every size: they succeed if the arena is as large as the peak.
 TEST(Arena, PeakIsASizeThatDoes) {
   const auto run = [](Arena* arena) {
     void* a = arena->Allocate(1000);
@@ -148,7 +148,8 @@ TEST(Arena, PeakIsASizeThatDoes) {
   }
 }
 
-// Against a model: what is given is aligned, inside, apart from all else, and keeps its bytes.
+// Random calls: blocks are aligned, inside the arena, separate from each other, and keep their
+// bytes.
 TEST(Arena, KeepsWhatItGaveApartOverManyRandomCalls) {
   std::mt19937 random(7);
   for (const size_t size : {size_t{1000}, size_t{20000}, size_t{200000}}) {

@@ -31,14 +31,14 @@ TEST(Cores, AreTheLeastOfMaskAndQuotaRoundedDown) {
 
 #if LIBCLAMMA_THREADING_PTHREADS && defined(__linux__)
 
-// A system's files in a folder.
+// A folder with the files of a system.
 class CpuQuotaTest : public testing::Test {
  protected:
   void Write(const std::string& path, const std::string& text) const {
     std::filesystem::create_directories(std::filesystem::path(folder_.path(path)).parent_path());
     folder_.Write(path, text);
   }
-  // What mountinfo and cgroup of a process say; other lines are there, too.
+  // Writes a process's mountinfo and cgroup, which also have other lines.
   void Mount(const std::string& mounts, const std::string& groups) const {
     Write("proc/self/mountinfo", "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n" +
                                      mounts + "40 22 0:5 / /proc rw - proc proc rw\n");
@@ -114,7 +114,8 @@ TEST_F(CpuQuotaTest, OfVersion1IsInTwoFiles) {
 }
 
 TEST_F(CpuQuotaTest, AContainerMaySeeItsGroupAtTheTop) {
-  // Version 1 without a namespace of groups: the path is the host's, and the mount shows its end.
+  // Version 1 without a cgroup namespace: the path is the host's, but the mount contains only its
+  // end.
   Mount("31 22 0:27 /docker/1234 /sys/fs/cgroup/cpu ro master:9 - cgroup cgroup rw,cpu\n",
         "4:cpu:/docker/1234\n");
   Write("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "250000\n");

@@ -28,7 +28,7 @@ class FileTest : public testing::Test {
     fs::create_directory(folder_.path("models"));
     fs::current_path(folder_.path("here"));
     models_ = folder_.path("models");
-    alarm(60);  // an Open() that hangs must fail
+    alarm(60);  // if Open() hangs, the test must fail
   }
   void TearDown() override {
     alarm(0);
@@ -108,7 +108,7 @@ TEST_F(FileTest, TheFolderOfTheEnvironmentComesBeforeTheModelFolder) {
   }
   const Status status = file.Open("a.bin", models_.c_str());
   EXPECT_TRUE(Mentions(status, ", neither here nor in " + asked + " or " + models_));
-  // Without a model folder there is no search; an empty variable is as none.
+  // Without a model folder, no other folder is searched. An empty variable counts as none.
   folder_.Write("asked/a.bin", "asked for");
   EXPECT_FALSE(file.Open("a.bin", "").ok());
   setenv("CLAMMA_MODEL_DIR", "", 1);
@@ -145,7 +145,7 @@ TEST_F(FileTest, APathTooLongIsRefused) {
   File file;
   const std::string path(100000, 'a');
   EXPECT_EQ(file.Open(path.c_str(), models_.c_str()).code(), StatusCode::kIo);
-  // Short enough by itself, not behind the model folder.
+  // Short enough by itself, but not with the model folder before it.
   std::string nested;
   while (nested.size() < 4000) nested += "aaaaaaa/";
   nested += "b";

@@ -12,7 +12,7 @@
 namespace clamma {
 namespace {
 
-// The C library's is the reference, for the length, too.
+// The C library is the reference, also for the length.
 template <typename... Args>
 void ExpectAsSnprintf(const char* format, Args... args) {
   for (const size_t size : {0u, 1u, 2u, 5u, 10u, 200u}) {

@@ -94,7 +94,7 @@ TEST(Array, ShrinkingKeepsTheFrontAndGivesTheRestBack) {
   EXPECT_EQ(array.size(), 10u);
   EXPECT_EQ(memory.bytes_in_use(), 40u);
   for (uint32_t i = 0; i < 10; ++i) EXPECT_EQ(array[i], i);
-  // What was cut off does not come back.
+  // Elements that were cut off are gone.
   ASSERT_TRUE(array.Resize(memory, 20).ok());
   for (uint32_t i = 10; i < 20; ++i) EXPECT_EQ(array[i], 0u);
 }
@@ -110,7 +110,7 @@ TEST(Array, ResizeToNothingHoldsNothing) {
   EXPECT_EQ(memory.bytes_in_use(), 0u);
 }
 
-// Sizes whose count of bytes wraps around 2^64, to a little or to nothing.
+// Sizes whose number of bytes wraps around 2^64 to a small number or 0.
 TEST(Array, RefusesSizesThatOverflow) {
   Memory memory;
   Array<uint64_t> array;

@@ -13,7 +13,7 @@ namespace {
 
 struct Item {
   uint32_t key;
-  uint16_t same;  // tells whether items stay whole
+  uint16_t same;  // shows whether items stay whole
 };
 bool Before(const Item& a, const Item& b) { return a.key < b.key; }
 
@@ -43,7 +43,7 @@ TEST(Sort, TakesNLogNStepsWhateverTheOrder) {
   for (const bool rising : {true, false}) {
     std::vector<Item> items(kItems);
     for (uint32_t i = 0; i < kItems; ++i) items[i].key = rising ? i : kItems - i;
-    Sort<Item, Before>(items.data(), kItems);  // by squares it would take minutes
+    Sort<Item, Before>(items.data(), kItems);  // a quadratic sort would take minutes
     EXPECT_TRUE(std::is_sorted(items.begin(), items.end(), Before));
   }
 }

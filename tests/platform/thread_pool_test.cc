@@ -19,7 +19,7 @@ namespace {
 
 using Range = std::pair<size_t, size_t>;
 
-// The ranges that a ParallelFor() called its body with, in ascending order.
+// Returns the ranges with which ParallelFor() called its body, in ascending order.
 std::vector<Range> RangesOf(ThreadPool& pool, size_t count, size_t grain) {
   std::mutex mutex;
   std::vector<Range> ranges;
@@ -115,7 +115,7 @@ TEST_P(ThreadPoolOf, ThousandsOfTinyJobsFinish) {
   }
 }
 
-// So that a worker's number may stand for scratch memory of its own.
+// So a worker's number can select scratch memory.
 TEST_P(ThreadPoolOf, NoWorkerNumberIsUsedTwiceAtATime) {
   std::vector<std::atomic<bool>> busy(pool_.threads());
   std::atomic<int> clashes{0};
@@ -132,7 +132,7 @@ TEST_P(ThreadPoolOf, NoWorkerNumberIsUsedTwiceAtATime) {
   EXPECT_EQ(clashes.load(), 0);
 }
 
-// What one job wrote, the next one reads, from whatever thread.
+// The next job reads what a job wrote, on any thread.
 TEST_P(ThreadPoolOf, JobsSeeWhatEarlierJobsWrote) {
   constexpr size_t kCount = 500;
   std::vector<uint32_t> values(kCount);
@@ -213,7 +213,7 @@ TEST(ThreadPool, PoolsComeAndGo) {
   }
 }
 
-// All threads of a pool do meet in one job, if the caller leaves them something.
+// All threads of a pool work on the same job, if there is enough work.
 TEST(ThreadPool, WorkersTakePart) {
   if (!kHasThreads) GTEST_SKIP() << "a build without threads";
   Memory memory;
@@ -221,7 +221,7 @@ TEST(ThreadPool, WorkersTakePart) {
   ASSERT_TRUE(pool.Start(memory, 3).ok());
   std::mutex mutex;
   std::set<const void*> seen;
-  // Bounded, so that a pool that never wakes its workers fails the test instead of hanging it.
+  // Bounded, so that the test fails, and does not hang, if a pool never wakes its workers.
   for (int attempt = 0; attempt < 200 && seen.size() < 3; ++attempt) {
     pool.ParallelFor(12, 1, [&](size_t /*begin*/, size_t /*end*/, unsigned /*worker*/) {
       {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * bare_metal_refusals MODEL DICTIONARY: with a library that was built without files and heap, on a
- * system that has them: what it cannot do gets a reason, what it can do works. Used by
- * bare_metal_test.sh.
+ * bare_metal_refusals MODEL DICTIONARY: uses a library without files and heap on a system that has
+ * both. Expects a reason for everything that the library lacks, and that the rest works.
+ * bare_metal_test.sh runs it.
  */
 #include <clamma-extra.h>
 #include <clamma.h>
@@ -11,7 +11,7 @@
 
 static char desc[512];
 
-/* Ends the program unless construction is refused for a reason with these words. */
+/* Ends the program unless construction is refused with a reason that contains these words. */
 static void expect_refusal(const clamma_txf_info_t* info, const char* words) {
   desc[0] = '\0';
   struct txf* txf = clamma_txf_construct(info);
@@ -55,7 +55,7 @@ int main(int argc, char** argv) {
   struct txf* txf = clamma_txf_construct(&info);
   struct txf_session* session = txf ? clamma_session_construct(txf) : NULL;
   clamma_session_facts_t facts[2];
-  for (int i = 0; session && i < 2; ++i) { /* seeds from a clock that stands still differ, too */
+  for (int i = 0; session && i < 2; ++i) { /* seeds differ even if the clock stands still */
     info.limit = 10;
     info.temperature = 1;
     if (clamma_session_query(session, &info)) break;

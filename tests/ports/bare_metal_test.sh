@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# bare_metal_test.sh SOURCE_DIR DATA: builds for machines without an operating system, tells the
-# reference texts on emulated boards, checks and prints what that takes of their memory, and that
-# reasons name sizes that do.
+# bare_metal_test.sh SOURCE_DIR DATA: builds the library for machines without an operating system,
+# and compares the texts of emulated boards with the reference. Checks and prints how much memory this
+# takes, and checks that reasons name sufficient sizes.
 set -euo pipefail
 
 root=$1
@@ -17,7 +17,7 @@ fail() {
   exit 1
 }
 
-# build PRESET [OPTION...]
+# build PRESET [OPTION...]: configures and builds the preset with these options.
 build() {
   local preset=$1
   shift
@@ -27,14 +27,14 @@ build() {
     fail "$preset cannot be built"
 }
 
-# run PROGRAM: its texts to $work/out and $work/errors; returns its exit code.
+# run PROGRAM: writes its output to $work/out and $work/errors. Returns its exit code.
 run() {
   local status=0
   timeout 900 "$root/ports/bare-metal/run.sh" "$1" >"$work/out" 2>"$work/errors" || status=$?
   return "$status"
 }
 
-# check_text GOLDEN: what was told begins with the reference, which ends in a newline of its own.
+# check_text GOLDEN: checks that the text begins with the reference, without the newline at its end.
 check_text() {
   local golden=$data/golden/$1.txt size
   size=$(($(wc -c <"$golden") - 1))
@@ -43,14 +43,14 @@ check_text() {
     fail "the text is not that of $golden"
 }
 
-# sum_of PROGRAM SECTION...: their bytes.
+# sum_of PROGRAM SECTION...: prints the number of bytes in these sections.
 sum_of() {
   local program=$1
   shift
   size -A "$program" | awk -v wanted=" $* " 'index(wanted, " " $1 " ") { n += $2 } END { print n + 0 }'
 }
 
-# check_size PROGRAM: prints, and holds against the limits, what it takes.
+# check_size PROGRAM: prints how much memory it takes, and checks the limits.
 check_size() {
   local name code model ram
   name=$(basename "$1")
@@ -64,7 +64,7 @@ check_size() {
   ((ram < most_ram)) || fail "$name: $ram bytes of RAM, $most_ram are too many"
 }
 
-# check_symbols PROGRAM: no allocator, no C++ runtime, nothing of stdio.
+# check_symbols PROGRAM: checks that there is no allocator, no C++ runtime and no stdio.
 check_symbols() {
   local symbols found
   symbols=$(nm "$1")
@@ -74,9 +74,9 @@ check_symbols() {
   [[ -z $found ]] || fail "$1 has what it should do without: $found"
 }
 
-# check_library PRESET: what it takes of the C library is what README.md of the port lists; the rest
-# is the compiler's: arithmetic, and on RISC-V the saving of registers. (A program's linker may have
-# left out who asks for more.)
+# check_library PRESET: checks that the library uses only those functions of the C library that the
+# port's README.md lists, besides the compiler's own: arithmetic, and on RISC-V the saving of registers.
+# (Programs do not show this, because a linker leaves out unused callers.)
 check_library() {
   local symbols found
   symbols=$(nm "$root/build-$1/lib/libclamma.a")
@@ -87,7 +87,7 @@ check_library() {
   [[ -z $found ]] || fail "$1: the library needs what it should do without: $found"
 }
 
-# check_program PROGRAM GOLDEN FOLDER: with what it prints in that folder.
+# check_program PROGRAM GOLDEN FOLDER: runs it, with its output in this folder, and checks all of these.
 check_program() {
   local work=$3
   mkdir -p "$work"
@@ -98,7 +98,7 @@ check_program() {
   sed -n 's/^\([0-9]\)/  \1/p' "$work/errors"
 }
 
-# check_board PRESET BOARD: both models side by side, as an emulator takes one core.
+# check_board PRESET BOARD: checks both models side by side, as an emulator uses one core.
 check_board() {
   local program=$root/build-$1/bin/generate-$2-stories260K pid status=0
   check_program "$program.q80" q80-s1024-bos "$work/int8" >"$work/log" 2>&1 &
@@ -109,7 +109,7 @@ check_board() {
   return "$status"
 }
 
-# From an arena that is far too small on, each reason names a size with which the next call succeeds.
+# The first arena is far too small. Each reason names a size with which the next call succeeds.
 check_reasons() {
   local arena=1000 calls=0 program=$root/build-bare-cortex-m/bin/generate-mps2-an386-stories260K.q80
   while :; do
@@ -127,8 +127,8 @@ check_reasons() {
   check_text q80-s1024-bos
 }
 
-# The same library for this machine: what it does without, it refuses by a reason, and says nothing
-# on its own.
+# The same library for this machine: what it lacks, it refuses with a reason, and it prints nothing by
+# itself.
 check_refusals() {
   cmake -S "$root" --preset bare -B "$root/build-bare-host" -DLIBCLAMMA_BARE_METAL=ON
   cmake --build "$root/build-bare-host"
@@ -139,7 +139,7 @@ check_refusals() {
   [[ ! -s $work/errors ]] || fail "the library wrote to standard error: $(cat "$work/errors")"
 }
 
-# The port as a project of its own, against an installed library, with files named from where we are.
+# The port as a separate project with an installed library, and with relative paths of files.
 check_installed() {
   cmake --install "$root/build-bare-cortex-m" --prefix "$work/installed"
   cp -R "$root/ports/bare-metal" "$work/project"
@@ -152,7 +152,7 @@ check_installed() {
   check_text q80-s1024-bos
 }
 
-# check_processor NAME BOARD OPTION...: int8, and fast rather than small, for another processor.
+# check_processor NAME BOARD OPTION...: checks the int8 model, optimised for speed, on another processor.
 check_processor() {
   local name=$1 board=$2
   shift 2
@@ -164,8 +164,8 @@ check_processor() {
   printf '%s: the text is told\n' "$name"
 }
 
-# check_no_float_vectors NAME: the vector unit flushes subnormal numbers to 0, which would change the
-# texts; the compiler must not have used it for floats.
+# check_no_float_vectors NAME: checks that the compiler has not used the vector unit for floats: this
+# unit flushes subnormal numbers to 0, which would change the texts.
 check_no_float_vectors() {
   local code found
   code=$(arm-none-eabi-objdump -d "$root/build-bare-$1/lib/libclamma.a")

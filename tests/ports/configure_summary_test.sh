@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# configure_summary_test.sh CMAKE SOURCE_DIR: what configuring tells at its end about what is built, and
-# what is left out and why. Prints a line for each check; exit code 0 if all hold.
+# configure_summary_test.sh CMAKE SOURCE_DIR: tests the summary at the end of configuring: what is built,
+# what is left out, and why. Prints a line for each check. Exit code: 0 if all checks succeed.
 set -uo pipefail
 
 program=$1
@@ -10,13 +10,13 @@ seconds=300
 # shellcheck source=tests/support/cli_checks.sh
 source "$source_dir/tests/support/cli_checks.sh"
 
-# configure OPTION...: leaves the summary in `summary`.
+# configure OPTION...: configures, and writes the summary to the file `summary`.
 configure() {
   run -S "$source_dir" -B build "$@"
   sed -n '/^-- libclamma /,/^-- /p' out | grep -vE '^-- Configuring' >summary
 }
 
-# Nothing is asked for, and no package is there, as on a new machine.
+# No options, and no packages, as on a new machine.
 configure -DCMAKE_DISABLE_FIND_PACKAGE_CLI11=ON -DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON
 tells "the plain build configures" test "$status" = 0
 tells "the version" grep -qE '^-- libclamma 1\.[0-9]+\.[0-9]+$' summary
@@ -37,12 +37,12 @@ tells "the package that is missing is named alone" \
 
 rm -rf build
 configure -DLIBCLAMMA_BUILD_APPS=OFF -DLIBCLAMMA_THREADING=PTHREADS -DBUILD_SHARED_LIBS=ON
-tells "apps that nobody wants" grep -qxF "  left out      $missing: LIBCLAMMA_BUILD_APPS is OFF" summary
+tells "apps that are switched off" grep -qxF "  left out      $missing: LIBCLAMMA_BUILD_APPS is OFF" summary
 tells "threads" grep -qxF '  threads       PTHREADS, up to 16' summary
 tells "a shared library" grep -qxF '  library       shared, Release' summary
 
 configure -DLIBCLAMMA_WITH_GRAMMAR=OFF
-tells "a feature that nobody wants" grep -qxF '  grammar       OFF' summary
+tells "a feature that is switched off" grep -qxF '  grammar       OFF' summary
 tells "a feature that is there" grep -qxF '  prefix cache  ON' summary
 configure -DLIBCLAMMA_WITH_GRAMMAR=ON -DLIBCLAMMA_FORMATS=NONE
 tells "features without GGUF, and why they are off" \

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# install_test.sh SOURCE_DIR: libclamma as other projects meet it. Builds it in a folder of its own
-# in SOURCE_DIR, installs it to prefixes there, static and shared, and builds against each of them
-# from outside: the apps and the examples by find_package(), the examples by pkg-config, too; and once
-# inside another project, by add_subdirectory(). Where the model is there (see test_data.h), all of
-# them run. Prints a line for each check; exit code 0 if all hold. Removes what it made.
+# install_test.sh SOURCE_DIR: tests libclamma as a dependency of other projects. Builds it in a
+# temporary folder in SOURCE_DIR, and installs it there, static and shared. Builds other projects with
+# each installed copy: the apps and the examples with find_package(), the examples also with pkg-config;
+# and a project that includes it by add_subdirectory(). Runs all programs if the model is there (see
+# test_data.h). Prints a line for each check. Exit code: 0 if all checks succeed. Removes the folder.
 set -euo pipefail
 
 (($# == 1)) || {
@@ -14,7 +14,7 @@ set -euo pipefail
 source_dir=$(realpath "$1")
 # shellcheck source=scripts/common.sh
 source "$source_dir/scripts/common.sh"
-work=$(mktemp -d "$source_dir/build-install.XXXXXX") # and the library's build
+work=$(mktemp -d "$source_dir/build-install.XXXXXX") # for the library's build, too
 trap 'rm -rf "$work"' EXIT
 
 data=$(find_data "$source_dir")
@@ -26,7 +26,7 @@ runnable=yes
   echo "skipped: running what was built, as the models are missing"
 }
 
-# must NAME COMMAND...: the check NAME holds if COMMAND succeeds; the first that fails ends the test.
+# must NAME COMMAND...: the check NAME succeeds if COMMAND does. The first failure ends the test.
 must() {
   local name=$1
   shift
@@ -38,15 +38,15 @@ must() {
   printf 'ok      %s\n' "$name"
 }
 
-# begins_with GOLDEN COMMAND...: what COMMAND prints starts with the golden text.
+# begins_with GOLDEN COMMAND...: the output of COMMAND begins with the golden text.
 begins_with() {
   local golden=$data/golden/$1.txt size
   shift
-  size=$(($(wc -c <"$golden") - 1)) # the file's last newline is not of the text
+  size=$(($(wc -c <"$golden") - 1)) # the file's last newline is not part of the text
   "$@" >"$work/out" && cmp <(head -c "$size" "$golden") <(head -c "$size" "$work/out")
 }
 
-# prints PATTERN COMMAND...: succeeds, and a line of its output matches PATTERN.
+# prints PATTERN COMMAND...: COMMAND succeeds, and a line of its output matches PATTERN.
 prints() {
   local pattern=$1
   shift
@@ -55,16 +55,16 @@ prints() {
   return 1
 }
 
-# fails COMMAND...
+# fails COMMAND...: COMMAND does not succeed.
 fails() { ! "$@"; }
 
-# is_static PROGRAM, is_shared PROGRAM: how libclamma is in it. Neither needs the C++ library.
+# is_static PROGRAM, is_shared PROGRAM: how libclamma is linked to it.
 is_shared() { readelf -d "$1" | grep 'NEEDED.*libclamma'; }
 is_static() { fails is_shared "$1"; }
 needs_no_cxx() { fails grep -E 'NEEDED.*(libstdc|libc)\+\+' <(readelf -d "$1"); }
 
-# has_pages FOLDER NAME...: the manual pages NAME.1 and those of the library are there, no other program's,
-# and links lead to pages.
+# has_pages FOLDER NAME...: the manual pages NAME.1 and those of the library are there, and no pages of
+# other programs. Links lead to pages.
 has_pages() {
   local man=$1/share/man page
   shift
@@ -75,15 +75,15 @@ has_pages() {
   done
 }
 
-# installs BUILD PREFIX NAME: so does the program NAME, with its page.
+# installs BUILD PREFIX NAME: installing BUILD to PREFIX gives the program NAME and its page.
 installs() {
   cmake --install "$1" --prefix "$2" && test -x "$2/bin/$3" && test -s "$2/share/man/man1/$3.1"
 }
 
-# build_side_by_side BUILD...: each of them is one or two sources.
+# build_side_by_side BUILD...: builds projects of one or two sources at the same time.
 build_side_by_side() { printf '%s\0' "$@" | xargs -0 -P "$(nproc)" -n 1 cmake --build; }
 
-# serves PROGRAM ARGUMENT...: it says where, and ends well when it is told to.
+# serves PROGRAM ARGUMENT...: prints its address, and ends with exit code 0 after a signal.
 serves() {
   local url=$work/url pid tries status=0
   : >"$url"
@@ -102,7 +102,7 @@ serves() {
 apps=(clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-get clamma-verify clamma-ws-demo
   clamma-server)
 
-# A project of another make, as small as it gets.
+# A small project that uses the installed library.
 outside=$work/outside
 mkdir -p "$outside"
 cp "$source_dir/examples/minimal.c" "$source_dir/examples/wrapper.cc" "$outside"
@@ -114,7 +114,7 @@ add_executable(minimal minimal.c)
 target_compile_options(minimal PRIVATE -std=c11 -Wall -Wextra -Wpedantic -Werror)
 target_link_libraries(minimal PRIVATE clamma::clamma)
 enable_language(CXX)
-# As projects name it that were written for the original library.
+# The target's name in projects that were written for the original library.
 add_executable(minimal-by-old-name minimal.c)
 target_link_libraries(minimal-by-old-name clamma)
 add_executable(wrapper wrapper.cc)
@@ -123,7 +123,7 @@ target_compile_options(wrapper PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Ws
 target_link_libraries(wrapper PRIVATE clamma::clamma)
 END
 
-# Asks for a version of the library.
+# A project that requires a version of the library.
 mkdir -p "$work/version"
 cat >"$work/version/CMakeLists.txt" <<'END'
 cmake_minimum_required(VERSION 3.20)
@@ -137,7 +137,7 @@ finds_version() {
   cmake -G Ninja -S "$work/version" -B "$work/version/build-$2" -DCMAKE_PREFIX_PATH="$1" -DWANTED="$2"
 }
 
-# check_prefix KIND PREFIX: builds against the library in PREFIX, and runs what it built.
+# check_prefix KIND PREFIX: builds programs with the library in PREFIX, and runs them.
 check_prefix() {
   local kind=$1 prefix=$2
   local out=$work/$kind link_flags=() cc=${CC:-cc} cxx=${CXX:-c++} app
@@ -229,7 +229,7 @@ check_lookup() {
   cp "$checkpoint" "$work/asked/other.bin"
   must "lookup: CLAMMA_MODEL_DIR of the environment" \
     begins_with seed-readme-transcript env CLAMMA_MODEL_DIR="$work/asked" "$gen" other.bin -s 1024
-  # For who runs a program with the rights of another.
+  # A setuid program.
   if ((EUID == 0)) && [[ $(findmnt -n -o OPTIONS -T "$work") != *nosuid* ]]; then
     cp "$gen" "$work/asked/gen"
     chown nobody "$work/asked/gen"
@@ -248,7 +248,7 @@ check_lookup() {
   cd "$work"
 }
 
-# check_subdirectory: libclamma inside another project, whose own settings stay as they are.
+# check_subdirectory: libclamma inside another project, whose own settings must not change.
 check_subdirectory() {
   local host=$work/host
   mkdir -p "$host"
@@ -272,7 +272,7 @@ END
     begins_with float-greedy-bos "$host/build/minimal" "$checkpoint" "$dictionary" ""
 }
 
-# One build folder serves both: the objects are the same, and only what is linked differs.
+# Both kinds use one build folder, as their objects are the same and only linking differs.
 configure=(cmake -G Ninja -S "$source_dir" -B "$work" -DCMAKE_BUILD_TYPE=Release
   -DLIBCLAMMA_THREADING=PTHREADS -DLIBCLAMMA_MODEL_DIR="$work/models")
 for kind in static shared; do

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""readme_test.py SOURCE_DIR: README.md is true. A copy of the sources is taken, and every command of
-the README's `console` blocks is run there as it is written, in order, in one folder of models. Each
-must succeed, and what the README shows of its output must be in the output, line by line, but for
-figures of speed and what names this machine's kernels. Its tables must have every preset of
-CMakePresets.json and every option of CMakeLists.txt, and no other.
+"""readme_test.py SOURCE_DIR: tests that README.md is correct. Runs every command of its `console` blocks,
+as written and in order, in a copy of the sources with a folder of models. Each command must succeed,
+and must print the lines that the README shows, except for speeds and the names of this machine's
+kernels. The README's tables must list every preset of CMakePresets.json and every option of
+CMakeLists.txt, and no others.
 
-Where lines of output begin with `> `, somebody at a terminal types what follows.
+If a line of output begins with `> `, the rest of it is typed at a terminal.
 
-Models that are too large for a test have small ones of random weights in their place; their texts
-are not shown. `sudo` runs its command with DESTDIR set. The server is ended after it has served.
+Small random models stand for models that are too large for a test; the README does not show their
+texts. `sudo` runs its command with DESTDIR set. The server is stopped after it has served its page.
 
-Run with the Python of export_test.py. Exit code 77: no models."""
+Run it with the Python of export_test.py. Exit code 77: the models are missing."""
 import json
 import os
 import pty
@@ -30,17 +30,17 @@ import export_fixtures as fixtures
 
 SHAPE = fixtures.Shape(64, 128, 2, 4, 4, 32000, False, 1e-5, 64)
 SERVER = "clamma-ws-demo"
-# What depends on the machine, in lines of output.
+# The parts of output lines that depend on the machine.
 VARIES = re.compile(r"tok/s: [0-9.]+(, [0-9.]+ s)?|[\w-]+ kernels, \d+ threads?( \(.*\))?")
 
-# `sudo COMMAND`: into a folder of the test in place of the system.
+# `sudo COMMAND` writes to a folder of the test, not to the system.
 SUDO = """#!/bin/sh
 DESTDIR=$SANDBOX/root exec "$@"
 """
 
 
 def commands(readme):
-    """[(command, lines of output shown)] of the console blocks."""
+    """Returns [(command, lines of output shown)] of the console blocks."""
     found = []
     for block in re.findall(r"^```console\n(.*?)^```$", readme, re.M | re.S):
         for line in block.splitlines():
@@ -52,7 +52,7 @@ def commands(readme):
 
 
 def wrong_tables(source, readme):
-    """What is in the tables of presets and options, or in the build, but not in both."""
+    """Returns the presets and options that only the README or only the build has."""
     presets = json.loads((source / "CMakePresets.json").read_text())["configurePresets"]
     build = {preset["name"] for preset in presets if not preset.get("hidden")}
     build.update(re.findall(r"^(?:option|cmake_dependent_option|set)\(((?:LIBCLAMMA|BUILD)_\w+)",
@@ -74,7 +74,7 @@ def copy_sources(source, target):
 
 
 def save_models(tree):
-    """What the README says one has got from elsewhere, where it says so."""
+    """Writes the models that the README expects, where it expects them."""
     weights = fixtures.random_weights(SHAPE)
     hugging_face = tree / "path/to/model"
     fixtures.save_meta(tree / "path/to/llama/model/7B", SHAPE, weights)
@@ -84,7 +84,7 @@ def save_models(tree):
 
 
 def serve(shell_command, output, environment, folder):
-    """Runs the server until it has served its page, then ends it."""
+    """Runs the server until it has served its page, then stops it."""
     with open(output, "w") as log:
         server = subprocess.Popen(["bash", "-c", "exec " + shell_command], cwd=folder,
                                   env=environment, stdout=log, stderr=log)
@@ -102,7 +102,7 @@ def serve(shell_command, output, environment, folder):
 
 
 def converse(shell_command, typed, environment, folder):
-    """Runs the command on a terminal, where each line is typed once a prompt waits for it."""
+    """Runs the command on a terminal, and types each line after a prompt."""
     pid, terminal = pty.fork()
     if pid == 0:
         try:
@@ -116,7 +116,7 @@ def converse(shell_command, typed, environment, folder):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if not select.select([terminal], [], [], 0.5)[0]:
-            # Silence behind a prompt: it waits for a line.
+            # No output after a prompt: the program waits for a line.
             if lines and output.endswith(b"> "):
                 os.write(terminal, lines.pop(0).encode() + b"\r")
             continue
@@ -133,7 +133,7 @@ def converse(shell_command, typed, environment, folder):
 
 
 class Session:
-    """One shell's folder and variables, as they stand after each command."""
+    """The folder and the variables of a shell, which each command may change."""
 
     def __init__(self, sandbox, tree):
         self.sandbox, self.folder = sandbox, tree
@@ -144,11 +144,11 @@ class Session:
         self.environment = dict(os.environ, SANDBOX=str(sandbox), TMPDIR=str(sandbox))
         self.environment.pop("VIRTUAL_ENV", None)
         self.environment["PKG_CONFIG_PATH"] = f"{sandbox}/root/usr/local/lib/pkgconfig"
-        # An installed copy comes first, as it would after a true `sudo cmake --install`.
+        # An installed copy comes first, as after a real `sudo cmake --install`.
         self.environment["PATH"] = f"{sandbox}/root/usr/local/bin:{tools}:/usr/bin:/bin:/usr/sbin"
 
     def run(self, command, shown):
-        """(exit code, output)"""
+        """Returns (exit code, output)."""
         output = self.sandbox / "output"
         typed = [line[2:] for line in shown if line.startswith("> ")]
         if typed:
@@ -167,7 +167,7 @@ class Session:
 
 
 def missing(shown, output):
-    """The lines shown that are not in the output."""
+    """Returns the shown lines that are not in the output."""
     have = {VARIES.sub("*", line.rstrip()) for line in output.splitlines()}
     return [line for line in shown if VARIES.sub("*", line.rstrip()) not in have]
 
@@ -193,7 +193,7 @@ def main():
         for command, shown in commands(readme):
             start = time.monotonic()
             if command.startswith("python3 -m venv"):
-                session.folder = tree  # a new section: at the top again
+                session.folder = tree  # a new section begins in the top folder
             large = re.search(r"\S*(110M|llama2_7b_chat_q80)\.bin", command)
             if large and not (session.folder / large[0]).exists():
                 shutil.copy2(tree / "llama2_7b_q80.bin", session.folder / large[0])

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is encoded, and decoded again, is near what it was.
+// Values that are encoded and decoded again are close to the original.
 #include "quantize/encode.h"
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ constexpr size_t kCols = 512;
 
 struct TypeCase {
   WeightType type;
-  double gauss;  // the largest relative error allowed of normally distributed values
+  double gauss;  // the largest allowed relative error of normally distributed values
 };
 constexpr TypeCase kTypes[] = {
     {WeightType::kF32, 0},       {WeightType::kF16, 0.0003},  {WeightType::kBF16, 0.002},
@@ -35,7 +35,7 @@ class EncodeTest : public testing::TestWithParam<TypeCase> {
   WeightType type() const { return GetParam().type; }
   bool has_blocks() const { return FactsOf(type()).block_cols > 1; }
 
-  // decode(encode(x)); the bytes go to *bytes.
+  // Returns decode(encode(x)). The bytes go to *bytes.
   std::vector<float> Again(const std::vector<float>& x, const std::vector<float>& importance = {},
                            std::vector<uint8_t>* bytes = nullptr) const {
     std::vector<uint8_t> out(RowBytes(type(), x.size()), 0xa5);
@@ -54,7 +54,7 @@ class EncodeTest : public testing::TestWithParam<TypeCase> {
   }
 };
 
-// Numbers of the same bits by every standard library: sums of 12 uniform ones are near normal.
+// The same bits with every standard library: sums of 12 uniform numbers are nearly normal.
 std::vector<float> Normal(size_t n, uint32_t seed, float middle = 0) {
   std::mt19937 random(seed);
   std::vector<float> x(n);
@@ -151,7 +151,7 @@ TEST_P(EncodeTest, ImportanceLowersTheWeightedError) {
   } else {
     EXPECT_EQ(weighted, plain);  // there is no scale to choose
   }
-  // Only relations count.
+  // Only the ratios of weights matter.
   std::vector<uint8_t> one;
   std::vector<uint8_t> other;
   Again(x, importance, &one);
@@ -183,7 +183,8 @@ TEST_P(EncodeTest, BlocksDoNotDependOnEachOther) {
   EXPECT_EQ(all, parts);
 }
 
-// Of values that a block can hold, and in which every group has its least and its largest number.
+// Values that a block can represent, where every group contains its smallest and its largest
+// number.
 TEST_P(EncodeTest, ValuesThatTheTypeHasAreExact) {
   std::vector<float> x(kCols);
   for (size_t i = 0; i < kCols; ++i) {
@@ -229,7 +230,8 @@ TEST_P(EncodeTest, ValuesThatTheTypeHasAreExact) {
   for (size_t i = 0; i < kCols; ++i) ASSERT_EQ(again[i], x[i]) << "column " << i;
 }
 
-// The sum of w (x - decoded x)^2, where w is 1, or the value's square and its block's mean square.
+// Returns the sum of w (x - decoded x)^2, where w is 1, or the sum of the value's square and its
+// block's mean square.
 double WeightedError(const std::vector<float>& x, const std::vector<float>& again, bool by_size) {
   double error = 0;
   for (size_t block = 0; block < x.size(); block += 32) {

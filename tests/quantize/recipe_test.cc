@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which tensor gets which type.
+// The type of each tensor.
 #include "quantize/recipe.h"
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ GgufTensor Tensor(const std::string& name, std::vector<uint64_t> dims, uint32_t 
   return tensor;
 }
 
-// "Q6_K", or "copy", or "floats".
+// Returns "Q6_K" and so on, "copy", or "floats".
 std::string PlanOf(const char* recipe, const std::string& name, uint32_t layers = 32,
                    bool tied = false, bool pure = false, std::vector<uint64_t> dims = {512, 512}) {
   const TensorPlan plan =
@@ -30,7 +30,7 @@ std::string PlanOf(const char* recipe, const std::string& name, uint32_t layers 
   return plan.treatment == Treatment::kFloats ? "floats" : FactsOf(plan.type).name;
 }
 
-// The layers whose tensor gets Q6_K.
+// Returns the layers whose tensor gets Q6_K.
 std::vector<uint32_t> LayersWithSixBits(const char* recipe, const std::string& part, uint32_t n) {
   std::vector<uint32_t> found;
   for (uint32_t i = 0; i < n; ++i) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// For tests that ask for more memory than there is: lets the sanitizers answer as malloc does, by
-// nullptr. Included once in a program.
+// For tests that allocate more memory than there is: makes the sanitizers return nullptr, as malloc
+// does. Include it once in a program.
 #ifndef CLAMMA_TESTS_SUPPORT_ALLOW_FAILED_ALLOCATIONS_H_
 #define CLAMMA_TESTS_SUPPORT_ALLOW_FAILED_ALLOCATIONS_H_
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The public API as tests like it: handles that clean up, callbacks that collect, infos ready to
-// use.
+// The public API for tests: handles that clean up, callbacks that collect, and infos ready to use.
 #ifndef CLAMMA_TESTS_SUPPORT_API_FIXTURE_H_
 #define CLAMMA_TESTS_SUPPORT_API_FIXTURE_H_
 
@@ -41,7 +40,7 @@ inline SessionPtr NewSession(const TxfPtr& model) {
   return SessionPtr(clamma_session_construct(model.get()));
 }
 
-// The text's characters for as long as the program runs, so that an info may point to them.
+// Keeps the text as long as the program runs, so that an info may point to it.
 inline const char* Keep(const std::string& text) {
   static std::mutex mutex;
   static std::set<std::string> kept;
@@ -49,7 +48,7 @@ inline const char* Keep(const std::string& text) {
   return kept.insert(text).first->c_str();
 }
 
-// A log_cb's messages. Its address goes into opaque_user_pointer at construction.
+// Collects a log_cb's messages. Pass its address as opaque_user_pointer at construction.
 struct LogCollector {
   std::vector<std::string> lines;
 
@@ -59,7 +58,7 @@ struct LogCollector {
   std::string last() const { return lines.empty() ? std::string() : lines.back(); }
 };
 
-// What a query tells its callbacks. on_text and on_done, if set, run inside them.
+// Collects what a query passes to its callbacks. on_text and on_done, if set, run inside them.
 struct Listener {
   std::string text;
   size_t pieces = 0;
@@ -68,7 +67,7 @@ struct Listener {
   std::function<void(clamma_done_t)> on_done;
   std::atomic<bool> has_ended{false};
 
-  // For any thread, also while another one's step serves the query.
+  // Any thread may call it, even while another thread's step serves the query.
   bool ended() const { return has_ended; }
 
   static int Issue(void* opaque, const char* token) {
@@ -87,7 +86,7 @@ struct Listener {
   }
 };
 
-// A query in few words; greedy unless told otherwise.
+// The most used options of a query; greedy by default.
 struct Ask {
   const char* prompt = "";
   const char* system = nullptr;
@@ -117,7 +116,7 @@ inline int StartQuery(txf_session* session, Listener& listener, const Ask& ask) 
   return clamma_session_query(session, &info);
 }
 
-// Steps until no session has a query; returns how many steps that took.
+// Steps until no session has a query. Returns the number of steps.
 inline size_t StepAll() {
   size_t steps = 0;
   while (clamma_sessions_step_next() != 0) ++steps;
@@ -136,7 +135,7 @@ inline clamma_txf_facts_t Facts(const TxfPtr& model) {
   return facts;
 }
 
-// What a session was saved as, and how much of it has been read again.
+// The bytes of a saved session, and how many of them have been read.
 struct Stream {
   std::vector<uint8_t> bytes;
   size_t at = 0;
@@ -192,8 +191,8 @@ inline Outcome RunFresh(const TxfPtr& model, const Ask& ask) {
   return RunQuery(NewSession(model).get(), ask);
 }
 
-// One thread, mapped, silent; `checkpoint` and `dictionary` name files of the test data, or any by
-// an absolute path.
+// An info with one thread, mapped and silent. `checkpoint` and `dictionary` name files of the test
+// data, or other files by absolute paths.
 inline clamma_txf_info_t ModelInfo(const std::string& checkpoint,
                                    const std::string& dictionary = kDictionary) {
   clamma_txf_info_t info = {};
@@ -205,7 +204,7 @@ inline clamma_txf_info_t ModelInfo(const std::string& checkpoint,
   return info;
 }
 
-// Constructs, and tells why where it fails.
+// Constructs a transformer. Prints the reason if this fails.
 inline TxfPtr Open(clamma_txf_info_t info) {
   char desc[512] = "";
   if (info.desc == nullptr) {
@@ -217,7 +216,7 @@ inline TxfPtr Open(clamma_txf_info_t info) {
   return model;
 }
 
-// The reason for which construction is refused; "" (and a failure) where it is not.
+// Returns the reason why construction is refused. If it succeeds, reports a failure and returns "".
 inline std::string ReasonOfRefusal(clamma_txf_info_t info) {
   char desc[512] = "";
   info.desc = desc;
@@ -227,7 +226,7 @@ inline std::string ReasonOfRefusal(clamma_txf_info_t info) {
   return model == nullptr ? desc : "";
 }
 
-// The last number in a text, 0 if there is none.
+// Returns the last number in a text; 0 if there is none.
 inline uint64_t LastNumber(const std::string& text) {
   const size_t end = text.find_last_of("0123456789");
   if (end == std::string::npos) return 0;
@@ -235,7 +234,7 @@ inline uint64_t LastNumber(const std::string& text) {
   return std::stoull(text.substr(before == std::string::npos ? 0 : before + 1));
 }
 
-// The smallest cache_limit that a model's reason for refusing one byte names.
+// Returns the smallest cache_limit, which the reason for refusing one of a byte names.
 inline size_t SmallestCacheLimit(const std::string& checkpoint) {
   clamma_txf_info_t info = ModelInfo(checkpoint);
   info.model_access = CLAMMA_MODEL_ACCESS_MALLOC_CACHE;
@@ -243,8 +242,8 @@ inline size_t SmallestCacheLimit(const std::string& checkpoint) {
   return static_cast<size_t>(LastNumber(ReasonOfRefusal(info)));
 }
 
-// A block of exactly `bytes` on the heap, `offset` beyond the allocator's alignment, so that a
-// sanitizer sees what is read behind it.
+// A copy of exactly `bytes` on the heap, `offset` bytes after an aligned address, so that a
+// sanitizer sees reads beyond it.
 class HeapCopy {
  public:
   explicit HeapCopy(const std::vector<uint8_t>& bytes, size_t offset = 0)
@@ -254,7 +253,7 @@ class HeapCopy {
   uint8_t* data() { return storage_.get() + offset_; }
   size_t size() const { return size_; }
 
-  // As the checkpoint, or the dictionary, of an info.
+  // Makes it the checkpoint, or the dictionary, of an info.
   void BecomeModel(clamma_txf_info_t* info) {
     info->model_access = CLAMMA_MODEL_ACCESS_ABSOLUTE_ADDRESS;
     info->checkpoint_path = nullptr;
@@ -273,7 +272,7 @@ class HeapCopy {
   size_t size_;
 };
 
-// Where a version 1 or 2 checkpoint has its context length.
+// The offset of the context length in a version 1 or 2 checkpoint.
 inline constexpr size_t kSeqLenOffset = 8 + 6 * 4;
 
 inline void PutInt32(std::vector<uint8_t>* bytes, size_t offset, int32_t value) {
@@ -283,7 +282,7 @@ inline void PutInt32(std::vector<uint8_t>* bytes, size_t offset, int32_t value) 
   }
 }
 
-// The float model with a context of `positions`: in version 1 no tensor depends on it.
+// Returns the float model with a context of `positions`: in version 1, no tensor depends on it.
 class ShortContextModel {
  public:
   explicit ShortContextModel(int32_t positions) : copy_(Patched(positions)) {}
@@ -302,7 +301,7 @@ class ShortContextModel {
   HeapCopy copy_;
 };
 
-// Tests that need the models; skipped by name without them.
+// Tests that need the models. They are skipped if these are missing.
 class ModelTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -313,7 +312,7 @@ class ModelTest : public ::testing::Test {
   }
 };
 
-// ... with the float model open.
+// The same, with the float model open.
 class FloatModelTest : public ModelTest {
  protected:
   void SetUp() override {

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Writes the path of FOLDER/NAME, where it is there, and that of NAME in the root otherwise. */
+/* Writes the path of FOLDER/NAME if it exists, else that of NAME in the root. */
 static void find_file(char* path, size_t size, const char* folder, const char* name) {
   const char* root = getenv("CLAMMA_TEST_DATA");
   FILE* file;

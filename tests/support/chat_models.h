@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Models that chat, made on the spot.
+// Generates models that chat.
 #ifndef CLAMMA_TESTS_SUPPORT_CHAT_MODELS_H_
 #define CLAMMA_TESTS_SUPPORT_CHAT_MODELS_H_
 
@@ -25,7 +25,7 @@ inline constexpr tok_id_t kStart = kMore;
 inline constexpr tok_id_t kEnd = kMore + 1;
 inline constexpr tok_id_t kTwoA = kMore + 2;
 
-// A model of random weights with a byte-level vocabulary, whose control tokens are ChatML's.
+// A random model with a byte-level vocabulary and ChatML's control tokens.
 inline GgufBytes MakeChatModel(const std::string& chat_template, uint32_t context = 512) {
   GgufBytes file =
       ByteLevel({{"<|im_start|>", kControl}, {"<|im_end|>", kControl}, {"aa"}}, {"a a"}, "gpt-2");

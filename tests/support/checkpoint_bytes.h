@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Checkpoints of any shape, made on the spot in each of the three llama2.c formats, by a layout of
-// the tests' own.
+// Generates checkpoints of any shape in each of llama2.c's three formats. The code for the layout
+// is independent of the library's.
 #ifndef CLAMMA_TESTS_SUPPORT_CHECKPOINT_BYTES_H_
 #define CLAMMA_TESTS_SUPPORT_CHECKPOINT_BYTES_H_
 
@@ -16,7 +16,7 @@ namespace clamma_test {
 
 struct ModelShape {
   int version = 0;  // 0: legacy, float; 1: float; 2: int8
-  // As they stand in the header, except that a vocabulary is never negative here.
+  // As in the header, except that the vocabulary is never negative here.
   int32_t dim = 0, hidden_dim = 0, layers = 0, heads = 0, kv_heads = 0, vocab = 0, seq_len = 0;
   bool shared = false;
   int32_t group = 0;  // version 2
@@ -26,7 +26,7 @@ struct ModelShape {
 };
 
 inline size_t HeaderBytes(const ModelShape& shape) { return shape.version == 0 ? 28 : 256; }
-// Byte offset of the i-th of the seven parameters in the header.
+// Returns the byte offset of the i-th of the seven parameters in the header.
 inline size_t ParameterOffset(const ModelShape& shape, size_t i) {
   return (shape.version == 0 ? 0 : 8) + 4 * i;
 }
@@ -53,7 +53,7 @@ inline std::vector<uint8_t> MakeHeader(const ModelShape& s) {
   return header;
 }
 
-// A stretch of the file: one tensor of one layer, or the norms of all layers.
+// A range of the file: one tensor of one layer, or the norms of all layers.
 struct Stretch {
   std::string name;
   uint64_t offset = 0;
@@ -63,7 +63,7 @@ struct Stretch {
   bool quantized = false;
 };
 
-// All stretches behind the header, in file order.
+// Returns all ranges after the header, in the file's order.
 inline std::vector<Stretch> LayOut(const ModelShape& s) {
   std::vector<Stretch> all;
   uint64_t at = HeaderBytes(s);
@@ -121,7 +121,7 @@ inline uint64_t FileBytes(const ModelShape& shape) {
   return last.offset + last.bytes;
 }
 
-// A whole file with random weights of sensible size.
+// Returns a whole file of random weights of sensible magnitude.
 inline std::vector<uint8_t> MakeModel(const ModelShape& shape, uint32_t seed) {
   std::vector<uint8_t> bytes = MakeHeader(shape);
   bytes.resize(FileBytes(shape));
@@ -151,7 +151,7 @@ inline std::vector<uint8_t> MakeModel(const ModelShape& shape, uint32_t seed) {
   return bytes;
 }
 
-// Element e of a stretch, as the formats define it.
+// Returns element e of a range, as the formats define it.
 inline double ElementOf(const ModelShape& shape, const std::vector<uint8_t>& file,
                         const Stretch& stretch, uint64_t e) {
   const auto float_at = [&file](uint64_t offset) {
@@ -167,8 +167,8 @@ inline double ElementOf(const ModelShape& shape, const std::vector<uint8_t>& fil
   return weight * float_at(scales + 4 * (e / static_cast<uint64_t>(shape.group)));
 }
 
-// Bytes of a file as a kernel must find them: floats, from byte `floats_from` on, in this machine's
-// order.
+// Returns bytes of a file as kernels expect them: floats, from byte `floats_from` on, in this
+// machine's byte order.
 inline std::vector<uint8_t> InMachineOrder(const uint8_t* bytes, uint64_t size,
                                            uint64_t floats_from) {
   std::vector<uint8_t> ordered(bytes, bytes + size);
@@ -180,7 +180,7 @@ inline std::vector<uint8_t> InMachineOrder(const uint8_t* bytes, uint64_t size,
   return ordered;
 }
 
-// Small models that differ in all that matters.
+// Small models that differ in every respect that matters.
 inline std::vector<std::pair<std::string, ModelShape>> SmallShapes() {
   return {
       {"legacy", {0, 32, 44, 2, 4, 2, 50, 64, true, 0}},
@@ -189,7 +189,7 @@ inline std::vector<std::pair<std::string, ModelShape>> SmallShapes() {
       {"v1_unshared", {1, 36, 20, 1, 6, 3, 41, 64, false, 0}},
       {"q80", {2, 32, 48, 2, 4, 2, 50, 64, true, 16}},
       {"q80_unshared", {2, 64, 96, 2, 2, 2, 40, 64, false, 32}},
-      // Groups that run across the ends of rows, in every tensor.
+      // Groups that straddle rows, in every tensor.
       {"q80_straddling", {2, 36, 44, 2, 6, 2, 48, 64, false, 24}},
   };
 }

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
-# What the tests of command lines share; to be sourced. The caller sets `program`, and `seconds`, which
-# a run may take at most. Each check prints a line and is counted; the working directory is an empty
-# folder that goes at the end.
+# The code that the tests of command lines share, which source it. The caller sets `program`, and
+# `seconds`, the time limit of a run. Each check prints a line and is counted. The working directory is
+# an empty folder, which is removed at the end.
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -13,14 +13,14 @@ export XDG_CACHE_HOME=$work/cache # no models there
 checks=0 failures=0
 command_line=() status=0
 
-# run ARGUMENT...: runs the program; leaves its output in out and err, its exit code in $status.
+# run ARGUMENT...: runs the program. Its output is then in `out` and `err`, its exit code in $status.
 run() {
   command_line=("${program:?}" "$@")
   status=0
   timeout "${seconds:?}" "${command_line[@]}" >out 2>err </dev/null || status=$?
 }
 
-# verdict NAME RESULT: RESULT is empty if the check holds, else says what is wrong.
+# verdict NAME RESULT: reports a check. RESULT is empty if it succeeded; otherwise it says what is wrong.
 verdict() {
   checks=$((checks + 1))
   if [[ -z $2 ]]; then
@@ -35,14 +35,15 @@ verdict() {
   head -c 1000 err | cat -v | awk '{ print "        stderr: " $0 }'
 }
 
-# tells NAME COMMAND...: the check NAME holds if COMMAND succeeds.
+# tells NAME COMMAND...: the check NAME succeeds if COMMAND does.
 tells() {
   local name=$1
   shift
   if "$@"; then verdict "$name" ""; else verdict "$name" "not so: $*"; fi
 }
 
-# refuses CODE PATTERN ARGUMENT...: ends with CODE and one line on stderr that matches PATTERN.
+# refuses CODE PATTERN ARGUMENT...: the program ends with exit code CODE, and prints only one line on
+# stderr, which matches PATTERN.
 refuses() {
   local code=$1 pattern=$2 name
   shift 2

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of export.py share: models in every layout, made by torch and transformers; export
-runs; and a reader of its results that shares no code with it."""
+"""The code that the tests of export.py share: models in every layout, made with torch and
+transformers; runs of export.py; and a reader of its results that shares no code with it."""
 import json
 import os
 import struct
@@ -33,7 +33,7 @@ class Shape:
     vocab: int
     tied: bool
     epsilon: float
-    group: int  # that version 2 must find
+    group: int  # that version 2 must choose
 
     @property
     def head(self):
@@ -41,7 +41,7 @@ class Shape:
 
 
 SHAPES = {
-    # Queries share kv heads; 64 does not divide hidden; an epsilon that the format has not.
+    # Queries share kv heads, 64 does not divide hidden, and the format cannot store this epsilon.
     "grouped": Shape(64, 96, 3, 8, 2, 320, False, 1e-6, 32),
     "tied": Shape(128, 256, 2, 4, 4, 258, True, 1e-5, 64),
     "tied, other epsilon": Shape(64, 128, 2, 4, 1, 128, True, 1e-3, 64),
@@ -75,8 +75,8 @@ def shape_of(kind, s):
 
 
 def random_weights(shape, seed=1):
-    """{(kind, layer): tensor}, rotary pairs side by side, as Meta and llama2.c have them. Of a size
-    that makes logits of some units, and an error in any tensor show in them."""
+    """Returns {(kind, layer): tensor}, with rotary pairs side by side, as Meta and llama2.c have them. The
+    weights are large enough for logits of several units, which an error in any tensor changes."""
     generator = torch.Generator().manual_seed(seed)
     weights = {}
     for kind in NAMES:
@@ -100,13 +100,13 @@ def cast(weights, dtype):
 
 
 def rotate_for_huggingface(matrix, head):
-    """The rows of wq or wk as transformers pairs them (as its conversion script for Llama does)."""
+    """Returns the rows of wq or wk in transformers' order (as its conversion script for Llama does)."""
     rows, cols = matrix.shape
     return matrix.view(rows // head, head // 2, 2, cols).transpose(1, 2).reshape(rows, cols)
 
 
 def huggingface_model(shape, weights):
-    """The transformers model of the weights, in their type."""
+    """Returns a model of transformers with these weights, in their type."""
     config = transformers.LlamaConfig(
         hidden_size=shape.dim, intermediate_size=shape.hidden, num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads, num_key_value_heads=shape.kv_heads,
@@ -127,7 +127,7 @@ def huggingface_model(shape, weights):
 
 
 def save_meta(folder, shape, weights, shards=2, embedding_axis=1, **params):
-    """Parts by rows stay views, so that several shards have all of a storage, at offsets."""
+    """Parts of rows stay views, so several shards contain the whole storage, with offsets."""
     folder.mkdir(parents=True)
     content = {"dim": shape.dim, "n_layers": shape.layers, "n_heads": shape.heads,
                "norm_eps": shape.epsilon, "vocab_size": -1, "multiple_of": 32, **params}
@@ -146,7 +146,7 @@ def save_meta(folder, shape, weights, shards=2, embedding_axis=1, **params):
 
 
 def meta_complete(weights):
-    """With the classifier that Meta's layout always has."""
+    """Returns the weights with a classifier, which Meta's layout always has."""
     if ("classifier", 0) in weights:
         return weights
     return {**weights, ("classifier", 0): weights["token_embedding", 0]}
@@ -169,7 +169,7 @@ def save_training_checkpoint(path, shape, weights, context=99, prefix="_orig_mod
 
 
 def train_dictionary(path, lines, **changes):
-    """Writes a SentencePiece model of the name NAME.model, trained as Llama's was, but small."""
+    """Writes a small SentencePiece model, NAME.model, trained as Llama's was."""
     options = {"model_type": "bpe", "vocab_size": 700, "byte_fallback": True,
                "normalization_rule_name": "identity", "remove_extra_whitespaces": False,
                "split_digits": True, "character_coverage": 0.9999, "minloglevel": 2, **changes}
@@ -180,7 +180,7 @@ def train_dictionary(path, lines, **changes):
 # --- Runs ----------------------------------------------------------------------------------------
 
 def blocked_imports(folder):
-    """An environment in which none of the packages can be imported that export.py does without."""
+    """Returns an environment in which packages that export.py does not need cannot be imported."""
     block = Path(folder) / "blocked"
     block.mkdir(exist_ok=True)
     for name in ("torch", "safetensors", "sentencepiece", "transformers", "google"):
@@ -204,7 +204,7 @@ class ExportTestCase(unittest.TestCase):
                               capture_output=True, timeout=300, check=False, **options)
 
     def export(self, out, *arguments):
-        """Must work; what it printed."""
+        """Expects success. Returns the output."""
         result = self.run_export(out, *arguments)
         self.assertEqual(result.returncode, 0, result.stderr)
         return result.stdout
@@ -217,7 +217,7 @@ class ExportTestCase(unittest.TestCase):
         self.assertIn(reason, lines[0])
 
     def logits(self, checkpoint, tokens, vocab):
-        """What libclamma computes: (tokens, vocab)."""
+        """Returns the logits that libclamma computes: (tokens, vocab)."""
         result = subprocess.run([PROGRAMS / "print_logits", checkpoint, *map(str, tokens)],
                                 capture_output=True, timeout=300, check=False)
         self.assertEqual(result.returncode, 0, result.stderr.decode())
@@ -234,11 +234,11 @@ def random_tokens(shape, count=48):
     return [1, *np.random.default_rng(5).integers(0, shape.vocab, count - 1).tolist()]
 
 
-# --- What is in a checkpoint ----------------------------------------------------------------------
+# --- Reading checkpoints ---------------------------------------------------------------------------
 
 class CheckpointReader:
-    """Header and tensors of a checkpoint, by docs/formats.md. tensors: {(kind, layer): array} in
-    float32; scales: {(kind, layer): array}, for version 2."""
+    """The header and the tensors of a checkpoint, as docs/formats.md describes them.
+    tensors: {(kind, layer): array} in float32; scales: {(kind, layer): array}, for version 2."""
 
     def __init__(self, path):
         data = Path(path).read_bytes()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Small models of random weights of the families that the library runs, as transformers has them, and
-a converter to GGUF, F32."""
+"""Small random models of the families that the library runs, made with transformers, and a converter
+to GGUF files of type F32."""
 import re
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -16,7 +16,8 @@ BASE = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=80, num_hid
             num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=64,
             rms_norm_eps=1e-5, pad_token_id=0, bos_token_id=1, eos_token_id=2)
 
-# Pairs of a head's 32 elements have a mixed frequency, or a scaled one; with BETAS some keep theirs.
+# Of the pairs of a head's 32 elements, some have a scaled frequency, some a mixed one, and with BETAS
+# some keep theirs.
 YARN = dict(rope_type="yarn", factor=3.0, original_max_position_embeddings=20)
 BETAS = dict(beta_fast=2.0, beta_slow=0.5)
 
@@ -24,17 +25,18 @@ BETAS = dict(beta_fast=2.0, beta_slow=0.5)
 @dataclass(frozen=True)
 class Family:
     arch: str                    # general.architecture
-    module: str                  # of transformers.models
+    module: str                  # in transformers.models
     model: str
     config: str
     numbers: dict                # beyond BASE
-    keys: dict = field(default_factory=dict)  # of the file: {name: value}, without the architecture's
-    pairs: bool = False          # queries and keys are reordered for pairs of neighbours to rotate
-    norms_less_one: bool = False # the model adds 1 to what it has as norms' weights
-    off: tuple = ()              # what print_logits can switch off: each must count
-    zeros: tuple = ()            # tensors of which the same is true if they are 0 (sinks: -1e30)
+    keys: dict = field(default_factory=dict)  # of the file: {name without the architecture: value}
+    pairs: bool = False          # queries and keys are reordered so that neighbours are rotated together
+    norms_less_one: bool = False # the model adds 1 to the weights of its norms
+    off: tuple = ()              # features that print_logits can switch off: each must matter
+    without: tuple = ()          # keys that must matter: tested with a file that lacks them
+    zeros: tuple = ()            # tensors that must matter: tested with 0 in their place (sinks: -1e30)
     names: dict = field(default_factory=dict)  # of tensors, beyond NAMES
-    ablate: str = ""             # the reference itself: "no rotation", "growing queries"
+    ablate: str = ""             # what the reference leaves out: "no rotation", "growing queries"
     tokens: int = POSITIONS
 
 
@@ -56,7 +58,7 @@ PHI_KEYS = {"attention.sliding_window": 17, "rope.dimension_count": 12,
             "rope.scaling.attn_factor": float(np.sqrt(1 + np.log(4) / np.log(24)))}
 
 
-def gemma2(**numbers):
+def gemma2(more_off=(), **numbers):
     keys = {"attention.sliding_window": 9, "attn_logit_softcapping": 4.0,
             "final_logit_softcapping": 3.0}
     return Family("gemma2", "gemma2", "Gemma2", "Gemma2Config",
@@ -64,10 +66,10 @@ def gemma2(**numbers):
                        attn_logit_softcapping=4.0, final_logit_softcapping=3.0) | numbers, keys,
                   norms_less_one=True, names=GEMMA_NORMS,
                   off=("halves", "embedding scale", "gelu", "post-norms", "windows",
-                       "attention soft cap", "logit soft cap"))
+                       "attention soft cap", "logit soft cap", *more_off))
 
 
-def gemma3(keys=None, **numbers):
+def gemma3(keys=None, more_off=(), **numbers):
     return Family("gemma3", "gemma3", "Gemma3", "Gemma3TextConfig",
                   dict(head_dim=32, query_pre_attn_scalar=32, sliding_window=9, rope_theta=500.0,
                        rope_local_base_freq=10000.0, num_hidden_layers=8,
@@ -76,7 +78,7 @@ def gemma3(keys=None, **numbers):
                    "rope.scaling.factor": 4.0} | (keys or {}),
                   norms_less_one=True, names=GEMMA_NORMS,
                   off=("halves", "embedding scale", "gelu", "post-norms", "windows",
-                       "query and key norms", "second rotation", "frequency scale"))
+                       "query and key norms", "second rotation", "frequency scale", *more_off))
 
 
 MOE = {"expert_count": 6, "expert_used_count": 2}
@@ -106,14 +108,18 @@ FAMILIES = {
     "gemma": Family("gemma", "gemma", "Gemma", "GemmaConfig", dict(head_dim=32),
                     norms_less_one=True, off=("halves", "embedding scale", "gelu")),
     "gemma2": gemma2(),
-    "gemma2, 46 layers": gemma2(num_hidden_layers=46, query_pre_attn_scalar=16),
+    "gemma2, 46 layers": gemma2(("attention scale",), num_hidden_layers=46, query_pre_attn_scalar=16),
     "gemma3": gemma3(),
     "gemma3, windows by a number": gemma3({"attention.sliding_window_pattern": 3},
                                           sliding_window_pattern=3),
     "gemma3, windows by a list": gemma3(
         {"attention.sliding_window_pattern": [False, True] * 4},
         layer_types=["full_attention", "sliding_attention"] * 4),
-    "gemma3, 62 layers": gemma3(num_hidden_layers=62, query_pre_attn_scalar=16),
+    # transformers, like llama.cpp, ignores a soft cap of its scores.
+    "gemma3, soft cap": gemma3({"final_logit_softcapping": 3.0}, ("logit soft cap",),
+                               final_logit_softcapping=3.0),
+    "gemma3, 62 layers": gemma3(more_off=("attention scale",), num_hidden_layers=62,
+                                query_pre_attn_scalar=16),
     "phi3, long": Family("phi3", "phi3", "Phi3", "Phi3Config", PHI, PHI_KEYS,
                          off=("halves", "windows", "magnitude", "long factors",
                               "partial rotation")),
@@ -132,6 +138,7 @@ FAMILIES = {
                        YARN_KEYS | BETA_KEYS | {"rope.scaling.yarn_log_multiplier": 1.0,
                                       "attention.temperature_scale": 0.5},
                        pairs=True, ablate="growing queries",
+                       without=("rope.scaling.yarn_log_multiplier",),
                        off=("yarn", "frequency scale", "growing queries")),
     "granite": Family("granite", "granite", "Granite", "GraniteConfig",
                       dict(attention_multiplier=0.1, embedding_multiplier=3.0,
@@ -179,8 +186,8 @@ FAMILIES = {
 # --- The models of transformers --------------------------------------------------------------------
 
 def spread(name, parameter, family):
-    """(middle, deviation) of a parameter's numbers: attention is not uniform, the router's choices
-    are clear, and no part drowns the others."""
+    """Returns (mean, deviation) of a parameter's numbers, such that attention is not uniform, the
+    router's choices are clear, and no part dominates the others."""
     if "norm" in name:
         return (0.0 if family.norms_less_one else 1.0), 0.3
     if name.endswith("bias"):
@@ -199,8 +206,8 @@ def spread(name, parameter, family):
 
 
 def grow_queries(model, beta, original):
-    """Multiplies queries as Ministral 3 does, which this transformers does not have: before they are
-    rotated, which is the same."""
+    """Multiplies queries as Ministral 3 does, which this version of transformers lacks. It does so before
+    they are rotated, which gives the same result."""
     def hook(_module, _inputs, queries):
         positions = torch.arange(queries.shape[1])
         return queries * (1 + beta * torch.log(1 + positions // original))[None, :, None]
@@ -249,12 +256,12 @@ EXPERT_NAMES = {"w1": "gate", "w2": "down", "w3": "up", "gate_proj": "gate", "do
 
 
 def for_pairs(values, heads):
-    """Rows (or a bias) whose halves rotate together, for neighbours to do so."""
+    """Reorders rows (or a bias) whose halves are rotated together, so that neighbours are."""
     return values.reshape(heads, 2, -1, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
 
 
 def split_gpt_oss(front, kind, values):
-    """All experts' tensors of a layer; gate and up take turns in them."""
+    """Returns the tensors of all experts of a layer. In the source, gate and up alternate."""
     if kind == "gate_up_proj":
         turned = values.swapaxes(1, 2)
         return {f"{front}.ffn_gate_exps.weight": turned[:, 0::2],
@@ -268,7 +275,7 @@ def split_gpt_oss(front, kind, values):
 
 
 def convert_layer(family, config, index, rest, values, experts):
-    """{name: values} of a tensor of a layer; one of an expert goes to `experts`."""
+    """Returns {name: values} for a tensor of a layer. Adds that of a single expert to `experts`."""
     front = f"blk.{index}"
     if match := re.fullmatch(r"\w+\.experts\.(\d+)\.(\w+)\.weight", rest):
         name = f"{front}.ffn_{EXPERT_NAMES[match[2]]}_exps.weight"
@@ -287,7 +294,7 @@ def convert_layer(family, config, index, rest, values, experts):
 
 
 def convert(family, model):
-    """{name: values} of the file."""
+    """Returns {name: values} of the file."""
     config, tensors, experts = model.config, {}, {}
     fixed = {"model.embed_tokens.weight": "token_embd.weight",
              "model.norm.weight": "output_norm.weight", "lm_head.weight": "output.weight"}
@@ -308,7 +315,7 @@ def convert(family, model):
     return tensors
 
 
-def write_file(path, family, model, tensors):
+def write_file(path, family, model, tensors, without=()):
     config = model.config
     writer = gguf.GGUFWriter(path, family.arch)
     writer.add_block_count(config.num_hidden_layers)
@@ -323,6 +330,8 @@ def write_file(path, family, model, tensors):
         writer.add_key_length(config.head_dim)
         writer.add_value_length(config.head_dim)
     for key, value in family.keys.items():
+        if key in without:
+            continue
         key = f"{family.arch}.{key}"
         if isinstance(value, bool):
             writer.add_bool(key, value)

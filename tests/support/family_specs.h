@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A small GGUF model of each family that the library runs, of random weights: what is special about
-// it is in it, and its layers are enough for every kind of them. That the numbers are right is for
-// families_test.py to say; these are for what holds whatever the numbers are.
+// A small random GGUF model of each family that the library runs. It has the special features of
+// the family, and a layer of each kind. families_test.py checks that logits are right; these models
+// are for tests of what holds whatever the logits are.
 #ifndef CLAMMA_TESTS_SUPPORT_FAMILY_SPECS_H_
 #define CLAMMA_TESTS_SUPPORT_FAMILY_SPECS_H_
 

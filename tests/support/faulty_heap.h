@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Memory and threads that cannot be had: a test's allocations, and starts of threads, fail as it
-// says. The linker sends the library's calls through the functions below (--wrap, see
-// CMakeLists.txt). For one source of a program.
+// Makes the library's allocations and starts of threads fail when a test says so. The linker
+// replaces the library's calls by the functions below (--wrap, see CMakeLists.txt). Include it in
+// one source of a program.
 #ifndef CLAMMA_TESTS_SUPPORT_FAULTY_HEAP_H_
 #define CLAMMA_TESTS_SUPPORT_FAULTY_HEAP_H_
 
@@ -15,14 +15,14 @@
 
 namespace {
 
-// Counts what the library allocates, and fails what it is told to.
+// Counts the library's allocations, and makes some of them fail.
 class FaultyHeap {
  public:
   void* Allocate(size_t alignment, size_t size);
   void Free(void* pointer);
   [[maybe_unused]] bool StartsThread();  // unused in a build without threads
 
-  // The n-th allocation from now on fails, and with `for_good` all that follow; 0: none does.
+  // Makes the n-th allocation from now on fail, and if `for_good`, all later ones; 0: none.
   void FailAllocation(size_t n, bool for_good = false) {
     const std::lock_guard<std::mutex> lock(mutex_);
     allocations_ = 0;
@@ -36,7 +36,7 @@ class FaultyHeap {
     fail_thread_at_ = n;
     failed_ = false;
   }
-  bool failed() {  // since it was told to
+  bool failed() {  // whether any has failed since then
     const std::lock_guard<std::mutex> lock(mutex_);
     return failed_;
   }
@@ -70,7 +70,7 @@ class FaultyHeap {
   bool failed_ = false;
 };
 
-// Never destroyed: blocks are freed until the very end.
+// Never destroyed, as blocks are freed until the program ends.
 FaultyHeap& Heap() {
   static auto& heap = *new FaultyHeap;
   return heap;
@@ -109,7 +109,7 @@ void* FaultyHeap::Allocate(size_t alignment, size_t size) {
     failed_ = true;
     return nullptr;
   }
-  // More than any test needs is "too much", lest a damaged file takes the machine down.
+  // Refuses more than any test needs, so that a damaged file cannot exhaust the machine's memory.
   if (size > size_t{1} << 32) return nullptr;
   void* pointer = __real_aligned_alloc(alignment, size);
   if (pointer == nullptr) return nullptr;
@@ -119,7 +119,7 @@ void* FaultyHeap::Allocate(size_t alignment, size_t size) {
   return pointer;
 }
 
-// Also gets what others allocated: it counts only its own.
+// Also called for blocks of others; counts only its own.
 void FaultyHeap::Free(void* pointer) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);

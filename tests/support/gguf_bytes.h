@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// GGUF files of any content, sound or not, made on the spot by a layout of the tests' own.
+// Generates GGUF files of any content, valid or not. The code for the layout is independent of the
+// library's.
 //
 //   GgufBytes file;
 //   file.Add("general.architecture", "llama").Add("llama.block_count", uint32_t{2});
@@ -21,7 +22,7 @@
 
 namespace clamma_test {
 
-// Types of values, as the format numbers them.
+// The format's numbers of value types.
 inline constexpr uint32_t kGgufString = 8;
 inline constexpr uint32_t kGgufArray = 9;
 
@@ -36,7 +37,7 @@ constexpr uint32_t GgufTypeOf() {
   }
 }
 
-// Types of tensors, as ggml numbers them, and their blocks: columns, bytes.
+// ggml's numbers of tensor types, and their blocks: columns, bytes.
 enum GgmlTypeId : uint32_t {
   kF32 = 0,
   kF16 = 1,
@@ -99,14 +100,14 @@ inline std::vector<uint8_t> FloatBytes(const std::vector<float>& values) {
 
 class GgufBytes {
  public:
-  // What a damaged file says instead of the truth.
+  // Wrong values for damaged files.
   uint32_t version = 3;
   std::string magic = "GGUF";
   std::optional<uint64_t> n_keys, n_tensors;
-  // Where tensors begin. A file that does not use 32 must also Add() "general.alignment".
+  // The alignment of tensors. If it is not 32, also Add() "general.alignment".
   uint64_t alignment = 32;
 
-  // A key with one value, of the type that is numbered for T.
+  // Adds a key with one value of type T.
   template <typename T>
   requires std::is_arithmetic_v<T> GgufBytes& Add(const std::string& key, T value) {
     std::vector<uint8_t> bytes;
@@ -132,7 +133,7 @@ class GgufBytes {
     return AddRawArray(key, kGgufString, texts.size(), bytes);
   }
 
-  // Any bytes as the value, for damage.
+  // Adds a key with any bytes as its value, for damaged files.
   GgufBytes& AddRaw(const std::string& key, uint32_t type, const std::vector<uint8_t>& value) {
     std::vector<uint8_t> entry;
     PutString(&entry, key);
@@ -150,7 +151,7 @@ class GgufBytes {
     return AddRaw(key, kGgufArray, value);
   }
 
-  // A tensor, columns first, behind those before it; without data, as many zeros as it needs.
+  // Adds a tensor (columns first) after the others; without data, with as many zeros as it needs.
   GgufBytes& AddTensor(const std::string& name, uint32_t type, const std::vector<uint64_t>& dims,
                        std::vector<uint8_t> data = {}) {
     if (data.empty()) data.resize(BytesOf(type, dims));
@@ -159,7 +160,7 @@ class GgufBytes {
     data_.insert(data_.end(), data.begin(), data.end());
     return AddTensorAt(name, type, dims, offset);
   }
-  // One that says it is at `offset`, with no data of its own.
+  // Adds a tensor that claims to be at `offset`, without data.
   GgufBytes& AddTensorAt(const std::string& name, uint32_t type, const std::vector<uint64_t>& dims,
                          uint64_t offset) {
     std::vector<uint8_t> entry;
@@ -176,7 +177,7 @@ class GgufBytes {
     return *this;
   }
 
-  // All before the tensors' data, without the padding.
+  // Returns everything before the tensors' data, without the padding.
   std::vector<uint8_t> BuildHeader() const {
     std::vector<uint8_t> bytes(magic.begin(), magic.end());
     PutLe(&bytes, version);

@@ -16,7 +16,7 @@
 
 namespace clamma_test {
 
-// A parsed file, with the bytes that its views point to: a copy of the right size, so that a
+// A parsed file and the bytes that its views point to: a copy of the exact size, so that a
 // sanitizer sees every read beyond it.
 class ParsedGguf {
  public:
@@ -42,7 +42,7 @@ class ParsedGguf {
   uint64_t wanted_ = 0;
 };
 
-// Expects a refusal whose reason holds each of the texts.
+// Expects a refusal whose reason contains each of the texts.
 inline void ExpectReason(const clamma::Status& status, const std::vector<std::string>& texts) {
   ASSERT_FALSE(status.ok());
   const std::string message = status.message();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Whole GGUF models of architecture llama, made on the spot: of any shape, any weight types, random
-// weights of sensible size, and a vocabulary. Equal on every machine.
+// Generates whole GGUF models of architecture llama: any shape, any weight types, random weights of
+// sensible magnitude, and a vocabulary. They are equal on every machine.
 //
 //   GgufSpec spec = {.type = kQ4_0, .tokens = 290};
 //   spec.types["blk.1.attn_v.weight"] = kQ8_0;
@@ -27,28 +27,27 @@ namespace clamma_test {
 
 struct GgufSpec {
   uint32_t dim = 64, hidden = 96, layers = 2, heads = 4, kv_heads = 2;
-  uint32_t head_size = 0;  // 0: dim / heads, and no key says so
+  uint32_t head_size = 0;  // 0: dim / heads, without a key
   uint32_t vocab = 48, context = 64;
-  uint32_t type = kF32;  // of all matrices but for
+  uint32_t type = kF32;  // of all matrices except for
   std::map<std::string, uint32_t> types = {};
   bool tied = false;          // no output.weight
   bool biases = false;        // of all matrices of a layer
   bool rope_factors = false;  // rope_freqs.weight
-  float linear_scaling = 0;   // the factor; 0: no key says so
+  float linear_scaling = 0;   // the factor; 0: there is no key
   uint32_t tokens = 0;        // of the vocabulary inside; 0: there is none
-  // Of each layer, in arrays; empty: one number for all.
+  // One number for each layer, in arrays; empty: one number for all.
   std::vector<uint32_t> layer_kv_heads = {}, layer_hidden = {};
   std::set<std::string> without = {};  // keys and tensors to leave out
   uint32_t seed = 1;
-  // What other architectures have: keys without its name in front, and tensors without "blk.N.",
-  // which each layer gets.
+  // For other architectures: keys without its name, and tensors of each layer without "blk.N.".
   std::string architecture = "llama";
   std::map<std::string, uint32_t> numbers = {};
   std::map<std::string, float> floats = {};
   std::map<std::string, std::string> texts = {};
   std::vector<std::pair<std::string, std::vector<uint64_t>>> of_layers = {};  // columns first
   std::vector<std::pair<std::string, std::vector<uint64_t>>> of_model = {};
-  std::set<std::string> no_layer_has = {};  // of what llama's layers have
+  std::set<std::string> no_layer_has = {};  // tensors of llama's layers to leave out
 
   uint32_t kv_heads_of(uint32_t layer) const {
     return layer_kv_heads.empty() ? kv_heads : layer_kv_heads[layer];
@@ -88,17 +87,17 @@ inline const GgufTypeName& NameOfGgufType(uint32_t type) {
                        [type](const GgufTypeName& t) { return t.type == type; });
 }
 
-// Weights, of the same bits by every standard library.
+// Weights with the same bits for every standard library.
 class WeightMaker {
  public:
-  // One for each tensor, so that leaving one out changes no other.
+  // One generator for each tensor, so that leaving one out changes no other.
   WeightMaker(uint32_t seed, std::string_view name) {
     uint32_t hash = 0x811c9dc5u ^ seed;  // FNV-1a
     for (const char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x01000193u;
     random_.seed(hash);
   }
 
-  // From -1 to 1.
+  // A number from -1 to 1.
   float Uniform() { return static_cast<float>(random_() >> 8) / 8388608.0f - 1.0f; }
 
   std::vector<float> Floats(size_t n, float middle, float deviation) {
@@ -107,7 +106,7 @@ class WeightMaker {
     return values;
   }
 
-  // A matrix whose products with ordinary vectors are about as large as those.
+  // A matrix whose products with ordinary vectors have about the vectors' magnitude.
   std::vector<uint8_t> Matrix(uint32_t type, uint64_t cols, uint64_t rows) {
     const float size = 1.0f / std::sqrt(static_cast<float>(cols));
     if (type == kF32) return FloatBytes(Floats(static_cast<size_t>(cols * rows), 0, 1.7f * size));
@@ -170,7 +169,7 @@ struct GgufTensorSpec {
   std::vector<uint64_t> dims;  // columns first
 };
 
-// All tensors of a model, in the order of its file.
+// Returns all tensors of a model, in the order of its file.
 inline std::vector<GgufTensorSpec> TensorsOf(const GgufSpec& spec) {
   std::vector<GgufTensorSpec> all;
   bool of_llama = true;
@@ -185,7 +184,7 @@ inline std::vector<GgufTensorSpec> TensorsOf(const GgufSpec& spec) {
     const auto found = spec.types.find(name);
     add(name, found == spec.types.end() ? spec.type : found->second, {cols, rows});
   };
-  // Biases are vectors, of experts as well.
+  // Biases are vectors, also those of experts.
   const auto more = [&](const std::string& name, const std::vector<uint64_t>& dims) {
     const bool is_matrix = dims.size() > 1 && name.find(".bias") == std::string::npos;
     const auto found = spec.types.find(name);
@@ -235,8 +234,8 @@ inline std::vector<uint8_t> BytesOf(const GgufSpec& spec, const GgufTensorSpec& 
   return FloatBytes(maker.Floats(n, bias ? 0.0f : 1.0f, bias ? 0.2f : 0.1f));
 }
 
-// A vocabulary of SentencePiece's kind: unknown, BOS, EOS, the 256 bytes if there is room, pieces
-// of words, and at its end one that is unused.
+// A SentencePiece vocabulary: unknown, BOS, EOS, the 256 bytes if there is room, pieces of words,
+// and at the end an unused token.
 inline void AddVocabulary(const GgufSpec& spec, GgufBytes* file) {
   std::vector<std::string> texts = {"<unk>", "<s>", "</s>"};
   std::vector<int32_t> types = {2, 3, 3};
@@ -258,7 +257,7 @@ inline void AddVocabulary(const GgufSpec& spec, GgufBytes* file) {
   types.push_back(5);
   std::vector<float> scores;
   for (size_t i = 0; i < texts.size(); ++i) scores.push_back(-static_cast<float>(i));
-  // A key that is to be left out leaves a vocabulary that is damaged.
+  // Leaving out a key gives a damaged vocabulary.
   const auto wanted = [&](const char* key) { return spec.without.count(key) == 0; };
   if (wanted("tokenizer.ggml.model")) file->Add("tokenizer.ggml.model", "llama");
   if (wanted("tokenizer.ggml.tokens")) file->AddArray("tokenizer.ggml.tokens", texts);
@@ -324,7 +323,7 @@ inline GgufBytes MakeGguf(const GgufSpec& spec) {
   return file;
 }
 
-// The same in `count` files, as the usual splitter writes them: all keys in the first.
+// The same model in `count` files, as the usual splitter writes them: all keys are in the first.
 inline std::vector<GgufBytes> MakeSplitGguf(const GgufSpec& spec, uint16_t count) {
   const std::vector<GgufTensorSpec> tensors = TensorsOf(spec);
   std::vector<GgufBytes> files(count);
@@ -340,8 +339,8 @@ inline std::vector<GgufBytes> MakeSplitGguf(const GgufSpec& spec, uint16_t count
   return files;
 }
 
-// A model of one type, of the least width that it can have, and one of many types as files of the
-// kind Q4_K_M have.
+// A model of one type, as narrow as the type allows, and one of several types, like files of the
+// kind Q4_K_M.
 inline GgufSpec SpecOfType(uint32_t type) {
   GgufSpec spec = {.type = type};
   if (BlockOf(type).cols == 256) {
@@ -371,7 +370,7 @@ inline GgufSpec MixedSpec() {
   return spec;
 }
 
-// All that a shape may have beside that: heads of a size of their own, layers that differ, and so
+// A shape with everything else that there may be: a separate head size, layers that differ, and so
 // on.
 inline GgufSpec UnusualSpec() {
   return {.dim = 64,

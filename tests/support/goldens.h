@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Texts that llama2.c prints, in C and C++: what to ask of which model for each. */
+ * Texts that llama2.c prints, with the model and the options for each. For C and C++. */
 #ifndef CLAMMA_TESTS_SUPPORT_GOLDENS_H_
 #define CLAMMA_TESTS_SUPPORT_GOLDENS_H_
 
@@ -12,7 +12,7 @@
 struct golden {
   const char* name;
   const char* model;
-  const char* file;   /* golden/FILE.txt of the test data: the prompt, too */
+  const char* file;   /* golden/FILE.txt of the test data, which includes the prompt */
   const char* prompt; /* NULL: none */
   float temperature;
   float topp;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a grammar matches, by its definition: the reference for the automaton. Slow, and without
-// tokens.
+// Finds what a grammar matches, by definition, as a reference for the automaton. It is slow, and
+// knows no tokens.
 #ifndef CLAMMA_TESTS_SUPPORT_GRAMMAR_MATCHER_H_
 #define CLAMMA_TESTS_SUPPORT_GRAMMAR_MATCHER_H_
 
@@ -20,7 +20,7 @@
 
 namespace clamma_test {
 
-// Finds for a place of a text all places where what a node matches may end.
+// For a position of a text, finds all positions at which a match of a node may end.
 class GrammarMatcher {
  public:
   GrammarMatcher(const clamma::Grammar& grammar, std::string_view text)

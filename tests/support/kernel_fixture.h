@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// For the tests of kernels: every table that this machine can run, those of the compiler's vectors
-// among them, and buffers whose end is the end of what may be read.
+// The code that the tests of kernels share: every table that this machine can run, including those
+// of the compiler's vectors, and buffers that end at an inaccessible page.
 #ifndef CLAMMA_TESTS_SUPPORT_KERNEL_FIXTURE_H_
 #define CLAMMA_TESTS_SUPPORT_KERNEL_FIXTURE_H_
 
@@ -28,8 +28,8 @@ constexpr double kRounding = 0x1p-24;  // largest relative error of one rounding
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-// Memory that ends where a page begins that nobody may touch: AddressSanitizer does not see what
-// masked vector loads read.
+// Memory that ends at an inaccessible page, because AddressSanitizer does not see what masked
+// vector loads read.
 template <typename T>
 struct GuardedAllocator {
   using value_type = T;
@@ -72,15 +72,15 @@ inline std::vector<const clamma::Kernels*> Tables() {
   return tables;
 }
 
-// With those that only tests have.
+// Includes tables that only tests have.
 inline std::vector<const clamma::Kernels*> AllTables() {
   std::vector<const clamma::Kernels*> tables = Tables();
   for (const VectorTableOfLanes& own : VectorTables()) tables.push_back(own.table);
   return tables;
 }
 
-// What a table makes of x (n_tokens, cols) for int8 matrices, in memory whose end is the end of
-// what may be read. It reads x again where groups are quantised once more.
+// x (n_tokens, cols) as a table quantises it for int8 matrices, in memory that ends at an
+// inaccessible page. Groups that are quantised again are read from x.
 class Quantized {
  public:
   Quantized(const clamma::Kernels& kernels, const float* x, size_t n_tokens, size_t cols,
@@ -103,7 +103,7 @@ class Quantized {
   clamma::Activations activations_;
 };
 
-// While this lives, CLAMMA_CPU is what it is told, at first nothing; then what it was before.
+// Sets CLAMMA_CPU (at first, to nothing), and restores it at the end.
 class CpuChoice {
  public:
   CpuChoice() {
@@ -137,7 +137,7 @@ class Random {
     for (float& value : values) value = Normal(deviation);
     return values;
   }
-  // All of int8's range, or that of quantised activations.
+  // Numbers of int8's whole range, or of that of quantised activations.
   Guarded<int8_t> Int8s(size_t n, int lowest = -128) {
     Guarded<int8_t> values(n);
     for (int8_t& value : values) {
@@ -146,7 +146,7 @@ class Random {
     }
     return values;
   }
-  // What arithmetic finds hard, among ordinary numbers.
+  // Ordinary numbers, and some that are difficult for arithmetic.
   Floats Hostile(size_t n, size_t one_in) {
     const float hostile[] = {kNaN,   -kNaN,   kInfinity, -kInfinity, 3.4e38f, -3.4e38f,
                              1e-45f, -1e-45f, 1e-38f,    0,          -0.0f,   -1e-38f};
@@ -162,10 +162,10 @@ class Random {
   std::normal_distribution<float> normal_;
 };
 
-constexpr size_t kLine = 64;  // bytes of the cache's
+constexpr size_t kLine = 64;  // bytes of a cache line
 
-// What values have in memory; with an offset, at so many bytes behind the beginning of a line, and
-// with 1 bits around them, instead of right before what may not be read.
+// Values in memory that ends at an inaccessible page; or with an offset, this number of bytes after
+// the beginning of a cache line, with 1 bits around them.
 template <typename T>
 Bytes BytesOf(const Guarded<T>& values, size_t offset = 0) {
   const size_t size = values.size() * sizeof(T);
@@ -200,7 +200,7 @@ class KernelsTest : public testing::TestWithParam<const clamma::Kernels*> {
   const clamma::Kernels& scalar_ = clamma::kScalarKernels;
 };
 
-// Of letters and digits, as GoogleTest wants it.
+// Letters and digits only, as GoogleTest requires.
 inline std::string NameInTests(std::string name) {
   for (char& c : name) c = c == '-' ? '_' : c;
   return name;

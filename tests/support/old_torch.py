@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Makes a transformers of 2025 run with Debian 12's torch (1.13, for the CPU).
+"""Makes a transformers version of 2025 run with Debian 12's torch (1.13, for the CPU).
 
-PyPI's torch for this machine comes with gigabytes of CUDA. The models need little that 1.13 does not
-have; what is missing is never called here, but for torch.vmap(), which transformers uses to compute
-masks, and which broadcasting does as well. Import it before anything of transformers.
+PyPI's torch needs gigabytes of CUDA libraries. The models need few functions that 1.13 lacks, and only
+one of them is called: torch.vmap(), with which transformers computes masks; here broadcasting takes
+its place. Import this module before anything from transformers.
 """
 import importlib.metadata
 import sys
@@ -16,7 +16,7 @@ import torch  # noqa: E402
 
 
 class Missing:
-    """A class of which there are no objects."""
+    """A class without objects."""
 
 
 def module(name, **names):

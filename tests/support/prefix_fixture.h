@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sessions whose contexts are given as tokens, with the bits of their logits beside those of a
-// forward pass that shares nothing with any session.
+// Sessions whose contexts are given as tokens. The bits of their logits are compared with those of
+// a forward pass that shares nothing with any session.
 #ifndef CLAMMA_TESTS_SUPPORT_PREFIX_FIXTURE_H_
 #define CLAMMA_TESTS_SUPPORT_PREFIX_FIXTURE_H_
 
@@ -28,7 +28,7 @@
 
 namespace clamma_test {
 
-// Ordinary tokens are those from here on.
+// The first ordinary token.
 inline constexpr tok_id_t kFirstToken = 5;
 inline constexpr uint32_t kTokens = 48;
 
@@ -46,7 +46,7 @@ inline tok_id_t OtherThan(tok_id_t token) {
 
 inline GgufSpec PlainSpec() { return FamilySpec("llama"); }
 
-// What a query says: a token, and the bits of the logarithms of all tokens' probabilities.
+// A step of a query: its token, and the bits of the logarithms of all tokens' probabilities.
 struct Step {
   tok_id_t token = 0;
   std::vector<uint32_t> bits;
@@ -54,7 +54,7 @@ struct Step {
 };
 inline void PrintTo(const Step& step, std::ostream* out) { *out << "token " << step.token; }
 
-// A model's file, and what a context must give.
+// A model's file, and the expected steps for a context.
 class PrefixModel {
  public:
   explicit PrefixModel(GgufSpec spec, clamma_kv_type_t kv_type = CLAMMA_KV_F32)
@@ -74,13 +74,13 @@ class PrefixModel {
   }
   TxfPtr OpenModel(uint64_t prefix_cache_bytes = 0) const { return Open(Info(prefix_cache_bytes)); }
 
-  // The likeliest token behind these, and its bits: of a forward pass with pages of its own.
+  // Returns the step after these tokens, from a forward pass with pages of its own.
   const Step& After(const std::vector<tok_id_t>& tokens) {
     Step& step = known_[tokens];
     if (step.bits.empty()) step = Compute(tokens);
     return step;
   }
-  // What a greedy query of `limit` tokens on this context says.
+  // Returns the steps of a greedy query of `limit` tokens on this context.
   std::vector<Step> Expected(std::vector<tok_id_t> tokens, size_t limit) {
     std::vector<Step> steps;
     for (size_t i = 0; i < limit; ++i) {
@@ -144,7 +144,7 @@ class PrefixModel {
   std::map<std::vector<tok_id_t>, Step> known_;
 };
 
-// A session that continues contexts, greedily, and notes what it says.
+// A session that continues contexts greedily, and records its steps.
 class Speaker {
  public:
   Speaker() = default;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Rows of the weight types of GGUF files, of any bytes but for their scales.
+// Generates rows of GGUF weight types: random bytes, except for their scales.
 #ifndef CLAMMA_TESTS_SUPPORT_RANDOM_BLOCKS_H_
 #define CLAMMA_TESTS_SUPPORT_RANDOM_BLOCKS_H_
 
@@ -21,7 +21,7 @@ inline constexpr clamma::WeightType kBlockTypes[] = {
     clamma::WeightType::kQ4_K, clamma::WeightType::kQ5_K,   clamma::WeightType::kQ6_K,
     clamma::WeightType::kQ2_K, clamma::WeightType::kQ3_K,   clamma::WeightType::kIQ4_XS};
 
-// Where a block has half-precision numbers: its scale, and its minimum; -1: none.
+// The offsets of a block's half-precision numbers: its scale, and its minimum; -1: none.
 struct Halves {
   int scale, min;
 };
@@ -55,8 +55,8 @@ inline void PutLe16(uint8_t* p, uint16_t value) {
   p[1] = static_cast<uint8_t>(value >> 8);
 }
 
-// Fills whole blocks, `size` bytes: scales, and all of F16, BF16 and MXFP4's exponents, by scale()
-// and min(), which give floats; the other bytes by byte().
+// Fills whole blocks of `size` bytes in total. scale() and min() return the floats for scales, for
+// F16 and BF16, and for MXFP4's exponents; byte() returns all other bytes.
 template <typename Byte, typename Scale, typename Min>
 void FillBlocks(clamma::WeightType type, uint8_t* bytes, size_t size, const Byte& byte,
                 const Scale& scale, const Min& min) {

@@ -15,7 +15,7 @@
 
 namespace clamma_test {
 
-// A GGUF model of a kept receipt: weights of a super-block type, and a vocabulary.
+// The GGUF model of a kept receipt: weights of a super-block type, and a vocabulary.
 inline GgufSpec KeptSpec() {
   GgufSpec spec;
   spec.dim = 256;
@@ -36,7 +36,7 @@ struct KeptReceipt {
   std::vector<uint64_t> hashes;
 };
 
-// The text after "name": in a line of the receipt, or in an object of it.
+// Returns the text after "name": in a line of the receipt, or in an object in it.
 inline std::string FieldOf(const std::string& text, const std::string& name) {
   const size_t at = text.find("\"" + name + "\":");
   if (at == std::string::npos) return "";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A folder of a test's own, gone when the test is.
+// A temporary folder, which is removed at the end of the test.
 #ifndef CLAMMA_TESTS_SUPPORT_TEMPORARY_FOLDER_H_
 #define CLAMMA_TESTS_SUPPORT_TEMPORARY_FOLDER_H_
 
@@ -36,7 +36,7 @@ class TemporaryFolder {
   std::string path() const { return path_; }
   std::string path(const std::string& name) const { return path_ / name; }
 
-  // Writes a file and returns its path.
+  // Writes a file. Returns its path.
   std::string Write(const std::string& name, std::string_view bytes) const {
     std::ofstream(path_ / name, std::ios::binary) << bytes;
     return path(name);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Where the real checkpoints and the texts they must give are: $CLAMMA_TEST_DATA (a folder that
-// holds models/ and golden/, or the models folder itself), else ../shared beside the source tree. A
-// test that needs one which is not there is skipped by name.
+// Finds the real checkpoints and the golden texts: in $CLAMMA_TEST_DATA (a folder that contains
+// models/ and golden/, or the models folder itself), else in ../shared beside the source tree. A
+// test whose files are missing is skipped.
 #ifndef CLAMMA_TESTS_SUPPORT_TEST_DATA_H_
 #define CLAMMA_TESTS_SUPPORT_TEST_DATA_H_
 
@@ -39,7 +39,7 @@ inline std::vector<uint8_t> ReadBytes(const std::string& path) {
   return {text.begin(), text.end()};
 }
 
-// A golden text without the newline that ends the file.
+// Returns a golden text without the newline at the end of its file.
 inline std::string ReadGolden(const std::string& name) {
   std::string text = ReadText(GoldenPath(name + ".txt"));
   if (!text.empty() && text.back() == '\n') text.pop_back();
@@ -48,7 +48,7 @@ inline std::string ReadGolden(const std::string& name) {
 
 }  // namespace clamma_test
 
-// Leaves the test as skipped where a file of the test data is missing.
+// Skips the test if a file of the test data is missing.
 #define CLAMMA_NEED_FILE(path)                                                 \
   do {                                                                         \
     if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is missing"; \

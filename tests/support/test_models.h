@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The checkpoints that weights and forward passes are tested with: the real ones of the test data,
-// and small ones made on the spot, which are always there.
+// The checkpoints for tests of weights and forward passes: the real ones of the test data, and
+// small generated ones, which are always there.
 #ifndef CLAMMA_TESTS_SUPPORT_TEST_MODELS_H_
 #define CLAMMA_TESTS_SUPPORT_TEST_MODELS_H_
 
@@ -18,7 +18,7 @@ namespace clamma_test {
 
 struct TestModel {
   std::string name;
-  std::string file;  // in the test data; "": made on the spot
+  std::string file;  // in the test data; "": generated
   ModelShape shape;
 };
 
@@ -33,7 +33,7 @@ inline std::vector<TestModel> TestModels() {
       {"stories260K_q80_straddling", "stories260K.q80-gs8-straddling.bin", stories(2, 8)},
   };
   for (const auto& [name, shape] : SmallShapes()) models.push_back({"made_" + name, "", shape});
-  // Rows that are wide enough for what AVX2 does with those of many tokens.
+  // Rows that are wide enough for AVX2's kernel for many tokens.
   models.push_back({"made_wide", "", {0, 192, 208, 1, 4, 1, 50, 64, true, 0}});
   return models;
 }
@@ -46,14 +46,14 @@ inline std::ostream& operator<<(std::ostream& out, const TestModel& model) {
   return out << model.name;
 }
 
-// The checkpoint's bytes; empty if its file is missing.
+// Returns the checkpoint's bytes; empty if its file is missing.
 inline std::vector<uint8_t> BytesOf(const TestModel& model) {
   return model.file.empty() ? MakeModel(model.shape, 1) : ReadBytes(ModelPath(model.file));
 }
 
 }  // namespace clamma_test
 
-// Leaves the test as skipped where the model's file is missing.
+// Skips the test if the model's file is missing.
 #define CLAMMA_NEED_MODEL(model) \
   if (!(model).file.empty()) CLAMMA_NEED_FILE(clamma_test::ModelPath((model).file))
 

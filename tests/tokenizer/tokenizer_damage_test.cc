@@ -13,7 +13,7 @@
 namespace clamma {
 namespace {
 
-// On a copy of exactly that size, so that a sanitizer sees every read beyond it.
+// Opens a copy of exactly this size, so that a sanitizer sees every read beyond it.
 Status Open(const std::vector<uint8_t>& bytes, uint32_t vocab_size) {
   const std::vector<uint8_t> copy(bytes);
   Memory memory;
@@ -43,7 +43,7 @@ Dictionary SmallDictionary() {
   return WithBytes({{"a", 0}, {"b", -1}, {"ab", 2}, {"\xc3\xa9", 1}});
 }
 
-// Fewer tokens than the three that have a meaning.
+// Fewer than the three tokens with a special meaning.
 TEST(Tokenizer, ATinyVocabularyIsSafe) {
   const Dictionary tokens = {{"<unk>", 0}, {"<s>", 0}, {"</s>", 0}};
   for (size_t n = 0; n < tokens.size(); ++n) {

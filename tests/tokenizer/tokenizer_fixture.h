@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// llama2.c's vocabularies for tests: as values and as files, and an encoder of another making.
+// llama2.c's vocabularies for tests, as values and as files, and an independent encoder.
 #ifndef CLAMMA_TESTS_TOKENIZER_TOKENIZER_FIXTURE_H_
 #define CLAMMA_TESTS_TOKENIZER_TOKENIZER_FIXTURE_H_
 
@@ -51,7 +51,7 @@ inline std::vector<uint8_t> FileOf(const Dictionary& dictionary) {
   return bytes;
 }
 
-// The way back. The file must be sound.
+// The inverse. The file must be valid.
 inline Dictionary Parse(const std::vector<uint8_t>& bytes) {
   Dictionary dictionary;
   for (size_t at = 4; at < bytes.size();) {
@@ -68,7 +68,7 @@ inline std::string ByteTokenText(int byte) {
   return {'<', '0', 'x', kDigits[byte >> 4], kDigits[byte & 15], '>'};
 }
 
-// Control tokens, as they are in real files, byte tokens, and then `more`.
+// Returns control tokens as in real files, byte tokens, and then `more`.
 inline Dictionary WithBytes(const Dictionary& more) {
   Dictionary dictionary = {{"<unk>", 0}, {"\n<s>\n", 0}, {"\n</s>\n", 0}};
   for (int byte = 0; byte < 256; ++byte) dictionary.push_back({ByteTokenText(byte), 0});
@@ -76,7 +76,7 @@ inline Dictionary WithBytes(const Dictionary& more) {
   return dictionary;
 }
 inline constexpr TokenId kFirstByte = 3;
-inline constexpr TokenId kFirst = 259;  // of `more`
+inline constexpr TokenId kFirst = 259;  // the first of `more`
 
 TokenId ByteTokenOf(char c) { return kFirstByte + static_cast<uint8_t>(c); }
 
@@ -104,7 +104,7 @@ class Opened {
     for (const TokenId token : tokens) text += tokenizer_.Bytes(token);
     return text;
   }
-  // Pieces as they are in the dictionary, for messages and expectations that read well.
+  // Pieces as in the dictionary, for readable messages and expectations.
   std::vector<std::string> Pieces(std::string_view text) {
     std::vector<std::string> pieces;
     for (const TokenId token : Encode(text)) {
@@ -126,9 +126,10 @@ class Opened {
 
 using Pieces = std::vector<std::string>;
 
-// --- llama2.c's algorithm, as it is written there -----------------------------------------------
+// --- llama2.c's algorithm -----------------------------------------------------------------------
 
-// Length of the well-formed UTF-8 character at the front, or 0: by decoding it.
+// Returns the length of the well-formed UTF-8 character at the front, by decoding it; 0: there is
+// none.
 inline size_t CharacterLength(std::string_view text) {
   const auto byte = [text](size_t i) {
     return i < text.size() ? static_cast<uint8_t>(text[i]) : uint8_t{0};
@@ -150,7 +151,7 @@ inline size_t CharacterLength(std::string_view text) {
   return code < kLeast[length] || code > 0x10ffff || surrogate ? 0 : length;
 }
 
-// With spaces for U+2581, as SentencePiece has it.
+// With spaces for U+2581, as in SentencePiece.
 inline std::string WithSpaces(const std::string& text) {
   std::string result;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -161,10 +162,10 @@ inline std::string WithSpaces(const std::string& text) {
   return result;
 }
 
-// Scans all pairs for the best one, merges it, and scans again. Beyond llama2.c, which leaves these
-// to chance: bytes that are no UTF-8 become byte tokens, control and byte tokens match no text, and
-// of equal texts the first counts. As SentencePiece has it, U+2581 is a space, and a character that
-// is no token may be a part of one.
+// Scans all pairs for the best one, merges it, and scans again. Defines what llama2.c leaves
+// undefined: bytes that are not UTF-8 become byte tokens, control and byte tokens match no text,
+// and of equal texts the first counts. As in SentencePiece, U+2581 is a space, and a character that
+// is no token may be part of one.
 class Reference {
  public:
   explicit Reference(const Dictionary& dictionary) : dictionary_(dictionary) {
@@ -198,8 +199,8 @@ class Reference {
 
  private:
   struct Symbol {
-    std::string text;  // "": a byte of no character, which merges with nothing
-    TokenId id;        // -1: a character that is no token, and may become a part of one
+    std::string text;  // "": a byte that is not UTF-8, which merges with nothing
+    TokenId id;        // -1: a character that is no token, and may become part of one
   };
 
   TokenId ByteToken(char c) const {
@@ -295,7 +296,7 @@ class RandomTexts {
       }
       case 4:
         return {static_cast<char>(static_cast<uint8_t>(Below(256)))};
-      case 5: {  // cut and overlong characters, controls, names of byte tokens
+      case 5: {  // truncated and overlong characters, control characters, names of byte tokens
         const std::string odd[] = {"\xe4\xb8"s,    "\xf0\x9f\x98"s, "\xc0\x80"s, "\xed\xa0\x80"s,
                                    "\xff"s,        "\0"s,           "<s>"s,      "\n<s>\n"s,
                                    "</s>"s,        "<0x41>"s,       "<unk>"s,    "\x80"s,

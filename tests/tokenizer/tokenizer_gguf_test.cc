@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Vocabularies inside GGUF files: kinds of tokens, ends of texts, defaults, refusals, and merging.
+// Vocabularies in GGUF files: kinds of tokens, ends of texts, defaults, refusals, and merging.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -35,7 +35,7 @@ TEST(GgufVocabulary, AllEndsOfATextAreKnownByIdAndByText) {
   const OpenedGguf opened(file);
   ASSERT_TRUE(opened.status().ok()) << opened.status().message();
   for (TokenId id = 0; id < kMore + 6; ++id) {
-    const bool expected = id >= kMore && id != kMore + 4;  // BOS begins the next
+    const bool expected = id >= kMore && id != kMore + 4;  // BOS begins the next text
     EXPECT_EQ(opened->EndsText(id), expected) << opened->Piece(id);
     EXPECT_EQ(opened->kind(id) == TokenKind::kControl, id >= kMore) << opened->Piece(id);
     EXPECT_EQ(opened->IsSilent(id), id >= kMore) << opened->Piece(id);
@@ -177,7 +177,7 @@ std::vector<GgufToken> AbcAnd(const std::vector<GgufToken>& more) {
 TEST(GgufPieces, UnusedTokensAreTakenApart) {
   OpenedGguf opened(Pieces(AbcAnd({{"ab", kUnused, 3}, {"abc", kNormal, 2}, {"bc", kNormal, 1}})));
   EXPECT_EQ(opened.Pieces("ab"), (Texts{"a", "b"}));
-  EXPECT_EQ(opened.Pieces("abc"), (Texts{"abc"}));  // it served to make another
+  EXPECT_EQ(opened.Pieces("abc"), (Texts{"abc"}));  // it was only needed to form another token
   EXPECT_EQ(opened.Pieces("abab"), (Texts{"a", "b", "a", "b"}));
   EXPECT_EQ(opened.Pieces("bca"), (Texts{"bc", "a"}));
   EXPECT_FALSE(opened->IsGenerated(kMorePieces + 3));

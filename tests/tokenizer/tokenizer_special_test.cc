@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Special tokens in texts: which are found, where, and what bytes of users cannot become.
+// Special tokens in texts: which are found, where, and which of them users' bytes cannot become.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -33,7 +33,7 @@ TEST(SpecialTokens, TheLongestCountsAtEachPlace) {
   OpenedGguf opened(ByteLevel(kSpecial, {}, "gpt-2"));
   EXPECT_EQ(opened.Pieces("<t><t>x<t"), (Texts{"<t>", "<t>x", "<", "t"}));
   EXPECT_EQ(opened.Pieces("<|im_end|>", {.parse_control = true}), (Texts{"<|im_end|>"}));
-  // The longest that may be there.
+  // The longest possible token.
   EXPECT_EQ(opened.Pieces("<|im_end|>"), (Texts{"<|", "i", "m", "_", "e", "n", "d", "|", ">"}));
   EXPECT_EQ(opened.Pieces("<|im_end|", {.parse_control = true}),
             (Texts{"<|", "i", "m", "_", "e", "n", "d", "|"}));
@@ -46,7 +46,7 @@ TEST(SpecialTokens, OfEqualTextsTheOneThatAUserDefinedCounts) {
   EXPECT_EQ(opened.Encode("<x>", {.parse_control = true}), (Ids{kMore + 1}));
 }
 
-// Every range of the text in turn: a control token is found if the range leaves all of it alone.
+// Every range of the text in turn: a control token is found if the range does not overlap it.
 TEST(SpecialTokens, NoControlTokenTouchesAUsersBytes) {
   OpenedGguf opened(ByteLevel({{"<|im_start|>", kControl}, {"<|im_end|>", kControl}}, {}, "gpt-2"));
   const std::string text = "<|im_start|>a<|im_end|>";
@@ -88,7 +88,7 @@ TEST(SpecialTokens, UserDefinedOnesAreFoundInAUsersBytesToo) {
             (Texts{"a", "<t>x", "<t>"}));
 }
 
-// What stands between special tokens is one text, whoever wrote its parts.
+// The text between special tokens is one text, whoever wrote its parts.
 TEST(SpecialTokens, ARangesBordersSplitNoWords) {
   OpenedGguf opened(ByteLevel({{"ab"}}, {"a b"}, "gpt-2"));
   const TextRange data = {1, 2};
@@ -96,7 +96,7 @@ TEST(SpecialTokens, ARangesBordersSplitNoWords) {
             (Texts{"ab"}));
 }
 
-// All texts of few characters against the rule as it is stated.
+// Compares all texts of a few characters with the stated rule.
 TEST(SpecialTokens, AgreeWithTryingEveryTokenAtEveryPlace) {
   const std::vector<GgufToken> tokens = {{"aa", kUserDefined}, {"aab", kControl},
                                          {"ba", kUserDefined}, {"abab", kUserDefined},
@@ -126,7 +126,7 @@ TEST(SpecialTokens, AgreeWithTryingEveryTokenAtEveryPlace) {
   }
 }
 
-// Thousands of tokens that share their beginnings, and a text that is nothing but those.
+// Thousands of tokens with common beginnings, and a text that consists of these beginnings.
 TEST(SpecialTokens, ATextOfBeginningsIsSearched) {
   std::vector<GgufToken> tokens;
   for (int i = 0; i < 6000; ++i) {

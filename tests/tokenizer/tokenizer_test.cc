@@ -75,7 +75,7 @@ TEST_P(TokenizerOf, EveryTokenHasItsBytes) {
   EXPECT_EQ(tokenizer.longest_token(), longest);
 }
 
-// 1 MB: what took hours by rescanning.
+// 1 MB, which would take hours by rescanning.
 TEST_P(TokenizerOf, EncodesAMegabyte) {
   constexpr size_t kSize = 1 << 20;
   std::mt19937 random(3);
@@ -132,7 +132,7 @@ TEST_P(TokenizerOf, HoldsNothingButItsResults) {
   EXPECT_EQ(opened_->memory().bytes_in_use(), before + tokens.size() * sizeof(TokenId));
 }
 
-// Known from llama2.c and from the original tokenizer.
+// Tokens of llama2.c and of the original tokenizer.
 TEST(Tokenizer, GivesTheKnownTokensOfLlama2) {
   CLAMMA_NEED_FILE(ModelPath("tokenizer.bin"));
   Opened opened(ReadBytes(ModelPath("tokenizer.bin")));
@@ -219,13 +219,13 @@ TEST(Tokenizer, BytesNotInTheDictionaryBecomeByteTokens) {
   EXPECT_EQ(opened.Encode("a\xc3\xa9z"), (Tokens{kFirst, kFirst + 1, ByteTokenOf('z')}));
   EXPECT_EQ(opened.Encode("\xe4\xb8\xad"),
             (Tokens{ByteTokenOf('\xe4'), ByteTokenOf('\xb8'), ByteTokenOf('\xad')}));
-  // A cut character beside a whole one.
+  // A truncated character beside a whole one.
   EXPECT_EQ(opened.Encode("\xc3\xc3\xa9\xc3"),
             (Tokens{ByteTokenOf('\xc3'), kFirst + 1, ByteTokenOf('\xc3')}));
   EXPECT_EQ(opened.Encode("a\0a"s), (Tokens{kFirst, ByteTokenOf('\0'), kFirst}));
 }
 
-// As in SentencePiece, which looks at what a merge gives, and not at its halves.
+// As in SentencePiece, where only the result of a merge matters, not its halves.
 TEST(Tokenizer, CharactersThatAreNoTokensMergeToTokens) {
   Opened opened(WithBytes({{"a", 0}, {"zz", 1}, {"az", 1}}));
   EXPECT_EQ(opened.Pieces("zz"), (Pieces{"zz"}));
@@ -260,7 +260,7 @@ TEST(Tokenizer, WithoutByteTokensTheUnknownTokenStandsForThem) {
             (Tokens{3, 0, 4}));
 }
 
-// Even where all its pieces and all but the last of its merges are in the dictionary.
+// Even if all its pieces and all its merges except the last are in the dictionary.
 TEST(Tokenizer, NeitherByteNorControlTokensAreMatchedByMerging) {
   Opened opened(
       WithBytes({{"<", 0},  {"0", 0},    {"x", 0},     {"4", 0},     {"1", 0},   {">", 0},
@@ -325,7 +325,7 @@ TEST(Tokenizer, PutsBosPrefixAndEosAround) {
             (Tokens{kFirst + 2}));
   EXPECT_EQ(opened.Encode("a", {.bos = true, .dummy_prefix = true, .eos = true}),
             (Tokens{1, kFirst + 2, 2}));
-  // Nothing is put before an empty text.
+  // Nothing is added before an empty text.
   EXPECT_EQ(opened.Encode("", {.bos = true, .dummy_prefix = true, .eos = true}), (Tokens{1, 2}));
   EXPECT_EQ(opened.Encode("", {.bos = false, .dummy_prefix = true, .eos = false}), (Tokens{}));
 }

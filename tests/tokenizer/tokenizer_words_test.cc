@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How pre-tokenizers split texts, beyond what tokenizers_test.py holds against regular expressions:
-// bytes of no character, and texts that make backtracking expensive.
+// How pre-tokenizers split texts, beyond what tokenizers_test.py compares with regular expressions:
+// bytes that are not UTF-8, and texts that make backtracking expensive.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -107,7 +107,7 @@ TEST(Pretokenizers, AnyBytesAreSplitAndNoneIsLost) {
   }
 }
 
-// A matcher of quadratic time would take days.
+// A quadratic matcher would take days.
 TEST(Pretokenizers, AMegabyteThatInvitesBacktrackingIsSplit) {
   const size_t n = 1 << 20;
   const auto repeated = [n](std::string_view part) {

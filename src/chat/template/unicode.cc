@@ -5,6 +5,7 @@
 
 #include "chat/template/unicode_tables.h"
 #include "model/utf8.h"
+#include "tokenizer/unicode.h"
 
 namespace clamma {
 namespace {
@@ -25,6 +26,13 @@ bool IsIn(const ClassRun* runs, size_t n, uint32_t c) {
   return offset % run.stride == 0 && offset / run.stride < run.count;
 }
 
+bool HasClass(uint32_t c, uint32_t classes) { return (ClassBit(ClassOf(c)) & classes) != 0; }
+
+// Whether a character of Unicode 14 has the class, or is one of the exceptions and has not.
+bool IsOfClass(uint32_t c, uint32_t classes, const ClassRun* exceptions, size_t n) {
+  return (HasClass(c, classes) && IsPrintable(c)) != IsIn(exceptions, n, c);
+}
+
 struct CaseTable {
   const CaseRun* runs;
   size_t n;
@@ -40,6 +48,18 @@ CaseTable TableOf(Case to) {
       return {kToTitle, kToTitleSize};
   }
   return {nullptr, 0};
+}
+
+// Sets *out if the table has c.
+bool ConvertByRuns(const CaseTable& table, uint32_t c, uint32_t* out) {
+  for (size_t i = 0; i < table.n && table.runs[i].first <= c; ++i) {
+    const CaseRun& run = table.runs[i];
+    const uint32_t offset = c - run.first;
+    if (offset % run.stride != 0 || offset / run.stride >= run.count) continue;
+    *out = static_cast<uint32_t>(static_cast<int32_t>(c) + run.delta);
+    return true;
+  }
+  return false;
 }
 
 bool IsAsciiIn(uint32_t c, char first, char last) {
@@ -92,12 +112,14 @@ bool IsSpace(uint32_t c) {
 
 bool IsPrintable(uint32_t c) {
   if (c < 0x80) return c >= 0x20 && c < 0x7f;
-  return c != kNoCharacter && !IsIn(kUnprintable, kUnprintableSize, c);
+  if (c == kNoCharacter) return false;
+  const bool is_exception = IsIn(kPrintableExceptions, kPrintableExceptionsSize, c);
+  return HasClass(c, kOther | kWhite) == is_exception;
 }
 
 bool IsAlpha(uint32_t c) {
   if (c < 0x80) return IsAsciiIn(c | 0x20, 'a', 'z');
-  return IsIn(kAlpha, kAlphaSize, c);
+  return HasClass(c, kLetter) && IsPrintable(c);  // those newer than Unicode 14 are unprintable
 }
 
 bool IsDigit(uint32_t c) { return c < 0x80 ? IsAsciiIn(c, '0', '9') : IsIn(kDigit, kDigitSize, c); }
@@ -107,14 +129,21 @@ bool IsDecimal(uint32_t c) {
 }
 
 bool IsNumeric(uint32_t c) {
-  return c < 0x80 ? IsAsciiIn(c, '0', '9') : IsIn(kNumeric, kNumericSize, c);
+  if (c < 0x80) return IsAsciiIn(c, '0', '9');
+  return IsOfClass(c, kNumber, kNumericExceptions, kNumericExceptionsSize);
 }
 
-bool IsUpper(uint32_t c) { return c < 0x80 ? IsAsciiIn(c, 'A', 'Z') : IsIn(kUpper, kUpperSize, c); }
+bool IsUpper(uint32_t c) {
+  if (c < 0x80) return IsAsciiIn(c, 'A', 'Z');
+  return IsOfClass(c, kUpper, kUpperExceptions, kUpperExceptionsSize);
+}
 
-bool IsLower(uint32_t c) { return c < 0x80 ? IsAsciiIn(c, 'a', 'z') : IsIn(kLower, kLowerSize, c); }
+bool IsLower(uint32_t c) {
+  if (c < 0x80) return IsAsciiIn(c, 'a', 'z');
+  return IsOfClass(c, kLower, kLowerExceptions, kLowerExceptionsSize);
+}
 
-bool IsTitle(uint32_t c) { return c >= 0x80 && IsIn(kTitle, kTitleSize, c); }
+bool IsTitle(uint32_t c) { return HasClass(c, kTitle) && IsPrintable(c); }
 
 bool IsCaseIgnorable(uint32_t c) {
   if (c < 0x80) return c == '\'' || c == '.' || c == ':' || c == '^' || c == '`';
@@ -134,15 +163,8 @@ size_t Convert(uint32_t c, Case to, uint32_t out[3]) {
     for (size_t k = 0; k < 3; ++k) out[k] = special.out[k];
     return special.out[2] != 0 ? 3 : 2;
   }
-  const CaseTable table = TableOf(to);
-  for (size_t i = 0; i < table.n && table.runs[i].first <= c; ++i) {
-    const CaseRun& run = table.runs[i];
-    const uint32_t offset = c - run.first;
-    if (offset % run.stride == 0 && offset / run.stride < run.count) {
-      out[0] = static_cast<uint32_t>(static_cast<int32_t>(c) + run.delta);
-      return 1;
-    }
-  }
+  if (ConvertByRuns(TableOf(to), c, out)) return 1;
+  if (to == Case::kTitle) ConvertByRuns(TableOf(Case::kUpper), c, out);
   return 1;
 }
 

@@ -63,4 +63,25 @@ Status Constraint::Advance(TokenId token, bool strips_space) {
   return Status();
 }
 
+// A limit that is reached ends them, too.
+size_t Constraint::FindForcedBytes(char* bytes, size_t most) {
+  automaton_.ResetWork();
+  MatchState state = state_;
+  for (size_t n = 0; n < most; ++n) {
+    if (automaton_.CanEnd(state) || automaton_.HasTokenEdges(state)) return n;
+    MatchState only = kNoMatch;
+    for (unsigned byte = 0; byte < 256; ++byte) {
+      MatchState next = kNoMatch;
+      if (!automaton_.Next(state, static_cast<uint8_t>(byte), &next).ok()) return n;
+      if (next == kNoMatch) continue;
+      if (only != kNoMatch) return n;
+      only = next;
+      bytes[n] = static_cast<char>(byte);
+    }
+    if (only == kNoMatch) return n;
+    state = only;
+  }
+  return most;
+}
+
 }  // namespace clamma

@@ -36,6 +36,9 @@ class Constraint {
   Status Find(bool strips_space, TokenMask* mask);
   // Appends a token, which must be an allowed one that does not end the text.
   Status Advance(TokenId token, bool strips_space);
+  // Finds the bytes, at most `most`, with which any text goes on; returns their number. They end
+  // where the text may end, or where a token that is no text may come.
+  size_t FindForcedBytes(char* bytes, size_t most);
   // Whether the trigger has occurred, so that the grammar constrains the text.
   bool is_active() const { return search_.found(); }
 

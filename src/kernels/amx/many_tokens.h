@@ -67,7 +67,7 @@ class ManyResults {
 
   void PrefetchToken(size_t row, size_t t) const {
     for (size_t i = 0; i < kTiles; ++i) {
-      __builtin_prefetch(out_.first + t * out_.stride + row + i * kTile, 1);
+      PrefetchToWrite(out_.first + t * out_.stride + row + i * kTile);
     }
   }
 

@@ -110,7 +110,7 @@ void MatmulHalves(float* out, size_t out_stride, const Activations& x, const Mat
   ForEachTile(w, V::kLanes, row_begin, row_end, !kTuning.rows_in_order, [&](const TileRows& tile) {
     float results[V::kLanes];
     V::Store(results, MatvecHalves<V, E>(tile, x.x, w.cols, kTuning.tile_prefetch));
-    StoreResults(out, results, tile);
+    StoreResults(out, 0, results, 1, tile);
   });
 }
 

@@ -8,6 +8,11 @@
 #include "kernels/kernels.h"
 
 namespace clamma {
+
+// The scalar table's products (tables/scalar_blocks.cc). All tables have the same layout of
+// activations, and use these for matrices of few rows.
+extern Kernels::MatmulFunction MatmulBlocks32Plain, MatmulBlocks256Plain;
+
 namespace {
 namespace native {
 

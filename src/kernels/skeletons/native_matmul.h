@@ -9,11 +9,13 @@
 #ifndef CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_H_
 #define CLAMMA_KERNELS_SKELETONS_NATIVE_MATMUL_H_
 
-#include "kernels/skeletons/native_matmul_plain.h"
+#include "kernels/formats/format.h"
+#include "kernels/skeletons/native_activations.h"
 #include "kernels/skeletons/tile_rows.h"
 #include "kernels/tuning.h"
 
 namespace clamma {
+
 namespace {
 namespace native {
 
@@ -395,9 +397,7 @@ template <typename V, typename F, typename Products>
     products.Multiply(accs, tiles, b * x.n_tokens + first, &ahead);
   }
   products.Finish();
-  for (size_t t = 0; t < n; ++t) {
-    StoreResults(out + (first + t) * out_stride, accs + t * kRows, tile);
-  }
+  StoreResults(out + first * out_stride, out_stride, accs, n, tile);
 }
 
 template <typename V, typename F>
@@ -407,7 +407,7 @@ void MultiplyOneToken(float* out, const Activations& x, const Matrix& w, size_t 
   ForEachTile(w, V::kLanes, row_begin, row_end, !tuning.rows_in_order, [&](const TileRows& tile) {
     float results[V::kLanes];
     V::Store(results, MultiplyRows<V, F>(in, tile, tuning.tile_prefetch));
-    StoreResults(out, results, tile);
+    StoreResults(out, 0, results, 1, tile);
   });
 }
 
@@ -434,7 +434,10 @@ void MultiplySeveral(float* out, size_t out_stride, const Activations& x, const 
 template <typename V, typename F>
 void Matmul(float* out, size_t out_stride, const Activations& x, const Matrix& w, size_t row_begin,
             size_t row_end, const Tuning& tuning) {
-  if (w.rows < kMinRows<V>) return MatmulPlainly<F>(out, out_stride, x, w, row_begin, row_end);
+  if (w.rows < kMinRows<V>) {
+    constexpr auto& kPlain = Layout<V, F>::kIsSuper ? MatmulBlocks256Plain : MatmulBlocks32Plain;
+    return kPlain(out, out_stride, x, w, row_begin, row_end);
+  }
   if (x.n_tokens == 1) return MultiplyOneToken<V, F>(out, x, w, row_begin, row_end, tuning);
   MultiplySeveral<V, F>(out, out_stride, x, w, row_begin, row_end, tuning);
 }

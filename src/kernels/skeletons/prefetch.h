@@ -21,6 +21,9 @@ template <CacheLevel kLevel = CacheLevel::kFirst>
   __builtin_prefetch(p, 0, static_cast<int>(kLevel));
 }
 
+// The same for a line that will be written.
+[[gnu::always_inline]] inline void PrefetchToWrite(const void* p) { __builtin_prefetch(p, 1); }
+
 // Prefetches `left` lines that are `stride` bytes apart.
 template <CacheLevel kLevel = CacheLevel::kFirst>
 struct LinePrefetch {

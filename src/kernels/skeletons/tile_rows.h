@@ -30,41 +30,70 @@ struct TileRows {
   }
 };
 
-// Calls body(TileRows) for tiles of `n` rows that cover [begin, end). With `side_by_side` the range
-// is read as n streams, each of which continues in the next tile where it ended in this one;
-// Intel's processors read memory best in this way. Otherwise, and for the remaining rows, the rows
-// of a tile are adjacent, and the last tile of a matrix begins early enough to be whole.
+// Enumerates tiles of `n` rows that cover [begin, end). With `side_by_side` the range is read as n
+// streams, each of which continues in the next tile where it ended in this one; Intel's processors
+// read memory best in this way. Otherwise, and for the remaining rows, the rows of a tile are
+// adjacent, and the last tile of a matrix begins early enough to be whole.
+class Tiles {
+ public:
+  Tiles(const Matrix& w, size_t n, size_t begin, size_t end, bool side_by_side)
+      : w_(w), n_(n), begin_(begin), end_(end), row_(begin) {
+    apart_ = side_by_side ? (end - begin) / n : 1;
+    left_apart_ = apart_ > 1 ? apart_ : 0;
+  }
+
+  // Sets *tile to the next one, or returns false if there is none. Not inlined, because the formats
+  // of all blocks would have a copy of it.
+  [[gnu::noinline, gnu::noclone]] bool Next(TileRows* tile) {
+    if (row_ >= end_) return false;
+    const auto row_bytes = static_cast<size_t>(w_.row_bytes);  // of rows in memory
+    *tile = {nullptr, row_bytes, row_bytes, n_, row_, 1, begin_, end_};
+    if (left_apart_ > 0) {
+      --left_apart_;
+      row_ = left_apart_ > 0 ? row_ + 1 : begin_ + n_ * apart_;
+      tile->apart = apart_;
+      tile->stride *= apart_;
+    } else {
+      tile->row = row_ < w_.rows - n_ ? row_ : w_.rows - n_;
+      tile->keep_begin = row_;
+      row_ += n_;
+      tile->keep_end = row_ < end_ ? row_ : end_;
+    }
+    tile->data = w_.data + tile->row * row_bytes;
+    return true;
+  }
+
+ private:
+  const Matrix& w_;
+  const size_t n_;
+  const size_t begin_;
+  const size_t end_;
+  size_t row_;
+  size_t apart_;
+  size_t left_apart_;  // tiles of rows side by side that are left
+};
+
+// Calls body(TileRows) for the tiles of Tiles.
 template <typename Body>
 inline void ForEachTile(const Matrix& w, size_t n, size_t begin, size_t end, bool side_by_side,
                         const Body& body) {
-  const auto row_bytes = static_cast<size_t>(w.row_bytes);  // of rows in memory
-  const size_t apart = side_by_side ? (end - begin) / n : 1;
-  size_t left_apart = apart > 1 ? apart : 0;  // tiles of rows side by side that are left
-  for (size_t row = begin; row < end;) {      // body() is called in one place, as it is inlined
-    TileRows tile{nullptr, row_bytes, row_bytes, n, row, 1, begin, end};
-    if (left_apart > 0) {
-      --left_apart;
-      row = left_apart > 0 ? row + 1 : begin + n * apart;
-      tile.apart = apart;
-      tile.stride *= apart;
-    } else {
-      tile.row = row < w.rows - n ? row : w.rows - n;
-      tile.keep_begin = row;
-      row += n;
-      tile.keep_end = row < end ? row : end;
-    }
-    tile.data = w.data + tile.row * row_bytes;
-    body(tile);
-  }
+  Tiles tiles(w, n, begin, end, side_by_side);
+  TileRows tile;
+  while (tiles.Next(&tile)) body(tile);
 }
 
-// out[row] = results[i], for those rows of a tile that are to be stored.
-inline void StoreResults(float* out, const float* results, const TileRows& tile) {
-  if (tile.apart > 1) {
-    for (size_t i = 0; i < tile.n; ++i) out[tile.row + i * tile.apart] = results[i];
-  } else {
-    __builtin_memcpy(out + tile.keep_begin, results + (tile.keep_begin - tile.row),
-                     (tile.keep_end - tile.keep_begin) * sizeof(float));
+// out[t * out_stride + row] = results[t * tile.n + i], for those rows of a tile that are to be
+// stored, and all tokens.
+[[gnu::noinline, gnu::noclone]] inline void StoreResults(float* out, size_t out_stride,
+                                                         const float* results, size_t n_tokens,
+                                                         const TileRows& tile) {
+  for (size_t t = 0; t < n_tokens; ++t, out += out_stride, results += tile.n) {
+    if (tile.apart > 1) {
+      for (size_t i = 0; i < tile.n; ++i) out[tile.row + i * tile.apart] = results[i];
+    } else {
+      __builtin_memcpy(out + tile.keep_begin, results + (tile.keep_begin - tile.row),
+                       (tile.keep_end - tile.keep_begin) * sizeof(float));
+    }
   }
 }
 

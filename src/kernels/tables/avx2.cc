@@ -8,10 +8,12 @@
 
 namespace clamma {
 
+constinit const OrderKernels kAvx2Llama2cOrder = kLlama2cOrder<Avx2>;
+
 constinit const Kernels kAvx2Kernels = VectorTable<Avx2, kZen3>(
     "avx2",
     {.quantizer = {.bytes = avx2::Int8Bytes, .quantize = avx2::QuantizeInt8},
      .matmul = avx2::MatmulInt8},
-    kBlocksAvx2, kAvx2NativeOrder);
+    kBlocksAvx2, kAvx2Llama2cOrder, kAvx2NativeOrder);
 
 }  // namespace clamma

@@ -19,9 +19,10 @@ constexpr Int8Functions Int8By(Kernels::Matmul matmul) {
 constinit const OrderKernels kAvx512Llama2cOrder = kLlama2cOrder<Avx512>;
 
 constinit const Kernels kAvx512Kernels = VectorTable<Avx512, kIntelServer>(
-    "avx512", Int8By(avx512::MatmulInt8), kBlocksAvx512, kAvx512NativeOrder);
-constinit const Kernels kAvx512ZenKernels = VectorTable<Avx512, kZen5>(
-    "avx512-zen", Int8By(avx512::MatmulInt8Zen), kBlocksAvx512Zen, kAvx512NativeOrder);
+    "avx512", Int8By(avx512::MatmulInt8), kBlocksAvx512, kAvx512Llama2cOrder, kAvx512NativeOrder);
+constinit const Kernels kAvx512ZenKernels =
+    VectorTable<Avx512, kZen5>("avx512-zen", Int8By(avx512::MatmulInt8Zen), kBlocksAvx512Zen,
+                               kAvx512Llama2cOrder, kAvx512NativeOrder);
 
 namespace avx512 {
 

@@ -6,7 +6,8 @@
 
 namespace clamma {
 
-constinit const Kernels kAvxVnniKernels = VectorTable<Avx2, kIntelClient>(
-    "avx-vnni", kVectorInt8<Avx2, kIntelClient>, kBlocksAvxVnni, kAvx2NativeOrder);
+constinit const Kernels kAvxVnniKernels =
+    VectorTable<Avx2, kIntelClient>("avx-vnni", kVectorInt8<Avx2, kIntelClient>, kBlocksAvxVnni,
+                                    kAvx2Llama2cOrder, kAvx2NativeOrder);
 
 }  // namespace clamma

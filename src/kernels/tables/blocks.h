@@ -8,7 +8,6 @@
 
 namespace clamma {
 
-extern Kernels::MatmulFunction MatmulBlocks32Plain, MatmulBlocks256Plain;
 extern Kernels::QuantizeFunction QuantizeBlocks32Plain, QuantizeBlocks256Plain;
 extern Kernels::MatmulFunction MatmulBlocks32Avx2, MatmulBlocks256Avx2;
 extern Kernels::QuantizeFunction QuantizeBlocks32Avx2, QuantizeBlocks256Avx2;

@@ -7,7 +7,9 @@
 
 namespace clamma {
 
-constinit const Kernels kNeonKernels =
-    VectorTable<Neon, kArm>("neon", kVectorInt8<Neon, kArm>, kBlocksNeon, kNeonNativeOrder);
+constinit const OrderKernels kNeonLlama2cOrder = kLlama2cOrder<Neon>;
+
+constinit const Kernels kNeonKernels = VectorTable<Neon, kArm>(
+    "neon", kVectorInt8<Neon, kArm>, kBlocksNeon, kNeonLlama2cOrder, kNeonNativeOrder);
 
 }  // namespace clamma

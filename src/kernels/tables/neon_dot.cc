@@ -6,7 +6,7 @@
 
 namespace clamma {
 
-constinit const Kernels kNeonDotKernels =
-    VectorTable<Neon, kArm>("neondot", kVectorInt8<Neon, kArm>, kBlocksNeonDot, kNeonNativeOrder);
+constinit const Kernels kNeonDotKernels = VectorTable<Neon, kArm>(
+    "neondot", kVectorInt8<Neon, kArm>, kBlocksNeonDot, kNeonLlama2cOrder, kNeonNativeOrder);
 
 }  // namespace clamma

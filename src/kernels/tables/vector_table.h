@@ -11,6 +11,14 @@
 #include "kernels/tables/blocks.h"
 
 namespace clamma {
+
+// llama2.c's order by the units that several tables share.
+#if defined(__x86_64__)
+extern const OrderKernels kAvx2Llama2cOrder;
+#elif defined(__AARCH64EL__)
+extern const OrderKernels kNeonLlama2cOrder;
+#endif
+
 namespace {
 
 // How a table multiplies int8 groups. Quantizer and matmul share a layout.
@@ -41,14 +49,15 @@ constexpr OrderKernels kLlama2cOrder = {
 
 template <Unit V, const Tuning& kTuning>
 constexpr Kernels VectorTable(const char* name, const Int8Functions& int8,
-                              const BlockFunctions& blocks, const OrderKernels& native) {
+                              const BlockFunctions& blocks, const OrderKernels& llama2c,
+                              const OrderKernels& native) {
   return {
       .name = name,
       .quantizers = QuantizersBy(int8.quantizer, blocks),
       .matmul = MatmulsBy(vector::MatmulF32<V, kTuning>, int8.matmul,
                           vector::MatmulHalves<V, kTuning, formats::F16>,
                           vector::MatmulHalves<V, kTuning, formats::BF16>, blocks),
-      .orders = {{{SumOrder::kLlama2c, &kLlama2cOrder<V>}, {SumOrder::kNative, &native}}},
+      .orders = {{{SumOrder::kLlama2c, &llama2c}, {SumOrder::kNative, &native}}},
       .rope = {{{RopeStyle::kPairs, portable::Rope}, {RopeStyle::kHalves, portable::RopeHalves}}},
       .add = portable::Add,
   };

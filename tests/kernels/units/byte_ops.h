@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What kernels of quantised blocks need of a vector unit, as functions from memory to memory: see
+// The operations of a vector unit for quantised blocks, as functions from memory to memory: see
 // units/unit.h.
 #ifndef CLAMMA_TESTS_KERNELS_UNITS_BYTE_OPS_H_
 #define CLAMMA_TESTS_KERNELS_UNITS_BYTE_OPS_H_
@@ -9,7 +9,7 @@
 
 namespace clamma_test {
 
-// Integers are `lanes` of the unit each, if not said otherwise; so are floats.
+// Integers and floats are arrays of `lanes`, unless stated otherwise.
 struct ByteOps {
   using Unary = void (*)(int32_t* out, const int32_t* a);
   using Binary = void (*)(int32_t* out, const int32_t* a, const int32_t* b);
@@ -36,9 +36,9 @@ struct ByteOps {
   bool signed_weights;
   int max_weight;
   size_t (*max_depth)(int max_weight);
-  // out = total + scale * (the sum of the products of w and x, each (depth, lanes)); the scale is
-  // byte 0 to 3 of `scales`, or int8 4 to 7 of them; without them it is that of SetScale(), and
-  // of 1 what the shorter Fold() has.
+  // out = total + scale * (the sum of the products of w and x, each (depth, lanes)). The scale is 1
+  // for fold, SetScale(scale) for fold_scale, byte k of each lane of `scales` for fold_bytes[k],
+  // and byte k as an int8 for fold_bytes[4 + k].
   void (*fold)(int32_t* out, const int32_t* total, const int32_t* w, const int32_t* x,
                size_t depth);
   void (*fold_scale)(int32_t* out, const int32_t* total, const int32_t* w, const int32_t* x,

@@ -12,7 +12,7 @@
 
 namespace clamma_test {
 
-// Floats and integers are `lanes` each, if not said otherwise. See units/unit.h.
+// Floats and integers are arrays of `lanes`, unless stated otherwise. See units/unit.h.
 struct UnitOps {
   using Unary = void (*)(float* out, const float* a);
   using Binary = void (*)(float* out, const float* a, const float* b);
@@ -65,7 +65,7 @@ struct UnitOps {
   Dot dots[6];
   DotGroups dot_groups[2];  // nullptr: the unit has none
 
-  // Of 16 lanes; nullptr otherwise.
+  // Only units of 16 lanes have it; else nullptr.
   void (*load_lanes)(float* out, const float* p, uint16_t lanes);
   void (*fma_lanes)(float* sums, const uint8_t* a, const float* b, uint16_t lanes);
 

@@ -14,7 +14,7 @@
 
 namespace clamma_test {
 
-// With the table that is there if the machine has the unit.
+// A unit, and the kernel table that exists if the machine has the unit.
 struct UnitOfTable {
   const UnitOps* unit;
   const char* table;

@@ -6,7 +6,7 @@
 namespace clamma_test {
 namespace {
 
-// A unit that multiplies kQueries at a time at most, with kRegs registers for their sums.
+// A unit that multiplies at most kQueries at a time, with kRegs registers for their sums.
 template <size_t kBytes, size_t kQueries, size_t kRegs>
 struct VectorWithSums : clamma::CompilerVector<kBytes> {
   static constexpr size_t kSumQueries = kQueries;
@@ -15,7 +15,7 @@ struct VectorWithSums : clamma::CompilerVector<kBytes> {
 
 }  // namespace
 
-// As NEON, AVX2 and AVX-512 have them, and as none has.
+// The numbers of NEON, AVX2 and AVX-512, and some that no unit has.
 constinit const clamma::OrderKernels kVectorNativeOrders[4] = {
     clamma::native::OrderOf<VectorWithSums<16, 6, 24>>("vector128"),
     clamma::native::OrderOf<VectorWithSums<32, 6, 12>>("vector256"),

@@ -10,6 +10,7 @@ using Vector = clamma::CompilerVector<16>;
 constinit const clamma::Kernels kVector128Kernels =
     clamma::VectorTable<Vector, clamma::kAnyMachine>(
         "vector128", clamma::kVectorInt8<Vector, clamma::kAnyMachine>,
-        VectorBlocks<Vector, clamma::kAnyMachine>::kFunctions, clamma::kScalarNativeOrder);
+        VectorBlocks<Vector, clamma::kAnyMachine>::kFunctions, clamma::kLlama2cOrder<Vector>,
+        clamma::kScalarNativeOrder);
 
 }  // namespace clamma_test

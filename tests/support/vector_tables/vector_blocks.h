@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Quantised blocks by the compiler's vectors: of some formats, with all kinds of blocks among them;
-// all of them would take minutes to compile. The others are multiplied as in the scalar table.
+// Quantised blocks by the compiler's vectors. This is for some formats, which have all kinds of
+// blocks, because all formats would take minutes to compile. The others are multiplied as in the
+// scalar table.
 #ifndef CLAMMA_TESTS_SUPPORT_VECTOR_TABLES_VECTOR_BLOCKS_H_
 #define CLAMMA_TESTS_SUPPORT_VECTOR_TABLES_VECTOR_BLOCKS_H_
 
@@ -16,7 +17,7 @@ namespace {
 
 template <typename V, const clamma::Tuning& kTuning>
 struct VectorBlocks {
-  // One product of a matrix, by format F.
+  // The function that multiplies matrices of format F.
   template <typename F>
   static void Multiply(float* out, size_t out_stride, const clamma::Activations& x,
                        const clamma::Matrix& w, size_t row_begin, size_t row_end) {
