@@ -29,14 +29,14 @@ class Checks:
 
     @contextlib.contextmanager
     def group(self, name):
-        """What breaks inside is one failure of that name."""
+        """An exception inside is one failure with this name."""
         try:
             yield
-        except Exception as error:  # whatever: the other groups shall run
+        except Exception as error:  # any exception: the other groups must still run
             self.holds(name, False, f"{type(error).__name__}: {error}")
 
     def run_all(self, tests):
-        """Each of (test, argument, ...) in a group of its own, with the time that it took."""
+        """Runs each (test, argument, ...) in a group of its own, and prints the time that it took."""
         for test, *arguments in tests:
             start = time.monotonic()
             with self.group(test.__name__):
@@ -50,7 +50,7 @@ class Checks:
 
 
 def until(condition, seconds=20.0, pause=0.02):
-    """Waits for the condition; returns its last value, true or not."""
+    """Waits until the condition holds or the time is over. Returns its last value."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -60,7 +60,7 @@ def until(condition, seconds=20.0, pause=0.02):
 
 
 def find_models(source_dir):
-    """The folder of the small model and its dictionary; ends the test as skipped without them."""
+    """Returns the folder of the small model and its dictionary. If they are missing, skips the test."""
     data = os.environ.get("CLAMMA_TEST_DATA") or os.path.join(source_dir, "..", "shared")
     for folder in (os.path.join(data, "models"), data):
         if all(os.path.exists(os.path.join(folder, name))
@@ -71,7 +71,7 @@ def find_models(source_dir):
 
 
 def find_default_model():
-    """The path of the model that clamma-get default gets; None: it is not there."""
+    """Returns the path of the model that `clamma-get default` downloads; None: it is not there."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     path = os.path.join(cache, "clamma", "SmolLM2-135M-Instruct.Q4_1.gguf")
     return path if os.path.exists(path) else None

@@ -8,7 +8,7 @@ import tempfile
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from ws_demo_browser import show_as, start_browser
-from ws_demo_harness import Checks, until
+from app_harness import Checks, until
 
 WAIT = 60.0  # seconds until something is taken as not happening
 

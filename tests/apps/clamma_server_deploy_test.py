@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 
-from ws_demo_harness import Checks, until
+from app_harness import Checks, until
 
 if len(sys.argv) < 3:
     sys.exit(__doc__)
