@@ -76,8 +76,8 @@ class CommandLine {
   // Accepts "-" as the last argument, even if no model is named: the prompt is read from stdin.
   Option AddStdin(bool& from_stdin);
 
-  // Adds an option for a file that gives options: NAME=VALUE on a line, NAME without its dashes. Those
-  // of the command line take precedence, and unknown names are an error.
+  // Adds an option for a file that gives options: NAME=VALUE on a line, NAME without its dashes.
+  // Those of the command line take precedence, and unknown names are an error.
   void TakeConfigFile(const char* names, const char* what);
 
   // Returns the option that was added with this name.
