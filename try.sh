@@ -11,6 +11,7 @@ usage() {
   cat <<'END'
 Usage: ./try.sh            ask the model a question
        ./try.sh chat       chat with it
+       ./try.sh server     serve it, with a page to talk on, until Ctrl-C
        ./try.sh "PROMPT"   continue PROMPT; "" is an empty text
 
 Installs the packages that the build needs, builds the library and its programs in build/,
@@ -86,7 +87,22 @@ else
   model=("$models/$checkpoint" -z "$models/$vocabulary")
 fi
 
-if [[ ${1-} == chat ]]; then
+if [[ ${1-} == server ]]; then
+  command=("$bin/clamma-server")
+  if ((${#model[@]} > 0)); then
+    # The server looks for the vocabulary beside the checkpoint.
+    beside=$(mktemp -d)
+    trap 'rm -rf "$log" "$beside"' EXIT
+    ln -s "$models/$checkpoint" "$beside/$checkpoint"
+    ln -s "$models/$vocabulary" "$beside/${checkpoint%.bin}.tokenizer.bin"
+    command+=("$beside/$checkpoint")
+  fi
+  say "$(show "${command[@]}")"
+  say "Open the page that it names in a browser; programs use the same address with /v1 behind it." \
+    "docs/server.md has examples. Ctrl-C ends it."
+  "${command[@]}"
+  exit
+elif [[ ${1-} == chat ]]; then
   command=("$bin/clamma-chat" "${model[@]}")
 elif (($# > 0)); then
   command=("$bin/clamma-gen" "${model[@]}" -i "$1")

@@ -15,6 +15,7 @@ readonly stages=(
   "valgrind:generation in every access mode under memcheck"
   "web:clamma-ws-demo over plain sockets, and its page in Chromium"
   "web-sanitized:clamma-ws-demo under AddressSanitizer and ThreadSanitizer"
+  "server-sanitized:clamma-server's HTTP under ThreadSanitizer"
   "nothreads:the build without threads: golden texts, sessions, command line, no thread symbol"
   "shared:the shared library: its C test, symbols and dependencies; loaded by dlopen() without memory"
   "plain:GGUF models without grammars, prefix cache and speculation: golden texts, sessions, interfaces"
@@ -244,6 +245,17 @@ stage_web-sanitized() {
   web_test test tsan "${fixed[@]}"
   web_test visitors_test tsan "${fixed[@]}"
   web_test chat_test tsan "${fixed[@]}"
+}
+
+stage_server-sanitized() {
+  local fixed=() name
+  fix_layout
+  build tsan clamma-server-scripted
+  export CLAMMA_TEST_SLOW=1
+  export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+  for name in life protocol security streams; do
+    "${fixed[@]}" python3 "tests/apps/clamma_server_${name}_test.py" build-tsan/bin "$root"
+  done
 }
 
 stage_nothreads() {

@@ -6,30 +6,26 @@
 #include <vector>
 
 #include "page.h"
+#include "prometheus.h"
 
 namespace demo {
 namespace {
 
-// A linked list for libwebsockets, from the last element to the first.
-const lws_protocol_vhost_options kOpener = {nullptr, nullptr,
-                                            "cross-origin-opener-policy:", "same-origin"};
-const lws_protocol_vhost_options kResource = {&kOpener, nullptr,
-                                              "cross-origin-resource-policy:", "same-origin"};
-const lws_protocol_vhost_options kReferrer = {&kResource, nullptr,
-                                              "referrer-policy:", "no-referrer"};
-const lws_protocol_vhost_options kNoSniff = {&kReferrer, nullptr,
-                                             "x-content-type-options:", "nosniff"};
-const lws_protocol_vhost_options kPolicy = {
-    &kNoSniff, nullptr, "content-security-policy:",
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"};
+using HeaderOptions = std::array<lws_protocol_vhost_options, web::kSecurityHeaders.size()>;
 
-std::string TypeOf(std::string_view name) {
-  if (name.ends_with(".html")) return "text/html; charset=utf-8";
-  if (name.ends_with(".css")) return "text/css; charset=utf-8";
-  if (name.ends_with(".svg")) return "image/svg+xml";
-  return "text/javascript; charset=utf-8";
-}
+// A linked list for libwebsockets, whose names end with a colon.
+struct SecurityOptions {
+  std::array<std::string, web::kSecurityHeaders.size()> names;
+  HeaderOptions list = {};
+
+  SecurityOptions() {
+    for (size_t i = 0; i < list.size(); ++i) {
+      names[i] = std::string(web::kSecurityHeaders[i].name) + ":";
+      list[i] = {i + 1 < list.size() ? &list[i + 1] : nullptr, nullptr, names[i].c_str(),
+                 web::kSecurityHeaders[i].value};
+    }
+  }
+};
 
 // Adds a header with libwebsockets' functions. The name and the value must not contain a NUL.
 bool AddHeader(lws* wsi, const char* name, const std::string& value, unsigned char** at,
@@ -41,7 +37,10 @@ bool AddHeader(lws* wsi, const char* name, const std::string& value, unsigned ch
 
 }  // namespace
 
-const lws_protocol_vhost_options* SecurityHeaders() { return &kPolicy; }
+const lws_protocol_vhost_options* SecurityHeaders() {
+  static const SecurityOptions options;
+  return options.list.data();
+}
 
 Reply Refusal(unsigned status, std::string_view reason) {
   Reply reply;
@@ -58,15 +57,15 @@ Reply Find(std::string_view path, Mode mode, const Metrics& metrics, bool draini
     return reply;
   }
   if (path == "/metrics") {
-    reply.type = "text/plain; version=0.0.4; charset=utf-8";
+    reply.type = web::kMetricsType;
     reply.body = metrics.Text();
     return reply;
   }
   const std::string_view page = mode == Mode::kChat ? "chat.html" : "index.html";
   const std::string_view name = path == "/" ? page : path.substr(path.empty() ? 0 : 1);
-  for (const PageFile& file : PageFiles()) {
+  for (const web::PageFile& file : web::PageFiles()) {
     if (file.name != name || (name.ends_with(".html") && name != page)) continue;
-    reply.type = TypeOf(name);
+    reply.type = web::ContentType(name);
     reply.cache = "no-cache";
     reply.body.assign(file.bytes.begin(), file.bytes.end());
     return reply;

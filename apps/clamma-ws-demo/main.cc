@@ -7,14 +7,9 @@
 // set up; 2 the command line is wrong; 3 serving failed on the way.
 #include <clamma-extra.h>
 #include <clamma.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <exception>
 #include <string>
 #include <string_view>
@@ -29,13 +24,14 @@
 #include "messages.h"
 #include "metrics.h"
 #include "origins.h"
+#include "process.h"
 #include "server.h"
 #include "standard_streams.h"
+#include "waker.h"
 
 namespace {
 
-constexpr rlim_t kOtherDescriptors = 64;  // in addition to connections
-constexpr size_t kChatSteps = 512;        // the default for tokens of an answer
+constexpr size_t kChatSteps = 512;  // the default for tokens of an answer
 
 struct Options {
   options::Model model;
@@ -100,7 +96,7 @@ void DeclareServer(options::CommandLine& line, Options& o) {
       .ShowDefault();
 }
 
-void OnLog(void*, const char* message) { demo::Log("", message); }
+void OnLog(void*, const char* message) { web::Log("", message); }
 
 void Report(const std::string& reason) {
   std::fprintf(stderr, "clamma-ws-demo: %s\n", reason.c_str());
@@ -109,42 +105,6 @@ void Report(const std::string& reason) {
 int Fail(const std::string& reason) {
   Report(reason);
   return options::kExitSetup;
-}
-
-int end_pipe[2] = {-1, -1};  // becomes readable when a signal asks for the end
-
-bool OpenEndPipe() {
-  return pipe(end_pipe) == 0 && demo::SetUp(end_pipe[0]) && demo::SetUp(end_pipe[1]);
-}
-
-// The first signal asks the server to end; a second one ends the program at once.
-void OnSignal(int) {
-  const int saved = errno;
-  std::signal(SIGTERM, SIG_DFL);
-  std::signal(SIGINT, SIG_DFL);
-  const ssize_t written = write(end_pipe[1], "", 1);
-  static_cast<void>(written);  // it cannot fail while the pipe is open
-  errno = saved;
-}
-
-void HandleSignals() {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed connection makes writing fail
-  struct sigaction action = {};
-  action.sa_handler = OnSignal;
-  action.sa_flags = SA_RESTART;
-  sigaction(SIGTERM, &action, nullptr);
-  sigaction(SIGINT, &action, nullptr);
-}
-
-// Whether this many connections can be open.
-bool HaveDescriptors(size_t connections) {
-  rlimit limit = {};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;
-  const rlim_t wanted = connections + kOtherDescriptors;
-  if (limit.rlim_cur >= wanted) return true;
-  if (limit.rlim_max < wanted) return false;
-  limit.rlim_cur = wanted;
-  return setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
 // A chat if the model has a chat format or a template is given, else stories.
@@ -183,24 +143,26 @@ demo::AdmissionQueue::Rules MakeRules(const Options& o, const clamma_txf_facts_t
 }
 
 int Serve(const Options& o, const demo::AdmissionQueue::Rules& rules, txf* model,
-          demo::Listener& listener, const demo::Origins& origins) {
-  demo::Waker waker;
+          web::Listener& listener, const web::Origins& origins) {
+  web::Waker waker;
   demo::Metrics metrics;
   demo::Generator generator(model, o.sampling, metrics);
   demo::AdmissionQueue queue(generator, metrics, rules, [&waker] { waker.Wake(); });
   demo::Server server(queue, metrics, waker, origins, o.limits);
-  if (!OpenEndPipe()) return Fail(std::string("pipe: ") + std::strerror(errno));
-  HandleSignals();
+  int end_fd = -1;
+  if (const std::string wrong = web::HandleSignals(false, &end_fd); !wrong.empty()) {
+    return Fail(wrong);
+  }
   const std::string url = listener.url();
-  if (!server.Start(listener, end_pipe[0])) return Fail("libwebsockets cannot be set up");
+  if (!server.Start(listener, end_fd)) return Fail("libwebsockets cannot be set up");
   std::fprintf(stderr, "%s\n", options::Banner(rules.model).c_str());
   std::printf("Serving %s/\n", url.c_str());
   if (std::fflush(stdout) != 0) Report("cannot write to stdout: serving " + url + "/");
   return server.Run() ? 0 : options::kExitGeneration;
 }
 
-int OpenAndServe(Options& o, const options::CommandLine& line, demo::Listener& listener,
-                 const demo::Origins& origins) {
+int OpenAndServe(Options& o, const options::CommandLine& line, web::Listener& listener,
+                 const web::Origins& origins) {
   std::string description;
   const options::ModelPtr model = options::Open(o.model, OnLog, &description);
   if (model == nullptr) return options::kExitSetup;  // the log has the reason
@@ -221,7 +183,7 @@ int OpenAndServe(Options& o, const options::CommandLine& line, demo::Listener& l
 }
 
 // Returns "" or the reason of a failure.
-std::string ReadOrigins(const std::vector<std::string>& texts, demo::Origins& origins) {
+std::string ReadOrigins(const std::vector<std::string>& texts, web::Origins& origins) {
   for (const std::string& text : texts) {
     if (const std::string wrong = origins.Add(text); !wrong.empty()) {
       return "--allow-origin: " + wrong;
@@ -231,6 +193,7 @@ std::string ReadOrigins(const std::vector<std::string>& texts, demo::Origins& or
 }
 
 int Run(int argc, char** argv) {
+  web::SetLog("clamma-ws-demo");
   Options o;
   options::CommandLine line(
       "clamma-ws-demo",
@@ -243,17 +206,17 @@ int Run(int argc, char** argv) {
   DeclareServer(line, o);
   if (const int code = line.Parse(argc, argv); code >= 0) return code;
   KeepStandardStreams();
-  demo::Origins origins;
+  web::Origins origins;
   std::string wrong = options::ReadTemplate(&o.model);
   if (wrong.empty()) wrong = ReadOrigins(o.origins, origins);
   if (!wrong.empty()) {
     Report(wrong);
     return options::kExitUsage;
   }
-  if (!HaveDescriptors(o.limits.connections)) {
+  if (!web::HaveDescriptors(o.limits.connections)) {
     return Fail("the system's limit of open files (ulimit -n) is too low for so many connections");
   }
-  demo::Listener listener;
+  web::Listener listener;
   wrong = listener.Open(o.address, o.port);
   return wrong.empty() ? OpenAndServe(o, line, listener, origins) : Fail(wrong);
 }

@@ -2,8 +2,9 @@
 #include "metrics.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <string_view>
+#include <string>
+
+#include "prometheus.h"
 
 namespace demo {
 namespace {
@@ -11,26 +12,6 @@ namespace {
 int64_t ThisSecond() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::seconds>(now).count();
-}
-
-std::string Number(double value) {
-  char text[40];
-  std::snprintf(text, sizeof(text), "%.9g", value);
-  return text;
-}
-
-std::string Line(std::string_view name, const std::string& value) {
-  return "clamma_ws_demo_" + std::string(name) + " " + value + "\n";
-}
-
-std::string Head(std::string_view name, std::string_view type, std::string_view help) {
-  const std::string full = "clamma_ws_demo_" + std::string(name) + " ";
-  return "# HELP " + full + std::string(help) + "\n# TYPE " + full + std::string(type) + "\n";
-}
-
-std::string Metric(std::string_view name, std::string_view type, std::string_view help,
-                   const std::string& value) {
-  return Head(name, type, help) + Line(name, value);
 }
 
 }  // namespace
@@ -84,40 +65,24 @@ double Metrics::Rate() const {
   return static_cast<double>(sum) / static_cast<double>(kRateSeconds);
 }
 
-std::string Metrics::Histogram() const {
-  std::string text = Head("time_to_first_token_seconds", "histogram",
-                          "From getting a seat to the first token of a text.");
-  uint64_t sum = 0;
-  for (size_t i = 0; i < kBounds.size(); ++i) {
-    sum += first_tokens_[i];
-    const std::string bound = Number(kBounds[i]);
-    text += Line("time_to_first_token_seconds_bucket{le=\"" + bound + "\"}", std::to_string(sum));
-  }
-  const std::string count = std::to_string(first_token_count_);
-  text += Line("time_to_first_token_seconds_bucket{le=\"+Inf\"}", count);
-  text += Line("time_to_first_token_seconds_sum", Number(first_token_sum_));
-  text += Line("time_to_first_token_seconds_count", count);
-  return text;
-}
-
 std::string Metrics::Text() const {
   const std::lock_guard lock(mutex_);
-  std::string text =
-      Metric("sessions_active", "gauge", "Sessions that exist: texts being generated.",
-             std::to_string(sessions_));
-  text += Metric("visitors_connected", "gauge", "Open WebSockets.", std::to_string(connected_));
-  text += Metric("visitors_waiting", "gauge", "Visitors who wait in the queue.",
-                 std::to_string(waiting_));
-  text += Metric("tokens_total", "counter", "Tokens generated.", std::to_string(tokens_));
-  text += Metric("tokens_per_second", "gauge",
-                 "Tokens generated per second, for all texts, over the last 10 seconds.",
-                 Number(Rate()));
-  text += Head("stories_total", "counter", "Stories or answers that ended, by reason.");
+  web::MetricsText text("clamma_ws_demo_");
+  text.Metric("sessions_active", "gauge", "Sessions that exist: texts being generated.",
+              uint64_t{sessions_});
+  text.Metric("visitors_connected", "gauge", "Open WebSockets.", uint64_t{connected_});
+  text.Metric("visitors_waiting", "gauge", "Visitors who wait in the queue.", uint64_t{waiting_});
+  text.Metric("tokens_total", "counter", "Tokens generated.", tokens_);
+  text.Metric("tokens_per_second", "gauge",
+              "Tokens generated per second, for all texts, over the last 10 seconds.", Rate());
+  text.Head("stories_total", "counter", "Stories or answers that ended, by reason.");
   for (size_t i = 0; i < kEndings; ++i) {
     const std::string name(Name(static_cast<Ending>(i)));
-    text += Line("stories_total{reason=\"" + name + "\"}", std::to_string(endings_[i]));
+    text.Value("stories_total{reason=\"" + name + "\"}", endings_[i]);
   }
-  return text + Histogram();
+  text.Histogram("time_to_first_token_seconds", "From getting a seat to the first token of a text.",
+                 kBounds, first_tokens_, first_token_count_, first_token_sum_);
+  return text.text();
 }
 
 }  // namespace demo

@@ -32,7 +32,6 @@ class Metrics {
 
   // Tokens per second over the last kRateSeconds. Needs the lock.
   double Rate() const;
-  std::string Histogram() const;  // of the times to first token. Needs the lock.
 
   mutable std::mutex mutex_;  // protects the members below
   size_t sessions_ = 0;

@@ -39,7 +39,7 @@ constexpr std::string_view kFull =
 
 const lws_retry_bo_t kSilence = {nullptr, 0, 0, kPingSeconds, kSilenceSeconds, 0};
 
-void OnLog(int, const char* line) { Log("libwebsockets: ", line); }
+void OnLog(int, const char* line) { web::Log("libwebsockets: ", line); }
 
 // The value of a header; "" if it is missing.
 std::string Header(lws* wsi, lws_token_indexes token) {
@@ -56,12 +56,12 @@ std::string Header(lws* wsi, lws_token_indexes token) {
 Reply NotAllowed(std::string_view reason, const std::string& origin) {
   std::string text(reason);
   text += ". ";
-  if (Origins::IsOrigin(origin)) {
+  if (web::Origins::IsOrigin(origin)) {
     text += "Start clamma-ws-demo with --allow-origin " + origin + " if that is yours";
   } else {
     text += "Start clamma-ws-demo with --allow-origin ORIGIN to serve further names";
   }
-  Log("refused: ", text);
+  web::Log("refused: ", text);
   return Refusal(HTTP_STATUS_FORBIDDEN, text);
 }
 
@@ -110,22 +110,12 @@ int Complete(lws* wsi) { return lws_http_transaction_completed(wsi) == 0 ? 0 : -
 
 }  // namespace
 
-void Waker::Set(lws_context* context) {
-  const std::lock_guard lock(mutex_);
-  context_ = context;
-}
-
-void Waker::Wake() {
-  const std::lock_guard lock(mutex_);
-  if (context_ != nullptr) lws_cancel_service(context_);
-}
-
 Server::~Server() {
   waker_.Set(nullptr);
   if (context_ != nullptr) lws_context_destroy(context_);
 }
 
-bool Server::Start(Listener& listener, int end_fd) {
+bool Server::Start(web::Listener& listener, int end_fd) {
   static const std::array<lws_protocols, 2> protocols = {{
       {kProtocol, &Server::OnEvent, 0, kHeaderBytes, 0, nullptr, 0},
       {nullptr, nullptr, 0, 0, 0, nullptr, 0},
@@ -175,7 +165,7 @@ int Server::OnEvent(lws* wsi, lws_callback_reasons reason, void*, void* in, size
   try {
     return server->Handle(wsi, reason, in, size);
   } catch (const std::exception& e) {  // memory is short: close this connection
-    Log("a connection is closed: ", e.what());
+    web::Log("a connection is closed: ", e.what());
     return -1;
   }
 }
@@ -256,13 +246,13 @@ int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons 
 
 void Server::AcceptAll() {
   for (size_t i = 0; i < kMaxAcceptedAtOnce; ++i) {
-    std::optional<Accepted> accepted = Listener::Accept(listen_fd_);
+    std::optional<web::Accepted> accepted = web::Listener::Accept(listen_fd_);
     if (!accepted) return;
     Adopt(std::move(*accepted));
   }
 }
 
-void Server::Adopt(Accepted accepted) noexcept {
+void Server::Adopt(web::Accepted accepted) noexcept {
   const auto others = addresses_.find(accepted.peer);
   const bool full = connections_.size() >= limits_.connections ||
                     (others != addresses_.end() && others->second >= limits_.per_address);
@@ -274,11 +264,11 @@ void Server::Adopt(Accepted accepted) noexcept {
   }
   lws* wsi = lws_adopt_socket_vhost(vhost_, accepted.fd);  // closes the descriptor if it fails
   if (wsi == nullptr || Register(wsi, std::move(accepted))) return;
-  Log("", "a connection is closed: there is no memory for it");
+  web::Log("", "a connection is closed: there is no memory for it");
   lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
 
-bool Server::Register(lws* wsi, Accepted accepted) noexcept {
+bool Server::Register(lws* wsi, web::Accepted accepted) noexcept {
   try {
     Connection& connection = connections_[wsi];
     connection.from.peer_loopback = true;  // not counted yet

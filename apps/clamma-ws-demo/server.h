@@ -6,7 +6,6 @@
 #include <libwebsockets.h>
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,19 +16,9 @@
 #include "listener.h"
 #include "metrics.h"
 #include "origins.h"
+#include "waker.h"
 
 namespace demo {
-
-// Wakes the loop from any thread, also after the loop has ended.
-class Waker {
- public:
-  void Set(lws_context* context);  // or nullptr
-  void Wake();
-
- private:
-  std::mutex mutex_;
-  lws_context* context_ = nullptr;
-};
 
 class Server {
  public:
@@ -41,7 +30,7 @@ class Server {
   };
 
   // All arguments passed by reference must outlive the server.
-  Server(AdmissionQueue& queue, Metrics& metrics, Waker& waker, const Origins& origins,
+  Server(AdmissionQueue& queue, Metrics& metrics, web::Waker& waker, const web::Origins& origins,
          const Limits& limits)
       : admission_(queue), metrics_(metrics), waker_(waker), origins_(origins), limits_(limits) {}
   ~Server();
@@ -50,7 +39,7 @@ class Server {
 
   // Takes over the listener's socket and `end_fd`, which becomes readable when the server must
   // drain and end. Returns false if libwebsockets fails, which has logged the reason.
-  bool Start(Listener& listener, int end_fd);
+  bool Start(web::Listener& listener, int end_fd);
 
   // Serves until shutdown. Returns false if libwebsockets fails.
   bool Run();
@@ -58,7 +47,7 @@ class Server {
  private:
   // An accepted connection, with a WebSocket or without.
   struct Connection {
-    Accepted from;
+    web::Accepted from;
     std::optional<Reply> reply;        // a reply whose body must be sent
     bool socket = false;               // a WebSocket, also while it is being closed
     std::unique_ptr<Visitor> visitor;  // until it is being closed
@@ -79,8 +68,8 @@ class Server {
   Mode mode() const { return admission_.defaults().mode; }
 
   void AcceptAll();
-  void Adopt(Accepted accepted) noexcept;
-  bool Register(lws* wsi, Accepted accepted) noexcept;  // false: there is no memory for it
+  void Adopt(web::Accepted accepted) noexcept;
+  bool Register(lws* wsi, web::Accepted accepted) noexcept;  // false: there is no memory for it
   void Forget(lws* wsi) noexcept;
 
   int OnRequest(lws* wsi, Connection& connection, std::string_view path);
@@ -107,8 +96,8 @@ class Server {
 
   AdmissionQueue& admission_;
   Metrics& metrics_;
-  Waker& waker_;
-  const Origins origins_;
+  web::Waker& waker_;
+  const web::Origins origins_;
   const Limits limits_;
   lws_context* context_ = nullptr;
   lws_vhost* vhost_ = nullptr;

@@ -87,6 +87,11 @@ Option& Option::Excludes(const Option& other) {
   return *this;
 }
 
+Option& Option::OneEach() {
+  option_->allow_extra_args(false);
+  return *this;
+}
+
 Option& Option::WholeNumber() {
   option_->transform(CheckWholeNumber);
   return *this;
@@ -239,6 +244,11 @@ void CommandLine::FindModel(std::string& checkpoint, std::string& tokenizer, boo
 Option CommandLine::AddStdin(bool& from_stdin) {
   from_stdin_ = &from_stdin;
   return Add("from", stdin_mark_, "\"-\": the prompt is what comes from stdin").OneOf({"-"});
+}
+
+void CommandLine::TakeConfigFile(const char* names, const char* what) {
+  app_->set_config(names, "", what);
+  app_->allow_config_extras(CLI::config_extras_mode::error);
 }
 
 Option CommandLine::Find(const char* name) { return Option(app_->get_option(name)); }

@@ -30,6 +30,7 @@ class Option {
   Option& Required(bool required = true);
   Option& Needs(const Option& other);
   Option& Excludes(const Option& other);
+  Option& OneEach();  // of a list: one value each time that the option is given
 
   Option& WholeNumber();  // from 0 to 2^64-1, in decimal digits
   Option& Size();         // a number of bytes, which may have a unit such as kb or mb
@@ -74,6 +75,10 @@ class CommandLine {
   void Add(Sampling& o);
   // Accepts "-" as the last argument, even if no model is named: the prompt is read from stdin.
   Option AddStdin(bool& from_stdin);
+
+  // Adds an option for a file that gives options: NAME=VALUE on a line, NAME without its dashes.
+  // Those of the command line take precedence, and unknown names are an error.
+  void TakeConfigFile(const char* names, const char* what);
 
   // Returns the option that was added with this name.
   Option Find(const char* name);

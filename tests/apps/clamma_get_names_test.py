@@ -78,7 +78,8 @@ class Names(Case):
         self.assertNotIn("clamma-get", err)
 
     def test_no_model_is_named(self):
-        for program in ("clamma-gen", "clamma-gen-multi", "clamma-chat", "clamma-ws-demo"):
+        for program in ("clamma-gen", "clamma-gen-multi", "clamma-chat", "clamma-ws-demo",
+                        "clamma-server"):
             if (BIN / program).exists():
                 self.fails(1, f'^{program}: no model is named, and the default one is not there yet: '
                               r'"clamma-get default" gets it \(98 MB\)\n$', program=BIN / program)

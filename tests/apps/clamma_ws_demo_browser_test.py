@@ -13,8 +13,8 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from ws_demo_browser import ChatPage, Page, contrast, show_as, start_browser
-from ws_demo_harness import (AlphabetModel, ChatFormat, Checks, Program, begin, find_default_model,
-                             until)
+from app_harness import Checks, find_default_model, until
+from ws_demo_harness import AlphabetModel, ChatFormat, Program, begin
 
 BIN_DIR, _, _, DEMO, SMALL, MORE = begin(__doc__)
 PICTURES = MORE[0] if MORE else None

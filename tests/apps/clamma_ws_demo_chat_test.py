@@ -11,8 +11,8 @@ import signal
 import subprocess
 import tempfile
 
-from ws_demo_harness import (AlphabetModel, ChatFormat, Checks, Program, begin, find_default_model,
-                             until, write_gguf)
+from app_harness import Checks, find_default_model, until, write_gguf
+from ws_demo_harness import AlphabetModel, ChatFormat, Program, begin
 
 BIN_DIR, _, MODELS, DEMO, SMALL, MORE = begin(__doc__)
 Program.wrap(MORE)

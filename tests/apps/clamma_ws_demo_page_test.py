@@ -13,7 +13,8 @@ import scripted_model
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 from ws_demo_browser import ChatPage, Page, contrast, show_as, start_browser
-from ws_demo_harness import AlphabetModel, ChatFormat, Checks, Program, begin, until
+from app_harness import Checks, until
+from ws_demo_harness import AlphabetModel, ChatFormat, Program, begin
 
 BIN_DIR, SOURCE_DIR, _, DEMO, SMALL, MORE = begin(__doc__)
 PICTURES = MORE[0] if MORE else None

@@ -20,7 +20,8 @@ import threading
 import time
 
 import websocket
-from ws_demo_harness import Checks, Program, begin, until
+from app_harness import Checks, until
+from ws_demo_harness import Program, begin
 
 BIN_DIR, _, _, DEMO, SMALL, MORE = begin(__doc__)
 Program.wrap(MORE)

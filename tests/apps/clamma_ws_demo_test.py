@@ -14,7 +14,8 @@ import threading
 import time
 
 import websocket
-from ws_demo_harness import PREFIX, AlphabetModel, Checks, Program, begin, quiet, until
+from app_harness import Checks, until
+from ws_demo_harness import PREFIX, AlphabetModel, Program, begin, quiet
 
 BIN_DIR, _, _, DEMO, SMALL, MORE = begin(__doc__)
 Program.wrap(MORE)

@@ -10,7 +10,8 @@ import tempfile
 import time
 
 import websocket
-from ws_demo_harness import AlphabetModel, Checks, Program, begin, quiet, until
+from app_harness import Checks, until
+from ws_demo_harness import AlphabetModel, Program, begin, quiet
 
 _, _, _, DEMO, SMALL, MORE = begin(__doc__)
 Program.wrap(MORE)

@@ -18,7 +18,7 @@ import unittest
 
 BUILD, SOURCE = (pathlib.Path(path).resolve() for path in sys.argv[1:3])
 PROGRAMS = [pathlib.Path(path).resolve() for path in sys.argv[3:]]
-SERVER = "clamma-ws-demo"  # does not end by itself
+SERVERS = ("clamma-ws-demo", "clamma-server")  # do not end by themselves
 HEADERS = {name: (SOURCE / f"include/{name}.h").read_text() for name in ("clamma", "clamma-extra")}
 PAGES, LIBRARY = {}, {}
 
@@ -104,7 +104,7 @@ class Pages(unittest.TestCase):
         if not (models / "tok512.bin").exists() or not (models / "stories260K.bin").exists():
             self.skipTest(f"the models are missing in {models}")
         for program in PROGRAMS:
-            if program.name != SERVER:
+            if program.name not in SERVERS:
                 self.check_examples(section(PAGES[program.name].read_text(), "EXAMPLES"), models)
 
     def check_examples(self, source, models):

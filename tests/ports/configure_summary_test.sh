@@ -25,7 +25,7 @@ tells "threads OFF is said, and how to have them" \
   grep -qxF '  threads       OFF: one core computes; LIBCLAMMA_THREADING=PTHREADS uses all of them' summary
 tells "what else is built" grep -qxF '  apps          clamma-selftest' summary
 missing='clamma-gen, clamma-gen-multi, clamma-chat, clamma-bench, clamma-info, clamma-quantize, '
-missing+='clamma-verify, clamma-get, clamma-ws-demo'
+missing+='clamma-verify, clamma-get, clamma-ws-demo, clamma-server'
 tells "apps that are left out, and why" \
   grep -qxF "  left out      $missing: CLI11 and nlohmann-json are not found" summary
 tells "tests are off" grep -qxF '  tests         OFF: LIBCLAMMA_BUILD_TESTS=ON builds them' summary
@@ -53,6 +53,7 @@ configure -DCMAKE_DISABLE_FIND_PACKAGE_CURL=ON -DLIBCLAMMA_THREADING=PTHREADS
 tells "apps that can be built" grep -qE '^  apps +clamma-gen, clamma-gen-multi, clamma-chat, ' summary
 tells "without libcurl" grep -qxF '  left out      clamma-get: libcurl is not found' summary
 tells "the web demo" grep -qxF '  left out      clamma-ws-demo: LIBCLAMMA_WITH_LWS is OFF' summary
+tells "the server" grep -qxF '  left out      clamma-server: LIBCLAMMA_WITH_SERVER is OFF' summary
 
 printf '%d checks, %d failed\n' "$checks" "$failures"
 ((failures == 0))

@@ -99,7 +99,8 @@ serves() {
   grep -E '^Serving http://127\.0\.0\.1:[0-9]+/$' "$url" && ((status == 0))
 }
 
-apps=(clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-get clamma-verify clamma-ws-demo)
+apps=(clamma-gen clamma-gen-multi clamma-chat clamma-bench clamma-get clamma-verify clamma-ws-demo
+  clamma-server)
 
 # A small project that uses the installed library.
 outside=$work/outside
@@ -199,6 +200,11 @@ check_prefix() {
     prints . "$out/clamma-chat/clamma-chat" "$checkpoint" -z "$dictionary" -q -t 0 -n 20 -i "Who is Lily?"
   must "$kind: clamma-ws-demo serves" \
     serves "$out/clamma-ws-demo/clamma-ws-demo" "$checkpoint" -z "$dictionary"
+  # The server finds a vocabulary beside the checkpoint.
+  mkdir -p "$out/model"
+  cp "$checkpoint" "$out/model/stories260K.bin"
+  cp "$dictionary" "$out/model/stories260K.tokenizer.bin"
+  must "$kind: clamma-server serves" serves "$out/clamma-server/clamma-server" "$out/model/stories260K.bin"
   for program in "$out"/{examples/,}{minimal,wrapper}; do
     must "$kind: ${program#"$out/"} tells the known story" \
       begins_with float-greedy-bos "$program" "$checkpoint" "$dictionary" ""

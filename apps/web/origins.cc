@@ -7,7 +7,7 @@
 #include <array>
 #include <cctype>
 
-namespace demo {
+namespace web {
 namespace {
 
 std::string LowerCase(std::string_view text) {
@@ -86,4 +86,4 @@ bool Origins::Allows(std::string_view text, std::string_view host) const {
   });
 }
 
-}  // namespace demo
+}  // namespace web

@@ -27,7 +27,7 @@ file(WRITE ${OUTPUT} "// SPDX-License-Identifier: MIT
 // Made by embed.cmake.
 #include \"page.h\"
 
-namespace demo {
+namespace web {
 namespace {
 
 ${arrays}
@@ -38,5 +38,5 @@ ${table}};
 
 std::span<const PageFile> PageFiles() { return kFiles; }
 
-}  // namespace demo
+}  // namespace web
 ")

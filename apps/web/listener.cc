@@ -8,18 +8,25 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 
-namespace demo {
+namespace web {
 namespace {
 
 constexpr int kBacklog = 64;
+constexpr int64_t kMaxInherited = 16;
 // The bytes that the system buffers for a slow reader; Linux doubles this value.
 constexpr int kSendBuffer = 16384;
 
@@ -28,13 +35,18 @@ struct Peer {
   unsigned port = 0;
   bool loopback = false;
   bool v6 = false;
+  bool is_unix = false;
   std::string network;  // the first 64 bits of an IPv6 address
 };
 
-Peer Describe(const sockaddr_storage& storage) {
+Peer DescribeAddress(const sockaddr_storage& storage) {
   std::array<char, INET6_ADDRSTRLEN> text = {};
   Peer peer;
   in_addr v4 = {};
+  if (storage.ss_family == AF_UNIX) {
+    peer.loopback = peer.is_unix = true;
+    return peer;
+  }
   if (storage.ss_family == AF_INET6) {
     sockaddr_in6 v6 = {};
     std::memcpy(&v6, &storage, sizeof(v6));
@@ -64,7 +76,7 @@ Peer LocalEnd(int fd) {
   sockaddr_storage storage = {};
   socklen_t size = sizeof(storage);
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
-  return Describe(storage);
+  return DescribeAddress(storage);
 }
 
 void SetOption(int fd, int level, int name, int value) {
@@ -76,6 +88,21 @@ std::string BindAndListen(int fd, const addrinfo& where) {
   if (where.ai_family == AF_INET6) SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
   if (bind(fd, where.ai_addr, where.ai_addrlen) == 0 && listen(fd, kBacklog) == 0) return "";
   return std::strerror(errno);
+}
+
+// Removes a Unix socket on which nobody listens. Returns "" or the reason why it must stay.
+std::string RemoveStale(const sockaddr_un& address) {
+  struct stat status = {};
+  if (lstat(address.sun_path, &status) != 0) return errno == ENOENT ? "" : std::strerror(errno);
+  if (!S_ISSOCK(status.st_mode)) return "there is a file that is not a socket";
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return std::strerror(errno);
+  const int code = connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  const int reason = errno;
+  close(fd);
+  if (code == 0 || reason == EAGAIN) return "another program listens there";
+  if (reason != ECONNREFUSED) return std::strerror(reason);
+  return unlink(address.sun_path) == 0 ? "" : std::strerror(errno);
 }
 
 }  // namespace
@@ -101,11 +128,65 @@ std::string Listener::Open(const std::string& address, unsigned port) {
   fd_ = socket(first->ai_family, SOCK_STREAM, 0);
   if (fd_ < 0 || !SetUp(fd_)) return where + std::strerror(errno);
   if (const std::string wrong = BindAndListen(fd_, *first); !wrong.empty()) return where + wrong;
+  return Describe();
+}
+
+std::string Listener::Describe() {
   const Peer local = LocalEnd(fd_);
+  is_public_ = !local.loopback;
   std::string host = local.v6 ? "[" + local.address + "]" : local.address;
   if (local.address == "0.0.0.0" || local.address == "::") host = "localhost";  // one of its names
   url_ = "http://" + host + ":" + std::to_string(local.port);
   return "";
+}
+
+std::string Listener::OpenUnix(const std::string& path) {
+  const std::string where = "cannot listen at " + path + ": ";
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+    return where + "a path has 1 to " + std::to_string(sizeof(address.sun_path) - 1) + " bytes";
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  if (const std::string wrong = RemoveStale(address); !wrong.empty()) return where + wrong;
+  fd_ = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (fd_ < 0 || !SetUp(fd_)) return where + std::strerror(errno);
+  const mode_t mask = umask(0117);  // 0660 from the first moment on
+  const bool is_bound = bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+  umask(mask);
+  if (!is_bound || listen(fd_, kBacklog) != 0) return where + std::strerror(errno);
+  url_ = "unix:" + path;
+  return "";
+}
+
+std::string Listener::Inherit(int fd) {
+  int listens = 0;
+  socklen_t size = sizeof(listens);
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) {
+    return "descriptor " + std::to_string(fd) + " is not a listening socket";
+  }
+  if (!SetUp(fd)) return std::string("a socket of the system's: ") + std::strerror(errno);
+  fd_ = fd;
+  sockaddr_un address = {};
+  size = sizeof(address);
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return std::string("a socket of the system's: ") + std::strerror(errno);
+  }
+  if (address.sun_family != AF_UNIX) return Describe();
+  url_ =
+      "unix:" + std::string(address.sun_path, strnlen(address.sun_path, sizeof(address.sun_path)));
+  return "";
+}
+
+int CountInherited() {
+  const auto number = [](const char* name) {
+    const char* const text = std::getenv(name);
+    int64_t value = -1;
+    if (text != nullptr) std::from_chars(text, text + std::strlen(text), value);
+    return value;
+  };
+  if (number("LISTEN_PID") != getpid()) return 0;
+  return static_cast<int>(std::clamp<int64_t>(number("LISTEN_FDS"), 0, kMaxInherited));
 }
 
 std::optional<Accepted> Listener::Accept(int fd) {
@@ -126,14 +207,16 @@ std::optional<Accepted> Listener::Accept(int fd) {
   SetOption(accepted, IPPROTO_TCP, TCP_NODELAY, 1);
   SetOption(accepted, SOL_SOCKET, SO_SNDBUF, kSendBuffer);
   try {
-    const Peer peer = Describe(storage);
+    const Peer peer = DescribeAddress(storage);
     const Peer local = LocalEnd(accepted);
-    return Accepted{
-        accepted, peer.network, peer.loopback, {local.address, local.port, local.loopback}};
+    return Accepted{accepted,
+                    peer.network,
+                    peer.loopback,
+                    {local.address, local.port, local.loopback, local.is_unix}};
   } catch (const std::bad_alloc&) {
     close(accepted);
     return std::nullopt;
   }
 }
 
-}  // namespace demo
+}  // namespace web

@@ -3,20 +3,21 @@
 // name is made to resolve to this server's address, a browser still sends that name as Host; and it
 // sends the origin of a page that opens a WebSocket as Origin. Both are refused unless they are
 // allowed.
-#ifndef CLAMMA_WS_DEMO_ORIGINS_H_
-#define CLAMMA_WS_DEMO_ORIGINS_H_
+#ifndef CLAMMA_APPS_WEB_ORIGINS_H_
+#define CLAMMA_APPS_WEB_ORIGINS_H_
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace demo {
+namespace web {
 
 // The local address of a connection.
 struct LocalAddress {
   std::string address;  // numeric, as inet_ntop() writes it
   unsigned port = 0;
   bool loopback = false;
+  bool is_unix = false;  // a Unix socket, without address and port
 };
 
 class Origins {
@@ -48,6 +49,6 @@ class Origins {
   std::vector<Origin> added_;
 };
 
-}  // namespace demo
+}  // namespace web
 
-#endif  // CLAMMA_WS_DEMO_ORIGINS_H_
+#endif  // CLAMMA_APPS_WEB_ORIGINS_H_

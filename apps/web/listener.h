@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The listening socket. This program opens it, not libwebsockets, so that a failure has a readable
 // reason, and every connection is counted before it takes resources.
-#ifndef CLAMMA_WS_DEMO_LISTENER_H_
-#define CLAMMA_WS_DEMO_LISTENER_H_
+#ifndef CLAMMA_APPS_WEB_LISTENER_H_
+#define CLAMMA_APPS_WEB_LISTENER_H_
 
 #include <optional>
 #include <string>
@@ -10,7 +10,7 @@
 
 #include "origins.h"
 
-namespace demo {
+namespace web {
 
 // Makes a descriptor non-blocking and close-on-exec. Returns false on failure.
 bool SetUp(int fd);
@@ -33,8 +33,16 @@ class Listener {
   // Listens on a numeric address or a name of this machine; port 0: any free port. Returns "" or
   // the reason of a failure.
   std::string Open(const std::string& address, unsigned port);
+  // Listens on a Unix socket that its owner and group can use. A socket there on which nobody
+  // listens is replaced, anything else is not.
+  std::string OpenUnix(const std::string& path);
+  // Takes over a socket that already listens, as systemd passes it.
+  std::string Inherit(int fd);
 
-  // The address of the server, without a trailing slash.
+  // Whether other machines can reach it.
+  bool is_public() const { return is_public_; }
+
+  // The address of the server, without a trailing slash: http://127.0.0.1:8080 or unix:PATH.
   const std::string& url() const { return url_; }
   int fd() const { return fd_; }
   // Passes the non-blocking descriptor to the caller, who must close it.
@@ -44,10 +52,17 @@ class Listener {
   static std::optional<Accepted> Accept(int fd);
 
  private:
+  std::string Describe();  // sets url_ and is_public_
+
   int fd_ = -1;
+  bool is_public_ = false;
   std::string url_;
 };
 
-}  // namespace demo
+// The number of sockets that systemd passes to this process, from descriptor kFirstInherited on.
+inline constexpr int kFirstInherited = 3;
+int CountInherited();
 
-#endif  // CLAMMA_WS_DEMO_LISTENER_H_
+}  // namespace web
+
+#endif  // CLAMMA_APPS_WEB_LISTENER_H_

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#include "log.h"
+
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <mutex>
+#include <string>
+
+#include "json.h"
+
+namespace web {
+namespace {
+
+struct Form {
+  const char* program = "";
+  LogForm form = LogForm::kText;
+};
+
+Form& CurrentForm() {
+  static Form form;
+  return form;
+}
+
+std::string TimeNow() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc = {};
+  gmtime_r(&now, &utc);
+  char text[32];
+  const size_t size = std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return {text, size};
+}
+
+void Write(std::string_view from, std::string_view message) {
+  while (message.ends_with('\n')) message.remove_suffix(1);
+  if (CurrentForm().form == LogForm::kJson) {
+    const std::string text = std::string(from) + std::string(message);
+    const Json line = Json::Object({{"time", TimeNow()}, {"level", "warning"}, {"message", text}});
+    std::fprintf(stderr, "%s\n", line.Text().c_str());
+    return;
+  }
+  std::fprintf(stderr, "%s: %.*s%.*s\n", CurrentForm().program, static_cast<int>(from.size()),
+               from.data(), static_cast<int>(message.size()), message.data());
+}
+
+}  // namespace
+
+void SetLog(const char* program, LogForm form) { CurrentForm() = {program, form}; }
+
+void Log(std::string_view from, std::string_view message) {
+  using Clock = std::chrono::steady_clock;
+  static std::mutex mutex;
+  static Clock::time_point next;
+  const std::lock_guard lock(mutex);
+  const Clock::time_point now = Clock::now();
+  if (now < next) return;
+  next = now + std::chrono::seconds(1);
+  Write(from, message);
+}
+
+void Report(std::string_view message) { Write("", message); }
+
+}  // namespace web
