@@ -46,7 +46,7 @@ tells "a feature that is switched off" grep -qxF '  grammar       OFF' summary
 tells "a feature that is there" grep -qxF '  prefix cache  ON' summary
 configure -DLIBCLAMMA_WITH_GRAMMAR=ON -DLIBCLAMMA_FORMATS=NONE
 tells "features without GGUF, and why they are off" \
-  test "$(grep -cE '^  (grammar|prefix cache) +OFF: needs GGUF$' summary)" = 2
+  test "$(grep -cE '^  (grammar|prefix cache|speculation) +OFF: needs GGUF$' summary)" = 3
 
 rm -rf build
 configure -DCMAKE_DISABLE_FIND_PACKAGE_CURL=ON -DLIBCLAMMA_THREADING=PTHREADS
