@@ -78,12 +78,11 @@ struct Walk {
     Program program;
     Constraint constraint;
     DroppedConstraints dropped;
-    const GrammarText text = {
-        .source = GrammarSource::kJsonSchema, .text = schema, .trigger = {}};
+    const GrammarText text = {.source = GrammarSource::kJsonSchema, .text = schema, .trigger = {}};
     const Stopwatch compiling;
     CLAMMA_RETURN_IF_ERROR(CompileGrammar(memory, text, vocabulary.tokenizer, &program, &dropped));
-    CLAMMA_RETURN_IF_ERROR(constraint.Init(memory, program, text, vocabulary.tokenizer,
-                                           vocabulary.trie, nullptr, 0));
+    CLAMMA_RETURN_IF_ERROR(
+        constraint.Init(memory, program, text, vocabulary.tokenizer, vocabulary.trie, nullptr, 0));
     compile = compiling.Nanoseconds();
     for (; at <= tokens.size(); ++at) {
       TokenMask mask;
