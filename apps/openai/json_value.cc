@@ -155,6 +155,7 @@ std::string Value::Text() const {
   return out;
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): JsonLimits limits how deeply values nest
 void Value::AppendTo(std::string* out) const {
   if (const bool* truth = boolean()) {
     *out += *truth ? "true" : "false";
