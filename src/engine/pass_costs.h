@@ -52,6 +52,10 @@ class PassCosts {
   double sums_[kSums] = {};  // of 1, rows, nanoseconds, rows squared, rows times nanoseconds
 };
 
+struct NoPassCosts {
+  void Learn(size_t, uint64_t) {}  // NOLINT(readability-convert-member-functions-to-static)
+};
+
 }  // namespace clamma
 
 #endif  // CLAMMA_ENGINE_PASS_COSTS_H_

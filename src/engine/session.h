@@ -94,7 +94,7 @@ class Session {
   // Otherwise call SkipDrafts(). After the pass and Sample(), SampleBehindDrafts() samples from the
   // drafts' logits (n_drafts, vocab_size) as long as the drafts were right.
   size_t LookForDrafts(TurnHeld held);
-  const Drafter& drafter(TurnHeld /*held*/) const { return drafter_; }
+  const DrafterSlot& drafter(TurnHeld /*held*/) const { return drafter_; }
   size_t AddDraftRows(TurnHeld held, size_t count, ForwardRow* rows);
   void SkipDrafts(TurnHeld /*held*/) { drafter_.Skip(); }
   void SampleBehindDrafts(TurnHeld held, const float* logits, size_t n_drafts, Sampler& sampler);
@@ -208,7 +208,7 @@ class Session {
   Array<TokenId> stop_tokens_;
   Array<LogitBias> biases_;  // query_.sampling points to it
   [[no_unique_address]] ConstraintSlot constraint_;
-  [[no_unique_address]] std::conditional_t<kHasSpeculation, Drafter, NoDrafter> drafter_;
+  [[no_unique_address]] DrafterSlot drafter_;
   // Of the tokens that the query has sampled so far, if it asks for it.
   [[no_unique_address]] OnlyIf<kHasGguf, uint64_t> logit_hash_ = kLogitHashStart;
   uint64_t generated_ = 0;      // the number of tokens that the current or last query generated

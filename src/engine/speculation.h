@@ -10,10 +10,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "engine/draft_model.h"
 #include "engine/pending_tokens.h"
 #include "engine/sampler.h"
+#include "platform/features.h"
 #include "tokenizer/tokenizer.h"
 
 namespace clamma {
@@ -83,6 +85,8 @@ struct NoDrafter {
   void Skip() {}       // NOLINT(readability-convert-member-functions-to-static): as Drafter's
   void DropModel() {}  // NOLINT(readability-convert-member-functions-to-static): likewise
 };
+
+using DrafterSlot = std::conditional_t<kHasSpeculation, Drafter, NoDrafter>;
 
 }  // namespace clamma
 

@@ -124,14 +124,14 @@ class Transformer {
   Tokenizer tokenizer;
   [[no_unique_address]] TrieSlot trie{memory};  // of the vocabulary, for grammars
   [[no_unique_address]] mutable GrammarCacheSlot grammars{memory};
-  ChatFormat* chat_format = nullptr;            // nullptr: this build has no templates
+  ChatFormat* chat_format = nullptr;  // nullptr: this build has no templates
   ThreadPool pool;
   const Kernels* kernels = nullptr;
   Forward forward;
   Sampler samplers[kMaxThreads];  // one for each thread of the pool
   Array<ForwardRow> rows;         // (forward.max_rows()): those of a pass
   Array<PassEntry> pass;          // (max_sessions): those of a pass
-  [[no_unique_address]] OnlyIf<kHasSpeculation, PassCosts> pass_costs;
+  [[no_unique_address]] std::conditional_t<kHasSpeculation, PassCosts, NoPassCosts> pass_costs;
   char name[kMaxName] = {};
   ModelAccess access = ModelAccess::kMmap;
   ModelType type = ModelType::kGen;

@@ -29,14 +29,17 @@ struct Case {
 };
 void PrintTo(const Case& tested, std::ostream* out) { *out << tested.name; }
 
-std::vector<Case> Cases() {
+std::vector<Case> HeapCases() {
   return {{"Plain", PlainSpec()},
           {"Q8", PlainSpec(), CLAMMA_KV_Q8},
           {"ShortContext", PlainSpec(), CLAMMA_KV_F16, 90},
           {"Windows", Gemma2Spec()},
           {"TwoRotations", Phi3Spec(), CLAMMA_KV_F16},
-          {"Experts", GptOssSpec(), CLAMMA_KV_Q8},
-          {"Arena", PlainSpec(), CLAMMA_KV_F32, 256, true},
+          {"Experts", GptOssSpec(), CLAMMA_KV_Q8}};
+}
+
+std::vector<Case> ArenaCases() {
+  return {{"Arena", PlainSpec(), CLAMMA_KV_F32, 256, true},
           {"ArenaWindows", Gemma2Spec(), CLAMMA_KV_F32, 256, true}};
 }
 
@@ -194,18 +197,23 @@ void SpeculationRandomTest::Compare(Drafts drafts) {
   EXPECT_LT(accepted, drafted) << "no draft was ever wrong";
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, SpeculationRandomTest, testing::ValuesIn(Cases()),
-                         [](const auto& test) { return std::string(test.param.name); });
+std::string NameOf(const testing::TestParamInfo<Case>& test) { return test.param.name; }
+
+INSTANTIATE_TEST_SUITE_P(Heap, SpeculationRandomTest, testing::ValuesIn(HeapCases()), NameOf);
+INSTANTIATE_TEST_SUITE_P(Arena, SpeculationRandomTest, testing::ValuesIn(ArenaCases()), NameOf);
 
 TEST_P(SpeculationRandomTest, LookingUpChangesNothing) { Compare(Drafts::kLookedUp); }
 
-TEST_P(SpeculationRandomTest, DraftsOfTheModelItselfChangeNothing) {
-  if (GetParam().in_arena) GTEST_SKIP() << "sessions in an arena have no draft transformer";
+// Sessions in an arena have no draft transformer.
+class DraftTransformerRandomTest : public SpeculationRandomTest {};
+
+INSTANTIATE_TEST_SUITE_P(Heap, DraftTransformerRandomTest, testing::ValuesIn(HeapCases()), NameOf);
+
+TEST_P(DraftTransformerRandomTest, DraftsOfTheModelItselfChangeNothing) {
   Compare(Drafts::kOfItself);
 }
 
-TEST_P(SpeculationRandomTest, DraftsOfAnotherModelChangeNothing) {
-  if (GetParam().in_arena) GTEST_SKIP() << "sessions in an arena have no draft transformer";
+TEST_P(DraftTransformerRandomTest, DraftsOfAnotherModelChangeNothing) {
   Compare(Drafts::kOfAnother);
 }
 
