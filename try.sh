@@ -11,7 +11,7 @@ usage() {
   cat <<'END'
 Usage: ./try.sh            ask the model a question
        ./try.sh chat       chat with it
-       ./try.sh server     serve it, with a page to talk on, until Ctrl-C
+       ./try.sh server     serve it, with a web page to chat on, until Ctrl-C
        ./try.sh "PROMPT"   continue PROMPT; "" is an empty text
 
 Installs the packages that the build needs, builds the library and its programs in build/,

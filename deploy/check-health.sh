@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# check-health.sh [PORT]: succeeds if clamma-server on this machine is ready (8080). Needs nothing but bash.
+# check-health.sh [PORT]: succeeds if clamma-server on this machine is ready (default: 8080). Needs only bash.
 set -u
 port=${1:-8080}
 exec 3<>"/dev/tcp/127.0.0.1/$port" || exit 1

@@ -3,7 +3,7 @@
 """run-dockerfile.py [--model FILE] [--base FOLDER]: runs the steps of deploy/Dockerfile without Docker, each
 stage in a folder that debootstrap makes (or that is a copy of FOLDER, so made), and then the program as the
 container would start it: it must refuse to run without a key, and with one and a model (FILE) it must become
-healthy. Needs root and debootstrap. Knows the instructions that the file has, and no others."""
+healthy. Needs root and debootstrap. Knows only the instructions that the file uses."""
 import argparse
 import json
 import os

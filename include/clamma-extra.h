@@ -132,11 +132,11 @@ CLAMMA_EXPORT int clamma_score(const struct txf* txf, const char* text, size_t s
                                clamma_score_t* score, float* logprobs, size_t max);
 
 /* Computes how likely given tokens (count, at least 2) are, taken as they are: logprobs (count - 1)
- * receives the natural logarithm of the probability of each token but the first, behind those
+ * receives the natural logarithm of the probability of each token but the first, given those
  * before it. If n_top is not 0, top_tokens and top_logprobs (count - 1, n_top) receive the n_top
- * likeliest tokens in its place, likeliest first, ties in order of id, and their logarithms, as a
- * query's logprobs_cb receives them; n_top is at most the vocabulary's size. Fails like
- * clamma_score(); progress_cb, which may be NULL, is called as described below. */
+ * likeliest tokens in its place, likeliest first, ties in order of id, and the logarithms of their
+ * probabilities, as a query's logprobs_cb receives them; n_top is at most the vocabulary's size.
+ * Fails like clamma_score(); progress_cb, which may be NULL, is called as described below. */
 CLAMMA_EXPORT int clamma_score_tokens(const struct txf* txf, const tok_id_t* tokens, size_t count,
                                       float* logprobs, size_t n_top, tok_id_t* top_tokens,
                                       float* top_logprobs, clamma_progress_cb_t progress_cb,
@@ -207,13 +207,13 @@ CLAMMA_EXPORT int clamma_score_continuations(const struct txf* txf, const clamma
                                              void* opaque_user_pointer,
                                              clamma_continuation_score_t* scores);
 
-/* Checks what constrains the text of a query, without one: compiles `grammar`, `regex` or
- * `json_schema` of *info, with the fields that go with it, as a query would. Returns 0 if queries
- * with it can start. Else returns 1, and info->desc receives the reason, with the place or the path
- * in the schema. Fills dropped_constraints as a query does. The other fields of a query may be 0;
- * they are checked as well. Outside of arenas the compiled grammar is kept for queries to come. Any
- * thread may call it, also inside a callback; other threads step meanwhile. The transformer must
- * not be destroyed meanwhile. */
+/* Checks a grammar without starting a query: compiles `grammar`, `regex` or `json_schema` of *info,
+ * with the fields that go with it, as a query would. Returns 0 if queries with it can start.
+ * Otherwise returns 1, and info->desc receives the reason, with the place or the path in the
+ * schema. Fills dropped_constraints as a query does. The other fields of a query may be 0; they are
+ * checked as well. Outside arenas the compiled grammar is kept for later queries. Any thread may
+ * call it, even inside a callback; other threads may step meanwhile. The transformer must not be
+ * destroyed meanwhile. */
 CLAMMA_EXPORT int clamma_grammar_check(const struct txf* txf, const clamma_txf_info_t* info);
 
 /* --- Receipts ---
@@ -288,9 +288,8 @@ typedef struct clamma_txf_facts_t {
   uint64_t kv_idle_bytes;       /* of those that no session has any more: see prefix_cache_bytes */
   uint64_t prefix_hits;         /* number of queries that used keys and values of other contexts */
   uint64_t prefix_tokens_saved; /* number of positions that they did not compute for that reason */
-  /* The grammars that are compiled and held at present, for queries that have them and for later
-   * ones. 0 in arenas, where none is shared, and in builds without grammars. memory_bytes includes
-   * them. */
+  /* The compiled grammars that are held now, for the queries that use them and for later ones. 0 in
+   * arenas, where none is shared, and in builds without grammars. memory_bytes includes them. */
   uint64_t grammars, grammar_bytes;
   uint64_t grammars_compiled; /* number of compilations since construction */
 } clamma_txf_facts_t;

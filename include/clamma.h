@@ -77,9 +77,9 @@
  * limit, the text is the beginning of a match. Where no token may follow and the vocabulary has
  * none that ends texts, the query ends with CLAMMA_DONE_END_OF_TEXT, too. A query that continues a
  * text begins a new match. The grammar is compiled when the query starts; if it is refused, the
- * reason names the place. Outside of arenas it is compiled once for all queries of a transformer,
- * and kept for later ones: clamma_grammar_check() of clamma-extra.h compiles it ahead. Grammars are
- * not trusted: their size and the time and memory that a token takes are bounded, and if a text
+ * reason names the place. Outside arenas it is compiled once for all queries of a transformer, and
+ * kept for later ones; clamma_grammar_check() of clamma-extra.h compiles it in advance. Grammars
+ * are not trusted: their size and the time and memory that a token takes are bounded, and if a text
  * exceeds the bounds, its query ends with CLAMMA_DONE_ERROR. A grammar takes further memory as its
  * text grows, so in an arena such a query may run out of memory. Builds without GGUF ignore these
  * fields; other builds without grammars refuse the query. docs/constrained-output.md describes the
@@ -95,15 +95,16 @@
  * without GGUF shares nothing, nor do sessions in an arena if the model has two sets of rotation
  * factors, as Phi-3 does.)
  *
- * Drafts: with draft_tokens, a pass also computes tokens that are guessed to follow the session's
- * last one, so that it yields several tokens where the guess was right. Tokens, texts, logprobs and
- * random numbers are the same as without, and so is what any call or callback can see, but for
- * times and for the counts of clamma_query_facts(). The guess is what followed where the context
- * has had the same tokens before, which helps where a text quotes or edits another; or what
- * draft_txf, a smaller and faster model with the same vocabulary, computes. Drafts take only room
- * in a pass that no session needs otherwise, and they are left out where they have recently been
- * wrong too often to pay. draft_txf needs further memory for each session, and is used within the
- * steps of the session's transformer; if it is destroyed before the query ends, the query goes on
+ * Drafts: with draft_tokens, a pass also computes guesses at the tokens that follow the session's
+ * last one, so that it yields several tokens where the guesses are right. Tokens, texts, logprobs
+ * and random numbers are the same as without drafts, and so is all that a call or callback can see,
+ * except times and the counts of clamma_query_facts(). Where a grammar leaves no choice, the drafts
+ * are the text that it requires. Otherwise they are what draft_txf, a smaller and faster model with
+ * the same vocabulary, computes or, without it, what followed the same tokens earlier in the
+ * context, which helps where a text quotes or edits another. Drafts take only room in a pass that
+ * no session needs otherwise, and are left out where they have recently been wrong too often to be
+ * worth their time. draft_txf needs further memory for each session, and is used within the steps
+ * of the session's transformer; if it is destroyed before the query ends, the query continues
  * without drafts. Sessions in an arena cannot have a draft_txf. Builds without GGUF ignore both
  * fields.
  *
@@ -366,22 +367,24 @@ typedef struct clamma_txf_info {
   clamma_progress_cb_t progress_cb; /* query: if not NULL, is told how far the prompt has been
                                        processed. Builds without threads and GGUF ignore it */
   const char* json_schema; /* query: like grammar: the text is a JSON document, without white space,
-                              that is valid by this JSON schema (draft 2020-12). A schema with a
-                              constraint that is not supported is refused, and the reason has the
-                              constraint's path: see docs/json-schema.md */
-  unsigned int draft_tokens;   /* query: the most tokens that are drafted for a pass, 0 .. 15; 0:
-                                  none.   See "Drafts" above */
-  const struct txf* draft_txf; /* query: the transformer that computes drafts, with the vocabulary
-                                  of the session's; NULL: drafts are looked up in the context */
+                              that is valid by this JSON schema (draft 2020-12). Unless
+                              json_schema_loose is set, a schema with a constraint that is not
+                              supported is refused, and the reason has the constraint's path: see
+                              docs/json-schema.md */
+  unsigned int draft_tokens;   /* query: the most tokens that are drafted for a pass, 0 .. 15.
+                                  0: none. See "Drafts" above */
+  const struct txf* draft_txf; /* query: the transformer that computes drafts, with the same
+                                  vocabulary as the session's. NULL: drafts are looked up in
+                                  the context */
   int json_schema_loose;       /* query: 1: constraints of json_schema that are not supported are
                                   dropped, and texts may violate them. 0: they are refused */
   char* dropped_constraints;   /* query: if not NULL, receives the JSON pointers of the constraints
-                                  that were dropped, one a line, with a NUL; "": none was. What does
-                                  not fit is left out, whole lines at a time. It is filled when the
-                                  call returns, and not used after that */
+                                  that were dropped, one per line, with a final NUL; "": none was.
+                                  What does not fit is left out, whole lines at a time. It is filled
+                                  when the call returns, and not used after that */
   size_t dropped_constraints_max;        /* query: size of dropped_constraints in bytes */
   const tok_id_t* grammar_trigger_token; /* query: like grammar_trigger: the text is free up to this
-                                            token, and the grammar begins behind it. NULL: none.
+                                            token, and the grammar begins after it. NULL: none.
                                             Only one of the two may be given */
   int grammar_repeats; /* query: with a trigger: 1: when the grammar's text is complete, the text is
                           free again, up to the next trigger. 0: the query ends there */

@@ -151,11 +151,11 @@ struct Query {
   std::optional<std::string> json_schema = {};
   uint64_t prefix_salt = 0;            // only sessions of equal salts share keys and values
   unsigned draft_tokens = 0;           // the most tokens that are drafted for a pass, 0 .. 15
-  const Model* draft_model = nullptr;  // computes the drafts; nullptr: they are looked up
+  const Model* draft_model = nullptr;  // computes drafts; nullptr: looked up in the context
   bool json_schema_loose = false;  // drop constraints that are not supported: see CheckGrammar()
   // Like grammar_trigger; only one of the two may be given.
   std::optional<tok_id_t> grammar_trigger_token = {};
-  bool grammar_repeats = false;  // behind a match the text is free up to the next trigger
+  bool grammar_repeats = false;  // after a match the text is free up to the next trigger
 };
 
 // Receives each piece of text: UTF-8, whole characters only. Returning false cancels the query.
@@ -203,7 +203,7 @@ inline const char* System(const Query& query) {
   return query.system.empty() ? nullptr : NoNul(query.system);
 }
 
-// Sets what constrains the text; `info` is valid as long as the query.
+// Sets the constraints of the text; `info` is valid as long as the query.
 inline void SetGrammar(const Query& query, clamma_txf_info_t* info) {
   if (query.grammar.has_value()) info->grammar = NoNul(*query.grammar);
   if (query.regex.has_value()) info->regex = NoNul(*query.regex);
@@ -531,9 +531,9 @@ class Model {
     });
   }
 
-  // Compiles the query's grammar, regular expression or JSON schema, and keeps it for queries.
-  // Returns the JSON pointers of the constraints that were dropped. Throws the reason if it is
-  // refused.
+  // Compiles the query's grammar, regular expression or JSON schema, and keeps it for later
+  // queries. Returns the JSON pointers of the constraints that were dropped. Throws the reason if
+  // it is refused.
   std::vector<std::string> CheckGrammar(const Query& query) const {
     std::string dropped(size_t{1} << 16, '\0');
     clamma_txf_info_t info = {};

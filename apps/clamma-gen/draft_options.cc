@@ -5,7 +5,7 @@
 
 namespace {
 
-// Of a model, each draft costs a pass.
+// Each draft of a model costs a pass of it.
 constexpr unsigned kDraftsOfModel = 5;
 
 }  // namespace
@@ -14,9 +14,10 @@ void Declare(options::CommandLine& line, DraftOptions& o) {
   line.Add("--draft-tokens", o.most,
            "Guess up to this many tokens ahead, 0 .. 15, and check them together; changes only "
            "the speed");
-  line.Add("--draft-model", o.model,
-           "A smaller model of the same vocabulary that guesses; else guesses are looked up in the "
-           "text");
+  line.Add(
+      "--draft-model", o.model,
+      "A smaller model with the same vocabulary that guesses; without it, guesses are looked up "
+      "in the text");
 }
 
 bool OpenDraftModel(const DraftOptions& o, const options::Model& model, clamma_log_cb_t log,

@@ -121,7 +121,8 @@ std::optional<Reply> Access::CheckNames(const HttpRequest& request,
   }
   const std::string* origin = request.Find("origin");
   if (origin == nullptr || origins_.Allows(*origin, host) || IsCors(*origin)) return std::nullopt;
-  return NotAllowed("This server does not answer pages of that Origin (see --cors, too)", *origin);
+  return NotAllowed("This server does not answer pages from that Origin (see also --cors)",
+                    *origin);
 }
 
 std::optional<Reply> Access::CheckKey(const HttpRequest& request, Key** key) {
@@ -136,11 +137,11 @@ std::optional<Reply> Access::CheckKey(const HttpRequest& request, Key** key) {
   }
   const Clock::time_point now = Clock::now();
   if (const unsigned wait = (*key)->requests().SecondsToWait(now); wait > 0) {
-    return LaterReply(429, "requests", "the key has used up its requests of this minute", wait,
+    return LaterReply(429, "requests", "the key has used up its requests for this minute", wait,
                       "rate_limit_exceeded");
   }
   if (const unsigned wait = (*key)->tokens().SecondsToWait(now); wait > 0) {
-    return LaterReply(429, "tokens", "the key has used up its tokens of this minute", wait,
+    return LaterReply(429, "tokens", "the key has used up its tokens for this minute", wait,
                       "rate_limit_exceeded");
   }
   (*key)->requests().Take(1, now);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// clamma-server: an HTTP server with the OpenAI API, and a page to talk on. Where it serves goes to
-// stdout, all else to stderr.
+// clamma-server: an HTTP server with the OpenAI API, and a web page to chat on. Its address goes to
+// stdout, all other output to stderr.
 //
 // Exit codes: 0 ended by SIGTERM or SIGINT, after draining; 1 a model or a socket could not be set
-// up; 2 the command line is wrong; 3 serving failed on the way.
+// up; 2 the command line is wrong; 3 serving failed later.
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -127,14 +127,14 @@ int Serve(server::Settings& o, server::Site& site) {
     return Fail(wrong);
   }
   if (!web::HaveDescriptors(o.limits.connections)) {
-    return Fail("the system's limit of open files (ulimit -n) is too low for so many connections");
+    return Fail("the system's limit of open files (ulimit -n) is too low for --max-connections");
   }
   Listeners listeners;
   if (const std::string wrong = OpenSockets(o, &listeners); !wrong.empty()) return Fail(wrong);
   for (const auto& listener : listeners) {
     if (!listener->is_public() || !site.access.keys().empty() || o.no_auth) continue;
     web::Report("other machines can reach " + listener->url() +
-                ": give keys (--key-file, CLAMMA_API_KEY), or --no-auth if all may use it");
+                ": give keys (--key-file, CLAMMA_API_KEY), or --no-auth if everybody may use it");
     return options::kExitUsage;
   }
   site.limits.body_bytes = o.service.max_body_bytes;
@@ -147,7 +147,7 @@ int Run(int argc, char** argv) {
   web::SetLog("clamma-server");
   server::Settings o;
   options::CommandLine line(
-      "clamma-server", "Serves models by the OpenAI API, and a page to talk with them.",
+      "clamma-server", "Serves models through the OpenAI API, and a web page to chat with them.",
       "Files are looked for in the working directory, then in the model directory.\n"
       "Exit codes: 0 ended by SIGTERM or SIGINT, 1 set-up failed, 2 wrong command line,\n"
       "3 serving failed.");

@@ -40,18 +40,20 @@ void AddModels(web::MetricsText* text, const openai::Service::Counts& counts) {
   add("kv_bytes", "gauge", "Bytes of keys and values.", &Model::kv_bytes);
   add("kv_idle_bytes", "gauge", "Of those, bytes that only the prefix cache holds.",
       &Model::kv_idle_bytes);
-  add("prefix_hits_total", "counter", "Prompts that began as an earlier one.", &Model::prefix_hits);
+  add("prefix_hits_total", "counter", "Prompts that began like an earlier one.",
+      &Model::prefix_hits);
   add("prefix_tokens_saved_total", "counter", "Tokens of prompts that were not computed again.",
       &Model::prefix_tokens_saved);
 }
 
 void AddService(web::MetricsText* text, const openai::Service::Counts& counts) {
-  text->Metric("requests_parsing", "gauge", "Requests that are parsed and rendered.",
+  text->Metric("requests_parsing", "gauge", "Requests that are being parsed and rendered.",
                uint64_t{counts.parsing});
   text->Metric("requests_waiting", "gauge", "Requests that wait for a session.",
                uint64_t{counts.waiting});
-  text->Metric("texts_running", "gauge", "Texts that are generated.", uint64_t{counts.running});
-  text->Metric("sessions", "gauge", "Texts that can be generated at once.",
+  text->Metric("texts_running", "gauge", "Texts that are being generated.",
+               uint64_t{counts.running});
+  text->Metric("sessions", "gauge", "Texts that can be generated at the same time.",
                uint64_t{counts.sessions});
   text->Metric("requests_cancelled_total", "counter", "Requests whose client left.",
                counts.cancelled);
@@ -59,9 +61,9 @@ void AddService(web::MetricsText* text, const openai::Service::Counts& counts) {
   text->Metric("cached_tokens_total", "counter", "Of those, tokens from the prefix cache.",
                counts.cached_tokens);
   text->Metric("generated_tokens_total", "counter", "Tokens generated.", counts.generated_tokens);
-  AddHistogram(text, "time_to_first_token_seconds", "From a request to its first token.",
+  AddHistogram(text, "time_to_first_token_seconds", "Times from a request to its first token.",
                counts.first_token);
-  AddHistogram(text, "time_between_tokens_seconds", "Between the tokens of a text.",
+  AddHistogram(text, "time_between_tokens_seconds", "Times between the tokens of a text.",
                counts.between_tokens);
   AddModels(text, counts);
 }

@@ -276,7 +276,7 @@ void Server::HandleSignal(std::string_view signals) {
   if (signals.find('h') != std::string_view::npos && certificate_.is_wanted()) {
     const std::string wrong = certificate_.Reload();
     web::Report(wrong.empty() ? "the certificate has been reloaded"
-                              : "the certificate stays the old one: " + wrong);
+                              : "the old certificate stays in use: " + wrong);
   }
   if (signals.find('e') != std::string_view::npos) Drain();
 }

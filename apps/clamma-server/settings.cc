@@ -17,7 +17,7 @@ void DeclareModels(options::CommandLine& line, Settings& o) {
   line.Add(
       "--model,model", o.models,
       "Models, each PATH or NAME=PATH: a file or a name of clamma-get's, and what clients call "
-      "it (default: the model that \"clamma-get default\" gets)");
+      "it (default: the model that \"clamma-get default\" downloads)");
   line.Add("-h,--threads", o.service.threads, "Compute threads, 0 = all usable cores")
       .WholeNumber()
       .ShowDefault();
@@ -26,7 +26,7 @@ void DeclareModels(options::CommandLine& line, Settings& o) {
       .In(1, 4096)
       .ShowDefault();
   line.Add("-c,--context", o.service.context,
-           "Most tokens of a text and its prompt, 0 = as many as the model was trained for")
+           "Most tokens of a prompt and its answer, 0 = as many as the model was trained for")
       .WholeNumber()
       .ShowDefault();
   line.AddKvType(o.kv);
@@ -43,10 +43,10 @@ void DeclareSockets(options::CommandLine& line, Settings& o) {
       .WholeNumber()
       .In(0, 65535)
       .ShowDefault();
-  line.Add("--unix", o.unix_path, "Listen on this Unix socket in place of an address");
+  line.Add("--unix", o.unix_path, "Listen on this Unix socket instead of an address");
   line.Add("--tls-cert", o.tls_certificate,
            "Certificate chain (PEM), for TLS 1.2 or later; read again on SIGHUP");
-  line.Add("--tls-key", o.tls_key, "Its key (PEM)").Needs(line.Find("--tls-cert"));
+  line.Add("--tls-key", o.tls_key, "The certificate's key (PEM)").Needs(line.Find("--tls-cert"));
   line.Find("--tls-cert").Needs(line.Find("--tls-key"));
   line.Add("--allow-origin", o.origins,
            "Further origin to serve, such as https://chat.example.org; may be repeated")
@@ -58,20 +58,22 @@ void DeclareSockets(options::CommandLine& line, Settings& o) {
 
 void DeclareKeys(options::CommandLine& line, Settings& o) {
   line.Add("--key-file", o.key_file,
-           "File of API keys, one a line, which requests=N and tokens=N may follow");
-  line.Add("--key-requests", o.key_limits.requests, "Most requests a minute of a key, 0 = any")
+           "File of API keys, one per line; requests=N and tokens=N may follow a key");
+  line.Add("--key-requests", o.key_limits.requests,
+           "Most requests per minute for a key, 0 = any number")
       .WholeNumber()
       .ShowDefault();
   line.Add("--key-tokens", o.key_limits.tokens,
-           "Most tokens a minute of a key, of prompts and answers, 0 = any")
+           "Most tokens per minute for a key, in prompts and answers, 0 = any number")
       .WholeNumber()
       .ShowDefault();
-  line.Add("--no-auth", o.no_auth, "Let everybody who reaches a public address use the server");
+  line.Add("--no-auth", o.no_auth,
+           "Serve a public address without keys, to everybody who can reach it");
 }
 
 void DeclareLimits(options::CommandLine& line, Settings& o) {
   line.Add("--max-tokens", o.service.max_tokens,
-           "Most tokens of an answer, 0 = until the context is full")
+           "Most tokens of an answer, 0 = as many as fit into the context")
       .WholeNumber()
       .ShowDefault();
   line.Add("--max-waiting", o.service.max_waiting, "Most requests that wait for a session")
@@ -124,15 +126,15 @@ std::string IdOf(const std::string& path) { return std::filesystem::path(path).s
 }  // namespace
 
 void Declare(options::CommandLine& line, Settings& o) {
-  line.TakeConfigFile("--config", "File of options: NAME=VALUE on a line, names without dashes");
+  line.TakeConfigFile("--config", "File of options: NAME=VALUE on each line, names without dashes");
   DeclareModels(line, o);
   DeclareSockets(line, o);
   DeclareKeys(line, o);
   DeclareLimits(line, o);
-  line.Add("--log", o.log, "A line for each request, as text or as JSON")
+  line.Add("--log", o.log, "Form of the line that is logged for each request")
       .OneOf({"text", "json", "off"})
       .ShowDefault();
-  line.Add("--log-content", o.log_content, "Log the contents of requests and answers, too");
+  line.Add("--log-content", o.log_content, "Also log the contents of requests and answers");
 }
 
 std::string Complete(const options::CommandLine& line, Settings& o, Access& access) {

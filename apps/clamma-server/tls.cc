@@ -27,8 +27,9 @@ std::string Certificate::LoadInto(SSL_CTX* context) const {
   if (SSL_CTX_use_PrivateKey_file(context, key_.c_str(), SSL_FILETYPE_PEM) != 1) {
     return ReasonOf(key_ + " is not the certificate's key");
   }
-  return SSL_CTX_check_private_key(context) == 1 ? ""
-                                                 : ReasonOf(key_ + " is of another certificate");
+  return SSL_CTX_check_private_key(context) == 1
+             ? ""
+             : ReasonOf(key_ + " belongs to another certificate");
 }
 
 std::string Certificate::Check() const {

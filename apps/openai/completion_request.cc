@@ -76,7 +76,7 @@ std::vector<tok_id_t> ReadTokens(const Value::Array& list, const Model& model,
     int64_t token = -1;
     if (!list[i].Whole(&token) || !model.HasToken(token)) {
       throw InvalidRequest("'" + ItemPath(path, i) +
-                               "' is no token of this model: a whole number "
+                               "' is not a token of this model: a whole number "
                                "from 0 to " +
                                std::to_string(model.facts().vocab_size - 1),
                            ItemPath(path, i), "invalid_value");

@@ -89,8 +89,8 @@ ApiError Draining() {
 }
 
 ApiError NoMemory() {
-  return {503, kServerError, "There is no memory for this request. Please try again later.", "",
-          "out_of_memory"};
+  return {503, kServerError, "There is not enough memory for this request. Please try again later.",
+          "", "out_of_memory"};
 }
 
 ApiError Failed(std::string message) { return {500, kServerError, std::move(message), "", ""}; }

@@ -36,7 +36,7 @@ void ReadLogitBias(Fields& fields, const Model& model, Sampling* sampling) {
     const char* const end = member.name.data() + member.name.size();
     const auto [stopped, error] = std::from_chars(member.name.data(), end, token);
     if (error != std::errc() || stopped != end || !model.HasToken(token)) {
-      throw fields.Wrong("logit_bias", "has a key that is no token of this model");
+      throw fields.Wrong("logit_bias", "has a key that is not a token of this model");
     }
     const double bias = member.value.number();
     if (!member.value.is_number() || !(bias >= -100 && bias <= 100)) {
@@ -101,11 +101,13 @@ std::vector<std::string> ReadStops(Fields& fields) {
       throw fields.Wrong("stop", "must have at most " + std::to_string(kMaxStops) + " strings");
     }
     for (const Value& item : *list) {
-      if (item.text() == nullptr) throw fields.Wrong("stop", "must be a string or a list of them");
+      if (item.text() == nullptr) {
+        throw fields.Wrong("stop", "must be a string or a list of strings");
+      }
       stops.push_back(*item.text());
     }
   } else {
-    throw fields.Wrong("stop", "must be a string or a list of them");
+    throw fields.Wrong("stop", "must be a string or a list of strings");
   }
   for (const std::string& stop : stops) {
     if (stop.empty()) throw fields.Wrong("stop", "must not have an empty string");

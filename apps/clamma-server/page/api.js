@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The server's interface: models, properties, and chat completions as a stream.
+// Access to the server: models, properties, and chat completions as a stream.
 import { readEvents } from "./events.js";
 
 const keyName = "clamma.key";
@@ -75,8 +75,8 @@ export async function readProperties() {
   }
 }
 
-// Sends a chat request of a conversation, whose id lets a proxy choose the replica that knows it. Calls
-// onBegin(headers) when it is admitted, then onChunk(chunk) for each event.
+// Sends a chat request of a conversation, whose id lets a proxy choose the replica that has it cached.
+// Calls onBegin(headers) when it is admitted, then onChunk(chunk) for each event.
 // Throws ApiError, or AbortError after signal.
 export async function complete(request, conversation, { signal, onBegin, onChunk }) {
   const response = await send("v1/chat/completions", { method: "POST", signal,
@@ -100,7 +100,7 @@ export async function complete(request, conversation, { signal, onBegin, onChunk
   } catch (error) {
     if (error instanceof ApiError || error.name === "AbortError") throw error;
     if (error instanceof SyntaxError) throw new ApiError("The server sent what is not JSON.");
-    throw new ApiError("The connection broke.");
+    throw new ApiError("The connection was lost.");
   }
   if (!whole) throw new ApiError("The connection ended before the answer.");
 }

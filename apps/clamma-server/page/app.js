@@ -13,7 +13,7 @@ const prompt = byId("prompt");
 const currentName = "clamma.current";
 const longestTitle = 60;
 const longestAnnounced = 400; // code units of an answer that screen readers hear
-const keepEvery = 3000; // milliseconds between two savings of a growing answer
+const keepEvery = 3000; // milliseconds between two saves of a growing answer
 
 let chat = makeChat(listChats()[0]?.system);
 let models = [];
@@ -200,7 +200,7 @@ function onChunk(run, chunk) {
     run.last = performance.now();
     if (!run.first) {
       run.first = run.last;
-      if (run.chat === chat) say(reasoning ? "The model thinks." : "The model answers.");
+      if (run.chat === chat) say(reasoning ? "The model is thinking." : "The model is answering.");
     }
   }
   run.view.grow();
@@ -210,7 +210,7 @@ function onChunk(run, chunk) {
   }
 }
 
-// Keeps what there is of an answer, should the page be left.
+// Keeps what there is of an answer, in case the user leaves the page.
 function keepRun(run) {
   if (!hasAnswer(run.message)) return;
   keep({ ...run.chat, messages: [...run.chat.messages, { ...run.message, finish: "stopped" }] });
@@ -229,7 +229,7 @@ function measure(run) {
 function announce(run, failure) {
   if (run.chat !== chat) return;
   if (failure) {
-    say("There is no complete answer.", { trouble: true, more: failure.message });
+    say("The answer is not complete.", { trouble: true, more: failure.message });
   } else if (run.message.finish === "stopped") {
     say("Stopped.");
   } else {
@@ -349,7 +349,7 @@ function sendResults(texts) {
 function askForKey(refused, then) {
   const dialog = byId("key-dialog");
   if (dialog.open) return;
-  byId("key-text").textContent = `${refused ? "The server does not accept the key, or there is none. " :
+  byId("key-text").textContent = `${refused ? "The key is missing, or the server does not accept it. " :
     ""}The key is kept until you close this tab.`;
   byId("key").value = "";
   dialog.returnValue = "";
@@ -394,7 +394,7 @@ async function connect(wait = 1000) {
     say("");
   } catch (error) {
     if (error.status === 401) {
-      say("The server asks for a key.");
+      say("The server needs a key.");
       askForKey(false, () => connect());
       return;
     }

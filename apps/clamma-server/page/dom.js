@@ -53,7 +53,7 @@ async function writeClipboard(text) {
   box.select();
   const done = document.execCommand("copy");
   box.remove();
-  if (!done) throw new Error("the browser does not copy");
+  if (!done) throw new Error("the browser did not copy");
 }
 
 // Copies, and says so in the status line; moves no focus.
@@ -64,7 +64,7 @@ export async function copy(text, button) {
     button.classList.add("done");
     setTimeout(() => button.classList.remove("done"), 1500);
   } catch {
-    say("The browser does not let the page copy.", { trouble: true });
+    say("The browser does not allow copying.", { trouble: true });
   }
   button.focus({ preventScroll: true });
 }

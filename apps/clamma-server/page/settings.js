@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The drawer of settings: kept in the browser, checked before a request, and turned into its fields. The
-// system prompt stands in the drawer, too, but belongs to a conversation.
+// The drawer of settings: they are kept in the browser, checked before a request, and turned into its
+// fields. The system prompt is in the drawer, too, but belongs to a conversation.
 import { byId, say } from "./dom.js";
 
 const storageName = "clamma.settings";
@@ -136,7 +136,7 @@ export function readSettings() {
   }
 }
 
-// What differs from the usual so much that the composer shows it.
+// The settings that the composer shows because they change answers much.
 export function badges() {
   const list = [];
   const format = byId("format").value;
@@ -150,7 +150,7 @@ export function setSeed(seed) {
   byId("seed").value = String(seed);
   keep();
   drawer.dispatchEvent(new Event("change"));
-  say(`Seed ${seed} is set: the same question has the same answer again.`);
+  say(`Seed ${seed} is set: the same question gets the same answer again.`);
 }
 
 // --- The drawer ---
@@ -217,7 +217,7 @@ export function listenToSettings(onChange, onSystem) {
     keep();
     showError(null);
     onChange();
-    say("The settings are as at the beginning.");
+    say("The settings have been reset.");
   });
   byId("scheme").addEventListener("click", switchScheme);
 }

@@ -39,7 +39,7 @@ function makeEditor(text, follows, onSend, onCancel) {
   return { form, box };
 }
 
-// `onEdit(text)` sends the question anew; `follows` says whether something stands below it.
+// `onEdit(text)` sends the question again; `follows()` returns whether something stands below it.
 export function makeQuestion(text, { onEdit, follows }) {
   const bubble = makeElement("div", { class: "bubble" }, text);
   const edit = makeIconButton("edit", "Edit the message", () => {
@@ -63,7 +63,7 @@ export function makeQuestion(text, { onEdit, follows }) {
 
 // --- Answers ---
 
-const endings = { length: "cut off at the longest length", content_filter: "filtered",
+const endings = { length: "cut off at the length limit", content_filter: "filtered",
   stopped: "stopped", failed: "cut off" };
 
 const round = (number) => number.toFixed(number < 100 ? 1 : 0);
@@ -174,8 +174,8 @@ export function makeResultForm(calls, onSend) {
   const boxes = calls.map((call) => makeElement("textarea", { rows: "2", class: "code-input",
     "aria-label": `Result of ${call.function.name}`, placeholder: `Result of ${call.function.name}` }));
   const form = makeElement("form", { class: "card" }, makeElement("p", {},
-    calls.length === 1 ? "The model waits for the result of its call." :
-      `The model waits for the results of its ${calls.length} calls.`), ...boxes,
+    calls.length === 1 ? "The model is waiting for the result of its call." :
+      `The model is waiting for the results of its ${calls.length} calls.`), ...boxes,
   makeElement("div", { class: "row end" },
     makeElement("button", { type: "submit", class: "main-button" },
       calls.length === 1 ? "Send the result" : "Send the results")));
@@ -196,7 +196,7 @@ const advice = {
 
 function explain({ status, code, wait }) {
   if (advice[code]) return advice[code];
-  if (status === 401) return "It needs a key.";
+  if (status === 401) return "The server needs a key.";
   if (status === 429 || status === 503) {
     return wait > 0 ? `The server asks you to wait ${plural(wait, "second")}.` : "The server is busy.";
   }

@@ -120,7 +120,7 @@ std::string CallSchema(ToolFormat format, const std::vector<Tool>& tools) {
 std::function<std::unique_ptr<ToolParser>()> SetUpTools(ToolFormat format, const ToolChoice& choice,
                                                         Prompt* prompt, Constraint* constraint) {
   if (!choice.tools.empty() && format == ToolFormat::kChannels) {
-    throw Unsupported("tools", "this model's calls, which are in channels, are not read");
+    throw Unsupported("tools", "this model writes its calls in channels, which are not read");
   }
   if (!choice.template_tools.empty()) {
     if (format == ToolFormat::kGeneric) {
