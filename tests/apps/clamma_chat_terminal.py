@@ -126,7 +126,7 @@ def edits_lines(program, model):
     t = Terminal(*program, *model, "-t", "0", "-n", "20")
     t.wait_for("the description, help and a prompt", lambda s: prompted(s)
                and "☙ Clamma ❧ stories260K.bin: ".encode() in s and b"dim 64" in s
-               and re.search(rb"\nSession: 0\.663 MB, temperature 0, top-p 0\.9, seed [1-9]\d*\r", s)
+               and re.search(rb"\nSession: 0\.665 MB, temperature 0, top-p 0\.9, seed [1-9]\d*\r", s)
                and b"/help" in s and b"Ctrl-D" in s)
     t.type(b"Who is Lilx\x7fy?\r")
     t.wait_for("an answer to an edited line", answered)

@@ -98,7 +98,7 @@ tells "the figures are on stderr" grep -qE '^achieved tok/s: [0-9]+' err
 tells "the banner is on stderr" grep -qxE '☙ Clamma ❧ stories260K.bin: .*float.* \(mapped\), [0-9]+ bytes' err
 tells "the banner has two lines, the session one" test "$(sed -n 3p err | grep -cE '^Session: ')" = 1
 tells "the session's line" \
-  grep -qxE 'Session: 0\.663 MB, temperature 1, top-p 0\.9, seed 1024' err
+  grep -qxE 'Session: 0\.665 MB, temperature 1, top-p 0\.9, seed 1024' err
 tells "the seed is on stderr" grep -q 'seed 1024' err
 run "$float" -z "$dictionary" -s 1024 -q
 tells "-q: the same text" cmp expected out

@@ -74,7 +74,7 @@ tells "summary: the banner has two lines" grep -qE '^dim 64, .* [0-9]+ threads?(
 tells "summary: one line for each session at the start" test "$(grep -cE "$query_line" out)" = 2
 for i in 0 1; do
   tells "summary: size, temperature, top-p and seed as they were given, and the file of $i" grep -qxE \
-    "Session $i: 0\.663 MB, temperature 1, top-p 0\.9, seed $((5 + i)), in texts/out$i\.txt" out
+    "Session $i: 0\.665 MB, temperature 1, top-p 0\.9, seed $((5 + i)), in texts/out$i\.txt" out
 done
 tells "summary: nothing else" test "$(wc -l <out)" = 7
 tells "summary: a line for each" test "$(grep -cE "$end_line" out)" = 2
@@ -95,7 +95,7 @@ tells "an earlier file is written anew, in place" test "$(stat -c %i texts/out0.
 
 run "${with[@]}" -o texts -c 1 -n 5 -t 0.80 -p 0.123 -s 7
 tells "temperature and top-p as they were written" \
-  grep -qxE 'Session 0: 0\.663 MB, temperature 0\.8, top-p 0\.123, seed 7, in texts/out0\.txt' out
+  grep -qxE 'Session 0: 0\.665 MB, temperature 0\.8, top-p 0\.123, seed 7, in texts/out0\.txt' out
 
 run "${with[@]}" --output texts --count 16 --seed 1024 -n 60 -t 0.8 -m 1
 tells "16: succeeds" test "$status" = 0
