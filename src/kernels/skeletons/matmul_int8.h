@@ -469,11 +469,11 @@ void MatmulGroupsOf(float* out, size_t out_stride, const Int8Groups& x, const Ma
 }
 
 // Multiplies by tiles. All CPU families, which only differ in how they prefetch, share this
-// function: noclone keeps the compiler from making a copy for each.
+// function.
 template <Unit V>
-[[gnu::noinline, gnu::noclone]] void MatmulTiles(float* out, size_t out_stride, const Int8Groups& x,
-                                                 const Matrix& w, size_t row_begin, size_t row_end,
-                                                 const Tuning& tuning) {
+[[gnu::noinline]] void MatmulTiles(float* out, size_t out_stride, const Int8Groups& x,
+                                   const Matrix& w, size_t row_begin, size_t row_end,
+                                   const Tuning& tuning) {
   const auto multiply = [&]<size_t kSteps, bool kWhole>() {
     MatmulGroupsOf<V, kSteps, kWhole>(out, out_stride, x, w, row_begin, row_end, tuning);
   };

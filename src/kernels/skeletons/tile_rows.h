@@ -44,7 +44,7 @@ class Tiles {
 
   // Sets *tile to the next one, or returns false if there is none. Not inlined, because the formats
   // of all blocks would have a copy of it.
-  [[gnu::noinline, gnu::noclone]] bool Next(TileRows* tile) {
+  [[gnu::noinline]] bool Next(TileRows* tile) {
     if (row_ >= end_) return false;
     const auto row_bytes = static_cast<size_t>(w_.row_bytes);  // of rows in memory
     *tile = {nullptr, row_bytes, row_bytes, n_, row_, 1, begin_, end_};
@@ -84,9 +84,8 @@ inline void ForEachTile(const Matrix& w, size_t n, size_t begin, size_t end, boo
 
 // out[t * out_stride + row] = results[t * tile.n + i], for those rows of a tile that are to be
 // stored, and all tokens.
-[[gnu::noinline, gnu::noclone]] inline void StoreResults(float* out, size_t out_stride,
-                                                         const float* results, size_t n_tokens,
-                                                         const TileRows& tile) {
+[[gnu::noinline]] inline void StoreResults(float* out, size_t out_stride, const float* results,
+                                           size_t n_tokens, const TileRows& tile) {
   for (size_t t = 0; t < n_tokens; ++t, out += out_stride, results += tile.n) {
     if (tile.apart > 1) {
       for (size_t i = 0; i < tile.n; ++i) out[tile.row + i * tile.apart] = results[i];
