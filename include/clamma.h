@@ -98,15 +98,15 @@
  * Drafts: with draft_tokens, a pass also computes guesses at the tokens that follow the session's
  * last one, so that it yields several tokens where the guesses are right. Tokens, texts, logprobs
  * and random numbers are the same as without drafts, and so is all that a call or callback can see,
- * except times and the counts of clamma_query_facts(). Where a grammar leaves no choice, the drafts
- * are the text that it requires. Otherwise they are what draft_txf, a smaller and faster model with
- * the same vocabulary, computes or, without it, what followed the same tokens earlier in the
- * context, which helps where a text quotes or edits another. Drafts take only room in a pass that
- * no session needs otherwise, and are left out where they have recently been wrong too often to be
- * worth their time. draft_txf needs further memory for each session, and is used within the steps
- * of the session's transformer; if it is destroyed before the query ends, the query continues
- * without drafts. Sessions in an arena cannot have a draft_txf. Builds without GGUF ignore both
- * fields.
+ * except times, sizes of memory and the counts of clamma_query_facts(). Where a grammar leaves no
+ * choice, the drafts are the text that it requires. Otherwise they are what draft_txf, a smaller
+ * and faster model with the same vocabulary, computes or, without it, what followed the same tokens
+ * earlier in the context, which helps where a text quotes or edits another. Drafts take only room
+ * in a pass that no session needs otherwise, and are left out where they have recently been wrong
+ * too often to be worth their time. draft_txf needs further memory for each session, and is used
+ * within the steps of the session's transformer; if it is destroyed before the query ends, the
+ * query continues without drafts. Sessions in an arena cannot have a draft_txf. Builds without GGUF
+ * or without LIBCLAMMA_WITH_SPECULATION ignore both fields.
  *
  * Signals: on a CPU with AMX, constructing a transformer asks Linux for the tile registers, for the
  * whole process: from then on an alternate signal stack must have at least

@@ -81,6 +81,8 @@ struct PreparedQuery {
   Array<TokenId> stop_tokens;
   [[no_unique_address]] ConstraintSlot constraint;
   [[no_unique_address]] DraftModelSlot draft_model;
+  // Whether the session keeps the one of its last query; set before PrepareQuery().
+  [[no_unique_address]] OnlyIf<kHasSpeculation, bool> keeps_draft_model = false;
   bool complete = false;  // whether PrepareQuery() succeeded
 
   void Free() {

@@ -107,8 +107,8 @@ bool Scheduler::WatchForksFor(Transformer* transformer) {
   const Lock lock(*this);
   transformer->listed(lock.held()).forks = forks_;
   if (watches_forks_) return true;
-  // Here and elsewhere, the scheduler's mutex is locked before that of pages, and both before that
-  // of arenas.
+  // Here and elsewhere, the scheduler's mutex is locked before those of pages and of grammars, and
+  // all before that of arenas.
   const auto before = [] {
     the_scheduler.mutex_.Lock();
     if constexpr (kHasPrefixCache) KvPages::LockAll();
@@ -212,6 +212,9 @@ Status Scheduler::Query(Session* session, clamma::Query* query) {
   if (query->seed == 0) query->seed = SeedFromClock();
   // Encoding a long prompt takes a while; other sessions are served meanwhile.
   PreparedQuery prepared;
+  if constexpr (kHasSpeculation) {
+    prepared.keeps_draft_model = Borrows(*session, query->draft_transformer);
+  }
   Status status = session->Prepare(held, *query, &prepared);
   if (session->transformer().memory.arena() == nullptr) {
     const Lock lock(*this);
@@ -300,9 +303,7 @@ Session* Scheduler::FirstSession(Transformer& transformer) {
 
 void Scheduler::DestroyTransformer(Transformer* transformer) {
   WhileStill([&](TurnHeld turn) {
-    if constexpr (kHasSpeculation) {
-      while (Session* const session = TakeBorrower(*transformer)) session->DropDraftModel(turn);
-    }
+    if constexpr (kHasSpeculation) DropBorrowers(turn, *transformer);
     while (Session* const session = FirstSession(*transformer)) Destroy(turn, session);
     if (transformer == at_work_) {
       deferred_ = transformer;

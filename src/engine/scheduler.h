@@ -171,7 +171,8 @@ class Scheduler {
   void EndStep(TurnHeld turn);
   void RunPassFor(TurnHeld turn, Session* session);
   static void Borrow(LockHeld lock, Session* session, Transformer* lender);
-  Session* TakeBorrower(Transformer& lender);
+  bool Borrows(Session& session, const Transformer* lender);
+  void DropBorrowers(TurnHeld turn, Transformer& lender);
   void BeginDrafts(TurnHeld turn, LockHeld lock, const PassEntry* entries, size_t n);
   void DestroyHandedOver(TurnHeld turn, Session* session);
   void BecomeChildOfFork(LockHeld lock);

@@ -19,12 +19,21 @@ void Scheduler::Borrow(LockHeld lock, Session* session, Transformer* lender) {
   if (lender != nullptr) lender->listed(lock).first_borrower = session;
 }
 
-// Removes a session from the transformer's borrowers; nullptr: there is none.
-Session* Scheduler::TakeBorrower(Transformer& lender) {
+// Whether this is the transformer that computed the drafts of the session's last query; nullptr: it
+// had none.
+bool Scheduler::Borrows(Session& session, const Transformer* lender) {
   const Lock lock(*this);
-  Session* const session = lender.listed(lock.held()).first_borrower;
-  if (session != nullptr) Borrow(lock.held(), session, nullptr);
-  return session;
+  return session.listed(lock.held()).lender == lender;
+}
+
+// The sessions whose drafts the transformer computes go on without. They may be busy: the lock is
+// kept so that no query of theirs begins meanwhile. What a lost one has is never freed.
+void Scheduler::DropBorrowers(TurnHeld turn, Transformer& lender) {
+  const Lock lock(*this);
+  while (Session* const session = lender.listed(lock.held()).first_borrower) {
+    Borrow(lock.held(), session, nullptr);
+    if (!IsLost(session->transformer())) session->DropDraftModel(turn, lock.held());
+  }
 }
 
 // Makes the draft transformers of sessions ready for a pass.

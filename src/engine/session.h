@@ -6,7 +6,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "engine/conversation.h"
 #include "engine/grammar/constraint_slot.h"
@@ -100,7 +99,7 @@ class Session {
   void SampleBehindDrafts(TurnHeld held, const float* logits, size_t n_drafts, Sampler& sampler);
   // The transformer that computes drafts for the session; nullptr: there is none.
   Transformer* draft_transformer(TurnHeld held) const;
-  void DropDraftModel(TurnHeld /*held*/) { drafter_.DropModel(); }
+  void DropDraftModel(TurnHeld /*held*/, LockHeld /*lock*/) { drafter_.DropModel(); }
 
   // Call this if the pass failed. The next Deliver() reports the reason, as the log callback may
   // destroy the session.

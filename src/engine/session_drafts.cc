@@ -8,11 +8,11 @@
 namespace clamma {
 
 // The session keeps the draft model of its last query, with what that has computed, if this query
-// has the same one.
+// has the same transformer for it. If not, that one may be destroyed at any time, and the model
+// with it.
 Status Session::MakeDraftModel(const Query& query, PreparedQuery* prepared) {
   Transformer* const draft = query.draft_transformer;
-  const DraftModel* const own = drafter_.model();
-  if (draft == nullptr || (own != nullptr && &own->transformer() == draft)) return Status();
+  if (draft == nullptr || prepared->keeps_draft_model) return Status();
   if (memory_.arena() != nullptr) {
     return Status::Error(StatusCode::kInvalidArgument,
                          "sessions in an arena cannot have a draft transformer");
@@ -22,9 +22,7 @@ Status Session::MakeDraftModel(const Query& query, PreparedQuery* prepared) {
 }
 
 void Session::BeginDrafts(const Query& query, PreparedQuery* prepared) {
-  const bool keeps_model =
-      query.draft_transformer != nullptr && prepared->draft_model.get() == nullptr;
-  if (!keeps_model) drafter_.SwapModel(prepared->draft_model);
+  if (!prepared->keeps_draft_model) drafter_.SwapModel(prepared->draft_model);
   drafter_.Begin(query.n_drafts);
 }
 

@@ -223,6 +223,33 @@ TEST_F(SpeculationTest, ASessionMayBeDestroyedBeforeItsDraftTransformer) {
   EXPECT_EQ(clamma_sessions_step_next(), 0);
 }
 
+// While a thread destroys the draft transformer of a session's last query, another one starts the
+// next query, with another draft transformer.
+TEST_F(SpeculationTest, AQueryMayBeginWhileTheDraftTransformerOfTheLastOneIsDestroyed) {
+  if (!clamma::kHasThreads) GTEST_SKIP() << "a build without threads";
+  const auto run = [&](const SessionPtr& session, const TxfPtr& draft) {
+    Listener listener;
+    clamma_txf_info_t info = QueryInfo(listener, {.prompt = "Once upon a time", .limit = 5});
+    info.draft_txf = draft.get();
+    info.draft_tokens = 3;
+    EXPECT_EQ(clamma_session_query(session.get(), &info), 0);
+    StepAll();
+    return listener.text;
+  };
+  const TxfPtr kept = Open(ModelInfo(kQ80Model));
+  const SessionPtr alone = NewSession(model_);
+  const std::string first = run(alone, kept);
+  const std::string second = run(alone, kept);
+  for (size_t round = 0; round < 10; ++round) {
+    TxfPtr dropped = Open(ModelInfo(kQ80Model));
+    const SessionPtr session = NewSession(model_);
+    EXPECT_EQ(run(session, dropped), first);
+    std::thread destroys([&] { dropped.reset(); });
+    EXPECT_EQ(run(session, kept), second);
+    destroys.join();
+  }
+}
+
 TEST_F(SpeculationTest, SessionsOfSeveralThreadsShareADraftTransformer) {
   if (!clamma::kHasThreads) GTEST_SKIP() << "a build without threads";
   const TxfPtr draft = Open(ModelInfo(kQ80Model));
