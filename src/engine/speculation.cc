@@ -13,7 +13,7 @@ void Drafter::Begin(size_t most) {
 }
 
 size_t Drafter::Look(const TokenId* tokens, size_t n, size_t most, TokenId* drafts) {
-  kind_ = kOfModel;
+  kind_ = kModel;
   if (model_.get() != nullptr) return most;
   constexpr size_t kMiddleMatch = 4;
   constexpr size_t kLongMatch = 8;
@@ -24,7 +24,7 @@ size_t Drafter::Look(const TokenId* tokens, size_t n, size_t most, TokenId* draf
 
 size_t Drafter::Take(const SampledContext& context, size_t count, const SamplingOptions& sampling,
                      const RandomGenerator& random, TokenId* drafts) {
-  if (kind_ != kOfModel) return count;
+  if (kind_ != kModel) return count;
   return model_.get()->Draft(context, count, sampling, random, drafts);
 }
 

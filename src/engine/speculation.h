@@ -60,7 +60,7 @@ class Drafter {
   void UseForced() { kind_ = kForced; }
   // How likely one of them is right if those before it are, and how long one takes in nanoseconds.
   double chance() const { return chances_[kind_].chance(); }
-  double cost() const { return kind_ == kOfModel ? model_.get()->nanoseconds() : 0; }
+  double cost() const { return kind_ == kModel ? model_.get()->nanoseconds() : 0; }
   // Computes `count` of them, if they are to be computed; returns how many there are then.
   size_t Take(const SampledContext& context, size_t count, const SamplingOptions& sampling,
               const RandomGenerator& random, TokenId* drafts);
@@ -73,9 +73,9 @@ class Drafter {
 
  private:
   // The first three are of matches.
-  enum Kind : uint8_t { kShort, kMiddle, kLong, kOfModel, kForced, kKinds };
+  enum Kind : uint8_t { kShort, kMiddle, kLong, kModel, kForced, kDraftKinds };
 
-  DraftChance chances_[kKinds];
+  DraftChance chances_[kDraftKinds];
   Kind kind_ = kShort;
   size_t most_ = 0;
   OwnedDraftModel model_;
