@@ -29,18 +29,21 @@ void AppendEvent(std::string* bytes, std::string_view event, std::string_view da
 
 void ReadyList::Add(uint64_t connection) noexcept {
   bool was_empty = true;
-  try {
+  {
     const std::lock_guard lock(mutex_);
-    was_empty = ready_.empty();
-    ready_.push_back(connection);
-  } catch (const std::bad_alloc&) {
-    return;  // the connection looks again when its timer fires
+    was_empty = ready_.empty() && !is_incomplete_;
+    try {
+      ready_.push_back(connection);
+    } catch (const std::bad_alloc&) {
+      is_incomplete_ = true;
+    }
   }
   if (was_empty) wake_();
 }
 
-std::vector<uint64_t> ReadyList::Take() {
+std::vector<uint64_t> ReadyList::Take(bool* is_incomplete) {
   const std::lock_guard lock(mutex_);
+  *is_incomplete = std::exchange(is_incomplete_, false);
   return std::exchange(ready_, {});
 }
 
@@ -75,16 +78,17 @@ bool PendingAnswer::Send(std::string_view event, std::string data) noexcept {
   {
     const std::lock_guard lock(mutex_);
     if (is_abandoned_ || news_.has_overrun) return false;
+    const size_t before = news_.bytes.size();
     try {
       if (!news_.streams) {
         news_.bytes = std::move(data);
         is_kept = true;
-      } else if (news_.bytes.size() - taken_ + data.size() <= kMaxUnread) {
+      } else if (before - taken_ <= kMaxUnread) {
         AppendEvent(&news_.bytes, event, data);
         is_kept = true;
       }
     } catch (const std::bad_alloc&) {
-      is_kept = false;
+      news_.bytes.resize(before);  // no part of an event
     }
     news_.has_overrun = !is_kept;
   }
@@ -126,7 +130,7 @@ PendingAnswer::News PendingAnswer::Take(size_t most) {
     }
   }
   news.has_ended = news_.has_ended && (!news_.streams || bytes.size() == taken_);
-  news.headers = std::exchange(news_.headers, {});
+  if (news_.streams || news_.has_ended) news.headers = std::exchange(news_.headers, {});
   return news;
 }
 

@@ -23,18 +23,21 @@ class ReadyList {
   explicit ReadyList(std::function<void()> wake) : wake_(std::move(wake)) {}
 
   void Add(uint64_t connection) noexcept;
-  std::vector<uint64_t> Take();
+  // Sets *is_incomplete if there was no memory for some: then any connection may be ready.
+  std::vector<uint64_t> Take(bool* is_incomplete);
 
  private:
   const std::function<void()> wake_;
   std::mutex mutex_;
   std::vector<uint64_t> ready_;
+  bool is_incomplete_ = false;
 };
 
 // An answer, as openai::Answer, whose bytes are kept until the loop takes them.
 class PendingAnswer : public openai::Answer {
  public:
-  static constexpr size_t kMaxUnread = size_t{1} << 20;  // bytes of events
+  // Bytes of events behind which no further one is kept.
+  static constexpr size_t kMaxUnread = size_t{1} << 20;
 
   PendingAnswer(std::shared_ptr<ReadyList> ready, uint64_t connection)
       : ready_(std::move(ready)), connection_(connection) {}
@@ -48,7 +51,7 @@ class PendingAnswer : public openai::Answer {
     bool has_begun = false;
     int status = 0;
     bool streams = false;
-    std::vector<openai::Header> headers;  // once
+    std::vector<openai::Header> headers;  // once: of a stream at its beginning, else at the end
     std::string bytes;                    // events of a stream as they are sent, or the body
     bool has_overrun = false;  // bytes were lost: the reader is too slow, or memory short
     bool has_ended = false;

@@ -57,6 +57,7 @@ Connection::Connection(Site& site, uint64_t id, web::LocalAddress local)
 Connection::~Connection() {
   site_.metrics.ConnectionCloses();
   site_.bodies -= counted_body_;
+  site_.outputs -= counted_output_;
   if (phase_ != Phase::kAnswering) return;
   exchange_.entry.left = true;
   exchange_.answer->Abandon();
@@ -123,6 +124,11 @@ void Connection::CountBody() {
   counted_body_ = size;
 }
 
+void Connection::CountOutput() {
+  site_.outputs += output_.size() - counted_output_;
+  counted_output_ = output_.size();
+}
+
 void Connection::BeginExchange(const char* route) {
   const HttpRequest& request = parser_.request();
   exchange_ = {};
@@ -137,9 +143,9 @@ void Connection::OnHead() {
   route_ = FindRoute(request.path);
   keep_alive_ = request.keep_alive;
   BeginExchange(route_.name);
-  const std::optional<Reply> refusal = site_.access.Check(request, route_, local_, &exchange_.key);
+  std::optional<Reply> refusal = site_.access.Check(request, route_, local_, &exchange_.key);
   if (exchange_.key != nullptr) exchange_.entry.key = exchange_.key->number();
-  if (refusal) return Respond(*refusal, request.has_body);
+  if (refusal) return Respond(std::move(*refusal), request.has_body);
   if (request.expects_continue) {
     if (output().empty()) last_sent_ = Clock::now();
     output_ += kContinue;
@@ -208,13 +214,16 @@ void Connection::Pump() {
   if (!news.has_ended) return;
   if (is_cancelled_) return Respond(Draining(), true);
   if (news.has_overrun) return Respond(NoMemory(), false);
+  if (site_.outputs > 0 && site_.outputs + news.bytes.size() > site_.max_outputs) {
+    return Respond(NoMemory(), false);
+  }
   Reply reply;
   reply.status = news.status;
   reply.headers = std::move(news.headers);
   reply.body = std::move(news.bytes);
   exchange_.entry.has_usage = true;
   exchange_.entry.usage = news.usage;
-  Respond(reply, false);
+  Respond(std::move(reply), false);
 }
 
 void Connection::PumpStream(PendingAnswer::News& news) {
@@ -264,17 +273,17 @@ void Connection::AppendError(const Reply& error) {
   closes_ = true;
 }
 
-void Connection::Respond(const Reply& reply, bool close) {
+void Connection::Respond(Reply reply, bool close) {
   closes_ = closes_ || close || site_.draining;
   keep_alive_ = keep_alive_ && !closes_;
-  Reply sent = reply;
-  sent.With("x-request-id", exchange_.entry.id);
+  reply.With("x-request-id", exchange_.entry.id);
   for (const Header& header : site_.access.CorsHeaders(parser_.request())) {
-    sent.headers.push_back(header);
+    reply.headers.push_back(header);
   }
   if (output().empty()) last_sent_ = Clock::now();
-  output_ += HeadOf(sent, Framing::kLength, keep_alive_);
-  if (exchange_.entry.method != "HEAD") output_ += sent.body;
+  output_ += HeadOf(reply, Framing::kLength, keep_alive_);
+  if (exchange_.entry.method != "HEAD") output_ += reply.body;
+  CountOutput();
   exchange_.entry.status = reply.status;
   Finish(exchange_.entry.usage);
 }
@@ -293,10 +302,11 @@ void Connection::Sent(size_t bytes) {
     output_.clear();
     sent_ = 0;
     if (output_.capacity() > 2 * kHighWater) output_ = {};
-  } else if (sent_ > kHighWater) {
+  } else if (sent_ > kHighWater && sent_ >= output_.size() / 2) {  // so that bytes move seldom
     output_.erase(0, sent_);
     sent_ = 0;
   }
+  CountOutput();
   if (phase_ == Phase::kAnswering) Pump();
   if (phase_ == Phase::kSending && output().empty()) Continue();
 }

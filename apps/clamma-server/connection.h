@@ -55,6 +55,7 @@ class Connection {
 
   void Feed(std::string_view bytes);
   void CountBody();
+  void CountOutput();
   void BeginExchange(const char* route);
   void OnHead();
   void OnRequest();
@@ -65,7 +66,7 @@ class Connection {
   void PumpStream(PendingAnswer::News& news);
   void Append(std::string_view bytes);  // of a stream
   void AppendError(const Reply& error);
-  void Respond(const Reply& reply, bool close);
+  void Respond(Reply reply, bool close);
   void Finish(const openai::Usage& usage);
   void Continue();  // after an answer has been sent
   Clock::time_point ReadingDue() const;
@@ -89,7 +90,8 @@ class Connection {
   bool is_cancelled_ = false;
   bool is_stalled_ = false;  // the client fetches nothing
   std::string output_;
-  size_t sent_ = 0;  // of output_
+  size_t sent_ = 0;            // of output_
+  size_t counted_output_ = 0;  // bytes in site_.outputs
 
   Clock::time_point idle_since_;
   Clock::time_point head_begin_;

@@ -27,6 +27,10 @@ std::string_view Trimmed(std::string_view text) {
   return text;
 }
 
+bool AreFieldBytes(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), IsFieldByte);
+}
+
 // Fields that may come only once, because what they say decides how the request is understood.
 bool IsSingle(std::string_view name) {
   return name == "host" || name == "content-length" || name == "transfer-encoding" ||
@@ -136,7 +140,7 @@ void HttpParser::OnField() {
     return Fail(400, "a header field is not NAME: VALUE");
   }
   const std::string_view value = Trimmed(line.substr(colon + 1));
-  if (!std::all_of(value.begin(), value.end(), IsFieldByte)) {
+  if (!AreFieldBytes(value)) {
     return Fail(400, "a header field has a control character");
   }
   if (request_.fields.size() >= limits_.fields)
@@ -234,7 +238,13 @@ void HttpParser::OnChunkLine() {
   if (part_ == BodyPart::kTrailer) {
     trailer_bytes_ += line_.size();
     if (trailer_bytes_ > kMaxTrailers) return Fail(431, "the trailer fields are too large");
-    if (line_.empty()) state_ = State::kDone;
+    const std::string_view field = line_;
+    if (field.empty()) {
+      state_ = State::kDone;
+    } else if (!IsToken(field.substr(0, field.find(':'))) || !AreFieldBytes(field) ||
+               field.find(':') == std::string_view::npos) {
+      Fail(400, "a trailer field is not NAME: VALUE");
+    }
     return;
   }
   const std::string_view line = line_;
@@ -244,6 +254,10 @@ void HttpParser::OnChunkLine() {
   const auto [stop, error] = std::from_chars(digits.data(), end, size, 16);
   if (error == std::errc::invalid_argument || stop != end) {
     return Fail(400, "a chunk's size is not a hexadecimal number");
+  }
+  const std::string_view extension = Trimmed(line.substr(digits.size()));
+  if (!AreFieldBytes(extension) || (!extension.empty() && !extension.starts_with(';'))) {
+    return Fail(400, "a chunk's size is not followed by ';' or the line's end");
   }
   if (error != std::errc() || size > limits_.body_bytes - request_.body.size()) {
     return Fail(413, "the body is larger than " + std::to_string(limits_.body_bytes) + " bytes");

@@ -258,15 +258,25 @@ void Server::Forget(lws* wsi) noexcept {
 }
 
 void Server::Deliver() {
-  for (const uint64_t id : site_.ready->Take()) {
-    const auto found = by_id_.find(id);
-    if (found == by_id_.end()) {
-      site_.FinishLeft(id);
-      continue;
-    }
+  bool is_incomplete = false;
+  for (const uint64_t id : site_.ready->Take(&is_incomplete)) DeliverTo(id);
+  if (!is_incomplete) return;
+  for (const auto& [id, wsi] : by_id_) DeliverTo(id);
+  for (auto each = site_.left.begin(); each != site_.left.end();) DeliverTo((each++)->first);
+}
+
+// Where memory is short, only this connection is closed.
+void Server::DeliverTo(uint64_t id) noexcept {
+  const auto found = by_id_.find(id);
+  try {
+    if (found == by_id_.end()) return site_.FinishLeft(id);
     Entry& entry = connections_.at(found->second);
     entry.connection.OnNews();
     SettleFromOutside(found->second, entry);
+  } catch (const std::exception& e) {
+    web::Log("a connection is closed: ", e.what());
+    if (found == by_id_.end()) return;
+    lws_set_timeout(found->second, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
   }
 }
 

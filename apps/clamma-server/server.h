@@ -88,6 +88,7 @@ class Server {
   void Forget(lws* wsi) noexcept;
 
   void Deliver();  // the news of answers
+  void DeliverTo(uint64_t id) noexcept;
   void Drain();
   bool IsDrained() const;
   void CheckDrained();  // again and again until it is

@@ -23,8 +23,9 @@ void Site::FinishLeft(uint64_t connection) {
   if (found == left.end()) return;
   const PendingAnswer::News news = found->second.answer->Take(0);
   if (!news.has_ended) return;
-  Finish(found->second, news.usage);
+  Exchange ended = std::move(found->second);
   left.erase(found);
+  Finish(ended, news.usage);
 }
 
 }  // namespace server

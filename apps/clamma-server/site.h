@@ -35,6 +35,9 @@ struct Site {
   HttpParser::Limits limits;
   size_t max_bodies = size_t{64} << 20;  // bytes of all bodies that are being received
   size_t bodies = 0;                     // of those now
+  // Bytes of whole answers that have not been fetched; one answer may have more.
+  size_t max_outputs = size_t{256} << 20;
+  size_t outputs = 0;  // of those now
   std::shared_ptr<ReadyList> ready;
   openai::Service* service = nullptr;  // nullptr while the models are being loaded
   bool draining = false;

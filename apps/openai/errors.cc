@@ -88,9 +88,11 @@ ApiError Draining() {
           "shutting_down"};
 }
 
-ApiError NoMemory() {
-  return {503, kServerError, "There is not enough memory for this request. Please try again later.",
-          "", "out_of_memory"};
+const ApiError& NoMemory() {
+  static const ApiError error(
+      503, kServerError, "There is not enough memory for this request. Please try again later.", "",
+      "out_of_memory");
+  return error;
 }
 
 ApiError Failed(std::string message) { return {500, kServerError, std::move(message), "", ""}; }

@@ -45,7 +45,8 @@ ApiError ModelNotFound(const std::string& model);
 ApiError ContextTooLong(size_t context, size_t prompt, const std::string& param);
 ApiError QueueFull();
 ApiError Draining();
-ApiError NoMemory();
+// Made at the first call, so that it can be had when memory is short.
+const ApiError& NoMemory();
 ApiError Failed(std::string message);
 
 }  // namespace openai

@@ -34,6 +34,11 @@ const char* NameOf(Endpoint endpoint) {
 
 namespace {
 
+// Requests that wait for a worker, those of clients that have left among them, may have as many
+// bytes as so many of the largest bodies, but at least so many.
+constexpr size_t kQueuedBodies = 16;
+constexpr size_t kMinQueuedBytes = size_t{16} << 20;
+
 // Says which constraints of a schema were dropped.
 void AddLoosened(const Plan& plan, std::vector<Header>* headers) {
   const std::string dropped = Generation::CheckConstraint(plan);
@@ -45,8 +50,9 @@ class ServiceOfModels : public Service {
   ServiceOfModels(Options options, std::vector<std::unique_ptr<openai::Model>> models)
       : options_(std::move(options)),
         models_(std::move(models)),
-        queue_({options_.sessions, options_.workers, options_.max_waiting}, Handles(models_),
-               [this](const std::shared_ptr<Call>& call) { Prepare(call); }) {}
+        queue_({options_.sessions, options_.workers, options_.max_waiting,
+                std::max(kMinQueuedBytes, kQueuedBodies * options_.max_body_bytes)},
+               Handles(models_), [this](const std::shared_ptr<Call>& call) { Prepare(call); }) {}
 
   std::shared_ptr<Ticket> Submit(Request request, std::shared_ptr<Answer> answer) noexcept override;
   void Drain() noexcept override { is_draining_ = true; }
@@ -90,7 +96,7 @@ std::shared_ptr<Service::Ticket> ServiceOfModels::Submit(Request request,
   const Endpoint endpoint = request.endpoint;
   try {
     auto call = std::make_shared<Call>(std::move(request), answer, counters_);
-    queue_.Push(call);
+    if (!queue_.Push(call)) call->Fail(QueueFull());
     return call;
   } catch (const std::exception&) {
     counters_.AddAnswer(endpoint, 503);
@@ -128,7 +134,11 @@ void ServiceOfModels::Guarded(const std::shared_ptr<Call>& call, const Work& wor
   } catch (const std::bad_alloc&) {
     call->Fail(NoMemory());
   } catch (const std::exception& error) {
-    call->Fail(Failed(error.what()));
+    try {
+      call->Fail(Failed(error.what()));
+    } catch (const std::exception&) {
+      call->Fail(NoMemory());
+    }
   }
 }
 
@@ -248,6 +258,7 @@ void ServiceOfModels::Complete(const std::shared_ptr<Call>& call, Fields& fields
   if (!request.answer.echo) return Continue(call, std::move(request), {});
   if (!request.plan.wants_logprobs) {
     std::vector<EchoedPrompt> echoes = EchoPrompts(request.plan, *call);
+    if (call->cancelled()) return call->EndCancelled({});  // some prompts may have no echo
     return Continue(call, std::move(request), std::move(echoes));
   }
   auto later = std::make_shared<CompletionRequest>(std::move(request));
@@ -308,6 +319,7 @@ std::unique_ptr<Service> Service::Make(std::vector<Model> models, Options option
     }
     options.sessions = std::max(options.sessions, 1u);
     options.workers = std::max(options.workers, 2u);
+    NoMemory();  // makes it while there is memory
     std::vector<std::unique_ptr<openai::Model>> opened;
     for (const Model& model : models) {
       opened.push_back(openai::Model::Open(model, options, reason));

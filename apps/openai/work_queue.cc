@@ -1,20 +1,40 @@
 // SPDX-License-Identifier: MIT
 #include "openai/work_queue.h"
 
+#include <chrono>
+#include <new>
 #include <utility>
 
 namespace openai {
+namespace {
+
+constexpr size_t kCallBytes = 4096;  // of a request beside its body, about
+constexpr std::chrono::milliseconds kMemoryPause{10};
+
+size_t BytesOf(const Call& call) { return call.request().body.size() + kCallBytes; }
+
+}  // namespace
 
 WorkQueue::WorkQueue(const Options& options, std::vector<const txf*> models, Prepare prepare)
     : options_(options),
       models_(std::move(models)),
       prepare_(std::move(prepare)),
       free_slots_(options.slots) {
-  for (size_t i = 0; i < options_.workers; ++i) workers_.emplace_back([this] { Work(); });
-  stepper_ = std::thread([this] { Step(); });
+  try {
+    for (size_t i = 0; i < options_.workers; ++i) workers_.emplace_back([this] { Work(); });
+    stepper_ = std::thread([this] { Step(); });
+  } catch (...) {
+    End();
+    throw;
+  }
 }
 
 WorkQueue::~WorkQueue() {
+  End();
+  for (auto& [key, running] : running_) running.generation->Abandon();
+}
+
+void WorkQueue::End() {
   {
     const std::lock_guard lock(mutex_);
     const std::lock_guard step_lock(step_mutex_);
@@ -23,16 +43,19 @@ WorkQueue::~WorkQueue() {
   has_work_.notify_all();
   can_step_.notify_all();
   for (std::thread& worker : workers_) worker.join();
-  stepper_.join();
-  for (auto& [key, running] : running_) running.generation->Abandon();
+  if (stepper_.joinable()) stepper_.join();
 }
 
-void WorkQueue::Push(std::shared_ptr<Call> call) {
+bool WorkQueue::Push(std::shared_ptr<Call> call) {
+  const size_t bytes = BytesOf(*call);
   {
     const std::lock_guard lock(mutex_);
+    if (!calls_.empty() && queued_bytes_ + bytes > options_.max_bytes) return false;
     calls_.push_back(std::move(call));
+    queued_bytes_ += bytes;
   }
   has_work_.notify_one();
+  return true;
 }
 
 bool WorkQueue::Admit(const std::shared_ptr<Generation>& generation) {
@@ -41,6 +64,7 @@ bool WorkQueue::Admit(const std::shared_ptr<Generation>& generation) {
     const bool waits = free_slots_ == 0 || !waiting_.empty();
     if (waits && waiting_.size() >= options_.max_waiting) return false;
     waiting_.push_back({generation});
+    if (generation->stopped()) has_stopped_ = true;  // before it was here to be found
   }
   has_work_.notify_one();
   return true;
@@ -124,6 +148,7 @@ void WorkQueue::WorkOnce(std::unique_lock<std::mutex>& lock) {
   if (!calls_.empty()) {
     const std::shared_ptr<Call> call = std::move(calls_.front());
     calls_.pop_front();
+    queued_bytes_ -= BytesOf(*call);
     lock.unlock();
     prepare_(call);
     lock.lock();
@@ -142,12 +167,20 @@ void WorkQueue::WorkOnce(std::unique_lock<std::mutex>& lock) {
 void WorkQueue::StartNext(std::unique_lock<std::mutex>& lock) {
   Waiting& first = waiting_.front();
   const std::shared_ptr<Generation> generation = first.generation;
+  Running* running = nullptr;
+  try {
+    running = &running_[generation.get()];
+  } catch (const std::bad_alloc&) {  // it is tried again
+    lock.unlock();
+    std::this_thread::sleep_for(kMemoryPause);
+    lock.lock();
+    return;
+  }
   const size_t choice = first.next++;
   if (first.next == generation->size()) waiting_.pop_front();
   --free_slots_;
-  Running& running = running_[generation.get()];
-  running.generation = generation;
-  ++running.slots;
+  running->generation = generation;
+  ++running->slots;
   if (free_slots_ > 0 && !waiting_.empty()) has_work_.notify_one();
   lock.unlock();
   generation->Start(choice);

@@ -27,6 +27,7 @@ class WorkQueue : public Generation::Slots {
     size_t slots = 1;  // texts that are generated at the same time
     size_t workers = 2;
     size_t max_waiting = 64;  // requests that wait for slots, or for a worker with long work
+    size_t max_bytes = size_t{64} << 20;  // of requests that no worker has begun with
   };
   // Runs on a worker. It must not throw.
   using Prepare = std::function<void(const std::shared_ptr<Call>&)>;
@@ -38,8 +39,8 @@ class WorkQueue : public Generation::Slots {
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
-  // Any thread. Throws std::bad_alloc.
-  void Push(std::shared_ptr<Call> call);
+  // Any thread. Returns false if too many bytes wait for a worker. Throws std::bad_alloc.
+  bool Push(std::shared_ptr<Call> call);
 
   // On a worker: lets a prepared request's texts begin as slots become free, first come, first
   // served. Returns false if too many requests wait. Throws std::bad_alloc.
@@ -73,6 +74,7 @@ class WorkQueue : public Generation::Slots {
 
   void Work();
   void Step();
+  void End();  // of the threads
   bool HasWork() const;
   void WorkOnce(std::unique_lock<std::mutex>& lock);
   void StartNext(std::unique_lock<std::mutex>& lock);
@@ -86,6 +88,7 @@ class WorkQueue : public Generation::Slots {
   std::condition_variable has_work_;
   // The following need the lock.
   std::deque<std::shared_ptr<Call>> calls_;
+  size_t queued_bytes_ = 0;  // of calls_
   std::deque<Waiting> waiting_;
   std::deque<std::function<void()>> long_;
   std::map<Generation*, Running> running_;

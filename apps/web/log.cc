@@ -2,12 +2,15 @@
 #include "log.h"
 
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
 #include <mutex>
+#include <new>
 #include <string>
 
 #include "json.h"
+#include "printable.h"
 
 namespace web {
 namespace {
@@ -31,6 +34,22 @@ std::string TimeNow() {
   return {text, size};
 }
 
+// The text without what controls a terminal.
+std::string Shown(std::string_view text) {
+  std::string shown;
+  while (!text.empty()) {
+    uint32_t code = 0;
+    const size_t size = DecodeUtf8(text, &code);
+    if (size == 0 || IsHarmful(code)) {
+      shown += '?';
+    } else {
+      shown += text.substr(0, size);
+    }
+    text.remove_prefix(size == 0 ? 1 : size);
+  }
+  return shown;
+}
+
 void Write(std::string_view from, std::string_view message) {
   while (message.ends_with('\n')) message.remove_suffix(1);
   if (CurrentForm().form == LogForm::kJson) {
@@ -39,8 +58,8 @@ void Write(std::string_view from, std::string_view message) {
     std::fprintf(stderr, "%s\n", line.Text().c_str());
     return;
   }
-  std::fprintf(stderr, "%s: %.*s%.*s\n", CurrentForm().program, static_cast<int>(from.size()),
-               from.data(), static_cast<int>(message.size()), message.data());
+  std::fprintf(stderr, "%s: %s%s\n", CurrentForm().program, Shown(from).c_str(),
+               Shown(message).c_str());
 }
 
 }  // namespace
@@ -55,7 +74,11 @@ void Log(std::string_view from, std::string_view message) {
   const Clock::time_point now = Clock::now();
   if (now < next) return;
   next = now + std::chrono::seconds(1);
-  Write(from, message);
+  try {
+    Write(from, message);
+  } catch (const std::bad_alloc&) {
+    return;  // callers report that memory is short, and cannot handle that, too
+  }
 }
 
 void Report(std::string_view message) { Write("", message); }

@@ -127,6 +127,8 @@ def test_fast_reader(server):
     events = events_of(answer.body)
     checks.same("5 MB, all of them", ([event["number"] for _, event in events[:-1]], events[-1][1]),
                 (list(range(5000)), "[DONE]"))
+    events = events_of(server.chat(events=1, bytes=3 * MEGABYTE).body)
+    checks.same("an event of 3 MB", (len(events[0][1]["fill"]), events[1][1]), (3 * MEGABYTE, "[DONE]"))
     checks.same("a body of 3 MB is no stream", len(server.chat(bytes=3 * MEGABYTE).json["fill"]),
                 3 * MEGABYTE)
 
