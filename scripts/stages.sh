@@ -187,7 +187,7 @@ stage_tsan() {
   local fixed=()
   fix_layout
   local programs
-  mapfile -t programs < <(basename -s .cc tests/*/*_test.cc | grep -E 'golden|hpp|session|thread')
+  mapfile -t programs < <(basename -s .cc tests/*/*_test.cc | grep -E 'golden|hpp|session|thread|speculation_test|openai_service|grammar_cache')
   alone build-tsan cmake --preset tsan
   # The build also runs the programs, to list their tests.
   alone build-tsan "${fixed[@]}" cmake --build --preset tsan -j "$jobs" --target "${programs[@]}"
