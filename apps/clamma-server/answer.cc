@@ -83,9 +83,11 @@ bool PendingAnswer::Send(std::string_view event, std::string data) noexcept {
       if (!news_.streams) {
         news_.bytes = std::move(data);
         is_kept = true;
-      } else if (before - taken_ <= kMaxUnread) {
+      } else if (before - taken_ <= kMaxUnread + large_) {
         AppendEvent(&news_.bytes, event, data);
         is_kept = true;
+        const size_t size = news_.bytes.size() - before;
+        if (size > kMaxUnread) large_ = std::max(large_, size);
       }
     } catch (const std::bad_alloc&) {
       news_.bytes.resize(before);  // no part of an event
@@ -129,6 +131,7 @@ PendingAnswer::News PendingAnswer::Take(size_t most) {
       taken_ = 0;
     }
   }
+  if (bytes.size() == taken_) large_ = 0;
   news.has_ended = news_.has_ended && (!news_.streams || bytes.size() == taken_);
   if (news_.streams || news_.has_ended) news.headers = std::exchange(news_.headers, {});
   return news;

@@ -36,7 +36,8 @@ class ReadyList {
 // An answer, as openai::Answer, whose bytes are kept until the loop takes them.
 class PendingAnswer : public openai::Answer {
  public:
-  // Bytes of events behind which no further one is kept.
+  // Bytes of events behind which no further one is kept. A larger event is kept whole, and does not
+  // count.
   static constexpr size_t kMaxUnread = size_t{1} << 20;
 
   PendingAnswer(std::shared_ptr<ReadyList> ready, uint64_t connection)
@@ -71,6 +72,8 @@ class PendingAnswer : public openai::Answer {
   std::mutex mutex_;  // protects the members below
   News news_;
   size_t taken_ = 0;  // of news_.bytes
+  size_t large_ =
+      0;  // the bytes of the largest event, if it alone exceeds kMaxUnread, until it is taken
   bool is_notified_ = false;
   bool is_abandoned_ = false;
 };
