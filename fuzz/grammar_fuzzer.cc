@@ -144,7 +144,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t n) {
       status = ParseRegex(text, options, &grammar, &node);
       if (status.ok()) status = grammar.DefineRule(root, node);
     }
-    if (status.ok() && (bytes[0] & 8) != 0) status = AddTrigger("aab", (bytes[0] & 16) != 0, &grammar);
+    if (status.ok() && (bytes[0] & 8) != 0)
+      status = AddTrigger("aab", (bytes[0] & 16) != 0, &grammar);
     clamma::Program program;
     if (status.ok()) status = program.Compile(memory, grammar, &vocabulary.tokenizer());
     if (status.ok()) Generate(vocabulary, program, bytes[0]);
