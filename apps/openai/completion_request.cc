@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "openai/completion_request.h"
 
+#include <new>
 #include <utility>
 
 namespace openai {
@@ -19,7 +20,7 @@ std::vector<tok_id_t> Encode(const std::string& text, const Model& model) {
                           &count) != 0 ||
       count > tokens.size()) {
     const std::string reason = TakeReason();
-    if (reason.find("out of memory") != std::string::npos) throw NoMemory();
+    if (reason.find("out of memory") != std::string::npos) throw std::bad_alloc();
     throw InvalidRequest(reason, "prompt");
   }
   tokens.resize(count);

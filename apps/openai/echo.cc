@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <new>
 #include <utility>
 
 #include "openai/json_text.h"
@@ -47,7 +48,7 @@ void Score(const Plan& plan, const std::vector<tok_id_t>& tokens, const Call& ca
       const_cast<Call*>(&call));
   if (failed != 0 && !call.cancelled()) {
     const std::string reason = TakeReason();
-    if (reason.find("out of memory") != std::string::npos) throw NoMemory();
+    if (reason.find("out of memory") != std::string::npos) throw std::bad_alloc();
     throw Failed(reason);
   }
   for (size_t i = 0; i < n; ++i) {

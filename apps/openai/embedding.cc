@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <new>
 #include <span>
 #include <utility>
 
@@ -145,7 +146,7 @@ void Embed(const EmbeddingRequest& request, Call& call) {
   if (call.cancelled()) return call.EndCancelled({});
   if (failed != 0) {
     const std::string reason = TakeReason();
-    if (reason.find("out of memory") != std::string::npos) throw NoMemory();
+    if (reason.find("out of memory") != std::string::npos) throw std::bad_alloc();
     CheckLengths(request);
     throw InvalidRequest(reason, "input");
   }

@@ -86,7 +86,7 @@ std::string Generation::CheckConstraint(const Plan& plan) {
   info.dropped_constraints_max = dropped.size();
   if (clamma_grammar_check(plan.model->handle(), &info) != 0) {
     const std::string reason = desc.data();
-    if (reason.find("out of memory") != std::string::npos) throw NoMemory();
+    if (reason.find("out of memory") != std::string::npos) throw std::bad_alloc();
     throw InvalidRequest(reason, plan.constraint.param);
   }
   std::string paths = dropped.data();
@@ -113,7 +113,7 @@ size_t Generation::CountTokens(const Prompt& prompt) const {
     return count;
   }
   const std::string reason = TakeReason();
-  if (reason.find("out of memory") != std::string::npos) throw NoMemory();
+  if (reason.find("out of memory") != std::string::npos) throw std::bad_alloc();
   throw InvalidRequest(reason, plan_.prompt_param);
 }
 
@@ -186,7 +186,7 @@ void Generation::StartQuery(Choice& choice) {
 
   txf_session* const session =
       clamma_session_construct_desc(plan_.model->handle(), desc.data(), desc.size());
-  if (session == nullptr) throw NoMemory();
+  if (session == nullptr) throw std::bad_alloc();
   {
     const std::lock_guard lock(sessions_mutex_);
     choice.session = session;
@@ -215,7 +215,7 @@ int Generation::Query(const Prompt& prompt, txf_session* session,
 // Throws the reason why a query was refused.
 void Generation::Refused(const Prompt& prompt, const char* desc) const {
   const std::string reason = desc;
-  if (reason.find("out of memory") != std::string::npos) throw NoMemory();
+  if (reason.find("out of memory") != std::string::npos) throw std::bad_alloc();
   const size_t context = plan_.model->facts().context;
   const size_t count = CountTokens(prompt);
   if (count >= context) throw ContextTooLong(context, count, plan_.prompt_param);

@@ -219,7 +219,8 @@ void ServiceOfModels::LogUnknown(const Fields& fields, Endpoint endpoint) const 
   std::string line = std::string(NameOf(endpoint)) + ": ignored, as unknown:";
   for (size_t i = 0; i < std::min(unknown.size(), kMaxNames); ++i) {
     line += ' ';
-    AppendQuoted(std::string_view(unknown[i]).substr(0, kMaxName), &line);
+    const std::string_view name = unknown[i];
+    AppendQuoted(name.substr(0, kMaxName), &line);
   }
   if (unknown.size() > kMaxNames) {
     line += " and " + std::to_string(unknown.size() - kMaxNames) + " more";

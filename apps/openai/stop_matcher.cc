@@ -9,9 +9,9 @@ namespace {
 // Returns the length of the longest end of `text` that begins one of `stops`, but is shorter.
 size_t UnfinishedEnd(std::string_view text, const std::vector<std::string>& stops) {
   size_t longest = 0;
-  for (const std::string& stop : stops) {
+  for (const std::string_view stop : stops) {
     for (size_t n = std::min(stop.size() - 1, text.size()); n > longest; --n) {
-      if (text.ends_with(std::string_view(stop).substr(0, n))) longest = n;
+      if (text.ends_with(stop.substr(0, n))) longest = n;
     }
   }
   return longest;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "openai/token_endpoints.h"
 
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -15,7 +16,7 @@ namespace {
 // Throws the library's reason.
 [[noreturn]] void Refused(const char* param) {
   const std::string reason = TakeReason();
-  if (reason.find("out of memory") != std::string::npos) throw NoMemory();
+  if (reason.find("out of memory") != std::string::npos) throw std::bad_alloc();
   throw InvalidRequest(reason, param);
 }
 
