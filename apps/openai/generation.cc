@@ -137,7 +137,7 @@ void Generation::BeginEarly() noexcept {
 
 void Generation::Start(size_t index) noexcept {
   Choice& choice = choices_[index];
-  const std::shared_ptr<Generation> self = shared_from_this();
+  const std::shared_ptr<Generation> self = weak_from_this().lock();
   if (!stopped()) {
     try {
       StartQuery(choice);
@@ -301,7 +301,7 @@ void Generation::CountUsage(const Choice& choice, const txf_session* session) no
 }
 
 void Generation::OnDone(Choice& choice, clamma_done_t why) noexcept {
-  const std::shared_ptr<Generation> self = shared_from_this();
+  const std::shared_ptr<Generation> self = weak_from_this().lock();
   txf_session* session = nullptr;
   {
     const std::lock_guard lock(sessions_mutex_);

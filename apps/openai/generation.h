@@ -133,7 +133,7 @@ class Generation : public Cancellable, public std::enable_shared_from_this<Gener
   void BeginEarly() noexcept;
 
   // Starts a choice, which has a slot and gives it back when it ends.
-  void Start(size_t choice) noexcept;
+  void Start(size_t index) noexcept;
   // Ends a choice that has no slot, because the request was cancelled or has failed.
   void Skip(size_t choice) noexcept { EndChoice(choices_[choice], Ending::kCancelled); }
   // Destroys the sessions, without a further call of the answer. Nobody may step meanwhile.
