@@ -16,11 +16,12 @@ Usage: ./test.sh                    the Release build and all its tests
        ./test.sh --list             list the stages
        ./test.sh --help
 
-Without arguments it checks that this build works on this machine. This takes at most ten
-minutes on two slow cores, including the installation of packages (compiler, CMake, libraries
+Without arguments it checks that this build works on this machine. This takes a quarter of an
+hour on two slow cores, including the installation of packages (compiler, CMake, libraries
 of the apps, GoogleTest). Other stages also install the packages that they need: cross
 compilers, QEMU, Wine, a browser, PyTorch. Stages leave out tests that take long and add
-little there (sweeps under an emulator or a sanitizer; clang-tidy of unchanged sources).
+little there (sweeps under an emulator or a sanitizer; clang-tidy of unchanged sources), or
+take turns by the commit (two thirds of the tests under AddressSanitizer).
 With --full they leave out nothing; all stages then take hours. Two stages run at a time.
 
 If a stage fails, its log is shown and the others continue. The last line is:
