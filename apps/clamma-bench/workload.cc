@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 
 #include "kv_type.h"
 
@@ -125,6 +126,15 @@ std::unique_ptr<Workload> Workload::Load(const Source& source, double* seconds) 
   return workload;
 }
 
+// The value of "ARCHITECTURE.key" in a GGUF model's metadata; 0: there is none.
+uint32_t Workload::Metadata(const char* key) const {
+  const std::string name = std::string(facts_.architecture) + "." + key;
+  char text[16] = {};
+  size_t size = 0;
+  if (clamma_txf_metadata(model_.get(), name.c_str(), text, sizeof(text) - 1, &size) != 0) return 0;
+  return static_cast<uint32_t>(std::strtoul(text, nullptr, 10));
+}
+
 Shape Workload::shape() const {
   Shape shape;
   shape.dim = facts_.dim;
@@ -132,6 +142,7 @@ Shape Workload::shape() const {
   shape.layers = facts_.layers;
   shape.heads = facts_.heads;
   shape.kv_heads = facts_.kv_heads;
+  shape.head_size = facts_.head_size;
   shape.vocab_size = facts_.vocab_size;
   shape.context = facts_.context;
   shape.shared_classifier = facts_.shared_classifier != 0;
@@ -140,10 +151,15 @@ Shape Workload::shape() const {
   shape.gguf_int8 = source_.gguf_int8;
   shape.gguf_weights = source_.gguf_weights;
   if (source_.gguf && shape.gguf_bytes == 0) {
-    // All tensors except an embedding that is not the classifier, as if it had as many bits as
-    // others.
+    // All tensors but an embedding that is not the classifier and the experts that a token does not
+    // use, as if these had as many bits as others.
     const uint64_t unread = shape.shared_classifier ? 0 : shape.classifier_weights() - shape.dim;
-    const auto weights = static_cast<double>(facts_.parameters - unread);
+    shape.experts = Metadata("expert_count");
+    shape.experts_used = Metadata("expert_used_count");
+    if (const uint32_t own = Metadata("expert_feed_forward_length")) shape.hidden_dim = own;
+    const uint64_t idle = uint64_t{shape.experts - shape.experts_used} * shape.layers * 3 *
+                          shape.hidden_dim * shape.dim;
+    const auto weights = static_cast<double>(facts_.parameters - unread - idle);
     const std::string type = facts_.file_type;
     shape.gguf_bytes = static_cast<uint64_t>(weights * facts_.bits_per_weight / 8);
     shape.gguf_int8 = type != "F32" && type != "F16" && type != "BF16";

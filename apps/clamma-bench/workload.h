@@ -62,6 +62,8 @@ class Workload {
   Workload(txf* model, const Source& source)
       : source_(source), model_(model, &clamma_txf_destroy) {}
 
+  uint32_t Metadata(const char* key) const;
+
   const Source& source_;
   std::unique_ptr<txf, decltype(&clamma_txf_destroy)> model_;
   clamma_txf_facts_t facts_ = {};
