@@ -167,6 +167,8 @@ stage_asan() {
   local not='^$'
   # The same is true for other sessions in a pass, for reused arenas, and for the golden texts in C.
   [[ $full == yes ]] || not+="|$repeated_texts|WhoIsInThePass|SessionsThatComeAndGo|^c_golden_test"
+  # Drafts take the same way through the library whatever the model.
+  [[ $full == yes ]] || not+='|Chang(e|es)Nothing/(Plain|TwoRotations|Experts)'
   # The tables of the compiler's vectors are compiled without sanitizers: what they do beside the table
   # of plain C++ is what the Release build checks.
   [[ $full == yes ]] || not+='|[/_]vector(128|256|512)'
