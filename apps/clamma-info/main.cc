@@ -44,9 +44,11 @@ int Parse(int argc, char** argv, Options& o) {
   line.Add("--json", o.json, "Print a JSON object");
   line.Add("--context", o.context, "Report memory for this many positions, 0 = the model's context")
       .WholeNumber()
+      .In(0u, unsigned{clamma::ModelLimits::kMaxSeqLen})  // more than any model has
       .ShowDefault();
   line.Add("--sessions", o.print.sessions, "Report memory for this many sessions")
       .WholeNumber()
+      .Check([](const std::string& text) { return std::string(text == "0" ? "0 is too few" : ""); })
       .ShowDefault();
   line.Add("-h,--threads", o.threads, "Report memory for this many threads, 0 = all usable cores")
       .WholeNumber()
@@ -63,10 +65,6 @@ int Run(int argc, char** argv) {
   Options o;
   if (const int code = Parse(argc, argv, o); code >= 0) return code;
   KeepStandardStreams();
-  if (o.context > clamma::ModelLimits::kMaxSeqLen) {
-    return Fail("--context is more than any model has, 16777216");
-  }
-  if (o.print.sessions == 0) return Fail("--sessions is 0");
 
   clamma::Memory memory;
   clamma::ModelFiles files;

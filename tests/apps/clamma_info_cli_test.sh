@@ -186,9 +186,11 @@ refuses 1 'none.*No such file' none
 refuses 1 'cut short' cut.gguf
 refuses 1 'not a regular file' .
 refuses 2 'nope' model.gguf --nope
-refuses 1 'context' model.gguf --context 99999999
-refuses 1 'sessions' model.gguf --sessions 0
-refuses 2 'sessions' model.gguf --sessions x
+refuses 2 '--context: .*16777217 not in range' model.gguf --context 16777217
+refuses 2 '--context: .*99999999999 not in range' model.gguf --context 99999999999
+refuses 2 '--sessions: 0 is too few' model.gguf --sessions 0
+refuses 2 '--sessions: 0 is too few' none --sessions 00
+refuses 2 '--sessions: x is not a whole number' model.gguf --sessions x
 
 run --help
 for flag in --help --version --tensors --metadata --all --json --context --sessions --threads; do
