@@ -181,6 +181,8 @@ printf '<!DOCTYPE html><html></html>' >page
 printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n' >pointer
 refuses 1 'empty: the file is empty' empty
 refuses 1 'page.*web page' page
+refuses 1 'cli_test\.sh.*a text file' "$here/clamma_info_cli_test.sh"
+refuses 1 'clamma-info: .*clamma-info: .*a program or a library' "$clamma_info"
 refuses 1 'pointer.*Git LFS pointer' pointer
 refuses 1 'none.*No such file' none
 refuses 1 'cut short' cut.gguf

@@ -73,7 +73,7 @@ TEST(FileKind, OfJson) {
                            "\xef\xbb\xbf{}", "[1, 2]", " \r\n[\"a\"]", "[]", "{"}) {
     ExpectExplained(text, FileKind::kJson, {"JSON", ".gguf"});
   }
-  EXPECT_EQ(KindOf("{not json}"), FileKind::kUnknown);
+  EXPECT_EQ(KindOf("{not json}"), FileKind::kText);
 }
 
 TEST(FileKind, OfArchives) {
@@ -109,6 +109,39 @@ TEST(FileKind, OfWebPages) {
                   {"XML", "download"});
 }
 
+TEST(FileKind, OfTexts) {
+  for (const std::string& text :
+       {std::string("a"), std::string("Hello\n"), std::string("#!/bin/sh\r\n"),
+        std::string("\xef\xbb\xbf\tna\xc3\xafve \x1b[1m\xf0\x9f\x90\x9a"),
+        "x" + std::string("\xc3\xa9\xc3\xa9") + std::string(5000, 'y')}) {
+    ExpectExplained(text, FileKind::kText, {"a text file", ".gguf or .bin"});
+  }
+  // Only the beginning is looked at, and it may end within a character.
+  for (size_t n = 0; n < 4; ++n) {
+    std::string text(n, 'a');
+    while (text.size() < 2000) text += "\xf0\x9f\x90\x9a";
+    EXPECT_EQ(KindOf(text), FileKind::kText) << n;
+  }
+  for (const char* other : {"a\x01", "a\x7f", "a\xff", "\x80", "\xc3 ", "a\xed\xa0\x80"}) {
+    EXPECT_EQ(KindOf(other), FileKind::kUnknown) << other;
+  }
+  EXPECT_EQ(KindOf(std::string("a\0b", 3)), FileKind::kUnknown);
+}
+
+TEST(FileKind, OfPrograms) {
+  for (const std::string& start :
+       {Bytes({0x7f, 'E', 'L', 'F', 2, 1, 1, 0}), Bytes({0, 'a', 's', 'm', 1, 0, 0, 0}),
+        Bytes({0xcf, 0xfa, 0xed, 0xfe, 7, 0, 0, 1}), Bytes({0xce, 0xfa, 0xed, 0xfe, 7, 0, 0, 0}),
+        Bytes({0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 2}),
+        "MZ" + std::string(58, '\0') + Bytes({64, 0, 0, 0}) + Bytes({'P', 'E', 0, 0})}) {
+    ExpectExplained(start, FileKind::kProgram, {"a program or a library", ".gguf or .bin"});
+  }
+  // A checkpoint without a magic number may begin with the two bytes of a Windows program.
+  EXPECT_EQ(KindOf("MZ" + std::string(200, '\0')), FileKind::kUnknown);
+  EXPECT_EQ(KindOf("MZ" + std::string(58, '\0') + Bytes({0xff, 0xff, 0xff, 0xff})),
+            FileKind::kUnknown);
+}
+
 TEST(FileKind, OfOldGgml) {
   for (const char* text : {"lmgg", "fmgg\1", "tjgg\3", "algg"}) {
     ExpectExplained(text, FileKind::kOldGgml, {"before GGUF"});
@@ -142,13 +175,22 @@ TEST(FileKind, OfSmallNumbersIsUnknown) {
 
 TEST(FileKind, OfAnyBytesIsSafe) {
   std::mt19937 random(1);
-  const std::string starts[] = {
-      "",         "{",          "[",
-      "<",        "PK\x03\x04", "\x08\x07\x12",
-      "\x80\x02", "GGUF",       "version https://git-lfs.github.com/spec/"};
+  const std::string starts[] = {"",
+                                "{",
+                                "[",
+                                "<",
+                                "PK\x03\x04",
+                                "\x08\x07\x12",
+                                "\x80\x02",
+                                "GGUF",
+                                "version https://git-lfs.github.com/spec/",
+                                "\xf0\x9f",
+                                "\x7f"
+                                "ELF",
+                                "MZ" + std::string(58, '\0')};
   for (int i = 0; i < 20000; ++i) {
     std::string text = starts[random() % std::size(starts)];
-    text.resize(random() % 64, static_cast<char>(random()));
+    text.resize(random() % 80, static_cast<char>(random()));
     for (char& c : text) {
       if (random() % 16 == 0) c = static_cast<char>(random());
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "model/utf8.h"
 #include "platform/endian.h"
 #include "platform/quoted.h"
 #include "platform/text.h"
@@ -100,6 +101,35 @@ FileKind KindOfArchive(std::string_view bytes) {
   return FileKind::kUnknown;
 }
 
+// Programs and libraries of Linux, macOS, Windows and WebAssembly.
+bool IsProgram(std::string_view bytes) {
+  using std::string_view_literals::operator""sv;
+  for (const std::string_view start :
+       {"\x7f"
+        "ELF"sv,
+        "\0asm"sv, "\xcf\xfa\xed\xfe"sv, "\xce\xfa\xed\xfe"sv, "\xca\xfe\xba\xbe"sv}) {
+    if (StartsWith(bytes, start)) return true;
+  }
+  constexpr size_t kPlaceOfOffset = 60;
+  if (!StartsWith(bytes, "MZ") || bytes.size() < kPlaceOfOffset + 4) return false;
+  const uint32_t offset = ReadLe32(reinterpret_cast<const uint8_t*>(bytes.data()) + kPlaceOfOffset);
+  return offset < bytes.size() && StartsWith(Behind(offset, bytes), "PE"sv);
+}
+
+// Whether the bytes, which may end within a character, are UTF-8 without control characters other
+// than white space and escape sequences.
+bool IsText(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const Utf8Scan scan = ScanUtf8(bytes);
+    if (scan.prefix == Utf8Prefix::kInvalid) return false;
+    const auto first = static_cast<uint8_t>(bytes[0]);
+    const bool is_control = first < ' ' || first == 0x7f;
+    if (is_control && (first < '\b' || first > '\r') && first != 0x1b) return false;
+    bytes.remove_prefix(scan.length);
+  }
+  return true;
+}
+
 // The number after "size " in a Git LFS pointer; 0: none.
 uint64_t LfsSize(std::string_view text) {
   const size_t at = text.find("\nsize ");
@@ -126,12 +156,13 @@ FileKind FileKindOf(const uint8_t* bytes, size_t n, uint64_t file_size) {
   if (StartsWith(head, kLfsFirstLine)) return FileKind::kLfsPointer;
   if (IsPickle(head)) return FileKind::kPickle;
   if (IsOnnx(head)) return FileKind::kOnnx;
+  if (IsProgram(head)) return FileKind::kProgram;
   const std::string_view text = TextOf(head);
   if (text.find('\0') != std::string_view::npos) return FileKind::kUnknown;  // not text
   if (IsWebPage(text)) return FileKind::kWebPage;
   if (StartsWithLetters(text, "<?xml")) return FileKind::kXml;
   if (IsJson(text)) return FileKind::kJson;
-  return FileKind::kUnknown;
+  return IsText(head) ? FileKind::kText : FileKind::kUnknown;
 }
 
 Status ExplainForeign(const uint8_t* bytes, size_t n, uint64_t file_size) {
@@ -187,6 +218,12 @@ Status ExplainForeign(const uint8_t* bytes, size_t n, uint64_t file_size) {
       reason =
           "an XML file, often a server's message that the download failed: look into it, and "
           "download the model again";
+      break;
+    case FileKind::kText:
+      reason = "a text file: name the model's file, a .gguf or .bin";
+      break;
+    case FileKind::kProgram:
+      reason = "a program or a library: name the model's file, a .gguf or .bin";
       break;
     case FileKind::kGzip:
       reason = "a gzip file: unpack it with gunzip first";

@@ -25,6 +25,8 @@ enum class FileKind : uint8_t {
   kOnnx,
   kWebPage,
   kXml,
+  kText,  // any other
+  kProgram,
   kGzip,
   kCompressed,  // in another format
   kOldGgml,
