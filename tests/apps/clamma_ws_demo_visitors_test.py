@@ -28,7 +28,7 @@ def refused(connect):
 
 
 def test_many(endless):
-    with Program(DEMO, *endless.arguments) as program:
+    with Program(DEMO, *endless.arguments, "--max-sessions", 16) as program:
         with program.connect() as visitor:  # from now on all threads and buffers exist
             visitor.begin()
             visitor.receive("progress")
@@ -41,8 +41,10 @@ def test_many(endless):
                 if i % 5 > 0:
                     visitor.begin(prompt="hello")
             checks.holds("50 visitors are there", program.metric("visitors_connected") == 50)
-            checks.holds("... 8 are told stories", until(lambda: program.metric("sessions_active") == 16))
-            checks.holds("... the others wait", until(lambda: program.metric("visitors_waiting") == 32))
+            checks.holds("... 8 are told stories", until(lambda: program.metric("sessions_active") == 16),
+                         program.metrics())
+            checks.holds("... the others wait", until(lambda: program.metric("visitors_waiting") == 32),
+                         program.metrics())
             for i, visitor in enumerate(visitors):
                 visitor.drop() if i % 2 else visitor.socket.close(timeout=0)
             checks.holds("50 leave, and nobody is left", until(lambda: quiet(program)),
