@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "models.h"
+#include "printable.h"
 
 namespace options {
 namespace {
@@ -243,7 +244,7 @@ void CommandLine::FindModel(std::string& checkpoint, std::string& tokenizer, boo
 
 Option CommandLine::AddStdin(bool& from_stdin) {
   from_stdin_ = &from_stdin;
-  return Add("from", stdin_mark_, "\"-\": the prompt is what comes from stdin").OneOf({"-"});
+  return Add("from", stdin_mark_, "\"-\": the prompt is what comes from stdin").TypeName("-");
 }
 
 void CommandLine::TakeConfigFile(const char* names, const char* what) {
@@ -272,6 +273,13 @@ int CommandLine::Parse(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     std::fprintf(stderr, "%s: %s (see %s --help)\n", name.c_str(), ReasonOf(e).c_str(),
                  name.c_str());
+    return kExitUsage;
+  }
+  if (!stdin_mark_.empty() && stdin_mark_ != "-") {
+    std::fprintf(stderr,
+                 "%s: \"%s\" is one argument too many: --prompt TEXT and --file FILE give the prompt, "
+                 "and - reads it from stdin (see %s --help)\n",
+                 name.c_str(), Printable(stdin_mark_, 100).c_str(), name.c_str());
     return kExitUsage;
   }
   if (from_stdin_ != nullptr) {

@@ -267,6 +267,9 @@ printf 'a\0b' >nul
 refuses 2 'nul: has a NUL' "$float" "${with[@]}" --file nul
 refuses 2 'none: No such file' "$float" "${with[@]}" --file none
 refuses 2 'Is a directory' "$float" "${with[@]}" --file "$work"
+refuses 2 '"a .*b" is one argument too many: --prompt TEXT.*stdin' "$float" $'a \e[1m b' "${with[@]}"
+refuses 2 'not expected: -' "$float" Hello -
+refuses 2 'not expected: Hello' "$float" - Hello
 refuses 2 'only one' "$float" - "${with[@]}" -i x
 refuses 2 'only one' "$float" - "${with[@]}" --file prompt
 refuses 2 'file' "$float" "${with[@]}" --file prompt -i x
