@@ -148,7 +148,8 @@ struct LineInput::Editor {
   }
 
   void Resize() {
-    columns = terminal::Columns();
+    columns = narrowest = terminal::Columns();
+    is_late = false;
     el_resize(line);
     el_wset(line, EL_SETTC, L"li", kRowsAsText, nullptr);
   }
@@ -167,11 +168,30 @@ struct LineInput::Editor {
     if (kept.row != broken_anew.row && answers) {
       const std::optional<size_t> column = terminal::CursorColumn(&typed);
       answers = column.has_value();
-      const bool is_kept = column == std::min(kept.column, now - 1) && column != broken_anew.column;
+      const bool is_kept =
+          column == std::min(kept.column, narrowest - 1) && column != broken_anew.column;
       if (answers && !is_kept) up = broken_anew.row;
     }
     if (up > 0) std::fprintf(stdout, "\x1b[%zuA", up);
     std::fputs("\r\x1b[J", stdout);
+  }
+
+  // Called when the terminal's size has changed. Of a line that is higher than the terminal, the
+  // first rows are out of reach, and another copy would push them further away. So it stays as the
+  // terminal has wrapped it until it fits, or a key is typed.
+  void OnResize() {
+    narrowest = std::min(narrowest, terminal::Columns());
+    const LineInfoW* info = el_wline(line);
+    const auto length = static_cast<size_t>(info->lastchar - info->buffer);
+    const std::wstring text = L"> " + std::wstring(info->buffer, length);
+    is_late = RowsOf(text, terminal::Columns()) > terminal::Rows();
+    if (!is_late) DrawAnew();
+  }
+
+  void DrawAnew() {
+    ClearAfterResize();
+    Resize();
+    el_wset(line, EL_REFRESH);
   }
 
   // libedit's own signal handlers are not used: they draw, and a resize during a refresh crashes
@@ -184,15 +204,15 @@ struct LineInput::Editor {
           errno = EINTR;
           return -1;
         case terminal::Event::kResized:
-          self->ClearAfterResize();
-          self->Resize();
-          el_wset(line, EL_REFRESH);
+          self->OnResize();
           continue;
         case terminal::Event::kContinued:
+          if (self->is_late) self->Resize();
           std::fputs("\r\x1b[K", stdout);
           el_wset(line, EL_REFRESH);
           continue;
         case terminal::Event::kInput:
+          if (self->is_late) self->DrawAnew();
           break;
       }
       char byte = 0;
@@ -333,6 +353,8 @@ struct LineInput::Editor {
   std::vector<std::wstring> long_pastes;  // of this line
   std::mbstate_t decoding = {};           // of the character that is being typed
   size_t columns = 80;                    // of the terminal when the line was drawn
+  size_t narrowest = 80;                  // the fewest columns since then
+  bool is_late = false;                   // the line is drawn for an earlier size of the terminal
   bool answers = true;                    // the terminal reports the position of its cursor
   std::string typed;                      // keys that are read but not used yet
   EditLine* line;

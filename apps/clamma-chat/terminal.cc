@@ -105,6 +105,11 @@ size_t Columns() {
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+size_t Rows() {
+  winsize size = {};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
+}
+
 std::optional<size_t> CursorColumn(std::string* typed) {
   constexpr auto kPatience = std::chrono::seconds(1);
   const auto end = std::chrono::steady_clock::now() + kPatience;

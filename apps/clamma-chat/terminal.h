@@ -14,8 +14,9 @@ namespace terminal {
 // colours (https://no-color.org).
 bool TakesColour();
 
-// The columns of the terminal at stderr; 80 if unknown.
+// The columns and rows of the terminal at stderr; 80 and 24 if unknown.
 size_t Columns();
+size_t Rows();
 
 // Asks the terminal at stdin and stdout for the cursor's column, from 0; its modes must deliver
 // keys at once. Keys that are typed meanwhile are appended to *typed. Returns no value if the

@@ -276,10 +276,11 @@ int CommandLine::Parse(int argc, char** argv) {
     return kExitUsage;
   }
   if (!stdin_mark_.empty() && stdin_mark_ != "-") {
-    std::fprintf(stderr,
-                 "%s: \"%s\" is one argument too many: --prompt TEXT and --file FILE give the prompt, "
-                 "and - reads it from stdin (see %s --help)\n",
-                 name.c_str(), Printable(stdin_mark_, 100).c_str(), name.c_str());
+    std::fprintf(
+        stderr,
+        "%s: \"%s\" is one argument too many: --prompt TEXT and --file FILE give the prompt, "
+        "and - reads it from stdin (see %s --help)\n",
+        name.c_str(), Printable(stdin_mark_, 100).c_str(), name.c_str());
     return kExitUsage;
   }
   if (from_stdin_ != nullptr) {

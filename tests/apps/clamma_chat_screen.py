@@ -101,6 +101,29 @@ def has_one_line(program, model, kind):
     chat.quit_chat(t, kind)
 
 
+def is_one_line_again(program, model):
+    """A line that was higher than the window is there once when the window is large again."""
+    text = " ".join(f"word{n}" for n in range(25))
+    t = ScreenTerminal(*program, *model, "-t", "0", "-n", "2")
+    t.wait_for("a prompt", prompted)
+    t.type(text.encode())
+    t.settle()
+    for small in ((2, 2), (1, 1), (3, 20), (2, 80)):
+        t.resize(*small)
+        t.settle(1.5)
+        t.resize(24, 80)
+        t.settle(1.5)
+        check(f"{small} and back: the line is there once, and nothing else",
+              t.below(HELP) == wrapped("> " + text, 80), t.below(HELP))
+    t.resize(2, 10)
+    t.settle(1.5)
+    t.type(b" and more\r")
+    t.wait_for("an answer to what was typed in a small window", answered)
+    said = chat.saved_messages(t)
+    check("all of it was said", said == [text + " and more"], repr(said))
+    chat.quit_chat(t, "a small window")
+
+
 def keeps_what_is_typed_while_it_asks(program, model):
     """Keys may arrive between a request for the cursor's position and its answer."""
     text = " ".join(f"word{n}" for n in range(25))
@@ -215,7 +238,7 @@ def main():
     program, model = (program,), (model, "-z", dictionary)
     scenes = ((keeps_answers_whole, program), *((has_one_line, program, model, kind) for kind in ("anew", "cut", "silent")),
               (ends_by_the_first_control_d, program, model), (keeps_tabs, program, model),
-              (keeps_what_is_typed_while_it_asks, program, model),
+              (is_one_line_again, program, model), (keeps_what_is_typed_while_it_asks, program, model),
               (tells_of_forgotten_turns_behind_the_answer, program))
     sys.exit(0 if chat.play(scenes) else 1)
 

@@ -18,8 +18,9 @@ class Row:
 class Screen:
     """A terminal that wraps long lines, scrolls, and understands the sequences that the programs use.
 
-    `breaks_anew`: when its width changes, it wraps its lines again, as most terminals do; otherwise
-    it cuts its rows off. `answers` receives its reports of the cursor's position.
+    `breaks_anew`: when its size changes, it wraps its lines again, and those that have scrolled off
+    come back if there is room, as most terminals do; otherwise it cuts its rows off. `answers` receives
+    its reports of the cursor's position.
     """
 
     def __init__(self, rows, columns, breaks_anew=False):
@@ -116,7 +117,7 @@ class Screen:
 
     def resize(self, rows, columns):
         if self.breaks_anew:
-            self.break_anew(columns)
+            self.break_anew(rows, columns)
         else:
             for row in self.lines:
                 del row.cells[columns:]
@@ -128,7 +129,7 @@ class Screen:
         self.lines += [Row() for _ in range(rows - len(self.lines))]
         self.rows, self.columns = rows, columns
 
-    def break_anew(self, columns):
+    def break_anew(self, rows, columns):
         old = self.gone + self.lines
         cursor = len(self.gone) + self.row
         while len(old) > cursor + 1 and not old[-1].cells:
@@ -147,7 +148,7 @@ class Screen:
                 self.row, self.column = len(new) + place // columns, place % columns
             new += [Row(piece, i + 1 < len(pieces)) for i, piece in enumerate(pieces)]
             cells, place = [], None
-        top = max(0, len(new) - self.rows)
+        top = max(0, len(new) - rows)
         top = min(top, self.row)
         self.gone, self.lines = new[:top], new[top:]
         self.row -= top
