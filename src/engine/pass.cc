@@ -63,6 +63,7 @@ void AttachAll(TurnHeld held, const PassEntry* entries, size_t n_sessions) {
 // Whether a session waits for what one of those before it computes in this pass.
 bool Waits(TurnHeld held, const PassEntry* entries, size_t index) {
   const Conversation& waiting = entries[index].session->conversation(held);
+  if (waiting.waiting() <= 1) return false;  // thousands may generate
   return std::any_of(entries, entries + index, [&](const PassEntry& entry) {
     return entry.rows > 0 && ShouldWaitFor(waiting, entry.session->conversation(held), entry.rows);
   });
@@ -103,6 +104,7 @@ size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, siz
   for (size_t i = 0; i < n_sessions; ++i) {
     Session& session = *entries[i].session;
     entries[i].rows = 0;
+    if (n_rows == max_rows) continue;
     if constexpr (kHasPrefixCache) {
       if (!GoesOn(held, entries, i)) continue;
     }

@@ -57,14 +57,14 @@ size_t RunPromptBeside(const TxfPtr& model, size_t n_generating, const std::stri
   std::vector<Listener> listeners(n_generating);
   for (Listener& listener : listeners) {
     sessions.push_back(NewSession(model));
-    EXPECT_EQ(StartQuery(sessions.back().get(), listener, {.prompt = "", .limit = 60}), 0);
+    EXPECT_EQ(StartQuery(sessions.back().get(), listener, {.prompt = "", .limit = 30}), 0);
   }
   for (size_t i = 0; i < 2 * n_generating; ++i) EXPECT_EQ(clamma_sessions_step_next(), 1);
   const SessionPtr late = NewSession(model);
   Listener listener;
   EXPECT_EQ(StartQuery(late.get(), listener, {.prompt = prompt.c_str(), .limit = 8}), 0);
   size_t rounds = 0;
-  while (Facts(late.get()).generated_tokens == 0 && rounds < 60) {
+  while (Facts(late.get()).generated_tokens == 0 && rounds < 28) {
     const size_t processed = Facts(late.get()).position;
     for (size_t i = 0; i < n_generating + 1; ++i) EXPECT_EQ(clamma_sessions_step_next(), 1);
     EXPECT_GT(Facts(late.get()).position, processed) << "round " << rounds;
@@ -83,7 +83,7 @@ TEST_F(PassTest, EachPassKeepsRoomForAPromptBesideAsManySessionsAsThereMayBe) {
   const TxfPtr model = Open(ModelInfo(kFloatModel));
   const std::string prompt = Prompt(28);
   const std::string alone = RunFresh(model, {.prompt = prompt.c_str(), .limit = 8}).text;
-  const std::string others = RunFresh(model, {.prompt = "", .limit = 60}).text;
+  const std::string others = RunFresh(model, {.prompt = "", .limit = 30}).text;
   const size_t most = Facts(model).max_sessions;
   ASSERT_GE(most, 64u);
   EXPECT_LE(RunPromptBeside(model, most - 1, prompt, alone, others), 20u) << "24 positions a pass";
@@ -97,7 +97,7 @@ TEST_F(PassTest, PassesOfAnArenaKeepRoomForAPromptToo) {
   const TxfPtr model = Open(info);
   const std::string prompt = Prompt(20);
   const std::string alone = RunFresh(model, {.prompt = prompt.c_str(), .limit = 8}).text;
-  const std::string others = RunFresh(model, {.prompt = "", .limit = 60}).text;
+  const std::string others = RunFresh(model, {.prompt = "", .limit = 30}).text;
   // More sessions than a pass of an arena has positions.
   EXPECT_GT(RunPromptBeside(model, 50, prompt, alone, others), 5u);
 }
