@@ -81,7 +81,7 @@ Floats Multiply(const Kernels& kernels, const Matrix& w, const Floats& x, size_t
 
 void CompareProducts(const Kernels& table, const Kernels& plain, const Matrix& w, size_t group,
                      const char* name, Random* random, Comparison* comparison) {
-  for (const size_t n_tokens : {1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17, 33}) {
+  for (const size_t n_tokens : {1u, 2u, 3u, 4u, 5u, 7u, 8u, 9u, 13u, 16u, 17u, 33u}) {
     const Floats x = random->Uniforms(n_tokens * w.cols, 2);
     Compare(std::string(name) + ", " + std::to_string(w.rows) + " rows of " +
                 std::to_string(w.cols) + ", " + std::to_string(n_tokens) + " tokens",
@@ -95,7 +95,7 @@ void CompareMatrices(const Kernels& table, const Kernels& plain, Comparison* com
   for (const WeightType type : kBlockTypes) {
     if (!clamma::IsInBuild(type)) continue;
     const bool is_256 = clamma::KindOf(type) == clamma::ActivationKind::kBlocks256;
-    for (const uint32_t rows : {1, 19, 70}) {
+    for (const uint32_t rows : {1u, 19u, 70u}) {
       const uint32_t cols = is_256 ? 768 : 416;
       const std::vector<uint8_t> bytes = MakeRowsInMemory(type, rows, cols, &random);
       const Matrix w = {.type = type,
@@ -107,7 +107,7 @@ void CompareMatrices(const Kernels& table, const Kernels& plain, Comparison* com
                       comparison);
     }
   }
-  for (const uint32_t rows : {1, 19, 70}) {
+  for (const uint32_t rows : {1u, 19u, 70u}) {
     constexpr uint32_t kCols = 448;
     std::vector<uint8_t> numbers(size_t{rows} * kCols);
     for (uint8_t& number : numbers) number = random.Byte();
@@ -229,7 +229,7 @@ void CompareAttention(const OrderKernels& table, const OrderKernels& plain, cons
 void CompareVectors(const OrderKernels& table, const OrderKernels& plain, const char* name,
                     Comparison* comparison) {
   Random random(3);
-  for (const size_t n : {1, 7, 16, 100, 1000}) {
+  for (const size_t n : {1u, 7u, 16u, 100u, 1000u}) {
     const std::string size = std::string(" of ") + std::to_string(n);
     constexpr size_t kRows = 3;
     const Floats x = random.Uniforms(kRows * n, 3);
@@ -264,7 +264,7 @@ void CompareRotations(const Kernels& table, const Kernels& plain, Comparison* co
   for (size_t i = 0; i < clamma::kRopeStyles; ++i) {
     const auto style = static_cast<clamma::RopeStyle>(i);
     if (plain.rope[style] == nullptr) continue;  // in builds without GGUF
-    for (const size_t head_size : {2, 8, 48, 64, 128}) {
+    for (const size_t head_size : {2u, 8u, 48u, 64u, 128u}) {
       constexpr size_t kHeads = 3;
       Floats got = random.Uniforms(kHeads * head_size);
       Floats expected = got;
@@ -276,7 +276,7 @@ void CompareRotations(const Kernels& table, const Kernels& plain, Comparison* co
               expected, comparison);
     }
   }
-  for (const size_t n : {1, 15, 16, 100}) {
+  for (const size_t n : {1u, 15u, 16u, 100u}) {
     Floats got = random.Uniforms(n);
     Floats expected = got;
     const Floats y = random.Uniforms(n);
