@@ -314,7 +314,7 @@ stage_shared() {
 stage_plain() {
   local folder=build-plain programs
   mapfile -t programs < <(basename -s .cc tests/*/*_test.cc |
-    grep -E '^(alloc|clamma_hpp|embed|extra|gguf_api|golden|pass|session)' | grep -v drafts)
+    grep -E '^(alloc|clamma_hpp|embed|extra|gguf_api|golden|pass|session)' | grep -vE 'drafts|prefix')
   alone "$folder" cmake --preset dev -B "$folder" -DLIBCLAMMA_WITH_GRAMMAR=OFF \
     -DLIBCLAMMA_WITH_PREFIX_CACHE=OFF -DLIBCLAMMA_WITH_SPECULATION=OFF
   alone "$folder" cmake --build "$folder" -j "$jobs" --target c_api_test "${programs[@]}"

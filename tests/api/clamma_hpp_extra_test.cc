@@ -21,6 +21,7 @@
 
 #include "clamma.hpp"
 #include "clamma_hpp_fixture.h"
+#include "platform/features.h"
 
 namespace clamma_test {
 namespace {
@@ -111,6 +112,7 @@ TEST_F(ClammaHppExtraTest, OnLogprobsComesBeforeTheTextAndNeedsNone) {
 }
 
 TEST_F(ClammaHppExtraTest, AGrammarIsCheckedAhead) {
+  if (!clamma::kHasGrammar) GTEST_SKIP() << "a build without grammars";
   const clamma::Model model = Open();
   clamma::Query query = {};
   query.json_schema = R"({"type": "string", "not": {"const": "x"}})";
