@@ -256,7 +256,7 @@ int Benchmark::Run() {
     ++report_.repeats;
     const double spent = std::chrono::duration<double>(Clock::now() - start).count();
     const double next = spent + spent / static_cast<double>(report_.repeats);
-    if (options_.repeats == 0 && next > kMostSeconds) break;
+    if (options_.repeats == 0 && next > kMaxSeconds) break;
   }
   report_.peak_rss = PeakRssBytes();
   workload_.reset();

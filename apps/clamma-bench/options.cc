@@ -8,7 +8,7 @@
 namespace bench {
 namespace {
 
-constexpr unsigned kMostTokens = 1u << 20;
+constexpr unsigned kMaxTokens = 1u << 20;
 
 void Declare(options::CommandLine& line, Options& o) {
   const options::Option checkpoint =
@@ -30,7 +30,7 @@ void Declare(options::CommandLine& line, Options& o) {
       .Excludes(checkpoint)
       .ShowDefault();
   line.Add("--context", o.context, "Its context in tokens (default: the shape's)")
-      .In(64u, kMostTokens)
+      .In(64u, kMaxTokens)
       .Excludes(checkpoint);
   const options::Option keep =
       line.Add("--keep", o.keep,
@@ -40,7 +40,7 @@ void Declare(options::CommandLine& line, Options& o) {
   line.Add("-h,--threads", o.threads, "Compute threads, 0 = all usable cores").ShowDefault();
   line.AddKvType(o.kv);
   line.Add("--prompt", o.prompt, "Tokens of the long prompt (default: 512, or as many as fit)")
-      .In(2u, kMostTokens);
+      .In(2u, kMaxTokens);
   line.Add("--repeats", o.repeats,
            "Times to repeat all measurements (default: 5, or fewer on a slow machine)")
       .In(1u, 1000u);

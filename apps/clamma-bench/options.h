@@ -20,7 +20,7 @@ struct Options {
   bool make_only = false;
   unsigned threads = 0;
   unsigned prompt = 0;   // tokens; 0: kDefaultPrompt, or as many as fit
-  unsigned repeats = 0;  // 0: kDefaultRepeats, but no new one after kMostSeconds
+  unsigned repeats = 0;  // 0: kDefaultRepeats, but no new one after kMaxSeconds
   std::string kv = "auto";
   bool json = false;
   bool quiet = false;
@@ -28,7 +28,7 @@ struct Options {
 
 inline constexpr unsigned kDefaultPrompt = 512;
 inline constexpr unsigned kDefaultRepeats = 5;
-inline constexpr double kMostSeconds = 150;
+inline constexpr double kMaxSeconds = 150;
 
 // Returns -1 to continue, else the exit code.
 int ParseOptions(int argc, char** argv, Options* o);

@@ -14,9 +14,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kFewestRounds = 4;  // tokens per session
-constexpr size_t kMostRounds = 64;
+constexpr size_t kMaxRounds = 64;
 constexpr size_t kWarmUpRounds = 2;
-constexpr double kLeastSeconds = 0.2;  // per rate: small models are measured repeatedly
+constexpr double kMinSeconds = 0.2;  // per rate: small models are measured repeatedly
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -210,7 +210,7 @@ double Workload::FirstText(const std::string& prompt) const {
 double Workload::PromptRate(const std::string& prompt, size_t* tokens) const {
   double time = 0;
   size_t sum = 0;
-  while (time < kLeastSeconds) {
+  while (time < kMinSeconds) {
     Talk talk(model_.get());
     const Clock::time_point start = Clock::now();
     if (!talk.Ask(prompt)) return 0;
@@ -226,7 +226,7 @@ double Workload::PromptRate(const std::string& prompt, size_t* tokens) const {
 double Workload::GenerationRate(unsigned sessions, double seconds) const {
   double time = 0;
   uint64_t sum = 0;
-  while (time < kLeastSeconds) {
+  while (time < kMinSeconds) {
     Talks talks;
     for (unsigned i = 0; i < sessions; ++i) {
       talks.push_back(std::make_unique<Talk>(model_.get()));
@@ -236,7 +236,7 @@ double Workload::GenerationRate(unsigned sessions, double seconds) const {
     for (size_t i = 0; i < kWarmUpRounds; ++i) Round(talks);
     const uint64_t before = Generated(talks);
     const Clock::time_point start = Clock::now();
-    for (size_t i = 0; i < kMostRounds && Round(talks); ++i) {
+    for (size_t i = 0; i < kMaxRounds && Round(talks); ++i) {
       if (i + 1 >= kFewestRounds && SecondsSince(start) >= seconds) break;
     }
     time += SecondsSince(start);

@@ -14,8 +14,8 @@
 #include "notices.h"
 #include "options.h"
 #include "settings.h"
-#include "story.h"
 #include "terminal.h"
+#include "text_generation.h"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include "chat_setup.h"
 #include "notices.h"
 #include "saved_chat.h"
-#include "story.h"
+#include "text_generation.h"
 
 Conversation::Conversation(txf* model, options::Model model_options,
                            const options::Sampling& sampling, std::string arguments)
@@ -124,25 +124,26 @@ bool Conversation::Run(size_t limit, bool goes_on, AnswerOutput* output, Answer*
   info.limit = limit;
   info.chat_arguments = arguments_.empty() ? nullptr : arguments_.c_str();
   info.rng_seed = seeded_ ? SessionFacts().rng_state : first_seed();
-  Story story;
-  story.on_text = [&](const char* text) {
+  TextGeneration generation;
+  generation.on_text = [&](const char* text) {
     answer->text += text;
     return output->Write(text);
   };
   const std::vector<clamma_message_t> list = List();
-  const bool started = goes_on ? story.Start(session_.get(), info)
-                               : story.StartChat(session_.get(), info, list.data(), list.size());
+  const bool started = goes_on
+                           ? generation.Start(session_.get(), info)
+                           : generation.StartChat(session_.get(), info, list.data(), list.size());
   if (!started) return false;
   seeded_ = true;
   answer->started = true;
   do {
     if (interrupted != 0) clamma_sessions_query_cancel(session_.get());
-    story.Watch();
-    output->ShowProgress(story.Facts());
+    generation.Watch();
+    output->ShowProgress(generation.Facts());
   } while (clamma_sessions_step_next() != 0);
-  const clamma_session_facts_t facts = story.Facts();
-  answer->why = story.why();
-  answer->speed = story.Speed(facts.generated_tokens);
+  const clamma_session_facts_t facts = generation.Facts();
+  answer->why = generation.why();
+  answer->speed = generation.Speed(facts.generated_tokens);
   answer->tokens += facts.generated_tokens;
   return true;
 }

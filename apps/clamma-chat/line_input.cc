@@ -15,8 +15,8 @@
 #include <utility>
 
 #include "completion.h"
-#include "story.h"
 #include "terminal.h"
+#include "text_generation.h"
 #include "text_output.h"
 
 #ifdef CLAMMA_CHAT_HAS_LIBEDIT

@@ -21,8 +21,8 @@
 #include "json.h"
 #include "notices.h"
 #include "standard_streams.h"
-#include "story.h"
 #include "terminal.h"
+#include "text_generation.h"
 
 namespace {
 

@@ -13,7 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "story.h"
+#include "text_generation.h"
 #include "text_output.h"
 #include "tty.h"
 

@@ -23,7 +23,7 @@
 #include "live_lines.h"
 #include "output_file.h"
 #include "standard_streams.h"
-#include "story.h"
+#include "text_generation.h"
 
 namespace {
 
@@ -53,7 +53,7 @@ struct Author {
   std::string path;
   std::unique_ptr<std::FILE, FileCloser> file;  // until its text has ended
   bool failed = false;
-  Story story;
+  TextGeneration generation;
 };
 
 int Parse(int argc, char** argv, Options& o) {
@@ -127,7 +127,7 @@ bool StartQueries(const Options& o, const txf* model, std::vector<Author>& autho
     if (seed == 0) ++seed;  // 0 would mean "from the clock"
     info.rng_seed = author.seed;
     author.session = clamma_session_construct(model);
-    if (author.session == nullptr || !author.story.Start(author.session, info)) return false;
+    if (author.session == nullptr || !author.generation.Start(author.session, info)) return false;
   }
   return true;
 }
@@ -144,11 +144,12 @@ bool MakeFolder(const std::string& folder) {
 
 // Closes the file, which is complete.
 void Close(Author& author) {
-  int error = author.story.output->error();
-  if (error == 0 && !author.story.output->Write("\n")) error = author.story.output->error();
+  int error = author.generation.output->error();
+  if (error == 0 && !author.generation.output->Write("\n"))
+    error = author.generation.output->error();
   if (std::fclose(author.file.release()) != 0 && error == 0) error = errno;
   if (interrupted != 0 && error == EINTR) error = 0;  // an interrupted write is not a failure
-  author.failed = error != 0 || author.story.why() == CLAMMA_DONE_ERROR;
+  author.failed = error != 0 || author.generation.why() == CLAMMA_DONE_ERROR;
   if (error != 0) Complain(author.path + ": " + std::strerror(error));
 }
 
@@ -166,7 +167,7 @@ void OpenFiles(const Options& o, std::vector<Author>& authors) {
       author.file.reset(OpenOutput(author.path, &reason));
     }
     if (author.file != nullptr) {
-      author.story.output.emplace(author.file.get());
+      author.generation.output.emplace(author.file.get());
       continue;
     }
     Complain(author.path + ": " + reason);
@@ -177,13 +178,14 @@ void OpenFiles(const Options& o, std::vector<Author>& authors) {
 }
 
 size_t Tokens(const Author& author) {
-  return author.session == nullptr ? 0 : author.story.Facts().generated_tokens;
+  return author.session == nullptr ? 0 : author.generation.Facts().generated_tokens;
 }
 
 const char* State(const Author& author) {
   if (author.failed) return "failed";
-  if (!author.story.ended()) return author.story.started() ? "writing" : "reading the prompt";
-  switch (author.story.why()) {
+  if (!author.generation.ended())
+    return author.generation.started() ? "writing" : "reading the prompt";
+  switch (author.generation.why()) {
     case CLAMMA_DONE_END_OF_TEXT:
       return "end of text";
     case CLAMMA_DONE_LIMIT:
@@ -200,7 +202,7 @@ std::vector<std::string> Describe(const std::vector<Author>& authors) {
   for (size_t i = 0; i < authors.size(); ++i) {
     const size_t tokens = Tokens(authors[i]);
     lines.push_back(Format("%3zu: %6zu tokens, %9.1f tok/s, %s", i, tokens,
-                           authors[i].story.Speed(tokens), State(authors[i])));
+                           authors[i].generation.Speed(tokens), State(authors[i])));
   }
   return lines;
 }
@@ -209,15 +211,16 @@ std::vector<std::string> Describe(const std::vector<Author>& authors) {
 double Generate(const Options& o, std::vector<Author>& authors) {
   const Clock::time_point start = Clock::now();
   for (Author& author : authors) {
-    if (author.session == nullptr || author.story.output->Write(o.prompt.text.c_str())) continue;
+    if (author.session == nullptr || author.generation.output->Write(o.prompt.text.c_str()))
+      continue;
     clamma_sessions_query_cancel(author.session);
   }
   while (clamma_sessions_step_next() != 0) {
     for (Author& author : authors) {
       if (author.file == nullptr) continue;
-      author.story.Watch();
+      author.generation.Watch();
       if (interrupted != 0) clamma_sessions_query_cancel(author.session);
-      if (author.story.ended()) Close(author);
+      if (author.generation.ended()) Close(author);
     }
     if (Lines().Due()) Lines().Draw(Describe(authors));
   }
@@ -234,7 +237,7 @@ void PrintStart(const Options& o, const std::string& desc, const std::vector<Aut
     const Author& author = authors[i];
     if (author.session == nullptr) continue;
     const std::string what =
-        options::DescribeSession(author.story.Facts(), o.sampling, author.seed);
+        options::DescribeSession(author.generation.Facts(), o.sampling, author.seed);
     std::printf("Session %zu: %s, in %s\n", i, what.c_str(), author.path.c_str());
   }
   std::fflush(stdout);
@@ -246,7 +249,7 @@ void PrintEnd(const std::vector<Author>& authors, double seconds) {
     const size_t tokens = Tokens(authors[i]);
     total += tokens;
     std::printf("Session %zu: %zu tokens, tok/s: %.3f\n", i, tokens,
-                authors[i].story.Speed(tokens));
+                authors[i].generation.Speed(tokens));
   }
   std::printf("Total: %zu tokens, tok/s: %.3f, %.3f s\n", total,
               seconds > 0 ? static_cast<double>(total) / seconds : 0, seconds);

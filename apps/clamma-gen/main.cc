@@ -22,7 +22,7 @@
 #include "receipt_facts.h"
 #include "receipt_output.h"
 #include "standard_streams.h"
-#include "story.h"
+#include "text_generation.h"
 #include "text_input.h"
 #include "tty.h"
 
@@ -83,53 +83,54 @@ std::string ReadPrompt(Options* o) {
 void OnLog(void*, const char* message) { std::fprintf(stderr, "clamma-gen: %s\n", message); }
 
 // Writes the receipt, if there is to be one. Returns false on failure.
-bool WriteReceipt(const Options& o, const Story& story, ReceiptOutput* receipt) {
-  if (o.receipt.path.empty() || story.why() == CLAMMA_DONE_ERROR) return true;
+bool WriteReceipt(const Options& o, const TextGeneration& generation, ReceiptOutput* receipt) {
+  if (o.receipt.path.empty() || generation.why() == CLAMMA_DONE_ERROR) return true;
   const std::string wrong = receipt->Write(o.receipt.path);
   if (!wrong.empty()) OnLog(nullptr, wrong.c_str());
   return wrong.empty();
 }
 
-int Finish(const Options& o, const Story& story, ReceiptOutput* receipt) {
+int Finish(const Options& o, const TextGeneration& generation, ReceiptOutput* receipt) {
   std::fputc('\n', stdout);
-  const bool flushed = std::fflush(stdout) == 0 && story.output->error() == 0;
+  const bool flushed = std::fflush(stdout) == 0 && generation.output->error() == 0;
   if (!o.quiet) {
-    const clamma_session_facts_t facts = story.Facts();
-    const double speed = story.Speed(facts.generated_tokens);
+    const clamma_session_facts_t facts = generation.Facts();
+    const double speed = generation.Speed(facts.generated_tokens);
     if (speed > 0) std::fprintf(stderr, "achieved tok/s: %.1f\n", speed);
     std::fprintf(stderr, "%zu tokens of prompt, %zu generated, seed %llu, session %.1f MB\n",
                  facts.prompt_tokens, facts.generated_tokens,
                  static_cast<unsigned long long>(facts.rng_seed),
                  static_cast<double>(facts.memory_bytes) / 1e6);
-    const clamma_query_facts_t query = story.QueryFacts();
+    const clamma_query_facts_t query = generation.QueryFacts();
     if (query.drafted_tokens > 0) {
       std::fprintf(stderr, "%zu tokens drafted, %zu of them right\n", query.drafted_tokens,
                    query.accepted_tokens);
     }
   }
-  const bool has_receipt = WriteReceipt(o, story, receipt);
+  const bool has_receipt = WriteReceipt(o, generation, receipt);
   if (interrupted != 0) return kExitInterrupted;  // an interrupted write is not a failure
   if (!flushed) {
     std::fprintf(stderr, "clamma-gen: cannot write to stdout\n");
     return kExitGeneration;
   }
-  return story.why() == CLAMMA_DONE_ERROR || !has_receipt ? kExitGeneration : 0;
+  return generation.why() == CLAMMA_DONE_ERROR || !has_receipt ? kExitGeneration : 0;
 }
 
 // Starts the query: for a text, or for a user's turn.
-bool Start(const Options& o, const clamma_txf_info_t& info, txf_session* session, Story* story) {
-  if (!o.chat) return story->Start(session, info);
+bool Start(const Options& o, const clamma_txf_info_t& info, txf_session* session,
+           TextGeneration* generation) {
+  if (!o.chat) return generation->Start(session, info);
   const receipt::Query query = receipt::QueryOf(o.prompt, o.chat);
   const std::vector<clamma_message_t> messages = receipt::Messages(query);
-  return story->StartChat(session, info, messages.data(), messages.size());
+  return generation->StartChat(session, info, messages.data(), messages.size());
 }
 
 // Runs the query to its end.
-void RunQuery(const Options& o, txf_session* session, Story& story) {
-  if (!story.on_progress && !o.chat) story.output->Write(o.prompt.text.c_str());
+void RunQuery(const Options& o, txf_session* session, TextGeneration& generation) {
+  if (!generation.on_progress && !o.chat) generation.output->Write(o.prompt.text.c_str());
   while (clamma_sessions_step_next() != 0) {
     if (interrupted != 0) clamma_sessions_query_cancel(session);
-    story.Watch();
+    generation.Watch();
   }
 }
 
@@ -143,14 +144,15 @@ options::Sampling SamplingOf(const Options& o, const options::CommandLine& line,
   return sampling;
 }
 
-// On a terminal, lets the story show how far its prompt has been processed.
-void ShowProgress(const Options& o, Story* story, std::optional<PromptLine>* prompt_line) {
+// On a terminal, lets the generation show how far its prompt has been processed.
+void ShowProgress(const Options& o, TextGeneration* generation,
+                  std::optional<PromptLine>* prompt_line) {
   if (o.quiet || !tty::TakesEscapes(STDERR_FILENO)) return;
   prompt_line->emplace();
-  story->on_progress = [&o, story, prompt_line](size_t processed, size_t total) {
+  generation->on_progress = [&o, generation, prompt_line](size_t processed, size_t total) {
     (*prompt_line)->Show(processed, total);
     // The text of the prompt comes after that line, and its continuation right behind it.
-    if (processed == total && !o.chat) story->output->Write(o.prompt.text.c_str());
+    if (processed == total && !o.chat) generation->output->Write(o.prompt.text.c_str());
   };
 }
 
@@ -170,12 +172,12 @@ int Generate(const Options& o, const options::CommandLine& line) {
   Apply(line, o.constraint, info);
   Apply(o.drafts, draft.get(), info);
   txf_session* session = clamma_session_construct(model.get());
-  Story story;
+  TextGeneration generation;
   std::optional<PromptLine> prompt_line;
-  ShowProgress(o, &story, &prompt_line);
+  ShowProgress(o, &generation, &prompt_line);
   ReceiptOutput receipt(o.receipt);
   if (receipt.wanted()) {
-    story.on_logit_hash = [&receipt](tok_id_t id, uint64_t hash) { receipt.Add(id, hash); };
+    generation.on_logit_hash = [&receipt](tok_id_t id, uint64_t hash) { receipt.Add(id, hash); };
     const std::string wrong =
         receipt.Prepare(o.model, model.get(), receipt::QueryOf(o.prompt, o.chat), sampling);
     if (!wrong.empty()) {
@@ -183,17 +185,17 @@ int Generate(const Options& o, const options::CommandLine& line) {
       return kExitSetup;
     }
   }
-  if (session == nullptr || !Start(o, info, session, &story)) return kExitSetup;
+  if (session == nullptr || !Start(o, info, session, &generation)) return kExitSetup;
   if (receipt.wanted()) receipt.Begin(session);
   if (!o.quiet) {
-    const clamma_session_facts_t session_facts = story.Facts();
+    const clamma_session_facts_t session_facts = generation.Facts();
     std::fprintf(stderr, "%s\nSession: %s\n", options::Banner(desc).c_str(),
                  options::DescribeSession(session_facts, sampling, session_facts.rng_seed).c_str());
   }
-  story.output.emplace(stdout);
-  RunQuery(o, session, story);
+  generation.output.emplace(stdout);
+  RunQuery(o, session, generation);
   prompt_line.reset();
-  return Finish(o, story, &receipt);
+  return Finish(o, generation, &receipt);
 }
 
 int Run(int argc, char** argv) {

@@ -18,8 +18,8 @@
 #include "receipt.h"
 #include "receipt_facts.h"
 #include "standard_streams.h"
-#include "story.h"
 #include "text_file.h"
+#include "text_generation.h"
 #include "verification.h"
 
 namespace {

@@ -6,7 +6,7 @@
 #include "models.h"
 #include "printable.h"
 #include "receipt_facts.h"
-#include "story.h"
+#include "text_generation.h"
 
 namespace {
 

@@ -9,7 +9,7 @@ namespace {
 
 using Other = nlohmann::json;
 
-constexpr size_t kMostLevels = 64;
+constexpr size_t kMaxLevels = 64;
 
 // Writes a value as nlohmann-json would, but with fields in their own order. Throws
 // Other::exception, like nlohmann-json, if bytes are not UTF-8.
@@ -129,7 +129,7 @@ class Reader {
   };
 
   bool Open() {
-    if (open_.size() == kMostLevels) return false;
+    if (open_.size() == kMaxLevels) return false;
     open_.emplace_back();
     return true;
   }

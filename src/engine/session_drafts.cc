@@ -59,14 +59,14 @@ size_t Session::LookForDrafts(TurnHeld /*held*/) {
 // Looks for text with which the grammar lets any text go on. Its usual tokens are the drafts.
 size_t Session::LookForForced(size_t most) {
   if constexpr (kHasGrammar) {
-    constexpr size_t kMostBytes = 64;
-    char bytes[kMostBytes];
+    constexpr size_t kMaxBytes = 64;
+    char bytes[kMaxBytes];
     const size_t n = conversation_.n_tokens;
     const SampledContext context = {conversation_.tokens.data(), n,
                                     static_cast<size_t>(generated_)};
     Constraint* const constraint = constraint_.get();
     if (constraint == nullptr || StripsSpace(context)) return 0;
-    const size_t size = constraint->FindForcedBytes(bytes, kMostBytes);
+    const size_t size = constraint->FindForcedBytes(bytes, kMaxBytes);
     Array<TokenId> tokens;
     size_t count = 0;
     if (size == 0 ||

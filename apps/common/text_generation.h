@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Runs a query and follows its text, which Ctrl-C ends. If you copy an app, copy this folder too.
-#ifndef CLAMMA_APPS_COMMON_STORY_H_
-#define CLAMMA_APPS_COMMON_STORY_H_
+#ifndef CLAMMA_APPS_COMMON_TEXT_GENERATION_H_
+#define CLAMMA_APPS_COMMON_TEXT_GENERATION_H_
 
 #include <clamma-extra.h>
 #include <clamma.h>
@@ -26,7 +26,7 @@ void HandleSignals();
 
 // A query: where its text goes, how fast it comes, and why it ended. Must not be moved while the
 // query runs.
-class Story {
+class TextGeneration {
  public:
   using Clock = std::chrono::steady_clock;
 
@@ -71,4 +71,4 @@ class Story {
   Clock::time_point first_, end_;
 };
 
-#endif  // CLAMMA_APPS_COMMON_STORY_H_
+#endif  // CLAMMA_APPS_COMMON_TEXT_GENERATION_H_
