@@ -63,9 +63,8 @@ Status DraftModel::RunPass(const float** logits) {
 
 size_t DraftModel::Draft(const SampledContext& context, size_t most,
                          const SamplingOptions& sampling, RandomGenerator random, TokenId* drafts) {
-  const size_t seq_len = transformer_->config().seq_len;
-  if (transformer_->lost || context.n == 0 || context.n >= seq_len) return 0;
-  most = std::min(most, seq_len - context.n);
+  if (!CanDraft(context.n)) return 0;
+  most = std::min(most, transformer_->config().seq_len - context.n);
   if (!Adopt(context).ok()) return 0;
   const bool has_caught_up = conversation_.waiting() <= rows_.size();
   const uint64_t begun = SteadyNow();

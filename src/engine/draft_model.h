@@ -31,6 +31,10 @@ class DraftModel {
 
   Transformer& transformer() const { return *transformer_; }
 
+  // Whether it can draft behind a context of n tokens.
+  bool CanDraft(size_t n) const {
+    return !transformer_->lost && n > 0 && n < transformer_->config().seq_len;
+  }
   // Writes to `drafts` (most) the tokens that the transformer would sample behind those of a
   // context, and returns how many it has computed. If it has yet to process a long part of the
   // context, processes some of that, and returns 0. The same if it fails.

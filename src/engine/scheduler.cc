@@ -212,10 +212,11 @@ Status Scheduler::Query(Session* session, clamma::Query* query) {
   if (query->seed == 0) query->seed = SeedFromClock();
   // Encoding a long prompt takes a while; other sessions are served meanwhile.
   PreparedQuery prepared;
+  Status status;
   if constexpr (kHasSpeculation) {
-    prepared.keeps_draft_model = Borrows(*session, query->draft_transformer);
+    status = Borrows(*session, query->draft_transformer, &prepared.keeps_draft_model);
   }
-  Status status = session->Prepare(held, *query, &prepared);
+  if (status.ok()) status = session->Prepare(held, *query, &prepared);
   if (session->transformer().memory.arena() == nullptr) {
     const Lock lock(*this);
     if (status.ok()) status = session->Reserve(held, lock.held(), *query, prepared);
@@ -395,16 +396,19 @@ void Scheduler::RunPassFor(TurnHeld turn, Session* session) {
   Transformer& transformer = session->transformer();
   PassEntry* const entries = transformer.pass.data();
   size_t n = 0;
+  bool has_draft_transformers = false;
   entries[n++].session = session;
   {
     const Lock lock(*this);
     for (Session* s = queue_head_; s != nullptr; s = s->listed(lock.held()).next_in_queue) {
       if (&s->transformer() == &transformer && s->NeedsPass(turn)) entries[n++].session = s;
     }
-    if constexpr (kHasSpeculation) BeginDrafts(turn, lock.held(), entries, n);
+    if constexpr (kHasSpeculation) {
+      has_draft_transformers = BeginDrafts(turn, lock.held(), entries, n);
+    }
   }
   RunPass(turn, transformer, n);
-  if constexpr (kHasSpeculation) {
+  if (has_draft_transformers) {
     const Lock lock(*this);
     WorkOnlyWith(lock.held(), transformer);
   }

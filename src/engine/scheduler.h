@@ -171,9 +171,9 @@ class Scheduler {
   void EndStep(TurnHeld turn);
   void RunPassFor(TurnHeld turn, Session* session);
   static void Borrow(LockHeld lock, Session* session, Transformer* lender);
-  bool Borrows(Session& session, const Transformer* lender);
+  Status Borrows(Session& session, const Transformer* lender, bool* borrows);
   void DropBorrowers(TurnHeld turn, Transformer& lender);
-  void BeginDrafts(TurnHeld turn, LockHeld lock, const PassEntry* entries, size_t n);
+  bool BeginDrafts(TurnHeld turn, LockHeld lock, const PassEntry* entries, size_t n);
   void DestroyHandedOver(TurnHeld turn, Session* session);
   void BecomeChildOfFork(LockHeld lock);
   void Destroy(TurnHeld turn, Session* session);

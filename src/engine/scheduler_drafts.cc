@@ -20,10 +20,12 @@ void Scheduler::Borrow(LockHeld lock, Session* session, Transformer* lender) {
 }
 
 // Whether this is the transformer that computed the drafts of the session's last query; nullptr: it
-// had none.
-bool Scheduler::Borrows(Session& session, const Transformer* lender) {
+// had none. Fails if the transformer is lost.
+Status Scheduler::Borrows(Session& session, const Transformer* lender, bool* borrows) {
   const Lock lock(*this);
-  return session.listed(lock.held()).lender == lender;
+  if (lender != nullptr && IsLost(*lender)) return LostByFork(*lender);
+  *borrows = session.listed(lock.held()).lender == lender;
+  return Status();
 }
 
 // The sessions whose drafts the transformer computes go on without. They may be busy: the lock is
@@ -36,12 +38,16 @@ void Scheduler::DropBorrowers(TurnHeld turn, Transformer& lender) {
   }
 }
 
-// Makes the draft transformers of sessions ready for a pass.
-void Scheduler::BeginDrafts(TurnHeld turn, LockHeld lock, const PassEntry* entries, size_t n) {
+// Makes the draft transformers of sessions ready for a pass. Returns whether there are any.
+bool Scheduler::BeginDrafts(TurnHeld turn, LockHeld lock, const PassEntry* entries, size_t n) {
+  bool any = false;
   for (size_t i = 0; i < n; ++i) {
     Transformer* const draft = entries[i].session->draft_transformer(turn);
-    if (draft != nullptr && !IsLost(*draft)) AlsoWorkWith(lock, *draft);
+    if (draft == nullptr || IsLost(*draft)) continue;
+    AlsoWorkWith(lock, *draft);
+    any = true;
   }
+  return any;
 }
 
 }  // namespace clamma

@@ -13,8 +13,10 @@ void Drafter::Begin(size_t most) {
 }
 
 size_t Drafter::Look(const TokenId* tokens, size_t n, size_t most, TokenId* drafts) {
-  kind_ = kModel;
-  if (model_.get() != nullptr) return most;
+  if (model_.get() != nullptr && model_.get()->CanDraft(n)) {
+    kind_ = kModel;
+    return std::min(most, model_.get()->transformer().config().seq_len - n);
+  }
   constexpr size_t kMiddleMatch = 4;
   constexpr size_t kLongMatch = 8;
   const size_t match = LookUp(tokens, n, most, drafts);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "api_fixture.h"
+#include "platform/features.h"
 #include "platform/threads.h"
 
 namespace clamma_test {
@@ -172,6 +173,36 @@ TEST_F(SessionForkTest, ChildIsToldWhatItCannotUse) {
               return encoded == 0 && count > 0 ? kRight : 7;
             }),
             "right");
+}
+
+TEST_F(SessionForkTest, ChildGeneratesWithoutADraftTransformerThatIsAtWork) {
+  if (!clamma::kHasSpeculation) GTEST_SKIP() << "a build without drafts";
+  const TxfPtr draft = Open(ModelInfo(kQ80Model));
+  const SessionPtr blocked = NewSession(draft);
+  const SessionPtr begun = NewSession(model_);
+  const SessionPtr fresh = NewSession(model_);
+  Listener listener;
+  clamma_txf_info_t info = QueryInfo(listener, {.limit = 12});
+  info.draft_txf = draft.get();
+  info.draft_tokens = 4;
+  ASSERT_EQ(clamma_session_query(begun.get(), &info), 0);
+  const BlockedStep step(blocked.get());
+  EXPECT_EQ(InChild([&] {
+              StepAll();
+              if (listener.text != expected_) return 1;
+              char reason[256] = {};
+              Listener other;
+              clamma_txf_info_t refused = QueryInfo(other, {.limit = 12});
+              refused.draft_txf = draft.get();
+              refused.draft_tokens = 4;
+              refused.desc = reason;
+              refused.desc_max = sizeof(reason);
+              if (clamma_session_query(fresh.get(), &refused) == 0) return 2;
+              if (std::string(reason).find("can only be destroyed") == std::string::npos) return 3;
+              return TextOf(fresh.get(), 12) == expected_ ? kRight : 4;
+            }),
+            "right");
+  clamma_sessions_query_cancel(begun.get());
 }
 
 TEST_F(SessionForkTest, ChildIsNotHeldUpByThreadsThatWaitForTheirTurn) {
