@@ -130,24 +130,27 @@ size_t FillRows(TurnHeld held, Transformer& transformer, PassEntry* entries, siz
   return n_rows;
 }
 
-// Adds rows for drafts behind the n_rows rows of the pass; returns how many there are then.
+// Adds rows for drafts behind the n_rows rows of the pass; returns how many there are then. Sets
+// *want_drafts to whether any query wants drafts.
 size_t WithDrafts([[maybe_unused]] TurnHeld held, [[maybe_unused]] Transformer& transformer,
                   [[maybe_unused]] PassEntry* entries, [[maybe_unused]] size_t n_sessions,
-                  size_t n_rows) {
+                  size_t n_rows, [[maybe_unused]] bool* want_drafts) {
   if constexpr (kHasSpeculation) {
-    return AddDraftRows(held, transformer, entries, n_sessions, n_rows);
+    *want_drafts = AnyWantsDrafts(held, entries, n_sessions);
+    if (*want_drafts) return AddDraftRows(held, transformer, entries, n_sessions, n_rows);
+    for (size_t i = 0; i < n_sessions; ++i) entries[i].drafts = 0;
   }
   return n_rows;
 }
 
-// Runs the rows of the pass.
-Status RunRows(Transformer& transformer, size_t n_rows) {
+// Runs the rows of the pass. Measures how long that takes if it matters for drafts.
+Status RunRows(Transformer& transformer, size_t n_rows, [[maybe_unused]] bool want_drafts) {
   ForwardRow* const rows = transformer.rows.data();
   if constexpr (kHasSpeculation) {
-    const uint64_t begun = SteadyNow();
+    const uint64_t begun = want_drafts ? SteadyNow() : 0;
     const Status status = transformer.forward.Run(rows, n_rows);
     const auto has_logits = [](const ForwardRow& row) { return row.logits != nullptr; };
-    if (status.ok() && std::all_of(rows, rows + n_rows, has_logits)) {
+    if (want_drafts && status.ok() && std::all_of(rows, rows + n_rows, has_logits)) {
       transformer.pass_costs.Learn(n_rows, SteadyNow() - begun);
     }
     return status;
@@ -161,8 +164,9 @@ void RunPass(TurnHeld held, Transformer& transformer, size_t n_sessions) {
   PassEntry* const entries = transformer.pass.data();
   const size_t n_base = FillRows(held, transformer, entries, n_sessions);
   if (n_base == 0) return;
-  const size_t n_rows = WithDrafts(held, transformer, entries, n_sessions, n_base);
-  const Status status = RunRows(transformer, n_rows);
+  bool want_drafts = false;
+  const size_t n_rows = WithDrafts(held, transformer, entries, n_sessions, n_base, &want_drafts);
+  const Status status = RunRows(transformer, n_rows, want_drafts);
   const ForwardRow* rows = transformer.rows.data();
   const ForwardRow* draft_rows = rows + n_base;
   size_t n_draws = 0;  // entries[0 .. n_draws), which have been read, become those that get a token

@@ -49,6 +49,12 @@ class Distribution {
 
 }  // namespace
 
+bool AnyWantsDrafts(TurnHeld held, const PassEntry* entries, size_t n_sessions) {
+  return std::any_of(entries, entries + n_sessions, [&](const PassEntry& entry) {
+    return entry.session->drafter(held).most() > 0;
+  });
+}
+
 size_t AddDraftRows(TurnHeld held, Transformer& transformer, PassEntry* entries, size_t n_sessions,
                     size_t n_rows) {
   ForwardRow* const rows = transformer.rows.data();

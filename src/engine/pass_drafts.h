@@ -10,6 +10,9 @@
 
 namespace clamma {
 
+// Whether the query of any session wants drafts.
+bool AnyWantsDrafts(TurnHeld held, const PassEntry* entries, size_t n_sessions);
+
 // Adds rows for drafts behind the first n_rows rows of a pass, as far as the pass has room and they
 // are likely to pay: each takes a pass more time, but may make a later pass unnecessary. Those of
 // each session are consecutive, in order of its entries. Sets `drafts` of the entries, and returns

@@ -214,7 +214,9 @@ Status Scheduler::Query(Session* session, clamma::Query* query) {
   PreparedQuery prepared;
   Status status;
   if constexpr (kHasSpeculation) {
-    status = Borrows(*session, query->draft_transformer, &prepared.keeps_draft_model);
+    bool keeps = false;
+    status = Borrows(*session, query->draft_transformer, &keeps);
+    prepared.keeps_draft_model = keeps;
   }
   if (status.ok()) status = session->Prepare(held, *query, &prepared);
   if (session->transformer().memory.arena() == nullptr) {
