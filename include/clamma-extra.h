@@ -126,8 +126,8 @@ typedef struct clamma_score_t {
 /* Computes how likely a text of `size` bytes (at least 1) is. The text is encoded with BOS and the
  * dummy prefix. logprobs (max), if not NULL, receives the natural logarithms of the probabilities
  * of the first `max` tokens. Fails if the text is longer than the context, if it is a single token,
- * or if called from inside a callback. Works in passes over the weights; other threads may step
- * between two passes. */
+ * if the model was made for embeddings, or if called from inside a callback. Works in passes over
+ * the weights; other threads may step between two passes. */
 CLAMMA_EXPORT int clamma_score(const struct txf* txf, const char* text, size_t size,
                                clamma_score_t* score, float* logprobs, size_t max);
 
@@ -199,8 +199,8 @@ typedef struct clamma_continuation_score_t {
  * context is processed once. It is encoded with BOS and the dummy prefix, each continuation with
  * neither: so let it begin with the space, if any, that is between the two. The log_likelihood is
  * what clamma_score() finds for the tokens of the continuation after those of the context. Fails if
- * the context or a continuation has no tokens, or if both together have more than the model's
- * context has positions. */
+ * the context or a continuation has no tokens, if both together have more than the model's context
+ * has positions, or if the model was made for embeddings. */
 CLAMMA_EXPORT int clamma_score_continuations(const struct txf* txf, const clamma_text_t* context,
                                              const clamma_text_t* continuations, size_t count,
                                              clamma_progress_cb_t progress_cb,

@@ -83,6 +83,7 @@ Status ScoreContinuations(Transformer& transformer, const clamma_text_t& context
                           const clamma_text_t* continuations, size_t count, const Caller& caller,
                           clamma_continuation_score_t* scores) {
   const NoCancel guard;
+  if constexpr (kHasGguf) CLAMMA_RETURN_IF_ERROR(CheckGeneratesText(transformer));
   const size_t seq_len = transformer.config().seq_len;
   uint64_t n_lists = 0;
   if (!CheckedAdd(count, 1, &n_lists)) return Status::OutOfMemory(UINT64_MAX);

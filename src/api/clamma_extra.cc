@@ -7,6 +7,7 @@
 #include "api/metadata_text.h"
 #include "api/run_in_turns.h"
 #include "clamma-extra.h"
+#include "engine/pooling.h"
 #include "engine/prefix_cache.h"
 #include "engine/scheduler.h"
 #include "engine/scoring.h"
@@ -39,6 +40,7 @@ void CopyTokens(const TokenId* from, size_t count, tok_id_t* tokens, size_t max)
 Status Score(Transformer& transformer, std::string_view text, clamma_score_t* score,
              float* logprobs, size_t max) {
   if (text.empty()) return Status::Error(StatusCode::kInvalidArgument, "there is no text to score");
+  if constexpr (kHasGguf) CLAMMA_RETURN_IF_ERROR(CheckGeneratesText(transformer));
   CLAMMA_RETURN_IF_ERROR(
       CheckFits(transformer.tokenizer, text.size(), transformer.config().seq_len));
   Array<TokenId> tokens;
@@ -69,6 +71,7 @@ Status Score(Transformer& transformer, std::string_view text, clamma_score_t* sc
 Status ScoreTokens(Transformer& transformer, const TokenId* tokens, size_t count, float* logprobs,
                    const Scoring::Top& top, const Caller& caller) {
   const NoCancel guard;
+  if constexpr (kHasGguf) CLAMMA_RETURN_IF_ERROR(CheckGeneratesText(transformer));
   if (count < 2) {
     return Status::Error(StatusCode::kInvalidArgument,
                          "%zu tokens: there is none to score behind another", count);

@@ -28,8 +28,8 @@ Status CheckGeneratesText(const Transformer& transformer) {
   CLAMMA_RETURN_IF_ERROR(ReadPooling(transformer, &pooling, &is_stated));
   if (!is_stated) return Status();
   return Status::Error(StatusCode::kInvalidArgument,
-                       "%s is an embedding model, which writes no text but turns texts into "
-                       "vectors: see clamma_embed()",
+                       "%s is an embedding model, which writes and scores no texts but turns them "
+                       "into vectors: see clamma_embed()",
                        transformer.name);
 }
 

@@ -15,7 +15,7 @@ enum class Pooling : int { kLast = 0, kMean = 1, kFirst = 2 };
 // *is_stated to false.
 Status ReadPooling(const Transformer& transformer, Pooling* pooling, bool* is_stated);
 
-// Refuses a model that was made for embeddings, and not to generate text.
+// Refuses a model that was made for embeddings, and not to generate text: its logits mean nothing.
 Status CheckGeneratesText(const Transformer& transformer);
 
 }  // namespace clamma

@@ -330,14 +330,34 @@ TEST_F(EmbedTest, ArgumentsThatMakeNoSenseAreRefused) {
   EXPECT_EQ(facts.tokens, 0u);
 }
 
+constexpr char kIsForEmbeddings[] =
+    "model.gguf is an embedding model, which writes and scores no texts but turns them into "
+    "vectors: see clamma_embed()";
+
 TEST_F(EmbedTest, ModelsThatWereMadeForItRefuseQueries) {
   const TxfPtr model = Open(Pooled(3));
   const SessionPtr session = NewSession(model);
   Listener listener;
   EXPECT_NE(StartQuery(session.get(), listener, {.prompt = "the hand"}), 0);
-  EXPECT_EQ(log.last(),
-            "model.gguf is an embedding model, which writes no text but turns texts into vectors: "
-            "see clamma_embed()");
+  EXPECT_EQ(log.last(), kIsForEmbeddings);
+}
+
+TEST_F(EmbedTest, ModelsThatWereMadeForItRefuseToScore) {
+  const TxfPtr model = Open(Pooled(3));
+  const tok_id_t tokens[] = {1, 5, 6};
+  float logprobs[2] = {};
+  EXPECT_NE(
+      clamma_score_tokens(model.get(), tokens, 3, logprobs, 0, nullptr, nullptr, nullptr, nullptr),
+      0);
+  EXPECT_EQ(log.last(), kIsForEmbeddings);
+  clamma_score_t score = {};
+  EXPECT_NE(clamma_score(model.get(), "the hand", 8, &score, nullptr, 0), 0);
+  EXPECT_EQ(log.last(), kIsForEmbeddings);
+  const clamma_text_t text = TextOf(Tokens{5, 6});
+  clamma_continuation_score_t scores[1] = {};
+  EXPECT_NE(clamma_score_continuations(model.get(), &text, &text, 1, nullptr, nullptr, scores), 0);
+  EXPECT_EQ(log.last(), kIsForEmbeddings);
+  EXPECT_EQ(log.lines.size(), 3u);
 }
 
 TEST_F(EmbedTest, IsRefusedInsideACallback) {
