@@ -48,7 +48,10 @@ GrammarCache::GrammarCache(Memory& memory)
 GrammarCache::~GrammarCache() {
   if (!is_shared_) return;
   const MutexLock lock(mutex_);
-  while (EvictOldest()) {
+  // No query has any of them, except those of threads that a forked child lacks.
+  while (CompiledGrammar* const grammar = first_) {
+    Unlist(grammar);
+    DeleteObject(nullptr, grammar);
   }
   for (GrammarCache** link = &caches_; *link != nullptr; link = &(*link)->next_cache_) {
     if (*link != this) continue;
