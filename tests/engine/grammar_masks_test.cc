@@ -72,6 +72,9 @@ class Masked {
     EXPECT_TRUE(status.ok()) << status.message();
     return mask;
   }
+  void AdvanceByte(char byte) {
+    EXPECT_TRUE(automaton().Next(state_, static_cast<uint8_t>(byte), &state_).ok());
+  }
   void Advance(TokenId token, bool strips_space = false) {
     const clamma::Status status = masks_.Advance(automaton(), token, strips_space, &state_);
     EXPECT_TRUE(status.ok()) << status.message();
@@ -182,6 +185,44 @@ TEST(GrammarMasks, InStringsOfEachLengthEqualTheBytes) {
                   std::string("root ::= \"\\\"\" [^\"\\\\\\x00-\\x1f]") + count + " \"\\\"\"");
     masked.Advance(vocabulary.tokenizer().Find("\""));
     masked.ExpectMaskOfBytes(false);
+  }
+}
+
+// Strings in which the characters so far decide what may follow, so that masks follow many states.
+TEST(GrammarMasks, InStringsWithConditionsEqualTheBytes) {
+  const std::string path = VocabularyPath("ggml-vocab-gpt-2.gguf");
+  CLAMMA_NEED_FILE(path);
+  const Vocabulary vocabulary(path);
+  const std::pair<const char*, const char*> cases[] = {
+      // Keys whose first characters lead to different values.
+      {"root ::= \"{\\\"\" (a | b | c) \"}\"\na ::= \"a\" rest \"\\\":1\"\n"
+       "b ::= [b-~] rest \"\\\":2\"\nc ::= [\\u007f-\\U0010ffff] rest \"\\\":3\"\n"
+       "rest ::= [^\"\\\\\\x00-\\x1f]*",
+       "{\"b"},
+      // One of two texts must occur.
+      {"root ::= \"\\\"\" any (\"bar\" any | \"f\" any \"o\") \"\\\"\"\nany ::= "
+       "[^\"\\\\\\x00-\\x1f]*",
+       "\"fuba"},
+      // Only ASCII; only some characters beyond it; not one of them; a limit behind one.
+      {"root ::= \"\\\"\" [ !#-Z^-~]* \"\\\"\"", "\"a b"},
+      {"root ::= \"\\\"\" [ !#-Z^-~\\u00c0-\\u00ff]* \"\\\"\"", "\"\xc3\xa9"},
+      {"root ::= \"\\\"\" [^\"\\\\\\x00-\\x1f\\u00e9]* \"\\\"\"", "\"e"},
+      {"root ::= \"\\\"\" [ -!]* (\"\\u00e9\" [^\"\\\\\\x00-\\x1f]{1,3})? \"\\\"\"",
+       "\" \xc3\xa9x"},
+      // Each character is a rule of its own.
+      {"root ::= \"\\\"\" char* \"\\\"\"\nchar ::= [^\"\\\\\\x00-\\x1f] | \"\\\\\" [\"\\\\]",
+       "\"x\\\""},
+      {"root ::= \"\\\"\" (char char)+ \"\\\"\"\nchar ::= [^\"\\\\\\x00-\\x1f]", "\"xyz"}};
+  for (const auto& [grammar, text] : cases) {
+    SCOPED_TRACE(grammar);
+    Masked masked(vocabulary, grammar);
+    ASSERT_EQ(masked.reason(), "");
+    for (const char* byte = text;; ++byte) {
+      masked.ExpectMaskOfBytes(false);
+      if (HasFatalFailure() || *byte == '\0') break;
+      masked.AdvanceByte(*byte);
+      ASSERT_NE(masked.state(), kNoMatch) << byte;
+    }
   }
 }
 

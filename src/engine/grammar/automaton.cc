@@ -10,6 +10,12 @@ bool ConsumesToken(const ProgramEdge& edge) {
   return edge.kind == EdgeKind::kToken || edge.kind == EdgeKind::kControl;
 }
 
+// Whether it consumes a byte that can be one of a plain character (VocabularyTrie).
+bool ConsumesPlain(const ProgramEdge& edge) {
+  const bool is_other = edge.low == edge.high && (edge.low == '"' || edge.low == '\\');
+  return edge.kind == EdgeKind::kByte && edge.high >= 0x20 && !is_other;
+}
+
 }  // namespace
 
 Status Automaton::Init(Memory& memory, const Program& program) {
@@ -151,7 +157,7 @@ Status Automaton::Reserve(uint32_t n_positions) {
 // Adds the set as a state of which nothing is known yet.
 Status Automaton::AddState(uint32_t hash, MatchState* state) {
   CLAMMA_RETURN_IF_ERROR(Reserve(n_set_));
-  State added = {n_positions_, n_set_, hash, can_end_, false};
+  State added = {n_positions_, n_set_, hash, kNoMatch, can_end_, false};
   for (uint32_t i = 0; i < n_set_; ++i) {
     const ProgramEdge* const begin = program_->edges_begin(set_[i].at);
     added.has_token_edges |= std::any_of(begin, program_->edges_end(set_[i].at), ConsumesToken);
@@ -241,6 +247,28 @@ Status Automaton::Join(MatchState a, MatchState b, MatchState* joined) {
     }
   }
   return CloseSet(joined);
+}
+
+Status Automaton::Detach(MatchState state, MatchState* detached) {
+  MatchState found = states_[state].detached;
+  if (found == kNoMatch) {
+    BeginSet();
+    const State from = states_[state];
+    can_end_ = from.can_end;
+    for (const bool all : {false, true}) {
+      for (uint32_t i = 0; i < from.n_positions && (!all || n_set_ == 0); ++i) {
+        const uint32_t at = positions_[from.first_position + i].at;
+        const ProgramEdge* const begin = program_->edges_begin(at);
+        if (!all && std::none_of(begin, program_->edges_end(at), ConsumesPlain)) continue;
+        CLAMMA_RETURN_IF_ERROR(Visit(at, kEmptyStack));
+      }
+    }
+    CLAMMA_RETURN_IF_ERROR(CloseSet(&found));
+    states_[found].detached = found;
+    states_[state].detached = found;
+  }
+  *detached = found;
+  return Status();
 }
 
 // The kept states are few, and become the first ones behind kNoMatch.

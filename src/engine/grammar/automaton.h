@@ -52,6 +52,11 @@ class Automaton {
   // The union of two states.
   Status Join(MatchState a, MatchState b, MatchState* joined);
 
+  // The state of those positions at which plain characters (VocabularyTrie) may follow, or else of
+  // one, as if no rule were open around them. What continues it continues `state`, too. Within
+  // strings, many states have the same one.
+  Status Detach(MatchState state, MatchState* detached);
+
   bool CanEnd(MatchState state) const { return states_[state].can_end; }
 
   // The positions of a state, for callers that look at token edges.
@@ -82,6 +87,7 @@ class Automaton {
     uint32_t first_position;
     uint32_t n_positions;
     uint32_t hash;
+    MatchState detached;  // kNoMatch: not known yet
     bool can_end;
     bool has_token_edges;
   };
@@ -91,7 +97,7 @@ class Automaton {
   };
 
   // Rows lie in blocks, so that they need not be moved when more are needed.
-  static constexpr uint32_t kBlockStates = 512;
+  static constexpr uint32_t kBlockStates = 128;
 
   const MatchState* row(MatchState state) const {
     return rows_[state / kBlockStates].data() +

@@ -31,25 +31,6 @@ Status WalkStripped(Automaton& automaton, const VocabularyTrie& trie, MatchState
   return Status();
 }
 
-// The state to which each byte from low to high leads; kNoMatch if there is more than one.
-Status NextOfAll(Automaton& automaton, MatchState state, unsigned low, unsigned high,
-                 MatchState* next) {
-  unsigned last_class = 256;
-  MatchState common = kNoMatch;
-  *next = kNoMatch;
-  for (unsigned byte = low; byte <= high; ++byte) {
-    const unsigned byte_class = automaton.program().class_of(static_cast<uint8_t>(byte));
-    if (byte_class == last_class) continue;
-    MatchState found = kNoMatch;
-    CLAMMA_RETURN_IF_ERROR(automaton.Next(state, static_cast<uint8_t>(byte), &found));
-    if (found == kNoMatch || (last_class != 256 && found != common)) return Status();
-    common = found;
-    last_class = byte_class;
-  }
-  *next = common;
-  return Status();
-}
-
 // The bytes of characters beyond ASCII: up to four ranges one after the other.
 struct OtherBytes {
   uint8_t n;
@@ -64,35 +45,6 @@ constexpr OtherBytes kOtherBytes[] = {
     {4, {{0xf0, 0xf0}, {0x90, 0xbf}, {0x80, 0xbf}, {0x80, 0xbf}}},
     {4, {{0xf1, 0xf3}, {0x80, 0xbf}, {0x80, 0xbf}, {0x80, 0xbf}}},
     {4, {{0xf4, 0xf4}, {0x80, 0x8f}, {0x80, 0xbf}, {0x80, 0xbf}}}};
-
-// The state to which all characters of a kind lead; kNoMatch if there is more than one.
-Status ComputeNext(Automaton& automaton, MatchState state, unsigned kind, MatchState* next) {
-  *next = kNoMatch;
-  MatchState common = kNoMatch;
-  const auto differs = [&](MatchState at) {
-    const bool is_first = common == kNoMatch;
-    if (is_first) common = at;
-    return at == kNoMatch || at != common;
-  };
-  if (kind < kOtherKind) {
-    for (const char byte : kAsciiKinds[kind]) {
-      MatchState at = kNoMatch;
-      CLAMMA_RETURN_IF_ERROR(automaton.Next(state, static_cast<uint8_t>(byte), &at));
-      if (differs(at)) return Status();
-    }
-  } else {
-    for (const OtherBytes& bytes : kOtherBytes) {
-      MatchState at = state;
-      for (size_t i = 0; i < bytes.n && at != kNoMatch; ++i) {
-        CLAMMA_RETURN_IF_ERROR(
-            NextOfAll(automaton, at, bytes.ranges[i][0], bytes.ranges[i][1], &at));
-      }
-      if (differs(at)) return Status();
-    }
-  }
-  *next = common;
-  return Status();
-}
 
 }  // namespace
 
@@ -132,7 +84,7 @@ Status TokenMasks::Compute(Automaton& automaton, MatchState state, bool strips_s
   } else {
     CLAMMA_RETURN_IF_ERROR(ComputePlain(automaton, state, allowed));
     CLAMMA_RETURN_IF_ERROR(
-        Walk(automaton, trie_->n_plain_nodes(), trie_->n_nodes(), state, 0, allowed));
+        Walk(automaton, trie_->n_plain_nodes(), trie_->n_nodes(), state, {}, allowed));
   }
   if (automaton.HasTokenEdges(state)) AddByTokenEdges(automaton, state, allowed);
   return Status();
@@ -145,17 +97,23 @@ Status TokenMasks::ComputePlain(Automaton& automaton, MatchState state, TokenWor
   const TrieNode* const nodes = trie_->nodes();
   const uint32_t end = trie_->n_plain_nodes();
   size_t run = 0;
-  CLAMMA_RETURN_IF_ERROR(FindRun(automaton, state, kAllKinds, &run));
+  CLAMMA_RETURN_IF_ERROR(FindRun(automaton, state, kAllKinds, VocabularyTrie::kMaxPlain, &run));
   if (run > 0) {
     std::memcpy(allowed, trie_->plain(run), set_bytes);
     if (run == VocabularyTrie::kMaxPlain) return Status();
-    return Walk(automaton, 0, end, state, run, allowed);
+    return Walk(automaton, 0, end, state, {.longest = run}, allowed);
+  }
+  CLAMMA_RETURN_IF_ERROR(
+      FindRun(automaton, state, kAllAsciiKinds, VocabularyTrie::kMaxPlain, &run));
+  if (run == VocabularyTrie::kMaxPlain) {
+    std::memcpy(allowed, trie_->ascii(), set_bytes);
+    return Walk(automaton, 0, end, state, {.all_ascii = true}, allowed);
   }
   const auto allows_all = [&](const TrieNode& node, bool* allows) {
     MatchState next = kNoMatch;
     *allows = false;
     CLAMMA_RETURN_IF_ERROR(automaton.Next(state, node.byte, &next));
-    return next == kNoMatch ? Status() : AllowsBelow(automaton, node, next, allows);
+    return next == kNoMatch ? Status() : AllowsBelow(automaton, node, state, next, allows);
   };
   uint32_t n_all = 0;
   for (uint32_t i = 0; i < end; i = nodes[i].skip) {
@@ -165,7 +123,7 @@ Status TokenMasks::ComputePlain(Automaton& automaton, MatchState state, TokenWor
   }
   const bool begins_full = n_all > nodes[end].first / 2;
   std::memcpy(allowed, trie_->plain(begins_full ? VocabularyTrie::kMaxPlain : 0), set_bytes);
-  if (!begins_full) return Walk(automaton, 0, end, state, 0, allowed);
+  if (!begins_full) return Walk(automaton, 0, end, state, {}, allowed);
   for (uint32_t i = 0; i < end; i = nodes[i].skip) {
     bool all = false;
     CLAMMA_RETURN_IF_ERROR(allows_all(nodes[i], &all));
@@ -174,15 +132,14 @@ Status TokenMasks::ComputePlain(Automaton& automaton, MatchState state, TokenWor
     for (uint32_t k = nodes[i].first; k < nodes[skip].first; ++k) {
       RemoveToken(allowed, trie_->tokens()[k]);
     }
-    CLAMMA_RETURN_IF_ERROR(Walk(automaton, i, skip, state, 0, allowed));
+    CLAMMA_RETURN_IF_ERROR(Walk(automaton, i, skip, state, {}, allowed));
   }
   return Status();
 }
 
-// Adds the tokens of nodes [begin, end) whose bytes lead somewhere. The set has those of the plain
-// trie that have up to `in_set` characters.
+// Adds the tokens of nodes [begin, end) whose bytes lead somewhere.
 Status TokenMasks::Walk(Automaton& automaton, uint32_t begin, uint32_t end, MatchState state,
-                        size_t in_set, TokenWord* allowed) {
+                        const InSet& in_set, TokenWord* allowed) {
   const TrieNode* const nodes = trie_->nodes();
   const bool is_plain = begin < trie_->n_plain_nodes();
   MatchState at[VocabularyTrie::kMaxBytes + 1];  // the state at each depth
@@ -190,7 +147,7 @@ Status TokenMasks::Walk(Automaton& automaton, uint32_t begin, uint32_t end, Matc
   for (uint32_t i = begin; i < end;) {
     const TrieNode& node = nodes[i];
     MatchState next = kNoMatch;
-    if (!is_plain || node.longest > in_set) {
+    if (!is_plain || !in_set.HasBelow(node)) {
       CLAMMA_RETURN_IF_ERROR(automaton.Next(at[node.depth - 1], node.byte, &next));
     }
     if (next == kNoMatch) {
@@ -198,7 +155,9 @@ Status TokenMasks::Walk(Automaton& automaton, uint32_t begin, uint32_t end, Matc
       continue;
     }
     bool allows = false;
-    if (is_plain) CLAMMA_RETURN_IF_ERROR(AllowsBelow(automaton, node, next, &allows));
+    if (is_plain && !in_set.all_ascii) {
+      CLAMMA_RETURN_IF_ERROR(AllowsBelow(automaton, node, at[node.depth - 1], next, &allows));
+    }
     if (allows) {
       AddTokens(node.first, nodes[node.skip].first, allowed);
       i = node.skip;
@@ -215,86 +174,203 @@ void TokenMasks::AddTokens(uint32_t begin, uint32_t end, TokenWord* allowed) con
   for (uint32_t i = begin; i < end; ++i) AddToken(allowed, trie_->tokens()[i]);
 }
 
-// Whether all tokens that end at the node, which led to the state, or below it are allowed. May say
-// no for a few tokens, as a walk is faster then.
-Status TokenMasks::AllowsBelow(Automaton& automaton, const TrieNode& node, MatchState state,
-                               bool* allows) {
+// Whether all tokens that end at the node, which leads from one state to the next, or below it are
+// allowed. May say no for a few tokens, as a walk is faster then.
+Status TokenMasks::AllowsBelow(Automaton& automaton, const TrieNode& node, MatchState before,
+                               MatchState state, bool* allows) {
   constexpr uint32_t kFewNodes = 4;
-  *allows = node.below == 0;
+  const bool begins_other = node.byte >= 0xc0;  // the first of several bytes of a character
+  *allows = node.below == 0 && !begins_other;
   const auto n_nodes = static_cast<uint32_t>(trie_->nodes() + node.skip - &node);
   if (*allows || node.below == TrieNode::kWithinCharacter || n_nodes <= kFewNodes) return Status();
   size_t run = 0;
-  CLAMMA_RETURN_IF_ERROR(FindRun(automaton, state, node.kinds, &run));
-  *allows = run >= node.below;
+  size_t needed = node.below;
+  KindSet kinds = node.kinds;
+  if (begins_other) {  // any such character is as good
+    state = before;
+    ++needed;
+    kinds |= kOtherKinds;
+  }
+  CLAMMA_RETURN_IF_ERROR(FindRun(automaton, state, kinds, needed, &run));
+  *allows = run >= needed;
   return Status();
 }
 
-TokenMasks::Run& TokenMasks::PlaceOf(MatchState state, KindSet kinds) {
-  const uint64_t hash = (uint64_t{state} << 16 | kinds) * 0x9e3779b97f4a7c15u;
-  return runs_[static_cast<size_t>(hash >> 32) % kRuns];
+// Returns false if there is no room, or no state.
+bool TokenMasks::AddNext(MatchState state, NextStates* states) {
+  if (state == kNoMatch) return false;
+  for (unsigned shift = 0; shift < 64; shift += 16) {
+    const MatchState there = *states >> shift & 0xffff;
+    if (there == state) return true;
+    if (there != 0) continue;
+    *states |= NextStates{state} << shift;
+    return true;
+  }
+  return false;
 }
 
-Status TokenMasks::NextOfKind(Automaton& automaton, MatchState state, unsigned kind,
-                              MatchState* next) {
+// Adds the states to which each byte from low to high leads.
+Status TokenMasks::FollowAll(Automaton& automaton, NextStates from, unsigned low, unsigned high,
+                             NextStates* to) {
+  for (; from != 0; from >>= 16) {
+    unsigned last_class = 256;
+    for (unsigned byte = low; byte <= high; ++byte) {
+      const unsigned byte_class = automaton.program().class_of(static_cast<uint8_t>(byte));
+      if (byte_class == last_class) continue;
+      last_class = byte_class;
+      MatchState next = kNoMatch;
+      CLAMMA_RETURN_IF_ERROR(automaton.Next(from & 0xffff, static_cast<uint8_t>(byte), &next));
+      if (AddNext(next, to)) continue;
+      *to = kTooMany;
+      return Status();
+    }
+  }
+  return Status();
+}
+
+// Adds the states to which characters beyond ASCII lead.
+Status TokenMasks::FollowOthers(Automaton& automaton, MatchState state, NextStates* to) {
+  for (const OtherBytes& bytes : kOtherBytes) {
+    NextStates at = state;
+    for (size_t i = 0; i < bytes.n && at != kTooMany; ++i) {
+      NextStates next = i + 1 == bytes.n ? *to : 0;
+      CLAMMA_RETURN_IF_ERROR(
+          FollowAll(automaton, at, bytes.ranges[i][0], bytes.ranges[i][1], &next));
+      at = next;
+    }
+    *to = at;
+    if (at == kTooMany) break;
+  }
+  return Status();
+}
+
+// Finds the states to which characters of a kind lead.
+Status TokenMasks::ComputeNext(Automaton& automaton, MatchState state, unsigned kind, bool detaches,
+                               NextStates* next) {
+  NextStates found = 0;
+  if (kind == kOtherKind) {
+    CLAMMA_RETURN_IF_ERROR(FollowOthers(automaton, state, &found));
+  } else {
+    for (const char byte : kAsciiKinds[kind]) {
+      MatchState at = kNoMatch;
+      CLAMMA_RETURN_IF_ERROR(automaton.Next(state, static_cast<uint8_t>(byte), &at));
+      if (detaches && at != kNoMatch) CLAMMA_RETURN_IF_ERROR(automaton.Detach(at, &at));
+      if (AddNext(at, &found)) continue;
+      found = kTooMany;
+      break;
+    }
+  }
+  *next = found;
+  if (kind != kOtherKind || !detaches || found == kTooMany) return Status();
+  *next = 0;
+  for (; found != 0; found >>= 16) {
+    MatchState at = kNoMatch;
+    CLAMMA_RETURN_IF_ERROR(automaton.Detach(found & 0xffff, &at));
+    AddNext(at, next);
+  }
+  return Status();
+}
+
+Status TokenMasks::NextOfKind(Automaton& automaton, MatchState state, unsigned kind, bool detaches,
+                              NextStates* next) {
   if (generation_ != automaton.generation()) {
-    for (Array<MatchState>& block : kind_next_) block.Reset();
+    for (auto& blocks : kind_next_) {
+      for (Array<NextStates>& block : blocks) block.Reset();
+    }
   }
   generation_ = automaton.generation();
-  Array<MatchState>& block = kind_next_[state / kBlockStates];
+  Array<NextStates>& block = kind_next_[detaches ? 1 : 0][state / kBlockStates];
   if (block.size() == 0) {
     CLAMMA_RETURN_IF_ERROR(block.Resize(*memory_, uint64_t{kBlockStates} * kKinds));
-    std::fill_n(block.data(), block.size(), kUnknown);
   }
-  MatchState& known = block[state % kBlockStates * kKinds + kind];
-  if (known == kUnknown) CLAMMA_RETURN_IF_ERROR(ComputeNext(automaton, state, kind, &known));
+  NextStates& known = block[state % kBlockStates * kKinds + kind];
+  if (known == kUnknown) {
+    NextStates found = kUnknown;
+    CLAMMA_RETURN_IF_ERROR(ComputeNext(automaton, state, kind, detaches, &found));
+    known = found;
+  }
   *next = known;
   return Status();
 }
 
-Status TokenMasks::NextOfKinds(Automaton& automaton, MatchState state, KindSet kinds,
-                               MatchState* next) {
-  MatchState common = kNoMatch;
-  *next = kNoMatch;
-  for (unsigned left = kinds; left != 0; left &= left - 1) {
-    MatchState at = kNoMatch;
-    const auto kind = static_cast<unsigned>(__builtin_ctz(left));
-    CLAMMA_RETURN_IF_ERROR(NextOfKind(automaton, state, kind, &at));
-    if (at == kNoMatch || (common != kNoMatch && at != common)) return Status();
-    common = at;
+TokenMasks::Run* TokenMasks::PlaceOf(const Run& run) {
+  const uint64_t key =
+      uint64_t{run.state} << 17 | uint64_t{run.kinds} << 1 | (run.detaches ? 1 : 0);
+  return &runs_[static_cast<size_t>(key * 0x9e3779b97f4a7c15u >> 32) % kRuns];
+}
+
+// Sets *run to how many characters of these kinds may follow, whatever they are, up to kMaxPlain,
+// or to fewer, which are `enough`. May find too few.
+Status TokenMasks::FindRun(Automaton& automaton, MatchState state, KindSet kinds, size_t enough,
+                           size_t* run) {
+  Run found = {state, automaton.generation(), kinds, 0, true, false};
+  CLAMMA_RETURN_IF_ERROR(automaton.Detach(state, &found.state));
+  CLAMMA_RETURN_IF_ERROR(ComputeRun(automaton, &found));
+  if (found.length < enough && found.meets_end) {
+    // More may follow where the rules around these states go on.
+    found = {state, automaton.generation(), kinds, 0, false, false};
+    CLAMMA_RETURN_IF_ERROR(ComputeRun(automaton, &found));
   }
-  *next = common;
+  *run = found.length;
   return Status();
 }
 
-// Returns how many characters of these kinds may follow, whatever they are, up to kMaxPlain.
-Status TokenMasks::FindRun(Automaton& automaton, MatchState state, KindSet kinds, size_t* run) {
-  MatchState passed[VocabularyTrie::kMaxPlain];
-  size_t n = 0;
-  size_t length = 0;
-  for (; n < VocabularyTrie::kMaxPlain; ++n) {
-    const Run& known = PlaceOf(state, kinds);
-    if (known.state == state && known.kinds == kinds &&
-        known.generation == automaton.generation()) {
-      length = known.length;
-      break;
+// Adds the states to which characters of the kinds lead to those seen (n_seen). *goes_on: whether
+// each of them leads to one, and there is room.
+Status TokenMasks::FollowKinds(Automaton& automaton, const Run& run, MatchState state,
+                               MatchState* seen, size_t* n_seen, bool* goes_on) {
+  *goes_on = false;
+  for (unsigned left = run.kinds; left != 0; left &= left - 1) {
+    const auto kind = static_cast<unsigned>(__builtin_ctz(left));
+    NextStates next = kUnknown;
+    CLAMMA_RETURN_IF_ERROR(NextOfKind(automaton, state, kind, run.detaches, &next));
+    if (next == kTooMany) return Status();
+    for (; next != 0; next >>= 16) {
+      const MatchState to = next & 0xffff;
+      if (std::find(seen, seen + *n_seen, to) != seen + *n_seen) continue;
+      if (*n_seen == kMaxSeen) return Status();
+      seen[(*n_seen)++] = to;
     }
-    passed[n] = state;
-    MatchState next = kNoMatch;
-    CLAMMA_RETURN_IF_ERROR(NextOfKinds(automaton, state, kinds, &next));
-    if (next == state) length = VocabularyTrie::kMaxPlain;
-    if (next == kNoMatch || next == state) {
-      PlaceOf(state, kinds) = {state, automaton.generation(), kinds, static_cast<uint8_t>(length)};
-      break;
+  }
+  *goes_on = true;
+  return Status();
+}
+
+// Fills in the length and what the states meet: goes through the states that are reached, by the
+// number of characters, up to one from which not every character leads on, or until there are no
+// new ones.
+Status TokenMasks::ComputeRun(Automaton& automaton, Run* run) {
+  const Run& known = *PlaceOf(*run);
+  if (known.state == run->state && known.generation == run->generation &&
+      known.kinds == run->kinds && known.detaches == run->detaches) {
+    *run = known;
+    return Status();
+  }
+  MatchState seen[kMaxSeen] = {run->state};
+  size_t n_seen = 1;
+  size_t begin = 0;  // of those that are reached by `length` characters
+  bool goes_on = true;
+  bool is_chain = true;
+  while (begin < n_seen && run->length < VocabularyTrie::kMaxPlain) {
+    const size_t end = n_seen;
+    for (size_t i = begin; i < end && goes_on; ++i) {
+      run->meets_end |= automaton.CanEnd(seen[i]);
+      CLAMMA_RETURN_IF_ERROR(FollowKinds(automaton, *run, seen[i], seen, &n_seen, &goes_on));
     }
-    state = next;
+    if (!goes_on) break;
+    ++run->length;
+    is_chain &= n_seen <= end + 1;
+    begin = end;
   }
-  while (n > 0) {
-    length = std::min(length + 1, VocabularyTrie::kMaxPlain);
-    --n;
-    PlaceOf(passed[n], kinds) = {passed[n], automaton.generation(), kinds,
-                                 static_cast<uint8_t>(length)};
+  const bool is_endless = goes_on && begin == n_seen;
+  if (is_endless) run->length = VocabularyTrie::kMaxPlain;
+  Keep(*run);
+  Run later = *run;
+  for (size_t i = 1; i < begin && (is_endless || is_chain); ++i) {
+    later.state = seen[i];
+    if (!is_endless) --later.length;
+    Keep(later);
   }
-  *run = length;
   return Status();
 }
 

@@ -66,6 +66,7 @@ size_t VocabularyTrie::ListTokens(const Tokenizer& tokenizer, Entry* entries) {
     if (bytes.empty()) AddToken(set(kSilent), token);
     if (bytes.empty() || bytes.size() > kMaxBytes) continue;
     const size_t plain = PlainCharacters(bytes);
+    if (plain == bytes.size()) AddToken(set(kAscii), token);
     for (size_t k = plain; plain > 0 && k <= kMaxPlain; ++k) AddToken(set(kPlain + k), token);
     entries[n++] = {bytes.data(), static_cast<uint32_t>(bytes.size()), token,
                     static_cast<uint32_t>(plain)};
@@ -118,6 +119,7 @@ void VocabularyTrie::AddNodes(const Entry* entries, size_t n) {
                        .has_token = 0,
                        .longest = 0,
                        .below = 0,
+                       .is_ascii = 0,
                        .kinds = 0};
       open[depth] = count;
     }
@@ -142,13 +144,16 @@ void VocabularyTrie::DescribePlainNodes() {
     }
   }
   uint8_t characters[kMaxBytes + 1] = {};  // up to each depth
+  bool are_ascii[kMaxBytes + 1] = {true};  // likewise
   for (uint32_t i = 0; i < n_plain_nodes_; ++i) {
     TrieNode& node = nodes_[i];
     const bool begins = (node.byte & 0xc0) != 0x80;
     characters[node.depth] = static_cast<uint8_t>(characters[node.depth - 1] + (begins ? 1 : 0));
     const bool ends = i + 1 == node.skip || (nodes_[i + 1].byte & 0xc0) != 0x80;
-    node.below = ends ? static_cast<uint8_t>(node.longest - characters[node.depth])
-                      : TrieNode::kWithinCharacter;
+    node.below = begins || ends ? static_cast<uint8_t>(node.longest - characters[node.depth])
+                                : TrieNode::kWithinCharacter;
+    are_ascii[node.depth] = are_ascii[node.depth - 1] && node.byte < 0x80;
+    node.is_ascii = are_ascii[node.depth] && (node.kinds & kOtherKinds) == 0 ? 1 : 0;
   }
 }
 

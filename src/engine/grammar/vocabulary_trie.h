@@ -41,6 +41,8 @@ inline constexpr unsigned kOtherKind = std::size(kAsciiKinds);  // all character
 inline constexpr unsigned kKinds = kOtherKind + 1;
 using KindSet = uint16_t;
 inline constexpr KindSet kAllKinds = UINT16_MAX;
+inline constexpr KindSet kOtherKinds = KindSet{1} << kOtherKind;
+inline constexpr KindSet kAllAsciiKinds = kAllKinds - kOtherKinds;
 static_assert(kKinds == 16);
 
 // A byte that follows those of the nodes above. Nodes are in preorder.
@@ -53,9 +55,11 @@ struct TrieNode {
   uint8_t depth;      // from 1: the number of bytes up to this one
   uint8_t has_token;  // whether a token ends here: it is the first one
   // In the plain trie: the most characters of a token that ends here or below, the most that follow
-  // this node (kWithinCharacter: it does not end a character), and the kinds of all that follow.
+  // this node's character (kWithinCharacter: its byte neither begins nor ends one), and the kinds
+  // of all that follow.
   uint8_t longest;
   uint8_t below;
+  uint8_t is_ascii;  // whether all tokens that end here or below are ASCII
   KindSet kinds;
 };
 
@@ -80,6 +84,9 @@ class VocabularyTrie {
   size_t n_words() const { return n_words_; }  // of a set of tokens
   // The tokens of the plain trie that have at most n characters, n <= kMaxPlain.
   const TokenWord* plain(size_t n) const { return sets_.data() + (kPlain + n) * n_words_; }
+  const TokenWord* ascii() const {
+    return sets_.data() + kAscii * n_words_;
+  }  // those that are ASCII
   // Those that end texts; and all others, with or without text. Only tokens that may be generated.
   const TokenWord* ends() const { return sets_.data() + kEnds * n_words_; }
   const TokenWord* others() const { return sets_.data() + kOthers * n_words_; }
@@ -87,7 +94,7 @@ class VocabularyTrie {
   const TokenWord* silent() const { return sets_.data() + kSilent * n_words_; }
 
  private:
-  enum Set : size_t { kEnds, kOthers, kSilent, kPlain, kSets = kPlain + kMaxPlain + 1 };
+  enum Set : size_t { kEnds, kOthers, kSilent, kAscii, kPlain, kSets = kPlain + kMaxPlain + 1 };
   struct Entry {
     const char* bytes;
     uint32_t length;
