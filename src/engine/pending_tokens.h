@@ -25,6 +25,8 @@ struct PendingToken {
   [[no_unique_address]] OnlyIf<kHasSpeculation, bool> follows_draft = false;
   // Whether the query's grammar constrains the text behind it.
   [[no_unique_address]] OnlyIf<kHasGrammar, bool> is_constrained = false;
+  // The bytes of its text behind the trigger that it completes.
+  [[no_unique_address]] OnlyIf<kHasGrammar, size_t> behind_trigger = 0;
   RandomGenerator random_before;  // before it was sampled; restored if it is never delivered
   Logprobs logprobs;              // set if the query asks for them
   [[no_unique_address]] OnlyIf<kHasGguf, uint64_t> logit_hash = 0;  // likewise
@@ -56,6 +58,7 @@ class PendingTokens {
     entry.random_before = random_before;
     entry.follows_draft = false;
     entry.is_constrained = false;
+    entry.behind_trigger = 0;
     return entry;
   }
   // Removes the first token and returns it; the reference is valid until the next Push().

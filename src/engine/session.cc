@@ -200,7 +200,10 @@ Status Session::SampleToken(const float* logits, Sampler& sampler, TokenId* toke
   PendingToken& pending = pending_.Push(*token, random_before);
   pending.follows_draft = n_pending > 0;
   if constexpr (kHasGrammar) {
-    pending.is_constrained = constraint_.get() != nullptr && constraint_.get()->is_active();
+    if (const Constraint* const constraint = constraint_.get(); constraint != nullptr) {
+      pending.is_constrained = constraint->is_active();
+      pending.behind_trigger = EndsText(*token) ? 0 : constraint->behind_trigger();
+    }
   }
   if (query_.logprobs != nullptr) {
     pending.logprobs.Compute(logits, transformer_.config().vocab_size, *token);
@@ -334,10 +337,12 @@ Session::Progress Session::EndShown(Done why, Done* out) {
 Session::Progress Session::Emit(const PendingToken& given, TokenId previous, bool* stopped) {
   const bool is_first = IsFirst(previous, generated_);
   const bool is_constrained = given.is_constrained;
+  const size_t behind_trigger = given.behind_trigger;
   ++generated_;
-  const Progress progress = CallIssue(text_.Append(given.token, is_first, stopped));
-  const bool goes_on = progress == Progress::kGoesOn && !*stopped;
-  return goes_on && is_constrained ? CallIssue(text_.EndStops()) : progress;
+  Progress progress = CallIssue(text_.Append(given.token, is_first, behind_trigger, stopped));
+  if (progress != Progress::kGoesOn || *stopped || !is_constrained) return progress;
+  progress = CallIssue(text_.EndStops());
+  return progress == Progress::kGoesOn ? CallIssue(text_.AppendRest()) : progress;
 }
 
 Session::Progress Session::CallIssue(const char* text) {

@@ -28,7 +28,7 @@ void TextStream::ReadChannels(const ChannelMarks& marks, const TokenId* tokens, 
   channels_ = ChannelReader(marks, *tokenizer_, tokens, n);
 }
 
-const char* TextStream::Append(TokenId token, bool is_first, bool* stopped) {
+const char* TextStream::Append(TokenId token, bool is_first, size_t n_rest, bool* stopped) {
   std::string_view bytes = tokenizer_->Bytes(token);
   if (is_first && tokenizer_->adds_prefix() && !bytes.empty() && bytes[0] == ' ') {
     bytes.remove_prefix(1);
@@ -38,6 +38,11 @@ const char* TextStream::Append(TokenId token, bool is_first, bool* stopped) {
     const ChannelReader::Output output = channels_.Read(token, bytes);
     mark = output.mark;
     bytes = output.text;
+  }
+  rest_ = {};
+  if (n_rest > 0 && n_rest <= bytes.size() && stops_.any()) {
+    rest_ = bytes.substr(bytes.size() - n_rest);
+    bytes.remove_suffix(n_rest);
   }
   return UpToStop(utf8_.Append(mark, bytes), stopped);
 }

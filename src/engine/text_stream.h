@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <string_view>
+#include <utility>
 
 #include "chat/channels.h"
 #include "engine/stop_strings.h"
@@ -38,8 +39,13 @@ class TextStream {
   void ReadChannels(const ChannelMarks& marks, const TokenId* tokens, size_t n);
 
   // Returns the text that `token` adds. If it is the first token of a text, the space that the
-  // tokenizer puts in front is removed.
-  const char* Append(TokenId token, bool is_first, bool* stopped);
+  // tokenizer puts in front is removed. If there are stop strings, that is without its last
+  // `n_rest` bytes, which AppendRest() adds behind EndStops().
+  const char* Append(TokenId token, bool is_first, size_t n_rest, bool* stopped);
+  const char* AppendRest() {
+    const std::string_view rest = std::exchange(rest_, {});
+    return rest.empty() ? "" : utf8_.Append({}, rest);
+  }
   // The same for a token that ends the text without being shown: only the mark of a channel that
   // begins with it.
   const char* AppendMark(TokenId token, bool* stopped);
@@ -63,6 +69,7 @@ class TextStream {
   ChannelReader channels_;
   Utf8Assembler utf8_;
   StopStrings stops_;
+  std::string_view rest_;  // for AppendRest()
 };
 
 }  // namespace clamma

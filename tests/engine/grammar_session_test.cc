@@ -220,6 +220,39 @@ TEST_F(GrammarSession, TheGrammarBeginsBehindItsTrigger) {
   EXPECT_EQ(stopped.why, CLAMMA_DONE_STOP_STRING);
 }
 
+// The trigger ends within a token. What follows it there belongs to the match.
+TEST_F(GrammarSession, StopStringsDoNotActBehindTheTriggerInItsToken) {
+  std::vector<std::string> pieces;
+  Listener listener;
+  listener.on_text = [&] {
+    size_t size = 0;
+    for (const std::string& piece : pieces) size += piece.size();
+    pieces.push_back(listener.text.substr(size));
+    return 0;
+  };
+  const SessionPtr session = NewSession(model_);
+  ASSERT_EQ(StartQuery(session.get(), listener, {.prompt = "Once", .limit = 20}), 0);
+  StepAll();
+  std::string before;
+  size_t i = 0;
+  while (i < pieces.size() && (pieces[i].size() < 3 || i < 3)) before += pieces[i++];
+  ASSERT_LT(i, pieces.size());
+  const std::string trigger = before + pieces[i][0];
+  const std::string stop = pieces[i].substr(1);
+  ASSERT_EQ(before.find(stop), std::string::npos) << before;
+  const char* const stops[] = {stop.c_str()};
+  const std::string regex = stop + "[0-9]{3}";
+  const Constrained result = RunWith(NewSession(model_).get(), {.prompt = "Once"}, [&](auto* info) {
+    info->regex = regex.c_str();
+    info->grammar_trigger = trigger.c_str();
+    info->stop_strings = stops;
+    info->stop_string_count = 1;
+  });
+  EXPECT_EQ(result.why, CLAMMA_DONE_END_OF_TEXT);
+  EXPECT_EQ(result.text.size(), before.size() + pieces[i].size() + 3) << result.text;
+  EXPECT_EQ(result.text.substr(0, before.size() + pieces[i].size()), before + pieces[i]);
+}
+
 TEST_F(GrammarSession, EachQueryBeginsAMatch) {
   const SessionPtr session = NewSession(model_);
   const auto digits = [](auto* info) { info->regex = "[0-9]{8}"; };

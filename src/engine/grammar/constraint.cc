@@ -60,7 +60,7 @@ Status Constraint::Advance(TokenId token, bool strips_space) {
   std::string_view bytes = tokenizer_->Bytes(token);
   if (bytes.empty()) search_.Interrupt();
   if (strips_space && !bytes.empty() && bytes[0] == ' ') bytes.remove_prefix(1);
-  search_.Append(bytes);
+  behind_trigger_ = search_.Append(bytes);
   is_active_ |= trigger_token_ == kNoToken ? search_.found() : trigger_token_ == token;
   return Status();
 }

@@ -43,6 +43,8 @@ class Constraint {
   size_t FindForcedBytes(char* bytes, size_t most);
   // Whether the trigger has occurred, so that the grammar constrains the text.
   bool is_active() const { return is_active_; }
+  // How many bytes of the last token are behind the trigger that it completed.
+  size_t behind_trigger() const { return behind_trigger_; }
 
  private:
   Automaton automaton_;
@@ -53,6 +55,7 @@ class Constraint {
   TriggerSearch search_;
   TokenId trigger_token_ = kNoToken;
   bool is_active_ = false;
+  size_t behind_trigger_ = 0;
   Array<TokenId> stop_tokens_;
   Array<TokenWord> patched_;  // a mask with the stop tokens
 };

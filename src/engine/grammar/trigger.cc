@@ -37,11 +37,13 @@ Status AddMatch(RuleId free, bool repeats, Grammar* grammar, RuleId* rule) {
 
 }  // namespace
 
-void TriggerSearch::Append(std::string_view bytes) {
-  for (const char byte : bytes) {
-    if (found()) return;
-    matched_ = MatchedAfter(trigger_, matched_, byte);
+size_t TriggerSearch::Append(std::string_view bytes) {
+  if (found()) return 0;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    matched_ = MatchedAfter(trigger_, matched_, bytes[i]);
+    if (found()) return bytes.size() - i - 1;
   }
+  return 0;
 }
 
 // One rule for each number of bytes of the trigger that have been read, and one for all of them.

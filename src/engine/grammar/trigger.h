@@ -26,7 +26,8 @@ class TriggerSearch {
   TriggerSearch() = default;
   // A trigger of 0 bytes occurs at once. `trigger` must outlive this.
   explicit TriggerSearch(std::string_view trigger) : trigger_(trigger) {}
-  void Append(std::string_view bytes);
+  // Returns the number of bytes behind its end, 0 if it has occurred before.
+  size_t Append(std::string_view bytes);
   // A token without text: an occurrence of the trigger cannot continue across it.
   void Interrupt() {
     if (!found()) matched_ = 0;
