@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Reads any bytes as a grammar: the first byte chooses GBNF or a regular expression, a trigger, and
-// the tokens that are taken. In each state that they lead to, the mask of a small vocabulary must
-// equal what the bytes of each token do, and something must be allowed.
+// Reads any bytes as a grammar: the first byte chooses GBNF or a regular expression, a trigger (a
+// text or a token), whether the grammar goes through a cache, and the tokens that are taken. In
+// each state that they lead to, the mask of a small vocabulary must equal what the bytes of each
+// token do, and something must be allowed. A cache must share equal grammars, and no others.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 #include "engine/grammar/automaton.h"
 #include "engine/grammar/gbnf.h"
 #include "engine/grammar/grammar.h"
+#include "engine/grammar/grammar_cache.h"
 #include "engine/grammar/program.h"
 #include "engine/grammar/regex.h"
 #include "engine/grammar/token_masks.h"
@@ -69,6 +71,8 @@ class Vocabulary {
   clamma::VocabularyTrie trie_;
 };
 
+constexpr TokenId kTriggerToken = 261;  // "ab"
+
 // Whether the token's bytes lead somewhere; *status is kLimit if that is too much work.
 bool Leads(clamma::Automaton& automaton, MatchState state, std::string_view bytes, Status* status) {
   if (bytes.empty()) return false;
@@ -79,15 +83,21 @@ bool Leads(clamma::Automaton& automaton, MatchState state, std::string_view byte
   return true;
 }
 
-void CheckMask(const Vocabulary& vocabulary, clamma::Automaton& automaton, MatchState state,
-               const clamma::TokenMask& mask) {
+void CheckMask(const Vocabulary& vocabulary, const clamma::TokenMasks& masks,
+               clamma::Automaton& automaton, MatchState state, const clamma::TokenMask& mask) {
   const clamma::Tokenizer& tokenizer = vocabulary.tokenizer();
   Demand(mask.any);
-  if (automaton.HasTokenEdges(state)) return;
   for (uint32_t i = 0; i < tokenizer.vocab_size(); ++i) {
     const auto token = static_cast<TokenId>(i);
     Status status;
-    bool expected = Leads(automaton, state, tokenizer.Bytes(token), &status);
+    bool expected = false;
+    if (automaton.HasTokenEdges(state)) {
+      MatchState next = state;
+      status = masks.Advance(automaton, token, false, &next);
+      expected = next != clamma::kNoMatch;
+    } else {
+      expected = Leads(automaton, state, tokenizer.Bytes(token), &status);
+    }
     if (!status.ok()) return;
     if (!tokenizer.IsGenerated(token)) expected = false;
     if (tokenizer.EndsText(token)) expected = automaton.CanEnd(state);
@@ -106,7 +116,7 @@ void Generate(const Vocabulary& vocabulary, const clamma::Program& program, uint
   for (int step = 0; step < 12; ++step) {
     clamma::TokenMask mask;
     if (!masks.Find(automaton, state, false, &mask).ok()) return;
-    CheckMask(vocabulary, automaton, state, mask);
+    CheckMask(vocabulary, masks, automaton, state, mask);
     std::vector<TokenId> others;
     for (uint32_t i = 0; i < vocabulary.tokenizer().vocab_size(); ++i) {
       const auto token = static_cast<TokenId>(i);
@@ -121,6 +131,36 @@ void Generate(const Vocabulary& vocabulary, const clamma::Program& program, uint
   }
 }
 
+// Compiles a grammar in a cache, twice, and another one with the same text.
+void UseCache(const Vocabulary& vocabulary, std::string_view text, uint8_t choice) {
+  clamma::Memory memory;
+  clamma::GrammarCache cache(memory);
+  clamma::GrammarText wanted = {.source = static_cast<clamma::GrammarSource>((choice & 3) % 3),
+                                .text = text,
+                                .trigger = (choice & 8) != 0 ? "aab" : "",
+                                .trigger_token = clamma::kNoToken,
+                                .repeats = (choice & 16) != 0,
+                                .is_loose = (choice & 4) != 0};
+  if ((choice & 32) != 0) {
+    wanted.trigger = {};
+    wanted.trigger_token = kTriggerToken;
+  }
+  clamma::CompiledGrammar* grammars[3] = {};
+  const Status status = cache.Get(memory, wanted, vocabulary.tokenizer(), &grammars[0]);
+  Demand(status.ok() == (std::strlen(status.message()) == 0));
+  Demand(cache.facts().grammars == (status.ok() ? 1 : 0));
+  if (!status.ok()) return;
+  Demand(cache.Get(memory, wanted, vocabulary.tokenizer(), &grammars[1]).ok());
+  Demand(grammars[1] == grammars[0] && cache.facts().compiled == 1);
+  wanted.repeats = !wanted.repeats;
+  if (cache.Get(memory, wanted, vocabulary.tokenizer(), &grammars[2]).ok()) {
+    Demand(grammars[2] != grammars[0] && cache.facts().grammars == 2);
+    clamma::GrammarCache::Release(memory, grammars[2]);
+  }
+  Generate(vocabulary, grammars[0]->program(), choice);
+  for (int i = 0; i < 2; ++i) clamma::GrammarCache::Release(memory, grammars[i]);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t n);
@@ -129,6 +169,10 @@ int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t n) {
   static const auto& vocabulary = *new Vocabulary;
   if (n == 0) return 0;
   const std::string_view text(reinterpret_cast<const char*>(bytes) + 1, n - 1);
+  if ((bytes[0] & 64) != 0) {
+    UseCache(vocabulary, text, bytes[0]);
+    return 0;
+  }
   clamma::Memory memory;
   {
     clamma::Grammar grammar(memory);
@@ -144,8 +188,12 @@ int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t n) {
       status = ParseRegex(text, options, &grammar, &node);
       if (status.ok()) status = grammar.DefineRule(root, node);
     }
-    if (status.ok() && (bytes[0] & 8) != 0)
-      status = AddTrigger("aab", (bytes[0] & 16) != 0, &grammar);
+    const bool repeats = (bytes[0] & 16) != 0;
+    if (status.ok() && (bytes[0] & 8) != 0) {
+      status = AddTrigger("aab", repeats, &grammar);
+    } else if (status.ok() && (bytes[0] & 32) != 0) {
+      status = AddTriggerToken(kTriggerToken, repeats, &grammar);
+    }
     clamma::Program program;
     if (status.ok()) status = program.Compile(memory, grammar, &vocabulary.tokenizer());
     if (status.ok()) Generate(vocabulary, program, bytes[0]);
