@@ -108,6 +108,7 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   query_.stop_strings = nullptr;
   text_.SwapStops(prepared->stops);
   query_.stop_tokens = nullptr;
+  is_constrained_ = IsConstrained(query.grammar);
   if constexpr (kHasGrammar) query_.grammar = {};
   stop_tokens_.Swap(prepared->stop_tokens);
   biases_.Swap(prepared->biases);
@@ -273,8 +274,9 @@ Session::Progress Session::DeliverToken(Done* why) {
   const TokenId token = given.token;
   const TokenId previous = conversation_.tokens[conversation_.n_tokens - 1];
   conversation_.tokens[conversation_.n_tokens++] = token;
-  // The query completes an unfinished character only if it has not changed the tokens before.
-  if (generated_ == 0 && !OnlyContinues()) text_.DropHeld();
+  // The query completes an unfinished character only if it has not changed the tokens before, and
+  // not if its text must match a grammar.
+  if (generated_ == 0 && (!OnlyContinues() || is_constrained_)) text_.DropHeld();
   if (!TellLogprobs(given) || !TellLogitHash(given)) return Progress::kDestroyed;
   if (EndsText(token)) return EndAt(token, why);
   bool stopped = false;

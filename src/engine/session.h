@@ -207,6 +207,7 @@ class Session {
   Array<TokenId> stop_tokens_;
   Array<LogitBias> biases_;  // query_.sampling points to it
   [[no_unique_address]] ConstraintSlot constraint_;
+  [[no_unique_address]] OnlyIf<kHasGrammar, bool> is_constrained_ = false;  // from its beginning
   [[no_unique_address]] DrafterSlot drafter_;
   // Of the tokens that the query has sampled so far, if it asks for it.
   [[no_unique_address]] OnlyIf<kHasGguf, uint64_t> logit_hash_ = kLogitHashStart;

@@ -267,6 +267,21 @@ TEST_F(GrammarSession, EachQueryBeginsAMatch) {
   EXPECT_NE(third.text.find_first_not_of("0123456789"), std::string::npos) << "no grammar is left";
 }
 
+TEST_F(GrammarSession, AMatchDoesNotBeginWithAnUnfinishedCharacterOfTheTextBefore) {
+  const SessionPtr session = NewSession(model_);
+  static const clamma_logit_bias_t bias = {3 + 0xc3, 1e6f};
+  const Constrained first =
+      RunWith(session.get(), {.prompt = "Once", .limit = 1}, [](clamma_txf_info_t* info) {
+        info->logit_bias = &bias;
+        info->logit_bias_count = 1;
+      });
+  EXPECT_EQ(first.text, "") << "the first byte of a character";
+  const Constrained digits =
+      RunWith(session.get(), {.prompt = nullptr}, [](auto* info) { info->regex = "[0-9]{3}"; });
+  EXPECT_EQ(digits.text.find_first_not_of("0123456789"), std::string::npos) << digits.text;
+  EXPECT_EQ(digits.text.size(), 3u);
+}
+
 TEST_F(GrammarSession, RefusalsSayWhatIsWrong) {
   const SessionPtr session = NewSession(model_);
   const auto refusal = [&](const char* grammar, const char* regex, const char* trigger) {

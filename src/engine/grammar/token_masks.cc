@@ -177,7 +177,7 @@ void TokenMasks::AddTokens(uint32_t begin, uint32_t end, TokenWord* allowed) con
 // Whether all tokens that end at the node, which leads from one state to the next, or below it are
 // allowed. May say no for a few tokens, as a walk is faster then.
 Status TokenMasks::AllowsBelow(Automaton& automaton, const TrieNode& node, MatchState before,
-                               MatchState state, bool* allows) {
+                               MatchState after, bool* allows) {
   constexpr uint32_t kFewNodes = 4;
   const bool begins_other = node.byte >= 0xc0;  // the first of several bytes of a character
   *allows = node.below == 0 && !begins_other;
@@ -187,11 +187,11 @@ Status TokenMasks::AllowsBelow(Automaton& automaton, const TrieNode& node, Match
   size_t needed = node.below;
   KindSet kinds = node.kinds;
   if (begins_other) {  // any such character is as good
-    state = before;
+    after = before;
     ++needed;
     kinds |= kOtherKinds;
   }
-  CLAMMA_RETURN_IF_ERROR(FindRun(automaton, state, kinds, needed, &run));
+  CLAMMA_RETURN_IF_ERROR(FindRun(automaton, after, kinds, needed, &run));
   *allows = run >= needed;
   return Status();
 }

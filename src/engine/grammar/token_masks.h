@@ -76,7 +76,7 @@ class TokenMasks {
   Status Walk(Automaton& automaton, uint32_t begin, uint32_t end, MatchState state,
               const InSet& in_set, TokenWord* allowed);
   Status AllowsBelow(Automaton& automaton, const TrieNode& node, MatchState before,
-                     MatchState state, bool* allows);
+                     MatchState after, bool* allows);
   Run* PlaceOf(const Run& run);
   void Keep(const Run& run) { *PlaceOf(run) = run; }
   Status NextOfKind(Automaton& automaton, MatchState state, unsigned kind, bool detaches,
