@@ -126,7 +126,7 @@ int Serve(server::Settings& o, server::Site& site) {
   if (const std::string wrong = server::FindModels(o.models, &models); !wrong.empty()) {
     return Fail(wrong);
   }
-  if (!web::HaveDescriptors(o.limits.connections)) {
+  if (!web::HaveDescriptors(o.limits.connections.total)) {
     return Fail("the system's limit of open files (ulimit -n) is too low for --max-connections");
   }
   Listeners listeners;

@@ -19,7 +19,6 @@ namespace {
 
 constexpr const char* kProtocol = "clamma-server";
 constexpr int kHandshakeSeconds = 10;  // for TLS
-constexpr size_t kMaxAcceptedAtOnce = 32;
 constexpr size_t kReadBytes = 65536;
 constexpr size_t kWriteBytes = 16384;
 constexpr lws_usec_t kFarewell = 2 * LWS_US_PER_SEC;  // for the last answers
@@ -111,7 +110,7 @@ int Server::Handle(lws* wsi, lws_callback_reasons reason, void* in, size_t size)
   switch (reason) {
     case LWS_CALLBACK_RAW_RX_FILE: {
       if (const auto found = listening_.find(wsi); found != listening_.end()) {
-        AcceptAll(found->second);
+        admission_.AcceptAll(found->second);
       } else if (wsi == signals_) {
         std::array<char, 64> signals = {};
         const ssize_t got = read(signal_fd_, signals.data(), signals.size());
@@ -197,46 +196,34 @@ void Server::SettleFromOutside(lws* wsi, Entry& entry) {
 
 // --- Connections ---
 
-void Server::AcceptAll(int fd) {
-  for (size_t i = 0; i < kMaxAcceptedAtOnce; ++i) {
-    std::optional<web::Accepted> accepted = web::Listener::Accept(fd);
-    if (!accepted) return;
-    Adopt(std::move(*accepted));
-  }
+bool Server::IsTls(const web::Accepted& accepted) const {
+  return certificate_.is_wanted() && !accepted.local.is_unix;
 }
 
-void Server::Adopt(web::Accepted accepted) noexcept {
-  const auto others = addresses_.find(accepted.peer);
-  const bool is_full = connections_.size() >= limits_.connections ||
-                       (others != addresses_.end() && others->second >= limits_.per_address);
-  const bool is_tls = certificate_.is_wanted() && !accepted.local.is_unix;
-  if (is_full) {
-    site_.metrics.AddRefusedConnection();
-    // Does not wait: the answer may be lost.
-    if (!is_tls) static_cast<void>(send(accepted.fd, full_.data(), full_.size(), MSG_DONTWAIT));
-    close(accepted.fd);
-    return;
-  }
+void Server::Refuse(const web::Accepted& accepted) {
+  site_.metrics.AddRefusedConnection();
+  if (!IsTls(accepted)) web::SendAtOnce(accepted.fd, full_);
+}
+
+void Server::Adopt(web::Accepted accepted, web::Admission::Place place) noexcept {
   setsockopt(accepted.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUnacknowledged, sizeof(kUnacknowledged));
   lws_sock_file_fd_type descriptor = {};
   descriptor.sockfd = accepted.fd;
-  const int type = LWS_ADOPT_SOCKET | (is_tls ? LWS_ADOPT_ALLOW_SSL : 0);
+  const int type = LWS_ADOPT_SOCKET | (IsTls(accepted) ? LWS_ADOPT_ALLOW_SSL : 0);
   lws* const wsi =  // closes the descriptor if it fails
       lws_adopt_descriptor_vhost(vhost_, static_cast<lws_adoption_type>(type), descriptor,
                                  kProtocol, nullptr);
-  if (wsi == nullptr || Register(wsi, std::move(accepted))) return;
+  if (wsi == nullptr || Register(wsi, accepted.local, std::move(place))) return;
   web::Log("", "a connection is closed: there is no memory for it");
   lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
 
-bool Server::Register(lws* wsi, web::Accepted accepted) noexcept {
+bool Server::Register(lws* wsi, const web::LocalAddress& local,
+                      web::Admission::Place place) noexcept {
   try {
     const uint64_t id = next_id_++;
-    const bool is_counted = !accepted.peer_loopback;
-    const auto [at, is_new] = connections_.try_emplace(wsi, site_, id, std::move(accepted));
+    const auto [at, is_new] = connections_.try_emplace(wsi, site_, id, local, std::move(place));
     by_id_[id] = wsi;
-    if (is_counted) ++addresses_[at->second.from.peer];
-    at->second.is_counted = is_counted;
     Settle(wsi, at->second);
     return true;
   } catch (const std::bad_alloc&) {
@@ -248,12 +235,7 @@ bool Server::Register(lws* wsi, web::Accepted accepted) noexcept {
 void Server::Forget(lws* wsi) noexcept {
   const auto found = connections_.find(wsi);
   if (found == connections_.end()) return;
-  const Entry& entry = found->second;
-  if (entry.is_counted) {
-    const auto address = addresses_.find(entry.from.peer);
-    if (--address->second == 0) addresses_.erase(address);
-  }
-  by_id_.erase(entry.connection.id());
+  by_id_.erase(found->second.connection.id());
   connections_.erase(found);
 }
 

@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "admission.h"
 #include "connection.h"
 #include "listener.h"
 #include "site.h"
@@ -25,9 +26,8 @@ namespace server {
 class Server {
  public:
   struct Limits {
-    size_t connections = 512;  // at once
-    size_t per_address = 64;   // ... from an address that is not the loopback
-    unsigned drain = 30;       // seconds that running answers may go on when the server ends
+    web::ConnectionLimits connections = {.total = 512, .per_address = 64};
+    unsigned drain = 30;  // seconds that running answers may go on when the server ends
   };
 
   // Called on the loop's thread when another thread woke it; returns false to end the loop.
@@ -40,7 +40,13 @@ class Server {
         waker_(waker),
         certificate_(certificate),
         limits_(limits),
-        on_wake_(std::move(on_wake)) {}
+        on_wake_(std::move(on_wake)),
+        admission_(
+            limits.connections,
+            [this](web::Accepted accepted, web::Admission::Place place) {
+              Adopt(std::move(accepted), std::move(place));
+            },
+            [this](const web::Accepted& accepted) { Refuse(accepted); }) {}
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -57,12 +63,11 @@ class Server {
 
  private:
   struct Entry {
-    Entry(Site& site, uint64_t id, web::Accepted accepted)
-        : from(std::move(accepted)), connection(site, id, from.local) {}
-    web::Accepted from;
+    Entry(Site& site, uint64_t id, const web::LocalAddress& local, web::Admission::Place taken)
+        : place(std::move(taken)), connection(site, id, local) {}
+    web::Admission::Place place;
     Connection connection;
-    bool is_counted = false;  // in addresses_
-    bool is_shut = false;     // its sending side
+    bool is_shut = false;  // its sending side
     Clock::time_point timer = Clock::time_point::max();
   };
   struct Timer {
@@ -82,9 +87,11 @@ class Server {
   // The same, outside of its own callback.
   static void SettleFromOutside(lws* wsi, Entry& entry);
 
-  void AcceptAll(int fd);
-  void Adopt(web::Accepted accepted) noexcept;
-  bool Register(lws* wsi, web::Accepted accepted) noexcept;  // false: there is no memory for it
+  bool IsTls(const web::Accepted& accepted) const;
+  void Adopt(web::Accepted accepted, web::Admission::Place place) noexcept;
+  void Refuse(const web::Accepted& accepted);
+  // Returns false if there is no memory for it.
+  bool Register(lws* wsi, const web::LocalAddress& local, web::Admission::Place place) noexcept;
   void Forget(lws* wsi) noexcept;
 
   void Deliver();  // the news of answers
@@ -106,9 +113,9 @@ class Server {
   lws* signals_ = nullptr;
   int signal_fd_ = -1;
   std::unordered_map<lws*, int> listening_;  // and their descriptors
+  web::Admission admission_;
   std::unordered_map<lws*, Entry> connections_;
   std::unordered_map<uint64_t, lws*> by_id_;
-  std::unordered_map<std::string, size_t> addresses_;  // connections from each
   uint64_t next_id_ = 1;
   Timer drain_timer_ = {};
   Timer check_timer_ = {};

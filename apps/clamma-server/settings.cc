@@ -82,15 +82,7 @@ void DeclareLimits(options::CommandLine& line, Settings& o) {
   line.Add("--max-body", o.service.max_body_bytes, "Most bytes of a request's body")
       .Size()
       .ShowDefault();
-  line.Add("--max-connections", o.limits.connections, "Most connections")
-      .WholeNumber()
-      .In(1, 65000)
-      .ShowDefault();
-  line.Add("--max-per-address", o.limits.per_address,
-           "Most connections from one address, except the loopback")
-      .WholeNumber()
-      .In(1, 65000)
-      .ShowDefault();
+  web::Declare(line, o.limits.connections);
   line.Add("--drain", o.limits.drain, "Seconds that answers may continue after a signal")
       .WholeNumber()
       .In(0, 3600)

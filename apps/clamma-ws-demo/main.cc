@@ -74,15 +74,7 @@ void DeclareServer(options::CommandLine& line, Options& o) {
            "Most sessions, two per visitor, one in a chat, 0 = all")
       .WholeNumber()
       .ShowDefault();
-  line.Add("--max-connections", o.limits.connections, "Most connections")
-      .WholeNumber()
-      .In(1, 65000)
-      .ShowDefault();
-  line.Add("--max-per-address", o.limits.per_address,
-           "Most connections from one address, except the loopback")
-      .WholeNumber()
-      .In(1, 65000)
-      .ShowDefault();
+  web::Declare(line, o.limits.connections);
   line.Add("--buffer", o.buffer, "Most bytes of text that wait for a slow visitor")
       .Size()
       .ShowDefault();
@@ -213,7 +205,7 @@ int Run(int argc, char** argv) {
     Report(wrong);
     return options::kExitUsage;
   }
-  if (!web::HaveDescriptors(o.limits.connections)) {
+  if (!web::HaveDescriptors(o.limits.connections.total)) {
     return Fail("the system's limit of open files (ulimit -n) is too low for so many connections");
   }
   web::Listener listener;

@@ -26,7 +26,6 @@ constexpr int kFarewellSeconds = 2;    // for a visitor's last messages
 constexpr uint16_t kPingSeconds = 20;  // of silence before a ping
 constexpr uint16_t kSilenceSeconds = 30;
 constexpr size_t kHeaderBytes = 4096;
-constexpr size_t kMaxAcceptedAtOnce = 16;
 constexpr size_t kMaxEmptyParts = 64;  // empty fragments per message
 constexpr unsigned kAdmitSeconds = 1;  // before another attempt to get memory
 constexpr int kCloseIdle = 4000;       // the first code for applications; the page knows it
@@ -134,7 +133,7 @@ bool Server::Start(web::Listener& listener, int end_fd) {
   info.keepalive_timeout = kKeepAliveSeconds;
   info.retry_and_idle_policy = &kSilence;
   info.max_http_header_data2 = kHeaderBytes;
-  info.max_http_header_pool2 = static_cast<unsigned>(limits_.connections);
+  info.max_http_header_pool2 = static_cast<unsigned>(limits_.connections.total);
   context_ = lws_create_context(&info);
   if (context_ == nullptr) return false;
   vhost_ = lws_create_vhost(context_, &info);
@@ -174,14 +173,14 @@ int Server::Handle(lws* wsi, lws_callback_reasons reason, void* in, size_t size)
   switch (reason) {
     case LWS_CALLBACK_RAW_RX_FILE:
       if (wsi == listening_) {
-        AcceptAll();
+        admission_.AcceptAll(listen_fd_);
       } else if (wsi == ending_) {
         Drain();
         return -1;  // it is no longer needed
       }
       return 0;
     case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
-      admission_.Admit();
+      queue_.Admit();
       ScheduleAll();
       return 0;
     case LWS_CALLBACK_WSI_DESTROY:
@@ -213,7 +212,7 @@ int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons 
       connection.reply.reset();
       return Complete(wsi);
     case LWS_CALLBACK_ESTABLISHED:
-      connection.visitor = admission_.Enter();
+      connection.visitor = queue_.Enter();
       connection.socket = true;
       ++sockets_;
       Schedule(wsi, connection);
@@ -244,39 +243,24 @@ int Server::HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons 
 
 // --- Connections ---
 
-void Server::AcceptAll() {
-  for (size_t i = 0; i < kMaxAcceptedAtOnce; ++i) {
-    std::optional<web::Accepted> accepted = web::Listener::Accept(listen_fd_);
-    if (!accepted) return;
-    Adopt(std::move(*accepted));
-  }
+void Server::RefuseConnection(const web::Accepted& accepted) {
+  web::SendAtOnce(accepted.fd, kFull);
 }
 
-void Server::Adopt(web::Accepted accepted) noexcept {
-  const auto others = addresses_.find(accepted.peer);
-  const bool full = connections_.size() >= limits_.connections ||
-                    (others != addresses_.end() && others->second >= limits_.per_address);
-  if (full) {
-    // Does not wait: the answer may be lost.
-    static_cast<void>(send(accepted.fd, kFull.data(), kFull.size(), MSG_DONTWAIT));
-    close(accepted.fd);
+void Server::Adopt(web::Accepted accepted, web::Admission::Place place) noexcept {
+  lws* wsi = lws_adopt_socket_vhost(vhost_, accepted.fd);  // closes the descriptor if it fails
+  if (wsi == nullptr || Register(wsi, std::move(accepted.local), std::move(place))) {
     return;
   }
-  lws* wsi = lws_adopt_socket_vhost(vhost_, accepted.fd);  // closes the descriptor if it fails
-  if (wsi == nullptr || Register(wsi, std::move(accepted))) return;
   web::Log("", "a connection is closed: there is no memory for it");
   lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
 
-bool Server::Register(lws* wsi, web::Accepted accepted) noexcept {
+bool Server::Register(lws* wsi, web::LocalAddress local, web::Admission::Place place) noexcept {
   try {
-    Connection& connection = connections_[wsi];
-    connection.from.peer_loopback = true;  // not counted yet
-    if (!accepted.peer_loopback) ++addresses_[accepted.peer];
-    connection.from = std::move(accepted);
+    connections_.try_emplace(wsi, std::move(local), std::move(place));
     return true;
   } catch (const std::bad_alloc&) {
-    connections_.erase(wsi);
     return false;
   }
 }
@@ -287,10 +271,6 @@ void Server::Forget(lws* wsi) noexcept {
   Connection& connection = found->second;
   Dismiss(connection);
   if (connection.socket && --sockets_ == 0 && draining_) Finish();
-  if (!connection.from.peer_loopback) {
-    const auto address = addresses_.find(connection.from.peer);
-    if (--address->second == 0) addresses_.erase(address);
-  }
   connections_.erase(found);
 }
 
@@ -299,7 +279,7 @@ void Server::Forget(lws* wsi) noexcept {
 std::optional<Reply> Server::CheckHost(lws* wsi, const Connection& connection) const {
   const std::string host = Header(wsi, WSI_TOKEN_HOST);
   if (host.empty()) return Refusal(HTTP_STATUS_BAD_REQUEST, "the request has no Host");
-  if (origins_.Serves(host, connection.from.local)) return std::nullopt;
+  if (origins_.Serves(host, connection.local)) return std::nullopt;
   return NotAllowed("This server does not know the name in the request's Host", "http://" + host);
 }
 
@@ -353,7 +333,7 @@ int Server::OnUpgrade(lws* wsi, Connection& connection, std::string_view protoco
 
 void Server::Dismiss(Connection& connection) noexcept {
   if (connection.visitor == nullptr) return;
-  admission_.Leave(*connection.visitor);
+  queue_.Leave(*connection.visitor);
   connection.visitor.reset();
   ScheduleAll();  // waiting visitors move up in the queue
 }
@@ -385,7 +365,7 @@ int Server::OnMessage(lws* wsi, Connection& connection, std::string_view part) {
   if (lws_is_final_fragment(wsi) == 0) return 0;
   const std::string message = std::move(connection.received);
   connection.received = {};
-  if (!connection.visitor->Handle(message, admission_)) {
+  if (!connection.visitor->Handle(message, queue_)) {
     return Close(wsi, connection, LWS_CLOSE_STATUS_POLICY_VIOLATION, "too many messages");
   }
   ScheduleAll();
@@ -416,12 +396,12 @@ void Server::ScheduleAll() noexcept {
   for (auto& [wsi, connection] : connections_) {
     if (connection.visitor != nullptr) Schedule(wsi, connection);
   }
-  if (!admission_.starved() || admit_scheduled_) return;
+  if (!queue_.starved() || admit_scheduled_) return;
   admit_scheduled_ = true;
   After(admit_timer_, kAdmitSeconds, [](lws_sorted_usec_list_t* list) {
     Server& server = *reinterpret_cast<Timer*>(list)->server;
     server.admit_scheduled_ = false;
-    server.admission_.Admit();
+    server.queue_.Admit();
     server.ScheduleAll();
   });
 }
@@ -463,11 +443,11 @@ void Server::Drain() noexcept {
   draining_ = true;
   lws_set_timeout(listening_, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
   if (sockets_ == 0) Finish();
-  admission_.Drain(limits_.drain);
+  queue_.Drain(limits_.drain);
   ScheduleAll();
   After(drain_timer_, limits_.drain, [](lws_sorted_usec_list_t* list) {
     Server& server = *reinterpret_cast<Timer*>(list)->server;
-    server.admission_.StopAll();
+    server.queue_.StopAll();
     server.ScheduleAll();
     server.After(server.drain_timer_, kFarewellSeconds, [](lws_sorted_usec_list_t* last) {
       reinterpret_cast<Timer*>(last)->server->Finish();

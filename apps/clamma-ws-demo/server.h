@@ -11,6 +11,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "admission.h"
 #include "admission_queue.h"
 #include "http.h"
 #include "listener.h"
@@ -23,16 +24,25 @@ namespace demo {
 class Server {
  public:
   struct Limits {
-    size_t connections = 256;  // of any kind, at once
-    size_t per_address = 16;   // ... from an address that is not the loopback
-    unsigned idle = 600;       // seconds that a visitor may stay connected without a request
-    unsigned drain = 10;       // seconds that running texts may continue when the server shuts down
+    web::ConnectionLimits connections = {.total = 256, .per_address = 16};
+    unsigned idle = 600;  // seconds that a visitor may stay connected without a request
+    unsigned drain = 10;  // seconds that running texts may continue when the server shuts down
   };
 
   // All arguments passed by reference must outlive the server.
   Server(AdmissionQueue& queue, Metrics& metrics, web::Waker& waker, const web::Origins& origins,
          const Limits& limits)
-      : admission_(queue), metrics_(metrics), waker_(waker), origins_(origins), limits_(limits) {}
+      : queue_(queue),
+        metrics_(metrics),
+        waker_(waker),
+        origins_(origins),
+        limits_(limits),
+        admission_(
+            limits.connections,
+            [this](web::Accepted accepted, web::Admission::Place place) {
+              Adopt(std::move(accepted), std::move(place));
+            },
+            RefuseConnection) {}
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -47,7 +57,10 @@ class Server {
  private:
   // An accepted connection, with a WebSocket or without.
   struct Connection {
-    web::Accepted from;
+    Connection(web::LocalAddress address, web::Admission::Place taken)
+        : place(std::move(taken)), local(std::move(address)) {}
+    web::Admission::Place place;
+    web::LocalAddress local;
     std::optional<Reply> reply;        // a reply whose body must be sent
     bool socket = false;               // a WebSocket, also while it is being closed
     std::unique_ptr<Visitor> visitor;  // until it is being closed
@@ -65,11 +78,12 @@ class Server {
   int HandleSocket(lws* wsi, Connection& connection, lws_callback_reasons reason, void* in,
                    size_t size);
 
-  Mode mode() const { return admission_.defaults().mode; }
+  Mode mode() const { return queue_.defaults().mode; }
 
-  void AcceptAll();
-  void Adopt(web::Accepted accepted) noexcept;
-  bool Register(lws* wsi, web::Accepted accepted) noexcept;  // false: there is no memory for it
+  void Adopt(web::Accepted accepted, web::Admission::Place place) noexcept;
+  static void RefuseConnection(const web::Accepted& accepted);
+  // Returns false if there is no memory for it.
+  bool Register(lws* wsi, web::LocalAddress local, web::Admission::Place place) noexcept;
   void Forget(lws* wsi) noexcept;
 
   int OnRequest(lws* wsi, Connection& connection, std::string_view path);
@@ -94,7 +108,7 @@ class Server {
   void Finish();
   void After(Timer& timer, unsigned seconds, sul_cb_t callback) noexcept;
 
-  AdmissionQueue& admission_;
+  AdmissionQueue& queue_;
   Metrics& metrics_;
   web::Waker& waker_;
   const web::Origins origins_;
@@ -109,9 +123,9 @@ class Server {
   bool admit_scheduled_ = false;
   bool draining_ = false;
   bool finished_ = false;
+  web::Admission admission_;
   std::unordered_map<lws*, Connection> connections_;
-  std::unordered_map<std::string, size_t> addresses_;  // connections from each
-  size_t sockets_ = 0;                                 // connections that are WebSockets
+  size_t sockets_ = 0;  // connections that are WebSockets
 };
 
 }  // namespace demo
