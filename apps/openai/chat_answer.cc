@@ -10,8 +10,7 @@ ChatAnswer::ChatAnswer(std::shared_ptr<Call> call, const Model& model, ChatAnswe
   choices_.reserve(options_.choices);
   for (size_t i = 0; i < options_.choices; ++i) {
     choices_.emplace_back(
-        AnswerText(options_.begins_in_reasoning, options_.stops,
-                   options_.make_tool_parser == nullptr ? nullptr : options_.make_tool_parser()));
+        AnswerText(options_.begins_in_reasoning, options_.stops, options_.NewToolParser()));
   }
   JsonWriter w;
   WriteHead("chat.completion.chunk", &w);

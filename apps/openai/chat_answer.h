@@ -3,30 +3,18 @@
 #ifndef CLAMMA_APPS_OPENAI_CHAT_ANSWER_H_
 #define CLAMMA_APPS_OPENAI_CHAT_ANSWER_H_
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "openai/answer_options.h"
 #include "openai/answer_parts.h"
 #include "openai/answer_text.h"
 #include "openai/call.h"
 #include "openai/generation.h"
 
 namespace openai {
-
-struct ChatAnswerOptions {
-  bool streams = false;
-  bool include_usage = false;  // of a stream
-  bool logprobs = false;
-  bool begins_in_reasoning = false;
-  size_t choices = 1;
-  int64_t seed = 0;
-  std::vector<std::string> stops;
-  std::vector<Header> headers;
-  std::function<std::unique_ptr<ToolParser>()> make_tool_parser;  // nullptr: there are no tools
-};
 
 class ChatAnswer : public Output {
  public:

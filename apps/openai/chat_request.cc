@@ -49,14 +49,24 @@ size_t LimitOf(size_t wanted, size_t allowed) {
   return std::min(wanted, allowed);
 }
 
-void ReadStreamOptions(Fields& fields, bool* streams, bool* include_usage) {
-  *streams = fields.Bool("stream").value_or(false);
-  *include_usage = false;
+void ReadStreamOptions(Fields& fields, AnswerOptions* answer) {
+  answer->streams = fields.Bool("stream").value_or(false);
   const Value* const options = fields.Object("stream_options");
   if (options == nullptr) return;
-  if (!*streams) throw fields.Wrong("stream_options", "needs 'stream' to be true");
+  if (!answer->streams) throw fields.Wrong("stream_options", "needs 'stream' to be true");
   Fields members(*options, "stream_options");
-  *include_usage = members.Bool("include_usage").value_or(false);
+  answer->include_usage = members.Bool("include_usage").value_or(false);
+}
+
+void SetUpChat(const ToolChoice& tools, Prompt prompt, Plan* plan, ChatAnswerOptions* answer) {
+  Model& model = *plan->model;
+  answer->make_tool_parser =
+      SetUpTools(ToolFormatOf(model.chat_template()), tools, &prompt, &plan->constraint);
+  answer->begins_in_reasoning = model.BeginsInReasoning(prompt.arguments);
+  if (answer->begins_in_reasoning) BeginAfterReasoning(&plan->constraint);
+  answer->choices = plan->n;
+  answer->seed = plan->sampling.seed;
+  plan->prompts.push_back(std::move(prompt));
 }
 
 ChatRequest ReadChatRequest(Fields& fields, Model& model, uint64_t salt,
@@ -76,18 +86,12 @@ ChatRequest ReadChatRequest(Fields& fields, Model& model, uint64_t salt,
   request.plan.constraint = ReadResponseFormat(fields);
   ReadLogprobs(fields, &request);
   request.answer.stops = ReadStops(fields);
-  ReadStreamOptions(fields, &request.answer.streams, &request.answer.include_usage);
+  ReadStreamOptions(fields, &request.answer);
   RefuseOthers(fields);
   fields.Ignore({"user", "metadata", "service_tier", "store", "safety_identifier",
                  "prompt_cache_key", "prompt_cache_retention", "prediction"});
   const ToolChoice tools = ReadTools(fields, ToolStyle::kChat);
-  request.answer.choices = request.plan.n;
-  request.answer.seed = request.plan.sampling.seed;
-  request.answer.make_tool_parser =
-      SetUpTools(ToolFormatOf(model.chat_template()), tools, &prompt, &request.plan.constraint);
-  request.answer.begins_in_reasoning = model.BeginsInReasoning(prompt.arguments);
-  if (request.answer.begins_in_reasoning) BeginAfterReasoning(&request.plan.constraint);
-  request.plan.prompts.push_back(std::move(prompt));
+  SetUpChat(tools, std::move(prompt), &request.plan, &request.answer);
   return request;
 }
 

@@ -7,6 +7,7 @@
 #include "openai/fields.h"
 #include "openai/generation.h"
 #include "openai/model.h"
+#include "openai/tools/tool_list.h"
 
 namespace openai {
 
@@ -16,6 +17,7 @@ struct RequestLimits {
 };
 
 struct ChatRequest {
+  using Output = ChatAnswer;
   Plan plan;
   ChatAnswerOptions answer;
 };
@@ -25,7 +27,10 @@ ChatRequest ReadChatRequest(Fields& fields, Model& model, uint64_t salt,
                             const RequestLimits& limits);
 
 // Reads "stream" and "stream_options".
-void ReadStreamOptions(Fields& fields, bool* streams, bool* include_usage);
+void ReadStreamOptions(Fields& fields, AnswerOptions* answer);
+
+// The rest of a chat: its prompt, with the tools, which may constrain the answer, too.
+void SetUpChat(const ToolChoice& tools, Prompt prompt, Plan* plan, ChatAnswerOptions* answer);
 
 // The smaller of what the request wants and the operator allows; 0: no limit.
 size_t LimitOf(size_t wanted, size_t allowed);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "openai/answer_options.h"
 #include "openai/answer_parts.h"
 #include "openai/call.h"
 #include "openai/echo.h"
@@ -15,16 +16,6 @@
 #include "openai/stop_matcher.h"
 
 namespace openai {
-
-struct CompletionAnswerOptions {
-  bool streams = false;
-  bool include_usage = false;  // of a stream
-  bool logprobs = false;
-  bool echo = false;
-  size_t choices = 1;
-  int64_t seed = 0;
-  std::vector<std::string> stops;
-};
 
 class CompletionAnswer : public Output {
  public:

@@ -114,7 +114,7 @@ CompletionRequest ReadCompletionRequest(Fields& fields, Model& model, uint64_t s
   request.answer.logprobs = plan.wants_logprobs;
   request.answer.echo = fields.Bool("echo").value_or(false);
   request.answer.stops = ReadStops(fields);
-  ReadStreamOptions(fields, &request.answer.streams, &request.answer.include_usage);
+  ReadStreamOptions(fields, &request.answer);
   fields.Ignore({"user"});
   request.answer.choices = plan.prompts.size() * plan.n;
   request.answer.seed = plan.sampling.seed;

@@ -6,8 +6,6 @@
 namespace openai {
 namespace {
 
-const std::vector<std::string> kNoStops;
-
 std::string Quoted(std::string_view text) {
   std::string out;
   AppendQuoted(text, &out);
@@ -21,8 +19,7 @@ ResponsesAnswer::ResponsesAnswer(std::shared_ptr<Call> call, const Model& model,
     : call_(std::move(call)),
       model_(model),
       options_(std::move(options)),
-      text_(options_.begins_in_reasoning, kNoStops,
-            options_.make_tool_parser == nullptr ? nullptr : options_.make_tool_parser()) {
+      text_(options_.begins_in_reasoning, options_.stops, options_.NewToolParser()) {
   call_->NameErrorEvents();
 }
 

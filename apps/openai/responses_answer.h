@@ -4,29 +4,18 @@
 #define CLAMMA_APPS_OPENAI_RESPONSES_ANSWER_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "openai/answer_options.h"
 #include "openai/answer_parts.h"
 #include "openai/answer_text.h"
 #include "openai/call.h"
 #include "openai/generation.h"
 
 namespace openai {
-
-struct ResponsesAnswerOptions {
-  bool streams = false;
-  bool logprobs = false;
-  bool begins_in_reasoning = false;
-  int64_t seed = 0;
-  // What of the request a response repeats: members, as JSON, without the braces.
-  std::string repeated;
-  std::vector<Header> headers;
-  std::function<std::unique_ptr<ToolParser>()> make_tool_parser;  // nullptr: there are no tools
-};
 
 class ResponsesAnswer : public Output {
  public:

@@ -104,17 +104,11 @@ ResponsesRequest ReadResponsesRequest(Fields& fields, Model& model, uint64_t sal
   request.plan.sampling.max_tokens = LimitOf(static_cast<size_t>(wanted), limits.max_tokens);
   request.plan.constraint = ReadText(fields);
   ReadIncludes(fields, &request);
-  bool include_usage = false;
-  ReadStreamOptions(fields, &request.answer.streams, &include_usage);
+  ReadStreamOptions(fields, &request.answer);
   RefuseOthers(fields);
   const ToolChoice tools = ReadTools(fields, ToolStyle::kResponses);
-  request.answer.make_tool_parser =
-      SetUpTools(ToolFormatOf(model.chat_template()), tools, &prompt, &request.plan.constraint);
-  request.answer.begins_in_reasoning = model.BeginsInReasoning(prompt.arguments);
-  if (request.answer.begins_in_reasoning) BeginAfterReasoning(&request.plan.constraint);
-  request.answer.seed = request.plan.sampling.seed;
+  SetUpChat(tools, std::move(prompt), &request.plan, &request.answer);
   request.answer.repeated = Repeated(fields);
-  request.plan.prompts.push_back(std::move(prompt));
   return request;
 }
 

@@ -12,6 +12,7 @@
 namespace openai {
 
 struct ResponsesRequest {
+  using Output = ResponsesAnswer;
   Plan plan;
   ResponsesAnswerOptions answer;
 };

@@ -73,8 +73,8 @@ class ServiceOfModels : public Service {
   void ServeBody(const std::shared_ptr<Call>& call);
   openai::Model& ModelOf(Fields& fields);
   void LogUnknown(const Fields& fields, Endpoint endpoint) const;
-  void Chat(const std::shared_ptr<Call>& call, Fields& fields, openai::Model& model);
-  void Respond(const std::shared_ptr<Call>& call, Fields& fields, openai::Model& model);
+  template <typename Request>
+  void Chat(const std::shared_ptr<Call>& call, const Fields& fields, Request request);
   void Complete(const std::shared_ptr<Call>& call, Fields& fields, openai::Model& model);
   void Continue(const std::shared_ptr<Call>& call, CompletionRequest request,
                 std::vector<EchoedPrompt> echoes);
@@ -180,13 +180,14 @@ void ServiceOfModels::ServeBody(const std::shared_ptr<Call>& call) {
   call->DropBody();
   Fields fields(body, "");
   openai::Model& model = ModelOf(fields);
+  const uint64_t salt = call->request().salt;
   switch (call->request().endpoint) {
     case Endpoint::kChatCompletions:
-      return Chat(call, fields, model);
+      return Chat(call, fields, ReadChatRequest(fields, model, salt, limits()));
     case Endpoint::kCompletions:
       return Complete(call, fields, model);
     case Endpoint::kResponses:
-      return Respond(call, fields, model);
+      return Chat(call, fields, ReadResponsesRequest(fields, model, salt, limits()));
     case Endpoint::kEmbeddings:
       return EmbedLater(call, fields, model);
     case Endpoint::kTokenize:
@@ -228,25 +229,14 @@ void ServiceOfModels::LogUnknown(const Fields& fields, Endpoint endpoint) const 
   options_.log(line);
 }
 
-void ServiceOfModels::Chat(const std::shared_ptr<Call>& call, Fields& fields,
-                           openai::Model& model) {
-  ChatRequest request = ReadChatRequest(fields, model, call->request().salt, limits());
+template <typename Request>
+void ServiceOfModels::Chat(const std::shared_ptr<Call>& call, const Fields& fields,
+                           Request request) {
   LogUnknown(fields, call->request().endpoint);
   AddLoosened(request.plan, &request.answer.headers);
   const bool streams = request.answer.streams;
-  auto output = std::make_unique<ChatAnswer>(call, model, std::move(request.answer));
-  Admit(std::make_shared<Generation>(call, std::move(request.plan), std::move(output), queue_,
-                                     counters_),
-        streams);
-}
-
-void ServiceOfModels::Respond(const std::shared_ptr<Call>& call, Fields& fields,
-                              openai::Model& model) {
-  ResponsesRequest request = ReadResponsesRequest(fields, model, call->request().salt, limits());
-  LogUnknown(fields, call->request().endpoint);
-  AddLoosened(request.plan, &request.answer.headers);
-  const bool streams = request.answer.streams;
-  auto output = std::make_unique<ResponsesAnswer>(call, model, std::move(request.answer));
+  auto output = std::make_unique<typename Request::Output>(call, *request.plan.model,
+                                                           std::move(request.answer));
   Admit(std::make_shared<Generation>(call, std::move(request.plan), std::move(output), queue_,
                                      counters_),
         streams);

@@ -5,17 +5,6 @@
 #include <utility>
 
 namespace openai {
-namespace {
-
-// Returns the length of the longest end of `text` that begins `mark`, but is shorter.
-size_t UnfinishedEnd(std::string_view text, std::string_view mark) {
-  size_t n = std::min(mark.size() - 1, text.size());
-  while (n > 0 && !text.ends_with(mark.substr(0, n))) --n;
-  return n;
-}
-
-}  // namespace
-
 bool JsonParser::IsKnown(const std::string& name) const {
   return std::find(format_.names.begin(), format_.names.end(), name) != format_.names.end();
 }
@@ -28,16 +17,9 @@ bool JsonParser::FindCall(std::string* content) {
     is_after_call_ = false;
   }
   if (!format_.open.empty()) {
-    const size_t found = held_.find(format_.open);
-    if (found == std::string::npos) {
-      const size_t kept = UnfinishedEnd(held_, format_.open);
-      content->append(held_, 0, held_.size() - kept);
-      held_.erase(0, held_.size() - kept);
-      return false;
-    }
-    content->append(held_, 0, found);
+    if (!MoveContent(held_.find(format_.open), {format_.open}, content)) return false;
     raw_ = format_.open;
-    held_.erase(0, found + format_.open.size());
+    held_.erase(0, format_.open.size());
   } else {
     const std::string_view between =
         n_calls_ > 0 || format_.may_be_list ? " \t\r\n,;[]" : " \t\r\n";
@@ -107,28 +89,19 @@ bool JsonParser::SkipClose() {
   return true;
 }
 
-void JsonParser::Add(std::string_view piece, std::string* content, std::vector<ToolDelta>* calls) {
-  if (place_ == Place::kContent) {
-    *content += piece;
-    return;
+bool JsonParser::Advance(std::string* content, std::vector<ToolDelta>* calls) {
+  switch (place_) {
+    case Place::kOutside:
+      return FindCall(content);
+    case Place::kInCall:
+      return ReadCall(content, calls);
+    case Place::kBehindCall:
+      return SkipClose();
+    case Place::kContent:
+      *content += std::exchange(held_, "");
+      break;
   }
-  held_ += piece;
-  for (bool goes_on = true; goes_on && !held_.empty();) {
-    switch (place_) {
-      case Place::kOutside:
-        goes_on = FindCall(content);
-        break;
-      case Place::kInCall:
-        goes_on = ReadCall(content, calls);
-        break;
-      case Place::kBehindCall:
-        goes_on = SkipClose();
-        break;
-      case Place::kContent:
-        *content += std::exchange(held_, "");
-        break;
-    }
-  }
+  return false;
 }
 
 void JsonParser::Finish(std::string* content, std::vector<ToolDelta>* /*calls*/) {

@@ -30,10 +30,11 @@ class JsonParser : public ToolParser {
  public:
   explicit JsonParser(JsonCallFormat format) : format_(std::move(format)) {}
 
-  void Add(std::string_view piece, std::string* content, std::vector<ToolDelta>* calls) override;
   void Finish(std::string* content, std::vector<ToolDelta>* calls) override;
 
  private:
+  bool Advance(std::string* content, std::vector<ToolDelta>* calls) override;
+
   enum class Place : uint8_t { kOutside, kInCall, kBehindCall, kContent };
 
   // Each uses some of held_ and returns false if it needs more.
@@ -45,7 +46,6 @@ class JsonParser : public ToolParser {
 
   const JsonCallFormat format_;
   Place place_ = Place::kOutside;
-  std::string held_;
   std::string raw_;  // of a call whose name is not known yet, with its tag
   CallScanner scanner_;
   bool is_announced_ = false;   // the call that is read

@@ -4,6 +4,7 @@
 #define CLAMMA_APPS_OPENAI_TOOLS_TOOL_PARSER_H_
 
 #include <cstddef>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,9 +27,24 @@ class ToolParser {
   virtual ~ToolParser() = default;
 
   // Adds a piece of the text. What is not part of a call is appended to `content`.
-  virtual void Add(std::string_view piece, std::string* content, std::vector<ToolDelta>* calls) = 0;
+  void Add(std::string_view piece, std::string* content, std::vector<ToolDelta>* calls) {
+    held_ += piece;
+    while (!held_.empty() && Advance(content, calls)) {
+    }
+  }
   // The text has ended: what was held back, and is no call, is content.
   virtual void Finish(std::string* content, std::vector<ToolDelta>* calls) = 0;
+
+ protected:
+  // Uses some of held_, or changes what the parser is looking for. Returns false if it needs more.
+  virtual bool Advance(std::string* content, std::vector<ToolDelta>* calls) = 0;
+
+  // Moves what stands before `found` to `content`; if a mark was not found (npos), all but an end
+  // that may begin one of `marks`. Returns whether there is a mark.
+  bool MoveContent(size_t found, std::initializer_list<std::string_view> marks,
+                   std::string* content);
+
+  std::string held_;  // of the text, what has not been decided on
 };
 
 }  // namespace openai

@@ -16,12 +16,6 @@ constexpr std::string_view kEndParameter = "</parameter>";
 constexpr std::string_view kEndFunction = "</function>";
 constexpr std::string_view kEndCall = "</tool_call>";
 
-size_t UnfinishedEnd(std::string_view text, std::string_view mark) {
-  size_t n = std::min(mark.size() - 1, text.size());
-  while (n > 0 && !text.ends_with(mark.substr(0, n))) --n;
-  return n;
-}
-
 // The text without the line breaks that the format puts around it.
 std::string Inner(std::string text) {
   if (text.starts_with('\n')) text.erase(0, 1);
@@ -47,14 +41,7 @@ std::string XmlParser::ValueOf(const std::string& parameter, const std::string& 
 // Both forms of a beginning, as models leave the first line out at times.
 bool XmlParser::FindCall(std::string* content) {
   const size_t found = std::min(held_.find(kCall), held_.find(kFunction));
-  if (found == std::string::npos) {
-    const size_t kept = std::max(UnfinishedEnd(held_, kCall), UnfinishedEnd(held_, kFunction));
-    content->append(held_, 0, held_.size() - kept);
-    held_.erase(0, held_.size() - kept);
-    return false;
-  }
-  content->append(held_, 0, found);
-  held_.erase(0, found);
+  if (!MoveContent(found, {kCall, kFunction}, content)) return false;
   place_ = Place::kInCall;
   return true;
 }
@@ -135,24 +122,18 @@ bool XmlParser::ReadParameter(std::vector<ToolDelta>* calls) {
   return true;
 }
 
-void XmlParser::Add(std::string_view piece, std::string* content, std::vector<ToolDelta>* calls) {
-  held_ += piece;
-  for (bool goes_on = true; goes_on && !held_.empty();) {
-    switch (place_) {
-      case Place::kOutside:
-        goes_on = FindCall(content);
-        break;
-      case Place::kInCall:
-        goes_on = BeginFunction(content, calls);
-        break;
-      case Place::kInFunction:
-        goes_on = ReadParameter(calls);
-        break;
-      case Place::kBehind:
-        goes_on = SkipClose();
-        break;
-    }
+bool XmlParser::Advance(std::string* content, std::vector<ToolDelta>* calls) {
+  switch (place_) {
+    case Place::kOutside:
+      return FindCall(content);
+    case Place::kInCall:
+      return BeginFunction(content, calls);
+    case Place::kInFunction:
+      return ReadParameter(calls);
+    case Place::kBehind:
+      return SkipClose();
   }
+  return false;
 }
 
 void XmlParser::Finish(std::string* content, std::vector<ToolDelta>* /*calls*/) {

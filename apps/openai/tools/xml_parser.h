@@ -25,10 +25,11 @@ class XmlParser : public ToolParser {
   XmlParser(std::vector<Tool> tools, std::function<std::string()> make_id)
       : tools_(std::move(tools)), make_id_(std::move(make_id)) {}
 
-  void Add(std::string_view piece, std::string* content, std::vector<ToolDelta>* calls) override;
   void Finish(std::string* content, std::vector<ToolDelta>* calls) override;
 
  private:
+  bool Advance(std::string* content, std::vector<ToolDelta>* calls) override;
+
   enum class Place : uint8_t { kOutside, kInCall, kInFunction, kBehind };
 
   bool FindCall(std::string* content);
@@ -42,7 +43,6 @@ class XmlParser : public ToolParser {
   const std::vector<Tool> tools_;
   const std::function<std::string()> make_id_;
   Place place_ = Place::kOutside;
-  std::string held_;
   const Tool* tool_ = nullptr;
   bool has_parameters_ = false;
   size_t n_calls_ = 0;
