@@ -376,8 +376,9 @@ typedef struct clamma_txf_info {
   const struct txf* draft_txf; /* query: the transformer that computes drafts, with the same
                                   vocabulary as the session's. NULL: drafts are looked up in
                                   the context */
-  int json_schema_loose;       /* query: 1: constraints of json_schema that are not supported are
-                                  dropped, and texts may violate them. 0: they are refused */
+  int json_schema_loose;       /* query: 1: constraints of json_schema, and of the schemas in a
+                                  grammar, that are not supported are dropped, and texts may violate
+                                  them. 0: they are refused */
   char* dropped_constraints;   /* query: if not NULL, receives the JSON pointers of the constraints
                                   that were dropped, one per line, with a final NUL; "": none was.
                                   What does not fit is left out, whole lines at a time. It is filled

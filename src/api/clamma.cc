@@ -241,7 +241,7 @@ Status ReadGrammar(const clamma_txf_info_t& info, Query* query) {
       given.trigger = trigger;
       given.trigger_token = token == nullptr ? kNoToken : *token;
       given.repeats = info.grammar_repeats != 0;
-      given.is_loose = text.source == GrammarSource::kJsonSchema && info.json_schema_loose != 0;
+      given.is_loose = text.source != GrammarSource::kRegex && info.json_schema_loose != 0;
       query->grammar = given;
     }
     query->dropped = Query::TextRoom{info.dropped_constraints, info.dropped_constraints_max};

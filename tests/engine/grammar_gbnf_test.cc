@@ -92,6 +92,51 @@ TEST(GrammarGbnf, RefusalsNameTheLineAndTheColumn) {
   EXPECT_EQ(refusal("root ::= <x>"), "the vocabulary has no token \"<x>\"");
 }
 
+TEST(GrammarGbnf, SchemasAreTermsWhoseTextsMayHaveSpaces) {
+  Matcher matcher;
+  ASSERT_EQ(matcher.Gbnf(R"(root ::= "[" (%json {"type": "object", "properties": {
+    "}{": {"enum": [1, {"a": [2, 3]}]}, "b": {"type": "array", "items": {"$ref": "#/$defs/n"}}},
+    "required": ["}{"], "additionalProperties": false, "$defs": {"n": {"type": "integer"}}}
+    | rest) "]"
+rest ::= %json {"type": ["integer", "string"]}+)"),
+            "");
+  for (const char* text : {R"([{"}{": 1, "b": [1, 2]}])", R"([{"}{":1,"b":[1,2]}])",
+                           R"([{"}{": {"a": [2, 3]}}])", R"([12"x"])"}) {
+    EXPECT_TRUE(matcher.Accepts(text)) << text;
+  }
+  for (const char* text : {R"([{"}{": 2}])", R"([{"}{":  1}])", R"([{ "}{": 1}])", R"([{"b": []}])",
+                           R"([{"}{": 1, "b": ["x"]}])", R"({"}{": 1})", "[]"}) {
+    EXPECT_FALSE(matcher.Accepts(text)) << text;
+  }
+}
+
+TEST(GrammarGbnf, SchemasAreRefusedWithTheirPlace) {
+  const auto refusal = [](const std::string& text) { return Matcher().Gbnf(text); };
+  EXPECT_EQ(refusal("root ::= %xml {}"), "grammar, line 1, column 10: \"%json\" is expected");
+  EXPECT_EQ(refusal("root ::= %json []"),
+            "grammar, line 1, column 16: a JSON schema, an object, is expected");
+  EXPECT_EQ(refusal("root ::= %json {\"a\": \"}\""),
+            "grammar, line 1, column 16: this schema is not closed");
+  EXPECT_EQ(refusal("root ::= \"x\"\n  %json {\"type\": 7}").substr(0, 26),
+            "grammar, line 2, column 3:");
+  EXPECT_EQ(refusal("root ::= \"x\" |\n  %json {\"not\": {}}").substr(0, 46),
+            "grammar, line 2, column 9: JSON schema, at /no");
+}
+
+TEST(GrammarGbnf, ManySchemasShareTheLimitOfTheirWork) {
+  std::string schema = R"({"allOf": [)";
+  for (int i = 0; i < 8; ++i) {
+    schema += R"({"anyOf": [{"minLength": 1}, {"maxLength": )" + std::to_string(9 + i) + "}]},";
+  }
+  schema += R"({"type": "string"}]})";
+  EXPECT_EQ(Matcher().Gbnf("root ::= %json " + schema), "");
+  std::string many = "root ::= \"x\"";
+  for (int i = 0; i < 2000; ++i) many += " | %json " + schema;
+  EXPECT_EQ(Matcher().Gbnf(many),
+            "JSON schema: it takes too much work: fewer alternatives, references or counts are "
+            "needed");
+}
+
 TEST(GrammarGbnf, LeftRecursionIsRefusedByTheRulesName) {
   const auto refusal = [](const std::string& text) { return Matcher().Gbnf(text); };
   const std::string reason =

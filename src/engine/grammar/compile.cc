@@ -15,11 +15,13 @@ Status Parse(Memory& memory, const GrammarText& text, Grammar* grammar,
   if (text.text.size() > kMaxGrammarText) {
     return Status::Error(StatusCode::kLimit, "a grammar has more than %zu bytes", kMaxGrammarText);
   }
-  if (text.source == GrammarSource::kGbnf) return ParseGbnf(text.text, grammar);
+  if (text.source == GrammarSource::kGbnf) {
+    return ParseGbnf(text.text, !text.is_loose, grammar, dropped);
+  }
   RuleId root = 0;
   if (text.source == GrammarSource::kJsonSchema) {
-    CLAMMA_RETURN_IF_ERROR(CompileJsonSchema(
-        memory, text.text, {.is_strict = !text.is_loose, .indent = 0}, grammar, &root, dropped));
+    CLAMMA_RETURN_IF_ERROR(CompileJsonSchema(memory, text.text, {.is_strict = !text.is_loose},
+                                             grammar, &root, dropped));
     grammar->SetRoot(root);
     return Status();
   }

@@ -28,46 +28,66 @@ class RuleNames {
 
   // Returns the rule of that name, which is added if there is none.
   Status Find(std::string_view name, size_t at, RuleId* rule) {
-    if (2 * (grammar_->n_rules() + size_t{1}) > slots_.size()) CLAMMA_RETURN_IF_ERROR(Grow());
+    if (2 * (n_named_ + 1) > slots_.size()) CLAMMA_RETURN_IF_ERROR(Grow());
     size_t slot = SlotOf(name);
     for (; slots_[slot] != 0; slot = (slot + 1) & (slots_.size() - 1)) {
-      *rule = slots_[slot] - 1;
+      *rule = named_[slots_[slot] - 1].rule;
       if (grammar_->name(*rule) == name) return Status();
     }
     CLAMMA_RETURN_IF_ERROR(grammar_->AddRule(name, rule));
-    slots_[slot] = *rule + 1;
-    first_use_[*rule] = at;
+    named_[n_named_++] = {*rule, at};
+    slots_[slot] = static_cast<uint32_t>(n_named_);
     return Status();
   }
-  size_t first_use(RuleId rule) const { return first_use_[rule]; }
+  // Finds the first name without a rule. Returns false if all are defined.
+  bool FindUndefined(RuleId* rule, size_t* first_use) const {
+    for (size_t i = 0; i < n_named_; ++i) {
+      if (grammar_->IsDefined(named_[i].rule)) continue;
+      *rule = named_[i].rule;
+      *first_use = named_[i].first_use;
+      return true;
+    }
+    return false;
+  }
 
  private:
+  struct Named {
+    RuleId rule;
+    size_t first_use;
+  };
+
   size_t SlotOf(std::string_view name) const {
     return static_cast<size_t>(SeededHash(seed_, name)) & (slots_.size() - 1);
   }
   Status Grow() {
     const uint64_t size = std::max<uint64_t>(64, uint64_t{2} * slots_.size());
-    CLAMMA_RETURN_IF_ERROR(first_use_.Resize(grammar_->memory(), size));
+    CLAMMA_RETURN_IF_ERROR(named_.Resize(grammar_->memory(), size));
     CLAMMA_RETURN_IF_ERROR(slots_.Resize(grammar_->memory(), size));
     std::fill_n(slots_.data(), slots_.size(), 0u);
-    for (RuleId rule = 0; rule < grammar_->n_rules(); ++rule) {
-      size_t slot = SlotOf(grammar_->name(rule));
+    for (size_t i = 0; i < n_named_; ++i) {
+      size_t slot = SlotOf(grammar_->name(named_[i].rule));
       while (slots_[slot] != 0) slot = (slot + 1) & (slots_.size() - 1);
-      slots_[slot] = rule + 1;
+      slots_[slot] = static_cast<uint32_t>(i + 1);
     }
     return Status();
   }
 
   Grammar* grammar_;
   uint64_t seed_;
-  Array<uint32_t> slots_;  // open-addressing hash table of rules + 1; 0: free
-  Array<size_t> first_use_;
+  Array<uint32_t> slots_;  // open-addressing hash table of places in named_ + 1; 0: free
+  Array<Named> named_;
+  size_t n_named_ = 0;
 };
 
 class Parser : private TextCursor {
  public:
-  Parser(std::string_view text, Grammar* grammar)
-      : TextCursor(text), grammar_(grammar), names_(grammar), nodes_(grammar) {}
+  Parser(std::string_view text, bool is_strict, Grammar* grammar, DroppedConstraints* dropped)
+      : TextCursor(text),
+        is_strict_(is_strict),
+        dropped_(dropped),
+        grammar_(grammar),
+        names_(grammar),
+        nodes_(grammar) {}
   Status Run();
 
  private:
@@ -87,13 +107,17 @@ class Parser : private TextCursor {
   Status ParseLiteral(NodeId* node);
   Status ParseClass(NodeId* node);
   Status ParseToken(NodeId* node);
+  Status ParseSchema(NodeId* node);
   Status ParseRepeats(bool nested, NodeId* node);
   Status ParseBounds(bool nested, NodeId* node);
   Status ParseNumber(uint32_t* number);
   Status ParseCharacter(uint32_t* code);
   Status ParseEscape(uint32_t* code);
 
+  const bool is_strict_;
+  DroppedConstraints* const dropped_;
   unsigned nesting_ = 0;
+  uint64_t steps_ = 0;  // of its schemas
   Grammar* grammar_;
   RuleNames names_;
   NodeStack nodes_;
@@ -128,13 +152,13 @@ Status Parser::Run() {
     CLAMMA_RETURN_IF_ERROR(ParseRule());
     SkipSpace(true);
   }
-  for (RuleId rule = 0; rule < grammar_->n_rules(); ++rule) {
-    if (grammar_->IsDefined(rule)) continue;
-    char what[160];
-    Format(what, sizeof(what), "the rule %s is not defined", Quoted(grammar_->name(rule)).c_str());
-    return ErrorAt(names_.first_use(rule), what);
-  }
   RuleId root = 0;
+  size_t first_use = 0;
+  if (names_.FindUndefined(&root, &first_use)) {
+    char what[160];
+    Format(what, sizeof(what), "the rule %s is not defined", Quoted(grammar_->name(root)).c_str());
+    return ErrorAt(first_use, what);
+  }
   if (!grammar_->FindRule("root", &root)) {
     return Status::Error(StatusCode::kInvalidArgument, "grammar: there is no rule \"root\"");
   }
@@ -193,7 +217,8 @@ Status Parser::ParseChoice(bool nested, NodeId* node) {
 // Whether the next character begins a part of a sequence.
 bool Parser::AtItem() const {
   const char c = Peek();
-  return IsNameChar(c) || c == '"' || c == '[' || c == '(' || c == '.' || c == '<' || c == '!';
+  return IsNameChar(c) || c == '"' || c == '[' || c == '(' || c == '.' || c == '<' || c == '!' ||
+         c == '%';
 }
 
 Status Parser::ParseSequence(bool nested, NodeId* node) {
@@ -220,6 +245,8 @@ Status Parser::ParseItem(NodeId* node) {
     case '<':
     case '!':
       return ParseToken(node);
+    case '%':
+      return ParseSchema(node);
     case '.':
       ++at_;
       return grammar_->AddClass(nullptr, 0, true, node);
@@ -315,6 +342,39 @@ Status Parser::ParseToken(NodeId* node) {
   return grammar_->AddTokenName({text_.data() + begin, at_ - begin}, negated, node);
 }
 
+// %json and a JSON schema, an object.
+Status Parser::ParseSchema(NodeId* node) {
+  const size_t begin = at_;
+  for (const char c : std::string_view("%json")) {
+    if (!Accept(c)) return ErrorAt(begin, "\"%json\" is expected");
+  }
+  SkipSpace(true);
+  const size_t schema = at_;
+  if (Peek() != '{') return Error("a JSON schema, an object, is expected");
+  bool in_string = false;
+  for (size_t depth = 0;;) {
+    if (AtEnd()) return ErrorAt(schema, "this schema is not closed");
+    const char c = text_[at_++];
+    if (in_string) {
+      if (c == '\\' && !AtEnd()) ++at_;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{') {
+      ++depth;
+    } else if (c == '}' && --depth == 0) {
+      break;
+    }
+  }
+  RuleId rule = 0;
+  const Status status = CompileJsonSchema(
+      grammar_->memory(), {text_.data() + schema, at_ - schema},
+      {.is_strict = is_strict_, .may_space = true, .steps = &steps_}, grammar_, &rule, dropped_);
+  if (status.code() == StatusCode::kInvalidArgument) return ErrorAt(schema, status.message());
+  CLAMMA_RETURN_IF_ERROR(status);
+  return grammar_->AddReference(rule, node);
+}
+
 Status Parser::ParseRepeats(bool nested, NodeId* node) {
   for (;;) {
     if (Accept('*')) {
@@ -404,6 +464,9 @@ Status Parser::ParseEscape(uint32_t* code) {
 
 }  // namespace
 
-Status ParseGbnf(std::string_view text, Grammar* grammar) { return Parser(text, grammar).Run(); }
+Status ParseGbnf(std::string_view text, bool is_strict, Grammar* grammar,
+                 DroppedConstraints* dropped) {
+  return Parser(text, is_strict, grammar, dropped).Run();
+}
 
 }  // namespace clamma

@@ -2,7 +2,7 @@
 // Compiles a JSON schema (draft 2020-12) to a grammar. Every text that the grammar matches is
 // valid; docs/json-schema.md states which valid texts it matches. In short: properties in the
 // schema's order, then free ones, no key twice, the shortest escapes, and no white space, except
-// for line breaks and indents if they are asked for.
+// for what the options ask for.
 #ifndef CLAMMA_ENGINE_GRAMMAR_JSON_SCHEMA_H_
 #define CLAMMA_ENGINE_GRAMMAR_JSON_SCHEMA_H_
 
@@ -28,8 +28,10 @@ struct JsonSchemaLimits {
 };
 
 struct JsonSchemaOptions {
-  bool is_strict = true;  // refuse constraints that are not supported; else drop and report them
-  unsigned indent = 0;    // columns a level; 0: no white space
+  bool is_strict = true;   // refuse constraints that are not supported; else drop and report them
+  unsigned indent = 0;     // columns a level; 0: no white space
+  bool may_space = false;  // without an indentation: a space may follow each comma and colon
+  uint64_t* steps = nullptr;  // counts the work, which several schemas share; nullptr: nobody asks
 };
 
 // The constraints that were dropped: their JSON pointers, one per line. If they are too long, the

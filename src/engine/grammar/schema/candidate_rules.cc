@@ -67,16 +67,18 @@ bool ValueWriter::WriteDouble(double value) {
   return true;
 }
 
+// With spaces that may be there, as they are in most texts.
 bool ValueWriter::WriteParts(const Value& value, unsigned level) {
+  const JsonSchemaOptions& options = compiler_.work.options;
   const bool is_list = value.Is(Kind::kList);
   const size_t n = is_list ? value.list->size : value.dict->size;
   Put(is_list ? "[" : "{");
   for (size_t i = 0; i < n; ++i) {
-    if (i > 0) Put(",");
+    if (i > 0) Put(options.may_space && options.indent == 0 ? ", " : ",");
     Break(level + 1);
     if (!is_list) {
       WriteString(value.dict->keys[i].str->view());
-      Put(compiler_.work.options.indent > 0 ? ": " : ":");
+      Put(options.indent > 0 || options.may_space ? ": " : ":");
     }
     if (!Write(is_list ? value.list->items[i] : value.dict->values[i], level + 1)) return false;
   }

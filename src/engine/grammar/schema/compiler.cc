@@ -106,8 +106,28 @@ bool SchemaCompiler::AddSimple(const SchemaShape& shape, Vec<NodeId>* choices) {
   return true;
 }
 
+// Without an indentation: the text and, if the options say so, a space that may follow it.
+bool SchemaCompiler::AddSpaced(std::string_view text, NodeId* node) {
+  NodeId plain = 0, space = 0, either = 0;
+  if (!work.options.may_space) return nodes.Bytes(text, node);
+  return nodes.Bytes(text, &plain) && nodes.Bytes(" ", &space) &&
+         nodes.Repeat(space, 0, 1, &either) && nodes.Sequence({plain, either}, node);
+}
+
+bool SchemaCompiler::AddColon(std::string_view text, NodeId* node) {
+  if (work.options.indent == 0) return AddSpaced(text, node);
+  NodeId before = 0, space = 0;
+  return nodes.Bytes(text, &before) && nodes.Bytes(" ", &space) &&
+         nodes.Sequence({before, space}, node);
+}
+
 bool SchemaCompiler::AddBreak(std::string_view before, unsigned level, std::string_view behind,
                               NodeId* node) {
+  if (work.options.indent == 0 && !before.empty()) {
+    NodeId comma = 0, rest = 0;
+    return AddSpaced(before, &comma) && nodes.Bytes(behind, &rest) &&
+           nodes.Sequence({comma, rest}, node);
+  }
   const size_t n_spaces = work.options.indent > 0 ? 1 + size_t{work.options.indent} * level : 0;
   char* const text = work.bump.New<char>(before.size() + n_spaces + behind.size());
   if (text == nullptr) return work.FailMemory();

@@ -22,8 +22,11 @@ class SchemaCompiler {
   // `origin` and `keyword` are where they come from.
   bool RuleOf(const Vec<SchemaId>& schemas, unsigned level, SchemaId origin,
               std::string_view keyword, RuleId* rule);
-  // Adds the white space before a part of an object or array at a level, and then the text.
+  // Adds a comma, if there is one, the white space before a part of an object or array at a level,
+  // and then the text.
   bool AddBreak(std::string_view before, unsigned level, std::string_view behind, NodeId* node);
+  // Adds a text that ends with a colon, and the white space behind it.
+  bool AddColon(std::string_view text, NodeId* node);
   // Whether values may be nested this deeply.
   bool IsTooDeep(unsigned level) const {
     return work.options.indent > 0 && level > JsonSchemaLimits::kMaxIndented;
@@ -44,6 +47,7 @@ class SchemaCompiler {
     std::string_view keyword;
   };
   bool CompileItem(const Item& item);
+  bool AddSpaced(std::string_view text, NodeId* node);
   bool CompileAlternative(const SchemaSet& schemas, const Item& item, Vec<NodeId>* choices);
   bool AddSimple(const SchemaShape& shape, Vec<NodeId>* choices);
   void NoteEmpty(const SchemaShape& shape, const Item& item);

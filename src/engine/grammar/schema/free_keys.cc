@@ -160,8 +160,7 @@ bool FreeKeys::AddClass(CodeRange first, bool is_empty_key, Vec<NodeId>* classes
       return false;
     }
     if (!is_there) continue;
-    if (!nodes.Bytes("\"", &quote) ||
-        !nodes.Bytes(work_.options.indent > 0 ? "\": " : "\":", &colon) ||
+    if (!nodes.Bytes("\"", &quote) || !compiler_.AddColon("\":", &colon) ||
         !nodes.Reference(kind.value, &value) ||
         !nodes.Sequence({quote, key, colon, value}, &node) || !nodes.Push(node, &choices)) {
       return false;

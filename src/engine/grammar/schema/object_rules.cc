@@ -92,8 +92,7 @@ bool ObjectRules::AddNamedPlaces() {
     NodeId key = 0, colon = 0, value = 0;
     Place place = {.property = 0, .is_required = is_required};
     if (!compiler_.RuleOf(schemas, level_ + 1, origin, "properties", &rule) ||
-        !AddQuoted(compiler_, name, &key) ||
-        !nodes_.Bytes(work_.options.indent > 0 ? ": " : ":", &colon) ||
+        !AddQuoted(compiler_, name, &key) || !compiler_.AddColon(":", &colon) ||
         !nodes_.Reference(rule, &value) || !nodes_.Sequence({key, colon, value}, &place.property)) {
       return false;
     }

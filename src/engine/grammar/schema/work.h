@@ -39,7 +39,12 @@ class SchemaWork {
 
   SchemaWork(Memory& of_grammar, Bump& of_work, const JsonSchemaOptions& given,
              DroppedConstraints* dropped)
-      : memory(of_grammar), bump(of_work), document(of_work), options(given), dropped_(dropped) {}
+      : memory(of_grammar),
+        bump(of_work),
+        document(of_work),
+        options(given),
+        dropped_(dropped),
+        steps_(given.steps != nullptr ? *given.steps : own_steps_) {}
 
   // These return false, to be returned by the caller.
   bool Fail(const Status& reason);
@@ -79,7 +84,8 @@ class SchemaWork {
 
   DroppedConstraints* dropped_;
   Vec<Reported> reported_;
-  uint64_t steps_ = 0;
+  uint64_t own_steps_ = 0;
+  uint64_t& steps_;
   bool has_empty_ = false;
   Status empty_;
 };
