@@ -81,8 +81,8 @@ typedef struct clamma_message {
 
 /* Starts the answer to a conversation of `count` messages. Works like clamma_session_query(), but
  * replaces the session's context by the messages and the text that opens the model's answer. It
- * reads chat_tools and chat_arguments of info, and ignores `system` and `prompt`. Works with
- * transformers of any model_type.
+ * reads chat_tools, chat_arguments and chat_time of info, and ignores `system` and `prompt`. Works
+ * with transformers of any model_type.
  *
  * The part that the context already contains stays there and is not processed again. So pass all
  * messages each time, including the model's answers as the callback received them. An answer keeps
@@ -101,8 +101,8 @@ typedef struct clamma_message {
 CLAMMA_EXPORT int clamma_chat_query(struct txf_session* session, const clamma_txf_info_t* info,
                                     const clamma_message_t* messages, size_t count);
 
-/* Renders `count` messages by the chat template. `info` supplies chat_tools and chat_arguments and
- * may be NULL. If `opens_answer` is not 0, the text ends with the text that opens the model's
+/* Renders `count` messages by the chat template. `info` supplies chat_tools, chat_arguments and
+ * chat_time, and may be NULL. If `opens_answer` is not 0, the text ends with the text that opens the model's
  * answer, as in a query. Sets *size to the number of bytes, and writes them, without a NUL, to text
  * (max) if all of them fit; otherwise it writes none and still returns 0. */
 CLAMMA_EXPORT int clamma_chat_render(const struct txf* txf, const clamma_txf_info_t* info,

@@ -90,7 +90,8 @@
  * together. This needs no option, and changes no bit of any result. What sessions have read by
  * clamma_session_restore() is not shared. With prefix_cache_bytes, keys and values stay after the
  * last session that had them is gone, so that later sessions can use them; the least recently used
- * go first. They count as free memory: they are freed before any allocation fails, even in an
+ * go first. prefix_salt keeps what sessions share among those of the same salt, except for beginnings
+ * that are no secret (prefix_open_tokens). Idle pages count as free memory: they are freed before any allocation fails, even in an
  * arena, where they may leave a gap of less than a page (32 positions) per session. (A build
  * without GGUF shares nothing, nor do sessions in an arena if the model has two sets of rotation
  * factors, as Phi-3 does.)
@@ -389,6 +390,14 @@ typedef struct clamma_txf_info {
                                             Only one of the two may be given */
   int grammar_repeats; /* query: with a trigger: 1: when the grammar's text is complete, the text is
                           free again, up to the next trigger. 0: the query ends there */
+  const tok_id_t* prefix_open_tokens; /* query: tokens that are no secret, such as those of a system
+                                         prompt that all users have: as far as the context begins
+                                         like them, the session shares keys and values whatever the
+                                         salts are, in whole pages of 32 positions. NULL: none */
+  size_t prefix_open_token_count;     /* ... and their number */
+  int64_t chat_time;    /* clamma_chat_query(), clamma_chat_render(), clamma_chat_encode(): the local
+                           time that the template sees, in seconds since 1970-01-01 00:00 of that
+                           local time. 0: the clock's */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */

@@ -102,6 +102,7 @@ struct Chat {
   std::vector<Message> messages = {};
   std::string tools = {};      // JSON: an array; "": none
   std::string arguments = {};  // JSON: an object; "": none
+  int64_t time = 0;            // local, in seconds since 1970-01-01; 0: the clock's
 };
 
 // How likely a generated token was, and the likeliest tokens, likeliest first; see
@@ -149,7 +150,8 @@ struct Query {
   std::optional<std::string> regex = {};
   std::string grammar_trigger = {};
   std::optional<std::string> json_schema = {};
-  uint64_t prefix_salt = 0;            // only sessions of equal salts share keys and values
+  uint64_t prefix_salt = 0;  // only sessions of equal salts share keys and values,
+  std::vector<tok_id_t> prefix_open_tokens = {};  // ... except for contexts that begin like these
   unsigned draft_tokens = 0;           // the most tokens that are drafted for a pass, 0 .. 15
   const Model* draft_model = nullptr;  // computes drafts; nullptr: looked up in the context
   bool json_schema_loose = false;  // drop constraints that are not supported: see CheckGrammar()
@@ -247,6 +249,7 @@ class ChatList {
     }
     info.chat_tools = Given(chat.tools);
     info.chat_arguments = Given(chat.arguments);
+    info.chat_time = chat.time;
   }
   const clamma_message_t* data() const { return messages_.data(); }
   size_t size() const { return messages_.size(); }
@@ -752,6 +755,8 @@ class Session {
     info.limit = query.limit;
     detail::SetSampling(query, &info);
     info.prefix_salt = query.prefix_salt;
+    info.prefix_open_tokens = query.prefix_open_tokens.data();
+    info.prefix_open_token_count = query.prefix_open_tokens.size();
     info.draft_tokens = query.draft_tokens;
     if (query.draft_model != nullptr) info.draft_txf = query.draft_model->handle();
     info.stop_strings = stop_strings.data();
@@ -766,6 +771,7 @@ class Session {
     if (chat != nullptr) {
       info.chat_tools = chat->info.chat_tools;
       info.chat_arguments = chat->info.chat_arguments;
+      info.chat_time = chat->info.chat_time;
     }
     detail::Check((chat == nullptr
                        ? clamma_session_query(session, &info)

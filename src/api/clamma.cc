@@ -309,6 +309,7 @@ Status ReadQuery(const clamma_txf_info_t& info, Query* query) {
   query->limit = info.limit;
   query->seed = info.rng_seed;
   query->prefix_salt = info.prefix_salt;
+  query->prefix_open = Query::OpenPrefix{info.prefix_open_tokens, info.prefix_open_token_count};
   query->null_on_destroy = info.null_on_destroy;
   return Status();
 }

@@ -49,6 +49,7 @@ ChatRequest MakeRequest(const clamma_txf_info_t* info, const Array<ChatMessage>&
   if (info != nullptr) {
     request.tools = View(info->chat_tools);
     request.arguments = View(info->chat_arguments);
+    request.time = info->chat_time;
   }
   return request;
 }

@@ -172,7 +172,8 @@ Status ChatFormat::Render(Memory& scratch, const ChatRequest& request, RenderedT
   Value root;
   CLAMMA_RETURN_IF_ERROR(context.Finish(&root));
   RenderOptions options;
-  LocalTime(&options.seconds, &options.utc_offset);
+  options.seconds = request.time;
+  if (request.time == 0) LocalTime(&options.seconds, &options.utc_offset);
   const Status status = parsed.Render(scratch, root, options, out);
   return status.ok() || out->was_raised ? status : Locate("the chat template", status);
 }

@@ -24,6 +24,7 @@ struct ChatRequest {
   size_t n_messages = 0;
   std::string_view tools;      // JSON: an array; empty: none
   std::string_view arguments;  // JSON: an object of further names for the template; empty: none
+  int64_t time = 0;            // local, in seconds since 1970-01-01; 0: the clock's
   bool add_generation_prompt = true;  // end with the text that opens the model's answer
 };
 

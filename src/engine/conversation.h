@@ -20,6 +20,7 @@ namespace clamma {
 // How a conversation shares pages with others: see prefix_cache.h.
 struct Sharing {
   uint64_t salt = 0;
+  size_t n_open = 0;  // pages within the first so many tokens are shared whatever the salt
   // Whether its pages may enter the tree: not if any was read from a saved session, as that may be
   // forged, or was computed for another salt.
   bool enters = true;

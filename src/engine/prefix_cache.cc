@@ -12,7 +12,9 @@ namespace {
 // beginning of a chat template alone do not.
 constexpr size_t kMinGain = 8;
 
-PrefixKey KeyOf(const Conversation& c) { return {c.sharing.salt, c.kv.is_long()}; }
+PrefixKeys KeysOf(const Conversation& c) {
+  return {{.salt = c.sharing.salt, .is_long = c.kv.is_long()}, c.sharing.n_open};
+}
 
 // Moves on to a position that others have computed.
 void GoOnFrom(Conversation& c, size_t position) {
@@ -44,9 +46,12 @@ KvPages* SharedPagesOf(Transformer& transformer) {
 
 KvPages::Facts PageFacts(Transformer& transformer) { return transformer.pages.facts(); }
 
-void SetSalt(uint64_t salt, Conversation& c) {
-  if (salt != c.sharing.salt) c.sharing.enters = false;
+void SetSalt(uint64_t salt, const TokenId* open, size_t n, Conversation& c) {
+  const TokenId* const end = open + std::min(n, c.n_tokens);
+  const auto n_open = static_cast<size_t>(std::mismatch(open, end, c.tokens.data()).first - open);
+  if (salt != c.sharing.salt || n_open != c.sharing.n_open) c.sharing.enters = false;
   c.sharing.salt = salt;
+  c.sharing.n_open = n_open;
   c.sharing.cached_tokens = 0;
 }
 
@@ -78,7 +83,7 @@ Status AttachPages(Conversation& c) {
   const bool whole_windows = c.in_arena();  // where no page of a query may be missing later
   size_t position = c.position;
   CLAMMA_RETURN_IF_ERROR(
-      c.kv.Attach(KeyOf(c), c.tokens.data(), c.n_tokens - 1, whole_windows, &position));
+      c.kv.Attach(KeysOf(c), c.tokens.data(), c.n_tokens - 1, whole_windows, &position));
   if (position == c.position) return Status();
   c.sharing.enters = true;  // every page is from the tree
   GoOnFrom(c, position);
@@ -88,24 +93,28 @@ Status AttachPages(Conversation& c) {
 Status CopyPart(Conversation& c) {
   if (!c.kv.shares() || !c.sharing.enters || c.waiting() <= 1) return Status();
   size_t position = c.position;
-  CLAMMA_RETURN_IF_ERROR(c.kv.CopyPart(KeyOf(c), c.tokens.data(), c.n_tokens - 1, &position));
+  CLAMMA_RETURN_IF_ERROR(c.kv.CopyPart(KeysOf(c), c.tokens.data(), c.n_tokens - 1, &position));
   GoOnFrom(c, position);
   return Status();
 }
 
 void EnterPages(Conversation& c) {
   if (!c.kv.shares() || !c.sharing.enters) return;
-  c.kv.Enter(KeyOf(c), c.tokens.data(), c.position);
+  c.kv.Enter(KeysOf(c), c.tokens.data(), c.position);
 }
 
 bool ShouldWaitFor(const Conversation& c, const Conversation& other, size_t rows) {
-  if (!c.kv.shares() || !other.kv.shares() || KeyOf(c) != KeyOf(other)) return false;
+  if (!c.kv.shares() || !other.kv.shares()) return false;
   if (!c.sharing.enters || !other.sharing.enters || c.waiting() <= 1) return false;
   const size_t page = c.position / kKvBlock;
   if (other.position / kKvBlock != page) return false;
+  const PrefixKeys keys = KeysOf(c);
+  const PrefixKeys others = KeysOf(other);
+  if (keys.At(page) != others.At(page)) return false;
   const size_t begin = page * kKvBlock;
   if (!c.kv.SharesFirst(begin, other.kv)) return false;
-  const size_t end = std::min(other.position + rows, c.n_tokens - 1);
+  size_t end = std::min(other.position + rows, c.n_tokens - 1);
+  if (keys.own != others.own) end = std::min({end, keys.n_open, others.n_open});
   if (end <= begin) return false;
   const TokenId* const first = c.tokens.data() + begin;
   const TokenId* const parted =

@@ -27,8 +27,9 @@ KvPages* SharedPagesOf(Transformer& transformer);
 
 KvPages::Facts PageFacts(Transformer& transformer);
 
-// Call this when a query begins, with its salt.
-void SetSalt(uint64_t salt, Conversation& conversation);
+// Call this when a query begins, with its salt, and with tokens (n) that are no secret: where the
+// conversation begins like them, whole pages are shared whatever the salt.
+void SetSalt(uint64_t salt, const TokenId* open, size_t n, Conversation& conversation);
 
 // Call this for a conversation that was read from a saved session, which may be forged: its pages
 // are kept from others.

@@ -40,6 +40,12 @@ struct Query {
   uint64_t seed = 0;
   // Only contexts of equal salts share pages.
   [[no_unique_address]] OnlyIf<kHasPrefixCache, uint64_t> prefix_salt = 0;
+  // ... except for what is no secret: pages of a context that begins like these tokens.
+  struct OpenPrefix {
+    const TokenId* tokens = nullptr;  // (n)
+    size_t n = 0;
+  };
+  [[no_unique_address]] OnlyIf<kHasPrefixCache, OpenPrefix> prefix_open;
   const char* const* stop_strings = nullptr;  // (n_stop_strings)
   size_t n_stop_strings = 0;
   const TokenId* stop_tokens = nullptr;  // (n_stop_tokens): each ends the text, as EOS does

@@ -116,7 +116,11 @@ void Session::Begin(SessionHeld /*held*/, LockHeld /*lock*/, const Query& query,
   query_.sampling.biases = biases_.data();
   pending_.SwapRoom(prepared->pending);
   if constexpr (kHasSpeculation) BeginDrafts(query, prepared);
-  if constexpr (kHasPrefixCache) SetSalt(query.prefix_salt, conversation_);
+  if constexpr (kHasPrefixCache) {
+    const Query::OpenPrefix open = query.prefix_open;
+    SetSalt(query.prefix_salt, open.tokens, open.n, conversation_);
+    query_.prefix_open = {};
+  }
   conversation_.seed = query.seed;
   conversation_.random = RandomGenerator(query.seed);
   outcome_ = Outcome::kNone;

@@ -121,13 +121,13 @@ class KvCache {
   // Takes the listed pages that hold the first of these tokens (n), in place of its own, if they
   // hold more than *position of them. Sets *position to how many positions it holds then. With
   // `whole_windows`, layers with a window get the pages of all positions.
-  Status Attach(const PrefixKey& key, const TokenId* tokens, size_t n, bool whole_windows,
+  Status Attach(const PrefixKeys& keys, const TokenId* tokens, size_t n, bool whole_windows,
                 size_t* position);
   // Copies the part of a listed page that goes on from *position with most of these tokens (n).
-  Status CopyPart(const PrefixKey& key, const TokenId* tokens, size_t n, size_t* position);
+  Status CopyPart(const PrefixKeys& keys, const TokenId* tokens, size_t n, size_t* position);
   // Enters the pages of the first `position` tokens into the tree. Where it has equal ones, takes
   // those.
-  void Enter(const PrefixKey& key, const TokenId* tokens, size_t position);
+  void Enter(const PrefixKeys& keys, const TokenId* tokens, size_t position);
   // Whether the pages of the first `positions` positions, a multiple of kKvBlock, are listed and
   // the same as those of another cache.
   bool SharesFirst(size_t positions, const KvCache& other) const;
@@ -183,7 +183,7 @@ class KvCache {
   void PlanReservePages(Memory& plan, size_t positions, size_t from) const;
   void ShrinkPages(size_t end);
   void DropWindowsBefore(size_t end);
-  Hit FindHit(const KvPages::Held& held, const PrefixKey& key, const TokenId* tokens, size_t n,
+  Hit FindHit(const KvPages::Held& held, const PrefixKeys& keys, const TokenId* tokens, size_t n,
               bool whole_windows) const;
   void TakePage(const KvPages::Held& held, size_t index, KvPage* page, bool with_window);
   void EnterFull(const KvPages::Held& held, size_t index, KvPage* parent, const PrefixKey& key,

@@ -158,13 +158,14 @@ uint64_t KvCache::BytesForSharing(size_t positions) const {
 
 // The longest of the beginnings in whole pages for which every layer has what the next position
 // needs.
-KvCache::Hit KvCache::FindHit(const KvPages::Held& held, const PrefixKey& key,
+KvCache::Hit KvCache::FindHit(const KvPages::Held& held, const PrefixKeys& keys,
                               const TokenId* tokens, size_t n, bool whole_windows) const {
   Hit hit;
   size_t window_from = 0;  // layers with a window have all pages from this one on
   const KvPage* parent = nullptr;
   for (size_t index = 0; (index + 1) * kKvBlock <= n; ++index) {
-    const KvPage* const page = pages()->Find(held, parent, key, tokens + index * kKvBlock);
+    const KvPage* const page =
+        pages()->Find(held, parent, keys.At(index), tokens + index * kKvBlock);
     if (page == nullptr) break;
     if (pages()->has_windows() && page->data[1] == nullptr) window_from = index + 1;
     const size_t needed =
@@ -181,10 +182,10 @@ void KvCache::TakePage(const KvPages::Held& held, size_t index, KvPage* page, bo
   SetPage(index, page, with_window);
 }
 
-Status KvCache::Attach(const PrefixKey& key, const TokenId* tokens, size_t n, bool whole_windows,
+Status KvCache::Attach(const PrefixKeys& keys, const TokenId* tokens, size_t n, bool whole_windows,
                        size_t* position) {
   const auto find = [&](const KvPages::Held& held) {
-    return FindHit(held, key, tokens, n, whole_windows);
+    return FindHit(held, keys, tokens, n, whole_windows);
   };
   {
     const KvPages::Held held;
@@ -197,7 +198,7 @@ Status KvCache::Attach(const PrefixKey& key, const TokenId* tokens, size_t n, bo
   const auto for_each = [&](const auto& body) {
     KvPage* page = nullptr;
     for (size_t index = 0; index < hit.pages; ++index) {
-      page = pages()->Find(held, page, key, tokens + index * kKvBlock);
+      page = pages()->Find(held, page, keys.At(index), tokens + index * kKvBlock);
       body(index, page, pages()->has_windows() && index >= hit.first_in_window);
     }
   };
@@ -216,7 +217,8 @@ Status KvCache::Attach(const PrefixKey& key, const TokenId* tokens, size_t n, bo
   return Status();
 }
 
-Status KvCache::CopyPart(const PrefixKey& key, const TokenId* tokens, size_t n, size_t* position) {
+Status KvCache::CopyPart(const PrefixKeys& keys, const TokenId* tokens, size_t n,
+                         size_t* position) {
   const size_t index = *position / kKvBlock;
   const size_t begin = index * kKvBlock;
   KvPage* const parent = PageBefore(index);
@@ -225,7 +227,7 @@ Status KvCache::CopyPart(const PrefixKey& key, const TokenId* tokens, size_t n, 
   {
     const KvPages::Held held;
     if (index > 0 && !parent->IsFull()) return Status();
-    from = pages()->FindLongest(held, parent, key, tokens + begin,
+    from = pages()->FindLongest(held, parent, keys.At(index), tokens + begin,
                                 std::min<size_t>(n - begin, kKvBlock), &common);
     if (begin + common <= *position) return Status();
     pages()->Hold(held, from, pages()->has_windows());
@@ -257,18 +259,18 @@ void KvCache::EnterFull(const KvPages::Held& held, size_t index, KvPage* parent,
   TakePage(held, index, same, uses_window);
 }
 
-void KvCache::Enter(const PrefixKey& key, const TokenId* tokens, size_t position) {
+void KvCache::Enter(const PrefixKeys& keys, const TokenId* tokens, size_t position) {
   const KvPages::Held held;
   const size_t full = position / kKvBlock;
   size_t index = full;
   while (index > 0 && !shared_.table[index - 1]->IsFull()) --index;
   for (; index < full; ++index) {
-    EnterFull(held, index, PageBefore(index), key, tokens + index * kKvBlock);
+    EnterFull(held, index, PageBefore(index), keys.At(index), tokens + index * kKvBlock);
     if (!shared_.table[index]->IsFull()) return;
   }
   if (position == full * kKvBlock) return;
-  pages()->Enter(held, shared_.table[full], PageBefore(full), key, tokens + full * kKvBlock,
-                 position % kKvBlock);
+  pages()->Enter(held, shared_.table[full], PageBefore(full), keys.At(full),
+                 tokens + full * kKvBlock, position % kKvBlock);
 }
 
 bool KvCache::SharesFirst(size_t positions, const KvCache& other) const {

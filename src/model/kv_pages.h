@@ -21,8 +21,20 @@ namespace clamma {
 struct PrefixKey {
   uint64_t salt = 0;
   bool is_long = false;  // see KvCache::is_long()
+  bool is_open = false;  // shared whatever the salt, which is 0 here
 
   bool operator==(const PrefixKey&) const = default;
+};
+
+// The keys of a context's pages.
+struct PrefixKeys {
+  PrefixKey own;
+  size_t n_open = 0;  // pages that lie within the first so many positions are open
+
+  PrefixKey At(size_t index) const {
+    if ((index + 1) * kKvBlock > n_open) return own;
+    return {.salt = 0, .is_long = own.is_long, .is_open = true};
+  }
 };
 
 // The keys and values of kKvBlock successive positions. `data` and its contents belong to the

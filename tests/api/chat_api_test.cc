@@ -162,6 +162,23 @@ TEST_F(ChatApi, ToolsAndArgumentsReachTheTemplate) {
       "<|im_start|>tools\n[{\"name\": \"f\"}]<|im_end|>\n<|im_start|>user\nhi<|im_end|>\nsad");
 }
 
+TEST_F(ChatApi, TheTemplateSeesTheTimeThatIsGiven) {
+  const TxfPtr model = Open("{{ strftime_now('%d %b %Y %H:%M:%S') }}");
+  const std::vector<Said> said = {{"user", "hi"}};
+  const std::vector<clamma_message_t> list = List(said);
+  clamma_txf_info_t info = {};
+  info.chat_time = 1'700'000'000;
+  std::string text(200, '\0');
+  size_t size = 0;
+  ASSERT_EQ(clamma_chat_render(model.get(), &info, list.data(), 1, 0, text.data(), 200, &size), 0);
+  EXPECT_EQ(text.substr(0, size), "14 Nov 2023 22:13:20");
+  std::vector<tok_id_t> tokens(200);
+  ASSERT_EQ(clamma_chat_encode(model.get(), &info, list.data(), 1, 0, tokens.data(), 200, &size),
+            0);
+  tokens.resize(size);
+  EXPECT_EQ(tokens, Bytes("14 Nov 2023 22:13:20"));
+}
+
 TEST_F(ChatApi, AQueryMakesTheContextAndFurtherOnesAddToIt) {
   const TxfPtr model = Open();
   const SessionPtr session = NewSession(model);

@@ -182,6 +182,48 @@ TEST_F(PrefixCacheTest, SessionThatChangesItsSaltSharesNothingMore) {
   }
 }
 
+// Pages of 32 positions: of 100 open tokens, 96 are shared. What follows never is, though all
+// tokens are the same.
+TEST_F(PrefixCacheTest, SaltsShareWhatIsOpenAndNothingBehindIt) {
+  const TxfPtr model = files_.OpenModel(size_t{1} << 30);
+  const std::vector<tok_id_t> tokens = RandomTokens(200, 1);
+  const std::vector<tok_id_t> open(tokens.begin(), tokens.begin() + 100);
+  const std::vector<Step> expected = files_.Expected(tokens, 3);
+  const auto cached = [&](uint64_t salt, const std::vector<tok_id_t>& declared) {
+    Speaker speaker;
+    speaker.SetOpen(declared);
+    speaker.Run(model, tokens, 3, salt);
+    EXPECT_EQ(speaker.steps(), expected) << "salt " << salt;
+    return Facts(speaker.session()).cached_tokens;
+  };
+  EXPECT_EQ(cached(1, open), 0u);
+  EXPECT_EQ(cached(2, open), 96u);
+  EXPECT_EQ(cached(2, open), 199u) << "the rest is its own";
+  EXPECT_EQ(cached(3, {}), 0u) << "whoever declares nothing shares nothing, even of this";
+  std::vector<tok_id_t> other = open;
+  other[70] = OtherThan(other[70]);
+  EXPECT_EQ(cached(4, other), 64u) << "as far as the context begins like the open tokens";
+  EXPECT_EQ(cached(0, open), 96u) << "0 is a salt like any other";
+  std::vector<tok_id_t> longer = tokens;
+  longer.insert(longer.end(), 100, kFirstToken);
+  EXPECT_EQ(cached(5, longer), 96u) << "what others have not declared open is not found";
+}
+
+TEST_F(PrefixCacheTest, SaltsThatStartTogetherComputeWhatIsOpenOnce) {
+  const TxfPtr model = files_.OpenModel();
+  const std::vector<tok_id_t> tokens = RandomTokens(1000, 1);
+  const std::vector<tok_id_t> open(tokens.begin(), tokens.begin() + 500);
+  const std::vector<Step> expected = files_.Expected(tokens, 3);
+  std::vector<Speaker> speakers(4);
+  for (size_t i = 0; i < 4; ++i) {
+    speakers[i].SetOpen(open);
+    speakers[i].Begin(model, tokens, 3, i);
+  }
+  StepAll();
+  EXPECT_EQ(Saved(model), 3u * 480);
+  for (const Speaker& speaker : speakers) EXPECT_EQ(speaker.steps(), expected);
+}
+
 // A saved session may be forged: others must not compute with it.
 TEST_F(PrefixCacheTest, RestoredPagesAreNotShared) {
   const TxfPtr model = files_.OpenModel();

@@ -163,6 +163,9 @@ class Speaker {
   }
   void Destroy() { session_.reset(); }
 
+  // The tokens that further queries declare to be no secret.
+  void SetOpen(std::vector<tok_id_t> tokens) { open_ = std::move(tokens); }
+
   // Starts a query on a context. Returns whether it started.
   bool Begin(const TxfPtr& model, const std::vector<tok_id_t>& tokens, size_t limit,
              uint64_t salt = 0) {
@@ -197,6 +200,8 @@ class Speaker {
     info.limit = limit;
     info.rng_seed = 1;
     info.prefix_salt = salt;
+    info.prefix_open_tokens = open_.data();
+    info.prefix_open_token_count = open_.size();
     info.top_logprobs = kTokens;
     info.opaque_user_pointer = notes_.get();
     info.logprobs_cb = [](void* opaque, tok_id_t token, float, size_t n, const tok_id_t* top,
@@ -213,6 +218,7 @@ class Speaker {
   }
 
   SessionPtr session_;
+  std::vector<tok_id_t> open_;
   std::unique_ptr<Notes> notes_;
 };
 
