@@ -33,6 +33,8 @@ class AnswerText {
 
   // A token, before its text.
   void AddToken(TokenLogprob token) { tokens_.push_back(std::move(token)); }
+  // Marks of calls, which end the reasoning.
+  void AddMark(std::string_view mark, AnswerPart* part);
   // Returns false if the text has reached a stop string: nothing may be added then.
   bool AddText(std::string_view text, AnswerPart* part);
   void Finish(Ending ending, AnswerPart* part);
@@ -43,12 +45,16 @@ class AnswerText {
   const char* FinishReason(Ending ending) const;
 
  private:
+  void HoldBlank(bool is_last, std::string* said);
   void AddContent(std::string_view content, bool is_last, AnswerPart* part);
 
   ReasoningSplit split_;
   StopMatcher stop_;
   std::unique_ptr<ToolParser> tools_;
   std::vector<TokenLogprob> tokens_;  // whose text is not decided on
+  bool must_close_ = false;           // the reasoning has been ended by a mark, and not in the text
+  std::string blank_;  // white space before anything is said, which a call may follow
+  bool has_said_ = false;
   bool has_stopped_ = false;
   bool has_calls_ = false;
 };

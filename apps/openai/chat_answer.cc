@@ -60,6 +60,12 @@ void ChatAnswer::AddToken(size_t choice, TokenLogprob token) {
   choices_[choice].text.AddToken(std::move(token));
 }
 
+bool ChatAnswer::AddMark(size_t index, std::string_view mark) {
+  AnswerPart part;
+  choices_[index].text.AddMark(mark, &part);
+  return Issue(index, part);
+}
+
 bool ChatAnswer::AddText(size_t index, std::string_view text) {
   AnswerPart part;
   const bool goes_on = choices_[index].text.AddText(text, &part);

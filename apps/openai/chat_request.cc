@@ -60,8 +60,9 @@ void ReadStreamOptions(Fields& fields, AnswerOptions* answer) {
 
 void SetUpChat(const ToolChoice& tools, Prompt prompt, Plan* plan, ChatAnswerOptions* answer) {
   Model& model = *plan->model;
-  answer->make_tool_parser =
-      SetUpTools(ToolFormatOf(model.chat_template()), tools, &prompt, &plan->constraint);
+  const CallSyntax syntax = CallSyntax::Of(
+      model.chat_template(), [&](std::string_view name) { return model.FindControl(name); });
+  answer->make_tool_parser = SetUpTools(syntax, tools, &prompt, &plan->constraint, &plan->marks);
   answer->begins_in_reasoning = model.BeginsInReasoning(prompt.arguments);
   if (answer->begins_in_reasoning) BeginAfterReasoning(&plan->constraint);
   answer->choices = plan->n;

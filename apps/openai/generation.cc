@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "openai/tools/tool_format.h"
+
 namespace openai {
 namespace {
 
@@ -27,6 +29,17 @@ Ending EndingOf(clamma_done_t why) {
       break;
   }
   return Ending::kFailed;
+}
+
+constexpr size_t kMaxHeader = 512;
+
+// The function to which a message with this header goes; "": to none.
+std::string FunctionOf(const std::string& header) {
+  static constexpr std::string_view kTo = "to=functions.";
+  const size_t found = header.find(kTo);
+  if (found == std::string::npos) return "";
+  const size_t begin = found + kTo.size();
+  return header.substr(begin, header.find_first_of(" \n", begin) - begin);
 }
 
 }  // namespace
@@ -70,7 +83,7 @@ void Constraint::Apply(clamma_txf_info_t* info) const {
   info->grammar_trigger = OrNull(trigger);
   if (trigger_token >= 0) info->grammar_trigger_token = &trigger_token;
   info->grammar_repeats = repeats ? 1 : 0;
-  info->json_schema_loose = is_loose && !json_schema.empty() ? 1 : 0;
+  info->json_schema_loose = is_loose && regex.empty() ? 1 : 0;
 }
 
 std::string Generation::CheckConstraint(const Plan& plan) {
@@ -91,6 +104,9 @@ std::string Generation::CheckConstraint(const Plan& plan) {
   }
   std::string paths = dropped.data();
   while (paths.ends_with('\n')) paths.pop_back();
+  if (!plan.constraint.dropped.empty()) {
+    paths = plan.constraint.dropped + (paths.empty() ? "" : ",") + paths;
+  }
   for (char& c : paths) {
     if (c == '\n') c = ',';
     // A header takes printable ASCII only.
@@ -167,7 +183,7 @@ void Generation::StartQuery(Choice& choice) {
   info.chat_tools = OrNull(prompt.tools);
   info.chat_arguments = OrNull(prompt.arguments);
   info.top_logprobs = std::min(plan_.top_logprobs, plan_.model->facts().vocab_size);
-  if (plan_.wants_logprobs) info.logprobs_cb = LogprobsCallback;
+  if (plan_.wants_logprobs || plan_.marks.is_any()) info.logprobs_cb = LogprobsCallback;
   info.prompt = "";  // behind the tokens of a prompt that has any
   info.desc = desc.data();
   info.desc_max = desc.size();
@@ -258,9 +274,28 @@ void Generation::OnToken(Choice& choice, TokenLogprob token) noexcept {
   const std::lock_guard lock(answer_mutex_);
   if (stopped()) return;
   try {
-    output_->AddToken(choice.index, std::move(token));
+    ShowMark(choice, token.token);
+    if (plan_.wants_logprobs) output_->AddToken(choice.index, std::move(token));
   } catch (const std::exception&) {
     Fail(NoMemory());
+  }
+}
+
+void Generation::ShowMark(Choice& choice, tok_id_t token) {
+  for (const auto& [shown, byte] : plan_.marks.tokens) {
+    if (token == shown) output_->AddMark(choice.index, {&byte, 1});
+  }
+  if (!plan_.marks.channels.has_value()) return;
+  if (token == plan_.marks.channels->message) {
+    const std::string name = FunctionOf(choice.header);
+    choice.in_header = false;
+    choice.header.clear();
+    if (!name.empty()) output_->AddMark(choice.index, kOpenByte + name + kArgumentsByte);
+  } else if (token == plan_.marks.channels->start) {
+    choice.in_header = true;
+  } else if (choice.in_header && choice.header.size() < kMaxHeader) {
+    // A control token ends a name.
+    choice.header += plan_.model->IsControl(token) ? " " : plan_.model->TokenBytes(token);
   }
 }
 

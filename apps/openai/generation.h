@@ -11,8 +11,10 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "openai/call.h"
@@ -50,11 +52,26 @@ struct Constraint {
   std::string trigger;          // of the text behind which it begins; "": at the beginning
   tok_id_t trigger_token = -1;  // in place of a text; -1: none
   bool repeats = false;         // behind a match the text is free, up to the next trigger
-  bool is_loose = false;  // what the schema asks for and is not supported is dropped, not refused
+  bool is_loose = false;  // what a schema asks for and is not supported is dropped, not refused
+  std::string dropped;    // JSON pointers of what the notation has left out, divided by commas
 
   bool is_any() const { return !json_schema.empty() || !grammar.empty() || !regex.empty(); }
   // Sets the fields of a query; this must live until the query has started.
   void Apply(clamma_txf_info_t* info) const;
+};
+
+// The tokens between which answers in channels say what a message is: START ... MESSAGE text.
+struct ChannelTokens {
+  tok_id_t start = -1, message = -1;
+};
+
+// Control tokens have no text. Those of calls are shown in it all the same: each of `tokens` as a
+// byte that no UTF-8 has; and of a message to a function, in a channel, the function's name between
+// two such bytes (tools/tool_format.h).
+struct ShownMarks {
+  std::vector<std::pair<tok_id_t, char>> tokens;
+  std::optional<ChannelTokens> channels;
+  bool is_any() const { return !tokens.empty() || channels.has_value(); }
 };
 
 struct Plan {
@@ -63,6 +80,7 @@ struct Plan {
   std::vector<Prompt> prompts;
   size_t n = 1;  // choices of each prompt: choice i continues prompt i / n
   Constraint constraint;
+  ShownMarks marks;
   bool wants_logprobs = false;
   unsigned top_logprobs = 0;
   const char* prompt_param = "messages";  // for messages about a prompt that is too long
@@ -93,6 +111,8 @@ class Output {
   virtual void Begin() = 0;
   // A token, before its text. Only called if the plan wants logprobs.
   virtual void AddToken(size_t choice, TokenLogprob token) = 0;
+  // Marks and the text between them, in the place where they are. Only called if the plan has any.
+  virtual bool AddMark(size_t /*choice*/, std::string_view /*mark*/) { return true; }
   // Whole characters. Returns false if the choice is to end here.
   virtual bool AddText(size_t choice, std::string_view text) = 0;
   // Not called for kFailed and kCancelled, other than by AddText().
@@ -151,6 +171,8 @@ class Generation : public Cancellable, public std::enable_shared_from_this<Gener
     txf_session* session = nullptr;  // needs the lock of sessions_mutex_
     bool stopped_by_output = false;
     bool has_token = false;
+    bool in_header = true;  // of a message in a channel: the prompt has begun one
+    std::string header;
     Call::Clock::time_point last_token;
   };
 
@@ -163,6 +185,7 @@ class Generation : public Cancellable, public std::enable_shared_from_this<Gener
   int OnText(Choice& choice, const char* text) noexcept;
   int OnProgress() noexcept;
   void OnToken(Choice& choice, TokenLogprob token) noexcept;
+  void ShowMark(Choice& choice, tok_id_t token);
   void OnDone(Choice& choice, clamma_done_t why) noexcept;
   static void LogprobsCallback(void* opaque, tok_id_t token, float logprob, size_t n_top,
                                const tok_id_t* tokens, const float* logprobs);

@@ -2,7 +2,7 @@
 #include "openai/listing.h"
 
 #include "openai/json_text.h"
-#include "openai/tools/tool_setup.h"
+#include "openai/tools/tool_format.h"
 
 namespace openai {
 namespace {

@@ -126,6 +126,7 @@ void Model::ReadTokens() {
     token_ends_.push_back(static_cast<uint32_t>(token_bytes_.size()));
     const bool failed = clamma_decode(handle(), &token, 1, nullptr, 0, &size) != 0;
     is_control_.push_back(failed || size == 0);
+    if (is_control_.back()) controls_.try_emplace(std::string(TokenBytes(token)), token);
   }
 }
 
@@ -150,6 +151,11 @@ std::string_view Model::TokenBytes(tok_id_t token) const {
   const auto i = static_cast<size_t>(token);
   const size_t begin = i == 0 ? 0 : token_ends_[i - 1];
   return std::string_view(token_bytes_).substr(begin, token_ends_[i] - begin);
+}
+
+tok_id_t Model::FindControl(std::string_view name) const {
+  const auto found = controls_.find(name);
+  return found == controls_.end() ? -1 : found->second;
 }
 
 bool Model::BeginsInReasoning(const std::string& arguments) {

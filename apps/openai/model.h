@@ -7,6 +7,7 @@
 #include <clamma.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -38,6 +39,8 @@ class Model {
   bool IsControl(tok_id_t token) const {
     return HasToken(token) && is_control_[static_cast<size_t>(token)];
   }
+  // The control token of a name; -1: there is none.
+  tok_id_t FindControl(std::string_view name) const;
   bool HasToken(int64_t token) const {
     return token >= 0 && token < static_cast<int64_t>(facts_.vocab_size);
   }
@@ -65,6 +68,7 @@ class Model {
   std::string token_bytes_;           // of all tokens, one after the other
   std::vector<uint32_t> token_ends_;  // the end of each token's bytes there
   std::vector<bool> is_control_;
+  std::map<std::string, tok_id_t, std::less<>> controls_;  // by name
 
   std::mutex mutex_;
   std::map<std::string, bool> begins_in_reasoning_;  // by arguments; needs the lock

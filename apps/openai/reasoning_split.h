@@ -16,6 +16,13 @@ class ReasoningSplit {
   explicit ReasoningSplit(bool begins_inside)
       : place_(begins_inside ? Place::kInside : Place::kBeginning) {}
 
+  // Of a text whose reasoning has ended.
+  static ReasoningSplit Ended() {
+    ReasoningSplit split(false);
+    split.place_ = Place::kContent;
+    return split;
+  }
+
   // Adds a piece, and appends what is known to be reasoning, or content. The marks belong to
   // neither, nor does the white space at the marks' inner sides and before the content behind them.
   void Add(std::string_view piece, std::string* reasoning, std::string* content);

@@ -3,20 +3,21 @@
 
 namespace openai {
 
-const char* const kJsonObjectGrammar = R"(root ::= object
-value ::= object | array | string | number | "true" | "false" | "null"
+std::string JsonObjectRules() {
+  return R"(value ::= object | array | string | number | "true" | "false" | "null"
 object ::= "{" ws ( string ":" ws value ws ( "," ws string ":" ws value ws )* )? "}"
 array ::= "[" ws ( value ws ( "," ws value ws )* )? "]"
 string ::= "\"" ( [^"\\\x00-\x1F] | "\\" ( ["\\/bfnrt] | "u" [0-9a-fA-F]{4} ) )* "\""
 number ::= "-"? ( "0" | [1-9] [0-9]* ) ( "." [0-9]+ )? ( [eE] [-+]? [0-9]+ )?
 ws ::= ( " " | "\n" [ ]{0,20} )?
 )";
+}
 
 Constraint ReadFormat(std::string_view type, const Value& schema, const std::string& path) {
   Constraint constraint;
   if (type == "text") return constraint;
   if (type == "json_object") {
-    constraint.grammar = kJsonObjectGrammar;
+    constraint.grammar = "root ::= object\n" + JsonObjectRules();
     return constraint;
   }
   if (type != "json_schema") {
@@ -39,7 +40,9 @@ Constraint ReadFormat(std::string_view type, const Value& schema, const std::str
 
 void BeginAfterReasoning(Constraint* constraint) {
   const bool is_any = !constraint->json_schema.empty() || !constraint->grammar.empty();
-  if (is_any && constraint->trigger.empty()) constraint->trigger = "</think>";
+  if (is_any && constraint->trigger.empty() && constraint->trigger_token < 0) {
+    constraint->trigger = "</think>";
+  }
 }
 
 Constraint ReadResponseFormat(Fields& fields) {

@@ -3,6 +3,7 @@
 #ifndef CLAMMA_APPS_OPENAI_RESPONSE_FORMAT_H_
 #define CLAMMA_APPS_OPENAI_RESPONSE_FORMAT_H_
 
+#include <string>
 #include <string_view>
 
 #include "openai/fields.h"
@@ -10,8 +11,8 @@
 
 namespace openai {
 
-// Any JSON object, in GBNF.
-extern const char* const kJsonObjectGrammar;
+// GBNF's rule `object`: any JSON object.
+std::string JsonObjectRules();
 
 // Reads "response_format" of a chat.
 Constraint ReadResponseFormat(Fields& fields);

@@ -112,6 +112,13 @@ void ResponsesAnswer::AddToken(size_t /*choice*/, TokenLogprob token) {
   text_.AddToken(std::move(token));
 }
 
+bool ResponsesAnswer::AddMark(size_t /*index*/, std::string_view mark) {
+  AnswerPart part;
+  text_.AddMark(mark, &part);
+  Add(part);
+  return !call_->cancelled();
+}
+
 bool ResponsesAnswer::AddText(size_t /*index*/, std::string_view text) {
   AnswerPart part;
   text_.AddText(text, &part);

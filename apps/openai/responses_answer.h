@@ -23,6 +23,7 @@ class ResponsesAnswer : public Output {
 
   void Begin() override;
   void AddToken(size_t choice, TokenLogprob token) override;
+  bool AddMark(size_t index, std::string_view mark) override;
   bool AddText(size_t index, std::string_view text) override;
   void EndChoice(size_t index, Ending ending) override;
   void Finish(const Usage& usage) override;

@@ -8,13 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "cuts.h"
 #include "openai/json_text.h"
 #include "openai/json_value.h"
 #include "openai/reasoning_split.h"
 #include "openai/sampling.h"
 #include "openai/stop_matcher.h"
 #include "openai/tools/json_parser.h"
-#include "openai/tools/tool_setup.h"
 #include "openai/tools/xml_parser.h"
 
 namespace clamma_test {
@@ -72,16 +72,6 @@ TEST(OpenaiJsonTest, WrittenTextIsAlwaysUtf8) {
 
 // ---- Pieces ----
 
-// Calls run(cut) for a text in one piece, character by character, and cut at each place.
-void ForAllCuts(const std::string& text,
-                const std::function<void(const std::vector<std::string>&)>& run) {
-  run({text});
-  std::vector<std::string> characters;
-  for (const char c : text) characters.emplace_back(1, c);
-  run(characters);
-  for (size_t i = 1; i < text.size(); ++i) run({text.substr(0, i), text.substr(i)});
-}
-
 void ExpectStopped(const std::vector<std::string>& stops, const std::string& text,
                    const std::string& expected, bool stops_there) {
   ForAllCuts(text, [&](const std::vector<std::string>& pieces) {
@@ -128,116 +118,6 @@ TEST(OpenaiReasoningTest, IsWhatStandsBetweenTheMarksAtTheBeginning) {
   ExpectSplit(false, "  <thin air", "", "  <thin air");
   ExpectSplit(false, "<think>a < b </ c", "a < b </ c", "");
   ExpectSplit(true, "never ends \n", "never ends \n", "");
-}
-
-// ---- Tool calls ----
-
-// What came of a text: content, and calls as "name(arguments)".
-struct Parsed {
-  std::string content;
-  std::vector<std::string> calls;
-  std::vector<std::string> ids;
-};
-
-Parsed Parse(openai::ToolParser& parser, const std::vector<std::string>& pieces) {
-  Parsed parsed;
-  std::vector<openai::ToolDelta> deltas;
-  for (const std::string& piece : pieces) parser.Add(piece, &parsed.content, &deltas);
-  parser.Finish(&parsed.content, &deltas);
-  for (const openai::ToolDelta& delta : deltas) {
-    if (!delta.name.empty()) {
-      EXPECT_EQ(delta.index, parsed.calls.size());
-      parsed.calls.push_back(delta.name + "(");
-      parsed.ids.push_back(delta.id);
-    }
-    EXPECT_EQ(delta.index + 1, parsed.calls.size());
-    if (!parsed.calls.empty()) parsed.calls.back() += delta.arguments;
-  }
-  for (std::string& call : parsed.calls) call += ")";
-  return parsed;
-}
-
-openai::ToolChoice Tools() {
-  openai::ToolChoice choice;
-  choice.mode = openai::ToolMode::kAuto;
-  std::string reason;
-  for (const char* name : {"weather", "sum"}) {
-    openai::Tool tool;
-    tool.name = name;
-    openai::ParseJson(
-        R"({"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer"}}})",
-        {}, &tool.parameters, &reason);
-    choice.tools.push_back(tool);
-  }
-  choice.template_tools = "[]";
-  return choice;
-}
-
-void ExpectCalls(openai::ToolFormat format, const std::string& text, const std::string& content,
-                 const std::vector<std::string>& calls) {
-  openai::Prompt prompt;
-  prompt.messages.emplace_back();
-  openai::Constraint constraint;
-  const auto make = openai::SetUpTools(format, Tools(), &prompt, &constraint);
-  ForAllCuts(text, [&](const std::vector<std::string>& pieces) {
-    const auto parser = make();
-    const Parsed parsed = Parse(*parser, pieces);
-    EXPECT_EQ(parsed.content, content) << text << " in " << pieces.size();
-    EXPECT_EQ(parsed.calls, calls) << text << " in " << pieces.size();
-    for (const std::string& id : parsed.ids) {
-      if (format == openai::ToolFormat::kMistral) {
-        EXPECT_EQ(id.size(), 9u);
-        EXPECT_EQ(id.find_first_not_of("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                       "abcdefghijklmnopqrstuvwxyz"),
-                  std::string::npos);
-      } else {
-        EXPECT_TRUE(id.starts_with("call_")) << id;
-      }
-    }
-  });
-}
-
-TEST(OpenaiToolsTest, CallsBetweenTags) {
-  constexpr auto kFormat = openai::ToolFormat::kTaggedJson;
-  ExpectCalls(
-      kFormat,
-      "I look.\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"A}\\\"\"}}\n"
-      "</tool_call>\n<tool_call>\n{\"arguments\": {\"a\": [1, 2]}, \"name\": \"sum\"}\n"
-      "</tool_call>",
-      "I look.\n", {"weather({\"city\": \"A}\\\"\"})", "sum({\"a\": [1, 2]})"});
-  ExpectCalls(kFormat, "No <tool_cal here", "No <tool_cal here", {});
-  ExpectCalls(kFormat, "<tool_call>{\"name\":\"other\",\"arguments\":{}}</tool_call>",
-              "<tool_call>{\"name\":\"other\",\"arguments\":{}}</tool_call>", {});
-  ExpectCalls(kFormat, "<tool_call>{\"name\":\"sum\",\"arguments\":{\"a\":", "", {"sum({\"a\":)"});
-}
-
-TEST(OpenaiToolsTest, CallsWithoutTags) {
-  ExpectCalls(openai::ToolFormat::kLlama3, R"({"name": "weather", "parameters": {"city": "Rome"}})",
-              "", {R"(weather({"city": "Rome"}))"});
-  ExpectCalls(openai::ToolFormat::kLlama3, R"({"answer": 4})", R"({"answer": 4})", {});
-  ExpectCalls(openai::ToolFormat::kLlama3, "It rains.", "It rains.", {});
-  ExpectCalls(openai::ToolFormat::kMistral,
-              R"([{"name": "sum", "arguments": {"a": 1}}, {"name": "weather", "arguments": {}}])",
-              "", {R"(sum({"a": 1}))", "weather({})"});
-}
-
-TEST(OpenaiToolsTest, CallsInQwen3CodersTags) {
-  ExpectCalls(openai::ToolFormat::kQwen3Coder,
-              "Well.\n<tool_call>\n<function=weather>\n<parameter=city>\n12\n</parameter>\n"
-              "<parameter=days>\n3\n</parameter>\n</function>\n</tool_call>\n<tool_call>\n"
-              "<function=sum>\n</function>\n</tool_call>",
-              "Well.\n", {R"(weather({"city":"12","days":3}))", "sum({})"});
-  ExpectCalls(openai::ToolFormat::kQwen3Coder, "a < b and <fun", "a < b and <fun", {});
-}
-
-TEST(OpenaiToolsTest, TheTemplateSaysTheFormat) {
-  EXPECT_EQ(openai::ToolFormatOf(""), openai::ToolFormat::kGeneric);
-  EXPECT_EQ(openai::ToolFormatOf("{{ tools }} <tool_call>"), openai::ToolFormat::kTaggedJson);
-  EXPECT_EQ(openai::ToolFormatOf("<tool_call> <function= <parameter="),
-            openai::ToolFormat::kQwen3Coder);
-  EXPECT_EQ(openai::ToolFormatOf("<|channel|> tools"), openai::ToolFormat::kChannels);
-  EXPECT_EQ(openai::ToolFormatOf("[TOOL_CALLS] tools"), openai::ToolFormat::kMistral);
-  EXPECT_EQ(openai::ToolFormatOf("<|start_header_id|> tools"), openai::ToolFormat::kLlama3);
 }
 
 // ---- Seeds ----

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "clamma.h"
 #include "gguf_models.h"
@@ -25,11 +26,13 @@ inline constexpr tok_id_t kStart = kMore;
 inline constexpr tok_id_t kEnd = kMore + 1;
 inline constexpr tok_id_t kTwoA = kMore + 2;
 
-// A random model with a byte-level vocabulary and ChatML's control tokens.
-inline GgufBytes MakeChatModel(const std::string& chat_template, uint32_t context = 512) {
-  GgufBytes file =
-      ByteLevel({{"<|im_start|>", kControl}, {"<|im_end|>", kControl}, {"aa"}}, {"a a"}, "gpt-2");
-  GgufSpec spec = {.vocab = kMore + 3, .context = context};
+// A random model with a byte-level vocabulary, ChatML's control tokens, and more tokens.
+inline GgufBytes MakeChatModel(const std::string& chat_template, uint32_t context = 512,
+                               const std::vector<GgufToken>& more = {}) {
+  std::vector<GgufToken> added = {{"<|im_start|>", kControl}, {"<|im_end|>", kControl}, {"aa"}};
+  added.insert(added.end(), more.begin(), more.end());
+  GgufBytes file = ByteLevel(added, {"a a"}, "gpt-2");
+  GgufSpec spec = {.vocab = static_cast<uint32_t>(kMore + added.size()), .context = context};
   AddKeys(spec, &file);
   file.Add("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(kEnd));
   if (!chat_template.empty()) file.Add("tokenizer.chat_template", chat_template);

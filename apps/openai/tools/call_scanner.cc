@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "openai/tools/call_scanner.h"
 
+#include <utility>
+
 #include "openai/json_value.h"
 
 namespace openai {
@@ -79,11 +81,24 @@ void CallScanner::EndValue() {
   has_name_ = true;
 }
 
+void CallScanner::BeginArguments(std::string name) {
+  name_ = std::move(name);
+  has_name_ = is_alone_ = true;
+  key_ = "arguments";
+  state_ = State::kValue;
+}
+
 size_t CallScanner::Add(std::string_view text, std::string* arguments) {
   size_t used = 0;
   while (used < text.size() && !is_done() && !has_failed()) {
     const char c = text[used];
-    if (state_ == State::kValue && !IsWhite(c)) BeginValue(c);
+    if (state_ == State::kValue && !IsWhite(c)) {
+      if (is_alone_ && c != '{') {
+        state_ = State::kFailed;
+        break;
+      }
+      BeginValue(c);
+    }
     if (state_ != State::kInValue) {
       if (state_ != State::kValue) AddStructure(c);
       ++used;
@@ -101,6 +116,7 @@ size_t CallScanner::Add(std::string_view text, std::string* arguments) {
     }
     ++used;
     if (state_ == State::kComma) EndValue();
+    if (state_ == State::kComma && is_alone_) state_ = State::kDone;
   }
   if (has_name_ && !early_.empty()) {
     *arguments = early_ + *arguments;

@@ -15,6 +15,9 @@ class CallScanner {
   // it. Arguments are known once their name is, and are appended to `arguments` as they stand.
   size_t Add(std::string_view text, std::string* arguments);
 
+  // Takes the arguments of a call alone: what follows is their object.
+  void BeginArguments(std::string name);
+
   bool has_name() const { return has_name_ && !name_.empty(); }
   const std::string& name() const { return name_; }
   bool is_done() const { return state_ == State::kDone; }
@@ -45,6 +48,7 @@ class CallScanner {
   std::string key_, name_;
   std::string early_;  // arguments that came before the name
   bool has_name_ = false;
+  bool is_alone_ = false;  // there are only arguments
   // Of the value that is read:
   unsigned depth_ = 0;
   bool in_string_ = false;

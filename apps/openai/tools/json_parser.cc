@@ -20,6 +20,10 @@ bool JsonParser::FindCall(std::string* content) {
     if (!MoveContent(held_.find(format_.open), {format_.open}, content)) return false;
     raw_ = format_.open;
     held_.erase(0, format_.open.size());
+    if (format_.may_be_list) {
+      place_ = Place::kInList;
+      return true;
+    }
   } else {
     const std::string_view between =
         n_calls_ > 0 || format_.may_be_list ? " \t\r\n,;[]" : " \t\r\n";
@@ -32,9 +36,29 @@ bool JsonParser::FindCall(std::string* content) {
     raw_ = held_.substr(0, begin);
     held_.erase(0, begin);
   }
+  BeginCall();
+  return true;
+}
+
+void JsonParser::BeginCall() {
   place_ = Place::kInCall;
   scanner_ = CallScanner();
   is_announced_ = false;
+}
+
+// Finds the next call of a list behind a mark, or its end.
+bool JsonParser::FindInList() {
+  const size_t begin = held_.find_first_not_of(" \t\r\n,[");
+  raw_.append(held_, 0, begin);
+  held_.erase(0, begin);
+  if (held_.empty()) return false;
+  if (held_.front() == '{') {
+    BeginCall();
+    return true;
+  }
+  if (held_.front() == ']') held_.erase(0, 1);
+  place_ = Place::kOutside;
+  is_after_call_ = true;
   return true;
 }
 
@@ -85,7 +109,8 @@ bool JsonParser::SkipClose() {
     held_.erase(0, begin + (rest.starts_with(format_.close) ? format_.close.size() : 0));
     is_after_call_ = true;
   }
-  place_ = Place::kOutside;
+  place_ = format_.may_be_list && !format_.open.empty() ? Place::kInList : Place::kOutside;
+  raw_.clear();
   return true;
 }
 
@@ -93,6 +118,8 @@ bool JsonParser::Advance(std::string* content, std::vector<ToolDelta>* calls) {
   switch (place_) {
     case Place::kOutside:
       return FindCall(content);
+    case Place::kInList:
+      return FindInList();
     case Place::kInCall:
       return ReadCall(content, calls);
     case Place::kBehindCall:

@@ -16,7 +16,7 @@ namespace openai {
 struct JsonCallFormat {
   // What stands before and behind a call; "": nothing does, so that a call begins with "{".
   std::string open, close;
-  // An answer may be a list of calls, "[{...}, {...}]".
+  // A list of calls, "[{...}, {...}]", may stand in place of one.
   bool may_be_list = false;
   // Makes the id of a call.
   std::function<std::string()> make_id;
@@ -35,11 +35,13 @@ class JsonParser : public ToolParser {
  private:
   bool Advance(std::string* content, std::vector<ToolDelta>* calls) override;
 
-  enum class Place : uint8_t { kOutside, kInCall, kBehindCall, kContent };
+  enum class Place : uint8_t { kOutside, kInList, kInCall, kBehindCall, kContent };
 
   // Each uses some of held_ and returns false if it needs more.
   bool FindCall(std::string* content);
   bool ReadCall(std::string* content, std::vector<ToolDelta>* calls);
+  bool FindInList();
+  void BeginCall();
   bool SkipClose();
   void GiveUp(std::string* content);
   bool IsKnown(const std::string& name) const;

@@ -128,6 +128,7 @@ void ReadChoice(Fields& fields, ToolStyle style, ToolChoice* choice) {
       ReadAllowed(*value, fields, style, choice);
     } else {
       choice->mode = ToolMode::kRequired;
+      choice->is_parallel = false;
       Keep({ChosenName(*value, "tool_choice", style)}, choice);
     }
   } else {
@@ -154,8 +155,8 @@ ToolChoice ReadTools(Fields& fields, ToolStyle style) {
     choice.tools.push_back(std::move(tool));
   }
   if (!choice.tools.empty()) choice.template_tools = TemplateTools(choice.tools);
-  ReadChoice(fields, style, &choice);
   choice.is_parallel = fields.Bool("parallel_tool_calls").value_or(true);
+  ReadChoice(fields, style, &choice);
   if (choice.mode == ToolMode::kNone) choice.tools.clear();
   return choice;
 }

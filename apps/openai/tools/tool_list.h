@@ -24,7 +24,7 @@ enum class ToolMode : uint8_t { kNone, kAuto, kRequired };
 struct ToolChoice {
   std::vector<Tool> tools;  // those that may be called
   ToolMode mode = ToolMode::kNone;
-  bool is_parallel = true;     // more than one call is allowed
+  bool is_parallel = true;     // more than one call is allowed: not of a function that is named
   std::string template_tools;  // all tools, JSON, in the form that templates expect; "": none
 };
 

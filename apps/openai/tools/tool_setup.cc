@@ -2,12 +2,13 @@
 #include "openai/tools/tool_setup.h"
 
 #include <algorithm>
-#include <array>
-#include <utility>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "openai/answer_parts.h"
 #include "openai/tools/json_parser.h"
+#include "openai/tools/named_parser.h"
 #include "openai/tools/xml_parser.h"
 
 namespace openai {
@@ -23,7 +24,19 @@ std::string NineAlphanumerics() {
   return id;
 }
 
+bool IsNineAlphanumerics(std::string_view id) {
+  return id.size() == 9 && std::all_of(id.begin(), id.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+         });
+}
+
 std::string CallId() { return NewId("call_"); }
+
+// The text of a mark, which is shown if it is a token.
+std::string Show(const Mark& mark, ShownMarks* marks) {
+  if (mark.token >= 0) marks->tokens.emplace_back(mark.token, mark.byte);
+  return mark.text;
+}
 
 // Says in a system message what the template cannot.
 void DescribeTools(const ToolChoice& choice, Prompt* prompt) {
@@ -54,98 +67,74 @@ void DescribeTools(const ToolChoice& choice, Prompt* prompt) {
   }
 }
 
-// A call that must come is the whole answer, without the format's tags.
-void Constrain(ToolFormat format, const ToolChoice& choice, bool has_tags, Constraint* constraint) {
-  const std::string call = CallSchema(format, choice.tools);
-  const bool is_loose = std::any_of(choice.tools.begin(), choice.tools.end(),
-                                    [](const Tool& tool) { return !tool.is_strict; });
-  if (choice.mode == ToolMode::kRequired) {
-    *constraint = {};
-    constraint->json_schema = call;
-    constraint->param = "tools";
-    constraint->is_loose = is_loose;
-  } else if (!constraint->json_schema.empty()) {
-    constraint->json_schema = R"({"anyOf":[{"$id":"https://tools.invalid/?answer","allOf":[)" +
-                              constraint->json_schema + "]}," + call + "]}";
-    constraint->is_loose = constraint->is_loose || is_loose;
-  } else if (constraint->grammar.empty() && has_tags) {
-    constraint->json_schema = call;
-    constraint->param = "tools";
-    constraint->trigger = "<tool_call>";
-    constraint->is_loose = is_loose;
-    constraint->repeats = choice.is_parallel;
+// A JSON object for each call, between tags, in a list behind a mark, or bare.
+std::function<std::unique_ptr<ToolParser>()> JsonParsers(const CallSyntax& syntax,
+                                                         const ToolChoice& choice,
+                                                         ShownMarks* marks) {
+  JsonCallFormat json;
+  for (const Tool& tool : choice.tools) json.names.push_back(tool.name);
+  json.make_id = CallId;
+  if (syntax.format == ToolFormat::kMistral) {
+    json.open = Show({"[TOOL_CALLS]", kOpenByte, syntax.find_control}, marks);
+    json.make_id = NineAlphanumerics;
+    json.may_be_list = true;
+  } else if (syntax.format != ToolFormat::kLlama3) {
+    json.open = Show({"<tool_call>", kOpenByte, syntax.find_control}, marks);
+    json.close = Show({"</tool_call>", kCloseByte, syntax.find_control}, marks);
   }
+  return [json] { return std::make_unique<JsonParser>(json); };
+}
+
+std::function<std::unique_ptr<ToolParser>()> NamedParsers(const CallSyntax& syntax,
+                                                          const ToolChoice& choice,
+                                                          ShownMarks* marks) {
+  NamedCallFormat named;
+  for (const Tool& tool : choice.tools) named.names.push_back(tool.name);
+  named.make_id = CallId;
+  if (syntax.format == ToolFormat::kChannels) {
+    marks->channels =
+        ChannelTokens{syntax.find_control("<|start|>"), syntax.find_control("<|message|>")};
+    named.open = std::string(1, kOpenByte);
+    named.arguments = std::string(1, kArgumentsByte);
+  } else {
+    named.open = Show({"[TOOL_CALLS]", kOpenByte, syntax.find_control}, marks);
+    named.id = Show({"[CALL_ID]", kIdByte, syntax.find_control}, marks);
+    named.arguments = Show({"[ARGS]", kArgumentsByte, syntax.find_control}, marks);
+    named.make_id = NineAlphanumerics;
+    named.is_id = IsNineAlphanumerics;
+  }
+  return [named] { return std::make_unique<NamedParser>(named); };
 }
 
 }  // namespace
 
-ToolFormat ToolFormatOf(std::string_view chat_template) {
-  const auto has = [&](std::string_view text) {
-    return chat_template.find(text) != std::string_view::npos;
-  };
-  if (has("<|channel|>")) return ToolFormat::kChannels;
-  if (has("<function=") && has("<parameter=")) return ToolFormat::kQwen3Coder;
-  if (has("[TOOL_CALLS]")) return ToolFormat::kMistral;
-  if (has("<tool_call>") && !has("<arg_key>")) return ToolFormat::kTaggedJson;
-  if (has("<|start_header_id|>") && has("tools")) return ToolFormat::kLlama3;
-  return has("tools") ? ToolFormat::kTaggedJson : ToolFormat::kGeneric;
-}
-
-const char* NameOf(ToolFormat format) {
-  static constexpr std::array<const char*, 6> kNames = {"tagged-json", "llama3",   "mistral",
-                                                        "qwen3-coder", "channels", "generic"};
-  return kNames[static_cast<size_t>(format)];
-}
-
-std::string CallSchema(ToolFormat format, const std::vector<Tool>& tools) {
-  const char* const arguments = format == ToolFormat::kLlama3 ? "parameters" : "arguments";
-  JsonWriter w;
-  w.Open('{').Open("anyOf", '[');
-  for (const Tool& tool : tools) {
-    w.OpenItem('{').Text("type", "object").Open("properties", '{');
-    w.Open("name", '{').Text("const", tool.name).Close();
-    // With an $id of its own its references stay within it.
-    w.Open(arguments, '{').Text("$id", "https://tools.invalid/" + tool.name);
-    for (const Member& member : *tool.parameters.object()) {
-      if (member.name != "$id" && member.name != "$schema") {
-        w.Raw(member.name, member.value.Text());
-      }
-    }
-    w.Close().Close().Open("required", '[').Item("name").Item(arguments).Close();
-    w.Bool("additionalProperties", false).Close();
-  }
-  return w.Close().Close().Take();
-}
-
-std::function<std::unique_ptr<ToolParser>()> SetUpTools(ToolFormat format, const ToolChoice& choice,
-                                                        Prompt* prompt, Constraint* constraint) {
-  if (!choice.tools.empty() && format == ToolFormat::kChannels) {
-    throw Unsupported("tools", "this model writes its calls in channels, which are not read");
-  }
+std::function<std::unique_ptr<ToolParser>()> SetUpTools(const CallSyntax& syntax,
+                                                        const ToolChoice& choice, Prompt* prompt,
+                                                        Constraint* constraint, ShownMarks* marks) {
   if (!choice.template_tools.empty()) {
-    if (format == ToolFormat::kGeneric) {
+    if (syntax.format == ToolFormat::kGeneric) {
       DescribeTools(choice, prompt);
     } else {
       prompt->tools = choice.template_tools;
     }
   }
-  if (choice.tools.empty()) return nullptr;
-  const bool is_constrained = !constraint->json_schema.empty() || !constraint->grammar.empty();
-  const bool is_bare = choice.mode == ToolMode::kRequired || is_constrained;
-  const bool has_tags = format == ToolFormat::kTaggedJson || format == ToolFormat::kGeneric;
-  Constrain(format, choice, has_tags, constraint);
-  if (format == ToolFormat::kQwen3Coder && !is_bare) {
-    return [tools = choice.tools] { return std::make_unique<XmlParser>(tools, CallId); };
+  if (choice.tools.empty()) {
+    // What constrains an answer is for its final channel.
+    if (syntax.format == ToolFormat::kChannels && constraint->is_any()) {
+      ConstrainCalls(syntax, choice, constraint);
+    }
+    return nullptr;
   }
-  JsonCallFormat json;
-  for (const Tool& tool : choice.tools) json.names.push_back(tool.name);
-  json.make_id = format == ToolFormat::kMistral ? NineAlphanumerics : CallId;
-  json.may_be_list = format == ToolFormat::kMistral;
-  if (has_tags && !is_bare) {
-    json.open = "<tool_call>";
-    json.close = "</tool_call>";
+  ConstrainCalls(syntax, choice, constraint);
+  switch (syntax.format) {
+    case ToolFormat::kQwen3Coder:
+      return [tools = choice.tools] { return std::make_unique<XmlParser>(tools, CallId); };
+    case ToolFormat::kMistralNamed:
+    case ToolFormat::kChannels:
+      return NamedParsers(syntax, choice, marks);
+    default:
+      return JsonParsers(syntax, choice, marks);
   }
-  return [json] { return std::make_unique<JsonParser>(json); };
 }
 
 }  // namespace openai

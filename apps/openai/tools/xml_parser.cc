@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "openai/json_text.h"
+#include "openai/tools/xml_grammar.h"
 
 namespace openai {
 namespace {
@@ -24,19 +25,6 @@ std::string Inner(std::string text) {
 }
 
 }  // namespace
-
-std::string XmlParser::ValueOf(const std::string& parameter, const std::string& text) const {
-  const Value* const properties = tool_->parameters.Find("properties");
-  const Value* const schema = properties == nullptr ? nullptr : properties->Find(parameter);
-  const Value* const type = schema == nullptr ? nullptr : schema->Find("type");
-  const bool is_text = type != nullptr && type->text() != nullptr && *type->text() == "string";
-  Value value;
-  std::string reason;
-  if (!is_text && ParseJson(text, {}, &value, &reason)) return value.Text();
-  std::string quoted;
-  AppendQuoted(text, &quoted);
-  return quoted;
-}
 
 // Both forms of a beginning, as models leave the first line out at times.
 bool XmlParser::FindCall(std::string* content) {
@@ -115,7 +103,7 @@ bool XmlParser::ReadParameter(std::vector<ToolDelta>* calls) {
   const std::string text(rest.substr(name_end + 1, value_end - std::min(value_end, name_end + 1)));
   std::string arguments = has_parameters_ ? "," : "{";
   AppendQuoted(name, &arguments);
-  arguments += ":" + ValueOf(name, Inner(text));
+  arguments += ":" + XmlValue(*tool_, name, Inner(text));
   calls->push_back({n_calls_ - 1, "", "", std::move(arguments)});
   has_parameters_ = true;
   held_.erase(0, begin + value_end + kEndParameter.size());

@@ -37,8 +37,6 @@ class XmlParser : public ToolParser {
   bool SkipClose();
   bool ReadParameter(std::vector<ToolDelta>* calls);
   void EndFunction(std::vector<ToolDelta>* calls);
-  // The value as JSON: what the parameter's schema says, else a string unless it is JSON.
-  std::string ValueOf(const std::string& parameter, const std::string& text) const;
 
   const std::vector<Tool> tools_;
   const std::function<std::string()> make_id_;
