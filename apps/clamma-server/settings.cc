@@ -7,6 +7,7 @@
 
 #include "free_memory.h"
 #include "models.h"
+#include "prompt_settings.h"
 
 namespace server {
 namespace {
@@ -35,6 +36,14 @@ void DeclareModels(options::CommandLine& line, Settings& o) {
           "Bytes of keys and values that are kept for prompts that begin alike, 0 = none (default: "
           "an eighth of the free memory, at most 2gb)")
       .Size();
+}
+
+void DeclarePrompts(options::CommandLine& line, Settings& o) {
+  line.Add("--date", o.date,
+           "Date that chat templates see: YYYY-MM-DD, and THH:MM if wanted (default: the clock's)");
+  line.Add("--shared-prefix", o.shared_prefix,
+           "File of a text, such as a system prompt, that is no secret: prompts that begin with it "
+           "share it in the prefix cache, whatever their keys");
 }
 
 void DeclareSockets(options::CommandLine& line, Settings& o) {
@@ -120,6 +129,7 @@ std::string IdOf(const std::string& path) { return std::filesystem::path(path).s
 void Declare(options::CommandLine& line, Settings& o) {
   line.TakeConfigFile("--config", "File of options: NAME=VALUE on each line, names without dashes");
   DeclareModels(line, o);
+  DeclarePrompts(line, o);
   DeclareSockets(line, o);
   DeclareKeys(line, o);
   DeclareLimits(line, o);
@@ -135,6 +145,13 @@ std::string Complete(const options::CommandLine& line, Settings& o, Access& acce
     o.service.prefix_cache_bytes = std::min(FreeMemory() / 8, kMaxDefaultCache);
   }
   o.service.prefix_cache_bytes /= std::max<size_t>(o.models.size(), 1);
+  if (!o.date.empty() && !ReadDate(o.date, &o.service.date)) {
+    return "--date " + o.date + " is no date from 1971-01-01 on: YYYY-MM-DD or YYYY-MM-DDTHH:MM";
+  }
+  if (!o.shared_prefix.empty()) {
+    const std::string wrong = ReadSharedPrefix(o.shared_prefix, &o.service.shared_prefix);
+    if (!wrong.empty()) return wrong;
+  }
   if (std::string wrong = ReadKeys(o, access.keys()); !wrong.empty()) return wrong;
   return ReadOrigins(o, access);
 }

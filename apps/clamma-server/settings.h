@@ -20,6 +20,7 @@ struct Settings {
   std::vector<std::string> models;  // NAME=PATH or PATH
   openai::Service::Options service;
   std::string kv = "auto";
+  std::string date, shared_prefix;
 
   std::string host = "127.0.0.1";
   unsigned port = 8080;

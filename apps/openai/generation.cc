@@ -121,6 +121,7 @@ size_t Generation::CountTokens(const Prompt& prompt) const {
   info.clamma_api_version = CLAMMA_API_VERSION;
   info.chat_tools = OrNull(prompt.tools);
   info.chat_arguments = OrNull(prompt.arguments);
+  plan_.model->Apply(&info);
   const std::vector<clamma_message_t> list = ListOf(prompt.messages);
   size_t count = 0;
   TakeReason();
@@ -182,6 +183,11 @@ void Generation::StartQuery(Choice& choice) {
   plan_.constraint.Apply(&info);
   info.chat_tools = OrNull(prompt.tools);
   info.chat_arguments = OrNull(prompt.arguments);
+  plan_.model->Apply(&info);
+  const std::vector<tok_id_t>& open =
+      prompt.messages.empty() ? plan_.model->open_text() : plan_.model->open_chat();
+  info.prefix_open_tokens = open.data();
+  info.prefix_open_token_count = open.size();
   info.top_logprobs = std::min(plan_.top_logprobs, plan_.model->facts().vocab_size);
   if (plan_.wants_logprobs || plan_.marks.is_any()) info.logprobs_cb = LogprobsCallback;
   info.prompt = "";  // behind the tokens of a prompt that has any

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <ctime>
@@ -104,9 +105,62 @@ std::unique_ptr<Model> Model::Open(const Service::Model& model, const Service::O
   struct stat status = {};
   opened->created_ = ::stat(path.c_str(), &status) == 0 ? static_cast<int64_t>(status.st_mtime)
                                                         : static_cast<int64_t>(std::time(nullptr));
+  opened->date_ = options.date;
+  if (!options.shared_prefix.empty()) {
+    *reason = opened->SharePrefix(options.shared_prefix);
+    if (!reason->empty()) return nullptr;
+  }
   opened->ReadTokens();
   opened->MakeFingerprint(path);
   return opened;
+}
+
+// Encodes a chat of a system prompt and a message. Returns false if the template refuses it.
+bool Model::EncodeAfter(const std::string& system, const char* user,
+                        std::vector<tok_id_t>* tokens) const {
+  clamma_txf_info_t info = {};
+  info.clamma_api_version = CLAMMA_API_VERSION;
+  Apply(&info);
+  std::array<clamma_message_t, 2> messages = {};
+  messages[0].role = "system";
+  messages[0].content = system.c_str();
+  messages[1].role = "user";
+  messages[1].content = user;
+  size_t count = 0;
+  do {
+    tokens->resize(count);
+    if (clamma_chat_encode(handle(), &info, messages.data(), messages.size(), 1, tokens->data(),
+                           tokens->size(), &count) != 0) {
+      return false;
+    }
+  } while (count != tokens->size());
+  return true;
+}
+
+// Finds the tokens with which prompts begin that begin with the text. Returns "" or the reason why
+// there are none.
+std::string Model::SharePrefix(const std::string& text) {
+  std::vector<tok_id_t> other;
+  TakeReason();
+  if (EncodeAfter(text, "a", &open_chat_) && EncodeAfter(text, "b", &other)) {
+    const auto parted =
+        std::mismatch(open_chat_.begin(), open_chat_.end(), other.begin(), other.end()).first;
+    open_chat_.erase(parted, open_chat_.end());
+  } else {
+    open_chat_.clear();  // this model has no chats, or none with a system prompt
+  }
+  open_text_.resize(text.size() + 3);
+  size_t count = 0;
+  TakeReason();
+  if (clamma_encode_query(handle(), nullptr, text.c_str(), 1, open_text_.data(), open_text_.size(),
+                          &count) != 0 ||
+      count > open_text_.size()) {
+    return "the shared prefix: " + TakeReason();
+  }
+  open_text_.resize(count);
+  if (std::max(open_text_.size(), open_chat_.size()) < facts_.context) return "";
+  return "the shared prefix has " + std::to_string(std::max(open_text_.size(), open_chat_.size())) +
+         " tokens, and the context " + std::to_string(facts_.context) + " positions";
 }
 
 void Model::ReadTokens() {
@@ -180,6 +234,7 @@ bool Model::RendersReasoning(const std::string& arguments) const {
   clamma_txf_info_t info = {};
   info.clamma_api_version = CLAMMA_API_VERSION;
   info.chat_arguments = arguments.empty() ? nullptr : arguments.c_str();
+  Apply(&info);
   clamma_message_t message = {};
   message.role = "user";
   message.content = "x";

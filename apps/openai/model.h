@@ -33,6 +33,12 @@ class Model {
   const std::string& fingerprint() const { return fingerprint_; }
   const std::string& chat_template() const { return template_; }  // "": the file has none
 
+  // Sets what queries and renderings need of the options: the date.
+  void Apply(clamma_txf_info_t* info) const { info->chat_time = date_; }
+  // With what chats, or texts, that begin with the shared prefix begin. It is no secret.
+  const std::vector<tok_id_t>& open_chat() const { return open_chat_; }
+  const std::vector<tok_id_t>& open_text() const { return open_text_; }
+
   // The bytes that a token stands for; of a control token, its name. "" if there is no such token.
   std::string_view TokenBytes(tok_id_t token) const;
   // Whether a token stands for no bytes of a text.
@@ -58,6 +64,9 @@ class Model {
   void ReadTokens();
   void MakeFingerprint(const std::string& checkpoint);
   bool RendersReasoning(const std::string& arguments) const;
+  std::string SharePrefix(const std::string& text);
+  bool EncodeAfter(const std::string& system, const char* user,
+                   std::vector<tok_id_t>* tokens) const;
 
   std::string id_;
   std::unique_ptr<txf, Destroy> handle_;
@@ -65,6 +74,8 @@ class Model {
   int64_t created_ = 0;
   std::string fingerprint_;
   std::string template_;
+  int64_t date_ = 0;
+  std::vector<tok_id_t> open_chat_, open_text_;
   std::string token_bytes_;           // of all tokens, one after the other
   std::vector<uint32_t> token_ends_;  // the end of each token's bytes there
   std::vector<bool> is_control_;

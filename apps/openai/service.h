@@ -96,6 +96,10 @@ class Service {
     size_t max_body_bytes = size_t{4} << 20;
     unsigned max_json_depth = 64;
     size_t max_tokens = 0;  // of an answer; 0: as many as the context has positions
+    int64_t date = 0;  // local, in seconds since 1970-01-01: what templates see; 0: the clock's
+    // A text that is no secret, such as a system prompt: as far as prompts begin like it, all
+    // salts share the prefix cache. "": none.
+    std::string shared_prefix;
     // The log of what an operator should know, one line a call, without the contents of requests.
     // Called on any thread; nullptr: dropped.
     std::function<void(std::string_view line)> log;

@@ -103,6 +103,7 @@ std::string ApplyTemplate(Fields& fields, const Model& model) {
   clamma_txf_info_t info = {};
   info.clamma_api_version = CLAMMA_API_VERSION;
   info.chat_arguments = arguments.empty() ? nullptr : arguments.c_str();
+  model.Apply(&info);
   info.chat_tools = tools_text.empty() ? nullptr : tools_text.c_str();
   std::string text;
   size_t size = 0;
