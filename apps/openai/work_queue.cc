@@ -177,7 +177,11 @@ void WorkQueue::StartNext(std::unique_lock<std::mutex>& lock) {
     return;
   }
   const size_t choice = first.next++;
-  if (first.next == generation->size()) waiting_.pop_front();
+  if (first.next == generation->size()) {
+    waiting_.pop_front();
+  } else {
+    waiting_.splice(waiting_.end(), waiting_, waiting_.begin());
+  }
   --free_slots_;
   running->generation = generation;
   ++running->slots;
@@ -190,19 +194,19 @@ void WorkQueue::StartNext(std::unique_lock<std::mutex>& lock) {
 // Takes those out of the queue whose requests were cancelled, or have failed.
 void WorkQueue::SkipStopped(std::unique_lock<std::mutex>& lock) {
   has_stopped_ = false;
-  for (size_t i = 0; i < waiting_.size();) {
-    if (!waiting_[i].generation->stopped()) {
-      ++i;
+  for (auto each = waiting_.begin(); each != waiting_.end();) {
+    if (!each->generation->stopped()) {
+      ++each;
       continue;
     }
-    const Waiting stopped = std::move(waiting_[i]);
-    waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
+    const Waiting stopped = std::move(*each);
+    waiting_.erase(each);
     lock.unlock();
     for (size_t choice = stopped.next; choice < stopped.generation->size(); ++choice) {
       stopped.generation->Skip(choice);
     }
     lock.lock();
-    i = 0;
+    each = waiting_.begin();
   }
 }
 

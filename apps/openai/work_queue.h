@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -42,8 +43,9 @@ class WorkQueue : public Generation::Slots {
   // Any thread. Returns false if too many bytes wait for a worker. Throws std::bad_alloc.
   bool Push(std::shared_ptr<Call> call);
 
-  // On a worker: lets a prepared request's texts begin as slots become free, first come, first
-  // served. Returns false if too many requests wait. Throws std::bad_alloc.
+  // On a worker: lets a prepared request's texts begin as slots become free. Requests take turns,
+  // one text each, so that one with many texts does not hold up those behind it. Returns false if
+  // too many requests wait. Throws std::bad_alloc.
   bool Admit(const std::shared_ptr<Generation>& generation);
   // Whether a request that is admitted now has to wait. Of several threads' answers, some may be
   // out of date.
@@ -89,7 +91,7 @@ class WorkQueue : public Generation::Slots {
   // The following need the lock.
   std::deque<std::shared_ptr<Call>> calls_;
   size_t queued_bytes_ = 0;  // of calls_
-  std::deque<Waiting> waiting_;
+  std::list<Waiting> waiting_;
   std::deque<std::function<void()>> long_;
   std::map<Generation*, Running> running_;
   size_t free_slots_;
