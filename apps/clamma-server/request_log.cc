@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "json.h"
+#include "log.h"
 #include "printable.h"
 
 namespace server {
@@ -72,7 +73,7 @@ void RequestLog::Write(const LogEntry& entry) const {
       line.Set("request", entry.request);
       line.Set("answer", entry.answer);
     }
-    std::fprintf(stderr, "%s\n", line.Text().c_str());
+    web::WriteLine(line);
   } else if (form_ == Form::kText) {
     std::string line = AsText(entry);
     if (with_contents_) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "log.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -9,7 +10,6 @@
 #include <new>
 #include <string>
 
-#include "json.h"
 #include "printable.h"
 
 namespace web {
@@ -55,7 +55,7 @@ void Write(std::string_view from, std::string_view message) {
   if (CurrentForm().form == LogForm::kJson) {
     const std::string text = std::string(from) + std::string(message);
     const Json line = Json::Object({{"time", TimeNow()}, {"level", "warning"}, {"message", text}});
-    std::fprintf(stderr, "%s\n", line.Text().c_str());
+    WriteLine(line);
     return;
   }
   std::fprintf(stderr, "%s: %s%s\n", CurrentForm().program, Shown(from).c_str(),
@@ -63,6 +63,24 @@ void Write(std::string_view from, std::string_view message) {
 }
 
 }  // namespace
+
+void WriteLine(const Json& json) {
+  std::string line;
+  const std::string text = json.Text();
+  for (std::string_view rest = text; !rest.empty();) {
+    uint32_t code = 0;
+    const size_t size = std::max<size_t>(DecodeUtf8(rest, &code), 1);
+    if (code > 0x7e && IsHarmful(code)) {  // within a string: JSON itself is ASCII
+      char escaped[8];
+      std::snprintf(escaped, sizeof(escaped), "\\u%04x", static_cast<unsigned>(code & 0xffff));
+      line += escaped;
+    } else {
+      line += rest.substr(0, size);
+    }
+    rest.remove_prefix(size);
+  }
+  std::fprintf(stderr, "%s\n", line.c_str());
+}
 
 void SetLog(const char* program, LogForm form) { CurrentForm() = {program, form}; }
 

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "json.h"
+
 namespace web {
 
 enum class LogForm : uint8_t {
@@ -23,6 +25,9 @@ void Log(std::string_view from, std::string_view message);
 
 // The same, for what a visitor cannot cause: never dropped.
 void Report(std::string_view message);
+
+// Writes JSON on a line to stderr. Characters that control a terminal, such as U+009B, are escaped.
+void WriteLine(const Json& json);
 
 }  // namespace web
 

@@ -111,6 +111,8 @@ def test_headers_of_all_answers(server):
         policy = headers["content-security-policy"]
         checks.holds(f"{method} {path}: policy", policy.startswith("default-src 'none'; script-src 'self'"),
                      policy)
+        checks.holds(f"{method} {path}: no text becomes code", policy.endswith(
+            "; require-trusted-types-for 'script'; trusted-types 'none'"), policy)
         checks.same(f"{method} {path}: no guessing of types", headers["x-content-type-options"], "nosniff")
         checks.same(f"{method} {path}: no referrer", headers["referrer-policy"], "no-referrer")
     checks.same("the page is asked for each time", server.ask("/").headers["cache-control"], "no-cache")
@@ -247,10 +249,13 @@ def test_logs():
         server.ask("/v1/models")
         checks.same("off", server.end()[1], "")
     with Server(PROGRAM, "--log", "json", "--log-content") as server:
-        server.ask(CHAT, {"events": 1, "user": SECRET})
-        line = json.loads(server.end()[1])
+        control = "\x9b31m\u202e\x1b"
+        server.ask(CHAT, {"events": 1, "user": SECRET + control})
+        text = server.end()[1]
+        line = json.loads(text)
         checks.same("with contents", (json.loads(line["request"])["user"], "[DONE]" in line["answer"]),
-                    (SECRET, True))
+                    (SECRET + control, True))
+        checks.same("nothing controls a terminal", [c for c in text[:-1] if not c.isprintable()], [])
 
 
 def main():
