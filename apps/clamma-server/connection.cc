@@ -15,9 +15,10 @@ constexpr seconds kKeepAlive{75};     // for the next request
 constexpr seconds kHeadTime{10};      // for a head, from its first byte
 constexpr seconds kBodyPause{30};     // between the bytes of a body
 constexpr seconds kBodyTime{300};     // for a request altogether
-constexpr seconds kStall{120};        // in which a client fetches nothing
+constexpr seconds kStall{120};        // in which a client fetches less than kProgress of what waits
 constexpr seconds kCommentPause{10};  // of silence in a stream, before a comment
 constexpr seconds kLinger{2};
+constexpr size_t kProgress = 16384;
 constexpr size_t kHighWater = 65536;  // bytes in output_ before more are taken
 constexpr size_t kMaxEarly = 65536;
 constexpr std::string_view kComment = ": waiting\n\n";
@@ -29,7 +30,8 @@ Reply Loading() {
 }
 
 Reply Draining() {
-  return LaterReply(503, "server_error", "the server is shutting down", kRetrySeconds, "draining");
+  return LaterReply(503, "server_error", "the server is shutting down", kRetrySeconds,
+                    "shutting_down");
 }
 
 Reply NoMemory() {
@@ -296,8 +298,12 @@ void Connection::Finish(const openai::Usage& usage) {
 }
 
 void Connection::Sent(size_t bytes) {
-  last_sent_ = Clock::now();
   sent_ += bytes;
+  progress_ += bytes;
+  if (sent_ == output_.size() || progress_ >= kProgress) {
+    last_sent_ = Clock::now();
+    progress_ = 0;
+  }
   if (sent_ == output_.size()) {
     output_.clear();
     sent_ = 0;

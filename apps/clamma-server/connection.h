@@ -91,12 +91,14 @@ class Connection {
   bool is_stalled_ = false;  // the client fetches nothing
   std::string output_;
   size_t sent_ = 0;            // of output_
+  size_t progress_ = 0;        // bytes sent since last_sent_
   size_t counted_output_ = 0;  // bytes in site_.outputs
 
   Clock::time_point idle_since_;
   Clock::time_point head_begin_;
   Clock::time_point last_bytes_;
-  Clock::time_point last_sent_;   // or since when there is something to send
+  Clock::time_point last_sent_;   // or since when there is something to send; counts as sent what
+                                  // makes a difference, so that nobody stays by a byte a minute
   Clock::time_point last_event_;  // of a stream
 };
 

@@ -25,6 +25,10 @@ class Loader {
   Loader& operator=(const Loader&) = delete;
 
   enum class State : uint8_t { kLoading, kLoaded, kFailed };
+  bool is_loading() {
+    const std::lock_guard lock(mutex_);
+    return state_ == State::kLoading;
+  }
   // With kLoaded, *service is set at the first call; with kFailed, *reason.
   State Poll(std::unique_ptr<openai::Service>* service, std::string* reason);
 

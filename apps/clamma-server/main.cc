@@ -5,6 +5,7 @@
 // Exit codes: 0 ended by SIGTERM or SIGINT, after draining; 1 a model or a socket could not be set
 // up; 2 the command line is wrong; 3 serving failed later.
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <string>
@@ -84,6 +85,8 @@ class Program {
                                                [this] { waker_.Wake(); });
     const bool is_good = server_.Run();
     server_.Stop();
+    // Loading cannot be stopped, and has nothing to lose.
+    if (is_good && loader_->is_loading()) std::_Exit(0);
     loader_.reset();
     site_.service = nullptr;
     site_.left.clear();

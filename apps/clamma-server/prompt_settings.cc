@@ -4,7 +4,7 @@
 #include <charconv>
 #include <chrono>
 
-#include "openai/json_text.h"
+#include "printable.h"
 #include "text_file.h"
 
 namespace server {
@@ -19,6 +19,16 @@ bool ReadNumber(std::string_view* text, size_t digits, char behind, unsigned* nu
   const auto [at, error] = std::from_chars(text->data(), end, *number);
   if (error != std::errc() || at != end || (behind != 0 && *end != behind)) return false;
   text->remove_prefix(digits + (behind != 0 ? 1 : 0));
+  return true;
+}
+
+bool IsText(std::string_view text) {
+  uint32_t code = 0;
+  while (!text.empty()) {
+    const size_t size = DecodeUtf8(text, &code);
+    if (size == 0 || code == 0) return false;
+    text.remove_prefix(size);
+  }
   return true;
 }
 
@@ -49,8 +59,7 @@ std::string ReadSharedPrefix(const std::string& path, std::string* text) {
   if (text->size() > kMaxSharedPrefix) return "--shared-prefix: " + path + " has more than 1 MB";
   if (text->ends_with('\n')) text->pop_back();
   if (text->ends_with('\r')) text->pop_back();
-  const bool is_text = openai::IsUtf8(*text) && text->find('\0') == std::string::npos;
-  if (!is_text || text->empty()) return "--shared-prefix: " + path + " has no UTF-8 text";
+  if (!IsText(*text) || text->empty()) return "--shared-prefix: " + path + " has no UTF-8 text";
   return "";
 }
 

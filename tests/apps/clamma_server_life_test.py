@@ -52,6 +52,13 @@ def test_loading():
             server.wait_for_url()
             checks.same("then it is ready", (server.ask("/healthz").json, server.metrics()["ready"]),
                         ({"status": "ok"}, 1))
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "socket")
+        with Server(PROGRAM, "--unix", path, url=False,
+                    environment={"CLAMMA_SCRIPTED_LOAD": "3600000"}) as server:
+            until(lambda: os.path.exists(path))
+            server.process.send_signal(signal.SIGTERM)
+            checks.same("a signal ends it while it loads", server.process.wait(timeout=60), 0)
     with Server(PROGRAM, url=False, environment={"CLAMMA_SCRIPTED_FAILURE": "1"}) as server:
         _, errors = server.process.communicate(timeout=60)
         server.errors = errors
@@ -75,10 +82,10 @@ def test_drain():
             checks.same("a request that was under way", (answer.status, answer.error,
                                                          answer.headers["connection"],
                                                          answer.headers["retry-after"]),
-                        (503, ("server_error", "draining"), "close", "5"))
+                        (503, ("server_error", "shutting_down"), "close", "5"))
         answer = server.ask("/healthz")
         checks.same("/healthz while draining", (answer.status, answer.error),
-                    (503, ("server_error", "draining")))
+                    (503, ("server_error", "shutting_down")))
         checks.same("what ran goes on to its end", (len(events_of(stream().body)), body().json["fill"]),
                     (11, "xxxxx"))
         checks.same("then the server ends", server.result()[0], 0)
@@ -91,10 +98,10 @@ def test_drain_has_a_limit():
         until(lambda: server.metrics()["texts_running"] == 2)
         checks.same("it ends though they run", server.end()[0], 0)
         last = events_of(stream().body)[-1][1]
-        checks.same("a stream says why", last["error"]["code"], "draining")
+        checks.same("a stream says why", last["error"]["code"], "shutting_down")
         answer = body()
         checks.same("and so does a body", (answer.status, answer.error),
-                    (503, ("server_error", "draining")))
+                    (503, ("server_error", "shutting_down")))
 
 
 def test_second_signal():
