@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <ctime>
 
+#include "openai/errors.h"
+
 namespace openai {
 namespace {
 
@@ -41,7 +43,18 @@ void WriteUsage(const Usage& usage, JsonWriter* w) {
       .Number("total_tokens", usage.prompt_tokens + usage.completion_tokens)
       .Open("prompt_tokens_details", '{')
       .Number("cached_tokens", usage.cached_tokens)
+      .Close()
+      .Open("completion_tokens_details", '{')
+      .Number("reasoning_tokens", usage.reasoning_tokens)
       .Close();
+}
+
+void WholeSize::Add(size_t bytes) {
+  bytes_ += bytes;
+  if (bytes_ <= kMax) return;
+  throw InvalidRequest("The logprobs of this answer have more than " + std::to_string(kMax >> 20) +
+                           " MB. Please stream it, or ask for fewer of them.",
+                       "logprobs", "answer_too_large");
 }
 
 void AppendLogprob(const Model& model, const TokenLogprob& token, std::string* out) {

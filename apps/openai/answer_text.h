@@ -39,6 +39,8 @@ class AnswerText {
   bool AddText(std::string_view text, AnswerPart* part);
   void Finish(Ending ending, AnswerPart* part);
 
+  // Whether what was said up to now is reasoning.
+  bool in_reasoning() const { return split_.in_reasoning(); }
   bool has_stopped() const { return has_stopped_; }
   bool has_calls() const { return has_calls_; }
   // "stop", "length" or "tool_calls".

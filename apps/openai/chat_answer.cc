@@ -97,12 +97,14 @@ std::string ChatAnswer::Logprobs(const std::vector<TokenLogprob>& tokens) const 
   return text;
 }
 
-void ChatAnswer::Keep(Choice& choice, const AnswerPart& part) const {
+void ChatAnswer::Keep(Choice& choice, const AnswerPart& part) {
   choice.reasoning += part.reasoning;
   choice.content += part.content;
   if (options_.logprobs && !part.tokens.empty()) {
     if (!choice.logprobs.empty()) choice.logprobs += ',';
-    choice.logprobs += Logprobs(part.tokens);
+    const std::string logprobs = Logprobs(part.tokens);
+    size_.Add(logprobs.size());
+    choice.logprobs += logprobs;
   }
   for (const ToolDelta& delta : part.calls) {
     if (delta.index >= choice.calls.size()) choice.calls.push_back({delta.id, delta.name, ""});

@@ -24,6 +24,7 @@ class ChatAnswer : public Output {
   void AddToken(size_t choice, TokenLogprob token) override;
   bool AddMark(size_t index, std::string_view mark) override;
   bool AddText(size_t index, std::string_view text) override;
+  bool IsReasoning(size_t index) const override { return choices_[index].text.in_reasoning(); }
   void EndChoice(size_t index, Ending ending) override;
   void Finish(const Usage& usage) override;
 
@@ -41,7 +42,7 @@ class ChatAnswer : public Output {
   };
 
   bool Issue(size_t index, const AnswerPart& part);
-  void Keep(Choice& choice, const AnswerPart& part) const;
+  void Keep(Choice& choice, const AnswerPart& part);
   bool SendPart(size_t index, const AnswerPart& part);
   bool SendCalls(size_t index, const std::vector<ToolDelta>& calls);
   bool SendChunk(size_t index, std::string_view delta, std::string_view logprobs,
@@ -56,6 +57,7 @@ class ChatAnswer : public Output {
   const std::string id_ = NewId("chatcmpl-");
   const int64_t created_ = Now();
   std::vector<Choice> choices_;
+  WholeSize size_;
   std::string chunk_begin_;  // of each chunk, up to the choice's index
 };
 

@@ -105,7 +105,11 @@ bool CompletionAnswer::Issue(size_t index, std::string_view text) {
   Choice& choice = choices_[index];
   if (!options_.streams) {
     choice.text += text;
-    if (options_.logprobs) Add(choice, std::exchange(choice.pending, {}), &choice.logprobs);
+    if (options_.logprobs) {
+      const size_t before = choice.logprobs.size();
+      Add(choice, std::exchange(choice.pending, {}), &choice.logprobs);
+      size_.Add(choice.logprobs.size() - before);
+    }
     return true;
   }
   if (!options_.logprobs) return SendChunk(index, text, nullptr, nullptr);

@@ -34,6 +34,9 @@ class CompletionAnswer : public Output {
   struct Logprobs {
     std::string tokens, token_logprobs, top_logprobs, text_offset;
     std::string Text() const;
+    size_t size() const {
+      return tokens.size() + token_logprobs.size() + top_logprobs.size() + text_offset.size();
+    }
   };
   struct Choice {
     explicit Choice(const std::vector<std::string>& stops) : stop(stops) {}
@@ -60,6 +63,7 @@ class CompletionAnswer : public Output {
   const std::string id_ = NewId("cmpl-");
   const int64_t created_ = Now();
   std::vector<Choice> choices_;
+  WholeSize size_;
   std::string chunk_begin_;  // of each chunk, up to the choice's text
 };
 

@@ -322,12 +322,26 @@ int Generation::OnText(Choice& choice, const char* text) noexcept {
   const std::lock_guard lock(answer_mutex_);
   if (stopped()) return 1;
   try {
-    if (output_->AddText(choice.index, text)) return 0;
+    const bool goes_on = output_->AddText(choice.index, text);
+    CountReasoning(choice);
+    if (goes_on) return 0;
     choice.stopped_by_output = true;
+  } catch (const ApiError& error) {
+    Fail(error);
   } catch (const std::exception&) {
     Fail(NoMemory());
   }
   return 1;
+}
+
+// All tokens up to now, while there is nothing but reasoning.
+void Generation::CountReasoning(Choice& choice) {
+  if (!output_->IsReasoning(choice.index)) return;
+  clamma_query_facts_t facts = {};
+  const std::lock_guard lock(sessions_mutex_);
+  if (clamma_query_facts(choice.session, &facts) == 0) {
+    choice.reasoning_tokens = facts.generated_tokens;
+  }
 }
 
 void Generation::CountUsage(const Choice& choice, const txf_session* session) noexcept {
@@ -336,6 +350,7 @@ void Generation::CountUsage(const Choice& choice, const txf_session* session) no
   counters_.AddTokens({facts.prompt_tokens, facts.cached_tokens, facts.generated_tokens});
   const std::lock_guard lock(answer_mutex_);
   usage_.completion_tokens += facts.generated_tokens;
+  usage_.reasoning_tokens += choice.reasoning_tokens;
   if (choice.index % plan_.n != 0) return;  // a prompt counts once
   usage_.prompt_tokens += facts.prompt_tokens;
   usage_.cached_tokens += facts.cached_tokens;
@@ -373,6 +388,8 @@ void Generation::EndChoice(Choice& choice, Ending ending) noexcept {
       output_->EndChoice(choice.index, ending);
       if (ended_ == choices_.size()) output_->Finish(usage_);
     }
+  } catch (const ApiError& error) {
+    Fail(error);
   } catch (const std::exception&) {
     Fail(NoMemory());
   }

@@ -115,6 +115,8 @@ class Output {
   virtual bool AddMark(size_t /*choice*/, std::string_view /*mark*/) { return true; }
   // Whole characters. Returns false if the choice is to end here.
   virtual bool AddText(size_t choice, std::string_view text) = 0;
+  // Whether all that a choice has said is reasoning.
+  virtual bool IsReasoning(size_t /*choice*/) const { return false; }
   // Not called for kFailed and kCancelled, other than by AddText().
   virtual void EndChoice(size_t choice, Ending ending) = 0;
   // Last: all choices have ended, none by failing.
@@ -171,6 +173,7 @@ class Generation : public Cancellable, public std::enable_shared_from_this<Gener
     txf_session* session = nullptr;  // needs the lock of sessions_mutex_
     bool stopped_by_output = false;
     bool has_token = false;
+    size_t reasoning_tokens = 0;
     bool in_header = true;  // of a message in a channel: the prompt has begun one
     std::string header;
     Call::Clock::time_point last_token;
@@ -191,6 +194,7 @@ class Generation : public Cancellable, public std::enable_shared_from_this<Gener
                                const tok_id_t* tokens, const float* logprobs);
 
   void Time(Choice& choice) noexcept;
+  void CountReasoning(Choice& choice);
   void CountUsage(const Choice& choice, const txf_session* session) noexcept;
   // Ends a choice that has no session any more.
   void EndChoice(Choice& choice, Ending ending) noexcept;

@@ -32,6 +32,8 @@ class ReasoningSplit {
 
   // Whether what follows is content for sure.
   bool in_content() const { return place_ == Place::kContent; }
+  // Whether the reasoning has begun, and no content behind it.
+  bool in_reasoning() const { return place_ == Place::kInside || place_ == Place::kBehind; }
   // Whether nothing is known yet.
   bool at_beginning() const { return place_ == Place::kBeginning; }
 

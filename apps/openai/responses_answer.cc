@@ -73,7 +73,8 @@ std::string ResponsesAnswer::Response(const char* status, const Usage* usage) co
     w.Open("usage", '{').Number("input_tokens", usage->prompt_tokens);
     w.Open("input_tokens_details", '{').Number("cached_tokens", usage->cached_tokens).Close();
     w.Number("output_tokens", usage->completion_tokens);
-    w.Raw("output_tokens_details", R"({"reasoning_tokens":0})");
+    w.Open("output_tokens_details", '{').Number("reasoning_tokens", usage->reasoning_tokens);
+    w.Close();
     w.Number("total_tokens", usage->prompt_tokens + usage->completion_tokens).Close();
   }
   std::string text = w.Take();
@@ -156,6 +157,7 @@ void ResponsesAnswer::AddDelta(Item& item, std::string_view delta, std::string_v
   if (!logprobs.empty()) {
     if (!item.logprobs.empty()) item.logprobs += ',';
     item.logprobs += logprobs;
+    size_.Add(logprobs.size());
   }
   if (!options_.streams) return;
   std::string members = R"("delta":)" + Quoted(delta);

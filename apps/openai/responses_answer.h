@@ -25,6 +25,7 @@ class ResponsesAnswer : public Output {
   void AddToken(size_t choice, TokenLogprob token) override;
   bool AddMark(size_t index, std::string_view mark) override;
   bool AddText(size_t index, std::string_view text) override;
+  bool IsReasoning(size_t /*index*/) const override { return text_.in_reasoning(); }
   void EndChoice(size_t index, Ending ending) override;
   void Finish(const Usage& usage) override;
 
@@ -59,6 +60,7 @@ class ResponsesAnswer : public Output {
   std::vector<Item> items_;
   bool is_open_ = false;  // the last item
   bool is_cut_ = false;   // by a limit
+  WholeSize size_;
   uint64_t n_events_ = 0;
 };
 

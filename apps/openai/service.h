@@ -47,6 +47,7 @@ struct Usage {
   size_t prompt_tokens = 0;
   size_t cached_tokens = 0;      // of the prompt: those that were not computed again
   size_t completion_tokens = 0;  // of all choices
+  size_t reasoning_tokens = 0;   // of these, those of the reasoning and its marks
 };
 
 struct Header {

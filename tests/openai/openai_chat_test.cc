@@ -189,5 +189,20 @@ TEST_F(ChatTest, AContextOverflowSaysTheNumbers) {
   EXPECT_NE(message.find("20"), std::string::npos) << message;
 }
 
+TEST_F(ServiceTest, TokensOfTheReasoningAreCounted) {
+  Start({{"made", WriteChatModel("{{ messages[-1].content }}<think>")}});
+  // A random model writes a letter a for each token, and never ends its reasoning.
+  const std::string more = R"("max_tokens":7,"max_output_tokens":7,"logit_bias":{"97":100}})";
+  const openai::Value chat =
+      Chat(R"({"messages":[{"role":"user","content":"Hi"}],)" + more)->body();
+  EXPECT_EQ(TextAt(chat, "choices.0.message.reasoning_content"), "aaaaaaa") << chat.Text();
+  EXPECT_EQ(WholeAt(chat, "usage.completion_tokens"), 7);
+  EXPECT_EQ(WholeAt(chat, "usage.completion_tokens_details.reasoning_tokens"), 7);
+  const openai::Value response =
+      Ask(openai::Endpoint::kResponses, R"({"input":"Hi",)" + more)->body();
+  EXPECT_EQ(WholeAt(response, "usage.output_tokens_details.reasoning_tokens"), 7)
+      << response.Text();
+}
+
 }  // namespace
 }  // namespace clamma_test
