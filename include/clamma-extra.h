@@ -102,9 +102,9 @@ CLAMMA_EXPORT int clamma_chat_query(struct txf_session* session, const clamma_tx
                                     const clamma_message_t* messages, size_t count);
 
 /* Renders `count` messages by the chat template. `info` supplies chat_tools, chat_arguments and
- * chat_time, and may be NULL. If `opens_answer` is not 0, the text ends with the text that opens the model's
- * answer, as in a query. Sets *size to the number of bytes, and writes them, without a NUL, to text
- * (max) if all of them fit; otherwise it writes none and still returns 0. */
+ * chat_time, and may be NULL. If `opens_answer` is not 0, the text ends with the text that opens
+ * the model's answer, as in a query. Sets *size to the number of bytes, and writes them, without a
+ * NUL, to text (max) if all of them fit; otherwise it writes none and still returns 0. */
 CLAMMA_EXPORT int clamma_chat_render(const struct txf* txf, const clamma_txf_info_t* info,
                                      const clamma_message_t* messages, size_t count,
                                      int opens_answer, char* text, size_t max, size_t* size);
