@@ -17,7 +17,7 @@ struct Entry {
   bool takes_body;
 };
 
-constexpr std::array<Entry, 12> kEntries = {{
+constexpr std::array<Entry, 13> kEntries = {{
     {"/v1/models", Place::kService, Endpoint::kModels, false},
     {"/v1/chat/completions", Place::kService, Endpoint::kChatCompletions, true},
     {"/v1/completions", Place::kService, Endpoint::kCompletions, true},
@@ -27,6 +27,7 @@ constexpr std::array<Entry, 12> kEntries = {{
     {"/detokenize", Place::kService, Endpoint::kDetokenize, true},
     {"/apply-template", Place::kService, Endpoint::kApplyTemplate, true},
     {"/props", Place::kService, Endpoint::kProps, false},
+    {"/tokenizer_info", Place::kService, Endpoint::kTokenizerInfo, false},
     {"/health", Place::kHealth, Endpoint::kModels, false},
     {"/healthz", Place::kHealthz, Endpoint::kModels, false},
     {"/metrics", Place::kMetrics, Endpoint::kModels, false},

@@ -29,6 +29,14 @@ void WriteOptional(const char* name, const char* text, JsonWriter* w) {
   }
 }
 
+void WriteToken(const char* name, tok_id_t token, const Model& model, JsonWriter* w) {
+  if (model.HasToken(token)) {
+    w->Text(name, model.TokenBytes(token));
+  } else {
+    w->Null(name);
+  }
+}
+
 void WriteProps(const Model& model, JsonWriter* w) {
   const clamma_txf_facts_t& facts = model.facts();
   w->OpenItem('{').Text("id", model.id()).Text("system_fingerprint", model.fingerprint());
@@ -61,6 +69,16 @@ std::string ListModels(const std::vector<std::unique_ptr<Model>>& models) {
   w.Open('{').Text("object", "list").Open("data", '[');
   for (const auto& model : models) w.RawItem(DescribeModel(*model));
   return w.Close().Close().Take();
+}
+
+std::string DescribeTokenizer(const Model& model) {
+  JsonWriter w;
+  w.Open('{').Text("model", model.id());
+  WriteToken("bos_token", model.facts().bos, model, &w);
+  WriteToken("eos_token", model.facts().eos, model, &w);
+  w.Null("pad_token").Text("chat_template", model.chat_template());
+  w.Number("vocab_size", model.facts().vocab_size);
+  return w.Number("model_max_length", model.facts().context).Close().Take();
 }
 
 std::string DescribeProps(const std::vector<std::unique_ptr<Model>>& models,

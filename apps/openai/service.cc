@@ -27,8 +27,8 @@ namespace openai {
 
 const char* NameOf(Endpoint endpoint) {
   static constexpr std::array<const char*, kEndpoints> kNames = {
-      "models",     "model",    "chat_completions", "completions",    "responses",
-      "embeddings", "tokenize", "detokenize",       "apply_template", "props"};
+      "models",   "model",      "chat_completions", "completions", "responses",     "embeddings",
+      "tokenize", "detokenize", "apply_template",   "props",       "tokenizer_info"};
   return kNames[static_cast<size_t>(endpoint)];
 }
 
@@ -161,6 +161,8 @@ void ServiceOfModels::Serve(const std::shared_ptr<Call>& call) {
       throw ModelNotFound(call->request().model);
     case Endpoint::kProps:
       return call->Reply(200, {}, DescribeProps(models_, options_), {});
+    case Endpoint::kTokenizerInfo:
+      return call->Reply(200, {}, DescribeTokenizer(*models_.front()), {});
     default:
       return ServeBody(call);
   }

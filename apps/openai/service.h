@@ -28,9 +28,10 @@ enum class Endpoint : uint8_t {
   kTokenize,         // POST /tokenize
   kDetokenize,       // POST /detokenize
   kApplyTemplate,    // POST /apply-template
-  kProps             // GET /props
+  kProps,            // GET /props
+  kTokenizerInfo     // GET /tokenizer_info
 };
-inline constexpr size_t kEndpoints = 10;
+inline constexpr size_t kEndpoints = 11;
 
 // For logs and the labels of metrics: "chat_completions".
 const char* NameOf(Endpoint endpoint);
@@ -38,7 +39,7 @@ const char* NameOf(Endpoint endpoint);
 struct Request {
   Endpoint endpoint = Endpoint::kModels;
   std::string model;  // kModel: the id in the path, with percent signs decoded
-  std::string body;   // JSON; empty for kModels, kModel and kProps
+  std::string body;   // JSON; empty for what GET asks for
   uint64_t salt = 0;  // of the prefix cache, such as a hash of the key. The request's cache_salt is
                       // combined with it
 };

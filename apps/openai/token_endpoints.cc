@@ -55,7 +55,9 @@ std::string Tokenize(Fields& fields, const Model& model) {
   const bool adds_special = fields.Bool("add_special_tokens").value_or(false);
   unsigned flags = CLAMMA_ENCODE_DUMMY_PREFIX;
   if (fields.Bool("add_special").value_or(adds_special)) flags |= CLAMMA_ENCODE_BOS;
-  if (fields.Bool("parse_special").value_or(false)) flags |= CLAMMA_ENCODE_CONTROL;
+  // Clients that send 'prompt', such as lm_eval, ask for the ids of control tokens by their names.
+  const bool is_prompt = fields.Text("prompt") != nullptr;
+  if (fields.Bool("parse_special").value_or(is_prompt)) flags |= CLAMMA_ENCODE_CONTROL;
   const bool with_pieces = fields.Bool("with_pieces").value_or(false);
   const std::vector<tok_id_t> tokens = Encode(text, flags, model);
   JsonWriter w;

@@ -155,8 +155,8 @@ class ScriptedService : public Service {
 
 const char* NameOf(Endpoint endpoint) {
   static constexpr std::array<const char*, kEndpoints> kNames = {
-      "models",     "model",    "chat_completions", "completions",    "responses",
-      "embeddings", "tokenize", "detokenize",       "apply_template", "props"};
+      "models",   "model",      "chat_completions", "completions", "responses",     "embeddings",
+      "tokenize", "detokenize", "apply_template",   "props",       "tokenizer_info"};
   return kNames[static_cast<size_t>(endpoint)];
 }
 

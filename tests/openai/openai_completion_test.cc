@@ -148,6 +148,17 @@ TEST_F(StoriesTest, TokensAndBack) {
             "One day, café");
 }
 
+// lm_eval asks for the names of these tokens, and then for the tokens of the names.
+TEST_F(StoriesTest, TheEndOfTextsIsATokenByItsName) {
+  const openai::Value info = Ask(Endpoint::kTokenizerInfo, "")->body();
+  EXPECT_EQ(TextAt(info, "eos_token"), "</s>");
+  EXPECT_EQ(TextAt(info, "bos_token"), "<s>");
+  const auto tokens = [&](const char* body) { return TomsTokens(Ask(Endpoint::kTokenize, body)); };
+  EXPECT_EQ(tokens(R"({"prompt":"</s>"})"), "[2]");
+  EXPECT_NE(tokens(R"({"prompt":"</s>","parse_special":false})"), "[2]");
+  EXPECT_NE(tokens(R"({"content":"</s>"})"), "[2]");
+}
+
 TEST_F(StoriesTest, ModelsAndProps) {
   const openai::Value list = Ask(Endpoint::kModels, "")->body();
   EXPECT_EQ(TextAt(list, "data.0.id"), "stories");
