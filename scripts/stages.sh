@@ -15,6 +15,8 @@ readonly stages=(
   "valgrind:generation in every access mode under memcheck"
   "web:clamma-ws-demo over plain sockets, and its page in Chromium"
   "web-sanitized:clamma-ws-demo under AddressSanitizer and ThreadSanitizer"
+  "clients:clamma-server with openai, llm, LangChain, lm_eval and schemathesis as clients"
+  "server-page:clamma-server's page in Chromium, and behind nginx"
   "server-sanitized:clamma-server's HTTP under ThreadSanitizer"
   "nothreads:the build without threads: golden texts, sessions, command line, no thread symbol"
   "shared:the shared library: its C test, symbols and dependencies; loaded by dlopen() without memory"
@@ -56,6 +58,10 @@ packages_of() {
     scripts) echo shellcheck ;;
     web) echo chromium chromium-driver python3-selenium python3-websocket ;;
     web-sanitized) echo python3-websocket ;;
+    clients) echo python3-venv python3-numpy ;;
+    server-page)
+      echo chromium chromium-driver python3-selenium python3-venv nginx-light systemd openssl
+      ;;
     arm64) echo g++-aarch64-linux-gnu qemu-user googletest ;;
     armhf) echo g++-arm-linux-gnueabihf qemu-user googletest ;;
     riscv64) echo g++-riscv64-linux-gnu qemu-user googletest ;;
@@ -266,6 +272,38 @@ stage_web-sanitized() {
   web_test test tsan "${fixed[@]}"
   web_test visitors_test tsan "${fixed[@]}"
   web_test chat_test tsan "${fixed[@]}"
+}
+
+stage_clients() {
+  [[ -n $(find_data "$root") ]] || skip "the models are missing"
+  local python name
+  build dev clamma-server clamma-get
+  make_python tests/apps/requirements-clients.txt --no-deps
+  # Without the default model, the tests leave out what it would answer.
+  if [[ -z ${CLAMMA_TEST_CHAT_MODEL-} ]] && build-dev/bin/clamma-get default >"$logs/clients.model"; then
+    CLAMMA_TEST_CHAT_MODEL=$(cat "$logs/clients.model")
+    export CLAMMA_TEST_CHAT_MODEL
+  fi
+  for name in openai llm langchain lm_eval schema; do
+    "$python" -W ignore "tests/apps/clamma_server_${name}_test.py" build-dev/bin "$root"
+  done
+  say_more "$(grep -c '^ok ' "$logs/clients.log") checks"
+  say_more "$(sed -nE 's/^ *([0-9]+) generated.*/\1 requests of schemathesis/p' "$logs/clients.log")"
+}
+
+stage_server-page() {
+  [[ -n $(find_data "$root") ]] || skip "the models are missing"
+  local python name
+  build dev clamma-server clamma-server-scripted
+  make_python tests/apps/requirements-page.txt --no-deps
+  CLAMMA_AXE=$(find "${python%/bin/python}" -name axe.min.js)
+  export CLAMMA_AXE
+  [[ -n $CLAMMA_AXE ]]
+  for name in page markdown look deploy; do
+    /usr/bin/python3 "tests/apps/clamma_server_${name}_test.py" build-dev/bin "$root"
+  done
+  say_more "$(grep -c '^ok ' "$logs/server-page.log") checks"
+  say_more "$(sed -n 's/^ *first paint, ms: /first paint (ms) /p' "$logs/server-page.log")"
 }
 
 stage_server-sanitized() {

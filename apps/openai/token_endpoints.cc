@@ -45,7 +45,11 @@ void WritePiece(std::string_view bytes, JsonWriter* w) {
 // The text under one of two names.
 const std::string& TextOf(Fields& fields, const char* name, const char* other) {
   const std::string* const text = fields.Text(other);
-  return text != nullptr ? *text : fields.NeededText(name);
+  if (text == nullptr) return fields.NeededText(name);
+  if (fields.Find(name) != nullptr) {
+    throw fields.Wrong(other, "cannot be combined with '" + std::string(name) + "'");
+  }
+  return *text;
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ from app_harness import Checks, until
 
 SLOW = 10.0 if os.environ.get("CLAMMA_TEST_SLOW") else 1.0
 # What it says on stderr beside the lines of requests.
-EXPECTED = re.compile(r"clamma-server: (refused: .*--allow-origin|the (old )?certificate )|==\d+== ")
+EXPECTED = re.compile(r"clamma-server: (refused: .*--allow-origin|the (old )?certificate |\w+: ignored, as unknown: )|==\d+== ")
 REQUEST = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ [\w.:-]+ [A-Za-z]+ \S+ \d+ ")
 
 

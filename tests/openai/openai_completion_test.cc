@@ -151,12 +151,13 @@ TEST_F(StoriesTest, TokensAndBack) {
 // lm_eval asks for the names of these tokens, and then for the tokens of the names.
 TEST_F(StoriesTest, TheEndOfTextsIsATokenByItsName) {
   const openai::Value info = Ask(Endpoint::kTokenizerInfo, "")->body();
-  EXPECT_EQ(TextAt(info, "eos_token"), "</s>");
-  EXPECT_EQ(TextAt(info, "bos_token"), "<s>");
+  EXPECT_EQ(TextAt(info, "bos_token"), "\n<s>\n");
+  ASSERT_EQ(TextAt(info, "eos_token"), "\n</s>\n");
   const auto tokens = [&](const char* body) { return TomsTokens(Ask(Endpoint::kTokenize, body)); };
-  EXPECT_EQ(tokens(R"({"prompt":"</s>"})"), "[2]");
-  EXPECT_NE(tokens(R"({"prompt":"</s>","parse_special":false})"), "[2]");
-  EXPECT_NE(tokens(R"({"content":"</s>"})"), "[2]");
+  EXPECT_EQ(tokens(R"({"prompt":"\n</s>\n"})"), "[2]");
+  EXPECT_NE(tokens(R"({"prompt":"\n</s>\n","parse_special":false})"), "[2]");
+  EXPECT_NE(tokens(R"({"content":"\n</s>\n"})"), "[2]");
+  EXPECT_EQ(Ask(Endpoint::kTokenize, R"({"prompt":"a","content":"a"})")->status(), 400);
 }
 
 TEST_F(StoriesTest, ModelsAndProps) {

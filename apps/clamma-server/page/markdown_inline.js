@@ -28,7 +28,8 @@ function matchAt(expression, text, at) {
 // The address if a link may have it, else null.
 export function safeAddress(address) {
   if (address.length > longestAddress || !/^https?:\/\//i.test(address)) return null;
-  return URL.canParse(address) ? address : null;
+  // A browser does not follow an address that has half a character.
+  return address.isWellFormed() && URL.canParse(address) ? address : null;
 }
 
 const makeLink = (address, children) => make("a", children,
