@@ -134,6 +134,7 @@ function showChat() {
 
 function keep(kept) {
   const removed = keepChat(kept);
+  if (kept.id === chat.id) remember();
   if (removed > 0) {
     say(`${removed === 1 ? "The oldest conversation was" : `The ${removed} oldest conversations were`} ` +
       "removed to make room.", { trouble: true });
@@ -143,13 +144,18 @@ function keep(kept) {
   chatList.show();
 }
 
-function openChat(next) {
-  chat = next;
+// A reload shows this conversation again.
+function remember() {
   try {
     sessionStorage.setItem(currentName, chat.id);
   } catch {
     // A reload begins a new conversation.
   }
+}
+
+function openChat(next) {
+  chat = next;
+  remember();
   showChat();
   chatList.show();
   say("");
@@ -223,7 +229,8 @@ function measure(run) {
   const { message } = run;
   if (run.first) message.first = Math.round(run.first - run.begin) / 1000;
   const tokens = message.usage?.completion_tokens ?? 0;
-  if (tokens > 1 && run.last > run.first) message.rate = 1000 * (tokens - 1) / (run.last - run.first);
+  // What arrives at once, such as a call of a tool, has no rate.
+  if (tokens > 1 && run.last - run.first > 20) message.rate = 1000 * (tokens - 1) / (run.last - run.first);
 }
 
 function announce(run, failure) {
