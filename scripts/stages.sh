@@ -299,11 +299,11 @@ stage_server-page() {
   CLAMMA_AXE=$(find "${python%/bin/python}" -name axe.min.js)
   export CLAMMA_AXE
   [[ -n $CLAMMA_AXE ]]
-  for name in page markdown look deploy; do
+  for name in program_page page markdown look deploy; do
     /usr/bin/python3 "tests/apps/clamma_server_${name}_test.py" build-dev/bin "$root"
   done
   say_more "$(grep -c '^ok ' "$logs/server-page.log") checks"
-  say_more "$(sed -n 's/^ *first paint, ms: /first paint (ms) /p' "$logs/server-page.log")"
+  say_more "$(sed -n 's/^ *first paint, ms: /first paint (ms) /p' "$logs/server-page.log" | head -n 1)"
 }
 
 stage_server-sanitized() {

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""clamma_server_examples_test.py BIN_DIR SOURCE_DIR: every command of docs/server.md's `console` blocks,
-run as it is written against clamma-server with a small model: it succeeds, the answer is no error, and
+"""clamma_server_examples_test.py BIN_DIR SOURCE_DIR: every command of the `console` blocks of docs/server.md,
+openai-api.md and deploying.md, run as it is written against clamma-server with a small model: it succeeds, the answer is no error, and
 what the page shows of the output is printed. Exit code: 0 all checks hold, 1 one does not, 77 no model."""
 import json
 import os
@@ -20,10 +20,11 @@ checks = Checks()
 
 def examples():
     """[(command, output shown)]"""
-    with open(os.path.join(SOURCE, "docs/server.md"), encoding="utf-8") as file:
-        text = file.read()
-    for block in re.findall(r"^```console\n(.*?)^```$", text, re.M | re.S):
-        yield from re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", block, re.M)
+    for name in ("server", "openai-api", "deploying"):
+        with open(os.path.join(SOURCE, "docs", name + ".md"), encoding="utf-8") as file:
+            text = file.read()
+        for block in re.findall(r"^```console\n(.*?)^```$", text, re.M | re.S):
+            yield from re.findall(r"^\$ (.*(?:\n {4}.*)*)\n((?:(?!\$ ).*\n)*)", block, re.M)
 
 
 def check(server, command, shown):
