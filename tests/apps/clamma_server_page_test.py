@@ -73,7 +73,7 @@ def test_reasoning(page, server):
     page.send("Is it?")
     checks.holds("the reasoning shows", until(lambda: page.text(".thought") == "I weigh it." and
                                               page.seen(".thought"), 60))
-    checks.holds("... as the status says", page.said("thinks"), page.status())
+    checks.holds("... as the status says", page.said("thinking"), page.status())
     go.set()
     checks.same("the answer", page.answered(), "Yes.")
     checks.holds("... folds it", not page.seen(".thought") and page.seen(".thoughts summary"))

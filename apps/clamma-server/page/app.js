@@ -204,10 +204,11 @@ function onChunk(run, chunk) {
   if (choice.finish_reason) message.finish = choice.finish_reason;
   if (reasoning || content || delta.tool_calls) {
     run.last = performance.now();
-    if (!run.first) {
-      run.first = run.last;
-      if (run.chat === chat) say(reasoning ? "The model is thinking." : "The model is answering.");
-    }
+    run.first ||= run.last;
+    const answers = run.message.content !== "" || run.message.tool_calls?.length > 0;
+    const state = answers ? "The model is answering." : "The model is thinking.";
+    if (state !== run.state && run.chat === chat) say(state);
+    run.state = state;
   }
   run.view.grow();
   if (performance.now() - run.kept > keepEvery) {
