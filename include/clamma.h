@@ -90,11 +90,11 @@
  * together. This needs no option, and changes no bit of any result. What sessions have read by
  * clamma_session_restore() is not shared. With prefix_cache_bytes, keys and values stay after the
  * last session that had them is gone, so that later sessions can use them; the least recently used
- * go first. prefix_salt keeps what sessions share among those of the same salt, except for beginnings
- * that are no secret (prefix_open_tokens). Idle pages count as free memory: they are freed before any allocation fails, even in an
- * arena, where they may leave a gap of less than a page (32 positions) per session. (A build
- * without GGUF shares nothing, nor do sessions in an arena if the model has two sets of rotation
- * factors, as Phi-3 does.)
+ * go first. prefix_salt keeps what sessions share among those of the same salt, except for
+ * beginnings that are no secret (prefix_open_tokens). Idle pages count as free: they are freed
+ * before any allocation fails, even in an arena, where they may leave a gap of less than a page
+ * (32 positions) per session. (A build without GGUF shares nothing, nor do sessions in an arena if
+ * the model has two sets of rotation factors, as Phi-3 does.)
  *
  * Drafts: with draft_tokens, a pass also computes guesses at the tokens that follow the session's
  * last one, so that it yields several tokens where the guesses are right. Tokens, texts, logprobs
@@ -395,9 +395,9 @@ typedef struct clamma_txf_info {
                                          like them, the session shares keys and values whatever the
                                          salts are, in whole pages of 32 positions. NULL: none */
   size_t prefix_open_token_count;     /* ... and their number */
-  int64_t chat_time;    /* clamma_chat_query(), clamma_chat_render(), clamma_chat_encode(): the local
-                           time that the template sees, in seconds since 1970-01-01 00:00 of that
-                           local time. 0: the clock's */
+  int64_t chat_time; /* clamma_chat_query(), clamma_chat_render(), clamma_chat_encode(): the local
+                        time that the template sees, in seconds since 1970-01-01 00:00 of that
+                        local time. 0: the clock's */
 } clamma_txf_info_t;
 
 /* A log_cb that drops the messages. */

@@ -149,7 +149,7 @@ std::string Complete(const options::CommandLine& line, Settings& o, Access& acce
     return "--date " + o.date + " is no date from 1971-01-01 on: YYYY-MM-DD or YYYY-MM-DDTHH:MM";
   }
   if (!o.shared_prefix.empty()) {
-    const std::string wrong = ReadSharedPrefix(o.shared_prefix, &o.service.shared_prefix);
+    std::string wrong = ReadSharedPrefix(o.shared_prefix, &o.service.shared_prefix);
     if (!wrong.empty()) return wrong;
   }
   if (std::string wrong = ReadKeys(o, access.keys()); !wrong.empty()) return wrong;

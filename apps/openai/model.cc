@@ -50,10 +50,10 @@ std::string Sample(const std::string& path) {
   if (file == nullptr) return bytes;
   bytes.resize(2 * kPart);
   size_t size = std::fread(bytes.data(), 1, kPart, file.get());
-  if (std::fseek(file.get(), -static_cast<long>(kPart), SEEK_END) == 0 &&
-      std::ftell(file.get()) > static_cast<long>(size)) {
-    size += std::fread(bytes.data() + size, 1, kPart, file.get());
-  } else if (std::fseek(file.get(), static_cast<long>(size), SEEK_SET) == 0) {
+  struct stat facts = {};
+  if (fstat(fileno(file.get()), &facts) != 0) return {};
+  const off_t tail = std::max<off_t>(facts.st_size - off_t{kPart}, static_cast<off_t>(size));
+  if (fseeko(file.get(), tail, SEEK_SET) == 0) {
     size += std::fread(bytes.data() + size, 1, kPart, file.get());
   }
   bytes.resize(size);
@@ -204,7 +204,7 @@ std::string_view Model::TokenBytes(tok_id_t token) const {
   if (!HasToken(token)) return {};
   const auto i = static_cast<size_t>(token);
   const size_t begin = i == 0 ? 0 : token_ends_[i - 1];
-  return std::string_view(token_bytes_).substr(begin, token_ends_[i] - begin);
+  return std::string_view{token_bytes_}.substr(begin, token_ends_[i] - begin);
 }
 
 tok_id_t Model::FindControl(std::string_view name) const {

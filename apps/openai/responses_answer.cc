@@ -31,7 +31,7 @@ std::string ResponsesAnswer::PartText(const Item& item) {
          R"(,"annotations":[],"logprobs":[)" + item.logprobs + "]}";
 }
 
-std::string ResponsesAnswer::ItemText(const Item& item) const {
+std::string ResponsesAnswer::ItemText(const Item& item) {
   JsonWriter w;
   w.Open('{').Text("id", item.id);
   const bool is_empty = item.text.empty();

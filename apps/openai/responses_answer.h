@@ -44,7 +44,7 @@ class ResponsesAnswer : public Output {
   Item& Open(Kind kind, const ToolDelta* call);
   void Close(const char* status);
   void AddDelta(Item& item, std::string_view delta, std::string_view logprobs);
-  std::string ItemText(const Item& item) const;
+  static std::string ItemText(const Item& item);
   static std::string PartText(const Item& item);
   // `members` are appended to those that all events have.
   void SendEvent(const char* type, std::string_view members);

@@ -37,6 +37,19 @@ void CopyTokens(const TokenId* from, size_t count, tok_id_t* tokens, size_t max)
   if (count > 0 && count <= max) std::memcpy(tokens, from, count * sizeof(tok_id_t));
 }
 
+// Sets *score to the sums over the log probabilities, and writes the first `max` of these.
+void Summarise(const Array<float>& scores, clamma_score_t* score, float* logprobs, size_t max) {
+  score->tokens = scores.size();
+  score->log_likelihood = 0;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    score->log_likelihood += static_cast<double>(scores[i]);
+    if (logprobs != nullptr && i < max) logprobs[i] = scores[i];
+  }
+  // exp() overflows beyond 709, which no real text comes near.
+  const double surprise = -score->log_likelihood / static_cast<double>(scores.size());
+  score->perplexity = ExpDouble(surprise < 700 ? surprise : 700);
+}
+
 Status Score(Transformer& transformer, std::string_view text, clamma_score_t* score,
              float* logprobs, size_t max) {
   if (text.empty()) return Status::Error(StatusCode::kInvalidArgument, "there is no text to score");
@@ -56,15 +69,7 @@ Status Score(Transformer& transformer, std::string_view text, clamma_score_t* sc
   Scoring job(transformer);
   CLAMMA_RETURN_IF_ERROR(job.Init(tokens.data(), count, scores.data()));
   CLAMMA_RETURN_IF_ERROR(RunInTurns(transformer, {"clamma_score", nullptr, nullptr}, job));
-  score->tokens = scores.size();
-  score->log_likelihood = 0;
-  for (size_t i = 0; i < scores.size(); ++i) {
-    score->log_likelihood += static_cast<double>(scores[i]);
-    if (logprobs != nullptr && i < max) logprobs[i] = scores[i];
-  }
-  // exp() overflows beyond 709, which no real text comes near.
-  const double surprise = -score->log_likelihood / static_cast<double>(scores.size());
-  score->perplexity = ExpDouble(surprise < 700 ? surprise : 700);
+  Summarise(scores, score, logprobs, max);
   return Status();
 }
 

@@ -24,15 +24,13 @@ void CallScanner::AddStructure(char c) {
     return;
   }
   if (IsWhite(c)) return;
-  if (state_ == State::kBegin && c == '{') {
+  if ((state_ == State::kBegin && c == '{') || (state_ == State::kComma && c == ',')) {
     state_ = State::kKey;
   } else if (state_ == State::kKey && c == '"') {
     key_.clear();
     state_ = State::kInKey;
   } else if (state_ == State::kColon && c == ':') {
     state_ = State::kValue;
-  } else if (state_ == State::kComma && c == ',') {
-    state_ = State::kKey;
   } else if (state_ == State::kComma && c == '}') {
     state_ = State::kDone;
   } else {

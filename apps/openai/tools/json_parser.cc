@@ -103,7 +103,7 @@ bool JsonParser::ReadCall(std::string* content, std::vector<ToolDelta>* calls) {
 bool JsonParser::SkipClose() {
   const size_t begin = held_.find_first_not_of(" \t\r\n");
   if (begin == std::string::npos) return false;
-  const std::string_view rest = std::string_view(held_).substr(begin);
+  const std::string_view rest = std::string_view{held_}.substr(begin);
   if (!format_.close.empty()) {
     if (rest.size() < format_.close.size() && format_.close.starts_with(rest)) return false;
     held_.erase(0, begin + (rest.starts_with(format_.close) ? format_.close.size() : 0));

@@ -37,7 +37,7 @@ const Value* SchemaOf(const Tool& tool, std::string_view argument) {
     if (reference == nullptr) return schema;
     const std::string* const target = reference->text();
     if (target == nullptr || !target->starts_with("#/")) return nullptr;
-    schema = Resolve(tool.parameters, std::string_view(*target).substr(1));
+    schema = Resolve(tool.parameters, std::string_view{*target}.substr(1));
   }
   return nullptr;
 }

@@ -52,7 +52,7 @@ Status AddTrigger(std::string_view trigger, bool repeats, Grammar* grammar) {
     return Status::Error(StatusCode::kLimit, "a trigger has 1 to %zu bytes, not %zu", kMaxTrigger,
                          trigger.size());
   }
-  RuleId rules[kMaxTrigger + 1];
+  RuleId rules[kMaxTrigger + 1] = {};
   for (size_t i = 0; i < trigger.size(); ++i) {
     CLAMMA_RETURN_IF_ERROR(grammar->AddRule("trigger", &rules[i]));
   }
