@@ -17,6 +17,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+#ifndef CLAMMA_GET  // the command that downloads models
+#define CLAMMA_GET "clamma-get"
+#endif
+
 constexpr size_t kMaxName = 200;   // bytes of each part of a path
 constexpr size_t kMaxListed = 30;  // names that a message lists
 
@@ -156,7 +160,7 @@ std::string ResolveEntry(const Entry& entry, bool is_default, std::string* check
   if (entry.vocabulary.name != nullptr) vocabulary = Stored(entry.vocabulary.name);
   if (model.empty() || (entry.vocabulary.name != nullptr && vocabulary.empty())) {
     return (is_default ? "no model is named, and the default one" : name) +
-           " is not there yet: \"clamma-get " + name + "\" gets it (" +
+           " is not there yet: \"" CLAMMA_GET " " + name + "\" gets it (" +
            ReadableSize(entry.checkpoint.bytes) + ")";
   }
   *checkpoint = model;
@@ -169,7 +173,7 @@ std::string ResolveHub(const std::string& name, std::string* checkpoint) {
   if (std::string wrong = ParseHubName(name, &hub); !wrong.empty()) return wrong;
   const fs::path folder = fs::path(Folder()) / PathOfHub(hub.repository);
   const std::vector<std::string> files = FilesBelow(folder.string());
-  const std::string get = "\"clamma-get " + name + "\" gets it";
+  const std::string get = "\"" CLAMMA_GET " " + name + "\" gets it";
   if (files.empty()) return name + " is not there yet: " + get;
   std::vector<std::string> picked;
   if (const std::string wrong = Pick(files, hub.wanted, &picked); !wrong.empty()) {
@@ -345,7 +349,7 @@ std::string Resolve(std::string* checkpoint, std::string* tokenizer) {
   std::string place;
   if (std::string wrong = PathOfUrl(name, &place); !wrong.empty()) return wrong;
   const fs::path stored = fs::path(Folder()) / place;
-  if (!Exists(stored)) return name + " is not there yet: \"clamma-get " + name + "\" gets it";
+  if (!Exists(stored)) return name + " is not there yet: \"" CLAMMA_GET " " + name + "\" gets it";
   *checkpoint = stored.string();
   return "";
 }
