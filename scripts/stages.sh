@@ -40,6 +40,7 @@ readonly stages=(
   "chat-tokens:chats as tokens against transformers, also with names of control tokens in messages"
   "tokenizers:texts and ids of tokenizers against the models' own tokenizer packages"
   "quantize:clamma-quantize against another quantiser, on random tensors and a real model"
+  "python:the Python package: wheels of the tree and of the source archive, and the tests on one of them"
   "readme:every command of README.md, exactly as written, in a clean copy, with Ninja"
   "format:clang-format of all sources"
   "tidy:clang-tidy of src, apps and the headers"
@@ -76,6 +77,7 @@ packages_of() {
     fresh-machine) echo debootstrap git ;;
     export | families) echo python3-venv python3-torch ;; # 178 packages on a fresh system
     chat-tokens | gguf | quantize | templates | tokenizers) echo python3-venv python3-numpy ;;
+    python) echo python3-venv python3-dev ;;
     readme) echo git python3-venv python3-torch ;;
   esac
 }
@@ -132,7 +134,7 @@ no() {
 # Prints all sources in C or C++.
 sources() {
   local dir
-  for dir in apps bench examples fuzz include ports src tests; do
+  for dir in apps bench examples fuzz include ports python src tests; do
     [[ ! -d $dir ]] || find "$dir" -name '*.h' -o -name '*.hpp' -o -name '*.cc' -o -name '*.c'
   done
 }
@@ -580,6 +582,29 @@ stage_quantize() {
   run_unittests quantize 'quantize*_test.py'
   say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/quantize.log")"
   say_more "at most $(sed -nE 's/^table:.* ([0-9.]+) \|$/\1/p' "$logs/quantize.log" | sort -n | tail -n 1) of the other's error"
+}
+
+stage_python() {
+  local python folder=$root/build-python data
+  data=$(find_data "$root")
+  [[ -n $data ]] || skip "the models are missing"
+  make_python python/tests/requirements.txt
+  rm -rf "$folder"
+  mkdir -p "$folder/tmp"
+  # Within this tree ccache has the objects.
+  TMPDIR=$folder/tmp "$python" -m build --no-isolation --outdir "$folder/dist" .
+  local pip=("$python" -m pip --disable-pip-version-check)
+  "${pip[@]}" wheel --no-deps --no-build-isolation --wheel-dir "$folder/wheel" .
+  diff <("$python" -m zipfile --list "$folder"/dist/*.whl | awk '{ print $1 }') \
+    <("$python" -m zipfile --list "$folder"/wheel/*.whl | awk '{ print $1 }')
+  "${pip[@]}" install --no-deps --target "$folder/site" "$folder"/dist/*.whl
+  "$python" -m mypy --strict --cache-dir "$folder/mypy" python/clamma
+  PYTHONPATH=$folder/site CLAMMA_TEST_DATA=$data "$python" -W error -m unittest discover --verbose \
+    --start-directory python/tests --pattern '*_test.py'
+  say_more "$(sed -nE 's/^Ran ([0-9]+) tests? in.*/\1 checks/p' "$logs/python.log")"
+  say_more "a wheel of $(stat -c %s "$folder"/dist/*.whl) bytes"
+  say_more "$(sed -nE 's/.*(import clamma: .*)/\1/p' "$logs/python.log")"
+  tell_skipped python
 }
 
 stage_readme() {

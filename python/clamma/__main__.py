@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        code: int = options.run(options)
+        return code
     except (clamma.Error, TypeError, ValueError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             # Nobody reads: what is still in the buffer goes nowhere.

@@ -204,7 +204,9 @@ class Model(Queries):
     if TYPE_CHECKING:
 
         @overload
-        def embed(self, texts: str, *, normalize: bool = True) -> array[float]: ...
+        def embed(  # type: ignore[overload-overlap]  # str is an Iterable[str], too
+            self, texts: str, *, normalize: bool = True
+        ) -> array[float]: ...
         @overload
         def embed(self, texts: Iterable[str], *, normalize: bool = True) -> list[array[float]]: ...
 

@@ -123,7 +123,7 @@ def text(name: str, value: object) -> str:
 def whole_number(name: str, value: object, least: int = 0, most: int = 2**32 - 1) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be int, not {type(value).__name__}")
-    number = value.__index__()
+    number: int = value.__index__()
     if not least <= number <= most:
         raise ValueError(f"{name} is {number}: {least} to {most} expected")
     return number
