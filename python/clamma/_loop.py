@@ -35,12 +35,16 @@ class LoopWaker:
         return self._last_id
 
     def detach(self, id: int) -> None:
-        del self._waiting[id]
+        self._waiting.pop(id, None)
         if self._waiting:
             return
         for loop, waker in list(_wakers.items()):
             if waker is self and not loop.is_closed():
                 loop.remove_reader(self._waker.descriptor)
+
+    def forget(self, id: int) -> None:
+        """Detaches a query from any thread. The loop may watch the descriptor until the next one."""
+        self._waiting.pop(id, None)
 
     async def wait(self, id: int, ready: Callable[[], bool]) -> None:
         """Waits until the query is ready; news of it wake the task."""

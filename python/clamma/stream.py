@@ -112,6 +112,11 @@ class Stream:
     async def __aexit__(self, *exception: object) -> None:
         await self.aclose()
 
+    def __del__(self) -> None:
+        waker = getattr(self, "_waker", None)
+        if waker is not None:
+            waker.forget(self._id)
+
     def _drop(self) -> None:
         self._query.cancel()
         self._detach()

@@ -17,12 +17,12 @@ namespace clamma_python {
 namespace {
 
 // Defines an attribute for a member of Request::query.
-template <auto Member, typename Class>
+template <auto member, typename Class>
 void DefineOption(Class& type, const char* name) {
-  using Value = std::remove_cvref_t<decltype(std::declval<Request>().query.*Member)>;
+  using Value = std::remove_cvref_t<decltype(std::declval<Request>().query.*member)>;
   type.def_prop_rw(
-      name, [](const Request& request) { return request.query.*Member; },
-      [](Request& request, Value value) { request.query.*Member = std::move(value); },
+      name, [](const Request& request) { return request.query.*member; },
+      [](Request& request, Value value) { request.query.*member = std::move(value); },
       nb::arg("value").none());
 }
 

@@ -39,7 +39,7 @@ void Construct(PySession* self, const PyModel& model) {
 std::shared_ptr<RunningQuery> Start(const std::shared_ptr<Engine>& engine,
                                     const std::shared_ptr<SessionHandle>& handle,
                                     const Request& request, bool whole, const PyModel* draft) {
-  const auto running = MakeShared<RunningQuery>(handle, whole);
+  auto running = MakeShared<RunningQuery>(handle, whole);
   const Engine* draft_engine = draft == nullptr ? nullptr : draft->get().get();
   const Released released;
   engine->Start(handle, request, draft_engine, running);

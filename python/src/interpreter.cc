@@ -16,9 +16,6 @@
 #include <vector>
 
 namespace clamma_python {
-namespace {
-
-constexpr std::chrono::milliseconds kPollInterval{1};  // while the interpreter exits
 
 // The child of a fork() gets a new one: a thread that is not there may have locked the old one.
 struct Process {
@@ -29,16 +26,17 @@ struct Process {
   std::atomic<bool> exiting = false;
 };
 
+namespace {
+
+constexpr std::chrono::milliseconds kPollInterval{1};  // while the interpreter exits
+
 Process* NewProcess(unsigned number) {
   auto* process = new Process;  // never deleted: threads may outlive static objects
   process->number = number;
   return process;
 }
 
-std::atomic<Process*> process = [] {
-  pthread_atfork(nullptr, nullptr, [] { process.store(NewProcess(process.load()->number + 1)); });
-  return NewProcess(0);
-}();
+std::atomic<Process*> process = nullptr;
 
 [[noreturn]] void ThrowExiting() {
   if (IsMainThread()) throw clamma::Error("the interpreter is exiting");
@@ -47,6 +45,11 @@ std::atomic<Process*> process = [] {
 }
 
 }  // namespace
+
+void WatchForks() {
+  process = NewProcess(0);
+  pthread_atfork(nullptr, nullptr, [] { process = NewProcess(process.load()->number + 1); });
+}
 
 unsigned ProcessNumber() { return process.load()->number; }
 
@@ -76,11 +79,10 @@ void PrepareExit() {
   PyEval_RestoreThread(state);
 }
 
-Released::Released(AtExit at_exit) {
-  Process* here = process.load();
-  ++here->released;  // before the question, so that PrepareExit() waits for either outcome
-  if (here->exiting) {
-    --here->released;
+Released::Released(AtExit at_exit) : process_(process.load()) {
+  ++process_->released;  // before the question, so that PrepareExit() waits for either outcome
+  if (process_->exiting) {
+    --process_->released;
     if (at_exit == AtExit::kKeepLock) return;
     ThrowExiting();
   }
@@ -90,16 +92,16 @@ Released::Released(AtExit at_exit) {
 Released::~Released() {
   if (state_ == nullptr) return;
   PyEval_RestoreThread(state_);
-  --process.load()->released;
+  --process_->released;
 }
 
 bool Released::HandleSignals() noexcept {
-  if (process.load()->exiting) return false;
+  if (process_->exiting) return false;
   if (state_ == nullptr || !IsMainThread()) return true;
   PyEval_RestoreThread(state_);
   const bool good = PyErr_CheckSignals() == 0;
   state_ = PyEval_SaveThread();
-  return good;
+  return good && process_ == process.load();
 }
 
 void ThrowIfStopped() {

@@ -17,8 +17,13 @@
 
 namespace clamma_python {
 
+// Call this first, once.
+void WatchForks();
+
 // A number that changes in the child of each fork().
 unsigned ProcessNumber();
+
+struct Process;
 
 // Something that has to stop before the interpreter exits.
 class StoppedAtExit {
@@ -51,11 +56,12 @@ class Released {
   ~Released();
 
   // On the main thread, runs the Python handlers of signals that have arrived. Returns false if one
-  // raised an exception, or if the interpreter exits: the thread should stop what it does, and call
-  // ThrowIfStopped() when it has the lock again.
+  // raised an exception or forked this process, or if the interpreter exits: the thread should stop
+  // what it does, and call ThrowIfStopped() when it has the lock again.
   bool HandleSignals() noexcept;
 
  private:
+  Process* const process_;
   PyThreadState* state_ = nullptr;
 };
 

@@ -10,6 +10,7 @@
 #include "bind.h"
 
 NB_MODULE(_core, m) {
+  clamma_python::WatchForks();
   // Threads that the interpreter's end stops may hold objects.
   nanobind::set_leak_warnings(false);
   nanobind::exception<clamma::Error>(m, "Error", PyExc_RuntimeError);

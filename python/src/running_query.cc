@@ -36,6 +36,7 @@ void RunningQuery::SetWaker(std::shared_ptr<Waker> waker, uint64_t id) {
 
 void RunningQuery::WaitUntil(bool (RunningQuery::*ready)() const) {
   const bool handles_signals = IsMainThread();
+  const unsigned process = ProcessNumber();
   bool signalled = false;
   {
     Released released;
@@ -48,6 +49,7 @@ void RunningQuery::WaitUntil(bool (RunningQuery::*ready)() const) {
       if (news_.wait_for(lock, kSignalInterval) == std::cv_status::no_timeout) continue;
       lock.unlock();
       signalled = !released.HandleSignals();
+      if (process != ProcessNumber()) break;  // the mutex may be locked for ever
       if (signalled) {
         Cancel();
         ready = &RunningQuery::EndedLocked;
@@ -56,6 +58,7 @@ void RunningQuery::WaitUntil(bool (RunningQuery::*ready)() const) {
     }
   }
   ThrowIfStopped();
+  if (process != ProcessNumber()) throw clamma::Error("this query runs in the parent process");
 }
 
 void RunningQuery::Wait() { WaitUntil(&RunningQuery::HasNewsLocked); }

@@ -28,7 +28,7 @@ class ImportTest(unittest.TestCase):
             "print(*sorted(set(sys.modules) - before))",
         )
         self.assertEqual((code, err), (0, ""))
-        ours = "_core errors messages model names options queries results session stream".split()
+        ours = "_core messages model names options queries results session stream".split()
         expected = {"clamma", "__future__", "atexit", *("clamma." + name for name in ours)}
         self.assertLessEqual(set(out.split()), expected)
 
@@ -121,6 +121,32 @@ print(model.generate("Once", limit=5, temperature=0))
         )
         text = shared_stories().generate("Once", limit=5, temperature=0)
         self.assertEqual((code, out, err), (0, f"{text}\n{text}\n", ""))
+
+
+    def test_a_signal_handler_that_forks_does_not_leave_the_child_waiting(self):
+        code, out, err = run_python(
+            _ENDLESS_MODEL
+            + """
+import os, signal
+children = []
+def fork(*_):
+    children.append(os.fork())
+    if children[0] != 0:
+        session.cancel()
+signal.signal(signal.SIGALRM, fork)
+session = model.session()
+signal.setitimer(signal.ITIMER_REAL, 0.2)
+try:
+    said = session.generate("Once", **ENDLESS).finish_reason
+except clamma.Error as error:
+    said = str(error)
+os.write(1, (said + "\\n").encode())
+if children[0] != 0:
+    print(os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]))
+"""
+        )
+        lines = ["0", "cancelled", "this query runs in the parent process"]
+        self.assertEqual((code, sorted(out.splitlines()), err), (0, lines, ""))
 
 
 class ExitTest(ModelTest):
