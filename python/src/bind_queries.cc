@@ -17,12 +17,12 @@ namespace clamma_python {
 namespace {
 
 // Defines an attribute for a member of Request::query.
-template <auto member, typename Class>
+template <auto kMember, typename Class>
 void DefineOption(Class& type, const char* name) {
-  using Value = std::remove_cvref_t<decltype(std::declval<Request>().query.*member)>;
+  using Value = std::remove_cvref_t<decltype(std::declval<Request>().query.*kMember)>;
   type.def_prop_rw(
-      name, [](const Request& request) { return request.query.*member; },
-      [](Request& request, Value value) { request.query.*member = std::move(value); },
+      name, [](const Request& request) { return request.query.*kMember; },
+      [](Request& request, Value value) { request.query.*kMember = std::move(value); },
       nb::arg("value").none());
 }
 

@@ -13,7 +13,7 @@ NB_MODULE(_core, m) {
   clamma_python::WatchForks();
   // Threads that the interpreter's end stops may hold objects.
   nanobind::set_leak_warnings(false);
-  nanobind::exception<clamma::Error>(m, "Error", PyExc_RuntimeError);
+  const nanobind::exception<clamma::Error> error(m, "Error", PyExc_RuntimeError);
   m.def("version", &clamma::Version);
   m.def("sum_order_version", &clamma::SumOrderVersion);
   m.def("process_number", &clamma_python::ProcessNumber);
