@@ -50,7 +50,9 @@ def run_python(code, *, interrupt_at=None, environment=None, arguments=()):
     """Runs code in a process of its own, which finds the models as STORIES and TOKENIZER. With
     `interrupt_at`, sends it SIGINT when it has printed this line. Returns (exit code, stdout,
     stderr)."""
-    head = f"STORIES, TOKENIZER = {STORIES!r}, {TOKENIZER!r}\nENDLESS = {ENDLESS!r}\n"
+    # A shell may have this process, and so its children, ignore SIGINT.
+    head = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    head += f"STORIES, TOKENIZER = {STORIES!r}, {TOKENIZER!r}\nENDLESS = {ENDLESS!r}\n"
     process = subprocess.Popen(
         [sys.executable, *arguments, "-c", head + code],
         stdin=subprocess.DEVNULL,
