@@ -35,7 +35,11 @@ bool IsText(std::string_view text) {
 }  // namespace
 
 bool ReadDate(std::string_view text, int64_t* seconds) {
-  unsigned year = 0, month = 0, day = 0, hour = 0, minute = 0;
+  unsigned year = 0;
+  unsigned month = 0;
+  unsigned day = 0;
+  unsigned hour = 0;
+  unsigned minute = 0;
   if (!ReadNumber(&text, 4, '-', &year) || !ReadNumber(&text, 2, '-', &month) ||
       !ReadNumber(&text, 2, 0, &day)) {
     return false;

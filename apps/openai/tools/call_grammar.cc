@@ -153,8 +153,11 @@ std::string ChannelRules(const CallSyntax& syntax, const ToolChoice& choice,
                       term("<|constrain|>") + R"(? "json")?)" + "\nc-last ::= ";
   for (const Tool& tool : choice.tools) {
     const std::string to = " to=functions." + tool.name;
-    rules += "(" + channel + " " + Literal("commentary" + to) + " | " + Literal(to) + " " +
-             channel + " \"commentary\") c-json " + message + " " + ParametersTerm(tool);
+    rules += "(" + channel + " ";
+    rules += Literal("commentary" + to) + " | ";
+    rules += Literal(to) + " " + channel;
+    rules += " \"commentary\") c-json " + message;
+    rules += " " + ParametersTerm(tool);
     if (&tool != &choice.tools.back()) rules += kSeparator;
   }
   if (choice.mode != ToolMode::kRequired) {

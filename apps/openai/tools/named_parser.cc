@@ -34,7 +34,7 @@ bool NamedParser::ReadHead(std::string* content, std::vector<ToolDelta>* calls) 
   const size_t end = held_.find(format_.arguments);
   if (end == std::string::npos && held_.size() < kMaxHead) return false;
   std::string_view name =
-      std::string_view(held_).substr(0, end).substr(std::min(format_.open.size(), end));
+      std::string_view{held_}.substr(0, end).substr(std::min(format_.open.size(), end));
   std::string_view id;
   const size_t mark = format_.id.empty() ? std::string_view::npos : name.find(format_.id);
   if (mark != std::string_view::npos) {

@@ -85,7 +85,8 @@ Status GrammarCache::GetShared(const GrammarText& text, const Tokenizer& tokeniz
   }
   CompiledGrammar* made = nullptr;
   if (found == nullptr) {
-    CLAMMA_RETURN_IF_ERROR(Make(key, &made));
+    const Status status = Make(key, &made);
+    if (made == nullptr) return status;
     const MutexLock lock(mutex_);
     found = Use(key);  // another thread may have been faster
     if (found == nullptr) Enter(made);
