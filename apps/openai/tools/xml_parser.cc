@@ -85,7 +85,7 @@ bool XmlParser::SkipClose() {
 bool XmlParser::ReadParameter(std::vector<ToolDelta>* calls) {
   const size_t begin = held_.find_first_not_of(" \t\r\n");
   if (begin == std::string::npos) return false;
-  const std::string_view rest = std::string_view(held_).substr(begin);
+  const std::string_view rest = std::string_view{held_}.substr(begin);
   if (rest.starts_with(kEndFunction)) {
     held_.erase(0, begin + kEndFunction.size());
     EndFunction(calls);
