@@ -5,6 +5,7 @@ without a window. The answers are written here, by clamma_server_stand_in.py. Ex
 one does not."""
 import json
 import threading
+import time
 
 import clamma_server_stand_in
 from clamma_server_browser import Browser, Chat, Checks, Keys, begin, until
@@ -15,7 +16,9 @@ checks = Checks()
 
 def answer(text, **more):
     def script(reply):
-        reply.say(text)
+        reply.say(text[:1])
+        time.sleep(0.1)  # what arrives at once has no rate
+        reply.say(text[1:])
         reply.end(**more)
     return script
 

@@ -36,6 +36,7 @@ size_t Matched(std::string_view mark, size_t n, char c) {
 }
 
 // Words, all of which have the same first `depth` characters.
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the longest word, a name of ours
 void AddWords(const std::string& name, const std::vector<std::string>& words, size_t depth,
               std::string* rules) {
   std::string next;
