@@ -41,7 +41,7 @@ const char* TextStream::Append(TokenId token, bool is_first, size_t n_rest, bool
   }
   rest_ = {};
   if (n_rest > 0 && n_rest <= bytes.size() && stops_.any()) {
-    rest_ = bytes.substr(bytes.size() - n_rest);
+    rest_ = {bytes.data() + bytes.size() - n_rest, n_rest};
     bytes.remove_suffix(n_rest);
   }
   return UpToStop(utf8_.Append(mark, bytes), stopped);
