@@ -2,6 +2,7 @@
 #include "engine/text_stream.h"
 
 #include "kernels/kernels.h"
+#include "platform/features.h"
 
 namespace clamma {
 namespace {
@@ -39,10 +40,12 @@ const char* TextStream::Append(TokenId token, bool is_first, size_t n_rest, bool
     mark = output.mark;
     bytes = output.text;
   }
-  rest_ = {};
-  if (n_rest > 0 && n_rest <= bytes.size() && stops_.any()) {
-    rest_ = {bytes.data() + bytes.size() - n_rest, n_rest};
-    bytes.remove_suffix(n_rest);
+  if constexpr (kHasGrammar) {
+    rest_ = {};
+    if (n_rest > 0 && n_rest <= bytes.size() && stops_.any()) {
+      rest_ = {bytes.data() + bytes.size() - n_rest, n_rest};
+      bytes.remove_suffix(n_rest);
+    }
   }
   return UpToStop(utf8_.Append(mark, bytes), stopped);
 }
