@@ -67,12 +67,19 @@ void DescribeTools(const ToolChoice& choice, Prompt* prompt) {
   }
 }
 
+std::vector<std::string> NamesOf(const std::vector<Tool>& tools) {
+  std::vector<std::string> names;
+  names.reserve(tools.size());
+  for (const Tool& tool : tools) names.push_back(tool.name);
+  return names;
+}
+
 // A JSON object for each call, between tags, in a list behind a mark, or bare.
 std::function<std::unique_ptr<ToolParser>()> JsonParsers(const CallSyntax& syntax,
                                                          const ToolChoice& choice,
                                                          ShownMarks* marks) {
   JsonCallFormat json;
-  for (const Tool& tool : choice.tools) json.names.push_back(tool.name);
+  json.names = NamesOf(choice.tools);
   json.make_id = CallId;
   if (syntax.format == ToolFormat::kMistral) {
     json.open = Show({"[TOOL_CALLS]", kOpenByte, syntax.find_control}, marks);
@@ -89,7 +96,7 @@ std::function<std::unique_ptr<ToolParser>()> NamedParsers(const CallSyntax& synt
                                                           const ToolChoice& choice,
                                                           ShownMarks* marks) {
   NamedCallFormat named;
-  for (const Tool& tool : choice.tools) named.names.push_back(tool.name);
+  named.names = NamesOf(choice.tools);
   named.make_id = CallId;
   if (syntax.format == ToolFormat::kChannels) {
     marks->channels =
